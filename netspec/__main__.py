@@ -1,0 +1,5 @@
+"""`python -m netspec` is `netspec`."""
+
+from netspec.cli.app import main
+
+main()

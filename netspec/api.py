@@ -1,0 +1,311 @@
+"""What a Python user holds: Net and Solver, as in pycaffe.
+
+Both keep every blob's data and diff readable, so they use more memory than the command line does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from netspec import snapshot
+from netspec.diagnostics import DataError, UsageError, suggest
+from netspec.document import Document
+from netspec.graph import State
+from netspec.layers.base import Phase
+from netspec.load import Job, load_net, load_solver
+from netspec.program import Program, bind, compile_net, fill_weights
+from netspec.shape import text
+from netspec.snapshot import LoadReport
+from netspec.train import Session, label_ranges, solve
+
+if TYPE_CHECKING:
+    from netspec.call import Array
+
+
+class UnknownNameError(UsageError):
+    """A blob, input or layer of that name is not in the net."""
+
+    code = "NS002"
+
+
+class WrongShapeError(DataError):
+    """An array does not have the shape of its blob."""
+
+    code = "NS622"
+
+
+class WrongLabelError(DataError):
+    """A label is outside the classes of the layer that reads it."""
+
+    code = "NS623"
+
+
+class NoDiffError(UsageError):
+    """The blob has no gradient."""
+
+    code = "NS003"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A named array in N, C, H, W order: `data` and, where a gradient is computed, `diff` (None elsewhere). Both are writable views."""
+
+    data: Array
+    diff: Array | None
+
+
+class Net:
+    """A net of one phase on its own memory.
+
+    `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError for `weights`.
+
+    `blobs[name]` and `params[layer][i]` have `data` and `diff`. Param diffs add up over `backward` calls, as in Caffe, until
+    `clear_param_diffs()`. `force_backward` computes the gradients of the inputs too.
+    """
+
+    def __init__(
+        self,
+        net: str | Path | dict[str, Any] | Document,
+        *,
+        phase: Phase = "TEST",
+        weights: str | Path | None = None,
+        dtype: Literal["float32", "float64"] = "float32",
+        overrides: Sequence[str] = (),
+        level: int = 0,
+        stages: Sequence[str] = (),
+        batch: int | None = None,
+        seed: int = 1,
+        threads: int | None = None,
+        force_backward: bool = False,
+    ) -> None:
+        from netspec.kernels import jit
+
+        jit.limit_threads(threads)
+        state = State(phase, level, tuple(stages))
+        shaped = load_net(net, overrides, state, batch, force_backward=force_backward, any_top=True)
+        shaped, memory = compile_net(shaped, dtype, keep=True)
+        self._program = bind(shaped, memory, fill_weights(shaped, dtype, seed), seed)
+        self._fill_seeds()
+        if weights is not None:
+            self.load(weights)
+
+    @classmethod
+    def _around(cls, program: Program) -> Net:
+        net = cls.__new__(cls)
+        net._program = program
+        return net
+
+    def _fill_seeds(self) -> None:
+        """Loss weights stand in the diffs of their tops from the start, as in Caffe."""
+        for blob in self._program.graph.blobs:
+            diff = self._program.diff[blob.index]
+            if diff is not None and blob.loss_weight:
+                diff[...] = blob.loss_weight
+
+    @property
+    def program(self) -> Program:
+        """The program it runs."""
+        return self._program
+
+    @property
+    def name(self) -> str:
+        """The net's name."""
+        return self._program.graph.name
+
+    @property
+    def blobs(self) -> Mapping[str, Blob]:
+        """Every blob by name, in the order they are produced; the last version of one that was worked on in place."""
+        program = self._program
+        latest = {blob.name: blob.index for blob in program.graph.blobs}
+        return {name: Blob(program.data[i], program.diff[i]) for name, i in latest.items()}
+
+    @property
+    def params(self) -> Mapping[str, tuple[Blob, ...]]:
+        """The param blobs of every layer that has some, weight first."""
+        program = self._program
+        pairs = {n.layer.name: n.params for n in program.graph.nodes if n.params}
+        return {name: tuple(Blob(program.weights.data[p], program.weights.diff[p]) for p in params) for name, params in pairs.items()}
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the blobs that Input layers hold."""
+        graph = self._program.graph
+        return [graph.blobs[i].name for i in graph.inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the blobs that no layer reads."""
+        graph = self._program.graph
+        return [graph.blobs[i].name for i in graph.outputs]
+
+    def forward(self, **inputs: Any) -> dict[str, Array]:
+        """Compute all blobs; inputs not given keep what they hold. Returns copies of the outputs.
+
+        Raises UnknownNameError, WrongShapeError, WrongLabelError.
+        """
+        program = self._program
+        for name, value in inputs.items():
+            if name not in self.inputs:
+                raise UnknownNameError(f"the net has no input '{name}'", help=suggest(name, self.inputs))
+            self._put(name, program.data[program.graph.inputs[self.inputs.index(name)]], value)
+        self._check_labels()
+        program.forward()
+        return {program.graph.blobs[b].name: program.data[b].copy() for b in program.graph.outputs}
+
+    def _check_labels(self) -> None:
+        import numpy as np
+
+        program = self._program
+        for blob, (classes, ignore) in label_ranges(program.shaped).items():
+            values = program.data[blob]
+            good = (values >= 0) & (values < classes) & (np.floor(values) == values)
+            good |= values == ignore if ignore is not None else False
+            if not good.all():
+                where = tuple(int(i) for i in np.argwhere(~good)[0])
+                name = program.graph.blobs[blob].name
+                raise WrongLabelError(f"'{name}' holds {values[where]:g} at {list(where)}, which is not a label in 0..{classes - 1}")
+
+    @property
+    def loss(self) -> float:
+        """Weighted sum of the losses of the last forward."""
+        return float(self._program.loss[0])
+
+    def backward(self, **top_diffs: Any) -> dict[str, Array | None]:
+        """Compute gradients from the losses, or from the given diffs of any tops; then nothing above the topmost one runs.
+
+        Returns the diffs of the inputs (None without `force_backward`). Raises UnknownNameError, WrongShapeError, NoDiffError.
+        """
+        import numpy as np
+
+        program, graph = self._program, self._program.graph
+        given: dict[int, Any] = {}
+        for name, value in top_diffs.items():
+            if name not in self.blobs:
+                raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, self.blobs))
+            blob = graph.latest(name)
+            if program.diff[blob.index] is None:
+                raise NoDiffError(f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True")
+            given[blob.index] = value
+        start = max((graph.blobs[b].producer for b in given), default=len(graph.nodes) - 1)
+        for storage, flow in program.flows.items():
+            diff = program.diff[storage]
+            if diff is not None and (not flow.writers or flow.writers[0][0] > start):
+                diff[...] = 0
+        for node in reversed(graph.nodes[: start + 1]):
+            mine = [top for top in node.tops if top in given]
+            if not mine:
+                if not given or any(index <= start for t in node.tops for index, _ in graph.readers(t)):
+                    program.run_node("seed", node.index)
+            for top in mine:
+                diff = program.diff[top]
+                assert diff is not None
+                self._put(graph.blobs[top].name, diff, value=given[top])
+            program.run_node("backward", node.index)
+        return {graph.blobs[i].name: None if program.diff[i] is None else np.array(program.diff[i]) for i in graph.inputs}
+
+    def _put(self, name: str, array: Array, value: Any) -> None:
+        import numpy as np
+
+        given = np.asarray(value)
+        if given.shape != array.shape:
+            raise WrongShapeError(f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}", help="say batch=... for another batch")
+        array[...] = given
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of all params to zero."""
+        self._program.weights.flat_diff[:] = 0
+
+    def save(self, path: str | Path) -> None:
+        """Write the params to a safetensors file, by 'layer.param'. Raises WriteError, NotFiniteError."""
+        weights = self._program.weights
+        snapshot.write_weights(Path(path), dict(zip(weights.names, weights.data, strict=True)))
+
+    def load(self, path: str | Path) -> LoadReport:
+        """Read params by name from a snapshot or weights file; says what was loaded, skipped and left. Raises SnapshotError."""
+        tensors, _ = snapshot.read_tensors(Path(path))
+        return snapshot.load_weights(self._program.weights, tensors, Path(path))
+
+    def __repr__(self) -> str:
+        graph = self._program.graph
+        return f"<Net '{graph.name}' {graph.phase}: {len(graph.nodes)} layers, {self._program.shaped.total_params:,} params>"
+
+
+class Solver:
+    """A training that is driven from Python; `net` and `test_nets` keep every blob readable.
+
+    `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
+    """
+
+    def __init__(self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None) -> None:
+        self._job = load_solver(solver, overrides, any_top=True)
+        self._session = Session(self._job, threads, keep=True)
+        if self._job.spec.weights is not None:
+            self._session.load(self._job.base / self._job.spec.weights)
+        self.net = Net._around(self._session.train)
+        tester = self._session.test
+        self.test_nets = [Net._around(program) for program in tester.programs.values()] if tester else []
+
+    @property
+    def job(self) -> Job:
+        """The spec it was made from."""
+        return self._job
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._session.iteration
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the coming iteration."""
+        return self._session.rate
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the last `average_loss` iterations."""
+        return self._session.loss
+
+    def step(self, n: int = 1) -> float:
+        """Train `n` iterations; the last one's loss. Raises NotFiniteLossError."""
+        loss = float("nan")
+        for _ in range(n):
+            loss = self._session.step()
+        return loss
+
+    def solve(self) -> None:
+        """Train to `max_iter`."""
+        for _ in solve(self._session):
+            pass
+
+    def events(self) -> Iterator[Any]:
+        """Train to `max_iter`, yielding every Display, Tested and Finished event."""
+        return solve(self._session)
+
+    def test(self) -> dict[str, float]:
+        """Mean of every output of the test net over the test set."""
+        if self._session.test is None:
+            raise UsageError("the solver has no test data", help="add `data: test:`")
+        return self._session.test.run()[0]
+
+    def snapshot(self, path: str | Path) -> Path:
+        """Write the whole state to a file. Raises WriteError."""
+        self._session.snapshot(Path(path))
+        return Path(path)
+
+    def restore(self, path: str | Path) -> list[str]:
+        """Take up the state in a snapshot; returns the solver settings that changed since. Raises SnapshotError."""
+        self._session.close()
+        return self._session.restore(Path(path))
+
+    def close(self) -> None:
+        """End the thread that prepares batches."""
+        self._session.close()
+
+    def __enter__(self) -> Solver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,92 @@
+"""The command line: one command a file, and the one border where errors are shown and become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from typing import Annotated
+
+import typer
+
+from netspec import __version__
+from netspec.diagnostics import MachineError, NetspecError, as_github, as_json, exit_code
+
+app = typer.Typer(
+    name="netspec",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Describe a network in a text file and train it on the CPU you have.",
+    epilog="Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, 7 snapshot does not fit, "
+    "9 the machine refused, 130/143 stopped by a signal.",
+)
+
+error_format = ["text"]
+"""How errors are shown: text, json or github. A command that takes --format sets it."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"netspec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    pass
+
+
+def _commands() -> None:
+    """Register every file of this folder: a function named like the file, or a `group` of commands."""
+    folder = importlib.import_module("netspec.cli")
+    for module in pkgutil.iter_modules(folder.__path__):
+        if module.name in {"app", "base"}:
+            continue
+        loaded = importlib.import_module(f"netspec.cli.{module.name}")
+        name = module.name.removesuffix("_").replace("_", "-")
+        if hasattr(loaded, "group"):
+            app.add_typer(loaded.group, name=name)
+        else:
+            app.command(name)(loaded.command)
+
+
+def show(error: NetspecError) -> None:
+    """An error in the format that was asked for: text to stderr, json and github to stdout."""
+    if error_format[0] == "json":
+        import json
+
+        sys.stdout.write(json.dumps({"errors": as_json(error)}, indent=2) + "\n")
+    elif error_format[0] == "github":
+        sys.stdout.write(as_github(error) + "\n")
+    else:
+        from rich.console import Console
+
+        from netspec.report import styled_error
+
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print(styled_error(error))
+        if len(error.errors()) > 1:
+            console.print(f"\n[bold]{len(error.errors())} errors[/bold]")
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    _commands()
+    try:
+        app()
+    except NetspecError as error:
+        show(error)
+        sys.exit(exit_code(error))
+    except MemoryError:
+        show(MachineError("the machine has no memory left", help="lower the batch size"))
+        sys.exit(MachineError.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    sys.exit(0)

@@ -1,0 +1,100 @@
+"""What commands share: their options, where they print, and how they report compiling."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+class PhaseChoice(str, Enum):
+    """TRAIN or TEST."""
+
+    TRAIN = "TRAIN"
+    TEST = "TEST"
+
+
+class TableFormat(str, Enum):
+    """Forms of a table."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+class ErrorFormat(str, Enum):
+    """Forms of errors."""
+
+    text = "text"
+    json = "json"
+    github = "github"
+
+
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False)]
+NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.")]
+Threads = Annotated[int | None, typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results.")]
+Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
+
+
+def out() -> Console:
+    """Standard output: the answer. A hundred columns where there is no terminal."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """Standard error: progress."""
+    return _console(sys.stderr)
+
+
+def _console(stream: object) -> Console:
+    from rich.console import Console
+
+    terminal = bool(getattr(stream, "isatty", lambda: False)())
+    return Console(file=stream, highlight=False, width=None if terminal else 160, soft_wrap=not terminal)  # type: ignore[arg-type]
+
+
+def answer(text: RenderableType) -> None:
+    """Print a result to stdout; plain text as it is."""
+    if isinstance(text, str):
+        sys.stdout.write(text + "\n")
+    else:
+        out().print(text)
+
+
+@contextmanager
+def told_of_compiling(console: Console) -> Iterator[None]:
+    """While the body runs, say which kernels are compiled for this CPU; nothing when all are cached."""
+    from netspec.kernels import jit
+
+    names: list[str] = []
+    begun = time.perf_counter()
+    status = console.status("compiling kernels for this CPU, once") if console.is_terminal else None
+
+    def listen(name: str) -> None:
+        if not names:
+            if status is None:
+                console.print("compiling kernels for this CPU (kept for later runs)")
+            else:
+                status.start()
+        names.append(name)
+        if status is not None:
+            status.update(f"compiling kernels for this CPU, once: {name}")
+
+    jit.compiling.append(listen)
+    try:
+        yield
+    finally:
+        jit.compiling.remove(listen)
+        if status is not None:
+            status.stop()
+        if names:
+            console.print(f"compiled {len(names)} kernels in {time.perf_counter() - begun:.1f} s: {', '.join(names)}", soft_wrap=True)

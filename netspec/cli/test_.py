@@ -1,0 +1,52 @@
+"""`netspec test`: run the TEST net of a solver over its test data. (The file's underscore keeps test runners away.)"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netspec.cli.base import Overrides, TableFormat, Threads, answer, err, told_of_compiling
+
+
+def command(
+    solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.")],
+    overrides: Overrides = None,
+    weights: Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest.")] = None,
+    threads: Threads = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
+) -> None:
+    """Score weights on the test data, each sample exactly once."""
+    from netspec import report, snapshot
+    from netspec.cli import app
+    from netspec.diagnostics import UsageError
+    from netspec.load import load_solver
+    from netspec.train import Session
+
+    app.error_format[0] = "json" if format is TableFormat.json else "text"
+    if Path(solver).is_dir():
+        weights = weights or snapshot.latest(Path(solver) / "snapshots")
+        solver = str(Path(solver) / "config.yaml")
+    if weights is None:
+        raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
+    job = load_solver(solver, overrides or [])
+    if job.test is None:
+        raise UsageError(f"'{solver}' has no test data", help="add `data: test:` to the solver")
+    console = err()
+    with told_of_compiling(console):
+        session = Session(job, threads)
+    console.print(f"weights from {weights}: {session.load(weights)}", markup=False)
+    assert session.test is not None
+    scores, samples = session.test.run()
+    if format is TableFormat.json:
+        answer(json.dumps({"samples": samples, **scores}, indent=2))
+        return
+    if format is TableFormat.csv:
+        answer("\n".join(["output,mean", *(f"{name},{value!r}" for name, value in scores.items())]))
+        return
+    table = report.plain_table(("output", f"mean over {samples:,} samples"), right=(1,))
+    for name, value in scores.items():
+        table.add_row(name, f"{value:.4f}")
+    answer(table)

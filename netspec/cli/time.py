@@ -1,0 +1,37 @@
+"""`netspec time`: how long each layer takes, forward and backward, like `caffe time`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, Threads, answer, err, told_of_compiling
+
+
+def command(
+    net: NetFile,
+    overrides: Overrides = None,
+    iterations: Annotated[int, typer.Option("--iterations", "-n", min=1, help="Runs to take the median of.")] = 50,
+    phase: Annotated[PhaseChoice, typer.Option(help="Phase to time.")] = PhaseChoice.TRAIN,
+    batch: Batch = None,
+    threads: Threads = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,
+) -> None:
+    """Time every layer on random data: median milliseconds forward and backward."""
+    from netspec import report
+    from netspec.cli import app
+    from netspec.timing import time_net
+
+    app.error_format[0] = "json" if format is TableFormat.json else "text"
+    console = err()
+    with told_of_compiling(console):
+        measured = time_net(net, overrides or [], phase.value, batch, iterations, threads)
+    if format is TableFormat.json:
+        answer(json.dumps(asdict(measured), indent=2))
+    elif format is TableFormat.csv:
+        answer("\n".join(["layer,type,forward_ms,backward_ms", *(f"{t.name},{t.type},{t.forward:.6f},{t.backward:.6f}" for t in measured.layers)]))
+    else:
+        answer(report.time_table(measured))

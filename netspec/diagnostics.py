@@ -1,0 +1,257 @@
+"""Places, errors and suggestions: what a mistake is, where it was written, and how it is shown.
+
+Every error a user can cause is a `NetspecError` with a stable code, a place and a help line. A pass that can find several mistakes
+collects them in a `Findings` and raises them together as one `Mistakes`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that was read: the name to show for it, and its lines."""
+
+    name: str
+    text: str = field(repr=False)
+
+    def line(self, number: int) -> str:
+        """Line `number`, counted from 1, without its end; empty when there is none."""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value was written: line and column count from 1; `length` is in characters of that line.
+
+    `via` is the place that brought this one here (a file that names this file, a use of a block), innermost first.
+    """
+
+    source: Source
+    line: int = 0
+    column: int = 0
+    length: int = 1
+    via: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}" if self.line else self.source.name
+
+
+class NetspecError(Exception):
+    """A mistake that a user can mend.
+
+    `message` says what was found, `help` what to do, `at` where it was written, `related` other places with a word on each.
+    """
+
+    code: ClassVar[str] = "NS000"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        at: Place | None = None,
+        help: str | None = None,
+        related: Iterable[tuple[str, Place]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+        self.help = help
+        self.related = tuple(related)
+
+    def __str__(self) -> str:
+        return render(self)
+
+    def errors(self) -> tuple[NetspecError, ...]:
+        """This error alone; the same question can be asked of `Mistakes`."""
+        return (self,)
+
+
+class UsageError(NetspecError):
+    """The command line asks for something that does not exist."""
+
+    code = "NS001"
+    exit_code = 2
+
+
+class SpecError(NetspecError):
+    """A net or solver file is wrong."""
+
+    exit_code = 3
+
+
+class DataError(NetspecError):
+    """Data are missing, broken, or do not fit the net."""
+
+    code = "NS600"
+    exit_code = 4
+
+
+class DivergedError(NetspecError):
+    """A loss or gradient is no longer finite."""
+
+    code = "NS501"
+    exit_code = 5
+
+
+class CheckFailed(NetspecError):
+    """A check that was asked for did not hold."""
+
+    code = "NS502"
+    exit_code = 6
+
+
+class SnapshotError(NetspecError):
+    """A snapshot cannot be read, or belongs to another net or solver."""
+
+    code = "NS510"
+    exit_code = 7
+
+
+class MachineError(NetspecError):
+    """The machine refused: disk full, no permission, folder in use."""
+
+    code = "NS520"
+    exit_code = 9
+
+
+class Mistakes(NetspecError):
+    """Several errors of one stage, in the order of their places."""
+
+    def __init__(self, errors: Iterable[NetspecError]) -> None:
+        self._errors = tuple(errors)
+        super().__init__(f"{len(self._errors)} errors")
+
+    @property
+    def worst(self) -> NetspecError:
+        """The error whose family decides the exit code: the first."""
+        return self._errors[0]
+
+    def errors(self) -> tuple[NetspecError, ...]:
+        """The single errors."""
+        return self._errors
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(error) for error in self._errors)
+
+
+class Findings:
+    """Collects the errors of a pass so that all are reported at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[NetspecError] = []
+
+    def add(self, error: NetspecError) -> None:
+        """Keep an error (or each of several)."""
+        self._errors.extend(error.errors())
+
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """Keep the error that the body raises, if it raises one."""
+        try:
+            yield
+        except NetspecError as error:
+            self.add(error)
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def raise_if_any(self) -> None:
+        """Raise what was found; one error as itself, several as `Mistakes`."""
+        unique: dict[tuple[object, ...], NetspecError] = {}
+        for error in self._errors:
+            unique.setdefault((error.code, error.message, error.at), error)
+        if len(unique) == 1:
+            raise next(iter(unique.values()))
+        if unique:
+            raise Mistakes(sorted(unique.values(), key=_reading_order))
+
+
+def _reading_order(error: NetspecError) -> tuple[str, int, int]:
+    return (error.at.source.name, error.at.line, error.at.column) if error.at else ("", 0, 0)
+
+
+def exit_code(error: NetspecError) -> int:
+    """The exit code of an error, or of the first of several."""
+    return error.worst.exit_code if isinstance(error, Mistakes) else error.exit_code
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """A help line that names the nearest known word, or lists them when they are few; None when neither helps."""
+    names = sorted(set(known))
+    folded = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean '{folded[near[0]]}'?"
+    if 0 < len(names) <= 40:
+        return f"one of: {', '.join(names)}"
+    return None
+
+
+def render(error: NetspecError, tag: str = "error") -> str:
+    """The error as text: message, place, source line, caret, help. Shape taken from ruff."""
+    lines = [f"{tag}[{error.code}]: {error.message}"]
+    margin = max((len(str(place.line)) for _, place in (("", error.at), *error.related) if place), default=1)
+    if error.at:
+        lines += _snippet(error.at, margin)
+    for word, place in error.related:
+        lines += [f"{' ' * margin} = {word}", *_snippet(place, margin)]
+    if error.help:
+        lines.append(f"{' ' * margin} = help: {error.help}")
+    return "\n".join(lines)
+
+
+def _snippet(place: Place, margin: int) -> list[str]:
+    pad = " " * margin
+    lines = [f"{pad}--> {place}"]
+    if place.line:
+        text, column = _window(place.source.line(place.line), place.column)
+        caret = "^" * max(1, min(place.length, len(text) - column + 1))
+        indent = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
+        lines += [f"{pad} |", f"{place.line:>{margin}} | {text}", f"{pad} | {indent}{caret}"]
+    outer = place.via
+    while outer:
+        lines.append(f"{pad} = from {outer}")
+        outer = outer.via
+    return lines
+
+
+def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:
+    """The part of a very long line around a column, with control characters made visible."""
+    start = max(0, column - width // 2) if len(text) > width else 0
+    part = text[start : start + width]
+    return "".join(c if c == "\t" or c.isprintable() else "�" for c in part), column - start
+
+
+def as_json(error: NetspecError) -> list[dict[str, Any]]:
+    """The errors as plain values for `--format json`."""
+    return [
+        {
+            "code": e.code,
+            "message": e.message,
+            "file": e.at.source.name if e.at else None,
+            "line": e.at.line if e.at else None,
+            "column": e.at.column if e.at else None,
+            "length": e.at.length if e.at else None,
+            "help": e.help,
+            "related": [{"message": word, "file": p.source.name, "line": p.line, "column": p.column} for word, p in e.related],
+        }
+        for e in error.errors()
+    ]
+
+
+def as_github(error: NetspecError) -> str:
+    """The errors as workflow commands that GitHub shows beside the code."""
+    rows = []
+    for e in error.errors():
+        where = f" file={e.at.source.name},line={e.at.line},col={e.at.column},title={e.code}" if e.at else f" title={e.code}"
+        text = e.message + (f" (help: {e.help})" if e.help else "")
+        rows.append(f"::error{where}::" + text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
+    return "\n".join(rows)

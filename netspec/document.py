@@ -1,0 +1,443 @@
+"""Text to Document: plain values, each with the file, line and column it was written at.
+
+YAML is scanned by PyYAML's C parser, event by event, so that depth, size and aliases are bounded before anything is built.
+Scalars follow the YAML 1.2 core schema: `1e-3` is a number, `no` is a word, `010` is ten; a duplicate key is an error.
+The only module that imports yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netspec.diagnostics import Place, Source, SpecError
+
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 100
+MAX_NODES = 200_000
+
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INT = re.compile(r"[-+]?[0-9]+")
+_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INF = re.compile(r"([-+]?)\.(inf|Inf|INF)")
+_NAN = re.compile(r"\.(nan|NaN|NAN)")
+
+
+class UnreadableError(SpecError):
+    """A spec file is missing, not a file, too large, or not text."""
+
+    code = "NS101"
+
+
+class SyntaxMistake(SpecError):
+    """The text is not YAML."""
+
+    code = "NS102"
+
+
+class DuplicateKeyError(SpecError):
+    """A mapping says the same key twice."""
+
+    code = "NS103"
+
+
+class EmptyDocumentError(SpecError):
+    """There is nothing in the file, or something other than a mapping."""
+
+    code = "NS104"
+
+
+class TooLargeError(SpecError):
+    """Aliases, depth or number of values beyond what a spec needs."""
+
+    code = "NS105"
+
+
+class UnsupportedYamlError(SpecError):
+    """YAML that netspec does not read: tags, merge keys, several documents, keys that are not words."""
+
+    code = "NS106"
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A word, number, boolean or nothing."""
+
+    value: str | int | float | bool | None
+    at: Place
+    quoted: bool = False
+
+    def plain(self) -> Any:
+        """The value itself."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A list of nodes."""
+
+    items: tuple[Node, ...]
+    at: Place
+
+    def plain(self) -> Any:
+        """The values as a tuple."""
+        return tuple(item.plain() for item in self.items)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Nodes by key, in the order they were written; `keys` holds the place of each key."""
+
+    items: dict[str, Node]
+    keys: dict[str, Place]
+    at: Place
+
+    def plain(self) -> Any:
+        """The values as a dict."""
+        return {key: item.plain() for key, item in self.items.items()}
+
+    def with_item(self, key: str, node: Node, at: Place) -> Mapping:
+        """A copy in which `key` holds `node`."""
+        return replace(self, items={**self.items, key: node}, keys={at_key: p for at_key, p in self.keys.items()} | {key: at})
+
+    def without(self, *names: str) -> Mapping:
+        """A copy that lacks some keys."""
+        return replace(self, items={k: v for k, v in self.items.items() if k not in names})
+
+
+Node = Scalar | Sequence | Mapping
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file's values with their places."""
+
+    root: Mapping
+    source: Source
+    path: Path | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """All values without places."""
+        values: dict[str, Any] = self.root.plain()
+        return values
+
+    def locate(self, *path: str | int) -> Place:
+        """The place of the value at `path`, or of the nearest enclosing one that was written."""
+        return locate(self.root, *path)
+
+
+def locate(node: Node, *path: str | int, key: bool = False) -> Place:
+    """The place of the value at `path` below `node`, or of the deepest that exists; `key` asks for the last key itself."""
+    place = node.at
+    for depth, step in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(node, Mapping) and isinstance(step, str) and step in node.items:
+            place = node.keys[step] if key and last else node.items[step].at
+            node = node.items[step]
+        elif isinstance(node, Sequence) and isinstance(step, int) and -len(node.items) <= step < len(node.items):
+            node = node.items[step]
+            place = node.at
+        else:
+            break
+    return place
+
+
+def read(path: Path, via: Place | None = None) -> Document:
+    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors."""
+    name = _shown(path)
+    at = via or Place(Source(name, ""))
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"'{name}' is a directory, not a file", at=at, help="name the YAML file inside it")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UnreadableError(f"there is no file '{name}'", at=at, help=_neighbours(path)) from None
+    except OSError as error:
+        raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
+    if len(raw) > MAX_BYTES:
+        raise UnreadableError(f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        source = Source(name, raw.decode("utf-8", errors="replace"))
+        column = error.start - (raw[: error.start].rfind(b"\n") + 1) + 1
+        raise UnreadableError(
+            f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help="save the file as UTF-8"
+        ) from None
+    return replace(parse(text, name, via), path=path)
+
+
+def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document:
+    """The document in a text; `name` is shown in errors."""
+    source = Source(name, text)
+    root = _Builder(source, via).build()
+    if not isinstance(root, Mapping):
+        empty = isinstance(root, Scalar) and root.value is None and not root.quoted
+        at = root.at if not empty else Place(source, via=via)
+        if empty:
+            raise EmptyDocumentError(f"'{name}' is empty", at=at, help="a net needs `layers:`, a solver needs `net:`")
+        raise EmptyDocumentError("a spec is a mapping of `key: value` lines", at=at)
+    return Document(root, source)
+
+
+def parse_value(text: str, source: Source, line: int, column: int) -> Node:
+    """The node of a short text (an override's value) that stands at a place of another source."""
+    try:
+        node = _Builder(Source(source.name, text), None).build()
+    except SpecError as error:
+        inner = error.at
+        at = Place(source, line, column + (inner.column - 1 if inner and inner.line == 1 else 0), max(1, len(text)))
+        raise type(error)(error.message, at=at, help=error.help) from None
+    return _moved(node, source, line, column)
+
+
+def from_python(value: Any, name: str) -> Document:
+    """The document of plain Python values, as the YAML they would be written in: errors point into that text."""
+    return parse(dump(value), name)
+
+
+def dump(value: Any) -> str:
+    """Plain values as YAML text that `parse` reads back to the same values."""
+    return yaml.dump(_listed(value), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes floats so that YAML 1.1 readers agree, and short lists on one line."""
+
+    def represent_list(self, data: Any) -> yaml.Node:
+        flat = not any(isinstance(item, (list, dict)) for item in data)
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_listed(item) for item in value]
+    return value
+
+
+def _moved(node: Node, source: Source, line: int, column: int) -> Node:
+    def move(place: Place) -> Place:
+        return Place(source, line, column + place.column - 1 if place.line == 1 else column, place.length)
+
+    if isinstance(node, Sequence):
+        return Sequence(tuple(_moved(item, source, line, column) for item in node.items), move(node.at))
+    if isinstance(node, Mapping):
+        items = {key: _moved(item, source, line, column) for key, item in node.items.items()}
+        return Mapping(items, {key: move(place) for key, place in node.keys.items()}, move(node.at))
+    return replace(node, at=move(node.at))
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would type it: relative where that is shorter."""
+    try:
+        relative = path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return str(path)
+    return str(relative)
+
+
+def _neighbours(path: Path) -> str | None:
+    from netspec.diagnostics import suggest
+
+    if not path.parent.is_dir():
+        return f"the folder '{_shown(path.parent)}' does not exist"
+    names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    return suggest(path.name, names) if names else None
+
+
+@dataclass
+class _Frame:
+    """A collection that is being built."""
+
+    at: Place
+    items: list[Node] = field(default_factory=list)
+    keys: dict[str, Place] = field(default_factory=dict)
+    mapping: bool = False
+    pending: tuple[str, Place] | None = None
+    anchor: str | None = None
+
+
+class _Builder:
+    """Builds nodes from parser events with an explicit stack, so that no input can exhaust Python's or C's own."""
+
+    def __init__(self, source: Source, via: Place | None) -> None:
+        self.source, self.via, self.nodes = source, via, 0
+        self.anchors: dict[str, tuple[Node, int]] = {}
+        self.stack: list[_Frame] = []
+        self.root: Node | None = None
+
+    def place(self, mark: Any, length: int = 1) -> Place:
+        return Place(self.source, mark.line + 1, mark.column + 1, max(1, length), self.via)
+
+    def events(self) -> Iterator[Any]:
+        try:
+            yield from yaml.parse(self.source.text, Loader=yaml.CSafeLoader)
+        except yaml.reader.ReaderError as error:
+            before = self.source.text[: max(0, error.position)]
+            at = Place(self.source, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1, 1, self.via)
+            raise SyntaxMistake("the file holds a character that YAML does not allow", at=at, help="is it a text file?") from None
+        except yaml.MarkedYAMLError as error:
+            raise self.syntax(error) from None
+        except yaml.YAMLError as error:
+            raise SyntaxMistake(f"this is not YAML: {error}", at=Place(self.source, via=self.via)) from None
+
+    def syntax(self, error: yaml.MarkedYAMLError) -> SyntaxMistake:
+        mark = error.problem_mark or error.context_mark
+        at = self.place(mark) if mark else Place(self.source, via=self.via)
+        line = self.source.line(at.line)
+        help = None
+        if "\t" in line[: max(at.column, len(line) - len(line.lstrip()))]:
+            column = line.index("\t") + 1
+            return SyntaxMistake("a tab in the indentation", at=replace(at, column=column), help="indent with spaces")
+        problem = (error.problem or "unreadable").replace("did not find expected", "expected").replace("could not find expected", "expected")
+        if "mapping values are not allowed" in problem:
+            help = "quote a text that holds ': ', or check the indentation of this line"
+        elif "${" in line or re.search(r"[\[{].*\$\(.*[,\[\]{}].*\)", line):
+            help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes"
+        elif "expected" in problem and "block" in problem:
+            help = "check the indentation of this line against the lines above it"
+        elif "flow" in (error.context or "") or "flow" in problem or "',' or" in problem:
+            help = "a bracket or brace that was opened is not closed, or a comma is missing"
+        elif "start any token" in problem:
+            help = "quote a text that begins with one of @ ` % | >"
+        return SyntaxMistake(f"this is not YAML: {problem}", at=at, help=help)
+
+    def count(self, at: Place, number: int = 1) -> None:
+        self.nodes += number
+        if self.nodes > MAX_NODES:
+            raise TooLargeError(f"more than {MAX_NODES:,} values once aliases are followed", at=at, help="a spec is a short text file")
+
+    def build(self) -> Node:
+        documents = 0
+        for event in self.events():
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise UnsupportedYamlError(
+                        "a second document begins here", at=self.place(event.start_mark, 3), help="one file holds one net or solver"
+                    )
+            elif isinstance(event, yaml.ScalarEvent):
+                self.scalar(event)
+            elif isinstance(event, yaml.AliasEvent):
+                self.alias(event)
+            elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                self.open(event)
+            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                self.close()
+        return self.root or Scalar(None, Place(self.source, via=self.via))
+
+    def scalar(self, event: Any) -> None:
+        at = self.place(event.start_mark, self.width(event))
+        self.tag(event, at)
+        quoted = event.style in {"'", '"', "|", ">"}
+        is_text = quoted or event.tag == "tag:yaml.org,2002:str"
+        node = Scalar(event.value if is_text else self.resolve(event.value, at), at, quoted)
+        self.count(at)
+        self.remember(event.anchor, node, 1)
+        self.add(node, is_key_text=event.value)
+
+    def width(self, event: Any) -> int:
+        if event.start_mark.line == event.end_mark.line:
+            return int(event.end_mark.column - event.start_mark.column)
+        return len(self.source.line(event.start_mark.line + 1)) - int(event.start_mark.column)
+
+    def resolve(self, text: str, at: Place) -> str | int | float | bool | None:
+        if _NULL.fullmatch(text):
+            return None
+        if _BOOL.fullmatch(text):
+            return text[0] in "tT"
+        if _INT.fullmatch(text) or _BASED.fullmatch(text):
+            if len(text) > 40:
+                raise TooLargeError("a number of more than 40 digits", at=at)
+            return int(text, 0 if _BASED.fullmatch(text) else 10)
+        if _FLOAT.fullmatch(text):
+            return float(text)
+        if infinite := _INF.fullmatch(text):
+            return float(infinite[1] + "inf")
+        return float("nan") if _NAN.fullmatch(text) else text
+
+    def tag(self, event: Any, at: Place) -> None:
+        if event.tag and event.tag not in {"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
+            raise UnsupportedYamlError(f"the tag '{event.tag}' is not read", at=at, help="write the plain value")
+
+    def open(self, event: Any) -> None:
+        at = self.place(event.start_mark)
+        self.tag(event, at)
+        self.count(at)
+        if len(self.stack) >= MAX_DEPTH:
+            raise TooLargeError(f"nested more than {MAX_DEPTH} deep", at=at)
+        frame = self.stack[-1] if self.stack else None
+        if frame and frame.mapping and frame.pending is None:
+            raise UnsupportedYamlError("a key must be a word", at=at, help="does a `$(...)` or a brace want quotes?")
+        self.stack.append(_Frame(at, mapping=isinstance(event, yaml.MappingStartEvent), anchor=event.anchor))
+
+    def close(self) -> None:
+        frame = self.stack.pop()
+        node: Node
+        if frame.mapping:
+            node = Mapping(dict(zip(frame.keys, frame.items, strict=True)), frame.keys, frame.at)
+        else:
+            node = Sequence(tuple(frame.items), frame.at)
+        self.remember(frame.anchor, node, _size(node) if frame.anchor else 0)
+        self.add(node)
+
+    def remember(self, anchor: str | None, node: Node, size: int) -> None:
+        if anchor:
+            self.anchors[anchor] = (node, size)
+
+    def alias(self, event: Any) -> None:
+        at = self.place(event.start_mark, len(event.anchor) + 1)
+        if event.anchor not in self.anchors:
+            raise SyntaxMistake(f"the alias '*{event.anchor}' has no anchor above it", at=at)
+        node, size = self.anchors[event.anchor]
+        self.count(at, size)
+        self.add(node, is_key_text=str(node.value) if isinstance(node, Scalar) else None)
+
+    def add(self, node: Node, is_key_text: str | None = None) -> None:
+        if not self.stack:
+            self.root = node
+            return
+        frame = self.stack[-1]
+        if not frame.mapping:
+            frame.items.append(node)
+        elif frame.pending is None:
+            self.key(frame, node, is_key_text)
+        else:
+            frame.keys[frame.pending[0]] = frame.pending[1]
+            frame.items.append(node)
+            frame.pending = None
+
+    def key(self, frame: _Frame, node: Node, text: str | None) -> None:
+        if text is None or not isinstance(node, Scalar) or node.value is None:
+            raise UnsupportedYamlError("a key must be a word", at=node.at)
+        if text == "<<" and not node.quoted:
+            raise UnsupportedYamlError("the merge key `<<` is not part of YAML 1.2", at=node.at, help="use `defaults:` or `blocks:`")
+        first = frame.keys.get(text)
+        if first:
+            raise DuplicateKeyError(f"the key '{text}' is said twice", at=node.at, related=[("first said here:", first)])
+        frame.pending = (text, node.at)
+
+
+def _size(node: Node) -> int:
+    if isinstance(node, Sequence):
+        return 1 + sum(map(_size, node.items))
+    if isinstance(node, Mapping):
+        return 1 + sum(map(_size, node.items.values()))
+    return 1

@@ -1,0 +1,294 @@
+"""Feeds: what fills a net's Input tops. A batch is a function of (seed, position); a thread prepares it before it is asked for.
+
+Samples are counted through all epochs: number p is sample p % n, in the order of epoch p // n, so that batches run across the end of
+an epoch and a training that goes on from position p sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field
+
+from netspec import rng
+from netspec.diagnostics import DataError, NetspecError
+from netspec.document import Node, locate
+from netspec.model import Listed, Model
+from netspec.shape import Shapes, text
+from netspec.sources.base import AnySource, Dataset, Source, load_array
+from netspec.transforms.base import AnyTransform, Apply, Draw, Setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Index = NDArray[np.int64]
+
+Phase = Literal["TRAIN", "TEST"]
+
+_CHUNK = 1024
+"""Samples that are read at a time when something is computed over all of them."""
+
+
+class BadLabelError(DataError):
+    """A label is not one of the classes 0..classes-1."""
+
+    code = "NS610"
+
+
+class NoTrainingDataError(DataError):
+    """A transform wants a mean of the training data where there are none."""
+
+    code = "NS611"
+
+
+class FeedSpec(Model):
+    """The data of one phase: where they come from, what is done to them, how many at a time."""
+
+    source: AnySource = Field(description="Which data, and where they lie.")
+    batch_size: int = Field(gt=0, description="Samples in a batch: the first axis of the net's Inputs.")
+    transform: Listed[AnyTransform] = Field((), description="What is done to each image, in this order.")
+    shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")
+
+
+@contextmanager
+def placed(node: Node | None, *path: str | int) -> Iterator[None]:
+    """Errors that the body raises get the place of the value at `path`, or of the field they name in it, if they have none."""
+    try:
+        yield
+    except NetspecError as error:
+        for each in error.errors():
+            if each.at is None and node is not None:
+                field = getattr(each, "field", None)
+                steps = [int(step) if step.isdigit() else step for step in field.split(".")] if field else []
+                each.at = locate(node, *path, *steps)
+        raise
+
+
+def open_feed(
+    spec: FeedSpec,
+    phase: Phase,
+    seed: int,
+    base: Path | None = None,
+    *,
+    dtype: Literal["float32", "float64"] = "float32",
+    train: Source | None = None,
+    node: Node | None = None,
+) -> Feed:
+    """The feed of one phase, opened and checked.
+
+    `base` is the folder of the solver file and `node` the part of it that `spec` was read from; `train` is the source of the training
+    data, for a TEST feed that subtracts their mean. Raises DataError, ShapeError.
+    """
+    import numpy as np
+
+    with placed(node, "source"):
+        data = spec.source.open(base)
+
+    def training() -> Dataset:
+        opened = data if phase == "TRAIN" else train.open(base) if train else None
+        if opened is None:
+            raise NoTrainingDataError("the mean of the training data is wanted, but there are none", help="add `train` beside `test`")
+        if opened.shapes[0] != data.shapes[0]:
+            both = f"training samples are {text(opened.shapes[0])}, test samples {text(data.shapes[0])}"
+            raise NoTrainingDataError(f"the mean of the training data does not fit: {both}", help="bring both to one shape")
+        return opened
+
+    shape, real = data.shapes[0], np.float64 if dtype == "float64" else np.float32
+    applied: list[Apply] = []
+    still: list[Apply] = []  # the same as they act in TEST
+    for place, transform in enumerate(spec.transform):
+        like = [type(other) for other in spec.transform[:place]].count(type(transform))
+        stream = f"{type(transform).__name__} {like}"
+        setting = Setting(phase, shape, real, stream, partial(load_array, base), partial(_all_samples, training, tuple(still)))
+        with placed(node, "transform", place):
+            shape = transform.output_shape(shape)
+            applied.append(transform.bind(setting))
+            still.append(transform.bind(replace(setting, phase="TEST")) if transform.random else applied[-1])
+    shuffle = phase == "TRAIN" if spec.shuffle is None else spec.shuffle
+    return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, node)
+
+
+def _all_samples(training: Callable[[], Dataset], before: tuple[Apply, ...]) -> Iterator[Array]:
+    """The first output of all training samples, after the transforms `before`, some at a time: (n, *shape)."""
+    import numpy as np
+
+    data = training()
+    for start in range(0, len(data), _CHUNK):
+        index = np.arange(start, min(start + _CHUNK, len(data)))
+        x = data.read(index)[0]
+        for apply in before:
+            x = apply(x, Draw(0, np.zeros_like(index), index))
+        yield x
+
+
+class Feed:
+    """Samples in the order and form in which a net gets them; `shapes` are those of one sample, after the transforms."""
+
+    def __init__(
+        self, data: Dataset, shapes: Shapes, transforms: tuple[Apply, ...], dtype: str, seed: int, shuffle: bool, node: Node | None
+    ) -> None:
+        self.data, self.shapes, self.dtype = data, shapes, dtype
+        self._transforms, self._seed, self._shuffle, self._node = transforms, seed, shuffle, node
+        self._last: tuple[int, Index] | None = None
+        self._checks: dict[int, tuple[int, int | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def describe(self) -> str:
+        """One line: which data, from where, how many samples."""
+        changed = f", fed as {text(self.shapes[0])}" if self.shapes[0] != self.data.shapes[0] else ""
+        return self.data.describe() + changed
+
+    def buffers(self, size: int) -> tuple[Array, ...]:
+        """Arrays that hold a batch of `size` samples: each (size, *shape) in the feed's dtype."""
+        import numpy as np
+
+        return tuple(np.empty((size, *shape), self.dtype) for shape in self.shapes)
+
+    def batch(self, position: int, size: int) -> tuple[Array, ...]:
+        """Samples number position..position+size-1, counted through all epochs: each output (size, *shape). Raises DataError."""
+        into = self.buffers(size)
+        self.fill(position, into)
+        return into
+
+    def fill(self, position: int, into: tuple[Array, ...]) -> None:
+        """Write the batch that begins at `position` into arrays (N, *shape), float32 or float64. Raises DataError."""
+        import numpy as np
+
+        positions = np.arange(position, position + len(into[0]), dtype=np.int64)
+        epoch, turn = np.divmod(positions, len(self.data))
+        index = self._shuffled(epoch, turn) if self._shuffle else turn
+        with placed(self._node, "source"):
+            x, *others = outputs = self.data.read(index)
+            for output, (classes, ignore) in self._checks.items():
+                self._check(outputs[output], index, output, classes, ignore)
+        draw = Draw(self._seed, epoch, index)
+        for apply in self._transforms:
+            x = apply(x, draw)
+        _copy((x, *others), into)
+
+    def _shuffled(self, epoch: Index, turn: Index) -> Index:
+        """The index of the sample whose turn it is in an epoch, all (N,)."""
+        index = turn.copy()
+        for number in range(int(epoch[0]), int(epoch[-1]) + 1):
+            now = epoch == number
+            index[now] = self._order(number)[turn[now]]
+        return index
+
+    def _order(self, epoch: int) -> Index:
+        last = self._last
+        if last is None or last[0] != epoch:
+            last = self._last = (epoch, rng.permutation(len(self.data), self._seed, "shuffle", epoch))
+        return last[1]
+
+    def check_labels(self, output: int, classes: int, ignore: int | None = None) -> None:
+        """See that an output holds labels 0..classes-1, or `ignore`: all of them now, or each batch as it is read. Raises BadLabelError."""
+        import numpy as np
+
+        labels = self.data.labels(output)
+        if labels is None:
+            self._checks[output] = (classes, ignore)
+            return
+        with placed(self._node, "source"):
+            self._check(labels, np.arange(len(labels)), output, classes, ignore)
+
+    def _check(self, labels: Array, index: Index, output: int, classes: int, ignore: int | None) -> None:
+        """labels: (N, ...) of the samples `index` (N,)."""
+        import numpy as np
+
+        good = (labels >= 0) & (labels < classes) & (np.floor(labels) == labels)
+        if ignore is not None:
+            good |= labels == ignore
+        if good.all():
+            return
+        first = tuple(np.argwhere(~good)[0])
+        more = int(good.size - good.sum()) - 1
+        others = f" (and {more:,} more are wrong)" if more else ""
+        fault = "is not a whole number" if np.floor(labels[first]) != labels[first] else f"is not one of 0..{classes - 1}"
+        counts_from_one = labels.min() == 1 and labels.max() == classes
+        raise BadLabelError(
+            f"{self.data.name(int(index[first[0]]), output)} has the label {labels[first].item()}, which {fault}{others}",
+            help="labels count from 0, but these seem to count from 1" if counts_from_one else f"the net tells {classes} classes apart",
+        )
+
+
+def _copy(batch: tuple[Array, ...], into: tuple[Array, ...]) -> None:
+    """Write each output of a batch into an array of the same shape and another number type."""
+    import numpy as np
+
+    for values, array in zip(batch, into, strict=True):
+        if values.shape != array.shape:
+            raise ValueError(f"a batch of {text(values.shape)} for an array of {text(array.shape)}")  # a bug: the caller made the array
+        np.copyto(array, values, casting="same_kind")
+
+
+class Prefetcher:
+    """A thread that prepares the batches at position, position + step, ... in a ring of buffers, before they are asked for.
+
+    What it gives is what `feed.fill` gives. `stop` is the position where the data end: the batch that reaches it is cut short there.
+    `waited` counts the seconds that `take` had to wait.
+    """
+
+    def __init__(self, feed: Feed, position: int, size: int, *, step: int | None = None, stop: int | None = None, depth: int = 3) -> None:
+        self.waited = 0.0
+        self._feed, self._ring = feed, [feed.buffers(size) for _ in range(depth)]
+        self._free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[tuple[int, tuple[Array, ...]] | BaseException] = queue.SimpleQueue()
+        self._failed: BaseException | None = None
+        self._closing = False
+        for slot in range(depth):
+            self._free.put(slot)
+        self._thread = threading.Thread(target=self._work, args=(position, size, step or size, stop), name="netspec feed", daemon=True)
+        self._thread.start()
+
+    def _work(self, position: int, size: int, step: int, stop: int | None) -> None:
+        try:
+            while stop is None or position < stop:
+                slot = self._free.get()
+                if slot is None or self._closing:
+                    return
+                short = size if stop is None else min(size, stop - position)
+                into = tuple(array[:short] for array in self._ring[slot])
+                self._feed.fill(position, into)
+                self._ready.put((slot, into))
+                position += step
+            self._ready.put(IndexError("all batches were taken"))
+        except BaseException as error:  # whatever it is belongs to the one who takes
+            self._ready.put(error)
+
+    def take(self, into: tuple[Array, ...]) -> None:
+        """Copy the next batch into the net's input arrays, (N, *shape) each. Raises what preparing it raised."""
+        if self._failed is None:
+            start = time.perf_counter()
+            ready = self._ready.get()
+            self.waited += time.perf_counter() - start
+            if not isinstance(ready, BaseException):
+                slot, batch = ready
+                _copy(batch, into)
+                self._free.put(slot)
+                return
+            self._failed = ready
+        raise self._failed
+
+    def close(self) -> None:
+        """End the thread and wait for it."""
+        self._closing = True
+        self._free.put(None)
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

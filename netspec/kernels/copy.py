@@ -1,0 +1,56 @@
+"""Moving values about: fill, copy, accumulate, scale, transpose, and the blocks of a concatenation."""
+
+from __future__ import annotations
+
+from netspec.kernels.jit import Matrix, Vector, kernel, span
+
+
+@kernel
+def fill(x: Vector, value: float, part: int, parts: int) -> None:
+    """x: (M,). Every element becomes `value`."""
+    for i in range(*span(x.size, part, parts)):
+        x[i] = value
+
+
+@kernel
+def copy(x: Vector, y: Vector, part: int, parts: int) -> None:
+    """x, y: (M,). y = x."""
+    for i in range(*span(x.size, part, parts)):
+        y[i] = x[i]
+
+
+@kernel
+def accumulate(x: Vector, y: Vector, part: int, parts: int) -> None:
+    """x, y: (M,). y += x."""
+    for i in range(*span(x.size, part, parts)):
+        y[i] += x[i]
+
+
+@kernel
+def transpose(x: Matrix, y: Matrix, part: int, parts: int) -> None:
+    """x: (M, N), y: (N, M). y = x^T, in tiles of 16 x 16 so that both sides use whole cache lines; a part writes rows of y."""
+    m, n = x.shape
+    first, last = span(n, part, parts)
+    for i0 in range(0, m, 16):
+        for j0 in range(first, last, 16):
+            for j in range(j0, min(j0 + 16, last)):
+                for i in range(i0, min(i0 + 16, m)):
+                    y[j, i] = x[i, j]
+
+
+@kernel
+def concat_forward(x: Vector, y: Vector, width: int, pitch: int, offset: int, part: int, parts: int) -> None:
+    """x: (M*width,), y: (M*pitch,). Block i of x goes to y from i*pitch + offset on."""
+    for i in range(*span(x.size // width, part, parts)):
+        block, place = x[i * width : (i + 1) * width], y[i * pitch + offset : i * pitch + offset + width]
+        for j in range(width):
+            place[j] = block[j]
+
+
+@kernel
+def concat_backward(dx: Vector, dy: Vector, width: int, pitch: int, offset: int, part: int, parts: int) -> None:
+    """dx: (M*width,), dy: (M*pitch,). Block i of dx comes from dy from i*pitch + offset on."""
+    for i in range(*span(dx.size // width, part, parts)):
+        block, place = dx[i * width : (i + 1) * width], dy[i * pitch + offset : i * pitch + offset + width]
+        for j in range(width):
+            block[j] = place[j]

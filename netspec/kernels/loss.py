@@ -1,0 +1,124 @@
+"""Losses but for softmax, and how they are summed: parts leave float64 sums, and one more call adds these in order.
+
+`partial` is (parts * 2): for each part the sum of its losses, and how many positions count. `top`, `dtop`, `norm`: (1,);
+`dtop` holds the loss weight, `norm` what the sum is divided by.
+"""
+
+from __future__ import annotations
+
+import math
+
+from netspec.kernels.jit import Doubles, Matrix, Vector, helper, kernel, span
+
+
+@helper
+def is_label(value: float, label: int) -> bool:
+    """Whether a real number, cut to a whole one as C does, is `label`; never for NaN or infinity."""
+    if label > 0:
+        return value >= label and value < label + 1
+    if label < 0:
+        return value <= label and value > label - 1
+    return value > -1 and value < 1
+
+
+@kernel
+def add_weighted(top: Vector, weight: float, loss: Doubles, part: int, parts: int) -> None:
+    """loss (1,) += weight * the sum of top (M,). Runs as one part."""
+    total = 0.0
+    for i in range(top.size):
+        total += top[i]
+    loss[0] += weight * total
+
+
+@kernel
+def loss_mean(partial: Doubles, top: Vector, norm: Doubles, divisor: int, part: int, parts: int) -> None:
+    """top = sum / norm, where norm is `divisor`, or the count when it is 0, but at least 1. Runs as one part."""
+    total = 0.0
+    valid = 0.0
+    for i in range(partial.size // 2):
+        total += partial[2 * i]
+        valid += partial[2 * i + 1]
+    norm[0] = max(1.0, float(divisor) if divisor else valid)
+    top[0] = total / norm[0]
+
+
+@kernel
+def euclidean_forward(a: Vector, b: Vector, partial: Doubles, part: int, parts: int) -> None:
+    """The sum of (a - b)**2; a, b: (M,)."""
+    total = 0.0
+    for i in range(*span(a.size, part, parts)):
+        total += float(a[i] - b[i]) ** 2
+    partial[2 * part] = total
+    partial[2 * part + 1] = 0.0
+
+
+@kernel
+def euclidean_backward(a: Vector, b: Vector, dtop: Vector, da: Vector, divisor: int, part: int, parts: int) -> None:
+    """da = (a - b) * dtop / divisor; a, b, da: (M,)."""
+    scale = da.dtype.type(dtop[0] / divisor)
+    for i in range(*span(a.size, part, parts)):
+        da[i] = (a[i] - b[i]) * scale
+
+
+@kernel
+def sigmoid_loss_forward(x: Vector, target: Vector, partial: Doubles, ignoring: int, ignore: int, part: int, parts: int) -> None:
+    """The sum of max(x, 0) - x * target + ln(1 + exp(-|x|)) where the target is not ignored; x, target: (M,)."""
+    total = 0.0
+    valid = 0
+    for i in range(*span(x.size, part, parts)):
+        if ignoring and is_label(target[i], ignore):
+            continue
+        valid += 1
+        score = float(x[i])
+        total += (score if score > 0 else 0.0) - score * target[i] + math.log1p(math.exp(-abs(score)))
+    partial[2 * part] = total
+    partial[2 * part + 1] = valid
+
+
+@kernel
+def sigmoid_loss_backward(
+    x: Vector, target: Vector, dtop: Vector, norm: Doubles, dx: Vector, ignoring: int, ignore: int, part: int, parts: int
+) -> None:
+    """dx = (sigmoid(x) - target) * dtop / norm, 0 where the target is ignored; x, target, dx: (M,)."""
+    scale = dtop[0] / norm[0]
+    for i in range(*span(x.size, part, parts)):
+        if ignoring and is_label(target[i], ignore):
+            dx[i] = 0
+        else:
+            small = math.exp(-abs(x[i]))
+            dx[i] = ((1.0 if x[i] >= 0 else small) / (1.0 + small) - target[i]) * scale
+
+
+@kernel
+def multi_class_hinge_forward(x: Matrix, label: Vector, partial: Doubles, margin: float, part: int, parts: int) -> None:
+    """The sum of max(0, x[j] - x[label] + margin) over the wrong classes j; x: (N, C), label: (N,). NaN where a label is no class."""
+    total = 0.0
+    for n in range(*span(x.shape[0], part, parts)):
+        if not (label[n] >= 0 and label[n] < x.shape[1]):
+            total = math.nan
+            continue
+        own = int(label[n])
+        for c in range(x.shape[1]):
+            short = x[n, c] - x[n, own] + margin
+            if c != own and not short <= 0:
+                total += short
+    partial[2 * part] = total
+    partial[2 * part + 1] = 0.0
+
+
+@kernel
+def multi_class_hinge_backward(x: Matrix, label: Vector, dtop: Vector, dx: Matrix, margin: float, part: int, parts: int) -> None:
+    """dx = dtop / N for each wrong class short of the margin, minus their number of that at the label. NaN where a label is no class."""
+    scale = dtop[0] / x.shape[0]
+    for n in range(*span(x.shape[0], part, parts)):
+        if not (label[n] >= 0 and label[n] < x.shape[1]):
+            for c in range(x.shape[1]):
+                dx[n, c] = math.nan
+            continue
+        own = int(label[n])
+        number = 0
+        for c in range(x.shape[1]):
+            short = c != own and not x[n, c] - x[n, own] + margin <= 0
+            number += short
+            dx[n, c] = scale if short else 0.0
+        dx[n, own] = -number * scale

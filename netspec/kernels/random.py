@@ -1,0 +1,46 @@
+"""Random numbers as a function of (seed, iteration, sub-iteration, index): no state, so any part can draw its own.
+
+The finaliser of SplitMix64 over a counter. Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netspec.kernels.jit import Clock, Vector, helper, kernel, span
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
+
+
+@helper
+def mixed(z: int) -> int:
+    """64 bits in, 64 bits out, each of which depends on all (uint64)."""
+    z = (z ^ (z >> _30)) * _FIRST
+    z = (z ^ (z >> _27)) * _SECOND
+    return z ^ (z >> _31)
+
+
+@helper
+def stream(seed: int, clock: Clock) -> int:
+    """The key (uint64) of the numbers that `seed` draws at this iteration and sub-iteration."""
+    key = mixed(np.uint64(seed) + _GOLDEN)
+    for i in range(clock.size):
+        key = mixed(key + np.uint64(clock[i] + 1) * _GOLDEN)
+    return key
+
+
+@helper
+def word(key: int, index: int) -> int:
+    """The random 32 bits (as an int64) at a place of a stream."""
+    return np.int64(mixed(key + np.uint64(index + 1) * _GOLDEN) >> _32)
+
+
+@kernel
+def dropout(x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale: float, part: int, parts: int) -> None:
+    """x, y: (M,). y = scale * x where the word of the index is at least `threshold` (of 2^32), else 0. Serves both directions."""
+    key = stream(seed, clock)
+    zero = x.dtype.type(0)
+    for i in range(*span(x.size, part, parts)):
+        y[i] = scale * x[i] if word(key, i) >= threshold else zero

@@ -1,0 +1,85 @@
+"""The solver's loops: the watch over gradients, and the update rules.
+
+w, diff, history: (M,). `rate` (1,) is the learning rate; `gate` (2,) says whether everything is finite (1 or 0), and the factor that
+clips the gradient and divides it by iter_size.
+"""
+
+from __future__ import annotations
+
+import math
+
+from netspec.kernels.jit import Doubles, Vector, helper, kernel, span
+
+
+@kernel
+def sum_of_squares(diff: Vector, partial: Doubles, part: int, parts: int) -> None:
+    """partial[part] = the sum of diff**2 over this part, eight sums side by side."""
+    first, last = span(diff.size, part, parts)
+    a = b = c = d = e = f = g = h = 0.0
+    whole = first + (last - first) // 8 * 8
+    for i in range(first, whole, 8):
+        a += float(diff[i]) ** 2
+        b += float(diff[i + 1]) ** 2
+        c += float(diff[i + 2]) ** 2
+        d += float(diff[i + 3]) ** 2
+        e += float(diff[i + 4]) ** 2
+        f += float(diff[i + 5]) ** 2
+        g += float(diff[i + 6]) ** 2
+        h += float(diff[i + 7]) ** 2
+    for i in range(whole, last):
+        a += float(diff[i]) ** 2
+    partial[part] = ((a + e) + (b + f)) + ((c + g) + (d + h))
+
+
+@kernel
+def gate(
+    partials: Doubles, loss: Doubles, gate: Vector, norm: Doubles, clip: float, iter_size: int, part: int, parts: int
+) -> None:
+    """norm (1,) = the L2 norm of all gradients; gate = (1, factor) if it and the loss (1,) are finite, else (0, 0). Runs as one part.
+
+    The norm is that of the sum over iter_size batches, and the factor brings it down to `clip` (none if <= 0) before it divides by
+    iter_size. Source: Caffe sgd_solver.cpp, ClipGradients and Normalize.
+    """
+    total = 0.0
+    for i in range(partials.size):
+        total += partials[i]
+    norm[0] = math.sqrt(total)
+    if math.isfinite(total) and math.isfinite(loss[0]):
+        factor = clip / norm[0] if clip > 0 and norm[0] > clip else 1.0
+        gate[0] = 1.0
+        gate[1] = factor / iter_size
+    else:
+        gate[0] = 0.0
+        gate[1] = 0.0
+
+
+@helper
+def decayed(g: float, w: float, factor: float, l1: float, l2: float) -> float:
+    """The gradient that a rule works with: g * factor + l2 * w + l1 * sign(w)."""
+    pull = l1 if w > 0 else -l1
+    if w == 0:
+        pull = l1 - l1
+    return g * factor + l2 * w + pull
+
+
+@kernel
+def sgd(
+    w: Vector,
+    diff: Vector,
+    history: Vector,
+    rate: Vector,
+    gate: Vector,
+    momentum: float,
+    lr_mult: float,
+    l1: float,
+    l2: float,
+    part: int,
+    parts: int,
+) -> None:
+    """history = momentum * history + rate * lr_mult * gradient; w -= history. Nothing while the gate is shut."""
+    if gate[0] == 0:
+        return
+    local, factor = rate[0] * lr_mult, gate[1]
+    for i in range(*span(w.size, part, parts)):
+        history[i] = momentum * history[i] + local * decayed(diff[i], w[i], factor, l1, l2)
+        w[i] -= history[i]

@@ -1,0 +1,74 @@
+"""What the losses and metrics on labels share: positions, how the loss is divided, and the sums that their parts leave."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from netspec.layers.base import TWO, Arity, Layer, Shape, ShapeError, Shapes, Workspace
+from netspec.shape import axis_of, count
+
+GRAIN = 2048
+"""Scores in a part: each costs an exponential or so."""
+MOST_PARTS = 64
+
+
+class Loss(Layer):
+    """A scalar from two blobs, the second of which is the truth."""
+
+    bottoms: ClassVar[Arity] = TWO
+    is_loss: ClassVar[bool] = True
+    no_diff: ClassVar[frozenset[int]] = frozenset({1})
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+
+
+class NormalizedLoss(Loss):
+    """A loss that may pass over a label, and whose divisor can be chosen. Source: Caffe loss_layer.cpp, LossParameter."""
+
+    ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
+    normalization: Literal["VALID", "FULL", "BATCH_SIZE", "NONE"] | None = Field(
+        None, description="What the sum is divided by: positions that are not ignored, all positions, the batch size, or 1."
+    )
+    normalize: bool | None = Field(None, description="Caffe's old word for normalization: true is VALID, false BATCH_SIZE.")
+
+    usual: ClassVar[str] = "VALID"
+
+    def divisor(self, outer: int, inner: int) -> int:
+        """What the sum is divided by; 0 means the number of valid positions."""
+        old = None if self.normalize is None else "VALID" if self.normalize else "BATCH_SIZE"
+        word = self.normalization or old or self.usual
+        return {"VALID": 0, "FULL": outer * inner, "BATCH_SIZE": outer, "NONE": 1}[word]
+
+    @property
+    def ignoring(self) -> tuple[int, int]:
+        """For the kernels: whether a label is ignored, and which."""
+        return (0, 0) if self.ignore_label is None else (1, self.ignore_label)
+
+
+def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
+    """(outer, C, inner) of the scores around the class axis. Raises ShapeError unless there is one label for each position."""
+    scores, labels = bottoms
+    axis = axis_of(axis, scores)
+    outer, classes, inner = count(scores[:axis]), scores[axis], count(scores[axis + 1 :])
+    if count(labels) != outer * inner:
+        wanted = f"{outer}" if inner == 1 else f"{outer}*{inner} = {outer * inner}"
+        raise ShapeError(f"{{bottom[0]}} needs {wanted} labels, but {{bottom[1]}} holds {count(labels)}", field="bottom.1")
+    return outer, classes, inner
+
+
+def same_count(bottoms: Shapes) -> None:
+    """Raises ShapeError unless both bottoms have the same batch size and as many values."""
+    first, second = bottoms
+    if not first or not second or first[0] != second[0] or count(first) != count(second):
+        raise ShapeError("{bottom[0]} and {bottom[1]} must have the same batch size and equally many values", field="bottom.1")
+
+
+def cut(size: int) -> int:
+    """Into how many parts a loss over `size` scores is cut: a function of the shape alone, so that sums do not depend on threads."""
+    return max(1, min(MOST_PARTS, size // GRAIN))
+
+
+def sums(shape: Shape) -> dict[str, Workspace]:
+    """Workspaces of a loss over a shape: what each part leaves, and the divisor that backward needs again."""
+    return {"partial": Workspace((cut(count(shape)) * 2,), "float64"), "norm": Workspace((1,), "float64", kept=True)}

@@ -1,0 +1,53 @@
+"""Windows: the kernel, stride and pad fields that Convolution and Pooling share, square or per axis. Source: Caffe's *_h/_w fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from netspec.layers.base import Layer, Listed
+from netspec.model import wrong
+
+Axis = tuple[int, int, int, int]
+"""(kernel, stride, pad, dilation) along one axis."""
+
+
+class Windowed(Layer):
+    """A layer that moves a window over height and width."""
+
+    kernel_size: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Window height and width, F: one number, or [height, width].", max_length=2)
+    kernel_h: int | None = Field(None, gt=0, description="Window height, instead of kernel_size.")
+    kernel_w: int | None = Field(None, gt=0, description="Window width, instead of kernel_size.")
+    stride: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Step between windows, S (default 1).", max_length=2)
+    stride_h: int | None = Field(None, gt=0, description="Vertical step, instead of stride.")
+    stride_w: int | None = Field(None, gt=0, description="Horizontal step, instead of stride.")
+    pad: Listed[Annotated[int, Field(ge=0)]] = Field((), description="Zeros around the image, P (default 0).", max_length=2)
+    pad_h: int | None = Field(None, ge=0, description="Zeros above and below, instead of pad.")
+    pad_w: int | None = Field(None, ge=0, description="Zeros left and right, instead of pad.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        for name, both in (("kernel", self.kernel_size), ("stride", self.stride), ("pad", self.pad)):
+            h, w = getattr(self, f"{name}_h"), getattr(self, f"{name}_w")
+            split = f"{name}_h" if h is not None else f"{name}_w"
+            if both and (h is not None or w is not None):
+                field = "kernel_size" if name == "kernel" else name
+                raise wrong(f"`{field}` and `{name}_h`/`{name}_w` exclude each other", field=split)
+            if (h is None) != (w is None):
+                raise wrong(f"`{name}_h` and `{name}_w` go together", field=split)
+        return self
+
+    def axes(self, dilation: tuple[int, ...] = ()) -> tuple[Axis, Axis]:
+        """The vertical and the horizontal axis; a kernel of 0 where none was written."""
+        kernel = _pick(self.kernel_size, self.kernel_h, self.kernel_w, 0)
+        stride = _pick(self.stride, self.stride_h, self.stride_w, 1)
+        pad = _pick(self.pad, self.pad_h, self.pad_w, 0)
+        spread = _pick(dilation, None, None, 1)
+        return (kernel[0], stride[0], pad[0], spread[0]), (kernel[1], stride[1], pad[1], spread[1])
+
+
+def _pick(both: tuple[int, ...], h: int | None, w: int | None, default: int) -> tuple[int, int]:
+    if h is not None and w is not None:
+        return h, w
+    return (both[0], both[-1]) if both else (default, default)

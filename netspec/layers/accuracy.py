@@ -1,0 +1,66 @@
+"""Accuracy: the share of positions whose true class is among the top_k scores.
+
+A position is right when fewer than top_k other classes score at least as high, so a tie counts against it.
+Source: Caffe accuracy_layer.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.layers._loss import positions
+from netspec.layers.base import TWO, Arity, Call, Calls, Layer, Run, ShapeError, Shapes, Workspace
+from netspec.shape import count
+
+
+class Accuracy(Layer):
+    """Count how often the scores are right; 0 when every label is ignored. It has no gradient.
+
+    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the accuracy, a scalar; if asked for, that of each class (C,), 0 where absent.
+    """
+
+    bottoms: ClassVar[Arity] = TWO
+    tops: ClassVar[Arity] = Arity(1, 2)
+    differentiable: ClassVar[bool] = False
+    no_diff: ClassVar[frozenset[int]] = frozenset({1})
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    top_k: int = Field(1, gt=0, description="The true class must be among this many best scores.")
+    axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+    ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """A scalar, and (C,) for a second top."""
+        _, classes, _ = positions(bottoms, self.axis)
+        if self.top_k > classes:
+            raise ShapeError(f"`top_k` {self.top_k} is more than the {classes} classes of {{bottom[0]}}", field="top_k")
+        return ((), (classes,))[: len(self.top_names())]
+
+    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
+        """The labels must name one of the C scores."""
+        return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
+
+    def workspaces(self, bottoms: Shapes, phase: str) -> dict[str, Workspace]:
+        """Which positions are right, and counts of each class."""
+        spaces = {"hit": Workspace((count(bottoms[1]),), "int32")}
+        if len(self.top_names()) == 2:
+            spaces["counts"] = Workspace((positions(bottoms, self.axis)[1] * 2,), "float64")
+        return spaces
+
+    def forward(self, run: Run) -> Calls:
+        """Judge every position, then count."""
+        from netspec.kernels import metric
+
+        scores = run.bottom[0].reshape(positions((run.bottom[0].shape, run.bottom[1].shape), self.axis))
+        ignoring = (0, 0) if self.ignore_label is None else (1, self.ignore_label)
+        hit = run.workspace["hit"]
+        yield Call(metric.accuracy_hits, scores, run.bottom[1], hit, self.top_k, *ignoring)
+        yield Call(metric.accuracy_mean, hit, run.top[0], parts=1)
+        if len(run.top) == 2:
+            yield Call(metric.accuracy_per_class, hit, run.bottom[1], run.workspace["counts"], run.top[1], parts=1)
+
+    def backward(self, run: Run) -> Calls:
+        """Nothing."""
+        yield from ()

@@ -1,0 +1,212 @@
+"""Layers: what a computation is. Its fields, shapes, parameters, cost and documentation, and the Calls that carry it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from netspec.call import Call, Calls, Run
+from netspec.document import Mapping
+from netspec.fillers.base import AnyFiller, Filler
+from netspec.fillers.constant import Constant
+from netspec.model import Listed, Model
+from netspec.registry import Room
+from netspec.shape import Shape, ShapeError, Shapes
+
+Phase = Literal["TRAIN", "TEST"]
+
+
+@dataclass(frozen=True)
+class Arity:
+    """How many bottoms or tops a layer takes; `most` None means any number."""
+
+    least: int
+    most: int | None
+
+    def __str__(self) -> str:
+        if self.most == self.least:
+            return f"{self.least}"
+        return f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
+
+    def holds(self, number: int) -> bool:
+        """Whether `number` is allowed."""
+        return self.least <= number and (self.most is None or number <= self.most)
+
+
+ONE = Arity(1, 1)
+TWO = Arity(2, 2)
+NONE = Arity(0, 0)
+MANY = Arity(1, None)
+
+
+@dataclass(frozen=True)
+class Param:
+    """A param blob of a layer: its name within the layer, its filler, whether the solver may learn it."""
+
+    name: str
+    filler: Filler
+    learned: bool = True
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Memory beside the blobs: `kept` from forward to backward, or scratch within one direction.
+
+    `kind` is real (the net's float type), int32, or float64; `use` says which direction scratch serves.
+    """
+
+    shape: Shape
+    kind: Literal["real", "int32", "float64"] = "real"
+    kept: bool = False
+    use: Literal["forward", "backward", "both"] = "both"
+
+
+class ParamSpec(Model):
+    """Settings of one param blob of a layer. Source: Caffe's ParamSpec."""
+
+    name: str | None = Field(None, description="Layers whose params bear the same name share them.", min_length=1)
+    share_mode: Literal["STRICT", "PERMISSIVE"] = Field("STRICT", description="Shared shapes must be equal, or only their counts.")
+    lr_mult: float | None = Field(None, ge=0, description="Factor on the learning rate (default 1); 0 freezes the param.")
+    decay_mult: float | None = Field(None, ge=0, description="Factor on the weight decay (default 1).")
+
+
+class StateRule(Model):
+    """When a layer takes part. Source: Caffe's NetStateRule."""
+
+    phase: Phase | None = Field(None, description="Only in this phase.")
+    min_level: int | None = Field(None, description="Only at this level or above.")
+    max_level: int | None = Field(None, description="Only at this level or below.")
+    stage: Listed[str] = Field((), description="Only when all of these stages are set.")
+    not_stage: Listed[str] = Field((), description="Only when none of these stages is set.")
+
+
+class Layer(Model):
+    """One computation from bottoms to tops.
+
+    A subclass declares how many it takes, its fields, its shapes and its Calls; the file's docstring has the formula.
+    """
+
+    bottoms: ClassVar[Arity] = ONE
+    tops: ClassVar[Arity] = ONE
+    is_loss: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    no_diff: ClassVar[frozenset[int]] = frozenset()
+    """Bottoms that never receive a gradient (labels)."""
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom", "top"})
+    """Which data backward looks at: 'bottom', 'top'. The memory plan frees the rest early."""
+    layouts: ClassVar[tuple[str, ...]] = ("NCHW",)
+    """Memory layouts its kernels take, the best first."""
+
+    name: str = Field(description="Unique name of the layer.", min_length=1)
+    bottom: Listed[str] | None = Field(None, description="Blobs it reads; left out: the first top of the layer above.")
+    top: Listed[str] | None = Field(None, description="Blobs it writes; left out: the layer's name.")
+    param: Listed[ParamSpec] = Field((), description="Settings of its param blobs, weight first.")
+    loss_weight: Listed[float] | None = Field(None, description="Weight of each top in the loss.")
+    propagate_down: Listed[bool] | None = Field(None, description="For each bottom: whether a gradient flows to it.")
+    include: Listed[StateRule] | None = Field(None, description="The layer is kept when any of these rules matches.")
+    exclude: Listed[StateRule] | None = Field(None, description="The layer is dropped when any of these rules matches.")
+
+    _node: Mapping | None = PrivateAttr(None)
+
+    @property
+    def type(self) -> str:
+        """The word that selects this layer in YAML."""
+        return type(self).__name__
+
+    def top_names(self) -> tuple[str, ...]:
+        """The tops as written, or the layer's name."""
+        return self.top if self.top is not None else (self.name,) if self.tops.least <= 1 and self.tops.most != 0 else ()
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The shape of each top. Raises ShapeError."""
+        raise NotImplementedError
+
+    def shape_arithmetic(self, bottoms: Shapes) -> str:
+        """How the first top's shape came about, in words; empty when it is the bottom's."""
+        return ""
+
+    def params(self) -> tuple[Param, ...]:
+        """The param blobs, weight first."""
+        return ()
+
+    def param_shapes(self, bottoms: Shapes) -> Shapes:
+        """The shape of each param blob."""
+        return ()
+
+    def param_arithmetic(self, bottoms: Shapes) -> str:
+        """How the number of parameters came about: (5*5*1+1)*20 = 520."""
+        return ""
+
+    def macs(self, bottoms: Shapes, tops: Shapes) -> int:
+        """Multiply-accumulates of one forward pass over the whole batch; only products with parameters count."""
+        return 0
+
+    def aliases(self, phase: Phase) -> bool:
+        """Whether top 0 is bottom 0 under another shape: then they share memory and nothing runs."""
+        return False
+
+    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
+        """For each bottom that holds labels: (number of classes, the label that is ignored)."""
+        return {}
+
+    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+        """Memory that its Calls need beside the blobs."""
+        return {}
+
+    def forward(self, run: Run) -> Calls:
+        """Calls that write the tops from the bottoms."""
+        raise NotImplementedError
+
+    def backward(self, run: Run) -> Calls:
+        """Calls that write each wanted bottom diff and add to each wanted param diff."""
+        raise NotImplementedError
+
+
+class Broken(Layer):
+    """Stands in for a layer that did not validate, so that the passes after can check the others."""
+
+    bottoms: ClassVar[Arity] = Arity(0, None)
+    tops: ClassVar[Arity] = Arity(0, None)
+
+
+def same_shape(bottoms: Shapes, what: str) -> Shape:
+    """The one shape of all bottoms. Raises ShapeError naming the first that differs."""
+    for i, shape in enumerate(bottoms):
+        if shape != bottoms[0]:
+            raise ShapeError(f"{what} needs equal shapes, but {{bottom[0]}} and {{bottom[{i}]}} differ", field=f"bottom.{i}")
+    return bottoms[0]
+
+
+LAYERS: Room[Layer] = Room("netspec.layers", Layer, "layer type")
+
+AnyLayer = Annotated[Layer, BeforeValidator(LAYERS.parse)]
+
+__all__ = [
+    "LAYERS",
+    "MANY",
+    "NONE",
+    "ONE",
+    "TWO",
+    "AnyFiller",
+    "AnyLayer",
+    "Arity",
+    "Broken",
+    "Call",
+    "Calls",
+    "Constant",
+    "Filler",
+    "Layer",
+    "Listed",
+    "Param",
+    "ParamSpec",
+    "Phase",
+    "Run",
+    "Shape",
+    "ShapeError",
+    "Shapes",
+    "StateRule",
+    "Workspace",
+    "same_shape",
+]

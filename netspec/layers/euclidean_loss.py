@@ -1,0 +1,44 @@
+"""EuclideanLoss: the sum of (a - b)**2 over 2N, N the batch size. Source: Caffe euclidean_loss_layer.cpp."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netspec.layers._loss import Loss, cut, same_count, sums
+from netspec.layers.base import Call, Calls, Phase, Run, Shapes, Workspace
+from netspec.shape import count
+
+
+class EuclideanLoss(Loss):
+    """Half the squared distance between two blobs, per sample: regression.
+
+    Bottom: a and b (N, ...), equally many values; both may receive a gradient. Top: the loss, a scalar.
+    """
+
+    no_diff: ClassVar[frozenset[int]] = frozenset()
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """A scalar."""
+        same_count(bottoms)
+        return ((),)
+
+    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+        """Each part's sum."""
+        return sums(bottoms[0])
+
+    def forward(self, run: Run) -> Calls:
+        """Each part's sum; then their mean."""
+        from netspec.kernels import loss
+
+        a, b = run.bottom
+        partial = run.workspace["partial"]
+        yield Call(loss.euclidean_forward, a, b, partial, parts=cut(count(a.shape)))
+        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], 2 * a.shape[0], parts=1)
+
+    def backward(self, run: Run) -> Calls:
+        """(a - b) / N to a, the opposite to b."""
+        from netspec.kernels import loss
+
+        for diff, sign in zip(run.bottom_diff, (1, -1), strict=True):
+            if diff is not None:
+                yield Call(loss.euclidean_backward, *run.bottom, run.top_diff[0], diff, sign * run.bottom[0].shape[0])

@@ -1,0 +1,58 @@
+"""Input: blobs that are fed from outside. Source: Caffe input_layer.cpp."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema, model_validator
+
+from netspec.layers.base import MANY, NONE, Arity, Calls, Layer, Run, Shapes
+from netspec.model import wrong
+
+_Size = Annotated[int, Field(gt=0, strict=True)]
+_Sizes = Annotated[tuple[_Size, ...], Field(min_length=1, strict=True)]
+_ONE: TypeAdapter[Any] = TypeAdapter(_Sizes)
+_SIZES = {"type": "array", "items": {"type": "integer", "exclusiveMinimum": 0}, "minItems": 1}
+
+
+def _one_or_many(value: Any) -> Any:
+    """`[64, 1, 28, 28]` is `[[64, 1, 28, 28]]`; what is wrong in it is said at its own place."""
+    nested = isinstance(value, tuple) and any(isinstance(item, tuple) for item in value)
+    return value if nested else (_ONE.validate_python(value),)
+
+
+class Input(Layer):
+    """Hold what the solver's data, or a caller, puts into the net.
+
+    Bottom: none. Top: one or more blobs of the declared shapes; the batch size replaces the first axis.
+    """
+
+    bottoms: ClassVar[Arity] = NONE
+    tops: ClassVar[Arity] = MANY
+    differentiable: ClassVar[bool] = False
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    shape: Annotated[
+        tuple[_Sizes, ...],
+        BeforeValidator(_one_or_many),
+        WithJsonSchema({"anyOf": [_SIZES, {"type": "array", "items": _SIZES, "minItems": 1}]}),
+    ] = Field(description="One shape for all tops, or a list with one shape for each.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Input:
+        tops = len(self.top_names())
+        if len(self.shape) not in {1, tops}:
+            raise wrong(f"{len(self.shape)} shapes for {tops} top{'s' * (tops != 1)}", field="shape", help="give one shape for all, or one for each")
+        return self
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The declared ones."""
+        return self.shape if len(self.shape) > 1 else self.shape * len(self.top_names())
+
+    def forward(self, run: Run) -> Calls:
+        """Nothing."""
+        yield from ()
+
+    def backward(self, run: Run) -> Calls:
+        """Nothing."""
+        yield from ()

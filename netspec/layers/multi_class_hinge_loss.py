@@ -1,0 +1,56 @@
+"""MultiClassHingeLoss: the mean over samples of the sum of max(0, s[j] - s[label] + margin) over the wrong classes j.
+
+Source: Weston & Watkins 1999, the multi-class SVM loss. (Caffe's HingeLoss is another one: one-vs-all.)
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from netspec.layers._loss import Loss, cut, positions, sums
+from netspec.layers.base import Call, Calls, Phase, Run, Shapes, Workspace
+from netspec.shape import count
+
+
+class MultiClassHingeLoss(Loss):
+    """Ask the score of the true class to beat every other by a margin.
+
+    Bottom: scores (N, C, ...), all axes but the first together the classes; labels 0..C-1 (N,). Top: the loss, a scalar.
+    """
+
+    margin: float = Field(1.0, gt=0, allow_inf_nan=False, description="By how much the true class must win.")
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """A scalar."""
+        positions((_matrix(bottoms[0]), bottoms[1]), 1)
+        return ((),)
+
+    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
+        """The labels must name one of the C scores."""
+        return {1: (_matrix(bottoms[0])[1], None)}
+
+    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+        """Each part's sum."""
+        return sums(bottoms[0])
+
+    def forward(self, run: Run) -> Calls:
+        """Each part's loss; then their mean."""
+        from netspec.kernels import loss
+
+        scores, partial = run.bottom[0].reshape(_matrix(run.bottom[0].shape)), run.workspace["partial"]
+        yield Call(loss.multi_class_hinge_forward, scores, run.bottom[1], partial, self.margin, parts=cut(scores.size))
+        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], scores.shape[0], parts=1)
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over the scores."""
+        from netspec.kernels import loss
+
+        if run.bottom_diff[0] is not None:
+            shape = _matrix(run.bottom[0].shape)
+            scores, dx = run.bottom[0].reshape(shape), run.bottom_diff[0].reshape(shape)
+            yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
+
+
+def _matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(N, C): all axes but the first together; a shape of fewer than two axes stays, for `positions` to refuse."""
+    return (shape[0], count(shape[1:])) if len(shape) > 1 else shape

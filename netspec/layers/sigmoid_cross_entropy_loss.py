@@ -1,0 +1,48 @@
+"""SigmoidCrossEntropyLoss: the sum of -(t ln s(x) + (1 - t) ln(1 - s(x))) over N, s the logistic function.
+
+Computed as max(x, 0) - x t + ln(1 + exp(-|x|)). Source: Caffe sigmoid_cross_entropy_loss_layer.cpp; a target is ignored when, cut to
+a whole number, it is ignore_label, so that with `ignore_label: 0` soft targets below 1 are ignored too.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netspec.layers._loss import NormalizedLoss, cut, same_count, sums
+from netspec.layers.base import Call, Calls, Phase, Run, Shapes, Workspace
+from netspec.shape import count
+
+
+class SigmoidCrossEntropyLoss(NormalizedLoss):
+    """The logistic loss of independent yes/no scores; `normalization` is BATCH_SIZE unless given.
+
+    Bottom: scores (N, ...), targets in 0..1 (N, ...). Top: the loss, a scalar.
+    """
+
+    usual: ClassVar[str] = "BATCH_SIZE"
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """A scalar."""
+        same_count(bottoms)
+        return ((),)
+
+    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+        """Each part's sum."""
+        return sums(bottoms[0])
+
+    def forward(self, run: Run) -> Calls:
+        """Each part's loss; then their mean."""
+        from netspec.kernels import loss
+
+        shape, partial = run.bottom[0].shape, run.workspace["partial"]
+        divisor = self.divisor(shape[0], count(shape[1:]))
+        yield Call(loss.sigmoid_loss_forward, *run.bottom, partial, *self.ignoring, parts=cut(count(shape)))
+        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], divisor, parts=1)
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over scores and targets."""
+        from netspec.kernels import loss
+
+        if run.bottom_diff[0] is not None:
+            norm = run.workspace["norm"]
+            yield Call(loss.sigmoid_loss_backward, *run.bottom, run.top_diff[0], norm, run.bottom_diff[0], *self.ignoring)

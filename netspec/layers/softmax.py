@@ -1,0 +1,49 @@
+"""Softmax: y = exp(x) / sum of exp(x) over one axis.
+
+Source: Caffe softmax_layer.cpp; the largest x is taken off first, so that nothing overflows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.layers.base import Call, Calls, Layer, Run, Shapes
+from netspec.shape import axis_of, count
+
+
+class Softmax(Layer):
+    """Turn scores into probabilities that add up to 1.
+
+    Bottom: x, any shape with a class axis (N, C, ...). Top: y, the shape of x.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"top"})
+
+    axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's."""
+        axis_of(self.axis, bottoms[0])
+        return bottoms
+
+    def forward(self, run: Run) -> Calls:
+        """One pass."""
+        from netspec.kernels import softmax
+
+        shape = self._around(run.top[0].shape)
+        yield Call(softmax.softmax_forward, run.bottom[0].reshape(shape), run.top[0].reshape(shape))
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over the top and its diff."""
+        from netspec.kernels import softmax
+
+        if run.bottom_diff[0] is not None:
+            shape = self._around(run.top[0].shape)
+            yield Call(softmax.softmax_backward, run.top[0].reshape(shape), run.top_diff[0].reshape(shape), run.bottom_diff[0].reshape(shape))
+
+    def _around(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """(outer, C, inner)."""
+        axis = axis_of(self.axis, shape)
+        return count(shape[:axis]), shape[axis], count(shape[axis + 1 :])

@@ -1,0 +1,184 @@
+"""The front half of the road in one call: a file's name to a ShapedGraph, or to a Job that can be trained.
+
+Every stage reports all its mistakes, and the later stages still check what is sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from netspec import locate
+from netspec.diagnostics import Findings, Place, SpecError
+from netspec.document import Document, Mapping, Node, Scalar, from_python, read
+from netspec.expand import expand, split_overrides
+from netspec.graph import Graph, State, graph
+from netspec.infer import ShapedGraph, infer
+from netspec.layers.base import Phase
+from netspec.schema import NetSpec, SolverSpec, net_spec, solver_spec
+
+
+class NothingToLearnError(SpecError):
+    """The training net has no loss, or no param that learns."""
+
+    code = "NS401"
+
+
+class NoDataError(SpecError):
+    """A net has Inputs, but the solver has no data for its phase."""
+
+    code = "NS402"
+
+
+class WrongFileError(SpecError):
+    """A solver was given where a net belongs, or the other way round."""
+
+    code = "NS107"
+
+
+def net_document(reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), base: Path | None = None, via: Place | None = None) -> Document:
+    """The expanded document of a net: a path (relative to `base`), a zoo name, or plain values."""
+    if isinstance(reference, dict):
+        return expand(from_python(reference, "<net>"), overrides)
+    document = read(locate.find(str(reference), "models", base), via)
+    if "layers" not in document.root.items and "net" in document.root.items:
+        at = document.root.keys["net"]
+        raise WrongFileError(f"'{document.source.name}' is a solver, not a net", at=at, help="`netspec train` takes solvers; its `net:` names the net")
+    return expand(document, overrides)
+
+
+def load_net(
+    reference: str | Path | dict[str, Any] | Document,
+    overrides: Sequence[str] = (),
+    state: State | None = None,
+    batch: int | None = None,
+    force_backward: bool = False,
+    any_top: bool = False,
+) -> ShapedGraph:
+    """The shaped net of one state. Raises every mistake found on the way."""
+    state = state or State()
+    found = Findings()
+    document = reference if isinstance(reference, Document) else net_document(reference, overrides)
+    spec = net_spec(document, found)
+    shaped = infer(graph(spec, state, found, force_backward, any_top), found, batch)
+    if state.phase == "TRAIN":
+        _other_phase(spec, replace(state, phase="TEST"), found)
+    found.raise_if_any()
+    return shaped
+
+
+def _other_phase(spec: NetSpec, state: State, found: Findings) -> None:
+    """Mistakes that only the other phase has."""
+    if not found and any(layer.include is not None or layer.exclude is not None for layer in spec.layers) and any(map(state.keeps, spec.layers)):
+        infer(graph(spec, state, found), found)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training: the solver, the net, and the shaped net of each phase. `document` is the solver with its net written inside."""
+
+    spec: SolverSpec
+    net: NetSpec
+    train: ShapedGraph
+    test: ShapedGraph | None
+    document: Document
+    base: Path
+
+    @property
+    def name(self) -> str:
+        """The solver file's name without its ending."""
+        return self.spec.document.path.stem if self.spec.document.path else self.net.name
+
+    def shaped(self, phase: Phase, batch: int) -> ShapedGraph:
+        """The net of one phase at another batch size."""
+        found = Findings()
+        of = self.train if phase == "TRAIN" else self.test
+        assert of is not None
+        result = infer(of.graph, found, batch)
+        found.raise_if_any()
+        return result
+
+    def node(self, phase: Phase) -> Node | None:
+        """The part of the solver file that describes a phase's data."""
+        data = self.spec.document.root.items.get("data")
+        return data.items.get(phase.lower()) if isinstance(data, Mapping) else None
+
+
+def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), any_top: bool = False) -> Job:
+    """The job in a solver file (or a zoo name, or plain values). Raises every mistake found in it and in its net."""
+    found = Findings()
+    raw = from_python(reference, "<solver>") if isinstance(reference, dict) else read(locate.find(str(reference), "solvers"))
+    if "net" not in raw.root.items and "layers" in raw.root.items:
+        at = raw.root.keys["layers"]
+        raise WrongFileError(f"'{raw.source.name}' is a net, not a solver", at=at, help="a solver names its net: `net: this-file.yaml`")
+    inline = isinstance(raw.root.items.get("net"), Mapping)
+    base = raw.path.parent if raw.path else Path()
+    inside, own = split_overrides(overrides, "net") if not any(o.startswith("net=") for o in overrides) else ([], list(overrides))
+    document = expand(replace(raw, root=raw.root.without("net")) if inline else raw, own)
+    spec = solver_spec(document, found)
+    net_node = raw.root.items["net"] if inline else document.root.items.get("net")
+    net: NetSpec | None = None
+    if net_node is not None:
+        with found.catching():
+            net_doc = _net_of(net_node, document, inside, base)
+            net = net_spec(net_doc, found)
+    if net is None or spec is None:
+        if net is not None:
+            infer(graph(net, State(), found), found)
+        found.raise_if_any()
+        raise AssertionError("a solver without errors has a net")
+    spec._document = document
+    train, test = _phases(spec, net, found, any_top)
+    found.raise_if_any()
+    resolved = document.root.with_item("net", net.document.root, document.root.at)
+    return Job(spec, net, train, test, replace(document, root=resolved), base)
+
+
+def _net_of(node: Node, document: Document, overrides: Sequence[str], base: Path) -> Document:
+    if isinstance(node, Mapping):
+        return expand(Document(node, document.source, document.path), overrides)
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        raise WrongFileError("`net` must name a net file or a zoo net, or hold a net", at=node.at, help="like `net: ../models/lenet.yaml`")
+    return net_document(node.value, overrides, base, node.at)
+
+
+def _phases(spec: SolverSpec, net: NetSpec, found: Findings, any_top: bool) -> tuple[ShapedGraph, ShapedGraph | None]:
+    """The shaped nets of training and, where there are test data or a net that needs none, of testing."""
+    root = spec.document.root
+    train_graph = graph(net, State("TRAIN", spec.level, spec.stage), found, any_top=any_top)
+    _check_data(train_graph, spec, found)
+    if not found:
+        _check_learning(train_graph, found)
+    train = infer(train_graph, found, spec.data.train.batch_size if spec.data.train else None)
+    test_state = State("TEST", spec.level, spec.stage)
+    test: ShapedGraph | None = None
+    wants = spec.data.test is not None or (spec.test_interval is not None)
+    if wants and any(map(test_state.keeps, net.layers)):
+        test_graph = graph(net, test_state, found, any_top=any_top)
+        _check_data(test_graph, spec, found)
+        test = infer(test_graph, found, spec.data.test.batch_size if spec.data.test else None)
+        if spec.data.test is None and spec.test_iter is None:
+            found.add(NoDataError("a test without test data needs `test_iter`", at=root.items["test_interval"].at))
+    return train, test
+
+
+def _check_data(net: Graph, spec: SolverSpec, found: Findings) -> None:
+    feed = spec.data.train if net.phase == "TRAIN" else spec.data.test
+    word = net.phase.lower()
+    names = [net.blobs[i].name for i in net.inputs]
+    root = spec.document.root
+    at = spec.document.locate("data") if "data" in root.items else (next(iter(root.keys.values())) if root.keys else root.at)
+    if names and feed is None:
+        listed = ", ".join(f"'{name}'" for name in names)
+        text = f"the net has the inputs {listed} in phase {net.phase}, but the solver has no `data: {word}:`"
+        found.add(NoDataError(text, at=at, help=f"like `{word}: {{source: {{type: FashionMNIST, split: {word}}}, batch_size: 64}}`"))
+
+
+def _check_learning(net: Graph, found: Findings) -> None:
+    at = net.nodes[-1].place() if net.nodes else None
+    if not net.losses:
+        found.add(NothingToLearnError(f"net '{net.name}' has no loss in phase TRAIN", at=at, help="end it with a loss layer, like SoftmaxWithLoss"))
+    elif not any(param.learned for param in net.params):
+        found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: no param, or every lr_mult is 0", at=at))

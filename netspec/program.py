@@ -1,0 +1,394 @@
+"""ShapedGraph and MemoryPlan to Program: a flat table of steps, bound once to arrays; running it allocates nothing.
+
+The table runs in sections: clear (param diffs), forward, loss, backward, watch (are the gradients finite, how long are they), update.
+Every step is a kernel, its arguments and its number of parts, printable as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from netspec import rng
+from netspec.call import Call, Run
+from netspec.graph import Graph, GraphParam, Node
+from netspec.infer import ShapedGraph
+from netspec.plan import Flow, MemoryPlan, OutOfMemoryError, Piece, flows, is_alias, plan, workspace
+from netspec.rewrite import rewrite
+from netspec.shape import Shape, count
+from netspec.solvers.base import Update, UpdateRule
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from netspec.call import Array, Clock
+
+SECTIONS = ("clear", "forward", "loss", "backward", "watch", "update")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the table: which section and layer it belongs to, what runs, in how many parts."""
+
+    section: str
+    layer: str
+    node: int
+    call: Call
+    parts: int
+
+    def __str__(self) -> str:
+        return f"{self.section:<8} {self.layer:<20} {self.call.kernel!s:<32} {self.parts:>3}  {', '.join(map(_say, self.call.args))}"
+
+
+def _say(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{value!r}" if shape is None else f"{value.dtype}[{','.join(map(str, shape))}]"
+
+
+class Table:
+    """Steps and their compiled form: rows of (function, descriptor, parts)."""
+
+    def __init__(self, steps: Iterable[Step], dtype: str) -> None:
+        import numpy as np
+
+        from netspec.kernels import jit
+
+        self.steps = tuple(steps)
+        self._drive = jit.driver()
+        words: list[int] = []
+        starts: list[int] = []
+        self._alive: list[Array] = []
+        rows = np.zeros((len(self.steps), 3), np.int64)
+        for number, step in enumerate(self.steps):
+            kernel = step.call.kernel
+            assert isinstance(kernel, jit.JitKernel)
+            described, alive = kernel.describe(step.call.args, step.parts, dtype)
+            starts.append(len(words))
+            words += described
+            self._alive += alive
+            rows[number, 0], rows[number, 2] = kernel.address(dtype), step.parts
+        self._descriptors = np.array(words or [0], np.int64)
+        rows[:, 1] = [self._descriptors.ctypes.data + 8 * start for start in starts]
+        self._rows = rows
+
+    def run(self, first: int, last: int) -> None:
+        """Run the steps from `first` to just before `last`."""
+        if first < last:
+            self._drive(self._rows, first, last)
+
+
+@dataclass
+class Weights:
+    """The param blobs of a net: values, gradients and history, each kind in one piece of memory.
+
+    `names[i]` is 'layer.param'; `diff[i]` is None for a param that the solver does not learn.
+    """
+
+    names: tuple[str, ...]
+    data: tuple[Array, ...]
+    diff: tuple[Array | None, ...]
+    flat_diff: Array
+    history: tuple[tuple[Array, ...], ...] = ()
+
+    def index(self, name: str) -> int:
+        """The position of a param by name. Raises ValueError."""
+        return self.names.index(name)
+
+
+def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, ...]]:
+    """One zeroed piece of memory, and an array of each shape in it, every one on its own cache lines."""
+    import numpy as np
+
+    shapes = tuple(shapes)
+    lanes = 64 // np.dtype(dtype).itemsize
+    starts, total = [], 0
+    for shape in shapes:
+        starts.append(total)
+        total += -(-count(shape) // lanes) * lanes
+    flat = _zeros((total + 2 * lanes) * np.dtype(dtype).itemsize).view(dtype)[: total + lanes]
+    return flat[:total], tuple(flat[s : s + count(shape)].reshape(shape) for s, shape in zip(starts, shapes, strict=True))
+
+
+def _zeros(size: int) -> np.ndarray[Any, Any]:
+    """Zeroed bytes that begin on a cache line. Raises OutOfMemoryError."""
+    import numpy as np
+
+    try:
+        raw = np.zeros(size + 64, np.uint8)
+    except MemoryError:
+        raise OutOfMemoryError(f"no memory for {size / 2**20:,.0f} MiB", help="lower the batch size") from None
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def fill_weights(shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0) -> Weights:
+    """Weights at their fillers' values: each param draws from its own stream, keyed by the seed and its name."""
+    params = shaped.graph.params
+    _, data = allocate(shaped.params, dtype)
+    flat_diff, diff = allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)
+    diffs = iter(diff)
+    histories = [allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)[1] for _ in range(slots)]
+    for param, shape, array in zip(params, shaped.params, data, strict=True):
+        array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
+    own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
+    columns = iter(zip(*histories, strict=True)) if histories else iter(())
+    history = tuple(tuple(next(columns)) if p.learned and slots else () for p in params)
+    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, history)
+
+
+def share_weights(shaped: ShapedGraph, owner: Weights, dtype: str, seed: int) -> Weights:
+    """The weights of another phase's net: the owner's arrays by name, its own fillers where the owner has none."""
+    own = fill_weights(shaped, dtype, seed)
+    data = tuple(
+        owner.data[owner.index(name)] if name in owner.names and owner.data[owner.index(name)].shape == array.shape else array
+        for name, array in zip(own.names, own.data, strict=True)
+    )
+    return Weights(own.names, data, own.diff, own.flat_diff)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a program needs to update weights: the rule, the decay of each param, clipping, batches an update."""
+
+    rule: UpdateRule
+    decay: tuple[tuple[float, float], ...]
+    clip: float = 0.0
+    iter_size: int = 1
+
+
+@dataclass
+class Program:
+    """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order (None where there is no gradient).
+
+    `clock` holds (iteration, sub-iteration); `loss` the weighted sum of losses; `rate` the learning rate; `gate` whether the
+    gradients are finite and the factor on them; `norm` their L2 length before clipping.
+    """
+
+    shaped: ShapedGraph
+    plan: MemoryPlan
+    weights: Weights
+    data: tuple[Array, ...]
+    diff: tuple[Array | None, ...]
+    table: Table
+    ranges: dict[str, tuple[int, int]]
+    clock: Clock
+    loss: Array
+    rate: Array
+    gate: Array
+    norm: Array
+    flows: dict[int, Flow]
+    arena: Array
+    nodes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph it was bound from."""
+        return self.shaped.graph
+
+    @property
+    def inputs(self) -> tuple[Array, ...]:
+        """The arrays that a feed fills."""
+        return tuple(self.data[i] for i in self.graph.inputs)
+
+    def run(self, *sections: str) -> None:
+        """Run sections that follow one another."""
+        self.table.run(self.ranges[sections[0]][0], self.ranges[sections[-1]][1])
+
+    def run_node(self, section: str, node: int) -> None:
+        """Run the steps of one layer in one section."""
+        self.table.run(*self.nodes.get((section, node), (0, 0)))
+
+    def forward(self) -> float:
+        """Run forward; the weighted sum of losses."""
+        self.loss[0] = 0.0
+        self.run("forward", "loss")
+        return float(self.loss[0])
+
+    def text(self) -> str:
+        """The table, one step a line."""
+        return "\n".join(map(str, self.table.steps))
+
+
+def compile_net(shaped: ShapedGraph, dtype: str, keep: bool = False, without: Iterable[str] = ()) -> tuple[ShapedGraph, MemoryPlan]:
+    """The passes between shapes and binding: rewrites, then the memory plan."""
+    shaped = rewrite(shaped, frozenset(without))
+    return shaped, plan(shaped, dtype, keep)
+
+
+def bind(
+    shaped: ShapedGraph, plan: MemoryPlan, weights: Weights, seed: int, learning: Learning | None = None, arena: Array | None = None
+) -> Program:
+    """A program on this plan's arena (a new one, or `arena` where it is large enough). Raises OutOfMemoryError."""
+    return _Binder(shaped, plan, weights, seed, arena).bind(learning)
+
+
+class _Binder:
+    """Turns pieces into arrays and layers into steps."""
+
+    def __init__(self, shaped: ShapedGraph, plan: MemoryPlan, weights: Weights, seed: int, arena: Array | None) -> None:
+        import numpy as np
+
+        self.shaped, self.plan, self.weights, self.seed = shaped, plan, weights, seed
+        self.graph = shaped.graph
+        self.arena = arena if arena is not None and arena.size >= plan.arena else _zeros(plan.arena)
+        self.flows = flows(self.graph)
+        self.clock = np.zeros(2, np.int64)
+        self.loss, self.norm = np.zeros(1), np.zeros(1)
+        self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
+        self.data = tuple(self.array(plan.pieces["data", s]).reshape(shaped.blobs[b]) for b, s in enumerate(plan.storage))
+        self.diff = tuple(self.diff_of(b) for b in range(len(self.graph.blobs)))
+
+    def array(self, piece: Piece) -> Array:
+        import numpy as np
+
+        size = count(piece.shape) * np.dtype(piece.kind).itemsize
+        return self.arena[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
+
+    def diff_of(self, blob: int) -> Array | None:
+        piece = self.plan.pieces.get(("diff", self.plan.storage[blob]))
+        if piece is None or not self.graph.blobs[blob].needs_diff:
+            return None
+        return self.array(piece).reshape(self.shaped.blobs[blob])
+
+    def bind(self, learning: Learning | None) -> Program:
+        sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
+        sections["forward"] = [step for node in self.graph.nodes for step in self.forward(node)]
+        sections["loss"] = list(self.losses())
+        sections["backward"] = [step for node in reversed(self.graph.nodes) for step in self.backward(node)]
+        if learning is not None and self.weights.flat_diff.size:
+            sections["clear"] = [self.step("clear", None, self.fill(self.weights.flat_diff, 0.0))]
+            sections["watch"] = list(self.watch(learning))
+            sections["update"] = list(self.update(learning))
+        steps, ranges = [], {}
+        nodes: dict[tuple[str, int], tuple[int, int]] = {}
+        for name in SECTIONS:
+            ranges[name] = (len(steps), len(steps) + len(sections[name]))
+            for step in sections[name]:
+                first, _ = nodes.get((step.section, step.node), (len(steps), 0))
+                nodes[step.section, step.node] = (first, len(steps) + 1)
+                steps.append(step)
+        table = Table(steps, self.plan.dtype)
+        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm)
+        return Program(self.shaped, self.plan, self.weights, self.data, self.diff, table, ranges, *arrays, self.flows, self.arena, nodes)
+
+    def step(self, section: str, node: Node | None, call: Call) -> Step:
+        parts = call.parts if call.parts is not None else call.kernel.parts(call.args)
+        return Step(section, node.layer.name if node else "", node.index if node else -1, call, parts)
+
+    @staticmethod
+    def fill(array: Array, value: float) -> Call:
+        from netspec.kernels import copy
+
+        return Call(copy.fill, array, value)
+
+    def run(self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...]) -> Run:
+        spaces = {}
+        if not is_alias(self.graph, node):
+            for name in node.layer.workspaces(self.shaped.bottom_shapes(node), self.graph.phase):
+                piece = workspace(self.plan, node.index, name, direction)  # type: ignore[arg-type]
+                if piece is not None:
+                    spaces[name] = self.array(piece)
+        learns = [self.graph.params[p].learned and node.backward for p in node.params]
+        return Run(
+            phase=self.graph.phase,
+            bottom=tuple(self.data[b] for b in node.bottoms),
+            top=tuple(self.data[t] for t in node.tops),
+            bottom_diff=bottom_diff,
+            top_diff=tuple(d for d in (self.diff[t] for t in node.tops) if d is not None),
+            param=tuple(self.view(p, slot, node) for slot, p in enumerate(node.params)),
+            param_diff=tuple(self.diff_view(p, slot, node) if learn else None for slot, (p, learn) in enumerate(zip(node.params, learns, strict=True))),
+            clock=self.clock,
+            seed=rng.key(self.seed, "layer", node.layer.name) & (2**63 - 1),
+            workspace=spaces,
+        )
+
+    def view(self, param: int, slot: int, node: Node) -> Array:
+        return self.weights.data[param].reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
+
+    def diff_view(self, param: int, slot: int, node: Node) -> Array | None:
+        diff = self.weights.diff[param]
+        return None if diff is None else diff.reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
+
+    def forward(self, node: Node) -> Iterator[Step]:
+        if is_alias(self.graph, node):
+            return
+        for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
+            yield self.step("forward", node, call)
+
+    def losses(self) -> Iterator[Step]:
+        from netspec.kernels import loss
+
+        for blob in (self.graph.blobs[b] for b in self.graph.losses):
+            node = self.graph.nodes[blob.producer]
+            yield self.step("loss", node, Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.loss, parts=1))
+
+    def backward(self, node: Node) -> Iterator[Step]:
+        """Seeds of the tops' diffs (section 'seed'), then the layer's own calls, then sums where a blob has several readers."""
+        for top in node.tops:
+            flow = self.flows.get(self.plan.storage[top])
+            if flow is not None and flow.producer == node.index and self.plan.storage[top] == top:
+                yield from self.seeds(node, flow)
+        if not node.backward or is_alias(self.graph, node):
+            return
+        wanted: list[Array | None] = []
+        sums: list[tuple[Array, Array]] = []
+        for slot, bottom in enumerate(node.bottoms):
+            diff = self.diff[bottom] if node.propagate[slot] else None
+            share = self.plan.pieces.get(("share", node.index, slot))
+            if diff is not None and share is not None:
+                own = self.array(share).reshape(diff.shape)
+                sums.append((own, diff))
+                diff = own
+            wanted.append(diff)
+        for call in node.layer.backward(self.run(node, "backward", tuple(wanted))):
+            yield self.step("backward", node, call)
+        for own, total in sums:
+            yield self.step("backward", node, self.accumulate(own, total))
+
+    def seeds(self, node: Node, flow: Flow) -> Iterator[Step]:
+        diff = self.array(self.plan.pieces["diff", flow.storage])
+        if not flow.writers:
+            yield self.step("seed", node, self.fill(diff, flow.seed))
+        elif flow.seed:
+            own = self.array(self.plan.pieces["share", "loss", flow.storage])
+            yield self.step("seed", node, self.fill(own, flow.seed))
+            yield self.step("seed", node, self.accumulate(own, diff))
+
+    @staticmethod
+    def accumulate(own: Array, total: Array) -> Call:
+        from netspec.kernels import copy
+
+        return Call(copy.accumulate, own, total)
+
+    def watch(self, learning: Learning) -> Iterator[Step]:
+        import numpy as np
+
+        from netspec.kernels import update
+
+        diffs = [d for d in self.weights.diff if d is not None]
+        cuts = [update.sum_of_squares.parts((d,)) for d in diffs]
+        partials = np.zeros(sum(cuts))
+        start = 0
+        for diff, parts in zip(diffs, cuts, strict=True):
+            yield self.step("watch", None, Call(update.sum_of_squares, diff, partials[start : start + parts], parts=parts))
+            start += parts
+        gate = Call(update.gate, partials, self.loss, self.gate, self.norm, learning.clip, learning.iter_size, parts=1)
+        yield self.step("watch", None, gate)
+
+    def update(self, learning: Learning) -> Iterator[Step]:
+        for index, param in enumerate(self.graph.params):
+            diff = self.weights.diff[index]
+            if diff is None:
+                continue
+            l1, l2 = learning.decay[index]
+            arrays = (self.weights.data[index], diff, self.weights.history[index], self.rate, self.gate)
+            for call in learning.rule.update(Update(*arrays, lr_mult=param.lr_mult, l1=l1, l2=l2)):
+                yield Step("update", param.name, -1, call, call.parts if call.parts is not None else call.kernel.parts(call.args))
+
+
+def local_decay(params: Iterable[GraphParam], regularizer: Any, weight_decay: float) -> tuple[tuple[float, float], ...]:
+    """(l1, l2) of every param: the regularizer at weight_decay * decay_mult."""
+    return tuple(regularizer.coefficients(weight_decay * param.decay_mult) for param in params)
+
+

@@ -1,0 +1,1 @@
+"""Sources, one a file: where samples come from."""

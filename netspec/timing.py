@@ -1,0 +1,88 @@
+"""Timing: the program of a net, run layer by layer on random data. Source: Caffe's `caffe time`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from netspec.graph import State
+from netspec.layers.base import Phase
+from netspec.load import load_net
+from netspec.program import bind, compile_net, fill_weights
+from netspec.train import label_ranges
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Median milliseconds of one layer."""
+
+    name: str
+    type: str
+    forward: float
+    backward: float
+
+
+@dataclass(frozen=True)
+class NetTime:
+    """Median milliseconds of a net's layers, and of whole passes run in one go."""
+
+    net: str
+    batch: int
+    threads: int
+    iterations: int
+    layers: tuple[LayerTime, ...]
+    forward: float
+    backward: float
+    forward_backward: float
+
+
+def time_net(
+    net: str, overrides: Sequence[str], phase: Phase, batch: int | None, iterations: int, threads: int | None, seed: int = 1
+) -> NetTime:
+    """Time a net of one phase: every layer alone, then the whole passes."""
+    from netspec import rng
+    from netspec.kernels import jit
+
+    used = jit.limit_threads(threads)
+    shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32")
+    program = bind(shaped, memory, fill_weights(shaped, "float32", seed), seed)
+    labels = label_ranges(shaped)
+    random = rng.generator(seed, "time")
+    batches = []
+    for blob in program.graph.inputs:
+        shape = program.data[blob].shape
+        batches.append(random.integers(0, labels[blob][0], shape) if blob in labels else random.random(shape))
+
+    def feed() -> None:
+        for array, values in zip(program.inputs, batches, strict=True):
+            array[...] = values
+
+    def clock(run: Callable[[], object]) -> float:
+        begun = time.perf_counter()
+        run()
+        return 1000 * (time.perf_counter() - begun)
+
+    names = [node.layer for node in program.graph.nodes]
+    ahead: list[list[float]] = [[] for _ in names]
+    back: list[list[float]] = [[] for _ in names]
+    whole: list[tuple[float, float, float]] = []
+    for round_ in range(iterations + 1):
+        feed()
+        for i in range(len(names)):
+            ahead[i].append(clock(lambda i=i: program.run_node("forward", i)))  # type: ignore[misc]
+        for i in reversed(range(len(names))):
+            back[i].append(clock(lambda i=i: (program.run_node("seed", i), program.run_node("backward", i))))  # type: ignore[misc]
+        feed()
+        one = clock(lambda: program.run("forward", "loss"))
+        two = clock(lambda: program.run("backward"))
+        feed()
+        whole.append((one, two, clock(lambda: program.run("forward", "backward"))))
+        if round_ == 0:
+            whole.clear()
+            ahead, back = [[] for _ in names], [[] for _ in names]
+    middle = statistics.median
+    runs = [("seed", i) in program.nodes or ("backward", i) in program.nodes for i in range(len(names))]
+    layers = tuple(LayerTime(x.name, x.type, middle(f), middle(b) if r else 0.0) for x, f, b, r in zip(names, ahead, back, runs, strict=True))
+    return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *(middle(column) for column in zip(*whole, strict=True)))

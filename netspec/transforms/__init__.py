@@ -1,0 +1,1 @@
+"""Transforms, one a file: what is done to an image before the net sees it."""

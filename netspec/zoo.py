@@ -1,0 +1,74 @@
+"""The zoo: bundled nets and solvers by name, found in a checkout and in an installed wheel."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec import locate
+from netspec.diagnostics import MachineError, UsageError, suggest
+from netspec.document import read
+
+
+class UnknownZooError(UsageError):
+    """The zoo has no net or solver of that name."""
+
+    code = "NS004"
+
+
+class ExistsError(MachineError):
+    """A copy would write over a file."""
+
+    code = "NS525"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A net with the solvers that train it."""
+
+    name: str
+    path: Path
+    title: str
+    cite: str
+    solvers: tuple[str, ...]
+
+
+def entries() -> list[Entry]:
+    """Every net in the zoo."""
+    solvers = {name: _net_of(path) for name, path in locate.names("solvers").items()}
+    found = []
+    for name, path in locate.names("models").items():
+        values = read(path).plain()
+        mine = tuple(solver for solver, net in solvers.items() if net == name)
+        found.append(Entry(name, path, str(values.get("name", name)), str(values.get("cite", "")), mine))
+    return found
+
+
+def _net_of(path: Path) -> str:
+    net = read(path).plain().get("net")
+    return Path(net).stem if isinstance(net, str) else ""
+
+
+def files(name: str) -> list[Path]:
+    """The net of that name and its solvers, or the solver of that name and its net. Raises UnknownZooError."""
+    for entry in entries():
+        if entry.name == name:
+            return [entry.path, *(locate.names("solvers")[solver] for solver in entry.solvers)]
+    solvers = locate.names("solvers")
+    if name in solvers:
+        return [locate.names("models")[_net_of(solvers[name])], solvers[name]]
+    known = [*locate.names("models"), *solvers]
+    raise UnknownZooError(f"the zoo has no '{name}'", help=suggest(name, known))
+
+
+def copy(name: str, folder: Path, force: bool = False) -> list[Path]:
+    """Copy a net and its solvers to folder/models and folder/solvers; the new paths. Raises UnknownZooError, ExistsError."""
+    pairs = [(path, folder / path.parent.name / path.name) for path in files(name)]
+    taken = [str(target) for _, target in pairs if target.exists()]
+    if taken and not force:
+        raise ExistsError(f"'{taken[0]}' already exists", help="say --force to write over it")
+    for source, target in pairs:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return [target for _, target in pairs]
