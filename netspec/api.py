@@ -85,7 +85,7 @@ class Net:
 
         jit.limit_threads(threads)
         state = State(phase, level, tuple(stages))
-        shaped = load_net(net, overrides, state, batch, force_backward=force_backward, any_top=True)
+        shaped = load_net(net, overrides, state, batch, gradients="inputs" if force_backward else "any")
         shaped, memory = compile_net(shaped, dtype, keep=True)
         self._program = bind(shaped, memory, fill_weights(shaped, dtype, seed), seed)
         self._fill_seeds()
@@ -196,9 +196,8 @@ class Net:
                 diff[...] = 0
         for node in reversed(graph.nodes[: start + 1]):
             mine = [top for top in node.tops if top in given]
-            if not mine:
-                if not given or any(index <= start for t in node.tops for index, _ in graph.readers(t)):
-                    program.run_node("seed", node.index)
+            if not mine and (not given or any(index <= start for t in node.tops for index, _ in graph.readers(t))):
+                program.run_node("seed", node.index)
             for top in mine:
                 diff = program.diff[top]
                 assert diff is not None
@@ -211,7 +210,9 @@ class Net:
 
         given = np.asarray(value)
         if given.shape != array.shape:
-            raise WrongShapeError(f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}", help="say batch=... for another batch")
+            raise WrongShapeError(
+                f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}", help="say batch=... for another batch"
+            )
         array[...] = given
 
     def clear_param_diffs(self) -> None:
@@ -240,7 +241,7 @@ class Solver:
     """
 
     def __init__(self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None) -> None:
-        self._job = load_solver(solver, overrides, any_top=True)
+        self._job = load_solver(solver, overrides, keep=True)
         self._session = Session(self._job, threads, keep=True)
         if self._job.spec.weights is not None:
             self._session.load(self._job.base / self._job.spec.weights)

@@ -213,7 +213,7 @@ def dump(value: Any) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes floats so that YAML 1.1 readers agree, and short lists on one line."""
 
-    def represent_list(self, data: Any) -> yaml.Node:
+    def represent_list(self, data: Any) -> yaml.SequenceNode:
         flat = not any(isinstance(item, (list, dict)) for item in data)
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
 
@@ -306,7 +306,9 @@ class _Builder:
         if "\t" in line[: max(at.column, len(line) - len(line.lstrip()))]:
             column = line.index("\t") + 1
             return SyntaxMistake("a tab in the indentation", at=replace(at, column=column), help="indent with spaces")
-        problem = (error.problem or "unreadable").replace("did not find expected", "expected").replace("could not find expected", "expected")
+        problem = (
+            (error.problem or "unreadable").replace("did not find expected", "expected").replace("could not find expected", "expected")
+        )
         if "mapping values are not allowed" in problem:
             help = "quote a text that holds ': ', or check the indentation of this line"
         elif "${" in line or re.search(r"[\[{].*\$\(.*[,\[\]{}].*\)", line):

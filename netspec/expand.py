@@ -60,8 +60,10 @@ def override(root: Mapping, text: str, position: int = 0) -> Mapping:
     source = Source("command line", text)
     key, equals, value = text.partition("=")
     if not equals:
-        raise OverrideError(f"'{text}' is not an override", at=Place(source, 1, 1, len(text)), help="write key=value, without spaces around =")
-    if key[:1] in "-–—":
+        raise OverrideError(
+            f"'{text}' is not an override", at=Place(source, 1, 1, len(text)), help="write key=value, without spaces around ="
+        )
+    if key[:1] in {"-", "\N{EN DASH}", "\N{EM DASH}"}:
         raise OverrideError(f"'{key}' is not a key", at=Place(source, 1, 1, len(key)), help="options begin with two plain hyphens")
     steps: list[tuple[str, int]] = []
     end = 0
@@ -69,7 +71,9 @@ def override(root: Mapping, text: str, position: int = 0) -> Mapping:
         steps.append((next(g for g in match.groups() if g is not None), match.start() + 1))
         end = match.end()
     if not steps or end != len(key) or ".." in key or key.startswith("."):
-        raise OverrideError(f"'{key}' is not a dotted key", at=Place(source, 1, 1, max(1, len(key))), help="like layers.conv1.num_output=32")
+        raise OverrideError(
+            f"'{key}' is not a dotted key", at=Place(source, 1, 1, max(1, len(key))), help="like layers.conv1.num_output=32"
+        )
     node = parse_value(value, source, 1, len(key) + 2)
     if isinstance(node, Scalar) and not value:
         node = replace(node, at=Place(source, 1, len(key) + 1, 1))
@@ -160,5 +164,7 @@ def _replace(node: Node, variables: dict[str, Node], found: Findings) -> Node:
 
 def _variable(name: str, variables: dict[str, Node], at: Place, found: Findings) -> Node | None:
     if name not in variables:
-        found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=suggest(name, variables) if variables else "add it under `vars:`"))
+        found.add(
+            UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=suggest(name, variables) if variables else "add it under `vars:`")
+        )
     return variables.get(name)

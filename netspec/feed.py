@@ -163,7 +163,7 @@ class Feed:
         return into
 
     def fill(self, position: int, into: tuple[Array, ...]) -> None:
-        """Write the batch that begins at `position` into arrays (N, *shape), float32 or float64. Raises DataError."""
+        """Write the batch that begins at `position` into arrays (N, *shape), one for each output that is wanted. Raises DataError."""
         import numpy as np
 
         positions = np.arange(position, position + len(into[0]), dtype=np.int64)
@@ -216,18 +216,17 @@ class Feed:
         more = int(good.size - good.sum()) - 1
         others = f" (and {more:,} more are wrong)" if more else ""
         fault = "is not a whole number" if np.floor(labels[first]) != labels[first] else f"is not one of 0..{classes - 1}"
-        counts_from_one = labels.min() == 1 and labels.max() == classes
-        raise BadLabelError(
-            f"{self.data.name(int(index[first[0]]), output)} has the label {labels[first].item()}, which {fault}{others}",
-            help="labels count from 0, but these seem to count from 1" if counts_from_one else f"the net tells {classes} classes apart",
-        )
+        one_based = labels.min() == 1 and labels.max() == classes
+        help = "labels count from 0, but these seem to count from 1" if one_based else f"what reads it has {classes} classes"
+        sample = self.data.name(int(index[first[0]]), output)
+        raise BadLabelError(f"{sample} has the label {labels[first].item()}, which {fault}{others}", help=help)
 
 
 def _copy(batch: tuple[Array, ...], into: tuple[Array, ...]) -> None:
-    """Write each output of a batch into an array of the same shape and another number type."""
+    """Write outputs of a batch into arrays of the same shape and of a float type: a net need not take the last ones."""
     import numpy as np
 
-    for values, array in zip(batch, into, strict=True):
+    for values, array in zip(batch[: len(into)], into, strict=True):
         if values.shape != array.shape:
             raise ValueError(f"a batch of {text(values.shape)} for an array of {text(array.shape)}")  # a bug: the caller made the array
         np.copyto(array, values, casting="same_kind")
@@ -268,7 +267,7 @@ class Prefetcher:
             self._ready.put(error)
 
     def take(self, into: tuple[Array, ...]) -> None:
-        """Copy the next batch into the net's input arrays, (N, *shape) each. Raises what preparing it raised."""
+        """Copy the next batch into the net's input arrays, (N, *shape) for each output it takes. Raises what preparing it raised."""
         if self._failed is None:
             start = time.perf_counter()
             ready = self._ready.get()

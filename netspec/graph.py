@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from netspec.diagnostics import Findings, Place, SpecError, suggest
 from netspec.document import locate
@@ -56,6 +57,10 @@ class NoGradientError(SpecError):
     """A gradient would have to flow into labels or through a metric."""
 
     code = "NS307"
+
+
+Gradients = Literal["none", "loss", "any", "inputs"]
+"""Where backward may start and what it reaches: nowhere; from losses down to learned params; from any top; to the inputs too."""
 
 
 @dataclass(frozen=True)
@@ -189,14 +194,14 @@ class Graph:
         return [(node.index, slot) for node in self.nodes for slot, b in enumerate(node.bottoms) if b == blob]
 
 
-def graph(spec: NetSpec, state: State, found: Findings, force_backward: bool = False, any_top: bool = False) -> Graph:
-    """The net of one state; what is wrong goes to `found`. `any_top` lets backward start from any top, not only from losses."""
+def graph(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
+    """The net of one state; what is wrong goes to `found`."""
     wiring = _Wiring(spec, state, found)
     nodes, blobs = wiring.wire()
     if not nodes and not found:
         found.add(EmptyNetError(f"no layer of net '{spec.name}' takes part in phase {state.phase}", at=spec.document.locate("layers")))
     params, nodes = _share(nodes, found)
-    return _gradients(Graph(spec.name, state, nodes, blobs, params, spec), found, force_backward or spec.force_backward, any_top)
+    return _gradients(Graph(spec.name, state, nodes, blobs, params, spec), found, gradients)
 
 
 class _Wiring:
@@ -216,7 +221,9 @@ class _Wiring:
             above = next(iter(layer.top_names()), above)
             node = Node(len(nodes), layer, (), (), ())
             if layer.include is not None and layer.exclude is not None:
-                self.found.add(FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=node.place("exclude", key=True)))
+                self.found.add(
+                    FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=node.place("exclude", key=True))
+                )
             if self.state.keeps(layer):
                 nodes.append(self.connect(node, names))
         return tuple(nodes), tuple(self.blobs)
@@ -231,7 +238,11 @@ class _Wiring:
                 at = node.place(word) if getattr(layer, word) is not None else node.place()
                 plural = "" if str(arity) == "1" else "s"
                 self.found.add(
-                    ArityError(f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{plural}, not {len(names_)}", at=at, help=_bottom_help(word, layer))
+                    ArityError(
+                        f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{plural}, not {len(names_)}",
+                        at=at,
+                        help=_bottom_help(word, layer),
+                    )
                 )
         bottoms = tuple(b for b in (self.bottom(node, name, slot) for slot, name in enumerate(names)) if b is not None)
         tops = tuple(self.top(node, name, slot, names) for slot, name in enumerate(layer.top_names()))
@@ -262,7 +273,9 @@ class _Wiring:
         elif filtered is not None and filtered._node is not None:
             place = locate(filtered._node, "name")
             reason = f"layer '{filtered.name}' produces it, but takes no part in phase {self.state.phase}:"
-            self.found.add(UnknownBlobError(what, at=at, help="give this layer the same include or exclude rules", related=[(reason, place)]))
+            self.found.add(
+                UnknownBlobError(what, at=at, help="give this layer the same include or exclude rules", related=[(reason, place)])
+            )
         else:
             self.found.add(UnknownBlobError(what, at=at, help=suggest(name, self.current)))
         return None
@@ -291,7 +304,11 @@ class _Wiring:
             return
         related = [("it is produced here:", locate(maker._node, "name"))] if maker._node else []
         text = f"layer '{node.layer.name}' writes blob '{name}', which layer '{maker.name}' already produces"
-        self.found.add(DuplicateTopError(text, at=at, help="name another `top`, or make '" + name + "' the bottom too, to work in place", related=related))
+        self.found.add(
+            DuplicateTopError(
+                text, at=at, help="name another `top`, or make '" + name + "' the bottom too, to work in place", related=related
+            )
+        )
 
     def lengths(self, node: Node, bottoms: tuple[int, ...], tops: tuple[int, ...]) -> None:
         layer = node.layer
@@ -348,8 +365,11 @@ def _join(owner: GraphParam, node: Node, slot: int, given: ParamSpec, found: Fin
     return replace(owner, users=(*owner.users, (node.index, slot)), permissive=permissive)
 
 
-def _gradients(net: Graph, found: Findings, force: bool, any_top: bool) -> Graph:
+def _gradients(net: Graph, found: Findings, gradients: Gradients) -> Graph:
     """Which bottoms get a gradient: forward from learned params, then only what lies under a loss. Source: Caffe net.cpp."""
+    if gradients == "none":
+        return replace(net, nodes=tuple(replace(n, propagate=(False,) * len(n.bottoms)) for n in net.nodes))
+    force, any_top = gradients == "inputs" or net.spec.force_backward, gradients == "any"
     wanted: dict[int, bool] = {}
     propagate: dict[int, tuple[bool, ...]] = {}
     for node in net.nodes:
@@ -375,10 +395,19 @@ def _gradients(net: Graph, found: Findings, force: bool, any_top: bool) -> Graph
         flags = list(propagate[node.index]) if runs else [False] * len(node.bottoms)
         for slot in node.layer.no_diff:
             if runs and slot < len(flags) and flags[slot]:
-                text = f"layer '{node.layer.name}' ({node.layer.type}) cannot pass a gradient to its bottom '{net.blobs[node.bottoms[slot]].label}'"
-                found.add(NoGradientError(text, at=node.place("bottom", slot), help="labels must not depend on learned params; set propagate_down"))
+                label = net.blobs[node.bottoms[slot]].label
+                text = f"layer '{node.layer.name}' ({node.layer.type}) cannot pass a gradient to its bottom '{label}'"
+                found.add(
+                    NoGradientError(
+                        text, at=node.place("bottom", slot), help="labels must not depend on learned params; set propagate_down"
+                    )
+                )
         if runs and not node.layer.differentiable:
-            found.add(NoGradientError(f"layer '{node.layer.name}' ({node.layer.type}) has no gradient", at=node.place(), help="set its loss_weight to 0"))
+            found.add(
+                NoGradientError(
+                    f"layer '{node.layer.name}' ({node.layer.type}) has no gradient", at=node.place(), help="set its loss_weight to 0"
+                )
+            )
         for slot, bottom in enumerate(node.bottoms):
             under[bottom] = under[bottom] or flags[slot]
         nodes[node.index] = replace(node, propagate=tuple(flags), backward=runs)

@@ -119,7 +119,9 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, blobs: dict[int, Shape], p
         params[index] = shape
         learned += count(shape) if param.param.learned else 0
         stored += 0 if param.param.learned else count(shape)
-    return Cost(learned, stored, layer.macs(bottoms, tops), layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else "")
+    return Cost(
+        learned, stored, layer.macs(bottoms, tops), layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else ""
+    )
 
 
 def _check_filler(filler: object, name: str, shape: Shape) -> None:
@@ -168,5 +170,3 @@ def expect(shaped: ShapedGraph, found: Findings) -> None:
         if actual[word] != wanted:
             text_ = f"net '{spec.name}' has {actual[word]:,} {word}, but `expect` says {wanted:,}"
             found.add(ExpectError(text_, at=spec.document.locate("expect", word)))
-
-

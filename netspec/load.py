@@ -14,7 +14,7 @@ from netspec import locate
 from netspec.diagnostics import Findings, Place, SpecError
 from netspec.document import Document, Mapping, Node, Scalar, from_python, read
 from netspec.expand import expand, split_overrides
-from netspec.graph import Graph, State, graph
+from netspec.graph import Gradients, Graph, State, graph
 from netspec.infer import ShapedGraph, infer
 from netspec.layers.base import Phase
 from netspec.schema import NetSpec, SolverSpec, net_spec, solver_spec
@@ -38,14 +38,18 @@ class WrongFileError(SpecError):
     code = "NS107"
 
 
-def net_document(reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), base: Path | None = None, via: Place | None = None) -> Document:
+def net_document(
+    reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), base: Path | None = None, via: Place | None = None
+) -> Document:
     """The expanded document of a net: a path (relative to `base`), a zoo name, or plain values."""
     if isinstance(reference, dict):
         return expand(from_python(reference, "<net>"), overrides)
     document = read(locate.find(str(reference), "models", base), via)
     if "layers" not in document.root.items and "net" in document.root.items:
         at = document.root.keys["net"]
-        raise WrongFileError(f"'{document.source.name}' is a solver, not a net", at=at, help="`netspec train` takes solvers; its `net:` names the net")
+        raise WrongFileError(
+            f"'{document.source.name}' is a solver, not a net", at=at, help="`netspec train` takes solvers; its `net:` names the net"
+        )
     return expand(document, overrides)
 
 
@@ -54,15 +58,15 @@ def load_net(
     overrides: Sequence[str] = (),
     state: State | None = None,
     batch: int | None = None,
-    force_backward: bool = False,
-    any_top: bool = False,
+    gradients: Gradients | None = None,
 ) -> ShapedGraph:
     """The shaped net of one state. Raises every mistake found on the way."""
     state = state or State()
     found = Findings()
     document = reference if isinstance(reference, Document) else net_document(reference, overrides)
     spec = net_spec(document, found)
-    shaped = infer(graph(spec, state, found, force_backward, any_top), found, batch)
+    gradients = gradients or ("loss" if state.phase == "TRAIN" else "none")
+    shaped = infer(graph(spec, state, found, gradients), found, batch)
     if state.phase == "TRAIN":
         _other_phase(spec, replace(state, phase="TEST"), found)
     found.raise_if_any()
@@ -71,7 +75,11 @@ def load_net(
 
 def _other_phase(spec: NetSpec, state: State, found: Findings) -> None:
     """Mistakes that only the other phase has."""
-    if not found and any(layer.include is not None or layer.exclude is not None for layer in spec.layers) and any(map(state.keeps, spec.layers)):
+    if (
+        not found
+        and any(layer.include is not None or layer.exclude is not None for layer in spec.layers)
+        and any(map(state.keeps, spec.layers))
+    ):
         infer(graph(spec, state, found), found)
 
 
@@ -106,8 +114,11 @@ class Job:
         return data.items.get(phase.lower()) if isinstance(data, Mapping) else None
 
 
-def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), any_top: bool = False) -> Job:
-    """The job in a solver file (or a zoo name, or plain values). Raises every mistake found in it and in its net."""
+def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), keep: bool = False) -> Job:
+    """The job in a solver file (or a zoo name, or plain values). Raises every mistake found in it and in its net.
+
+    `keep` prepares nets whose backward may start from any top.
+    """
     found = Findings()
     raw = from_python(reference, "<solver>") if isinstance(reference, dict) else read(locate.find(str(reference), "solvers"))
     if "net" not in raw.root.items and "layers" in raw.root.items:
@@ -130,7 +141,7 @@ def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str]
         found.raise_if_any()
         raise AssertionError("a solver without errors has a net")
     spec._document = document
-    train, test = _phases(spec, net, found, any_top)
+    train, test = _phases(spec, net, found, keep)
     found.raise_if_any()
     resolved = document.root.with_item("net", net.document.root, document.root.at)
     return Job(spec, net, train, test, replace(document, root=resolved), base)
@@ -144,10 +155,10 @@ def _net_of(node: Node, document: Document, overrides: Sequence[str], base: Path
     return net_document(node.value, overrides, base, node.at)
 
 
-def _phases(spec: SolverSpec, net: NetSpec, found: Findings, any_top: bool) -> tuple[ShapedGraph, ShapedGraph | None]:
+def _phases(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> tuple[ShapedGraph, ShapedGraph | None]:
     """The shaped nets of training and, where there are test data or a net that needs none, of testing."""
     root = spec.document.root
-    train_graph = graph(net, State("TRAIN", spec.level, spec.stage), found, any_top=any_top)
+    train_graph = graph(net, State("TRAIN", spec.level, spec.stage), found, "any" if keep else "loss")
     _check_data(train_graph, spec, found)
     if not found:
         _check_learning(train_graph, found)
@@ -156,7 +167,7 @@ def _phases(spec: SolverSpec, net: NetSpec, found: Findings, any_top: bool) -> t
     test: ShapedGraph | None = None
     wants = spec.data.test is not None or (spec.test_interval is not None)
     if wants and any(map(test_state.keeps, net.layers)):
-        test_graph = graph(net, test_state, found, any_top=any_top)
+        test_graph = graph(net, test_state, found, "any" if keep else "none")
         _check_data(test_graph, spec, found)
         test = infer(test_graph, found, spec.data.test.batch_size if spec.data.test else None)
         if spec.data.test is None and spec.test_iter is None:
@@ -179,6 +190,10 @@ def _check_data(net: Graph, spec: SolverSpec, found: Findings) -> None:
 def _check_learning(net: Graph, found: Findings) -> None:
     at = net.nodes[-1].place() if net.nodes else None
     if not net.losses:
-        found.add(NothingToLearnError(f"net '{net.name}' has no loss in phase TRAIN", at=at, help="end it with a loss layer, like SoftmaxWithLoss"))
+        found.add(
+            NothingToLearnError(
+                f"net '{net.name}' has no loss in phase TRAIN", at=at, help="end it with a loss layer, like SoftmaxWithLoss"
+            )
+        )
     elif not any(param.learned for param in net.params):
         found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: no param, or every lr_mult is 0", at=at))

@@ -26,7 +26,7 @@ def _marked(metadata: list[Any]) -> bool:
 def wrong(text: str, *, field: str | None = None, help: str | None = None) -> PydanticCustomError:
     """What a validator raises: a sentence, the field to point at, a hint. The schema pass gives it its place."""
     context = {"text": text, "field": field, "hint": help}
-    return PydanticCustomError("netspec", "{text}", context)  # type: ignore[arg-type]
+    return PydanticCustomError("netspec", "{text}", context)
 
 
 def listed(value: Any) -> Any:

@@ -260,7 +260,8 @@ class _Binder:
             sections["clear"] = [self.step("clear", None, self.fill(self.weights.flat_diff, 0.0))]
             sections["watch"] = list(self.watch(learning))
             sections["update"] = list(self.update(learning))
-        steps, ranges = [], {}
+        steps: list[Step] = []
+        ranges: dict[str, tuple[int, int]] = {}
         nodes: dict[tuple[str, int], tuple[int, int]] = {}
         for name in SECTIONS:
             ranges[name] = (len(steps), len(steps) + len(sections[name]))
@@ -285,7 +286,7 @@ class _Binder:
     def run(self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...]) -> Run:
         spaces = {}
         if not is_alias(self.graph, node):
-            for name in node.layer.workspaces(self.shaped.bottom_shapes(node), self.graph.phase):
+            for name in node.layer.workspaces(self.shaped.bottom_shapes(node), "TRAIN" if node.backward else "TEST"):
                 piece = workspace(self.plan, node.index, name, direction)  # type: ignore[arg-type]
                 if piece is not None:
                     spaces[name] = self.array(piece)
@@ -297,7 +298,9 @@ class _Binder:
             bottom_diff=bottom_diff,
             top_diff=tuple(d for d in (self.diff[t] for t in node.tops) if d is not None),
             param=tuple(self.view(p, slot, node) for slot, p in enumerate(node.params)),
-            param_diff=tuple(self.diff_view(p, slot, node) if learn else None for slot, (p, learn) in enumerate(zip(node.params, learns, strict=True))),
+            param_diff=tuple(
+                self.diff_view(p, slot, node) if learn else None for slot, (p, learn) in enumerate(zip(node.params, learns, strict=True))
+            ),
             clock=self.clock,
             seed=rng.key(self.seed, "layer", node.layer.name) & (2**63 - 1),
             workspace=spaces,
@@ -390,5 +393,3 @@ class _Binder:
 def local_decay(params: Iterable[GraphParam], regularizer: Any, weight_decay: float) -> tuple[tuple[float, float], ...]:
     """(l1, l2) of every param: the regularizer at weight_decay * decay_mult."""
     return tuple(regularizer.coefficients(weight_decay * param.decay_mult) for param in params)
-
-

@@ -89,7 +89,7 @@ class Room(Generic[T]):
         fields = {"type": value} if isinstance(value, str) else value
 
         def fail(kind: str, text: str, where: tuple[str, ...], hint: str | None = None) -> ValidationError:
-            problem = PydanticCustomError("netspec", "{text}", {"text": text, "hint": hint})  # type: ignore[arg-type]
+            problem = PydanticCustomError("netspec", "{text}", {"text": text, "hint": hint})
             details = InitErrorDetails(type=problem, loc=where, input=value)
             return ValidationError.from_exception_data(kind, [details])
 

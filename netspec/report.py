@@ -133,7 +133,9 @@ def plain_table(heads: Sequence[str], title: str | None = None, right: Iterable[
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1)
+    )
     numbers = set(right)
     for index, head in enumerate(heads):
         table.add_column(head, justify="right" if index in numbers else "left", overflow="fold", header_style="bold")
@@ -152,7 +154,9 @@ def inspect_csv(one: Inspection) -> str:
     writer.writerow(["layer", "type", "bottoms", "output", "shape_arithmetic", "params", "param_arithmetic", "macs"])
     for row in one.rows:
         shapes = " ".join(map(text, row.shapes))
-        writer.writerow([row.name, row.type, " ".join(row.bottoms), shapes, row.shape_arithmetic, row.params, row.param_arithmetic, row.macs])
+        writer.writerow(
+            [row.name, row.type, " ".join(row.bottoms), shapes, row.shape_arithmetic, row.params, row.param_arithmetic, row.macs]
+        )
     return out.getvalue().rstrip("\n")
 
 
@@ -160,7 +164,9 @@ def inspect_markdown(one: Inspection) -> str:
     """A Markdown table and the totals as a list."""
     lines = ["| " + " | ".join(_HEADS) + " |", "|" + "|".join("---:" if i in {5, 7} else "---" for i in range(len(_HEADS))) + "|"]
     lines += ["| " + " | ".join(cell.replace("*", "\\*") for cell in _cells(row)) + " |" for row in one.rows]
-    return "\n".join([f"**{one.net}**, phase {one.phase}, batch {one.batch}", "", *lines, "", *(f"- {' '.join(line.split())}" for line in totals(one))])
+    return "\n".join(
+        [f"**{one.net}**, phase {one.phase}, batch {one.batch}", "", *lines, "", *(f"- {' '.join(line.split())}" for line in totals(one))]
+    )
 
 
 def styled_error(error: NetspecError) -> RenderableType:

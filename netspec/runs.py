@@ -140,7 +140,9 @@ def line(event: Event) -> str:
     """An event as one plain line, for logs and for terminals that are none."""
     if isinstance(event, Display):
         values = " ".join(f"{name} {value:.4g}" for name, value in event.outputs.items() if name != "loss")
-        text = f"iter {event.iteration} loss {event.loss:.4g} {values} lr {event.rate:.4g} {event.speed:,.0f} img/s eta {_clock(event.left)}"
+        text = (
+            f"iter {event.iteration} loss {event.loss:.4g} {values} lr {event.rate:.4g} {event.speed:,.0f} img/s eta {_clock(event.left)}"
+        )
         return " ".join(text.split())
     if isinstance(event, Tested):
         values = " ".join(f"{name} {value:.4f}" for name, value in event.outputs.items())
@@ -206,5 +208,3 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "threading_layer": numba.threading_layer() if threads else None,
         "data": data,
     }
-
-

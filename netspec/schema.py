@@ -164,7 +164,7 @@ def net_spec(document: Document, found: Findings) -> NetSpec:
         hint = _typo("layers", root.items) or "a net is a list of layers"
         found.add(MissingFieldError("the net has no `layers`", at=_head(root), help=hint))
         values.pop(next((k for k in values if hint.startswith("did") and f"'{k}'" in hint), ""), None)
-    spec = validate(NetSpec, {**values, "layers": layers}, root, owner, found)
+    spec: NetSpec | None = validate(NetSpec, {**values, "layers": layers}, root, owner, found)
     if spec is None:
         spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
     spec._document = document
@@ -268,7 +268,7 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
             rule = validate(cls, values, root, f"the solver ({word})", found, words)
     absent = {key for key, value in common.items() if value is _ABSENT}
     common = {key: value for key, value in common.items() if key not in absent}
-    spec = validate(SolverSpec, {**common, "rule": rule or UpdateRule()}, root, "the solver", found, hidden=absent)
+    spec: SolverSpec | None = validate(SolverSpec, {**common, "rule": rule or UpdateRule()}, root, "the solver", found, hidden=absent)
     if spec is None or rule is None:
         return None
     spec._document = document
@@ -279,7 +279,13 @@ _ABSENT = object()
 
 
 def validate(
-    cls: type[Any], values: dict[str, Any], node: Node, owner: str, found: Findings, words: set[str] | None = None, hidden: set[str] | None = None
+    cls: type[Any],
+    values: dict[str, Any],
+    node: Node,
+    owner: str,
+    found: Findings,
+    words: set[str] | None = None,
+    hidden: set[str] | None = None,
 ) -> Any:
     """An instance of `cls`, or None after its errors went to `found` with their places.
 
@@ -317,7 +323,9 @@ def _error(problem: Any, cls: type[Any], values: dict[str, Any], node: Node, own
     if kind == "missing":
         inside = f" in `{'.'.join(str(s) for s in path[:-1] if isinstance(s, str))}`" if len(path) > 1 else ""
         where = locate(node, *path[:-1])
-        return MissingFieldError(f"{owner} lacks `{path[-1]}`{inside}", at=_head(_below(node, path[:-1])) or where, help=_described(cls, path))
+        return MissingFieldError(
+            f"{owner} lacks `{path[-1]}`{inside}", at=_head(_below(node, path[:-1])) or where, help=_described(cls, path)
+        )
     if kind == "extra_forbidden":
         return _unknown_field(path, cls, values, node, owner, words)
     if kind in {"literal_error", "enum"}:
@@ -382,7 +390,9 @@ def _head(node: Node | None) -> Place | None:
 
 def _below(node: Node, path: tuple[Any, ...]) -> Node | None:
     for step in path:
-        if (isinstance(node, Mapping) and step in node.items) or (isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items)):
+        if (isinstance(node, Mapping) and step in node.items) or (
+            isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items)
+        ):
             node = node.items[step]
         else:
             return None

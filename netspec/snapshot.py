@@ -140,7 +140,9 @@ def read(path: Path) -> Snapshot:
     """The snapshot in a file. Raises MissingSnapshotError, UnreadableSnapshotError."""
     tensors, about = read_tensors(path)
     if about is None:
-        raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help="to start from its weights, say --weights")
+        raise UnreadableSnapshotError(
+            f"'{path}' holds weights, but no solver state to resume from", help="to start from its weights, say --weights"
+        )
     weights = {key: array for key, array in tensors.items() if not key.startswith("history.")}
     history: dict[tuple[int, str], Array] = {}
     for key, array in tensors.items():

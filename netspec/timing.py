@@ -6,11 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from netspec.graph import State
 from netspec.layers.base import Phase
 from netspec.load import load_net
-from netspec.program import bind, compile_net, fill_weights
+from netspec.program import Program, bind, compile_net, fill_weights
 from netspec.train import label_ranges
 
 
@@ -71,9 +72,9 @@ def time_net(
     for round_ in range(iterations + 1):
         feed()
         for i in range(len(names)):
-            ahead[i].append(clock(lambda i=i: program.run_node("forward", i)))  # type: ignore[misc]
+            ahead[i].append(clock(partial(program.run_node, "forward", i)))
         for i in reversed(range(len(names))):
-            back[i].append(clock(lambda i=i: (program.run_node("seed", i), program.run_node("backward", i))))  # type: ignore[misc]
+            back[i].append(clock(partial(_node_backward, program, i)))
         feed()
         one = clock(lambda: program.run("forward", "loss"))
         two = clock(lambda: program.run("backward"))
@@ -84,5 +85,12 @@ def time_net(
             ahead, back = [[] for _ in names], [[] for _ in names]
     middle = statistics.median
     runs = [("seed", i) in program.nodes or ("backward", i) in program.nodes for i in range(len(names))]
-    layers = tuple(LayerTime(x.name, x.type, middle(f), middle(b) if r else 0.0) for x, f, b, r in zip(names, ahead, back, runs, strict=True))
+    layers = tuple(
+        LayerTime(x.name, x.type, middle(f), middle(b) if r else 0.0) for x, f, b, r in zip(names, ahead, back, runs, strict=True)
+    )
     return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *(middle(column) for column in zip(*whole, strict=True)))
+
+
+def _node_backward(program: Program, node: int) -> None:
+    program.run_node("seed", node)
+    program.run_node("backward", node)

@@ -290,11 +290,15 @@ class Session:
             for bottom, wanted in zip(node.bottoms, node.propagate, strict=True):
                 diff = kept.diff[bottom]
                 if wanted and diff is not None:
-                    self._judge(f"the gradient of blob '{graph.blobs[bottom].name}', from layer '{node.layer.name}' ({node.layer.type}),", diff)
+                    self._judge(
+                        f"the gradient of blob '{graph.blobs[bottom].name}', from layer '{node.layer.name}' ({node.layer.type}),", diff
+                    )
             for param in node.params:
                 diff = kept.weights.diff[param]
                 if diff is not None:
-                    self._judge(f"the gradient of param '{graph.params[param].name}' in layer '{node.layer.name}' ({node.layer.type})", diff)
+                    self._judge(
+                        f"the gradient of param '{graph.params[param].name}' in layer '{node.layer.name}' ({node.layer.type})", diff
+                    )
 
     def _judge(self, what: str, array: Array) -> None:
         import numpy as np
@@ -312,7 +316,9 @@ class Session:
     def state(self) -> Snapshot:
         """Weights, history and iteration, and what they belong to."""
         weights = self.train.weights
-        pairs = {(slot, name): array for name, slots in zip(weights.names, weights.history, strict=True) for slot, array in enumerate(slots)}
+        pairs = {
+            (slot, name): array for name, slots in zip(weights.names, weights.history, strict=True) for slot, array in enumerate(slots)
+        }
         data = dict(zip(weights.names, weights.data, strict=True))
         return Snapshot(self.iteration, data, pairs, digest(self.train.graph), settings(self.job), tuple(self.losses))
 
@@ -332,7 +338,9 @@ class Session:
         self.losses.clear()
         self.losses.extend(state.losses)
         now = settings(self.job)
-        return [f"{k}: {state.solver.get(k)!r} -> {now.get(k)!r}" for k in sorted({*now, *state.solver}) if now.get(k) != state.solver.get(k)]
+        return [
+            f"{k}: {state.solver.get(k)!r} -> {now.get(k)!r}" for k in sorted({*now, *state.solver}) if now.get(k) != state.solver.get(k)
+        ]
 
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a snapshot (fine-tuning), by name. Raises SnapshotError."""
@@ -346,7 +354,17 @@ _RESUME = "to start from its weights only, say --weights"
 def settings(job: Job) -> dict[str, Any]:
     """What a snapshot says about its solver, so that a resume can tell what changed."""
     spec = job.spec
-    keep = {"base_lr", "lr_policy", "max_iter", "iter_size", "weight_decay", "regularization_type", "clip_gradients", "random_seed", "dtype"}
+    keep = {
+        "base_lr",
+        "lr_policy",
+        "max_iter",
+        "iter_size",
+        "weight_decay",
+        "regularization_type",
+        "clip_gradients",
+        "random_seed",
+        "dtype",
+    }
     values = {key: value for key, value in job.document.root.plain().items() if key in keep or key == "data"}
     values |= {key: getattr(spec, key) for key in keep if key not in values and not hasattr(getattr(spec, key), "model_dump")}
     values["type"] = type(spec.rule).__name__

@@ -227,7 +227,7 @@ def test_labels_point_at_the_source(folder):
 def test_a_prefetcher_gives_what_the_feed_gives(folder, position, size, step, depth):
     feed = open_feed(spec(transform=RANDOM), "TRAIN", 1, folder)
     direct = open_feed(spec(transform=RANDOM), "TRAIN", 1, folder)
-    into = tuple(array.astype(np.float64) for array in feed.buffers(size))
+    into = tuple(np.zeros(array.shape) for array in feed.buffers(size))
     with Prefetcher(feed, position, size, step=step, depth=depth) as prefetcher:
         for turn in range(6):
             prefetcher.take(into)
@@ -313,3 +313,13 @@ def test_a_batch_never_goes_into_arrays_of_another_shape(folder):
     feed = open_feed(spec(), "TEST", 1, folder)
     with Prefetcher(feed, 6, 3, stop=7) as prefetcher, pytest.raises(ValueError, match="1x2x5x6"):
         prefetcher.take(feed.buffers(3))
+
+
+def test_a_net_may_take_the_first_outputs_only(folder):
+    feed = open_feed(spec(), "TEST", 1, folder)
+    (x,) = into = feed.buffers(2)[:1]
+    with Prefetcher(feed, 3, 2) as prefetcher:
+        prefetcher.take(into)
+    np.testing.assert_array_equal(x, IMAGES[3:5])
+    with pytest.raises(ValueError, match="zip"):
+        feed.fill(0, (*feed.buffers(2), x))

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-class PhaseChoice(str, Enum):
+class PhaseChoice(StrEnum):
     """TRAIN or TEST."""
 
     TRAIN = "TRAIN"
     TEST = "TEST"
 
 
-class TableFormat(str, Enum):
+class TableFormat(StrEnum):
     """Forms of a table."""
 
     table = "table"
@@ -31,7 +31,7 @@ class TableFormat(str, Enum):
     md = "md"
 
 
-class ErrorFormat(str, Enum):
+class ErrorFormat(StrEnum):
     """Forms of errors."""
 
     text = "text"
@@ -39,9 +39,13 @@ class ErrorFormat(str, Enum):
     github = "github"
 
 
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False)
+]
 NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.")]
-Threads = Annotated[int | None, typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results.")
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
 

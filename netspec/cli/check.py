@@ -11,7 +11,9 @@ from netspec.cli.base import ErrorFormat, answer
 
 
 def command(
-    files: Annotated[list[str], typer.Argument(metavar="FILE... [KEY=VALUE]...", help="Nets and solvers (files or zoo names), then values to change.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE... [KEY=VALUE]...", help="Nets and solvers (files or zoo names), then values to change.")
+    ],
     data: Annotated[bool, typer.Option("--data", help="Open a solver's data too: shapes, counts, labels.")] = False,
     format: Annotated[ErrorFormat, typer.Option("--format", help="Form of the errors.")] = ErrorFormat.text,
 ) -> None:

@@ -14,7 +14,9 @@ from netspec.cli.base import Overrides, TableFormat, Threads, answer, err, told_
 def command(
     solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.")],
     overrides: Overrides = None,
-    weights: Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest.")
+    ] = None,
     threads: Threads = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:

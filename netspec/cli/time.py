@@ -32,6 +32,10 @@ def command(
     if format is TableFormat.json:
         answer(json.dumps(asdict(measured), indent=2))
     elif format is TableFormat.csv:
-        answer("\n".join(["layer,type,forward_ms,backward_ms", *(f"{t.name},{t.type},{t.forward:.6f},{t.backward:.6f}" for t in measured.layers)]))
+        answer(
+            "\n".join(
+                ["layer,type,forward_ms,backward_ms", *(f"{t.name},{t.type},{t.forward:.6f},{t.backward:.6f}" for t in measured.layers)]
+            )
+        )
     else:
         answer(report.time_table(measured))

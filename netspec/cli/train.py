@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from netspec.train import Event, Session
 
 LATEST = "latest"
-EXITS = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def command(
     solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of an earlier run.")],
     overrides: Overrides = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run folder; left out: runs/NAME-1, -2, ...")] = None,
-    resume: Annotated[str | None, typer.Option("--resume", metavar="[FILE]", help="Go on from a snapshot; without FILE, the latest.")] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", metavar="[FILE]", help="Go on from a snapshot; without FILE, the latest.")
+    ] = None,
     weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Start from these weights (fine-tuning).")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of random_seed.")] = None,
     threads: Threads = None,
@@ -55,7 +57,8 @@ def command(
     with _watching() as stop:
         run = runs.RunFolder(folder, resumed=file is not None)
         try:
-            console.print(f"net '{job.net.name}': {job.train.total_params:,} parameters; {job.train.total_macs // max(1, job.train.batch):,} MACs an image")
+            macs = job.train.total_macs // max(1, job.train.batch)
+            console.print(f"net '{job.net.name}': {job.train.total_params:,} parameters, {macs:,} MACs an image", markup=False)
             with told_of_compiling(console):
                 session = Session(job, threads)
             _start(session, file, weights, run, console)
@@ -131,7 +134,7 @@ def _watching() -> Iterator[list[int]]:
 
     def handle(number: int, frame: object) -> None:
         if received:
-            os._exit(EXITS[signal.Signals(number)])
+            os._exit(EXITS[number])
         received.append(number)
         sys.stderr.write(f"\n{signal.Signals(number).name}: finishing this iteration and writing a snapshot; once more to quit at once\n")
 

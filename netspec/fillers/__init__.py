@@ -1,0 +1,1 @@
+"""Fillers: initial values of params, one a file."""

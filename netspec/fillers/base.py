@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
@@ -12,6 +12,8 @@ from netspec.shape import Shape, count
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+VarianceNorm = Literal["FAN_IN", "FAN_OUT", "AVERAGE"]
 
 
 class Filler(Model):
@@ -31,6 +33,12 @@ def fans(shape: Shape) -> tuple[float, float]:
     """(fan_in, fan_out) = (count/dim 0, count/dim 1); a vector's fan_out is its count. Source: Caffe filler.hpp."""
     total = count(shape)
     return (total / shape[0] if shape else 1.0), (total / shape[1] if len(shape) > 1 else float(total))
+
+
+def fan(shape: Shape, norm: VarianceNorm) -> float:
+    """The n that the variance is divided by: fan_in, fan_out, or their average."""
+    fan_in, fan_out = fans(shape)
+    return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
 
 
 FILLERS: Room[Filler] = Room("netspec.fillers", Filler, "filler", snake)

@@ -1,0 +1,1 @@
+"""Kernels: how things are computed. The only room that imports numba."""

@@ -26,7 +26,18 @@ def _inside(size: int, stride: int, start: int, first: int, last: int) -> tuple[
 
 @helper
 def _gather(
-    x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, out: Vector, at: int, down: int, right: int
+    x: Vector,
+    x0: int,
+    shape: Ints6,
+    steps: Ints6,
+    row0: int,
+    rows: int,
+    pixel0: int,
+    pixels: int,
+    out: Vector,
+    at: int,
+    down: int,
+    right: int,
 ) -> None:
     """out[at + r*down + p*right] = value `row0 + r` of the window at pixel `pixel0 + p`, for one group of one image that begins at x0.
 
@@ -56,7 +67,9 @@ def _gather(
 
 
 @helper
-def _scatter(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, columns: Vector, at: int) -> None:
+def _scatter(
+    x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, columns: Vector, at: int
+) -> None:
     """The reverse of `_gather` from columns (rows, pixels): every value is added to its place in the image."""
     h, w, fh, fw, _, q = shape
     sh, sw, ph, pw, dh, dw = steps
@@ -80,7 +93,20 @@ def _scatter(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: in
 
 @kernel
 def convolution_forward(
-    x: Array4, w: Array4, b: Vector, y: Array4, scratch: Matrix, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, tile: int, part: int, parts: int
+    x: Array4,
+    w: Array4,
+    b: Vector,
+    y: Array4,
+    scratch: Matrix,
+    sh: int,
+    sw: int,
+    ph: int,
+    pw: int,
+    dh: int,
+    dw: int,
+    tile: int,
+    part: int,
+    parts: int,
 ) -> None:
     """y = x * w + b. A part owns tiles of `tile` pixels, and gathers as many rows at a time as its row of scratch (parts, ...) holds."""
     n, c, height, width = x.shape
@@ -110,7 +136,20 @@ def convolution_forward(
 
 @kernel
 def convolution_backward(
-    w: Array4, dy: Array4, dx: Array4, scratch: Matrix, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, channels: int, tile: int, part: int, parts: int
+    w: Array4,
+    dy: Array4,
+    dx: Array4,
+    scratch: Matrix,
+    sh: int,
+    sw: int,
+    ph: int,
+    pw: int,
+    dh: int,
+    dw: int,
+    channels: int,
+    tile: int,
+    part: int,
+    parts: int,
 ) -> None:
     """dx = w^T dy, scattered. A part owns blocks of `channels` channels of an image, and takes `tile` pixels at a time."""
     n, c, height, width = dx.shape

@@ -20,7 +20,7 @@ import struct
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numba
@@ -33,6 +33,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from netspec.call import Call
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Vector = NDArray[Any]
 Matrix = NDArray[Any]
@@ -128,7 +130,12 @@ class _Cache(FunctionCache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
 
-@intrinsic
+def _intrinsic(function: F) -> F:
+    """numba.extending.intrinsic, which for a type checker changes nothing."""
+    return cast(F, intrinsic(function))
+
+
+@_intrinsic
 def _load(typingctx: Any, address: Any, index: Any) -> Any:
     """The int64 at a descriptor's place."""
 
@@ -140,7 +147,7 @@ def _load(typingctx: Any, address: Any, index: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-@intrinsic
+@_intrinsic
 def _load_real(typingctx: Any, address: Any, index: Any) -> Any:
     """The float64 whose bits are at a descriptor's place."""
 
@@ -151,7 +158,7 @@ def _load_real(typingctx: Any, address: Any, index: Any) -> Any:
     return types.float64(types.int64, types.int64), generate
 
 
-@intrinsic
+@_intrinsic
 def _pointer(typingctx: Any, address: Any) -> Any:
     """An address as a pointer that carray takes."""
 
@@ -161,7 +168,7 @@ def _pointer(typingctx: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
-@intrinsic
+@_intrinsic
 def _call(typingctx: Any, function: Any, descriptor: Any, part: Any) -> Any:
     """Call a compiled kernel by its address."""
     from llvmlite import ir
@@ -179,10 +186,10 @@ def _drive(table: Any, first: int, last: int) -> None:
     for step in range(first, last):
         function, descriptor, parts = table[step, 0], table[step, 1], table[step, 2]
         if parts == 1:
-            _call(function, descriptor, 0)
+            _call(function, descriptor, 0)  # type: ignore[call-arg]
         else:
             for part in numba.prange(parts):
-                _call(function, descriptor, part)
+                _call(function, descriptor, part)  # type: ignore[call-arg]
 
 
 @cache
@@ -202,7 +209,20 @@ def _tell(name: str) -> None:
         listener(name)
 
 
-@numba.njit(inline="always")
+def _typed(options: dict[str, Any]) -> Callable[[F], F]:
+    """numba.njit with these options, which for a type checker changes nothing."""
+
+    def decorate(function: F) -> F:
+        return cast(F, numba.njit(**options)(function))
+
+    return decorate
+
+
+helper = _typed({"error_model": "numpy", "fastmath": _FLAGS, "nogil": True})
+"""For functions that kernels call: compiled into them, cut into no parts."""
+
+
+@_typed({"inline": "always"})
 def span(count: int, part: int, parts: int) -> tuple[int, int]:
     """First and one past the last of `count` things that belong to `part`."""
     return count * part // parts, count * (part + 1) // parts
@@ -269,7 +289,7 @@ class JitKernel:
         scope = {"_load": _load, "_load_real": _load_real, "_pointer": _pointer, "carray": numba.carray, "inner": self.inner}
         scope |= {"real": getattr(np, dtype), "int32": np.int32, "float64": np.float64, "int64": np.int64, "__name__": __name__}
         exec(compile(text, __file__, "exec"), scope)
-        return scope[name]  # type: ignore[return-value]
+        return cast(Callable[[int, int], None], scope[name])
 
     def parts(self, args: tuple[Any, ...]) -> int:
         """The default cut: by the first array's size."""
@@ -308,10 +328,6 @@ class JitKernel:
 def kernel(function: Callable[..., None]) -> JitKernel:
     """Make a kernel of a function that computes one part of a step."""
     return JitKernel(function)
-
-
-helper = numba.njit(inline="never", error_model="numpy", fastmath=_FLAGS, nogil=True)
-"""For functions that kernels call: compiled into them, cut into no parts."""
 
 
 def limit_threads(threads: int | None) -> int:

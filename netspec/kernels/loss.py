@@ -1,12 +1,14 @@
 """Losses but for softmax, and how they are summed: parts leave float64 sums, and one more call adds these in order.
 
 `partial` is (parts * 2): for each part the sum of its losses, and how many positions count. `top`, `dtop`, `norm`: (1,);
-`dtop` holds the loss weight, `norm` what the sum is divided by.
+`dtop` holds the loss weight, `norm` what the sum is divided by. Loops over M run on slices of their part: they are vectorised then.
 """
 
 from __future__ import annotations
 
 import math
+
+import numpy as np
 
 from netspec.kernels.jit import Doubles, Matrix, Vector, helper, kernel, span
 
@@ -45,9 +47,11 @@ def loss_mean(partial: Doubles, top: Vector, norm: Doubles, divisor: int, part: 
 @kernel
 def euclidean_forward(a: Vector, b: Vector, partial: Doubles, part: int, parts: int) -> None:
     """The sum of (a - b)**2; a, b: (M,)."""
+    first, last = span(a.size, part, parts)
+    a, b = a[first:last], b[first:last]
     total = 0.0
-    for i in range(*span(a.size, part, parts)):
-        total += float(a[i] - b[i]) ** 2
+    for i in range(a.size):
+        total += np.float64(a[i] - b[i]) ** 2
     partial[2 * part] = total
     partial[2 * part + 1] = 0.0
 
@@ -56,7 +60,9 @@ def euclidean_forward(a: Vector, b: Vector, partial: Doubles, part: int, parts: 
 def euclidean_backward(a: Vector, b: Vector, dtop: Vector, da: Vector, divisor: int, part: int, parts: int) -> None:
     """da = (a - b) * dtop / divisor; a, b, da: (M,)."""
     scale = da.dtype.type(dtop[0] / divisor)
-    for i in range(*span(a.size, part, parts)):
+    first, last = span(a.size, part, parts)
+    a, b, da = a[first:last], b[first:last], da[first:last]
+    for i in range(a.size):
         da[i] = (a[i] - b[i]) * scale
 
 
@@ -69,7 +75,7 @@ def sigmoid_loss_forward(x: Vector, target: Vector, partial: Doubles, ignoring: 
         if ignoring and is_label(target[i], ignore):
             continue
         valid += 1
-        score = float(x[i])
+        score = np.float64(x[i])
         total += (score if score > 0 else 0.0) - score * target[i] + math.log1p(math.exp(-abs(score)))
     partial[2 * part] = total
     partial[2 * part + 1] = valid

@@ -9,9 +9,7 @@ from netspec.kernels.jit import Array4, Ints, Vector, kernel, span
 
 
 @kernel
-def max_forward(
-    x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def max_forward(x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """y = the maximum of each window, mask (N*C*P*Q,) = its place h*W + w. Of equals the first wins; a NaN beats every number."""
     n, c, h, w = x.shape
     p, q = y.shape[2], y.shape[3]
@@ -75,9 +73,7 @@ def mask_top(mask: Ints, top: Vector, part: int, parts: int) -> None:
 
 
 @kernel
-def average_forward(
-    x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def average_forward(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """y = the sum of each window over its area. The area counts the padding, but not what hangs over beyond it."""
     n, c, h, w = x.shape
     p, q = y.shape[2], y.shape[3]
@@ -99,9 +95,7 @@ def average_forward(
 
 
 @kernel
-def average_backward(
-    dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def average_backward(dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
     n, c, h, w = dx.shape
     p, q = dy.shape[2], dy.shape[3]

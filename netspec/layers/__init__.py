@@ -1,0 +1,1 @@
+"""Layer types: what is computed, one a file."""

@@ -16,7 +16,9 @@ Axis = tuple[int, int, int, int]
 class Windowed(Layer):
     """A layer that moves a window over height and width."""
 
-    kernel_size: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Window height and width, F: one number, or [height, width].", max_length=2)
+    kernel_size: Listed[Annotated[int, Field(gt=0)]] = Field(
+        (), description="Window height and width, F: one number, or [height, width].", max_length=2
+    )
     kernel_h: int | None = Field(None, gt=0, description="Window height, instead of kernel_size.")
     kernel_w: int | None = Field(None, gt=0, description="Window width, instead of kernel_size.")
     stride: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Step between windows, S (default 1).", max_length=2)

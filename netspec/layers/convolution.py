@@ -6,12 +6,12 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field, model_validator
 
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import AnyFiller, Calls, Constant, Listed, Param, Phase, Run, ShapeError, Shapes, Workspace
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Phase, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
 from netspec.shape import convolved, convolved_text
 
@@ -89,34 +89,85 @@ class Convolution(Windowed):
         return n * k * h * w * kh * kw * bottoms[0][1] // self.group
 
     def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
-        """One image's windows per part, and per-part weight gradients that are added in order."""
+        """Gathered windows of each part, and the pieces of the weight's gradient, which are added in order."""
         from netspec.shape import count
 
-        (_, k, h, w), (weight, *_) = self.top_shapes(bottoms)[0], self.param_shapes(bottoms)
-        parts = image_parts(bottoms[0][0])
-        columns = count(weight[1:]) * h * w
-        spaces = {"columns": Workspace((parts, columns))}
+        forward, bottom, weight = self._cuts(bottoms[0])
+        cuts = (forward, bottom, weight) if phase == "TRAIN" else (forward,)
+        spaces = {cut.scratch: Workspace((cut.parts, cut.values * cut.pixels)) for cut in cuts}
         if phase == "TRAIN":
-            spaces["weight_parts"] = Workspace((parts, count(weight)))
-            spaces["bias_parts"] = Workspace((parts, k))
+            spaces["pieces"] = Workspace((weight.pieces, count(self.param_shapes(bottoms)[0])))
         return spaces
 
     def forward(self, run: Run) -> Calls:
-        """Each part gathers the windows of its images and multiplies."""
+        """Each part gathers the windows of its pixels and multiplies."""
         from netspec.kernels import conv
 
-        raise NotImplementedError(conv)
+        cut, *_ = self._cuts(run.bottom[0].shape)
+        weight = run.param[0]
+        bias = run.param[1] if self.bias_term else weight.reshape(-1)[:0]
+        arrays = (run.bottom[0], weight, bias, run.top[0], run.workspace[cut.scratch])
+        yield Call(conv.convolution_forward, *arrays, *self._steps, cut.pixels, parts=cut.parts)
 
     def backward(self, run: Run) -> Calls:
-        """Weight and bias by parts, added in order; then the bottom, scattered from the windows."""
-        from netspec.kernels import conv
+        """The weight by pieces, added in order; the bias; the bottom, scattered from the windows."""
+        from netspec.kernels import conv, gemm
 
-        raise NotImplementedError(conv)
+        _, bottom, weight = self._cuts(run.bottom[0].shape)
+        dy, w = run.top_diff[0], run.param[0]
+        if run.param_diff[0] is not None:
+            pieces = run.workspace["pieces"]
+            arrays = (run.bottom[0], dy, w, pieces, run.workspace[weight.scratch])
+            yield Call(conv.convolution_weight_gradient, *arrays, *self._steps, weight.channels, weight.pixels, parts=weight.parts)
+            yield Call(gemm.add_pieces, pieces, run.param_diff[0])
+        if self.bias_term and run.param_diff[1] is not None:
+            yield Call(conv.channel_gradient, dy, run.param_diff[1], parts=min(self.num_output, MOST_PARTS))
+        if run.bottom_diff[0] is not None:
+            arrays = (w, dy, run.bottom_diff[0], run.workspace[bottom.scratch])
+            yield Call(conv.convolution_backward, *arrays, *self._steps, bottom.channels, bottom.pixels, parts=bottom.parts)
+
+    @property
+    def _steps(self) -> tuple[int, ...]:
+        (_, sh, ph, dh), (_, sw, pw, dw) = self.window
+        return sh, sw, ph, pw, dh, dw
+
+    def _cuts(self, x: Shape) -> tuple[Cut, Cut, Cut]:
+        """How forward, the bottom's and the weight's gradient are cut for an image blob of this shape."""
+        n, c, _, _ = x
+        (_, _, p, q), (_, depth, kh, kw) = self.top_shapes((x,))[0], self.param_shapes((x,))[0]
+        taps, pixels, groups = kh * kw, p * q, c // depth
+        tile = even(pixels, 512)
+        forward = Cut("columns", depth, min(depth * taps, 256), tile, min(n * -(-pixels // tile), MOST_PARTS))
+        channels = min(depth, max(1, 256 // taps))
+        bottom = Cut("columns_diff", channels, channels * taps, tile, min(n * groups * -(-depth // channels), MOST_PARTS))
+        channels = even(depth, max(1, 128 // taps, -(-depth // WEIGHT_PARTS)))
+        blocks = min(groups * -(-depth // channels), WEIGHT_PARTS)
+        pieces = min(n, WEIGHT_PARTS // blocks)
+        tile = even(pixels, max(64, 32768 // (channels * taps)))
+        return forward, bottom, Cut("windows", channels, channels * taps, tile, blocks * pieces, pieces)
 
 
-def image_parts(images: int) -> int:
-    """Into how many parts a batch is cut: a function of the batch alone, so that sums do not depend on threads."""
-    return min(images, 16)
+class Cut(NamedTuple):
+    """How one kernel's work is cut, by shapes alone so that sums do not depend on threads.
+
+    Channels of a block; at most so many values of a window and so many pixels at a time; parts; pieces of a sum.
+    """
+
+    scratch: str
+    channels: int
+    values: int
+    pixels: int
+    parts: int
+    pieces: int = 1
+
+
+MOST_PARTS = 32
+WEIGHT_PARTS = 16
+
+
+def even(total: int, most: int) -> int:
+    """The largest share when `total` is split evenly into the fewest shares of at most `most`."""
+    return -(-total // -(-total // most))
 
 
 def window_words(shape: tuple[int, ...], window: tuple[Axis, Axis]) -> str:

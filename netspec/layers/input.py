@@ -10,13 +10,15 @@ from netspec.layers.base import MANY, NONE, Arity, Calls, Layer, Run, Shapes
 from netspec.model import wrong
 
 _Size = Annotated[int, Field(gt=0, strict=True)]
-_Sizes = Annotated[tuple[_Size, ...], Field(min_length=1, strict=True)]
+_Sizes = Annotated[tuple[_Size, ...], Field(strict=True)]
 _ONE: TypeAdapter[Any] = TypeAdapter(_Sizes)
 _SIZES = {"type": "array", "items": {"type": "integer", "exclusiveMinimum": 0}, "minItems": 1}
 
 
 def _one_or_many(value: Any) -> Any:
     """`[64, 1, 28, 28]` is `[[64, 1, 28, 28]]`; what is wrong in it is said at its own place."""
+    if isinstance(value, tuple) and (not value or () in value):
+        raise wrong("`shape` must have at least one size", help="like [64, 1, 28, 28]")
     nested = isinstance(value, tuple) and any(isinstance(item, tuple) for item in value)
     return value if nested else (_ONE.validate_python(value),)
 
@@ -42,7 +44,9 @@ class Input(Layer):
     def _check(self) -> Input:
         tops = len(self.top_names())
         if len(self.shape) not in {1, tops}:
-            raise wrong(f"{len(self.shape)} shapes for {tops} top{'s' * (tops != 1)}", field="shape", help="give one shape for all, or one for each")
+            raise wrong(
+                f"{len(self.shape)} shapes for {tops} top{'s' * (tops != 1)}", field="shape", help="give one shape for all, or one for each"
+            )
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:

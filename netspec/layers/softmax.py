@@ -41,7 +41,9 @@ class Softmax(Layer):
 
         if run.bottom_diff[0] is not None:
             shape = self._around(run.top[0].shape)
-            yield Call(softmax.softmax_backward, run.top[0].reshape(shape), run.top_diff[0].reshape(shape), run.bottom_diff[0].reshape(shape))
+            yield Call(
+                softmax.softmax_backward, run.top[0].reshape(shape), run.top_diff[0].reshape(shape), run.bottom_diff[0].reshape(shape)
+            )
 
     def _around(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """(outer, C, inner)."""

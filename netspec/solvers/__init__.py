@@ -1,0 +1,1 @@
+"""Solver types: update rules, one a file."""

@@ -110,4 +110,4 @@ def check_size(path: Path, held: int, wanted: int, reason: str) -> None:
     if held != wanted:
         much = f"ends after {held:,}" if held < wanted else "goes on"
         help = "the copy was cut short: fetch it again" if held < wanted else "is it really this kind of file?"
-        raise WrongSizeError(f"'{path}' should hold {wanted:,} bytes ({reason}), but it {much}", help=help)
+        raise WrongSizeError(f"'{path}' should hold {wanted:,} bytes {reason}, but it {much}", help=help)

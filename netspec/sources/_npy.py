@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import suggest
-from netspec.shape import count
+from netspec.shape import count, text
 from netspec.sources._files import MissingDataError, PickledDataError, WrongFormatError, check_size, opened
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def read_npy(path: Path) -> Array:
         if dtype.hasobject:
             raise PickledDataError(f"'{path}' holds Python objects, not numbers", help=_UNPICKLED)
         start, size = file.tell(), count(shape) * dtype.itemsize
-        check_size(path, os.fstat(file.fileno()).st_size - start, size, f"its header says {shape} of {dtype}")
+        check_size(path, os.fstat(file.fileno()).st_size - start, size, f"after its header, which says {text(shape)} of {dtype}")
         if not size:
             return np.empty(shape, dtype)
         return np.asarray(np.memmap(file, dtype, "r", start, shape, "F" if fortran else "C"))

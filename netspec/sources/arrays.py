@@ -17,18 +17,18 @@ from netspec.sources.base import ArrayDataset, Dataset, Source
 class Arrays(Source):
     """One array for each output of a sample: `outputs` names .npy files, `file` an .npz file, `values` holds the numbers."""
 
-    outputs: Listed[SpecPath] | None = Field(None, min_length=1, description="The .npy file of each output; they are mapped, not loaded.")
+    outputs: Listed[SpecPath] | None = Field(None, description="The .npy file of each output; they are mapped, not loaded.")
     file: SpecPath | None = Field(None, description="An .npz file.")
-    keys: Listed[str] | None = Field(None, min_length=1, description="The array of `file` for each output; left out: all, as saved.")
-    values: tuple[Any, ...] | None = Field(None, min_length=1, description="The numbers of each output, as nested lists.")
+    keys: Listed[str] | None = Field(None, description="The array of `file` for each output; left out: all, as saved.")
+    values: tuple[Any, ...] | None = Field(None, description="The numbers of each output, as nested lists.")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        given = [name for name in ("outputs", "file", "values") if getattr(self, name) is not None]
+        given = [name for name in ("outputs", "file", "values") if getattr(self, name)]
         if len(given) != 1:
             both = f"{' and '.join(f'`{name}`' for name in given)} exclude each other" if given else "there are no arrays"
             raise wrong(both, field=given[-1] if given else None, help="give one of `outputs`, `file` and `values`")
-        if self.keys is not None and self.file is None:
+        if self.keys and not self.file:
             raise wrong("`keys` chooses arrays of an .npz `file`", field="keys")
         return self
 
@@ -43,10 +43,10 @@ class Arrays(Source):
         """The arrays. Raises DataError."""
         import numpy as np
 
-        if self.values is not None:
+        if self.values:
             names = tuple(f"output {i} of `values`" for i in range(len(self.values)))
             return ArrayDataset("values in the spec", names, tuple(np.asarray(value) for value in self.values))
-        if self.file is not None:
+        if self.file:
             path = beside(base, self.file)
             with about("file"):
                 members = read_npz(path, self.keys)

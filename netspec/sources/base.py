@@ -31,7 +31,7 @@ class UnequalLengthsError(DataError):
 
 
 class EmptyDataError(DataError):
-    """A source has no samples."""
+    """A source has no samples, or samples without values."""
 
     code = "NS608"
 
@@ -85,12 +85,14 @@ class ArrayDataset(Dataset):
                 raise UnusableArrayError(f"{name} holds {array.dtype}, not real numbers")
             if not array.ndim:
                 raise UnusableArrayError(f"{name} is a single number", help="the first axis counts the samples")
+            if not array.size:
+                raise EmptyDataError(f"{name} is empty: it is {text(array.shape)}")
+        if not self.arrays:
+            raise EmptyDataError(f"{self.title} holds no arrays")
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) > 1:
             each = ", ".join(f"{name} has {length:,}" for name, length in zip(self.names, lengths, strict=True))
             raise UnequalLengthsError(f"the outputs differ in their number of samples: {each}", help="do the files belong together?")
-        if not lengths or not lengths[0]:
-            raise EmptyDataError(f"{' and '.join(self.names) or self.title}: there are no samples")
 
     @property
     def shapes(self) -> Shapes:

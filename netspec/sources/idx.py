@@ -69,10 +69,10 @@ def read_idx(path: Path) -> Array:
                     data = _unpacked(stream, wanted + 1)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise BrokenGzipError(f"'{path}' does not unpack: {error}", help="the copy is damaged: fetch it again") from None
-            check_size(path, len(data), wanted, f"its header says {text(shape)}")
+            check_size(path, len(data), wanted, f"after its header, which says {text(shape)}")
             return np.frombuffer(data, dtype).reshape(shape)
         dtype, shape, wanted = _header(file, path)
-        check_size(path, size - file.tell(), wanted, f"its header says {text(shape)}")
+        check_size(path, size - file.tell(), wanted, f"after its header, which says {text(shape)}")
         return np.asarray(np.memmap(file, dtype, "r", file.tell(), shape)) if wanted else np.empty(shape, dtype)
 
 
@@ -100,7 +100,7 @@ def _header(file: Any, path: Path) -> tuple[str, Shape, int]:
             help="an idx file begins with 00 00, a type (08 for bytes) and the number of axes",
         )
     axes = file.read(4 * head[3])
-    check_size(path, 4 + len(axes), 4 + 4 * head[3], f"the header alone, for {head[3]} axes")
+    check_size(path, 4 + len(axes), 4 + 4 * head[3], f"of header, for {head[3]} axes")
     shape = tuple(int.from_bytes(axes[i : i + 4], "big") for i in range(0, len(axes), 4))
     dtype = _TYPES[head[2]]
     return dtype, shape, count(shape) * int(dtype[2])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from netspec.model import Listed
+from netspec.model import Listed, wrong
 from netspec.shape import Shape, ShapeError
 from netspec.transforms.base import Apply, Setting, Transform, image
 
@@ -19,9 +19,14 @@ class Crop(Transform):
 
     random: ClassVar[bool] = True
 
-    size: Listed[Annotated[int, Field(gt=0)]] = Field(
-        min_length=1, max_length=2, description="Window height and width: one number, or [h, w]."
-    )
+    size: Listed[Annotated[int, Field(gt=0)]] = Field(max_length=2, description="Window height and width: one number, or [h, w].")
+
+    @field_validator("size")
+    @classmethod
+    def _not_empty(cls, size: tuple[int, ...]) -> tuple[int, ...]:
+        if not size:
+            raise wrong("an empty list is no size")
+        return size
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, h, w). Raises ShapeError when the window is larger than the image."""

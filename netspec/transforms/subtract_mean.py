@@ -29,7 +29,7 @@ class UnfitMeanError(DataError):
 class SubtractMean(Transform):
     """Subtract one value, one of each channel, or one of each pixel."""
 
-    values: Listed[float] | None = Field(None, min_length=1, description="One value, or one of each channel.")
+    values: Listed[float] | None = Field(None, description="One value, or one of each channel.")
     file: SpecPath | None = Field(None, description="A .npy file: (C, H, W) like the samples, or (C,).")
     computed: Literal["channel", "pixel", True] | None = Field(
         None, description="The mean of the training data at this point: of each channel, or of each pixel (also `true`)."
@@ -37,7 +37,7 @@ class SubtractMean(Transform):
 
     @model_validator(mode="after")
     def _one_mean(self) -> Self:
-        given = [name for name in ("values", "file", "computed") if getattr(self, name) is not None]
+        given = [name for name in ("values", "file", "computed") if getattr(self, name)]
         if len(given) != 1:
             both = f"{' and '.join(f'`{name}`' for name in given)} exclude each other" if given else "there is no mean"
             raise wrong(both, field=given[-1] if given else None, help="give one of `values`, `file` and `computed`")
@@ -49,7 +49,7 @@ class SubtractMean(Transform):
             raise ShapeError(
                 f"{len(self.values)} values do not fit samples of {text(shape)}",
                 field="values",
-                help=f"give one value, or {shape[0]}: one of each channel" if shape else "give one value",
+                help=f"give one value, or {shape[0]}: one of each channel" if shape and shape[0] > 1 else "give one value",
             )
         return shape
 

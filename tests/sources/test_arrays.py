@@ -66,7 +66,7 @@ def test_numbers_in_the_spec():
         ({"values": (((1, 2), 3),)}, "differ in length"),
         ({"values": ((1, "two"),)}, "'two' is not a number"),
         ({"values": ((1, True),)}, "True is not a number"),
-        ({"values": ()}, "at least 1"),
+        ({"values": ()}, "there are no arrays"),
     ],
 )
 def test_forms_that_make_no_sense(fields, says):
@@ -146,3 +146,8 @@ def test_arrays_that_cannot_feed_a_net(tmp_path):
         parse(outputs="empty.npy").open(tmp_path)
     with pytest.raises(EmptyDataError):
         parse(values=((),)).open(None)
+    np.savez(tmp_path / "none.npz")
+    with pytest.raises(EmptyDataError, match="holds no arrays"):
+        parse(file="none.npz").open(tmp_path)
+    with pytest.raises(EmptyDataError, match="it is 2x0"):
+        parse(values=(((), ()),)).open(None)

@@ -109,7 +109,7 @@ def test_files_that_do_not_belong_together(tmp_path, write_idx):
 
 def test_no_samples(tmp_path, write_idx):
     write_idx("images", (0, 3, 4), b"")
-    with pytest.raises(EmptyDataError, match="images: there are no samples"):
+    with pytest.raises(EmptyDataError, match="images is empty: it is 0x1x3x4"):
         Idx(images="images").open(tmp_path)
     write_idx("packed", (0, 3, 4), b"", packed=True)
     with pytest.raises(EmptyDataError):

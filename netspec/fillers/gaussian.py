@@ -1,0 +1,31 @@
+"""gaussian: normally distributed values, optionally most of them 0. Source: Caffe filler.hpp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from netspec.fillers.base import Filler
+from netspec.shape import Shape, ShapeError, text
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+class Gaussian(Filler):
+    """Normal numbers; with `sparse`, each is kept with probability sparse / dim 0 and else 0."""
+
+    mean: float = Field(0.0, description="Mean.")
+    std: float = Field(1.0, gt=0, description="Standard deviation.")
+    sparse: int = Field(-1, ge=-1, description="Expected number of nonzero weights to each input; -1 keeps all.")
+
+    def check(self, shape: Shape) -> None:
+        """`sparse` needs a first axis at least as long."""
+        if self.sparse >= 0 and self.sparse > (shape[0] if shape else 0):
+            raise ShapeError(f"`sparse` {self.sparse} is more than the {shape[0] if shape else 0} outputs of {text(shape)}", field="sparse")
+
+    def fill(self, shape: Shape, random: Generator) -> Any:
+        """Draws for every place of `shape`."""
+        values = random.normal(self.mean, self.std, shape)
+        return values * (random.random(shape) < self.sparse / shape[0]) if self.sparse >= 0 else values

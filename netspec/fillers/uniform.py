@@ -1,0 +1,31 @@
+"""uniform: every value equally likely between two bounds. Source: Caffe filler.hpp."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
+
+from netspec.fillers.base import Filler
+from netspec.model import wrong
+from netspec.shape import Shape
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+class Uniform(Filler):
+    """Uniform numbers in [min, max)."""
+
+    min: float = Field(0.0, description="Lower bound.")
+    max: float = Field(1.0, description="Upper bound.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.min > self.max:
+            raise wrong(f"`min` {self.min:g} is larger than `max` {self.max:g}", field="min" if "min" in self.model_fields_set else "max")
+        return self
+
+    def fill(self, shape: Shape, random: Generator) -> Any:
+        """Draws for every place of `shape`."""
+        return random.uniform(self.min, self.max, shape)

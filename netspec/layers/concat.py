@@ -1,0 +1,70 @@
+"""Concat: blobs side by side along one axis. Source: Caffe concat_layer.cpp."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Phase, Run, Shape, ShapeError, Shapes
+from netspec.shape import axis_of, count
+
+
+class Concat(Layer):
+    """Join blobs along an axis.
+
+    Bottoms: any number, equal in all axes but one. Top: their lengths along that axis added up. One bottom alone is passed on as it is.
+    Not in place.
+    """
+
+    bottoms: ClassVar[Arity] = MANY
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    axis: int = Field(1, description="The axis along which the bottoms are joined; negative counts from the end.")
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottoms', their lengths along `axis` added up."""
+        first = bottoms[0]
+        axis = axis_of(self.axis, first)
+        for i, shape in enumerate(bottoms):
+            if len(shape) != len(first) or any(a != b for k, (a, b) in enumerate(zip(shape, first, strict=True)) if k != axis):
+                raise ShapeError(f"{{bottom[0]}} and {{bottom[{i}]}} differ in more than axis {axis}", field=f"bottom.{i}")
+        return ((*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :]),)
+
+    def shape_arithmetic(self, bottoms: Shapes) -> str:
+        """3+5 = 8."""
+        lengths = [shape[axis_of(self.axis, bottoms[0])] for shape in bottoms]
+        return f"{'+'.join(map(str, lengths))} = {sum(lengths)}" if len(lengths) > 1 else ""
+
+    def aliases(self, phase: Phase) -> bool:
+        """With one bottom."""
+        return self.bottom is None or len(self.bottom) == 1
+
+    def _blocks(self, shapes: Shapes) -> Iterator[tuple[int, int, int]]:
+        """For each bottom: (values of a block, values of a block of the top, where in it the bottom's begins)."""
+        axis = axis_of(self.axis, shapes[0])
+        widths = [count(shape[axis:]) for shape in shapes]
+        for i, width in enumerate(widths):
+            yield width, sum(widths), sum(widths[:i])
+
+    def forward(self, run: Run) -> Calls:
+        """Copy each bottom's blocks into the top."""
+        from netspec.kernels import copy
+
+        if not self.aliases(run.phase):  # type: ignore[arg-type]
+            for bottom, block in zip(run.bottom, self._blocks(_shapes(run)), strict=True):
+                yield Call(copy.concat_forward, bottom, run.top[0], *block)
+
+    def backward(self, run: Run) -> Calls:
+        """Copy each wanted bottom's blocks back."""
+        from netspec.kernels import copy
+
+        if not self.aliases(run.phase):  # type: ignore[arg-type]
+            for diff, block in zip(run.bottom_diff, self._blocks(_shapes(run)), strict=True):
+                if diff is not None:
+                    yield Call(copy.concat_backward, diff, run.top_diff[0], *block)
+
+
+def _shapes(run: Run) -> tuple[Shape, ...]:
+    return tuple(b.shape for b in run.bottom)

@@ -1,0 +1,48 @@
+"""Dropout: y = x * m / (1 - p), m = 1 with probability 1 - p, else 0; while testing y = x.
+
+Each m is a function of (seed, iteration, sub-iteration, index) alone, so backward draws it again instead of keeping it.
+Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from netspec.layers.base import Call, Calls, Layer, Phase, Run, Shapes
+
+
+class Dropout(Layer):
+    """Set random elements to 0 while training and scale the others up, so that the mean stays.
+
+    Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    dropout_ratio: float = Field(0.5, ge=0, lt=1, description="Probability p that an element becomes 0.")
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's."""
+        return bottoms
+
+    def aliases(self, phase: Phase) -> bool:
+        """While testing nothing is dropped, and the top is the bottom."""
+        return phase == "TEST"
+
+    def forward(self, run: Run) -> Calls:
+        """Draw and apply the mask; nothing while testing."""
+        if not self.aliases(run.phase):  # type: ignore[arg-type]
+            yield self._apply(run, run.bottom[0], run.top[0])
+
+    def backward(self, run: Run) -> Calls:
+        """Draw and apply the same mask to the diff."""
+        if not self.aliases(run.phase) and run.bottom_diff[0] is not None:  # type: ignore[arg-type]
+            yield self._apply(run, run.top_diff[0], run.bottom_diff[0])
+
+    def _apply(self, run: Run, x: Any, y: Any) -> Call:
+        from netspec.kernels import random
+
+        threshold = round(self.dropout_ratio * 2**32)
+        return Call(random.dropout, x, y, run.clock, run.seed % 2**63, threshold, 1 / (1 - self.dropout_ratio))

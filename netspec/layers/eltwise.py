@@ -1,0 +1,92 @@
+"""Eltwise: the sum, product or maximum of several blobs, element by element.
+
+SUM: y = sum over i of coeff_i * x_i. PROD: y = product of x_i. MAX: y = max of x_i; of bottoms 0 and 1 the second wins a tie, a later one
+must be strictly larger. Source: Caffe eltwise_layer.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from netspec.layers.base import Arity, Call, Calls, Layer, Listed, Phase, Run, ShapeError, Shapes, Workspace, same_shape
+from netspec.model import wrong
+
+
+class Eltwise(Layer):
+    """Combine blobs of one shape element by element.
+
+    Bottoms: two or more of any one shape. Top: that shape; its data may lie in bottom 0's or bottom 1's memory when the operation is SUM.
+    """
+
+    bottoms: ClassVar[Arity] = Arity(2, None)
+
+    operation: Literal["PROD", "SUM", "MAX"] = Field("SUM", description="What is done with the bottoms.")
+    coeff: Listed[float] = Field((), description="Factor of each bottom in a SUM (default 1).")
+    stable_prod_grad: bool = Field(True, description="Gradient of PROD as the product of the others; else y / x, undefined at 0.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Eltwise:
+        if self.coeff and self.operation != "SUM":
+            raise wrong(f"`coeff` belongs to SUM, not to {self.operation}", field="coeff")
+        if self.coeff and self.bottom is not None and len(self.coeff) != len(self.bottom):
+            raise wrong(f"{len(self.coeff)} coefficients for {len(self.bottom)} bottoms", field="coeff", help="give one for each, or none")
+        return self
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottoms'."""
+        if self.coeff and len(self.coeff) != len(bottoms):
+            raise ShapeError(f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms", field="coeff", help="give one for each, or none")
+        return (same_shape(bottoms, f"Eltwise {self.operation}"),)
+
+    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+        """MAX keeps for backward which bottom each element came from."""
+        return {"mask": Workspace(bottoms[0], "int32", kept=True)} if self.operation == "MAX" and phase == "TRAIN" else {}
+
+    def forward(self, run: Run) -> Calls:
+        """The first two bottoms together, then each further one."""
+        from netspec.kernels import eltwise
+
+        (a, b, *others), y = run.bottom, run.top[0]
+        if self.operation == "SUM":
+            factors = self._factors(run)
+            yield Call(eltwise.weighted_sum, a, b, y, *factors[:2])
+            for x, factor in zip(others, factors[2:], strict=True):
+                yield Call(eltwise.add_weighted, x, y, factor)
+        elif self.operation == "PROD":
+            yield Call(eltwise.product, a, b, y)
+            for x in others:
+                yield Call(eltwise.multiply, x, y)
+        elif "mask" in run.workspace:
+            mask = run.workspace["mask"]
+            yield Call(eltwise.larger, a, b, y, mask)
+            for i, x in enumerate(others, 2):
+                yield Call(eltwise.raise_to, x, y, mask, i)
+        else:
+            yield Call(eltwise.larger_only, a, b, y)
+            for x in others:
+                yield Call(eltwise.larger_only, x, y, y)
+
+    def backward(self, run: Run) -> Calls:
+        """The top's diff times the factor, times the others, or where the bottom was the largest."""
+        from netspec.kernels import eltwise
+
+        dy = run.top_diff[0]
+        for i, dx in enumerate(run.bottom_diff):
+            if dx is None:
+                continue
+            if self.operation == "SUM":
+                yield Call(eltwise.scale, dy, dx, self._factors(run)[i])
+            elif self.operation == "MAX":
+                yield Call(eltwise.select, run.workspace["mask"], dy, dx, i)
+            elif not self.stable_prod_grad:
+                yield Call(eltwise.quotient, run.top[0], run.bottom[i], dy, dx)
+            else:
+                first, second, *rest = (*run.bottom[:i], *run.bottom[i + 1 :], dy)
+                yield Call(eltwise.product, first, second, dx)
+                for factor in rest:
+                    yield Call(eltwise.multiply, factor, dx)
+
+    def _factors(self, run: Run) -> tuple[float, ...]:
+        return self.coeff or (1.0,) * len(run.bottom)

@@ -1,0 +1,51 @@
+"""Flatten: several axes become one. Source: Caffe flatten_layer.cpp."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.layers.base import Calls, Layer, Phase, Run, ShapeError, Shapes
+from netspec.shape import axis_of, count
+
+
+class Flatten(Layer):
+    """Merge the axes from `axis` to `end_axis` into one.
+
+    Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    axis: int = Field(1, description="First axis to merge; negative counts from the end.")
+    end_axis: int = Field(-1, description="Last axis to merge; negative counts from the end.")
+
+    def _axes(self, bottoms: Shapes) -> tuple[int, int]:
+        first, last = axis_of(self.axis, bottoms[0]), axis_of(self.end_axis, bottoms[0], "end_axis")
+        if last < first:
+            field = "end_axis" if "end_axis" in self.model_fields_set else "axis"
+            raise ShapeError(f"`end_axis` {self.end_axis} lies before `axis` {self.axis} in {{bottom[0]}}", field=field)
+        return first, last
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's, with the merged axes' count in their place."""
+        first, last = self._axes(bottoms)
+        return ((*bottoms[0][:first], count(bottoms[0][first : last + 1]), *bottoms[0][last + 1 :]),)
+
+    def shape_arithmetic(self, bottoms: Shapes) -> str:
+        """3*6*5 = 90."""
+        first, last = self._axes(bottoms)
+        return f"{'*'.join(map(str, bottoms[0][first : last + 1]))} = {count(bottoms[0][first : last + 1])}"
+
+    def aliases(self, phase: Phase) -> bool:
+        """Always."""
+        return True
+
+    def forward(self, run: Run) -> Calls:
+        """Nothing."""
+        return iter(())
+
+    def backward(self, run: Run) -> Calls:
+        """Nothing."""
+        return iter(())

@@ -1,0 +1,140 @@
+"""Pooling: the maximum or the average of each window of a plane.
+
+MAX: y = max of the window, the first of equals. AVE: y = sum of the window / its area, padding counted, the overhang beyond it not.
+Output size ceil((N+2P-F)/S)+1, one less where padding would let the last window start past the image. Source: Caffe pooling_layer.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from netspec.layers._window import Axis, Windowed
+from netspec.layers.base import Arity, Call, Calls, Phase, Run, Shape, ShapeError, Shapes, Workspace
+from netspec.model import wrong
+from netspec.shape import pooled, pooled_text
+
+
+class Pooling(Windowed):
+    """Shrink each plane of an image to the maximum or average of its windows.
+
+    Bottom: x (N, C, H, W). Top: y (N, C, P, Q); with MAX an optional second top of that shape holds each maximum's place, h*W + w.
+    Not in place: y has another shape.
+    """
+
+    tops: ClassVar[Arity] = Arity(1, 2)
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    pool: Literal["MAX", "AVE"] = Field("MAX", description="Maximum or average of a window.")
+    global_pooling: bool = Field(False, description="The window is the whole plane; then no kernel, stride or pad is given.")
+    round_mode: Literal["CEIL", "FLOOR"] = Field("CEIL", description="Rounding of the output size.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Pooling:
+        for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w"):
+            neutral = {"stride": 1, "pad": 0}.get(name.split("_")[0])
+            value = getattr(self, name)
+            if (
+                self.global_pooling
+                and value not in (None, ())
+                and (neutral is None or value not in (neutral, (neutral,), (neutral, neutral)))
+            ):
+                raise wrong(f"`global_pooling` takes the whole plane, so `{name}` has no meaning", field=name)
+        if not self.global_pooling and not self.kernel_size and self.kernel_h is None:
+            raise wrong("the window has no size", help="give `kernel_size`, or `kernel_h` and `kernel_w`, or `global_pooling: true`")
+        if self.pool == "AVE" and len(self.top_names()) > 1:
+            raise wrong("only MAX pooling has a second top, the places of the maxima", field="top")
+        return self
+
+    @property
+    def window(self) -> tuple[Axis, Axis]:
+        """(kernel, stride, pad, dilation) of the vertical and the horizontal axis; a kernel of 0 is the whole plane."""
+        return self.axes()
+
+    def windows(self, bottom: Shape) -> tuple[Axis, Axis]:
+        """The same with the kernel of `global_pooling` filled in: the plane of `bottom` (N, C, H, W)."""
+        if self.global_pooling:
+            return (bottom[2], 1, 0, 1), (bottom[3], 1, 0, 1)
+        return self.window
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """(N, C, P, Q), once or twice."""
+        if len(bottoms[0]) != 4:
+            raise ShapeError("pooling reads N x C x H x W, not {bottom[0]}", field="bottom.0")
+        sizes = tuple(self._size(bottoms[0], axis) for axis in (0, 1))
+        return ((*bottoms[0][:2], *sizes),) * len(self.top_names())
+
+    def _size(self, bottom: Shape, axis: int) -> int:
+        """Windows along one spatial axis. Raises ShapeError where one would lie wholly outside the image."""
+        size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
+        suffix = "hw"[axis]
+        if pad >= kernel:
+            field = "pad" if self.pad else f"pad_{suffix}"
+            raise ShapeError(f"the padding, {pad}, must be smaller than the window, {kernel}", field=field)
+        windows = pooled(size, kernel, stride, pad, self.round_mode == "CEIL") - self._dropped(bottom, axis)
+        if windows < 1:
+            field = "kernel_size" if self.kernel_size else f"kernel_{suffix}"
+            raise ShapeError(f"the window is {kernel} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}", field=field)
+        if (windows - 1) * stride - pad >= size:
+            field = "stride" if self.stride else f"stride_{suffix}"
+            start = (windows - 1) * stride - pad
+            raise ShapeError(
+                f"the last of {windows} windows would start at {start}, past the {size} values of {{bottom[0]}} along this axis",
+                field=field,
+                help="use `round_mode: FLOOR`, or a stride no larger than the window",
+            )
+        return windows
+
+    def _dropped(self, bottom: Shape, axis: int) -> int:
+        """1 where Caffe drops an unpadded axis' last window, which starts past the image, because the other axis is padded."""
+        size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
+        other = self.windows(bottom)[1 - axis][2]
+        return int(not pad and other > 0 and (pooled(size, kernel, stride, 0, self.round_mode == "CEIL") - 1) * stride >= size)
+
+    def shape_arithmetic(self, bottoms: Shapes) -> str:
+        """ceil((24+2*0-2)/2)+1 = 12, for both axes when they differ."""
+        ceil = self.round_mode == "CEIL"
+        words = [pooled_text(size, *axis[:3], ceil) for size, axis in zip(bottoms[0][2:], self.windows(bottoms[0]), strict=True)]
+        for axis in (0, 1):
+            if self._dropped(bottoms[0], axis):
+                words[axis] = (
+                    words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")[0] + f" {self._size(bottoms[0], axis)}"
+                )
+        return words[0] if words[0] == words[1] else ", ".join(words)
+
+    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+        """The places of the maxima, when backward or a second top wants them."""
+        if self.pool == "MAX" and (phase == "TRAIN" or len(self.top_names()) > 1):
+            return {"mask": Workspace(self.top_shapes(bottoms)[0], "int32", kept=phase == "TRAIN")}
+        return {}
+
+    def forward(self, run: Run) -> Calls:
+        """One pass over the windows; the places as real numbers where asked for."""
+        from netspec.kernels import pooling
+
+        window = self._scalars(run.bottom[0].shape)
+        if self.pool == "AVE":
+            yield Call(pooling.average_forward, run.bottom[0], run.top[0], *window)
+        elif "mask" not in run.workspace:
+            yield Call(pooling.max_forward_only, run.bottom[0], run.top[0], *window)
+        else:
+            yield Call(pooling.max_forward, run.bottom[0], run.top[0], run.workspace["mask"], *window)
+            for top in run.top[1:]:
+                yield Call(pooling.mask_top, run.workspace["mask"], top)
+
+    def backward(self, run: Run) -> Calls:
+        """Each plane is cleared and gathers the diffs of its windows; the places have no gradient."""
+        from netspec.kernels import pooling
+
+        dx = run.bottom_diff[0]
+        if dx is None:
+            return
+        if self.pool == "AVE":
+            yield Call(pooling.average_backward, run.top_diff[0], dx, *self._scalars(run.bottom[0].shape))
+        else:
+            yield Call(pooling.max_backward, run.top_diff[0], run.workspace["mask"], dx)
+
+    def _scalars(self, bottom: Shape) -> tuple[int, ...]:
+        (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)
+        return fh, fw, sh, sw, ph, pw

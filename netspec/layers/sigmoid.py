@@ -1,0 +1,36 @@
+"""Sigmoid: y = 1 / (1 + e^-x).
+
+Source: Caffe sigmoid_layer.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netspec.layers.base import Call, Calls, Layer, Run, Shapes
+
+
+class Sigmoid(Layer):
+    """Squash a blob elementwise into (0, 1).
+
+    Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"top"})
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's."""
+        return bottoms
+
+    def forward(self, run: Run) -> Calls:
+        """One pass."""
+        from netspec.kernels import activation
+
+        yield Call(activation.sigmoid_forward, run.bottom[0], run.top[0])
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over the top and its diff: the slope is y * (1 - y)."""
+        from netspec.kernels import activation
+
+        if run.bottom_diff[0] is not None:
+            yield Call(activation.sigmoid_backward, run.top[0], run.top_diff[0], run.bottom_diff[0])

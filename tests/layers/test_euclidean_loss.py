@@ -1,0 +1,34 @@
+"""EuclideanLoss against its definition, to both bottoms."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from netspec.layers import _loss
+from netspec.shape import ShapeError
+from tests.checks import blob, check_layer, forward, make_layer, run_layer
+
+
+def test_definition_and_derivative() -> None:
+    a, b = blob(3, 5, 2), blob(3, 5, 2, seed=2)
+    with mock.patch.object(_loss, "GRAIN", 4):
+        result = check_layer(make_layer("EuclideanLoss"), [a, b])
+    np.testing.assert_allclose(result.tops[0], ((a - b) ** 2).sum() / 6, rtol=1e-6)
+
+
+def test_gradients_with_a_loss_weight() -> None:
+    a, b = blob(10, 5), blob(10, 5, seed=2)
+    result = run_layer(make_layer("EuclideanLoss"), a, b, top_diffs=[np.array(3.7)])
+    np.testing.assert_allclose(result.bottom_diffs[0], 3.7 * (a - b) / 10)
+    np.testing.assert_allclose(result.bottom_diffs[1], -3.7 * (a - b) / 10)
+
+
+def test_only_count_and_batch_size_must_agree() -> None:
+    layer = make_layer("EuclideanLoss")
+    assert forward(layer, np.ones((2, 3, 1)), np.zeros((2, 3)))[0] == 1.5
+    for first, second in (((2, 3), (3, 2)), ((2, 3), (2, 4)), ((), ())):
+        with pytest.raises(ShapeError, match="same batch size"):
+            layer.top_shapes((first, second))
