@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import sys
@@ -75,6 +76,7 @@ def show(error: NetspecError) -> None:
 
 def main() -> None:
     """Run the command line; never returns."""
+    gc.set_threshold(100_000)  # starting up makes many objects and little garbage
     _commands()
     try:
         app()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netspec.kernels.gemm import gemm_add
+from netspec.kernels.gemm import add_run, copy_run, gemm_add
 from netspec.kernels.jit import Array4, Matrix, Vector, helper, kernel, span
 
 Ints6 = Any
@@ -17,78 +17,75 @@ Ints6 = Any
 
 
 @helper
-def _inside(size: int, stride: int, start: int, first: int, last: int) -> tuple[int, int]:
-    """Which j of [first, last) have 0 <= j*stride + start < size: a range."""
-    low, high = -(start // stride), (size - 1 - start) // stride + 1
-    low = min(max(low, first), last)
-    return low, max(low, min(high, last))
+def _inside(count: int, size: int, stride: int, start: int) -> tuple[int, int]:
+    """Which j of [0, count) have 0 <= j*stride + start < size: a range."""
+    low = min(max(-(start // stride), 0), count)
+    return low, max(low, min((size - 1 - start) // stride + 1, count))
 
 
 @helper
-def _gather(
-    x: Vector,
-    x0: int,
-    shape: Ints6,
-    steps: Ints6,
-    row0: int,
-    rows: int,
-    pixel0: int,
-    pixels: int,
-    out: Vector,
-    at: int,
-    down: int,
-    right: int,
-) -> None:
-    """out[at + r*down + p*right] = value `row0 + r` of the window at pixel `pixel0 + p`, for one group of one image that begins at x0.
+def _gather(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, out: Vector) -> None:
+    """out (rows, pixels) = value `row0 + r` of the window at pixel `pixel0 + p`, for one group of one image that begins at x0.
 
     `shape` is (H, W, Fh, Fw, P, Q). Places in the padding are 0.
     """
     h, w, fh, fw, _, q = shape
     sh, sw, ph, pw, dh, dw = steps
-    for r in range(rows):
-        c, tap = divmod(row0 + r, fh * fw)
-        u, v = divmod(tap, fw)
-        start = v * dw - pw
-        done = 0
-        while done < pixels:
-            i, first = divmod(pixel0 + done, q)
-            last = min(q, first + pixels - done)
-            to = at + r * down + (done - first) * right
-            y = i * sh - ph + u * dh
-            low, high = _inside(w, sw, start, first, last) if 0 <= y < h else (last, last)
-            for j in range(first, low):
-                out[to + j * right] = 0
-            line = x0 + (c * h + y) * w + start
-            for j in range(low, high):
-                out[to + j * right] = x[line + j * sw]
-            for j in range(high, last):
-                out[to + j * right] = 0
-            done += last - first
+    line0, left0 = pixel0 // q, pixel0 % q
+    for r in range(row0, row0 + rows):
+        c, tap = r // (fh * fw), r % (fh * fw)
+        start = tap % fw * dw - pw
+        low, high = _inside(q, w, sw, start)
+        y, at, left, to = line0 * sh - ph + tap // fw * dh, x0 + c * h * w + start, left0, (r - row0) * pixels
+        end = to + pixels
+        while to < end:
+            stop = min(q, left + end - to)
+            first, last = (min(max(low, left), stop), min(max(high, left), stop)) if 0 <= y < h else (stop, stop)
+            for j in range(to, to + first - left):
+                out[j] = 0
+            if sw == 1:
+                copy_run(x, at + y * w + first, out, to + first - left, last - first)
+            else:
+                for j in range(first, last):
+                    out[to + j - left] = x[at + y * w + j * sw]
+            for j in range(to + last - left, to + stop - left):
+                out[j] = 0
+            to += stop - left
+            left, y = 0, y + sh
 
 
 @helper
-def _scatter(
-    x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, columns: Vector, at: int
-) -> None:
+def _scatter(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, columns: Vector) -> None:
     """The reverse of `_gather` from columns (rows, pixels): every value is added to its place in the image."""
     h, w, fh, fw, _, q = shape
     sh, sw, ph, pw, dh, dw = steps
-    for r in range(rows):
-        c, tap = divmod(row0 + r, fh * fw)
-        u, v = divmod(tap, fw)
-        start = v * dw - pw
-        done = 0
-        while done < pixels:
-            i, first = divmod(pixel0 + done, q)
-            last = min(q, first + pixels - done)
-            frm = at + r * pixels + done - first
-            y = i * sh - ph + u * dh
+    line0, left0 = pixel0 // q, pixel0 % q
+    for r in range(row0, row0 + rows):
+        c, tap = r // (fh * fw), r % (fh * fw)
+        start = tap % fw * dw - pw
+        low, high = _inside(q, w, sw, start)
+        y, at, left, frm = line0 * sh - ph + tap // fw * dh, x0 + c * h * w + start, left0, (r - row0) * pixels
+        end = frm + pixels
+        while frm < end:
+            stop = min(q, left + end - frm)
             if 0 <= y < h:
-                low, high = _inside(w, sw, start, first, last)
-                line = x0 + (c * h + y) * w + start
-                for j in range(low, high):
-                    x[line + j * sw] += columns[frm + j]
-            done += last - first
+                first, last = min(max(low, left), stop), min(max(high, left), stop)
+                if sw == 1:
+                    add_run(columns, frm + first - left, x, at + y * w + first, last - first)
+                else:
+                    for j in range(first, last):
+                        x[at + y * w + j * sw] += columns[frm + j - left]
+            frm += stop - left
+            left, y = 0, y + sh
+
+
+@helper
+def _turn(x: Vector, x0: int, pitch: int, rows: int, columns: int, out: Vector) -> None:
+    """out (columns, rows) = the transpose of x (rows, columns), whose rows begin `pitch` apart from x0 on."""
+    for i0 in range(0, rows, 16):
+        for j in range(columns):
+            for i in range(i0, min(i0 + 16, rows)):
+                out[j * rows + i] = x[x0 + i * pitch + j]
 
 
 @kernel
@@ -129,7 +126,7 @@ def convolution_forward(
         for g in range(groups):
             for r0 in range(0, rows, most):
                 deep = min(most, rows - r0)
-                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, p0, wide, columns, 0, wide, 1)
+                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, p0, wide, columns)
                 at = (image * k + g * filters) * pixels + p0
                 gemm_add(ws, g * filters * rows + r0, rows, 1, columns, 0, wide, ys, at, pixels, filters, wide, deep)
 
@@ -170,7 +167,7 @@ def convolution_backward(
                 columns[i] = 0
             at = (image * k + g * filters) * pixels + p0
             gemm_add(ws, g * filters * rows + r0, 1, rows, ys, at, pixels, columns, 0, wide, deep, wide, filters)
-            _scatter(xs, x0, shape, steps, r0, deep, p0, wide, columns, 0)
+            _scatter(xs, x0, shape, steps, r0, deep, p0, wide, columns)
 
 
 @kernel
@@ -191,30 +188,45 @@ def convolution_weight_gradient(
     part: int,
     parts: int,
 ) -> None:
-    """pieces: (S, K*R). pieces[s] = dy x, summed over the images of piece s. A part owns blocks of `channels` channels of one piece.
+    """pieces: (S, G*R*K/G). pieces[s] = x dy^T, each group turned, summed over the images of piece s.
 
-    `w` only says how large the filters are. The windows are gathered as rows, (pixels, values), so that the products run along them.
+    A part owns blocks of `channels` channels of one piece. `w` only says how large the filters are. A row of scratch (parts, ...) holds
+    `channels` channels' windows at `tile` pixels, and behind them dy at these pixels, turned so that the products run along the filters.
     """
     n, c, height, width = x.shape
     k, depth, fh, fw = w.shape
     pixels, rows, groups = dy.shape[2] * dy.shape[3], depth * fh * fw, c // depth
     shape, steps = (height, width, fh, fw, dy.shape[2], dy.shape[3]), (sh, sw, ph, pw, dh, dw)
-    xs, ys, windows = x.reshape(x.size), dy.reshape(dy.size), scratch[part]
     filters, blocks = k // groups, (depth + channels - 1) // channels
+    xs, ys, columns, turned = x.reshape(x.size), dy.reshape(dy.size), scratch[part], scratch[part, channels * fh * fw * tile :]
     cuts = parts // pieces.shape[0]
     total = pieces[part // cuts]
     for block in range(*span(groups * blocks, part % cuts, cuts)):
         g, c0 = block // blocks, block % blocks * channels
-        r0, wide = c0 * fh * fw, min(channels, depth - c0) * fh * fw
-        for o in range(g * filters, (g + 1) * filters):
-            for r in range(o * rows + r0, o * rows + r0 + wide):
-                total[r] = 0
+        r0, deep = c0 * fh * fw, min(channels, depth - c0) * fh * fw
+        to = (g * rows + r0) * filters
+        for i in range(to, to + deep * filters):
+            total[i] = 0
         for image in range(*span(n, part // cuts, pieces.shape[0])):
             for p0 in range(0, pixels, tile):
-                deep = min(tile, pixels - p0)
-                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, wide, p0, deep, windows, 0, 1, wide)
-                at = (image * k + g * filters) * pixels + p0
-                gemm_add(ys, at, pixels, 1, windows, 0, wide, total, g * filters * rows + r0, rows, filters, wide, deep)
+                wide = min(tile, pixels - p0)
+                _turn(ys, (image * k + g * filters) * pixels + p0, pixels, filters, wide, turned)
+                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, p0, wide, columns)
+                gemm_add(columns, 0, wide, 1, turned, 0, filters, total, to, filters, deep, filters, wide)
+
+
+@kernel
+def add_turned_pieces(pieces: Matrix, dw: Array4, groups: int, part: int, parts: int) -> None:
+    """pieces: (S, G*R*K/G), dw: (K, R). dw += the pieces, turned back, added in their order; a part owns filters."""
+    k = dw.shape[0]
+    filters, rows, flat = k // groups, dw.size // k, dw.reshape(dw.size)
+    for o in range(*span(k, part, parts)):
+        at = o // filters * rows * filters + o % filters
+        for r in range(rows):
+            total = pieces[0, at + r * filters]
+            for s in range(1, pieces.shape[0]):
+                total += pieces[s, at + r * filters]
+            flat[o * rows + r] += total
 
 
 @helper

@@ -8,7 +8,6 @@ takes ten times as long to compile code that runs at a quarter of the speed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -18,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from netspec.kernels.jit import Matrix, Vector, helper, kernel, span
+from netspec.kernels.jit import Vector, helper
 
 _FEATURES = llvm.get_host_cpu_features() if numba.config.CPU_NAME in (None, "host") else {}
 VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") or not _FEATURES else 16
@@ -39,7 +38,20 @@ def _tile(vectors: int, masked: bool) -> Any:
 
     @intrinsic
     def tile(
-        typing: Any, a: Any, a0: Any, a_row: Any, a_col: Any, b: Any, b0: Any, ldb: Any, c: Any, c0: Any, ldc: Any, rows: Any, columns: Any, k: Any
+        typing: Any,
+        a: Any,
+        a0: Any,
+        a_row: Any,
+        a_col: Any,
+        b: Any,
+        b0: Any,
+        ldb: Any,
+        c: Any,
+        c0: Any,
+        ldc: Any,
+        rows: Any,
+        columns: Any,
+        k: Any,
     ) -> Any:
         whole = types.int64
         signature = types.void(a, whole, whole, whole, b, whole, whole, c, whole, whole, whole, whole, whole)
@@ -49,7 +61,7 @@ def _tile(vectors: int, masked: bool) -> Any:
 
 
 class _Emitter:
-    """Writes the LLVM code of one tile for numbers of `bytes` bytes."""
+    """Writes the LLVM code of one tile, or one run, for numbers of `bytes` bytes."""
 
     def __init__(self, vectors: int, masked: bool, bytes: int) -> None:
         self.vectors, self.masked, self.bytes = vectors, masked, bytes
@@ -69,9 +81,6 @@ class _Emitter:
         a_rows = [builder.gep(a_at, [builder.mul(r, a_row)]) for r in row]
         masks = [self.mask(columns, v) for v in range(self.vectors)]
         sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(self.vectors)] for _ in range(ROWS)]
-        for line in sums:
-            for place in line:
-                builder.store(zero, place)
         with cgutils.for_range(builder, k) as loop:
             b_row = builder.gep(b_at, [builder.mul(loop.index, ldb)])
             b_values = [self.load(b_row, v, masks[v]) for v in range(self.vectors)]
@@ -89,6 +98,24 @@ class _Emitter:
             for v, total in enumerate(line):
                 self.store(total, c_line, v, masks[v])
         return context.get_dummy_value()
+
+    def copy_run(self, context: Any, builder: Any, signature: Any, args: Any, adding: bool = False) -> Any:
+        x, x0, y, y0, count = args
+        self.builder = builder
+        x_at, y_at = (
+            builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+            for kind, array, offset in ((signature.args[0], x, x0), (signature.args[2], y, y0))
+        )
+        vectors = builder.udiv(builder.add(count, self.number(self.lanes - 1)), self.number(self.lanes))
+        with cgutils.for_range(builder, vectors) as loop:
+            done = builder.mul(loop.index, self.number(self.lanes))
+            frm, to, mask = builder.gep(x_at, [done]), builder.gep(y_at, [done]), self.mask(builder.sub(count, done), 0)
+            value = self.load(frm, 0, mask)
+            self.store(builder.fadd(self.load(to, 0, mask), value) if adding else value, to, 0, mask)
+        return context.get_dummy_value()
+
+    def add_run(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return self.copy_run(context, builder, signature, args, True)
 
     def number(self, value: int) -> Any:
         return ir.Constant(self.word, value)
@@ -142,8 +169,21 @@ class _Emitter:
         self.builder.call(function, [value, at, ir.Constant(ir.IntType(32), self.bytes), mask])
 
 
+def _run(adding: bool) -> Any:
+    """The intrinsic y[y0 : y0+count] = x[x0 : x0+count], or += : for runs so short that a loop costs more than its work."""
+
+    @intrinsic
+    def run(typing: Any, x: Any, x0: Any, y: Any, y0: Any, count: Any) -> Any:
+        emitter = _Emitter(1, True, x.dtype.bitwidth // 8)
+        return types.void(x, types.int64, y, types.int64, types.int64), emitter.add_run if adding else emitter.copy_run
+
+    return run
+
+
 _whole_tile = _tile(WIDE, False)
 _edge_tile = _tile(EDGE, True)
+copy_run = _run(False)
+add_run = _run(True)
 
 
 @helper
@@ -163,16 +203,3 @@ def gemm_add(
             for i in range(0, m, ROWS):
                 at = a0 + i * a_row + p * a_col
                 _edge_tile(a, at, a_row, a_col, b, b0 + p * ldb + j, ldb, c, c0 + i * ldc + j, ldc, min(ROWS, m - i), n - j, deep)
-
-
-@kernel
-def add_pieces(pieces: Matrix, total: Vector, part: int, parts: int) -> None:
-    """pieces: (S, M), total: (M,). total += the sum of the pieces, added in their order; pieces[0] is overwritten."""
-    first, last = span(total.size, part, parts)
-    left = pieces[0]
-    for s in range(1, pieces.shape[0]):
-        right = pieces[s]
-        for i in range(first, last):
-            left[i] += right[i]
-    for i in range(first, last):
-        total[i] += left[i]

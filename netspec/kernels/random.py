@@ -9,22 +9,24 @@ import numpy as np
 
 from netspec.kernels.jit import Clock, Vector, helper, kernel, span
 
+Word = np.uint64
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
 
 
 @helper
-def mixed(z: int) -> int:
-    """64 bits in, 64 bits out, each of which depends on all (uint64)."""
+def mixed(z: Word) -> Word:
+    """64 bits in, 64 bits out, each of which depends on all."""
     z = (z ^ (z >> _30)) * _FIRST
     z = (z ^ (z >> _27)) * _SECOND
     return z ^ (z >> _31)
 
 
 @helper
-def stream(seed: int, clock: Clock) -> int:
-    """The key (uint64) of the numbers that `seed` draws at this iteration and sub-iteration."""
+def stream(seed: int, clock: Clock) -> Word:
+    """The key of the numbers that `seed` draws at this iteration and sub-iteration."""
     key = mixed(np.uint64(seed) + _GOLDEN)
     for i in range(clock.size):
         key = mixed(key + np.uint64(clock[i] + 1) * _GOLDEN)
@@ -32,7 +34,7 @@ def stream(seed: int, clock: Clock) -> int:
 
 
 @helper
-def word(key: int, index: int) -> int:
+def word(key: Word, index: int) -> np.int64:
     """The random 32 bits (as an int64) at a place of a stream."""
     return np.int64(mixed(key + np.uint64(index + 1) * _GOLDEN) >> _32)
 

@@ -63,7 +63,7 @@ class Workspace:
     use: Literal["forward", "backward", "both"] = "both"
 
 
-class ParamSpec(Model):
+class ParamSpec(Model, defer_build=False):
     """Settings of one param blob of a layer. Source: Caffe's ParamSpec."""
 
     name: str | None = Field(None, description="Layers whose params bear the same name share them.", min_length=1)
@@ -72,7 +72,7 @@ class ParamSpec(Model):
     decay_mult: float | None = Field(None, ge=0, description="Factor on the weight decay (default 1).")
 
 
-class StateRule(Model):
+class StateRule(Model, defer_build=False):
     """When a layer takes part. Source: Caffe's NetStateRule."""
 
     phase: Phase | None = Field(None, description="Only in this phase.")

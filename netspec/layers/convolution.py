@@ -111,20 +111,20 @@ class Convolution(Windowed):
 
     def backward(self, run: Run) -> Calls:
         """The weight by pieces, added in order; the bias; the bottom, scattered from the windows."""
-        from netspec.kernels import conv, gemm
+        from netspec.kernels import conv
 
         _, bottom, weight = self._cuts(run.bottom[0].shape)
         dy, w = run.top_diff[0], run.param[0]
         if run.param_diff[0] is not None:
             pieces = run.workspace["pieces"]
-            arrays = (run.bottom[0], dy, w, pieces, run.workspace[weight.scratch])
-            yield Call(conv.convolution_weight_gradient, *arrays, *self._steps, weight.channels, weight.pixels, parts=weight.parts)
-            yield Call(gemm.add_pieces, pieces, run.param_diff[0])
+            arrays, sizes = (run.bottom[0], dy, w, pieces, run.workspace[weight.scratch]), (*self._steps, weight.channels, weight.pixels)
+            yield Call(conv.convolution_weight_gradient, *arrays, *sizes, parts=weight.parts)
+            yield Call(conv.add_turned_pieces, pieces, run.param_diff[0], self.group, parts=min(self.num_output, MOST_PARTS))
         if self.bias_term and run.param_diff[1] is not None:
             yield Call(conv.channel_gradient, dy, run.param_diff[1], parts=min(self.num_output, MOST_PARTS))
         if run.bottom_diff[0] is not None:
-            arrays = (w, dy, run.bottom_diff[0], run.workspace[bottom.scratch])
-            yield Call(conv.convolution_backward, *arrays, *self._steps, bottom.channels, bottom.pixels, parts=bottom.parts)
+            sizes = (*self._steps, bottom.channels, bottom.pixels)
+            yield Call(conv.convolution_backward, w, dy, run.bottom_diff[0], run.workspace[bottom.scratch], *sizes, parts=bottom.parts)
 
     @property
     def _steps(self) -> tuple[int, ...]:
@@ -144,13 +144,13 @@ class Convolution(Windowed):
         blocks = min(groups * -(-depth // channels), WEIGHT_PARTS)
         pieces = min(n, WEIGHT_PARTS // blocks)
         tile = even(pixels, max(64, 32768 // (channels * taps)))
-        return forward, bottom, Cut("windows", channels, channels * taps, tile, blocks * pieces, pieces)
+        return forward, bottom, Cut("windows", channels, channels * taps + self.num_output // groups, tile, blocks * pieces, pieces)
 
 
 class Cut(NamedTuple):
     """How one kernel's work is cut, by shapes alone so that sums do not depend on threads.
 
-    Channels of a block; at most so many values of a window and so many pixels at a time; parts; pieces of a sum.
+    Channels of a block; values that a part's scratch holds for a pixel; pixels at a time; parts; pieces of a sum.
     """
 
     scratch: str

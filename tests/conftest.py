@@ -1,0 +1,87 @@
+"""What all tests share: hypothesis profiles, a place to work in, and a solver small enough to train in a blink.
+
+Kernels come from the user's own cache: it is named by a digest of the kernel sources, so it can never be stale, and no test deletes it.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("netspec", deadline=None, max_examples=25, derandomize=True, database=None)
+settings.register_profile("explore", deadline=None, max_examples=400, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netspec"))
+
+CLASSES, TRAIN_SAMPLES, TEST_SAMPLES = 3, 23, 11
+
+NET: dict[str, Any] = {
+    "name": "tiny",
+    "layers": [
+        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[4, 1, 6, 5], [4]]},
+        {"name": "conv", "type": "Convolution", "num_output": 2, "kernel_size": 3, "weight_filler": "xavier"},
+        {"name": "relu", "type": "ReLU"},
+        {"name": "ip", "type": "InnerProduct", "num_output": CLASSES, "weight_filler": "xavier"},
+        {"name": "accuracy", "type": "Accuracy", "bottom": ["ip", "label"], "include": {"phase": "TEST"}},
+        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
+    ],
+}
+
+
+def samples(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images 1x6x5 with a bright row that tells their class, and the classes."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, CLASSES, count)
+    image = rng.standard_normal((count, 1, 6, 5)).astype(np.float32)
+    image[np.arange(count), 0, 1 + label] += 1.5
+    return image, label
+
+
+@pytest.fixture(scope="session")
+def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train_x.npy, train_y.npy, test_x.npy and test_y.npy."""
+    folder = tmp_path_factory.mktemp("arrays")
+    for name, count, seed in (("train", TRAIN_SAMPLES, 7), ("test", TEST_SAMPLES, 8)):
+        image, label = samples(count, seed)
+        np.save(folder / f"{name}_x.npy", image)
+        np.save(folder / f"{name}_y.npy", label)
+    return folder
+
+
+@pytest.fixture
+def solver(arrays: Path) -> Callable[..., dict[str, Any]]:
+    """`solver(base_lr=0.5, net=...)`: the plain values of a solver on those arrays; a change to None leaves the key out."""
+
+    def make(**changes: Any) -> dict[str, Any]:
+        data = {
+            phase: {
+                "source": {"type": "Arrays", "outputs": [str(arrays / f"{phase}_x.npy"), str(arrays / f"{phase}_y.npy")]},
+                "batch_size": 4,
+            }
+            for phase in ("train", "test")
+        }
+        values = {
+            "net": copy.deepcopy(NET),
+            "data": data,
+            "base_lr": 0.1,
+            "momentum": 0.9,
+            "weight_decay": 0.001,
+            "lr_policy": {"type": "inv", "gamma": 0.01, "power": 0.75},
+            "max_iter": 20,
+        }
+        return {key: value for key, value in (values | changes).items() if value is not None}
+
+    return make
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the working directory for the length of the test."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
