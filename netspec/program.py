@@ -55,6 +55,7 @@ class Table:
         from netspec.kernels import jit
 
         self.steps = tuple(steps)
+        jit.prepare({step.call.kernel for step in self.steps if isinstance(step.call.kernel, jit.JitKernel)}, dtype)
         self._drive = jit.driver()
         words: list[int] = []
         starts: list[int] = []

@@ -14,21 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netspec.graph import State
-from netspec.infer import ShapedGraph
 from netspec.layers.base import Phase
-from netspec.load import load_net
-from netspec.plan import ALIGN, SLACK, MemoryPlan, Piece, plan
-from netspec.program import Learning, Program, Step, bind, compile_net, fill_weights
+from netspec.plan import ALIGN, SLACK, MemoryPlan, OutOfMemoryError, Piece, plan
+from netspec.program import Program, Step, bind, compile_net, fill_weights
 from netspec.shape import count
-from netspec.solvers.sgd import SGD
-from tests.strategies import CLASSES, Net, nets
-
-POISON = 0xFF  # NaN as float32 and float64, -1 as int32
-
-
-def shaped(net: Net, phase: Phase = "TRAIN", gradients: Any = None) -> ShapedGraph:
-    return load_net(net, state=State(phase), gradients=gradients)
+from tests.programs import POISON, SEED, Net, feed, shaped, training
+from tests.strategies import nets
 
 
 def living(memory: MemoryPlan, time: float) -> Iterator[Piece]:
@@ -108,30 +99,6 @@ def test_testing_takes_no_gradients(net: Net) -> None:
 # --- the plan at work
 
 
-def program(net: Net, keep: bool, dtype: str = "float32", learn: bool = True) -> Program:
-    """A training program on an arena full of poison."""
-    net_shaped, memory = compile_net(shaped(net), dtype, keep)
-    weights = fill_weights(net_shaped, dtype, seed=5, slots=1)
-    decay = tuple((0.0, 0.01 * p.decay_mult) for p in net_shaped.graph.params)
-    learning = Learning(SGD(momentum=0.9), decay) if learn else None
-    return bind(net_shaped, memory, weights, 5, learning, arena=poisoned(memory.arena))
-
-
-def poisoned(size: int) -> np.ndarray:
-    raw = np.full(size + ALIGN, POISON, np.uint8)
-    start = -raw.ctypes.data % ALIGN
-    return raw[start : start + size]
-
-
-def feed(one: Program, iteration: int) -> None:
-    rng = np.random.default_rng(iteration)
-    for array, name in zip(one.inputs, ("data", "label"), strict=True):
-        array[...] = rng.integers(0, CLASSES, array.shape) if name == "label" else rng.standard_normal(array.shape)
-    one.clock[:] = (iteration, 0)
-    one.loss[0] = 0.0
-    one.rate[0] = 0.05
-
-
 def time_of(step: Step, nodes: int) -> float:
     """When a step runs, in the plan's time: the losses are summed between forward and backward."""
     ends = {"clear": -1, "loss": nodes - 0.5, "watch": 2 * nodes, "update": 2 * nodes}
@@ -161,7 +128,7 @@ def run_poisoned(one: Program) -> None:
 @settings(max_examples=60)
 @given(nets(), st.sampled_from(["float32", "float64"]))
 def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> None:
-    shared, alone = program(net, keep=False, dtype=dtype), program(net, keep=True, dtype=dtype)
+    shared, alone = training(net, keep=False, dtype=dtype), training(net, keep=True, dtype=dtype)
     for iteration in range(3):
         for one in (shared, alone):
             if iteration == 1:
@@ -176,9 +143,7 @@ def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> No
         assert shared.loss[0] == alone.loss[0]
         assert shared.norm[0] == alone.norm[0]
         for what in ("data", "diff"):
-            for name, mine, theirs in zip(
-                shared.weights.names, getattr(shared.weights, what), getattr(alone.weights, what), strict=True
-            ):
+            for name, mine, theirs in zip(shared.weights.names, getattr(shared.weights, what), getattr(alone.weights, what), strict=True):
                 assert (mine is None) == (theirs is None)
                 assert mine is None or mine.tobytes() == theirs.tobytes(), (what, name)
         for blob in shared.graph.outputs:
@@ -189,7 +154,7 @@ def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> No
 
 @given(nets())
 def test_kept_blobs_are_all_written(net: Net) -> None:
-    one = program(net, keep=True)
+    one = training(net)
     feed(one, 0)
     one.run("clear", "update")
     for blob in one.graph.blobs:
@@ -201,24 +166,21 @@ def test_kept_blobs_are_all_written(net: Net) -> None:
 
 @given(nets())
 def test_testing_in_the_memory_of_training(net: Net) -> None:
-    training = program(net, keep=False)
-    weights = training.weights
+    owner = training(net, keep=False)
 
     def outputs(arena: np.ndarray | None) -> list[bytes]:
-        net_shaped, memory = compile_net(shaped(net, "TEST"), "float32")
-        one = bind(net_shaped, memory, weights, 5, arena=arena)
+        net_shaped, memory = compile_net(shaped(net, "TEST"), "float64")
+        one = bind(net_shaped, memory, owner.weights, SEED, arena=arena)
         assert (one.arena is arena) == (arena is not None and arena.size >= memory.arena)
         one.arena[:] = POISON
         feed(one, 3)
         one.forward()
         return [one.data[b].tobytes() for b in one.graph.outputs]
 
-    assert outputs(training.arena) == outputs(None)
+    assert outputs(owner.arena) == outputs(None)
 
 
 def test_no_memory_is_an_error_that_says_so() -> None:
-    from netspec.plan import OutOfMemoryError
-
     layers = [{"name": "data", "type": "Input", "shape": [2**20, 2**18]}, {"name": "tanh", "type": "TanH"}]
     net_shaped, memory = compile_net(shaped({"layers": layers}, "TEST"), "float32")
     with pytest.raises(OutOfMemoryError, match="no memory for 2,097,152 MiB"):

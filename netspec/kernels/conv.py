@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from netspec.kernels.gemm import add_run, copy_run, gemm_add
+from netspec.kernels.gemm import gemm_add
 from netspec.kernels.jit import Array4, Matrix, Vector, helper, kernel, span
+from netspec.kernels.simd import add_run, copy_run
 
 Ints6 = Any
 """A tuple of six ints, inside compiled code."""

@@ -13,10 +13,14 @@ an edit can never meet a stale compile. The parameter annotations say what a ker
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import inspect
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from pathlib import Path
@@ -52,6 +56,8 @@ _FLAGS = {"contract"}
 GRAIN = 16384
 """Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to balance."""
 MOST_PARTS = 64
+WORTH_A_PROCESS = 4
+"""Kernels to compile from which a second process pays for its start."""
 
 compiling: list[Callable[[str], None]] = []
 """Who is told the name of each kernel that is compiled anew (not loaded from the cache)."""
@@ -256,6 +262,16 @@ class JitKernel:
             self._addresses[dtype] = self._compile(dtype)
         return self._addresses[dtype]
 
+    def cached(self, dtype: str) -> bool:
+        """Whether its compiled form is at hand, in this process or in the cache folder."""
+        base = _Cache(self._wrapper(dtype))._impl.filename_base
+        return dtype in self._addresses or (cache_folder() / f"{base}.nbi").exists()
+
+    @property
+    def weight(self) -> int:
+        """A rough measure of how long it takes to compile."""
+        return len(self.function.__code__.co_code) + 4 * len(self.function.__code__.co_names)
+
     def _compile(self, dtype: str) -> int:
         wrapper = self._wrapper(dtype)
         compiled = CFunc(wrapper, (types.int64(types.int64, types.int64).args, types.void), {}, {"nopython": True, "error_model": "numpy"})
@@ -347,3 +363,33 @@ def run(calls: Iterable[Call], dtype: str) -> None:
         table = np.array([[call.kernel.address(dtype), descriptor.ctypes.data, parts]], np.int64)
         driver()(table, 0, 1)
         del alive
+
+
+def prepare(kernels: Iterable[JitKernel], dtype: str) -> None:
+    """Compile the kernels that are not in the cache, half of them in a second process where that pays.
+
+    numba compiles under one lock a process; what the other process fails to compile is compiled here when it is first used.
+    """
+    missing = sorted({k for k in kernels if not k.cached(dtype)}, key=lambda k: (-k.weight, k.name))
+    other: subprocess.Popen[bytes] | None = None
+    if len(missing) >= WORTH_A_PROCESS and len(os.sched_getaffinity(0)) > 1:
+        theirs = missing[1::2]
+        words = [sys.executable, "-c", "from netspec.kernels.jit import compile_named; compile_named()", dtype, *(k.name for k in theirs)]
+        with contextlib.suppress(OSError):
+            other = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            missing = missing[0::2]
+            for one in theirs:
+                _tell(one.name)
+    driver()
+    for one in missing:
+        one.address(dtype)
+    if other is not None:
+        other.wait()
+
+
+def compile_named() -> None:
+    """What the second process of `prepare` does: compile the kernels named in sys.argv into the cache."""
+    dtype, *names = sys.argv[1:]
+    for name in names:
+        module, _, function = name.partition(".")
+        getattr(importlib.import_module(f"netspec.kernels.{module}"), function).address(dtype)
