@@ -7,10 +7,22 @@ collects them in a `Findings` and raises them together as one `Mistakes`.
 from __future__ import annotations
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
 from typing import Any, ClassVar
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as YAML counts them, without their ends."""
+    return _BREAK.split(text)
+
+
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -20,10 +32,13 @@ class Source:
     name: str
     text: str = field(repr=False)
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        return split_lines(self.text)
+
     def line(self, number: int) -> str:
         """Line `number`, counted from 1, without its end; empty when there is none."""
-        lines = self.text.split("\n")
-        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,11 @@ class Findings:
         except NetspecError as error:
             self.add(error)
 
+    def merge(self, other: Findings) -> None:
+        """Keep what another pass over the same text found, but for what is known here: an error of the same code at the same place."""
+        known = {(error.code, error.at) for error in self._errors if error.at}
+        self._errors.extend(error for error in other._errors if (error.code, error.at) not in known)
+
     def __bool__(self) -> bool:
         return bool(self._errors)
 
@@ -183,16 +203,25 @@ def exit_code(error: NetspecError) -> int:
     return error.worst.exit_code if isinstance(error, Mistakes) else error.exit_code
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is spelled most alike, if one is; an ending that all share (`.yaml`) does not count."""
+    names = sorted(set(known))
+    ending = PurePath(word).suffix
+    if ending and all(PurePath(name).suffix == ending for name in names):
+        stem = nearest(word.removesuffix(ending), [name.removesuffix(ending) for name in names])
+        return stem + ending if stem is not None else None
+    folded = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else None
+
+
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """A help line that names the nearest known word, or lists them when they are few; None when neither helps."""
     names = sorted(set(known))
-    folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean '{folded[near[0]]}'?"
-    if 0 < len(names) <= 40:
-        return f"one of: {', '.join(names)}"
-    return None
+    near = nearest(word, names)
+    if near is not None:
+        return f"did you mean '{near}'?"
+    return f"one of: {', '.join(names)}" if 0 < len(names) <= 40 else None
 
 
 def render(error: NetspecError, tag: str = "error") -> str:
@@ -213,14 +242,19 @@ def _snippet(place: Place, margin: int) -> list[str]:
     lines = [f"{pad}--> {place}"]
     if place.line:
         text, column = _window(place.source.line(place.line), place.column)
-        caret = "^" * max(1, min(place.length, len(text) - column + 1))
-        indent = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
-        lines += [f"{pad} |", f"{place.line:>{margin}} | {text}", f"{pad} | {indent}{caret}"]
+        before, marked = text[: column - 1], text[column - 1 : column - 1 + place.length]
+        lines += [f"{pad} |", f"{place.line:>{margin}} | {text}", f"{pad} | {_blank(before)}{'^' * max(1, len(_blank(marked)))}"]
     outer = place.via
     while outer:
         lines.append(f"{pad} = from {outer}")
         outer = outer.via
     return lines
+
+
+def _blank(text: str) -> str:
+    """Spaces as wide as a text on a terminal; tabs stay."""
+    cells = {"W": "  ", "F": "  "}
+    return "".join("\t" if c == "\t" else "" if unicodedata.combining(c) else cells.get(unicodedata.east_asian_width(c), " ") for c in text)
 
 
 def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:

@@ -15,7 +15,9 @@ from typing import Any
 
 import yaml
 
-from netspec.diagnostics import Place, Source, SpecError
+from netspec.diagnostics import Place, Source, SpecError, split_lines, suggest
+
+_NO_TEXT = "the file holds a character that YAML does not allow"
 
 MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
@@ -109,7 +111,9 @@ class Mapping:
 
     def without(self, *names: str) -> Mapping:
         """A copy that lacks some keys."""
-        return replace(self, items={k: v for k, v in self.items.items() if k not in names})
+        return replace(
+            self, items={k: v for k, v in self.items.items() if k not in names}, keys={k: p for k, p in self.keys.items() if k not in names}
+        )
 
 
 Node = Scalar | Sequence | Mapping
@@ -134,7 +138,10 @@ class Document:
 
 
 def locate(node: Node, *path: str | int, key: bool = False) -> Place:
-    """The place of the value at `path` below `node`, or of the deepest that exists; `key` asks for the last key itself."""
+    """The place of the value at `path` below `node`, or of the deepest that exists; `key` asks for the last key itself.
+
+    Item 0 of what is no list is the value itself: `bottom: conv1` is `bottom: [conv1]`.
+    """
     place = node.at
     for depth, step in enumerate(path):
         last = depth == len(path) - 1
@@ -144,7 +151,7 @@ def locate(node: Node, *path: str | int, key: bool = False) -> Place:
         elif isinstance(node, Sequence) and isinstance(step, int) and -len(node.items) <= step < len(node.items):
             node = node.items[step]
             place = node.at
-        else:
+        elif step != 0 or isinstance(node, Sequence):
             break
     return place
 
@@ -158,10 +165,12 @@ def read(path: Path, via: Place | None = None) -> Document:
             raise UnreadableError(f"'{name}' is a directory, not a file", at=at, help="name the YAML file inside it")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UnreadableError(f"there is no file '{name}'", at=at, help=_neighbours(path)) from None
     except OSError as error:
         raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
+    except ValueError as error:
+        raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
     if len(raw) > MAX_BYTES:
         raise UnreadableError(f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file")
     try:
@@ -169,10 +178,9 @@ def read(path: Path, via: Place | None = None) -> Document:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         source = Source(name, raw.decode("utf-8", errors="replace"))
-        column = error.start - (raw[: error.start].rfind(b"\n") + 1) + 1
-        raise UnreadableError(
-            f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help="save the file as UTF-8"
-        ) from None
+        column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
+        help = "it seems to be UTF-16: save it as UTF-8" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "save the file as UTF-8"
+        raise UnreadableError(f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help=help) from None
     return replace(parse(text, name, via), path=path)
 
 
@@ -181,12 +189,14 @@ def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document
     source = Source(name, text)
     root = _Builder(source, via).build()
     if not isinstance(root, Mapping):
-        empty = isinstance(root, Scalar) and root.value is None and not root.quoted
-        at = root.at if not empty else Place(source, via=via)
-        if empty:
-            raise EmptyDocumentError(f"'{name}' is empty", at=at, help="a net needs `layers:`, a solver needs `net:`")
-        raise EmptyDocumentError("a spec is a mapping of `key: value` lines", at=at)
+        if isinstance(root, Scalar) and root.value is None:
+            raise EmptyDocumentError(f"'{name}' is empty", at=Place(source, via=via), help=_BEGIN)
+        what = "a list" if isinstance(root, Sequence) else "a single value"
+        raise EmptyDocumentError(f"a spec is a mapping of `key: value` lines, not {what}", at=root.at, help=_BEGIN)
     return Document(root, source)
+
+
+_BEGIN = "a net begins with `layers:`, a solver with `net:`"
 
 
 def parse_value(text: str, source: Source, line: int, column: int) -> Node:
@@ -248,17 +258,18 @@ def _shown(path: Path) -> str:
     """A path as the user would type it: relative where that is shorter."""
     try:
         relative = path.resolve().relative_to(Path.cwd())
-    except ValueError:
+    except (ValueError, OSError, RuntimeError):
         return str(path)
     return str(relative)
 
 
 def _neighbours(path: Path) -> str | None:
-    from netspec.diagnostics import suggest
-
     if not path.parent.is_dir():
         return f"the folder '{_shown(path.parent)}' does not exist"
-    names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
     return suggest(path.name, names) if names else None
 
 
@@ -270,8 +281,11 @@ class _Frame:
     items: list[Node] = field(default_factory=list)
     keys: dict[str, Place] = field(default_factory=dict)
     mapping: bool = False
-    pending: tuple[str, Place] | None = None
+    pending: tuple[str, Scalar] | None = None
     anchor: str | None = None
+    flow: bool = False
+    begun: int = 0
+    depth: int = 1
 
 
 class _Builder:
@@ -279,7 +293,7 @@ class _Builder:
 
     def __init__(self, source: Source, via: Place | None) -> None:
         self.source, self.via, self.nodes = source, via, 0
-        self.anchors: dict[str, tuple[Node, int]] = {}
+        self.anchors: dict[str, tuple[Node, int, int]] = {}
         self.stack: list[_Frame] = []
         self.root: Node | None = None
 
@@ -287,39 +301,75 @@ class _Builder:
         return Place(self.source, mark.line + 1, mark.column + 1, max(1, length), self.via)
 
     def events(self) -> Iterator[Any]:
+        text = self.source.text
         try:
-            yield from yaml.parse(self.source.text, Loader=yaml.CSafeLoader)
+            yield from yaml.parse(text, Loader=yaml.CSafeLoader)
+        except UnicodeEncodeError as error:
+            raise SyntaxMistake(_NO_TEXT, at=self.nth(error.start), help="is it a text file?") from None
         except yaml.reader.ReaderError as error:
-            before = self.source.text[: max(0, error.position)]
-            at = Place(self.source, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1, 1, self.via)
-            raise SyntaxMistake("the file holds a character that YAML does not allow", at=at, help="is it a text file?") from None
+            before = text.encode()[: max(0, error.position)].decode(errors="ignore")
+            raise SyntaxMistake(_NO_TEXT, at=self.nth(len(before)), help="is it a text file?") from None
         except yaml.MarkedYAMLError as error:
             raise self.syntax(error) from None
         except yaml.YAMLError as error:
             raise SyntaxMistake(f"this is not YAML: {error}", at=Place(self.source, via=self.via)) from None
 
+    def nth(self, position: int) -> Place:
+        """The place of a character of the text, counted from 0."""
+        lines = split_lines(self.source.text[:position])
+        return Place(self.source, len(lines), len(lines[-1]) + 1, 1, self.via)
+
     def syntax(self, error: yaml.MarkedYAMLError) -> SyntaxMistake:
-        mark = error.problem_mark or error.context_mark
-        at = self.place(mark) if mark else Place(self.source, via=self.via)
+        """What the parser says, in words for the one who wrote the line, at the line that is to be changed."""
+        problem, context = error.problem or "unreadable", error.context or ""
+        at = self.place(error.problem_mark or error.context_mark)
+        opened = self.place(error.context_mark) if error.context_mark else at
         line = self.source.line(at.line)
-        help = None
-        if "\t" in line[: max(at.column, len(line) - len(line.lstrip()))]:
-            column = line.index("\t") + 1
-            return SyntaxMistake("a tab in the indentation", at=replace(at, column=column), help="indent with spaces")
-        problem = (
-            (error.problem or "unreadable").replace("did not find expected", "expected").replace("could not find expected", "expected")
-        )
+        begin = len(line) - len(line.lstrip())
+        if tab := re.match(r"[ -]*\t", line):
+            return SyntaxMistake("a tab in the indentation", at=replace(at, column=tab.end()), help="indent with spaces")
+        if "quoted scalar" in context and ("end of stream" in problem or "document" in problem):
+            return SyntaxMistake("the quote that opens here is not closed", at=opened, help="text that begins with a quote ends with one")
+        if "simple key" in context:
+            whole = self.source.line(opened.line)
+            prototxt = re.search(r"^\s*\w+\s*\{\s*$", self.source.text, re.MULTILINE)
+            help = "it looks like Caffe's prototxt: a net is YAML here" if prototxt else "a line is `key: value` or `- value`"
+            help = "a space is missing after the ':'" if ":" in whole and not prototxt else help
+            long = len(whole.rstrip()) - opened.column + 1
+            return SyntaxMistake("this line is no `key: value`", at=replace(opened, length=max(1, long)), help=help)
         if "mapping values are not allowed" in problem:
-            help = "quote a text that holds ': ', or check the indentation of this line"
-        elif "${" in line or re.search(r"[\[{].*\$\(.*[,\[\]{}].*\)", line):
-            help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes"
-        elif "expected" in problem and "block" in problem:
-            help = "check the indentation of this line against the lines above it"
-        elif "flow" in (error.context or "") or "flow" in problem or "',' or" in problem:
-            help = "a bracket or brace that was opened is not closed, or a comma is missing"
-        elif "start any token" in problem:
+            help = "quote a text that holds ': ', or check the indentation of this line and of those around it"
+            return SyntaxMistake("no `key: value` can stand here", at=at, help=help)
+        if "block sequence entries" in problem:
+            return SyntaxMistake("no list can begin here", at=at, help="begin it on the next line, or write [a, b]")
+        if "cannot start any token" in problem and at.column <= len(line):
             help = "quote a text that begins with one of @ ` % | >"
-        return SyntaxMistake(f"this is not YAML: {problem}", at=at, help=help)
+            return SyntaxMistake(f"a value cannot begin with {line[at.column - 1]}", at=at, help=help)
+        if "escape character" in problem:
+            return SyntaxMistake("this backslash begins no escape that YAML knows", at=at, help="in single quotes a backslash is itself")
+        if "flow" in context and "did not find expected ','" in problem:
+            return self.unclosed(problem[-3:].strip("'"), at, opened)
+        if "parsing a block" in context and re.search("expected (key|'-')", problem):
+            first = at.column == begin + 1
+            message = "this line does not fit the block it stands in" if first else "a value ends before this"
+            help = (
+                "check its indentation against the lines above" if first else "put a comma, a line break or quotes around the whole value"
+            )
+            related = [("the block begins here:", opened)] if first and opened.line != at.line else []
+            return SyntaxMistake(message, at=at, help=help, related=related)
+        return SyntaxMistake(f"this is not YAML: {problem}", at=at)
+
+    def unclosed(self, bracket: str, at: Place, opened: Place) -> SyntaxMistake:
+        """A list or mapping in brackets that goes on where a comma or its end should stand."""
+        line = self.source.line(at.line)
+        what = "{" if bracket == "}" else "["
+        if line[at.column - 2 : at.column] == "${":
+            return SyntaxMistake("this is not YAML: a brace after $", at=at, help="write a variable as $name, without braces")
+        related = [(f"the {what} was opened here:", opened)] if opened.line != at.line else []
+        help = f"a comma is missing, or the {bracket} that closes it"
+        if re.search(r"\$\([^)]*$", line[: at.column - 1]):
+            help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes"
+        return SyntaxMistake(f"expected ',' or '{bracket}'", at=at, help=help, related=related)
 
     def count(self, at: Place, number: int = 1) -> None:
         self.nodes += number
@@ -342,23 +392,24 @@ class _Builder:
             elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
                 self.open(event)
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                self.close()
+                self.close(event)
         return self.root or Scalar(None, Place(self.source, via=self.via))
 
     def scalar(self, event: Any) -> None:
-        at = self.place(event.start_mark, self.width(event))
+        at = self.place(event.start_mark)
+        at = replace(at, length=self.width(at, event))
         self.tag(event, at)
         quoted = event.style in {"'", '"', "|", ">"}
         is_text = quoted or event.tag == "tag:yaml.org,2002:str"
         node = Scalar(event.value if is_text else self.resolve(event.value, at), at, quoted)
         self.count(at)
-        self.remember(event.anchor, node, 1)
-        self.add(node, is_key_text=event.value)
+        self.remember(event.anchor, node, 1, 0)
+        self.add(node, text=event.value)
 
-    def width(self, event: Any) -> int:
-        if event.start_mark.line == event.end_mark.line:
-            return int(event.end_mark.column - event.start_mark.column)
-        return len(self.source.line(event.start_mark.line + 1)) - int(event.start_mark.column)
+    def width(self, at: Place, event: Any) -> int:
+        """Characters from a place to the end of the event, or of the line where that comes first."""
+        end = int(event.end_mark.column) if event.end_mark.line + 1 == at.line else len(self.source.line(at.line))
+        return max(1, end - at.column + 1)
 
     def resolve(self, text: str, at: Place) -> str | int | float | bool | None:
         if _NULL.fullmatch(text):
@@ -377,42 +428,56 @@ class _Builder:
 
     def tag(self, event: Any, at: Place) -> None:
         if event.tag and event.tag not in {"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
-            raise UnsupportedYamlError(f"the tag '{event.tag}' is not read", at=at, help="write the plain value")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise UnsupportedYamlError(f"the tag '{tag}' is not read", at=replace(at, length=len(tag)), help="write the plain value")
 
     def open(self, event: Any) -> None:
         at = self.place(event.start_mark)
         self.tag(event, at)
         self.count(at)
-        if len(self.stack) >= MAX_DEPTH:
-            raise TooLargeError(f"nested more than {MAX_DEPTH} deep", at=at)
+        self.deepen(1, at)
         frame = self.stack[-1] if self.stack else None
         if frame and frame.mapping and frame.pending is None:
             raise UnsupportedYamlError("a key must be a word", at=at, help="does a `$(...)` or a brace want quotes?")
-        self.stack.append(_Frame(at, mapping=isinstance(event, yaml.MappingStartEvent), anchor=event.anchor))
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        self.stack.append(_Frame(at, mapping=mapping, anchor=event.anchor, flow=event.flow_style, begun=self.nodes))
 
-    def close(self) -> None:
+    def deepen(self, depth: int, at: Place) -> None:
+        if len(self.stack) + depth > MAX_DEPTH:
+            raise TooLargeError(f"nested more than {MAX_DEPTH} deep", at=at)
+        for level, frame in enumerate(reversed(self.stack), 1):
+            if frame.depth >= depth + level:
+                break
+            frame.depth = depth + level
+
+    def close(self, event: Any) -> None:
         frame = self.stack.pop()
+        at = replace(frame.at, length=self.width(frame.at, event)) if frame.flow else frame.at
         node: Node
         if frame.mapping:
-            node = Mapping(dict(zip(frame.keys, frame.items, strict=True)), frame.keys, frame.at)
+            node = Mapping(dict(zip(frame.keys, frame.items, strict=True)), frame.keys, at)
         else:
-            node = Sequence(tuple(frame.items), frame.at)
-        self.remember(frame.anchor, node, _size(node) if frame.anchor else 0)
+            node = Sequence(tuple(frame.items), at)
+        self.remember(frame.anchor, node, self.nodes - frame.begun + 1, frame.depth)
         self.add(node)
 
-    def remember(self, anchor: str | None, node: Node, size: int) -> None:
+    def remember(self, anchor: str | None, node: Node, size: int, depth: int) -> None:
         if anchor:
-            self.anchors[anchor] = (node, size)
+            self.anchors[anchor] = (node, size, depth)
 
     def alias(self, event: Any) -> None:
         at = self.place(event.start_mark, len(event.anchor) + 1)
+        if any(frame.anchor == event.anchor for frame in self.stack):
+            raise SyntaxMistake(f"the alias '*{event.anchor}' stands inside what it names", at=at)
         if event.anchor not in self.anchors:
-            raise SyntaxMistake(f"the alias '*{event.anchor}' has no anchor above it", at=at)
-        node, size = self.anchors[event.anchor]
+            help = f"a variable is written ${event.anchor}; an anchor &{event.anchor}"
+            raise SyntaxMistake(f"the alias '*{event.anchor}' has no anchor above it", at=at, help=help)
+        node, size, depth = self.anchors[event.anchor]
         self.count(at, size)
-        self.add(node, is_key_text=str(node.value) if isinstance(node, Scalar) else None)
+        self.deepen(depth, at)
+        self.add(node, text=str(node.value) if isinstance(node, Scalar) else None)
 
-    def add(self, node: Node, is_key_text: str | None = None) -> None:
+    def add(self, node: Node, text: str | None = None) -> None:
         if not self.stack:
             self.root = node
             return
@@ -420,9 +485,12 @@ class _Builder:
         if not frame.mapping:
             frame.items.append(node)
         elif frame.pending is None:
-            self.key(frame, node, is_key_text)
+            self.key(frame, node, text)
         else:
-            frame.keys[frame.pending[0]] = frame.pending[1]
+            key, written = frame.pending
+            if frame.flow and text == "" and ":" in key and not written.quoted and isinstance(node, Scalar) and not node.quoted:
+                raise SyntaxMistake(f"'{key}' is no `key: value`", at=written.at, help="a space is missing after the ':'")
+            frame.keys[key] = written.at
             frame.items.append(node)
             frame.pending = None
 
@@ -430,16 +498,9 @@ class _Builder:
         if text is None or not isinstance(node, Scalar) or node.value is None:
             raise UnsupportedYamlError("a key must be a word", at=node.at)
         if text == "<<" and not node.quoted:
-            raise UnsupportedYamlError("the merge key `<<` is not part of YAML 1.2", at=node.at, help="use `defaults:` or `blocks:`")
+            help = "write the values out, or share each through `vars:`"
+            raise UnsupportedYamlError("the merge key `<<` is not part of YAML 1.2", at=node.at, help=help)
         first = frame.keys.get(text)
         if first:
             raise DuplicateKeyError(f"the key '{text}' is said twice", at=node.at, related=[("first said here:", first)])
-        frame.pending = (text, node.at)
-
-
-def _size(node: Node) -> int:
-    if isinstance(node, Sequence):
-        return 1 + sum(map(_size, node.items))
-    if isinstance(node, Mapping):
-        return 1 + sum(map(_size, node.items.values()))
-    return 1
+        frame.pending = (text, node)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from netspec.diagnostics import NetspecError, render
 from netspec.infer import ShapedGraph
 from netspec.plan import MemoryPlan
-from netspec.shape import FLOAT_BYTES, count, text
+from netspec.shape import FLOAT_BYTES, clock, count, text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
     from netspec.timing import NetTime
+    from netspec.train import Session
 
 CONVENTION = "1 MAC (multiply-accumulate) = 2 FLOPs; MACs of Convolution and InnerProduct, biases and other layers not counted"
 
@@ -216,3 +219,30 @@ def time_table(one: NetTime) -> RenderableType:
     lines = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
     lines += [f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"]
     return Group(table, *(Text(line) for line in lines))
+
+
+class TrainingLine:
+    """The live line of a training on a terminal: how far, loss, last test, rate, images a second, time left."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.scores: dict[str, float] = {}
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), session.iteration)], maxlen=40)
+
+    def __rich__(self) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        session = self.session
+        done, last = session.iteration, session.spec.max_iter
+        self._seen.append((time.monotonic(), done))
+        (then, before), now = self._seen[0], self._seen[-1][0]
+        pace = (done - before) / max(now - then, 1e-9)
+        words = [f"iter {done}/{last}"]
+        words += [f"loss {session.losses[-1]:.4g}"] if session.losses else []
+        words += [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]
+        words += [f"lr {session.rate:.4g}"]
+        words += [f"{pace * session.batch * session.spec.iter_size:,.0f} img/s", f"eta {clock((last - done) / pace)}"] if pace else []
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(ProgressBar(total=last, completed=done, width=24), *words)
+        return grid

@@ -22,6 +22,7 @@ from netspec import snapshot
 from netspec.diagnostics import MachineError, UsageError
 from netspec.document import dump
 from netspec.load import Job
+from netspec.shape import clock
 from netspec.train import Display, Event, Snapshotted, Tested
 
 
@@ -140,9 +141,7 @@ def line(event: Event) -> str:
     """An event as one plain line, for logs and for terminals that are none."""
     if isinstance(event, Display):
         values = " ".join(f"{name} {value:.4g}" for name, value in event.outputs.items() if name != "loss")
-        text = (
-            f"iter {event.iteration} loss {event.loss:.4g} {values} lr {event.rate:.4g} {event.speed:,.0f} img/s eta {_clock(event.left)}"
-        )
+        text = f"iter {event.iteration} loss {event.loss:.4g} {values} lr {event.rate:.4g} {event.speed:,.0f} img/s eta {clock(event.left)}"
         return " ".join(text.split())
     if isinstance(event, Tested):
         values = " ".join(f"{name} {value:.4f}" for name, value in event.outputs.items())
@@ -150,12 +149,7 @@ def line(event: Event) -> str:
     if isinstance(event, Snapshotted):
         return f"snapshot {event.path}"
     why = f", stopped by {event.stopped}" if event.stopped else ""
-    return f"done at iter {event.iteration} after {_clock(event.seconds)}{why}"
-
-
-def _clock(seconds: float) -> str:
-    whole = int(seconds)
-    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+    return f"done at iter {event.iteration} after {clock(event.seconds)}{why}"
 
 
 def config(job: Job) -> str:

@@ -71,3 +71,9 @@ def pooled_text(size: int, kernel: int, stride: int, pad: int, ceil: bool = True
     unclipped = (-(-(size + 2 * pad - kernel) // stride) if ceil else (size + 2 * pad - kernel) // stride) + 1
     clipped = " - 1 (starts in the padding)" if result != unclipped else ""
     return f"{word}(({size}+2*{pad}-{kernel})/{stride})+1{clipped} = {result}"
+
+
+def clock(seconds: float) -> str:
+    """3671 -> 1:01:11."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"

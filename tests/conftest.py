@@ -80,6 +80,20 @@ def solver(arrays: Path) -> Callable[..., dict[str, Any]]:
     return make
 
 
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str, str], None]:
+    """`golden("name.txt", text)` compares with tests/golden/name.txt; with NETSPEC_UPDATE_GOLDEN=1 it writes the file anew, to be read."""
+
+    def compare(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if os.environ.get("NETSPEC_UPDATE_GOLDEN"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, which is the working directory for the length of the test."""

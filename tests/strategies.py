@@ -1,4 +1,4 @@
-"""Random small nets as plain values, the way a user would write them: branches, in-place layers, blobs with many readers, several losses."""
+"""Random small nets as plain values: branches, in-place layers, blobs with many readers, several losses, frozen and shared params."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_no_two_living_pieces_overlap_and_the_arena_is_no_larger_than_it_must(ne
     pieces = list(memory.pieces.values())
     for piece in pieces:
         assert piece.offset % ALIGN == piece.bytes % ALIGN == 0
-        assert 0 <= piece.offset and piece.offset + piece.bytes <= memory.arena
+        assert piece.offset >= 0 and piece.offset + piece.bytes <= memory.arena
         assert piece.bytes >= count(piece.shape) * (8 if piece.kind == "float64" else 4) + SLACK
         assert -1 <= piece.first <= piece.last <= 2 * len(net_shaped.graph.nodes)
     for number, one in enumerate(pieces):

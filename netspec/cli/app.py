@@ -6,6 +6,8 @@ import gc
 import importlib
 import pkgutil
 import sys
+from functools import cache
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,6 +43,7 @@ def _common(
     pass
 
 
+@cache
 def _commands() -> None:
     """Register every file of this folder: a function named like the file, or a `group` of commands."""
     folder = importlib.import_module("netspec.cli")
@@ -74,12 +77,22 @@ def show(error: NetspecError) -> None:
             console.print(f"\n[bold]{len(error.errors())} errors[/bold]")
 
 
+def _optional_value(words: list[str], option: str, default: str) -> list[str]:
+    """Give an option its default where no value follows it: nothing, another option, or an override."""
+    result = list(words)
+    for i, word in enumerate(words):
+        after = words[i + 1] if i + 1 < len(words) else "-"
+        if word == option and (after.startswith("-") or ("=" in after and not Path(after).exists())):
+            result[i] = f"{option}={default}"
+    return result
+
+
 def main() -> None:
     """Run the command line; never returns."""
     gc.set_threshold(100_000)  # starting up makes many objects and little garbage
     _commands()
     try:
-        app()
+        app(_optional_value(sys.argv[1:], "--resume", "latest"))
     except NetspecError as error:
         show(error)
         sys.exit(exit_code(error))

@@ -17,6 +17,7 @@ from netspec.cli.base import Overrides, Threads, err, told_of_compiling
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from netspec.report import TrainingLine
     from netspec.runs import RunFolder
     from netspec.train import Event, Session
 
@@ -39,13 +40,11 @@ def command(
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
     from netspec import runs
     from netspec.load import load_solver
-    from netspec.train import Session
+    from netspec.train import Session, solve
 
     console = err()
     console.quiet = quiet
     changes = list(overrides or [])
-    if resume is not None and "=" in resume and not Path(resume).exists():
-        changes, resume = [resume, *changes], LATEST
     if seed is not None:
         changes.append(f"random_seed={seed}")
     if threads is not None:
@@ -62,8 +61,9 @@ def command(
             with told_of_compiling(console):
                 session = Session(job, threads)
             _start(session, file, weights, run, console)
-            for event in _events(session, run, stop):
-                _show(event, run, console)
+            with _live(session, console) as line:
+                for event in solve(session, run.snapshots, lambda: signal.Signals(stop[0]).name if stop else None):
+                    _show(event, run, console, line)
         finally:
             run.close()
     if stop:
@@ -110,18 +110,32 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
         run.log(note)
 
 
-def _events(session: Session, run: RunFolder, stop: list[int]) -> Iterator[Event]:
-    from netspec.train import solve
+@contextmanager
+def _live(session: Session, console: Console) -> Iterator[TrainingLine | None]:
+    """On a terminal, a line that is kept up to date below what is printed; elsewhere nothing."""
+    if not console.is_terminal or console.quiet:
+        yield None
+        return
+    from rich.live import Live
 
-    return solve(session, run.snapshots, lambda: signal.Signals(stop[0]).name if stop else None)
+    from netspec.report import TrainingLine
+
+    line = TrainingLine(session)
+    with Live(line, console=console, refresh_per_second=4, transient=True):
+        yield line
 
 
-def _show(event: Event, run: RunFolder, console: Console) -> None:
+def _show(event: Event, run: RunFolder, console: Console, line: TrainingLine | None) -> None:
+    """Record an event and print it; on a terminal the live line takes the place of the progress lines."""
     from netspec import runs
+    from netspec.train import Display, Tested
 
     text = runs.line(event)
     run.record(event, text)
-    console.print(text, markup=False, style=_STYLES.get(type(event).__name__))
+    if line is not None and isinstance(event, Tested):
+        line.scores = event.outputs
+    if line is None or not isinstance(event, Display):
+        console.print(text, markup=False, style=_STYLES.get(type(event).__name__))
 
 
 _STYLES = {"Tested": "bold green", "Snapshotted": "dim", "Finished": "bold"}

@@ -140,7 +140,7 @@ class Convolution(Windowed):
         forward = Cut("columns", depth, min(depth * taps, 256), tile, min(n * -(-pixels // tile), MOST_PARTS))
         channels = min(depth, max(1, 256 // taps))
         bottom = Cut("columns_diff", channels, channels * taps, tile, min(n * groups * -(-depth // channels), MOST_PARTS))
-        channels = even(depth, max(1, 128 // taps, -(-depth // WEIGHT_PARTS)))
+        channels = even(depth, max(1, 256 // taps, -(-depth // WEIGHT_PARTS)))
         blocks = min(groups * -(-depth // channels), WEIGHT_PARTS)
         pieces = min(n, WEIGHT_PARTS // blocks)
         tile = even(pixels, max(64, 32768 // (channels * taps)))

@@ -1,0 +1,42 @@
+"""Concat: Caffe's cases along every axis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from netspec.shape import ShapeError
+from tests.checks import blob, check_layer, forward, make_layer
+
+
+@pytest.mark.parametrize(
+    ("axis", "others", "words"),
+    [(1, (2, 5, 6, 7), "3+5 = 8"), (0, (5, 3, 6, 7), "2+5 = 7"), (-3, (2, 5, 6, 7), "3+5 = 8"), (3, (2, 3, 6, 1), "7+1 = 8")],
+)
+def test_two_bottoms(axis: int, others: tuple[int, ...], words: str) -> None:
+    layer, bottoms = make_layer("Concat", axis=axis, bottom=["a", "b"]), [blob(2, 3, 6, 7), blob(*others, seed=2)]
+    check_layer(layer, bottoms)
+    (y,) = forward(layer, *bottoms)
+    np.testing.assert_array_equal(y, np.concatenate(bottoms, axis))
+    assert layer.shape_arithmetic((bottoms[0].shape, others)) == words
+
+
+def test_three_bottoms_of_which_one_wants_no_gradient() -> None:
+    bottoms = [blob(2, c, 5, seed=c) for c in (3, 4, 1)]
+    layer = make_layer("Concat", bottom=["a", "b", "c"])
+    check_layer(layer, bottoms, wanted=[0, 2])
+    np.testing.assert_array_equal(forward(layer, *bottoms)[0], np.concatenate(bottoms, 1))
+
+
+def test_one_bottom_is_passed_on() -> None:
+    for layer in (make_layer("Concat"), make_layer("Concat", bottom="a")):
+        assert layer.aliases("TRAIN") and layer.top_shapes(((2, 3),)) == ((2, 3),)
+        check_layer(layer, [blob(2, 3, 5)])
+    assert not make_layer("Concat", bottom=["a", "b"]).aliases("TRAIN")
+
+
+@pytest.mark.parametrize("other", [(2, 3, 6), (2, 5, 6, 4), (1, 5, 6, 7)])
+def test_refused_shapes(other: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match="differ in more than axis 1") as caught:
+        make_layer("Concat", bottom=["a", "b"]).top_shapes(((2, 3, 6, 7), other))
+    assert caught.value.field == "bottom.1"

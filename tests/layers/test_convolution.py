@@ -1,0 +1,158 @@
+"""Convolution against its definition, Caffe's cases, and the shapes of known nets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from netspec.call import Run
+from netspec.layers.base import Layer
+from netspec.shape import ShapeError, convolved
+from tests import naive
+from tests.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+
+
+def conv(**fields: Any) -> Layer:
+    return make_layer("Convolution", **fields)
+
+
+CASES: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
+    "plain": ((2, 3, 6, 5), {"num_output": 4, "kernel_size": 3}),
+    "1x1": ((2, 3, 5, 4), {"num_output": 6, "kernel_size": 1}),
+    "strided": ((2, 3, 9, 6), {"num_output": 4, "kernel_size": 3, "stride": 2, "pad": 1}),
+    "rectangular": ((2, 3, 7, 8), {"num_output": 5, "kernel_h": 4, "kernel_w": 1, "stride_h": 1, "stride_w": 3, "pad_h": 2, "pad_w": 0}),
+    "dilated": ((1, 2, 9, 8), {"num_output": 3, "kernel_size": [3, 2], "dilation": [2, 3], "pad": [1, 2]}),
+    "grouped": ((2, 6, 5, 4), {"num_output": 9, "kernel_size": 3, "group": 3, "pad": 1}),
+    "depthwise": ((2, 5, 6, 4), {"num_output": 5, "kernel_size": 3, "group": 5, "stride": 2}),
+    "unbiased": ((2, 3, 6, 5), {"num_output": 4, "kernel_size": 3, "bias_term": False}),
+    "filter wider than the image": ((2, 1, 3, 2), {"num_output": 4, "kernel_size": 5, "pad": 2}),
+}
+
+
+def expected(x: np.ndarray, layer: Any, params: list[np.ndarray]) -> np.ndarray:
+    (_, sh, ph, dh), (_, sw, pw, dw) = layer.window
+    return naive.convolution(x, params[0], params[1] if layer.bias_term else None, (sh, sw), (ph, pw), (dh, dw), layer.group)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_definition_and_derivatives(case: str) -> None:
+    shape, fields = CASES[case]
+    layer, x = conv(**fields), blob(*shape)
+    params = random_params(layer, [x])
+    check_layer(layer, [x], params=params)
+    np.testing.assert_allclose(forward(layer, x, params=params)[0], expected(x, layer, params), rtol=1e-12, atol=1e-12)
+
+
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    pad=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+)
+def test_any_window(size: Any, kernel: Any, stride: Any, pad: Any, dilation: Any) -> None:
+    layer = conv(num_output=3, kernel_size=kernel, stride=stride, pad=pad, dilation=dilation)
+    x = blob(2, 2, *size)
+    try:
+        layer.top_shapes((x.shape,))
+    except ShapeError:
+        extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+        assert any(extent > length + 2 * p for extent, length, p in zip(extents, size, pad, strict=True))
+        return
+    params = random_params(layer, [x])
+    y = expected(x, layer, params)
+    v = blob(*y.shape, seed=2)
+    result = run_layer(layer, x, params=params, top_diffs=[v])
+    np.testing.assert_allclose(result.tops[0], y, rtol=1e-12, atol=1e-12)
+    # y is linear in x and in w: the gradient along x is x . dx = v . (y - b), and the same along w
+    plain = (v * (y - params[1][:, None, None])).sum()
+    np.testing.assert_allclose([(x * result.bottom_diffs[0]).sum(), (params[0] * result.param_diffs[0]).sum()], plain, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(result.param_diffs[1], v.sum((0, 2, 3)), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_more_than_a_tile_a_block_and_a_part(group: int) -> None:
+    layer, x = conv(num_output=6, kernel_size=3, pad=1, group=group), blob(3, 64, 27, 23)
+    params = random_params(layer, [x])
+    check_layer(layer, [x], params=params)
+    v = blob(3, 6, 27, 23, seed=4)
+    result = run_layer(layer, x, params=params, top_diffs=[v])
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    taps = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3)).reshape(3, group, 64 // group, 27, 23, 3, 3)
+    filters = params[0].reshape(group, 6 // group, 64 // group, 3, 3)
+    y = np.einsum("ngchwuv,gkcuv->ngkhw", taps, filters).reshape(3, 6, 27, 23) + params[1][:, None, None]
+    np.testing.assert_allclose(result.tops[0], y, rtol=1e-10, atol=1e-10)
+    wanted = np.einsum("ngchwuv,ngkhw->gkcuv", taps, v.reshape(3, group, 6 // group, 27, 23))
+    np.testing.assert_allclose(result.param_diffs[0], wanted.reshape(params[0].shape), rtol=1e-9, atol=1e-9)
+
+
+def test_sobel_is_separable() -> None:
+    """Caffe's test: the Sobel filter equals (1 2 1) down, then (-1 0 1) across."""
+    x = blob(2, 3, 6, 4)
+    whole = np.tile(np.outer([1.0, 2, 1], [-1.0, 0, 1]), (1, 3, 1, 1))
+    (y,) = forward(conv(num_output=1, kernel_size=3, stride=2, bias_term=False), x, params=[whole])
+    down = np.tile(np.array([1.0, 2, 1]).reshape(3, 1), (1, 3, 1, 1))
+    (half,) = forward(conv(num_output=1, kernel_h=3, kernel_w=1, stride_h=2, stride_w=1, bias_term=False), x, params=[down])
+    across = np.array([-1.0, 0, 1]).reshape(1, 1, 1, 3)
+    (z,) = forward(conv(num_output=1, kernel_h=1, kernel_w=3, stride_h=1, stride_w=2, bias_term=False), half, params=[across])
+    np.testing.assert_allclose(y, z, rtol=1e-12, atol=1e-12)
+
+
+def test_caffe_shapes() -> None:
+    layer = conv(num_output=4, kernel_size=3, stride=2)
+    assert layer.top_shapes(((2, 3, 6, 4),)) == ((2, 4, 2, 1),)
+    assert conv(num_output=3, kernel_size=3, stride=2, group=3).top_shapes(((2, 3, 6, 4),)) == ((2, 3, 2, 1),)
+    sizes = {(224, 7, 2, 3, 1): 112, (227, 11, 4, 0, 1): 55, (28, 3, 2, 1, 1): 14, (10, 3, 2, 0, 3): 2, (11, 3, 2, 0, 3): 3}
+    for window, size in sizes.items():
+        assert convolved(*window) == size
+
+
+def test_published_costs() -> None:
+    """LeNet's conv1 and AlexNet's conv2, which has two groups."""
+    lenet = conv(num_output=20, kernel_size=5)
+    x = ((64, 1, 28, 28),)
+    assert lenet.shape_arithmetic(x) == "(28+2*0-5)/1+1 = 24"
+    assert lenet.param_arithmetic(x) == "(5*5*1+1)*20 = 520"
+    assert lenet.macs(x, lenet.top_shapes(x)) == 64 * 20 * 24 * 24 * 25
+    alexnet = conv(num_output=256, kernel_size=5, pad=2, group=2)
+    assert alexnet.param_shapes(((1, 96, 27, 27),)) == ((256, 48, 5, 5), (256,))
+    assert alexnet.param_arithmetic(((1, 96, 27, 27),)) == "(5*5*96/2+1)*256 = 307456"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape", "field", "words"),
+    [
+        ({"kernel_size": 3}, (2, 3, 4), "bottom.0", "reads N x C x H x W"),
+        ({"kernel_size": 3, "group": 2}, (2, 3, 5, 4), "group", "the 3 channels"),
+        ({"kernel_size": 6}, (2, 3, 5, 7), "kernel_size", "6 wide"),
+        ({"kernel_h": 3, "kernel_w": 3, "dilation": 2}, (2, 3, 5, 4), "kernel_w", "5 wide"),
+    ],
+)
+def test_refused_shapes(fields: dict[str, Any], shape: tuple[int, ...], field: str, words: str) -> None:
+    with pytest.raises(ShapeError, match=words) as caught:
+        conv(num_output=4, **fields).top_shapes((shape,))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"num_output": 4}, {"num_output": 4, "kernel_size": 3, "kernel_h": 3, "kernel_w": 3}, {"num_output": 5, "kernel_size": 1, "group": 2}],
+)
+def test_refused_fields(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        conv(**fields)
+
+
+def test_what_is_not_wanted_costs_no_work_and_testing_less_memory() -> None:
+    layer, shapes = conv(num_output=4, kernel_size=3), ((2, 3, 6, 5),)
+    train, test = layer.workspaces(shapes, "TRAIN"), layer.workspaces(shapes, "TEST")
+    assert set(test) < set(train)
+    space = {name: np.zeros(w.shape) for name, w in train.items()}
+    x, y, params = np.zeros(shapes[0]), np.zeros(layer.top_shapes(shapes)[0]), tuple(random_params(layer, [blob(*shapes[0])]))
+    frozen = Run("TRAIN", (x,), (y,), (None,), (y,), params, (None, None), np.zeros(2, np.int64), 1, space)
+    assert not list(layer.backward(frozen))

@@ -1,0 +1,38 @@
+"""Flatten: Caffe's shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec.shape import ShapeError
+from tests.checks import blob, check_layer, make_layer
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape", "words"),
+    [
+        ({}, (2, 90), "3*6*5 = 90"),
+        ({"axis": 2}, (2, 3, 30), "6*5 = 30"),
+        ({"end_axis": -2}, (2, 18, 5), "3*6 = 18"),
+        ({"axis": 0, "end_axis": -2}, (36, 5), "2*3*6 = 36"),
+    ],
+)
+def test_caffe_shapes(fields: dict[str, Any], shape: tuple[int, ...], words: str) -> None:
+    layer, x = make_layer("Flatten", **fields), blob(2, 3, 6, 5)
+    assert layer.top_shapes((x.shape,)) == (shape,)
+    assert layer.shape_arithmetic((x.shape,)) == words
+    result = check_layer(layer, [x])
+    np.testing.assert_array_equal(result.tops[0], result.bottoms[0].reshape(shape))
+    assert layer.aliases("TRAIN") and layer.aliases("TEST")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"), [({"axis": 4}, "axis"), ({"end_axis": 4}, "end_axis"), ({"axis": 2, "end_axis": 1}, "end_axis")]
+)
+def test_refused_axes(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        make_layer("Flatten", **fields).top_shapes(((2, 3, 6, 5),))
+    assert caught.value.field == field

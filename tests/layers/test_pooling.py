@@ -1,0 +1,217 @@
+"""Pooling against its definition, and Caffe's table of cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from netspec.layers.base import Layer
+from netspec.shape import ShapeError
+from tests import naive
+from tests.checks import blob, check_layer, distinct, forward, make_layer, run_layer
+
+
+def pool(**fields: Any) -> Layer:
+    return make_layer("Pooling", **fields)
+
+
+MAGIC = [
+    [35, 1, 6, 26, 19, 24],
+    [3, 32, 7, 21, 23, 25],
+    [31, 9, 2, 22, 27, 20],
+    [8, 28, 33, 17, 10, 15],
+    [30, 5, 34, 12, 14, 16],
+    [4, 36, 29, 13, 18, 11],
+]
+CAFFE: list[tuple[Any, dict[str, Any], Any, Any]] = [
+    (
+        [[1, 2, 5, 2, 3], [9, 4, 1, 4, 8], [1, 2, 5, 2, 3]],
+        {"kernel_size": 2, "stride": 1},
+        [[9, 5, 5, 8], [9, 5, 5, 8]],
+        [[5, 2, 2, 9], [5, 12, 12, 9]],
+    ),
+    (
+        MAGIC,
+        {"kernel_h": 3, "kernel_w": 2},
+        [[35, 32, 26, 27, 27], [32, 33, 33, 27, 27], [31, 34, 34, 27, 27], [36, 36, 34, 18, 18]],
+        [[0, 7, 3, 16, 16], [7, 20, 20, 16, 16], [12, 26, 26, 16, 16], [31, 31, 26, 34, 34]],
+    ),
+    (
+        MAGIC,
+        {"kernel_h": 2, "kernel_w": 3},
+        [[35, 32, 26, 26], [32, 32, 27, 27], [33, 33, 33, 27], [34, 34, 34, 17], [36, 36, 34, 18]],
+        [[0, 7, 3, 3], [7, 7, 16, 16], [20, 20, 20, 16], [26, 26, 26, 21], [31, 31, 26, 34]],
+    ),
+    ([[1, 2, 4], [2, 3, 2], [4, 2, 1]], {"kernel_size": 3, "stride": 2, "pad": 2}, [[1, 4, 4], [4, 4, 4], [4, 4, 1]], None),
+]
+
+
+@pytest.mark.parametrize("case", range(len(CAFFE)))
+def test_caffe_maxima(case: int) -> None:
+    image, fields, wanted, places = CAFFE[case]
+    x = np.broadcast_to(np.array(image, float), (2, 3, len(image), len(image[0])))
+    y, mask = forward(pool(top=["y", "mask"], **fields), x)
+    np.testing.assert_array_equal(y, np.broadcast_to(wanted, y.shape))
+    if places is not None:
+        np.testing.assert_array_equal(mask, np.broadcast_to(places, y.shape))
+
+
+def test_caffe_averages() -> None:
+    (y,) = forward(pool(pool="AVE", kernel_size=3, stride=1, pad=1), np.full((1, 2, 3, 3), 2.0))
+    wanted = [[8 / 9, 4 / 3, 8 / 9], [4 / 3, 2, 4 / 3], [8 / 9, 4 / 3, 8 / 9]]
+    np.testing.assert_allclose(y, np.broadcast_to(wanted, y.shape), rtol=1e-15)
+
+
+def test_caffe_shapes() -> None:
+    x = ((2, 3, 6, 5),)
+    assert pool(kernel_size=3, stride=2).top_shapes(x) == ((2, 3, 3, 2),)
+    assert pool(kernel_size=3, stride=2, pad=1).top_shapes(x) == ((2, 3, 4, 3),)
+    assert pool(global_pooling=True).top_shapes(x) == ((2, 3, 1, 1),)
+    table = {
+        (112, 3, 2, 0): (56, 55),
+        (28, 3, 2, 1): (15, 14),
+        (32, 3, 2, 0): (16, 15),
+        (64, 3, 2, 1): (33, 32),
+        (3, 3, 2, 2): (3, 3),
+    }
+    for (h, k, s, p), sizes in table.items():
+        for mode, size in zip(("CEIL", "FLOOR"), sizes, strict=True):
+            layer = pool(kernel_size=k, stride=s, pad=p, round_mode=mode)
+            assert layer.top_shapes(((1, 1, h, h),)) == ((1, 1, size, size),)
+
+
+CASES: list[dict[str, Any]] = [
+    {"kernel_size": 2, "stride": 2},
+    {"kernel_size": 3, "stride": 2},
+    {"kernel_size": 3, "stride": 2, "pad": 1},
+    {"kernel_size": 3, "stride": 1, "pad": 2, "round_mode": "FLOOR"},
+    {"kernel_h": 4, "kernel_w": 2, "stride_h": 1, "stride_w": 3, "pad_h": 3, "pad_w": 1},
+    {"kernel_size": 1, "stride": 2, "round_mode": "FLOOR"},
+    {"global_pooling": True},
+]
+
+
+@pytest.mark.parametrize("fields", CASES, ids=str)
+@pytest.mark.parametrize("how", ["MAX", "AVE"])
+def test_definition_and_derivatives(how: str, fields: dict[str, Any]) -> None:
+    layer, x = pool(pool=how, **fields), distinct(2, 3, 7, 8)
+    result = check_layer(layer, [x])
+    (fh, sh, ph, _), (fw, sw, pw, _) = layer.windows(x.shape)  # type: ignore[attr-defined]
+    y, _ = naive.pooling(x, (fh, fw), (sh, sw), (ph, pw), how, fields.get("round_mode") != "FLOOR")
+    np.testing.assert_allclose(forward(layer, x)[0], y, rtol=1e-14, atol=1e-14)
+    assert result.tops[0].shape == y.shape
+
+
+def test_second_top_has_no_gradient() -> None:
+    check_layer(pool(top=["y", "mask"], kernel_size=3, stride=2), [distinct(2, 3, 7, 8)])
+
+
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    pad=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    how=st.sampled_from(["MAX", "AVE"]),
+    mode=st.sampled_from(["CEIL", "FLOOR"]),
+)
+def test_any_window(size: Any, kernel: Any, stride: Any, pad: Any, how: str, mode: str) -> None:
+    """Every window that is accepted holds part of the image; every one that is refused does not."""
+    layer = pool(kernel_size=kernel, stride=stride, pad=pad, pool=how, round_mode=mode)
+    x = blob(1, 2, *size)
+    ceil = mode == "CEIL"
+    counts = [naive.windows(*axis, ceil, any(pad)) for axis in zip(size, kernel, stride, pad, strict=True)]
+    empty = any((n - 1) * s - p >= h for n, s, p, h in zip(counts, stride, pad, size, strict=True))
+    small = not ceil and any(k > h + 2 * p for k, h, p in zip(kernel, size, pad, strict=True))
+    # a window so much larger than the image that rounding up leaves none
+    small = small or any(h + 2 * p - k <= -s for k, h, p, s in zip(kernel, size, pad, stride, strict=True))
+    if empty or small or any(p >= k for p, k in zip(pad, kernel, strict=True)):
+        with pytest.raises(ShapeError):
+            layer.top_shapes((x.shape,))
+        return
+    y, mask = naive.pooling(x, kernel, stride, pad, how, ceil)
+    v = blob(*y.shape, seed=2)
+    result = run_layer(layer, x, top_diffs=[v])
+    np.testing.assert_allclose(result.tops[0], y, rtol=1e-13, atol=1e-13)
+    if how == "MAX":
+        np.testing.assert_array_equal(result.workspace["mask"], mask)
+    np.testing.assert_allclose((x * result.bottom_diffs[0]).sum(), (v * y).sum(), rtol=1e-10, atol=1e-10)
+
+
+def test_first_of_equals_gets_the_gradient() -> None:
+    result = run_layer(pool(kernel_size=[2, 3]), np.ones((1, 1, 2, 3)), top_diffs=[np.full((1, 1, 1, 1), 5.0)])
+    np.testing.assert_array_equal(result.bottom_diffs[0], np.array([[[[5, 0, 0], [0, 0, 0]]]]))
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_nan_and_infinities_show(phase: str) -> None:
+    x = np.array([[[[1.0, np.nan, 2.0, -np.inf, -np.inf]]]])
+    (y,) = forward(pool(kernel_h=1, kernel_w=2), x, phase=phase)
+    np.testing.assert_array_equal(y, [[[[np.nan, np.nan, 2, -np.inf]]]])
+
+
+def test_testing_keeps_no_places_unless_asked() -> None:
+    x, fields = distinct(2, 3, 7, 8), {"kernel_size": 3, "stride": 2}
+    assert not pool(**fields).workspaces((x.shape,), "TEST")
+    np.testing.assert_array_equal(forward(pool(**fields), x, phase="TEST")[0], forward(pool(**fields), x)[0])
+    _, mask = forward(pool(top=["y", "mask"], **fields), x, phase="TEST")
+    np.testing.assert_array_equal(mask, naive.pooling(x, (3, 3), (2, 2))[1])
+
+
+def test_arithmetic() -> None:
+    layer = pool(kernel_size=2, stride=2)
+    assert layer.shape_arithmetic(((64, 20, 24, 24),)) == "ceil((24+2*0-2)/2)+1 = 12"
+    assert layer.shape_arithmetic(((64, 20, 24, 15),)) == "ceil((24+2*0-2)/2)+1 = 12, ceil((15+2*0-2)/2)+1 = 8"
+    assert pool(global_pooling=True).shape_arithmetic(((1, 9, 7, 7),)) == "ceil((7+2*0-7)/1)+1 = 1"
+
+
+def test_padding_of_one_axis_drops_a_window_of_the_other() -> None:
+    """Caffe clips both axes as soon as one is padded; without padding the same window is refused."""
+    x = distinct(1, 2, 4, 5)
+    padded = pool(kernel_h=2, kernel_w=1, stride_h=1, stride_w=3, pad_h=1, pad_w=0)
+    assert padded.top_shapes((x.shape,)) == ((1, 2, 5, 2),)
+    wide = pool(kernel_h=2, kernel_w=1, stride_h=1, stride_w=3, pad_h=1, pad_w=0)
+    assert wide.top_shapes(((1, 2, 4, 6),)) == ((1, 2, 5, 2),)
+    assert wide.shape_arithmetic(((1, 2, 4, 6),)).endswith("ceil((6+2*0-1)/3)+1 - 1 (starts past the image) = 2")
+    with pytest.raises(ShapeError, match="the last of 3 windows would start at 6"):
+        pool(kernel_h=2, kernel_w=1, stride_h=1, stride_w=3).top_shapes(((1, 2, 4, 6),))
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape", "field", "words"),
+    [
+        ({"kernel_size": 2}, (2, 3, 4), "bottom.0", "reads N x C x H x W"),
+        ({"kernel_size": 2, "pad": 2}, (2, 3, 5, 4), "pad", "smaller than the window"),
+        ({"kernel_h": 2, "kernel_w": 3, "pad_h": 1, "pad_w": 3}, (2, 3, 5, 4), "pad_w", "smaller than the window"),
+        ({"kernel_size": 1, "stride": 3}, (2, 3, 4, 6), "stride", "start at 6, past the 6"),
+        ({"kernel_size": 5, "round_mode": "FLOOR"}, (2, 3, 4, 6), "kernel_size", "5 wide"),
+    ],
+)
+def test_refused_shapes(fields: dict[str, Any], shape: tuple[int, ...], field: str, words: str) -> None:
+    with pytest.raises(ShapeError, match=words) as caught:
+        pool(**fields).top_shapes((shape,))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"global_pooling": True, "kernel_size": 2},
+        {"global_pooling": True, "stride": 2},
+        {"global_pooling": True, "pad_h": 1, "pad_w": 1},
+        {"pool": "AVE", "kernel_size": 2, "top": ["y", "mask"]},
+        {"pool": "STOCHASTIC", "kernel_size": 2},
+    ],
+)
+def test_refused_fields(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        pool(**fields)
+
+
+def test_global_pooling_allows_what_changes_nothing() -> None:
+    assert pool(global_pooling=True, stride=1, pad=0).top_shapes(((2, 3, 6, 5),)) == ((2, 3, 1, 1),)

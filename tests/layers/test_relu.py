@@ -1,0 +1,26 @@
+"""ReLU against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
+
+
+@given(blobs_away_from(0.0), st.sampled_from([0.0, 0.01, 0.25]))
+def test_definition(x: np.ndarray, slope: float) -> None:
+    (y,) = forward(make_layer("ReLU", negative_slope=slope), x)
+    np.testing.assert_array_equal(y, np.where(x > 0, x, slope * x))
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01, 2.0])
+def test_derivatives(slope: float) -> None:
+    check_layer(make_layer("ReLU", negative_slope=slope), [blob(2, 3, 4, 5, away_from=[0.0])])
+
+
+def test_the_slope_rules_at_zero() -> None:
+    result = run_layer(make_layer("ReLU", negative_slope=0.25), np.zeros(3), top_diffs=[np.full(3, 4.0)])
+    np.testing.assert_array_equal(result.bottom_diffs[0], [1, 1, 1])
