@@ -17,7 +17,7 @@ from netspec.graph import State
 from netspec.layers.base import Phase
 from netspec.load import Job, load_net, load_solver
 from netspec.program import Program, bind, compile_net, fill_weights
-from netspec.shape import text
+from netspec.shape import Shape, text
 from netspec.snapshot import LoadReport
 from netspec.train import Session, label_ranges, solve
 
@@ -124,10 +124,18 @@ class Net:
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
-        """The param blobs of every layer that has some, weight first."""
-        program = self._program
-        pairs = {n.layer.name: n.params for n in program.graph.nodes if n.params}
-        return {name: tuple(Blob(program.weights.data[p], program.weights.diff[p]) for p in params) for name, params in pairs.items()}
+        """The param blobs of every layer that has some, weight first; those of layers that share them are the same memory."""
+        weights, shaped = self._program.weights, self._program.shaped
+
+        def blob(param: int, shape: Shape) -> Blob:
+            diff = weights.diff[param]
+            return Blob(weights.data[param].reshape(shape), None if diff is None else diff.reshape(shape))
+
+        return {
+            node.layer.name: tuple(map(blob, node.params, node.layer.param_shapes(shaped.bottom_shapes(node))))
+            for node in shaped.graph.nodes
+            if node.params
+        }
 
     @property
     def inputs(self) -> list[str]:
@@ -150,7 +158,8 @@ class Net:
         for name, value in inputs.items():
             if name not in self.inputs:
                 raise UnknownNameError(f"the net has no input '{name}'", help=suggest(name, self.inputs))
-            self._put(name, program.data[program.graph.inputs[self.inputs.index(name)]], value)
+            array = program.data[program.graph.inputs[self.inputs.index(name)]]
+            array[...] = self._fitting(name, array, value)
         self._check_labels()
         program.forward()
         return {program.graph.blobs[b].name: program.data[b].copy() for b in program.graph.outputs}
@@ -174,46 +183,52 @@ class Net:
         return float(self._program.loss[0])
 
     def backward(self, **top_diffs: Any) -> dict[str, Array | None]:
-        """Compute gradients from the losses, or from the given diffs of any tops; then nothing above the topmost one runs.
+        """Compute gradients of the weighted losses; with diffs of any tops given, of the sum of these tops times their diffs instead.
 
-        Returns the diffs of the inputs (None without `force_backward`). Raises UnknownNameError, WrongShapeError, NoDiffError.
+        Then nothing above the topmost of them runs, and the losses do not count. Returns the diffs of the inputs (None without
+        `force_backward`). Raises UnknownNameError, WrongShapeError, NoDiffError.
         """
         import numpy as np
 
         program, graph = self._program, self._program.graph
-        given: dict[int, Any] = {}
+        given: dict[int, Array] = {}
         for name, value in top_diffs.items():
             if name not in self.blobs:
                 raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, self.blobs))
             blob = graph.latest(name)
             if program.diff[blob.index] is None:
                 raise NoDiffError(f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True")
-            given[blob.index] = value
+            given[blob.index] = self._fitting(name, program.data[blob.index], value)
         start = max((graph.blobs[b].producer for b in given), default=len(graph.nodes) - 1)
         for storage, flow in program.flows.items():
             diff = program.diff[storage]
             if diff is not None and (not flow.writers or flow.writers[0][0] > start):
                 diff[...] = 0
+        ends = {index: program.flows[program.plan.storage[index]].producer for index in given}
         for node in reversed(graph.nodes[: start + 1]):
-            mine = [top for top in node.tops if top in given]
-            if not mine and (not given or any(index <= start for t in node.tops for index, _ in graph.readers(t))):
+            if not given:
                 program.run_node("seed", node.index)
-            for top in mine:
-                diff = program.diff[top]
+            for index in (index for index, end in ends.items() if end == node.index):
+                diff = program.diff[index]
                 assert diff is not None
-                self._put(graph.blobs[top].name, diff, value=given[top])
+                diff += given[index]  # to what flowed here from other given tops
             program.run_node("backward", node.index)
         return {graph.blobs[i].name: None if program.diff[i] is None else np.array(program.diff[i]) for i in graph.inputs}
 
-    def _put(self, name: str, array: Array, value: Any) -> None:
+    @staticmethod
+    def _fitting(name: str, array: Array, value: Any) -> Array:
+        """The value as an array of the blob's shape and number type. Raises WrongShapeError."""
         import numpy as np
 
-        given = np.asarray(value)
-        if given.shape != array.shape:
-            raise WrongShapeError(
-                f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}", help="say batch=... for another batch"
-            )
-        array[...] = given
+        try:
+            given = np.asarray(value)
+            if given.shape == array.shape:
+                return given.astype(array.dtype, copy=False)
+        except (TypeError, ValueError) as error:
+            raise WrongShapeError(f"what was given for blob '{name}' is no array of numbers: {error}") from None
+        raise WrongShapeError(
+            f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}", help="say batch=... for another batch"
+        )
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all params to zero."""
@@ -244,7 +259,7 @@ class Solver:
         self._job = load_solver(solver, overrides, keep=True)
         self._session = Session(self._job, threads, keep=True)
         if self._job.spec.weights is not None:
-            self._session.load(self._job.base / self._job.spec.weights)
+            self._session.load(self._job.base / Path(self._job.spec.weights).expanduser())
         self.net = Net._around(self._session.train)
         tester = self._session.test
         self.test_nets = [Net._around(program) for program in tester.programs.values()] if tester else []

@@ -226,20 +226,25 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 
 def render(error: NetspecError, tag: str = "error") -> str:
     """The error as text: message, place, source line, caret, help. Shape taken from ruff."""
-    lines = [f"{tag}[{error.code}]: {error.message}"]
+    lines = [f"{tag}[{error.code}]: {_clipped(error.message)}"]
     margin = max((len(str(place.line)) for _, place in (("", error.at), *error.related) if place), default=1)
     if error.at:
         lines += _snippet(error.at, margin)
     for word, place in error.related:
-        lines += [f"{' ' * margin} = {word}", *_snippet(place, margin)]
+        lines += [f"{' ' * margin} = {_clipped(word)}", *_snippet(place, margin)]
     if error.help:
-        lines.append(f"{' ' * margin} = help: {error.help}")
+        lines.append(f"{' ' * margin} = help: {_clipped(error.help)}")
     return "\n".join(lines)
+
+
+def _clipped(text: str, most: int = 800) -> str:
+    """A text without its middle where it is very long, as it is when a name in it is."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
 
 
 def _snippet(place: Place, margin: int) -> list[str]:
     pad = " " * margin
-    lines = [f"{pad}--> {place}"]
+    lines = [f"{pad}--> {_clipped(str(place))}"]
     if place.line:
         text, column = _window(place.source.line(place.line), place.column)
         before, marked = text[: column - 1], text[column - 1 : column - 1 + place.length]

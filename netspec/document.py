@@ -23,8 +23,12 @@ MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 100
 MAX_NODES = 200_000
 
-_NULL = re.compile(r"~|null|Null|NULL|")
-_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_NUMERIC = frozenset("0123456789+-.")
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -199,20 +203,23 @@ def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document
 _BEGIN = "a net begins with `layers:`, a solver with `net:`"
 
 
-def parse_value(text: str, source: Source, line: int, column: int) -> Node:
-    """The node of a short text (an override's value) that stands at a place of another source."""
+def parse_value(text: str, source: Source, column: int) -> Node:
+    """The node of a short text (an override's value) that stands in line 1 of another source, from `column` on."""
     try:
         node = _Builder(Source(source.name, text), None).build()
     except SpecError as error:
-        inner = error.at
-        at = Place(source, line, column + (inner.column - 1 if inner and inner.line == 1 else 0), max(1, len(text)))
+        at = Place(source, 1, column, max(1, len(text)))
         raise type(error)(error.message, at=at, help=error.help) from None
-    return _moved(node, source, line, column)
+    return _moved(node, source, 1, column)
 
 
 def from_python(value: Any, name: str) -> Document:
     """The document of plain Python values, as the YAML they would be written in: errors point into that text."""
-    return parse(dump(value), name)
+    try:
+        text = dump(value)
+    except yaml.representer.RepresenterError as error:
+        raise UnsupportedYamlError(f"{error.args[-1]!r} is no plain value", help="give numbers, words, lists and dicts") from None
+    return parse(text, name)
 
 
 def dump(value: Any) -> str:
@@ -221,17 +228,22 @@ def dump(value: Any) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes floats so that YAML 1.1 readers agree, and short lists on one line."""
+    """Writes floats so that YAML 1.1 readers agree, words that YAML 1.2 would read as numbers in quotes, and short lists on one line."""
 
     def represent_list(self, data: Any) -> yaml.SequenceNode:
         flat = not any(isinstance(item, (list, dict)) for item in data)
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
+
+    def represent_word(self, data: str) -> yaml.ScalarNode:
+        other = data in _WORDS or any(kind.fullmatch(data) for kind in (_INT, _BASED, _FLOAT, _INF, _NAN))
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="'" if other else None)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 _Dumper.add_representer(list, _Dumper.represent_list)
+_Dumper.add_representer(str, _Dumper.represent_word)
 
 
 def _listed(value: Any) -> Any:
@@ -240,6 +252,23 @@ def _listed(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_listed(item) for item in value]
     return value
+
+
+def _resolve(text: str) -> str | int | float | bool | None:
+    """What a plain scalar means in the YAML 1.2 core schema; a word is itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMERIC:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if infinite := _INF.fullmatch(text):
+        return float(infinite[1] + "inf")
+    return float("nan") if _NAN.fullmatch(text) else text
 
 
 def _moved(node: Node, source: Source, line: int, column: int) -> Node:
@@ -396,35 +425,19 @@ class _Builder:
         return self.root or Scalar(None, Place(self.source, via=self.via))
 
     def scalar(self, event: Any) -> None:
-        at = self.place(event.start_mark)
-        at = replace(at, length=self.width(at, event))
-        self.tag(event, at)
+        begin, end = event.start_mark, event.end_mark
+        long = end.column if end.line == begin.line else len(self.source.line(begin.line + 1))
+        at = self.place(begin, long - begin.column)
+        if event.tag:
+            self.tag(event, at)
         quoted = event.style in {"'", '"', "|", ">"}
         is_text = quoted or event.tag == "tag:yaml.org,2002:str"
-        node = Scalar(event.value if is_text else self.resolve(event.value, at), at, quoted)
+        if len(event.value) > 40 and not is_text and (_INT.fullmatch(event.value) or _BASED.fullmatch(event.value)):
+            raise TooLargeError("a number of more than 40 digits", at=at)
+        node = Scalar(event.value if is_text else _resolve(event.value), at, quoted)
         self.count(at)
         self.remember(event.anchor, node, 1, 0)
         self.add(node, text=event.value)
-
-    def width(self, at: Place, event: Any) -> int:
-        """Characters from a place to the end of the event, or of the line where that comes first."""
-        end = int(event.end_mark.column) if event.end_mark.line + 1 == at.line else len(self.source.line(at.line))
-        return max(1, end - at.column + 1)
-
-    def resolve(self, text: str, at: Place) -> str | int | float | bool | None:
-        if _NULL.fullmatch(text):
-            return None
-        if _BOOL.fullmatch(text):
-            return text[0] in "tT"
-        if _INT.fullmatch(text) or _BASED.fullmatch(text):
-            if len(text) > 40:
-                raise TooLargeError("a number of more than 40 digits", at=at)
-            return int(text, 0 if _BASED.fullmatch(text) else 10)
-        if _FLOAT.fullmatch(text):
-            return float(text)
-        if infinite := _INF.fullmatch(text):
-            return float(infinite[1] + "inf")
-        return float("nan") if _NAN.fullmatch(text) else text
 
     def tag(self, event: Any, at: Place) -> None:
         if event.tag and event.tag not in {"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
@@ -452,7 +465,10 @@ class _Builder:
 
     def close(self, event: Any) -> None:
         frame = self.stack.pop()
-        at = replace(frame.at, length=self.width(frame.at, event)) if frame.flow else frame.at
+        at = frame.at
+        if frame.flow:
+            end = event.end_mark.column if event.end_mark.line + 1 == at.line else len(self.source.line(at.line))
+            at = replace(at, length=end - at.column + 1)
         node: Node
         if frame.mapping:
             node = Mapping(dict(zip(frame.keys, frame.items, strict=True)), frame.keys, at)

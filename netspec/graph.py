@@ -221,9 +221,9 @@ class _Wiring:
             above = next(iter(layer.top_names()), above)
             node = Node(len(nodes), layer, (), (), ())
             if layer.include is not None and layer.exclude is not None:
-                self.found.add(
-                    FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=node.place("exclude", key=True))
-                )
+                at = node.place("exclude", key=True)
+                help = "one of them says it all"
+                self.found.add(FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=at, help=help))
             if self.state.keeps(layer):
                 nodes.append(self.connect(node, names))
         return tuple(nodes), tuple(self.blobs)
@@ -236,14 +236,9 @@ class _Wiring:
         for word, names_, arity in (("bottom", names, layer.bottoms), ("top", layer.top_names(), layer.tops)):
             if not arity.holds(len(names_)):
                 at = node.place(word) if getattr(layer, word) is not None else node.place()
-                plural = "" if str(arity) == "1" else "s"
-                self.found.add(
-                    ArityError(
-                        f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{plural}, not {len(names_)}",
-                        at=at,
-                        help=_bottom_help(word, layer),
-                    )
-                )
+                text = f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{'s' * (str(arity) != '1')}, not {len(names_)}"
+                help = _BEGIN if word == "bottom" and not names_ and not self.current else _bottom_help(word, layer)
+                self.found.add(ArityError(text, at=at, help=help))
         bottoms = tuple(b for b in (self.bottom(node, name, slot) for slot, name in enumerate(names)) if b is not None)
         tops = tuple(self.top(node, name, slot, names) for slot, name in enumerate(layer.top_names()))
         self.lengths(node, bottoms, tops)
@@ -259,7 +254,8 @@ class _Wiring:
         later = next((x for x in self.spec.layers if name in x.top_names() and self.state.keeps(x)), None)
         filtered = next((x for x in self.spec.layers if name in x.top_names() and not self.state.keeps(x)), None)
         if later is not None and later is node.layer:
-            self.found.add(UnknownBlobError(f"layer '{name}' reads its own top", at=at, help=suggest(name, set(self.current) - {name})))
+            text = f"layer '{node.layer.name}' reads its own top '{name}'"
+            self.found.add(UnknownBlobError(text, at=at, help=suggest(name, set(self.current) - {name}) or _BEGIN))
         elif later is not None and later._node is not None:
             place = locate(later._node, "name")
             self.found.add(
@@ -277,7 +273,9 @@ class _Wiring:
                 UnknownBlobError(what, at=at, help="give this layer the same include or exclude rules", related=[(reason, place)])
             )
         else:
-            self.found.add(UnknownBlobError(what, at=at, help=suggest(name, self.current)))
+            maker = next((x for x in self.spec.layers if x.name == name and x.top), None)
+            tops = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in maker.top or ())}" if maker else None
+            self.found.add(UnknownBlobError(what, at=at, help=tops or suggest(name, self.current) or _BEGIN))
         return None
 
     def top(self, node: Node, name: str, slot: int, bottoms: tuple[str, ...]) -> int:
@@ -312,11 +310,15 @@ class _Wiring:
 
     def lengths(self, node: Node, bottoms: tuple[int, ...], tops: tuple[int, ...]) -> None:
         layer = node.layer
-        pairs = (("loss_weight", layer.loss_weight, len(tops), "tops"), ("propagate_down", layer.propagate_down, len(bottoms), "bottoms"))
-        for field, values, wanted, things in pairs:
+        pairs = (("loss_weight", layer.loss_weight, len(tops), "top"), ("propagate_down", layer.propagate_down, len(bottoms), "bottom"))
+        for field, values, wanted, thing in pairs:
             if values is not None and len(values) != wanted and not isinstance(layer, Broken):
-                text = f"layer '{layer.name}' has {wanted} {things}, but `{field}` has {len(values)} values"
+                given = f"{len(values)} value{'s' * (len(values) != 1)}"
+                text = f"layer '{layer.name}' has {wanted} {thing}{'s' * (wanted != 1)}, but `{field}` has {given}"
                 self.found.add(FieldCountError(text, at=node.place(field)))
+
+
+_BEGIN = "nothing is produced above it: begin with a layer like {name: data, type: Input, shape: [64, 1, 28, 28]}"
 
 
 def _bottom_help(word: str, layer: Layer) -> str | None:
@@ -334,7 +336,8 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
         own = node.layer.params() if not isinstance(node.layer, Broken) else ()
         specs = node.layer.param
         if len(specs) > len(own) and not isinstance(node.layer, Broken):
-            text = f"layer '{node.layer.name}' ({node.layer.type}) has {len(own)} params, but `param` describes {len(specs)}"
+            has = f"{len(own)} param{'s' * (len(own) != 1)}" if own else "no params"
+            text = f"layer '{node.layer.name}' ({node.layer.type}) has {has}, but `param` describes {len(specs)}"
             found.add(FieldCountError(text, at=node.place("param", len(own))))
         indices: list[int] = []
         for slot, param in enumerate(own):

@@ -8,28 +8,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from netspec import locate
-from netspec.diagnostics import Findings, Place, SpecError
-from netspec.document import Document, Mapping, Node, Scalar, from_python, read
-from netspec.expand import expand, split_overrides
+from netspec.diagnostics import Findings, Place, Source, SpecError, suggest
+from netspec.document import Document, Mapping, Node, Scalar, UnreadableError, from_python, read
+from netspec.expand import expand
 from netspec.graph import Gradients, Graph, State, graph
 from netspec.infer import ShapedGraph, infer
 from netspec.layers.base import Phase
 from netspec.schema import NetSpec, SolverSpec, net_spec, solver_spec
+from netspec.words import SYNONYMS
 
 
 class NothingToLearnError(SpecError):
     """The training net has no loss, or no param that learns."""
 
-    code = "NS401"
+    code = "NS308"
 
 
 class NoDataError(SpecError):
     """A net has Inputs, but the solver has no data for its phase."""
 
-    code = "NS402"
+    code = "NS530"
 
 
 class WrongFileError(SpecError):
@@ -38,19 +39,43 @@ class WrongFileError(SpecError):
     code = "NS107"
 
 
+Shelf = Literal["models", "solvers"]
+
+
+def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place | None = None) -> Document:
+    """The document that a word names: a path (relative to `base`), or a zoo name of `shelf`. Raises UnreadableError."""
+    path = locate.find(reference, shelf, base)
+    if not locate.is_path(reference) and not locate.exists(path):
+        one = "net" if shelf == "models" else "solver"
+        at = via or Place(Source(reference, ""))
+        there = [p.name for p in (base or Path()).glob("*.yaml")]
+        help = suggest(reference, [*locate.names(shelf), *there])
+        raise UnreadableError(f"there is neither a file '{reference}' nor a {one} of that name in the zoo", at=at, help=help)
+    return read(path, via)
+
+
+def is_net(document: Document) -> bool:
+    """Whether a document is meant as a net: it has layers, or nothing that only a solver has."""
+    keys, solver = document.root.items, {*SolverSpec.model_fields, "net", "type"}
+    return "layers" in keys or not any(key in solver or SYNONYMS.get(key) in solver for key in keys)
+
+
 def net_document(
-    reference: str | Path | dict[str, Any], overrides: Sequence[str] = (), base: Path | None = None, via: Place | None = None
+    reference: str | Path | dict[str, Any],
+    overrides: Sequence[str] = (),
+    base: Path | None = None,
+    via: Place | None = None,
+    prefix: str = "",
 ) -> Document:
     """The expanded document of a net: a path (relative to `base`), a zoo name, or plain values."""
     if isinstance(reference, dict):
-        return expand(from_python(reference, "<net>"), overrides)
-    document = read(locate.find(str(reference), "models", base), via)
-    if "layers" not in document.root.items and "net" in document.root.items:
-        at = document.root.keys["net"]
-        raise WrongFileError(
-            f"'{document.source.name}' is a solver, not a net", at=at, help="`netspec train` takes solvers; its `net:` names the net"
-        )
-    return expand(document, overrides)
+        return expand(from_python(reference, "<net>"), overrides, prefix)
+    document = open_spec(str(reference), "models", base, via)
+    if not is_net(document):
+        at = document.root.keys.get("net") or next(iter(document.root.keys.values()))
+        help = "`netspec train` takes solvers; its `net:` names the net"
+        raise WrongFileError(f"'{document.source.name}' is a solver, not a net", at=at, help=help)
+    return expand(document, overrides, prefix)
 
 
 def load_net(
@@ -68,19 +93,18 @@ def load_net(
     gradients = gradients or ("loss" if state.phase == "TRAIN" else "none")
     shaped = infer(graph(spec, state, found, gradients), found, batch)
     if state.phase == "TRAIN":
-        _other_phase(spec, replace(state, phase="TEST"), found)
+        _other_phase(spec, replace(state, phase="TEST"), found, batch)
     found.raise_if_any()
     return shaped
 
 
-def _other_phase(spec: NetSpec, state: State, found: Findings) -> None:
+def _other_phase(spec: NetSpec, state: State, found: Findings, batch: int | None) -> None:
     """Mistakes that only the other phase has."""
-    if (
-        not found
-        and any(layer.include is not None or layer.exclude is not None for layer in spec.layers)
-        and any(map(state.keeps, spec.layers))
-    ):
-        infer(graph(spec, state, found), found)
+    filtered = any(layer.include is not None or layer.exclude is not None for layer in spec.layers)
+    if filtered and any(map(state.keeps, spec.layers)):
+        others = Findings()
+        infer(graph(spec, state, others), others, batch)
+        found.merge(others)
 
 
 @dataclass(frozen=True)
@@ -120,24 +144,23 @@ def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str]
     `keep` prepares nets whose backward may start from any top.
     """
     found = Findings()
-    raw = from_python(reference, "<solver>") if isinstance(reference, dict) else read(locate.find(str(reference), "solvers"))
+    raw = from_python(reference, "<solver>") if isinstance(reference, dict) else open_spec(str(reference), "solvers")
     if "net" not in raw.root.items and "layers" in raw.root.items:
         at = raw.root.keys["layers"]
         raise WrongFileError(f"'{raw.source.name}' is a net, not a solver", at=at, help="a solver names its net: `net: this-file.yaml`")
-    inline = isinstance(raw.root.items.get("net"), Mapping)
     base = raw.path.parent if raw.path else Path()
-    inside, own = split_overrides(overrides, "net") if not any(o.startswith("net=") for o in overrides) else ([], list(overrides))
-    document = expand(replace(raw, root=raw.root.without("net")) if inline else raw, own)
+    inside = [text for text in overrides if text.startswith("net.")]
+    document = expand(raw, [text for text in overrides if text not in inside], apart="net")
     spec = solver_spec(document, found)
-    net_node = raw.root.items["net"] if inline else document.root.items.get("net")
     net: NetSpec | None = None
-    if net_node is not None:
+    if "net" in document.root.items:
         with found.catching():
-            net_doc = _net_of(net_node, document, inside, base)
+            net_doc = _net_of(document.root.items["net"], document, inside, base)
             net = net_spec(net_doc, found)
     if net is None or spec is None:
         if net is not None:
             infer(graph(net, State(), found), found)
+            _other_phase(net, State("TEST"), found, None)
         found.raise_if_any()
         raise AssertionError("a solver without errors has a net")
     spec._document = document
@@ -149,10 +172,10 @@ def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str]
 
 def _net_of(node: Node, document: Document, overrides: Sequence[str], base: Path) -> Document:
     if isinstance(node, Mapping):
-        return expand(Document(node, document.source, document.path), overrides)
+        return expand(Document(node, document.source, document.path), overrides, "net.")
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         raise WrongFileError("`net` must name a net file or a zoo net, or hold a net", at=node.at, help="like `net: ../models/lenet.yaml`")
-    return net_document(node.value, overrides, base, node.at)
+    return net_document(node.value, overrides, base, node.at, "net.")
 
 
 def _phases(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> tuple[ShapedGraph, ShapedGraph | None]:
@@ -167,11 +190,14 @@ def _phases(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> tupl
     test: ShapedGraph | None = None
     wants = spec.data.test is not None or (spec.test_interval is not None)
     if wants and any(map(test_state.keeps, net.layers)):
-        test_graph = graph(net, test_state, found, "any" if keep else "none")
+        others = Findings()
+        test_graph = graph(net, test_state, others, "any" if keep else "none")
+        test = infer(test_graph, others, spec.data.test.batch_size if spec.data.test else None)
+        found.merge(others)
         _check_data(test_graph, spec, found)
-        test = infer(test_graph, found, spec.data.test.batch_size if spec.data.test else None)
-        if spec.data.test is None and spec.test_iter is None:
-            found.add(NoDataError("a test without test data needs `test_iter`", at=root.items["test_interval"].at))
+        if spec.data.test is None and spec.test_iter is None and not test_graph.inputs:
+            help = "say how many batches of the net's own data a test takes"
+            found.add(NoDataError("a test without test data needs `test_iter`", at=root.keys["test_interval"], help=help))
     return train, test
 
 
@@ -180,7 +206,7 @@ def _check_data(net: Graph, spec: SolverSpec, found: Findings) -> None:
     word = net.phase.lower()
     names = [net.blobs[i].name for i in net.inputs]
     root = spec.document.root
-    at = spec.document.locate("data") if "data" in root.items else (next(iter(root.keys.values())) if root.keys else root.at)
+    at = root.keys.get("data") or root.keys.get("net")
     if names and feed is None:
         listed = ", ".join(f"'{name}'" for name in names)
         text = f"the net has the inputs {listed} in phase {net.phase}, but the solver has no `data: {word}:`"
@@ -190,10 +216,10 @@ def _check_data(net: Graph, spec: SolverSpec, found: Findings) -> None:
 def _check_learning(net: Graph, found: Findings) -> None:
     at = net.nodes[-1].place() if net.nodes else None
     if not net.losses:
-        found.add(
-            NothingToLearnError(
-                f"net '{net.name}' has no loss in phase TRAIN", at=at, help="end it with a loss layer, like SoftmaxWithLoss"
-            )
-        )
+        help = "end it with a loss layer, like SoftmaxWithLoss"
+        found.add(NothingToLearnError(f"net '{net.name}' has no loss in phase TRAIN", at=at, help=help))
+    elif not net.params:
+        help = "give it a layer with weights, like InnerProduct"
+        found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: none of its layers has a param", at=at, help=help))
     elif not any(param.learned for param in net.params):
-        found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: no param, or every lr_mult is 0", at=at))
+        found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: every lr_mult is 0", at=at))

@@ -38,7 +38,21 @@ def find(reference: str, folder: str, base: Path | None = None) -> Path:
 
     A file wins over a zoo name. When neither exists the path is returned, so that reading it says what is missing.
     """
-    path = (base or Path()) / Path(reference).expanduser()
-    if path.exists() or Path(reference).suffix in {".yaml", ".yml"} or os.sep in reference:
-        return path
-    return names(folder).get(reference, path)
+    try:
+        path = (base or Path()) / Path(reference).expanduser()
+    except RuntimeError:  # a ~user that does not exist
+        path = (base or Path()) / reference
+    return path if exists(path) or is_path(reference) else names(folder).get(reference, path)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file; False where that cannot be known."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_path(reference: str) -> bool:
+    """Whether a word can only be a path, and not a zoo name."""
+    return Path(reference).suffix in {".yaml", ".yml"} or os.sep in reference

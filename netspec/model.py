@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 class Model(BaseModel):
     """Base of all layers, fillers, policies, sources, transforms and specs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True, protected_namespaces=())
 
     @classmethod
     def path_fields(cls) -> list[str]:

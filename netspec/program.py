@@ -12,17 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 from netspec import rng
 from netspec.call import Call, Run
+from netspec.diagnostics import SpecError
 from netspec.graph import Graph, GraphParam, Node
 from netspec.infer import ShapedGraph
 from netspec.plan import Flow, MemoryPlan, OutOfMemoryError, Piece, flows, is_alias, plan, workspace
 from netspec.rewrite import rewrite
-from netspec.shape import Shape, count
+from netspec.shape import Shape, count, text
 from netspec.solvers.base import Update, UpdateRule
 
 if TYPE_CHECKING:
     import numpy as np
 
     from netspec.call import Array, Clock
+
+
+class PhaseShapeError(SpecError):
+    """A param has one shape in TRAIN and another in TEST."""
+
+    code = "NS402"
+
 
 SECTIONS = ("clear", "forward", "loss", "backward", "watch", "update")
 
@@ -138,14 +146,31 @@ def fill_weights(shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0) -> 
     return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, history)
 
 
-def share_weights(shaped: ShapedGraph, owner: Weights, dtype: str, seed: int) -> Weights:
-    """The weights of another phase's net: the owner's arrays by name, its own fillers where the owner has none."""
+def share_weights(shaped: ShapedGraph, owner: Program, dtype: str, seed: int) -> Weights:
+    """The weights of another phase's net: the owner's arrays by layer, its own fillers where the owner has no such layer.
+
+    Layers count, not names: a shared param may have another owner in the other phase. Raises PhaseShapeError.
+    """
     own = fill_weights(shaped, dtype, seed)
-    data = tuple(
-        owner.data[owner.index(name)] if name in owner.names and owner.data[owner.index(name)].shape == array.shape else array
-        for name, array in zip(own.names, own.data, strict=True)
-    )
-    return Weights(own.names, data, own.diff, own.flat_diff)
+    theirs = {place: param.index for param in owner.graph.params for place in _users(owner.graph, param)}
+    data = list(own.data)
+    for param in shaped.graph.params:
+        index = next((theirs[place] for place in _users(shaped.graph, param) if place in theirs), None)
+        if index is None:
+            continue
+        array, wanted = owner.weights.data[index], shaped.params[param.index]
+        if array.shape != wanted and not (param.permissive and array.size == count(wanted)):
+            phases = (text(array.shape), owner.graph.phase, text(wanted), shaped.graph.phase)
+            message = "param '{}' is {} in phase {}, but {} in phase {}".format(param.name, *phases)
+            at = shaped.graph.nodes[param.users[0][0]].place()
+            raise PhaseShapeError(message, at=at, help="both phases use one param: feed them samples of one shape")
+        data[param.index] = array.reshape(wanted)
+    return Weights(own.names, tuple(data), own.diff, own.flat_diff)
+
+
+def _users(graph: Graph, param: GraphParam) -> list[tuple[str, int]]:
+    """(layer, slot) of every layer that has the param."""
+    return [(graph.nodes[node].layer.name, slot) for node, slot in param.users]
 
 
 @dataclass(frozen=True)

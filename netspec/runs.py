@@ -1,7 +1,7 @@
 """Run folders: what a training leaves behind. config.yaml (resolved), metrics.jsonl, log.txt, env.json, snapshots/.
 
 A folder is locked while it trains. On resume, lines of metrics.jsonl at or after the snapshot's iteration are dropped, so that the
-file ends as if the run had never been interrupted.
+file ends as if the run had never been interrupted; later snapshots, of a run that goes on from an earlier one, are set aside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from netspec.diagnostics import MachineError, UsageError
 from netspec.document import dump
 from netspec.load import Job
 from netspec.shape import clock
-from netspec.train import Display, Event, Snapshotted, Tested
+from netspec.train import Display, Event, Snapshotted, Tested, with_paths
 
 
 class FolderInUseError(MachineError):
@@ -69,7 +69,9 @@ class RunFolder:
     def __init__(self, path: Path, resumed: bool) -> None:
         self.path = path
         self.snapshots = path / "snapshots"
-        if not resumed and path.exists() and any(child.name != ".lock" for child in path.iterdir() if path.is_dir()):
+        if path.exists() and not path.is_dir():
+            raise snapshot.WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
+        if not resumed and path.is_dir() and any(map(_kept, path.iterdir())):
             raise FolderTakenError(f"'{path}' already holds files", help="say --resume to go on with that run, or another --output")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -85,14 +87,23 @@ class RunFolder:
 
     def begin(self, job: Job, iteration: int, threads: int, data: list[str]) -> None:
         """Write config.yaml and env.json, and open the metrics for an iteration to begin at."""
+        for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
+            left.unlink(missing_ok=True)
+        replaced = snapshot.set_aside(self.snapshots, iteration)
         snapshot.write_whole(self.path / "config.yaml", config(job).encode())
         snapshot.write_whole(self.path / "env.json", (json.dumps(environment(threads, data), indent=2) + "\n").encode())
         path = self.path / "metrics.jsonl"
         if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _before(line, iteration)]
+            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _before(line, iteration)]
+            begun_from = self.snapshots / snapshot.name(iteration)
+            last = json.dumps(row(Snapshotted(iteration, begun_from)))
+            if begun_from.exists() and last not in kept:  # killed between writing it and saying so
+                kept.append(last)
             snapshot.write_whole(path, "".join(line + "\n" for line in kept).encode())
         self._metrics = path.open("a", encoding="utf-8")
         self._log = (self.path / "log.txt").open("a", encoding="utf-8")
+        if replaced:
+            self.log(f"{len(replaced)} later snapshots moved to {replaced[0].parent / 'replaced'}")
 
     def record(self, event: Event, line: str) -> None:
         """Add an event to metrics.jsonl, and its line to log.txt."""
@@ -113,6 +124,11 @@ class RunFolder:
             if file is not None:
                 file.close()
         self._lock.release()
+
+
+def _kept(child: Path) -> bool:
+    """Whether something in a folder is more than what a training leaves that failed before it began."""
+    return child.name != ".lock" and not (child.name == "snapshots" and child.is_dir() and not any(child.iterdir()))
 
 
 def _before(line: str, iteration: int) -> bool:
@@ -153,40 +169,26 @@ def line(event: Event) -> str:
 
 
 def config(job: Job) -> str:
-    """The resolved solver with its net inside, as YAML that `netspec train` takes."""
-    return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(_absolute(job))
+    """The resolved solver with its net inside and absolute paths, as YAML that `netspec train` takes from anywhere."""
+    values = with_paths(job, lambda path: str((job.base / Path(path).expanduser()).resolve()))
+    return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(_literal(values))
 
 
-def _absolute(job: Job) -> dict[str, Any]:
-    """The resolved values, with relative paths made absolute, so that the file can be trained from anywhere."""
-    values = job.document.plain()
-    for phase in ("train", "test"):
-        feed = getattr(job.spec.data, phase)
-        if feed is None:
-            continue
-        written = values["data"][phase]
-        parts = [(feed.source, written.get("source"))]
-        steps = written.get("transform", ())
-        parts += list(zip(feed.transform, steps if isinstance(steps, tuple) else (steps,), strict=True))
-        for model, plain in parts:
-            if isinstance(plain, dict):
-                for name in model.path_fields():
-                    if name in plain:
-                        plain[name] = _from(job.base, plain[name])
-    return values
-
-
-def _from(base: Path, value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_from(base, item) for item in value]
-    return str((base / Path(value).expanduser()).resolve()) if isinstance(value, str) else value
+def _literal(value: Any) -> Any:
+    """A `$` in resolved text means itself: doubled, it is read as one."""
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_literal, value))
+    return value.replace("$", "$$") if isinstance(value, str) else value
 
 
 def environment(threads: int, data: list[str]) -> dict[str, Any]:
     """What a run ran on: versions, CPU, threads, data."""
-    import numba
     import psutil
     from llvmlite import binding
+
+    from netspec.kernels import jit
 
     names = ("netspec", "numpy", "numba", "llvmlite", "pydantic", "safetensors")
     return {
@@ -199,6 +201,6 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "cores": psutil.cpu_count(logical=False),
         "memory_bytes": psutil.virtual_memory().total,
         "threads": threads,
-        "threading_layer": numba.threading_layer() if threads else None,
+        "threading_layer": jit.threading_layer(),
         "data": data,
     }

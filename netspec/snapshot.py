@@ -145,11 +145,16 @@ def read(path: Path) -> Snapshot:
         )
     weights = {key: array for key, array in tensors.items() if not key.startswith("history.")}
     history: dict[tuple[int, str], Array] = {}
-    for key, array in tensors.items():
-        if key.startswith("history."):
-            slot, _, param = key.removeprefix("history.").partition(":")
-            history[int(slot), param] = array
-    return Snapshot(about["iteration"], weights, history, about["net"], about["solver"], tuple(about["losses"]))
+    try:
+        for key, array in tensors.items():
+            if key.startswith("history."):
+                slot, _, param = key.removeprefix("history.").partition(":")
+                history[int(slot), param] = array
+        return Snapshot(int(about["iteration"]), weights, history, about["net"], dict(about["solver"]), tuple(about["losses"]))
+    except (KeyError, ValueError, TypeError):
+        raise UnreadableSnapshotError(
+            f"'{path}' does not say what it belongs to", help="to start from its weights, say --weights"
+        ) from None
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, Any] | None]:
@@ -167,8 +172,13 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, Any] | None]:
             about = (file.metadata() or {}).get("netspec")
     except (SafetensorError, OSError, TypeError, AttributeError) as error:
         raise UnreadableSnapshotError(f"'{path}' is not a snapshot: {error}", help="snapshots are safetensors files") from None
-    parsed = json.loads(about) if about else None
-    if parsed is not None and parsed.get("format") != FORMAT:
+    if not about:
+        return tensors, None
+    try:
+        parsed = dict(json.loads(about))
+    except ValueError:
+        parsed = {}
+    if parsed.get("format") != FORMAT:
         raise UnreadableSnapshotError(f"'{path}' has format {parsed.get('format')}, this version reads {FORMAT}")
     return tensors, parsed
 
@@ -190,9 +200,30 @@ def prune(folder: Path, keep: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def load_weights(weights: Weights, tensors: dict[str, Array], path: Path, strict: bool = False) -> LoadReport:
-    """Copy arrays into a net's params by name. Raises OtherNetError when a shape differs, or when `strict` and a name has no partner."""
+def set_aside(folder: Path, iteration: int) -> list[Path]:
+    """Move the snapshots after an iteration to `replaced` below their folder: a run goes on from there, and writes its own."""
+    later = [path for path in listing(folder) if int(path.stem.removeprefix("iter_")) > iteration]
+    for path in later:
+        (folder / "replaced").mkdir(exist_ok=True)
+        os.replace(path, folder / "replaced" / path.name)
+    return later
+
+
+def load_weights(weights: Weights, tensors: dict[str, Array], path: Path) -> LoadReport:
+    """Copy arrays into a net's params by name. Raises OtherNetError when a shape differs, or when no name has a partner."""
     tensors = {key: array for key, array in tensors.items() if not key.startswith("history.")}
+    extra, missing = compare(weights, tensors, path)
+    for key, array in tensors.items():
+        if key in weights.names:
+            weights.data[weights.index(key)][...] = array
+    return LoadReport(tuple(k for k in weights.names if k in tensors), tuple(extra), tuple(missing))
+
+
+def compare(weights: Weights, tensors: dict[str, Array], path: Path, strict: bool = False) -> tuple[list[str], list[str]]:
+    """The arrays without a param and the params without an array.
+
+    Raises OtherNetError when a shape differs, when no name has a partner, or when `strict` and one has none.
+    """
     wrong = [
         f"'{key}' is {text(array.shape)} in the snapshot and {text(weights.data[weights.index(key)].shape)} in the net"
         for key, array in tensors.items()
@@ -207,10 +238,7 @@ def load_weights(weights: Weights, tensors: dict[str, Array], path: Path, strict
         rest = f" (and {len(wrong) - 4} more)" if len(wrong) > 4 else ""
         hint = None if strict else "give the layer another name to start it from its filler"
         raise OtherNetError(f"'{path}' belongs to another net: {'; '.join(wrong[:4])}{rest}", help=hint)
-    for key, array in tensors.items():
-        if key in weights.names:
-            weights.data[weights.index(key)][...] = array
-    return LoadReport(tuple(k for k in weights.names if k in tensors), tuple(extra), tuple(missing))
+    return extra, missing
 
 
 def _but(these: Sequence[str] | dict[str, Array], those: Sequence[str] | dict[str, Array]) -> list[str]:

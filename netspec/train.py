@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec import snapshot
-from netspec.diagnostics import DataError, DivergedError
+from netspec.diagnostics import DataError, DivergedError, SpecError
 from netspec.document import locate
 from netspec.feed import Feed, Prefetcher, open_feed
 from netspec.graph import digest
@@ -22,11 +23,14 @@ from netspec.infer import ShapedGraph
 from netspec.layers.base import Phase
 from netspec.load import Job
 from netspec.program import Learning, Program, bind, compile_net, fill_weights, local_decay, share_weights
-from netspec.shape import text
+from netspec.shape import count, text
 from netspec.snapshot import LoadReport, OtherNetError, Snapshot
 
 if TYPE_CHECKING:
     from netspec.call import Array
+
+MOST_SCORES = 100
+"""Values of a vector that are shown one by one."""
 
 
 class MisfitError(DataError):
@@ -100,6 +104,7 @@ class Tester:
         self.feed = open_phase(job, "TEST", seed)
         self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
         self.programs: dict[int, Program] = {}
+        self.scores = scores(job, "TEST", self.batch)
         self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
 
     def program(self, size: int) -> Program:
@@ -109,7 +114,7 @@ class Tester:
             assert shaped is not None
             dtype = self.job.spec.dtype
             shaped, memory = compile_net(shaped, dtype, self.keep)
-            weights = share_weights(shaped, self.owner.weights, dtype, self.seed)
+            weights = share_weights(shaped, self.owner, dtype, self.seed)
             self.programs[size] = bind(shaped, memory, weights, self.seed, arena=None if self.keep else self.owner.arena)
         return self.programs[size]
 
@@ -131,7 +136,7 @@ class Tester:
                 if prefetch:
                     prefetch.take(program.inputs)
                 program.forward()
-                for name, array in outputs(program).items():
+                for name, array in outputs(program, self.scores).items():
                     sums[name] = sums.get(name, 0.0) + size * np.asarray(array, np.float64)
         finally:
             if prefetch:
@@ -139,17 +144,27 @@ class Tester:
         return {key: value for name, array in sums.items() for key, value in named(name, array / total).items()}, total
 
 
-def outputs(program: Program) -> dict[str, Array]:
-    """The blobs that nothing reads, by name."""
-    return {program.graph.blobs[b].name: program.data[b] for b in program.graph.outputs}
+def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:
+    """The blobs that nothing reads and that are `scores`, by name."""
+    return {program.graph.blobs[b].name: program.data[b] for b in program.graph.outputs if b in chosen}
+
+
+def scores(job: Job, phase: Phase, batch: int) -> frozenset[int]:
+    """The blobs that speak of a batch as a whole: scalars and short vectors whose shape does not depend on the number of samples."""
+    one = job.train if phase == "TRAIN" else job.test
+    assert one is not None
+    other = one
+    if one.graph.inputs:
+        with suppress(SpecError):  # a net that takes one size of batch only
+            other = job.shaped(phase, batch + 1)
+    pairs = enumerate(zip(one.blobs, other.blobs, strict=True))
+    return frozenset(b for b, (mine, theirs) in pairs if mine == theirs and len(mine) <= 1 and count(mine) <= MOST_SCORES)
 
 
 def named(name: str, array: Array) -> dict[str, float]:
-    """A scalar under its name; the values of a short vector under name[i]; a large blob not at all."""
+    """A scalar under its name; the values of a vector under name[i]."""
     values = array.reshape(-1)
-    if array.ndim == 0:
-        return {name: float(values[0])}
-    return {f"{name}[{i}]": float(v) for i, v in enumerate(values)} if array.ndim == 1 and values.size <= 100 else {}
+    return {name: float(values[0])} if array.ndim == 0 else {f"{name}[{i}]": float(v) for i, v in enumerate(values)}
 
 
 def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
@@ -212,6 +227,7 @@ class Session:
         self.test = Tester(job, self.train, self.seed, keep) if job.test is not None else None
         self.losses: deque[float] = deque(maxlen=spec.average_loss)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
+        self.scores = scores(job, "TRAIN", self.batch)
         self.waited = 0.0
         self._prefetch: Prefetcher | None = None
         self._prefetched = -1
@@ -300,14 +316,15 @@ class Session:
                         f"the gradient of param '{graph.params[param].name}' in layer '{node.layer.name}' ({node.layer.type})", diff
                     )
 
-    def _judge(self, what: str, array: Array) -> None:
+    def _judge(self, what: str, array: Array, help: str = _DIVERGED) -> None:
         import numpy as np
 
         bad = ~np.isfinite(array)
         if bad.any():
             first = array[tuple(np.argwhere(bad)[0])] if array.ndim else array[()]
-            count = f"{int(bad.sum()):,} of {array.size:,} values" if array.size > 1 else "the value"
-            raise NotFiniteLossError(f"iteration {self.iteration}: {what} is not finite: {count}, the first {first}", help=_DIVERGED)
+            one = f"{what} is {first}"
+            many = f"{what} is not finite: {int(bad.sum()):,} of {array.size:,} values, the first {first}"
+            raise NotFiniteLossError(f"iteration {self.iteration}: {many if array.size > 1 else one}", help=help)
 
     def snapshot(self, path: Path) -> None:
         """Write the state to a file."""
@@ -326,14 +343,15 @@ class Session:
         """Take up the state of a snapshot; the solver settings that differ from it. Raises SnapshotError."""
         state = snapshot.read(path)
         weights = self.train.weights
-        snapshot.load_weights(weights, state.weights, path, strict=True)
+        snapshot.compare(weights, state.weights, path, strict=True)
         if state.net != digest(self.train.graph):
             raise OtherNetError(f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME)
-        wanted = {(slot, name) for name, slots in zip(weights.names, weights.history, strict=True) for slot in range(len(slots))}
-        if wanted != set(state.history):
+        own = {(slot, name): array for name, slots in zip(weights.names, weights.history, strict=True) for slot, array in enumerate(slots)}
+        if {key: array.shape for key, array in own.items()} != {key: array.shape for key, array in state.history.items()}:
             raise OtherNetError(f"'{path}' has no history for the solver type {type(self.spec.rule).__name__}", help=_RESUME)
-        for (slot, name), array in state.history.items():
-            weights.history[weights.index(name)][slot][...] = array
+        snapshot.load_weights(weights, state.weights, path)
+        for key, array in state.history.items():
+            own[key][...] = array
         self.iteration = state.iteration
         self.losses.clear()
         self.losses.extend(state.losses)
@@ -352,7 +370,7 @@ _RESUME = "to start from its weights only, say --weights"
 
 
 def settings(job: Job) -> dict[str, Any]:
-    """What a snapshot says about its solver, so that a resume can tell what changed."""
+    """What a snapshot says about its solver, so that a resume can tell what changed; of paths only the last part, so that it may move."""
     spec = job.spec
     keep = {
         "base_lr",
@@ -365,11 +383,37 @@ def settings(job: Job) -> dict[str, Any]:
         "random_seed",
         "dtype",
     }
-    values = {key: value for key, value in job.document.root.plain().items() if key in keep or key == "data"}
+    values = {key: value for key, value in job.document.root.plain().items() if key in keep}
+    values["data"] = with_paths(job, lambda path: Path(path).name).get("data", {})
     values |= {key: getattr(spec, key) for key in keep if key not in values and not hasattr(getattr(spec, key), "model_dump")}
     values["type"] = type(spec.rule).__name__
     values |= spec.rule.model_dump()
     return {key: _jsonable(value) for key, value in values.items()}
+
+
+def with_paths(job: Job, change: Callable[[str], str]) -> dict[str, Any]:
+    """The resolved solver as plain values, every path in it changed."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return [changed(item) for item in value]
+        return change(value) if isinstance(value, str) else value
+
+    values = job.document.plain()
+    if "weights" in values:
+        values["weights"] = changed(values["weights"])
+    for phase in ("train", "test"):
+        feed = getattr(job.spec.data, phase)
+        if feed is None:
+            continue
+        written = values["data"][phase]
+        steps = written.get("transform", ())
+        parts = [(feed.source, written["source"]), *zip(feed.transform, steps if isinstance(steps, tuple) else (steps,), strict=True)]
+        for model, plain in parts:
+            for name in model.path_fields() if isinstance(plain, dict) else ():
+                if name in plain:
+                    plain[name] = changed(plain[name])
+    return values
 
 
 def _jsonable(value: Any) -> Any:
@@ -420,12 +464,12 @@ def solve(session: Session, folder: Path | None = None, stopping: Callable[[], s
 def _tested(session: Session) -> Tested:
     begun = time.perf_counter()
     assert session.test is not None
-    scores, samples = session.test.run()
-    return Tested(session.iteration, scores, samples, time.perf_counter() - begun)
+    means, samples = session.test.run()
+    return Tested(session.iteration, means, samples, time.perf_counter() - begun)
 
 
 def _display(session: Session, iteration: int, rate: float, speed: float, left: float) -> Display:
-    values = {key: value for name, array in outputs(session.train).items() for key, value in named(name, array).items()}
+    values = {key: value for name, array in outputs(session.train, session.scores).items() for key, value in named(name, array).items()}
     return Display(iteration, session.loss, values, rate, float(session.train.norm[0]), speed, left)
 
 

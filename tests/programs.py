@@ -51,7 +51,7 @@ def feed(one: Program, iteration: int = 0, classes: int = 3) -> None:
         array[...] = rng.integers(0, classes, array.shape) if label else rng.standard_normal(array.shape)
     one.clock[:] = (iteration, 0)
     one.loss[0] = 0.0
-    one.rate[0] = 0.05
+    one.rate[0] = 0.01
 
 
 def gradients(one: Program, iteration: int = 0) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from netspec.layers.base import Phase
@@ -139,7 +139,7 @@ def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> No
             run_poisoned(shared)
         else:
             shared.run("clear", "update")
-        assert np.isfinite(alone.loss[0])
+        assume(np.isfinite(alone.loss[0]))  # a cubic net may blow up; what NaN there is then says nothing
         assert shared.loss[0] == alone.loss[0]
         assert shared.norm[0] == alone.norm[0]
         for what in ("data", "diff"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from numba.core.runtime import _nrt_python, rtsys
 
 from netspec.diagnostics import SpecError
@@ -183,7 +183,10 @@ def test_the_first_layer_sends_no_gradient_to_the_data() -> None:
 @settings(max_examples=50)
 @given(nets(smooth=True))
 def test_gradients_of_random_nets_are_the_slope_of_the_loss(random: dict[str, Any]) -> None:
-    check_gradients(training(random), rtol=2e-6)
+    one = training(random)
+    gradients(one)
+    assume(all(np.abs(one.data[blob]).max() < 40 for blob in one.graph.losses))  # softmax losses are cut off at 87
+    check_gradients(one, rtol=2e-6)
 
 
 @pytest.mark.parametrize("readers", [2, 3])
@@ -320,7 +323,7 @@ def test_shared_params_add_their_gradients_and_have_one_history() -> None:
     before = shared.weights.data[0].copy()
     diff = gradients(shared)["a.weight"]
     shared.run("watch", "update")
-    np.testing.assert_allclose(before - shared.weights.data[0], 0.05 * 2 * (diff + 0.01 * before), rtol=1e-9)  # updated once
+    np.testing.assert_allclose(before - shared.weights.data[0], 0.01 * 2 * (diff + 0.01 * before), rtol=1e-9)  # updated once
 
 
 def _sum() -> dict[str, Any]:
@@ -363,8 +366,8 @@ def test_multipliers_of_rate_and_decay() -> None:
     diffs = gradients(one)
     before = [a.copy() for a in one.weights.data]
     one.run("watch", "update")
-    np.testing.assert_allclose(one.weights.data[0], before[0] - 0.05 * 3 * (diffs["ip.weight"] + 0.2 * 0.5 * before[0]), rtol=1e-12)
-    np.testing.assert_allclose(one.weights.data[1], before[1] - 0.05 * 2 * diffs["ip.bias"], rtol=1e-12)
+    np.testing.assert_allclose(one.weights.data[0], before[0] - 0.01 * 3 * (diffs["ip.weight"] + 0.2 * 0.5 * before[0]), rtol=1e-12)
+    np.testing.assert_allclose(one.weights.data[1], before[1] - 0.01 * 2 * diffs["ip.bias"], rtol=1e-12)
 
 
 def test_the_norm_is_that_of_all_gradients() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,12 +37,12 @@ def command(
 def _one(name: str, overrides: list[str], data: bool) -> str:
     """What to say of a sound file. Raises its mistakes."""
     from netspec import locate
-    from netspec.document import read
-    from netspec.load import load_solver
+    from netspec.load import is_net, load_solver, open_spec
 
-    folder = "solvers" if name in locate.names("solvers") and name not in locate.names("models") else "models"
-    path = locate.find(name, folder)
-    if "layers" in read(path).root.items:
+    shelf: Literal["models", "solvers"] = "solvers" if name in locate.names("solvers") and name not in locate.names("models") else "models"
+    document = open_spec(name, shelf)
+    path = document.path
+    if is_net(document):
         return _net(str(path), overrides)
     job = load_solver(str(path), overrides)
     if not data:

@@ -78,6 +78,8 @@ def _places(name: str, output: Path | None, resume: str | None) -> tuple[Path, P
         return output or runs.fresh_folder(name), None
     if resume != LATEST:
         file = Path(resume)
+        if file.is_dir():
+            file = snapshot.latest(file / "snapshots") or snapshot.latest(file) or file
         home = file.parent.parent if file.parent.name == "snapshots" else None
         return output or home or runs.fresh_folder(name), file
     folder = output or runs.latest_folder(name)
@@ -89,14 +91,14 @@ def _places(name: str, output: Path | None, resume: str | None) -> tuple[Path, P
 
 def _start(session: Session, file: Path | None, weights: str | None, run: RunFolder, console: Console) -> None:
     """Take up a snapshot or weights, open the run's files, and say what is trained on what."""
+    from netspec.kernels import jit
+
     notes = []
-    if file is not None and file.is_file():
+    if file is not None and not (file.is_dir() and file == run.snapshots):  # a run that was stopped before its first snapshot
         changed = session.restore(file)
         notes.append(f"resumed from {file} at iteration {session.iteration}" + (f"; changed: {'; '.join(changed)}" if changed else ""))
         if session.iteration >= session.spec.max_iter:
             notes.append(f"nothing left to train: iteration {session.iteration} of {session.spec.max_iter} is done")
-    elif file is not None and not file.is_dir():
-        session.restore(file)
     elif weights is not None or session.spec.weights is not None:
         path = Path(weights) if weights is not None else session.job.base / str(session.spec.weights)
         notes.append(f"weights from {path}: {session.load(path)}")
@@ -104,6 +106,10 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
     memory = session.train.plan.arena / 2**20
     notes += [f"data: {'; '.join(feeds)}"] if feeds else []
     notes.append(f"{session.threads} threads, seed {session.seed}, arena {memory:.1f} MiB; run folder {run.path}")
+    if jit.threading_layer() != "omp":
+        notes.append(
+            f"numba runs on its '{jit.threading_layer()}' threads: the same results; the system's libgomp would make small steps faster"
+        )
     run.begin(session.job, session.iteration, session.threads, feeds)
     for note in notes:
         console.print(note, markup=False)

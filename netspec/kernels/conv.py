@@ -1,6 +1,6 @@
 """Convolution of N x C x H x W images by gathering windows into a matrix and multiplying it with the filters.
 
-Letters: x (N, C, H, W), w (K, C/G, Fh, Fw), y (N, K, P, Q), R = C/G*Fh*Fw values a window. Work is cut into tiles of pixels of one image,
+Letters: x (N, C, H, W), w (K, C/G, Fh, Fw), y (N, K, P, Q), R = C/G*Fh*Fw values a window. Work is cut into whole lines of an image,
 so that the gathered matrix stays in the cache. Source: Chellapilla, Puri & Simard 2006; Caffe im2col.cpp, base_conv_layer.cpp.
 `steps` is (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w); `b` is (K,), or empty where there is no bias.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 from netspec.kernels.gemm import gemm_add
 from netspec.kernels.jit import Array4, Matrix, Vector, helper, kernel, span
-from netspec.kernels.simd import add_run, copy_run
+from netspec.kernels.simd import add_run, clear_run, copy_run
 
 Ints6 = Any
 """A tuple of six ints, inside compiled code."""
@@ -25,59 +25,54 @@ def _inside(count: int, size: int, stride: int, start: int) -> tuple[int, int]:
 
 
 @helper
-def _gather(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, out: Vector) -> None:
-    """out (rows, pixels) = value `row0 + r` of the window at pixel `pixel0 + p`, for one group of one image that begins at x0.
+def _gather(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, line0: int, lines: int, out: Vector) -> None:
+    """out (rows, lines, Q) = value `row0 + r` of the window at each pixel from line `line0` on, for one group of one image at x0.
 
     `shape` is (H, W, Fh, Fw, P, Q). Places in the padding are 0.
     """
     h, w, fh, fw, _, q = shape
     sh, sw, ph, pw, dh, dw = steps
-    line0, left0 = pixel0 // q, pixel0 % q
+    to = 0
     for r in range(row0, row0 + rows):
         c, tap = r // (fh * fw), r % (fh * fw)
-        start = tap % fw * dw - pw
+        start, y = tap % fw * dw - pw, line0 * sh - ph + tap // fw * dh
         low, high = _inside(q, w, sw, start)
-        y, at, left, to = line0 * sh - ph + tap // fw * dh, x0 + c * h * w + start, left0, (r - row0) * pixels
-        end = to + pixels
-        while to < end:
-            stop = min(q, left + end - to)
-            first, last = (min(max(low, left), stop), min(max(high, left), stop)) if 0 <= y < h else (stop, stop)
-            for j in range(to, to + first - left):
-                out[j] = 0
-            if sw == 1:
-                copy_run(x, at + y * w + first, out, to + first - left, last - first)
+        at = x0 + (c * h + y) * w + start
+        for _ in range(lines):
+            if not 0 <= y < h:
+                clear_run(out, to, q)
             else:
-                for j in range(first, last):
-                    out[to + j - left] = x[at + y * w + j * sw]
-            for j in range(to + last - left, to + stop - left):
-                out[j] = 0
-            to += stop - left
-            left, y = 0, y + sh
+                if low > 0:
+                    clear_run(out, to, low)
+                if sw == 1:
+                    copy_run(x, at + low, out, to + low, high - low)
+                else:
+                    for j in range(low, high):
+                        out[to + j] = x[at + j * sw]
+                if high < q:
+                    clear_run(out, to + high, q - high)
+            to, y, at = to + q, y + sh, at + sh * w
 
 
 @helper
-def _scatter(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, pixel0: int, pixels: int, columns: Vector) -> None:
-    """The reverse of `_gather` from columns (rows, pixels): every value is added to its place in the image."""
+def _scatter(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, line0: int, lines: int, columns: Vector) -> None:
+    """The reverse of `_gather`: every value of columns (rows, lines, Q) is added to its place in the image."""
     h, w, fh, fw, _, q = shape
     sh, sw, ph, pw, dh, dw = steps
-    line0, left0 = pixel0 // q, pixel0 % q
+    frm = 0
     for r in range(row0, row0 + rows):
         c, tap = r // (fh * fw), r % (fh * fw)
-        start = tap % fw * dw - pw
+        start, y = tap % fw * dw - pw, line0 * sh - ph + tap // fw * dh
         low, high = _inside(q, w, sw, start)
-        y, at, left, frm = line0 * sh - ph + tap // fw * dh, x0 + c * h * w + start, left0, (r - row0) * pixels
-        end = frm + pixels
-        while frm < end:
-            stop = min(q, left + end - frm)
+        at = x0 + (c * h + y) * w + start
+        for _ in range(lines):
             if 0 <= y < h:
-                first, last = min(max(low, left), stop), min(max(high, left), stop)
                 if sw == 1:
-                    add_run(columns, frm + first - left, x, at + y * w + first, last - first)
+                    add_run(columns, frm + low, x, at + low, high - low)
                 else:
-                    for j in range(first, last):
-                        x[at + y * w + j * sw] += columns[frm + j - left]
-            frm += stop - left
-            left, y = 0, y + sh
+                    for j in range(low, high):
+                        x[at + j * sw] += columns[frm + j]
+            frm, y, at = frm + q, y + sh, at + sh * w
 
 
 @helper
@@ -102,32 +97,32 @@ def convolution_forward(
     pw: int,
     dh: int,
     dw: int,
-    tile: int,
+    lines: int,
     part: int,
     parts: int,
 ) -> None:
-    """y = x * w + b. A part owns tiles of `tile` pixels, and gathers as many rows at a time as its row of scratch (parts, ...) holds."""
+    """y = x * w + b. A part owns tiles of `lines` lines, and gathers as many rows at a time as its row of scratch (parts, ...) holds."""
     n, c, height, width = x.shape
     k, depth, fh, fw = w.shape
-    pixels, rows, groups = y.shape[2] * y.shape[3], depth * fh * fw, c // depth
-    shape, steps = (height, width, fh, fw, y.shape[2], y.shape[3]), (sh, sw, ph, pw, dh, dw)
+    p, q = y.shape[2], y.shape[3]
+    pixels, rows, groups, filters = p * q, depth * fh * fw, c // depth, k * depth // c
+    shape, steps = (height, width, fh, fw, p, q), (sh, sw, ph, pw, dh, dw)
     xs, ws, ys, columns = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size), scratch[part]
-    most = columns.size // tile
-    tiles, filters = (pixels + tile - 1) // tile, k // groups
+    most, tiles = columns.size // (lines * q), (p + lines - 1) // lines
     for unit in range(*span(n * tiles, part, parts)):
-        image, p0 = unit // tiles, unit % tiles * tile
-        wide = min(tile, pixels - p0)
+        image, i0 = unit // tiles, unit % tiles * lines
+        tall = min(lines, p - i0)
+        p0, wide = i0 * q, tall * q
         for o in range(k):
-            row = ys[(image * k + o) * pixels + p0 : (image * k + o) * pixels + p0 + wide]
-            for j in range(wide):
-                row[j] = 0
+            row = (image * k + o) * pixels + p0
+            clear_run(ys, row, wide)
             if b.size:
-                for j in range(wide):
-                    row[j] = b[o]
+                for j in range(row, row + wide):
+                    ys[j] = b[o]
         for g in range(groups):
             for r0 in range(0, rows, most):
                 deep = min(most, rows - r0)
-                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, p0, wide, columns)
+                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, i0, tall, columns)
                 at = (image * k + g * filters) * pixels + p0
                 gemm_add(ws, g * filters * rows + r0, rows, 1, columns, 0, wide, ys, at, pixels, filters, wide, deep)
 
@@ -145,30 +140,31 @@ def convolution_backward(
     dh: int,
     dw: int,
     channels: int,
-    tile: int,
+    lines: int,
     part: int,
     parts: int,
 ) -> None:
-    """dx = w^T dy, scattered. A part owns blocks of `channels` channels of an image, and takes `tile` pixels at a time."""
+    """dx = w^T dy, scattered. A part owns blocks of `channels` channels of an image, and takes `lines` lines at a time."""
     n, c, height, width = dx.shape
     k, depth, fh, fw = w.shape
-    pixels, rows, groups = dy.shape[2] * dy.shape[3], depth * fh * fw, c // depth
-    shape, steps = (height, width, fh, fw, dy.shape[2], dy.shape[3]), (sh, sw, ph, pw, dh, dw)
+    p, q = dy.shape[2], dy.shape[3]
+    pixels, rows, groups, filters = p * q, depth * fh * fw, c // depth, k * depth // c
+    shape, steps = (height, width, fh, fw, p, q), (sh, sw, ph, pw, dh, dw)
     xs, ws, ys, columns = dx.reshape(dx.size), w.reshape(w.size), dy.reshape(dy.size), scratch[part]
-    blocks, filters = (depth + channels - 1) // channels, k // groups
+    blocks = (depth + channels - 1) // channels
     for unit in range(*span(n * groups * blocks, part, parts)):
         image, g, c0 = unit // (groups * blocks), unit // blocks % groups, unit % blocks * channels
         some = min(channels, depth - c0)
         x0 = (image * c + g * depth) * height * width
-        for i in range(x0 + c0 * height * width, x0 + (c0 + some) * height * width):
-            xs[i] = 0
-        for p0 in range(0, pixels, tile):
-            wide, r0, deep = min(tile, pixels - p0), c0 * fh * fw, some * fh * fw
-            for i in range(deep * wide):
-                columns[i] = 0
+        clear_run(xs, x0 + c0 * height * width, some * height * width)
+        r0, deep = c0 * fh * fw, some * fh * fw
+        for i0 in range(0, p, lines):
+            tall = min(lines, p - i0)
+            p0, wide = i0 * q, tall * q
+            clear_run(columns, 0, deep * wide)
             at = (image * k + g * filters) * pixels + p0
             gemm_add(ws, g * filters * rows + r0, 1, rows, ys, at, pixels, columns, 0, wide, deep, wide, filters)
-            _scatter(xs, x0, shape, steps, r0, deep, p0, wide, columns)
+            _scatter(xs, x0, shape, steps, r0, deep, i0, tall, columns)
 
 
 @kernel
@@ -185,34 +181,34 @@ def convolution_weight_gradient(
     dh: int,
     dw: int,
     channels: int,
-    tile: int,
+    lines: int,
     part: int,
     parts: int,
 ) -> None:
     """pieces: (S, G*R*K/G). pieces[s] = x dy^T, each group turned, summed over the images of piece s.
 
     A part owns blocks of `channels` channels of one piece. `w` only says how large the filters are. A row of scratch (parts, ...) holds
-    `channels` channels' windows at `tile` pixels, and behind them dy at these pixels, turned so that the products run along the filters.
+    `channels` channels' windows at `lines` lines, and behind them dy at these pixels, turned so that the products run along the filters.
     """
     n, c, height, width = x.shape
     k, depth, fh, fw = w.shape
-    pixels, rows, groups = dy.shape[2] * dy.shape[3], depth * fh * fw, c // depth
-    shape, steps = (height, width, fh, fw, dy.shape[2], dy.shape[3]), (sh, sw, ph, pw, dh, dw)
-    filters, blocks = k // groups, (depth + channels - 1) // channels
-    xs, ys, columns, turned = x.reshape(x.size), dy.reshape(dy.size), scratch[part], scratch[part, channels * fh * fw * tile :]
-    cuts = parts // pieces.shape[0]
-    total = pieces[part // cuts]
+    p, q = dy.shape[2], dy.shape[3]
+    pixels, rows, groups, filters = p * q, depth * fh * fw, c // depth, k * depth // c
+    shape, steps = (height, width, fh, fw, p, q), (sh, sw, ph, pw, dh, dw)
+    blocks, cuts = (depth + channels - 1) // channels, parts // pieces.shape[0]
+    columns, turned = scratch[part], scratch[part, channels * fh * fw * lines * q :]
+    xs, ys, total = x.reshape(x.size), dy.reshape(dy.size), pieces[part // cuts]
     for block in range(*span(groups * blocks, part % cuts, cuts)):
         g, c0 = block // blocks, block % blocks * channels
         r0, deep = c0 * fh * fw, min(channels, depth - c0) * fh * fw
         to = (g * rows + r0) * filters
-        for i in range(to, to + deep * filters):
-            total[i] = 0
+        clear_run(total, to, deep * filters)
         for image in range(*span(n, part // cuts, pieces.shape[0])):
-            for p0 in range(0, pixels, tile):
-                wide = min(tile, pixels - p0)
+            for i0 in range(0, p, lines):
+                tall = min(lines, p - i0)
+                p0, wide = i0 * q, tall * q
                 _turn(ys, (image * k + g * filters) * pixels + p0, pixels, filters, wide, turned)
-                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, p0, wide, columns)
+                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, i0, tall, columns)
                 gemm_add(columns, 0, wide, 1, turned, 0, filters, total, to, filters, deep, filters, wide)
 
 

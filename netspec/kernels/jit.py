@@ -353,6 +353,16 @@ def limit_threads(threads: int | None) -> int:
     return int(numba.get_num_threads())
 
 
+def threading_layer() -> str:
+    """numba's threading layer: 'omp', or 'workqueue' where the system has no libgomp (the same bits, a little slower)."""
+    driver()
+    try:
+        return str(numba.threading_layer())
+    except ValueError:  # no parallel loop has run yet
+        driver()(np.zeros((1, 3), np.int64), 0, 0)
+        return str(numba.threading_layer())
+
+
 def run(calls: Iterable[Call], dtype: str) -> None:
     """Run calls one by one, outside a program: tests, gradient checks, debugging. Arguments are checked like a program's."""
     for call in calls:

@@ -103,7 +103,23 @@ def _run(adding: bool) -> Any:
     return intrinsic(run)
 
 
+def _clear() -> Any:
+    """The intrinsic `clear_run`."""
+
+    def clear(typing: Any, y: Any, y0: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            start = place(context, builder, signature.args[0], args[0], args[1])
+            cgutils.memset(builder, start, builder.mul(args[2], number(y.dtype.bitwidth // 8)), 0)
+            return context.get_dummy_value()
+
+        return types.void(y, types.int64, types.int64), generate
+
+    return intrinsic(clear)
+
+
 copy_run = _run(adding=False)
 """copy_run(x, x0, y, y0, count): y[y0 : y0+count] = x[x0 : x0+count]; x and y are flat."""
 add_run = _run(adding=True)
 """add_run(x, x0, y, y0, count): y[y0 : y0+count] += x[x0 : x0+count]; x and y are flat."""
+clear_run = _clear()
+"""clear_run(y, y0, count): y[y0 : y0+count] = 0; y is flat."""

@@ -49,6 +49,8 @@ class NormalizedLoss(Loss):
 def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
     """(outer, C, inner) of the scores around the class axis. Raises ShapeError unless there is one label for each position."""
     scores, labels = bottoms
+    if not -len(scores) <= axis < len(scores) and len(labels) > len(scores):
+        raise ShapeError("the labels {bottom[0]} stand before the scores {bottom[1]}", field="bottom", help="like `bottom: [ip2, label]`")
     axis = axis_of(axis, scores)
     outer, classes, inner = count(scores[:axis]), scores[axis], count(scores[axis + 1 :])
     if count(labels) != outer * inner:

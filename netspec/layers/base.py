@@ -105,8 +105,8 @@ class Layer(Model):
     param: Listed[ParamSpec] = Field((), description="Settings of its param blobs, weight first.")
     loss_weight: Listed[float] | None = Field(None, description="Weight of each top in the loss.")
     propagate_down: Listed[bool] | None = Field(None, description="For each bottom: whether a gradient flows to it.")
-    include: Listed[StateRule] | None = Field(None, description="The layer is kept when any of these rules matches.")
-    exclude: Listed[StateRule] | None = Field(None, description="The layer is dropped when any of these rules matches.")
+    include: Listed[StateRule] | None = Field(None, description="The layer is kept when any of these rules matches, like {phase: TEST}.")
+    exclude: Listed[StateRule] | None = Field(None, description="The layer is dropped when any of these rules matches, like {phase: TEST}.")
 
     _node: Mapping | None = PrivateAttr(None)
 

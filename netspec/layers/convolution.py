@@ -93,8 +93,9 @@ class Convolution(Windowed):
         from netspec.shape import count
 
         forward, bottom, weight = self._cuts(bottoms[0])
+        width = self.top_shapes(bottoms)[0][3]
         cuts = (forward, bottom, weight) if phase == "TRAIN" else (forward,)
-        spaces = {cut.scratch: Workspace((cut.parts, cut.values * cut.pixels)) for cut in cuts}
+        spaces = {cut.scratch: Workspace((cut.parts, cut.values * cut.lines * width)) for cut in cuts}
         if phase == "TRAIN":
             spaces["pieces"] = Workspace((weight.pieces, count(self.param_shapes(bottoms)[0])))
         return spaces
@@ -107,7 +108,7 @@ class Convolution(Windowed):
         weight = run.param[0]
         bias = run.param[1] if self.bias_term else weight.reshape(-1)[:0]
         arrays = (run.bottom[0], weight, bias, run.top[0], run.workspace[cut.scratch])
-        yield Call(conv.convolution_forward, *arrays, *self._steps, cut.pixels, parts=cut.parts)
+        yield Call(conv.convolution_forward, *arrays, *self._steps, cut.lines, parts=cut.parts)
 
     def backward(self, run: Run) -> Calls:
         """The weight by pieces, added in order; the bias; the bottom, scattered from the windows."""
@@ -117,13 +118,13 @@ class Convolution(Windowed):
         dy, w = run.top_diff[0], run.param[0]
         if run.param_diff[0] is not None:
             pieces = run.workspace["pieces"]
-            arrays, sizes = (run.bottom[0], dy, w, pieces, run.workspace[weight.scratch]), (*self._steps, weight.channels, weight.pixels)
+            arrays, sizes = (run.bottom[0], dy, w, pieces, run.workspace[weight.scratch]), (*self._steps, weight.channels, weight.lines)
             yield Call(conv.convolution_weight_gradient, *arrays, *sizes, parts=weight.parts)
             yield Call(conv.add_turned_pieces, pieces, run.param_diff[0], self.group, parts=min(self.num_output, MOST_PARTS))
         if self.bias_term and run.param_diff[1] is not None:
             yield Call(conv.channel_gradient, dy, run.param_diff[1], parts=min(self.num_output, MOST_PARTS))
         if run.bottom_diff[0] is not None:
-            sizes = (*self._steps, bottom.channels, bottom.pixels)
+            sizes = (*self._steps, bottom.channels, bottom.lines)
             yield Call(conv.convolution_backward, w, dy, run.bottom_diff[0], run.workspace[bottom.scratch], *sizes, parts=bottom.parts)
 
     @property
@@ -135,28 +136,29 @@ class Convolution(Windowed):
         """How forward, the bottom's and the weight's gradient are cut for an image blob of this shape."""
         n, c, _, _ = x
         (_, _, p, q), (_, depth, kh, kw) = self.top_shapes((x,))[0], self.param_shapes((x,))[0]
-        taps, pixels, groups = kh * kw, p * q, c // depth
-        tile = even(pixels, 512)
-        forward = Cut("columns", depth, min(depth * taps, 256), tile, min(n * -(-pixels // tile), MOST_PARTS))
+        taps, groups = kh * kw, c // depth
+        lines = even(p, max(1, 512 // q))
+        forward = Cut("columns", depth, min(depth * taps, 256), lines, min(n * -(-p // lines), MOST_PARTS))
         channels = min(depth, max(1, 256 // taps))
-        bottom = Cut("columns_diff", channels, channels * taps, tile, min(n * groups * -(-depth // channels), MOST_PARTS))
+        bottom = Cut("columns_diff", channels, channels * taps, lines, min(n * groups * -(-depth // channels), MOST_PARTS))
         channels = even(depth, max(1, 256 // taps, -(-depth // WEIGHT_PARTS)))
         blocks = min(groups * -(-depth // channels), WEIGHT_PARTS)
         pieces = min(n, WEIGHT_PARTS // blocks)
-        tile = even(pixels, max(64, 32768 // (channels * taps)))
-        return forward, bottom, Cut("windows", channels, channels * taps + self.num_output // groups, tile, blocks * pieces, pieces)
+        values = channels * taps + self.num_output // groups
+        lines = even(p, max(1, 65536 // (values * q)))
+        return forward, bottom, Cut("windows", channels, values, lines, blocks * pieces, pieces)
 
 
 class Cut(NamedTuple):
     """How one kernel's work is cut, by shapes alone so that sums do not depend on threads.
 
-    Channels of a block; values that a part's scratch holds for a pixel; pixels at a time; parts; pieces of a sum.
+    Channels of a block; values that a part's scratch holds for a pixel; lines of pixels at a time; parts; pieces of a sum.
     """
 
     scratch: str
     channels: int
     values: int
-    pixels: int
+    lines: int
     parts: int
     pieces: int = 1
 

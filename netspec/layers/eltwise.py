@@ -38,7 +38,7 @@ class Eltwise(Layer):
         """The bottoms'."""
         if self.coeff and len(self.coeff) != len(bottoms):
             raise ShapeError(f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms", field="coeff", help="give one for each, or none")
-        return (same_shape(bottoms, f"Eltwise {self.operation}"),)
+        return (same_shape(bottoms, self.operation),)
 
     def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
         """MAX keeps for backward which bottom each element came from."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Scale(Transform):
     """Multiply every value: 0.00390625 = 1/256 brings bytes into [0, 1)."""
 
-    factor: float = Field(description="The factor.", allow_inf_nan=False)
+    factor: float = Field(description="What every value is multiplied by.", allow_inf_nan=False)
 
     def bind(self, setting: Setting) -> Apply:
         """Multiplication in the net's float type."""
