@@ -299,7 +299,8 @@ class Session:
         for node in graph.nodes:
             kept.run_node("forward", node.index)
             for top in node.tops:
-                self._judge(f"blob '{graph.blobs[top].name}' of layer '{node.layer.name}' ({node.layer.type})", kept.data[top])
+                what = f"blob '{graph.blobs[top].name}' of layer '{node.layer.name}' ({node.layer.type})"
+                self._judge(what, kept.data[top], _BAD_DATA if node.layer.type == "Input" else None)
         for node in reversed(graph.nodes):
             kept.run_node("seed", node.index)
             kept.run_node("backward", node.index)
@@ -316,7 +317,7 @@ class Session:
                         f"the gradient of param '{graph.params[param].name}' in layer '{node.layer.name}' ({node.layer.type})", diff
                     )
 
-    def _judge(self, what: str, array: Array, help: str = _DIVERGED) -> None:
+    def _judge(self, what: str, array: Array, help: str | None = None) -> None:
         import numpy as np
 
         bad = ~np.isfinite(array)
@@ -324,7 +325,7 @@ class Session:
             first = array[tuple(np.argwhere(bad)[0])] if array.ndim else array[()]
             one = f"{what} is {first}"
             many = f"{what} is not finite: {int(bad.sum()):,} of {array.size:,} values, the first {first}"
-            raise NotFiniteLossError(f"iteration {self.iteration}: {many if array.size > 1 else one}", help=help)
+            raise NotFiniteLossError(f"iteration {self.iteration}: {many if array.size > 1 else one}", help=help or _DIVERGED)
 
     def snapshot(self, path: Path) -> None:
         """Write the state to a file."""
@@ -365,6 +366,7 @@ class Session:
         return snapshot.load_weights(self.train.weights, snapshot.read_tensors(path)[0], path)
 
 
+_BAD_DATA = "the data hold it, or a transform makes it; the rate has no part in it"
 _DIVERGED = "lower base_lr, set clip_gradients, or check the data's scale; weights are as before this iteration"
 _RESUME = "to start from its weights only, say --weights"
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from numba.core.runtime import _nrt_python, rtsys
 
-from netspec.diagnostics import SpecError
+from netspec.diagnostics import NetspecError, SpecError
 from netspec.load import load_solver
 from netspec.program import SECTIONS, Program
 from netspec.train import Session
@@ -54,34 +54,36 @@ def memory_of(run: Callable[[], object], times: int = 100) -> dict[str, int]:
 
     `grown`: bytes that Python and NumPy hold more than before, `peak`: the most they held at any time beyond what they held before
     (tracemalloc sees both: NumPy reports its arrays to it); `kernels`: arrays that numba's runtime allocated, counted by itself;
-    `resident`: growth of the process.
+    `resident`: growth of the process, the least of three such runs, since other threads touch new pages of their stacks now and then.
     """
     _nrt_python.memsys_enable_stats()
+    process = psutil.Process()
     gc.collect()
     tracemalloc.start()
     try:
         for _ in range(10):
             run()
         gc.collect()
-        process = psutil.Process()
-        resident, allocations = process.memory_info().rss, rtsys.get_allocation_stats()
+        resident = process.memory_info().rss
+        allocations = rtsys.get_allocation_stats()
         before, after = (0, 0), (0, 0)
-        tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         for _ in range(times):
             run()
         after = tracemalloc.get_traced_memory()
         now = rtsys.get_allocation_stats()
-        assert now.alloc - now.free == allocations.alloc - allocations.free
-        return {
-            "grown": after[0] - before[0],
-            "peak": after[1] - before[0],
-            "kernels": now.alloc - allocations.alloc,
-            "resident": process.memory_info().rss - resident,
-        }
     finally:
         tracemalloc.stop()
+    assert now.alloc - now.free == allocations.alloc - allocations.free
+    growth = [process.memory_info().rss - resident]
+    while len(growth) < 3:
+        resident = process.memory_info().rss
+        for _ in range(times):
+            run()
+        growth.append(process.memory_info().rss - resident)
+    held = {"grown": after[0] - before[0], "peak": after[1] - before[0]}
+    return {**held, "kernels": now.alloc - allocations.alloc, "resident": min(growth)}
 
 
 def test_an_iteration_allocates_nothing() -> None:
@@ -97,7 +99,7 @@ def test_an_iteration_allocates_nothing() -> None:
     assert cost["grown"] < 1024
     assert cost["peak"] < 1024  # less than the smallest blob that is no scalar
     assert cost["kernels"] == 100
-    assert cost["resident"] < 2**19
+    assert cost["resident"] <= 2**16
 
 
 def test_a_training_does_not_grow() -> None:
@@ -110,7 +112,7 @@ def test_a_training_does_not_grow() -> None:
         session.close()
     assert cost["grown"] < 4 * batch
     assert cost["peak"] < 8 * batch
-    assert cost["resident"] < 2**20
+    assert cost["resident"] <= 2**16
 
 
 # --- the table
@@ -421,7 +423,7 @@ def test_which_layers_take_part(state: dict[str, Any], rules: dict[str, Any], ke
 
 
 def test_include_and_exclude_exclude_each_other() -> None:
-    with pytest.raises(SpecError, match="says both `include` and `exclude`"):
+    with pytest.raises(NetspecError, match="says both `include` and `exclude`"):
         shaped(net(ip("ip", 3, include={"phase": "TRAIN"}, exclude={"phase": "TEST"}), loss("ip")))
 
 

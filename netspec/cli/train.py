@@ -91,6 +91,7 @@ def _places(name: str, output: Path | None, resume: str | None) -> tuple[Path, P
 
 def _start(session: Session, file: Path | None, weights: str | None, run: RunFolder, console: Console) -> None:
     """Take up a snapshot or weights, open the run's files, and say what is trained on what."""
+    from netspec.feed import placed
     from netspec.kernels import jit
 
     notes = []
@@ -101,7 +102,8 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
             notes.append(f"nothing left to train: iteration {session.iteration} of {session.spec.max_iter} is done")
     elif weights is not None or session.spec.weights is not None:
         path = Path(weights) if weights is not None else session.job.base / str(session.spec.weights)
-        notes.append(f"weights from {path}: {session.load(path)}")
+        with placed(None if weights is not None else session.job.document.root, "weights"):
+            notes.append(f"weights from {path}: {session.load(path)}")
     feeds = [feed.describe() for feed in (session.feed, session.test.feed if session.test else None) if feed is not None]
     memory = session.train.plan.arena / 2**20
     notes += [f"data: {'; '.join(feeds)}"] if feeds else []

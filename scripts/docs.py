@@ -1,0 +1,302 @@
+"""Writes the generated pages of docs/: `python scripts/docs.py [--check] [PAGE...]`.
+
+A page is a function that returns its text; with --check nothing is written, and a page that is out of date is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import netspec
+from netspec.diagnostics import CheckFailed, DataError, DivergedError, MachineError, NetspecError, SnapshotError, SpecError, UsageError
+from netspec.feed import FeedSpec
+from netspec.fillers.base import FILLERS
+from netspec.layers.base import LAYERS, Layer, ParamSpec, StateRule
+from netspec.model import PathMark, listed
+from netspec.policies.base import POLICIES
+from netspec.registry import Room
+from netspec.regularizers.base import REGULARIZERS
+from netspec.schema import SolverSpec
+from netspec.solvers.base import SOLVERS
+from netspec.sources.base import SOURCES
+from netspec.transforms.base import TRANSFORMS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+HEAD = "<!-- Written by scripts/docs.py; do not edit. -->\n"
+
+FAMILIES = {
+    "NS0": "Command line",
+    "NS1": "Documents",
+    "NS2": "Fields",
+    "NS3": "Graph and shapes",
+    "NS4": "Plan and program",
+    "NS5": "Solver, snapshot and run",
+    "NS6": "Data",
+}
+
+
+def errors() -> str:
+    """docs/errors.md: every code with its meaning and exit code."""
+    lines = [
+        HEAD,
+        "# Errors",
+        "",
+        "Every mistake has a code, a place where there is one, and mostly a help line:",
+        "",
+        "```",
+        "error[NS302]: layer 'pool1' reads blob 'con1', which nothing above it produces",
+        "  --> models/lenet.yaml:14:14",
+        "   |",
+        "14 |     bottom: con1",
+        "   |             ^^^^",
+        "   = help: did you mean 'conv1'?",
+        "```",
+        "",
+        "`netspec check --format json` and `--format github` say the same to machines. `tests/broken/` holds an example of nearly each.",
+        "",
+        "| exit code | meaning |",
+        "|---:|---|",
+        *(f"| {code} | {meaning} |" for code, meaning in sorted(_exit_codes().items())),
+    ]
+    coded = _coded()
+    for prefix, title in FAMILIES.items():
+        lines += ["", f"## {prefix}xx: {title}", "", "| code | error | exit code | meaning |", "|---|---|---:|---|"]
+        for code, cls in coded.items():
+            if code.startswith(prefix):
+                lines.append(f"| {code} | {cls.__name__} | {cls.exit_code} | {_first_line(cls)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _exit_codes() -> dict[int, str]:
+    families = (UsageError, SpecError, DataError, DivergedError, CheckFailed, SnapshotError, MachineError)
+    return {
+        0: "Fine.",
+        1: "A bug of netspec.",
+        **{family.exit_code: _first_line(family) for family in families},
+        129: "Stopped by SIGHUP; a snapshot was written.",
+        130: "Stopped by SIGINT (Ctrl-C); a snapshot was written.",
+        143: "Stopped by SIGTERM; a snapshot was written.",
+    }
+
+
+def _coded() -> dict[str, type[NetspecError]]:
+    """The error class of every code. Ends the script when a code is used twice, or belongs to no family."""
+    for module in pkgutil.walk_packages(netspec.__path__, "netspec."):
+        if module.name != "netspec.__main__":
+            importlib.import_module(module.name)
+    found: dict[str, type[NetspecError]] = {}
+    for cls in _below(NetspecError):
+        code = cls.__dict__.get("code")
+        if code is None:
+            continue
+        if code in found:
+            sys.exit(f"{code} is both {found[code].__qualname__} and {cls.__qualname__}")
+        if code[:3] not in FAMILIES or not re.fullmatch(r"NS\d{3}", code):
+            sys.exit(f"{cls.__qualname__} has the code {code}, of no family")
+        found[code] = cls
+    return dict(sorted(found.items()))
+
+
+def _below(cls: type[NetspecError]) -> Iterator[type[NetspecError]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from _below(child)
+
+
+def _first_line(cls: type[Any]) -> str:
+    doc = inspect.getdoc(cls) if cls.__dict__.get("__doc__") else None
+    if not doc:
+        sys.exit(f"{cls.__qualname__} has no docstring")
+    return doc.split("\n\n")[0].replace("\n", " ")
+
+
+def layers() -> str:
+    """docs/layers.md: every layer type, filler, policy, solver type, regularizer, source and transform with its fields."""
+    common = set(Layer.model_fields)
+    parts = [
+        HEAD,
+        "# Layers and what goes with them",
+        "",
+        "Whatever has settings is written `{type: X, ...}`; the bare word `X` is short for `{type: X}`.",
+        "",
+        "## Layers",
+        "",
+        "Every layer has a `type` and these fields:",
+        "",
+        *_table(Layer),
+        "",
+        "`param`, one for each param blob of the layer, weight first:",
+        "",
+        *_table(ParamSpec),
+        "",
+        "`include` and `exclude`, all conditions of a rule together:",
+        "",
+        *_table(StateRule),
+    ]
+    parts += _members(LAYERS, common)
+    rooms: list[tuple[str, str, Room[Any]]] = [
+        ("Fillers", "Initial values of a param: `weight_filler: {type: gaussian, std: 0.01}`.", FILLERS),
+        (
+            "Learning-rate policies",
+            "The rate as a function of the iteration: `lr_policy: {type: step, gamma: 0.1, stepsize: 1000}`.",
+            POLICIES,
+        ),
+        ("Solver types", "How a gradient changes a weight: `type: SGD` in a solver, its fields beside it.", SOLVERS),
+        ("Regularizers", "What `weight_decay` pulls the weights towards: `regularization_type: L2`.", REGULARIZERS),
+        ("Sources", "Where samples come from: `source:` in a solver's `data:`.", SOURCES),
+        ("Transforms", "What is done to each image: `transform:` in a solver's `data:`, a list.", TRANSFORMS),
+    ]
+    for title, words, room in rooms:
+        parts += ["", f"## {title}", "", words, *_members(room, set())]
+    parts += [
+        "",
+        "## Solvers",
+        "",
+        "The fields of a solver file, beside `net`, `type` and the fields of the type:",
+        "",
+        *_table(SolverSpec),
+    ]
+    parts += ["", "`data: {train: ..., test: ...}`, each:", "", *_table(FeedSpec)]
+    return "\n".join(parts) + "\n"
+
+
+def _members(room: Room[Any], common: set[str]) -> list[str]:
+    lines = []
+    for member in room.members():
+        lines += ["", f"### {room.word(member)}", "", *inspect.cleandoc(member.__doc__ or "").splitlines()]
+        table = _table(member, common)
+        lines += ["", *table] if table else []
+    return lines
+
+
+def _table(cls: type[BaseModel], without: set[str] | None = None) -> list[str]:
+    """A row for each field that the class has beyond those of `without`."""
+    fields = {name: info for name, info in cls.model_fields.items() if name not in (without or set()) and not info.exclude}
+    rows = [f"| `{name}` | {_kind(info)} | {_default(info)} | {_cell(info.description)} |" for name, info in fields.items()]
+    return ["| field | value | default | meaning |", "|---|---|---|---|", *rows] if rows else []
+
+
+def _cell(text: str | None) -> str:
+    if not text:
+        sys.exit("a field has no description")
+    return text.replace("|", "\\|")
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True)
+    if value is PydanticUndefined or value is None or value == ():
+        return ""
+    return f"`{_yaml(value)}`"
+
+
+def _yaml(value: Any) -> str:
+    """A default as it would be written."""
+    if isinstance(value, BaseModel):
+        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        room = next((r for r in (FILLERS, POLICIES, REGULARIZERS) if isinstance(value, r.base)), None)
+        inside = [f"type: {room.word(type(value))}"] if room else []
+        inside += [f"{name}: {_yaml(each)}" for name, each in fields.items() if each is not None]
+        return "{" + ", ".join(inside) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_yaml(each)}" for key, each in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _kind(info: FieldInfo) -> str:
+    """What may be written, in words."""
+    return _words(info.annotation, info.metadata).replace("|", "\\|")
+
+
+_PLAIN = {int: "whole number", float: "number", bool: "true or false", str: "word", Any: "anything"}
+
+
+def _words(kind: Any, metadata: list[Any]) -> str:
+    """The words of an annotation with the metadata of pydantic around it."""
+    while get_origin(kind) is Annotated:
+        kind, *inner = get_args(kind)
+        metadata = [*(each for meta in inner for each in (meta.metadata if isinstance(meta, FieldInfo) else [meta])), *metadata]
+    functions = [meta.func for meta in metadata if isinstance(meta, BeforeValidator)]
+    rooms = [f.__self__ for f in functions if isinstance(getattr(f, "__self__", None), Room)]
+    if rooms:
+        return rooms[0].kind
+    if any(isinstance(meta, PathMark) for meta in metadata):
+        return "path"
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return " or ".join(_words(arg, metadata) for arg in args if arg is not NoneType)
+    if origin is Literal:
+        return ", ".join(_yaml(arg) for arg in args)
+    if origin is tuple:
+        inside = _words(args[0], [])
+        if args[0] is Any:
+            return "list"
+        most = next((meta.max_length for meta in metadata if isinstance(meta, MaxLen)), None)
+        few = f"up to {most}"
+        return f"{inside}, or a list of {few if most else 'them'}" if listed in functions else f"list of {_plural(inside)}"
+    if origin is dict:
+        return f"mapping of {_words(args[0], [])} to {_words(args[1], [])}"
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "{" + ", ".join(kind.model_fields) + "}"
+    return _PLAIN[kind] + _bounds(metadata)
+
+
+def _plural(words: str) -> str:
+    return re.sub("^(whole number|number|word|list|path)", r"\1s", words)
+
+
+def _bounds(metadata: list[Any]) -> str:
+    signs = [(Gt, "gt", ">"), (Ge, "ge", "≥"), (Lt, "lt", "<"), (Le, "le", "≤")]
+    found = [f"{sign} {_bound(getattr(meta, name))}" for meta in metadata for kind, name, sign in signs if isinstance(meta, kind)]
+    return f" {' and '.join(found)}" if found else ""
+
+
+def _bound(value: float) -> str:
+    return "2^63" if value == 2**63 else f"{value:g}"
+
+
+PAGES: dict[str, Callable[[], str]] = {"errors": errors, "layers": layers}
+
+
+def main() -> None:
+    """Write the pages, or compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help=f"{', '.join(PAGES)}; left out: all")
+    parser.add_argument("--check", action="store_true", help="fail if a page is out of date")
+    wanted = parser.parse_args()
+    unknown = set(wanted.pages) - set(PAGES)
+    if unknown:
+        parser.error(f"there is no page {', '.join(sorted(unknown))}")
+    stale = []
+    for name in wanted.pages or PAGES:
+        path, text = DOCS / f"{name}.md", PAGES[name]()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(path.name)
+        if not wanted.check:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote docs/{path.name}")
+    if stale and wanted.check:
+        sys.exit(f"out of date: {', '.join(stale)}; run python scripts/docs.py")
+
+
+if __name__ == "__main__":
+    main()
