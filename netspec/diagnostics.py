@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -183,6 +183,9 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self._errors)
 
+    def __len__(self) -> int:
+        return len(self._errors)
+
     def raise_if_any(self) -> None:
         """Raise what was found; one error as itself, several as `Mistakes`."""
         unique: dict[tuple[object, ...], NetspecError] = {}
@@ -205,10 +208,14 @@ def exit_code(error: NetspecError) -> int:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is spelled most alike, if one is; an ending that all share (`.yaml`) does not count."""
-    names = sorted(set(known))
+    return _nearest(word[:100], tuple(sorted(set(known))))
+
+
+@lru_cache(maxsize=1024)
+def _nearest(word: str, names: tuple[str, ...]) -> str | None:
     ending = PurePath(word).suffix
     if ending and all(PurePath(name).suffix == ending for name in names):
-        stem = nearest(word.removesuffix(ending), [name.removesuffix(ending) for name in names])
+        stem = _nearest(word.removesuffix(ending), tuple(name.removesuffix(ending) for name in names))
         return stem + ending if stem is not None else None
     folded = {name.lower(): name for name in names}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)

@@ -36,6 +36,8 @@ class BadVariableError(SpecError):
     code = "NS121"
 
 
+ENOUGH = 100
+"""Errors after which no more spellings are compared."""
 MAX_TEXT = 10_000
 """Characters that a text may have once its variables are replaced."""
 
@@ -222,6 +224,7 @@ class _Variables:
 
     def named(self, name: str, at: Place) -> Node | None:
         if name not in self.nodes:
-            help = suggest(name, self.nodes) if self.nodes else "add it under `vars:`; write $$ for the sign itself"
+            help = suggest(name, self.nodes) if len(self.found) < ENOUGH else None
+            help = help if self.nodes else "add it under `vars:`; write $$ for the sign itself"
             self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
         return self.nodes.get(name)

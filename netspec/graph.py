@@ -212,6 +212,12 @@ class _Wiring:
         self.blobs: list[Blob] = []
         self.current: dict[str, int] = {}
         self.blind = any(isinstance(layer, Broken) and layer.name.startswith("#") for layer in spec.layers)
+        self.makers: dict[tuple[str, bool], Layer] = {}
+        """The first layer that produces a blob, by the blob's name and whether the layer takes part."""
+        for layer in spec.layers:
+            for top in layer.top_names():
+                self.makers.setdefault((top, state.keeps(layer)), layer)
+        self.kept: list[Layer] = []
 
     def wire(self) -> tuple[tuple[Node, ...], tuple[Blob, ...]]:
         nodes: list[Node] = []
@@ -225,6 +231,7 @@ class _Wiring:
                 help = "one of them says it all"
                 self.found.add(FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=at, help=help))
             if self.state.keeps(layer):
+                self.kept.append(layer)
                 nodes.append(self.connect(node, names))
         return tuple(nodes), tuple(self.blobs)
 
@@ -247,36 +254,30 @@ class _Wiring:
     def bottom(self, node: Node, name: str, slot: int) -> int | None:
         if name in self.current:
             return self.current[name]
-        if self.blind:
-            return None
-        at = node.place("bottom", slot)
-        what = f"layer '{node.layer.name}' reads blob '{name}', which nothing above it produces"
-        later = next((x for x in self.spec.layers if name in x.top_names() and self.state.keeps(x)), None)
-        filtered = next((x for x in self.spec.layers if name in x.top_names() and not self.state.keeps(x)), None)
-        if later is not None and later is node.layer:
-            text = f"layer '{node.layer.name}' reads its own top '{name}'"
-            self.found.add(UnknownBlobError(text, at=at, help=suggest(name, set(self.current) - {name}) or _BEGIN))
-        elif later is not None and later._node is not None:
-            place = locate(later._node, "name")
-            self.found.add(
-                UnknownBlobError(
-                    what,
-                    at=at,
-                    help=f"move layer '{later.name}' above layer '{node.layer.name}'",
-                    related=[(f"'{name}' is produced only further down, by layer '{later.name}':", place)],
-                )
-            )
-        elif filtered is not None and filtered._node is not None:
-            place = locate(filtered._node, "name")
-            reason = f"layer '{filtered.name}' produces it, but takes no part in phase {self.state.phase}:"
-            self.found.add(
-                UnknownBlobError(what, at=at, help="give this layer the same include or exclude rules", related=[(reason, place)])
-            )
-        else:
-            maker = next((x for x in self.spec.layers if x.name == name and x.top), None)
-            tops = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in maker.top or ())}" if maker else None
-            self.found.add(UnknownBlobError(what, at=at, help=tops or suggest(name, self.current) or _BEGIN))
+        if not self.blind:
+            self.found.add(self.unknown(node, name, node.place("bottom", slot)))
         return None
+
+    def unknown(self, node: Node, name: str, at: Place | None) -> UnknownBlobError:
+        """The error of a bottom that nothing above the layer produces, and why it does not."""
+        layer = node.layer
+        what = f"layer '{layer.name}' reads blob '{name}', which nothing above it produces"
+        kept, dropped = (self.makers.get((name, keeps)) for keeps in (True, False))
+        if kept is layer:
+            help = suggest(name, set(self.current) - {name}) or _BEGIN
+            return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=help)
+        if kept is not None and kept._node is not None:
+            related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", locate(kept._node, "name"))]
+            return UnknownBlobError(what, at=at, help=f"move layer '{kept.name}' above layer '{layer.name}'", related=related)
+        if dropped is not None and dropped._node is not None:
+            reason = f"layer '{dropped.name}' produces it, but takes no part in phase {self.state.phase}:"
+            related = [(reason, locate(dropped._node, "name"))]
+            return UnknownBlobError(what, at=at, help="give this layer the same include or exclude rules", related=related)
+        if len(self.found) > ENOUGH:
+            return UnknownBlobError(what, at=at)
+        named = next((x for x in self.spec.layers if x.name == name and x.top), None)
+        help = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in named.top or ())}" if named else suggest(name, self.current)
+        return UnknownBlobError(what, at=at, help=help or _BEGIN)
 
     def top(self, node: Node, name: str, slot: int, bottoms: tuple[str, ...]) -> int:
         version = 0
@@ -296,9 +297,9 @@ class _Wiring:
         return blob.index
 
     def duplicate(self, node: Node, name: str, slot: int, before: Blob) -> None:
-        maker = [x for x in self.spec.layers if self.state.keeps(x)][before.producer]
+        maker = self.kept[before.producer]
         at = node.place("top", slot)
-        if isinstance(node.layer, Broken) or (maker.name == node.layer.name):
+        if isinstance(node.layer, Broken) or isinstance(maker, Broken) or maker.name == node.layer.name:
             return
         related = [("it is produced here:", locate(maker._node, "name"))] if maker._node else []
         text = f"layer '{node.layer.name}' writes blob '{name}', which layer '{maker.name}' already produces"
@@ -317,6 +318,9 @@ class _Wiring:
                 text = f"layer '{layer.name}' has {wanted} {thing}{'s' * (wanted != 1)}, but `{field}` has {given}"
                 self.found.add(FieldCountError(text, at=node.place(field)))
 
+
+ENOUGH = 100
+"""Errors after which no more spellings are compared: each costs time that grows with the net."""
 
 _BEGIN = "nothing is produced above it: begin with a layer like {name: data, type: Input, shape: [64, 1, 28, 28]}"
 

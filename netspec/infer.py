@@ -10,10 +10,11 @@ from netspec.layers.base import Broken
 from netspec.shape import Shape, ShapeError, Shapes, count, text
 
 MAX_COUNT = 2**40
+MAX_AXES = 32
 
 
 class TooLargeBlobError(ShapeError):
-    """A blob of more values than any machine holds."""
+    """A blob of more values than any machine holds, or of more axes than kernels count."""
 
     code = "NS311"
 
@@ -102,8 +103,7 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, blobs: dict[int, Shape], p
         if batch is not None:
             tops = tuple((batch, *shape[1:]) if shape else shape for shape in tops)
     for shape in tops:
-        if count(shape) > MAX_COUNT:
-            raise TooLargeBlobError(f"layer '{layer.name}' would write {text(shape)} = {count(shape):,} values")
+        _bounded(shape, f"layer '{layer.name}' would write")
     for top, shape in zip(node.tops, tops, strict=True):
         blobs[top] = shape
     shapes = layer.param_shapes(bottoms)
@@ -113,8 +113,7 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, blobs: dict[int, Shape], p
         if index in params:
             _agree(graph, node, slot, shape, params[index])
             continue
-        if count(shape) > MAX_COUNT:
-            raise TooLargeBlobError(f"layer '{layer.name}' would have a param of {text(shape)} = {count(shape):,} values")
+        _bounded(shape, f"layer '{layer.name}' would have a param of")
         _check_filler(param.param.filler, param.param.name, shape)
         params[index] = shape
         learned += count(shape) if param.param.learned else 0
@@ -122,6 +121,15 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, blobs: dict[int, Shape], p
     return Cost(
         learned, stored, layer.macs(bottoms, tops), layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else ""
     )
+
+
+def _bounded(shape: Shape, what: str) -> None:
+    """Raise TooLargeBlobError for a shape that no machine holds."""
+    if len(shape) > MAX_AXES:
+        raise TooLargeBlobError(f"{what} {len(shape):,} axes", help=f"a blob has at most {MAX_AXES}")
+    if count(shape) > MAX_COUNT:
+        total = f"{count(shape):,}" if count(shape) < 10**30 else "more than 10^30"
+        raise TooLargeBlobError(f"{what} {text(shape)} = {total} values")
 
 
 def _check_filler(filler: object, name: str, shape: Shape) -> None:

@@ -174,7 +174,7 @@ def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
     for node in graph.nodes:
         if is_alias(graph, node):
             continue
-        for name, space in node.layer.workspaces(shaped.bottom_shapes(node), "TRAIN" if node.backward else "TEST").items():
+        for name, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
             kind = dtype if space.kind == "real" else space.kind
             ahead, back = node.index, _back(graph, node.index)
             if space.kept:

@@ -312,7 +312,7 @@ class _Binder:
     def run(self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...]) -> Run:
         spaces = {}
         if not is_alias(self.graph, node):
-            for name in node.layer.workspaces(self.shaped.bottom_shapes(node), "TRAIN" if node.backward else "TEST"):
+            for name in node.layer.workspaces(self.shaped.bottom_shapes(node), node.backward):
                 piece = workspace(self.plan, node.index, name, direction)  # type: ignore[arg-type]
                 if piece is not None:
                     spaces[name] = self.array(piece)

@@ -48,6 +48,7 @@ class Room(Generic[T]):
         names = (m.name for m in pkgutil.iter_modules(path) if m.name != "base" and not m.name.startswith("_"))
         return {name.replace("_", ""): name for name in names}
 
+    @cache  # noqa: B019
     def _load(self, file: str) -> type[T]:
         module = importlib.import_module(f"{self.package}.{file}")
         members = [

@@ -172,7 +172,7 @@ def run_layer(
         top[0] = bottom[0].reshape(top_shapes[0])
     param = tuple(guard.copy(f"param {i}", np.asarray(p), dtype) for i, p in enumerate(values))
     assert tuple(p.shape for p in param) == layer.param_shapes(shapes), "params do not have their declared shapes"
-    declared = layer.workspaces(shapes, phase)  # type: ignore[arg-type]
+    declared = layer.workspaces(shapes, backward=phase == "TRAIN")
     kinds = {"real": dtype, "int32": "int32", "float64": "float64"}
     space = {name: guard.array(f"workspace '{name}'", w.shape, kinds[w.kind]) for name, w in declared.items()}
     clock = np.array([iteration, 0], np.int64)

@@ -53,7 +53,9 @@ def test_zoo_names_resolve_from_the_wheel(installed: Path, tmp_path: Path) -> No
     listed = netspec(installed, tmp_path, "zoo", "list", "--format", "csv").stdout
     assert "lenet,431080,lenet" in listed
     code = "import netspec, sys; sys.stdout.write(netspec.__file__)"
-    here = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, text=True)
+    here = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(installed)}, capture_output=True, text=True
+    )
     assert Path(here.stdout).is_relative_to(installed)
 
 

@@ -37,7 +37,9 @@ def test_yaml_blocks_are_sound(tmp_path: Path) -> None:
 def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("python")
-    short = code.replace('["max_iter=100"]', '["max_iter=100", "data.train.source.subset=true", "data.test.source.subset=true", "test_iter=1"]')
+    short = code.replace(
+        '["max_iter=100"]', '["max_iter=100", "data.train.source.subset=true", "data.test.source.subset=true", "test_iter=1"]'
+    )
     assert short != code
     scope = {"images": np.zeros((2, 1, 28, 28), np.float32), "label": np.array([3, 5])}
     exec(short, scope)
@@ -60,7 +62,9 @@ def test_error_looks_like_the_one_in_the_readme(tmp_path: Path) -> None:
 
 def test_commands_of_the_readme_exist() -> None:
     """Every `netspec WORD` in the README is a command."""
-    words = {w for b in blocks("") for w in re.findall(r"^(?:\$ )?netspec ([a-z]+)", b, re.M)} | set(re.findall(r"`netspec ([a-z]+)", README))
+    words = {w for b in blocks("") for w in re.findall(r"^(?:\$ )?netspec ([a-z]+)", b, re.M)} | set(
+        re.findall(r"`netspec ([a-z]+)", README)
+    )
     assert {"train", "test", "inspect", "check", "time", "zoo"} <= words
     for word in words:
         done = subprocess.run([sys.executable, "-m", "netspec", word, "--help"], capture_output=True, text=True)

@@ -42,7 +42,7 @@ class Accuracy(Layer):
         """The labels must name one of the C scores."""
         return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
 
-    def workspaces(self, bottoms: Shapes, phase: str) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Which positions are right, and counts of each class."""
         spaces = {"hit": Workspace((count(bottoms[1]),), "int32")}
         if len(self.top_names()) == 2:

@@ -151,8 +151,8 @@ class Layer(Model):
         """For each bottom that holds labels: (number of classes, the label that is ignored)."""
         return {}
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
-        """Memory that its Calls need beside the blobs."""
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
+        """Memory that its Calls need beside the blobs; `backward` says whether a backward will follow."""
         return {}
 
     def forward(self, run: Run) -> Calls:

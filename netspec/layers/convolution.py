@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from pydantic import Field, model_validator
 
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Phase, Run, Shape, ShapeError, Shapes, Workspace
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
 from netspec.shape import convolved, convolved_text
 
@@ -88,15 +88,15 @@ class Convolution(Windowed):
         (kh, *_), (kw, *_) = self.window
         return n * k * h * w * kh * kw * bottoms[0][1] // self.group
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Gathered windows of each part, and the pieces of the weight's gradient, which are added in order."""
         from netspec.shape import count
 
         forward, bottom, weight = self._cuts(bottoms[0])
         width = self.top_shapes(bottoms)[0][3]
-        cuts = (forward, bottom, weight) if phase == "TRAIN" else (forward,)
+        cuts = (forward, bottom, weight) if backward else (forward,)
         spaces = {cut.scratch: Workspace((cut.parts, cut.values * cut.lines * width)) for cut in cuts}
-        if phase == "TRAIN":
+        if backward:
             spaces["pieces"] = Workspace((weight.pieces, count(self.param_shapes(bottoms)[0])))
         return spaces
 

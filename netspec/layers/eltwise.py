@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.layers.base import Arity, Call, Calls, Layer, Listed, Phase, Run, ShapeError, Shapes, Workspace, same_shape
+from netspec.layers.base import Arity, Call, Calls, Layer, Listed, Run, ShapeError, Shapes, Workspace, same_shape
 from netspec.model import wrong
 
 
@@ -40,9 +40,9 @@ class Eltwise(Layer):
             raise ShapeError(f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms", field="coeff", help="give one for each, or none")
         return (same_shape(bottoms, self.operation),)
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """MAX keeps for backward which bottom each element came from."""
-        return {"mask": Workspace(bottoms[0], "int32", kept=True)} if self.operation == "MAX" and phase == "TRAIN" else {}
+        return {"mask": Workspace(bottoms[0], "int32", kept=True)} if self.operation == "MAX" and backward else {}
 
     def forward(self, run: Run) -> Calls:
         """The first two bottoms together, then each further one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.layers._loss import Loss, cut, same_count, sums
-from netspec.layers.base import Call, Calls, Phase, Run, Shapes, Workspace
+from netspec.layers.base import Call, Calls, Run, Shapes, Workspace
 from netspec.shape import count
 
 
@@ -22,7 +22,7 @@ class EuclideanLoss(Loss):
         same_count(bottoms)
         return ((),)
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Each part's sum."""
         return sums(bottoms[0])
 

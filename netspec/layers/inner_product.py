@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Phase, Run, Shape, Shapes, Workspace
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Run, Shape, Shapes, Workspace
 from netspec.shape import axis_of, count, text
 
 
@@ -65,13 +65,13 @@ class InnerProduct(Layer):
         axis = axis_of(self.axis, x)
         return count(x[:axis]), count(x[axis:])
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Where a product runs along the batch: its right side and its result, both transposed."""
         n, k = self._sizes(bottoms[0])
         m = self.num_output
         if not self.transpose:
             return {"turned": Workspace((k, n)), "product": Workspace((m, n))}
-        return {"turned": Workspace((m, n)), "product": Workspace((k, n))} if phase == "TRAIN" else {}
+        return {"turned": Workspace((m, n)), "product": Workspace((k, n))} if backward else {}
 
     def forward(self, run: Run) -> Calls:
         """y = x w^T + b."""

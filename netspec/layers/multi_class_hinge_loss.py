@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from netspec.layers._loss import Loss, cut, positions, sums
-from netspec.layers.base import Call, Calls, Phase, Run, Shapes, Workspace
+from netspec.layers.base import Call, Calls, Run, Shapes, Workspace
 from netspec.shape import count
 
 
@@ -29,7 +29,7 @@ class MultiClassHingeLoss(Loss):
         """The labels must name one of the C scores."""
         return {1: (_matrix(bottoms[0])[1], None)}
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Each part's sum."""
         return sums(bottoms[0])
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import Arity, Call, Calls, Phase, Run, Shape, ShapeError, Shapes, Workspace
+from netspec.layers.base import Arity, Call, Calls, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
 from netspec.shape import pooled, pooled_text
 
@@ -103,10 +103,10 @@ class Pooling(Windowed):
                 )
         return words[0] if words[0] == words[1] else ", ".join(words)
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The places of the maxima, when backward or a second top wants them."""
-        if self.pool == "MAX" and (phase == "TRAIN" or len(self.top_names()) > 1):
-            return {"mask": Workspace(self.top_shapes(bottoms)[0], "int32", kept=phase == "TRAIN")}
+        if self.pool == "MAX" and (backward or len(self.top_names()) > 1):
+            return {"mask": Workspace(self.top_shapes(bottoms)[0], "int32", kept=backward)}
         return {}
 
     def forward(self, run: Run) -> Calls:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from netspec.layers._loss import NormalizedLoss, cut, positions, sums
-from netspec.layers.base import Arity, Call, Calls, Phase, Run, Shapes, Workspace
+from netspec.layers.base import Arity, Call, Calls, Run, Shapes, Workspace
 
 if TYPE_CHECKING:
     from netspec.call import Array
@@ -36,7 +36,7 @@ class SoftmaxWithLoss(NormalizedLoss):
         """The labels must name one of the C scores."""
         return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
 
-    def workspaces(self, bottoms: Shapes, phase: Phase) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The probabilities, unless they are a top; each part's sum."""
         kept = {"prob": Workspace(bottoms[0], kept=True)} if len(self.top_names()) == 1 else {}
         return kept | sums(bottoms[0])

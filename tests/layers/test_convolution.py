@@ -150,7 +150,7 @@ def test_refused_fields(fields: dict[str, Any]) -> None:
 
 def test_what_is_not_wanted_costs_no_work_and_testing_less_memory() -> None:
     layer, shapes = conv(num_output=4, kernel_size=3), ((2, 3, 6, 5),)
-    train, test = layer.workspaces(shapes, "TRAIN"), layer.workspaces(shapes, "TEST")
+    train, test = layer.workspaces(shapes, True), layer.workspaces(shapes, False)
     assert set(test) < set(train)
     space = {name: np.zeros(w.shape) for name, w in train.items()}
     x, y, params = np.zeros(shapes[0]), np.zeros(layer.top_shapes(shapes)[0]), tuple(random_params(layer, [blob(*shapes[0])]))

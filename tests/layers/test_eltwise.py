@@ -60,7 +60,7 @@ def test_maximum(count: int) -> None:
     check_layer(layer, bottoms)
     for phase in ("TRAIN", "TEST"):
         np.testing.assert_array_equal(forward(layer, *bottoms, phase=phase)[0], np.max(bottoms, axis=0))
-    assert not layer.workspaces((SHAPE,) * count, "TEST")
+    assert not layer.workspaces((SHAPE,) * count, False)
 
 
 def test_who_wins_a_tie() -> None:

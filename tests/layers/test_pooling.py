@@ -156,7 +156,7 @@ def test_nan_and_infinities_show(phase: str) -> None:
 
 def test_testing_keeps_no_places_unless_asked() -> None:
     x, fields = distinct(2, 3, 7, 8), {"kernel_size": 3, "stride": 2}
-    assert not pool(**fields).workspaces((x.shape,), "TEST")
+    assert not pool(**fields).workspaces((x.shape,), False)
     np.testing.assert_array_equal(forward(pool(**fields), x, phase="TEST")[0], forward(pool(**fields), x)[0])
     _, mask = forward(pool(top=["y", "mask"], **fields), x, phase="TEST")
     np.testing.assert_array_equal(mask, naive.pooling(x, (3, 3), (2, 2))[1])
