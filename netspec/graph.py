@@ -264,8 +264,8 @@ class _Wiring:
         what = f"layer '{layer.name}' reads blob '{name}', which nothing above it produces"
         kept, dropped = (self.makers.get((name, keeps)) for keeps in (True, False))
         if kept is layer:
-            help = suggest(name, set(self.current) - {name}) or _BEGIN
-            return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=help)
+            near = suggest(name, set(self.current) - {name})
+            return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=near or _BEGIN)
         if kept is not None and kept._node is not None:
             related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", locate(kept._node, "name"))]
             return UnknownBlobError(what, at=at, help=f"move layer '{kept.name}' above layer '{layer.name}'", related=related)

@@ -44,6 +44,11 @@ class Piece:
         size = count(self.shape) * {"int32": 4, "int64": 8, **FLOAT_BYTES}[self.kind] + SLACK
         return -(-size // ALIGN) * ALIGN
 
+    @property
+    def lasting(self) -> bool:
+        """Whether it holds something that can be asked for again: a blob, or what backward needs of forward; scratch does not."""
+        return self.key[0] in {"data", "diff"} or (self.key[0] == "work" and len(self.key) == 3)
+
     def overlaps(self, other: Piece) -> bool:
         """Whether both are alive at some time."""
         return self.first <= other.last and other.first <= self.last
@@ -111,13 +116,13 @@ def flows(graph: Graph) -> dict[int, Flow]:
 
 
 def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
-    """Lifetimes to offsets. `keep` leaves every blob's data and diff readable until the next iteration."""
+    """Lifetimes to offsets. `keep` leaves every blob's data and diff readable, and backward repeatable, until the next forward."""
     graph = shaped.graph
     owner = storages(graph)
     pieces = [*_data(shaped, owner, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
     if keep:
         end = 2 * len(graph.nodes)
-        pieces = [replace(p, first=-1, last=end) if p.key[0] in {"data", "diff"} else p for p in pieces]
+        pieces = [replace(p, first=-1, last=end) if p.lasting else p for p in pieces]
     placed = _place(pieces)
     arena = max((p.offset + p.bytes for p in placed), default=0)
     return MemoryPlan({p.key: p for p in placed}, arena, sum(p.bytes for p in placed), owner, dtype, keep)

@@ -176,7 +176,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, Any] | None]:
         return tensors, None
     try:
         parsed = dict(json.loads(about))
-    except ValueError:
+    except (TypeError, ValueError):
         parsed = {}
     if parsed.get("format") != FORMAT:
         raise UnreadableSnapshotError(f"'{path}' has format {parsed.get('format')}, this version reads {FORMAT}")

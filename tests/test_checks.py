@@ -83,7 +83,7 @@ class ForgetsScratch(Fine):
 
     backward_reads: ClassVar[frozenset[str]] = frozenset()
 
-    def workspaces(self, bottoms: Shapes, phase: str) -> dict[str, Workspace]:
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         return {"copy": Workspace(bottoms[0])}
 
     def forward(self, run: Run) -> Calls:
