@@ -80,7 +80,7 @@ def test_any_text_is_a_document_or_an_error_with_a_place_in_it(text: str) -> Non
         for place in [error.at, *(place for _, place in error.related)]:
             assert place is not None
             assert place.line <= len(lines) + 1
-            assert place.line == 0 or place.column <= len((lines + [""])[place.line - 1]) + 1
+            assert place.line == 0 or place.column <= len([*lines, ""][place.line - 1]) + 1
         assert error.message and error.message in render(error)
     else:
         assert isinstance(document, Document)
