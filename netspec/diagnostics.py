@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -138,11 +138,12 @@ class MachineError(NetspecError):
 
 
 class Mistakes(NetspecError):
-    """Several errors of one stage, in the order of their places."""
+    """Several errors of one stage, in the order of their places; `more` were found beyond them."""
 
-    def __init__(self, errors: Iterable[NetspecError]) -> None:
+    def __init__(self, errors: Iterable[NetspecError], more: int = 0) -> None:
         self._errors = tuple(errors)
-        super().__init__(f"{len(self._errors)} errors")
+        self.more = more
+        super().__init__(f"{len(self._errors)} errors" + (f", and {more:,} more" if more else ""))
 
     @property
     def worst(self) -> NetspecError:
@@ -154,18 +155,26 @@ class Mistakes(NetspecError):
         return self._errors
 
     def __str__(self) -> str:
-        return "\n\n".join(render(error) for error in self._errors)
+        return "\n\n".join([*(render(error) for error in self._errors), self.message])
 
 
 class Findings:
-    """Collects the errors of a pass so that all are reported at once."""
+    """Collects the errors of a pass so that all are reported at once; beyond `MOST` they are only counted."""
+
+    MOST = 1000
 
     def __init__(self) -> None:
         self._errors: list[NetspecError] = []
+        self.more = 0
 
     def add(self, error: NetspecError) -> None:
         """Keep an error (or each of several)."""
-        self._errors.extend(error.errors())
+        self._extend(error.errors())
+
+    def _extend(self, errors: Sequence[NetspecError]) -> None:
+        free = self.MOST - len(self._errors)
+        self._errors.extend(errors[:free])
+        self.more += len(errors[free:])
 
     @contextmanager
     def catching(self) -> Iterator[None]:
@@ -178,7 +187,7 @@ class Findings:
     def merge(self, other: Findings) -> None:
         """Keep what another pass over the same text found, but for what is known here: an error of the same code at the same place."""
         known = {(error.code, error.at) for error in self._errors if error.at}
-        self._errors.extend(error for error in other._errors if (error.code, error.at) not in known)
+        self._extend([error for error in other._errors if (error.code, error.at) not in known])
 
     def __bool__(self) -> bool:
         return bool(self._errors)
@@ -194,7 +203,7 @@ class Findings:
         if len(unique) == 1:
             raise next(iter(unique.values()))
         if unique:
-            raise Mistakes(sorted(unique.values(), key=_reading_order))
+            raise Mistakes(sorted(unique.values(), key=_reading_order), self.more)
 
 
 def _reading_order(error: NetspecError) -> tuple[str, int, int]:

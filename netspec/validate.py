@@ -59,10 +59,6 @@ class CaffeWrapperError(SpecError):
 
 Path = tuple[Any, ...]
 
-MOST = 1000
-"""Mistakes of one layer, or of a solver, that are said."""
-
-
 @dataclass(frozen=True)
 class Subject:
     """What is validated: the class, the values and the node they come from, and how to speak of it.
@@ -89,13 +85,12 @@ def validate(subject: Subject, found: Findings) -> Any:
     extras = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
     meant = {(*path[:-1], words.meant(str(path[-1]), _known(subject, path))) for path in extras}
     wrapped = {key for path in extras if str(path[-1]).endswith("_param") for key in _keys(subject.values.get(str(path[-1])))}
-    for problem in problems[:MOST]:
+    for problem in problems[: found.MOST]:
         path = problem["loc"]
         if problem["type"] == "missing" and (path in meant or path[-1] in wrapped or dotted(path) in subject.hidden):
             continue
         found.add(_error(problem, subject))
-    if len(problems) > MOST:
-        found.add(InvalidFieldError(f"{subject.owner} has {len(problems) - MOST:,} more mistakes", at=head(subject.node)))
+    found.more += len(problems[found.MOST :])
     return None
 
 

@@ -41,7 +41,7 @@ def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         '["max_iter=100"]', '["max_iter=100", "data.train.source.subset=true", "data.test.source.subset=true", "test_iter=1"]'
     )
     assert short != code
-    scope = {"images": np.zeros((2, 1, 28, 28), np.float32), "label": np.array([3, 5])}
+    scope = {"images": np.zeros((2, 1, 28, 28), np.float32), "labels": np.array([3, 5])}
     exec(short, scope)
     assert (tmp_path / "here.safetensors").is_file()
     scope["solver"].close()

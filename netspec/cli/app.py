@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from netspec import __version__
-from netspec.diagnostics import MachineError, NetspecError, as_github, as_json, exit_code
+from netspec.diagnostics import MachineError, Mistakes, NetspecError, as_github, as_json, exit_code
 
 app = typer.Typer(
     name="netspec",
@@ -73,8 +73,8 @@ def show(error: NetspecError) -> None:
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(styled_error(error))
-        if len(error.errors()) > 1:
-            console.print(f"\n[bold]{len(error.errors())} errors[/bold]")
+        if isinstance(error, Mistakes):
+            console.print(f"\n[bold]{error.message}[/bold]")
 
 
 def _optional_value(words: list[str], option: str, default: str) -> list[str]:
