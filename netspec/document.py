@@ -236,7 +236,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_word(self, data: str) -> yaml.ScalarNode:
         other = data in _WORDS or any(kind.fullmatch(data) for kind in (_INT, _BASED, _FLOAT, _INF, _NAN))
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style="'" if other else None)
+        style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", data) else "'" if other else None  # where PyYAML would lose a line break
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -432,7 +433,7 @@ class _Builder:
             self.tag(event, at)
         quoted = event.style in {"'", '"', "|", ">"}
         is_text = quoted or event.tag == "tag:yaml.org,2002:str"
-        if len(event.value) > 40 and not is_text and (_INT.fullmatch(event.value) or _BASED.fullmatch(event.value)):
+        if len(event.value.lstrip("+-")) > 40 and not is_text and (_INT.fullmatch(event.value) or _BASED.fullmatch(event.value)):
             raise TooLargeError("a number of more than 40 digits", at=at)
         node = Scalar(event.value if is_text else _resolve(event.value), at, quoted)
         self.count(at)

@@ -74,7 +74,11 @@ class Room(Generic[T]):
 
     def words(self) -> list[str]:
         """All words, in alphabetical order."""
-        return sorted(self.word(self._load(file)) for file in self._files().values())
+        return list(self._sorted())
+
+    @cache  # noqa: B019
+    def _sorted(self) -> tuple[str, ...]:
+        return tuple(sorted(self.word(self._load(file)) for file in self._files().values()))
 
     def members(self) -> list[type[T]]:
         """All classes, in the order of their words."""

@@ -127,8 +127,10 @@ class RunFolder:
 
 
 def _kept(child: Path) -> bool:
-    """Whether something in a folder is more than what a training leaves that failed before it began."""
-    return child.name != ".lock" and not (child.name == "snapshots" and child.is_dir() and not any(child.iterdir()))
+    """Whether something in a folder is more than what a training leaves that failed, or was killed, before it began."""
+    if child.name == "snapshots" and child.is_dir():
+        return any(child.iterdir())
+    return child.name != ".lock" and not (child.name.startswith(".") and child.suffix == ".tmp")
 
 
 def _before(line: str, iteration: int) -> bool:

@@ -129,14 +129,18 @@ def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
             help += f", like `- {{name: {name}, type: ...}}`"
         found.add(WrongTypeError("`layers` must be a list of layers", at=node.at, help=help))
         return ()
-    layers = tuple(layer(item, index, found) for index, item in enumerate(node.items))
+    layers: list[Layer] = []
+    for index, item in enumerate(node.items):
+        if found.more:
+            break  # more mistakes than are said
+        layers.append(layer(item, index, found))
     seen: dict[str, int] = {}
     for index, one in enumerate(layers):
         first = seen.setdefault(one.name, index)
         if first != index:
             at, before = (locate(node, i, "name") for i in (index, first))
             found.add(DuplicateNameError(f"a second layer is called '{one.name}'", at=at, related=[("the first one:", before)]))
-    return layers
+    return tuple(layers)
 
 
 def layer(node: Node, index: int, found: Findings) -> Layer:

@@ -218,6 +218,7 @@ class Session:
         spec = job.spec
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.iteration = 0
+        self.resumed: Path | None = None
         self.feed = open_phase(job, "TRAIN", self.seed)
         shaped, memory = compile_net(job.train, spec.dtype, keep)
         weights = fill_weights(shaped, spec.dtype, self.seed, spec.rule.slots)
@@ -353,7 +354,7 @@ class Session:
         snapshot.load_weights(weights, state.weights, path)
         for key, array in state.history.items():
             own[key][...] = array
-        self.iteration = state.iteration
+        self.iteration, self.resumed = state.iteration, path.resolve()
         self.losses.clear()
         self.losses.extend(state.losses)
         now = settings(self.job)
@@ -432,7 +433,7 @@ def solve(session: Session, folder: Path | None = None, stopping: Callable[[], s
     spec = session.spec
     begun = time.perf_counter()
     seen, since = 0, begun
-    written = -1
+    written = session.iteration if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve() else -1
     try:
         while session.iteration < spec.max_iter and not stopping():
             iteration = session.iteration

@@ -136,7 +136,10 @@ def test_save_and_load(net: netspec.Net, tmp_path: Path) -> None:
 
 def test_load_says_what_became_of_each_param(net: netspec.Net, tmp_path: Path) -> None:
     net.save(tmp_path / "weights.safetensors")
-    renamed = {**NET, "layers": [{**layer, "name": "fresh", "top": "left"} if layer["name"] == "left" else layer for layer in NET["layers"]]}
+    renamed = {
+        **NET,
+        "layers": [{**layer, "name": "fresh", "top": "left"} if layer["name"] == "left" else layer for layer in NET["layers"]],
+    }
     report = netspec.Net(renamed, phase="TRAIN").load(tmp_path / "weights.safetensors")
     assert report.loaded == ("conv.weight", "conv.bias", "right.weight", "right.bias")
     assert sorted(report.skipped) == ["left.bias", "left.weight"]

@@ -182,7 +182,7 @@ def _inside(node: Node) -> list[Node]:
             ("1e", "1e"),
             ("1.2.3", "1.2.3"),
             (".", "."),
-            ("-", "-"),
+            ("-x", "-x"),
         ),
         *(("no", "no"), ("yes", "yes"), ("on", "on"), ("y", "y"), ("true", True), ("True", True), ("FALSE", False), ("tRue", "tRue")),
         *(
