@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from netspec.diagnostics import Place, Source, SpecError, split_lines, suggest
+from netspec.syntax import SyntaxMistake, explain
 
 _NO_TEXT = "the file holds a character that YAML does not allow"
 
@@ -40,12 +41,6 @@ class UnreadableError(SpecError):
     """A spec file is missing, not a file, too large, or not text."""
 
     code = "NS101"
-
-
-class SyntaxMistake(SpecError):
-    """The text is not YAML."""
-
-    code = "NS102"
 
 
 class DuplicateKeyError(SpecError):
@@ -350,56 +345,8 @@ class _Builder:
         return Place(self.source, len(lines), len(lines[-1]) + 1, 1, self.via)
 
     def syntax(self, error: yaml.MarkedYAMLError) -> SyntaxMistake:
-        """What the parser says, in words for the one who wrote the line, at the line that is to be changed."""
-        problem, context = error.problem or "unreadable", error.context or ""
         at = self.place(error.problem_mark or error.context_mark)
-        opened = self.place(error.context_mark) if error.context_mark else at
-        line = self.source.line(at.line)
-        begin = len(line) - len(line.lstrip())
-        if tab := re.match(r"[ -]*\t", line):
-            return SyntaxMistake("a tab in the indentation", at=replace(at, column=tab.end()), help="indent with spaces")
-        if "quoted scalar" in context and ("end of stream" in problem or "document" in problem):
-            return SyntaxMistake("the quote that opens here is not closed", at=opened, help="text that begins with a quote ends with one")
-        if "simple key" in context:
-            whole = self.source.line(opened.line)
-            prototxt = re.search(r"^\s*\w+\s*\{\s*$", self.source.text, re.MULTILINE)
-            help = "it looks like Caffe's prototxt: a net is YAML here" if prototxt else "a line is `key: value` or `- value`"
-            help = "a space is missing after the ':'" if ":" in whole and not prototxt else help
-            long = len(whole.rstrip()) - opened.column + 1
-            return SyntaxMistake("this line is no `key: value`", at=replace(opened, length=max(1, long)), help=help)
-        if "mapping values are not allowed" in problem:
-            help = "quote a text that holds ': ', or check the indentation of this line and of those around it"
-            return SyntaxMistake("no `key: value` can stand here", at=at, help=help)
-        if "block sequence entries" in problem:
-            return SyntaxMistake("no list can begin here", at=at, help="begin it on the next line, or write [a, b]")
-        if "cannot start any token" in problem and at.column <= len(line):
-            help = "quote a text that begins with one of @ ` % | >"
-            return SyntaxMistake(f"a value cannot begin with {line[at.column - 1]}", at=at, help=help)
-        if "escape character" in problem:
-            return SyntaxMistake("this backslash begins no escape that YAML knows", at=at, help="in single quotes a backslash is itself")
-        if "flow" in context and "did not find expected ','" in problem:
-            return self.unclosed(problem[-3:].strip("'"), at, opened)
-        if "parsing a block" in context and re.search("expected (key|'-')", problem):
-            first = at.column == begin + 1
-            message = "this line does not fit the block it stands in" if first else "a value ends before this"
-            help = (
-                "check its indentation against the lines above" if first else "put a comma, a line break or quotes around the whole value"
-            )
-            related = [("the block begins here:", opened)] if first and opened.line != at.line else []
-            return SyntaxMistake(message, at=at, help=help, related=related)
-        return SyntaxMistake(f"this is not YAML: {problem}", at=at)
-
-    def unclosed(self, bracket: str, at: Place, opened: Place) -> SyntaxMistake:
-        """A list or mapping in brackets that goes on where a comma or its end should stand."""
-        line = self.source.line(at.line)
-        what = "{" if bracket == "}" else "["
-        if line[at.column - 2 : at.column] == "${":
-            return SyntaxMistake("this is not YAML: a brace after $", at=at, help="write a variable as $name, without braces")
-        related = [(f"the {what} was opened here:", opened)] if opened.line != at.line else []
-        help = f"a comma is missing, or the {bracket} that closes it"
-        if re.search(r"\$\([^)]*$", line[: at.column - 1]):
-            help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes"
-        return SyntaxMistake(f"expected ',' or '{bracket}'", at=at, help=help, related=related)
+        return explain(error.problem or "unreadable", error.context or "", at, self.place(error.context_mark) if error.context_mark else at)
 
     def count(self, at: Place, number: int = 1) -> None:
         self.nodes += number

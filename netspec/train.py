@@ -182,7 +182,10 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     graph = shaped.graph
     if len(feed.shapes) < len(graph.inputs):
         names = ", ".join(f"'{graph.blobs[i].name}'" for i in graph.inputs)
-        raise MisfitError(f"the net has {len(graph.inputs)} inputs ({names}), but a sample has {len(feed.shapes)} parts", at=at)
+        text_ = (
+            f"the net has {len(graph.inputs)} inputs ({names}), but the source has {len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
+        )
+        raise MisfitError(text_, at=at, help="name the source's labels, or take the top out of the net's Input")
     for blob, shape in zip(graph.inputs, feed.shapes, strict=False):
         wanted = shaped.blobs[blob][1:]
         if wanted != shape:

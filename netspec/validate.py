@@ -59,6 +59,7 @@ class CaffeWrapperError(SpecError):
 
 Path = tuple[Any, ...]
 
+
 @dataclass(frozen=True)
 class Subject:
     """What is validated: the class, the values and the node they come from, and how to speak of it.

@@ -151,7 +151,7 @@ def test_mistakes_are_netspec_errors(net: netspec.Net) -> None:
         net.forward(dta=0)
     with pytest.raises(NetspecError, match="has the shape 4x2x7x6, not 3x2x7x6"):
         net.forward(data=np.zeros((3, 2, 7, 6)))
-    with pytest.raises(NetspecError, match="not a label in 0..4"):
+    with pytest.raises(NetspecError, match=r"not a label in 0\.\.4"):
         net.forward(label=np.array([0, 1, 2, 5]))
     with pytest.raises(NetspecError, match="no blob 'smu'"):
         net.backward(smu=0)

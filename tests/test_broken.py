@@ -13,6 +13,7 @@ import io
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -86,6 +87,29 @@ def test_the_corpus_is_large_and_every_file_in_it_is_used() -> None:
     assert [path.name for path in CORPUS.glob("*.yaml") if path.name not in spoken] == []
 
 
+NOT_HERE = {
+    "NS002": "the Python API's names, tests/test_api.py",
+    "NS003": "the Python API's diffs, tests/test_api.py",
+    "NS401": "needs more memory than this machine has",
+    "NS501": "a family: NS503 and NS504 are its errors",
+    "NS502": "a family: NS312 is its error",
+    "NS503": "written by a snapshot of weights that are not finite, tests/test_train.py",
+    "NS510": "a family",
+    "NS520": "a family",
+    "NS600": "a family",
+    "NS621": "no source that there is can be open and empty",
+    "NS622": "the Python API's arrays, tests/test_api.py",
+    "NS623": "the Python API's labels, tests/test_api.py",
+}
+
+
+def test_every_code_has_its_case() -> None:
+    codes = set(re.findall(r"NS\d{3}", (CORPUS.parent.parent / "docs" / "errors.md").read_text(encoding="utf-8")))
+    shown = set(re.findall(r"error\[(NS\d{3})\]", " ".join((CORPUS / f"{case}.txt").read_text(encoding="utf-8") for case in CASES)))
+    assert codes - shown - set(NOT_HERE) == set()
+    assert shown <= codes
+
+
 def test_a_broken_file_is_refused_as_quickly_as_a_sound_one_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
@@ -94,10 +118,10 @@ def test_a_broken_file_is_refused_as_quickly_as_a_sound_one_is_read(folder: Path
 
     monkeypatch.chdir(folder)
     for name in ("garbage.yaml", "alias_bomb.yaml", "deep.yaml", "wide.yaml"):
-        begun = time.perf_counter()
+        begun = time.process_time()
         with pytest.raises(SpecError):
             load_net(name)
-        assert time.perf_counter() - begun < 2
+        assert time.process_time() - begun < 2
 
 
 def _make(folder: Path) -> None:
@@ -117,6 +141,8 @@ def _make(folder: Path) -> None:
     for name in ("folder", "data", "snapshots", "busy", "old/snapshots", "fresh"):
         (folder / name).mkdir(parents=True)
     (folder / "old" / "config.yaml").touch()
+    (folder / "copied" / "models").mkdir(parents=True)
+    (folder / "copied" / "models" / "mlp.yaml").touch()
     _make_idx(folder / "data")
     _make_numpy(folder / "data")
     _make_snapshots(folder / "snapshots")
@@ -146,6 +172,8 @@ def _make_idx(folder: Path) -> None:
 def _make_numpy(folder: Path) -> None:
     np.save(folder / "x.npy", np.zeros((4, 3), np.float32))
     np.save(folder / "y.npy", np.zeros(4, np.int64))
+    np.save(folder / "large.npy", np.zeros((4, 1, 8, 8), np.float32))
+    np.save(folder / "words.npy", np.array(["a", "b", "c", "d"]))
     np.save(folder / "pickled.npy", np.array([{"a": 1}] * 4, object))
     (folder / "short.npy").write_bytes((folder / "y.npy").read_bytes()[:-8])
     np.savez(folder / "both.npz", x=np.zeros((4, 3), np.float32), labels=np.zeros(4, np.int64))

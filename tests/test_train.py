@@ -151,23 +151,18 @@ def test_two_batches_an_update_are_one_of_twice_the_size(solver: Make) -> None:
     np.testing.assert_allclose(one.losses[-1], two.losses[-1], rtol=1e-10)
 
 
-def test_every_batch_of_an_update_has_its_own_random_numbers(solver: Make) -> None:
-    values = solver(iter_size=2, base_lr=1e-30, momentum=0, weight_decay=0)
-    values["net"]["layers"].insert(3, {"name": "drop", "type": "Dropout"})
-    values["data"]["train"] |= {
-        "source": {"type": "Arrays", "values": [[[[[1.0] * 5] * 6]] * 3, [0, 1, 2]]},
-        "batch_size": 3,
-        "shuffle": False,
-    }
-    one = session(values)
-    drops: list[np.ndarray] = []
-    for sub in range(2):
-        one._batch(sub)
-        one.train.clock[:] = (0, sub)
-        one.train.forward()
-        drops.append(one.train.data[one.train.graph.latest("ip").index].copy())
-    one.close()
-    assert (drops[0] != drops[1]).any()
+@pytest.mark.parametrize(("ratio", "own"), [(0.0, False), (0.5, True)])
+def test_every_batch_of_an_update_has_its_own_random_numbers(solver: Make, ratio: float, own: bool) -> None:
+    """Of the same batch twice the gradient is twice that of one, unless Dropout draws anew."""
+
+    def norm(size: int) -> float:
+        values = solver(iter_size=size)
+        values["net"]["layers"].insert(3, {"name": "drop", "type": "Dropout", "dropout_ratio": ratio})
+        source = {"type": "Arrays", "values": [[[[[1.0] * 5] * 6]] * 3, [0, 1, 2]]}
+        values["data"]["train"] |= {"source": source, "batch_size": 3, "shuffle": False}
+        return float(trained(values, 1).train.norm[0])
+
+    assert (norm(2) != pytest.approx(2 * norm(1), rel=1e-6)) == own
 
 
 def test_clipping_is_of_the_sum_before_it_is_divided(solver: Make) -> None:

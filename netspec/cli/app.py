@@ -14,6 +14,7 @@ import typer
 
 from netspec import __version__
 from netspec.diagnostics import MachineError, Mistakes, NetspecError, as_github, as_json, exit_code
+from netspec.locate import exists
 
 app = typer.Typer(
     name="netspec",
@@ -82,7 +83,7 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
     result = list(words)
     for i, word in enumerate(words):
         after = words[i + 1] if i + 1 < len(words) else "-"
-        if word == option and (after.startswith("-") or ("=" in after and not Path(after).exists())):
+        if word == option and (after.startswith("-") or ("=" in after and not exists(Path(after)))):
             result[i] = f"{option}={default}"
     return result
 
@@ -104,4 +105,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:  # what no one expected to be refused: a full disk under a log, a folder that may not be entered
+        where = f"'{error.filename}': " if error.filename else ""
+        show(MachineError(f"the machine refused: {where}{error.strerror or error}"))
+        sys.exit(MachineError.exit_code)
     sys.exit(0)

@@ -20,9 +20,10 @@ def command(
     """Check nets and solvers, and say every mistake with its place."""
     from netspec.cli import app
     from netspec.diagnostics import Findings, UsageError
+    from netspec.locate import exists
 
     app.error_format[0] = format.value
-    overrides = [word for word in files if "=" in word and not Path(word).exists()]
+    overrides = [word for word in files if "=" in word and not exists(Path(word))]
     names = [word for word in files if word not in overrides]
     if not names:
         raise UsageError("no file to check", help="name nets or solvers before the values to change")
