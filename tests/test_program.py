@@ -104,7 +104,7 @@ def test_an_iteration_allocates_nothing() -> None:
 
 def test_a_training_does_not_grow() -> None:
     """The same of whole iterations with their data: the thread that reads batches ahead holds a few of them at a time, and never more."""
-    session = Session(load_solver("lenet", ["data.train.batch_size=2"]))
+    session = Session(load_solver("lenet", ["data.train.batch_size=2", "base_lr=1e-5"]))
     batch = sum(array.nbytes for array in session.train.inputs)
     try:
         cost = memory_of(session.step)
