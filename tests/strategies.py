@@ -48,6 +48,10 @@ class _Writer:
         given = {1: [{"lr_mult": 0}, {"lr_mult": 0}], 2: [{"lr_mult": 1}, {"lr_mult": 0}], 3: [{"lr_mult": 2, "decay_mult": 0.5}]}
         return {"param": given[choice]} if choice in given else {}
 
+    def weight(self) -> dict[str, Any]:
+        """Sometimes a share in the loss, in the middle of the net."""
+        return {"loss_weight": self.draw(st.sampled_from([0.5, -0.25]))} if self.chance(15) else {}
+
     def convolution(self) -> None:
         bottom = self.pick(lambda s: len(s) == 4 and s[2] >= 2 and s[3] >= 2)
         if bottom is None:
@@ -88,8 +92,7 @@ class _Writer:
         assert bottom is not None
         top = bottom if self.chance(50) else None
         fields = {"dropout_ratio": 0.3} if kind == "Dropout" else {}
-        weight = {"loss_weight": self.draw(st.sampled_from([0.5, -0.25]))} if self.chance(15) else {}
-        self.add(kind, [bottom], self.blobs[bottom], top, **fields, **weight)
+        self.add(kind, [bottom], self.blobs[bottom], top, **fields, **self.weight())
 
     def flatten(self) -> None:
         bottom = self.pick()
@@ -99,7 +102,7 @@ class _Writer:
         for size in rest:
             count *= size
         top = bottom if self.chance(30) else None
-        self.add("Flatten", [bottom], (n, count), top)
+        self.add("Flatten", [bottom], (n, count), top, **self.weight())
 
     def concat(self) -> None:
         first = self.pick()

@@ -201,3 +201,100 @@ def test_kept_blobs_change_no_result(solver: Callable[..., dict[str, Any]]) -> N
         for name, array in zip(session.train.weights.names, session.train.weights.data, strict=True):
             layer, _, param = name.partition(".")
             np.testing.assert_array_equal(kept.net.params[layer][("weight", "bias").index(param)].data, array)
+
+
+# --- backward from given tops, in the corners
+
+
+def corner(*layers: dict[str, Any]) -> netspec.Net:
+    net = netspec.Net({"layers": [*NET["layers"][:3], *layers]}, phase="TRAIN", dtype="float64")
+    net.forward(data=np.random.default_rng(5).standard_normal((4, 2, 7, 6)), label=np.array([0, 4, 2, 1]))
+    return net
+
+
+def check_given(net: netspec.Net, **given: np.ndarray) -> None:
+    param = net.params["conv"][0]
+    direction, numeric = slope(net, param.data, lambda: sum(float((net.blobs[name].data * v).sum()) for name, v in given.items()))
+    net.backward()
+    net.clear_param_diffs()
+    net.backward(**given)
+    assert param.diff is not None
+    np.testing.assert_allclose((param.diff * direction).sum(), numeric, rtol=1e-6)
+
+
+def test_losses_do_not_count_where_tops_are_given() -> None:
+    """Neither one on the way, nor one beside it."""
+    net = corner(
+        {"name": "aside", "type": "InnerProduct", "bottom": "squash", "num_output": 5, "weight_filler": "xavier"},
+        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["aside", "label"]},
+        {"name": "middle", "type": "Sigmoid", "bottom": "squash", "loss_weight": 3},
+        {"name": "top", "type": "InnerProduct", "num_output": 2, "weight_filler": "xavier"},
+    )
+    check_given(net, top=np.arange(8.0).reshape(4, 2))
+    assert not np.any(net.params["aside"][0].diff)
+
+
+def test_a_reshaped_top_is_given_while_another_layer_reads_its_bottom() -> None:
+    """Flatten's top shares the memory of its bottom, and of the gradient that comes from the layer beside."""
+    net = corner(
+        {"name": "beside", "type": "InnerProduct", "bottom": "squash", "num_output": 5, "weight_filler": "xavier"},
+        {"name": "flat", "type": "Flatten", "bottom": "squash"},
+    )
+    rng = np.random.default_rng(3)
+    flat, beside = (rng.standard_normal(net.blobs[name].data.shape) for name in ("flat", "beside"))
+    check_given(net, flat=flat)
+    check_given(net, flat=flat, beside=beside)
+    check_given(net, beside=beside, squash=flat.reshape(net.blobs["squash"].data.shape))
+
+
+@pytest.mark.parametrize("given", ["words", [[1, 2], [3]], np.array([[None]]), np.zeros(3)])
+def test_what_is_no_array_of_numbers(net: netspec.Net, given: Any) -> None:
+    with pytest.raises(NetspecError, match="blob 'data'"):
+        net.forward(data=given)
+    with pytest.raises(NetspecError, match="blob 'sum'"):
+        net.backward(sum=given)
+
+
+def test_sharers_see_one_param_in_their_own_shape() -> None:
+    owner = {"name": "a", "type": "InnerProduct", "num_output": 5, "bias_term": False, "param": [{"name": "w"}], "weight_filler": "xavier"}
+    user = {**owner, "name": "b", "bottom": "squash", "transpose": True, "param": [{"name": "w", "share_mode": "PERMISSIVE"}]}
+    net = corner(owner, user, {"name": "sum", "type": "Eltwise", "bottom": ["a", "b"]})
+    (a,), (b,) = net.params["a"], net.params["b"]
+    assert (a.data.shape, b.data.shape) == ((5, 60), (60, 5))
+    b.data[...] = 2
+    assert (a.data == 2).all()
+    net.backward(sum=np.ones((4, 5)))
+    assert a.diff is not None and b.diff is not None
+    np.testing.assert_array_equal(a.diff.reshape(-1), b.diff.reshape(-1))
+
+
+def test_a_refused_restore_changes_nothing(solver: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    with netspec.Solver(solver()) as one, netspec.Solver(solver(net={**solver()["net"], "name": "x"}, type="SGD")) as other:
+        one.step(2)
+        one.snapshot(tmp_path / "two.safetensors")
+        other.restore(tmp_path / "two.safetensors")  # a net's own name is not what it computes
+        assert other.iter == 2
+    values = solver()
+    values["net"]["layers"][2]["type"] = "Sigmoid"
+    with netspec.Solver(values) as third:
+        before = third.net.params["ip"][0].data.copy()
+        with pytest.raises(NetspecError, match="belongs to another net"):
+            third.restore(tmp_path / "two.safetensors")
+        assert third.iter == 0
+        np.testing.assert_array_equal(third.net.params["ip"][0].data, before)
+    with pytest.raises(NetspecError, match="there is no snapshot"):
+        third.restore(tmp_path / "three.safetensors")
+
+
+def test_views_are_writable_and_live(net: netspec.Net) -> None:
+    """What a user writes into a blob or a diff is what the next pass reads."""
+    net.blobs["data"].data[...] = 0
+    net.forward()
+    bias = net.params["conv"][1].data
+    np.testing.assert_allclose(net.blobs["conv"].data, np.broadcast_to(bias[:, None, None], (4, 3, 5, 4)))
+    for blob in (*net.blobs.values(), *(b for blobs in net.params.values() for b in blobs)):
+        assert blob.data.flags.writeable
+        assert blob.diff is None or (blob.diff.flags.writeable and blob.diff.shape == blob.data.shape)
+    net.params["conv"][1].diff[...] = 5  # type: ignore[index]
+    net.clear_param_diffs()
+    assert not np.any(net.params["conv"][1].diff)

@@ -272,6 +272,18 @@ def test_a_loss_in_the_middle_of_a_net() -> None:
     np.testing.assert_allclose(one.loss[0], 0.7 * one.data[low].sum() - 1.5 * one.data[value], rtol=1e-12)
 
 
+def test_a_loss_on_a_blob_and_on_its_other_shape() -> None:
+    """Flatten's top is its bottom's memory, and so are their gradients; each has its own share in the loss."""
+    conv_, flat = conv("conv", 2, loss_weight=0.7), {"name": "flat", "type": "Flatten", "loss_weight": -0.2}
+    one = training(net(conv_, flat, ip("ip", 3), loss("ip")))
+    check_gradients(one)
+    total = one.data[one.graph.latest("conv").index].sum()
+    np.testing.assert_allclose(one.loss[0], 0.5 * total + one.data[one.graph.latest("loss").index], rtol=1e-12)
+    alone = training(net(conv_, flat))
+    check_gradients(alone)
+    assert (alone.diff[alone.graph.latest("flat").index] == 0.7 - 0.2).all()
+
+
 def test_several_losses_add_up() -> None:
     far = {"name": "far", "type": "EuclideanLoss", "bottom": ["a", "b"], "loss_weight": 0.3}
     layers = (ip("low", 5), ip("a", 3, "low"), ip("b", 3, "low"), loss("a", "one", loss_weight=2), loss("b", "two"))
