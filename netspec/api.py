@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from netspec import snapshot
 from netspec.diagnostics import DataError, UsageError, suggest
@@ -49,6 +49,18 @@ class NoDiffError(UsageError):
     code = "NS003"
 
 
+class BadArgumentError(UsageError):
+    """A call that cannot mean anything: a phase that does not exist, a batch of none, backward before forward."""
+
+    code = "NS005"
+
+
+def _no_text(overrides: Sequence[str]) -> None:
+    """Raises BadArgumentError unless overrides are a list of words."""
+    if isinstance(overrides, (str, dict)):
+        raise BadArgumentError("overrides are a list", help='like ["base_lr=0.1", "max_iter=100"]')
+
+
 @dataclass(frozen=True)
 class Blob:
     """A named array in N, C, H, W order: `data` and, where a gradient is computed, `diff` (None elsewhere). Both are writable views."""
@@ -83,11 +95,17 @@ class Net:
     ) -> None:
         from netspec.kernels import jit
 
+        if phase not in get_args(Phase):
+            raise BadArgumentError(f"there is no phase {phase!r}", help="TRAIN or TEST")
+        if batch is not None and (not isinstance(batch, int) or batch < 1):
+            raise BadArgumentError(f"a batch of {batch!r} is none", help="a whole number from 1")
+        _no_text(overrides)
         jit.limit_threads(threads)
         state = State(phase, level, tuple(stages))
         shaped = load_net(net, overrides, state, batch, gradients="inputs" if force_backward else "any")
         shaped, memory = compile_net(shaped, dtype, keep=True)
         self._program = bind(shaped, memory, fill_weights(shaped, dtype, seed), seed)
+        self._ran = False
         self._fill_seeds()
         if weights is not None:
             self.load(weights)
@@ -96,6 +114,7 @@ class Net:
     def _around(cls, program: Program) -> Net:
         net = cls.__new__(cls)
         net._program = program
+        net._ran = True
         return net
 
     def _fill_seeds(self) -> None:
@@ -162,6 +181,7 @@ class Net:
             array[...] = self._fitting(name, array, value)
         self._check_labels()
         program.forward()
+        self._ran = True
         return {program.graph.blobs[b].name: program.data[b].copy() for b in program.graph.outputs}
 
     def _check_labels(self) -> None:
@@ -190,6 +210,8 @@ class Net:
         """
         import numpy as np
 
+        if not self._ran:
+            raise BadArgumentError("backward before the first forward", help="call net.forward(...) first")
         program, graph = self._program, self._program.graph
         given: dict[int, Array] = {}
         for name, value in top_diffs.items():
@@ -256,6 +278,7 @@ class Solver:
     """
 
     def __init__(self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None) -> None:
+        _no_text(overrides)
         self._job = load_solver(solver, overrides, keep=True)
         self._session = Session(self._job, threads, keep=True)
         if self._job.spec.weights is not None:

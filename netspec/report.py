@@ -17,7 +17,7 @@ from netspec.plan import MemoryPlan
 from netspec.shape import FLOAT_BYTES, clock, count, text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
     from netspec.timing import NetTime
@@ -120,15 +120,23 @@ def totals(one: Inspection) -> list[str]:
     ]
 
 
-def inspect_table(one: Inspection) -> RenderableType:
-    """The table and totals for a terminal."""
+def inspect_table(one: Inspection, width: int = 160) -> RenderableType:
+    """The table and totals for a terminal; a narrow one gets fewer columns, never cut words."""
     from rich.console import Group
     from rich.text import Text
 
-    table = plain_table(_HEADS, title=f"{one.net}  phase {one.phase}  batch {one.batch}", right=(5, 7))
-    for row in one.rows:
-        table.add_row(*_cells(row))
-    return Group(table, *(Text(line, no_wrap=True) for line in totals(one)))
+    rows = [_cells(row) for row in one.rows]
+    columns = list(range(len(_HEADS)))
+    for dropped in ((), (4, 6), (2,), (1,), (7,)):  # the arithmetic first, then bottoms, types, MACs
+        columns = [c for c in columns if c not in dropped]
+        if sum(max(len(cells[c]) for cells in [_HEADS, *rows]) + 3 for c in columns) <= width:
+            break
+    table = plain_table(
+        [_HEADS[c] for c in columns], f"{one.net}  phase {one.phase}  batch {one.batch}", (columns.index(c) for c in (5, 7) if c in columns)
+    )
+    for cells in rows:
+        table.add_row(*(cells[c] for c in columns))
+    return Group(table, *map(Text, totals(one)))
 
 
 def plain_table(heads: Sequence[str], title: str | None = None, right: Iterable[int] = ()) -> Table:
@@ -229,9 +237,10 @@ class TrainingLine:
         self.scores: dict[str, float] = {}
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), session.iteration)], maxlen=40)
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
         session = self.session
         done, last = session.iteration, session.spec.max_iter
@@ -240,9 +249,14 @@ class TrainingLine:
         pace = (done - before) / max(now - then, 1e-9)
         words = [f"iter {done}/{last}"]
         words += [f"loss {session.losses[-1]:.4g}"] if session.losses else []
-        words += [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]
+        tested = [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]
         words += [f"lr {session.rate:.4g}"]
         words += [f"{pace * session.batch * session.spec.iter_size:,.0f} img/s", f"eta {clock((last - done) / pace)}"] if pace else []
+        words += tested
+        line = Text("  ".join(words), no_wrap=True, overflow="ellipsis")
+        if options.max_width < len(line) + 28:
+            yield line
+            return
         grid = Table.grid(padding=(0, 2))
-        grid.add_row(ProgressBar(total=last, completed=done, width=24), *words)
-        return grid
+        grid.add_row(ProgressBar(total=last, completed=done, width=24), line)
+        yield grid

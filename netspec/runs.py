@@ -6,6 +6,7 @@ file ends as if the run had never been interrupted; later snapshots, of a run th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -124,6 +125,11 @@ class RunFolder:
             if file is not None:
                 file.close()
         self._lock.release()
+        if self._metrics is None:  # a training that failed before it began leaves nothing behind
+            with contextlib.suppress(OSError):
+                (self.path / ".lock").unlink(missing_ok=True)
+                self.snapshots.rmdir()
+                self.path.rmdir()
 
 
 def _kept(child: Path) -> bool:

@@ -13,7 +13,6 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -24,9 +23,6 @@ from netspec.shape import Shape
 
 Array = NDArray[Any]
 Runner = Callable[[Iterable[Call], str], None]
-
-settings.register_profile("netspec", deadline=None, derandomize=True, database=None, max_examples=25)
-settings.load_profile("netspec")
 
 GUARD = 64
 """Values before and after every array that no kernel may write (reading them is allowed: they are NaN)."""

@@ -156,8 +156,22 @@ def test_mistakes_are_netspec_errors(net: netspec.Net) -> None:
     with pytest.raises(NetspecError, match="no blob 'smu'"):
         net.backward(smu=0)
     plain = netspec.Net(NET, phase="TRAIN")
+    plain.forward(label=np.array([0, 1, 2, 3]))
     with pytest.raises(NetspecError, match="has no gradient"):
         plain.backward(data=np.zeros((4, 2, 7, 6)))
+
+
+def test_calls_that_mean_nothing_are_refused() -> None:
+    fresh = netspec.Net(NET, phase="TRAIN")
+    with pytest.raises(NetspecError, match="backward before the first forward"):
+        fresh.backward()
+    for batch in (0, -1, 2.5, "x"):
+        with pytest.raises(NetspecError, match="a batch of"):
+            netspec.Net(NET, batch=batch)  # type: ignore[arg-type]
+    with pytest.raises(NetspecError, match="no phase 'VAL'"):
+        netspec.Net(NET, phase="VAL")  # type: ignore[arg-type]
+    with pytest.raises(NetspecError, match="overrides are a list"):
+        netspec.Net(NET, overrides="base_lr=3")
 
 
 def test_phases_of_one_file_differ() -> None:

@@ -222,3 +222,65 @@ def test_module_and_version() -> None:
     assert netspec("--version").stdout == f"netspec {package.__version__}\n"
     assert netspec().returncode == 2
     assert netspec("trian").returncode == 2
+
+
+def test_the_table_of_lenet(golden: Callable[[str, str], None]) -> None:
+    golden("lenet_inspect.txt", netspec("inspect", "lenet").stdout)
+    golden("lenet_inspect_test.md", netspec("inspect", "lenet", "--phase", "TEST", "--batch", "1", "--format", "md").stdout)
+
+
+def test_config_means_the_same_elsewhere(solver: Solver, tmp_path: Path, arrays: Path) -> None:
+    """Relative paths become absolute, weights to start from too; a dollar sign in a name stays one."""
+    home, away = tmp_path / "home", tmp_path / "away"
+    home.mkdir()
+    away.mkdir()
+    values = solver(weights="start.safetensors", data=None)
+    outputs = [f"{name}$1.npy" for name in ("x", "y")]
+    for name in ("x", "y"):
+        (home / f"{name}$1.npy").write_bytes((arrays / f"train_{name}.npy").read_bytes())
+    source = {"type": "Arrays", "outputs": [name.replace("$", "$$") for name in outputs]}
+    values["data"] = {"train": {"source": source, "batch_size": 4}}
+    begin = trained(tmp_path, written(tmp_path, solver(max_iter=3)))
+    (home / "start.safetensors").write_bytes(weights(begin))
+    run = trained(home, written(home, values))
+    again = trained(away, run / "config.yaml")
+    assert weights(again) == weights(run) != weights(trained(home, "tiny.yaml", "weights=null"))
+    rows = [json.loads(line) for line in (again / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["event"] == "finished"
+
+
+def test_a_training_that_fails_before_it_begins_leaves_no_folder(solver: Solver, tmp_path: Path) -> None:
+    file = written(tmp_path, solver())
+    (tmp_path / "cut.safetensors").write_bytes(b"cut")
+    assert netspec("train", file, "--resume", "cut.safetensors", folder=tmp_path).returncode == 7
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_why_a_run_ended_stands_in_its_log(solver: Solver, tmp_path: Path) -> None:
+    done = netspec("train", written(tmp_path, solver(base_lr=1e30)), "-o", tmp_path / "run")
+    assert done.returncode == 5
+    assert "error[NS504]" in (tmp_path / "run" / "log.txt").read_text()
+
+
+def test_a_closed_pipe_stops_no_training(solver: Solver, tmp_path: Path) -> None:
+    file = written(tmp_path, solver(display=1))
+    words = f"'{sys.executable}' -m netspec train '{file}' -o '{tmp_path / 'run'}' 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "snapshots" / "iter_000020.safetensors").is_file()
+
+
+def test_a_narrow_terminal_gets_fewer_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    from netspec import report
+    from netspec.load import load_net
+    from netspec.program import compile_net
+
+    one = report.inspection(*compile_net(load_net("lenet"), "float32"))
+    for width in (50, 60, 80, 100, 140):
+        console = Console(width=width, file=io.StringIO(), color_system=None)
+        console.print(report.inspect_table(one, width))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert all(name in text for name in ("conv1", "64x20x24x24", "400,500"))
+        assert len(text.splitlines()) < 30

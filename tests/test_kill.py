@@ -98,6 +98,7 @@ def check_snapshots(run: Path) -> int:
     return latest
 
 
+@pytest.mark.slow
 def test_killed_at_many_moments(solver_file: Path, tmp_path: Path, cli: Callable[..., tuple[int, str, str]]) -> None:
     code, _, said = cli("train", solver_file, "-o", tmp_path / "whole")
     assert code == 0, said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -62,8 +63,15 @@ def err() -> Console:
 def _console(stream: object) -> Console:
     from rich.console import Console
 
+    class Patient(Console):
+        """Where no one reads any more, nothing is printed, and the work goes on."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
     terminal = bool(getattr(stream, "isatty", lambda: False)())
-    return Console(file=stream, highlight=False, width=None if terminal else 160, soft_wrap=not terminal)  # type: ignore[arg-type]
+    return Patient(file=stream, highlight=False, width=None if terminal else 160, soft_wrap=not terminal)  # type: ignore[arg-type]
 
 
 def answer(text: RenderableType) -> None:

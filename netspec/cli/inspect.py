@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, answer
+from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, answer, out
 
 
 def command(
@@ -26,5 +26,8 @@ def command(
     app.error_format[0] = "json" if format is TableFormat.json else "text"
     shaped = load_net(net, overrides or [], State(phase.value), batch)
     one = report.inspection(*compile_net(shaped, "float32"))
-    forms = {"table": report.inspect_table, "json": report.inspect_json, "csv": report.inspect_csv, "md": report.inspect_markdown}
+    if format is TableFormat.table:
+        answer(report.inspect_table(one, out().width))
+        return
+    forms = {"json": report.inspect_json, "csv": report.inspect_csv, "md": report.inspect_markdown}
     answer(forms[format.value](one))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,8 @@ def command(
     from netspec.train import Session
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
+    if os.sep in solver and not Path(solver).exists():
+        raise UsageError(f"there is no run folder or solver '{solver}'")
     if Path(solver).is_dir():
         weights = weights or snapshot.latest(Path(solver) / "snapshots")
         solver = str(Path(solver) / "config.yaml")

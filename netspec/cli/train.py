@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.cli.base import Overrides, Threads, err, told_of_compiling
+from netspec.diagnostics import NetspecError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +65,11 @@ def command(
             with _live(session, console) as line:
                 for event in solve(session, run.snapshots, lambda: signal.Signals(stop[0]).name if stop else None):
                     _show(event, run, console, line)
+            if stop:
+                console.print(f"go on with: netspec train {run.path} --resume", markup=False)
+        except NetspecError as error:
+            run.log(str(error))
+            raise
         finally:
             run.close()
     if stop:
@@ -99,7 +105,7 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
         changed = session.restore(file)
         notes.append(f"resumed from {file} at iteration {session.iteration}" + (f"; changed: {'; '.join(changed)}" if changed else ""))
         if session.iteration >= session.spec.max_iter:
-            notes.append(f"nothing left to train: iteration {session.iteration} of {session.spec.max_iter} is done")
+            notes.append(f"nothing left to train: iteration {session.iteration} is done, and max_iter is {session.spec.max_iter}")
     elif weights is not None or session.spec.weights is not None:
         path = Path(weights) if weights is not None else session.job.base / str(session.spec.weights)
         with placed(None if weights is not None else session.job.document.root, "weights"):
@@ -107,7 +113,9 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
     feeds = [feed.describe() for feed in (session.feed, session.test.feed if session.test else None) if feed is not None]
     memory = session.train.plan.arena / 2**20
     notes += [f"data: {'; '.join(feeds)}"] if feeds else []
-    notes.append(f"{session.threads} threads, seed {session.seed}, arena {memory:.1f} MiB; run folder {run.path}")
+    notes.append(
+        f"{session.threads} thread{'s' * (session.threads > 1)}, seed {session.seed}, arena {memory:.1f} MiB; run folder {run.path}"
+    )
     if jit.threading_layer() != "omp":
         notes.append(
             f"numba runs on its '{jit.threading_layer()}' threads: the same results; the system's libgomp would make small steps faster"
