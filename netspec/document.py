@@ -247,7 +247,7 @@ def _listed(value: Any) -> Any:
         return {key: _listed(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_listed(item) for item in value]
-    return value
+    return value.item() if hasattr(value, "item") else value  # a NumPy scalar as the number it is
 
 
 def _resolve(text: str) -> str | int | float | bool | None:

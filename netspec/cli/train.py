@@ -107,7 +107,7 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
         if session.iteration >= session.spec.max_iter:
             notes.append(f"nothing left to train: iteration {session.iteration} is done, and max_iter is {session.spec.max_iter}")
     elif weights is not None or session.spec.weights is not None:
-        path = Path(weights) if weights is not None else session.job.base / str(session.spec.weights)
+        path = Path(weights) if weights is not None else session.job.base / Path(str(session.spec.weights)).expanduser()
         with placed(None if weights is not None else session.job.document.root, "weights"):
             notes.append(f"weights from {path}: {session.load(path)}")
     feeds = [feed.describe() for feed in (session.feed, session.test.feed if session.test else None) if feed is not None]
@@ -166,7 +166,11 @@ def _watching() -> Iterator[list[int]]:
         if received:
             os._exit(EXITS[number])
         received.append(number)
-        sys.stderr.write(f"\n{signal.Signals(number).name}: finishing this iteration and writing a snapshot; once more to quit at once\n")
+        text = f"\n{signal.Signals(number).name}: finishing this iteration and writing a snapshot; once more to quit at once\n"
+        try:
+            sys.stderr.write(text)
+        except RuntimeError:  # the signal came in the middle of a print, which cannot be entered again
+            os.write(2, text.encode())
 
     before = {number: signal.signal(number, handle) for number in EXITS}
     try:
