@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import pkgutil
 import signal
@@ -91,7 +90,6 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
 
 def main() -> None:
     """Run the command line; never returns."""
-    gc.set_threshold(100_000)  # starting up makes many objects and little garbage
     if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `netspec ... | head` ends as other tools do; a training goes on unseen
     _commands()

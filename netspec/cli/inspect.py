@@ -21,11 +21,13 @@ def command(
     from netspec.cli import app
     from netspec.graph import State
     from netspec.load import load_net
-    from netspec.program import compile_net
+    from netspec.plan import plan
+    from netspec.rewrite import rewrite
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
     shaped = load_net(net, overrides or [], State(phase.value), batch)
-    one = report.inspection(*compile_net(shaped, "float32"))
+    shaped = rewrite(shaped)
+    one = report.inspection(shaped, plan(shaped))
     if format is TableFormat.table:
         answer(report.inspect_table(one, out().width))
         return
