@@ -41,11 +41,12 @@ class Source:
         return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a value was written: line and column count from 1; `length` is in characters of that line.
 
-    `via` is the place that brought this one here (a file that names this file, a use of a block), innermost first.
+    `via` is the place that brought this one here, innermost first, and `how` says in which way: a file that names this file ("from"), the
+    use of a block ("expanded from"), the layer that a default was given to ("merged into").
     """
 
     source: Source
@@ -53,9 +54,19 @@ class Place:
     column: int = 0
     length: int = 1
     via: Place | None = None
+    how: str = "from"
 
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}" if self.line else self.source.name
+
+    def brought(self, via: Place, how: str) -> Place:
+        """This place as another brought it into the spec."""
+        return Place(self.source, self.line, self.column, self.length, via, how)
+
+    @property
+    def chain(self) -> list[Place]:
+        """The places that brought this one here, innermost first."""
+        return [self.via, *self.via.chain] if self.via else []
 
 
 class NetspecError(Exception):
@@ -198,8 +209,18 @@ class Findings:
     def raise_if_any(self) -> None:
         """Raise what was found; one error as itself, several as `Mistakes`."""
         unique: dict[tuple[object, ...], NetspecError] = {}
+        again: dict[tuple[object, ...], set[Place]] = {}
         for error in self._errors:
-            unique.setdefault((error.code, error.message, error.at), error)
+            at = error.at
+            written: tuple[object, ...] = (error.code, error.message, at)
+            if at and at.how != "from":
+                written = (error.code, at.source, at.line, at.column)
+            first = unique.setdefault(written, error)
+            if first is not error and at and first.at != at:
+                again.setdefault(written, set()).add(at)
+        for written, places in again.items():
+            times = len(places)
+            unique[written].message += f" (and so in {times:,} more {'place' if times == 1 else 'places'} that it is expanded to)"
         if len(unique) == 1:
             raise next(iter(unique.values()))
         if unique:
@@ -243,7 +264,8 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 def render(error: NetspecError, tag: str = "error") -> str:
     """The error as text: message, place, source line, caret, help. Shape taken from ruff."""
     lines = [f"{tag}[{error.code}]: {_clipped(error.message)}"]
-    margin = max((len(str(place.line)) for _, place in (("", error.at), *error.related) if place), default=1)
+    places = [place for _, place in (("", error.at), *error.related) if place]
+    margin = max((len(str(one.line)) for place in places for one in [place, *_expansions(place)]), default=1)
     if error.at:
         lines += _snippet(error.at, margin)
     for word, place in error.related:
@@ -265,11 +287,17 @@ def _snippet(place: Place, margin: int) -> list[str]:
         text, column = _window(place.source.line(place.line), place.column)
         before, marked = text[: column - 1], text[column - 1 : column - 1 + place.length]
         lines += [f"{pad} |", f"{place.line:>{margin}} | {text}", f"{pad} | {_blank(before)}{'^' * max(1, len(_blank(marked)))}"]
-    outer = place.via
-    while outer:
-        lines.append(f"{pad} = from {outer}")
-        outer = outer.via
+    if place.via and place.how == "from":
+        lines += [f"{pad} = from {outer}" for outer in place.chain]
+    elif place.via:
+        head, *rest = _snippet(place.via, margin)
+        lines += [head.replace("-->", f" = {place.how}", 1), *rest]
     return lines
+
+
+def _expansions(place: Place) -> list[Place]:
+    """The places among those that brought this one here whose line is shown."""
+    return [place.via, *_expansions(place.via)] if place.via and place.how != "from" else []
 
 
 def _blank(text: str) -> str:
@@ -296,10 +324,15 @@ def as_json(error: NetspecError) -> list[dict[str, Any]]:
             "column": e.at.column if e.at else None,
             "length": e.at.length if e.at else None,
             "help": e.help,
-            "related": [{"message": word, "file": p.source.name, "line": p.line, "column": p.column} for word, p in e.related],
+            "expanded_from": [_as_json(p) for p in e.at.chain] if e.at else [],
+            "related": [{"message": word, **_as_json(p)} for word, p in e.related],
         }
         for e in error.errors()
     ]
+
+
+def _as_json(place: Place) -> dict[str, Any]:
+    return {"file": place.source.name, "line": place.line, "column": place.column}
 
 
 def as_github(error: NetspecError) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class UnsupportedYamlError(SpecError):
     code = "NS106"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scalar:
     """A word, number, boolean or nothing."""
 
@@ -80,7 +81,7 @@ class Scalar:
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sequence:
     """A list of nodes."""
 
@@ -92,7 +93,7 @@ class Sequence:
         return tuple(item.plain() for item in self.items)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """Nodes by key, in the order they were written; `keys` holds the place of each key."""
 
@@ -116,6 +117,13 @@ class Mapping:
 
 
 Node = Scalar | Sequence | Mapping
+
+
+def describe(node: Node) -> str:
+    """A node in the words of an error."""
+    if isinstance(node, Scalar):
+        return "nothing" if node.value is None else f"{node.value!r}"
+    return "a list" if isinstance(node, Sequence) else "a mapping"
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,14 @@ def from_python(value: Any, name: str) -> Document:
 def dump(value: Any) -> str:
     """Plain values as YAML text that `parse` reads back to the same values."""
     return yaml.dump(_listed(value), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def word(value: str | int | float | bool | None) -> str:
+    """One plain value as YAML, so that it may stand on one line and inside brackets."""
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    text = yaml.dump([value], Dumper=_Dumper, width=2**20, allow_unicode=True, default_style=style)
+    return str(text).rstrip("\n")[1:-1] if style is None else str(text).rstrip("\n").removeprefix("- ").strip("[]")
 
 
 class _Dumper(yaml.SafeDumper):

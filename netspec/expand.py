@@ -1,27 +1,35 @@
-"""Document to Document, before validation: overrides and variables; every value keeps its origin.
+"""Document to Document, before validation: overrides, variables, defaults, repeats and blocks; every value keeps its origin.
 
-An override names a value by dots (`base_lr=0.1`, `layers.conv1.num_output=32`; layers by name, a name with dots in quotes).
-A scalar `$x` becomes the value of `vars: {x: ...}` and keeps its type; `a$x` is put together as text.
+`$x` and `$(expression)` become values; a block's layers stand in the net as `instance/inner`, a repeated entry as `name/0`, `name/1`...
+What comes out is flat: the same net as if it had been written out by hand, and expanding it again changes nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from netspec.diagnostics import Findings, Place, Source, SpecError, UsageError, suggest
-from netspec.document import MAX_DEPTH, MAX_NODES, Document, Mapping, Node, Scalar, TooLargeError, parse_value
+from netspec.diagnostics import Findings, Place, SpecError, nearest, suggest
+from netspec.document import MAX_DEPTH, MAX_NODES, Document, Mapping, Node, Scalar, TooLargeError, describe
 from netspec.document import Sequence as Items
+from netspec.expression import MAX_ITEMS, Refused, Value, closing, evaluate
+from netspec.layers.base import LAYERS, Layer
+from netspec.override import OverrideError, override
+from netspec.registry import UnknownWord
+from netspec.words import hint
 
-_KEY = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^.]+)')
-_VARIABLE = re.compile(r"\$(\$|[A-Za-z_][A-Za-z0-9_]*)")
+__all__ = ["OverrideError", "expand"]
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-class OverrideError(UsageError):
-    """An override on the command line cannot be read, or names nothing."""
-
-    code = "NS110"
+MAX_LAYERS = 20_000
+"""Layers that a net may have once blocks and repeats are expanded."""
+MAX_NESTED = 20
+"""Blocks inside one another."""
+ENOUGH = 100
+"""Errors after which no more spellings are compared."""
 
 
 class UnknownVariableError(SpecError):
@@ -31,21 +39,72 @@ class UnknownVariableError(SpecError):
 
 
 class BadVariableError(SpecError):
-    """A variable holds something that cannot stand where it is used."""
+    """A variable holds something that cannot stand where it is used, or is given by itself."""
 
     code = "NS121"
 
 
-ENOUGH = 100
-"""Errors after which no more spellings are compared."""
-MAX_TEXT = 10_000
-"""Characters that a text may have once its variables are replaced."""
+class ExpressionError(SpecError):
+    """What stands in `$(...)` cannot be read or carried out."""
+
+    code = "NS122"
+
+
+class UnknownBlockError(SpecError):
+    """An instance names a block that no `blocks:` describes."""
+
+    code = "NS123"
+
+
+class BlockCycleError(SpecError):
+    """A block uses itself, through however many others."""
+
+    code = "NS124"
+
+
+class BadBlockError(SpecError):
+    """A block, or an instance of one, is not written as one."""
+
+    code = "NS125"
+
+
+class MissingVariableError(SpecError):
+    """An instance does not give a variable that its block wants, or gives one that it does not know."""
+
+    code = "NS126"
+
+
+class RepeatError(SpecError):
+    """`repeat` is no count."""
+
+    code = "NS127"
+
+
+class DefaultsError(SpecError):
+    """`defaults:` names a layer type or a field that does not exist."""
+
+    code = "NS128"
+
+
+class DuplicateNameError(SpecError):
+    """Two layers with the same name."""
+
+    code = "NS208"
+
+
+class _Stop(Exception):
+    """The net grew beyond all bounds: nothing more is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob(Scalar):
+    """The full name of a blob: unlike a name that is written, it is not looked up in the block it stands in."""
 
 
 def expand(document: Document, overrides: Iterable[str] = (), prefix: str = "", apart: str | None = None) -> Document:
-    """The document with its overrides applied and its variables replaced. Raises every mistake found.
+    """The flat document. Raises every mistake found.
 
-    Overrides begin with `prefix` where this document stands inside another (`net.`). A mapping under the key `apart` keeps its variables.
+    Overrides begin with `prefix` where this document stands inside another (`net.`). A mapping under the key `apart` stays as it is.
     """
     found = Findings()
     root = document.root
@@ -53,178 +112,661 @@ def expand(document: Document, overrides: Iterable[str] = (), prefix: str = "", 
         with found.catching():
             root = override(root, text, prefix)
     found.raise_if_any()
-    expanded = substitute(root, found, apart)
+    root = _Expander(found).root(root, apart)
     found.raise_if_any()
-    return replace(document, root=expanded)
+    return replace(document, root=root)
 
 
-def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
-    """`root` with one `key.sub=value` applied. Raises OverrideError."""
-    source = Source("command line", text)
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise OverrideError(
-            f"'{text}' is not an override", at=Place(source, 1, 1, len(text)), help="write key=value, without spaces around ="
-        )
-    if key[:1] in {"-", "\N{EN DASH}", "\N{EM DASH}"}:
-        raise OverrideError(f"'{key}' is not a key", at=Place(source, 1, 1, len(key)), help="options begin with two plain hyphens")
-    steps: list[tuple[str, int]] = []
-    end = 0
-    for match in _KEY.finditer(key, len(prefix)):
-        steps.append((next(g for g in match.groups() if g is not None), match.start() + 1))
-        end = match.end()
-    if not steps or end != len(key) or ".." in key or key.startswith("."):
-        raise OverrideError(
-            f"'{key}' is not a dotted key", at=Place(source, 1, 1, max(1, len(key))), help="like layers.conv1.num_output=32"
-        )
-    try:
-        node = parse_value(value, source, len(key) + 2)
-    except SpecError as error:
-        help = error.help or "is a quote or a bracket missing, or taken away by the shell?"
-        raise OverrideError(f"the value of '{key}' cannot be read: {error.message}", at=error.at, help=help) from None
-    if isinstance(node, Scalar) and not value:
-        node = replace(node, at=Place(source, 1, len(key) + 1, 1))
-    return _put(root, steps, node, source)  # type: ignore[return-value]
+class Scope:
+    """Variables by name, given on demand, so that they may name one another in any order; what is not here is asked of `outer`."""
+
+    def __init__(self, written: dict[str, Node], outer: Scope | None = None) -> None:
+        self.written, self.outer = written, outer
+        self.given: dict[str, Node] = {}
+
+    def holder(self, name: str) -> Scope | None:
+        """The nearest scope that has a variable."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope.given and name not in scope.written:
+            scope = scope.outer
+        return scope
+
+    def names(self) -> set[str]:
+        """Every variable that can be named here."""
+        return {*self.written, *self.given, *(self.outer.names() if self.outer else ())}
 
 
-def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) -> Node:
-    """`node` with `value` at the path `steps`."""
-    if not steps:
-        return value
-    (name, column), rest = steps[0], steps[1:]
-    at = Place(source, 1, column, len(name))
-    if isinstance(node, Scalar) and node.value is None:
-        node = Mapping({}, {}, node.at)
-    if isinstance(node, Scalar) and isinstance(node.value, str):
-        node = Mapping({"type": node}, {"type": node.at}, node.at)
-    if isinstance(node, Mapping):
-        inner = node.items.get(name, Scalar(None, at))
-        return node.with_item(name, _put(inner, rest, value, source), node.keys[name] if rest and name in node.items else at)
-    if isinstance(node, Items):
-        return _put_item(node, name, at, rest, value, source)
-    raise OverrideError(f"'{source.text[: column - 2]}' is {_describe(node)}: it holds no '{name}'", at=at)
+@dataclass
+class _Frame:
+    """Where layers are written to: the net itself, or an instance of a block."""
+
+    scope: Scope
+    prefix: str = ""
+    outer: _Frame | None = None
+    via: Place | None = None
+    own: set[str] = field(default_factory=set)
+    """Names that are this frame's: of its entries and their tops."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """The blob that the name of an instance or of a repeated layer stands for."""
+    rules: dict[str, tuple[Place, Node]] = field(default_factory=dict)
+    """`include` or `exclude` of the instance."""
+    blocks: tuple[str, ...] = ()
+
+    def resolve(self, name: str) -> str:
+        """The full name of the blob that a name means here."""
+        frame: _Frame | None = self
+        while frame is not None:
+            if name in frame.answers:
+                return frame.answers[name]
+            if name in frame.own:
+                return frame.prefix + name
+            frame = frame.outer
+        return name
 
 
-def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], value: Node, source: Source) -> Items:
-    by_name = {_name(item): i for i, item in enumerate(node.items) if _name(item) is not None}
-    if by_name:
-        index = by_name.get(name)
-        if index is None:
-            where = source.text[: at.column - 2]
-            raise OverrideError(f"`{where}` has no '{name}'", at=at, help=suggest(name, [n for n in by_name if n]))
-    elif name.isdigit() and int(name) < len(node.items):
-        index = int(name)
-    else:
-        raise OverrideError(f"'{name}' is not a position in a list of {len(node.items)}", at=at, help="positions count from 0")
-    items = list(node.items)
-    items[index] = _put(items[index], rest, value, source)
-    return replace(node, items=tuple(items))
+_INSTANCE = ("name", "block", "bottom", "vars", "repeat", "include", "exclude")
+_EDITS = ("insert_before", "insert_after", "replace", "remove")
 
 
-def _name(node: Node) -> str | None:
-    name = node.items.get("name") if isinstance(node, Mapping) else None
-    return str(name.value) if isinstance(name, Scalar) else None
-
-
-def _describe(node: Node) -> str:
-    return "a list" if isinstance(node, Items) else "a mapping" if isinstance(node, Mapping) else f"{node.value!r}"
-
-
-def substitute(root: Mapping, found: Findings, apart: str | None = None) -> Mapping:
-    """`root` without `vars`, its `$x` replaced; not inside the mapping under the key `apart`."""
-    return _Variables(found).all(root, apart)
-
-
-class _Variables:
-    """The variables of one document, and how large each is: small ones that name one another must not grow beyond all bounds."""
+class _Expander:
+    """Expands one document; what is wrong goes to `found`."""
 
     def __init__(self, found: Findings) -> None:
         self.found = found
-        self.nodes: dict[str, Node] = {}
+        self.top = Scope({})
+        self.busy: list[tuple[Scope, str]] = []
+        """Variables that are being worked out, outermost first."""
         self.sizes: dict[int, tuple[int, int]] = {}
-        """Values and depth of each variable's node, by its id: the nodes live as long as this."""
+        self.alive: list[Node] = []
+        """Nodes whose ids are keys of `sizes`."""
+        self.values = 0
+        self.layers: list[Node] = []
+        self.above: str | None = None
+        """The blob that an entry without `bottom` reads: the first top of what is written above it."""
+        self.asked: Place | None = None
+        """Where an instance said that `above` is its bottom, while no layer has read it."""
+        self.flat: str | None = None
+        """The first top of the last layer written out."""
+        self.blocks: dict[str, Mapping] = {}
+        self.defaults: dict[str, Mapping] = {}
 
-    def all(self, root: Mapping, apart: str | None) -> Mapping:
-        """`root` without `vars`, every other value replaced."""
+    def root(self, root: Mapping, apart: str | None) -> Mapping:
+        """The flat document's root."""
         table = root.items.get("vars")
-        if isinstance(table, Mapping):
-            for name, node in table.items.items():
-                self.add(name, node)
-        elif table is not None and not (isinstance(table, Scalar) and table.value is None):
-            help = "like `vars: {classes: 10}`"
-            self.found.add(BadVariableError(f"`vars` is a mapping of names to values, not {_describe(table)}", at=table.at, help=help))
-        rest = root.without("vars")
-        kept = rest.items.get(apart) if apart else None
-        done = {key: node if node is kept and isinstance(node, Mapping) else self.replace(node) for key, node in rest.items.items()}
-        expanded = replace(rest, items=done)
-        self.measured(expanded, table.at if table else root.at)
-        return expanded
+        self.top = Scope(self.mapping(table, "vars", "{classes: 10}"))
+        rest = root.without("vars", "blocks", "defaults") if apart is None else root.without("vars")
+        try:
+            for name in self.top.written:
+                self.variable(self.top, name)
+            done = {
+                key: node if key == apart and isinstance(node, Mapping) else self.replaced(node, self.top, None)
+                for key, node in rest.items.items()
+                if key != "layers"
+            }
+            for node in done.values():
+                self.count(node, root.at)
+            if "layers" in rest.items:
+                done["layers"] = self.net(root)
+        except _Stop:
+            return root
+        return replace(rest, items={key: done[key] for key in rest.items})
 
-    def add(self, name: str, node: Node) -> None:
-        """Keep a variable; one that grew too large becomes nothing."""
-        value = self.replace(node)
-        size = self.measured(value, node.at)
-        self.nodes[name] = value if size else Scalar(None, node.at)
-        if size and not isinstance(value, Scalar):
-            self.sizes[id(value)] = size
+    def mapping(self, node: Node | None, key: str, example: str) -> dict[str, Node]:
+        """The items of what must be a mapping, or be left out."""
+        if isinstance(node, Mapping):
+            return node.items
+        if node is not None and not (isinstance(node, Scalar) and node.value is None):
+            help = f"like `{key}: {example}`"
+            self.found.add(BadVariableError(f"`{key}` is a mapping of names to values, not {describe(node)}", at=node.at, help=help))
+        return {}
 
-    def measured(self, node: Node, at: Place) -> tuple[int, int] | None:
-        """Values and depth of a node; None, and an error, when they are too many."""
-        number, depth = self.measure(node)
-        if number <= MAX_NODES and depth <= MAX_DEPTH:
-            return number, depth
-        what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"
-        self.found.add(TooLargeError(f"{what} once variables are replaced", at=at, help="a spec is a short text file"))
+    # --- the net ---
+
+    def net(self, root: Mapping) -> Node:
+        """The flat list of layers."""
+        node = root.items["layers"]
+        if isinstance(node, Scalar):
+            node = self.replaced(node, self.top, None)
+        self.read_defaults(root.items.get("defaults"))
+        self.read_blocks(root.items.get("blocks"))
+        if not isinstance(node, Items):
+            return node
+        frame = _Frame(self.top)
+        self.entries(node.items, frame)
+        return replace(node, items=tuple(self.layers))
+
+    def read_defaults(self, node: Node | None) -> None:
+        for word, fields in self.mapping(node, "defaults", "{Convolution: {bias_term: false}}").items():
+            at = node.keys[word] if isinstance(node, Mapping) else None
+            try:
+                cls = LAYERS.get(word)
+            except UnknownWord as unknown:
+                self.found.add(DefaultsError(f"`defaults` speaks of '{word}', which is no layer type", at=at, help=unknown.hint))
+                continue
+            if not isinstance(fields, Mapping):
+                help = f"like `{word}: {{bias_term: false}}`"
+                self.found.add(DefaultsError(f"the defaults of {word} are a mapping, not {describe(fields)}", at=fields.at, help=help))
+                continue
+            known = set(cls.model_fields) - {"name", "bottom", "top"}
+            for name, place in fields.keys.items():
+                if name not in known:
+                    self.found.add(DefaultsError(f"{word} has no field `{name}` to give a default", at=place, help=hint(name, known)))
+            fields = fields.without(*(name for name in fields.items if name not in known))
+            done = self.replaced(fields, self.top, None)
+            if isinstance(done, Mapping):
+                self.defaults[word] = done
+
+    def read_blocks(self, node: Node | None) -> None:
+        for name, block in self.mapping(node, "blocks", "{unit: {vars: {width: 64}, layers: [...]}}").items():
+            help = "like `{vars: {width: 64}, layers: [...]}`"
+            layers = block.items.get("layers") if isinstance(block, Mapping) else None
+            if not isinstance(block, Mapping) or not isinstance(layers, Items) or not layers.items:
+                at = block.keys["layers"] if isinstance(block, Mapping) and "layers" in block.items else block.at
+                self.found.add(BadBlockError(f"block '{name}' has no list of `layers`", at=at, help=help))
+                continue
+            for key, place in block.keys.items():
+                if key not in {"vars", "layers"}:
+                    near = suggest(key, ("vars", "layers"))
+                    self.found.add(BadBlockError(f"block '{name}' has no key `{key}`: it holds `vars` and `layers`", at=place, help=near))
+            self.blocks[name] = block
+
+    def entries(self, items: Iterable[Node], frame: _Frame) -> None:
+        """Write every entry of `layers`, of the net or of a block, into the flat list."""
+        items = list(items)
+        for item in items:
+            frame.own |= set(self.names_in(item, frame))
+        seen: dict[str, tuple[Place, bool]] = {}
+        for item in items:
+            if not isinstance(item, Mapping):
+                item = self.replaced(item, frame.scope, frame.via)
+            if not isinstance(item, Mapping):
+                self.layers.append(item)
+                continue
+            if "block" in item.items or "repeat" in item.items:
+                self.expanded(item, frame, seen)
+            else:
+                node = self.replaced(item, frame.scope, frame.via)
+                name = node.items.get("name")  # type: ignore[union-attr]
+                if isinstance(name, Scalar) and isinstance(name.value, str):
+                    self.once(name.value, name.at, False, seen)
+                self.layer(node, frame)
+            if self.found.more:
+                raise _Stop
+
+    def once(self, name: str, at: Place, many: bool, seen: dict[str, tuple[Place, bool]]) -> bool:
+        """Whether a name is new; two plain layers of one name are the schema's to refuse. `many`: an instance or a repeat."""
+        first, several = seen.setdefault(name, (at, many))
+        if first is at or not (many or several):
+            return True
+        self.found.add(DuplicateNameError(f"a second entry is called '{name}'", at=at, related=[("the first one:", first)]))
+        return False
+
+    def names_in(self, item: Node, frame: _Frame) -> Iterator[str]:
+        """The names that an entry gives to blobs of its frame."""
+        if not isinstance(item, Mapping):
+            return
+        for key in ("name", "top"):
+            node = item.items.get(key)
+            for each in node.items if isinstance(node, Items) else (node,):
+                if isinstance(each, Scalar) and isinstance(each.value, str):
+                    text = self.replaced(each, frame.scope, None, quiet=True) if "$" in each.value else each
+                    if isinstance(text, Scalar) and isinstance(text.value, str) and not isinstance(text, Blob):
+                        yield text.value
+
+    def expanded(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, bool]]) -> None:
+        """An entry with `block` or `repeat`: as many instances or copies as it says, each reading the one before."""
+        name, number = self.named(item, frame, seen), self.repeat(item, frame)
+        if name is None or number is None:
+            return
+        begin = self.above
+        for count in range(number):
+            scope, copied, counted = frame.scope, item, Scalar(count, item.at)
+            if "repeat" in item.items:
+                scope = Scope({"i": counted}, frame.scope)
+                copied = item.without("repeat")
+                if count:
+                    copied = _after_first(copied, Blob(self.above, item.items["repeat"].at))
+            within = replace(frame, scope=scope)
+            called = f"{name}/{count}" if "repeat" in item.items else name
+            if "block" in item.items:
+                self.instance(copied, called, within, counted)
+            else:
+                at = frame.via or item.items["repeat"].at
+                node = self.replaced(copied, scope, at, "expanded from" if frame.via else "repeated by")
+                old = node.items["name"]  # type: ignore[union-attr]
+                self.layer(node.with_item("name", Scalar(called, old.at), node.keys["name"]), within)  # type: ignore[union-attr]
+        if number == 0:
+            self.above = self.first_bottom(item, frame) or begin
+        if self.above is not None:
+            frame.answers[name] = self.above
+
+    def named(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, bool]]) -> str | None:
+        """The name of an entry with `block` or `repeat`."""
+        node = self.replaced(item.items.get("name", Scalar(None, item.at)), frame.scope, frame.via)
+        if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
+            key = "block" if "block" in item.items else "repeat"
+            at = node.at if "name" in item.items else self.here(item.keys[key], frame)
+            self.found.add(BadBlockError(f"an entry with `{key}` needs a `name`, a word", at=at, help="its layers are called name/..."))
+            return None
+        return node.value if self.once(node.value, node.at, True, seen) else None
+
+    def repeat(self, item: Mapping, frame: _Frame) -> int | None:
+        """How often an entry stands in the net."""
+        if "repeat" not in item.items:
+            return 1
+        node = self.replaced(item.items["repeat"], frame.scope, frame.via)
+        number = node.value if isinstance(node, Scalar) else None
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            said = describe(node)
+            help = "whole numbers are divided by //" if isinstance(number, float) else "like `repeat: 3`; inside, $i counts from 0"
+            self.found.add(RepeatError(f"`repeat` must be a whole number, 0 or more, not {said}", at=node.at, help=help))
+            return None
+        if number > MAX_LAYERS:
+            self.found.add(TooLargeError(f"{number:,} repeats: a net has at most {MAX_LAYERS:,} layers", at=node.at))
+            raise _Stop
+        return number
+
+    def first_bottom(self, item: Mapping, frame: _Frame) -> str | None:
+        """The full name of the first bottom that an entry gives."""
+        if "bottom" not in item.items:
+            return None
+        node = self.replaced(item.items["bottom"], frame.scope, None, quiet=True)
+        first = node.items[0] if isinstance(node, Items) and node.items else node
+        if not isinstance(first, Scalar) or not isinstance(first.value, str):
+            return None
+        return first.value if isinstance(first, Blob) else frame.resolve(first.value)
+
+    def here(self, place: Place, frame: _Frame) -> Place:
+        """A place in a block's text, as the frame's instance brought it into the net."""
+        return place.brought(frame.via, "expanded from") if frame.via else place
+
+    # --- blocks ---
+
+    def instance(self, item: Mapping, name: str, frame: _Frame, count: Scalar) -> None:
+        """The layers of a block, for one instance of it; `count` is its `$i`."""
+        node = self.replaced(item.items["block"], frame.scope, frame.via)
+        block = self.block_of(node, frame)
+        if block is None:
+            return
+        word, at = node.value, node.at  # type: ignore[union-attr]
+        sound = True
+        for key, place in item.keys.items():
+            if key not in _INSTANCE:
+                sound = False
+                self.found.add(self.unknown_key(key, str(word), block, self.here(place, frame)))
+        given = self.arguments(item, str(word), block, frame, at)
+        if given is None or not sound:
+            return
+        bottoms = self.bottoms(item, frame)
+        if bottoms:
+            given["bottom"] = bottoms[0]
+        given.setdefault("i", count)
+        declared = block.items.get("vars")
+        scope = Scope(dict(declared.items) if isinstance(declared, Mapping) else {}, self.top)
+        scope.given = given
+        inner = _Frame(scope, f"{frame.prefix}{name}/", frame, at, blocks=(*frame.blocks, str(word)), rules=dict(frame.rules))
+        for key in ("include", "exclude"):
+            if key in item.items:
+                inner.rules[key] = (self.here(item.keys[key], frame), self.replaced(item.items[key], frame.scope, frame.via))
+        if bottoms and isinstance(bottoms[0].value, str):
+            self.above, self.asked = bottoms[0].value, bottoms[0].at if "bottom" in item.items else None
+        layers = block.items["layers"]
+        assert isinstance(layers, Items)
+        self.entries(layers.items, inner)
+
+    def block_of(self, node: Node, frame: _Frame) -> Mapping | None:
+        """The block that an instance names."""
+        word = node.value if isinstance(node, Scalar) else None
+        if not isinstance(word, str) or word not in self.blocks:
+            names = list(self.blocks)
+            if isinstance(word, str):
+                help = suggest(word, names) if names else "describe it under `blocks:`"
+                self.found.add(UnknownBlockError(f"there is no block '{word}'", at=node.at, help=help))
+            else:
+                help = "like `block: bottleneck`"
+                self.found.add(BadBlockError(f"`block` names a block, not {describe(node)}", at=node.at, help=help))
+            return None
+        if word in frame.blocks:
+            cycle = " -> ".join([*frame.blocks[frame.blocks.index(word) :], word])
+            self.found.add(BlockCycleError(f"block '{word}' uses itself: {cycle}", at=node.at, help="a net cannot be endless"))
+            raise _Stop
+        if len(frame.blocks) >= MAX_NESTED:
+            self.found.add(TooLargeError(f"more than {MAX_NESTED} blocks inside one another", at=node.at))
+            raise _Stop
+        return self.blocks[word]
+
+    def unknown_key(self, key: str, word: str, block: Mapping, at: Place) -> BadBlockError:
+        """The error of a key that an instance does not have."""
+        declared = block.items.get("vars")
+        names = list(declared.items) if isinstance(declared, Mapping) else []
+        if key == "type":
+            return BadBlockError("an entry is a layer or an instance of a block, not both", at=at, help="leave out `type` or `block`")
+        if key in names:
+            help = f"`{key}` is a variable of the block: `vars: {{{key}: ...}}`"
+        elif key == "top":
+            help = "its last top answers to the instance's name"
+        else:
+            help = hint(key, _INSTANCE) or f"an instance has {', '.join(f'`{name}`' for name in _INSTANCE)}"
+        return BadBlockError(f"an instance of block '{word}' has no key `{key}`", at=at, help=help)
+
+    def arguments(self, item: Mapping, word: str, block: Mapping, frame: _Frame, at: Place) -> dict[str, Node] | None:
+        """The variables that an instance gives, worked out where it stands."""
+        declared = block.items.get("vars")
+        wanted = self.mapping(declared, "vars", "{width: 64}")
+        table = item.items.get("vars")
+        given: dict[str, Node] = {}
+        sound = True
+        meant: set[str | None] = set()
+        for name, node in self.mapping(table, "vars", "{width: 64}").items():
+            if name not in wanted:
+                meant.add(nearest(name, wanted))
+                help = suggest(name, wanted) if wanted else f"block '{word}' has no `vars:`"
+                place = self.here(table.keys[name], frame)  # type: ignore[union-attr]
+                self.found.add(MissingVariableError(f"block '{word}' has no variable '{name}'", at=place, help=help))
+                sound = False
+            given[name] = self.replaced(node, frame.scope, frame.via)
+        for name, node in wanted.items():
+            if _is_nothing(node) and _is_nothing(given.get(name)) and name not in meant:
+                related = [(f"'{name}' has no value of its own here:", declared.keys[name])]  # type: ignore[union-attr]
+                text = f"the instance of block '{word}' does not give its variable '{name}'"
+                self.found.add(MissingVariableError(text, at=at, help=f"like `vars: {{{name}: ...}}`", related=related))
+                sound = False
+        return given if sound else None
+
+    def bottoms(self, item: Mapping, frame: _Frame) -> list[Blob]:
+        """The blobs that an instance reads: those it names, or what is written above it."""
+        node = item.items.get("bottom")
+        if node is None:
+            return [] if self.above is None else [Blob(self.above, self.here(item.items["block"].at, frame))]
+        node = self.resolved(self.replaced(node, frame.scope, frame.via), frame)
+        items = node.items if isinstance(node, Items) else (node,)
+        wrong = next((one for one in items if not isinstance(one, Blob)), None)
+        if wrong is not None or not items:
+            at = (wrong or node).at
+            self.found.add(BadBlockError("`bottom` of an instance names the blobs it reads", at=at, help="like `bottom: pool1`"))
+        return [one for one in items if isinstance(one, Blob)]
+
+    # --- layers ---
+
+    def layer(self, node: Node, frame: _Frame) -> None:
+        """Write one layer: defaults under its fields, its names and blobs in full."""
+        assert isinstance(node, Mapping)
+        for key in _EDITS:
+            if key in node.items:
+                help = "it edits a layer of the net that this one `extends`; this net extends none"
+                self.found.add(BadBlockError(f"`{key}` has no meaning here", at=node.keys[key], help=help))
+                node = node.without(key)
+        items, keys = dict(node.items), dict(node.keys)
+        name, word = items.get("name"), items.get("type")
+        if isinstance(name, Scalar) and isinstance(name.value, str) and frame.prefix:
+            items["name"] = Scalar(frame.prefix + name.value, name.at)
+        cls = _class_of(word)
+        if isinstance(word, Scalar) and isinstance(word.value, str) and word.value in self.defaults:
+            self.merge(self.defaults[word.value], items, keys, name.at if isinstance(name, Scalar) else node.at)
+        if "bottom" in items:
+            items["bottom"] = self.resolved(items["bottom"], frame)
+        elif self.above is not None and self.above != self.flat and (cls is None or cls.bottoms.most != 0):
+            at = self.asked or (name.at if isinstance(name, Scalar) else node.at)
+            items["bottom"], keys["bottom"] = Scalar(self.above, at), at
+        if "top" in items and frame.prefix:
+            items["top"] = self.prefixed(items["top"], frame)
+        for key, (place, rule) in frame.rules.items():
+            if "include" in items or "exclude" in items:
+                own = keys["include" if "include" in items else "exclude"]
+                text = "the layer and the block's instance both say when it takes part"
+                self.found.add(BadBlockError(text, at=own, related=[("the instance says it here:", place)], help="say it in one of them"))
+                break
+            items[key], keys[key] = rule, place
+        flat = Mapping(items, keys, node.at)
+        self.count(flat, node.at)
+        self.layers.append(flat)
+        if len(self.layers) > MAX_LAYERS:
+            self.found.add(TooLargeError(f"more than {MAX_LAYERS:,} layers once blocks and repeats are expanded", at=node.at))
+            raise _Stop
+        self.flat = self.above = _first_top(flat, cls) or self.flat
+        self.asked = None
+
+    @staticmethod
+    def merge(defaults: Mapping, items: dict[str, Node], keys: dict[str, Place], at: Place) -> None:
+        """Give a layer the defaults of its type under what it says itself."""
+        for key, value in defaults.items.items():
+            if key not in items:
+                items[key], keys[key] = _moved(value, at, "merged into"), defaults.keys[key].brought(at, "merged into")
+
+    def resolved(self, node: Node, frame: _Frame) -> Node:
+        """A bottom's names in full."""
+        if isinstance(node, Items):
+            return replace(node, items=tuple(self.resolved(item, frame) for item in node.items))
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
+            return Blob(frame.resolve(node.value), node.at)
+        return node
+
+    def prefixed(self, node: Node, frame: _Frame) -> Node:
+        """A top's names in full."""
+        if isinstance(node, Items):
+            return replace(node, items=tuple(self.prefixed(item, frame) for item in node.items))
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
+            return Blob(frame.prefix + node.value, node.at)
+        return node
+
+    # --- variables ---
+
+    def variable(self, scope: Scope, name: str) -> Node:
+        """The value of a variable that `scope` itself has."""
+        if name in scope.given:
+            return scope.given[name]
+        written = scope.written[name]
+        if (scope, name) in self.busy:
+            names = [n for _, n in self.busy[self.busy.index((scope, name)) :]]
+            text = f"variable '{name}' is given by itself: {' -> '.join([*names, name])}"
+            self.found.add(BadVariableError(text, at=written.at, help="give one of them a value"))
+            scope.given[name] = Scalar(None, written.at)
+            return scope.given[name]
+        if len(self.busy) > MAX_DEPTH:
+            self.found.add(TooLargeError(f"variables that name one another more than {MAX_DEPTH} deep", at=written.at))
+            raise _Stop
+        self.busy.append((scope, name))
+        value = self.replaced(written, scope, None)
+        self.busy.pop()
+        number, depth = self.measure(value)
+        if number > MAX_NODES or depth > MAX_DEPTH:
+            self.too_large(number, depth, written.at)
+            value = Scalar(None, written.at)
+        scope.given.setdefault(name, value)
+        return scope.given[name]
+
+    def look_up(self, name: str, scope: Scope, at: Place) -> Node | None:
+        """The value of a variable seen from `scope`."""
+        holder = scope.holder(name)
+        if holder is not None:
+            return self.variable(holder, name)
+        help = None
+        if name in {"i", "bottom"}:
+            what = "counts the repeats of an entry that says `repeat`" if name == "i" else "is what an instance reads, inside its block"
+            help = f"${name} {what}"
+        elif len(self.found) < ENOUGH:
+            names = scope.names() - {"i", "bottom"}
+            help = suggest(name, names) if names else "add it under `vars:`; write $$ for the sign itself"
+        self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
         return None
 
-    def measure(self, node: Node) -> tuple[int, int]:
+    def replaced(self, node: Node, scope: Scope, via: Place | None, how: str = "expanded from", quiet: bool = False) -> Node:
+        """A node with its variables replaced; its places say that `via` brought it here. `quiet` keeps mistakes to itself."""
+        if quiet:
+            found, self.found = self.found, Findings()
+            try:
+                return self.replaced(node, scope, via, how)
+            finally:
+                self.found = found
         if isinstance(node, Scalar):
-            return 1, 0
-        if id(node) in self.sizes:
-            return self.sizes[id(node)]
-        below = [self.measure(item) for item in (node.items.values() if isinstance(node, Mapping) else node.items)]
-        return 1 + sum(number for number, _ in below), 1 + max((depth for _, depth in below), default=0)
-
-    def replace(self, node: Node) -> Node:
+            at = node.at.brought(via, how) if via else node.at
+            if isinstance(node.value, str) and "$" in node.value:
+                return self.text(node, scope, at)
+            return node if via is None or isinstance(node, Blob) else Scalar(node.value, at, node.quoted)
+        at = node.at.brought(via, how) if via else node.at
         if isinstance(node, Items):
-            return replace(node, items=tuple(map(self.replace, node.items)))
-        if isinstance(node, Mapping):
-            return replace(node, items={key: self.replace(item) for key, item in node.items.items()})
-        if not isinstance(node.value, str) or "$" not in node.value:
-            return node
-        if "$(" in node.value:
-            help = "give the value in `vars:` and write $name"
-            self.found.add(BadVariableError("`$(...)` expressions are not read yet", at=node.at, help=help))
-            return node
-        whole = _VARIABLE.fullmatch(node.value)
-        if whole and whole[1] != "$":
-            chosen = self.named(whole[1], node.at)
-            return replace(chosen, at=node.at) if isinstance(chosen, Scalar) else chosen if chosen is not None else node
-        return self.text(node)
+            return Items(tuple([self.replaced(item, scope, via, how) for item in node.items]), at)
+        items = {key: self.replaced(item, scope, via, how) for key, item in node.items.items()}
+        return Mapping(items, {key: at.brought(via, how) for key, at in node.keys.items()} if via else node.keys, at)
 
-    def text(self, node: Scalar) -> Scalar:
-        """A text with variables in it."""
-
-        def text_of(match: re.Match[str]) -> str:
-            if match[1] == "$":
-                return "$"
-            chosen = self.named(match[1], node.at)
-            if isinstance(chosen, Scalar):
-                return "" if chosen.value is None else str(chosen.plain())
-            if chosen is not None:
-                self.found.add(BadVariableError(f"${match[1]} is {_describe(chosen)} and cannot stand inside a text", at=node.at))
-            return match[0]
-
-        value = _VARIABLE.sub(text_of, str(node.value))
-        if len(value) > MAX_TEXT:
+    def text(self, node: Scalar, scope: Scope, at: Place) -> Node:
+        """What a text with `$` in it becomes: the value itself where it is wholly one variable or expression, else a text."""
+        text = str(node.value)
+        parts: list[str] = []
+        position = 0
+        while (start := text.find("$", position)) >= 0:
+            parts.append(text[position:start])
+            if text.startswith("$$", start):
+                parts.append("$")
+                position = start + 2
+                continue
+            end = self.end(text, start, node, at)
+            if end is None:
+                return replace(node, at=at) if at is not node.at else node
+            value = self.value(text[start:end], scope, node, at, start)
+            if start == 0 and end == len(text):
+                return value if value is not None else Scalar(None, at)
+            if isinstance(value, (Items, Mapping)):
+                what = f"{text[start:end]} is {describe(value)} and cannot stand inside a text"
+                self.found.add(BadVariableError(what, at=_part(node, at, start, end - start)))
+                value = None
+            parts.append(_said(value) if isinstance(value, Scalar) else "")
+            position = end
+        done = "".join([*parts, text[position:]])
+        if len(done) > MAX_ITEMS:
             help = "a spec is a short text file"
-            self.found.add(TooLargeError(f"a text of more than {MAX_TEXT:,} characters once variables are replaced", at=node.at, help=help))
-            value = ""
-        return replace(node, value=value)
+            self.found.add(TooLargeError(f"a text of more than {MAX_ITEMS:,} characters once variables are replaced", at=at, help=help))
+            done = ""
+        return Scalar(done, at, node.quoted)
 
-    def named(self, name: str, at: Place) -> Node | None:
-        if name not in self.nodes:
-            help = suggest(name, self.nodes) if len(self.found) < ENOUGH else None
-            help = help if self.nodes else "add it under `vars:`; write $$ for the sign itself"
-            self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
-        return self.nodes.get(name)
+    def end(self, text: str, start: int, node: Scalar, at: Place) -> int | None:
+        """Where the variable or expression ends that begins at `start`."""
+        if text.startswith("$(", start):
+            closed = closing(text, start + 1)
+            if closed is None:
+                help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes" if not node.quoted else "close it with )"
+                self.found.add(ExpressionError("the bracket of $( is not closed", at=_part(node, at, start, len(text) - start), help=help))
+                return None
+            return closed + 1
+        named = _NAME.match(text, start + 1)
+        if named is None:
+            help = "a variable is written $name, an expression $(width * 2), the sign itself $$"
+            self.found.add(ExpressionError("a $ that begins no variable", at=_part(node, at, start, 1), help=help))
+            return None
+        return named.end()
+
+    def value(self, text: str, scope: Scope, node: Scalar, at: Place, start: int) -> Node | None:
+        """The value of `$name` or `$(expression)`; None after an error."""
+        if text[1] != "(":
+            chosen = self.look_up(text[1:], scope, _part(node, at, start, len(text)))
+            if chosen is None:
+                return None
+            return replace(chosen, at=at) if isinstance(chosen, Scalar) else chosen
+
+        def given(name: str, offset: int) -> Value:
+            chosen = self.look_up(name, scope, _part(node, at, start + 2 + offset, len(name)))
+            if chosen is None:
+                raise _Unknown
+            return chosen.plain()  # type: ignore[no-any-return]
+
+        try:
+            return _node(evaluate(text[2:-1], given), at)
+        except _Unknown:
+            return None
+        except Refused as wrong:
+            length = wrong.length if wrong.length is not None else len(text) - 3
+            place = _part(node, at, start + 2 + wrong.start, max(1, length))
+            self.found.add(ExpressionError(wrong.text, at=place, help=wrong.help))
+            return None
+
+    # --- sizes ---
+
+    def count(self, node: Node, at: Place) -> None:
+        """Add a finished node to the whole. Raises _Stop, after an error, when that is too large."""
+        number, depth = self.measure(node)
+        self.values += number
+        if self.values > MAX_NODES or depth > MAX_DEPTH:
+            self.too_large(self.values, depth, at)
+            raise _Stop
+
+    def too_large(self, number: int, depth: int, at: Place) -> None:
+        what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"
+        self.found.add(TooLargeError(f"{what} once variables and blocks are expanded", at=at, help="a spec is a short text file"))
+
+    def measure(self, node: Node) -> tuple[int, int]:
+        """Values (long texts count as several) and depth of a node; what several share is walked once."""
+        if isinstance(node, Scalar):
+            return (1 + len(node.value) // 64 if isinstance(node.value, str) else 1), 0
+        known = self.sizes.get(id(node))
+        if known is None:
+            below = [self.measure(item) for item in (node.items.values() if isinstance(node, Mapping) else node.items)]
+            known = 1 + sum(number for number, _ in below), 1 + max((depth for _, depth in below), default=0)
+            self.sizes[id(node)] = known
+            self.alive.append(node)
+        return known
+
+
+class _Unknown(Exception):
+    """A variable in an expression is not known; the error is said already."""
+
+
+def _is_nothing(node: Node | None) -> bool:
+    return node is None or (isinstance(node, Scalar) and node.value is None)
+
+
+def _after_first(item: Mapping, blob: Blob) -> Mapping:
+    """A repeated entry from its second copy on: its first bottom is what the copy before gives."""
+    node = item.items.get("bottom")
+    if node is None:
+        return item
+    rest = node.items[1:] if isinstance(node, Items) else ()
+    return item.with_item("bottom", Items((blob, *rest), node.at), item.keys["bottom"])
+
+
+def _class_of(word: Node | None) -> type[Layer] | None:
+    try:
+        return LAYERS.get(word.value) if isinstance(word, Scalar) and isinstance(word.value, str) else None
+    except UnknownWord:
+        return None
+
+
+def _first_top(layer: Mapping, cls: type[Layer] | None) -> str | None:
+    """The first blob that a flat layer writes."""
+    node = layer.items.get("top")
+    if node is None and (cls is None or (cls.tops.least <= 1 and cls.tops.most != 0)):
+        node = layer.items.get("name")
+    first = node.items[0] if isinstance(node, Items) and node.items else node
+    return first.value if isinstance(first, Scalar) and isinstance(first.value, str) else None
+
+
+def _moved(node: Node, via: Place, how: str) -> Node:
+    """A node as `via` brought it into the spec."""
+    if isinstance(node, Scalar):
+        return replace(node, at=node.at.brought(via, how))
+    if isinstance(node, Items):
+        return Items(tuple([_moved(item, via, how) for item in node.items]), node.at.brought(via, how))
+    items = {key: _moved(item, via, how) for key, item in node.items.items()}
+    return Mapping(items, {key: at.brought(via, how) for key, at in node.keys.items()}, node.at.brought(via, how))
+
+
+def _said(node: Scalar) -> str:
+    """A value inside a text."""
+    value: Any = node.value
+    return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _node(value: Value, at: Place) -> Node:
+    """A plain value at the place of its expression."""
+    if isinstance(value, tuple):
+        return Items(tuple(_node(item, at) for item in value), at)
+    if isinstance(value, dict):
+        return Mapping({key: _node(item, at) for key, item in value.items()}, dict.fromkeys(value, at), at)
+    return Scalar(value, at)
+
+
+def _part(node: Scalar, at: Place, start: int, length: int) -> Place:
+    """The place of some characters of a scalar that stands on one line; else of the whole."""
+    text, begin = str(node.value), at.column + (1 if node.quoted else 0)
+    if at.source.line(at.line)[begin - 1 : begin - 1 + len(text)] != text:
+        return at
+    return Place(at.source, at.line, begin + start, length, at.via, at.how)

@@ -5,15 +5,16 @@ Every stage reports all its mistakes, and the later stages still check what is s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from netspec import locate
-from netspec.diagnostics import Findings, Place, Source, SpecError, suggest
-from netspec.document import Document, Mapping, Node, Scalar, UnreadableError, from_python, read
+from netspec.diagnostics import Findings, Place, SpecError
+from netspec.document import Document, Mapping, Node, Scalar, from_python
 from netspec.expand import expand
+from netspec.extend import extended, open_spec
 from netspec.graph import Gradients, Graph, State, graph
 from netspec.infer import ShapedGraph, infer
 from netspec.layers.base import Phase
@@ -39,21 +40,6 @@ class WrongFileError(SpecError):
     code = "NS107"
 
 
-Shelf = Literal["models", "solvers"]
-
-
-def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place | None = None) -> Document:
-    """The document that a word names: a path (relative to `base`), or a zoo name of `shelf`. Raises UnreadableError."""
-    path = locate.find(reference, shelf, base)
-    if not locate.is_path(reference) and not locate.exists(path):
-        one = "net" if shelf == "models" else "solver"
-        at = via or Place(Source(reference, ""))
-        there = [p.name for p in (base or Path()).glob("*.yaml")]
-        help = suggest(reference, [*locate.names(shelf), *there])
-        raise UnreadableError(f"there is neither a file '{reference}' nor a {one} of that name in the zoo", at=at, help=help)
-    return read(path, via)
-
-
 def is_net(document: Document) -> bool:
     """Whether a document is meant as a net: it has layers, or nothing that only a solver has."""
     keys, solver = document.root.items, {*SolverSpec.model_fields, "net", "type"}
@@ -69,13 +55,23 @@ def net_document(
 ) -> Document:
     """The expanded document of a net: a path (relative to `base`), a zoo name, or plain values."""
     if isinstance(reference, dict):
-        return expand(from_python(reference, "<net>"), overrides, prefix)
+        return expand(extended(from_python(reference, "<net>"), "models"), overrides, prefix)
     document = open_spec(str(reference), "models", base, via)
     if not is_net(document):
         at = document.root.keys.get("net") or next(iter(document.root.keys.values()))
         help = "`netspec train` takes solvers; its `net:` names the net"
         raise WrongFileError(f"'{document.source.name}' is a solver, not a net", at=at, help=help)
     return expand(document, overrides, prefix)
+
+
+def flat(reference: str, overrides: Sequence[str] = ()) -> Document:
+    """The expanded document of a net, or of a solver with its net inside. Raises every mistake that expansion finds."""
+    solver = reference in locate.names("solvers") and reference not in locate.names("models") and not locate.exists(Path(reference))
+    raw = open_spec(reference, "solvers" if solver else "models")
+    if is_net(raw):
+        return expand(raw, overrides)
+    document, net = _solver_document(raw, overrides)
+    return replace(document, root=document.root.with_item("net", net().root, document.root.keys["net"])) if net else document
 
 
 def load_net(
@@ -144,19 +140,17 @@ def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str]
     `keep` prepares nets whose backward may start from any top.
     """
     found = Findings()
-    raw = from_python(reference, "<solver>") if isinstance(reference, dict) else open_spec(str(reference), "solvers")
+    given = extended(from_python(reference, "<solver>"), "solvers") if isinstance(reference, dict) else None
+    raw = given or open_spec(str(reference), "solvers")
     if "net" not in raw.root.items and "layers" in raw.root.items:
         at = raw.root.keys["layers"]
         raise WrongFileError(f"'{raw.source.name}' is a net, not a solver", at=at, help="a solver names its net: `net: this-file.yaml`")
-    base = raw.path.parent if raw.path else Path()
-    inside = [text for text in overrides if text.startswith("net.")]
-    document = expand(raw, [text for text in overrides if text not in inside], apart="net")
+    document, net_document_of = _solver_document(raw, overrides)
     spec = solver_spec(document, found)
     net: NetSpec | None = None
-    if "net" in document.root.items:
+    if net_document_of:
         with found.catching():
-            net_doc = _net_of(document.root.items["net"], document, inside, base)
-            net = net_spec(net_doc, found)
+            net = net_spec(net_document_of(), found)
     if net is None or spec is None:
         if net is not None:
             infer(graph(net, State(), found), found)
@@ -167,12 +161,21 @@ def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str]
     train, test = _phases(spec, net, found, keep)
     found.raise_if_any()
     resolved = document.root.with_item("net", net.document.root, document.root.at)
-    return Job(spec, net, train, test, replace(document, root=resolved), base)
+    return Job(spec, net, train, test, replace(document, root=resolved), raw.path.parent if raw.path else Path())
+
+
+def _solver_document(raw: Document, overrides: Sequence[str]) -> tuple[Document, Callable[[], Document] | None]:
+    """A solver's expanded document, and what opens that of its net, if it names one."""
+    inside = [text for text in overrides if text.startswith("net.")]
+    document = expand(raw, [text for text in overrides if text not in inside], apart="net")
+    base = raw.path.parent if raw.path else Path()
+    node = document.root.items.get("net")
+    return document, (lambda: _net_of(node, document, inside, base)) if node is not None else None
 
 
 def _net_of(node: Node, document: Document, overrides: Sequence[str], base: Path) -> Document:
     if isinstance(node, Mapping):
-        return expand(Document(node, document.source, document.path), overrides, "net.")
+        return expand(extended(Document(node, document.source, document.path), "models"), overrides, "net.")
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         raise WrongFileError("`net` must name a net file or a zoo net, or hold a net", at=node.at, help="like `net: ../models/lenet.yaml`")
     return net_document(node.value, overrides, base, node.at, "net.")

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from netspec import words
-from netspec.diagnostics import Findings, SpecError, suggest
+from netspec.diagnostics import Findings, suggest
 from netspec.document import Document, Mapping, Node, Scalar, Sequence, locate
+from netspec.expand import DuplicateNameError
 from netspec.feed import FeedSpec
 from netspec.layers.base import LAYERS, Broken, Layer
 from netspec.model import Listed, Model
@@ -31,12 +32,6 @@ from netspec.validate import (
     say,
     validate,
 )
-
-
-class DuplicateNameError(SpecError):
-    """Two layers with the same name."""
-
-    code = "NS208"
 
 
 class NetSpec(Model):

@@ -127,7 +127,7 @@ def _error(problem: Any, subject: Subject) -> SpecError:
         length = f"{len(given)}" if kind in {"too_long", "too_short"} and isinstance(given, tuple) else say(given)
         return OutOfRangeError(f"{owner}: `{name}` must be {bound}, not {length}", at=at, help=described)
     wanted = _WANTED.get(kind, problem["msg"][0].lower() + problem["msg"][1:])
-    return WrongTypeError(f"{owner}: `{name}` must be {wanted}, not {say(given)}", at=at, help=_rewritten(kind, given) or described)
+    return WrongTypeError(f"{owner}: `{name}` must be {wanted}, not {say(given)}", at=at, help=_rewritten(kind, given, at) or described)
 
 
 _WANTED = {
@@ -157,8 +157,10 @@ def _bound(kind: str, context: dict[str, Any]) -> str | None:
     return texts[kind]() if kind in texts else None
 
 
-def _rewritten(kind: str, given: Any) -> str | None:
+def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
     """How the value would be written that was probably meant."""
+    if at and isinstance(given, float) and "$(" in at.source.line(at.line)[at.column - 1 :][: at.length]:
+        return "in $(...) whole numbers are divided by //" if kind == "int_from_float" or kind == "int_type" else None
     if kind in {"int_type", "int_from_float"} and isinstance(given, float) and given.is_integer():
         return f"write {int(given)}"
     if kind in {"int_type", "float_type"} and isinstance(given, str):

@@ -38,7 +38,8 @@ def command(
 def _one(name: str, overrides: list[str], data: bool) -> str:
     """What to say of a sound file. Raises its mistakes."""
     from netspec import locate
-    from netspec.load import is_net, load_solver, open_spec
+    from netspec.extend import open_spec
+    from netspec.load import is_net, load_solver
 
     shelf: Literal["models", "solvers"] = "solvers" if name in locate.names("solvers") and name not in locate.names("models") else "models"
     document = open_spec(name, shelf)

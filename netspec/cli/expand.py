@@ -1,0 +1,38 @@
+"""`netspec expand`: a net or solver with its variables, repeats, blocks and parents written out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from netspec.cli.base import Overrides, answer
+
+
+class Form(StrEnum):
+    """Forms of the flat spec."""
+
+    yaml = "yaml"
+    json = "json"
+
+
+def command(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Net or solver: a file or a zoo name.")],
+    overrides: Overrides = None,
+    origins: Annotated[bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")] = False,
+    format: Annotated[Form, typer.Option("--format", help="Form of the flat spec.")] = Form.yaml,
+) -> None:
+    """Write a net out flat: no variables, repeats, blocks or parents left. A solver comes with its net inside."""
+    import json
+
+    from netspec.cli import app
+    from netspec.diagnostics import UsageError
+    from netspec.load import flat
+    from netspec.write import write
+
+    app.error_format[0] = "json" if format is Form.json else "text"
+    if origins and format is Form.json:
+        raise UsageError("--origins are comments, which JSON does not have", help="leave out one of the two")
+    document = flat(file, overrides or [])
+    answer(json.dumps(document.plain(), indent=2) if format is Form.json else write(document, origins))

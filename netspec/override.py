@@ -1,0 +1,112 @@
+"""Overrides: `key.sub=value` of the command line as an edit of a document (`base_lr=0.1`, `layers.conv1.num_output=32`).
+
+Layers are named by their names; a name with dots stands in quotes. What is written is checked like the files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from netspec.diagnostics import Place, Source, SpecError, UsageError, suggest
+from netspec.document import Mapping, Node, Scalar, describe, parse_value
+from netspec.document import Sequence as Items
+
+_KEY = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^.]+)')
+
+
+class OverrideError(UsageError):
+    """An override on the command line cannot be read, or names nothing."""
+
+    code = "NS110"
+
+
+def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
+    """`root` with one `key.sub=value` applied. Raises OverrideError."""
+    source = Source("command line", text)
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise OverrideError(
+            f"'{text}' is not an override", at=Place(source, 1, 1, len(text)), help="write key=value, without spaces around ="
+        )
+    if key[:1] in {"-", "\N{EN DASH}", "\N{EM DASH}"}:
+        raise OverrideError(f"'{key}' is not a key", at=Place(source, 1, 1, len(key)), help="options begin with two plain hyphens")
+    steps: list[tuple[str, int]] = []
+    end = 0
+    for match in _KEY.finditer(key, len(prefix)):
+        steps.append((next(g for g in match.groups() if g is not None), match.start() + 1))
+        end = match.end()
+    if not steps or end != len(key) or ".." in key or key.startswith("."):
+        raise OverrideError(
+            f"'{key}' is not a dotted key", at=Place(source, 1, 1, max(1, len(key))), help="like layers.conv1.num_output=32"
+        )
+    if steps[0][0] == "vars" and len(steps) > 1:
+        _known_variable(root.items.get("vars"), steps[1], source)
+    try:
+        node = parse_value(value, source, len(key) + 2)
+    except SpecError as error:
+        help = error.help or "is a quote or a bracket missing, or taken away by the shell?"
+        raise OverrideError(f"the value of '{key}' cannot be read: {error.message}", at=error.at, help=help) from None
+    if isinstance(node, Scalar) and not value:
+        node = replace(node, at=Place(source, 1, len(key) + 1, 1))
+    return _put(root, steps, node, source)  # type: ignore[return-value]
+
+
+def _known_variable(table: Node | None, step: tuple[str, int], source: Source) -> None:
+    """Raise OverrideError for a variable that the file does not have: nothing would read it."""
+    names = table.items if isinstance(table, Mapping) else {}
+    if step[0] not in names:
+        help = suggest(step[0], names) if names else "the file has no `vars:`"
+        raise OverrideError(f"there is no variable '{step[0]}'", at=Place(source, 1, step[1], len(step[0])), help=help)
+
+
+def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) -> Node:
+    """`node` with `value` at the path `steps`."""
+    if not steps:
+        return value
+    (name, column), rest = steps[0], steps[1:]
+    at = Place(source, 1, column, len(name))
+    if isinstance(node, Scalar) and node.value is None:
+        node = Mapping({}, {}, node.at)
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        node = Mapping({"type": node}, {"type": node.at}, node.at)
+    if isinstance(node, Mapping):
+        inner = node.items.get(name, Scalar(None, at))
+        return node.with_item(name, _put(inner, rest, value, source), node.keys[name] if rest and name in node.items else at)
+    if isinstance(node, Items):
+        return _put_item(node, name, at, rest, value, source)
+    raise OverrideError(f"'{source.text[: column - 2]}' is {describe(node)}: it holds no '{name}'", at=at)
+
+
+def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], value: Node, source: Source) -> Items:
+    by_name = {_name(item): i for i, item in enumerate(node.items) if _name(item) is not None}
+    if by_name:
+        index = by_name.get(name)
+        if index is None:
+            where = source.text[: at.column - 2]
+            raise OverrideError(f"`{where}` has no '{name}'", at=at, help=_inside_block(node, name) or suggest(name, filter(None, by_name)))
+    elif name.isdigit() and int(name) < len(node.items):
+        index = int(name)
+    else:
+        raise OverrideError(f"'{name}' is not a position in a list of {len(node.items)}", at=at, help="positions count from 0")
+    items = list(node.items)
+    items[index] = _put(items[index], rest, value, source)
+    return replace(node, items=tuple(items))
+
+
+def _name(node: Node) -> str | None:
+    name = node.items.get("name") if isinstance(node, Mapping) else None
+    return str(name.value) if isinstance(name, Scalar) else None
+
+
+def _inside_block(node: Items, name: str) -> str | None:
+    """What to change instead of a layer that only expansion makes."""
+    outer, slash, inner = name.partition("/")
+    used = next((item for item in node.items if slash and _name(item) == outer and isinstance(item, Mapping)), None)
+    block = used.items.get("block") if used else None
+    if used is None:
+        return None
+    if not isinstance(block, Scalar):
+        return f"it is one of the layers that '{outer}' is repeated to: change `layers.{outer}`"
+    last = inner.rpartition("/")[2]
+    return f"it comes from block '{block.value}': change `blocks.{block.value}.layers.{last}`, or a variable of `layers.{outer}.vars`"
