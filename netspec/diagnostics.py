@@ -209,17 +209,17 @@ class Findings:
     def raise_if_any(self) -> None:
         """Raise what was found; one error as itself, several as `Mistakes`."""
         unique: dict[tuple[object, ...], NetspecError] = {}
-        again: dict[tuple[object, ...], set[Place]] = {}
+        again: dict[tuple[object, ...], set[str]] = {}
         for error in self._errors:
             at = error.at
             written: tuple[object, ...] = (error.code, error.message, at)
             if at and at.how != "from":
                 written = (error.code, at.source, at.line, at.column)
             first = unique.setdefault(written, error)
-            if first is not error and at and first.at != at:
-                again.setdefault(written, set()).add(at)
-        for written, places in again.items():
-            times = len(places)
+            if first.message != error.message:
+                again.setdefault(written, set()).add(error.message)
+        for written, messages in again.items():
+            times = len(messages)
             unique[written].message += f" (and so in {times:,} more {'place' if times == 1 else 'places'} that it is expanded to)"
         if len(unique) == 1:
             raise next(iter(unique.values()))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
-from netspec.diagnostics import Findings, Place, SpecError, suggest
+from netspec.diagnostics import Findings, Place, SpecError, nearest, suggest
 from netspec.document import locate
 from netspec.layers.base import Broken, Layer, Param, ParamSpec, Phase, StateRule
 from netspec.schema import NetSpec
@@ -169,29 +171,41 @@ class Graph:
         """TRAIN or TEST."""
         return self.state.phase
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[int, ...]:
         """Blobs that Input layers hold, in order: what a feed fills."""
         return tuple(top for node in self.nodes if node.layer.type == "Input" for top in node.tops)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[int, ...]:
         """Blobs that no layer reads, in the order they are produced."""
-        read = {b for node in self.nodes for b in node.bottoms}
-        return tuple(blob.index for blob in self.blobs if blob.index not in read and blob.index not in self.inputs)
+        fed = set(self.inputs)
+        return tuple(blob.index for blob in self.blobs if not self._readers[blob.index] and blob.index not in fed)
 
-    @property
+    @cached_property
     def losses(self) -> tuple[int, ...]:
         """Blobs with a loss weight."""
         return tuple(blob.index for blob in self.blobs if blob.loss_weight)
 
     def latest(self, name: str) -> Blob:
         """The last version of a named blob. Raises KeyError."""
-        return {blob.name: blob for blob in self.blobs}[name]
+        return self._latest[name]
 
-    def readers(self, blob: int) -> list[tuple[int, int]]:
+    def readers(self, blob: int) -> Sequence[tuple[int, int]]:
         """(layer, bottom slot) of every layer that reads a blob, in order."""
-        return [(node.index, slot) for node in self.nodes for slot, b in enumerate(node.bottoms) if b == blob]
+        return self._readers[blob]
+
+    @cached_property
+    def _latest(self) -> dict[str, Blob]:
+        return {blob.name: blob for blob in self.blobs}
+
+    @cached_property
+    def _readers(self) -> list[list[tuple[int, int]]]:
+        result: list[list[tuple[int, int]]] = [[] for _ in self.blobs]
+        for node in self.nodes:
+            for slot, bottom in enumerate(node.bottoms):
+                result[bottom].append((node.index, slot))
+        return result
 
 
 def graph(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
@@ -264,7 +278,7 @@ class _Wiring:
         what = f"layer '{layer.name}' reads blob '{name}', which nothing above it produces"
         kept, dropped = (self.makers.get((name, keeps)) for keeps in (True, False))
         if kept is layer:
-            near = suggest(name, set(self.current) - {name})
+            near = self.near(name, layer)
             return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=near or _BEGIN)
         if kept is not None and kept._node is not None:
             related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", locate(kept._node, "name"))]
@@ -276,8 +290,16 @@ class _Wiring:
         if len(self.found) > ENOUGH:
             return UnknownBlobError(what, at=at)
         named = next((x for x in self.spec.layers if x.name == name and x.top), None)
-        help = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in named.top or ())}" if named else suggest(name, self.current)
+        writes = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in named.top or ())}" if named else None
+        help = writes or self.near(name, layer)
         return UnknownBlobError(what, at=at, help=help or _BEGIN)
+
+    def near(self, name: str, layer: Layer) -> str | None:
+        """A help line with the blob that was meant: first those of the layer's own block, then the others, instances by their short names."""
+        block = layer.name[: layer.name.rfind("/") + 1]
+        inner = {one.removeprefix(block).partition("/")[0] for one in self.current if one.startswith(block)} - {name}
+        outer = {one.partition("/")[0] for one in self.current if not one.startswith(block.partition("/")[0] + "/")} - {name}
+        return suggest(name, inner) if block and nearest(name, inner) else suggest(name, outer | inner)
 
     def top(self, node: Node, name: str, slot: int, bottoms: tuple[str, ...]) -> int:
         version = 0
