@@ -174,8 +174,7 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     if spec is None or shaped is None or not shaped.graph.inputs:
         return None
     node = job.node(phase)
-    train = job.spec.data.train.source if job.spec.data.train else None
-    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=train, node=node)
+    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train, node=node)
     at = locate(node, "source") if node is not None else None
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=at)
@@ -232,6 +231,8 @@ class Session:
         self.losses: deque[float] = deque(maxlen=spec.average_loss)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
         self.scores = scores(job, "TRAIN", self.batch)
+        stored = (array for array, param in zip(weights.data, shaped.graph.params, strict=True) if not param.param.learned)
+        self._stored = [(array, array.copy()) for array in stored]
         self.waited = 0.0
         self._prefetch: Prefetcher | None = None
         self._prefetched = -1
@@ -264,7 +265,17 @@ class Session:
         return sum(self.losses) / len(self.losses) if self.losses else float("nan")
 
     def step(self) -> float:
-        """One iteration; its loss. Weights are unchanged when it raises NotFiniteLossError."""
+        """One iteration; its loss. Weights are unchanged when it raises, and so is what layers store beside them as they run forward."""
+        for array, before in self._stored:
+            before[...] = array
+        try:
+            return self._step()
+        except BaseException:
+            for array, before in self._stored:
+                array[...] = before
+            raise
+
+    def _step(self) -> float:
         program, size = self.train, self.spec.iter_size
         program.rate[0] = self.rate
         program.loss[0] = 0.0

@@ -9,21 +9,34 @@ from netspec.diagnostics import nearest
 SYNONYMS = {
     "activation_slope": "negative_slope",
     "alpha": "negative_slope",
+    "axes": "axis",
     "batch": "batch_size",
+    "beta_filler": "bias_filler",
+    "beta_initializer": "bias_filler",
     "bias": "bias_term",
     "bias_init": "bias_filler",
     "bias_initializer": "bias_filler",
     "channels": "num_output",
+    "chunks": "slice_point",
     "clip": "clip_gradients",
     "clip_grad": "clip_gradients",
+    "concat_axis": "axis",
     "dataset": "data",
     "decay": "weight_decay",
+    "depth_radius": "local_size",
+    "dim": "axis",
+    "dims": "shape",
     "dropout": "dropout_ratio",
+    "elementwise_affine": "affine",
     "epochs": "max_iter",
+    "epsilon": "eps",
+    "exponent": "power",
     "features": "num_output",
     "filter_size": "kernel_size",
     "filters": "num_output",
     "from": "bottom",
+    "gamma_filler": "weight_filler",
+    "gamma_initializer": "weight_filler",
     "grad_clip": "clip_gradients",
     "groups": "group",
     "high": "max",
@@ -40,7 +53,10 @@ SYNONYMS = {
     "lr": "base_lr",
     "lr_schedule": "lr_policy",
     "model": "net",
+    "momentum": "moving_average_fraction",
+    "negative_slope": "alpha",
     "network": "net",
+    "new_shape": "shape",
     "optimizer": "type",
     "out_channels": "num_output",
     "out_features": "num_output",
@@ -49,27 +65,44 @@ SYNONYMS = {
     "p": "dropout_ratio",
     "padding": "pad",
     "pool_size": "kernel_size",
+    "radius": "local_size",
     "rate": "dropout_ratio",
     "ratio": "dropout_ratio",
+    "scale_bias": "bias_term",
     "scheduler": "lr_policy",
     "seed": "random_seed",
+    "shared": "channel_shared",
     "size": "kernel_size",
+    "slice_points": "slice_point",
     "slope": "negative_slope",
+    "split_points": "slice_point",
     "stddev": "std",
     "steps": "max_iter",
     "strides": "stride",
+    "target_shape": "shape",
+    "track_running_stats": "use_global_stats",
     "units": "num_output",
     "use_bias": "bias_term",
+    "use_running_stats": "use_global_stats",
     "weight_init": "weight_filler",
     "width": "num_output",
 }
 """A field's name elsewhere, and its name here."""
 
 LAYER_TYPES = {
+    "AdaptiveAvgPool2d": "Pooling",
     "Add": "Eltwise",
+    "Affine": "Scale",
+    "AveragePooling2D": "Pooling",
     "AvgPool": "Pooling",
     "AvgPool2d": "Pooling",
     "BCEWithLogitsLoss": "SigmoidCrossEntropyLoss",
+    "BatchNorm1d": "BatchNorm",
+    "BatchNorm2d": "BatchNorm",
+    "BatchNorm3d": "BatchNorm",
+    "BatchNormalization": "BatchNorm",
+    "BiasAdd": "Bias",
+    "Chunk": "Slice",
     "Concatenate": "Concat",
     "Conv": "Convolution",
     "Conv2D": "Convolution",
@@ -78,15 +111,24 @@ LAYER_TYPES = {
     "Dense": "InnerProduct",
     "FullyConnected": "InnerProduct",
     "Gemm": "InnerProduct",
+    "GlobalAveragePool": "Pooling",
+    "GlobalAveragePooling2D": "Pooling",
     "L2Loss": "EuclideanLoss",
     "LeakyReLU": "ReLU",
     "Linear": "InnerProduct",
+    "LocalResponseNorm": "LRN",
+    "LocalResponseNormalization": "LRN",
     "MSELoss": "EuclideanLoss",
     "MaxPool": "Pooling",
     "MaxPool2d": "Pooling",
     "MaxPooling2D": "Pooling",
+    "Maximum": "Eltwise",
+    "Mul": "Eltwise",
+    "Multiply": "Eltwise",
+    "Pow": "Power",
     "SoftmaxLoss": "SoftmaxWithLoss",
     "Tanh": "TanH",
+    "View": "Reshape",
 }
 """A layer type's name elsewhere, and Caffe's."""
 
@@ -120,9 +162,11 @@ LAYER_MOVED = {
 """Fields of a Caffe layer that are said elsewhere here."""
 
 SOLVER_MOVED = {
+    "blocks": "they belong to the net",
     "data.batch_size": "put it below `train:` or `test:`",
     "data.source": "put it below `train:` or `test:`",
     "data.transform": "put it below `train:` or `test:`",
+    "defaults": "they belong to the net",
     "delta": "it belongs to the solver types Adam, AdaGrad, RMSProp and AdaDelta",
     "device_id": "netspec trains on the CPU; leave it out",
     "momentum2": "it belongs to the solver type Adam",
@@ -135,6 +179,12 @@ SOLVER_MOVED = {
     "train_net": "one net file serves every phase: say `net:`",
 }
 """Fields of a Caffe solver that are said elsewhere here."""
+
+NET_FIELDS = ("blocks", "cite", "defaults", "expect", "force_backward", "layers", "name")
+"""Fields that only a net has."""
+
+EDITS = ("insert_before", "insert_after", "replace", "remove")
+"""What an entry of `layers` may do to the net that this one extends."""
 
 POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
 """Fields that stand at the top of a Caffe solver, and in `lr_policy` here."""

@@ -165,7 +165,7 @@ def run_layer(
     assert len(top_shapes) == len(layer.top_names()), f"top_shapes gives {len(top_shapes)} shapes for {len(layer.top_names())} tops"
     top = [guard.array(f"top {i}", shape, dtype) for i, shape in enumerate(top_shapes)]
     if aliased:
-        top[0] = bottom[0].reshape(top_shapes[0])
+        top = [bottom[0].reshape(shape) for shape in top_shapes]
     param = tuple(guard.copy(f"param {i}", np.asarray(p), dtype) for i, p in enumerate(values))
     assert tuple(p.shape for p in param) == layer.param_shapes(shapes), "params do not have their declared shapes"
     declared = layer.workspaces(shapes, backward=phase == "TRAIN")
@@ -191,7 +191,7 @@ def run_layer(
     top_diff = [guard.copy(f"top diff {i}", np.asarray(d), dtype) for i, d in enumerate(top_diffs)]
     bottom_diff = [guard.array(f"bottom diff {i}", s, dtype) if i in chosen else None for i, s in enumerate(shapes)]
     if aliased and 0 in chosen:
-        bottom_diff[0] = top_diff[0].reshape(shapes[0])
+        bottom_diff[0] = sum(d.reshape(shapes[0]) for d in top_diff)  # the program adds what the tops' readers write
     starts = [np.zeros(p.shape) for p in param] if param_diffs is None else list(param_diffs)
     learned = [p.learned and i not in set(frozen) for i, p in enumerate(layer.params())]
     param_diff = [guard.copy(f"param diff {i}", d, dtype) if yes else None for i, (d, yes) in enumerate(zip(starts, learned, strict=True))]

@@ -31,7 +31,7 @@ class _Writer:
         fit = [name for name, shape in self.blobs.items() if keep(shape)]
         return self.draw(st.sampled_from(fit + fit[-1:] * 2)) if fit else None
 
-    def add(self, kind: str, bottom: list[str], shape: tuple[int, ...] | None, top: str | None = None, **fields: Any) -> str:
+    def add(self, kind: str, bottom: list[str], shape: tuple[int, ...] | None, top: str | None = None, /, **fields: Any) -> str:
         name = f"{kind.lower()}{len(self.layers)}"
         layer = {"name": name, "type": kind, "bottom": bottom, **fields}
         if top is not None:
@@ -121,6 +121,60 @@ class _Writer:
         fields = {"coeff": [0.5, -1.0, 2.0][: len(bottoms)]} if operation == "SUM" and self.chance(40) else {}
         self.add("Eltwise", bottoms, self.blobs[first], operation=operation, **fields)
 
+    def cut(self) -> None:
+        """Slice or Split: several tops of one layer."""
+        bottom = self.pick()
+        assert bottom is not None
+        shape, tops = self.blobs[bottom], [f"cut{len(self.layers)}_{i}" for i in range(self.draw(st.integers(1, 3)))]
+        axis = self.draw(st.integers(0, len(shape) - 1))
+        if axis > 0 and shape[axis] >= len(tops) and self.chance(60):
+            points = list(range(1, len(tops)))
+            lengths = [1] * len(points) + [shape[axis] - len(points)]
+            self.add("Slice", [bottom], None, axis=axis, slice_point=points, top=tops)
+        else:
+            lengths = [shape[axis]] * len(tops)
+            self.add("Split", [bottom], None, top=tops)
+        for top, length in zip(tops, lengths, strict=True):
+            self.blobs[top] = (*shape[:axis], length, *shape[axis + 1 :])
+
+    def reshape(self) -> None:
+        bottom = self.pick(lambda s: len(s) == 4)
+        if bottom is not None:
+            n, c, h, w = self.blobs[bottom]
+            self.add("Reshape", [bottom], (n, h, c * w), shape=[0, h, -1], **self.weight())
+
+    def batch_norm(self) -> None:
+        bottom = self.pick()
+        assert bottom is not None
+        top = bottom if self.chance(50) else None
+        fields: dict[str, Any] = {"affine": True, "weight_filler": _FILLER} if self.chance(50) else {}
+        fields |= {"use_global_stats": True} if self.chance(20) else {}
+        self.add("BatchNorm", [bottom], self.blobs[bottom], top, eps=0.5, **fields, **self.weight())
+
+    def scale(self) -> None:
+        bottom = self.pick()
+        assert bottom is not None
+        shape = self.blobs[bottom]
+        top = bottom if self.chance(30) else None
+        others = [name for name, s in self.blobs.items() if s == shape[: len(s)]]
+        kind, filler = self.draw(st.sampled_from(["Scale", "Bias"])), {"type": "gaussian", "std": 0.5}
+        if self.chance(40):
+            self.add(kind, [bottom, self.draw(st.sampled_from(others))], shape, top, axis=0)
+        else:
+            bias = {"bias_term": self.chance(50)} if kind == "Scale" else {}
+            self.add(kind, [bottom], shape, top, filler=filler, num_axes=self.draw(st.integers(-1, len(shape) - 1)), **bias)
+
+    def lrn(self) -> None:
+        bottom = self.pick(lambda s: len(s) == 4)
+        if bottom is not None:
+            region = self.draw(st.sampled_from(["ACROSS_CHANNELS", "WITHIN_CHANNEL"]))
+            self.add("LRN", [bottom], self.blobs[bottom], local_size=3, norm_region=region, alpha=0.5, **self.weight())
+
+    def power(self) -> None:
+        bottom = self.pick()
+        assert bottom is not None
+        self.add("Power", [bottom], self.blobs[bottom], power=self.draw(st.sampled_from([0, 1, 2, 3])), scale=0.5, shift=0.25)
+
     def softmax(self) -> None:
         bottom = self.pick()
         assert bottom is not None
@@ -143,6 +197,7 @@ class _Writer:
 
 
 _STEPS = ("convolution", "pooling", "inner_product", "neuron", "neuron", "flatten", "concat", "eltwise", "softmax", "distance", "classify")
+_STEPS += ("cut", "reshape", "batch_norm", "scale", "lrn", "power")
 
 
 @st.composite

@@ -8,21 +8,27 @@ from netspec.kernels.jit import Matrix, Vector, kernel, span
 @kernel
 def fill(x: Vector, value: float, part: int, parts: int) -> None:
     """x: (M,). Every element becomes `value`."""
-    for i in range(*span(x.size, part, parts)):
+    first, last = span(x.size, part, parts)
+    x = x[first:last]
+    for i in range(x.size):
         x[i] = value
 
 
 @kernel
 def copy(x: Vector, y: Vector, part: int, parts: int) -> None:
     """x, y: (M,). y = x."""
-    for i in range(*span(x.size, part, parts)):
+    first, last = span(x.size, part, parts)
+    x, y = x[first:last], y[first:last]
+    for i in range(x.size):
         y[i] = x[i]
 
 
 @kernel
 def accumulate(x: Vector, y: Vector, part: int, parts: int) -> None:
     """x, y: (M,). y += x."""
-    for i in range(*span(x.size, part, parts)):
+    first, last = span(x.size, part, parts)
+    x, y = x[first:last], y[first:last]
+    for i in range(x.size):
         y[i] += x[i]
 
 

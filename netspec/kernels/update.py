@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-from netspec.kernels.jit import Doubles, Vector, helper, kernel, span
+from netspec.kernels.jit import Doubles, Vector, helper, kernel, span, summing
 
 
-# The only sum whose order is the compiler's: it takes as many side by side as the CPU has lanes, always in the same way, so the bits
-# repeat on one kind of CPU. NaN and infinities stay what they are (tested).
-@numba.njit(inline="never", error_model="numpy", fastmath={"contract", "reassoc"}, nogil=True)  # type: ignore[untyped-decorator]
+@summing
 def squares(x: Vector) -> float:
     """The sum of x**2 in float64; x: (M,)."""
     total = 0.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from netspec.layers.base import TWO, Arity, Layer, Shape, ShapeError, Shapes, Workspace
-from netspec.shape import axis_of, count
+from netspec.shape import ReceptiveField, axis_of, count, widest
 
 GRAIN = 2048
 """Scores in a part: each costs an exponential or so."""
@@ -21,6 +22,10 @@ class Loss(Layer):
     is_loss: ClassVar[bool] = True
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
     backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The whole image: a loss adds up all of it."""
+        return widest(fields).whole(True, True)
 
 
 class NormalizedLoss(Loss):

@@ -6,13 +6,14 @@ Source: Caffe accuracy_layer.cpp.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
 
 from netspec.layers._loss import positions
 from netspec.layers.base import TWO, Arity, Call, Calls, Layer, Run, ShapeError, Shapes, Workspace
-from netspec.shape import count
+from netspec.shape import ReceptiveField, count, widest
 
 
 class Accuracy(Layer):
@@ -41,6 +42,10 @@ class Accuracy(Layer):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The whole image."""
+        return widest(fields).whole(True, True)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Which positions are right, and counts of each class."""

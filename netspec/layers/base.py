@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -13,7 +14,7 @@ from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 from netspec.model import Listed, Model
 from netspec.registry import Room
-from netspec.shape import Shape, ShapeError, Shapes
+from netspec.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
 
 Phase = Literal["TRAIN", "TEST"]
 
@@ -143,8 +144,12 @@ class Layer(Model):
         """Multiply-accumulates of one forward pass over the whole batch; only products with parameters count."""
         return 0
 
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """What one value of a top sees of the net's input, when one of bottom i sees `fields[i]`; here the widest of them."""
+        return widest(fields)
+
     def aliases(self, phase: Phase) -> bool:
-        """Whether top 0 is bottom 0 under another shape: then they share memory and nothing runs."""
+        """Whether every top is bottom 0 under another shape: then they share memory and nothing runs."""
         return False
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Phase, Run, Shape, ShapeError, Shapes
+from netspec.model import wrong
 from netspec.shape import axis_of, count
 
 
@@ -22,11 +23,22 @@ class Concat(Layer):
     backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     axis: int = Field(1, description="The axis along which the bottoms are joined; negative counts from the end.")
+    concat_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Concat:
+        if self.concat_dim is not None and "axis" in self.model_fields_set:
+            raise wrong("`axis` and `concat_dim` say the same", field="concat_dim", help="leave `concat_dim` out")
+        return self
+
+    def _axis(self, shape: Shape) -> int:
+        """The axis of the joint, counted from the front."""
+        return axis_of(self.axis, shape) if self.concat_dim is None else axis_of(self.concat_dim, shape, "concat_dim")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottoms', their lengths along `axis` added up."""
         first = bottoms[0]
-        axis = axis_of(self.axis, first)
+        axis = self._axis(first)
         for i, shape in enumerate(bottoms):
             if len(shape) != len(first) or any(a != b for k, (a, b) in enumerate(zip(shape, first, strict=True)) if k != axis):
                 raise ShapeError(f"{{bottom[0]}} and {{bottom[{i}]}} differ in more than axis {axis}", field=f"bottom.{i}")
@@ -34,7 +46,8 @@ class Concat(Layer):
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """3+5 = 8."""
-        lengths = [shape[axis_of(self.axis, bottoms[0])] for shape in bottoms]
+        axis = self._axis(bottoms[0])
+        lengths = [shape[axis] for shape in bottoms]
         return f"{'+'.join(map(str, lengths))} = {sum(lengths)}" if len(lengths) > 1 else ""
 
     def aliases(self, phase: Phase) -> bool:
@@ -43,7 +56,7 @@ class Concat(Layer):
 
     def _blocks(self, shapes: Shapes) -> Iterator[tuple[int, int, int]]:
         """For each bottom: (values of a block, values of a block of the top, where in it the bottom's begins)."""
-        axis = axis_of(self.axis, shapes[0])
+        axis = self._axis(shapes[0])
         widths = [count(shape[axis:]) for shape in shapes]
         for i, width in enumerate(widths):
             yield width, sum(widths), sum(widths[:i])

@@ -6,6 +6,7 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 from netspec.layers._window import Axis, Windowed
 from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
-from netspec.shape import convolved, convolved_text
+from netspec.shape import ReceptiveField, convolved, convolved_text, widest
 
 
 class Convolution(Windowed):
@@ -87,6 +88,10 @@ class Convolution(Windowed):
         n, k, h, w = tops[0]
         (kh, *_), (kw, *_) = self.window
         return n * k * h * w * kh * kw * bottoms[0][1] // self.group
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """Through the window."""
+        return widest(fields).through(self.window)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Gathered windows of each part, and the pieces of the weight's gradient, which are added in order."""

@@ -5,12 +5,13 @@ y = x w^T + b for x (N, K), w (M, K), b (M,); with `transpose`, y = x w + b for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Run, Shape, Shapes, Workspace
-from netspec.shape import axis_of, count, text
+from netspec.shape import ReceptiveField, axis_of, count, text, widest
 
 
 class InnerProduct(Layer):
@@ -59,6 +60,12 @@ class InnerProduct(Layer):
         """N K M."""
         n, k = self._sizes(bottoms[0])
         return n * k * self.num_output
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The whole of the axes that are summed over."""
+        axis = axis_of(self.axis, bottoms[0])
+        height, width = (axis <= 2, axis <= 3) if len(bottoms[0]) == 4 else (axis <= 1, axis <= 1)
+        return widest(fields).whole(height, width)
 
     def _sizes(self, x: Shape) -> tuple[int, int]:
         """(N, K): the axes before `axis` and from it on."""

@@ -6,6 +6,7 @@ Output size ceil((N+2P-F)/S)+1, one less where padding would let the last window
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from pydantic import Field, model_validator
 from netspec.layers._window import Axis, Windowed
 from netspec.layers.base import Arity, Call, Calls, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
-from netspec.shape import pooled, pooled_text
+from netspec.shape import ReceptiveField, pooled, pooled_text, widest
 
 
 class Pooling(Windowed):
@@ -102,6 +103,11 @@ class Pooling(Windowed):
                     words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")[0] + f" {self._size(bottoms[0], axis)}"
                 )
         return words[0] if words[0] == words[1] else ", ".join(words)
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """Through the window, or the whole image."""
+        field = widest(fields)
+        return field.whole(True, True) if self.global_pooling else field.through(self.window)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The places of the maxima, when backward or a second top wants them."""

@@ -5,12 +5,13 @@ Source: Caffe softmax_layer.cpp; the largest x is taken off first, so that nothi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from pydantic import Field
 
 from netspec.layers.base import Call, Calls, Layer, Run, Shapes
-from netspec.shape import axis_of, count
+from netspec.shape import ReceptiveField, axis_of, count, widest
 
 
 class Softmax(Layer):
@@ -27,6 +28,11 @@ class Softmax(Layer):
         """The bottom's."""
         axis_of(self.axis, bottoms[0])
         return bottoms
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The bottom's, and the whole of an axis of the image if that is the axis of the classes."""
+        axis = axis_of(self.axis, bottoms[0]) if len(bottoms[0]) == 4 else 0
+        return widest(fields).whole(axis == 2, axis == 3)
 
     def forward(self, run: Run) -> Calls:
         """One pass."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from netspec.shape import ShapeError
 from tests.checks import blob, check_layer, forward, make_layer
@@ -26,6 +27,19 @@ def test_three_bottoms_of_which_one_wants_no_gradient() -> None:
     layer = make_layer("Concat", bottom=["a", "b", "c"])
     check_layer(layer, bottoms, wanted=[0, 2])
     np.testing.assert_array_equal(forward(layer, *bottoms)[0], np.concatenate(bottoms, 1))
+
+
+def test_the_old_word_for_the_axis() -> None:
+    bottoms = [blob(2, 3, 5, seed=seed) for seed in (1, 2)]
+    layer = make_layer("Concat", bottom=["a", "b"], concat_dim=2)
+    check_layer(layer, bottoms)
+    np.testing.assert_array_equal(forward(layer, *bottoms)[0], np.concatenate(bottoms, 2))
+    assert layer.shape_arithmetic(tuple(b.shape for b in bottoms)) == "5+5 = 10"
+    with pytest.raises(ShapeError, match="axis 3 does not exist") as caught:
+        make_layer("Concat", concat_dim=3).top_shapes(((2, 3, 5),))
+    assert caught.value.field == "concat_dim"
+    with pytest.raises(ValidationError):
+        make_layer("Concat", axis=1, concat_dim=1)
 
 
 def test_one_bottom_is_passed_on() -> None:

@@ -1,0 +1,47 @@
+"""Bias: y = x + b, with b repeated over the axes of x that it does not have. Source: Caffe bias_layer.cpp."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from netspec.layers._broadcast import Broadcast, affine
+from netspec.layers.base import Call, Calls, Param, Run, Shapes
+from netspec.shape import count
+
+
+class Bias(Broadcast):
+    """Add learned constants to a blob, one for each channel, or a second bottom.
+
+    Bottoms: x, any shape (N, C, ...), and perhaps b, like x's axes from `axis` on. Top: y, the shape of x; may be computed in place.
+    Param: bias, like `num_axes` axes of x from `axis` on, unless it is the second bottom.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    def params(self) -> tuple[Param, ...]:
+        """Bias, unless it is a bottom."""
+        return (Param("bias", self.filler),) if self.learned else ()
+
+    def param_shapes(self, bottoms: Shapes) -> Shapes:
+        """That of some of x's axes."""
+        return (self.stands(bottoms)[1],) if self.learned else ()
+
+    def param_arithmetic(self, bottoms: Shapes) -> str:
+        """3*5 = 15, where it has several axes."""
+        shape = self.stands(bottoms)[1]
+        return f"{'*'.join(map(str, shape))} = {count(shape)}" if len(shape) > 1 else ""
+
+    def forward(self, run: Run) -> Calls:
+        """One pass."""
+        bias = run.param[0] if self.learned else run.bottom[1]
+        yield affine(run.bottom[0].reshape(self.around(run)), bias.reshape(-1)[:0], bias, run.top[0])
+
+    def backward(self, run: Run) -> Calls:
+        """dx = dy, db = the sums of dy."""
+        from netspec.kernels import copy, norm
+
+        dy, db = run.top_diff[0], run.param_diff[0] if self.learned else run.bottom_diff[1]
+        if run.bottom_diff[0] is not None:
+            yield Call(copy.copy, dy, run.bottom_diff[0])
+        if db is not None:
+            yield Call(norm.bias_backward, dy.reshape(self.around(run)), db, int(self.learned))

@@ -1,0 +1,99 @@
+"""LRN: local response normalisation, y = x * s^-beta.
+
+ACROSS_CHANNELS: s = k + alpha/n * the sum of x^2 over n channels around the own one (Krizhevsky et al. 2012).
+WITHIN_CHANNEL: s = 1 + alpha/n^2 * the sum of x^2 over the n x n places around the own one.
+What lies outside the image or beyond the first and last channel is 0. dx = dy * s^-beta - 2 * alpha * beta / n * x * the sum over the same
+window of dy * x * s^(-beta-1). Source: Caffe lrn_layer.cpp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from netspec.layers.base import Call, Calls, Layer, Run, ShapeError, Shapes, Workspace
+from netspec.model import wrong
+from netspec.shape import ReceptiveField, widest
+
+
+class LRN(Layer):
+    """Divide every value by the size of its neighbours, among the channels or in its plane.
+
+    Bottom: x (N, C, H, W). Top: y, the shape of x.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+
+    local_size: int = Field(5, gt=0, description="Length of the window, n: channels, or places along each axis of a plane; odd.")
+    alpha: float = Field(1.0, description="Weight of the neighbours.")
+    beta: float = Field(0.75, description="The exponent.")
+    norm_region: Literal["ACROSS_CHANNELS", "WITHIN_CHANNEL"] = Field("ACROSS_CHANNELS", description="Where the neighbours are.")
+    k: float = Field(1.0, description="What is added to the neighbours; always 1 within a channel.")
+
+    @model_validator(mode="after")
+    def _check(self) -> LRN:
+        if self.local_size % 2 == 0:
+            raise wrong(f"`local_size` must be odd, so that a window has a middle, not {self.local_size}", field="local_size")
+        if self.norm_region == "WITHIN_CHANNEL" and self.k != 1:
+            raise wrong("within a channel `k` is always 1", field="k", help="leave it out: Caffe does not read it there")
+        return self
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's."""
+        if len(bottoms[0]) != 4:
+            raise ShapeError("local response normalisation reads N x C x H x W, not {bottom[0]}", field="bottom.0")
+        return bottoms
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The bottom's, and with WITHIN_CHANNEL that of the neighbours in the plane."""
+        size = self.local_size if self.norm_region == "WITHIN_CHANNEL" else 1
+        return widest(fields).through(((size, 1, 0, 1),) * 2)
+
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
+        """What backward sums over windows: for each part a few channels of a piece of a plane, or one plane."""
+        n, c, h, w = bottoms[0]
+        if self.norm_region == "WITHIN_CHANNEL":
+            return {"window": Workspace((min(PARTS, n * c), h * w), use="backward")} if backward else {}
+        parts, tile = _cut(n, h * w)
+        return {"window": Workspace((parts, min(self.local_size, c), tile), use="backward")} if backward else {}
+
+    def forward(self, run: Run) -> Calls:
+        """One pass: the sums are made in the top itself."""
+        from netspec.kernels import lrn
+
+        n, c, h, w = run.bottom[0].shape
+        if self.norm_region == "WITHIN_CHANNEL":
+            x, y = (a.reshape(n * c, h, w) for a in (run.bottom[0], run.top[0]))
+            yield Call(lrn.within_forward, x, y, self.local_size, self.alpha, self.beta)
+        else:
+            parts, tile = _cut(n, h * w)
+            x, y = (a.reshape(n, c, h * w) for a in (run.bottom[0], run.top[0]))
+            yield Call(lrn.across_forward, x, y, tile, self.local_size, self.alpha, self.beta, self.k, parts=parts)
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over the bottom and the top's diff; the sums of forward are made again."""
+        from netspec.kernels import lrn
+
+        if run.bottom_diff[0] is None:
+            return
+        n, c, h, w = run.bottom[0].shape
+        arrays: tuple[Any, ...] = (run.bottom[0], run.top_diff[0], run.bottom_diff[0])
+        window = run.workspace["window"]
+        if self.norm_region == "WITHIN_CHANNEL":
+            arrays = tuple(a.reshape(n * c, h, w) for a in arrays)
+            yield Call(lrn.within_backward, *arrays, window, self.local_size, self.alpha, self.beta, parts=window.shape[0])
+        else:
+            arrays = tuple(a.reshape(n, c, h * w) for a in arrays)
+            yield Call(lrn.across_backward, *arrays, window, self.local_size, self.alpha, self.beta, self.k, parts=window.shape[0])
+
+
+PARTS = 64
+TILE = 512
+"""Values of a plane that are worked on at a time, so that all channels of a window stay in the fastest cache."""
+
+
+def _cut(images: int, plane: int) -> tuple[int, int]:
+    """(parts, values of a tile) of a blob with planes of this many values."""
+    return min(PARTS, images * -(-plane // TILE)), min(plane, TILE)

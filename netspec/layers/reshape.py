@@ -1,0 +1,94 @@
+"""Reshape: the same values under another shape. Source: Caffe reshape_layer.cpp."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from netspec.layers.base import Calls, Layer, Listed, Phase, Run, Shape, ShapeError, Shapes
+from netspec.model import wrong
+from netspec.shape import count, text
+
+
+def _unwrapped(value: Any) -> Any:
+    """Refuse Caffe's `{dim: [...]}` in words."""
+    if isinstance(value, dict):
+        dim = value.get("dim", (0, -1))
+        sizes = ", ".join(map(str, dim if isinstance(dim, tuple) else (dim,)))
+        raise wrong("`shape` is a list of sizes", help=f"write `shape: [{sizes}]`")
+    return value
+
+
+class Reshape(Layer):
+    """Give a blob, or some of its axes, other lengths.
+
+    Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    shape: Annotated[Listed[Annotated[int, Field(ge=-1)]], BeforeValidator(_unwrapped)] = Field(
+        description="The new lengths; 0 copies the bottom's at that place, -1 (once) is what is left over."
+    )
+    axis: int = Field(0, description="First axis that is replaced; -1 is behind the last, -2 the last.")
+    num_axes: int = Field(-1, ge=-1, description="How many axes are replaced; -1: all from `axis` on, 0: none, the new ones are put in.")
+
+    @field_validator("shape")
+    @classmethod
+    def _check(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if shape.count(-1) > 1:
+            raise wrong("only one length can be -1, what is left over")
+        return shape
+
+    def _span(self, x: Shape) -> tuple[int, int]:
+        """The first axis that is replaced, and the first behind them. Raises ShapeError."""
+        first = self.axis if self.axis >= 0 else len(x) + 1 + self.axis
+        if not 0 <= first <= len(x):
+            raise ShapeError(f"axis {self.axis} does not exist in {{bottom[0]}}", field="axis")
+        last = len(x) if self.num_axes == -1 else first + self.num_axes
+        if last > len(x):
+            raise ShapeError(f"{{bottom[0]}} has no {self.num_axes} axes from axis {first} on", field="num_axes")
+        return first, last
+
+    def _sizes(self, x: Shape) -> tuple[Shape, int]:
+        """The whole new shape with -1 still in it, and the product of all its other lengths. Raises ShapeError."""
+        first, last = self._span(x)
+        sizes = list(self.shape)
+        for i, size in enumerate(sizes):
+            if size == 0:
+                if first + i >= len(x):
+                    raise ShapeError(f"{{bottom[0]}} has no axis {first + i} whose length could be copied", field=f"shape.{i}")
+                sizes[i] = x[first + i]
+        result = (*x[:first], *sizes, *x[last:])
+        return result, count(size for size in result if size != -1)
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The new shape, of as many values as the bottom."""
+        x = bottoms[0]
+        result, known = self._sizes(x)
+        if -1 not in result:
+            if known != count(x):
+                raise ShapeError(f"{text(result)} = {known:,} values, but {{bottom[0]}} has {count(x):,}", field="shape")
+            return (result,)
+        if count(x) % known:
+            raise ShapeError(f"the {count(x):,} values of {{bottom[0]}} are not a multiple of {known:,}, the other lengths", field="shape")
+        return (tuple(count(x) // known if size == -1 else size for size in result),)
+
+    def shape_arithmetic(self, bottoms: Shapes) -> str:
+        """180/2 = 90, where a length is what is left over."""
+        result, known = self._sizes(bottoms[0])
+        total = count(bottoms[0])
+        return f"{total}/{known} = {total // known}" if -1 in result else ""
+
+    def aliases(self, phase: Phase) -> bool:
+        """Always."""
+        return True
+
+    def forward(self, run: Run) -> Calls:
+        """Nothing."""
+        return iter(())
+
+    def backward(self, run: Run) -> Calls:
+        """Nothing."""
+        return iter(())

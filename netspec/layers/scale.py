@@ -1,0 +1,70 @@
+"""Scale: y = x * w + b, with w and b repeated over the axes of x that they do not have.
+
+Source: Caffe scale_layer.cpp; with one factor a channel, the learned half of batch normalisation (Ioffe & Szegedy 2015).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from netspec.layers._broadcast import Broadcast, affine
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Param, Run, Shapes
+from netspec.model import wrong
+from netspec.shape import count
+
+
+class Scale(Broadcast):
+    """Multiply a blob with learned factors, one for each channel, or with a second bottom.
+
+    Bottoms: x, any shape (N, C, ...), and perhaps w, like x's axes from `axis` on. Top: y, the shape of x; may be computed in place.
+    Params: weight, like `num_axes` axes of x from `axis` on, unless it is the second bottom; with `bias_term`, bias of the same shape.
+    """
+
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+
+    filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors.")
+    bias_term: bool = Field(False, description="Whether a learned constant is added.")
+    bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial constants, with `bias_term`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Scale:
+        if "bias_filler" in self.model_fields_set and not self.bias_term:
+            raise wrong("`bias_filler` has nothing to fill", field="bias_filler", help="say `bias_term: true`")
+        return self
+
+    def params(self) -> tuple[Param, ...]:
+        """Weight unless it is a bottom, bias with `bias_term`."""
+        weight = (Param("weight", self.filler),) if self.learned else ()
+        return (*weight, Param("bias", self.bias_filler)) if self.bias_term else weight
+
+    def param_shapes(self, bottoms: Shapes) -> Shapes:
+        """The same for both."""
+        return (self.stands(bottoms)[1],) * len(self.params())
+
+    def param_arithmetic(self, bottoms: Shapes) -> str:
+        """2*64 = 128."""
+        number, size = len(self.params()), count(self.stands(bottoms)[1])
+        return f"{number}*{size} = {number * size}"
+
+    def forward(self, run: Run) -> Calls:
+        """One pass."""
+        weight = run.param[0] if self.learned else run.bottom[1]
+        bias = run.param[-1] if self.bias_term else weight.reshape(-1)[:0]
+        yield affine(run.bottom[0].reshape(self.around(run)), weight, bias, run.top[0])
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over x and the top's diff: dx = dy * w, dw and db are sums of dy * x and of dy."""
+        from netspec.kernels import norm
+
+        shape = self.around(run)
+        weight = run.param[0] if self.learned else run.bottom[1]
+        dw = run.param_diff[0] if self.learned else run.bottom_diff[1]
+        db = run.param_diff[-1] if self.bias_term else None
+        dx = run.bottom_diff[0]
+        x, dy = run.bottom[0].reshape(shape), run.top_diff[0].reshape(shape)
+        none = weight.reshape(-1)[:0]
+        if dx is not None or dw is not None or db is not None:
+            diffs = (dy[:0] if dx is None else dx.reshape(shape), none if dw is None else dw, none if db is None else db)
+            yield Call(norm.scale_backward, x, dy, weight, *diffs, int(self.learned))

@@ -1,0 +1,97 @@
+"""Slice: a blob cut into several along one axis. Source: Caffe slice_layer.cpp."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Listed, Phase, Run, Shape, ShapeError, Shapes
+from netspec.model import wrong
+from netspec.shape import axis_of, count
+
+
+class Slice(Layer):
+    """Cut a blob along an axis.
+
+    Bottom: x, any shape. Tops: its pieces in order, equal ones unless `slice_point` says where to cut. One top alone is x as it is.
+    Not in place.
+    """
+
+    tops: ClassVar[Arity] = MANY
+    backward_reads: ClassVar[frozenset[str]] = frozenset()
+
+    axis: int = Field(1, description="The axis that is cut; negative counts from the end.")
+    slice_point: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Where each top but the first begins; left out: equal tops.")
+    slice_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Slice:
+        if self.slice_dim is not None and "axis" in self.model_fields_set:
+            raise wrong("`axis` and `slice_dim` say the same", field="slice_dim", help="leave `slice_dim` out")
+        tops = len(self.top_names())
+        if self.slice_point and len(self.slice_point) != tops - 1:
+            text = f"`slice_point` has {len(self.slice_point)} for {tops} top{'s' * (tops != 1)}, not {tops - 1}"
+            raise wrong(text, field="slice_point", help="it says where each top but the first begins")
+        if any(b <= a for a, b in pairwise(self.slice_point)):
+            raise wrong("the values of `slice_point` must grow", field="slice_point")
+        return self
+
+    def _axis(self, shape: Shape) -> int:
+        """The axis that is cut, counted from the front."""
+        return axis_of(self.axis, shape) if self.slice_dim is None else axis_of(self.slice_dim, shape, "slice_dim")
+
+    def _cuts(self, shape: Shape) -> tuple[int, ...]:
+        """Where the tops begin along the axis, and its length. Raises ShapeError."""
+        size, tops = shape[self._axis(shape)], len(self.top_names())
+        if self.slice_point:
+            if self.slice_point[-1] >= size:
+                text = f"{{bottom[0]}} has only {size} values along this axis, so that no top can begin at {self.slice_point[-1]}"
+                raise ShapeError(text, field=f"slice_point.{tops - 2}")
+            return (0, *self.slice_point, size)
+        if size % tops:
+            help = "say with `slice_point` where to cut"
+            raise ShapeError(
+                f"the {size} values of {{bottom[0]}} along this axis cannot be cut into {tops} equal tops", field="top", help=help
+            )
+        return tuple(range(0, size + 1, size // tops))
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's, with the length of each piece along the axis."""
+        axis, shape = self._axis(bottoms[0]), bottoms[0]
+        return tuple((*shape[:axis], end - start, *shape[axis + 1 :]) for start, end in pairwise(self._cuts(shape)))
+
+    def shape_arithmetic(self, bottoms: Shapes) -> str:
+        """12 = 2+6+4."""
+        cuts = self._cuts(bottoms[0])
+        return f"{cuts[-1]} = {'+'.join(str(end - start) for start, end in pairwise(cuts))}" if len(cuts) > 2 else ""
+
+    def aliases(self, phase: Phase) -> bool:
+        """With one top."""
+        return len(self.top_names()) == 1
+
+    def _blocks(self, shape: Shape) -> Iterator[tuple[int, int, int]]:
+        """For each top: (values of a block, values of a block of the bottom, where in it the top's begins)."""
+        axis = self._axis(shape)
+        inner = count(shape[axis + 1 :])
+        for start, end in pairwise(self._cuts(shape)):
+            yield (end - start) * inner, shape[axis] * inner, start * inner
+
+    def forward(self, run: Run) -> Calls:
+        """Copy the blocks of the bottom into the tops."""
+        from netspec.kernels import copy
+
+        if not self.aliases(run.phase):  # type: ignore[arg-type]
+            for top, block in zip(run.top, self._blocks(run.bottom[0].shape), strict=True):
+                yield Call(copy.concat_backward, top, run.bottom[0], *block)
+
+    def backward(self, run: Run) -> Calls:
+        """Copy the blocks of each top's diff back."""
+        from netspec.kernels import copy
+
+        dx = run.bottom_diff[0]
+        if dx is not None and not self.aliases(run.phase):  # type: ignore[arg-type]
+            for diff, block in zip(run.top_diff, self._blocks(run.bottom[0].shape), strict=True):
+                yield Call(copy.concat_forward, diff, dx, *block)

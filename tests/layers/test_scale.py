@@ -1,0 +1,115 @@
+"""Scale against NumPy's broadcasting, with a learned factor and with a second bottom, in Caffe's cases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from netspec.layers.base import Layer
+from netspec.shape import ShapeError
+from tests.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+
+
+def scale(**fields: Any) -> Layer:
+    return make_layer("Scale", **fields)
+
+
+X = (2, 3, 4, 5)
+CASES = [
+    ({}, (3,)),
+    ({"axis": 0}, (2,)),
+    ({"axis": 0, "num_axes": 2}, (2, 3)),
+    ({"num_axes": 2}, (3, 4)),
+    ({"axis": 2, "num_axes": -1}, (4, 5)),
+    ({"axis": -1}, (5,)),
+    ({"axis": 0, "num_axes": -1}, X),
+    ({"axis": 3, "num_axes": 0}, ()),
+]
+
+
+def wide(w: np.ndarray, axis: int) -> np.ndarray:
+    """w with axes of length 1 behind it, so that NumPy broadcasts it from `axis` of x on."""
+    return w.reshape(*w.shape, *(1,) * (len(X) - axis % len(X) - w.ndim)) if w.ndim else w
+
+
+@pytest.mark.parametrize("bias_term", [False, True])
+@pytest.mark.parametrize(("fields", "shape"), CASES, ids=str)
+def test_learned(fields: dict[str, Any], shape: tuple[int, ...], bias_term: bool) -> None:
+    layer, x = scale(bias_term=bias_term, **fields), blob(*X)
+    assert layer.param_shapes((X,)) == (shape,) * (1 + bias_term)
+    params = random_params(layer, [x])
+    check_layer(layer, [x], params=params)
+    axis = fields.get("axis", 1)
+    wanted = x * wide(params[0], axis) + (wide(params[1], axis) if bias_term else 0)
+    np.testing.assert_allclose(forward(layer, x, params=params)[0], wanted, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("bias_term", [False, True])
+@pytest.mark.parametrize(("fields", "shape"), CASES, ids=str)
+def test_second_bottom(fields: dict[str, Any], shape: tuple[int, ...], bias_term: bool) -> None:
+    fields = {key: value for key, value in fields.items() if key != "num_axes"}
+    layer, x, w = scale(bottom=["x", "w"], bias_term=bias_term, **fields), blob(*X), blob(*shape, seed=2)
+    assert [p.name for p in layer.params()] == ["bias"] * bias_term
+    params = random_params(layer, [x, w])
+    check_layer(layer, [x, w], params=params)
+    axis = fields.get("axis", 1)
+    wanted = x * wide(w, axis) + (wide(params[0], axis) if bias_term else 0)
+    np.testing.assert_allclose(forward(layer, x, w, params=params)[0], wanted, rtol=1e-13, atol=1e-14)
+
+
+def test_only_one_gradient() -> None:
+    for wanted in ([0], [1]):
+        check_layer(scale(bottom=["x", "w"]), [blob(*X), blob(3, 4, seed=2)], wanted=wanted)
+
+
+def test_more_channels_than_parts() -> None:
+    """Both ways to go through memory, cut into parts."""
+    for shape in ((7, 300), (3, 130, 11, 5)):
+        check_layer(scale(bias_term=True), [blob(*shape)])
+
+
+def test_defaults() -> None:
+    weight, bias = scale(bias_term=True).params()
+    assert (weight.name, weight.filler.value, bias.name, bias.filler.value) == ("weight", 1, "bias", 0)  # type: ignore[attr-defined]
+    assert scale(bias_term=True).param_arithmetic(((2, 64, 5, 4),)) == "2*64 = 128"
+
+
+def test_a_constant_field_of_ones_is_left_alone() -> None:
+    x = blob(2, 3, 5)
+    result = run_layer(scale(), x, params=[np.ones(3)], top_diffs=[np.ones(x.shape)])
+    np.testing.assert_array_equal(result.tops[0], x)
+    np.testing.assert_allclose(result.param_diffs[0], x.sum((0, 2)), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("fields", "shapes", "field"),
+    [
+        ({"axis": 4}, (X,), "axis"),
+        ({"num_axes": 4}, (X,), "num_axes"),
+        ({"bottom": ["x", "w"]}, (X, (2,)), "bottom.1"),
+        ({"bottom": ["x", "w"], "axis": 3}, (X, (5, 4)), "bottom.1"),
+        ({"filler": {"type": "gaussian", "sparse": 4}}, (X,), "filler.sparse"),
+        ({"filler": {"type": "bilinear"}}, (X,), "filler"),
+    ],
+)
+def test_refused_shapes(fields: dict[str, Any], shapes: Any, field: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        scale(**fields).top_shapes(shapes)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"num_axes": -2},
+        {"bias_filler": {"type": "constant"}},
+        {"bottom": ["x", "w"], "num_axes": 2},
+        {"bottom": ["x", "w"], "filler": {"type": "constant"}},
+    ],
+)
+def test_refused_fields(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        scale(**fields)
