@@ -9,23 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from netspec.diagnostics import Findings, Place, SpecError, nearest, suggest
 from netspec.document import MAX_DEPTH, MAX_NODES, Document, Mapping, Node, Scalar, TooLargeError, describe
 from netspec.document import Sequence as Items
-from netspec.expression import MAX_ITEMS, Refused, Value, closing, evaluate
+from netspec.expression import MAX_CHARACTERS, Refused, Value, closing, evaluate
 from netspec.layers.base import LAYERS, Layer
 from netspec.override import OverrideError, override
 from netspec.registry import UnknownWord
-from netspec.words import hint
+from netspec.words import EDITS, LAYER_TYPES, hint, meant
 
 __all__ = ["OverrideError", "expand"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
+"""How a variable is written elsewhere."""
 
 MAX_LAYERS = 20_000
 """Layers that a net may have once blocks and repeats are expanded."""
+MAX_ENTRIES = 40_000
+"""Entries that are looked at on the way, instances and copies among them."""
 MAX_NESTED = 20
 """Blocks inside one another."""
 ENOUGH = 100
@@ -101,6 +105,15 @@ class Blob(Scalar):
     """The full name of a blob: unlike a name that is written, it is not looked up in the block it stands in."""
 
 
+class _FullName(str):
+    """The full name of a blob as a value of expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong(Scalar):
+    """Stands where a mistake was made that is told already: what depends on it is not judged."""
+
+
 def expand(document: Document, overrides: Iterable[str] = (), prefix: str = "", apart: str | None = None) -> Document:
     """The flat document. Raises every mistake found.
 
@@ -120,8 +133,8 @@ def expand(document: Document, overrides: Iterable[str] = (), prefix: str = "", 
 class Scope:
     """Variables by name, given on demand, so that they may name one another in any order; what is not here is asked of `outer`."""
 
-    def __init__(self, written: dict[str, Node], outer: Scope | None = None) -> None:
-        self.written, self.outer = written, outer
+    def __init__(self, written: dict[str, Node], outer: Scope | None = None, via: Place | None = None) -> None:
+        self.written, self.outer, self.via = written, outer, via
         self.given: dict[str, Node] = {}
 
     def holder(self, name: str) -> Scope | None:
@@ -158,14 +171,16 @@ class _Frame:
         while frame is not None:
             if name in frame.answers:
                 return frame.answers[name]
-            if name in frame.own:
+            if name in frame.own or name.partition("/")[0] in frame.own:
                 return frame.prefix + name
             frame = frame.outer
         return name
 
 
+_What = Literal["layer", "instance", "top"]
+"""What a name is given to; a repeated layer counts as an instance."""
+
 _INSTANCE = ("name", "block", "bottom", "vars", "repeat", "include", "exclude")
-_EDITS = ("insert_before", "insert_after", "replace", "remove")
 
 
 class _Expander:
@@ -178,8 +193,10 @@ class _Expander:
         """Variables that are being worked out, outermost first."""
         self.sizes: dict[int, tuple[int, int]] = {}
         self.alive: list[Node] = []
-        """Nodes whose ids are keys of `sizes`."""
-        self.values = 0
+        """Nodes whose ids are keys of `sizes` and `plains`."""
+        self.plains: dict[int, Value] = {}
+        self.values = self.made = self.entries_seen = 0
+        """Values of the flat document; those that expressions made; entries of `layers` that were looked at."""
         self.layers: list[Node] = []
         self.above: str | None = None
         """The blob that an entry without `bottom` reads: the first top of what is written above it."""
@@ -187,7 +204,10 @@ class _Expander:
         """Where an instance said that `above` is its bottom, while no layer has read it."""
         self.flat: str | None = None
         """The first top of the last layer written out."""
-        self.blocks: dict[str, Mapping] = {}
+        self.blocks: dict[str, Mapping | None] = {}
+        """None for a block that is not written as one."""
+        self.blind = False
+        """Whether `blocks` cannot be read."""
         self.defaults: dict[str, Mapping] = {}
 
     def root(self, root: Mapping, apart: str | None) -> Mapping:
@@ -209,15 +229,21 @@ class _Expander:
                 done["layers"] = self.net(root)
         except _Stop:
             return root
+        except RecursionError:
+            at = self.top.written[self.busy[0][1]].at if self.busy and self.busy[0][0] is self.top else root.at
+            self.found.add(
+                TooLargeError("variables and expressions too deep inside one another", at=at, help="a spec is a short text file")
+            )
+            return root
         return replace(rest, items={key: done[key] for key in rest.items})
 
-    def mapping(self, node: Node | None, key: str, example: str) -> dict[str, Node]:
+    def mapping(self, node: Node | None, key: str, example: str, error: type[SpecError] = BadVariableError) -> dict[str, Node]:
         """The items of what must be a mapping, or be left out."""
         if isinstance(node, Mapping):
             return node.items
         if node is not None and not (isinstance(node, Scalar) and node.value is None):
             help = f"like `{key}: {example}`"
-            self.found.add(BadVariableError(f"`{key}` is a mapping of names to values, not {describe(node)}", at=node.at, help=help))
+            self.found.add(error(f"`{key}` is a mapping of names to values, not {describe(node)}", at=node.at, help=help))
         return {}
 
     # --- the net ---
@@ -236,69 +262,103 @@ class _Expander:
         return replace(node, items=tuple(self.layers))
 
     def read_defaults(self, node: Node | None) -> None:
-        for word, fields in self.mapping(node, "defaults", "{Convolution: {bias_term: false}}").items():
+        for word, fields in self.mapping(node, "defaults", "{Convolution: {bias_term: false}}", DefaultsError).items():
             at = node.keys[word] if isinstance(node, Mapping) else None
             try:
                 cls = LAYERS.get(word)
-            except UnknownWord as unknown:
-                self.found.add(DefaultsError(f"`defaults` speaks of '{word}', which is no layer type", at=at, help=unknown.hint))
+            except UnknownWord:
+                help = hint(word, LAYERS.words(), LAYER_TYPES)
+                self.found.add(DefaultsError(f"`defaults` speaks of '{word}', which is no layer type", at=at, help=help))
                 continue
             if not isinstance(fields, Mapping):
-                help = f"like `{word}: {{bias_term: false}}`"
-                self.found.add(DefaultsError(f"the defaults of {word} are a mapping, not {describe(fields)}", at=fields.at, help=help))
+                help = "like `Convolution: {bias_term: false}`"
+                if not _is_nothing(fields):
+                    self.found.add(DefaultsError(f"the defaults of {word} are a mapping, not {describe(fields)}", at=fields.at, help=help))
                 continue
-            known = set(cls.model_fields) - {"name", "bottom", "top"}
+            own = {"name", "type", "bottom", "top"}
+            known = set(cls.model_fields) - own
             for name, place in fields.keys.items():
                 if name not in known:
-                    self.found.add(DefaultsError(f"{word} has no field `{name}` to give a default", at=place, help=hint(name, known)))
+                    help = "each layer says its own" if name in own else hint(name, known)
+                    self.found.add(DefaultsError(f"{word} has no field `{name}` to give a default", at=place, help=help))
             fields = fields.without(*(name for name in fields.items if name not in known))
             done = self.replaced(fields, self.top, None)
             if isinstance(done, Mapping):
                 self.defaults[word] = done
 
     def read_blocks(self, node: Node | None) -> None:
-        for name, block in self.mapping(node, "blocks", "{unit: {vars: {width: 64}, layers: [...]}}").items():
-            help = "like `{vars: {width: 64}, layers: [...]}`"
+        self.blind = node is not None and not isinstance(node, Mapping)
+        for name, block in self.mapping(node, "blocks", "{unit: {vars: {width: 64}, layers: [...]}}", BadBlockError).items():
             layers = block.items.get("layers") if isinstance(block, Mapping) else None
-            if not isinstance(block, Mapping) or not isinstance(layers, Items) or not layers.items:
+            sound = isinstance(block, Mapping) and isinstance(layers, Items) and bool(layers.items)
+            self.blocks[name] = block if isinstance(block, Mapping) and sound else None
+            if isinstance(block, Mapping):
+                for key, place in block.keys.items():
+                    if key not in {"vars", "layers"}:
+                        near = nearest(key, ("vars", "layers"))
+                        help = f"did you mean '{near}'?" if near else "it holds `vars` and `layers`"
+                        self.found.add(BadBlockError(f"block '{name}' has no key `{key}`", at=place, help=help))
+                        sound = sound or near == "layers"
+            if not sound:
                 at = block.keys["layers"] if isinstance(block, Mapping) and "layers" in block.items else block.at
-                self.found.add(BadBlockError(f"block '{name}' has no list of `layers`", at=at, help=help))
-                continue
-            for key, place in block.keys.items():
-                if key not in {"vars", "layers"}:
-                    near = suggest(key, ("vars", "layers"))
-                    self.found.add(BadBlockError(f"block '{name}' has no key `{key}`: it holds `vars` and `layers`", at=place, help=near))
-            self.blocks[name] = block
+                text = f"block '{name}' has no {'layers' if isinstance(layers, Items) else 'list of `layers`'}"
+                self.found.add(BadBlockError(text, at=at, help=f"like `{name}: {{vars: {{width: 64}}, layers: [...]}}`"))
 
     def entries(self, items: Iterable[Node], frame: _Frame) -> None:
         """Write every entry of `layers`, of the net or of a block, into the flat list."""
-        items = list(items)
+        items = [item if isinstance(item, Mapping) else self.replaced(item, frame.scope, frame.via) for item in items]
         for item in items:
-            frame.own |= set(self.names_in(item, frame))
-        seen: dict[str, tuple[Place, bool]] = {}
+            frame.own.update(self.names_in(item, frame))
+        seen: dict[str, tuple[Place, _What]] = {}
         for item in items:
-            if not isinstance(item, Mapping):
-                item = self.replaced(item, frame.scope, frame.via)
+            self.look_at(item)
             if not isinstance(item, Mapping):
                 self.layers.append(item)
                 continue
+            item = self.unedited(item, frame)
             if "block" in item.items or "repeat" in item.items:
                 self.expanded(item, frame, seen)
-            else:
-                node = self.replaced(item, frame.scope, frame.via)
-                name = node.items.get("name")  # type: ignore[union-attr]
-                if isinstance(name, Scalar) and isinstance(name.value, str):
-                    self.once(name.value, name.at, False, seen)
-                self.layer(node, frame)
-            if self.found.more:
-                raise _Stop
+                continue
+            node = self.replaced(item, frame.scope, frame.via)
+            assert isinstance(node, Mapping)
+            self.once(node.items.get("name"), "layer", seen)
+            top = node.items.get("top")
+            for one in top.items if isinstance(top, Items) else (top,):
+                self.once(one, "top", seen)
+            self.layer(node, frame)
 
-    def once(self, name: str, at: Place, many: bool, seen: dict[str, tuple[Place, bool]]) -> bool:
-        """Whether a name is new; two plain layers of one name are the schema's to refuse. `many`: an instance or a repeat."""
-        first, several = seen.setdefault(name, (at, many))
-        if first is at or not (many or several):
+    def look_at(self, item: Node) -> None:
+        """Count an entry, or a copy of one. Raises _Stop where there are too many, or more mistakes than are said."""
+        self.entries_seen += 1
+        if self.entries_seen > MAX_ENTRIES:
+            self.found.add(TooLargeError(f"more than {MAX_ENTRIES:,} layers, instances and repeats", at=item.at))
+            raise _Stop
+        if self.found.more:
+            raise _Stop
+
+    def unedited(self, item: Mapping, frame: _Frame) -> Mapping:
+        """An entry without the words that edit a parent's layers: they are an error in what extends nothing."""
+        for key in EDITS:
+            if key in item.items:
+                help = "it edits a layer of the net that this one `extends`; this net extends none"
+                self.found.add(BadBlockError(f"`{key}` has no meaning here", at=self.here(item.keys[key], frame), help=help))
+                item = item.without(key)
+        return item
+
+    def once(self, name: Node | None, what: _What, seen: dict[str, tuple[Place, _What]]) -> bool:
+        """Whether a name is new, or may be said again: two plain layers of one name are the schema's to refuse."""
+        if not isinstance(name, Scalar) or not isinstance(name.value, str) or isinstance(name, Blob):
             return True
-        self.found.add(DuplicateNameError(f"a second entry is called '{name}'", at=at, related=[("the first one:", first)]))
+        if name.value not in seen:
+            seen[name.value] = name.at, what
+            return True
+        first, before = seen[name.value]
+        if "instance" not in {before, what} or what == "top":
+            return True
+        text = f"a second entry is called '{name.value}'" if before != "top" else f"there is a blob '{name.value}' already"
+        self.found.add(
+            DuplicateNameError(text, at=name.at, related=[("the first one:" if before != "top" else "it is written here:", first)])
+        )
         return False
 
     def names_in(self, item: Node, frame: _Frame) -> Iterator[str]:
@@ -313,18 +373,19 @@ class _Expander:
                     if isinstance(text, Scalar) and isinstance(text.value, str) and not isinstance(text, Blob):
                         yield text.value
 
-    def expanded(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, bool]]) -> None:
+    def expanded(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, _What]]) -> None:
         """An entry with `block` or `repeat`: as many instances or copies as it says, each reading the one before."""
         name, number = self.named(item, frame, seen), self.repeat(item, frame)
         if name is None or number is None:
             return
         begin = self.above
         for count in range(number):
+            self.look_at(item)
             scope, copied, counted = frame.scope, item, Scalar(count, item.at)
             if "repeat" in item.items:
                 scope = Scope({"i": counted}, frame.scope)
                 copied = item.without("repeat")
-                if count:
+                if count and self.above is not None:
                     copied = _after_first(copied, Blob(self.above, item.items["repeat"].at))
             within = replace(frame, scope=scope)
             called = f"{name}/{count}" if "repeat" in item.items else name
@@ -333,36 +394,45 @@ class _Expander:
             else:
                 at = frame.via or item.items["repeat"].at
                 node = self.replaced(copied, scope, at, "expanded from" if frame.via else "repeated by")
-                old = node.items["name"]  # type: ignore[union-attr]
-                self.layer(node.with_item("name", Scalar(called, old.at), node.keys["name"]), within)  # type: ignore[union-attr]
+                assert isinstance(node, Mapping)
+                self.layer(node.with_item("name", Scalar(called, node.items["name"].at), node.keys["name"]), within)
+            if self.above is not None:
+                frame.answers[called] = self.above
         if number == 0:
             self.above = self.first_bottom(item, frame) or begin
         if self.above is not None:
             frame.answers[name] = self.above
 
-    def named(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, bool]]) -> str | None:
+    def named(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, _What]]) -> str | None:
         """The name of an entry with `block` or `repeat`."""
         node = self.replaced(item.items.get("name", Scalar(None, item.at)), frame.scope, frame.via)
+        if isinstance(node, Wrong):
+            return None
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
             key = "block" if "block" in item.items else "repeat"
             at = node.at if "name" in item.items else self.here(item.keys[key], frame)
-            self.found.add(BadBlockError(f"an entry with `{key}` needs a `name`, a word", at=at, help="its layers are called name/..."))
+            help = "its layers are called name/..." if key == "block" else "its copies are called name/0, name/1, ..."
+            self.found.add(BadBlockError(f"an entry with `{key}` needs a `name`, a word", at=at, help=help))
             return None
-        return node.value if self.once(node.value, node.at, True, seen) else None
+        return node.value if self.once(node, "instance", seen) else None
 
     def repeat(self, item: Mapping, frame: _Frame) -> int | None:
         """How often an entry stands in the net."""
         if "repeat" not in item.items:
             return 1
         node = self.replaced(item.items["repeat"], frame.scope, frame.via)
+        if isinstance(node, Wrong):
+            return None
         number = node.value if isinstance(node, Scalar) else None
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            said = describe(node)
             help = "whole numbers are divided by //" if isinstance(number, float) else "like `repeat: 3`; inside, $i counts from 0"
-            self.found.add(RepeatError(f"`repeat` must be a whole number, 0 or more, not {said}", at=node.at, help=help))
+            if isinstance(number, str) and number.isdigit():
+                help = "write it without quotes"
+            self.found.add(RepeatError(f"`repeat` must be a whole number, 0 or more, not {describe(node)}", at=node.at, help=help))
             return None
         if number > MAX_LAYERS:
-            self.found.add(TooLargeError(f"{number:,} repeats: a net has at most {MAX_LAYERS:,} layers", at=node.at))
+            text = f"a net has at most {MAX_LAYERS:,} layers, not {number:,} copies of one"
+            self.found.add(TooLargeError(text, at=node.at))
             raise _Stop
         return number
 
@@ -388,28 +458,28 @@ class _Expander:
         block = self.block_of(node, frame)
         if block is None:
             return
-        word, at = node.value, node.at  # type: ignore[union-attr]
-        sound = True
-        for key, place in item.keys.items():
-            if key not in _INSTANCE:
-                sound = False
-                self.found.add(self.unknown_key(key, str(word), block, self.here(place, frame)))
-        given = self.arguments(item, str(word), block, frame, at)
-        if given is None or not sound:
+        word, at = str(node.value), node.at  # type: ignore[union-attr]
+        strange = [key for key in item.keys if key not in _INSTANCE]
+        for key in strange:
+            self.found.add(self.unknown_key(key, word, name, block, self.here(item.keys[key], frame)))
+        given = self.arguments(item, word, block, frame, at, strange)
+        bottom = self.bottom(item, frame)
+        if given is None or strange or isinstance(bottom, Wrong):
             return
-        bottoms = self.bottoms(item, frame)
-        if bottoms:
-            given["bottom"] = bottoms[0]
+        if bottom is not None:
+            given["bottom"] = bottom
+            self.above, self.asked = str(bottom.value), bottom.at if "bottom" in item.items else None
         given.setdefault("i", count)
         declared = block.items.get("vars")
-        scope = Scope(dict(declared.items) if isinstance(declared, Mapping) else {}, self.top)
+        scope = Scope(dict(declared.items) if isinstance(declared, Mapping) else {}, self.top, at)
         scope.given = given
-        inner = _Frame(scope, f"{frame.prefix}{name}/", frame, at, blocks=(*frame.blocks, str(word)), rules=dict(frame.rules))
+        for variable in scope.written:
+            self.variable(scope, variable)
+        inner = _Frame(scope, f"{frame.prefix}{name}/", frame, at, blocks=(*frame.blocks, word), rules=dict(frame.rules))
         for key in ("include", "exclude"):
             if key in item.items:
+                self.ruled_once(frame, self.here(item.keys[key], frame), "the block's instance")
                 inner.rules[key] = (self.here(item.keys[key], frame), self.replaced(item.items[key], frame.scope, frame.via))
-        if bottoms and isinstance(bottoms[0].value, str):
-            self.above, self.asked = bottoms[0].value, bottoms[0].at if "bottom" in item.items else None
         layers = block.items["layers"]
         assert isinstance(layers, Items)
         self.entries(layers.items, inner)
@@ -417,14 +487,16 @@ class _Expander:
     def block_of(self, node: Node, frame: _Frame) -> Mapping | None:
         """The block that an instance names."""
         word = node.value if isinstance(node, Scalar) else None
-        if not isinstance(word, str) or word not in self.blocks:
-            names = list(self.blocks)
-            if isinstance(word, str):
-                help = suggest(word, names) if names else "describe it under `blocks:`"
+        if isinstance(node, Wrong):
+            return None
+        if not isinstance(word, str):
+            text = f"`block` names a block, not {describe(node)}"
+            self.found.add(BadBlockError(text, at=node.at, help="like `block: bottleneck`"))
+            return None
+        if word not in self.blocks:
+            if not self.blind:
+                help = suggest(word, self.blocks) if self.blocks else "describe it under `blocks:`"
                 self.found.add(UnknownBlockError(f"there is no block '{word}'", at=node.at, help=help))
-            else:
-                help = "like `block: bottleneck`"
-                self.found.add(BadBlockError(f"`block` names a block, not {describe(node)}", at=node.at, help=help))
             return None
         if word in frame.blocks:
             cycle = " -> ".join([*frame.blocks[frame.blocks.index(word) :], word])
@@ -435,88 +507,97 @@ class _Expander:
             raise _Stop
         return self.blocks[word]
 
-    def unknown_key(self, key: str, word: str, block: Mapping, at: Place) -> BadBlockError:
+    def unknown_key(self, key: str, word: str, name: str, block: Mapping, at: Place) -> BadBlockError:
         """The error of a key that an instance does not have."""
         declared = block.items.get("vars")
-        names = list(declared.items) if isinstance(declared, Mapping) else []
         if key == "type":
             return BadBlockError("an entry is a layer or an instance of a block, not both", at=at, help="leave out `type` or `block`")
-        if key in names:
+        if isinstance(declared, Mapping) and key in declared.items:
             help = f"`{key}` is a variable of the block: `vars: {{{key}: ...}}`"
         elif key == "top":
-            help = "its last top answers to the instance's name"
+            help = f"it needs none: the block's last top answers to '{name}'"
+        elif near := meant(key, _INSTANCE):
+            help = f"did you mean '{near}'?"
         else:
-            help = hint(key, _INSTANCE) or f"an instance has {', '.join(f'`{name}`' for name in _INSTANCE)}"
+            help = "a block hands values to its layers through its `vars`"
         return BadBlockError(f"an instance of block '{word}' has no key `{key}`", at=at, help=help)
 
-    def arguments(self, item: Mapping, word: str, block: Mapping, frame: _Frame, at: Place) -> dict[str, Node] | None:
-        """The variables that an instance gives, worked out where it stands."""
-        declared = block.items.get("vars")
+    def arguments(
+        self, item: Mapping, word: str, block: Mapping, frame: _Frame, at: Place, strange: Iterable[str]
+    ) -> dict[str, Node] | None:
+        """The variables that an instance gives, worked out where it stands; `strange` are keys that no instance has."""
+        declared, table = block.items.get("vars"), item.items.get("vars")
         wanted = self.mapping(declared, "vars", "{width: 64}")
-        table = item.items.get("vars")
         given: dict[str, Node] = {}
-        sound = True
-        meant: set[str | None] = set()
+        sound = table is None or isinstance(table, Mapping) or _is_nothing(table)
+        excused: set[str | None] = set(strange) if sound else set(wanted)
         for name, node in self.mapping(table, "vars", "{width: 64}").items():
             if name not in wanted:
-                meant.add(nearest(name, wanted))
+                excused.add(nearest(name, wanted))
                 help = suggest(name, wanted) if wanted else f"block '{word}' has no `vars:`"
                 place = self.here(table.keys[name], frame)  # type: ignore[union-attr]
                 self.found.add(MissingVariableError(f"block '{word}' has no variable '{name}'", at=place, help=help))
                 sound = False
             given[name] = self.replaced(node, frame.scope, frame.via)
         for name, node in wanted.items():
-            if _is_nothing(node) and _is_nothing(given.get(name)) and name not in meant:
+            if _is_nothing(node) and _is_nothing(given.get(name)) and name not in excused:
                 related = [(f"'{name}' has no value of its own here:", declared.keys[name])]  # type: ignore[union-attr]
                 text = f"the instance of block '{word}' does not give its variable '{name}'"
                 self.found.add(MissingVariableError(text, at=at, help=f"like `vars: {{{name}: ...}}`", related=related))
                 sound = False
         return given if sound else None
 
-    def bottoms(self, item: Mapping, frame: _Frame) -> list[Blob]:
-        """The blobs that an instance reads: those it names, or what is written above it."""
+    def bottom(self, item: Mapping, frame: _Frame) -> Blob | Wrong | None:
+        """The blob that an instance reads: the one it names, or what is written above it."""
         node = item.items.get("bottom")
         if node is None:
-            return [] if self.above is None else [Blob(self.above, self.here(item.items["block"].at, frame))]
+            return None if self.above is None else Blob(self.above, self.here(item.items["block"].at, frame))
         node = self.resolved(self.replaced(node, frame.scope, frame.via), frame)
         items = node.items if isinstance(node, Items) else (node,)
-        wrong = next((one for one in items if not isinstance(one, Blob)), None)
-        if wrong is not None or not items:
-            at = (wrong or node).at
-            self.found.add(BadBlockError("`bottom` of an instance names the blobs it reads", at=at, help="like `bottom: pool1`"))
-        return [one for one in items if isinstance(one, Blob)]
+        if len(items) > 1:
+            help = "its $bottom is one blob; the block's layers can name others themselves"
+            self.found.add(BadBlockError(f"an instance reads one blob, not {len(items)}", at=node.at, help=help))
+            return Wrong(None, node.at)
+        if len(items) == 1 and isinstance(items[0], (Blob, Wrong)):
+            return items[0]
+        self.found.add(BadBlockError("`bottom` of an instance names the blob it reads", at=node.at, help="like `bottom: pool1`"))
+        return Wrong(None, node.at)
+
+    def ruled_once(self, frame: _Frame, at: Place, what: str) -> bool:
+        """Whether a layer or an instance may have an include or exclude rule: not where the instance it belongs to has one."""
+        for place, _ in frame.rules.values():
+            text = f"{what} and the instance of the block it stands in both say when it takes part"
+            self.found.add(BadBlockError(text, at=at, related=[("the instance says it here:", place)], help="say it in one of them"))
+            return False
+        return True
 
     # --- layers ---
 
-    def layer(self, node: Node, frame: _Frame) -> None:
+    def layer(self, node: Mapping, frame: _Frame) -> None:
         """Write one layer: defaults under its fields, its names and blobs in full."""
-        assert isinstance(node, Mapping)
-        for key in _EDITS:
-            if key in node.items:
-                help = "it edits a layer of the net that this one `extends`; this net extends none"
-                self.found.add(BadBlockError(f"`{key}` has no meaning here", at=node.keys[key], help=help))
-                node = node.without(key)
         items, keys = dict(node.items), dict(node.keys)
         name, word = items.get("name"), items.get("type")
         if isinstance(name, Scalar) and isinstance(name.value, str) and frame.prefix:
             items["name"] = Scalar(frame.prefix + name.value, name.at)
         cls = _class_of(word)
-        if isinstance(word, Scalar) and isinstance(word.value, str) and word.value in self.defaults:
-            self.merge(self.defaults[word.value], items, keys, name.at if isinstance(name, Scalar) else node.at)
+        if isinstance(word, Scalar) and isinstance(word.value, str):
+            if word.value in self.defaults:
+                self.merge(self.defaults[word.value], items, keys, name.at if isinstance(name, Scalar) else node.at)
+            elif cls is None and word.value in self.blocks:
+                text = f"'{word.value}' is a block, not a layer type"
+                self.found.add(BadBlockError(text, at=word.at, help=f"write `block: {word.value}`"))
         if "bottom" in items:
             items["bottom"] = self.resolved(items["bottom"], frame)
         elif self.above is not None and self.above != self.flat and (cls is None or cls.bottoms.most != 0):
             at = self.asked or (name.at if isinstance(name, Scalar) else node.at)
             items["bottom"], keys["bottom"] = Scalar(self.above, at), at
-        if "top" in items and frame.prefix:
-            items["top"] = self.prefixed(items["top"], frame)
-        for key, (place, rule) in frame.rules.items():
-            if "include" in items or "exclude" in items:
-                own = keys["include" if "include" in items else "exclude"]
-                text = "the layer and the block's instance both say when it takes part"
-                self.found.add(BadBlockError(text, at=own, related=[("the instance says it here:", place)], help="say it in one of them"))
-                break
-            items[key], keys[key] = rule, place
+        if "top" in items:
+            items["top"] = self.written(items["top"], frame)
+        if frame.rules and ("include" in items or "exclude" in items):
+            self.ruled_once(frame, keys["include" if "include" in items else "exclude"], "the layer")
+        else:
+            for key, (place, rule) in frame.rules.items():
+                items[key], keys[key] = rule, place
         flat = Mapping(items, keys, node.at)
         self.count(flat, node.at)
         self.layers.append(flat)
@@ -541,12 +622,12 @@ class _Expander:
             return Blob(frame.resolve(node.value), node.at)
         return node
 
-    def prefixed(self, node: Node, frame: _Frame) -> Node:
-        """A top's names in full."""
+    def written(self, node: Node, frame: _Frame) -> Node:
+        """A top's names in full; that of an instance is its last top, as in bottoms."""
         if isinstance(node, Items):
-            return replace(node, items=tuple(self.prefixed(item, frame) for item in node.items))
+            return replace(node, items=tuple(self.written(item, frame) for item in node.items))
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
-            return Blob(frame.prefix + node.value, node.at)
+            return Blob(frame.answers.get(node.value, frame.prefix + node.value), node.at)
         return node
 
     # --- variables ---
@@ -560,18 +641,18 @@ class _Expander:
             names = [n for _, n in self.busy[self.busy.index((scope, name)) :]]
             text = f"variable '{name}' is given by itself: {' -> '.join([*names, name])}"
             self.found.add(BadVariableError(text, at=written.at, help="give one of them a value"))
-            scope.given[name] = Scalar(None, written.at)
+            scope.given[name] = Wrong(None, written.at)
             return scope.given[name]
         if len(self.busy) > MAX_DEPTH:
             self.found.add(TooLargeError(f"variables that name one another more than {MAX_DEPTH} deep", at=written.at))
             raise _Stop
         self.busy.append((scope, name))
-        value = self.replaced(written, scope, None)
+        value = self.replaced(written, scope, scope.via)
         self.busy.pop()
         number, depth = self.measure(value)
         if number > MAX_NODES or depth > MAX_DEPTH:
             self.too_large(number, depth, written.at)
-            value = Scalar(None, written.at)
+            value = Wrong(None, written.at)
         scope.given.setdefault(name, value)
         return scope.given[name]
 
@@ -613,7 +694,7 @@ class _Expander:
         """What a text with `$` in it becomes: the value itself where it is wholly one variable or expression, else a text."""
         text = str(node.value)
         parts: list[str] = []
-        position = 0
+        position, sound = 0, True
         while (start := text.find("$", position)) >= 0:
             parts.append(text[position:start])
             if text.startswith("$$", start):
@@ -622,55 +703,61 @@ class _Expander:
                 continue
             end = self.end(text, start, node, at)
             if end is None:
-                return replace(node, at=at) if at is not node.at else node
+                return Wrong(None, at)
             value = self.value(text[start:end], scope, node, at, start)
             if start == 0 and end == len(text):
-                return value if value is not None else Scalar(None, at)
+                return value if value is not None else Wrong(None, at)
             if isinstance(value, (Items, Mapping)):
                 what = f"{text[start:end]} is {describe(value)} and cannot stand inside a text"
                 self.found.add(BadVariableError(what, at=_part(node, at, start, end - start)))
                 value = None
+            sound = sound and value is not None
             parts.append(_said(value) if isinstance(value, Scalar) else "")
             position = end
         done = "".join([*parts, text[position:]])
-        if len(done) > MAX_ITEMS:
+        if len(done) > MAX_CHARACTERS and sound:
             help = "a spec is a short text file"
-            self.found.add(TooLargeError(f"a text of more than {MAX_ITEMS:,} characters once variables are replaced", at=at, help=help))
-            done = ""
-        return Scalar(done, at, node.quoted)
+            text = f"a text of more than {MAX_CHARACTERS:,} characters once variables are replaced"
+            self.found.add(TooLargeError(text, at=at, help=help))
+            sound = False
+        return Scalar(done, at, node.quoted) if sound else Wrong(None, at)
 
     def end(self, text: str, start: int, node: Scalar, at: Place) -> int | None:
         """Where the variable or expression ends that begins at `start`."""
         if text.startswith("$(", start):
             closed = closing(text, start + 1)
-            if closed is None:
-                help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes" if not node.quoted else "close it with )"
-                self.found.add(ExpressionError("the bracket of $( is not closed", at=_part(node, at, start, len(text) - start), help=help))
-                return None
-            return closed + 1
-        named = _NAME.match(text, start + 1)
-        if named is None:
-            help = "a variable is written $name, an expression $(width * 2), the sign itself $$"
-            self.found.add(ExpressionError("a $ that begins no variable", at=_part(node, at, start, 1), help=help))
+            if closed is not None:
+                return closed + 1
+            help = "close it with )"
+            if not node.quoted and at.source.line(at.line)[at.column - 1 + at.length :].lstrip()[:1] in {",", "]", "}"}:
+                help += ", or put it in quotes: inside {} and [] an expression that holds , [ ] { } needs them"
+            self.found.add(ExpressionError("the bracket of $( is not closed", at=_part(node, at, start, len(text) - start), help=help))
             return None
-        return named.end()
+        named = _NAME.match(text, start + 1)
+        if named is not None:
+            return named.end()
+        braced = _BRACED.match(text, start)
+        help = "a variable is written $name, an expression $(width * 2), the sign itself $$"
+        if braced is not None:
+            help = f"write ${braced[1]}, without braces" if "{" in braced[0] else f"write ${braced[1]}; the sign itself is $$"
+        place = _part(node, at, start, len(braced[0]) if braced else 1)
+        self.found.add(ExpressionError("a $ that begins no variable", at=place, help=help))
+        return None
 
     def value(self, text: str, scope: Scope, node: Scalar, at: Place, start: int) -> Node | None:
         """The value of `$name` or `$(expression)`; None after an error."""
         if text[1] != "(":
             chosen = self.look_up(text[1:], scope, _part(node, at, start, len(text)))
-            if chosen is None:
-                return None
-            return replace(chosen, at=at) if isinstance(chosen, Scalar) else chosen
+            return None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=at)
 
         def given(name: str, offset: int) -> Value:
             chosen = self.look_up(name, scope, _part(node, at, start + 2 + offset, len(name)))
-            if chosen is None:
+            if chosen is None or isinstance(chosen, Wrong):
                 raise _Unknown
-            return chosen.plain()  # type: ignore[no-any-return]
+            return self.plain(chosen)
 
         try:
-            return _node(evaluate(text[2:-1], given), at)
+            return self.node(evaluate(text[2:-1], given), at)
         except _Unknown:
             return None
         except Refused as wrong:
@@ -678,6 +765,30 @@ class _Expander:
             place = _part(node, at, start + 2 + wrong.start, max(1, length))
             self.found.add(ExpressionError(wrong.text, at=place, help=wrong.help))
             return None
+
+    def plain(self, node: Node) -> Value:
+        """A node as a value of expressions; what several share is made once."""
+        if isinstance(node, Scalar):
+            return _FullName(node.value) if isinstance(node, Blob) else node.value
+        known = self.plains.get(id(node))
+        if known is None:
+            items = node.items
+            known = {key: self.plain(item) for key, item in items.items()} if isinstance(items, dict) else tuple(map(self.plain, items))
+            self.plains[id(node)] = known
+            self.alive.append(node)
+        return known
+
+    def node(self, value: Value, at: Place) -> Node:
+        """A value at the place of its expression. Raises _Stop, after an error, when expressions made too many."""
+        if not isinstance(value, (tuple, dict)):
+            return Blob(str(value), at) if isinstance(value, _FullName) else Scalar(value, at)
+        self.made += len(value)
+        if self.made > MAX_NODES:
+            self.too_large(self.made, 0, at)
+            raise _Stop
+        if isinstance(value, tuple):
+            return Items(tuple([self.node(item, at) for item in value]), at)
+        return Mapping({key: self.node(item, at) for key, item in value.items()}, dict.fromkeys(value, at), at)
 
     # --- sizes ---
 
@@ -753,15 +864,6 @@ def _said(node: Scalar) -> str:
     """A value inside a text."""
     value: Any = node.value
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def _node(value: Value, at: Place) -> Node:
-    """A plain value at the place of its expression."""
-    if isinstance(value, tuple):
-        return Items(tuple(_node(item, at) for item in value), at)
-    if isinstance(value, dict):
-        return Mapping({key: _node(item, at) for key, item in value.items()}, dict.fromkeys(value, at), at)
-    return Scalar(value, at)
 
 
 def _part(node: Scalar, at: Place, start: int, length: int) -> Place:

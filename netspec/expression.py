@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from netspec.diagnostics import suggest
+from netspec.diagnostics import nearest, suggest
 
 MAX_LENGTH = 400
 """Characters of an expression."""
@@ -22,8 +23,10 @@ MAX_DEPTH = 40
 """Operations inside one another."""
 MAX_NUMBER = 2**63
 """What no whole number may reach."""
-MAX_ITEMS = 10_000
-"""Characters of a text, or items of a list."""
+MAX_CHARACTERS = 10_000
+"""Of a text."""
+MAX_ITEMS = 1_000
+"""Of a list."""
 
 Value = int | float | str | bool | None | tuple[Any, ...] | dict[str, Any]
 
@@ -42,7 +45,7 @@ def evaluate(text: str, look_up: Callable[[str, int], Value]) -> Value:
 
 
 def closing(text: str, start: int) -> int | None:
-    """Where the bracket closes that opens at `start`; None where it does not. Brackets in quotes do not count."""
+    """Where the ( at `start` is closed; None where it is not. Brackets in quotes do not count."""
     depth, quote = 0, ""
     for i in range(start, len(text)):
         c = text[i]
@@ -55,14 +58,12 @@ def closing(text: str, start: int) -> int | None:
         elif c in ")]}":
             depth -= 1
             if not depth:
-                return i
+                return i if c == ")" else None
     return None
 
 
 @lru_cache(maxsize=4096)
 def _tree(text: str) -> ast.expr | Refused:
-    if len(text) > MAX_LENGTH:
-        return Refused(f"an expression of more than {MAX_LENGTH} characters", help="give its parts in `vars:`")
     if not text.strip():
         return Refused("there is nothing between the brackets", help="like $(width * 2)")
     try:
@@ -70,28 +71,37 @@ def _tree(text: str) -> ast.expr | Refused:
             warnings.simplefilter("ignore")
             return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
+        sign, help = next(((found, help) for sign, help in _FOREIGN if (found := sign.search(text))), (None, _EXAMPLES))
+        if sign is not None:
+            return Refused(f"'{text}' is no expression", sign.start(), len(sign[0]), help)
         column = min(max((error.offset or 1) - 1, 0), max(len(text.strip()) - 1, 0))
-        return Refused(f"'{text}' is no expression", len(text) - len(text.lstrip()) + column, 1, _reading(text))
+        return Refused(f"'{text}' is no expression", len(text) - len(text.lstrip()) + column, 1, help)
     except (ValueError, RecursionError, MemoryError):
         return Refused(f"{text!r} is no expression")
 
 
-def _reading(text: str) -> str:
-    if "&&" in text or "||" in text:
-        return "write `and`, `or`, `not`"
-    if "?" in text:
-        return "a choice is written `a if condition else b`"
-    if "$" in text:
-        return "inside $(...) a variable stands without the sign: $(width * 2)"
-    if "=" in text and "==" not in text:
-        return "equality is written =="
-    return "like $(width * 2), $(2 if i == 0 else 1), $(widths[i])"
+_EXAMPLES = "like $(width * 2), $(2 if i == 0 else 1), $(widths[i])"
+_FOREIGN = [
+    (re.compile(sign), help)
+    for sign, help in (
+        (r"&&", "write `and`"),
+        (r"\|\|", "write `or`"),
+        (r"\?", "a choice is written `a if condition else b`"),
+        (r"\$\(?", "inside $(...) a variable stands without the sign: $(width * 2)"),
+        (r"(?<![=!<>:])=(?!=)", "equality is written =="),
+        (r"!(?!=)", "write `not`"),
+        (r"\bif\b(?!.*\belse\b)", "a choice is written `a if condition else b`"),
+    )
+]
+"""What other languages write, and how it is written here."""
 
 
 def _parsed(text: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        raise Refused(f"an expression of more than {MAX_LENGTH} characters", help="give its parts in `vars:`")
     tree = _tree(text)
     if isinstance(tree, Refused):
-        raise tree
+        raise tree.with_traceback(None)  # it is kept: it must not keep the frames it went through
     return tree
 
 
@@ -115,6 +125,7 @@ _COMPARE: dict[type[ast.AST], tuple[str, Callable[[Any, Any], bool]]] = {
     ast.NotIn: ("not in", lambda a, b: a not in b),
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "round": round, "ceil": math.ceil, "floor": math.floor}
+_OTHERS = {"ceiling": "ceil", "int": "floor", "maximum": "max", "minimum": "min", "trunc": "floor"}
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -125,6 +136,14 @@ def _is_number(value: Value) -> bool:
 def _kind(value: Value) -> str:
     names = ((bool, "true or false"), ((int, float), "a number"), (str, "a text"), (tuple, "a list"), (dict, "a mapping"))
     return next((name for kind, name in names if isinstance(value, kind)), "nothing")
+
+
+def _comparable(sign: str, a: Value, b: Value) -> bool:
+    """Whether two values can be compared in little time: scalars, lists of scalars with ==, a scalar with what it is looked for in."""
+    if sign in {"==", "!="}:
+        lists = [value for value in (a, b) if isinstance(value, tuple)]
+        return not any(isinstance(item, (tuple, dict)) for value in lists for item in value) and not isinstance(a, dict)
+    return not isinstance(a, (tuple, dict))
 
 
 class _Evaluation:
@@ -150,8 +169,10 @@ class _Evaluation:
             raise self.refuse("the result is no finite number", node)
         if isinstance(result, int) and abs(result) >= MAX_NUMBER:
             raise self.refuse("a whole number beyond 64 bits", node)
-        if isinstance(result, (str, tuple)) and len(result) > MAX_ITEMS:
-            raise self.refuse(f"a result of more than {MAX_ITEMS:,} {'characters' if isinstance(result, str) else 'items'}", node)
+        if isinstance(result, str) and len(result) > MAX_CHARACTERS:
+            raise self.refuse(f"a text of more than {MAX_CHARACTERS:,} characters", node)
+        if isinstance(result, tuple) and len(result) > MAX_ITEMS:
+            raise self.refuse(f"a list of more than {MAX_ITEMS:,} items", node)
         return result
 
     def _constant(self, node: ast.Constant, depth: int) -> Value:
@@ -170,10 +191,12 @@ class _Evaluation:
     _tuple = _list
 
     def _unaryop(self, node: ast.UnaryOp, depth: int) -> Value:
+        if isinstance(node.op, ast.Invert):
+            raise self.refuse("~ has no place in an expression", node, _ALLOWED)
         value = self.value(node.operand, depth)
         if isinstance(node.op, ast.Not):
             return not value
-        if isinstance(node.op, ast.Invert) or not _is_number(value):
+        if not _is_number(value):
             raise self.refuse(f"{_kind(value)} takes no sign", node)
         return -value if isinstance(node.op, ast.USub) else value  # type: ignore[operator]
 
@@ -182,7 +205,7 @@ class _Evaluation:
         if type(node.op) not in _BINARY:
             raise self.refuse("this operator has no place in an expression", node, "there are + - * / // % **")
         sign, apply = _BINARY[type(node.op)]
-        joined = sign == "+" and type(a) is type(b) and isinstance(a, (str, tuple))
+        joined = sign == "+" and any(isinstance(a, kind) and isinstance(b, kind) for kind in (str, tuple))
         if not joined and not (_is_number(a) and _is_number(b)):
             raise self.refuse(f"{sign} cannot take {_kind(a)} and {_kind(b)}", node)
         if sign == "**" and isinstance(a, int) and isinstance(b, int) and abs(a) > 1 and b > 63:
@@ -213,6 +236,8 @@ class _Evaluation:
                 raise self.refuse("`is` has no place in an expression", node, "equality is written ==")
             sign, holds = _COMPARE[type(op)]
             try:
+                if not _comparable(sign, left, right):
+                    raise TypeError
                 if not holds(left, right):
                     return False
             except TypeError:
@@ -230,27 +255,30 @@ class _Evaluation:
         index = self.value(node.slice, depth)
         if isinstance(holder, dict):
             if not isinstance(index, str) or index not in holder:
-                raise self.refuse(f"there is no '{index}' in it", node, suggest(str(index), map(str, holder)))
+                raise self.refuse(f"the mapping has no {index!r}", node, suggest(str(index), holder))
             return holder[index]  # type: ignore[no-any-return]
         if not isinstance(holder, tuple):
             raise self.refuse(f"{_kind(holder)} has no items", node)
         if not isinstance(index, int) or isinstance(index, bool):
-            raise self.refuse(f"an item is counted by a whole number, not by {_kind(index)}", node)
+            raise self.refuse(f"an item is counted by a whole number, not by {_said(index)}", node)
         if not -len(holder) <= index < len(holder):
             raise self.refuse(f"there is no item {index} in a list of {len(holder)}", node, "items count from 0")
         return holder[index]  # type: ignore[no-any-return]
 
     def _call(self, node: ast.Call, depth: int) -> Value:
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name not in _FUNCTIONS or node.keywords:
-            what = f"`{name}` cannot be called" if name and not node.keywords else "this cannot be called"
-            raise self.refuse(what, node, suggest(name, _FUNCTIONS) if name else _ALLOWED)
+        if not isinstance(node.func, ast.Name):
+            raise self.refuse(f"{_what(node.func)} has no place in an expression", node.func, _ALLOWED)
+        name = node.func.id
+        if name not in _FUNCTIONS:
+            near = _OTHERS.get(name) or nearest(name, _FUNCTIONS)
+            help = f"did you mean '{near}'?" if near else f"there are {', '.join(_FUNCTIONS)}"
+            raise self.refuse(f"there is no function '{name}'", node.func, help)
         args = [self.value(item, depth) for item in node.args]
-        values: Iterable[Value] = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
-        values = tuple(values)
+        values = args[0] if len(args) == 1 and isinstance(args[0], tuple) and name in {"min", "max"} else tuple(args)
         most = {"min": MAX_ITEMS, "max": MAX_ITEMS, "round": 2}.get(name, 1)
-        if not 1 <= len(values) <= most or not all(map(_is_number, values)):
-            raise self.refuse(f"{name} takes {'a number' if most == 1 else 'numbers'}", node)
+        odd = [_kind(value) for value in values if not _is_number(value)]
+        if not 1 <= len(values) <= most or odd or node.keywords:
+            raise self.refuse(f"{name} takes {'one number' if most == 1 else 'numbers'}{', not ' if odd else ''}{''.join(odd[:1])}", node)
         if name == "round" and len(values) == 2 and (not isinstance(values[1], int) or abs(values[1]) > 20):
             raise self.refuse("round takes a number and how many decimals", node)
         return _FUNCTIONS[name](*values)  # type: ignore[no-any-return]
@@ -262,3 +290,8 @@ _ALLOWED = "there are numbers, texts, lists, variables, + - * / // % **, compari
 def _what(node: ast.expr) -> str:
     names = {"Attribute": "a dot", "Lambda": "a function", "JoinedStr": "an f-string", "NamedExpr": "`:=`", "Dict": "a mapping"}
     return names.get(type(node).__name__, "this")
+
+
+def _said(value: Value) -> str:
+    """A value in the words of an error: numbers as they are."""
+    return str(value) if _is_number(value) else _kind(value)

@@ -7,21 +7,24 @@ by their names, and an entry may say where it goes: `insert_before`, `insert_aft
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from netspec import locate
-from netspec.diagnostics import Findings, Place, Source, SpecError, suggest
+from netspec.diagnostics import Findings, Place, Source, SpecError, nearest, suggest
 from netspec.document import Document, Mapping, Node, Scalar, UnreadableError, describe, read
 from netspec.document import Sequence as Items
 from netspec.registry import Room, UnknownWord
+from netspec.words import EDITS, NET_FIELDS
 
 Shelf = Literal["models", "solvers"]
 
 MAX_PARENTS = 20
-EDITS = ("insert_before", "insert_after", "replace", "remove")
+"""Files above one another."""
+ENOUGH = 100
+"""Errors after which no more spellings are compared."""
 
 
 class ExtendsError(SpecError):
@@ -48,22 +51,29 @@ def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) ->
     """The file that a word names. Raises UnreadableError for a word that is no path and not in the zoo."""
     path = locate.find(reference, shelf, base)
     if not locate.is_path(reference) and not locate.exists(path):
-        one = "net" if shelf == "models" else "solver"
         at = via or Place(Source(reference, ""))
         there = [p.name for p in (base or Path()).glob("*.yaml")]
         help = suggest(reference, [*locate.names(shelf), *there])
-        raise UnreadableError(f"there is neither a file '{reference}' nor a {one} of that name in the zoo", at=at, help=help)
+        raise UnreadableError(f"there is neither a file '{reference}' nor a {_ONE[shelf]} of that name in the zoo", at=at, help=help)
     return path
 
 
 def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ()) -> Document:
-    """A document merged over the one it extends; itself where it extends none. `below` are the documents that brought this one here."""
-    node = document.root.items.get("extends")
+    """A document merged over the one it extends; itself where it extends none. `below` are the documents that brought this one here.
+
+    A zoo name is looked up on the shelf that the document itself belongs on, if that can be seen, else on `shelf`.
+    """
+    net, node = document.root.items.get("net"), document.root.items.get("extends")
+    apart = isinstance(net, Mapping) and "extends" in net.items
+    if isinstance(net, Mapping) and apart:
+        inner = extended(replace(document, root=net), "models")
+        document = replace(document, root=document.root.with_item("net", inner.root, document.root.keys["net"]))
     if node is None:
         return document
+    kind = _kind(document)
+    shelf = kind or shelf
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
-        one = "net" if shelf == "models" else "solver"
-        raise ExtendsError(f"`extends` names one {one}, not {describe(node)}", at=node.at, help="like `extends: resnet50.yaml`")
+        raise ExtendsError(f"`extends` names one {_ONE[shelf]}, not {describe(node)}", at=node.at, help="like `extends: resnet50.yaml`")
     base = document.path.parent if document.path else Path()
     path = _file(node.value, shelf, base, node.at)
     chain = (*below, document)
@@ -71,12 +81,28 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
         names = " -> ".join([*(one.source.name for one in chain), node.value])
         raise ExtendsError(f"a file that extends itself: {names}", at=node.at, help="a child names its parent, never the other way round")
     if len(chain) > MAX_PARENTS:
-        raise ExtendsError(f"more than {MAX_PARENTS} parents above one another", at=node.at)
+        raise ExtendsError(f"more than {MAX_PARENTS} parents above one another", at=node.at, help="write the net out: `netspec expand`")
     parent = extended(read(path, node.at), shelf, chain)
+    other = _kind(parent)
+    if kind and other and kind != other:
+        text = f"'{parent.source.name}' is a {_ONE[other]}, which a {_ONE[kind]} cannot extend"
+        raise ExtendsError(text, at=node.at, help="a solver names its net: `net: lenet.yaml`")
     found = Findings()
-    root = _merged(_rebased(parent, base), document.root.without("extends"), found)
+    above = _rebased(parent, base).without("expect", *(["net"] if apart else []))
+    root = _merged(above, document.root.without("extends"), found)
     found.raise_if_any()
-    return replace(document, root=root)
+    return replace(document, root=replace(root, at=document.root.at))
+
+
+_ONE: dict[Shelf, str] = {"models": "net", "solvers": "solver"}
+
+
+def _kind(document: Document) -> Shelf | None:
+    """What a document is, if it can be seen: a net has layers, a solver a net, or anything that nets do not have."""
+    keys = document.root.items.keys() - {"extends", "vars"}
+    if "layers" in keys or "net" in keys:
+        return "models" if "layers" in keys else "solvers"
+    return "solvers" if any(nearest(key, NET_FIELDS) is None for key in keys) else None
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -84,75 +110,96 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
-    """The root of a child over its parent's."""
-    kept = parent.without("expect")
-    layers, edits = kept.items.get("layers"), child.items.get("layers")
-    if isinstance(layers, Items) and isinstance(edits, Items):
-        child = child.with_item("layers", _Edited(layers, found).by(edits), child.keys["layers"])
-    root = _over(kept, child, top=True)
-    return replace(root, at=child.at)
-
-
-def _over(parent: Mapping, child: Mapping, top: bool = False) -> Mapping:
-    """A mapping over another: key by key where both hold mappings and the child's is no choice of its own; blocks are replaced whole."""
-    result = parent
+    """A net or a solver over its parent: layers by name, also those of a net inside a solver; blocks whole; the rest key by key."""
+    items = dict(parent.items)
     for key, node in child.items.items():
         before = parent.items.get(key)
-        tables = {"vars", "defaults", "blocks"}
-        whole = not isinstance(node, Mapping) or (key not in tables and bool({"type", "block"} & set(node.items)))
-        if isinstance(before, Scalar) and isinstance(before.value, str) and isinstance(node, Mapping) and not whole and not top:
-            before = Mapping({"type": before}, {"type": before.at}, before.at)  # `step` is {type: step}
-        if isinstance(before, Mapping) and isinstance(node, Mapping) and not whole:
-            node = (
-                replace(before, items={**before.items, **node.items}, keys={**before.keys, **node.keys})
-                if key == "blocks"
-                else _over(before, node)
-            )
-        result = result.with_item(key, node, child.keys[key])
-    return result
+        if key == "layers" and isinstance(before, Items) and isinstance(node, Items):
+            items[key] = _Edited(before, found).by(node)
+        elif key in {"net", "vars", "blocks", "defaults"}:
+            both = isinstance(before, Mapping) and isinstance(node, Mapping)
+            items[key] = _TABLES[key](before, node, found) if both else node
+        else:
+            items[key] = _value(before, node)
+    return replace(parent, items=items, keys={**parent.keys, **child.keys})
+
+
+def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
+    """A mapping over another, key by key; a mapping that holds the key `whole` is replaced."""
+    items = dict(parent.items)
+    for key, node in child.items.items():
+        replaced = whole is not None and isinstance(node, Mapping) and whole in node.items
+        items[key] = node if replaced else _value(parent.items.get(key), node)
+    return replace(parent, items=items, keys={**parent.keys, **child.keys})
+
+
+def _value(before: Node | None, node: Node) -> Node:
+    """A value over the parent's: what they say together where both are mappings and the child's is no choice of its own."""
+    if not isinstance(node, Mapping) or "type" in node.items or "block" in node.items:
+        return node
+    if isinstance(before, Scalar) and isinstance(before.value, str):
+        before = Mapping({"type": before}, {"type": before.at}, before.at)  # `step` is {type: step}
+    return _over(before, node) if isinstance(before, Mapping) else node
+
+
+@dataclass(eq=False)
+class _Link:
+    """A layer in the order of the net."""
+
+    node: Node
+    before: _Link | None = None
+    after: _Link | None = None
+    last: _Link | None = None
+    """The last of those that were inserted after it."""
 
 
 class _Edited:
-    """A parent's layers, edited by a child's entries one after the other."""
+    """A parent's layers, edited by a child's entries one after the other; a chain, so that thousands of edits take no time."""
 
     def __init__(self, layers: Items, found: Findings) -> None:
-        self.at, self.found = layers.at, found
-        self.items: list[Node] = list(layers.items)
-        self.after: dict[str, str] = {}
-        """For each layer that others were inserted after: the last of them."""
+        self.found = found
+        self.begin = self.end = _Link(Scalar(None, layers.at))
+        self.named: dict[str, _Link] = {}
+        for node in layers.items:
+            self.put(node, self.end)
 
     def by(self, edits: Items) -> Items:
         """The layers as the child has them."""
         for entry in edits.items:
             with self.found.catching():
                 self.edit(entry)
-        return Items(tuple(self.items), edits.at)
+        nodes, link = [], self.begin.after
+        while link is not None:
+            nodes.append(link.node)
+            link = link.after
+        return Items(tuple(nodes), edits.at)
 
     def edit(self, entry: Node) -> None:
         """Carry out one entry. Raises EditError."""
         if not isinstance(entry, Mapping):
-            self.items.append(entry)
+            self.put(entry, self.end)
             return
         said = [key for key in EDITS if key in entry.items]
         if len(said) > 1:
             raise EditError(f"`{said[0]}` and `{said[1]}` exclude each other", at=entry.keys[said[1]], help="one entry makes one change")
+        if said == ["remove"]:
+            self.remove(entry)
+            return
         if said:
             self.change(said[0], entry)
             return
         name = _name(entry)
-        index = self.find(name)
-        if index is not None:
-            self.items[index] = self.over(index, entry, str(name))
+        link = self.named.get(name) if name is not None else None
+        if link is not None:
+            link.node = self.over(link.node, entry, str(name))
         elif "type" in entry.items or "block" in entry.items or name is None:
-            self.items.append(entry)
+            self.put(entry, self.end)
         else:
-            text = f"the net that this one extends has no layer '{name}'"
-            help = suggest(name, self.names()) or "a new layer says its `type`"
-            raise EditError(text, at=entry.items["name"].at, help=help)
+            help = self.near(name) or "a new layer says its `type`"
+            raise EditError(f"the net that this one extends has no layer '{name}'", at=entry.items["name"].at, help=help)
 
-    def over(self, index: int, entry: Mapping, name: str) -> Node:
+    def over(self, before: Node, entry: Mapping, name: str) -> Node:
         """A layer with the fields that an entry gives. Raises EditError."""
-        before = self.items[index]
         assert isinstance(before, Mapping)
         for key, other in (("type", "block"), ("block", "type")):
             if key in entry.items and (other in before.items or _plain(entry, key) != _plain(before, key)):
@@ -163,54 +210,75 @@ class _Edited:
                 raise EditError(text, at=entry.items[key].at, help=help, related=related)
         return replace(_over(before, entry), at=entry.at)
 
+    def remove(self, entry: Mapping) -> None:
+        """Take out one layer, or several. Raises EditError."""
+        node = entry.items["remove"]
+        other = next((key for key in entry.keys if key != "remove"), None)
+        if other is not None:
+            help = f"like `- {{remove: {_plain(entry, 'remove')}}}`" if isinstance(node, Scalar) else None
+            raise EditError("`remove` stands alone", at=entry.keys[other], help=help)
+        for one in node.items if isinstance(node, Items) else (node,):
+            with self.found.catching():
+                self.cut(self.target("remove", one))
+
     def change(self, word: str, entry: Mapping) -> None:
-        """Insert, replace or remove. Raises EditError."""
-        for target, at in self.targets(word, entry):
-            index = self.find(target)
-            if index is None:
-                text = f"the net that this one extends has no layer '{target}'"
-                raise EditError(text, at=at, help=suggest(target, self.names()))
-            if word == "remove":
-                del self.items[index]
-                continue
-            new = entry.without(word)
-            if word == "replace":
-                if "name" not in new.items:
-                    new = _named(new, target, at)
-                self.items[index] = new
-                continue
-            if _name(new) is None or not ("type" in new.items or "block" in new.items):
-                raise EditError(
-                    "a new layer needs a `name` and a `type`",
-                    at=entry.keys[word],
-                    help=f"like `{{{word}: {target}, name: bn1, type: BatchNorm}}`",
-                )
-            if self.find(_name(new)) is not None:
-                raise EditError(f"there is a layer '{_name(new)}' already", at=new.items["name"].at, help="give the new layer another name")
-            last = self.find(self.after.get(target)) if word == "insert_after" else None
-            self.items.insert(index if word == "insert_before" else (last if last is not None else index) + 1, new)
-            if word == "insert_after":
-                self.after[target] = str(_name(new))
+        """Insert or replace. Raises EditError."""
+        at = entry.items[word].at
+        link = self.target(word, entry.items[word])
+        target, new = str(_name(link.node)), entry.without(word)
+        name = _name(new)
+        if word == "replace":
+            del self.named[target]
+            link.node = new if "name" in new.items else _named(new, target, at)
+            self.named.setdefault(_name(link.node) or target, link)
+            return
+        if name is None or not ("type" in new.items or "block" in new.items):
+            lacks = "`type`" if name is not None else "`name`" if "type" in new.items or "block" in new.items else "`name` and a `type`"
+            help = f"like `{{{word}: {target}, name: bn1, type: BatchNorm}}`"
+            raise EditError(f"a new layer needs a {lacks}", at=entry.keys[word], help=help)
+        if name in self.named:
+            raise EditError(f"there is a layer '{name}' already", at=new.items["name"].at, help="give the new layer another name")
+        if word == "insert_before":
+            assert link.before is not None
+            self.put(new, link.before)
+        else:
+            link.last = self.put(new, link.last or link)
 
-    def targets(self, word: str, entry: Mapping) -> Iterator[tuple[str, Place]]:
-        """The layers that an edit names: one, or several to remove. Raises EditError."""
-        node = entry.items[word]
-        if word == "remove" and len(entry.items) > 1:
-            other = next(key for key in entry.keys if key != "remove")
-            raise EditError("`remove` stands alone", at=entry.keys[other], help=f"like `- {{remove: {_plain(entry, 'remove')}}}`")
-        nodes = node.items if isinstance(node, Items) and word == "remove" else (node,)
-        for one in nodes:
-            if not isinstance(one, Scalar) or not isinstance(one.value, str):
-                raise EditError(f"`{word}` names a layer, not {describe(one)}", at=one.at)
-            yield one.value, one.at
+    def target(self, word: str, node: Node) -> _Link:
+        """The layer that an edit names. Raises EditError."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            raise EditError(f"`{word}` names a layer, not {describe(node)}", at=node.at, help=f"like `{word}: conv1`")
+        link = self.named.get(node.value)
+        if link is None:
+            raise EditError(f"the net that this one extends has no layer '{node.value}'", at=node.at, help=self.near(node.value))
+        return link
 
-    def find(self, name: str | None) -> int | None:
-        """Where a layer stands."""
-        return next((i for i, item in enumerate(self.items) if name is not None and _name(item) == name), None)
+    def near(self, name: str) -> str | None:
+        """A help line with the layer that was probably meant; none once there are many mistakes, as each look takes time."""
+        return suggest(name, self.named) if len(self.found) < ENOUGH and self.named else None
 
-    def names(self) -> list[str]:
-        """The layers' names."""
-        return [name for item in self.items if (name := _name(item)) is not None]
+    def put(self, node: Node, before: _Link) -> _Link:
+        """A node into the chain, behind a link."""
+        link = _Link(node, before, before.after)
+        if before.after is not None:
+            before.after.before = link
+        else:
+            self.end = link
+        before.after = link
+        name = _name(node)
+        if name is not None:
+            self.named.setdefault(name, link)
+        return link
+
+    def cut(self, link: _Link) -> None:
+        """A link out of the chain."""
+        assert link.before is not None
+        link.before.after = link.after
+        if link.after is not None:
+            link.after.before = link.before
+        else:
+            self.end = link.before
+        del self.named[str(_name(link.node))]
 
 
 def _name(node: Node) -> str | None:
@@ -242,9 +310,12 @@ def _rebased(parent: Document, base: Path) -> Mapping:
             return node
         return replace(node, value=str(folder / node.value))
 
-    net = root.items.get("net")
-    if isinstance(net, Scalar) and isinstance(net.value, str) and locate.is_path(net.value):
-        root = root.with_item("net", whole(net), root.keys["net"])
+    def file(node: Node) -> Node:
+        if isinstance(node, Mapping):
+            return _within(node, "extends", file)
+        return whole(node) if isinstance(node, Scalar) and isinstance(node.value, str) and locate.is_path(node.value) else node
+
+    root = _within(root, "net", file)
     feed = _feed(whole)
     data: Change = lambda node: _within(_within(node, "train", feed), "test", feed)  # noqa: E731
     rebased: Mapping = _within(_within(root, "weights", whole), "data", data)

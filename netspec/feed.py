@@ -23,7 +23,7 @@ from netspec.diagnostics import DataError, NetspecError
 from netspec.document import Node, locate
 from netspec.model import Listed, Model
 from netspec.shape import Shapes, text
-from netspec.sources.base import AnySource, Dataset, Source, load_array
+from netspec.sources.base import AnySource, Dataset, load_array
 from netspec.transforms.base import AnyTransform, Apply, Draw, Setting
 
 if TYPE_CHECKING:
@@ -51,10 +51,17 @@ class NoTrainingDataError(DataError):
     code = "NS611"
 
 
+class LimitError(DataError):
+    """`limit` asks for more samples than the source has."""
+
+    code = "NS613"
+
+
 class FeedSpec(Model):
     """The data of one phase: where they come from, what is done to them, how many at a time."""
 
     source: AnySource = Field(description="Which data, and where they lie.")
+    limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")
     batch_size: int = Field(gt=0, description="Samples in a batch: the first axis of the net's Inputs.")
     transform: Listed[AnyTransform] = Field((), description="What is done to each image, in this order.")
     shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")
@@ -81,21 +88,23 @@ def open_feed(
     base: Path | None = None,
     *,
     dtype: Literal["float32", "float64"] = "float32",
-    train: Source | None = None,
+    train: FeedSpec | None = None,
     node: Node | None = None,
 ) -> Feed:
     """The feed of one phase, opened and checked.
 
-    `base` is the folder of the solver file and `node` the part of it that `spec` was read from; `train` is the source of the training
-    data, for a TEST feed that subtracts their mean. Raises DataError, ShapeError.
+    `base` is the folder of the solver file and `node` the part of it that `spec` was read from; `train` are the training data, for a
+    TEST feed that subtracts their mean. Raises DataError, ShapeError.
     """
     import numpy as np
 
     with placed(node, "source"):
         data = spec.source.open(base)
+    with placed(node, "limit"):
+        data = _limited(data, spec.limit)
 
     def training() -> Dataset:
-        opened = data if phase == "TRAIN" else train.open(base) if train else None
+        opened = data if phase == "TRAIN" else _limited(train.source.open(base), train.limit) if train else None
         if opened is None:
             raise NoTrainingDataError("the mean of the training data is wanted, but there are none", help="add `train` beside `test`")
         if opened.shapes[0] != data.shapes[0]:
@@ -116,6 +125,42 @@ def open_feed(
             still.append(transform.bind(replace(setting, phase="TEST")) if transform.random else applied[-1])
     shuffle = phase == "TRAIN" if spec.shuffle is None else spec.shuffle
     return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, node)
+
+
+def _limited(data: Dataset, limit: int | None) -> Dataset:
+    """The first `limit` samples, or all of them. Raises LimitError."""
+    if limit is None or limit == len(data):
+        return data
+    if limit > len(data):
+        raise LimitError(f"`limit` asks for {limit:,} samples, but there are only {len(data):,}", help="leave it out to take them all")
+    return _First(data, limit)
+
+
+class _First(Dataset):
+    """The first `limit` samples of other data."""
+
+    def __init__(self, data: Dataset, limit: int) -> None:
+        self._data, self._limit = data, limit
+
+    @property
+    def shapes(self) -> Shapes:
+        return self._data.shapes
+
+    def __len__(self) -> int:
+        return self._limit
+
+    def read(self, index: Index) -> tuple[Array, ...]:
+        return self._data.read(index)
+
+    def labels(self, output: int) -> Array | None:
+        labels = self._data.labels(output)
+        return None if labels is None else labels[: self._limit]
+
+    def describe(self) -> str:
+        return f"{self._data.describe()}, the first {self._limit:,}"
+
+    def name(self, index: int, output: int = 0) -> str:
+        return self._data.name(index, output)
 
 
 def _all_samples(training: Callable[[], Dataset], before: tuple[Apply, ...]) -> Iterator[Array]:

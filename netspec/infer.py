@@ -1,13 +1,16 @@
-"""Graph to ShapedGraph: the shape of every blob and param, and the cost of every layer, with the arithmetic in words."""
+"""Graph to ShapedGraph: shapes of blobs and params, each layer's cost and receptive field, with the arithmetic in words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
 
 from netspec.diagnostics import Findings, SpecError
 from netspec.graph import Graph, Node
 from netspec.layers.base import Broken
-from netspec.shape import Shape, ShapeError, Shapes, count, text
+from netspec.shape import POINT, ReceptiveField, Shape, ShapeError, Shapes, count, text
 
 MAX_COUNT = 2**40
 MAX_AXES = 32
@@ -20,7 +23,7 @@ class TooLargeBlobError(ShapeError):
 
 
 class ExpectError(SpecError):
-    """The net's totals are not what its `expect` says."""
+    """The net's totals are not what its `expect`, or `--expect`, says."""
 
     code = "NS312"
     exit_code = 6
@@ -28,13 +31,17 @@ class ExpectError(SpecError):
 
 @dataclass(frozen=True)
 class Cost:
-    """What one layer costs: learned and stored parameters, MACs of a forward pass over the batch, and the words behind them."""
+    """What one layer costs, the words behind it, and the receptive field of its tops.
 
-    params: int
-    stored: int
-    macs: int
-    shape_words: str
-    param_words: str
+    Learned and stored parameters are those that no layer above it has; MACs are of a forward pass over the batch.
+    """
+
+    params: int = 0
+    stored: int = 0
+    macs: int = 0
+    shape_words: str = ""
+    param_words: str = ""
+    field: ReceptiveField = POINT
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class ShapedGraph:
         """Multiply-accumulates of one forward pass over the batch."""
         return sum(cost.macs for cost in self.costs)
 
+    @property
+    def largest_field(self) -> int:
+        """The longer side of the largest receptive field that is not the whole image; 0 without one."""
+        return int(max((max(cost.field.size) for cost in self.costs if inf not in cost.field.size), default=0))
+
     def bottom_shapes(self, node: Node) -> Shapes:
         """The shapes a layer reads."""
         return tuple(self.blobs[b] for b in node.bottoms)
@@ -78,24 +90,34 @@ class ShapedGraph:
 
 def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:
     """The shaped graph; `batch` replaces the first axis of every input. A layer whose bottoms are unknown is passed over."""
-    blobs: dict[int, Shape] = {}
-    params: dict[int, Shape] = {}
+    known = _Known({}, {}, {})
     costs: list[Cost] = []
     for node in graph.nodes:
-        cost = Cost(0, 0, 0, "", "")
-        bottoms = tuple(blobs[b] for b in node.bottoms if b in blobs)
+        cost = Cost()
+        bottoms = tuple(known.blobs[b] for b in node.bottoms if b in known.blobs)
         sound = not isinstance(node.layer, Broken) and len(bottoms) == len(node.bottoms) and node.layer.bottoms.holds(len(bottoms))
         if sound and node.layer.tops.holds(len(node.tops)):
             try:
-                cost = _layer(graph, node, bottoms, blobs, params, batch)
+                cost = _layer(graph, node, bottoms, known, batch)
             except ShapeError as error:
-                found.add(_placed(error, graph, node, blobs))
+                found.add(_placed(error, graph, node, known.blobs))
         costs.append(cost)
-    shapes = tuple(blobs.get(i, ()) for i in range(len(graph.blobs)))
-    return ShapedGraph(graph, shapes, tuple(params.get(i, ()) for i in range(len(graph.params))), tuple(costs))
+    blobs, params = (
+        tuple(of.get(i, ()) for i in range(n)) for of, n in ((known.blobs, len(graph.blobs)), (known.params, len(graph.params)))
+    )
+    return ShapedGraph(graph, blobs, params, tuple(costs))
 
 
-def _layer(graph: Graph, node: Node, bottoms: Shapes, blobs: dict[int, Shape], params: dict[int, Shape], batch: int | None) -> Cost:
+class _Known(NamedTuple):
+    """What the layers so far made: shapes of blobs and params, and receptive fields of blobs, by index."""
+
+    blobs: dict[int, Shape]
+    params: dict[int, Shape]
+    fields: dict[int, ReceptiveField]
+
+
+def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int | None) -> Cost:
+    """The cost of one layer; what it makes becomes known."""
     layer = node.layer
     tops = layer.top_shapes(bottoms)
     if layer.type == "Input":
@@ -104,23 +126,23 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, blobs: dict[int, Shape], p
             tops = tuple((batch, *shape[1:]) if shape else shape for shape in tops)
     for shape in tops:
         _bounded(shape, f"layer '{layer.name}' would write")
+    field = layer.receptive_field(bottoms, [known.fields[b] for b in node.bottoms])
     for top, shape in zip(node.tops, tops, strict=True):
-        blobs[top] = shape
+        known.blobs[top], known.fields[top] = shape, field
     shapes = layer.param_shapes(bottoms)
     learned = stored = 0
     for slot, (index, shape) in enumerate(zip(node.params, shapes, strict=True)):
         param = graph.params[index]
-        if index in params:
-            _agree(graph, node, slot, shape, params[index])
+        if index in known.params:
+            _agree(graph, node, slot, shape, known.params[index])
             continue
         _bounded(shape, f"layer '{layer.name}' would have a param of")
         _check_filler(param.param.filler, param.param.name, shape)
-        params[index] = shape
+        known.params[index] = shape
         learned += count(shape) if param.param.learned else 0
         stored += 0 if param.param.learned else count(shape)
-    return Cost(
-        learned, stored, layer.macs(bottoms, tops), layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else ""
-    )
+    words = layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else ""
+    return Cost(learned, stored, layer.macs(bottoms, tops), *words, field)
 
 
 def _bounded(shape: Shape, what: str) -> None:
@@ -170,11 +192,26 @@ def _placed(error: ShapeError, graph: Graph, node: Node, blobs: dict[int, Shape]
     return result
 
 
-def expect(shaped: ShapedGraph, found: Findings) -> None:
-    """Compare the net's totals with its `expect`; only `check` and `zoo verify` ask."""
+TOTALS: dict[str, Callable[[ShapedGraph], int]] = {
+    "params": lambda net: net.total_params,
+    "macs": lambda net: net.total_macs // max(1, net.batch),
+    "stored": lambda net: net.stored_params,
+    "layers": lambda net: len(net.graph.nodes),
+    "field": lambda net: net.largest_field,
+}
+"""What can be expected of a net, and how it is counted; MACs are of one image."""
+
+
+def expect(shaped: ShapedGraph, found: Findings, wanted: Iterable[tuple[str, int]] | None = None) -> None:
+    """Compare the net's totals with those wanted, or with its `expect`; only `check`, `zoo verify` and `--expect` ask."""
     spec = shaped.graph.spec
-    actual = {"params": shaped.total_params, "macs": shaped.total_macs // max(1, shaped.batch)}
-    for word, wanted in spec.expect.items():
-        if actual[word] != wanted:
-            text_ = f"net '{spec.name}' has {actual[word]:,} {word}, but `expect` says {wanted:,}"
-            found.add(ExpectError(text_, at=spec.document.locate("expect", word)))
+    for word, number in spec.expect.items() if wanted is None else wanted:
+        actual = TOTALS[word](shaped)
+        if actual != number:
+            said = "`expect`" if wanted is None else "--expect"
+            at = spec.document.locate("expect", word) if wanted is None else None
+            found.add(ExpectError(f"net '{spec.name}' has {_words(word, actual)}, but {said} says {number:,}", at=at))
+
+
+def _words(word: str, actual: int) -> str:
+    return {"stored": f"{actual:,} stored values", "field": f"a largest receptive field of {actual:,}"}.get(word, f"{actual:,} {word}")

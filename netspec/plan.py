@@ -1,11 +1,12 @@
 """ShapedGraph to MemoryPlan: when each piece of memory is first written and last read, and where it lies in one arena.
 
 Time counts layers: forward of layer i happens at i, its backward at 2L-1-i, the update at 2L. Two pieces that are alive at the same
-time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes (Flatten) are one piece.
+time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes or copies (Flatten, Split) are one piece.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,7 +19,12 @@ ALIGN = 64
 SLACK = 256
 """Bytes behind every piece that a vector load may touch."""
 
+SPAN = 128
+"""Steps of time in one lane of `_place`."""
+
 Key = tuple[str | int, ...]
+Lying = tuple[int, int, int, int]
+"""A piece that has its place: its first byte, the byte after its last, when it is first written and last read."""
 
 
 class OutOfMemoryError(MachineError):
@@ -87,7 +93,8 @@ def storages(graph: Graph) -> tuple[int, ...]:
     owner = list(range(len(graph.blobs)))
     for node in graph.nodes:
         if node.layer.aliases(graph.phase) and node.bottoms:
-            owner[node.tops[0]] = owner[node.bottoms[0]]
+            for top in node.tops:
+                owner[top] = owner[node.bottoms[0]]
     return tuple(owner)
 
 
@@ -99,20 +106,18 @@ def is_alias(graph: Graph, node: Node) -> bool:
 def flows(graph: Graph) -> dict[int, Flow]:
     """The gradient flow of every piece of memory that needs a diff."""
     owner = storages(graph)
-    result: dict[int, Flow] = {}
+    wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff)
+    writers: dict[int, list[tuple[int, int]]] = {storage: [] for storage in wanted}
+    seeds = dict.fromkeys(wanted, 0.0)
+    for node in reversed(graph.nodes):
+        if node.backward and not is_alias(graph, node):
+            for slot, bottom in enumerate(node.bottoms):
+                if node.propagate[slot]:
+                    writers[owner[bottom]].append((node.index, slot))
     for blob in graph.blobs:
-        if blob.needs_diff and owner[blob.index] not in result:
-            members = {b.index for b in graph.blobs if owner[b.index] == owner[blob.index]}
-            writers = [
-                (node.index, slot)
-                for node in reversed(graph.nodes)
-                if node.backward and not is_alias(graph, node)
-                for slot, b in enumerate(node.bottoms)
-                if b in members and node.propagate[slot]
-            ]
-            seed = sum(graph.blobs[b].loss_weight for b in members)
-            result[owner[blob.index]] = Flow(owner[blob.index], graph.blobs[owner[blob.index]].producer, tuple(writers), seed)
-    return result
+        if owner[blob.index] in wanted:
+            seeds[owner[blob.index]] += blob.loss_weight
+    return {storage: Flow(storage, graph.blobs[storage].producer, tuple(writers[storage]), seeds[storage]) for storage in wanted}
 
 
 def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
@@ -194,16 +199,58 @@ def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
 
 
 def _place(pieces: list[Piece]) -> list[Piece]:
-    """Greedy by size: the largest first, each at the lowest offset where it meets no living neighbour."""
-    placed: list[Piece] = []
-    for piece in sorted(pieces, key=lambda p: (-p.bytes, p.first, str(p.key))):
-        offset = 0
-        for other in sorted((p for p in placed if p.overlaps(piece)), key=lambda p: p.offset):
-            if other.offset - offset >= piece.bytes:
+    """Greedy by size: the largest first, each at the lowest offset where it meets no living neighbour.
+
+    What lies where is kept in lanes, so that a piece is compared with few others: one lane for each span of time, one for its middle,
+    through which all that backward reads must live, and one for all of it.
+    """
+    end = max((piece.last for piece in pieces), default=0)
+    spans = [_Lane(begin, begin + SPAN - 1) for begin in range(-1, end + 1, SPAN)]
+    middle, whole = _Lane(end // 2, end // 2), _Lane(-1, end)
+    result = []
+    for size, piece in sorted(((piece.bytes, piece) for piece in pieces), key=lambda pair: (-pair[0], pair[1].first, str(pair[1].key))):
+        touched = spans[(piece.first + 1) // SPAN : (piece.last + 1) // SPAN + 1]
+        lane = touched[0] if len(touched) == 1 else middle if piece.first <= middle.begin <= piece.last else whole
+        offset = lane.lowest(size, piece.first, piece.last)
+        for lane in (whole, middle, *touched):
+            lane.put((offset, offset + size, piece.first, piece.last))
+        result.append(replace(piece, offset=offset))
+    return result
+
+
+class _Lane:
+    """What has its place and may meet a piece that is alive within the lane's time, or through all of it. Below `floor` it is full."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self.begin, self.end, self.floor = begin, end, 0
+        self.above: list[Lying] = []
+
+    def lowest(self, size: int, first: int, last: int) -> int:
+        """The lowest offset of a gap."""
+        offset = self.floor
+        for start, stop, born, dies in self.above:
+            if born <= last and dies >= first:
+                if start - offset >= size:
+                    break
+                if stop > offset:
+                    offset = stop
+        return offset
+
+    def put(self, lying: Lying) -> None:
+        """Take a place. Where that fills the lane from end to end of its time, the floor rises."""
+        insort(self.above, lying)
+        if lying[0] > self.floor or not self.filled(lying):
+            return
+        for other in self.above:
+            if other[0] > self.floor:
                 break
-            offset = max(offset, other.offset + other.bytes)
-        placed.append(replace(piece, offset=offset))
-    return placed
+            if self.filled(other):
+                self.floor = max(self.floor, other[1])
+        self.above = [other for other in self.above if other[1] > self.floor]
+
+    def filled(self, lying: Lying) -> bool:
+        """Whether something is alive through all of the lane's time."""
+        return lying[2] <= self.begin and lying[3] >= self.end
 
 
 Direction = Literal["forward", "backward"]

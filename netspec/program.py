@@ -45,8 +45,13 @@ class Step:
     call: Call
     parts: int
 
+    @property
+    def arguments(self) -> str:
+        """Arrays as their kind and shape, scalars as they are."""
+        return ", ".join(map(_say, self.call.args))
+
     def __str__(self) -> str:
-        return f"{self.section:<8} {self.layer:<20} {self.call.kernel!s:<32} {self.parts:>3}  {', '.join(map(_say, self.call.args))}"
+        return f"{self.section:<8} {self.layer:<20} {self.call.kernel!s:<32} {self.parts:>3}  {self.arguments}"
 
 
 def _say(value: Any) -> str:

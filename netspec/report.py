@@ -1,94 +1,20 @@
-"""Values to text: the inspect table, progress, errors, in the form a terminal, a file or a machine wants. Runs nothing."""
+"""Values to text: times, progress, errors, in the form a terminal wants. Runs nothing."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import NetspecError, render
-from netspec.infer import ShapedGraph
-from netspec.plan import MemoryPlan
-from netspec.shape import FLOAT_BYTES, clock, count, text
+from netspec.shape import clock
+from netspec.table import Table
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.table import Table
 
     from netspec.timing import NetTime
     from netspec.train import Session
-
-CONVENTION = "1 MAC (multiply-accumulate) = 2 FLOPs; MACs of Convolution and InnerProduct, biases and other layers not counted"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One layer of `inspect`. MACs are per image."""
-
-    name: str
-    type: str
-    bottoms: tuple[str, ...]
-    shape: tuple[int, ...]
-    shapes: tuple[tuple[int, ...], ...]
-    shape_arithmetic: str
-    params: int
-    param_arithmetic: str
-    macs: int
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """A net's table and totals. Bytes are of the batch; FLOPs are per image."""
-
-    net: str
-    phase: str
-    batch: int
-    rows: tuple[Row, ...]
-    params: int
-    stored: int
-    macs: int
-    weight_bytes: int
-    activation_bytes: int
-    arena_bytes: int
-    dtype: str
-
-    @property
-    def flops(self) -> int:
-        """2 per MAC."""
-        return 2 * self.macs
-
-
-def inspection(shaped: ShapedGraph, plan: MemoryPlan) -> Inspection:
-    """The rows and totals of a net."""
-    graph = shaped.graph
-    batch = max(1, shaped.batch)
-    rows = []
-    for node, cost in zip(graph.nodes, shaped.costs, strict=True):
-        tops = shaped.top_shapes(node)
-        bottoms = tuple(graph.blobs[b].name for b in node.bottoms)
-        shape = tops[0] if tops else ()
-        words = (node.layer.name, node.layer.type, bottoms, shape, tops, cost.shape_words, cost.params + cost.stored, cost.param_words)
-        rows.append(Row(*words, cost.macs // batch))
-    size = FLOAT_BYTES[plan.dtype]
-    stored = shaped.stored_params
-    activations = sum(count(shaped.blobs[s]) * size for s in set(plan.storage))
-    totals = (shaped.total_params, stored, shaped.total_macs // batch, (shaped.total_params + stored) * size)
-    return Inspection(graph.name, graph.phase, batch, tuple(rows), *totals, activations, plan.arena, plan.dtype)
-
-
-_HEADS = ("layer", "type", "bottom", "output", "how", "params", "how", "MACs")
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    outputs = " ".join(text(shape) for shape in row.shapes) or "-"
-    params = f"{row.params:,}" if row.params else "-"
-    macs = f"{row.macs:,}" if row.macs else "-"
-    return (row.name, row.type, " ".join(row.bottoms) or "-", outputs, row.shape_arithmetic, params, row.param_arithmetic, macs)
 
 
 def short(number: float) -> str:
@@ -105,79 +31,6 @@ def size(number: int) -> str:
         if number >= unit:
             return f"{number / unit:.2f} {letter}"
     return f"{number} B"
-
-
-def totals(one: Inspection) -> list[str]:
-    """The lines under the table."""
-    stored = f", stored but not learned {one.stored:,}" if one.stored else ""
-    training = " (forward and backward)" if one.phase == "TRAIN" else ""
-    return [
-        f"params      {one.params:,} ({short(one.params)}){stored}",
-        f"MACs        {one.macs:,} ({short(one.macs)}) an image, {one.flops:,} FLOPs",
-        f"memory      weights {size(one.weight_bytes)}, activations {size(one.activation_bytes)} at batch {one.batch}, {one.dtype}",
-        f"            one arena of {size(one.arena_bytes)} holds blobs, gradients and workspaces{training}",
-        f"convention  {CONVENTION}",
-    ]
-
-
-def inspect_table(one: Inspection, width: int = 160) -> RenderableType:
-    """The table and totals for a terminal; a narrow one gets fewer columns, never cut words."""
-    from rich.console import Group
-    from rich.text import Text
-
-    rows = [_cells(row) for row in one.rows]
-    columns = list(range(len(_HEADS)))
-    for dropped in ((), (4, 6), (2,), (1,), (7,)):  # the arithmetic first, then bottoms, types, MACs
-        columns = [c for c in columns if c not in dropped]
-        if sum(max(len(cells[c]) for cells in [_HEADS, *rows]) + 3 for c in columns) <= width:
-            break
-    table = plain_table(
-        [_HEADS[c] for c in columns], f"{one.net}  phase {one.phase}  batch {one.batch}", (columns.index(c) for c in (5, 7) if c in columns)
-    )
-    for cells in rows:
-        table.add_row(*(cells[c] for c in columns))
-    return Group(table, *map(Text, totals(one)))
-
-
-def plain_table(heads: Sequence[str], title: str | None = None, right: Iterable[int] = ()) -> Table:
-    """A table with a line under its heads and no other."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1)
-    )
-    numbers = set(right)
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="right" if index in numbers else "left", overflow="fold", header_style="bold")
-    return table
-
-
-def inspect_json(one: Inspection) -> str:
-    """The inspection as JSON."""
-    return json.dumps({**asdict(one), "flops": one.flops, "convention": CONVENTION}, indent=2)
-
-
-def inspect_csv(one: Inspection) -> str:
-    """One line a layer."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["layer", "type", "bottoms", "output", "shape_arithmetic", "params", "param_arithmetic", "macs"])
-    for row in one.rows:
-        shapes = " ".join(map(text, row.shapes))
-        writer.writerow(
-            [row.name, row.type, " ".join(row.bottoms), shapes, row.shape_arithmetic, row.params, row.param_arithmetic, row.macs]
-        )
-    return out.getvalue().rstrip("\n")
-
-
-def inspect_markdown(one: Inspection) -> str:
-    """A Markdown table and the totals as a list."""
-    lines = ["| " + " | ".join(_HEADS) + " |", "|" + "|".join("---:" if i in {5, 7} else "---" for i in range(len(_HEADS))) + "|"]
-    lines += ["| " + " | ".join(cell.replace("*", "\\*") for cell in _cells(row)) + " |" for row in one.rows]
-    return "\n".join(
-        [f"**{one.net}**, phase {one.phase}, batch {one.batch}", "", *lines, "", *(f"- {' '.join(line.split())}" for line in totals(one))]
-    )
 
 
 def styled_error(error: NetspecError) -> RenderableType:
@@ -213,20 +66,17 @@ def _styled(line: str, number: int) -> Any:
     return Text(line)
 
 
-def time_table(one: NetTime) -> RenderableType:
+def time_table(one: NetTime) -> Table:
     """Per-layer times and those of whole passes."""
-    from rich.console import Group
-    from rich.text import Text
-
     heads = ("layer", "type", "forward ms", "backward ms", "share")
-    table = plain_table(heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", right=(2, 3, 4))
+    notes = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
+    notes += [f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"]
+    table = Table(heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", (2, 3, 4), notes)
     whole = sum(t.forward + t.backward for t in one.layers) or 1.0
     for t in one.layers:
         back = f"{t.backward:.3f}" if t.backward else "-"
         table.add_row(t.name, t.type, f"{t.forward:.3f}", back, f"{100 * (t.forward + t.backward) / whole:.1f}%")
-    lines = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
-    lines += [f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"]
-    return Group(table, *(Text(line) for line in lines))
+    return table
 
 
 class TrainingLine:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from math import prod
+from collections.abc import Iterable, Sequence
+from math import inf, prod
+from typing import NamedTuple
 
 from netspec.diagnostics import SpecError
 
@@ -71,6 +72,40 @@ def pooled_text(size: int, kernel: int, stride: int, pad: int, ceil: bool = True
     unclipped = (-(-(size + 2 * pad - kernel) // stride) if ceil else (size + 2 * pad - kernel) // stride) + 1
     clipped = " - 1 (starts in the padding)" if result != unclipped else ""
     return f"{word}(({size}+2*{pad}-{kernel})/{stride})+1{clipped} = {result}"
+
+
+class ReceptiveField(NamedTuple):
+    """How high and wide the part of the net's input is that one value of a blob depends on, and how far the parts of neighbours lie apart.
+
+    Theoretical: padding is not clipped off. inf is the whole image, whose stride is 0. Source: Araujo et al. 2019.
+    """
+
+    size: tuple[float, float]
+    stride: tuple[float, float]
+
+    def through(self, window: Iterable[Sequence[int]]) -> ReceptiveField:
+        """Seen through a window of (kernel, stride, pad, dilation) along each axis: size + (kernel-1)*dilation*stride."""
+        (kh, sh, _, dh), (kw, sw, _, dw) = window
+        (h, w), (y, x) = self
+        return ReceptiveField((h + (kh - 1) * dh * y, w + (kw - 1) * dw * x), (y * sh, x * sw))
+
+    def whole(self, height: bool, width: bool) -> ReceptiveField:
+        """With the whole of the image's height, width or both."""
+        (h, w), (y, x) = self
+        return ReceptiveField((inf if height else h, inf if width else w), (0 if height else y, 0 if width else x))
+
+
+POINT = ReceptiveField((1, 1), (1, 1))
+"""What a value of the input sees: itself."""
+
+
+def widest(fields: Sequence[ReceptiveField]) -> ReceptiveField:
+    """The larger size and stride of several fields; a point where there are none."""
+    if len(fields) < 2:
+        return fields[0] if fields else POINT
+    sizes, strides = zip(*fields, strict=True)
+    (h, w), (y, x) = ((max(each[0] for each in both), max(each[1] for each in both)) for both in (sizes, strides))
+    return ReceptiveField((h, w), (y, x))
 
 
 def clock(seconds: float) -> str:

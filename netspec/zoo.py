@@ -9,6 +9,7 @@ from pathlib import Path
 from netspec import locate
 from netspec.diagnostics import MachineError, UsageError, suggest
 from netspec.document import read
+from netspec.extend import Shelf, open_spec
 
 
 class UnknownZooError(UsageError):
@@ -46,28 +47,47 @@ def entries() -> list[Entry]:
 
 
 def _net_of(path: Path) -> str:
-    net = read(path).plain().get("net")
+    """The name of the net that a solver trains, as it is or changed inside the solver."""
+    net = open_spec(str(path), "solvers").plain().get("net")
+    net = net.get("extends") if isinstance(net, dict) else net
     return Path(net).stem if isinstance(net, str) else ""
 
 
 def files(name: str) -> list[Path]:
-    """The net of that name and its solvers, or the solver of that name and its net. Raises UnknownZooError."""
+    """The net of that name and its solvers, or the solver of that name and its net; then the files they extend. Raises UnknownZooError."""
+    models, solvers = locate.names("models"), locate.names("solvers")
     for entry in entries():
         if entry.name == name:
-            return [entry.path, *(locate.names("solvers")[solver] for solver in entry.solvers)]
-    solvers = locate.names("solvers")
+            return _with_parents([entry.path, *(solvers[solver] for solver in entry.solvers)])
     if name in solvers:
-        return [locate.names("models")[_net_of(solvers[name])], solvers[name]]
-    known = [*locate.names("models"), *solvers]
-    raise UnknownZooError(f"the zoo has no '{name}'", help=suggest(name, known))
+        return _with_parents([models[_net_of(solvers[name])], solvers[name]])
+    raise UnknownZooError(f"the zoo has no '{name}'", help=suggest(name, [*models, *solvers]))
+
+
+def _with_parents(paths: list[Path]) -> list[Path]:
+    """These files, and behind them every file that one of them extends."""
+    found = list(paths)
+    for path in found:
+        parent = read(path).plain().get("extends")
+        if isinstance(parent, str):
+            shelf: Shelf = "solvers" if path in locate.names("solvers").values() else "models"
+            beside = locate.find(parent, shelf, path.parent)
+            if beside.name not in {other.name for other in found if other.parent.name == beside.parent.name}:
+                found.append(beside)
+    return found
 
 
 def copy(name: str, folder: Path, force: bool = False) -> list[Path]:
-    """Copy a net and its solvers to folder/models and folder/solvers; the new paths. Raises UnknownZooError, ExistsError."""
+    """Copy a net and its solvers to folder/models and folder/solvers; the new paths. Raises UnknownZooError, ExistsError.
+
+    The schemas that an editor reads go with them; those of an earlier copy are written anew.
+    """
     pairs = [(path, folder / path.parent.name / path.name) for path in files(name)]
     taken = [str(target) for _, target in pairs if target.exists()]
     if taken and not force:
         raise ExistsError(f"'{taken[0]}' already exists", help="say --force to write over it")
+    for shelf in sorted({path.parent.name for _, path in pairs}):
+        pairs += [(path, folder / shelf / path.name) for path in locate.bundled(shelf).glob("*.schema.json")]
     for source, target in pairs:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

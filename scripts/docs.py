@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/: `python scripts/docs.py [--check] [PAGE...]`.
+"""Writes the generated pages of docs/ and the JSON Schemas: `python scripts/docs.py [--check] [PAGE...]`.
 
 A page is a function that returns its text; with --check nothing is written, and a page that is out of date is a failure.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 import sys
@@ -22,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import netspec
+from netspec import json_schema
 from netspec.diagnostics import CheckFailed, DataError, DivergedError, MachineError, NetspecError, SnapshotError, SpecError, UsageError
 from netspec.feed import FeedSpec
 from netspec.fillers.base import FILLERS
@@ -35,7 +37,7 @@ from netspec.solvers.base import SOLVERS
 from netspec.sources.base import SOURCES
 from netspec.transforms.base import TRANSFORMS
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
 
 HEAD = "<!-- Written by scripts/docs.py; do not edit. -->\n"
 
@@ -273,7 +275,22 @@ def _bound(value: float) -> str:
     return "2^63" if value == 2**63 else f"{value:g}"
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors": errors, "layers": layers}
+def net_schema() -> str:
+    """models/net.schema.json, as `netspec schema net` prints it."""
+    return json.dumps(json_schema.net_schema(), indent=1) + "\n"
+
+
+def solver_schema() -> str:
+    """solvers/solver.schema.json, as `netspec schema solver` prints it."""
+    return json.dumps(json_schema.solver_schema(), indent=1) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/errors.md": errors,
+    "docs/layers.md": layers,
+    "models/net.schema.json": net_schema,
+    "solvers/solver.schema.json": solver_schema,
+}
 
 
 def main() -> None:
@@ -287,13 +304,13 @@ def main() -> None:
         parser.error(f"there is no page {', '.join(sorted(unknown))}")
     stale = []
     for name in wanted.pages or PAGES:
-        path, text = DOCS / f"{name}.md", PAGES[name]()
+        path, text = ROOT / name, PAGES[name]()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
-        stale.append(path.name)
+        stale.append(name)
         if not wanted.check:
             path.write_text(text, encoding="utf-8")
-            print(f"wrote docs/{path.name}")
+            print(f"wrote {name}")
     if stale and wanted.check:
         sys.exit(f"out of date: {', '.join(stale)}; run python scripts/docs.py")
 

@@ -162,7 +162,7 @@ def test_inspect_in_every_form() -> None:
     assert (as_json["params"], as_json["macs"], as_json["flops"]) == (431080, 2293000, 4586000)
     rows = list(csv.DictReader(io.StringIO(netspec("inspect", "lenet", "--format", "csv").stdout)))
     assert [r["layer"] for r in rows][:2] == ["data", "conv1"] and rows[1]["params"] == "520"
-    assert netspec("inspect", "lenet", "--format", "md").stdout.count("|---") == 8
+    assert netspec("inspect", "lenet", "--format", "md").stdout.count("|---") == 13
 
 
 def test_inspect_at_another_batch_and_phase() -> None:
@@ -200,7 +200,19 @@ def test_errors_for_machines(tmp_path: Path) -> None:
     assert github.startswith("::error file=bad.yaml,line=2,col=21,title=NS205::")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["zoo", "list"], ["check", "lenet"], ["inspect", "lenet"]])
+LIGHT = [
+    ["--help"],
+    ["train", "--help"],
+    ["zoo", "list"],
+    ["check", "lenet"],
+    ["inspect", "lenet"],
+    ["inspect", "lenet", "--stage", "plan"],
+    ["schema", "net"],
+    ["schema", "solver"],
+]
+
+
+@pytest.mark.parametrize("words", LIGHT, ids=" ".join)
 def test_light_commands_load_no_numbers(words: list[str]) -> None:
     code = f"""
 import sys
@@ -273,14 +285,15 @@ def test_a_closed_pipe_stops_no_training(solver: Solver, tmp_path: Path) -> None
 def test_a_narrow_terminal_gets_fewer_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
-    from netspec import report
+    from netspec import views
+    from netspec.inspection import inspection
     from netspec.load import load_net
     from netspec.program import compile_net
 
-    one = report.inspection(*compile_net(load_net("lenet"), "float32"))
+    one = inspection(*compile_net(load_net("lenet"), "float32"))
     for width in (50, 60, 80, 100, 140):
         console = Console(width=width, file=io.StringIO(), color_system=None)
-        console.print(report.inspect_table(one, width))
+        console.print(views.inspect_table(one, width))
         text = console.file.getvalue()  # type: ignore[attr-defined]
         assert all(name in text for name in ("conv1", "64x20x24x24", "400,500"))
-        assert len(text.splitlines()) < 30
+        assert len(text.partition("\nparams ")[0].splitlines()) == 3 + len(one.rows)

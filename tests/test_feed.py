@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from netspec.document import parse
-from netspec.feed import BadLabelError, FeedSpec, NoTrainingDataError, Prefetcher, open_feed
+from netspec.feed import BadLabelError, FeedSpec, LimitError, NoTrainingDataError, Prefetcher, open_feed
 from netspec.shape import ShapeError
 from netspec.sources._files import MissingDataError, UnreadableDataError
 from netspec.sources.base import ArrayDataset, Source
@@ -108,6 +109,50 @@ def test_float64_keeps_every_digit():
     assert feed.batch(0, 1)[0].dtype == np.float64
 
 
+# --- limits
+
+
+def test_a_limit_takes_the_first_samples_of_the_source(folder):
+    feed = open_feed(spec(limit=4), "TEST", 1, folder)
+    assert (len(feed), feed.shapes) == (4, ((2, 5, 6), ()))
+    assert feed.describe() == f"{folder}/x.npy, {folder}/y.npy: 7 samples of 2x5x6, the first 4"
+    np.testing.assert_array_equal(feed.batch(0, 9)[0], IMAGES[[0, 1, 2, 3, 0, 1, 2, 3, 0]])
+    shuffled = open_feed(spec(limit=4), "TRAIN", 1, folder).batch(0, 12)[1].reshape(3, 4)
+    np.testing.assert_array_equal(np.sort(shuffled), [np.sort(LABELS[:4])] * 3)
+
+
+def test_a_limit_of_all_samples_is_none(folder):
+    assert open_feed(spec(limit=N), "TEST", 1, folder).describe() == open_feed(spec(), "TEST", 1, folder).describe()
+
+
+def test_labels_beyond_a_limit_are_not_looked_at():
+    feed_of([0, 1, 2, 9], limit=3).check_labels(1, 3)
+    with pytest.raises(BadLabelError, match="sample 3 of output 1"):
+        feed_of([0, 1, 2, 9], limit=4).check_labels(1, 3)
+
+
+def test_the_mean_is_that_of_the_samples_within_the_limit(folder):
+    transform = {"type": "SubtractMean", "computed": "channel"}
+    train = spec(limit=3, transform=transform)
+    mean = IMAGES[:3].mean(axis=(0, 2, 3))
+    for feed in (open_feed(train, "TRAIN", 1, folder), open_feed(spec(transform=transform), "TEST", 1, folder, train=train)):
+        x = feed.batch(0, len(feed))[0]
+        kept = IMAGES[: len(feed)] - mean[:, None, None]
+        np.testing.assert_allclose(np.sort(x, axis=0), np.sort(kept, axis=0), rtol=1e-5)
+
+
+def test_a_limit_beyond_the_source(folder):
+    with pytest.raises(LimitError, match="`limit` asks for 8 samples, but there are only 7") as caught:
+        located(folder, SOLVER.replace("size: 9", "size: 2").replace("batch_size: 3", "batch_size: 3\n  limit: 8"))
+    assert (str(caught.value.at), caught.value.code, caught.value.exit_code) == ("solver.yaml:4:10", "NS613", 4)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_of_nothing(limit):
+    with pytest.raises(ValidationError, match="greater than 0"):
+        spec(limit=limit)
+
+
 # --- computed means
 
 
@@ -117,7 +162,7 @@ def test_the_mean_is_that_of_the_training_data_as_they_arrive(folder, tmp_path):
     train, test = spec(outputs=(str(folder / "x.npy"),), transform=transform), spec(outputs=("x.npy",), transform=transform)
     centre = IMAGES[:, :, 2, 2].astype(np.float64)  # floor((5-1)/2), floor((6-1)/2)
     mean = 2 * centre.mean(axis=0)
-    x = open_feed(test, "TEST", 1, tmp_path, train=train.source).batch(0, 2)[0]
+    x = open_feed(test, "TEST", 1, tmp_path, train=train).batch(0, 2)[0]
     np.testing.assert_allclose(x[:, :, 0, 0], 2 * (centre[:2] + 1) - mean, rtol=1e-6)
     # while training crops at random, the mean is still that of the centres
     x = open_feed(train, "TRAIN", 1, dtype="float64").batch(0, 3 * N)[0]
@@ -130,7 +175,7 @@ def test_no_training_data_to_compute_a_mean_of(folder, tmp_path):
         open_feed(test, "TEST", 1, folder)
     np.save(tmp_path / "small.npy", IMAGES[:, :, :2])
     with pytest.raises(NoTrainingDataError, match="training samples are 2x2x6, test samples 2x5x6"):
-        open_feed(test, "TEST", 1, folder, train=spec(outputs=(str(tmp_path / "small.npy"),)).source)
+        open_feed(test, "TEST", 1, folder, train=spec(outputs=(str(tmp_path / "small.npy"),)))
 
 
 def test_a_mean_file_is_found_beside_the_spec(folder, tmp_path):

@@ -39,8 +39,8 @@ def test_wheel_holds_what_a_user_needs_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     models = {Path(n).name for n in names if n.startswith("netspec/bundled/models/")}
     solvers = {Path(n).name for n in names if n.startswith("netspec/bundled/solvers/")}
-    assert models == {p.name for p in (ROOT / "models").glob("*.yaml")}
-    assert solvers == {p.name for p in (ROOT / "solvers").glob("*.yaml")}
+    assert models == {p.name for p in (ROOT / "models").glob("*.yaml")} | {"net.schema.json"}
+    assert solvers == {p.name for p in (ROOT / "solvers").glob("*.yaml")} | {"solver.schema.json"}
     assert "netspec/py.typed" in names
     assert {"train-images-idx3-ubyte.gz", "LICENSE"} <= {Path(n).name for n in names if n.startswith("netspec/bundled/fashion_mnist/")}
     assert not [n for n in names if n.endswith((".nbi", ".nbc", ".pyc")) or n.startswith("tests/")]

@@ -79,7 +79,7 @@ def answer(text: RenderableType) -> None:
     if isinstance(text, str):
         sys.stdout.write(text + "\n")
     else:
-        out().print(text)
+        out().print(text, crop=False)
 
 
 @contextmanager

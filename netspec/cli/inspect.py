@@ -1,12 +1,36 @@
-"""`netspec inspect`: shapes, parameters, MACs and memory of a net, without running it."""
+"""`netspec inspect`: shapes, parameters, MACs, memory and receptive fields of a net, without running it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, answer, out
+from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, answer, err, out, told_of_compiling
+
+if TYPE_CHECKING:
+    from netspec.infer import ShapedGraph
+    from netspec.plan import MemoryPlan
+    from netspec.program import Program
+
+
+class Stage(StrEnum):
+    """How far along the road to look."""
+
+    graph = "graph"
+    shapes = "shapes"
+    plan = "plan"
+    program = "program"
+
+
+class Order(StrEnum):
+    """What rows are sorted by."""
+
+    params = "params"
+    macs = "macs"
+    memory = "memory"
+    name = "name"
 
 
 def command(
@@ -14,22 +38,70 @@ def command(
     overrides: Overrides = None,
     phase: Annotated[PhaseChoice, typer.Option(help="Phase to look at.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
-    format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,
+    stage: Annotated[Stage, typer.Option(help="The wiring, the shapes and costs, the memory plan, or the steps.")] = Stage.shapes,
+    depth: Annotated[int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper layers are added up.")] = None,
+    sort: Annotated[Order | None, typer.Option(help="Sort the layers: the largest first, names from A.")] = None,
+    expect: Annotated[list[str] | None, typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs... is this number.")] = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
-    """Show every layer's output size, parameters and MACs, with the arithmetic."""
-    from netspec import report
+    """Show every layer's output size, parameters, MACs, receptive field and memory, with the arithmetic."""
+    from netspec import inspection, views
     from netspec.cli import app
+    from netspec.diagnostics import UsageError
     from netspec.graph import State
     from netspec.load import load_net
     from netspec.plan import plan
     from netspec.rewrite import rewrite
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
-    shaped = load_net(net, overrides or [], State(phase.value), batch)
-    shaped = rewrite(shaped)
-    one = report.inspection(shaped, plan(shaped))
-    if format is TableFormat.table:
-        answer(report.inspect_table(one, out().width))
-        return
-    forms = {"json": report.inspect_json, "csv": report.inspect_csv, "md": report.inspect_markdown}
-    answer(forms[format.value](one))
+    wanted = _expected(expect or [])
+    if stage is not Stage.shapes and (depth or sort):
+        raise UsageError(f"`--{'depth' if depth else 'sort'}` is for the shapes, not for `--stage {stage.value}`")
+    shaped = rewrite(load_net(net, overrides or [], State(phase.value), batch))
+    _compare(shaped, wanted)
+    memory = plan(shaped)
+    match stage:
+        case Stage.graph:
+            view = views.graph(shaped.graph)
+        case Stage.shapes:
+            one = inspection.inspection(shaped, memory, batch)
+            view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value)
+        case Stage.plan:
+            view = views.plan(shaped, memory)
+        case Stage.program:
+            view = views.program(_bound(shaped, memory))
+    answer(view.form(format.value, out().width))
+
+
+def _expected(words: list[str]) -> list[tuple[str, int]]:
+    """The words of --expect as keys and numbers. Raises UsageError."""
+    from netspec.diagnostics import UsageError, suggest
+    from netspec.infer import TOTALS
+
+    result = []
+    for word in words:
+        key, _, number = word.partition("=")
+        if key not in TOTALS:
+            raise UsageError(f"nothing is known of '{key}' to expect", help=suggest(key, TOTALS))
+        try:
+            result.append((key, int(number.replace(",", ""))))
+        except ValueError:
+            raise UsageError(f"`--expect {word}` needs a whole number", help=f"like `--expect {key}=431080`") from None
+    return result
+
+
+def _compare(shaped: ShapedGraph, wanted: list[tuple[str, int]]) -> None:
+    """Raise what is not as it was expected to be."""
+    from netspec.diagnostics import Findings
+    from netspec.infer import expect
+
+    found = Findings()
+    expect(shaped, found, wanted)
+    found.raise_if_any()
+
+
+def _bound(shaped: ShapedGraph, memory: MemoryPlan) -> Program:
+    from netspec.program import bind, fill_weights
+
+    with told_of_compiling(err()):
+        return bind(shaped, memory, fill_weights(shaped, memory.dtype, seed=1), seed=1)

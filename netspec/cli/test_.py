@@ -22,10 +22,11 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
     """Score weights on the test data, each sample exactly once."""
-    from netspec import report, snapshot
+    from netspec import snapshot
     from netspec.cli import app
     from netspec.diagnostics import UsageError
     from netspec.load import load_solver
+    from netspec.table import Table
     from netspec.train import Session
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
@@ -51,7 +52,7 @@ def command(
     if format is TableFormat.csv:
         answer("\n".join(["output,mean", *(f"{name},{value!r}" for name, value in scores.items())]))
         return
-    table = report.plain_table(("output", f"mean over {samples:,} samples"), right=(1,))
+    table = Table(("output", f"mean over {samples:,} samples"), right=(1,))
     for name, value in scores.items():
         table.add_row(name, f"{value:.4f}")
     answer(table)

@@ -18,8 +18,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Net or solver in the 
 @group.command("list")
 def list_(format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table) -> None:
     """List the nets with their parameters and solvers."""
-    from netspec import report, zoo
+    from netspec import zoo
     from netspec.load import load_net
+    from netspec.table import Table
 
     rows = [(e, load_net(str(e.path))) for e in zoo.entries()]
     if format is TableFormat.json:
@@ -28,7 +29,7 @@ def list_(format: Annotated[TableFormat, typer.Option("--format", help="Form of 
     if format is TableFormat.csv:
         answer("\n".join(["name,params,solvers", *(f"{e.name},{s.total_params},{' '.join(e.solvers)}" for e, s in rows)]))
         return
-    table = report.plain_table(("name", "params", "solvers", "from"), right=(1,))
+    table = Table(("name", "params", "solvers", "from"), right=(1,))
     for entry, shaped in rows:
         table.add_row(entry.name, f"{shaped.total_params:,}", " ".join(entry.solvers), entry.cite)
     answer(table)
