@@ -122,7 +122,8 @@ Node = Scalar | Sequence | Mapping
 def describe(node: Node) -> str:
     """A node in the words of an error."""
     if isinstance(node, Scalar):
-        return "nothing" if node.value is None else f"{node.value!r}"
+        words = {None: "nothing", True: "true", False: "false"}
+        return words[node.value] if node.value is None or isinstance(node.value, bool) else f"{node.value!r}"
     return "a list" if isinstance(node, Sequence) else "a mapping"
 
 

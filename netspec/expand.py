@@ -133,8 +133,10 @@ def expand(document: Document, overrides: Iterable[str] = (), prefix: str = "", 
 class Scope:
     """Variables by name, given on demand, so that they may name one another in any order; what is not here is asked of `outer`."""
 
-    def __init__(self, written: dict[str, Node], outer: Scope | None = None, via: Place | None = None) -> None:
-        self.written, self.outer, self.via = written, outer, via
+    def __init__(self, written: dict[str, Node], outer: Scope | None = None, via: Place | None = None, around: Scope | None = None) -> None:
+        self.written, self.outer = written, outer
+        self.via, self.around = via, around
+        """For a block's variables: the instance that they are worked out for, and the variables where it stands."""
         self.given: dict[str, Node] = {}
 
     def holder(self, name: str) -> Scope | None:
@@ -231,9 +233,7 @@ class _Expander:
             return root
         except RecursionError:
             at = self.top.written[self.busy[0][1]].at if self.busy and self.busy[0][0] is self.top else root.at
-            self.found.add(
-                TooLargeError("variables and expressions too deep inside one another", at=at, help="a spec is a short text file")
-            )
+            self.found.add(TooLargeError("variables and expressions too deep inside one another", at=at))
             return root
         return replace(rest, items={key: done[key] for key in rest.items})
 
@@ -471,7 +471,7 @@ class _Expander:
             self.above, self.asked = str(bottom.value), bottom.at if "bottom" in item.items else None
         given.setdefault("i", count)
         declared = block.items.get("vars")
-        scope = Scope(dict(declared.items) if isinstance(declared, Mapping) else {}, self.top, at)
+        scope = Scope(dict(declared.items) if isinstance(declared, Mapping) else {}, self.top, at, frame.scope)
         scope.given = given
         for variable in scope.written:
             self.variable(scope, variable)
@@ -661,8 +661,15 @@ class _Expander:
         holder = scope.holder(name)
         if holder is not None:
             return self.variable(holder, name)
+        inside: Scope | None = scope
+        while inside is not None and inside.around is None:
+            inside = inside.outer
         help = None
-        if name in {"i", "bottom"}:
+        if inside is not None and inside.around is not None and inside.around.holder(name):
+            help = f"a block does not see the variables of the block around it: hand it on by `vars: {{{name}: ${name}}}`"
+        elif inside is not None and name == "bottom":
+            help = "there is nothing above the instance that it could read"
+        elif name in {"i", "bottom"}:
             what = "counts the repeats of an entry that says `repeat`" if name == "i" else "is what an instance reads, inside its block"
             help = f"${name} {what}"
         elif len(self.found) < ENOUGH:
@@ -730,7 +737,7 @@ class _Expander:
                 return closed + 1
             help = "close it with )"
             if not node.quoted and at.source.line(at.line)[at.column - 1 + at.length :].lstrip()[:1] in {",", "]", "}"}:
-                help += ", or put it in quotes: inside {} and [] an expression that holds , [ ] { } needs them"
+                help += ", or put it in quotes: inside {} and [] one that holds , [ ] { } needs them"
             self.found.add(ExpressionError("the bracket of $( is not closed", at=_part(node, at, start, len(text) - start), help=help))
             return None
         named = _NAME.match(text, start + 1)
@@ -822,7 +829,7 @@ class _Unknown(Exception):
 
 
 def _is_nothing(node: Node | None) -> bool:
-    return node is None or (isinstance(node, Scalar) and node.value is None)
+    return node is None or (isinstance(node, Scalar) and node.value is None and not isinstance(node, Wrong))
 
 
 def _after_first(item: Mapping, blob: Blob) -> Mapping:

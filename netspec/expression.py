@@ -289,6 +289,7 @@ _ALLOWED = "there are numbers, texts, lists, variables, + - * / // % **, compari
 
 def _what(node: ast.expr) -> str:
     names = {"Attribute": "a dot", "Lambda": "a function", "JoinedStr": "an f-string", "NamedExpr": "`:=`", "Dict": "a mapping"}
+    names |= dict.fromkeys(("ListComp", "SetComp", "DictComp", "GeneratorExp"), "a loop")
     return names.get(type(node).__name__, "this")
 
 

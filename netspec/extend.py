@@ -1,7 +1,8 @@
 """`extends`: a document merged over its parent, before anything else; every value keeps the file, line and column it was written at.
 
-What the child says goes over what the parent says, key by key; a choice (`{type: X, ...}`) and a list are replaced whole. Layers are merged
-by their names, and an entry may say where it goes: `insert_before`, `insert_after`, `replace`, `remove`. `expect` is not inherited.
+What the child says goes over what the parent says, key by key; a choice (`{type: X, ...}`), a list, a variable and a block that says its
+layers are replaced whole. Layers are merged by their names, and an entry may say where it goes: `insert_before`, `insert_after`, `replace`,
+`remove`. `expect` is not inherited.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from netspec.diagnostics import Findings, Place, Source, SpecError, nearest, sug
 from netspec.document import Document, Mapping, Node, Scalar, UnreadableError, describe, read
 from netspec.document import Sequence as Items
 from netspec.registry import Room, UnknownWord
-from netspec.words import EDITS, NET_FIELDS
+from netspec.words import EDITS, EDITS_ELSEWHERE, NET_FIELDS
 
 Shelf = Literal["models", "solvers"]
 
@@ -110,26 +111,31 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
-    """A net or a solver over its parent: layers by name, also those of a net inside a solver; blocks whole; the rest key by key."""
+    """A net or a solver over its parent: layers by name, also those of a net inside a solver; variables whole; the rest key by key."""
     items = dict(parent.items)
     for key, node in child.items.items():
         before = parent.items.get(key)
         if key == "layers" and isinstance(before, Items) and isinstance(node, Items):
             items[key] = _Edited(before, found).by(node)
-        elif key in {"net", "vars", "blocks", "defaults"}:
-            both = isinstance(before, Mapping) and isinstance(node, Mapping)
-            items[key] = _TABLES[key](before, node, found) if both else node
-        else:
+        elif key not in {"net", "vars", "blocks", "defaults"}:
             items[key] = _value(before, node)
+        elif not isinstance(before, Mapping) or not isinstance(node, Mapping):
+            items[key] = node
+        elif key == "net":
+            items[key] = _merged(before, node, found)
+        elif key == "vars":
+            items[key] = replace(before, items={**before.items, **node.items}, keys={**before.keys, **node.keys})
+        else:
+            items[key] = _over(before, node, whole="layers" if key == "blocks" else None)
     return replace(parent, items=items, keys={**parent.keys, **child.keys})
 
 
 def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
-    """A mapping over another, key by key; a mapping that holds the key `whole` is replaced."""
+    """A mapping over another, key by key; a mapping that says `whole` is put in the place of the parent's."""
     items = dict(parent.items)
     for key, node in child.items.items():
-        replaced = whole is not None and isinstance(node, Mapping) and whole in node.items
-        items[key] = node if replaced else _value(parent.items.get(key), node)
+        says = whole is not None and isinstance(node, Mapping) and whole in node.items
+        items[key] = node if says else _value(parent.items.get(key), node)
     return replace(parent, items=items, keys={**parent.keys, **child.keys})
 
 
@@ -179,6 +185,10 @@ class _Edited:
         if not isinstance(entry, Mapping):
             self.put(entry, self.end)
             return
+        for key, at in entry.keys.items():
+            if key not in EDITS and (key in EDITS_ELSEWHERE or key.startswith(("insert", "remov", "replac"))):
+                word = EDITS_ELSEWHERE.get(key) or nearest(key, EDITS)
+                raise EditError(f"no entry says `{key}`", at=at, help=f"did you mean '{word}'?" if word else None)
         said = [key for key in EDITS if key in entry.items]
         if len(said) > 1:
             raise EditError(f"`{said[0]}` and `{said[1]}` exclude each other", at=entry.keys[said[1]], help="one entry makes one change")
@@ -195,7 +205,8 @@ class _Edited:
         elif "type" in entry.items or "block" in entry.items or name is None:
             self.put(entry, self.end)
         else:
-            help = self.near(name) or "a new layer says its `type`"
+            near = nearest(name, self.named) if len(self.found) < ENOUGH else None
+            help = f"did you mean '{near}'?" if near else "a new layer says its `type`"
             raise EditError(f"the net that this one extends has no layer '{name}'", at=entry.items["name"].at, help=help)
 
     def over(self, before: Node, entry: Mapping, name: str) -> Node:
@@ -242,7 +253,7 @@ class _Edited:
             assert link.before is not None
             self.put(new, link.before)
         else:
-            link.last = self.put(new, link.last or link)
+            link.last = self.put(new, link.last if link.last and link.last.before else link)
 
     def target(self, word: str, node: Node) -> _Link:
         """The layer that an edit names. Raises EditError."""
@@ -278,6 +289,7 @@ class _Edited:
             link.after.before = link.before
         else:
             self.end = link.before
+        link.before = None
         del self.named[str(_name(link.node))]
 
 
@@ -310,12 +322,9 @@ def _rebased(parent: Document, base: Path) -> Mapping:
             return node
         return replace(node, value=str(folder / node.value))
 
-    def file(node: Node) -> Node:
-        if isinstance(node, Mapping):
-            return _within(node, "extends", file)
-        return whole(node) if isinstance(node, Scalar) and isinstance(node.value, str) and locate.is_path(node.value) else node
-
-    root = _within(root, "net", file)
+    net = root.items.get("net")
+    if isinstance(net, Scalar) and isinstance(net.value, str) and locate.is_path(net.value):
+        root = root.with_item("net", whole(net), root.keys["net"])
     feed = _feed(whole)
     data: Change = lambda node: _within(_within(node, "train", feed), "test", feed)  # noqa: E731
     rebased: Mapping = _within(_within(root, "weights", whole), "data", data)

@@ -295,7 +295,7 @@ class _Wiring:
         return UnknownBlobError(what, at=at, help=help or _BEGIN)
 
     def near(self, name: str, layer: Layer) -> str | None:
-        """A help line with the blob that was meant: first those of the layer's own block, then the others, instances by their short names."""
+        """A help line with the blob that was meant: one of the layer's own block, else another, instances by their short names."""
         block = layer.name[: layer.name.rfind("/") + 1]
         inner = {one.removeprefix(block).partition("/")[0] for one in self.current if one.startswith(block)} - {name}
         outer = {one.partition("/")[0] for one in self.current if not one.startswith(block.partition("/")[0] + "/")} - {name}

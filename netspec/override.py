@@ -40,8 +40,7 @@ def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
         raise OverrideError(
             f"'{key}' is not a dotted key", at=Place(source, 1, 1, max(1, len(key))), help="like layers.conv1.num_output=32"
         )
-    if steps[0][0] == "vars" and len(steps) > 1:
-        _known_variable(root.items.get("vars"), steps[1], source)
+    _check_names(root, steps, source)
     try:
         node = parse_value(value, source, len(key) + 2)
     except SpecError as error:
@@ -52,12 +51,24 @@ def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
     return _put(root, steps, node, source)  # type: ignore[return-value]
 
 
-def _known_variable(table: Node | None, step: tuple[str, int], source: Source) -> None:
-    """Raise OverrideError for a variable that the file does not have: nothing would read it."""
+def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source) -> None:
+    """Raise OverrideError for a variable or a block that the file does not have: nothing would read it."""
+    if steps[0][0] == "vars" and len(steps) > 1:
+        _known(root, "vars", steps[1], "variable", source)
+    if steps[0][0] == "blocks" and len(steps) > 2:
+        block = _known(root, "blocks", steps[1], "block", source)
+        if steps[2][0] == "vars" and len(steps) > 3:
+            _known(block, "vars", steps[3], "variable", source)
+
+
+def _known(holder: Node | None, key: str, step: tuple[str, int], what: str, source: Source) -> Node:
+    """What a table of the file holds under a name."""
+    table = holder.items.get(key) if isinstance(holder, Mapping) else None
     names = table.items if isinstance(table, Mapping) else {}
     if step[0] not in names:
-        help = suggest(step[0], names) if names else "the file has no `vars:`"
-        raise OverrideError(f"there is no variable '{step[0]}'", at=Place(source, 1, step[1], len(step[0])), help=help)
+        help = suggest(step[0], names) if names else f"there is no `{key}:` to hold one"
+        raise OverrideError(f"there is no {what} '{step[0]}'", at=Place(source, 1, step[1], len(step[0])), help=help)
+    return names[step[0]]
 
 
 def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) -> Node:

@@ -186,8 +186,8 @@ def _literal(value: Any) -> Any:
     """A `$` in resolved text means itself: doubled, it is read as one."""
     if isinstance(value, dict):
         return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(map(_literal, value))
+    if isinstance(value, (tuple, list)):
+        return [_literal(item) for item in value]
     return value.replace("$", "$$") if isinstance(value, str) else value
 
 

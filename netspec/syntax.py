@@ -34,6 +34,8 @@ def explain(problem: str, context: str, at: Place, opened: Place) -> SyntaxMista
     if "cannot start any token" in problem and at.column <= len(line):
         help = "quote a text that begins with one of @ ` % | >"
         return SyntaxMistake(f"a value cannot begin with {line[at.column - 1]}", at=at, help=help)
+    if "unexpected ':'" in problem:
+        return SyntaxMistake("a space, or a value, is missing after a ':'", at=at, help="a pair is `key: value`; nothing is written ~")
     if "escape character" in problem:
         return SyntaxMistake("this backslash begins no escape that YAML knows", at=at, help="in single quotes a backslash is itself")
     if "flow" in context and "did not find expected ','" in problem:
@@ -60,10 +62,12 @@ def _unclosed(bracket: str, at: Place, opened: Place) -> SyntaxMistake:
     """A list or mapping in brackets that goes on where a comma or its end should stand."""
     line = at.source.line(at.line)
     if line[at.column - 2 : at.column] == "${":
-        return SyntaxMistake("this is not YAML: a brace after $", at=at, help="write a variable as $name, without braces")
+        name = re.match(r"\{\s*(\w+)\s*\}", line[at.column - 1 :])
+        help = f"write ${name[1] if name else 'name'}, without braces"
+        return SyntaxMistake("this is not YAML: a brace after $", at=replace(at, length=len(name[0]) if name else 1), help=help)
     help = f"a comma is missing, or the {bracket} that closes it"
     if re.search(r"\$\([^)]*$", line[: at.column - 1]):
-        help = "inside {} and [] an expression that holds , [ ] { } must stand in quotes"
+        help = "put the expression in quotes: inside {} and [] one that holds , [ ] { } needs them"
     related = [(f"the {'{' if bracket == '}' else '['} was opened here:", opened)] if opened.line != at.line else []
     return SyntaxMistake(f"expected ',' or '{bracket}'", at=at, help=help, related=related)
 

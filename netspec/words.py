@@ -186,6 +186,16 @@ NET_FIELDS = ("blocks", "cite", "defaults", "expect", "force_backward", "layers"
 EDITS = ("insert_before", "insert_after", "replace", "remove")
 """What an entry of `layers` may do to the net that this one extends."""
 
+EDITS_ELSEWHERE = {
+    "after": "insert_after",
+    "append": "insert_after",
+    "before": "insert_before",
+    "delete": "remove",
+    "drop": "remove",
+    "insert": "insert_after",
+}
+"""What one might write for it."""
+
 POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
 """Fields that stand at the top of a Caffe solver, and in `lr_policy` here."""
 

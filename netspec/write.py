@@ -1,4 +1,4 @@
-"""Document to text: the YAML that reads back to the same values, one layer a line; or one value a line, each with the place it came from."""
+"""Document to text: YAML that reads back to the same values, one layer a line; or one value a line, each with the place it came from."""
 
 from __future__ import annotations
 

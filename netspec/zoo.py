@@ -9,7 +9,7 @@ from pathlib import Path
 from netspec import locate
 from netspec.diagnostics import MachineError, UsageError, suggest
 from netspec.document import read
-from netspec.extend import Shelf, open_spec
+from netspec.extend import Shelf
 
 
 class UnknownZooError(UsageError):
@@ -48,9 +48,12 @@ def entries() -> list[Entry]:
 
 def _net_of(path: Path) -> str:
     """The name of the net that a solver trains, as it is or changed inside the solver."""
-    net = open_spec(str(path), "solvers").plain().get("net")
-    net = net.get("extends") if isinstance(net, dict) else net
-    return Path(net).stem if isinstance(net, str) else ""
+    for solver in _with_parents([path]):
+        net = read(solver).plain().get("net")
+        net = net.get("extends") if isinstance(net, dict) else net
+        if isinstance(net, str):
+            return Path(net).stem
+    return ""
 
 
 def files(name: str) -> list[Path]:
@@ -71,9 +74,9 @@ def _with_parents(paths: list[Path]) -> list[Path]:
         parent = read(path).plain().get("extends")
         if isinstance(parent, str):
             shelf: Shelf = "solvers" if path in locate.names("solvers").values() else "models"
-            beside = locate.find(parent, shelf, path.parent)
-            if beside.name not in {other.name for other in found if other.parent.name == beside.parent.name}:
-                found.append(beside)
+            above = locate.find(parent, shelf, path.parent)
+            if above.resolve() not in {other.resolve() for other in found}:
+                found.append(above)
     return found
 
 

@@ -201,10 +201,10 @@ def test_totals_counted_by_hand_are_those_of_others(name: str) -> None:
         ("resnet20", "0.27 M", None),  # table 6
         ("resnet50", None, 3.8e9),  # table 1; He et al. call a multiply-add one FLOP
         ("resnet152", None, 11.3e9),
-        ("wrn_16_4", "2.7 M", None),  # table 6
+        ("wrn_16_4", "2.7 M", None),
         ("mobilenet_v1", "4.2 M", 569e6),  # table 4
         ("densenet40", "1.0 M", None),  # table 2
-        ("densenet121", None, 5.7e9 / 2),  # figure 3: 0.57e10 FLOPs, two to a multiply-add
+        ("densenet121", None, 5.7e9 / 2),  # figure 3: about 0.57e10 FLOPs, two to a multiply-add
     ],
 )
 def test_totals_round_to_those_of_the_papers(name: str, params: str | None, macs: float | None) -> None:
@@ -260,6 +260,29 @@ def test_blobs_have_the_sizes_of_the_papers(name: str) -> None:
     sizes = {blob.name: shape[1:] for blob, shape in zip(shaped.graph.blobs, shaped.blobs, strict=True)}
     last = {blob.rpartition("/")[0]: size for blob, size in sizes.items()}  # an instance is its last layer
     assert {blob: sizes.get(blob, last.get(blob)) for blob in SHAPES[name]} == SHAPES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (
+            "resnet20",
+            {
+                "stage1/0/sum": "relu1",
+                "stage1/1/sum": "stage1/0/relu2",
+                "stage2/0/sum": "stage2/0/shortcut/0",
+                "stage2/1/sum": "stage2/0/relu2",
+            },
+        ),
+        ("resnet50", {"conv2_x/0/sum": "conv2_x/0/shortcut/0", "conv2_x/1/sum": "conv2_x/0/relu3", "conv5_x/2/sum": "conv5_x/1/relu3"}),
+        ("wrn_16_4", {"conv2/0/sum": "conv2/0/shortcut/0", "conv2/0/shortcut/0": "conv2/0/relu1", "conv2/1/sum": "conv2/0/sum"}),
+    ],
+)
+def test_shortcuts_lead_where_they_should(name: str, wanted: dict[str, str]) -> None:
+    """The last bottom of a layer: what is added to a unit's convolutions."""
+    net = load_net(name).graph
+    last = {node.layer.name: net.blobs[node.bottoms[-1]].name for node in net.nodes if node.bottoms}
+    assert {layer: last[layer] for layer in wanted} == wanted
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def command(
     stage: Annotated[Stage, typer.Option(help="The wiring, the shapes and costs, the memory plan, or the steps.")] = Stage.shapes,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper layers are added up.")] = None,
     sort: Annotated[Order | None, typer.Option(help="Sort the layers: the largest first, names from A.")] = None,
-    expect: Annotated[list[str] | None, typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs... is this number.")] = None,
+    expect: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER.")
+    ] = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Show every layer's output size, parameters, MACs, receptive field and memory, with the arithmetic."""
