@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import TableFormat, answer
+from netspec.cli.base import TableFormat, answer, out
 
 group = typer.Typer(no_args_is_help=True, help="List, show and copy the bundled nets and solvers.")
 
@@ -32,7 +32,7 @@ def list_(format: Annotated[TableFormat, typer.Option("--format", help="Form of 
     table = Table(("name", "params", "solvers", "from"), right=(1,))
     for entry, shaped in rows:
         table.add_row(entry.name, f"{shaped.total_params:,}", " ".join(entry.solvers), entry.cite)
-    answer(table)
+    answer(table.fitted(out().width, ranks=(0, 1, 2, 3)))
 
 
 @group.command()
