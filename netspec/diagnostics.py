@@ -25,12 +25,20 @@ def split_lines(text: str) -> list[str]:
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
+COMMAND_LINE = "command line"
+
+
 @dataclass(frozen=True)
 class Source:
     """A text that was read: the name to show for it, and its lines."""
 
     name: str
     text: str = field(repr=False)
+
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed by someone: an override, whose paths are relative to the current folder."""
+        return self.name == COMMAND_LINE
 
     @cached_property
     def _lines(self) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from netspec.diagnostics import Findings, Place, SpecError, nearest, suggest
-from netspec.document import MAX_DEPTH, MAX_NODES, Document, Mapping, Node, Scalar, TooLargeError, describe
+from netspec.document import MAX_DEPTH, Document, Mapping, Node, Scalar, TooLargeError, describe
 from netspec.document import Sequence as Items
 from netspec.expression import MAX_CHARACTERS, Refused, Value, closing, evaluate
 from netspec.layers.base import LAYERS, Layer
@@ -26,10 +26,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
 """How a variable is written elsewhere."""
 
-MAX_LAYERS = 20_000
+MAX_LAYERS = 10_000
 """Layers that a net may have once blocks and repeats are expanded."""
-MAX_ENTRIES = 40_000
+MAX_ENTRIES = 2 * MAX_LAYERS
 """Entries that are looked at on the way, instances and copies among them."""
+MAX_VALUES = 100_000
+"""Values that a net or solver may have once it is expanded."""
+MAX_WORK = 2 * MAX_VALUES
+"""Values that are worked out on the way."""
 MAX_NESTED = 20
 """Blocks inside one another."""
 ENOUGH = 100
@@ -79,7 +83,7 @@ class MissingVariableError(SpecError):
 
 
 class RepeatError(SpecError):
-    """`repeat` is no count."""
+    """`repeat` is no count, or `when` neither true nor false."""
 
     code = "NS127"
 
@@ -182,7 +186,7 @@ class _Frame:
 _What = Literal["layer", "instance", "top"]
 """What a name is given to; a repeated layer counts as an instance."""
 
-_INSTANCE = ("name", "block", "bottom", "vars", "repeat", "include", "exclude")
+_INSTANCE = ("name", "block", "bottom", "vars", "repeat", "when", "include", "exclude")
 
 
 class _Expander:
@@ -197,8 +201,8 @@ class _Expander:
         self.alive: list[Node] = []
         """Nodes whose ids are keys of `sizes` and `plains`."""
         self.plains: dict[int, Value] = {}
-        self.values = self.made = self.entries_seen = 0
-        """Values of the flat document; those that expressions made; entries of `layers` that were looked at."""
+        self.values = self.work = self.seen = 0
+        """Values of the flat document; those that were worked out on the way; entries of `layers` that were looked at."""
         self.layers: list[Node] = []
         self.above: str | None = None
         """The blob that an entry without `bottom` reads: the first top of what is written above it."""
@@ -316,7 +320,7 @@ class _Expander:
                 self.layers.append(item)
                 continue
             item = self.unedited(item, frame)
-            if "block" in item.items or "repeat" in item.items:
+            if not item.items.keys().isdisjoint(("block", "repeat", "when")):
                 self.expanded(item, frame, seen)
                 continue
             node = self.replaced(item, frame.scope, frame.via)
@@ -327,10 +331,21 @@ class _Expander:
                 self.once(one, "top", seen)
             self.layer(node, frame)
 
+    def spend(self, number: int, at: Place) -> None:
+        """Count values before they are worked out. Raises _Stop, after an error, when they are too many."""
+        self.work += number
+        if self.work > MAX_WORK:
+            self.too_large(self.work, 0, at)
+            raise _Stop
+
+    def near(self, word: str, known: Iterable[str]) -> str | None:
+        """A help line with what was probably meant; none once there are many mistakes, as each look takes time."""
+        return suggest(word, known) if len(self.found) < ENOUGH else None
+
     def look_at(self, item: Node) -> None:
         """Count an entry, or a copy of one. Raises _Stop where there are too many, or more mistakes than are said."""
-        self.entries_seen += 1
-        if self.entries_seen > MAX_ENTRIES:
+        self.seen += 1
+        if self.seen > MAX_ENTRIES:
             self.found.add(TooLargeError(f"more than {MAX_ENTRIES:,} layers, instances and repeats", at=item.at))
             raise _Stop
         if self.found.more:
@@ -374,11 +389,11 @@ class _Expander:
                         yield text.value
 
     def expanded(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, _What]]) -> None:
-        """An entry with `block` or `repeat`: as many instances or copies as it says, each reading the one before."""
-        name, number = self.named(item, frame, seen), self.repeat(item, frame)
-        if name is None or number is None:
+        """An entry with `block`, `repeat` or `when`: as many instances or copies as it says, each reading the one before."""
+        name, wanted, number = self.named(item, frame, seen), self.when(item, frame), self.repeat(item, frame)
+        if name is None or wanted is None or number is None:
             return
-        begin = self.above
+        begin, item, number = self.above, item.without("when"), number if wanted else 0
         for count in range(number):
             self.look_at(item)
             scope, copied, counted = frame.scope, item, Scalar(count, item.at)
@@ -386,14 +401,14 @@ class _Expander:
                 scope = Scope({"i": counted}, frame.scope)
                 copied = item.without("repeat")
                 if count and self.above is not None:
-                    copied = _after_first(copied, Blob(self.above, item.items["repeat"].at))
+                    copied = _after_first(copied, Blob(self.above, self.here(item.items["repeat"].at, frame)))
             within = replace(frame, scope=scope)
             called = f"{name}/{count}" if "repeat" in item.items else name
             if "block" in item.items:
                 self.instance(copied, called, within, counted)
             else:
-                at = frame.via or item.items["repeat"].at
-                node = self.replaced(copied, scope, at, "expanded from" if frame.via else "repeated by")
+                repeated = item.items["repeat"].at if "repeat" in item.items else None
+                node = self.replaced(copied, scope, frame.via or repeated, "expanded from" if frame.via else "repeated by")
                 assert isinstance(node, Mapping)
                 self.layer(node.with_item("name", Scalar(called, node.items["name"].at), node.keys["name"]), within)
             if self.above is not None:
@@ -404,17 +419,30 @@ class _Expander:
             frame.answers[name] = self.above
 
     def named(self, item: Mapping, frame: _Frame, seen: dict[str, tuple[Place, _What]]) -> str | None:
-        """The name of an entry with `block` or `repeat`."""
+        """The name of an entry with `block`, `repeat` or `when`."""
         node = self.replaced(item.items.get("name", Scalar(None, item.at)), frame.scope, frame.via)
         if isinstance(node, Wrong):
             return None
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
-            key = "block" if "block" in item.items else "repeat"
+            key = next(key for key in ("block", "repeat", "when") if key in item.items)
             at = node.at if "name" in item.items else self.here(item.keys[key], frame)
-            help = "its layers are called name/..." if key == "block" else "its copies are called name/0, name/1, ..."
+            help = {"block": "its layers are called name/...", "repeat": "its copies are called name/0, name/1, ..."}.get(key)
             self.found.add(BadBlockError(f"an entry with `{key}` needs a `name`, a word", at=at, help=help))
             return None
         return node.value if self.once(node, "instance", seen) else None
+
+    def when(self, item: Mapping, frame: _Frame) -> bool | None:
+        """Whether an entry takes part."""
+        if "when" not in item.items:
+            return True
+        node = self.replaced(item.items["when"], frame.scope, frame.via)
+        if isinstance(node, Wrong):
+            return None
+        if not isinstance(node, Scalar) or not isinstance(node.value, bool):
+            help = "like `when: $(i == 0)`; what is left out of one phase says `include: {phase: TEST}`"
+            self.found.add(RepeatError(f"`when` must be true or false, not {describe(node)}", at=node.at, help=help))
+            return None
+        return node.value
 
     def repeat(self, item: Mapping, frame: _Frame) -> int | None:
         """How often an entry stands in the net."""
@@ -495,7 +523,7 @@ class _Expander:
             return None
         if word not in self.blocks:
             if not self.blind:
-                help = suggest(word, self.blocks) if self.blocks else "describe it under `blocks:`"
+                help = self.near(word, self.blocks) if self.blocks else "describe it under `blocks:`"
                 self.found.add(UnknownBlockError(f"there is no block '{word}'", at=node.at, help=help))
             return None
         if word in frame.blocks:
@@ -528,13 +556,14 @@ class _Expander:
         """The variables that an instance gives, worked out where it stands; `strange` are keys that no instance has."""
         declared, table = block.items.get("vars"), item.items.get("vars")
         wanted = self.mapping(declared, "vars", "{width: 64}")
+        self.spend(len(wanted), at)
         given: dict[str, Node] = {}
         sound = table is None or isinstance(table, Mapping) or _is_nothing(table)
         excused: set[str | None] = set(strange) if sound else set(wanted)
         for name, node in self.mapping(table, "vars", "{width: 64}").items():
             if name not in wanted:
-                excused.add(nearest(name, wanted))
-                help = suggest(name, wanted) if wanted else f"block '{word}' has no `vars:`"
+                excused.add(nearest(name, wanted) if len(self.found) < ENOUGH else None)
+                help = self.near(name, wanted) if wanted else f"block '{word}' has no `vars:`"
                 place = self.here(table.keys[name], frame)  # type: ignore[union-attr]
                 self.found.add(MissingVariableError(f"block '{word}' has no variable '{name}'", at=place, help=help))
                 sound = False
@@ -607,9 +636,9 @@ class _Expander:
         self.flat = self.above = _first_top(flat, cls) or self.flat
         self.asked = None
 
-    @staticmethod
-    def merge(defaults: Mapping, items: dict[str, Node], keys: dict[str, Place], at: Place) -> None:
+    def merge(self, defaults: Mapping, items: dict[str, Node], keys: dict[str, Place], at: Place) -> None:
         """Give a layer the defaults of its type under what it says itself."""
+        self.spend(self.measure(defaults)[0], at)
         for key, value in defaults.items.items():
             if key not in items:
                 items[key], keys[key] = _moved(value, at, "merged into"), defaults.keys[key].brought(at, "merged into")
@@ -617,7 +646,7 @@ class _Expander:
     def resolved(self, node: Node, frame: _Frame) -> Node:
         """A bottom's names in full."""
         if isinstance(node, Items):
-            return replace(node, items=tuple(self.resolved(item, frame) for item in node.items))
+            return Items(tuple([self.resolved(item, frame) for item in node.items]), node.at)
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
             return Blob(frame.resolve(node.value), node.at)
         return node
@@ -625,7 +654,7 @@ class _Expander:
     def written(self, node: Node, frame: _Frame) -> Node:
         """A top's names in full; that of an instance is its last top, as in bottoms."""
         if isinstance(node, Items):
-            return replace(node, items=tuple(self.written(item, frame) for item in node.items))
+            return Items(tuple([self.written(item, frame) for item in node.items]), node.at)
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
             return Blob(frame.answers.get(node.value, frame.prefix + node.value), node.at)
         return node
@@ -650,7 +679,7 @@ class _Expander:
         value = self.replaced(written, scope, scope.via)
         self.busy.pop()
         number, depth = self.measure(value)
-        if number > MAX_NODES or depth > MAX_DEPTH:
+        if number > MAX_VALUES or depth > MAX_DEPTH:
             self.too_large(number, depth, written.at)
             value = Wrong(None, written.at)
         scope.given.setdefault(name, value)
@@ -672,9 +701,9 @@ class _Expander:
         elif name in {"i", "bottom"}:
             what = "counts the repeats of an entry that says `repeat`" if name == "i" else "is what an instance reads, inside its block"
             help = f"${name} {what}"
-        elif len(self.found) < ENOUGH:
+        else:
             names = scope.names() - {"i", "bottom"}
-            help = suggest(name, names) if names else "add it under `vars:`; write $$ for the sign itself"
+            help = self.near(name, names) if names else "add it under `vars:`; write $$ for the sign itself"
         self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
         return None
 
@@ -691,6 +720,7 @@ class _Expander:
             if isinstance(node.value, str) and "$" in node.value:
                 return self.text(node, scope, at)
             return node if via is None or isinstance(node, Blob) else Scalar(node.value, at, node.quoted)
+        self.spend(len(node.items), node.at)
         at = node.at.brought(via, how) if via else node.at
         if isinstance(node, Items):
             return Items(tuple([self.replaced(item, scope, via, how) for item in node.items]), at)
@@ -721,6 +751,7 @@ class _Expander:
             sound = sound and value is not None
             parts.append(_said(value) if isinstance(value, Scalar) else "")
             position = end
+            at = value.at if value is not None and start == 0 else at
         done = "".join([*parts, text[position:]])
         if len(done) > MAX_CHARACTERS and sound:
             help = "a spec is a short text file"
@@ -755,7 +786,7 @@ class _Expander:
         """The value of `$name` or `$(expression)`; None after an error."""
         if text[1] != "(":
             chosen = self.look_up(text[1:], scope, _part(node, at, start, len(text)))
-            return None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=at)
+            return None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=_used(chosen, at))
 
         def given(name: str, offset: int) -> Value:
             chosen = self.look_up(name, scope, _part(node, at, start + 2 + offset, len(name)))
@@ -789,10 +820,7 @@ class _Expander:
         """A value at the place of its expression. Raises _Stop, after an error, when expressions made too many."""
         if not isinstance(value, (tuple, dict)):
             return Blob(str(value), at) if isinstance(value, _FullName) else Scalar(value, at)
-        self.made += len(value)
-        if self.made > MAX_NODES:
-            self.too_large(self.made, 0, at)
-            raise _Stop
+        self.spend(len(value), at)
         if isinstance(value, tuple):
             return Items(tuple([self.node(item, at) for item in value]), at)
         return Mapping({key: self.node(item, at) for key, item in value.items()}, dict.fromkeys(value, at), at)
@@ -803,12 +831,12 @@ class _Expander:
         """Add a finished node to the whole. Raises _Stop, after an error, when that is too large."""
         number, depth = self.measure(node)
         self.values += number
-        if self.values > MAX_NODES or depth > MAX_DEPTH:
+        if self.values > MAX_VALUES or depth > MAX_DEPTH:
             self.too_large(self.values, depth, at)
             raise _Stop
 
     def too_large(self, number: int, depth: int, at: Place) -> None:
-        what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_NODES:,} values"
+        what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
         self.found.add(TooLargeError(f"{what} once variables and blocks are expanded", at=at, help="a spec is a short text file"))
 
     def measure(self, node: Node) -> tuple[int, int]:
@@ -817,8 +845,11 @@ class _Expander:
             return (1 + len(node.value) // 64 if isinstance(node.value, str) else 1), 0
         known = self.sizes.get(id(node))
         if known is None:
-            below = [self.measure(item) for item in (node.items.values() if isinstance(node, Mapping) else node.items)]
-            known = 1 + sum(number for number, _ in below), 1 + max((depth for _, depth in below), default=0)
+            number, depth = 1, 0
+            for item in node.items.values() if isinstance(node, Mapping) else node.items:
+                more, deep = self.measure(item)
+                number, depth = number + more, max(depth, deep)
+            known = number, depth + 1
             self.sizes[id(node)] = known
             self.alive.append(node)
         return known
@@ -860,7 +891,7 @@ def _first_top(layer: Mapping, cls: type[Layer] | None) -> str | None:
 def _moved(node: Node, via: Place, how: str) -> Node:
     """A node as `via` brought it into the spec."""
     if isinstance(node, Scalar):
-        return replace(node, at=node.at.brought(via, how))
+        return Scalar(node.value, node.at.brought(via, how), node.quoted)
     if isinstance(node, Items):
         return Items(tuple([_moved(item, via, how) for item in node.items]), node.at.brought(via, how))
     items = {key: _moved(item, via, how) for key, item in node.items.items()}
@@ -871,6 +902,11 @@ def _said(node: Scalar) -> str:
     """A value inside a text."""
     value: Any = node.value
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _used(value: Node, at: Place) -> Place:
+    """The place of a variable's value where it is used: `at`, or the override that gave it, put into the file there."""
+    return value.at.brought(at, "put into") if value.at.source.typed and isinstance(value, Scalar) else at
 
 
 def _part(node: Scalar, at: Place, start: int, length: int) -> Place:

@@ -281,7 +281,7 @@ class _Evaluation:
             raise self.refuse(f"{name} takes {'one number' if most == 1 else 'numbers'}{', not ' if odd else ''}{''.join(odd[:1])}", node)
         if name == "round" and len(values) == 2 and (not isinstance(values[1], int) or abs(values[1]) > 20):
             raise self.refuse("round takes a number and how many decimals", node)
-        return _FUNCTIONS[name](*values)  # type: ignore[no-any-return]
+        return _FUNCTIONS[name](values) if name in {"min", "max"} else _FUNCTIONS[name](*values)  # type: ignore[no-any-return]
 
 
 _ALLOWED = "there are numbers, texts, lists, variables, + - * / // % **, comparisons, `a if c else b`, x[i], min, max, round, ceil, floor"

@@ -117,6 +117,8 @@ def _merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
         before = parent.items.get(key)
         if key == "layers" and isinstance(before, Items) and isinstance(node, Items):
             items[key] = _Edited(before, found).by(node)
+        elif _takes_back(node, before):
+            del items[key]
         elif key not in {"net", "vars", "blocks", "defaults"}:
             items[key] = _value(before, node)
         elif not isinstance(before, Mapping) or not isinstance(node, Mapping):
@@ -124,10 +126,16 @@ def _merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
         elif key == "net":
             items[key] = _merged(before, node, found)
         elif key == "vars":
-            items[key] = replace(before, items={**before.items, **node.items}, keys={**before.keys, **node.keys})
+            items[key] = _joined(before, node)
         else:
             items[key] = _over(before, node, whole="layers" if key == "blocks" else None)
-    return replace(parent, items=items, keys={**parent.keys, **child.keys})
+    return _of(items, parent, child)
+
+
+def _of(items: dict[str, Node], parent: Mapping, child: Mapping) -> Mapping:
+    """What a child and its parent say together."""
+    keys = {**parent.keys, **child.keys}
+    return replace(parent, items=items, keys={key: keys[key] for key in items})
 
 
 def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
@@ -135,8 +143,23 @@ def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
     items = dict(parent.items)
     for key, node in child.items.items():
         says = whole is not None and isinstance(node, Mapping) and whole in node.items
-        items[key] = node if says else _value(parent.items.get(key), node)
-    return replace(parent, items=items, keys={**parent.keys, **child.keys})
+        if key != "vars" and _takes_back(node, parent.items.get(key)):
+            del items[key]
+        elif key == "vars" and isinstance(node, Mapping) and isinstance(items.get(key), Mapping):
+            items[key] = _joined(items[key], node)  # type: ignore[arg-type]
+        else:
+            items[key] = node if says else _value(parent.items.get(key), node)
+    return _of(items, parent, child)
+
+
+def _takes_back(node: Node, before: Node | None) -> bool:
+    """Whether a child's value is `~` where the parent has one: then it is as if the parent had none."""
+    return before is not None and isinstance(node, Scalar) and node.value is None
+
+
+def _joined(before: Mapping, node: Mapping) -> Mapping:
+    """Variables over the parent's, each whole: `~` is a value to them."""
+    return replace(before, items={**before.items, **node.items}, keys={**before.keys, **node.keys})
 
 
 def _value(before: Node | None, node: Node) -> Node:
@@ -310,25 +333,38 @@ def _named(entry: Mapping, name: str, at: Place) -> Mapping:
 
 def _rebased(parent: Document, base: Path) -> Mapping:
     """The root of a parent that lies in another folder than its child, its relative paths made whole: paths hold where they are written."""
-    root = parent.root
     if parent.path is None or _same(parent.path.parent, base):
-        return root
+        return parent.root
     folder = parent.path.parent.resolve()
+    return _with_paths(parent.root, lambda node: replace(node, value=str(folder / str(node.value))))
 
-    def whole(node: Node) -> Node:
+
+def typed_paths(root: Mapping, base: Path) -> Mapping:
+    """The root of a solver that lies in `base`; paths that were typed as overrides are relative to the current folder, and made to be."""
+
+    def whole(node: Scalar) -> Scalar:
+        relative = node.at.source.typed and not os.path.isabs(str(node.value)) and str(base) != "."
+        return replace(node, value=os.path.relpath(str(node.value), base)) if relative else node
+
+    return _with_paths(root, whole)
+
+
+def _with_paths(root: Mapping, whole: Callable[[Scalar], Scalar]) -> Mapping:
+    """The root of a solver, its relative paths changed."""
+
+    def changed(node: Node) -> Node:
         if isinstance(node, Items):
-            return replace(node, items=tuple(whole(item) for item in node.items))
-        if not isinstance(node, Scalar) or not isinstance(node.value, str) or "$" in node.value or node.value.startswith("~"):
-            return node
-        return replace(node, value=str(folder / node.value))
+            return replace(node, items=tuple(map(changed, node.items)))
+        written = isinstance(node, Scalar) and isinstance(node.value, str) and "$" not in node.value and not node.value.startswith("~")
+        return whole(node) if isinstance(node, Scalar) and written else node
 
     net = root.items.get("net")
     if isinstance(net, Scalar) and isinstance(net.value, str) and locate.is_path(net.value):
-        root = root.with_item("net", whole(net), root.keys["net"])
-    feed = _feed(whole)
+        root = root.with_item("net", changed(net), root.keys["net"])
+    feed = _feed(changed)
     data: Change = lambda node: _within(_within(node, "train", feed), "test", feed)  # noqa: E731
-    rebased: Mapping = _within(_within(root, "weights", whole), "data", data)
-    return rebased
+    result: Mapping = _within(_within(root, "weights", changed), "data", data)
+    return result
 
 
 Change = Callable[[Node], Node]

@@ -197,13 +197,18 @@ class _Definitions(dict[str, Schema]):
             "description": "How often it stands in the net, each reading the one before; inside, $i counts from 0.",
             "anyOf": [{"type": "integer", "minimum": 0}, _ref("variable")],
         }
+        self["when"] = {
+            "description": "Whether it takes part; left out, its name means what it would have read. Like $(i == 0).",
+            "anyOf": [{"type": "boolean"}, _ref("variable")],
+        }
         needs = []
         for member in LAYERS.members():
             word = LAYERS.word(member)
             fields, wanted = self.fields(member)
             shared = {name: _ref(f"layer/properties/{name}") for name, field in fields.items() if field == common.get(name)}
             first = {"name": shared["name"], "type": _kind(word, member)}
-            self[f"layers.{word}"] = {"title": word, **_closed({**first, **fields, **shared, "repeat": _ref("repeat"), **_unsaid(_EDITS)})}
+            many = {"repeat": _ref("repeat"), "when": _ref("when")}
+            self[f"layers.{word}"] = {"title": word, **_closed({**first, **fields, **shared, **many, **_unsaid(_EDITS)})}
             wanted = {**wanted, "required": [name for name in wanted["required"] if name != "name"]}
             needs.append(_when(word, {key: value for key, value in wanted.items() if value}))
         return [case for case in needs if case["then"]]
@@ -246,7 +251,7 @@ class _Definitions(dict[str, Schema]):
         given = {**_VALUES, "description": "The block's variables, by name."}
         self["instance"] = {
             "title": "instance of a block",
-            **_closed({**named, "block": block, "vars": given, "repeat": _ref("repeat"), **_unsaid(_EDITS)}),
+            **_closed({**named, "block": block, "vars": given, "repeat": _ref("repeat"), "when": _ref("when"), **_unsaid(_EDITS)}),
         }
         entry = {
             "title": "layer",
@@ -293,7 +298,7 @@ class _Definitions(dict[str, Schema]):
 
     def defaults(self) -> Schema:
         """`defaults:`"""
-        apart = {"name", "type", "bottom", "top", "repeat", *_EDITS}
+        apart = {"name", "type", "bottom", "top", "repeat", "when", *_EDITS}
         given = {}
         for member in LAYERS.members():
             word = LAYERS.word(member)

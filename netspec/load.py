@@ -14,7 +14,7 @@ from netspec import locate
 from netspec.diagnostics import Findings, Place, SpecError
 from netspec.document import Document, Mapping, Node, Scalar, from_python
 from netspec.expand import expand
-from netspec.extend import extended, open_spec
+from netspec.extend import extended, open_spec, typed_paths
 from netspec.graph import Gradients, Graph, State, graph
 from netspec.infer import ShapedGraph, infer
 from netspec.layers.base import Phase
@@ -169,6 +169,7 @@ def _solver_document(raw: Document, overrides: Sequence[str]) -> tuple[Document,
     inside = [text for text in overrides if text.startswith("net.")]
     document = expand(raw, [text for text in overrides if text not in inside], apart="net")
     base = raw.path.parent if raw.path else Path()
+    document = replace(document, root=typed_paths(document.root, base))
     node = document.root.items.get("net")
     return document, (lambda: _net_of(node, document, inside, base)) if node is not None else None
 

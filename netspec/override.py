@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from netspec.diagnostics import Place, Source, SpecError, UsageError, suggest
+from netspec.diagnostics import COMMAND_LINE, Place, Source, SpecError, UsageError, suggest
 from netspec.document import Mapping, Node, Scalar, describe, parse_value
 from netspec.document import Sequence as Items
 
@@ -23,7 +23,7 @@ class OverrideError(UsageError):
 
 def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
     """`root` with one `key.sub=value` applied. Raises OverrideError."""
-    source = Source("command line", text)
+    source = Source(COMMAND_LINE, text)
     key, equals, value = text.partition("=")
     if not equals:
         raise OverrideError(

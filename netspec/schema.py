@@ -206,13 +206,14 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     else:
         try:
             cls = SOLVERS.get(word)
-        except UnknownWord as unknown:
-            found.add(UnknownWordError(f"there is no solver type '{word}'", at=locate(root, "type"), help=unknown.hint))
+        except UnknownWord:
+            help = words.hint(word, SOLVERS.words(), words.SOLVER_TYPES)
+            found.add(UnknownWordError(f"there is no solver type '{word}'", at=locate(root, "type"), help=help))
     owner = f"the solver ({word})" if cls else "the solver"
     fields = set(cls.model_fields) if cls else _all_fields()
     own = {key: values.pop(key) for key in list(values) if key in fields}
     rule = validate(Subject(cls, own, root, owner), found) if cls else None
-    moved = words.SOLVER_MOVED | _policy_fields(values)
+    moved = words.SOLVER_MOVED | _policy_fields(values) | _fields_of_others(values)
     hidden = [f"lr_policy.{key}" for key in words.POLICY_FIELDS if key in values]
     subject = Subject(SolverSpec, {**values, "rule": rule or UpdateRule()}, root, owner, fields | {"net", "type"}, moved, hidden)
     spec: SolverSpec | None = validate(subject, found)
@@ -225,6 +226,12 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
 def _all_fields() -> set[str]:
     """The fields of all solver types, when nobody knows which was meant."""
     return {name for member in SOLVERS.members() for name in member.model_fields}
+
+
+def _fields_of_others(values: dict[str, Any]) -> dict[str, str]:
+    """What to say of fields that only other solver types have."""
+    types = {key: [SOLVERS.word(m) for m in SOLVERS.members() if key in m.model_fields] for key in values.keys() - SolverSpec.model_fields}
+    return {key: f"it belongs to the solver type{'s' * (len(of) > 1)} {' and '.join(of)}" for key, of in types.items() if of}
 
 
 def _policy_fields(values: dict[str, Any]) -> dict[str, str]:

@@ -363,8 +363,10 @@ class Session:
         if state.net != digest(self.train.graph):
             raise OtherNetError(f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME)
         own = {(slot, name): array for name, slots in zip(weights.names, weights.history, strict=True) for slot, array in enumerate(slots)}
-        if {key: array.shape for key, array in own.items()} != {key: array.shape for key, array in state.history.items()}:
-            raise OtherNetError(f"'{path}' has no history for the solver type {type(self.spec.rule).__name__}", help=_RESUME)
+        rule = type(self.spec.rule).__name__
+        same = {key: array.shape for key, array in own.items()} == {key: array.shape for key, array in state.history.items()}
+        if not same or state.solver.get("type") != rule:  # arrays of the same shape hold something else
+            raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
         snapshot.load_weights(weights, state.weights, path)
         for key, array in state.history.items():
             own[key][...] = array

@@ -28,6 +28,7 @@ SYNONYMS = {
     "dims": "shape",
     "dropout": "dropout_ratio",
     "elementwise_affine": "affine",
+    "eps": "delta",
     "epochs": "max_iter",
     "epsilon": "eps",
     "exponent": "power",
@@ -43,6 +44,7 @@ SYNONYMS = {
     "init": "weight_filler",
     "initializer": "weight_filler",
     "input": "bottom",
+    "if": "when",
     "inputs": "bottom",
     "iterations": "max_iter",
     "kernel": "kernel_size",
@@ -68,6 +70,7 @@ SYNONYMS = {
     "radius": "local_size",
     "rate": "dropout_ratio",
     "ratio": "dropout_ratio",
+    "rho": "rms_decay",
     "scale_bias": "bias_term",
     "scheduler": "lr_policy",
     "seed": "random_seed",
@@ -146,6 +149,9 @@ FILLERS = {
 }
 """A filler's name elsewhere, and Caffe's."""
 
+SOLVER_TYPES = {"GradientDescent": "SGD", "Momentum": "SGD", "NAG": "Nesterov", "momentum": "SGD", "nag": "Nesterov"}
+"""A solver type's name elsewhere, and Caffe's."""
+
 _INPUT = "write a layer: {name: data, type: Input, shape: [64, 1, 28, 28]}"
 
 NET_MOVED = {"input": _INPUT, "input_shape": _INPUT, "input_dim": _INPUT, "state": "say `--phase` on the command line"}
@@ -167,10 +173,9 @@ SOLVER_MOVED = {
     "data.source": "put it below `train:` or `test:`",
     "data.transform": "put it below `train:` or `test:`",
     "defaults": "they belong to the net",
-    "delta": "it belongs to the solver types Adam, AdaGrad, RMSProp and AdaDelta",
     "device_id": "netspec trains on the CPU; leave it out",
     "momentum2": "it belongs to the solver type Adam",
-    "rms_decay": "it belongs to the solver type RMSProp",
+    "nesterov": "say `type: Nesterov`",
     "snapshot_format": "snapshots are safetensors files; leave it out",
     "snapshot_prefix": "a run writes into one folder: say `--output DIR` on the command line",
     "solver_mode": "netspec trains on the CPU; leave it out",
@@ -203,7 +208,8 @@ POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
 def meant(word: str, known: Iterable[str]) -> str | None:
     """The known field that a word probably stands for."""
     names = set(known)
-    return SYNONYMS[word] if SYNONYMS.get(word) in names else nearest(word, names)
+    other = SYNONYMS.get(word, "")
+    return next((name for name in (other, SYNONYMS.get(other)) if name in names), None) or nearest(word, names)
 
 
 def hint(word: str, known: Iterable[str], others: dict[str, str] | None = None) -> str | None:

@@ -109,6 +109,19 @@ def test_float64_keeps_every_digit():
     assert feed.batch(0, 1)[0].dtype == np.float64
 
 
+def test_zeros_around_an_image_are_the_mean_where_it_was_subtracted_before(folder):
+    mean, crop = {"type": "SubtractMean", "values": (3.5, 5.5)}, {"type": "Crop", "size": (5, 6), "pad": 3}
+    kept = IMAGES - np.array([3.5, 5.5], np.float32)[:, None, None]
+
+    def values(phase, *transform):
+        return open_feed(spec(shuffle=False, transform=transform), phase, 1, folder).batch(0, 4 * N)[0]
+
+    np.testing.assert_array_equal(values("TEST", mean, crop), np.concatenate([kept] * 4))
+    assert set(np.unique(values("TRAIN", mean, crop))) - set(np.unique(kept)) == {0}
+    black = values("TRAIN", crop, mean)[:, 0]
+    assert (black == -3.5).any() and (black != 0).all()
+
+
 # --- limits
 
 

@@ -40,7 +40,7 @@ def values() -> dict[str, Any]:
         {"name": "accuracy", "type": "Accuracy", "bottom": ["ip2", "label"], "include": {"phase": "TEST"}},
         {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip2", "label"]},
     ]
-    transform = [{"type": "Crop", "size": [6, 5]}, "Mirror", {"type": "SubtractMean", "computed": "channel"}]
+    transform = [{"type": "Crop", "size": [6, 5], "pad": 1}, "Mirror", {"type": "SubtractMean", "computed": "channel"}]
     data = {
         phase: {"source": {"type": "Arrays", "outputs": [f"{phase}_x.npy", f"{phase}_y.npy"]}, "batch_size": 4, "transform": transform}
         for phase in ("train", "test")

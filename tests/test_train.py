@@ -93,7 +93,12 @@ def test_two_layer_sigmoid() -> None:
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
-    [({}, [0.9, 0.72, 0.486]), ({"weight_decay": 0.5}, [0.85, 0.5875, 0.263125]), ({"momentum": 0}, [0.9, 0.81, 0.729])],
+    [
+        ({}, [0.9, 0.72, 0.486]),
+        ({"weight_decay": 0.5}, [0.85, 0.5875, 0.263125]),
+        ({"momentum": 0}, [0.9, 0.81, 0.729]),
+        ({"type": "Nesterov"}, [0.81, 0.5751, 0.327321]),
+    ],
 )
 def test_the_toy_of_half_w_squared(fields: Values, expected: list[float]) -> None:
     """loss w^2/2 from w = 1, rate .1, momentum .9: a whole solver gives Caffe's numbers."""
@@ -364,9 +369,13 @@ def test_phases_must_agree_about_a_shape(solver: Make) -> None:
 # --- snapshots
 
 
-def test_resumed_equals_uninterrupted(solver: Make, tmp_path: Path) -> None:
+TYPES: list[Values] = [{"type": "SGD"}, {"type": "Nesterov"}, {"type": "RMSProp", "momentum": None, "base_lr": 0.01}]
+
+
+@pytest.mark.parametrize("fields", TYPES, ids=lambda fields: fields["type"])
+def test_resumed_equals_uninterrupted(solver: Make, tmp_path: Path, fields: Values) -> None:
     """k iterations, a snapshot, k more in another process' place: the same bytes as 2k at once."""
-    values = solver(average_loss=5)
+    values = solver(average_loss=5, **fields)
     whole = trained(values, 10)
     whole.snapshot(tmp_path / "whole.safetensors")
     trained(values, 5).snapshot(tmp_path / "half.safetensors")
@@ -437,6 +446,14 @@ def test_another_net_is_refused_and_nothing_is_changed(solver: Make, tmp_path: P
         assert caught.value.exit_code == 7
         assert one.iteration == 0
         assert all((before[name] == array).all() for name, array in weights(one).items())
+
+
+@pytest.mark.parametrize(("before", "after"), [(a, b) for a in TYPES for b in TYPES if a is not b], ids=lambda fields: fields["type"])
+def test_the_history_of_another_solver_type_is_refused(solver: Make, tmp_path: Path, before: Values, after: Values) -> None:
+    """Its arrays may have the same shapes: a mean of squares is no last step."""
+    trained(solver(**before), 2).snapshot(tmp_path / "two.safetensors")
+    with pytest.raises(OtherNetError, match=f"has no history for the solver type {after['type']}"):
+        session(solver(**after)).restore(tmp_path / "two.safetensors")
 
 
 def test_weights_alone_are_no_state(solver: Make, tmp_path: Path) -> None:

@@ -270,12 +270,12 @@ def test_blobs_have_the_sizes_of_the_papers(name: str) -> None:
             {
                 "stage1/0/sum": "relu1",
                 "stage1/1/sum": "stage1/0/relu2",
-                "stage2/0/sum": "stage2/0/shortcut/0",
+                "stage2/0/sum": "stage2/0/shortcut",
                 "stage2/1/sum": "stage2/0/relu2",
             },
         ),
-        ("resnet50", {"conv2_x/0/sum": "conv2_x/0/shortcut/0", "conv2_x/1/sum": "conv2_x/0/relu3", "conv5_x/2/sum": "conv5_x/1/relu3"}),
-        ("wrn_16_4", {"conv2/0/sum": "conv2/0/shortcut/0", "conv2/0/shortcut/0": "conv2/0/relu1", "conv2/1/sum": "conv2/0/sum"}),
+        ("resnet50", {"conv2_x/0/sum": "conv2_x/0/shortcut", "conv2_x/1/sum": "conv2_x/0/relu3", "conv5_x/2/sum": "conv5_x/1/relu3"}),
+        ("wrn_16_4", {"conv2/0/sum": "conv2/0/shortcut", "conv2/0/shortcut": "conv2/0/relu1", "conv2/1/sum": "conv2/0/sum"}),
     ],
 )
 def test_shortcuts_lead_where_they_should(name: str, wanted: dict[str, str]) -> None:

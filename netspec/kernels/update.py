@@ -83,3 +83,59 @@ def sgd(
         step = momentum * history[i] + local * decayed(diff[i], w[i], factor, l1, l2)
         history[i] = step
         w[i] -= step
+
+
+@kernel
+def nesterov(
+    w: Vector,
+    diff: Vector,
+    history: Vector,
+    rate: Vector,
+    gate: Vector,
+    momentum: float,
+    lr_mult: float,
+    l1: float,
+    l2: float,
+    part: int,
+    parts: int,
+) -> None:
+    """history as in `sgd`; w -= (1 + momentum) * history - momentum * the history before. Nothing while the gate is shut."""
+    if gate[0] == 0:
+        return
+    local, factor = rate[0] * lr_mult, gate[1]
+    first, last = span(w.size, part, parts)
+    w, diff, history = w[first:last], diff[first:last], history[first:last]
+    for i in range(w.size):
+        before = history[i]
+        step = momentum * before + local * decayed(diff[i], w[i], factor, l1, l2)
+        history[i] = step
+        w[i] -= step + momentum * (step - before)
+
+
+@kernel
+def rmsprop(
+    w: Vector,
+    diff: Vector,
+    history: Vector,
+    rate: Vector,
+    gate: Vector,
+    stays: float,
+    enters: float,
+    delta: float,
+    lr_mult: float,
+    l1: float,
+    l2: float,
+    part: int,
+    parts: int,
+) -> None:
+    """history = stays * history + enters * gradient^2; w -= rate * lr_mult * gradient / (sqrt(history) + delta). Nothing while shut."""
+    if gate[0] == 0:
+        return
+    local, factor = rate[0] * lr_mult, gate[1]
+    first, last = span(w.size, part, parts)
+    w, diff, history = w[first:last], diff[first:last], history[first:last]
+    for i in range(w.size):
+        g = decayed(diff[i], w[i], factor, l1, l2)
+        square = stays * history[i] + enters * g * g
+        history[i] = square
+        w[i] -= local * g / (math.sqrt(square) + delta)

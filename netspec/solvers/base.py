@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from netspec.call import Calls
+from netspec.call import Call, Calls
 from netspec.model import Model
 from netspec.registry import Room
 
 if TYPE_CHECKING:
-    from netspec.call import Array
+    from netspec.call import Array, Kernel
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Update:
     lr_mult: float
     l1: float
     l2: float
+
+    def by(self, kernel: Kernel, *settings: float) -> Call:
+        """The Call of a kernel of (w, diff, each history, rate, gate, each setting of the rule, lr_mult, l1, l2)."""
+        arrays = (self.weight, self.diff, *self.history, self.rate, self.gate)
+        return Call(kernel, *arrays, *settings, self.lr_mult, self.l1, self.l2)
 
 
 class UpdateRule(Model):

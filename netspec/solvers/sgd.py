@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from netspec.call import Call, Calls
+from netspec.call import Calls
 from netspec.solvers.base import Update, UpdateRule
 
 
@@ -24,5 +24,4 @@ class SGD(UpdateRule):
         """One pass over the weights."""
         from netspec.kernels import update
 
-        (history,) = run.history
-        yield Call(update.sgd, run.weight, run.diff, history, run.rate, run.gate, self.momentum, run.lr_mult, run.l1, run.l2)
+        yield run.by(update.sgd, self.momentum)
