@@ -26,9 +26,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
 """How a variable is written elsewhere."""
 
-MAX_LAYERS = 10_000
+MAX_LAYERS = 8_000
 """Layers that a net may have once blocks and repeats are expanded."""
-MAX_ENTRIES = 2 * MAX_LAYERS
+MAX_ENTRIES = 3 * MAX_LAYERS // 2
 """Entries that are looked at on the way, instances and copies among them."""
 MAX_VALUES = 100_000
 """Values that a net or solver may have once it is expanded."""

@@ -124,7 +124,10 @@ def test_origins_are_printed_as_comments(blocks: Path, cli: Cli) -> None:
     code, out, err = cli("expand", "blocks.yaml", "vars.width=8", "layers.data.shape=[[4, 1, 8, 8], [4]]", "--origins")
     assert (code, err) == (0, "")
     rows = [row.rstrip() for row in out.splitlines()]
-    assert any(re.fullmatch(r"    num_output: 8 +# blocks.yaml:8:58, expanded from blocks.yaml:11:21", row) for row in rows)
+    assert any(
+        re.fullmatch(r"    num_output: 8 +# command line:1:12, put into blocks.yaml:8:58, expanded from blocks.yaml:11:22", row)
+        for row in rows
+    )
     assert any(re.fullmatch(r"    shape: \[\[4, 1, 8, 8\], \[4\]\] +# command line:1:19", row) for row in rows)
     assert expand(parse(out)).plain() == expand(parse(BLOCKS), ["vars.width=8", "layers.data.shape=[[4, 1, 8, 8], [4]]"]).plain()
 
