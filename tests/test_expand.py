@@ -22,21 +22,18 @@ from netspec.document import Document, Mapping, Node, Scalar, TooLargeError, dum
 from netspec.expand import (
     MAX_ENTRIES,
     MAX_LAYERS,
-    MAX_VALUES,
     BadBlockError,
-    BadVariableError,
     BlockCycleError,
     DuplicateNameError,
-    ExpressionError,
-    OverrideError,
     RepeatError,
-    UnknownVariableError,
     expand,
     override,
 )
 from netspec.extend import ExtendsError, open_spec
 from netspec.graph import State, digest
 from netspec.load import load_net, load_solver
+from netspec.override import OverrideError
+from netspec.variables import MAX_VALUES, BadVariableError, ExpressionError, UnknownVariableError
 from netspec.write import write
 from tests.bombs import BOMBS, CHILDREN, DATA, SIZE, filled
 from tests.language import by_hand, nets, written

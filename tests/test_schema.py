@@ -338,7 +338,7 @@ def test_layer_types_are_offered(screen: editor.Editor) -> None:
 
 
 def test_fields_of_the_type_are_offered(screen: editor.Editor) -> None:
-    fields = {*LAYERS.get("Convolution").model_fields, "repeat"} - {"name"}
+    fields = {*LAYERS.get("Convolution").model_fields, "repeat", "when"} - {"name"}
     for text in (
         "  - name: c1\n    type: Convolution\n    |\n",
         "  - name: c1\n    type: Convolution\n    ker|\n",
@@ -348,7 +348,7 @@ def test_fields_of_the_type_are_offered(screen: editor.Editor) -> None:
         assert set(offered) == fields
         assert offered["num_output"]["documentation"] == "Number of filters, K."
     assert offered["group"]["insertText"] == "group: ${1:1}"
-    fields = {*LAYERS.get("ReLU").model_fields, "repeat"} - {"name"}
+    fields = {*LAYERS.get("ReLU").model_fields, "repeat", "when"} - {"name"}
     assert set(screen.completions(net("layers:\n  - type: ReLU\n    name: r\n    |\n"))) == fields
 
 
@@ -359,6 +359,7 @@ def test_a_new_entry_begins_with_a_name_and_a_type(screen: editor.Editor) -> Non
         "bottom",
         "vars",
         "repeat",
+        "when",
         "include",
         "exclude",
     }
