@@ -416,7 +416,10 @@ class _Builder:
         self.deepen(1, at)
         frame = self.stack[-1] if self.stack else None
         if frame and frame.mapping and frame.pending is None:
-            raise UnsupportedYamlError("a key must be a word", at=at, help="does a `$(...)` or a brace want quotes?")
+            line = self.source.line(at.line)
+            braces = re.match(r"\{\s*([A-Za-z_]\w*)\s*\}\}", line[at.column - 1 :]) if line[at.column - 2 : at.column - 1] == "{" else None
+            help = f"write a variable as ${braces[1]}" if braces else "does a `$(...)` or a brace want quotes?"
+            raise UnsupportedYamlError("a key must be a word", at=at, help=help)
         mapping = isinstance(event, yaml.MappingStartEvent)
         self.stack.append(_Frame(at, mapping=mapping, anchor=event.anchor, flow=event.flow_style, begun=self.nodes))
 

@@ -395,12 +395,17 @@ class _Expander(Variables):
         for key in strange:
             self.found.add(self.unknown_key(key, word, name, block, self.here(item.keys[key], frame)))
         given = self.arguments(item, word, block, frame, at, strange)
-        bottom = self.bottom(item, frame)
-        if given is None or strange or isinstance(bottom, Wrong):
+        bottoms = self.bottoms(item, frame)
+        if len(bottoms.items if isinstance(bottoms, Items) else ()) > 1 and not _says(block, "bottoms"):
+            help = f"block '{word}' reads $bottom, the first; a block that reads several says $bottoms or $(bottoms[1])"
+            self.found.add(BadBlockError(f"block '{word}' reads one blob, not {len(bottoms.items)}", at=bottoms.at, help=help))  # type: ignore[union-attr]
             return
-        if bottom is not None:
+        if given is None or strange or isinstance(bottoms, Wrong):
+            return
+        given["bottoms"] = bottoms
+        for bottom in bottoms.items[:1]:
             given["bottom"] = bottom
-            self.above, self.asked = str(bottom.value), bottom.at if "bottom" in item.items else None
+            self.above, self.asked = str(bottom.plain()), bottom.at if "bottom" in item.items else None
         given.setdefault("i", count)
         declared = block.items.get("vars")
         scope = Scope(dict(declared.items) if isinstance(declared, Mapping) else {}, self.top, at, frame.scope)
@@ -480,21 +485,17 @@ class _Expander(Variables):
                 sound = False
         return given if sound else None
 
-    def bottom(self, item: Mapping, frame: _Frame) -> Blob | Wrong | None:
-        """The blob that an instance reads: the one it names, or what is written above it."""
-        node = item.items.get("bottom")
+    def bottoms(self, item: Mapping, frame: _Frame) -> Items | Wrong:
+        """The blobs that an instance reads: those it names, or what is written above it."""
+        node, at = item.items.get("bottom"), self.here(item.items["block"].at, frame)
         if node is None:
-            return None if self.above is None else Blob(self.above, self.here(item.items["block"].at, frame))
+            return Items(() if self.above is None else (Blob(self.above, at),), at)
         node = self.resolved(self.replaced(node, frame.scope, frame.via), frame)
         items = node.items if isinstance(node, Items) else (node,)
-        if len(items) > 1:
-            help = "its $bottom is one blob; the block's layers can name others themselves"
-            self.found.add(BadBlockError(f"an instance reads one blob, not {len(items)}", at=node.at, help=help))
-            return Wrong(None, node.at)
-        if len(items) == 1 and isinstance(items[0], (Blob, Wrong)):
-            return items[0]
-        self.found.add(BadBlockError("`bottom` of an instance names the blob it reads", at=node.at, help="like `bottom: pool1`"))
-        return Wrong(None, node.at)
+        wrong = next((one for one in items if isinstance(one, Wrong)), None)
+        if wrong is None and (not items or not all(isinstance(one, Blob) for one in items)):
+            self.found.add(BadBlockError("`bottom` of an instance names the blobs it reads", at=node.at, help="like `bottom: pool1`"))
+        return Items(tuple(items), node.at) if items and all(isinstance(one, Blob) for one in items) else wrong or Wrong(None, node.at)
 
     def ruled_once(self, frame: _Frame, at: Place, what: str) -> bool:
         """Whether a layer or an instance may have an include or exclude rule: not where the instance it belongs to has one."""
@@ -562,6 +563,13 @@ class _Expander(Variables):
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
             return Blob(frame.answers.get(node.value, frame.prefix + node.value), node.at)
         return node
+
+
+def _says(node: Node, word: str) -> bool:
+    """Whether a word stands in any text of a node."""
+    if isinstance(node, Scalar):
+        return isinstance(node.value, str) and word in node.value
+    return any(_says(item, word) for item in (node.items.values() if isinstance(node, Mapping) else node.items))
 
 
 def _after_first(item: Mapping, blob: Blob) -> Mapping:

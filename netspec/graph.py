@@ -299,7 +299,10 @@ class _Wiring:
         block = layer.name[: layer.name.rfind("/") + 1]
         inner = {one.removeprefix(block).partition("/")[0] for one in self.current if one.startswith(block)} - {name}
         outer = {one.partition("/")[0] for one in self.current if not one.startswith(block.partition("/")[0] + "/")} - {name}
-        return suggest(name, inner) if block and nearest(name, inner) else suggest(name, outer | inner)
+        if block and nearest(name, inner):
+            return suggest(name, inner)
+        deep = next((one for one in self.current if one.endswith(f"/{name}")), None)
+        return f"did you mean '{deep}'?" if deep else suggest(name, outer | inner | ({*self.current} if "/" in name else set()))
 
     def top(self, node: Node, name: str, slot: int, bottoms: tuple[str, ...]) -> int:
         version = 0

@@ -11,6 +11,7 @@ from dataclasses import replace
 from netspec.diagnostics import COMMAND_LINE, Place, Source, SpecError, UsageError, suggest
 from netspec.document import Mapping, Node, Scalar, describe, parse_value
 from netspec.document import Sequence as Items
+from netspec.words import NET_FIELDS
 
 _KEY = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^.]+)')
 
@@ -40,7 +41,7 @@ def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
         raise OverrideError(
             f"'{key}' is not a dotted key", at=Place(source, 1, 1, max(1, len(key))), help="like layers.conv1.num_output=32"
         )
-    _check_names(root, steps, source)
+    _check_names(root, steps, source, prefix)
     try:
         node = parse_value(value, source, len(key) + 2)
     except SpecError as error:
@@ -51,8 +52,12 @@ def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
     return _put(root, steps, node, source)  # type: ignore[return-value]
 
 
-def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source) -> None:
+def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source, prefix: str) -> None:
     """Raise OverrideError for a variable or a block that the file does not have: nothing would read it."""
+    table, (first, column) = root.items.get("vars"), steps[0]
+    if "layers" in root.items and first not in NET_FIELDS and isinstance(table, Mapping) and first in table.items:
+        help = f"write {prefix}vars.{source.text[len(prefix) :]}"
+        raise OverrideError(f"'{first}' is a variable", at=Place(source, 1, column, len(first)), help=help)
     if steps[0][0] == "vars" and len(steps) > 1:
         _known(root, "vars", steps[1], "variable", source)
     if steps[0][0] == "blocks" and len(steps) > 2:

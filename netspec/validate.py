@@ -160,7 +160,7 @@ def _bound(kind: str, context: dict[str, Any]) -> str | None:
 def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
     """How the value would be written that was probably meant."""
     if at and isinstance(given, float) and "$(" in at.source.line(at.line)[at.column - 1 :][: at.length]:
-        return "in $(...) whole numbers are divided by //" if kind == "int_from_float" or kind == "int_type" else None
+        return "whole numbers are divided by //; round, ceil and floor make one of any other" if kind.startswith("int_") else None
     if kind in {"int_type", "int_from_float"} and isinstance(given, float) and given.is_integer():
         return f"write {int(given)}"
     if kind in {"int_type", "float_type"} and isinstance(given, str):

@@ -157,11 +157,11 @@ class Variables:
             help = f"a block does not see the variables of the block around it: hand it on by `vars: {{{name}: ${name}}}`"
         elif inside is not None and name == "bottom":
             help = "there is nothing above the instance that it could read"
-        elif name in {"i", "bottom"}:
+        elif name in {"i", "bottom", "bottoms"}:
             what = "counts the repeats of an entry that says `repeat`" if name == "i" else "is what an instance reads, inside its block"
             help = f"${name} {what}"
         else:
-            names = scope.names() - {"i", "bottom"}
+            names = scope.names() - {"i", "bottom", "bottoms"}
             help = self.near(name, names) if names else "add it under `vars:`; write $$ for the sign itself"
         self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
         return None

@@ -176,6 +176,34 @@ def test_what_is_left_out_is_what_it_would_have_read() -> None:
     assert "d/1" in layers and load_net(parse(WHEN).plain()).graph.latest("e").index > 0
 
 
+def test_a_block_may_read_several_blobs() -> None:
+    text = """
+blocks:
+  join:
+    layers:
+      - {name: conv, type: Convolution, num_output: 4, kernel_size: 1}
+      - {name: sum, type: Eltwise, bottom: [conv, "$(bottoms[1])"]}
+      - {name: cat, type: Concat, bottom: $bottoms}
+layers:
+  - {name: conv, type: Input, shape: [2, 4, 3, 5]}
+  - {name: skip, type: ReLU}
+  - {name: a, block: join, bottom: [conv, skip], repeat: 2}
+  - {name: b, block: join}
+"""
+    layers = {
+        layer["name"]: layer.get("bottom")
+        for layer in expand(parse(text.replace('Eltwise, bottom: [conv, "$(bottoms[1])"]', "ReLU"))).plain()["layers"]
+    }
+    assert layers["a/0/cat"] == ("conv", "skip") and layers["a/1/cat"] == ("a/0/cat", "skip") and layers["b/cat"] == ("a/1/cat",)
+    with pytest.raises(ExpressionError, match="there is no item 1 in a list of 1") as caught:
+        expand(parse(text))
+    assert caught.value.at is not None and caught.value.at.line == 6 and [at.line for at in caught.value.at.chain] == [12]
+    layers = {
+        layer["name"]: layer.get("bottom") for layer in expand(parse(text.replace("  - {name: b, block: join}\n", ""))).plain()["layers"]
+    }
+    assert layers["a/1/sum"] == ("a/1/conv", "skip") and layers["a/0/conv"] == "conv"
+
+
 @pytest.mark.parametrize("text", ["1", "yes", "~", "[true]", "$(1 + 1)"])
 def test_when_is_true_or_false(text: str) -> None:
     with pytest.raises(RepeatError, match="`when` must be true or false") as caught:
