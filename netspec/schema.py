@@ -163,7 +163,9 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
             at, text = locate(node, key), f"{owner}: there is no layer type '{word}'"
             found.add(UnknownWordError(text, at=at, help=words.hint(word, LAYERS.words(), words.LAYER_TYPES)))
         else:
-            result = validate(Subject(cls, values, node, f"{owner} ({word})", also=["type", "block", "repeat", "when"], moved=words.LAYER_MOVED), found)
+            result = validate(
+                Subject(cls, values, node, f"{owner} ({word})", also=["type", "block", "repeat", "when"], moved=words.LAYER_MOVED), found
+            )
     if result is None:
         return _broken(values, index, node)
     result._node = node
