@@ -1,4 +1,4 @@
-"""How long a user waits: --help, inspect, and train until iteration 1 with an empty and with a filled kernel cache.
+"""How long a user waits: --help, inspect, expand, and train until iteration 1 with an empty and with a filled kernel cache.
 
 Run on an idle machine: python benchmarks/startup.py
 """
@@ -13,6 +13,17 @@ import tempfile
 import time
 from pathlib import Path
 
+LONG = """
+blocks:
+  unit:
+    vars: {width: 8}
+    layers:
+      - {name: conv, type: Convolution, num_output: $(width + i), kernel_size: 3, pad: 1}
+      - {name: relu, type: ReLU}
+layers:
+  - {name: data, type: Input, shape: [2, 3, 8, 8]}
+  - {name: stage, block: unit, repeat: 500}
+"""
 NETSPEC = [sys.executable, "-m", "netspec"]
 
 
@@ -40,7 +51,12 @@ def to_first_iteration(cache: str, folder: Path) -> float:
 
 def main() -> None:
     print(f"netspec --help            {median(['--help']):6.2f} s")
-    print(f"netspec inspect lenet     {median(['inspect', 'lenet']):6.2f} s")
+    for net in ("lenet", "resnet152"):
+        print(f"{f'netspec inspect {net}':<25} {median(['inspect', net]):6.2f} s")
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(LONG)
+        file.flush()
+        print(f"expand, 1,001 layers      {median(['expand', file.name]):6.2f} s")
     with tempfile.TemporaryDirectory() as scratch:
         cache = f"{scratch}/cache"
         cold = to_first_iteration(cache, Path(scratch) / "cold")
