@@ -16,10 +16,6 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-"""Set before numba starts its threads, here and in every process a test starts: tests run side by side, and spinning threads would take
-each other's cores."""
-
 settings.register_profile("netspec", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=400, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netspec"))

@@ -38,6 +38,11 @@ from numpy.typing import NDArray
 
 from netspec.call import Call
 
+if os.environ.keys().isdisjoint(("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")):
+    # A thread that is done spins about 50 us for the others, then sleeps. GNU's own 300,000 turns outlast a time slice: with another
+    # process on one of two cores a step took four to six times as long (benchmarks/README.md). Read when numba starts its threads.
+    os.environ["GOMP_SPINCOUNT"] = "1000"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 Vector = NDArray[Any]
