@@ -18,8 +18,10 @@ from netspec.layers.base import LAYERS, Layer
 from netspec.override import override
 from netspec.registry import UnknownWord
 from netspec.variables import ENOUGH, Blob, Scope, Stop, Variables, Wrong, is_nothing, moved
-from netspec.words import EDITS, LAYER_TYPES, hint, meant
+from netspec.words import EDITS, LAYER_TYPES, NET_FIELDS, hint, meant
 
+TABLES = ("vars", "defaults", "blocks")
+"""What expansion reads beside the layers."""
 MAX_LAYERS = 8_000
 """Layers that a net may have once blocks and repeats are expanded."""
 MAX_ENTRIES = 3 * MAX_LAYERS // 2
@@ -62,6 +64,12 @@ class DefaultsError(SpecError):
     """`defaults:` names a layer type or a field that does not exist."""
 
     code = "NS128"
+
+
+class UnknownTableError(SpecError):
+    """A key of the net that must be `vars`, `defaults` or `blocks`."""
+
+    code = "NS129"
 
 
 class DuplicateNameError(SpecError):
@@ -142,8 +150,10 @@ class _Expander(Variables):
 
     def root(self, root: Mapping, apart: str | None) -> Mapping:
         """The flat document's root."""
+        if apart is None and self.misspelled(root):
+            return root
         table = root.items.get("vars")
-        self.top = Scope(self.mapping(table, "vars", "{classes: 10}"))
+        self.top = Scope(self.declared(table, "{classes: 10}"))
         rest = root.without("vars", "blocks", "defaults") if apart is None else root.without("vars")
         try:
             for name in self.top.written:
@@ -164,6 +174,15 @@ class _Expander(Variables):
             self.found.add(TooLargeError("variables and expressions too deep inside one another", at=at))
             return root
         return replace(rest, items={key: done[key] for key in rest.items})
+
+    def misspelled(self, root: Mapping) -> bool:
+        """Whether a key must be one of those that expansion reads: what it holds would be missed everywhere."""
+        known = {*TABLES, *NET_FIELDS}
+        wrong = {key: near for key in root.items if key not in known and (near := nearest(key, known)) in TABLES}
+        for key, near in wrong.items():
+            if near not in root.items:
+                self.found.add(UnknownTableError(f"the net has no key `{key}`", at=root.keys[key], help=f"did you mean '{near}'?"))
+        return bool(self.found)
 
     # --- the net ---
 
@@ -218,6 +237,7 @@ class _Expander(Variables):
                         help = f"did you mean '{near}'?" if near else "it holds `vars` and `layers`"
                         self.found.add(BadBlockError(f"block '{name}' has no key `{key}`", at=place, help=help))
                         sound = sound or near == "layers"
+                self.declared(block.items.get("vars"), "{width: 64}")
             if not sound:
                 at = block.keys["layers"] if isinstance(block, Mapping) and "layers" in block.items else block.at
                 text = f"block '{name}' has no {'layers' if isinstance(layers, Items) else 'list of `layers`'}"
@@ -420,6 +440,7 @@ class _Expander(Variables):
         layers = block.items["layers"]
         assert isinstance(layers, Items)
         self.entries(layers.items, inner)
+        frame.answers.update({f"{name}/{answer}": blob for answer, blob in inner.answers.items()})
 
     def block_of(self, node: Node, frame: _Frame) -> Mapping | None:
         """The block that an instance names."""
@@ -532,7 +553,8 @@ class _Expander(Variables):
         else:
             for key, (place, rule) in frame.rules.items():
                 items[key], keys[key] = rule, place
-        flat = Mapping(items, keys, node.at)
+        said = {key: value for key, value in items.items() if not (is_nothing(value) and _optional(cls, key))}
+        flat = Mapping(said, {key: keys[key] for key in said}, node.at)
         self.count(flat, node.at)
         self.layers.append(flat)
         if len(self.layers) > MAX_LAYERS:
@@ -586,6 +608,12 @@ def _class_of(word: Node | None) -> type[Layer] | None:
         return LAYERS.get(word.value) if isinstance(word, Scalar) and isinstance(word.value, str) else None
     except UnknownWord:
         return None
+
+
+def _optional(cls: type[Layer] | None, key: str) -> bool:
+    """Whether `key: ~` is as if the field were not written: where it may be left out."""
+    info = cls.model_fields.get(key) if cls is not None else None
+    return info is not None and not info.is_required()
 
 
 def _first_top(layer: Mapping, cls: type[Layer] | None) -> str | None:

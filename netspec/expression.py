@@ -146,6 +146,10 @@ def _comparable(sign: str, a: Value, b: Value) -> bool:
     return not isinstance(a, (tuple, dict))
 
 
+WORDS = frozenset({*_WORDS, *_FUNCTIONS})
+"""Names that mean something else than a variable."""
+
+
 class _Evaluation:
     """One expression and its variables."""
 

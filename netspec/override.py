@@ -58,9 +58,11 @@ def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source, pr
     if "layers" in root.items and first not in NET_FIELDS and isinstance(table, Mapping) and first in table.items:
         help = f"write {prefix}vars.{source.text[len(prefix) :]}"
         raise OverrideError(f"'{first}' is a variable", at=Place(source, 1, column, len(first)), help=help)
-    if steps[0][0] == "vars" and len(steps) > 1:
+    if first == "layers" and len(steps) > 1 and "/" in steps[1][0]:
+        _not_expanded(root, steps[1], source)
+    if first == "vars" and len(steps) > 1:
         _known(root, "vars", steps[1], "variable", source)
-    if steps[0][0] == "blocks" and len(steps) > 2:
+    if first == "blocks" and len(steps) > 2:
         block = _known(root, "blocks", steps[1], "block", source)
         if steps[2][0] == "vars" and len(steps) > 3:
             _known(block, "vars", steps[3], "variable", source)
@@ -100,7 +102,7 @@ def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], va
         index = by_name.get(name)
         if index is None:
             where = source.text[: at.column - 2]
-            raise OverrideError(f"`{where}` has no '{name}'", at=at, help=_inside_block(node, name) or suggest(name, filter(None, by_name)))
+            raise OverrideError(f"`{where}` has no '{name}'", at=at, help=suggest(name, filter(None, by_name)))
     elif name.isdigit() and int(name) < len(node.items):
         index = int(name)
     else:
@@ -115,14 +117,26 @@ def _name(node: Node) -> str | None:
     return str(name.value) if isinstance(name, Scalar) else None
 
 
-def _inside_block(node: Items, name: str) -> str | None:
-    """What to change instead of a layer that only expansion makes."""
-    outer, slash, inner = name.partition("/")
-    used = next((item for item in node.items if slash and _name(item) == outer and isinstance(item, Mapping)), None)
-    block = used.items.get("block") if used else None
-    if used is None:
-        return None
-    if not isinstance(block, Scalar):
-        return f"it is one of the layers that '{outer}' is repeated to: change `layers.{outer}`"
-    last = inner.rpartition("/")[2]
-    return f"it comes from block '{block.value}': change `blocks.{block.value}.layers.{last}`, or a variable of `layers.{outer}.vars`"
+def _not_expanded(root: Mapping, step: tuple[str, int], source: Source) -> None:
+    """Raise OverrideError for a layer that only expansion makes, and say what to change instead."""
+    name, blocks = step[0], root.items.get("blocks")
+    path, used = name.split("/"), _entry(root, name.partition("/")[0])
+    if _entry(root, name) is not None or used is None:
+        return
+    key = f"layers.{path[0]}"
+    help = f"it is one of the layers that '{path[0]}' is repeated to: change `{key}`"
+    for inner in path[1:]:
+        block = used.items.get("block") if used is not None else None
+        if inner.isdigit() or not isinstance(block, Scalar) or not isinstance(blocks, Mapping):
+            continue
+        key = f"blocks.{block.value}.layers.{inner}"
+        help = f"it comes from block '{block.value}': change `{key}`, or a variable of the instance"
+        used = _entry(blocks.items.get(str(block.value)), inner)
+    raise OverrideError(f"there is no '{name}' before blocks and repeats are expanded", at=Place(source, 1, step[1], len(name)), help=help)
+
+
+def _entry(holder: Node | None, name: str) -> Mapping | None:
+    """An entry of the `layers` of a net or a block."""
+    layers = holder.items.get("layers") if isinstance(holder, Mapping) else None
+    entries = layers.items if isinstance(layers, Items) else ()
+    return next((item for item in entries if _name(item) == name and isinstance(item, Mapping)), None)

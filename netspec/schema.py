@@ -102,7 +102,9 @@ def net_spec(document: Document, found: Findings) -> NetSpec:
         found.add(MissingFieldError("the net has no `layers`", at=head(root), help="a net is a list of layers"))
     layers = _layers(root.items.get(key or "layers"), found)
     values = {**root.without("layers").plain(), "layers": layers}
-    spec: NetSpec | None = validate(Subject(NetSpec, values, root, "the net", moved=words.NET_MOVED), found)
+    spec: NetSpec | None = validate(
+        Subject(NetSpec, values, root, "the net", ("vars", "defaults", "blocks", "extends"), words.NET_MOVED), found
+    )
     if spec is None:
         spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
     spec._document = document

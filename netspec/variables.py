@@ -5,6 +5,7 @@ What grows is counted while it is made: short texts that name one another must n
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from typing import Any
 from netspec.diagnostics import Findings, Place, SpecError, suggest
 from netspec.document import MAX_DEPTH, Mapping, Node, Scalar, TooLargeError, describe
 from netspec.document import Sequence as Items
-from netspec.expression import MAX_CHARACTERS, Refused, Value, closing, evaluate
+from netspec.expression import MAX_CHARACTERS, WORDS, Refused, Value, closing, evaluate
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
@@ -21,10 +22,14 @@ _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
 
 MAX_VALUES = 100_000
 """Values that a net or solver may have once it is expanded."""
-MAX_WORK = 2 * MAX_VALUES
+MAX_WORK = 3 * MAX_VALUES // 2
 """Values that are worked out on the way."""
 ENOUGH = 100
 """Errors after which no more spellings are compared."""
+
+
+OWN = {"i": "the count of a repeat", "bottom": "what an instance reads", "bottoms": "all that an instance reads"}
+"""Variables that are not the user's to give."""
 
 
 class UnknownVariableError(SpecError):
@@ -108,6 +113,18 @@ class Variables:
             help = f"like `{key}: {example}`"
             self.found.add(error(f"`{key}` is a mapping of names to values, not {describe(node)}", at=node.at, help=help))
         return {}
+
+    def declared(self, node: Node | None, example: str) -> dict[str, Node]:
+        """The variables in a `vars:` table, whose names can be used."""
+        items = self.mapping(node, "vars", example)
+        for name in items:
+            at = node.keys[name] if isinstance(node, Mapping) else None
+            if name in OWN:
+                self.found.add(BadVariableError(f"'{name}' is given by netspec itself: {OWN[name]}", at=at, help="choose another name"))
+            elif not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in WORDS:
+                help = "letters, digits and _, no word of expressions"
+                self.found.add(BadVariableError(f"no variable can be called '{name}'", at=at, help=help))
+        return items
 
     def spend(self, number: int, at: Place) -> None:
         """Count values before they are worked out. Raises Stop, after an error, when they are too many."""

@@ -433,4 +433,4 @@ def test_64_kilobytes_take_less_than_a_second(name: str) -> None:
         load_net(parse(LONG[name], "long.yaml"))
     except NetspecError as error:
         assert str(error)
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < slowness()

@@ -37,6 +37,7 @@ from netspec.variables import MAX_VALUES, BadVariableError, ExpressionError, Unk
 from netspec.write import write
 from tests.bombs import BOMBS, CHILDREN, DATA, SIZE, filled
 from tests.language import by_hand, nets, written
+from tests.pace import slowness
 
 WORDS = st.from_regex(r"[a-z][a-z0-9_]{0,5}", fullmatch=True)
 LEAVES = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False) | WORDS
@@ -137,7 +138,7 @@ def test_all_wrong_overrides_are_said_at_once() -> None:
 def test_variables_keep_their_kind_and_may_name_one_another() -> None:
     document = parse("vars: {size: [1, $n], n: 10, w: conv, none: ~}\na: $n\nb: $size\nc: x$n-$w$none\nd: $$n\ne: $${x}\n")
     assert expand(document).plain() == {"a": 10, "b": (1, 10), "c": "x10-conv", "d": "$n", "e": "${x}"}
-    kinds = parse("vars: {t: true, f: 1.5, s: '7', i: 7, m: {a: [1]}}\na: [$t, $f, $s, $i, $m, $(m), $(t), x$t]\n")
+    kinds = parse("vars: {t: true, f: 1.5, s: '7', n7: 7, m: {a: [1]}}\na: [$t, $f, $s, $n7, $m, $(m), $(t), x$t]\n")
     assert expand(kinds).plain()["a"] == (True, 1.5, "7", 7, {"a": (1,)}, {"a": (1,)}, True, "xtrue")
 
 
@@ -202,6 +203,37 @@ layers:
         layer["name"]: layer.get("bottom") for layer in expand(parse(text.replace("  - {name: b, block: join}\n", ""))).plain()["layers"]
     }
     assert layers["a/1/sum"] == ("a/1/conv", "skip") and layers["a/0/conv"] == "conv"
+
+
+def test_what_is_nothing_is_as_if_it_were_not_written() -> None:
+    text = "defaults: {Convolution: {kernel_size: 3, pad: 1}}\nlayers:\n"
+    text += "  - {name: c, type: Convolution, num_output: 2, kernel_size: ~, kernel_h: 3, kernel_w: 1, pad: ~}\n"
+    (layer,) = expand(parse(text), ["layers.c.bias_term=false", "layers.c.bias_term=null"]).plain()["layers"]
+    assert layer == {"name": "c", "type": "Convolution", "num_output": 2, "kernel_h": 3, "kernel_w": 1}
+
+
+def test_what_stands_in_an_instance_can_be_read_from_outside() -> None:
+    text = """
+blocks:
+  unit: {layers: [{name: conv, type: TanH}, {name: relu, type: ReLU}]}
+  stage: {layers: [{name: unit, block: unit, repeat: 2}]}
+layers:
+  - {name: data, type: Input, shape: [2, 4]}
+  - {name: stage, block: stage, repeat: 2}
+  - {name: cat, type: Concat, bottom: [stage/0, stage/0/unit, stage/1/unit/0, stage/1/unit/0/conv, stage]}
+"""
+    wanted = ("stage/0/unit/1/relu", "stage/0/unit/1/relu", "stage/1/unit/0/relu", "stage/1/unit/0/conv", "stage/1/unit/1/relu")
+    assert expand(parse(text)).plain()["layers"][-1]["bottom"] == wanted
+
+
+@pytest.mark.parametrize("name", ["i", "bottom", "bottoms", "a-b", "if", "min", "true", "7", "é"])
+def test_variables_have_names_that_can_be_used(name: str) -> None:
+    for text in (
+        f"vars: {{{name}: 1}}\nlayers: []",
+        f"blocks:\n  u: {{vars: {{{name}: 1}}, layers: [{{name: r, type: ReLU}}]}}\nlayers: []",
+    ):
+        with pytest.raises(BadVariableError):
+            expand(parse(text))
 
 
 @pytest.mark.parametrize("text", ["1", "yes", "~", "[true]", "$(1 + 1)"])
@@ -305,8 +337,8 @@ layers:
 def test_the_bottom_of_an_instance_stays_that_of_its_surroundings_also_in_expressions() -> None:
     text = """
 blocks:
-  unit: {vars: {from: $(bottom)}, layers: [{name: data, type: ReLU, bottom: "$(bottom if i == 0 else nowhere)"},
-                                           {name: sum, type: Eltwise, bottom: [data, $from, "$([bottom][0])"]}]}
+  unit: {vars: {source: $(bottom)}, layers: [{name: data, type: ReLU, bottom: "$(bottom if i == 0 else nowhere)"},
+                                           {name: sum, type: Eltwise, bottom: [data, $source, "$([bottom][0])"]}]}
 layers: [{name: data, type: Input}, {name: u, block: unit}]
 """
     assert [layer.get("bottom") for layer in layers(text)] == [None, "data", ("u/data", "data", "data")]
@@ -508,7 +540,7 @@ def test_overrides_of_a_net_that_extends_are_edits_of_the_child(
         ("blocks.c.vars.w=1", "no block 'c'"),
         ("blocks.b.vars.v=1", "no variable 'v'"),
         ("blocks.b.layers.x.pad=1", "has no 'x'"),
-        ("layers.u/0/r.pad=1", "has no 'u/0/r'"),
+        ("layers.u/0/r.pad=1", "there is no 'u/0/r' before"),
     ],
 )
 def test_overrides_that_nothing_would_read_are_refused(text: str, words: str) -> None:
@@ -538,7 +570,7 @@ def seconds(run: Any) -> float:
 @pytest.mark.parametrize("name", BOMBS)
 def test_64_kilobytes_are_expanded_or_refused_in_less_than_a_second(name: str) -> None:
     assert len(BOMBS[name]) <= SIZE
-    assert seconds(lambda: expand(parse(BOMBS[name], "bomb.yaml"))) < 1
+    assert seconds(lambda: expand(parse(BOMBS[name], "bomb.yaml"))) < slowness()
 
 
 @pytest.mark.parametrize("name", CHILDREN)
@@ -546,7 +578,7 @@ def test_64_kilobytes_over_64_are_merged_in_less_than_a_second(name: str, tmp_pa
     parent, head, row = CHILDREN[name]
     (tmp_path / "parent.yaml").write_text(parent)
     (tmp_path / "child.yaml").write_text(filled(f"extends: parent.yaml\n{head}", row))
-    assert seconds(lambda: expand(open_spec(str(tmp_path / "child.yaml"), "models"))) < 1
+    assert seconds(lambda: expand(open_spec(str(tmp_path / "child.yaml"), "models"))) < slowness()
 
 
 def test_twenty_parents_are_merged_in_less_than_a_second(tmp_path: Path) -> None:
@@ -554,7 +586,7 @@ def test_twenty_parents_are_merged_in_less_than_a_second(tmp_path: Path) -> None
         text = filled(f"extends: n{i + 1}.yaml\nlayers:\n", "  - {name: r@, negative_slope: 0.1}\n", 3000)
         (tmp_path / f"n{i}.yaml").write_text(text if i < 21 else filled(DATA, "  - {name: r@, type: ReLU}\n", 3000))
     run = lambda: expand(open_spec(str(tmp_path / "n1.yaml"), "models"))  # noqa: E731
-    assert seconds(run) < 1 and len(run().plain()["layers"]) > 50
+    assert seconds(run) < slowness() and len(run().plain()["layers"]) > 50
     with pytest.raises(ExtendsError, match="more than 20 parents"):
         open_spec(str(tmp_path / "n0.yaml"), "models")
 
@@ -624,7 +656,7 @@ layers: [{name: data, type: Input, shape: [1, 16, 8, 8]}, {name: stage, block: p
 def test_a_thousand_layers_are_expanded_in_a_tenth_of_a_second() -> None:
     document = parse(THOUSAND)
     assert len(expand(document).plain()["layers"]) == 1001
-    assert min(seconds(lambda: expand(document)) for _ in range(3)) < 0.1
+    assert min(seconds(lambda: expand(document)) for _ in range(3)) < 0.1 * slowness()
 
 
 def test_a_thousand_layers_are_written_out_in_a_second(tmp_path: Path) -> None:
@@ -636,4 +668,4 @@ def test_a_thousand_layers_are_written_out_in_a_second(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert done.stdout.count("\n") == 1002 and best < 1
+    assert done.stdout.count("\n") == 1002 and best < slowness()

@@ -251,7 +251,7 @@ def test_what_is_no_arithmetic_is_refused_at_once(text: str) -> None:
         begun = time.process_time()
         answer = refused(text)
         best = min(best, time.process_time() - begun)
-    assert best < 0.01
+    assert best < 0.01 * slowness()
     assert answer == (text not in HARMLESS)
 
 

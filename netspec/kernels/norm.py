@@ -167,11 +167,15 @@ def running_statistics(
     part: int,
     parts: int,
 ) -> None:
-    """Mean and 1 / sqrt(variance + eps) of each channel from the running sums (0 before the first batch); y = x * factor + offset."""
+    """Mean and 1 / sqrt(variance + eps) of each channel from the running sums; y = x * factor + offset.
+
+    Before the first batch they are 0 and 1. (Caffe takes a variance of 0 then, so that every such layer multiplies by 1 / sqrt(eps).)
+    """
     share = 1.0 / scale[0] if scale[0] != 0 else 0.0
     for c in range(mean.size):
         mean[c] = run_mean[c] * share
-        inverse[c] = 1.0 / math.sqrt(run_variance[c] * share + eps)
+        variance = run_variance[c] * share if scale[0] != 0 else 1.0
+        inverse[c] = 1.0 / math.sqrt(variance + eps)
         slope = inverse[c] * w[c] if w.size else inverse[c]
         factor[c] = slope
         offset[c] = (b[c] if b.size else 0.0) - mean[c] * slope

@@ -95,9 +95,10 @@ def test_numbers_of_caffe() -> None:
     np.testing.assert_allclose(y, (x - 2.5) / np.sqrt(5 / 3 + 1e-5), rtol=1e-12)
 
 
-def test_before_the_first_batch_mean_and_variance_are_0() -> None:
+def test_before_the_first_batch_mean_and_variance_are_0_and_1() -> None:
+    """A net that is tested before it has learned must not overflow; Caffe divides by sqrt(eps) then."""
     x = blob(2, 3, 5)
-    np.testing.assert_allclose(forward(bn(eps=0.25), x, phase="TEST", params=stored(3))[0], 2 * x, rtol=1e-14)
+    np.testing.assert_allclose(forward(bn(eps=0.5625), x, phase="TEST", params=stored(3))[0], 0.8 * x, rtol=1e-14)
 
 
 def test_a_single_value_has_no_variance() -> None:
