@@ -8,7 +8,8 @@ layers are replaced whole. Layers are merged by their names, and an entry may sa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -126,6 +127,7 @@ def _merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
         elif key == "net":
             items[key] = _merged(before, node, found)
         elif key == "vars":
+            _known_variables(parent, child, before, node, found)
             items[key] = _joined(before, node)
         else:
             items[key] = _over(before, node, whole="layers" if key == "blocks" else None)
@@ -150,6 +152,29 @@ def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
         else:
             items[key] = node if says else _value(parent.items.get(key), node)
     return _of(items, parent, child)
+
+
+def _known_variables(parent: Mapping, child: Mapping, before: Mapping, node: Mapping, found: Findings) -> None:
+    """A child's variable that neither its parent has nor anything names is a slip of the pen."""
+    new = [name for name in node.items if name not in before.items]
+    used = set(_WORD.findall(" ".join(_dollars(parent)) + " ".join(_dollars(child)))) if new else set()
+    for name in new:
+        if name not in used:
+            help = suggest(name, before.items)
+            found.add(EditError(f"nothing uses a variable '{name}', and the parent has none", at=node.keys[name], help=help))
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _dollars(node: Node) -> Iterator[str]:
+    """Every text with a `$` in it."""
+    if isinstance(node, Scalar):
+        if isinstance(node.value, str) and "$" in node.value:
+            yield node.value
+        return
+    for item in node.items.values() if isinstance(node, Mapping) else node.items:
+        yield from _dollars(item)
 
 
 def _takes_back(node: Node, before: Node | None) -> bool:

@@ -134,7 +134,12 @@ def inspect_table(one: Inspection, width: int | None = None, order: str | None =
     table = Table([column.head for column in columns], f"{one.net}  phase {one.phase}  batch {one.batch}", right, totals(one))
     for row in one.rows:
         table.add_row(*(column.cell(row) for column in columns))
-    return table if width is None else table.fitted(width, [0 if column.head == shown else column.rank for column in columns])
+    if width is None:
+        return table
+    fitted = table.fitted(width, [0 if column.head == shown else column.rank for column in columns])
+    if left_out := len(columns) - len(fitted.heads):
+        fitted.notes += (f"left out    {left_out} of {len(columns)} columns: a wider terminal or --format csv shows all",)
+    return fitted
 
 
 def shapes(one: Inspection, order: str | None = None) -> View:

@@ -37,6 +37,7 @@ from netspec.document import (
 )
 from netspec.load import load_net, load_solver
 from netspec.locate import bundled
+from tests.pace import slowness
 
 PIECES = [
     *(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.expression import MAX_CHARACTERS, MAX_ITEMS, MAX_LENGTH, Refused, closing, evaluate
+from tests.pace import slowness
 
 NAMES: dict[str, Any] = {
     "n": 7,

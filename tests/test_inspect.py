@@ -340,6 +340,9 @@ def test_every_width_gets_whole_words(width: int, depth: int) -> None:
     assert max(map(len, lines)) <= width
     assert [line.split()[0] for line in lines[3 : 3 + len(one.rows)]] == [row.name for row in one.rows]
     everything = {word for line in text(views.inspect_table(one), 1000).splitlines() for word in line.split()}
+    fitted = views.inspect_table(one, width)
+    assert fitted.notes[-1].startswith("left out") == (len(fitted.heads) < len(views.inspect_table(one).heads))
+    everything |= set(fitted.notes[-1].split())  # which says that columns are missing
     assert {word for line in lines[1:] for word in line.split() if set(word) != {"─"}} <= everything
 
 

@@ -43,6 +43,10 @@ class ErrorFormat(StrEnum):
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False)
 ]
+SolverOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: base_lr=0.1 net.layers.conv1.num_output=32", show_default=False),
+]
 NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.")]
 Threads = Annotated[
     int | None, typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results.")

@@ -36,7 +36,7 @@ class Order(StrEnum):
 def command(
     net: NetFile,
     overrides: Overrides = None,
-    phase: Annotated[PhaseChoice, typer.Option(help="Phase to look at.")] = PhaseChoice.TRAIN,
+    phase: Annotated[PhaseChoice, typer.Option(case_sensitive=False, help="Phase to look at.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
     stage: Annotated[Stage, typer.Option(help="The wiring, the shapes and costs, the memory plan, or the steps.")] = Stage.shapes,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper layers are added up.")] = None,

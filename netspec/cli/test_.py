@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Overrides, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.base import SolverOverrides, TableFormat, Threads, answer, err, told_of_compiling
 
 
 def command(
     solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.")],
-    overrides: Overrides = None,
+    overrides: SolverOverrides = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest.")
     ] = None,

@@ -15,7 +15,7 @@ def command(
     net: NetFile,
     overrides: Overrides = None,
     iterations: Annotated[int, typer.Option("--iterations", "-n", min=1, help="Runs to take the median of.")] = 50,
-    phase: Annotated[PhaseChoice, typer.Option(help="Phase to time.")] = PhaseChoice.TRAIN,
+    phase: Annotated[PhaseChoice, typer.Option(case_sensitive=False, help="Phase to time.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
     threads: Threads = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.cli.base import Overrides, Threads, err, told_of_compiling
+from netspec.cli.base import SolverOverrides, Threads, err, told_of_compiling
 from netspec.diagnostics import NetspecError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM:
 
 def command(
     solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of an earlier run.")],
-    overrides: Overrides = None,
+    overrides: SolverOverrides = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run folder; left out: runs/NAME-1, -2, ...")] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="[FILE]", help="Go on from a snapshot; without FILE, the latest.")

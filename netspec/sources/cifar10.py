@@ -22,7 +22,7 @@ from netspec.sources.base import ArrayDataset, Dataset, Source
 RECORD = 1 + 3 * 32 * 32
 
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
-_HELP = "fetch cifar-10-binary.tar.gz (the binary version) from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it there"
+_HELP = "fetch cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html and name the folder it is unpacked in"
 
 
 class Cifar10(Source):
