@@ -81,6 +81,8 @@ def families(draw: Any) -> tuple[Entry, Entry]:
     """A parent and its child."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1))
     parent = draw(sections()) | {"layers": [draw(layer(name)) for name in names]}
+    if "vars" in parent:  # all that the child may give: one that nothing uses is a mistake
+        parent["vars"] = {"p": 1, "q": 1, "r": 1} | parent["vars"]
     return parent, draw(sections()) | {"layers": draw(ENTRIES)}
 
 
@@ -320,6 +322,14 @@ def test_paths_that_are_typed_are_relative_to_the_current_folder(solver: Any, tm
     assert open_phase(load_solver("../solvers/solver.yaml", texts), "TRAIN", 1) is not None
     Path("wide.yaml").write_text(dump(NET | {"name": "wide"}))
     assert load_solver(str(tmp_path / "solvers" / "solver.yaml"), [*texts, "net=wide.yaml"]).net.name == "wide"
+
+
+def test_a_variable_that_nothing_uses_is_a_slip_of_the_pen(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text("vars: {classes: 3}\nlayers: [{name: a, type: ReLU, x: $classes}]\n")
+    (tmp_path / "child.yaml").write_text("extends: parent.yaml\nvars: {clases: 4, half: 2, classes: $(half * 2)}\n")
+    with pytest.raises(EditError, match="'clases'") as caught:
+        open_spec(str(tmp_path / "child.yaml"), "models")
+    assert caught.value.help == "did you mean 'classes'?" and caught.value.at is not None and caught.value.at.line == 2
 
 
 def test_a_child_takes_back_what_its_parent_says(solver: Any, tmp_path: Path) -> None:
