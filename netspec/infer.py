@@ -210,7 +210,8 @@ def expect(shaped: ShapedGraph, found: Findings, wanted: Iterable[tuple[str, int
         if actual != number:
             said = "`expect`" if wanted is None else "--expect"
             at = spec.document.locate("expect", word) if wanted is None else None
-            found.add(ExpectError(f"net '{spec.name}' has {_words(word, actual)}, but {said} says {number:,}", at=at))
+            help = "if the change is meant, take `expect` out, or write the new figures" if wanted is None else None
+            found.add(ExpectError(f"net '{spec.name}' has {_words(word, actual)}, but {said} says {number:,}", at=at, help=help))
 
 
 def _words(word: str, actual: int) -> str:

@@ -41,7 +41,8 @@ def _one(name: str, overrides: list[str], data: bool) -> str:
     from netspec.extend import open_spec
     from netspec.load import is_net, load_solver
 
-    shelf: Literal["models", "solvers"] = "solvers" if name in locate.names("solvers") and name not in locate.names("models") else "models"
+    solver = name in locate.names("solvers") and (data or name not in locate.names("models"))
+    shelf: Literal["models", "solvers"] = "solvers" if solver else "models"
     document = open_spec(name, shelf)
     path = document.path
     if is_net(document):
