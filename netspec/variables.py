@@ -227,7 +227,7 @@ class Variables:
             sound = sound and value is not None
             parts.append(_said(value) if isinstance(value, Scalar) else "")
             position = end
-            at = value.at if value is not None and start == 0 else at
+            at = value.at if value is not None and start == 0 and value.at.source.typed else at
         done = "".join([*parts, text[position:]])
         if len(done) > MAX_CHARACTERS and sound:
             help = "a spec is a short text file"
@@ -262,7 +262,7 @@ class Variables:
         """The value of `$name` or `$(expression)`; None after an error."""
         if text[1] != "(":
             chosen = self.look_up(text[1:], scope, _part(node, at, start, len(text)))
-            return None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=_used(chosen, at))
+            return None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=_used(text[1:], chosen, at))
 
         def given(name: str, offset: int) -> Value:
             chosen = self.look_up(name, scope, _part(node, at, start + 2 + offset, len(name)))
@@ -357,9 +357,9 @@ def _said(node: Scalar) -> str:
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
-def _used(value: Node, at: Place) -> Place:
-    """The place of a variable's value where it is used: `at`, or the override that gave it, put into the file there."""
-    return value.at.brought(at, "put into") if value.at.source.typed and isinstance(value, Scalar) else at
+def _used(name: str, value: Node, at: Place) -> Place:
+    """The place of a variable's value where it is used: the one it was written at, put in here; `at` for what netspec gives itself."""
+    return at if name in OWN or not isinstance(value, Scalar) else value.at.brought(at, "put into")
 
 
 def _part(node: Scalar, at: Place, start: int, length: int) -> Place:

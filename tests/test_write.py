@@ -50,7 +50,7 @@ def test_a_layer_is_a_line_and_with_origins_a_value_is() -> None:
     )
     assert write(expand(net)) == "layers:\n  - {name: conv1, type: Convolution, num_output: 20}\n  - {name: relu, type: ReLU}"
     rows = write(expand(net), origins=True).splitlines()
-    assert rows[3] == f"{'    num_output: 20':<{MARGIN}}  # n.yaml:5:17"
+    assert rows[3] == f"{'    num_output: 20':<{MARGIN}}  # n.yaml:1:11, put into n.yaml:5:17"
     assert [row.partition("#")[0].rstrip() for row in rows[4:]] == ["  - name: relu", "    type: ReLU"]
 
 
