@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -208,6 +209,11 @@ class Findings:
         known = {(error.code, error.at) for error in self._errors if error.at}
         self._extend([error for error in other._errors if (error.code, error.at) not in known])
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are so many that no more spellings are compared: each look takes time that grows with the net."""
+        return len(self._errors) >= 100
+
     def __bool__(self) -> bool:
         return bool(self._errors)
 
@@ -249,12 +255,19 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return _nearest(word[:100], tuple(sorted(set(known))))
 
 
+MANY = 1000
+"""Words that a word is compared with."""
+
+
 @lru_cache(maxsize=1024)
 def _nearest(word: str, names: tuple[str, ...]) -> str | None:
     ending = PurePath(word).suffix
     if ending and all(PurePath(name).suffix == ending for name in names):
         stem = _nearest(word.removesuffix(ending), tuple(name.removesuffix(ending) for name in names))
         return stem + ending if stem is not None else None
+    if len(names) > MANY:  # each look takes time: only those that begin most alike
+        place = bisect(names, word)
+        names = names[max(0, place - MANY // 2) : place + MANY // 2]
     folded = {name.lower(): name for name in names}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else None

@@ -119,6 +119,16 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
+def texts(node: Node) -> Iterator[str]:
+    """Every text among the values of a node."""
+    if isinstance(node, Scalar):
+        if isinstance(node.value, str):
+            yield node.value
+        return
+    for item in node.items.values() if isinstance(node, Mapping) else node.items:
+        yield from texts(item)
+
+
 def describe(node: Node) -> str:
     """A node in the words of an error."""
     if isinstance(node, Scalar):

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from netspec.diagnostics import Findings, Place, SpecError, nearest
-from netspec.document import Document, Mapping, Node, Scalar, TooLargeError, describe
+from netspec.document import Document, Mapping, Node, Scalar, TooLargeError, describe, texts
 from netspec.document import Sequence as Items
 from netspec.layers.base import LAYERS, Layer
 from netspec.override import override
 from netspec.registry import UnknownWord
-from netspec.variables import ENOUGH, Blob, Scope, Stop, Variables, Wrong, is_nothing, moved
+from netspec.variables import Blob, Scope, Stop, Variables, Wrong, is_nothing, moved
 from netspec.words import EDITS, LAYER_TYPES, NET_FIELDS, hint, meant
 
 TABLES = ("vars", "defaults", "blocks")
@@ -150,11 +150,11 @@ class _Expander(Variables):
 
     def root(self, root: Mapping, apart: str | None) -> Mapping:
         """The flat document's root."""
-        if apart is None and self.misspelled(root):
+        if apart is None and "layers" in root.items and self.misspelled(root):
             return root
         table = root.items.get("vars")
         self.top = Scope(self.declared(table, "{classes: 10}"))
-        rest = root.without("vars", "blocks", "defaults") if apart is None else root.without("vars")
+        rest = root.without(*TABLES) if apart is None else root.without("vars")
         try:
             for name in self.top.written:
                 self.variable(self.top, name)
@@ -416,9 +416,9 @@ class _Expander(Variables):
             self.found.add(self.unknown_key(key, word, name, block, self.here(item.keys[key], frame)))
         given = self.arguments(item, word, block, frame, at, strange)
         bottoms = self.bottoms(item, frame)
-        if len(bottoms.items if isinstance(bottoms, Items) else ()) > 1 and not _says(block, "bottoms"):
+        if isinstance(bottoms, Items) and len(bottoms.items) > 1 and not any("bottoms" in text for text in texts(block)):
             help = f"block '{word}' reads $bottom, the first; a block that reads several says $bottoms or $(bottoms[1])"
-            self.found.add(BadBlockError(f"block '{word}' reads one blob, not {len(bottoms.items)}", at=bottoms.at, help=help))  # type: ignore[union-attr]
+            self.found.add(BadBlockError(f"block '{word}' reads one blob, not {len(bottoms.items)}", at=bottoms.at, help=help))
             return
         if given is None or strange or isinstance(bottoms, Wrong):
             return
@@ -492,7 +492,7 @@ class _Expander(Variables):
         excused: set[str | None] = set(strange) if sound else set(wanted)
         for name, node in self.mapping(table, "vars", "{width: 64}").items():
             if name not in wanted:
-                excused.add(nearest(name, wanted) if len(self.found) < ENOUGH else None)
+                excused.add(None if self.found.enough else nearest(name, wanted))
                 help = self.near(name, wanted) if wanted else f"block '{word}' has no `vars:`"
                 place = self.here(table.keys[name], frame)  # type: ignore[union-attr]
                 self.found.add(MissingVariableError(f"block '{word}' has no variable '{name}'", at=place, help=help))
@@ -518,13 +518,12 @@ class _Expander(Variables):
             self.found.add(BadBlockError("`bottom` of an instance names the blobs it reads", at=node.at, help="like `bottom: pool1`"))
         return Items(tuple(items), node.at) if items and all(isinstance(one, Blob) for one in items) else wrong or Wrong(None, node.at)
 
-    def ruled_once(self, frame: _Frame, at: Place, what: str) -> bool:
-        """Whether a layer or an instance may have an include or exclude rule: not where the instance it belongs to has one."""
-        for place, _ in frame.rules.values():
+    def ruled_once(self, frame: _Frame, at: Place, what: str) -> None:
+        """Refuse an include or exclude rule of a layer or an instance where the instance it belongs to has one."""
+        if frame.rules:
+            place, _ = next(iter(frame.rules.values()))
             text = f"{what} and the instance of the block it stands in both say when it takes part"
             self.found.add(BadBlockError(text, at=at, related=[("the instance says it here:", place)], help="say it in one of them"))
-            return False
-        return True
 
     # --- layers ---
 
@@ -585,13 +584,6 @@ class _Expander(Variables):
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
             return Blob(frame.answers.get(node.value, frame.prefix + node.value), node.at)
         return node
-
-
-def _says(node: Node, word: str) -> bool:
-    """Whether a word stands in any text of a node."""
-    if isinstance(node, Scalar):
-        return isinstance(node.value, str) and word in node.value
-    return any(_says(item, word) for item in (node.items.values() if isinstance(node, Mapping) else node.items))
 
 
 def _after_first(item: Mapping, blob: Blob) -> Mapping:

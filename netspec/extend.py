@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from netspec import locate
 from netspec.diagnostics import Findings, Place, Source, SpecError, nearest, suggest
-from netspec.document import Document, Mapping, Node, Scalar, UnreadableError, describe, read
+from netspec.document import Document, Mapping, Node, Scalar, UnreadableError, describe, read, texts
 from netspec.document import Sequence as Items
 from netspec.registry import Room, UnknownWord
 from netspec.words import EDITS, EDITS_ELSEWHERE, NET_FIELDS
@@ -25,8 +25,6 @@ Shelf = Literal["models", "solvers"]
 
 MAX_PARENTS = 20
 """Files above one another."""
-ENOUGH = 100
-"""Errors after which no more spellings are compared."""
 
 
 class ExtendsError(SpecError):
@@ -157,24 +155,14 @@ def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
 def _known_variables(parent: Mapping, child: Mapping, before: Mapping, node: Mapping, found: Findings) -> None:
     """A child's variable that neither its parent has nor anything names is a slip of the pen."""
     new = [name for name in node.items if name not in before.items]
-    used = set(_WORD.findall(" ".join(_dollars(parent)) + " ".join(_dollars(child)))) if new else set()
+    used = {word for root in (parent, child) for text in texts(root) if "$" in text for word in _WORD.findall(text)} if new else set()
     for name in new:
         if name not in used:
-            help = suggest(name, before.items)
+            help = None if found.enough else suggest(name, before.items)
             found.add(EditError(f"nothing uses a variable '{name}', and the parent has none", at=node.keys[name], help=help))
 
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
-
-
-def _dollars(node: Node) -> Iterator[str]:
-    """Every text with a `$` in it."""
-    if isinstance(node, Scalar):
-        if isinstance(node.value, str) and "$" in node.value:
-            yield node.value
-        return
-    for item in node.items.values() if isinstance(node, Mapping) else node.items:
-        yield from _dollars(item)
 
 
 def _takes_back(node: Node, before: Node | None) -> bool:
@@ -253,7 +241,7 @@ class _Edited:
         elif "type" in entry.items or "block" in entry.items or name is None:
             self.put(entry, self.end)
         else:
-            near = nearest(name, self.named) if len(self.found) < ENOUGH else None
+            near = None if self.found.enough else nearest(name, self.named)
             help = f"did you mean '{near}'?" if near else "a new layer says its `type`"
             raise EditError(f"the net that this one extends has no layer '{name}'", at=entry.items["name"].at, help=help)
 
@@ -314,7 +302,7 @@ class _Edited:
 
     def near(self, name: str) -> str | None:
         """A help line with the layer that was probably meant; none once there are many mistakes, as each look takes time."""
-        return suggest(name, self.named) if len(self.found) < ENOUGH and self.named else None
+        return None if self.found.enough else suggest(name, self.named)
 
     def put(self, node: Node, before: _Link) -> _Link:
         """A node into the chain, behind a link."""

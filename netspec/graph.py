@@ -287,7 +287,7 @@ class _Wiring:
             reason = f"layer '{dropped.name}' produces it, but takes no part in phase {self.state.phase}:"
             related = [(reason, locate(dropped._node, "name"))]
             return UnknownBlobError(what, at=at, help="give this layer the same include or exclude rules", related=related)
-        if len(self.found) > ENOUGH:
+        if self.found.enough:
             return UnknownBlobError(what, at=at)
         named = next((x for x in self.spec.layers if x.name == name and x.top), None)
         writes = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in named.top or ())}" if named else None
@@ -343,9 +343,6 @@ class _Wiring:
                 text = f"layer '{layer.name}' has {wanted} {thing}{'s' * (wanted != 1)}, but `{field}` has {given}"
                 self.found.add(FieldCountError(text, at=node.place(field)))
 
-
-ENOUGH = 100
-"""Errors after which no more spellings are compared: each costs time that grows with the net."""
 
 _BEGIN = "nothing is produced above it: begin with a layer like {name: data, type: Input, shape: [64, 1, 28, 28]}"
 

@@ -5,21 +5,19 @@ Every stage reports all its mistakes, and the later stages still check what is s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from netspec import locate
-from netspec.diagnostics import COMMAND_LINE, Findings, Place, Source, SpecError
+from netspec.diagnostics import Findings, Place, SpecError
 from netspec.document import Document, Mapping, Node, Scalar, from_python
 from netspec.expand import expand
 from netspec.extend import extended, open_spec, typed_paths
 from netspec.graph import Gradients, Graph, State, graph
 from netspec.infer import ShapedGraph, infer
 from netspec.layers.base import Phase
-from netspec.override import OverrideError
 from netspec.schema import NetSpec, SolverSpec, net_spec, solver_spec
 from netspec.words import SYNONYMS
 
@@ -168,10 +166,6 @@ def load_solver(reference: str | Path | dict[str, Any], overrides: Sequence[str]
 
 def _solver_document(raw: Document, overrides: Sequence[str]) -> tuple[Document, Callable[[], Document] | None]:
     """A solver's expanded document, and what opens that of its net, if it names one."""
-    for text in overrides:
-        if re.match(r"(layers|blocks|defaults)\.", text):
-            at = Place(Source(COMMAND_LINE, text), 1, 1, len(text.partition(".")[0]))
-            raise OverrideError(f"a solver has no `{text.partition('.')[0]}`", at=at, help=f"its net has: write net.{text}")
     inside = [text for text in overrides if text.startswith("net.")]
     document = expand(raw, [text for text in overrides if text not in inside], apart="net")
     base = raw.path.parent if raw.path else Path()

@@ -58,6 +58,9 @@ def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source, pr
     if "layers" in root.items and first not in NET_FIELDS and isinstance(table, Mapping) and first in table.items:
         help = f"write {prefix}vars.{source.text[len(prefix) :]}"
         raise OverrideError(f"'{first}' is a variable", at=Place(source, 1, column, len(first)), help=help)
+    if "net" in root.items and "layers" not in root.items and first in {"layers", "blocks", "defaults"} and len(steps) > 1:
+        at = Place(source, 1, column, len(first))
+        raise OverrideError(f"a solver has no `{first}`", at=at, help=f"its net has: write net.{source.text}")
     if first == "layers" and len(steps) > 1 and "/" in steps[1][0]:
         _not_expanded(root, steps[1], source)
     if first == "vars" and len(steps) > 1:

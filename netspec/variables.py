@@ -24,8 +24,6 @@ MAX_VALUES = 100_000
 """Values that a net or solver may have once it is expanded."""
 MAX_WORK = 3 * MAX_VALUES // 2
 """Values that are worked out on the way."""
-ENOUGH = 100
-"""Errors after which no more spellings are compared."""
 
 
 OWN = {"i": "the count of a repeat", "bottom": "what an instance reads", "bottoms": "all that an instance reads"}
@@ -135,7 +133,7 @@ class Variables:
 
     def near(self, word: str, known: Iterable[str]) -> str | None:
         """A help line with what was probably meant; none once there are many mistakes, as each look takes time."""
-        return suggest(word, known) if len(self.found) < ENOUGH else None
+        return None if self.found.enough else suggest(word, known)
 
     def variable(self, scope: Scope, name: str) -> Node:
         """The value of a variable that `scope` itself has."""

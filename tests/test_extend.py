@@ -332,6 +332,13 @@ def test_a_variable_that_nothing_uses_is_a_slip_of_the_pen(tmp_path: Path) -> No
     assert caught.value.help == "did you mean 'classes'?" and caught.value.at is not None and caught.value.at.line == 2
 
 
+def test_a_variable_that_only_the_parent_uses_may_be_the_childs_to_give(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text("vars: {classes: 3}\nlayers: [{name: a, type: ReLU, x: $more}]\n")
+    (tmp_path / "child.yaml").write_text("extends: parent.yaml\nname: net$classes\nvars: {more: 4}\n")
+    (layer,) = expand(open_spec(str(tmp_path / "child.yaml"), "models")).plain()["layers"]
+    assert layer["x"] == 4
+
+
 def test_a_child_takes_back_what_its_parent_says(solver: Any, tmp_path: Path) -> None:
     (tmp_path / "parent.yaml").write_text(dump(solver(net=NET, type="SGD", momentum=0.9, test_interval=5)))
     child = {"extends": "parent.yaml", "type": "RMSProp", "momentum": None, "test_interval": None}

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from netspec.layers.base import Calls, Layer, Phase, Run, ShapeError, Shapes
+from netspec.layers._view import View
+from netspec.layers.base import ShapeError, Shapes
 from netspec.shape import axis_of, count
 
 
-class Flatten(Layer):
+class Flatten(View):
     """Merge the axes from `axis` to `end_axis` into one.
 
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
     """
-
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     axis: int = Field(1, description="First axis to merge; negative counts from the end.")
     end_axis: int = Field(-1, description="Last axis to merge; negative counts from the end.")
@@ -37,15 +34,3 @@ class Flatten(Layer):
         """3*6*5 = 90."""
         first, last = self._axes(bottoms)
         return f"{'*'.join(map(str, bottoms[0][first : last + 1]))} = {count(bottoms[0][first : last + 1])}"
-
-    def aliases(self, phase: Phase) -> bool:
-        """Always."""
-        return True
-
-    def forward(self, run: Run) -> Calls:
-        """Nothing."""
-        return iter(())
-
-    def backward(self, run: Run) -> Calls:
-        """Nothing."""
-        return iter(())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from netspec.layers.base import Calls, Layer, Listed, Phase, Run, Shape, ShapeError, Shapes
+from netspec.layers._view import View
+from netspec.layers.base import Listed, Shape, ShapeError, Shapes
 from netspec.model import wrong
 from netspec.shape import count, text
 
@@ -20,13 +21,11 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-class Reshape(Layer):
+class Reshape(View):
     """Give a blob, or some of its axes, other lengths.
 
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
     """
-
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     shape: Annotated[Listed[Annotated[int, Field(ge=-1)]], BeforeValidator(_unwrapped)] = Field(
         description="The new lengths; 0 copies the bottom's at that place, -1 (once) is what is left over."
@@ -80,15 +79,3 @@ class Reshape(Layer):
         result, known = self._sizes(bottoms[0])
         total = count(bottoms[0])
         return f"{total}/{known} = {total // known}" if -1 in result else ""
-
-    def aliases(self, phase: Phase) -> bool:
-        """Always."""
-        return True
-
-    def forward(self, run: Run) -> Calls:
-        """Nothing."""
-        return iter(())
-
-    def backward(self, run: Run) -> Calls:
-        """Nothing."""
-        return iter(())

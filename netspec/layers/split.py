@@ -7,30 +7,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.layers.base import MANY, Arity, Calls, Layer, Phase, Run, Shapes
+from netspec.layers._view import View
+from netspec.layers.base import MANY, Arity, Shapes
 
 
-class Split(Layer):
+class Split(View):
     """Hand out a blob under several names.
 
     Bottom: x, any shape. Tops: any number, all the same memory as x; nothing is computed.
     """
 
     tops: ClassVar[Arity] = MANY
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's, for each top."""
         return bottoms * len(self.top_names())
-
-    def aliases(self, phase: Phase) -> bool:
-        """Always."""
-        return True
-
-    def forward(self, run: Run) -> Calls:
-        """Nothing."""
-        return iter(())
-
-    def backward(self, run: Run) -> Calls:
-        """Nothing."""
-        return iter(())
