@@ -43,10 +43,15 @@ Calls = Iterator[Call]
 
 @dataclass(frozen=True)
 class Run:
-    """The arrays of one layer in one net.
+    """The arrays of one layer in one net, as they lie in memory.
 
-    `bottom_diff[i]` is None where no gradient is wanted, `param_diff[i]` where the parameter is frozen or stored.
+    `layout` is that of all its blobs of four axes: with NHWC such a blob is an array (N, H, W, C). `bottom_shapes` and `top_shapes` say
+    N, C, H, W all the same. `bottom_diff[i]` is None where no gradient is wanted, `param_diff[i]` where the parameter is frozen or stored.
     `clock` holds (iteration, sub-iteration) and `seed` the layer's own stream: together they key every random number.
+
+    What the rewrites decided: with `relu` the layer rectifies its top itself, and masks the top's diff; `scale` is the run of a Scale that
+    is computed here. Where `bottom_add[i]` or `param_add[i]` holds, backward adds to that diff, which holds something already; else it
+    overwrites it.
     """
 
     phase: str
@@ -59,3 +64,10 @@ class Run:
     clock: Clock
     seed: int
     workspace: Mapping[str, Array] = field(default_factory=dict)
+    layout: str = "NCHW"
+    bottom_shapes: tuple[tuple[int, ...], ...] = ()
+    top_shapes: tuple[tuple[int, ...], ...] = ()
+    bottom_add: tuple[bool, ...] = ()
+    param_add: tuple[bool, ...] = ()
+    relu: bool = False
+    scale: Run | None = None

@@ -116,7 +116,9 @@ class Blob:
 class Node:
     """A layer in the graph, its blobs and params by index.
 
-    `propagate[i]` says whether backward writes the gradient of bottom i; `backward` whether it runs at all.
+    `propagate[i]` says whether backward writes the gradient of bottom i; `backward` whether it runs at all. The rewrites say: how its
+    blobs of four axes lie (`layout`); whether it rectifies its top (`relu`); which Scale it computes along (`scale`, a layer's index);
+    whether another layer computes it (`absorbed`); whether its top lies in its bottom's memory though it runs (`in_place`).
     """
 
     index: int
@@ -126,6 +128,11 @@ class Node:
     params: tuple[int, ...]
     propagate: tuple[bool, ...] = ()
     backward: bool = False
+    layout: str = "NCHW"
+    relu: bool = False
+    scale: int | None = None
+    absorbed: bool = False
+    in_place: bool = False
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
         """Where a field of the layer was written, or the layer's name."""

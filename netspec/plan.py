@@ -47,7 +47,7 @@ class Piece:
     @property
     def bytes(self) -> int:
         """Size with slack, rounded up to the alignment."""
-        size = count(self.shape) * {"int32": 4, "int64": 8, **FLOAT_BYTES}[self.kind] + SLACK
+        size = count(self.shape) * {"uint8": 1, "int32": 4, "int64": 8, **FLOAT_BYTES}[self.kind] + SLACK
         return -(-size // ALIGN) * ALIGN
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
@@ -27,7 +27,7 @@ Runner = Callable[[Iterable[Call], str], None]
 GUARD = 64
 """Values before and after every array that no kernel may write (reading them is allowed: they are NaN)."""
 SENTINEL = -7
-"""What int32 workspaces start as."""
+"""What workspaces of whole numbers start as (uint8: 249)."""
 SMALL_GRAIN = 3
 """Values in a part when threads are checked: small test arrays are then cut too."""
 
@@ -96,8 +96,7 @@ class _Guarded:
 
     def array(self, what: str, shape: Shape, dtype: str) -> Array:
         size = int(np.prod(shape, dtype=np.int64))
-        start = np.nan if np.dtype(dtype).kind == "f" else SENTINEL
-        buffer = np.full(size + 2 * GUARD, start, dtype)
+        buffer = np.full(size + 2 * GUARD, _start(dtype), dtype)
         self.buffers.append((what, buffer, buffer.copy()))
         return buffer[GUARD : GUARD + size].reshape(shape)
 
@@ -150,63 +149,98 @@ def run_layer(
     seed: int = 11,
     runner: Runner = jit.run,
     hide_undeclared: bool = False,
+    layout: str | None = None,
+    relu: bool = False,
+    store: bool = False,
+    bottom_starts: Sequence[Array] | None = None,
 ) -> Result:
     """Run forward, and backward when `top_diffs` are given, on arrays made from the layer's declarations.
 
     Everything starts as NaN, param diffs as `param_diffs` (default 0). `wanted` says which bottoms get a diff (default: all that can),
     `frozen` which params get none. `hide_undeclared` lets backward see NaN in place of the data it does not declare to read.
+    Blobs of four axes lie as `layout` says (default: what the layer likes best); what goes in and comes out is N, C, H, W all the same.
+    `relu` asks the layer to rectify its top, `store` to overwrite its params' diffs; to `bottom_starts` it adds its bottoms' diffs.
     """
     guard = _Guarded()
     shapes = tuple(np.shape(b) for b in bottoms)
     values = random_params(layer, bottoms) if params is None else list(params)
     aliased = layer.aliases(phase)  # type: ignore[arg-type]
-    bottom = tuple(guard.copy(f"bottom {i}", np.asarray(b), dtype) for i, b in enumerate(bottoms))
     top_shapes = layer.top_shapes(shapes)
+    layout = layer.layouts[0] if layout is None else layout
+    turned = layout == "NHWC"
+    bottom = tuple(guard.copy(f"bottom {i}", _lay(np.asarray(b), turned), dtype) for i, b in enumerate(bottoms))
     assert len(top_shapes) == len(layer.top_names()), f"top_shapes gives {len(top_shapes)} shapes for {len(layer.top_names())} tops"
-    top = [guard.array(f"top {i}", shape, dtype) for i, shape in enumerate(top_shapes)]
+    top = [guard.array(f"top {i}", _laid(shape, turned), dtype) for i, shape in enumerate(top_shapes)]
     if aliased:
-        top = [bottom[0].reshape(shape) for shape in top_shapes]
+        top = [bottom[0].reshape(_laid(shape, turned)) for shape in top_shapes]
     param = tuple(guard.copy(f"param {i}", np.asarray(p), dtype) for i, p in enumerate(values))
     assert tuple(p.shape for p in param) == layer.param_shapes(shapes), "params do not have their declared shapes"
     declared = layer.workspaces(shapes, backward=phase == "TRAIN")
-    kinds = {"real": dtype, "int32": "int32", "float64": "float64"}
-    space = {name: guard.array(f"workspace '{name}'", w.shape, kinds[w.kind]) for name, w in declared.items()}
+    space = {name: guard.array(f"workspace '{name}'", w.shape, dtype if w.kind == "real" else w.kind) for name, w in declared.items()}
     clock = np.array([iteration, 0], np.int64)
-    run = Run(phase, bottom, tuple(top), (None,) * len(bottom), (), param, (None,) * len(param), clock, seed, space)
+    more: dict[str, Any] = {"layout": layout, "bottom_shapes": shapes, "top_shapes": top_shapes, "relu": relu}
+    more |= {"bottom_add": (bottom_starts is not None,) * len(bottom), "param_add": (not store,) * len(param)}
+    run = Run(phase, bottom, tuple(top), (None,) * len(bottom), (), param, (None,) * len(param), clock, seed, space, **more)
     if not aliased:
         runner(layer.forward(run), dtype)
     guard.check("forward")
     for i, (given, now) in enumerate(zip(bottoms, bottom, strict=True)):
-        assert np.array_equal(now, np.asarray(given).astype(dtype), equal_nan=True), f"forward changes bottom {i}"
+        assert np.array_equal(now, _lay(np.asarray(given), turned).astype(dtype), equal_nan=True), f"forward changes bottom {i}"
     for i, (p, given) in enumerate(zip(layer.params(), values, strict=True)):
         assert not p.learned or np.array_equal(param[i], np.asarray(given).astype(dtype)), f"forward changes param '{p.name}'"
     if top_diffs is None:
-        return Result(list(top), [None] * len(bottom), [None] * len(param), list(param), list(bottom), [], space)
+        return Result(_unlay(top, turned), [None] * len(bottom), [None] * len(param), list(param), _unlay(bottom, turned), [], space)
 
     for name, w in declared.items():
         if not w.kept:
-            space[name][...] = SENTINEL if w.kind == "int32" else np.nan
+            space[name][...] = _start(space[name].dtype)
     able = set(range(len(bottom))) - layer.no_diff
     chosen = able if wanted is None else set(wanted)
-    top_diff = [guard.copy(f"top diff {i}", np.asarray(d), dtype) for i, d in enumerate(top_diffs)]
-    bottom_diff = [guard.array(f"bottom diff {i}", s, dtype) if i in chosen else None for i, s in enumerate(shapes)]
+    top_diff = [guard.copy(f"top diff {i}", _lay(np.asarray(d), turned), dtype) for i, d in enumerate(top_diffs)]
+    bottom_diff = [guard.array(f"bottom diff {i}", _laid(s, turned), dtype) if i in chosen else None for i, s in enumerate(shapes)]
+    for diff, began in zip(bottom_diff, bottom_starts or (), strict=False):
+        if diff is not None:
+            diff[...] = _lay(np.asarray(began), turned)
     if aliased and 0 in chosen:
-        bottom_diff[0] = sum(d.reshape(shapes[0]) for d in top_diff)  # the program adds what the tops' readers write
-    starts = [np.zeros(p.shape) for p in param] if param_diffs is None else list(param_diffs)
+        bottom_diff[0] = sum(d.reshape(_laid(shapes[0], turned)) for d in top_diff)  # the program adds what the tops' readers write
+    starts = [np.full(p.shape, np.nan if store else 0.0) for p in param] if param_diffs is None else list(param_diffs)
     learned = [p.learned and i not in set(frozen) for i, p in enumerate(layer.params())]
     param_diff = [guard.copy(f"param diff {i}", d, dtype) if yes else None for i, (d, yes) in enumerate(zip(starts, learned, strict=True))]
-    hidden = {what for what in ("bottom", "top") if hide_undeclared and what not in layer.backward_reads}
+    reads = layer.backward_reads | ({"top"} if relu else set())
+    hidden = {what for what in ("bottom", "top") if hide_undeclared and what not in reads}
     seen_bottom = tuple(guard.array(f"bottom {i}", b.shape, dtype) for i, b in enumerate(bottom)) if "bottom" in hidden else bottom
     seen_top = tuple(guard.array(f"top {i}", t.shape, dtype) for i, t in enumerate(top)) if "top" in hidden else tuple(top)
-    before = [a.copy() for a in (*seen_bottom, *seen_top, *param)] + ([] if aliased else [d.copy() for d in top_diff])
-    run = Run(phase, seen_bottom, seen_top, tuple(bottom_diff), tuple(top_diff), param, tuple(param_diff), clock, seed, space)
+    masked = aliased or relu  # then the top's diff may change
+    before = [a.copy() for a in (*seen_bottom, *seen_top, *param)] + ([] if masked else [d.copy() for d in top_diff])
+    run = Run(phase, seen_bottom, seen_top, tuple(bottom_diff), tuple(top_diff), param, tuple(param_diff), clock, seed, space, **more)
     if not aliased:
         runner(layer.backward(run), dtype)
     guard.check("backward")
-    after = [*seen_bottom, *seen_top, *param] + ([] if aliased else top_diff)
+    after = [*seen_bottom, *seen_top, *param] + ([] if masked else top_diff)
     for a, b in zip(before, after, strict=True):
         assert a.tobytes() == b.tobytes(), "backward changes a bottom, top, param or top diff"
-    return Result(list(top), list(bottom_diff), list(param_diff), list(param), list(bottom), top_diff, space)
+    results = (_unlay(top, turned), _unlay(bottom_diff, turned), list(param_diff), list(param), _unlay(bottom, turned))
+    return Result(*results, _unlay(top_diff, turned), space)
+
+
+def _laid(shape: Shape, turned: bool) -> Shape:
+    """The shape of a blob as it lies in memory."""
+    return (shape[0], shape[2], shape[3], shape[1]) if turned and len(shape) == 4 else shape
+
+
+def _lay(value: Array, turned: bool) -> Array:
+    """N, C, H, W as it lies in memory."""
+    return value.transpose(0, 2, 3, 1) if turned and value.ndim == 4 else value
+
+
+def _unlay(values: Iterable[Any], turned: bool) -> list[Any]:
+    """Blobs as they lie in memory, as N, C, H, W."""
+    return [v.transpose(0, 3, 1, 2) if turned and v is not None and v.ndim == 4 else v for v in values]
+
+
+def _start(dtype: Any) -> Any:
+    """What arrays of a kind start as: NaN, or a number that nothing computes."""
+    return np.nan if np.dtype(dtype).kind == "f" else np.array(SENTINEL).astype(dtype)
 
 
 def forward(layer: Layer, *bottoms: Array, phase: str = "TRAIN", params: Sequence[Array] | None = None, **options: Any) -> list[Array]:
@@ -256,6 +290,8 @@ def check_layer(
 
     result = run()
     _check_written(result, layer)
+    for layout in layer.layouts[1:]:
+        _check_close(run(layout=layout), result, 1e-12, f"the layouts {layer.layouts[0]} and {layout} differ")
     _check_parts(run, result, start)
     if float32:
         _check_close(run(dtype="float32"), result, rtol32, "float32 differs from float64")
@@ -263,6 +299,8 @@ def check_layer(
         _check_derivatives(layer, bottoms, values, chosen, v, result, phase, rng, rtol, step)
         _check_accumulation(run(param_diffs=start), result, start)
         _check_unwanted(run, result, chosen)
+        for layout in layer.layouts:
+            _check_rewrites(run, result, layer, layout, rng)
         if not layer.aliases(phase):  # type: ignore[arg-type]
             _check_close(run(hide_undeclared=True), result, 1e-12, f"backward reads more than {sorted(layer.backward_reads)}")
     return result
@@ -348,6 +386,26 @@ def _check_accumulation(result: Result, fresh: Result, start: list[Array]) -> No
         if a is not None and b is not None:
             scale = float(np.abs(b).max() + np.abs(start[i]).max())
             np.testing.assert_allclose(a, start[i] + b, rtol=1e-12, atol=1e-12 * scale, err_msg=f"param diff {i} is not added to")
+
+
+def _check_rewrites(run: Callable[..., Result], result: Result, layer: Layer, layout: str, rng: np.random.Generator) -> None:
+    """What the rewrites may ask of a layer: to overwrite its params' diffs, to add to its bottoms', to rectify its top."""
+    if layer.stores:
+        _check_close(run(store=True, layout=layout), result, 1e-12, "changes when params' diffs are overwritten")
+    if layer.adds:
+        starts = [rng.standard_normal(b.shape) for b in result.bottoms]
+        added = run(bottom_starts=starts, layout=layout)
+        for i, (a, b) in enumerate(zip(added.bottom_diffs, result.bottom_diffs, strict=True)):
+            if a is not None and b is not None:
+                np.testing.assert_allclose(
+                    a, starts[i] + b, rtol=1e-12, atol=1e-12 * np.abs(b).max(), err_msg=f"bottom diff {i}: not added"
+                )
+    if "ReLU" in layer.fuses:
+        mask = result.tops[0] > 0
+        rectified = run(relu=True, layout=layout, hide_undeclared=True)
+        np.testing.assert_allclose(rectified.tops[0], np.where(mask, result.tops[0], 0), rtol=1e-12, err_msg="the top is not rectified")
+        masked = run(top_diffs=[result.top_diffs[0] * mask], layout=layout)
+        _check_close(rectified, replace(masked, tops=rectified.tops), 1e-12, "the top's diff is not masked where the top is not positive")
 
 
 def _check_unwanted(run: Callable[..., Result], result: Result, chosen: list[int]) -> None:

@@ -7,7 +7,7 @@ then for every parameter an address and its lengths, an integer, or the bits of 
 
 Compiled code is cached in the user's cache folder, in a directory named by a digest of all kernel sources and of the host CPU:
 an edit can never meet a stale compile. The parameter annotations say what a kernel takes: `Vector` (any array, seen flat),
-`Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32, flat), `Doubles` (float64, flat), `Clock` (int64, flat);
+`Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat;
 `int`; `float` (the net's number type).
 """
 
@@ -50,11 +50,12 @@ Matrix = NDArray[Any]
 Array3 = NDArray[Any]
 Array4 = NDArray[Any]
 Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
 Clock = NDArray[np.int64]
 
 _REAL = {"Vector": 1, "Matrix": 2, "Array3": 3, "Array4": 4}
-_FIXED = {"Ints": "int32", "Doubles": "float64", "Clock": "int64"}
+_FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int64"}
 _FLAGS = {"contract"}
 """Multiply and add may fuse; nothing is reordered, and NaN and infinities stay what they are."""
 
@@ -313,7 +314,14 @@ class JitKernel:
         name = f"{self.name.replace('.', '_')}_{dtype}"
         text = f"def {name}(d, part):\n" + "\n".join(lines) + f"\n    inner({', '.join(words)}, part, _load(d, 0))\n"
         scope = {"_load": _load, "_load_real": _load_real, "_pointer": _pointer, "carray": numba.carray, "inner": self.inner}
-        scope |= {"real": getattr(np, dtype), "int32": np.int32, "float64": np.float64, "int64": np.int64, "__name__": __name__}
+        scope |= {
+            "real": getattr(np, dtype),
+            "int32": np.int32,
+            "uint8": np.uint8,
+            "float64": np.float64,
+            "int64": np.int64,
+            "__name__": __name__,
+        }
         exec(compile(text, __file__, "exec"), scope)
         return cast(Callable[[int, int], None], scope[name])
 

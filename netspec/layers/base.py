@@ -55,11 +55,11 @@ class Param:
 class Workspace:
     """Memory beside the blobs: `kept` from forward to backward, or scratch within one direction.
 
-    `kind` is real (the net's float type), int32, or float64; `use` says which direction scratch serves.
+    `kind` is real (the net's float type), uint8, int32, or float64; `use` says which direction scratch serves.
     """
 
     shape: Shape
-    kind: Literal["real", "int32", "float64"] = "real"
+    kind: Literal["real", "uint8", "int32", "float64"] = "real"
     kept: bool = False
     use: Literal["forward", "backward", "both"] = "both"
 
@@ -98,7 +98,15 @@ class Layer(Model):
     backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom", "top"})
     """Which data backward looks at: 'bottom', 'top'. The memory plan frees the rest early."""
     layouts: ClassVar[tuple[str, ...]] = ("NCHW",)
-    """Memory layouts its kernels take, the best first."""
+    """Memory layouts of its blobs of four axes that its kernels take, the best first; with both it follows its first bottom."""
+    fuses: ClassVar[frozenset[str]] = frozenset()
+    """Types of layers that it can compute along with itself, where they alone read its top: ReLU (without slope), Scale."""
+    adds: ClassVar[bool] = False
+    """Whether backward can add to its bottoms' diffs (`Run.bottom_add`)."""
+    stores: ClassVar[bool] = False
+    """Whether backward can overwrite its params' diffs instead of adding (`Run.param_add`); others find them cleared."""
+    in_place: ClassVar[bool] = False
+    """Whether top 0 may lie in the memory of bottom 0, and bottom 0's diff in that of the top's."""
 
     name: str = Field(description="Unique name of the layer.", min_length=1)
     bottom: Listed[str] | None = Field(None, description="Blobs it reads; left out: the first top of the layer above.")
