@@ -68,7 +68,7 @@ class Table:
         from netspec.kernels import jit
 
         self.steps = tuple(steps)
-        jit.prepare({step.call.kernel for step in self.steps if isinstance(step.call.kernel, jit.JitKernel)}, dtype)
+        jit.prepare(jit.codes(step.call for step in self.steps), dtype)
         self._drive = jit.driver()
         words: list[int] = []
         starts: list[int] = []

@@ -8,7 +8,7 @@ then for every parameter an address and its lengths, an integer, or the bits of 
 Compiled code is cached in the user's cache folder, in a directory named by a digest of all kernel sources and of the host CPU:
 an edit can never meet a stale compile. The parameter annotations say what a kernel takes: `Vector` (any array, seen flat),
 `Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat;
-`int`; `float` (the net's number type).
+`int`; `Code` (something else that is Compiled, as an address); `float` (the net's number type).
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
 Clock = NDArray[np.int64]
+Code = Any
+"""Inside kernels the address (an int64) of something Compiled; in a Call the thing itself."""
 
 _REAL = {"Vector": 1, "Matrix": 2, "Array3": 3, "Array4": 4}
 _FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int64"}
@@ -245,55 +247,70 @@ def span(count: int, part: int, parts: int) -> tuple[int, int]:
     return count * part // parts, count * (part + 1) // parts
 
 
-class JitKernel:
+class Compiled:
+    """Something that is compiled once for each number type, cached on disk, and called by its address."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._addresses: dict[str, int] = {}
+        self._keep: list[CFunc] = []
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def weight(self) -> int:
+        """A rough measure of how long it takes to compile."""
+        raise NotImplementedError
+
+    def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
+        """The function to compile for float32 or float64, and how many int64 arguments it takes; it returns nothing."""
+        raise NotImplementedError
+
+    def address(self, dtype: str) -> int:
+        """Address of the compiled code for float32 or float64 nets; compiles it or loads it from the cache at first use."""
+        if dtype not in self._addresses:
+            function, count = self.wrapper(dtype)
+            signature = (types.void(*[types.int64] * count).args, types.void)
+            compiled = CFunc(function, signature, {}, {"nopython": True, "error_model": "numpy"})
+            compiled._cache = _Cache(function)
+            compiled.compile()
+            if not compiled.cache_hits:
+                _tell(self.name)
+            self._keep.append(compiled)
+            self._addresses[dtype] = int(compiled.address)
+        return self._addresses[dtype]
+
+    def cached(self, dtype: str) -> bool:
+        """Whether its compiled form is at hand, in this process or in the cache folder."""
+        base = _Cache(self.wrapper(dtype)[0])._impl.filename_base
+        return dtype in self._addresses or (cache_folder() / f"{base}.nbi").exists()
+
+
+class JitKernel(Compiled):
     """A kernel: its Python text, and its compiled form for each number type."""
 
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
         module = function.__module__.rpartition(".")[2]
-        self.name = f"{module}.{function.__name__}"
+        super().__init__(f"{module}.{function.__name__}")
         self.kinds = list(inspect.signature(function).parameters.values())
         names = [p.name for p in self.kinds]
         if names[-2:] != ["part", "parts"]:
             raise TypeError(f"kernel {self.name} must end with part, parts")
         self.params = [(p.name, str(p.annotation)) for p in self.kinds[:-2]]
-        self._addresses: dict[str, int] = {}
-
-    def __repr__(self) -> str:
-        return self.name
 
     @cached_property
     def inner(self) -> Any:
         """The function as numba compiles it into callers."""
         return numba.njit(error_model="numpy", fastmath=_FLAGS, nogil=True)(self.function)
 
-    def address(self, dtype: str) -> int:
-        """Address of the compiled kernel for float32 or float64 nets; compiles it or loads it from the cache at first use."""
-        if dtype not in self._addresses:
-            self._addresses[dtype] = self._compile(dtype)
-        return self._addresses[dtype]
-
-    def cached(self, dtype: str) -> bool:
-        """Whether its compiled form is at hand, in this process or in the cache folder."""
-        base = _Cache(self._wrapper(dtype))._impl.filename_base
-        return dtype in self._addresses or (cache_folder() / f"{base}.nbi").exists()
-
     @property
     def weight(self) -> int:
         """A rough measure of how long it takes to compile."""
         return len(self.function.__code__.co_code) + 4 * len(self.function.__code__.co_names)
 
-    def _compile(self, dtype: str) -> int:
-        wrapper = self._wrapper(dtype)
-        compiled = CFunc(wrapper, (types.int64(types.int64, types.int64).args, types.void), {}, {"nopython": True, "error_model": "numpy"})
-        compiled._cache = _Cache(wrapper)
-        compiled.compile()
-        if not compiled.cache_hits:
-            _tell(self.name)
-        self._keep = [*getattr(self, "_keep", []), compiled]
-        return int(compiled.address)
-
-    def _wrapper(self, dtype: str) -> Callable[[int, int], None]:
+    def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """void(descriptor, part): unpacks the descriptor into arrays and scalars, and calls the kernel."""
         lines, words, at = [], [], 1
         for name, kind in self.params:
@@ -302,7 +319,7 @@ class JitKernel:
                 lengths = ", ".join(f"_load(d, {at + 1 + axis})" for axis in range(rank))
                 lines.append(f"    {name} = carray(_pointer(_load(d, {at})), ({lengths},), {'real' if kind in _REAL else _FIXED[kind]})")
                 at += 1 + rank
-            elif kind == "int":
+            elif kind in ("int", "Code"):
                 lines.append(f"    {name} = _load(d, {at})")
                 at += 1
             elif kind == "float":
@@ -323,7 +340,7 @@ class JitKernel:
             "__name__": __name__,
         }
         exec(compile(text, __file__, "exec"), scope)
-        return cast(Callable[[int, int], None], scope[name])
+        return cast(Callable[..., Any], scope[name]), 2
 
     def parts(self, args: tuple[Any, ...]) -> int:
         """The default cut: by the first array's size."""
@@ -342,6 +359,8 @@ class JitKernel:
                 words += [array.ctypes.data, *array.shape]
             elif kind == "int":
                 words.append(int(value))
+            elif kind == "Code":
+                words.append(value.address(dtype))
             else:
                 words.append(struct.unpack("<q", struct.pack("<d", float(value)))[0])
         return words, alive
@@ -393,7 +412,12 @@ def run(calls: Iterable[Call], dtype: str) -> None:
         del alive
 
 
-def prepare(kernels: Iterable[JitKernel], dtype: str) -> None:
+def codes(calls: Iterable[Call]) -> set[Compiled]:
+    """All that must be compiled for calls: their kernels, and what these call by address."""
+    return {one for call in calls for one in (call.kernel, *call.args) if isinstance(one, Compiled)}
+
+
+def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
     """Compile the kernels that are not in the cache, half of them in a second process where that pays.
 
     numba compiles under one lock a process; what the other process fails to compile is compiled here when it is first used.
