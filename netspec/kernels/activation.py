@@ -24,7 +24,7 @@ def relu_forward(x: Vector, y: Vector, slope: float, part: int, parts: int) -> N
 
 @kernel
 def relu_backward(x: Vector, dy: Vector, dx: Vector, slope: float, part: int, parts: int) -> None:
-    """dx = dy where x > 0, else slope * dy; the slope rules at x = 0."""
+    """dx = dy where x > 0, else slope * dy; the slope rules at x = 0. For x may stand anything of its sign, like y."""
     first, last = span(x.size, part, parts)
     x, dy, dx = x[first:last], dy[first:last], dx[first:last]
     for i in range(x.size):

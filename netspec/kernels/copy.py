@@ -60,3 +60,33 @@ def concat_backward(dx: Vector, dy: Vector, width: int, pitch: int, offset: int,
         block, place = dx[i * width : (i + 1) * width], dy[i * pitch + offset : i * pitch + offset + width]
         for j in range(width):
             block[j] = place[j]
+
+
+TILE = 16
+"""Channels and pixels of a tile that is turned at a time: a cache line of either side."""
+
+
+@kernel
+def to_channels_last(x: Vector, y: Vector, n: int, c: int, pixels: int, part: int, parts: int) -> None:
+    """x: (n, c, pixels), y: (n, pixels, c), both flat. y = x with the channels innermost. A part writes whole pixels."""
+    tiles = (pixels + TILE - 1) // TILE
+    for unit in range(*span(n * tiles, part, parts)):
+        image, first = unit // tiles * pixels, unit % tiles * TILE
+        last = min(first + TILE, pixels)
+        for c0 in range(0, c, TILE):
+            for p in range(first, last):
+                for channel in range(c0, min(c0 + TILE, c)):
+                    y[(image + p) * c + channel] = x[image * c + channel * pixels + p]
+
+
+@kernel
+def to_channels_first(x: Vector, y: Vector, n: int, c: int, pixels: int, part: int, parts: int) -> None:
+    """x: (n, pixels, c), y: (n, c, pixels), both flat. y = x with the pixels innermost. A part writes its pixels of every channel."""
+    tiles = (pixels + TILE - 1) // TILE
+    for unit in range(*span(n * tiles, part, parts)):
+        image, first = unit // tiles * pixels, unit % tiles * TILE
+        last = min(first + TILE, pixels)
+        for c0 in range(0, c, TILE):
+            for channel in range(c0, min(c0 + TILE, c)):
+                for p in range(first, last):
+                    y[image * c + channel * pixels + p] = x[(image + p) * c + channel]

@@ -46,3 +46,17 @@ def dropout(x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale
     zero = x.dtype.type(0)
     for i in range(*span(x.size, part, parts)):
         y[i] = scale * x[i] if word(key, i) >= threshold else zero
+
+
+@kernel
+def dropout_channels_last(
+    x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale: float, c: int, pixels: int, part: int, parts: int
+) -> None:
+    """The same for x, y: (N * pixels * c,), with the index that each element has in (N, c, pixels). A part owns rows of channels."""
+    key = stream(seed, clock)
+    zero = x.dtype.type(0)
+    for row in range(*span(x.size // c, part, parts)):
+        index = row // pixels * c * pixels + row % pixels
+        for i in range(row * c, (row + 1) * c):
+            y[i] = scale * x[i] if word(key, index) >= threshold else zero
+            index += pixels

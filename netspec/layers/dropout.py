@@ -1,6 +1,7 @@
 """Dropout: y = x * m / (1 - p), m = 1 with probability 1 - p, else 0; while testing y = x.
 
-Each m is a function of (seed, iteration, sub-iteration, index) alone, so backward draws it again instead of keeping it.
+Each m is a function of (seed, iteration, sub-iteration, index) alone, so backward draws it again instead of keeping it. The index counts
+in the order N, C, H, W, however the blob lies in memory.
 Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
 """
 
@@ -20,6 +21,8 @@ class Dropout(Layer):
     """
 
     backward_reads: ClassVar[frozenset[str]] = frozenset()
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
+    in_place: ClassVar[bool] = True
 
     dropout_ratio: float = Field(0.5, ge=0, lt=1, description="Probability p that an element becomes 0.")
 
@@ -45,4 +48,8 @@ class Dropout(Layer):
         from netspec.kernels import random
 
         threshold = round(self.dropout_ratio * 2**32)
-        return Call(random.dropout, x, y, run.clock, run.seed % 2**63, threshold, 1 / (1 - self.dropout_ratio))
+        drawn = (run.clock, run.seed % 2**63, threshold, 1 / (1 - self.dropout_ratio))
+        shape = run.bottom_shapes[0] if run.layout == "NHWC" else ()
+        if len(shape) == 4:
+            return Call(random.dropout_channels_last, x, y, *drawn, shape[1], shape[2] * shape[3])
+        return Call(random.dropout, x, y, *drawn)

@@ -16,6 +16,7 @@ class ELU(Layer):
     """
 
     backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
 
     alpha: float = Field(1.0, description="Where very negative values end, with the other sign.")
 

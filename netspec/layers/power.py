@@ -20,7 +20,7 @@ class Power(Layer):
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
 
     power: float = Field(1.0, description="The exponent.")
     scale: float = Field(1.0, description="Factor on x.")
@@ -31,6 +31,16 @@ class Power(Layer):
         if self.scale == 0 and ((self.shift < 0 and not self.power.is_integer()) or (self.shift == 0 and self.power < 0)):
             raise wrong(f"with `scale` 0 every value is {self.shift:g} ^ {self.power:g}, which is no number", field="scale")
         return self
+
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        """Where the gradient does not depend on x."""
+        return self.power == 1 or self.power * self.scale == 0
+
+    @property
+    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
+        """The bottom, unless y is linear."""
+        return frozenset() if self.in_place else frozenset({"bottom"})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

@@ -18,9 +18,19 @@ class ReLU(Layer):
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
 
     negative_slope: float = Field(0.0, description="Slope for x <= 0; 0 is plain ReLU.")
+
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        """Where the top tells the sign of the bottom."""
+        return self.negative_slope >= 0
+
+    @property
+    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
+        """The top, which is positive where the bottom is, unless the slope is negative."""
+        return frozenset({"top" if self.in_place else "bottom"})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""
@@ -33,8 +43,9 @@ class ReLU(Layer):
         yield Call(activation.relu_forward, run.bottom[0], run.top[0], self.negative_slope)
 
     def backward(self, run: Run) -> Calls:
-        """One pass over the bottom and the top's diff."""
+        """One pass over the top (or the bottom) and the top's diff."""
         from netspec.kernels import activation
 
         if run.bottom_diff[0] is not None:
-            yield Call(activation.relu_backward, run.bottom[0], run.top_diff[0], run.bottom_diff[0], self.negative_slope)
+            seen = run.top[0] if self.in_place else run.bottom[0]
+            yield Call(activation.relu_backward, seen, run.top_diff[0], run.bottom_diff[0], self.negative_slope)

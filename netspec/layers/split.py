@@ -18,6 +18,7 @@ class Split(View):
     """
 
     tops: ClassVar[Arity] = MANY
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's, for each top."""

@@ -17,6 +17,8 @@ class TanH(Layer):
     """
 
     backward_reads: ClassVar[frozenset[str]] = frozenset({"top"})
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
+    in_place: ClassVar[bool] = True
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

@@ -73,3 +73,8 @@ def test_testing_passes_the_bottom_on() -> None:
 def test_refused_ratios(ratio: float) -> None:
     with pytest.raises(ValidationError):
         make_layer("Dropout", dropout_ratio=ratio)
+
+
+def test_both_layouts_drop_the_same() -> None:
+    layer, x = make_layer("Dropout"), blob(2, 5, 3, 7)
+    np.testing.assert_array_equal(forward(layer, x, layout="NHWC")[0], forward(layer, x, layout="NCHW")[0])
