@@ -1,45 +1,70 @@
 """A net's graph carried out by PyTorch: the other opinion on what a zoo net computes.
 
-`TorchNet` walks the layers of a Graph and calls `torch.nn.functional` for each, on the same weights. Tests compare losses and gradients;
-benchmarks compare times. Layers that draw random numbers (Dropout) must be at ratio 0.
+`TorchNet` walks the layers of a Graph and calls `torch.nn.functional` for each, on the same weights, as its users write such nets: ReLU
+and sums in place where autograd allows it, running statistics kept along. Tests compare losses and gradients (with Dropout at ratio 0,
+for both draw their own numbers); benchmarks compare times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from netspec.graph import Node
+from netspec.graph import Graph, Node
 from netspec.infer import ShapedGraph
+
+Format = torch.memory_format
 
 
 class TorchNet:
     """The layers of one phase on torch tensors; `params` are leaves in the order of the graph's params."""
 
-    def __init__(self, shaped: ShapedGraph, params: Sequence[Any]) -> None:
-        self.shaped, self.graph = shaped, shaped.graph
+    def __init__(self, shaped: ShapedGraph, params: Iterable[Any], layout: Format = torch.contiguous_format) -> None:
+        self.shaped, self.graph, self.layout = shaped, shaped.graph, layout
         learned = [param.learned for param in self.graph.params]
-        self.params = [torch.tensor(array).requires_grad_(wanted) for array, wanted in zip(params, learned, strict=True)]
+        self.params = [self.placed(torch.tensor(array)).requires_grad_(wanted) for array, wanted in zip(params, learned, strict=True)]
+        self.training = self.graph.phase == "TRAIN"
+        self.overwrites = {node.index for node in self.graph.nodes if may_overwrite(self.graph, node)}
+        if not self.training:
+            self._settle_statistics()
 
-    def loss(self, *inputs: Any) -> Tensor:
-        """The weighted sum of losses for arrays of the Inputs' tops."""
-        blobs: dict[int, Tensor] = {}
-        for blob, array in zip(self.graph.inputs, inputs, strict=True):
-            blobs[blob] = torch.as_tensor(array)
-        total = torch.zeros((), dtype=self.params[0].dtype)
+    def placed(self, tensor: Tensor) -> Tensor:
+        """The tensor in the net's memory format, if it has four axes."""
+        return tensor.contiguous(memory_format=self.layout) if tensor.dim() == 4 else tensor
+
+    def _settle_statistics(self) -> None:
+        """Divide the running sums of BatchNorm by their scale, as torch expects them."""
+        for node in self.graph.nodes:
+            if node.layer.type == "BatchNorm":
+                mean, variance, scale = (self.params[p] for p in node.params[:3])
+                mean.div_(scale), variance.div_(scale)
+
+    def apply(self, node: Node, bottoms: Sequence[Tensor], overwrite: bool) -> tuple[Tensor, ...]:
+        """The tops of one layer."""
+        work = Work(node.layer, bottoms, [self.params[p] for p in node.params], self.training, overwrite)
+        tops = _LAYERS[node.layer.type](work)
+        return tops if isinstance(tops, tuple) else (tops,)
+
+    def blobs(self, *inputs: Any) -> dict[int, Tensor]:
+        """Every blob that a later layer or the user may still want, for arrays of the Inputs' tops."""
+        blobs = {blob: self.placed(torch.as_tensor(array)) for blob, array in zip(self.graph.inputs, inputs, strict=True)}
+        last = _last_readers(self.graph)
         for node in self.graph.nodes:
             if node.layer.type == "Input":
                 continue
-            tops = _LAYERS[node.layer.type](node, [blobs[b] for b in node.bottoms], [self.params[p] for p in node.params])
-            for index, top in zip(node.tops, tops if isinstance(tops, tuple) else (tops,), strict=True):
-                blobs[index] = top
-                if self.graph.blobs[index].loss_weight:
-                    total = total + self.graph.blobs[index].loss_weight * top.sum()
-        return total
+            tops = self.apply(node, [blobs[b] for b in node.bottoms], node.index in self.overwrites)
+            for bottom in {b for b in node.bottoms if last[b] == node.index}:
+                del blobs[bottom]
+            blobs.update(zip(node.tops, tops, strict=True))
+        return blobs
+
+    def loss(self, *inputs: Any) -> Tensor:
+        """The weighted sum of losses for arrays of the Inputs' tops."""
+        return weighted(self.graph, self.blobs(*inputs))
 
     def gradients(self, *inputs: Any) -> list[Any]:
         """The gradient of every param, None for those that are not learned."""
@@ -48,68 +73,135 @@ class TorchNet:
         self.loss(*inputs).backward()
         return [None if param.grad is None else param.grad.numpy() for param in self.params]
 
-
-Blobs = Sequence[Tensor]
-
-
-def _convolution(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    layer: Any = node.layer
-    (_, sh, ph, dh), (_, sw, pw, dw) = layer.window
-    bias = params[1] if len(params) > 1 else None
-    return functional.conv2d(x[0], params[0], bias, (sh, sw), (ph, pw), (dh, dw), layer.group)
+    def scores(self, *inputs: Any) -> Tensor:
+        """The last layer's top."""
+        return self.blobs(*inputs)[self.graph.nodes[-1].tops[0]]
 
 
-def _pooling(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    layer: Any = node.layer
-    (fh, sh, ph, _), (fw, sw, pw, _) = layer.windows(tuple(x[0].shape))
+class TorchStepper:
+    """A TorchNet fed with one batch: `step` trains with SGD, `infer` runs forward. The batch comes in N, C, H, W order."""
+
+    def __init__(self, net: TorchNet, batch: Sequence[Any], rate: float, momentum: float, decay: float) -> None:
+        self.net = net
+        labels = {blob for node in net.graph.nodes for blob in node.bottoms[1:] if node.layer.type == "SoftmaxWithLoss"}
+        tensors = [torch.tensor(array) for array in batch]
+        self.batch = [t.long() if blob in labels else t for blob, t in zip(net.graph.inputs, tensors, strict=True)]
+        learned = [param for param in net.params if param.requires_grad]
+        self.solver = torch.optim.SGD(learned, lr=rate, momentum=momentum, weight_decay=decay)
+
+    def step(self) -> None:
+        """One iteration of training, as PyTorch's tutorials write it."""
+        self.solver.zero_grad(set_to_none=True)
+        self.net.loss(*self.batch).backward()
+        self.solver.step()
+
+    def infer(self) -> None:
+        """One forward pass without gradients."""
+        with torch.inference_mode():
+            self.net.scores(*self.batch)
+
+
+class Work(NamedTuple):
+    """What one layer is to do: on which bottoms, with which params, training or not, and whether bottom 0 may be overwritten."""
+
+    layer: Any
+    x: Sequence[Tensor]
+    params: Sequence[Tensor]
+    training: bool
+    overwrite: bool
+
+
+_UNSAVED = ("BatchNorm", "Convolution", "Eltwise", "InnerProduct", "Pooling")
+"""Types of layers whose backward does not look at their own top."""
+
+
+def may_overwrite(graph: Graph, node: Node) -> bool:
+    """Whether a layer may work in place: nobody else reads its bottom 0, and whoever made that does not need it again."""
+    maker = graph.nodes[graph.blobs[node.bottoms[0]].producer] if node.bottoms else node
+    alone = bool(node.bottoms) and len(list(graph.readers(node.bottoms[0]))) == 1
+    return alone and maker.layer.type in _UNSAVED and not _picks(maker.layer)
+
+
+def weighted(graph: Graph, blobs: Mapping[int, Tensor]) -> Tensor:
+    """The weighted sum of the losses among some blobs."""
+    losses = [graph.blobs[b].loss_weight * top.sum() for b, top in blobs.items() if graph.blobs[b].loss_weight]
+    return torch.stack(losses).sum()
+
+
+def _last_readers(graph: Graph) -> dict[int, int]:
+    """For every blob that is read, the last node that reads it."""
+    return {bottom: node.index for node in graph.nodes for bottom in node.bottoms}
+
+
+def _picks(layer: Any) -> bool:
+    """Whether a layer only picks every s-th pixel: a pooling of 1x1."""
+    return layer.type == "Pooling" and layer.kernel_size == (1,) and layer.round_mode == "FLOOR" and not layer.global_pooling
+
+
+def _convolution(work: Work) -> Tensor:
+    (_, sh, ph, dh), (_, sw, pw, dw) = work.layer.window
+    bias = work.params[1] if len(work.params) > 1 else None
+    return functional.conv2d(work.x[0], work.params[0], bias, (sh, sw), (ph, pw), (dh, dw), work.layer.group)
+
+
+def _pooling(work: Work) -> Tensor:
+    layer, x = work.layer, work.x[0]
+    (fh, sh, ph, _), (fw, sw, pw, _) = layer.windows(tuple(x.shape))
+    if _picks(layer):
+        return x[:, :, ::sh, ::sw]
     ceil = layer.round_mode == "CEIL"
     if layer.pool == "MAX":
-        return functional.max_pool2d(x[0], (fh, fw), (sh, sw), (ph, pw), ceil_mode=ceil)
-    return functional.avg_pool2d(x[0], (fh, fw), (sh, sw), (ph, pw), ceil_mode=ceil)
+        return functional.max_pool2d(x, (fh, fw), (sh, sw), (ph, pw), ceil_mode=ceil)
+    return functional.avg_pool2d(x, (fh, fw), (sh, sw), (ph, pw), ceil_mode=ceil)
 
 
-def _inner_product(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    return functional.linear(x[0].flatten(1), params[0], params[1] if len(params) > 1 else None)
+def _inner_product(work: Work) -> Tensor:
+    return functional.linear(work.x[0].flatten(1), work.params[0], work.params[1] if len(work.params) > 1 else None)
 
 
-def _batch_norm(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    layer: Any = node.layer
-    weight, bias = (params[3], params[4]) if layer.affine else (None, None)
-    return functional.batch_norm(x[0], None, None, weight, bias, training=True, eps=layer.eps)
+def _batch_norm(work: Work) -> Tensor:
+    layer, (mean, variance, _, *affine) = work.layer, work.params
+    weight, bias = affine or (None, None)
+    share = 1 - layer.moving_average_fraction
+    return functional.batch_norm(work.x[0], mean, variance, weight, bias, training=work.training, momentum=share, eps=layer.eps)
 
 
-def _scale(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    shape = (1, -1, *(1,) * (x[0].dim() - 2))
-    y = x[0] * params[0].reshape(shape)
-    return y + params[1].reshape(shape) if len(params) > 1 else y
+def _scale(work: Work) -> Tensor:
+    shape = (1, -1, *(1,) * (work.x[0].dim() - 2))
+    y = work.x[0] * work.params[0].reshape(shape)
+    return y + work.params[1].reshape(shape) if len(work.params) > 1 else y
 
 
-def _lrn(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    layer: Any = node.layer
-    return functional.local_response_norm(x[0], layer.local_size, layer.alpha, layer.beta, layer.k)
+def _lrn(work: Work) -> Tensor:
+    layer = work.layer
+    return functional.local_response_norm(work.x[0], layer.local_size, layer.alpha, layer.beta, layer.k)
 
 
-def _eltwise(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    layer: Any = node.layer
-    result = x[0]
-    for other in x[1:]:
-        result = {"SUM": torch.add, "PROD": torch.mul, "MAX": torch.maximum}[layer.operation](result, other)
+def _eltwise(work: Work) -> Tensor:
+    result, *others = work.x
+    for other in others:
+        if work.layer.operation == "SUM" and work.overwrite:
+            result = result.add_(other)
+        else:
+            result = {"SUM": torch.add, "PROD": torch.mul, "MAX": torch.maximum}[work.layer.operation](result, other)
     return result
 
 
-def _power(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    layer: Any = node.layer
-    return (layer.shift + layer.scale * x[0]) ** layer.power
+def _power(work: Work) -> Tensor:
+    layer = work.layer
+    if layer.scale == 0:
+        return torch.full_like(work.x[0], layer.shift**layer.power)
+    return (layer.shift + layer.scale * work.x[0]) ** layer.power
 
 
-def _dropout(node: Node, x: Blobs, params: Blobs) -> Tensor:
-    assert node.layer.dropout_ratio == 0  # type: ignore[attr-defined]
-    return x[0]
+def _dropout(work: Work) -> Tensor:
+    ratio = work.layer.dropout_ratio
+    return functional.dropout(work.x[0], ratio, work.training) if ratio else work.x[0]
 
 
-_LAYERS: dict[str, Callable[[Node, Blobs, Blobs], Any]] = {
+_LAYERS: dict[str, Callable[[Work], Any]] = {
     "BatchNorm": _batch_norm,
-    "Concat": lambda node, x, params: torch.cat(list(x), 1),
+    "Concat": lambda work: torch.cat(list(work.x), 1),
     "Convolution": _convolution,
     "Dropout": _dropout,
     "Eltwise": _eltwise,
@@ -117,7 +209,7 @@ _LAYERS: dict[str, Callable[[Node, Blobs, Blobs], Any]] = {
     "LRN": _lrn,
     "Pooling": _pooling,
     "Power": _power,
-    "ReLU": lambda node, x, params: functional.relu(x[0]),
+    "ReLU": lambda work: functional.relu(work.x[0], inplace=work.overwrite),
     "Scale": _scale,
-    "SoftmaxWithLoss": lambda node, x, params: functional.cross_entropy(x[0], x[1].long()),
+    "SoftmaxWithLoss": lambda work: functional.cross_entropy(work.x[0], work.x[1].long()),
 }

@@ -1,0 +1,66 @@
+"""Timing of rivals that take turns in one process, so that a neighbour on a shared machine slows all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+TURN = 0.25
+"""Seconds that a turn lasts at least, unless one step is longer."""
+PAUSE = 0.01
+"""Seconds between turns: idle OpenMP threads of the last one stop spinning."""
+FEWEST, MOST = 3, 25
+"""Rounds, where nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of every step of one rival, over all rounds."""
+
+    steps: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.steps)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """A quarter of the steps took less than the first, a quarter more than the second."""
+        if len(self.steps) < 2:
+            return self.steps[0], self.steps[0]
+        low, _, high = statistics.quantiles(self.steps, n=4, method="inclusive")
+        return low, high
+
+
+def alternate(rivals: Mapping[str, Callable[[], object]], seconds: float, rounds: int | None = None) -> dict[str, Times]:
+    """The times of rivals that take turns: as many rounds as fit in `seconds`, or as many as are asked for. Warm-up is not counted."""
+    for run in rivals.values():
+        run()
+    lengths = {name: _milliseconds(run) / 1000 for name, run in rivals.items()}
+    turns = {name: max(1, round(TURN / length)) for name, length in lengths.items()}
+    fitting = int(seconds / sum(_turn_seconds(lengths[name], turns[name]) for name in rivals))
+    times: dict[str, list[float]] = {name: [] for name in rivals}
+    for _ in range(rounds or max(FEWEST, min(MOST, fitting))):
+        for name, run in rivals.items():
+            times[name] += _turn(run, turns[name])
+    return {name: Times(tuple(steps)) for name, steps in times.items()}
+
+
+def _turn_seconds(length: float, steps: int) -> float:
+    return PAUSE + length * (steps + (steps > 1))
+
+
+def _turn(run: Callable[[], object], steps: int) -> list[float]:
+    """Milliseconds of each step of a turn; where a turn has several, one more goes before them to warm the caches."""
+    time.sleep(PAUSE)
+    if steps > 1:
+        run()
+    return [_milliseconds(run) for _ in range(steps)]
+
+
+def _milliseconds(run: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    run()
+    return 1000 * (time.perf_counter() - begun)

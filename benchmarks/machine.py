@@ -1,0 +1,59 @@
+"""What a figure depends on: the machine, its measured peak, the versions, the day."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peak import LANES, peak
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The facts as plain values, and in one sentence."""
+
+    facts: dict[str, Any]
+
+    @property
+    def peak(self) -> float:
+        """Measured GFLOP/s of the threads in use."""
+        return float(self.facts["peak_gflops"])
+
+    @property
+    def sentence(self) -> str:
+        f = self.facts
+        versions = ", ".join(f"{name} {number}" for name, number in f["versions"].items())
+        return (
+            f"{f['cpu']}, {f['cores']} logical CPUs, {f['threads']} threads, {f['lanes']} float32 lanes, "
+            f"peak {f['peak_gflops']:.0f} GFLOP/s as measured, {f['system']}, {versions}, {f['date']}."
+        )
+
+
+def describe(threads: int) -> Machine:
+    """This machine, today."""
+    return Machine(
+        {
+            "cpu": _cpu(),
+            "cores": len(os.sched_getaffinity(0)),
+            "threads": threads,
+            "lanes": LANES,
+            "peak_gflops": round(peak(threads), 1),
+            "system": platform.platform(terse=True),
+            "load": round(os.getloadavg()[0], 2),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in ("netspec", "numba", "numpy", "torch")}},
+            "date": f"{datetime.date.today():%-d %B %Y}",
+        }
+    )
+
+
+def _cpu() -> str:
+    """The processor's name as Linux says it, with family and model, for some virtual machines give no more than a brand."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    said = dict(map(str.strip, line.split(":", 1)) for line in reversed(lines) if ":" in line)
+    family = f" (family {said['cpu family']}, model {said['model']})" if "cpu family" in said else ""
+    return said.get("model name", platform.processor()) + family

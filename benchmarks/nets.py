@@ -1,0 +1,169 @@
+"""The nets of the benchmarks: which, how large, how much work they are, and the netspec programs that carry them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netspec import rng
+from netspec.graph import State
+from netspec.infer import ShapedGraph
+from netspec.layers.base import Phase
+from netspec.load import load_net, net_document
+from netspec.program import Learning, Program, bind, compile_net, fill_weights, local_decay
+from netspec.regularizers.l2 import L2
+from netspec.solvers.sgd import SGD
+from netspec.train import label_ranges
+
+Arrays = list[np.ndarray[Any, Any]]
+
+RATE, MOMENTUM, DECAY = 1e-4, 0.9, 5e-4
+"""SGD's settings on both sides. The rate is small: random labels cannot be learned, and nothing may diverge while it is timed."""
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A net of the race: its batch, and how many times PyTorch's speed it is meant to reach (eager, and channels_last)."""
+
+    net: str
+    batch: int
+    eager: float
+    channels_last: float = 1.0
+
+
+ENTRIES = {
+    entry.net: entry
+    for entry in (
+        Entry("mlp", 64, 1.3),
+        Entry("lenet", 64, 2.2),
+        Entry("cifar10_quick", 100, 1.4),
+        Entry("resnet20", 128, 1.3),
+        Entry("wrn_16_4", 64, 1.4),
+        Entry("alexnet", 32, 1.8),
+        Entry("googlenet", 16, 1.8),
+        Entry("vgg16", 8, 1.7),
+        Entry("resnet50", 8, 1.1),
+        Entry("mobilenet_v1", 16, 2.5, 1.2),
+    )
+}
+METRICS = ("Accuracy", "SoftmaxWithLoss")
+"""Layer types that a deployed net does without."""
+
+
+def training(net: str, batch: int) -> ShapedGraph:
+    """The TRAIN net, before any rewrite."""
+    return load_net(net, (), State("TRAIN"), batch)
+
+
+def deployed(net: str, batch: int) -> ShapedGraph:
+    """The TEST net up to its scores: without loss and metrics."""
+    plain = net_document(net).root.plain()
+    kept = [layer for layer in plain["layers"] if layer["type"] not in METRICS]
+    return load_net({"name": net, "layers": kept}, (), State("TEST"), batch)
+
+
+def undropped(shaped: ShapedGraph) -> ShapedGraph:
+    """The same net with every dropout_ratio at 0, so that two programs can agree."""
+    nodes = tuple(
+        replace(node, layer=node.layer.model_copy(update={"dropout_ratio": 0.0})) if node.layer.type == "Dropout" else node
+        for node in shaped.graph.nodes
+    )
+    return replace(shaped, graph=replace(shaped.graph, nodes=nodes))
+
+
+def random_batch(shaped: ShapedGraph, seed: int = SEED) -> Arrays:
+    """Standard normal images and random labels for the net's inputs, float32."""
+    random = rng.generator(seed, "benchmark")
+    labels = label_ranges(shaped)
+
+    def values(blob: int) -> np.ndarray[Any, Any]:
+        shape = shaped.blobs[blob]
+        drawn = random.integers(0, labels[blob][0], shape) if blob in labels else random.standard_normal(shape)
+        return drawn.astype(np.float32)
+
+    return [values(blob) for blob in shaped.graph.inputs]
+
+
+class Stepper:
+    """A netspec program of one net, fed with one batch: `step` trains, `infer` runs forward."""
+
+    def __init__(self, shaped: ShapedGraph, batch: Sequence[np.ndarray[Any, Any]]) -> None:
+        self.shaped, self.batch = shaped, batch
+        self.program = _train(shaped) if shaped.graph.phase == "TRAIN" else _test(shaped)
+        self.program.rate[0] = RATE
+
+    @property
+    def weights(self) -> Arrays:
+        """The params' values in the shapes that the net declares."""
+        arrays = [np.asarray(array) for array in self.program.weights.data]
+        assert [array.shape for array in arrays] == list(self.shaped.params)
+        return arrays
+
+    def feed(self) -> None:
+        """Copy the batch into the inputs, as the training loop does before every iteration."""
+        for array, values in zip(self.program.inputs, self.batch, strict=True):
+            array[...] = values
+
+    def step(self) -> None:
+        """One iteration of training: what netspec.train does between two batches."""
+        program = self.program
+        self.feed()
+        program.loss[0] = 0.0
+        program.run("clear", "update")
+        program.clock[0] += 1
+
+    def gradients(self) -> tuple[float, list[np.ndarray[Any, Any] | None]]:
+        """The loss and each param's gradient, None where it is not learned."""
+        self.feed()
+        self.program.loss[0] = 0.0
+        self.program.run("clear", "backward")
+        return float(self.program.loss[0]), [None if diff is None else np.array(diff) for diff in self.program.weights.diff]
+
+    def infer(self) -> None:
+        """One forward pass."""
+        self.feed()
+        self.program.forward()
+
+    def scores(self) -> np.ndarray[Any, Any]:
+        """A copy of the last blob, after a forward pass."""
+        self.infer()
+        return np.array(self.program.data[self.program.graph.nodes[-1].tops[0]])
+
+
+def _train(shaped: ShapedGraph) -> Program:
+    """The program of `netspec train` with SGD, momentum and weight decay."""
+    shaped, memory = compile_net(shaped, "float32")
+    rule = SGD(momentum=MOMENTUM)
+    weights = fill_weights(shaped, "float32", SEED, rule.slots)
+    learning = Learning(rule, local_decay(shaped.graph.params, L2(), DECAY))
+    return bind(shaped, memory, weights, SEED, learning)
+
+
+def _test(shaped: ShapedGraph) -> Program:
+    """The program of `netspec test`, its running statistics as if it had been trained."""
+    shaped, memory = compile_net(shaped, "float32")
+    weights = fill_weights(shaped, "float32", SEED)
+    for node in shaped.graph.nodes:
+        if node.layer.type == "BatchNorm":
+            _, variance, factor = (weights.data[index] for index in node.params[:3])
+            variance[...], factor[...] = 1.0, 1.0
+    return bind(shaped, memory, weights, SEED)
+
+
+def flops(shaped: ShapedGraph, phase: Phase = "TRAIN") -> dict[int, tuple[int, int]]:
+    """(forward, backward) floating-point operations of each node that has some: backward counts only gradients that are wanted."""
+    counted = {}
+    for node, cost in zip(shaped.graph.nodes, shaped.costs, strict=True):
+        wanted = any(shaped.graph.params[p].learned for p in node.params) + any(node.propagate)
+        if cost.macs:
+            counted[node.index] = (2 * cost.macs, 2 * cost.macs * wanted if node.backward and phase == "TRAIN" else 0)
+    return counted
+
+
+def total_flops(shaped: ShapedGraph, phase: Phase = "TRAIN") -> int:
+    """Floating-point operations of one step, or of one forward pass."""
+    return sum(ahead + back for ahead, back in flops(shaped, phase).values())
