@@ -138,8 +138,7 @@ class Net:
     def blobs(self) -> Mapping[str, Blob]:
         """Every blob by name, in the order they are produced; the last version of one that was worked on in place."""
         program = self._program
-        latest = {blob.name: blob.index for blob in program.graph.blobs}
-        return {name: Blob(program.data[i], program.diff[i]) for name, i in latest.items()}
+        return {name: Blob(program.data[blob.index], program.diff[blob.index]) for name, blob in program.graph.named.items()}
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
@@ -268,7 +267,7 @@ class Net:
 
     def __repr__(self) -> str:
         graph = self._program.graph
-        return f"<Net '{graph.name}' {graph.phase}: {len(graph.nodes)} layers, {self._program.shaped.total_params:,} params>"
+        return f"<Net '{graph.name}' {graph.phase}: {len(graph.written)} layers, {self._program.shaped.total_params:,} params>"
 
 
 class Solver:

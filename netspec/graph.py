@@ -94,7 +94,8 @@ class State:
 class Blob:
     """One version of a named blob: what `producer`'s top number `slot` writes.
 
-    `known` is False where the producer is broken; `loss_weight` is its share in the loss, `needs_diff` whether a gradient is computed.
+    `loss_weight` is its share in the loss, `needs_diff` whether a gradient is computed. What the rewrites say: how it lies in memory
+    (`layout`), and which blob it only holds in another layout (`copy_of`).
     """
 
     index: int
@@ -105,11 +106,13 @@ class Blob:
     loss_weight: float = 0.0
     needs_diff: bool = False
     layout: str = "NCHW"
+    copy_of: int | None = None
 
     @property
     def label(self) -> str:
-        """The name, with its version where there are several."""
-        return self.name if self.version == 0 else f"{self.name}#{self.version}"
+        """The name, with its version where there are several, and its layout where it is a copy."""
+        label = self.name if self.version == 0 else f"{self.name}#{self.version}"
+        return label if self.copy_of is None else f"{label} {self.layout}"
 
 
 @dataclass(frozen=True)
@@ -194,17 +197,28 @@ class Graph:
         """Blobs with a loss weight."""
         return tuple(blob.index for blob in self.blobs if blob.loss_weight)
 
+    @cached_property
+    def written(self) -> tuple[Node, ...]:
+        """The layers of the spec, without the conversions that a rewrite put between them."""
+        return tuple(node for node in self.nodes if all(self.blobs[top].copy_of is None for top in node.tops))
+
+    @cached_property
+    def named(self) -> dict[str, Blob]:
+        """The last version of every named blob, in the order they are first produced."""
+        return {blob.name: blob for blob in self.blobs if blob.copy_of is None}
+
     def latest(self, name: str) -> Blob:
         """The last version of a named blob. Raises KeyError."""
-        return self._latest[name]
+        return self.named[name]
+
+    def original(self, blob: int) -> int:
+        """The blob itself, or the one whose values it holds in another layout."""
+        source = self.blobs[blob].copy_of
+        return blob if source is None else source
 
     def readers(self, blob: int) -> Sequence[tuple[int, int]]:
         """(layer, bottom slot) of every layer that reads a blob, in order."""
         return self._readers[blob]
-
-    @cached_property
-    def _latest(self) -> dict[str, Blob]:
-        return {blob.name: blob for blob in self.blobs}
 
     @cached_property
     def _readers(self) -> list[list[tuple[int, int]]]:

@@ -87,7 +87,7 @@ class Inspection:
 def inspection(shaped: ShapedGraph, memory: MemoryPlan, batch: int | None = None) -> Inspection:
     """The rows and totals of a net that was shaped with `batch`."""
     size = FLOAT_BYTES[memory.dtype]
-    rows = tuple(_row(shaped, memory, node, size) for node in shaped.graph.nodes)
+    rows = tuple(_row(shaped, memory, node, size) for node in shaped.graph.written)
     return Inspection(
         net=shaped.graph.name,
         phase=shaped.graph.phase,

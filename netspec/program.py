@@ -178,6 +178,11 @@ def _users(graph: Graph, param: GraphParam) -> list[tuple[str, int]]:
     return [(graph.nodes[node].layer.name, slot) for node, slot in param.users]
 
 
+def laid(shape: Shape, layout: str) -> Shape:
+    """A blob's shape as it lies in memory: NHWC puts the second of four axes last."""
+    return (shape[0], *shape[2:], shape[1]) if layout == "NHWC" else shape
+
+
 @dataclass(frozen=True)
 class Learning:
     """What a program needs to update weights: the rule, the decay of each param, clipping, batches an update."""
@@ -267,8 +272,9 @@ class _Binder:
         self.clock = np.zeros(2, np.int64)
         self.loss, self.norm = np.zeros(1), np.zeros(1)
         self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
-        self.data = tuple(self.array(plan.pieces["data", s]).reshape(shaped.blobs[b]) for b, s in enumerate(plan.storage))
+        self.data = tuple(self.array(plan.pieces["data", s]).reshape(self.lying(b)) for b, s in enumerate(plan.storage))
         self.diff = tuple(self.diff_of(b) for b in range(len(self.graph.blobs)))
+        """Both as they lie in memory."""
 
     def array(self, piece: Piece) -> Array:
         import numpy as np
@@ -280,7 +286,15 @@ class _Binder:
         piece = self.plan.pieces.get(("diff", self.plan.storage[blob]))
         if piece is None or not self.graph.blobs[blob].needs_diff:
             return None
-        return self.array(piece).reshape(self.shaped.blobs[blob])
+        return self.array(piece).reshape(self.lying(blob))
+
+    def lying(self, blob: int) -> Shape:
+        """The shape of a blob as it lies in memory."""
+        return laid(self.shaped.blobs[blob], self.graph.blobs[blob].layout)
+
+    def seen(self, blob: int, array: Array) -> Array:
+        """A blob's array as N, C, H, W."""
+        return array.transpose(0, 3, 1, 2) if self.graph.blobs[blob].layout == "NHWC" else array
 
     def bind(self, learning: Learning | None) -> Program:
         sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
@@ -301,8 +315,10 @@ class _Binder:
                 nodes[step.section, step.node] = (first, len(steps) + 1)
                 steps.append(step)
         table = Table(steps, self.plan.dtype)
+        data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
+        diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
         arrays = (self.clock, self.loss, self.rate, self.gate, self.norm)
-        return Program(self.shaped, self.plan, self.weights, self.data, self.diff, table, ranges, *arrays, self.flows, self.arena, nodes)
+        return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, self.flows, self.arena, nodes)
 
     def step(self, section: str, node: Node | None, call: Call) -> Step:
         parts = call.parts if call.parts is not None else call.kernel.parts(call.args)
@@ -335,6 +351,11 @@ class _Binder:
             clock=self.clock,
             seed=rng.key(self.seed, "layer", node.layer.name) & (2**63 - 1),
             workspace=spaces,
+            layout=node.layout,
+            bottom_shapes=self.shaped.bottom_shapes(node),
+            top_shapes=self.shaped.top_shapes(node),
+            bottom_add=(False,) * len(node.bottoms),
+            param_add=(True,) * len(node.params),
         )
 
     def view(self, param: int, slot: int, node: Node) -> Array:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from netspec.graph import State
+from netspec.graph import Graph, Node, State
 from netspec.layers.base import Phase
 from netspec.load import load_net
+from netspec.plan import is_alias
 from netspec.program import Program, bind, compile_net, fill_weights
 from netspec.train import label_ranges
 
@@ -65,16 +66,16 @@ def time_net(
         run()
         return 1000 * (time.perf_counter() - begun)
 
-    names = [node.layer for node in program.graph.nodes]
-    ahead: list[list[float]] = [[] for _ in names]
-    back: list[list[float]] = [[] for _ in names]
+    shown = _rows(program.graph)
+    ahead: list[list[float]] = [[] for _ in shown]
+    back: list[list[float]] = [[] for _ in shown]
     whole: list[tuple[float, float, float]] = []
     for round_ in range(iterations + 1):
         feed()
-        for i in range(len(names)):
-            ahead[i].append(clock(partial(program.run_node, "forward", i)))
-        for i in reversed(range(len(names))):
-            back[i].append(clock(partial(_node_backward, program, i)))
+        for node, times in zip(shown, ahead, strict=True):
+            times.append(clock(partial(program.run_node, "forward", node.index)))
+        for node, times in zip(reversed(shown), reversed(back), strict=True):
+            times.append(clock(partial(_node_backward, program, node.index)))
         feed()
         one = clock(lambda: program.run("forward", "loss"))
         two = clock(lambda: program.run("backward"))
@@ -82,13 +83,20 @@ def time_net(
         whole.append((one, two, clock(lambda: program.run("forward", "backward"))))
         if round_ == 0:
             whole.clear()
-            ahead, back = [[] for _ in names], [[] for _ in names]
+            ahead, back = [[] for _ in shown], [[] for _ in shown]
     middle = statistics.median
-    runs = [("seed", i) in program.nodes or ("backward", i) in program.nodes for i in range(len(names))]
+    runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
     layers = tuple(
-        LayerTime(x.name, x.type, middle(f), middle(b) if r else 0.0) for x, f, b, r in zip(names, ahead, back, runs, strict=True)
+        LayerTime(node.layer.name, node.layer.type, middle(f), middle(b) if r else 0.0)
+        for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
     )
     return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *(middle(column) for column in zip(*whole, strict=True)))
+
+
+def _rows(graph: Graph) -> list[Node]:
+    """The layers that get a row: those of the spec, and the conversions that cost something."""
+    written = {node.index for node in graph.written}
+    return [node for node in graph.nodes if node.index in written or not is_alias(graph, node)]
 
 
 def _node_backward(program: Program, node: int) -> None:

@@ -201,7 +201,7 @@ def label_ranges(shaped: ShapedGraph) -> dict[int, tuple[int, int | None]]:
     result: dict[int, tuple[int, int | None]] = {}
     for node in shaped.graph.nodes:
         for slot, limit in node.layer.classes(shaped.bottom_shapes(node)).items():
-            blob = node.bottoms[slot]
+            blob = shaped.graph.original(node.bottoms[slot])
             if blob in shaped.graph.inputs and (blob not in result or limit[0] < result[blob][0]):
                 result[blob] = limit
     return result
@@ -296,7 +296,7 @@ class Session:
     def _blame(self) -> None:
         """Repeat the iteration with every blob kept, and name the first layer and blob that is not finite."""
         program = self.train
-        shaped, memory = compile_net(self.job.train, self.spec.dtype, keep=True, without=("layout",))
+        shaped, memory = compile_net(self.job.train, self.spec.dtype, keep=True)
         kept = bind(shaped, memory, program.weights, self.seed)
         program.weights.flat_diff[:] = 0
         for name, array in zip(program.weights.names, program.weights.data, strict=True):
@@ -353,14 +353,14 @@ class Session:
             (slot, name): array for name, slots in zip(weights.names, weights.history, strict=True) for slot, array in enumerate(slots)
         }
         data = dict(zip(weights.names, weights.data, strict=True))
-        return Snapshot(self.iteration, data, pairs, digest(self.train.graph), settings(self.job), tuple(self.losses))
+        return Snapshot(self.iteration, data, pairs, digest(self.job.train.graph), settings(self.job), tuple(self.losses))
 
     def restore(self, path: Path) -> list[str]:
         """Take up the state of a snapshot; the solver settings that differ from it. Raises SnapshotError."""
         state = snapshot.read(path)
         weights = self.train.weights
         snapshot.compare(weights, state.weights, path, strict=True)
-        if state.net != digest(self.train.graph):
+        if state.net != digest(self.job.train.graph):
             raise OtherNetError(f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME)
         own = {(slot, name): array for name, slots in zip(weights.names, weights.history, strict=True) for slot, array in enumerate(slots)}
         rule = type(self.spec.rule).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,16 @@ def poisoned(size: int) -> np.ndarray:
 
 
 def training(
-    net: Net | ShapedGraph, keep: bool = True, dtype: str = "float64", momentum: float = 0.9, weight_decay: float = 0.01, **options: Any
+    net: Net | ShapedGraph,
+    keep: bool = True,
+    dtype: str = "float64",
+    momentum: float = 0.9,
+    weight_decay: float = 0.01,
+    without: Iterable[str] = (),
+    **options: Any,
 ) -> Program:
     """A program that learns; `options` are those of Learning."""
-    one, memory = compile_net(net if isinstance(net, ShapedGraph) else shaped(net), dtype, keep)
+    one, memory = compile_net(net if isinstance(net, ShapedGraph) else shaped(net), dtype, keep, without)
     weights = fill_weights(one, dtype, SEED, slots=1)
     decay = tuple(L2().coefficients(weight_decay * p.decay_mult) for p in one.graph.params)
     return bind(one, memory, weights, SEED, Learning(SGD(momentum=momentum), decay, **options), poisoned(memory.arena))

@@ -59,12 +59,13 @@ def command(
     wanted = _expected(expect or [])
     if stage is not Stage.shapes and (depth or sort):
         raise UsageError(f"`--{'depth' if depth else 'sort'}` is for the shapes, not for `--stage {stage.value}`")
-    shaped = rewrite(load_net(net, overrides or [], State(phase.value), batch))
-    _compare(shaped, wanted)
+    written = load_net(net, overrides or [], State(phase.value), batch)
+    _compare(written, wanted)
+    shaped = rewrite(written)
     memory = plan(shaped)
     match stage:
         case Stage.graph:
-            view = views.graph(shaped.graph)
+            view = views.graph(written.graph)
         case Stage.shapes:
             one = inspection.inspection(shaped, memory, batch)
             view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value)
