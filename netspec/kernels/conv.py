@@ -1,252 +1,349 @@
-"""Convolution of N x C x H x W images by gathering windows into a matrix and multiplying it with the filters.
+"""Convolution of images whose channels lie together (N, H, W, C): products straight from the image, without gathering windows.
 
-Letters: x (N, C, H, W), w (K, C/G, Fh, Fw), y (N, K, P, Q), R = C/G*Fh*Fw values a window. Work is cut into whole lines of an image,
-so that the gathered matrix stays in the cache. Source: Chellapilla, Puri & Simard 2006; Caffe im2col.cpp, base_conv_layer.cpp.
-`steps` is (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w); `b` is (K,), or empty where there is no bias.
+A filter's row of taps meets a contiguous run of the image, so that a register tile multiplies `rows` neighbouring pixels with a panel of
+weights where they lie; stride and dilation only change the tile's strides. Lines that need padding are copied to scratch, with the padding
+around them. Filters are packed once a step into panels [tap][value][column], columns past the last 0.
+Source: Georganas et al. 2018, Anatomy of high-performance deep learning convolutions on SIMD architectures.
+
+Letters: R = channels a group reads, M = columns a group writes, T = taps. What all kernels of a pass know is in `g`, in the order of
+layers/_direct.py (Pass, Gradient); `table` holds where each tap, or line, begins in the image.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from netspec.kernels.gemm import gemm_add
-from netspec.kernels.jit import Array4, Matrix, Vector, helper, kernel, span
-from netspec.kernels.simd import add_run, clear_run, copy_run
-
-Ints6 = Any
-"""A tuple of six ints, inside compiled code."""
+from netspec.kernels.jit import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.kernels.simd import clear_run, copy_run
+from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
 
 
-@helper
-def _inside(count: int, size: int, stride: int, start: int) -> tuple[int, int]:
-    """Which j of [0, count) have 0 <= j*stride + start < size: a range."""
-    low = min(max(-(start // stride), 0), count)
-    return low, max(low, min((size - 1 - start) // stride + 1, count))
+@kernel
+def pack(
+    w: Vector, packed: Vector, taps: Clock, groups: int, k: int, r: int, area: int, width: int, turned: int, part: int, parts: int
+) -> None:
+    """w: (K, R, area). packed: panels [group][column block][tap][value][width] of the taps listed.
 
-
-@helper
-def _gather(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, line0: int, lines: int, out: Vector) -> None:
-    """out (rows, lines, Q) = value `row0 + r` of the window at each pixel from line `line0` on, for one group of one image at x0.
-
-    `shape` is (H, W, Fh, Fw, P, Q). Places in the padding are 0.
+    Values are the R channels and columns the filters of a group; `turned`, values are its filters and columns its channels.
+    A part owns column blocks.
     """
-    h, w, fh, fw, _, q = shape
-    sh, sw, ph, pw, dh, dw = steps
-    to = 0
-    for r in range(row0, row0 + rows):
-        c, tap = r // (fh * fw), r % (fh * fw)
-        start, y = tap % fw * dw - pw, line0 * sh - ph + tap // fw * dh
-        low, high = _inside(q, w, sw, start)
-        at = x0 + (c * h + y) * w + start
-        for _ in range(lines):
-            if not 0 <= y < h:
-                clear_run(out, to, q)
-            else:
-                if low > 0:
-                    clear_run(out, to, low)
-                if sw == 1:
-                    copy_run(x, at + low, out, to + low, high - low)
-                else:
-                    for j in range(low, high):
-                        out[to + j] = x[at + j * sw]
-                if high < q:
-                    clear_run(out, to + high, q - high)
-            to, y, at = to + q, y + sh, at + sh * w
+    filters = k // groups
+    values, columns = (filters, r) if turned else (r, filters)
+    blocks = (columns + width - 1) // width
+    for unit in range(*span(groups * blocks, part, parts)):
+        g, first = unit // blocks, unit % blocks * width
+        some = min(width, columns - first)
+        base = unit * taps.size * values * width
+        if some < width:
+            clear_run(packed, base, taps.size * values * width)
+        if turned:
+            for value in range(values):
+                at = ((g * filters + value) * r + first) * area
+                for t in range(taps.size):
+                    to = base + (t * values + value) * width
+                    for j in range(some):
+                        packed[to + j] = w[at + j * area + taps[t]]
+        else:
+            for j in range(some):
+                at = (g * filters + first + j) * r * area
+                for value in range(values):
+                    for t in range(taps.size):
+                        packed[base + (t * values + value) * width + j] = w[at + value * area + taps[t]]
 
 
 @helper
-def _scatter(x: Vector, x0: int, shape: Ints6, steps: Ints6, row0: int, rows: int, line0: int, lines: int, columns: Vector) -> None:
-    """The reverse of `_gather`: every value of columns (rows, lines, Q) is added to its place in the image."""
-    h, w, fh, fw, _, q = shape
-    sh, sw, ph, pw, dh, dw = steps
-    frm = 0
-    for r in range(row0, row0 + rows):
-        c, tap = r // (fh * fw), r % (fh * fw)
-        start, y = tap % fw * dw - pw, line0 * sh - ph + tap // fw * dh
-        low, high = _inside(q, w, sw, start)
-        at = x0 + (c * h + y) * w + start
-        for _ in range(lines):
-            if 0 <= y < h:
-                if sw == 1:
-                    add_run(columns, frm + low, x, at + low, high - low)
-                else:
-                    for j in range(low, high):
-                        x[at + j * sw] += columns[frm + j]
-            frm, y, at = frm + q, y + sh, at + sh * w
-
-
-@helper
-def _turn(x: Vector, x0: int, pitch: int, rows: int, columns: int, out: Vector) -> None:
-    """out (columns, rows) = the transpose of x (rows, columns), whose rows begin `pitch` apart from x0 on."""
-    for i0 in range(0, rows, 16):
-        for j in range(columns):
-            for i in range(i0, min(i0 + 16, rows)):
-                out[j * rows + i] = x[x0 + i * pitch + j]
+def padded_lines(
+    x: Vector, start: int, first: int, count: int, height: int, width: int, pitch: int, channels: int, left: int, wide: int, out: Vector
+) -> None:
+    """out (count, wide, channels) = the lines from `first` on and columns from `left` on of the image at x[start], 0 outside of it."""
+    low, high = max(0, -left), max(0, min(wide, width - left))
+    for i in range(count):
+        y, to = first + i, i * wide * channels
+        if y < 0 or y >= height or high <= low:
+            clear_run(out, to, wide * channels)
+            continue
+        clear_run(out, to, low * channels)
+        at, to = start + (y * width + left + low) * pitch, to + low * channels
+        if pitch == channels:
+            copy_run(x, at, out, to, (high - low) * channels)
+        else:
+            for j in range(high - low):
+                copy_run(x, at + j * pitch, out, to + j * channels, channels)
+        clear_run(out, to + (high - low) * channels, (wide - high) * channels)
 
 
 @kernel
-def convolution_forward(
-    x: Array4,
-    w: Array4,
-    b: Vector,
-    y: Array4,
+def convolve(
+    x: Vector,
+    packed: Vector,
+    bias: Vector,
+    y: Vector,
+    table: Clock,
     scratch: Matrix,
-    sh: int,
-    sw: int,
-    ph: int,
-    pw: int,
-    dh: int,
-    dw: int,
-    lines: int,
+    g: Clock,
+    lanes: int,
+    mode: int,
+    tall_tile: Code,
+    low_tile: Code,
+    tall_edge: Code,
+    low_edge: Code,
     part: int,
     parts: int,
 ) -> None:
-    """y = x * w + b. A part owns tiles of `lines` lines, and gathers as many rows at a time as its row of scratch (parts, ...) holds."""
-    n, c, height, width = x.shape
-    k, depth, fh, fw = w.shape
-    p, q = y.shape[2], y.shape[3]
-    pixels, rows, groups, filters = p * q, depth * fh * fw, c // depth, k * depth // c
-    shape, steps = (height, width, fh, fw, p, q), (sh, sw, ph, pw, dh, dw)
-    xs, ws, ys, columns = x.reshape(x.size), w.reshape(w.size), y.reshape(y.size), scratch[part]
-    most, tiles = columns.size // (lines * q), (p + lines - 1) // lines
-    for unit in range(*span(n * tiles, part, parts)):
-        image, i0 = unit // tiles, unit % tiles * lines
-        tall = min(lines, p - i0)
-        p0, wide = i0 * q, tall * q
-        for o in range(k):
-            row = (image * k + o) * pixels + p0
-            clear_run(ys, row, wide)
-            if b.size:
-                for j in range(row, row + wide):
-                    ys[j] = b[o]
-        for g in range(groups):
-            for r0 in range(0, rows, most):
-                deep = min(most, rows - r0)
-                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, i0, tall, columns)
-                at = (image * k + g * filters) * pixels + p0
-                gemm_add(ws, g * filters * rows + r0, rows, 1, columns, 0, wide, ys, at, pixels, filters, wide, deep)
+    """y = x * packed (+ bias) at the places of one pass, with the tile's `mode` at the end. A part owns blocks of lines."""
+    images, height, width, pitch, groups, r = g[0], g[1], g[2], g[3], g[4], g[5]
+    first, left, sy, sx, tall, wide, copied = g[6], g[7], g[8], g[9], g[10], g[11], g[12]
+    taps, run, lines, out_height, out_width, out_pitch = g[13], g[14], g[15], g[16], g[17], g[18]
+    ty, tx, qy, qx, m, panel = g[19], g[20], g[21], g[22], g[23], g[24]
+    block, cuts, rows, more = g[25], g[26], g[27], g[28]
+    size, channels, panels, blocks = y.itemsize, r * groups, (m + panel - 1) // panel, (lines + block - 1) // block
+    offsets, lines_of = address(table, 0), scratch[part]
+    for unit in range(*span(images * blocks, part, parts)):
+        n, u = unit // blocks, unit % blocks * block
+        if copied:
+            height_in = (min(block, lines - u) - 1) * sy + tall
+            start = n * height * width * pitch
+            padded_lines(x, start, first + u * sy, height_in, height, width, pitch, channels, left, wide, lines_of)
+            a0, line, pixel = address(lines_of, 0), wide, channels
+        else:
+            a0, line, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), width, pitch
+        for gp in range(groups * panels):
+            group, p = gp // panels, gp % panels
+            some = min(panel, m - p * panel)
+            vectors = (some + lanes - 1) // lanes
+            tail = some - (vectors - 1) * lanes
+            whole = vectors * lanes == panel
+            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+            b = address(packed, gp * taps * run * panel)
+            column = group * m + p * panel
+            constants = address(bias, column) if bias.size else 0
+            for i in range(min(block, lines - u)):
+                to = ((n * out_height + (u + i) * ty + qy) * out_width + qx) * out_pitch + column
+                for cut in range(cuts):
+                    v = cut * rows if cut < more else more + cut * (rows - 1)
+                    a = a0 + size * ((i * sy * line + v * sx) * pixel + group * r)
+                    c = address(y, to + v * tx * out_pitch)
+                    code = one if cut < more else other
+                    multiply(code, taps, offsets, run, a, sx * pixel, 1, b, run * panel, panel, c, tx * out_pitch, constants, mode, tail)
 
 
 @kernel
-def convolution_backward(
-    w: Array4,
-    dy: Array4,
-    dx: Array4,
-    scratch: Matrix,
-    sh: int,
-    sw: int,
-    ph: int,
-    pw: int,
-    dh: int,
-    dw: int,
-    channels: int,
-    lines: int,
+def convolve_pixels(
+    x: Vector,
+    packed: Vector,
+    bias: Vector,
+    y: Vector,
+    table: Clock,
+    g: Clock,
+    lanes: int,
+    mode: int,
+    tall_tile: Code,
+    low_tile: Code,
+    tall_edge: Code,
+    low_edge: Code,
     part: int,
     parts: int,
 ) -> None:
-    """dx = w^T dy, scattered. A part owns blocks of `channels` channels of an image, and takes `lines` lines at a time."""
-    n, c, height, width = dx.shape
-    k, depth, fh, fw = w.shape
-    p, q = dy.shape[2], dy.shape[3]
-    pixels, rows, groups, filters = p * q, depth * fh * fw, c // depth, k * depth // c
-    shape, steps = (height, width, fh, fw, p, q), (sh, sw, ph, pw, dh, dw)
-    xs, ws, ys, columns = dx.reshape(dx.size), w.reshape(w.size), dy.reshape(dy.size), scratch[part]
-    blocks = (depth + channels - 1) // channels
-    for unit in range(*span(n * groups * blocks, part, parts)):
-        image, g, c0 = unit // (groups * blocks), unit // blocks % groups, unit % blocks * channels
-        some = min(channels, depth - c0)
-        x0 = (image * c + g * depth) * height * width
-        clear_run(xs, x0 + c0 * height * width, some * height * width)
-        r0, deep = c0 * fh * fw, some * fh * fw
-        for i0 in range(0, p, lines):
-            tall = min(lines, p - i0)
-            p0, wide = i0 * q, tall * q
-            clear_run(columns, 0, deep * wide)
-            at = (image * k + g * filters) * pixels + p0
-            gemm_add(ws, g * filters * rows + r0, 1, rows, ys, at, pixels, columns, 0, wide, deep, wide, filters)
-            _scatter(xs, x0, shape, steps, r0, deep, i0, tall, columns)
+    """The same for filters of one tap at stride 1: y (P, M) = x (P, R) packed. A part owns blocks of pixels."""
+    pitch, r, out_pitch, m, panel, blocks, rows, more, deep, at_once = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9]
+    panels, size, offsets = (m + panel - 1) // panel, y.itemsize, address(table, 0)
+    begin, end = span(blocks, part, parts)
+    for first in range(begin, end, at_once):
+        last = min(end, first + at_once)
+        for k in range(0, r, deep):
+            some_k = min(deep, r - k)
+            finish = k + some_k == r
+            how = (mode & ADD if k == 0 else ADD) | (mode & RECTIFY if finish else 0)
+            for p in range(panels):
+                some = min(panel, m - p * panel)
+                vectors = (some + lanes - 1) // lanes
+                tail = some - (vectors - 1) * lanes
+                whole = vectors * lanes == panel
+                one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+                constants = address(bias, p * panel) if bias.size and finish else 0
+                b = address(packed, (p * r + k) * panel)
+                for block in range(first, last):
+                    v = block * rows if block < more else more + block * (rows - 1)
+                    code = one if block < more else other
+                    a, c = address(x, v * pitch + k), address(y, v * out_pitch + p * panel)
+                    multiply(code, 1, offsets, some_k, a, pitch, 1, b, 0, panel, c, out_pitch, constants, how, tail)
+    _ = size
 
 
 @kernel
-def convolution_weight_gradient(
-    x: Array4,
-    dy: Array4,
-    w: Array4,
+def weight_gradient(
+    x: Vector,
+    dy: Vector,
     pieces: Matrix,
+    table: Clock,
+    taps: Clock,
     scratch: Matrix,
-    sh: int,
-    sw: int,
-    ph: int,
-    pw: int,
-    dh: int,
-    dw: int,
-    channels: int,
-    lines: int,
+    g: Clock,
+    lanes: int,
+    tall_tile: Code,
+    low_tile: Code,
+    tall_edge: Code,
+    low_edge: Code,
     part: int,
     parts: int,
 ) -> None:
-    """pieces: (S, G*R*K/G). pieces[s] = x dy^T, each group turned, summed over the images of piece s.
+    """pieces: (S, G, T, run, M). pieces[s] = the products of dy with what each tap saw, summed over the images and lines of piece s.
 
-    A part owns blocks of `channels` channels of one piece. `w` only says how large the filters are. A row of scratch (parts, ...) holds
-    `channels` channels' windows at `lines` lines, and behind them dy at these pixels, turned so that the products run along the filters.
+    A part owns blocks of rows (of all taps and groups) of one piece. `taps` says where each tap begins in the image, `table` each line.
     """
-    n, c, height, width = x.shape
-    k, depth, fh, fw = w.shape
-    p, q = dy.shape[2], dy.shape[3]
-    pixels, rows, groups, filters = p * q, depth * fh * fw, c // depth, k * depth // c
-    shape, steps = (height, width, fh, fw, p, q), (sh, sw, ph, pw, dh, dw)
-    blocks, cuts = (depth + channels - 1) // channels, parts // pieces.shape[0]
-    columns, turned = scratch[part], scratch[part, channels * fh * fw * lines * q :]
-    xs, ys, total = x.reshape(x.size), dy.reshape(dy.size), pieces[part // cuts]
-    for block in range(*span(groups * blocks, part % cuts, cuts)):
-        g, c0 = block // blocks, block % blocks * channels
-        r0, deep = c0 * fh * fw, min(channels, depth - c0) * fh * fw
-        to = (g * rows + r0) * filters
-        clear_run(total, to, deep * filters)
-        for image in range(*span(n, part // cuts, pieces.shape[0])):
-            for i0 in range(0, p, lines):
-                tall = min(lines, p - i0)
-                p0, wide = i0 * q, tall * q
-                _turn(ys, (image * k + g * filters) * pixels + p0, pixels, filters, wide, turned)
-                _gather(xs, (image * c + g * depth) * height * width, shape, steps, r0, deep, i0, tall, columns)
-                gemm_add(columns, 0, wide, 1, turned, 0, filters, total, to, filters, deep, filters, wide)
+    images, height, width, pitch, groups, r = g[0], g[1], g[2], g[3], g[4], g[5]
+    first, left, sy, sx, tall, wide, copied = g[6], g[7], g[8], g[9], g[10], g[11], g[12]
+    count, run, lines, columns, dy_pitch, m, panel = g[13], g[14], g[15], g[16], g[17], g[18], g[19]
+    block, cuts, rows, more, shares = g[20], g[21], g[22], g[23], g[24]
+    size, channels, panels, blocks = dy.itemsize, r * groups, (m + panel - 1) // panel, (lines + block - 1) // block
+    piece, lines_of, offsets = pieces[part // shares], scratch[part], address(table, 0)
+    begin, end = span(groups * count * cuts, part % shares, shares)
+    low, high = span(images * blocks, part // shares, pieces.shape[0])
+    for unit in range(low, high):
+        n, u = unit // blocks, unit % blocks * block
+        tall_block = min(block, lines - u)
+        if copied:
+            start = n * height * width * pitch
+            padded_lines(x, start, first + u * sy, (tall_block - 1) * sy + tall, height, width, pitch, channels, left, wide, lines_of)
+            a0, pixel = address(lines_of, 0), channels
+        else:
+            a0, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), pitch
+        mode = 0 if unit == low else ADD
+        for p in range(panels):
+            some = min(panel, m - p * panel)
+            vectors = (some + lanes - 1) // lanes
+            tail = some - (vectors - 1) * lanes
+            whole = vectors * lanes == panel
+            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+            for job in range(begin, end):
+                group, tap, cut = job // (count * cuts), job // cuts % count, job % cuts
+                v = cut * rows if cut < more else more + cut * (rows - 1)
+                code = one if cut < more else other
+                a = a0 + size * (taps[tap] + group * r + v)
+                b = address(dy, (n * lines + u) * columns * dy_pitch + group * m + p * panel)
+                c = address(piece, ((group * count + tap) * run + v) * m + p * panel)
+                multiply(code, tall_block, offsets, columns, a, 1, sx * pixel, b, columns * dy_pitch, dy_pitch, c, m, 0, mode, tail)
 
 
 @kernel
-def add_turned_pieces(pieces: Matrix, dw: Array4, groups: int, part: int, parts: int) -> None:
-    """pieces: (S, G*R*K/G), dw: (K, R). dw += the pieces, turned back, added in their order; a part owns filters."""
-    k = dw.shape[0]
-    filters, rows, flat = k // groups, dw.size // k, dw.reshape(dw.size)
-    for o in range(*span(k, part, parts)):
-        at = o // filters * rows * filters + o % filters
-        for r in range(rows):
-            total = pieces[0, at + r * filters]
-            for s in range(1, pieces.shape[0]):
-                total += pieces[s, at + r * filters]
-            flat[o * rows + r] += total
+def weight_gradient_pixels(
+    x: Vector,
+    dy: Vector,
+    pieces: Matrix,
+    table: Clock,
+    scratch: Matrix,
+    g: Clock,
+    lanes: int,
+    tall_tile: Code,
+    low_tile: Code,
+    tall_edge: Code,
+    low_edge: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """The same for filters of one tap at stride 1: pieces[s] (R, M) = x^T dy over the pixels of piece s.
+
+    A part owns blocks of rows of one piece. Both sides are packed to panels, since wide pixels lie too far apart for the nearest cache.
+    """
+    pixels, pitch, dy_pitch, m, panel = g[0], g[1], g[2], g[3], g[4]
+    cuts, rows, more, shares, deep = g[5], g[6], g[7], g[8], g[9]
+    panels, size, offsets = (m + panel - 1) // panel, dy.itemsize, address(table, 0)
+    piece, packed = pieces[part // shares], scratch[part]
+    begin, end = span(cuts, part % shares, shares)
+    low, high = span(pixels, part // shares, pieces.shape[0])
+    right = (end - begin) * deep * rows
+    for p0 in range(low, high, deep):
+        k, mode = min(deep, high - p0), 0 if p0 == low else ADD
+        for cut in range(begin, end):
+            v = cut * rows if cut < more else more + cut * (rows - 1)
+            tall = rows if cut < more else rows - 1
+            to = (cut - begin) * deep * rows
+            for i in range(k):
+                copy_run(x, (p0 + i) * pitch + v, packed, to + i * tall, tall)
+        for p in range(panels):
+            some = min(panel, m - p * panel)
+            vectors = (some + lanes - 1) // lanes
+            tail = some - (vectors - 1) * lanes
+            whole = vectors * lanes == panel
+            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+            for i in range(k):
+                copy_run(dy, (p0 + i) * dy_pitch + p * panel, packed, right + i * panel, some)
+            for cut in range(begin, end):
+                v = cut * rows if cut < more else more + cut * (rows - 1)
+                tall = rows if cut < more else rows - 1
+                a, b = address(packed, (cut - begin) * deep * rows), address(packed, right)
+                c = address(piece, v * m + p * panel)
+                code = one if cut < more else other
+                multiply(code, 1, offsets, k, a, 1, tall, b, 0, panel, c, m, 0, mode, tail)
+    _ = size
+
+
+@kernel
+def add_pieces(pieces: Matrix, dw: Vector, groups: int, k: int, r: int, area: int, add: int, part: int, parts: int) -> None:
+    """pieces: (S, G, area, R, K/G), dw: (K, R, area). dw = (with `add`: +=) the pieces added in their order. A part owns filters."""
+    m = k // groups
+    begin, end = span(k, part, parts)
+    for o0 in range(begin, end, 16):
+        for c0 in range(0, r, 16):
+            for o in range(o0, min(end, o0 + 16)):
+                group, column = o // m, o % m
+                for c in range(c0, min(r, c0 + 16)):
+                    to = (o * r + c) * area
+                    for t in range(area):
+                        at = ((group * area + t) * r + c) * m + column
+                        total = pieces[0, at]
+                        for s in range(1, pieces.shape[0]):
+                            total += pieces[s, at]
+                        dw[to + t] = dw[to + t] + total if add else total
+
+
+PIXELS = 64
+"""Pixels whose diffs are added up in the net's own type before they join a sum in float64."""
 
 
 @helper
-def _total(x: Vector) -> float:
-    """Sum of x (M,) in float64: eight sums side by side, joined in a fixed order."""
-    a = b = c = d = e = f = g = h = 0.0
-    even = x.size - x.size % 8
-    for i in range(0, even, 8):
-        a, b, c, d = a + x[i], b + x[i + 1], c + x[i + 2], d + x[i + 3]
-        e, f, g, h = e + x[i + 4], f + x[i + 5], g + x[i + 6], h + x[i + 7]
-    for i in range(even, x.size):
-        a += x[i]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+def rectify_pixels(y: Vector, dy: Vector, start: int, count: int) -> None:
+    """dy = 0 where y is not positive, for `count` values from `start` on."""
+    zero = dy.dtype.type(0)
+    for i in range(start, start + count):
+        dy[i] = dy[i] if y[i] > zero else zero
+
+
+@helper
+def sum_pixels(dy: Vector, start: int, pitch: int, pixels: int, k: int, near: Vector, total: Doubles) -> None:
+    """total (K,) += the sums over pixels of dy (pixels, K) from `start` on; `near` (K,) is scratch."""
+    for p0 in range(0, pixels, PIXELS):
+        for j in range(k):
+            near[j] = 0
+        for p in range(p0, min(pixels, p0 + PIXELS)):
+            row = dy[start + p * pitch : start + p * pitch + k]
+            for j in range(k):
+                near[j] += row[j]
+        for j in range(k):
+            total[j] += near[j]
 
 
 @kernel
-def channel_gradient(dy: Array4, db: Vector, part: int, parts: int) -> None:
-    """dy: (N, K, P, Q), db: (K,). db += the sum of dy over images and pixels; a part owns channels."""
-    n, k = dy.shape[0], dy.shape[1]
-    pixels = dy.shape[2] * dy.shape[3]
-    flat = dy.reshape(dy.size)
-    for o in range(*span(k, part, parts)):
+def top_gradient(
+    y: Vector, dy: Vector, near: Matrix, partial: Doubles, pixels: int, k: int, relu: int, summed: int, part: int, parts: int
+) -> None:
+    """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums. A part owns pixels."""
+    begin, end = span(pixels, part, parts)
+    total = partial[part * k * summed : (part + 1) * k * summed]
+    for j in range(total.size):
+        total[j] = 0
+    for p in range(begin, end, PIXELS):
+        some = min(PIXELS, end - p)
+        if relu:
+            rectify_pixels(y, dy, p * k, some * k)
+        if summed:
+            sum_pixels(dy, p * k, k, some, k, near[part], total)
+
+
+@kernel
+def bias_gradient(partial: Doubles, db: Vector, add: int, part: int, parts: int) -> None:
+    """db: (K,), partial: (S, K). db = (with `add`: +=) the partial sums, added in their order."""
+    k = db.size
+    for j in range(k):
         total = 0.0
-        for image in range(n):
-            total += _total(flat[(image * k + o) * pixels : (image * k + o + 1) * pixels])
-        db[o] += total
+        for s in range(partial.size // k):
+            total += partial[s * k + j]
+        db[j] = db[j] + total if add else total

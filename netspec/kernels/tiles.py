@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from llvmlite import ir
 from numba import types
@@ -198,3 +198,33 @@ def multiply(
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * (1 + len(ARGUMENTS))), generate
+
+
+class Tiling(NamedTuple):
+    """How a product of `count` rows and `columns` columns is cut into tiles.
+
+    Columns come in panels of `panel` (whole vectors; the last panel may need fewer); rows in `blocks`, of which the first `more` have
+    `rows` rows and the others one less. `tiles` are for whole panels (tall, low), then for the last one.
+    """
+
+    lanes: int
+    panel: int
+    blocks: int
+    rows: int
+    more: int
+    tiles: tuple[Tile, Tile, Tile, Tile]
+
+
+@cache
+def tiling(count: int, columns: int, dtype: str) -> Tiling:
+    """The tiles of a product, by its size alone on one kind of CPU: tall ones of two vectors, with blocks of rows as equal as can be."""
+    wide = lanes(dtype)
+    vectors = -(-columns // wide)
+    across = vectors if vectors <= 3 and MOST_ROWS[vectors] >= 4 * vectors - 3 else 2
+    edge = vectors % across or across
+    most = min(MOST_ROWS[across], MOST_ROWS[edge])
+    blocks = -(-count // most)
+    rows = -(-count // blocks)
+    low = max(1, rows - 1)
+    tiles = (tile(rows, across), tile(low, across), tile(rows, edge), tile(low, edge))
+    return Tiling(wide, across * wide, blocks, rows, count - blocks * (rows - 1), tiles)

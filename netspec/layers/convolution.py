@@ -7,12 +7,13 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from netspec.layers import _direct
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, ShapeError, Shapes, Workspace
 from netspec.model import wrong
 from netspec.shape import ReceptiveField, convolved, convolved_text, widest
 
@@ -24,6 +25,10 @@ class Convolution(Windowed):
     """
 
     backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC",)
+    fuses: ClassVar[frozenset[str]] = frozenset({"ReLU"})
+    adds: ClassVar[bool] = True
+    stores: ClassVar[bool] = True
 
     num_output: int = Field(gt=0, description="Number of filters, K.")
     bias_term: bool = Field(True, description="Whether each filter adds a learned constant.")
@@ -94,87 +99,49 @@ class Convolution(Windowed):
         return widest(fields).through(self.window)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Gathered windows of each part, and the pieces of the weight's gradient, which are added in order."""
-        from netspec.shape import count
-
-        forward, bottom, weight = self._cuts(bottoms[0])
-        width = self.top_shapes(bottoms)[0][3]
-        cuts = (forward, bottom, weight) if backward else (forward,)
-        spaces = {cut.scratch: Workspace((cut.parts, cut.values * cut.lines * width)) for cut in cuts}
+        """What the chosen ways of computing need, and the sums of the bias' gradient."""
+        x = bottoms[0]
+        spaces = _direct.forward_spaces(self, x)
         if backward:
-            spaces["pieces"] = Workspace((weight.pieces, count(self.param_shapes(bottoms)[0])))
+            spaces |= _direct.bottom_spaces(self, x) | _direct.weight_spaces(self, x)
+            if self.bias_term:
+                spaces["near"] = Workspace((_direct.PARTS, self.num_output), use="backward")
+                spaces["sums"] = Workspace((_direct.PARTS * self.num_output,), "float64", use="backward")
         return spaces
 
     def forward(self, run: Run) -> Calls:
-        """Each part gathers the windows of its pixels and multiplies."""
-        from netspec.kernels import conv
+        """y = x * w + b, rectified if asked."""
+        from netspec.kernels.tiles import RECTIFY
 
-        cut, *_ = self._cuts(run.bottom[0].shape)
-        weight = run.param[0]
-        bias = run.param[1] if self.bias_term else weight.reshape(-1)[:0]
-        arrays = (run.bottom[0], weight, bias, run.top[0], run.workspace[cut.scratch])
-        yield Call(conv.convolution_forward, *arrays, *self._steps, cut.lines, parts=cut.parts)
+        yield from _direct.forward(self, run, RECTIFY * run.relu)
 
     def backward(self, run: Run) -> Calls:
-        """The weight by pieces, added in order; the bias; the bottom, scattered from the windows."""
+        """The top's diff masked if asked; then the bias, the weight, the bottom."""
+        from netspec.kernels.tiles import ADD
+
+        yield from self._top(run)
+        if run.param_diff[0] is not None:
+            yield from _direct.weight(self, run)
+        if run.bottom_diff[0] is not None:
+            yield from _direct.bottom(self, run, ADD * run.bottom_add[0])
+
+    def _top(self, run: Run) -> Calls:
+        """One pass over the top's diff: the mask of a fused ReLU, and the bias' gradient."""
         from netspec.kernels import conv
 
-        _, bottom, weight = self._cuts(run.bottom[0].shape)
-        dy, w = run.top_diff[0], run.param[0]
-        if run.param_diff[0] is not None:
-            pieces = run.workspace["pieces"]
-            arrays, sizes = (run.bottom[0], dy, w, pieces, run.workspace[weight.scratch]), (*self._steps, weight.channels, weight.lines)
-            yield Call(conv.convolution_weight_gradient, *arrays, *sizes, parts=weight.parts)
-            yield Call(conv.add_turned_pieces, pieces, run.param_diff[0], self.group, parts=min(self.num_output, MOST_PARTS))
-        if self.bias_term and run.param_diff[1] is not None:
-            yield Call(conv.channel_gradient, dy, run.param_diff[1], parts=min(self.num_output, MOST_PARTS))
-        if run.bottom_diff[0] is not None:
-            sizes = (*self._steps, bottom.channels, bottom.lines)
-            yield Call(conv.convolution_backward, w, dy, run.bottom_diff[0], run.workspace[bottom.scratch], *sizes, parts=bottom.parts)
-
-    @property
-    def _steps(self) -> tuple[int, ...]:
-        (_, sh, ph, dh), (_, sw, pw, dw) = self.window
-        return sh, sw, ph, pw, dh, dw
-
-    def _cuts(self, x: Shape) -> tuple[Cut, Cut, Cut]:
-        """How forward, the bottom's and the weight's gradient are cut for an image blob of this shape."""
-        n, c, _, _ = x
-        (_, _, p, q), (_, depth, kh, kw) = self.top_shapes((x,))[0], self.param_shapes((x,))[0]
-        taps, groups = kh * kw, c // depth
-        lines = even(p, max(1, 512 // q))
-        forward = Cut("columns", depth, min(depth * taps, 256), lines, min(n * -(-p // lines), MOST_PARTS))
-        channels = min(depth, max(1, 256 // taps))
-        bottom = Cut("columns_diff", channels, channels * taps, lines, min(n * groups * -(-depth // channels), MOST_PARTS))
-        channels = even(depth, max(1, 256 // taps, -(-depth // WEIGHT_PARTS)))
-        blocks = min(groups * -(-depth // channels), WEIGHT_PARTS)
-        pieces = min(n, WEIGHT_PARTS // blocks)
-        values = channels * taps + self.num_output // groups
-        lines = even(p, max(1, 65536 // (values * q)))
-        return forward, bottom, Cut("windows", channels, values, lines, blocks * pieces, pieces)
-
-
-class Cut(NamedTuple):
-    """How one kernel's work is cut, by shapes alone so that sums do not depend on threads.
-
-    Channels of a block; values that a part's scratch holds for a pixel; lines of pixels at a time; parts; pieces of a sum.
-    """
-
-    scratch: str
-    channels: int
-    values: int
-    lines: int
-    parts: int
-    pieces: int = 1
-
-
-MOST_PARTS = 32
-WEIGHT_PARTS = 16
-
-
-def even(total: int, most: int) -> int:
-    """The largest share when `total` is split evenly into the fewest shares of at most `most`."""
-    return -(-total // -(-total // most))
+        db = run.param_diff[1] if self.bias_term else None
+        if db is None and not run.relu:
+            return
+        n, k, p, q = run.top_shapes[0]
+        parts = min(_direct.PARTS, max(1, n * p * q // 64))
+        near, sums = run.workspace.get("near"), run.workspace.get("sums")
+        if near is None or sums is None:
+            none = run.param[0].reshape(-1)[:0]
+            near, sums = none.reshape(0, 0), none.astype("float64")
+        sizes = (n * p * q, k, int(run.relu), int(db is not None))
+        yield Call(conv.top_gradient, run.top[0] if run.relu else run.top_diff[0], run.top_diff[0], near, sums, *sizes, parts=parts)
+        if db is not None:
+            yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
 
 def window_words(shape: tuple[int, ...], window: tuple[Axis, Axis]) -> str:
