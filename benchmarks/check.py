@@ -5,7 +5,7 @@ The judge is the same net in PyTorch with float64 numbers; PyTorch's own float32
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,15 @@ from benchmarks.in_torch import TorchNet
 from benchmarks.nets import Arrays, Stepper, undropped
 from netspec.infer import ShapedGraph
 
-LOSS_BOUND, GRADIENT_BOUND, SCORE_BOUND = 1e-4, 2e-3, 1e-3
-"""Largest relative error of the loss; of any param's gradient, |g - g'| / |g'| in the L2 norm; of a deployed net's scores, likewise."""
+LOSS_BOUND, SCORE_BOUND = 1e-4, 1e-3
+"""Largest relative error of the loss, and of a deployed net's scores, |s - s'| / |s'| in the L2 norm."""
+GRADIENT_BOUND, PEER_FACTOR = 2e-3, 5.0
+"""Largest relative error of any param's gradient, |g - g'| / |g'|: this, or so many times what PyTorch's own float32 has on the same net.
+
+Rounding moves a value across a kink of ReLU or to another maximum of a pool now and then, and each time a whole path of the gradient
+changes: one value in a million makes an error of 1e-3, and deep nets have several such layers in a row. A mistake in a kernel shows as
+1e-1 and more.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,20 +47,28 @@ def check_training(shaped: ShapedGraph, batch: Arrays) -> tuple[Agreement, Agree
     """(netspec's, torch's float32) distance from float64. Raises Disagreement."""
     shaped = undropped(shaped)
     stepper = Stepper(shaped, batch)
-    ours = stepper.gradients()
-    single = TorchNet(shaped, stepper.weights)
-    theirs = single.loss(*batch).item(), single.gradients(*batch)
-    double = TorchNet(shaped, (array.astype(np.float64) for array in stepper.weights))
-    wide = [array.astype(np.float64) for array in batch]
-    judge = double.loss(*wide).item(), double.gradients(*wide)
-    names = stepper.program.weights.names
-    mine, peer = (_distance(names, side, judge) for side in (ours, theirs))
-    if mine.loss > LOSS_BOUND or not mine.gradient <= GRADIENT_BOUND:
-        raise Disagreement(f"netspec: {mine}; torch float32: {peer}; allowed: {LOSS_BOUND:.0e} and {GRADIENT_BOUND:.0e}")
+    names, weights = stepper.program.weights.names, stepper.weights
+    judge = _torch(shaped, (array.astype(np.float64) for array in weights), [array.astype(np.float64) for array in batch])
+    mine, peer = (_distance(names, side, judge) for side in (stepper.gradients(), _torch(shaped, weights, batch)))
+    allowed = max(GRADIENT_BOUND, PEER_FACTOR * peer.gradient)
+    if not (mine.loss <= LOSS_BOUND and mine.gradient <= allowed):
+        raise Disagreement(f"netspec: {mine}; torch float32: {peer}; allowed: {LOSS_BOUND:.0e} and {allowed:.1e}")
     return mine, peer
 
 
-def _distance(names: Sequence[str], side: tuple[float, list[Any]], judge: tuple[float, list[Any]]) -> Agreement:
+Side = tuple[float, list[Any]]
+"""A loss, and each param's gradient or None."""
+
+
+def _torch(shaped: ShapedGraph, weights: Iterable[Any], batch: Arrays) -> Side:
+    net = TorchNet(shaped, weights)
+    loss = net.loss(*batch)
+    loss.backward()
+    return loss.item(), [None if param.grad is None else param.grad.numpy() for param in net.params]
+
+
+def _distance(names: Sequence[str], side: Side, judge: Side) -> Agreement:
+    """Gradients that are next to nothing beside the largest (below 1e-6 of it) are measured by that instead of by themselves."""
     largest = max(float(np.linalg.norm(g)) for g in judge[1] if g is not None)
     errors = {
         name: float(np.linalg.norm(mine - true) / max(float(np.linalg.norm(true)), 1e-6 * largest))

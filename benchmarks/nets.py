@@ -13,7 +13,7 @@ from netspec.graph import State
 from netspec.infer import ShapedGraph
 from netspec.layers.base import Phase
 from netspec.load import load_net, net_document
-from netspec.program import Learning, Program, bind, compile_net, fill_weights, local_decay
+from netspec.program import Learning, Program, Weights, bind, compile_net, fill_weights, local_decay
 from netspec.regularizers.l2 import L2
 from netspec.solvers.sgd import SGD
 from netspec.train import label_ranges
@@ -139,8 +139,17 @@ def _train(shaped: ShapedGraph) -> Program:
     shaped, memory = compile_net(shaped, "float32")
     rule = SGD(momentum=MOMENTUM)
     weights = fill_weights(shaped, "float32", SEED, rule.slots)
+    _stir(shaped, weights)
     learning = Learning(rule, local_decay(shaped.graph.params, L2(), DECAY))
     return bind(shaped, memory, weights, SEED, learning)
+
+
+def _stir(shaped: ShapedGraph, weights: Weights) -> None:
+    """Move biases and factors off their equal starts: between two BatchNorms many gradients are 0 there, and float32 shows noise alone."""
+    random = rng.generator(SEED, "stir")
+    for param, array in zip(shaped.graph.params, weights.data, strict=True):
+        if param.learned and array.ndim == 1:
+            array += random.normal(scale=0.1, size=array.shape).astype(array.dtype)
 
 
 def _test(shaped: ShapedGraph) -> Program:

@@ -27,13 +27,12 @@ def cell(column: Column, row: dict[str, Any]) -> str:
 
 
 def rich(title: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> Table:
-    """The table for a terminal: rows that miss a target are red, refused ones say why."""
+    """The table for a terminal: rows that miss something are red."""
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         table.add_column(column.heading, justify="right" if column.form else "left", overflow="fold")
     for row in rows:
-        style = "red" if row.get("missed") or row.get("refused") else None
-        table.add_row(*(escape(cell(column, row)) for column in columns), style=style)
+        table.add_row(*(escape(cell(column, row)) for column in columns), style="red" if row.get("missed") else None)
     return table
 
 

@@ -19,20 +19,21 @@ NAME, TITLE = "race", "Train steps: forward, backward, SGD with momentum and wei
 COLUMNS = (
     Column("net", "net"),
     Column("batch", "batch", "d"),
-    Column("netspec", "netspec ms", ".4g"),
-    Column("eager", "torch ms", ".4g"),
-    Column("channels_last", "channels_last ms", ".4g"),
+    Column("netspec", "netspec ms", ",.2f"),
+    Column("eager", "torch ms", ",.2f"),
+    Column("channels_last", "its ch. last", ",.2f"),
     Column("images", "images/s", ",.0f"),
     Column("over_eager", "x torch", ".2f"),
     Column("target", "wanted", ".1f"),
-    Column("over_best", "x faster torch", ".2f"),
+    Column("over_channels_last", "x ch. last", ".2f"),
+    Column("over_best", "x faster", ".2f"),
     Column("gflops", "GFLOP/s", ".0f"),
     Column("share", "of peak", ".0%"),
-    Column("torch_gflops", "torch's", ".0f"),
-    Column("error", "gradient error", ".0e"),
-    Column("rounds", "steps timed", ".0f"),
+    Column("best_gflops", "torch's", ".0f"),
+    Column("error", "error", ".0e"),
+    Column("peer_error", "torch's", ".0e"),
+    Column("steps", "steps", "d"),
     Column("missed", "missed"),
-    Column("refused", "refused"),
 )
 LAYOUTS = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -48,7 +49,7 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
     for name, layout in LAYOUTS.items():
         rivals[name] = TorchStepper(TorchNet(shaped, stepper.weights, layout), batch, RATE, MOMENTUM, DECAY).step
     times = alternate(rivals, given.seconds, given.rounds)
-    return [_row(entry, times, total_flops(shaped), here) | {"error": ours.gradient, "torch_error": theirs.gradient}]
+    return [_row(entry, times, total_flops(shaped), here) | {"error": ours.gradient, "peer_error": theirs.gradient}]
 
 
 def _row(entry: Entry, times: dict[str, Times], flops: int, here: Machine) -> dict[str, Any]:
@@ -68,9 +69,9 @@ def _row(entry: Entry, times: dict[str, Times], flops: int, here: Machine) -> di
         "target": entry.eager,
         "gflops": flops / mine / 1e6,
         "share": flops / mine / 1e6 / here.peak,
-        "torch_gflops": flops / best / 1e6,
+        "best_gflops": flops / best / 1e6,
         "flops": flops,
-        "rounds": len(times["netspec"].steps),
+        "steps": len(times["netspec"].steps),
         "quartiles": {name: of.quartiles for name, of in times.items()},
         "missed": ", ".join(word for word, short in missed.items() if short),
     }
