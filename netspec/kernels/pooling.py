@@ -1,116 +1,346 @@
-"""Pooling over windows of N x C x H x W images. A part owns whole planes (n, c), so scattering in backward needs no care.
+"""Pooling over windows of N x H x W x C images, channels last. A part owns whole rows of the array it writes.
 
-Letters: x (N, C, H, W), y (N, C, P, Q). Windows are clipped to the image; none lies wholly outside it. Source: Caffe pooling_layer.cpp.
+Letters: x (N, H, W, C), y (N, P, Q, C). Windows are clipped to the image; none lies wholly outside it. A place of a window is its row
+times `fw` plus its column, clipped or not. Backward gathers: each pixel looks at the windows that hold it. Source: Caffe pooling_layer.cpp.
 """
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Array4, Ints, Vector, kernel, span
+from netspec.kernels.jit import Array4, Bytes, Ints, helper, kernel, span
+from netspec.kernels.rows import Row, Variable, Whole, rows, times
+
+RUN = 256
+NARROW = 64
+"""With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are alike, side by side."""
+
+
+@rows(group=2, again=True)
+def maximum(
+    x: Row, y: Row, mask: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, first: Whole, fw: Whole
+) -> None:
+    """y = the maximum of each of a number of windows, mask = its place. A window has tall x wide pixels, `down` and `right` apart.
+
+    The windows begin `step` apart, those of y `right`; their places count from `first` on.
+    """
+    for k in times(number):
+        at, to = k * step, k * right
+        best, place = Variable(x.get(at)), Variable(first.spread(mask))
+        for i in times(tall):
+            for j in times(wide):
+                value, now = x.get(at + i * down + j * right), best.get()
+                more = (value > now) | value.is_nan()
+                best.set(value.where(more, now))
+                place.set((first + i * fw + j).spread(mask).where(more, place.get()))
+        y.put(best.get(), to)
+        mask.put(place.get(), to)
+
+
+@rows(group=2, again=True)
+def maximum_only(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole) -> None:
+    """y = the maximum of each window."""
+    for k in times(number):
+        at = k * step
+        best = Variable(x.get(at))
+        for i in times(tall):
+            for j in times(wide):
+                value, now = x.get(at + i * down + j * right), best.get()
+                best.set(value.where((value > now) | value.is_nan(), now))
+        y.put(best.get(), k * right)
+
+
+@rows(group=2, again=True)
+def gather(
+    dy: Row,
+    mask: Row,
+    dx: Row,
+    number: Whole,
+    tall: Whole,
+    wide: Whole,
+    down: Whole,
+    right: Whole,
+    step: Whole,
+    place: Whole,
+    up: Whole,
+    left: Whole,
+) -> None:
+    """dx = the sum of dy over those of tall x wide windows that chose a pixel, for a number of pixels, `step` apart.
+
+    Its place in the first of its windows is `place`, and `up` and `left` less in the next ones.
+    """
+    for k in times(number):
+        total = Variable(dx.fill(0))
+        for i in times(tall):
+            for j in times(wide):
+                at = i * down + (j + k) * right
+                mine = mask.get(at).equals((place - i * up - j * left).spread(mask))
+                total.set(total.get() + dy.get(at).where(mine, 0))
+        dx.put(total.get(), k * step)
+
+
+@rows(group=2, again=True)
+def scatter(
+    dy: Row,
+    mask: Row,
+    dx: Row,
+    number: Whole,
+    tall: Whole,
+    wide: Whole,
+    down: Whole,
+    right: Whole,
+    step: Whole,
+    top: Whole,
+    left: Whole,
+    fh: Whole,
+    fw: Whole,
+) -> None:
+    """dx = dy where a window chose the pixel, else 0, for the tall x wide pixels from (top, left) of each of a number of windows on.
+
+    Pixels from (fh, fw) on are in none.
+    """
+    for k in times(number):
+        value, place = dy.get(k * right), mask.get(k * right)
+        for i in times(tall):
+            for j in times(wide):
+                u, v = top + i, left + j
+                mine = place.equals((u * fw + v).where(u < fh, -1).where(v < fw, -1).spread(mask))
+                dx.put(value.where(mine, 0), k * step + i * down + j * right)
+
+
+@rows(group=2, again=True)
+def mean(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, area: Whole) -> None:
+    """y = the sum of each window over `area`: that of its rows' sums, which rounds little."""
+    for k in times(number):
+        total = Variable(x.fill(0))
+        for i in times(tall):
+            line = Variable(x.fill(0))
+            for j in times(wide):
+                line.set(line.get() + x.get(k * step + i * down + j * right))
+            total.set(total.get() + line.get())
+        y.put(total.get() * area.share().spread(y), k * right)
+
+
+@rows(group=2, again=True)
+def share(
+    dy: Row,
+    dx: Row,
+    number: Whole,
+    tall: Whole,
+    wide: Whole,
+    down: Whole,
+    right: Whole,
+    step: Whole,
+    fh: Whole,
+    fw: Whole,
+    sh: Whole,
+    sw: Whole,
+    below: Whole,
+    beside: Whole,
+) -> None:
+    """dx = the sum of dy over tall x wide windows, each over its area, for a number of pixels, `step` apart.
+
+    The padded image has `below` rows and `beside` columns from the start of the first window on.
+    """
+    for k in times(number):
+        total = Variable(dx.fill(0))
+        for i in times(tall):
+            height = (below - i * sh).least(fh)
+            for j in times(wide):
+                area = height * (beside - (j + k) * sw).least(fw)
+                total.set(total.get() + dy.get(i * down + (j + k) * right) * area.share().spread(dy))
+        dx.put(total.get(), k * step)
+
+
+@helper
+def clipped(i: int, stride: int, pad: int, length: int, size: int) -> tuple[int, int, int]:
+    """Of the i-th window of an axis: its first pixel, how many it has, and where it would begin with its padding."""
+    start = i * stride - pad
+    first = max(start, 0)
+    return first, min(start + length, size) - first, start
+
+
+@helper
+def whole_windows(j: int, stride: int, pad: int, length: int, size: int, c: int) -> int:
+    """How many windows of an axis, from the j-th on, are alike: they lie wholly in the image, and are not too many."""
+    start = j * stride - pad
+    return 1 if start < 0 or start + length > size else min((size - length - start) // stride + 1, run_length(c))
+
+
+@helper
+def covering(i: int, stride: int, pad: int, length: int, windows: int) -> tuple[int, int, int]:
+    """Of the windows of an axis that hold pixel i: the first, how many they are, and how often one can go a stride on and find the same.
+
+    Near an end there are fewer windows than elsewhere: then it is -1.
+    """
+    first, last = (i + pad - length) // stride + 1, (i + pad) // stride
+    further = windows - 1 - last
+    return max(first, 0), max(min(last, windows - 1) - max(first, 0) + 1, 0), max(further, -1) if first >= 0 else -1
+
+
+@helper
+def run_length(c: int) -> int:
+    """How many windows or pixels of c channels are taken at a time."""
+    return RUN // c if c < NARROW else 1
+
+
+@helper
+def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, int, int]:
+    """Of the i-th window of an axis: where it begins with its padding; first and one past the last pixel that is not another's."""
+    start = i * stride - pad
+    return start, max(start, 0) if i else 0, start + stride if i + 1 < windows else size
+
+
+@helper
+def maxima(x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+    """y = the maximum of each window, mask (N*P*Q*C,) = its place. Of equals the first wins; a NaN beats every number."""
+    (n, h, w, c), (_, p, q, _) = x.shape, y.shape
+    flat, tops = x.reshape(x.size), y.reshape(y.size)
+    for row in range(*span(n * p, part, parts)):
+        top, tall, i0 = clipped(row % p, sh, ph, fh, h)
+        image, j = (row // p * h + top) * w, 0
+        while j < q:
+            left, wide, j0 = clipped(j, sw, pw, fw, w)
+            number, at, first = whole_windows(j, sw, pw, fw, w, c), (row * q + j) * c, (top - i0) * fw + left - j0
+            maximum(c, flat, (image + left) * c, tops, at, mask, at, number, tall, wide, w * c, c, sw * c, first, fw)
+            j += number
 
 
 @kernel
-def max_forward(x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
-    """y = the maximum of each window, mask (N*C*P*Q,) = its place h*W + w. Of equals the first wins; a NaN beats every number."""
-    n, c, h, w = x.shape
-    p, q = y.shape[2], y.shape[3]
-    planes, tops = x.reshape(n * c, h * w), y.reshape(n * c * p * q)
-    for plane in range(*span(n * c, part, parts)):
-        image, at = planes[plane], plane * p * q
-        for i in range(p):
-            top, bottom = max(i * sh - ph, 0), min(i * sh - ph + fh, h)
-            for j in range(q):
-                left, right = max(j * sw - pw, 0), min(j * sw - pw + fw, w)
-                place = top * w + left
-                best = image[place]
-                for u in range(top, bottom):
-                    for v in range(u * w + left, u * w + right):
-                        value = image[v]
-                        if value > best or value != value:
-                            best, place = value, v
-                tops[at + i * q + j] = best
-                mask[at + i * q + j] = place
+def max_forward(x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+    """`maxima` of windows of at most 255 places."""
+    maxima(x, y, mask, fh, fw, sh, sw, ph, pw, part, parts)
+
+
+@kernel
+def max_forward_large(
+    x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
+    """`maxima` of windows of any size."""
+    maxima(x, y, mask, fh, fw, sh, sw, ph, pw, part, parts)
 
 
 @kernel
 def max_forward_only(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """y = the maximum of each window; nothing is kept for backward."""
-    n, c, h, w = x.shape
-    p, q = y.shape[2], y.shape[3]
-    planes, tops = x.reshape(n * c, h * w), y.reshape(n * c * p * q)
-    for plane in range(*span(n * c, part, parts)):
-        image, at = planes[plane], plane * p * q
-        for i in range(p):
-            top, bottom = max(i * sh - ph, 0), min(i * sh - ph + fh, h)
-            for j in range(q):
-                left, right = max(j * sw - pw, 0), min(j * sw - pw + fw, w)
-                best = image[top * w + left]
-                for u in range(top, bottom):
-                    for v in range(u * w + left, u * w + right):
-                        value = image[v]
-                        if value > best or value != value:
-                            best = value
-                tops[at + i * q + j] = best
+    (n, h, w, c), (_, p, q, _) = x.shape, y.shape
+    flat, tops = x.reshape(x.size), y.reshape(y.size)
+    for row in range(*span(n * p, part, parts)):
+        top, tall, _ = clipped(row % p, sh, ph, fh, h)
+        image, j = (row // p * h + top) * w, 0
+        while j < q:
+            left, wide, _ = clipped(j, sw, pw, fw, w)
+            number = whole_windows(j, sw, pw, fw, w, c)
+            maximum_only(c, flat, (image + left) * c, tops, (row * q + j) * c, number, tall, wide, w * c, c, sw * c)
+            j += number
 
 
-@kernel
-def max_backward(dy: Array4, mask: Ints, dx: Array4, part: int, parts: int) -> None:
+@helper
+def gathered(dy: Array4, mask: Ints, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
-    planes, outputs, inputs = dy.shape[0] * dy.shape[1], dy.shape[2] * dy.shape[3], dx.shape[2] * dx.shape[3]
-    flat, diffs = dy.reshape(dy.size), dx.reshape(planes, inputs)
-    for plane in range(*span(planes, part, parts)):
-        image = diffs[plane]
-        for i in range(inputs):
-            image[i] = 0
-        for o in range(plane * outputs, (plane + 1) * outputs):
-            image[mask[o]] += flat[o]
+    (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
+    flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
+    for row in range(*span(n * h, part, parts)):
+        i, tall, _ = covering(row % h, sh, ph, fh, p)
+        u, image = row % h + ph - i * sh, (row // h * p + i) * q
+        width = sw * run_length(c)
+        for start in range(0, w, width):
+            end = min(start + width, w)
+            for phase in range(start, min(start + sw, end)):
+                column, room = phase, width // sw - 1 if start + width <= w else (end - 1 - phase) // sw
+                while column < end:
+                    j, wide, further = covering(column, sw, pw, fw, q)
+                    number = max(min(room, further), 0) + 1
+                    at, to, place = (image + j) * c, (row * w + column) * c, u * fw + column + pw - j * sw
+                    gather(c, flat, at, mask, at, diffs, to, number, tall, wide, q * c, c, sw * c, place, sh * fw, sw)
+                    column, room = column + number * sw, room - number
 
 
 @kernel
-def mask_top(mask: Ints, top: Vector, part: int, parts: int) -> None:
-    """mask, top: (M,). The places of the maxima as real numbers, as Caffe hands them out."""
-    for i in range(*span(top.size, part, parts)):
-        top[i] = mask[i]
+def max_backward(dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+    """`gathered` from windows of at most 255 places."""
+    gathered(dy, mask, dx, fh, fw, sh, sw, ph, pw, part, parts)
+
+
+@kernel
+def max_backward_apart(
+    dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
+    """The same of windows that do not overlap. Each writes the pixels from its own first one to the next window's."""
+    (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
+    flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
+    for row in range(*span(n * p, part, parts)):
+        i0, top, below = own(row % p, sh, ph, h, p)
+        image, j = (row // p * h + top) * w, 0
+        while j < q:
+            j0, left, beside = own(j, sw, pw, w, q)
+            number = max(1, min(run_length(c), q - 1 - j)) if j0 >= 0 else 1
+            at, to = (row * q + j) * c, (image + left) * c
+            scatter(c, flat, at, mask, at, diffs, to, number, below - top, beside - left, w * c, c, sw * c, top - i0, left - j0, fh, fw)
+            j += number
+
+
+@kernel
+def max_backward_large(
+    dy: Array4, mask: Ints, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
+    """`gathered` from windows of any size."""
+    gathered(dy, mask, dx, fh, fw, sh, sw, ph, pw, part, parts)
+
+
+@helper
+def write_places(mask: Ints, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+    """top (N, P, Q, C) = the places of the maxima in their planes, row * w + column, as Caffe hands them out."""
+    n, p, q, c = top.shape
+    flat = top.reshape(top.size)
+    for pixel in range(*span(n * p * q, part, parts)):
+        start = (pixel // q % p * sh - ph) * w + pixel % q * sw - pw
+        for i in range(pixel * c, pixel * c + c):
+            flat[i] = start + mask[i] // fw * w + mask[i] % fw
+
+
+@kernel
+def mask_top(mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+    """`write_places` of windows of at most 255 places."""
+    write_places(mask, top, w, fw, sh, sw, ph, pw, part, parts)
+
+
+@kernel
+def mask_top_large(mask: Ints, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+    """`write_places` of windows of any size."""
+    write_places(mask, top, w, fw, sh, sw, ph, pw, part, parts)
 
 
 @kernel
 def average_forward(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """y = the sum of each window over its area. The area counts the padding, but not what hangs over beyond it."""
-    n, c, h, w = x.shape
-    p, q = y.shape[2], y.shape[3]
-    planes, tops = x.reshape(n * c, h * w), y.reshape(n * c * p * q)
-    for plane in range(*span(n * c, part, parts)):
-        image, at = planes[plane], plane * p * q
-        for i in range(p):
-            i0 = i * sh - ph
-            tall = min(i0 + fh, h + ph) - i0
-            for j in range(q):
-                j0 = j * sw - pw
-                area = tall * (min(j0 + fw, w + pw) - j0)
-                left, right = max(j0, 0), min(j0 + fw, w)
-                total = 0.0
-                for u in range(max(i0, 0), min(i0 + fh, h)):
-                    for v in range(u * w + left, u * w + right):
-                        total += image[v]
-                tops[at + i * q + j] = total / area
+    (n, h, w, c), (_, p, q, _) = x.shape, y.shape
+    flat, tops = x.reshape(x.size), y.reshape(y.size)
+    for row in range(*span(n * p, part, parts)):
+        top, tall, i0 = clipped(row % p, sh, ph, fh, h)
+        image, height = (row // p * h + top) * w, min(fh, h + ph - i0)
+        j = 0
+        while j < q:
+            left, wide, j0 = clipped(j, sw, pw, fw, w)
+            number, area = whole_windows(j, sw, pw, fw, w, c), height * min(fw, w + pw - j0)
+            mean(c, flat, (image + left) * c, tops, (row * q + j) * c, number, tall, wide, w * c, c, sw * c, area)
+            j += number
 
 
 @kernel
 def average_backward(dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
-    n, c, h, w = dx.shape
-    p, q = dy.shape[2], dy.shape[3]
-    flat, diffs = dy.reshape(n * c * p * q), dx.reshape(n * c, h * w)
-    for plane in range(*span(n * c, part, parts)):
-        image, at = diffs[plane], plane * p * q
-        for i in range(h * w):
-            image[i] = 0
-        for i in range(p):
-            i0 = i * sh - ph
-            tall = min(i0 + fh, h + ph) - i0
-            for j in range(q):
-                j0 = j * sw - pw
-                share = flat[at + i * q + j] / (tall * (min(j0 + fw, w + pw) - j0))
-                left, right = max(j0, 0), min(j0 + fw, w)
-                for u in range(max(i0, 0), min(i0 + fh, h)):
-                    for v in range(u * w + left, u * w + right):
-                        image[v] += share
+    (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
+    flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
+    for row in range(*span(n * h, part, parts)):
+        i, tall, _ = covering(row % h, sh, ph, fh, p)
+        image, below = (row // h * p + i) * q, h + ph - (i * sh - ph)
+        width = sw * run_length(c)
+        for start in range(0, w, width):
+            end = min(start + width, w)
+            for phase in range(start, min(start + sw, end)):
+                column, room = phase, width // sw - 1 if start + width <= w else (end - 1 - phase) // sw
+                while column < end:
+                    j, wide, further = covering(column, sw, pw, fw, q)
+                    number = max(min(room, further), 0) + 1
+                    at, to, beside = (image + j) * c, (row * w + column) * c, w + pw - (j * sw - pw)
+                    share(c, flat, at, diffs, to, number, tall, wide, q * c, c, sw * c, fh, fw, sh, sw, below, beside)
+                    column, room = column + number * sw, room - number

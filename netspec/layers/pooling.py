@@ -25,6 +25,7 @@ class Pooling(Windowed):
     """
 
     tops: ClassVar[Arity] = Arity(1, 2)
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC",)
     backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     pool: Literal["MAX", "AVE"] = Field("MAX", description="Maximum or average of a window.")
@@ -110,36 +111,48 @@ class Pooling(Windowed):
         return field.whole(True, True) if self.global_pooling else field.through(self.window)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """The places of the maxima, when backward or a second top wants them."""
+        """The places of the maxima in their windows, when backward or a second top wants them."""
         if self.pool == "MAX" and (backward or len(self.top_names()) > 1):
-            return {"mask": Workspace(self.top_shapes(bottoms)[0], "int32", kept=backward)}
+            kind: Literal["uint8", "int32"] = "int32" if self._large(bottoms[0]) else "uint8"
+            return {"mask": Workspace(self.top_shapes(bottoms)[0], kind, kept=backward)}
         return {}
+
+    def _large(self, bottom: Shape) -> bool:
+        """Whether a window has more places than a byte can tell apart."""
+        fh, fw, *_ = self._scalars(bottom)
+        return fh * fw > 255
 
     def forward(self, run: Run) -> Calls:
         """One pass over the windows; the places as real numbers where asked for."""
         from netspec.kernels import pooling
 
-        window = self._scalars(run.bottom[0].shape)
+        shape = run.bottom_shapes[0]
+        window, large = self._scalars(shape), self._large(shape)
         if self.pool == "AVE":
             yield Call(pooling.average_forward, run.bottom[0], run.top[0], *window)
         elif "mask" not in run.workspace:
             yield Call(pooling.max_forward_only, run.bottom[0], run.top[0], *window)
         else:
-            yield Call(pooling.max_forward, run.bottom[0], run.top[0], run.workspace["mask"], *window)
+            kernel = pooling.max_forward_large if large else pooling.max_forward
+            yield Call(kernel, run.bottom[0], run.top[0], run.workspace["mask"], *window)
             for top in run.top[1:]:
-                yield Call(pooling.mask_top, run.workspace["mask"], top)
+                yield Call(pooling.mask_top_large if large else pooling.mask_top, run.workspace["mask"], top, shape[3], *window[1:])
 
     def backward(self, run: Run) -> Calls:
-        """Each plane is cleared and gathers the diffs of its windows; the places have no gradient."""
+        """Each pixel gathers the diffs of the windows that hold it; the places have no gradient."""
         from netspec.kernels import pooling
 
         dx = run.bottom_diff[0]
         if dx is None:
             return
+        window = self._scalars(run.bottom_shapes[0])
         if self.pool == "AVE":
-            yield Call(pooling.average_backward, run.top_diff[0], dx, *self._scalars(run.bottom[0].shape))
+            yield Call(pooling.average_backward, run.top_diff[0], dx, *window)
         else:
-            yield Call(pooling.max_backward, run.top_diff[0], run.workspace["mask"], dx)
+            fh, fw, sh, sw, *_ = window
+            apart = pooling.max_backward_apart if fh <= sh and fw <= sw else pooling.max_backward
+            kernel = pooling.max_backward_large if self._large(run.bottom_shapes[0]) else apart
+            yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, *window)
 
     def _scalars(self, bottom: Shape) -> tuple[int, ...]:
         (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)

@@ -86,6 +86,8 @@ def test_caffe_shapes() -> None:
 
 
 CASES: list[dict[str, Any]] = [
+    {"kernel_size": 2, "stride": 3, "round_mode": "FLOOR"},
+    {"kernel_h": 2, "kernel_w": 3, "stride": 3, "pad_h": 1, "pad_w": 2},
     {"kernel_size": 2, "stride": 2},
     {"kernel_size": 3, "stride": 2},
     {"kernel_size": 3, "stride": 2, "pad": 1},
@@ -138,7 +140,8 @@ def test_any_window(size: Any, kernel: Any, stride: Any, pad: Any, how: str, mod
     result = run_layer(layer, x, top_diffs=[v])
     np.testing.assert_allclose(result.tops[0], y, rtol=1e-13, atol=1e-13)
     if how == "MAX":
-        np.testing.assert_array_equal(result.workspace["mask"], mask)
+        places = forward(layer.model_copy(update={"top": ("y", "places")}), x)[1]
+        np.testing.assert_array_equal(places, mask)
     np.testing.assert_allclose((x * result.bottom_diffs[0]).sum(), (v * y).sum(), rtol=1e-10, atol=1e-10)
 
 
@@ -215,3 +218,22 @@ def test_refused_fields(fields: dict[str, Any]) -> None:
 
 def test_global_pooling_allows_what_changes_nothing() -> None:
     assert pool(global_pooling=True, stride=1, pad=0).top_shapes(((2, 3, 6, 5),)) == ((2, 3, 1, 1),)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 17, 20, 50, 67])
+@pytest.mark.parametrize("how", ["MAX", "AVE"])
+def test_any_number_of_channels(how: str, channels: int) -> None:
+    x = distinct(1, channels, 5, 7)
+    result = check_layer(pool(pool=how, kernel_size=3, stride=2), [x])
+    np.testing.assert_allclose(result.tops[0], naive.pooling(x, (3, 3), (2, 2), (0, 0), how)[0], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "kind"), [((15, 17), np.uint8), ((16, 16), np.int32)])
+def test_large_windows_have_large_places(size: tuple[int, int], kind: type) -> None:
+    x = distinct(2, 3, 18, 19)
+    layer = pool(kernel_size=size, stride=2, top=["y", "places"])
+    result = check_layer(layer, [x])
+    y, places = naive.pooling(x, size, (2, 2))
+    np.testing.assert_allclose(result.tops[0], y, rtol=1e-6)
+    np.testing.assert_array_equal(result.tops[1], places)
+    assert result.workspace["mask"].dtype == kind
