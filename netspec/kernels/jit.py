@@ -8,7 +8,7 @@ then for every parameter an address and its lengths, an integer, or the bits of 
 Compiled code is cached in the user's cache folder, in a directory named by a digest of all kernel sources and of the host CPU:
 an edit can never meet a stale compile. The parameter annotations say what a kernel takes: `Vector` (any array, seen flat),
 `Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat;
-`int`; `Code` (something else that is Compiled, as an address); `float` (the net's number type).
+`int`; `Code` (something else that is Compiled, as an address), `Codes`; `float` (the net's number type).
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ Clock = NDArray[np.int64]
 Code = Any
 """Inside kernels the address (an int64) of something Compiled; in a Call the thing itself."""
 
+Codes = Any
+"""Inside kernels an array of such addresses; in a Call a tuple of things Compiled, None where there is none."""
+
 _REAL = {"Vector": 1, "Matrix": 2, "Array3": 3, "Array4": 4}
-_FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int64"}
+_FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int64", "Codes": "int64"}
 _FLAGS = {"contract"}
 """Multiply and add may fuse; nothing is reordered, and NaN and infinities stay what they are."""
 
@@ -353,6 +356,8 @@ class JitKernel(Compiled):
             raise TypeError(f"kernel {self.name} takes {len(self.params)} arguments, not {len(args)}")
         words, alive = [parts], []
         for (name, kind), value in zip(self.params, args, strict=True):
+            if kind == "Codes":
+                value = np.array([one.address(dtype) if one is not None else 0 for one in value], np.int64)
             if kind in _REAL or kind in _FIXED:
                 array = self._array(name, kind, value, dtype)
                 alive.append(array)
@@ -414,7 +419,8 @@ def run(calls: Iterable[Call], dtype: str) -> None:
 
 def codes(calls: Iterable[Call]) -> set[Compiled]:
     """All that must be compiled for calls: their kernels, and what these call by address."""
-    return {one for call in calls for one in (call.kernel, *call.args) if isinstance(one, Compiled)}
+    flat = (one for call in calls for arg in (call.kernel, *call.args) for one in (arg if isinstance(arg, tuple) else (arg,)))
+    return {one for one in flat if isinstance(one, Compiled)}
 
 
 def prepare(kernels: Iterable[Compiled], dtype: str) -> None:

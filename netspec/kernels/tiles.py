@@ -9,7 +9,7 @@ Source: Goto & van de Geijn 2008, Anatomy of high-performance matrix multiplicat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple, cast
 
@@ -228,3 +228,16 @@ def tiling(count: int, columns: int, dtype: str) -> Tiling:
     low = max(1, rows - 1)
     tiles = (tile(rows, across), tile(low, across), tile(rows, edge), tile(low, edge))
     return Tiling(wide, across * wide, blocks, rows, count - blocks * (rows - 1), tiles)
+
+
+def by_rows(counts: Iterable[int], columns: int, dtype: str) -> tuple[int, int, tuple[Tile | None, ...]]:
+    """For products of any of these numbers of rows: columns of a panel, rows of a tile at most, and the tiles by their rows.
+
+    Whole panels' tiles come first, from 0 rows to most, then the last panel's.
+    """
+    cuts = [tiling(count, columns, dtype) for count in counts]
+    across, edge = cuts[0].tiles[0].vectors, cuts[0].tiles[2].vectors
+    most = min(MOST_ROWS[across], MOST_ROWS[edge])
+    rows = {r for cut in cuts for r in (cut.rows, *((cut.rows - 1,) if cut.more < cut.blocks else ()))}
+    codes = (tile(r, vectors) if r in rows else None for vectors in (across, edge) for r in range(most + 1))
+    return cuts[0].panel, most, tuple(codes)

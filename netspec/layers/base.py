@@ -55,11 +55,11 @@ class Param:
 class Workspace:
     """Memory beside the blobs: `kept` from forward to backward, or scratch within one direction.
 
-    `kind` is real (the net's float type), uint8, int32, or float64; `use` says which direction scratch serves.
+    `kind` is real (the net's float type), uint8, int32, int64, or float64; `use` says which direction scratch serves.
     """
 
     shape: Shape
-    kind: Literal["real", "uint8", "int32", "float64"] = "real"
+    kind: Literal["real", "uint8", "int32", "int64", "float64"] = "real"
     kept: bool = False
     use: Literal["forward", "backward", "both"] = "both"
 

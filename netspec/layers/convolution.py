@@ -7,13 +7,13 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.layers import _direct
+from netspec.layers import _direct, _winograd
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, ShapeError, Shapes, Workspace
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
 from netspec.shape import ReceptiveField, convolved, convolved_text, widest
 
@@ -34,6 +34,7 @@ class Convolution(Windowed):
     bias_term: bool = Field(True, description="Whether each filter adds a learned constant.")
     dilation: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Distance between filter taps, D (default 1).", max_length=2)
     group: int = Field(1, gt=0, description="Channels and filters are split into this many independent groups.")
+    engine: Literal["AUTO", "DIRECT", "WINOGRAD"] = Field("AUTO", description="How it is computed; AUTO chooses by the shapes.")
     weight_filler: AnyFiller = Field(Constant(value=0.0), description="Initial weights.")
     bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial biases.")
 
@@ -98,14 +99,22 @@ class Convolution(Windowed):
         """Through the window."""
         return widest(fields).through(self.window)
 
+    def way(self, x: Shape) -> Any:
+        """The module that computes it: Winograd's way where it fits, else directly; `engine` forces one."""
+        if self.engine == "WINOGRAD" and not _winograd.fits(self, x):
+            text = "Winograd's way is for 3 x 3 filters of stride 1 without dilation, and channels in multiples of 16"
+            raise ShapeError(text, field="engine", help="leave `engine` out")
+        return _winograd if self.engine != "DIRECT" and _winograd.fits(self, x) else _direct
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """What the chosen ways of computing need, and the sums of the bias' gradient."""
         x = bottoms[0]
-        spaces = _direct.forward_spaces(self, x)
+        way = self.way(x)
+        spaces = way.forward_spaces(self, x)
         if backward:
-            spaces |= _direct.bottom_spaces(self, x) | _direct.weight_spaces(self, x)
+            spaces |= way.bottom_spaces(self, x) | way.weight_spaces(self, x)
             if self.bias_term:
-                spaces["near"] = Workspace((_direct.PARTS, self.num_output), use="backward")
+                spaces["pixels"] = Workspace((_direct.PARTS, self.num_output), use="backward")
                 spaces["sums"] = Workspace((_direct.PARTS * self.num_output,), "float64", use="backward")
         return spaces
 
@@ -113,17 +122,18 @@ class Convolution(Windowed):
         """y = x * w + b, rectified if asked."""
         from netspec.kernels.tiles import RECTIFY
 
-        yield from _direct.forward(self, run, RECTIFY * run.relu)
+        yield from self.way(run.bottom_shapes[0]).forward(self, run, RECTIFY * run.relu)
 
     def backward(self, run: Run) -> Calls:
         """The top's diff masked if asked; then the bias, the weight, the bottom."""
         from netspec.kernels.tiles import ADD
 
+        way = self.way(run.bottom_shapes[0])
         yield from self._top(run)
         if run.param_diff[0] is not None:
-            yield from _direct.weight(self, run)
+            yield from way.weight(self, run)
         if run.bottom_diff[0] is not None:
-            yield from _direct.bottom(self, run, ADD * run.bottom_add[0])
+            yield from way.bottom(self, run, ADD * run.bottom_add[0])
 
     def _top(self, run: Run) -> Calls:
         """One pass over the top's diff: the mask of a fused ReLU, and the bias' gradient."""
@@ -134,7 +144,7 @@ class Convolution(Windowed):
             return
         n, k, p, q = run.top_shapes[0]
         parts = min(_direct.PARTS, max(1, n * p * q // 64))
-        near, sums = run.workspace.get("near"), run.workspace.get("sums")
+        near, sums = run.workspace.get("pixels"), run.workspace.get("sums")
         if near is None or sums is None:
             none = run.param[0].reshape(-1)[:0]
             near, sums = none.reshape(0, 0), none.astype("float64")

@@ -1,0 +1,561 @@
+"""Convolution with 3 x 3 filters at stride 1 by Winograd's minimal filtering F(4x4, 3x3): 36 products where 144 would be needed.
+
+Every 4 x 4 pixels of the result come from a 6 x 6 tile of the image: y = At [ (G w Gt) . (Bt x B) ] A, where the dot multiplies value by
+value, so that over channels it is 36 independent matrix products, one for each frequency. The weight's gradient is
+dw = Gt [ sum over tiles of (Bt x B) . (A dy At) ] G. Transforms run along channels. Tiles at the border read a vector of zeros for what
+lies outside, and write what lies outside to a vector that nobody reads.
+Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks (points 0, 1, -1, 2, -2, infinity).
+
+Letters: C, K channels of the image that is read and of the one that is written; T tiles at a time. What a kernel knows of its images is in
+`g`, in the order of layers/_winograd.py (Plan).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from netspec.kernels import simd
+from netspec.kernels.jit import Clock, Codes, Matrix, Vector, helper, kernel, span
+from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
+
+FREQUENCIES = 36
+AIR = 16
+"""Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
+SIDE, STEP = 6, 4
+"""Pixels of a tile's side that are read, and written."""
+
+Terms = Sequence[tuple[float, int]]
+
+_INPUT: list[Terms] = [  # Bt
+    [(4, 0), (-5, 2), (1, 4)],
+    [(-4, 1), (-4, 2), (1, 3), (1, 4)],
+    [(4, 1), (-4, 2), (-1, 3), (1, 4)],
+    [(-2, 1), (-1, 2), (2, 3), (1, 4)],
+    [(2, 1), (-1, 2), (-2, 3), (1, 4)],
+    [(4, 1), (-5, 3), (1, 5)],
+]
+_OUTPUT: list[Terms] = [  # At
+    [(1, 0), (1, 1), (1, 2), (1, 3), (1, 4)],
+    [(1, 1), (-1, 2), (2, 3), (-2, 4)],
+    [(1, 1), (1, 2), (4, 3), (4, 4)],
+    [(1, 1), (-1, 2), (8, 3), (-8, 4), (1, 5)],
+]
+_FILTER: list[Terms] = [  # G
+    [(1 / 4, 0)],
+    [(-1 / 6, 0), (-1 / 6, 1), (-1 / 6, 2)],
+    [(-1 / 6, 0), (1 / 6, 1), (-1 / 6, 2)],
+    [(1 / 24, 0), (1 / 12, 1), (1 / 6, 2)],
+    [(1 / 24, 0), (-1 / 12, 1), (1 / 6, 2)],
+    [(1, 2)],
+]
+
+
+def _turned(rows: list[Terms], width: int) -> list[Terms]:
+    """The transpose of a matrix given by its rows' terms."""
+    return [[(factor, i) for i, row in enumerate(rows) for factor, j in row if j == column] for column in range(width)]
+
+
+class _Emitter:
+    """Writes small linear maps of vectors; sums and differences that two rows share are made once."""
+
+    def __init__(self, builder: Any, bytes: int) -> None:
+        self.builder, self.bytes = builder, bytes
+        self.vectors = simd.Vectors(builder, bytes, masked=False)
+
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.vectors.kind, [float(value)] * self.vectors.lanes)
+
+    def pairs(self, rows: list[Terms]) -> list[tuple[int, int]]:
+        """Rows that differ in the sign of their odd terms only: (1, 2) and (3, 4) of the matrices above."""
+        found = []
+        for i in range(len(rows) - 1):
+            a, b = dict((j, f) for f, j in rows[i]), dict((j, f) for f, j in rows[i + 1])
+            if a.keys() == b.keys() and len(a) > 1 and a != b and all(abs(a[j]) == abs(b[j]) for j in a) and not any(i in p for p in found):
+                found.append((i, i + 1))
+        return found
+
+    def apply(self, rows: list[Terms], values: Sequence[Any]) -> list[Any]:
+        """The products of a matrix's rows with a column of vectors."""
+        result: list[Any] = [None] * len(rows)
+        for one, other in self.pairs(rows):
+            signs = {j: f for f, j in rows[other]}
+            same = [(f, j) for f, j in rows[one] if signs[j] == f]
+            flipped = [(f, j) for f, j in rows[one] if signs[j] != f]
+            even, odd = self.row(same, values), self.row(flipped, values)
+            result[one], result[other] = self.builder.fadd(even, odd), self.builder.fsub(even, odd)
+        for i, row in enumerate(rows):
+            if result[i] is None:
+                result[i] = self.row(row, values)
+        return result
+
+    def row(self, terms: Terms, values: Sequence[Any]) -> Any:
+        """One product; terms of equal factors are added before they are multiplied."""
+        total = None
+        for factor in dict.fromkeys(abs(f) for f, _ in terms):
+            group = [(f, j) for f, j in terms if abs(f) == factor]
+            first, *rest = group
+            value = values[first[1]]
+            for f, j in rest:
+                value = (self.builder.fadd if (f > 0) == (first[0] > 0) else self.builder.fsub)(value, values[j])
+            factor = first[0]
+            if total is None:
+                total = value if factor == 1 else self.builder.fmul(self.constant(factor), value)
+            elif abs(factor) == 1:
+                total = (self.builder.fadd if factor > 0 else self.builder.fsub)(total, value)
+            else:
+                total = self.vectors.multiply_add(self.constant(factor), value, total)
+        return total
+
+    def square(self, rows: list[Terms], side: int, load: Callable[[int, int], Any]) -> list[list[Any]]:
+        """rows X rows^T for a side x side matrix X of vectors."""
+        builder, kind = self.builder, self.vectors.kind
+        half = [[cgutils.alloca_once(builder, kind) for _ in range(side)] for _ in rows]
+        for j in range(side):
+            for i, value in enumerate(self.apply(rows, [load(i, j) for i in range(side)])):
+                builder.store(value, half[i][j])
+        return [self.apply(rows, [builder.load(place) for place in line]) for line in half]
+
+
+def _pointer(builder: Any, address: Any, bytes: int) -> Any:
+    return builder.inttoptr(address, (ir.FloatType() if bytes == 4 else ir.DoubleType()).as_pointer())
+
+
+def _from_table(builder: Any, table: Any, index: int, offset: Any, bytes: int) -> Any:
+    """The address in a table's entry, `offset` values on."""
+    entry = builder.load(builder.gep(builder.inttoptr(table, ir.IntType(64).as_pointer()), [simd.number(index)]))
+    return builder.gep(_pointer(builder, entry, bytes), [offset])
+
+
+def _gathering(rows: list[Terms], side: int) -> Any:
+    """The intrinsic (like, table, offset, out, plane): the vectors at the table's side x side addresses + offset, transformed, to
+    out[frequency * plane]."""
+
+    def transform(typing: Any, like: Any, table: Any, offset: Any, out: Any, plane: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            bytes = like.dtype.bitwidth // 8
+            _, table, offset, out, plane = args
+            emit, base = _Emitter(builder, bytes), _pointer(builder, out, bytes)
+
+            def load(i: int, j: int) -> Any:
+                return emit.vectors.load(_from_table(builder, table, i * side + j, offset, bytes), None)
+
+            for i, line in enumerate(emit.square(rows, side, load)):
+                for j, value in enumerate(line):
+                    emit.vectors.store(value, builder.gep(base, [builder.mul(plane, simd.number(i * len(rows) + j))]), None)
+            return context.get_dummy_value()
+
+        return types.void(like, *[types.int64] * 4), generate
+
+    return intrinsic(transform)
+
+
+def _between(rows: list[Terms], side: int) -> Any:
+    """The intrinsic (like, source, from_plane, out, to_plane): the same from source[index * from_plane], for filters."""
+
+    def transform(typing: Any, like: Any, source: Any, from_plane: Any, out: Any, to_plane: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            bytes = like.dtype.bitwidth // 8
+            _, source, from_plane, out, to_plane = args
+            emit = _Emitter(builder, bytes)
+            frm, to = _pointer(builder, source, bytes), _pointer(builder, out, bytes)
+
+            def load(i: int, j: int) -> Any:
+                return emit.vectors.load(builder.gep(frm, [builder.mul(from_plane, simd.number(i * side + j))]), None)
+
+            for i, line in enumerate(emit.square(rows, side, load)):
+                for j, value in enumerate(line):
+                    emit.vectors.store(value, builder.gep(to, [builder.mul(to_plane, simd.number(i * len(rows) + j))]), None)
+            return context.get_dummy_value()
+
+        return types.void(like, *[types.int64] * 4), generate
+
+    return intrinsic(transform)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def transform_back(typing: Any, like: Any, source: Any, plane: Any, table: Any, offset: Any, bias: Any, mode: Any) -> Any:
+    """source[frequency * plane], transformed, to the table's 4 x 4 addresses + offset: plus the vector at `bias` (0: none), rectified or
+    added to what is there as the tile's `mode` says."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bytes = like.dtype.bitwidth // 8
+        _, source, plane, table, offset, bias, mode = args
+        emit, frm = _Emitter(builder, bytes), _pointer(builder, source, bytes)
+        vectors, zero = emit.vectors, simd.number(0)
+        constant = cgutils.alloca_once_value(builder, vectors.zero)
+        with builder.if_then(builder.icmp_signed("!=", bias, zero)):
+            builder.store(vectors.load(_pointer(builder, bias, bytes), None), constant)
+        lowest = ir.Constant(vectors.kind, [float("-inf")] * vectors.lanes)
+        rectify = builder.icmp_signed("!=", builder.and_(mode, simd.number(RECTIFY)), zero)
+        floor = builder.select(rectify, vectors.zero, lowest)
+
+        def load(i: int, j: int) -> Any:
+            return vectors.load(builder.gep(frm, [builder.mul(plane, simd.number(i * SIDE + j))]), None)
+
+        added = builder.load(constant)
+        values = [builder.fadd(value, added) for line in emit.square(_OUTPUT, SIDE, load) for value in line]
+        places = [_from_table(builder, table, index, offset, bytes) for index in range(len(values))]
+        with builder.if_else(builder.icmp_signed("!=", builder.and_(mode, simd.number(ADD)), zero)) as (adding, writing):
+            with adding:
+                for value, place in zip(values, places, strict=True):
+                    vectors.store(builder.fadd(vectors.load(place, None), value), place, None)
+            with writing:
+                for value, place in zip(values, places, strict=True):
+                    vectors.store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), place, None)
+        return context.get_dummy_value()
+
+    return types.void(like, *[types.int64] * 6), generate
+
+
+transform_image = _gathering(_INPUT, SIDE)
+transform_diff = _gathering(_turned(_OUTPUT, SIDE), STEP)
+transform_filter = _between(_FILTER, 3)
+transform_filter_back = _between(_turned(_FILTER, 3), SIDE)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lanes_of(typing: Any, like: Any) -> Any:
+    """Numbers in a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return simd.number(8 * simd.BYTES // like.dtype.bitwidth)
+
+    return types.int64(like), generate
+
+
+@helper
+def places(
+    table: Clock, x: Vector, outside: Vector, height: int, width: int, pitch: int, across: int, tiles: int, tile: int, pad: int, side: int
+) -> None:
+    """table (side*side,): the addresses of the pixels of a tile, or of `outside` where it lies beyond the image.
+
+    A tile begins `pad` pixels before every fourth pixel.
+    """
+    n, at = tile // tiles, tile % tiles
+    y0, x0 = at // across * STEP - pad, at % across * STEP - pad
+    nowhere = address(outside, 0)
+    start = address(x, 0) + ((n * height + y0) * width + x0) * pitch * x.itemsize
+    for i in range(side):
+        for j in range(side):
+            inside = 0 <= y0 + i < height and 0 <= x0 + j < width
+            table[i * side + j] = start + (i * width + j) * pitch * x.itemsize if inside else nowhere
+
+
+@helper
+def gather(
+    x: Vector, outside: Vector, table: Clock, image: Any, first: int, begin: int, end: int, out: Vector, ld: int, plane: int
+) -> None:
+    """out[frequency][tile - first] (channels) = the transforms of the image's tiles begin to end, 6 x 6 pixels each.
+
+    `image`: height, width, pitch, channels, tiles across, tiles of an image, pad.
+    """
+    height, width, pitch, channels, across, tiles, pad = image
+    for tile in range(begin, end):
+        places(table, x, outside, height, width, pitch, across, tiles, tile, pad, SIDE)
+        to = address(out, (tile - first) * ld)
+        for c in range(0, channels, lanes_of(x)):
+            transform_image(x, address(table, 0), c, to + c * x.itemsize, plane)
+
+
+@helper
+def gather_diff(
+    x: Vector, outside: Vector, table: Clock, image: Any, first: int, begin: int, end: int, out: Vector, ld: int, plane: int
+) -> None:
+    """The same for tiles of the top's diff, 4 x 4 pixels each."""
+    height, width, pitch, channels, across, tiles, pad = image
+    for tile in range(begin, end):
+        places(table, x, outside, height, width, pitch, across, tiles, tile, pad, STEP)
+        to = address(out, (tile - first) * ld)
+        for c in range(0, channels, lanes_of(x)):
+            transform_diff(x, address(table, 0), c, to + c * x.itemsize, plane)
+
+
+@helper
+def scatter(
+    source: Vector,
+    ld: int,
+    plane: int,
+    y: Vector,
+    bias: Vector,
+    outside: Vector,
+    table: Clock,
+    image: Any,
+    mode: int,
+    first: int,
+    begin: int,
+    end: int,
+) -> None:
+    """The tiles begin to end of y from their frequencies in source[frequency][tile - first]; what lies outside goes to `outside`."""
+    height, width, pitch, channels, across, tiles, _ = image
+    for tile in range(begin, end):
+        places(table, y, outside, height, width, pitch, across, tiles, tile, 0, STEP)
+        frm = address(source, (tile - first) * ld)
+        for c in range(0, channels, lanes_of(y)):
+            constants = address(bias, c) if bias.size else 0
+            transform_back(y, frm + c * y.itemsize, plane, address(table, 0), c, constants, mode)
+
+
+@helper
+def products(
+    source: Vector, packed: Vector, out: Vector, offsets: int, shape: Any, tiles: Codes, begin: int, end: int, count: int, room: int
+) -> None:
+    """out[f] (count, M) = source[f] (count, R) packed[f], for the frequencies begin to end and all groups.
+
+    `shape`: groups, R, M, panel, rows of a tile at most; a row of source or out has 16 values of air, a plane `room` rows and 16 values.
+    """
+    groups, r, m, panel, most = shape
+    lanes, panels = lanes_of(source), (m + panel - 1) // panel
+    blocks = (count + most - 1) // most
+    rows = (count + blocks - 1) // blocks
+    more = count - blocks * (rows - 1)
+    ld_in, ld_out = groups * r + AIR, groups * m + AIR
+    for f in range(begin, end):
+        for gp in range(groups * panels):
+            group, p = gp // panels, gp % panels
+            some = min(panel, m - p * panel)
+            vectors = (some + lanes - 1) // lanes
+            edge = 0 if vectors * lanes == panel else most + 1
+            b = address(packed, (f * groups * panels + gp) * r * panel)
+            for block in range(blocks):
+                t = block * rows if block < more else more + block * (rows - 1)
+                code = tiles[edge + rows] if block < more else tiles[edge + rows - 1]
+                a = address(source, f * (room * ld_in + AIR) + t * ld_in + group * r)
+                c = address(out, f * (room * ld_out + AIR) + t * ld_out + group * m + p * panel)
+                multiply(code, 1, offsets, r, a, ld_in, 1, b, 0, panel, c, ld_out, 0, 0, some - (vectors - 1) * lanes)
+
+
+@helper
+def gradient_products(
+    source: Vector,
+    diff: Vector,
+    piece: Vector,
+    offsets: int,
+    shape: Any,
+    tiles: Codes,
+    begin: int,
+    end: int,
+    count: int,
+    room: int,
+    mode: int,
+) -> None:
+    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M). `begin` to `end` count (frequency, share)."""
+    groups, r, m, panel, most, shares = shape
+    lanes, panels = lanes_of(source), (m + panel - 1) // panel
+    blocks = (r + most - 1) // most
+    rows = (r + blocks - 1) // blocks
+    more = r - blocks * (rows - 1)
+    ld_in, ld_out = groups * r + AIR, groups * m + AIR
+    for job in range(begin, end):
+        f = job // shares
+        low, high = span(groups * panels, job % shares, shares)
+        for gp in range(low, high):
+            group, p = gp // panels, gp % panels
+            some = min(panel, m - p * panel)
+            vectors = (some + lanes - 1) // lanes
+            edge = 0 if vectors * lanes == panel else most + 1
+            b = address(diff, f * (room * ld_out + AIR) + group * m + p * panel)
+            for block in range(blocks):
+                v = block * rows if block < more else more + block * (rows - 1)
+                code = tiles[edge + rows] if block < more else tiles[edge + rows - 1]
+                a = address(source, f * (room * ld_in + AIR) + group * r + v)
+                c = address(piece, ((f * groups + group) * r + v) * m + p * panel)
+                multiply(code, 1, offsets, count, a, 1, ld_in, b, 0, ld_out, c, m, 0, mode, some - (vectors - 1) * lanes)
+
+
+@helper
+def of_image(g: Clock, i: int) -> Any:
+    """The i-th image of `g`: height, width, pitch, channels, tiles across, tiles of an image, pad."""
+    return g[7 * i], g[7 * i + 1], g[7 * i + 2], g[7 * i + 3], g[7 * i + 4], g[7 * i + 5], g[7 * i + 6]
+
+
+@kernel
+def clear_outside(outside: Matrix, table: Clock, part: int, parts: int) -> None:
+    """The row of zeros that stands for pixels outside of an image, and the offset (0) of a product's only tap, which is table[0]."""
+    table[0] = 0
+    for i in range(outside.shape[1]):
+        outside[0, i] = 0
+
+
+@kernel
+def winograd_tiles(
+    x: Vector,
+    packed: Vector,
+    bias: Vector,
+    y: Vector,
+    near: Matrix,
+    far: Matrix,
+    outside: Matrix,
+    table: Clock,
+    g: Clock,
+    tiles: Codes,
+    chunks: int,
+    room: int,
+    mode: int,
+    part: int,
+    parts: int,
+) -> None:
+    """y = x * w in one go, for few channels: a part takes chunks of tiles from the image to the result; its scratch stays in its cache.
+
+    near, far: (parts, 36 planes); outside: (1 + parts, channels), the first row 0.
+    """
+    source, target, images = of_image(g, 0), of_image(g, 1), g[14]
+    shape = (g[15], g[16], g[17], g[18], g[19])
+    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    ld_in, ld_out = source[3] + AIR, target[3] + AIR
+    for chunk in range(*span(chunks, part, parts)):
+        first, last = span(images * target[5], chunk, chunks)
+        gather(x, outside[0], own, source, first, first, last, near[part], ld_in, room * ld_in + AIR)
+        products(near[part], packed, far[part], address(table, 0), shape, tiles, 0, FREQUENCIES, last - first, room)
+        scatter(far[part], ld_out, room * ld_out + AIR, y, bias, outside[1 + part], own, target, mode, first, first, last)
+
+
+@kernel
+def winograd_gather(
+    x: Vector,
+    near: Vector,
+    outside: Matrix,
+    table: Clock,
+    g: Clock,
+    which: int,
+    diff: int,
+    first: int,
+    last: int,
+    room: int,
+    part: int,
+    parts: int,
+) -> None:
+    """near[frequency][tile - first] = the transforms of tiles first to last of image `which`. A part owns tiles."""
+    image = of_image(g, which)
+    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    begin, end = span(last - first, part, parts)
+    ld = image[3] + AIR
+    if diff:
+        gather_diff(x, outside[0], own, image, first, first + begin, first + end, near, ld, room * ld + AIR)
+    else:
+        gather(x, outside[0], own, image, first, first + begin, first + end, near, ld, room * ld + AIR)
+
+
+@kernel
+def winograd_multiply(
+    near: Vector, packed: Vector, far: Vector, table: Clock, g: Clock, tiles: Codes, count: int, room: int, part: int, parts: int
+) -> None:
+    """far[f] = near[f] packed[f]. A part owns frequencies: it alone streams their filters."""
+    begin, end = span(FREQUENCIES, part, parts)
+    products(near, packed, far, address(table, 0), (g[15], g[16], g[17], g[18], g[19]), tiles, begin, end, count, room)
+
+
+@kernel
+def winograd_scatter(
+    far: Vector,
+    bias: Vector,
+    y: Vector,
+    outside: Matrix,
+    table: Clock,
+    g: Clock,
+    mode: int,
+    first: int,
+    last: int,
+    room: int,
+    part: int,
+    parts: int,
+) -> None:
+    """The tiles first to last of y from their frequencies. A part owns tiles."""
+    image = of_image(g, 1)
+    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    begin, end = span(last - first, part, parts)
+    ld = image[3] + AIR
+    scatter(far, ld, room * ld + AIR, y, bias, outside[1 + part], own, image, mode, first, first + begin, first + end)
+
+
+@kernel
+def winograd_gradient_tiles(
+    x: Vector,
+    dy: Vector,
+    pieces: Matrix,
+    near: Matrix,
+    far: Matrix,
+    outside: Matrix,
+    table: Clock,
+    g: Clock,
+    tiles: Codes,
+    chunks: int,
+    room: int,
+    part: int,
+    parts: int,
+) -> None:
+    """pieces[part] (36, G, R, M) = the sums over the part's tiles, for few channels."""
+    source, target, images = of_image(g, 0), of_image(g, 1), g[14]
+    shape = (g[15], g[16], g[17], g[18], g[19], 1)
+    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    ld_in, ld_out = source[3] + AIR, target[3] + AIR
+    begin, end = span(chunks, part, parts)
+    for chunk in range(begin, end):
+        first, last = span(images * target[5], chunk, chunks)
+        gather(x, outside[0], own, source, first, first, last, near[part], ld_in, room * ld_in + AIR)
+        gather_diff(dy, outside[0], own, target, first, first, last, far[part], ld_out, room * ld_out + AIR)
+        mode = ADD if chunk > begin else 0
+        count = last - first
+        gradient_products(near[part], far[part], pieces[part], address(table, 0), shape, tiles, 0, FREQUENCIES, count, room, mode)
+
+
+@kernel
+def winograd_gradient_multiply(
+    near: Vector, far: Vector, piece: Vector, table: Clock, g: Clock, tiles: Codes, count: int, room: int, mode: int, part: int, parts: int
+) -> None:
+    """piece (36, G, R, M) = (with mode ADD: +=) the sums over `count` tiles. A part owns frequencies, or shares of one: no partial sums."""
+    shares = max(1, parts // FREQUENCIES)
+    shape = (g[15], g[16], g[17], g[18], g[19], shares)
+    begin, end = span(FREQUENCIES * shares, part, parts)
+    gradient_products(near, far, piece, address(table, 0), shape, tiles, begin, end, count, room, mode)
+
+
+@kernel
+def filters_to_frequencies(
+    w: Vector, packed: Vector, scratch: Matrix, groups: int, k: int, r: int, panel: int, turned: int, part: int, parts: int
+) -> None:
+    """w: (K, R, 3, 3). packed: [frequency][group][column block][value][panel], as `conv.pack` has them; `turned` for the bottom's diff:
+    values are then a group's filters, columns its channels, and the filter is turned about. A part owns values of column blocks.
+    """
+    lanes, filters = lanes_of(w), k // groups
+    values, columns = (filters, r) if turned else (r, filters)
+    blocks = (columns + panel - 1) // panel
+    plane, near = groups * blocks * values * panel, scratch[part]
+    for unit in range(*span(groups * blocks * values, part, parts)):
+        block, value = unit // values, unit % values
+        g, first = block // blocks, block % blocks * panel
+        for j0 in range(0, min(panel, columns - first), lanes):
+            for j in range(lanes):
+                column = first + j0 + j
+                at = (((g * filters + value) * r + column) if turned else ((g * filters + column) * r + value)) * 9
+                for t in range(9):
+                    near[t * lanes + j] = w[at + (8 - t if turned else t)]
+            transform_filter(w, address(near, 0), lanes, address(packed, unit * panel + j0), plane)
+
+
+@kernel
+def add_frequencies(pieces: Matrix, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int) -> None:
+    """pieces: (S, 36, G, R, K/G). dw (K, R, 3, 3) = (with `add`: +=) the pieces added in order and transformed back. A part owns channels."""
+    lanes, m, near = lanes_of(dw), k // groups, scratch[part]
+    plane, back = groups * r * m, FREQUENCIES * lanes_of(dw)
+    for row in range(*span(groups * r, part, parts)):
+        g, c = row // r, row % r
+        for j in range(0, m, lanes):
+            for f in range(FREQUENCIES):
+                at = f * plane + row * m + j
+                for i in range(lanes):
+                    near[f * lanes + i] = pieces[0, at + i]
+                for s in range(1, pieces.shape[0]):
+                    for i in range(lanes):
+                        near[f * lanes + i] += pieces[s, at + i]
+            transform_filter_back(dw, address(near, 0), lanes, address(near, back), lanes)
+            for i in range(lanes):
+                to = ((g * m + j + i) * r + c) * 9
+                for t in range(9):
+                    value = near[back + t * lanes + i]
+                    dw[to + t] = dw[to + t] + value if add else value
