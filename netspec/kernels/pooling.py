@@ -6,7 +6,9 @@ times `fw` plus its column, clipped or not. Backward gathers: each pixel looks a
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Array4, Bytes, Ints, helper, kernel, span
+from types import FunctionType
+
+from netspec.kernels.jit import Array4, Bytes, JitKernel, helper, kernel, span
 from netspec.kernels.rows import Row, Variable, Whole, rows, times
 
 RUN = 256
@@ -14,7 +16,7 @@ NARROW = 64
 """With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are alike, side by side."""
 
 
-@rows(group=2, again=True)
+@rows(again=True)
 def maximum(
     x: Row, y: Row, mask: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, first: Whole, fw: Whole
 ) -> None:
@@ -35,7 +37,7 @@ def maximum(
         mask.put(place.get(), to)
 
 
-@rows(group=2, again=True)
+@rows(again=True)
 def maximum_only(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole) -> None:
     """y = the maximum of each window."""
     for k in times(number):
@@ -48,7 +50,7 @@ def maximum_only(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: 
         y.put(best.get(), k * right)
 
 
-@rows(group=2, again=True)
+@rows(again=True)
 def gather(
     dy: Row,
     mask: Row,
@@ -77,7 +79,7 @@ def gather(
         dx.put(total.get(), k * step)
 
 
-@rows(group=2, again=True)
+@rows(again=True)
 def scatter(
     dy: Row,
     mask: Row,
@@ -106,7 +108,7 @@ def scatter(
                 dx.put(value.where(mine, 0), k * step + i * down + j * right)
 
 
-@rows(group=2, again=True)
+@rows(again=True)
 def mean(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, area: Whole) -> None:
     """y = the sum of each window over `area`: that of its rows' sums, which rounds little."""
     for k in times(number):
@@ -119,7 +121,7 @@ def mean(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, r
         y.put(total.get() * area.share().spread(y), k * right)
 
 
-@rows(group=2, again=True)
+@rows(again=True)
 def share(
     dy: Row,
     dx: Row,
@@ -189,8 +191,8 @@ def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, in
     return start, max(start, 0) if i else 0, start + stride if i + 1 < windows else size
 
 
-@helper
-def maxima(x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+@kernel
+def max_forward(x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """y = the maximum of each window, mask (N*P*Q*C,) = its place. Of equals the first wins; a NaN beats every number."""
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
@@ -202,20 +204,6 @@ def maxima(x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int,
             number, at, first = whole_windows(j, sw, pw, fw, w, c), (row * q + j) * c, (top - i0) * fw + left - j0
             maximum(c, flat, (image + left) * c, tops, at, mask, at, number, tall, wide, w * c, c, sw * c, first, fw)
             j += number
-
-
-@kernel
-def max_forward(x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
-    """`maxima` of windows of at most 255 places."""
-    maxima(x, y, mask, fh, fw, sh, sw, ph, pw, part, parts)
-
-
-@kernel
-def max_forward_large(
-    x: Array4, y: Array4, mask: Ints, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
-    """`maxima` of windows of any size."""
-    maxima(x, y, mask, fh, fw, sh, sw, ph, pw, part, parts)
 
 
 @kernel
@@ -233,8 +221,8 @@ def max_forward_only(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, p
             j += number
 
 
-@helper
-def gathered(dy: Array4, mask: Ints, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+@kernel
+def max_backward(dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
@@ -252,12 +240,6 @@ def gathered(dy: Array4, mask: Ints, dx: Array4, fh: int, fw: int, sh: int, sw: 
                     at, to, place = (image + j) * c, (row * w + column) * c, u * fw + column + pw - j * sw
                     gather(c, flat, at, mask, at, diffs, to, number, tall, wide, q * c, c, sw * c, place, sh * fw, sw)
                     column, room = column + number * sw, room - number
-
-
-@kernel
-def max_backward(dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
-    """`gathered` from windows of at most 255 places."""
-    gathered(dy, mask, dx, fh, fw, sh, sw, ph, pw, part, parts)
 
 
 @kernel
@@ -279,15 +261,7 @@ def max_backward_apart(
 
 
 @kernel
-def max_backward_large(
-    dy: Array4, mask: Ints, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
-    """`gathered` from windows of any size."""
-    gathered(dy, mask, dx, fh, fw, sh, sw, ph, pw, part, parts)
-
-
-@helper
-def write_places(mask: Ints, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def mask_top(mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
     """top (N, P, Q, C) = the places of the maxima in their planes, row * w + column, as Caffe hands them out."""
     n, p, q, c = top.shape
     flat = top.reshape(top.size)
@@ -295,18 +269,6 @@ def write_places(mask: Ints, top: Array4, w: int, fw: int, sh: int, sw: int, ph:
         start = (pixel // q % p * sh - ph) * w + pixel % q * sw - pw
         for i in range(pixel * c, pixel * c + c):
             flat[i] = start + mask[i] // fw * w + mask[i] % fw
-
-
-@kernel
-def mask_top(mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
-    """`write_places` of windows of at most 255 places."""
-    write_places(mask, top, w, fw, sh, sw, ph, pw, part, parts)
-
-
-@kernel
-def mask_top_large(mask: Ints, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
-    """`write_places` of windows of any size."""
-    write_places(mask, top, w, fw, sh, sw, ph, pw, part, parts)
 
 
 @kernel
@@ -344,3 +306,15 @@ def average_backward(dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int,
                     at, to, beside = (image + j) * c, (row * w + column) * c, w + pw - (j * sw - pw)
                     share(c, flat, at, diffs, to, number, tall, wide, q * c, c, sw * c, fh, fw, sh, sw, below, beside)
                     column, room = column + number * sw, room - number
+
+
+def large(small: JitKernel) -> JitKernel:
+    """The same kernel for windows of more than 255 places."""
+    f = small.function
+    copy = FunctionType(f.__code__, f.__globals__, f"{f.__name__}_large")
+    copy.__annotations__ = f.__annotations__ | {"mask": "Ints"}
+    copy.__module__ = f.__module__
+    return kernel(copy)
+
+
+max_forward_large, max_backward_large, mask_top_large = large(max_forward), large(max_backward), large(mask_top)

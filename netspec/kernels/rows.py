@@ -261,22 +261,27 @@ def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]],
                     )
 
                 count, done = args[0], ir.Constant(_WORD, 0)
-                for size in sorted({lanes * group, lanes}, reverse=True):
-                    width = ir.Constant(_WORD, size)
-                    number = builder.sdiv(builder.sub(count, done), width)
+                one = ir.Constant(_WORD, lanes)
+                if group > 1:
+                    width = ir.Constant(_WORD, lanes * group)
+                    number = builder.sdiv(count, width)
                     with cgutils.for_range(builder, number) as each:
-                        write(size, builder.add(done, builder.mul(each.index, width)), None)
-                    done = builder.add(done, builder.mul(number, width))
-                more = builder.icmp_signed("<", done, count)
-                if again:
-                    enough = builder.icmp_signed(">=", count, ir.Constant(_WORD, lanes))
-                    with builder.if_then(builder.and_(more, enough)):
-                        write(lanes, builder.sub(count, ir.Constant(_WORD, lanes)), None)
-                    more = builder.and_(more, builder.not_(enough))
-                with builder.if_then(more, likely=False):
+                        write(lanes * group, builder.mul(each.index, width), None)
+                    done = builder.mul(number, width)
+                left = builder.sub(count, done)
+                last = builder.sub(count, one)
+                if again:  # the last vector begins early, in a row that has one
+                    rounded = builder.add(left, ir.Constant(_WORD, lanes - 1))
+                    left = builder.select(builder.icmp_signed("<", last, ir.Constant(_WORD, 0)), left, rounded)
+                number = builder.sdiv(left, one)
+                with cgutils.for_range(builder, number) as each:
+                    at = builder.add(done, builder.mul(each.index, one))
+                    write(lanes, builder.select(builder.icmp_signed("<", last, at), last, at) if again else at, None)
+                done = builder.add(done, builder.mul(number, one))
+                with builder.if_then(builder.icmp_signed("<", done, count), likely=False):
                     kind = ir.VectorType(_INDEX, lanes)
-                    left = _spread(builder, builder.trunc(builder.sub(count, done), _INDEX), kind)
-                    write(lanes, done, builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), left))
+                    rest = _spread(builder, builder.trunc(builder.sub(count, done), _INDEX), kind)
+                    write(lanes, done, builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), rest))
                 return context.get_dummy_value()
 
             return types.void(types.int64, *wanted[1:]), generate
