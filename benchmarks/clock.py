@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 TURN = 0.25
 """Seconds that a turn lasts at least, unless one step is longer."""
@@ -38,7 +39,7 @@ def alternate(rivals: Mapping[str, Callable[[], object]], seconds: float, rounds
     """The times of rivals that take turns: as many rounds as fit in `seconds`, or as many as are asked for. Warm-up is not counted."""
     for run in rivals.values():
         run()
-    lengths = {name: _milliseconds(run) / 1000 for name, run in rivals.items()}
+    lengths = {name: milliseconds(run) / 1000 for name, run in rivals.items()}
     turns = {name: max(1, round(TURN / length)) for name, length in lengths.items()}
     fitting = int(seconds / sum(_turn_seconds(lengths[name], turns[name]) for name in rivals))
     times: dict[str, list[float]] = {name: [] for name in rivals}
@@ -57,10 +58,32 @@ def _turn(run: Callable[[], object], steps: int) -> list[float]:
     time.sleep(PAUSE)
     if steps > 1:
         run()
-    return [_milliseconds(run) for _ in range(steps)]
+    return [milliseconds(run) for _ in range(steps)]
 
 
-def _milliseconds(run: Callable[[], object]) -> float:
+def milliseconds(run: Callable[[], object]) -> float:
+    """How long one call takes."""
     begun = time.perf_counter()
     run()
     return 1000 * (time.perf_counter() - begun)
+
+
+def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float) -> dict[str, Any]:
+    """What a table says of a race between netspec, eager and channels_last: medians, ratios, rates. `peak` is in GFLOP/s."""
+    medians = {name: of.median for name, of in times.items()}
+    mine, best = medians["netspec"], min(medians["eager"], medians["channels_last"])
+    rate = flops / mine / 1e6
+    return {
+        "batch": batch,
+        **medians,
+        "images": 1000 * batch / mine,
+        "over_eager": medians["eager"] / mine,
+        "over_channels_last": medians["channels_last"] / mine,
+        "over_best": best / mine,
+        "gflops": rate,
+        "share": rate / peak,
+        "best_gflops": flops / best / 1e6,
+        "flops": flops,
+        "steps": len(times["netspec"].steps),
+        "quartiles": {name: of.quartiles for name, of in times.items()},
+    }

@@ -18,6 +18,8 @@ from netspec.graph import Graph, Node
 from netspec.infer import ShapedGraph
 
 Format = torch.memory_format
+LAYOUTS = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
+"""PyTorch as it comes, and as its guide to CPU speed recommends."""
 
 
 class TorchNet:
@@ -49,15 +51,15 @@ class TorchNet:
         tops = _LAYERS[node.layer.type](work)
         return tops if isinstance(tops, tuple) else (tops,)
 
-    def blobs(self, *inputs: Any) -> dict[int, Tensor]:
-        """Every blob that a later layer or the user may still want, for arrays of the Inputs' tops."""
+    def blobs(self, *inputs: Any, keep: bool = False) -> dict[int, Tensor]:
+        """The blobs that no layer reads, for arrays of the Inputs' tops; with `keep` every blob, none of them overwritten."""
         blobs = {blob: self.placed(torch.as_tensor(array)) for blob, array in zip(self.graph.inputs, inputs, strict=True)}
         last = _last_readers(self.graph)
         for node in self.graph.nodes:
             if node.layer.type == "Input":
                 continue
-            tops = self.apply(node, [blobs[b] for b in node.bottoms], node.index in self.overwrites)
-            for bottom in {b for b in node.bottoms if last[b] == node.index}:
+            tops = self.apply(node, [blobs[b] for b in node.bottoms], node.index in self.overwrites and not keep)
+            for bottom in {b for b in node.bottoms if last[b] == node.index and not keep}:
                 del blobs[bottom]
             blobs.update(zip(node.tops, tops, strict=True))
         return blobs
@@ -81,7 +83,7 @@ class TorchNet:
 class TorchStepper:
     """A TorchNet fed with one batch: `step` trains with SGD, `infer` runs forward. The batch comes in N, C, H, W order."""
 
-    def __init__(self, net: TorchNet, batch: Sequence[Any], rate: float, momentum: float, decay: float) -> None:
+    def __init__(self, net: TorchNet, batch: Sequence[Any], rate: float = 0.0, momentum: float = 0.0, decay: float = 0.0) -> None:
         self.net = net
         labels = {blob for node in net.graph.nodes for blob in node.bottoms[1:] if node.layer.type == "SoftmaxWithLoss"}
         tensors = [torch.tensor(array) for array in batch]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,7 +23,7 @@ CHAINS = 12 if LANES == 8 else 24
 """Sums side by side: enough to hide the latency of a multiply-add, few enough for the registers."""
 FLOPS = 2 * LANES * CHAINS
 """Operations of one turn of the loop."""
-_TURNS = 20_000_000
+_TURNS = 10_000_000
 
 
 @intrinsic
@@ -57,17 +56,17 @@ def _spin(turns: int) -> float:
 
 
 def peak(threads: int, tries: int = 5) -> float:
-    """GFLOP/s of `threads` threads computing at once; the best of some tries, for the machine may be shared."""
+    """GFLOP/s of `threads` threads computing at once. They are timed by the CPU time each got, for the machine may be shared."""
     _spin(1)
     with ThreadPoolExecutor(threads) as pool:
-        best = min(_seconds(lambda: list(pool.map(_spin, [_TURNS] * threads))) for _ in range(tries))
-    return threads * _TURNS * FLOPS / best / 1e9
+        return max(sum(pool.map(_speed, [_TURNS] * threads)) for _ in range(tries))
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    run()
-    return time.perf_counter() - begun
+def _speed(turns: int) -> float:
+    """GFLOP/s of the calling thread."""
+    begun = time.thread_time()
+    _spin(turns)
+    return turns * FLOPS / (time.thread_time() - begun) / 1e9
 
 
 if __name__ == "__main__":

@@ -20,6 +20,21 @@ class Column(NamedTuple):
     form: str = ""
 
 
+SPEEDS = (
+    Column("netspec", "netspec ms", ",.2f"),
+    Column("eager", "torch ms", ",.2f"),
+    Column("channels_last", "its ch. last", ",.2f"),
+    Column("images", "images/s", ",.0f"),
+    Column("over_eager", "x torch", ".2f"),
+    Column("over_channels_last", "x ch. last", ".2f"),
+    Column("over_best", "x faster", ".2f"),
+    Column("gflops", "GFLOP/s", ".0f"),
+    Column("share", "of peak", ".0%"),
+    Column("best_gflops", "torch's", ".0f"),
+)
+"""The columns of clock.figures."""
+
+
 def cell(column: Column, row: dict[str, Any]) -> str:
     """A row's value as text; empty where it has none."""
     value = row.get(column.key)
