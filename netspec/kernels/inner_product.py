@@ -1,66 +1,461 @@
 """Products of a batch with a weight matrix, and their gradients. Letters: N rows of the batch, K values a row, M results a row.
 
-`b` is the bias (M,), or empty where there is none.
+The large factor, the weight, lies as it is in memory and is read once; the small one is turned where its rows run the wrong way. Many rows
+meet it by register tiles (`tiles`), few by streams (`streams`). Sums run over K in blocks of one size and in one order, so no cut into
+parts can change them. `bias` is (M,), or empty where there is none; `mode` holds the bits ADD and RECTIFY of `tiles`.
 """
 
 from __future__ import annotations
 
-from netspec.kernels.gemm import gemm_add
-from netspec.kernels.jit import Matrix, Vector, helper, kernel, span
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from netspec.call import Call, Calls
+from netspec.kernels.jit import Code, Compiled, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.kernels.streams import FEW_COLUMNS, STEPS, SUMS, call, stream
+from netspec.kernels.tiles import ADD, MOST_ROWS, RECTIFY, address, lanes, multiply, tile
+
+DEEP = 256
+"""Products that a tile sums in registers before they meet what memory holds."""
+FEW = 8
+"""Rows of a batch that are better streamed past than tiled."""
+FEW_PRODUCTS = 16
+"""The same for the products of a gradient: then a walk writes it in one go."""
+WORK = 2**18
+"""Products of a part."""
+
+_NOWHERE = np.zeros(1, np.int64)
+"""The offset of a tile's only tap."""
+
+
+class Tiles(NamedTuple):
+    """How tiles cover a result: `rows` by `width` values each, vectors of `lanes`, and the four kinds at its inside and its edges."""
+
+    rows: int
+    width: int
+    lanes: int
+    whole: Compiled
+    below: Compiled
+    right: Compiled
+    corner: Compiled
+
+
+def tiles(rows: int, columns: int, dtype: str) -> Tiles:
+    """Tiles for a result of rows x columns, of as few kinds as may be. Wide ones: they read and write memory in longer runs."""
+    number = lanes(dtype)
+    vectors = -(-columns // number)
+    wide = min(vectors, 4 if MOST_ROWS[4] >= 4 else 2)
+    high, below = _share(rows, MOST_ROWS[wide])
+    right = (vectors - 1) % wide + 1
+    return Tiles(high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right))
+
+
+class Streams(NamedTuple):
+    """The same for streams: `rows` by `steps` (a walk's rows of the weight, a dot tile's columns)."""
+
+    rows: int
+    steps: int
+    whole: Compiled
+    below: Compiled
+    rest: Compiled
+    corner: Compiled
+
+
+def walks(rows: int, k: int) -> Streams:
+    """Walks for a result of so many rows, each a sum of k products."""
+    return _streams("walk", _share(rows, 4), _share(k, STEPS))
+
+
+def dots(large: int, small: int) -> Streams:
+    """Dot tiles for the products of `large` rows with `small` rows."""
+    wide = _share(small, FEW_COLUMNS)
+    return _streams("dots", _share(large, min(8, SUMS // wide[0])), wide)
+
+
+def _streams(kind: str, rows: tuple[int, int], steps: tuple[int, int]) -> Streams:
+    return Streams(rows[0], steps[0], *(stream(kind, r, s) for s in steps for r in rows))
+
+
+def _share(total: int, most: int) -> tuple[int, int]:
+    """A size for shares of `total`, at most `most`, and what is left for the last: a divisor where one is large enough."""
+    size = next((d for d in range(min(total, most), most // 2, -1) if total % d == 0), -(-total // -(-total // most)))
+    return size, (total - 1) % size + 1
+
+
+def _parts(products: int, most: int) -> int:
+    """Parts of at least WORK products, a power of two so that threads share them evenly; `most` things can be shared out."""
+    return 1 << max(0, min(products // WORK, most, 64).bit_length() - 1)
+
+
+# --- what a layer asks for
+
+
+def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
+    """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias."""
+    (n, k), m = x.shape, y.shape[1]
+    if n <= FEW:
+        yield Call(walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, m // 1024))
+        return
+    grid = tiles(n, m, y.dtype.name)
+    parts = _parts(n * k * m, 64)
+    columns = min(parts, _parts(n * k * m, m // (64 if k * m <= WORK else 512)))
+    yield Call(tile_rows, x, w, bias, y, mode, parts // columns, *grid, parts=parts)
+
+
+def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: Any, product: Any) -> Calls:
+    """x: (N, K), w: (M, K), y: (N, M). y = x w^T + bias.
+
+    `turned` (K, at least N) and `product` (M, at least N) are for x, the small factor; with product None `turned` (K, at least M) is for w;
+    with both None nothing is turned.
+    """
+    (n, k), m = x.shape, w.shape[0]
+    if turned is None:
+        large, small, steps = (w, x, (1, m)) if m >= n else (x, w, (m, 1))
+        cut = dots(len(large), len(small))
+        yield Call(dot_rows, large, small, bias, y, *steps, mode, *cut, parts=_parts(n * k * m, -(-len(large) // cut.rows)))
+        return
+    yield Call(turn, x if product is not None else w, turned, parts=_parts(16 * turned.size, k // 16))
+    if product is None:
+        yield from multiply_rows(x, turned, bias, y, mode)
+        return
+    grid = tiles(m, n, y.dtype.name)
+    yield Call(tile_transposed, w, turned, bias, product, y, mode, *grid, parts=_parts(n * k * m, -(-m // grid.rows)))
+
+
+def multiply_columns(left: Any, right: Any, dw: Any, mode: int) -> Calls:
+    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right."""
+    (n, r), c = left.shape, right.shape[1]
+    if n <= FEW_PRODUCTS:
+        cut = walks(r, n)
+        yield Call(walk_columns, left, right, dw, mode, *cut, parts=_parts(n * r * c, -(-r // cut.rows)))
+        return
+    grid = tiles(r, c, dw.dtype.name)
+    yield Call(tile_columns, left, right, dw, mode, *grid, parts=_parts(n * r * c, -(-r // grid.rows)))
+
+
+def bias_gradient(y: Any, dy: Any, db: Any, sums: Any, mode: int) -> Calls:
+    """y, dy: (N, M), db, sums: (M,). With RECTIFY dy becomes 0 where y is not positive. Unless db is empty, it becomes dy's columns."""
+    yield Call(column_sums, y, dy, db, sums, mode, parts=_parts(16 * dy.size, dy.shape[1] // 64))
+
+
+# --- the loops
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _expect(typing: Any, place: Any) -> Any:
+    """Say that the cache line at an address will soon be written."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(args[0], cgutils.voidptr_t), *(ir.Constant(word, value) for value in (1, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
 
 
 @helper
-def _clear(x: Vector, first: int, last: int) -> None:
-    """x[first:last] = 0."""
-    for i in range(first, last):
-        x[i] = 0
+def _cover(
+    grid: tuple[int, ...],
+    rows: int,
+    columns: int,
+    k: int,
+    a: int,
+    lda: int,
+    step: int,
+    b: int,
+    ldb: int,
+    c: int,
+    ldc: int,
+    bias: int,
+    mode: int,
+    size: int,
+    expecting: bool,
+) -> None:
+    """C (rows, columns) = A (rows, k) B (k, columns), panel by panel of columns and in each tile by tile of rows; words as in `tiles`.
+
+    Without `expecting` a large C that is only written would wait for its cache lines: that of the next tile is asked for ahead.
+    """
+    high, wide, number, whole, below, right, corner = grid
+    nowhere = address(_NOWHERE, 0)
+    for j in range(0, columns, wide):
+        last = columns - j < wide
+        tail = (columns - j - 1) % number + 1 if last else number
+        for i in range(0, rows, high):
+            code = (right if last else whole) if rows - i >= high else corner if last else below
+            if expecting:
+                next_i, next_j = (i + high, j) if i + high < rows else (0, j + wide)
+                if next_j + wide <= columns:
+                    for row in range(next_i, min(next_i + high, rows)):
+                        for line in range(0, wide * size, 64):
+                            _expect(c + (row * ldc + next_j) * size + line)
+            ends = bias + j * size if bias else 0
+            multiply(
+                code, 1, nowhere, k, a + i * lda * size, lda, step, b + j * size, 0, ldb, c + (i * ldc + j) * size, ldc, ends, mode, tail
+            )
+
+
+@helper
+def _finished(value: float, constant: float, held: float, mode: int) -> float:
+    """What is stored for a sum: with the bias, with what was held, rectified."""
+    value += constant
+    if mode & ADD:
+        value += held
+    return value if not (mode & RECTIFY) or not value < 0 else value - value
 
 
 @kernel
-def multiply_transposed(w: Matrix, xt: Matrix, b: Vector, product: Matrix, y: Matrix, part: int, parts: int) -> None:
-    """w: (M, K), xt: (K, N), y: (N, M). y = x w^T + b, by way of product (M, N) = w x^T; a part owns rows of w."""
-    (m, k), n = w.shape, xt.shape[1]
-    first, last = span(m, part, parts)
-    flat = product.reshape(m * n)
-    _clear(flat, first * n, last * n)
-    gemm_add(w.reshape(m * k), first * k, k, 1, xt.reshape(k * n), 0, n, flat, first * n, n, last - first, n, k)
+def turn(x: Matrix, y: Matrix, part: int, parts: int) -> None:
+    """x: (R, K), y: (K, at least R). y = x^T, what lies beside it is left alone; a part writes rows of y."""
+    r, k = x.shape
+    first, last = span(k, part, parts)
+    for k0 in range(first, last, 16):
+        for i0 in range(0, r, 16):
+            for j in range(k0, min(k0 + 16, last)):
+                for i in range(i0, min(i0 + 16, r)):
+                    y[j, i] = x[i, j]
+
+
+@kernel
+def tile_rows(
+    x: Matrix,
+    w: Matrix,
+    bias: Vector,
+    y: Matrix,
+    mode: int,
+    bands: int,
+    high: int,
+    wide: int,
+    number: int,
+    whole: Code,
+    below: Code,
+    right: Code,
+    corner: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias; a part owns one of `bands` of y's rows, and columns of it."""
+    (n, k), m, ldb, size = x.shape, y.shape[1], w.shape[1], y.itemsize
+    columns = parts // bands
+    i0, i1 = span((n + high - 1) // high, part // columns, bands)
+    j0, j1 = span((m + wide - 1) // wide, part % columns, columns)
+    i0, i1, j0, j1 = i0 * high, min(i1 * high, n), j0 * wide, min(j1 * wide, m)
+    a, b, c = address(x.reshape(n * k), i0 * k), address(w.reshape(k * ldb), j0), address(y.reshape(n * m), i0 * m + j0)
+    grid = (high, wide, number, whole, below, right, corner)
+    for p in range(0, k, DEEP):
+        depth, now, ends = min(DEEP, k - p), mode & ADD if p == 0 else ADD, 0
+        if p + depth == k:
+            now, ends = now | mode & RECTIFY, address(bias, j0) if bias.size else 0
+        _cover(grid, i1 - i0, j1 - j0, depth, a + p * size, k, 1, b + p * ldb * size, ldb, c, m, ends, now, size, False)
+
+
+@kernel
+def tile_transposed(
+    w: Matrix,
+    xt: Matrix,
+    bias: Vector,
+    product: Matrix,
+    y: Matrix,
+    mode: int,
+    high: int,
+    wide: int,
+    number: int,
+    whole: Code,
+    below: Code,
+    right: Code,
+    corner: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """w: (M, K), xt: (K, at least N), y: (N, M). y = x w^T + bias by way of product (M, at least N) = w x^T; a part owns rows of w."""
+    (m, k), n, ldb, ldc, size, zero = w.shape, y.shape[0], xt.shape[1], product.shape[1], y.itemsize, y.dtype.type(0)
+    first, last = span((m + high - 1) // high, part, parts)
+    first, last = first * high, min(last * high, m)
+    a, b, c = address(w.reshape(m * k), first * k), address(xt.reshape(k * ldb), 0), address(product.reshape(m * ldc), first * ldc)
+    grid = (high, wide, number, whole, below, right, corner)
+    for p in range(0, k, DEEP):
+        depth = min(DEEP, k - p)
+        _cover(grid, last - first, n, depth, a + p * size, k, 1, b + p * ldb * size, ldb, c, ldc, 0, ADD if p else 0, size, False)
     for i0 in range(0, n, 16):
-        for j in range(first, last):
-            if b.size:
-                for i in range(i0, min(i0 + 16, n)):
-                    y[i, j] = product[j, i] + b[j]
-            else:
-                for i in range(i0, min(i0 + 16, n)):
-                    y[i, j] = product[j, i]
+        for j0 in range(first, last, 16):
+            for i in range(i0, min(i0 + 16, n)):
+                for j in range(j0, min(j0 + 16, last)):
+                    y[i, j] = _finished(product[j, i], bias[j] if bias.size else zero, y[i, j], mode)
 
 
 @kernel
-def multiply(x: Matrix, w: Matrix, b: Vector, y: Matrix, part: int, parts: int) -> None:
-    """x: (N, K), w: (K, M), y: (N, M). y = x w + b; a part owns columns, so that w is read once in all."""
-    (n, k), m = x.shape, w.shape[1]
-    first, last = span(m, part, parts)
-    flat = y.reshape(n * m)
-    for i in range(n):
-        _clear(flat, i * m + first, i * m + last)
-        if b.size:
+def tile_columns(
+    left: Matrix,
+    right_: Matrix,
+    dw: Matrix,
+    mode: int,
+    high: int,
+    wide: int,
+    number: int,
+    whole: Code,
+    below: Code,
+    right: Code,
+    corner: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """left: (N, R), right_: (N, C), dw: (R, C). dw = left^T right_; a part owns rows of dw."""
+    (n, r), c, size = left.shape, right_.shape[1], dw.itemsize
+    first, last = span((r + high - 1) // high, part, parts)
+    first, last = first * high, min(last * high, r)
+    a, b, to = address(left.reshape(n * r), first), address(right_.reshape(n * c), 0), address(dw.reshape(r * c), first * c)
+    grid = (high, wide, number, whole, below, right, corner)
+    for p in range(0, n, DEEP):
+        depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
+        _cover(grid, last - first, c, depth, a + p * r * size, 1, r, b + p * c * size, c, to, c, 0, now, size, True)
+
+
+@helper
+def _walk(
+    cut: tuple[int, ...],
+    rows: int,
+    columns: int,
+    k: int,
+    a: int,
+    lda: int,
+    step: int,
+    b: int,
+    ldb: int,
+    c: int,
+    ldc: int,
+    adding: int,
+    size: int,
+) -> None:
+    """C (rows, columns) = A (rows, k) B (k, columns), a few rows of B at a time; words as in `streams`."""
+    high, deep, whole, below, rest, corner = cut
+    for p in range(0, k, deep):
+        for i in range(0, rows, high):
+            code = (whole if k - p >= deep else rest) if rows - i >= high else below if k - p >= deep else corner
+            call(
+                code,
+                columns,
+                a + (i * lda + p * step) * size,
+                lda,
+                step,
+                b + p * ldb * size,
+                ldb,
+                c + i * ldc * size,
+                ldc,
+                adding if p == 0 else ADD,
+            )
+
+
+@kernel
+def walk_rows(
+    x: Matrix,
+    w: Matrix,
+    bias: Vector,
+    y: Matrix,
+    mode: int,
+    high: int,
+    deep: int,
+    whole: Code,
+    below: Code,
+    rest: Code,
+    corner: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias; a part owns columns, in whole cache lines."""
+    (n, k), m, ldb, size, zero = x.shape, y.shape[1], w.shape[1], y.itemsize, y.dtype.type(0)
+    first, last = span((m + 63) // 64, part, parts)
+    first, last = first * 64, min(last * 64, m)
+    a, b, c = address(x.reshape(n * k), 0), address(w.reshape(k * ldb), first), address(y.reshape(n * m), first)
+    _walk((high, deep, whole, below, rest, corner), n, last - first, k, a, k, 1, b, ldb, c, m, mode & ADD, size)
+    if bias.size or mode & RECTIFY:
+        for i in range(n):
             for j in range(first, last):
-                flat[i * m + j] = b[j]
-    gemm_add(x.reshape(n * k), 0, k, 1, w.reshape(k * m), first, m, flat, first, m, n, last - first, k)
+                y[i, j] = _finished(y[i, j], bias[j] if bias.size else zero, zero, mode & RECTIFY)
 
 
 @kernel
-def weight_gradient(left: Matrix, right: Matrix, dw: Matrix, part: int, parts: int) -> None:
-    """left: (N, R), right: (N, C), dw: (R, C). dw += left^T right; a part owns rows of dw."""
-    (n, r), c = left.shape, right.shape[1]
-    first, last = span(r, part, parts)
-    gemm_add(left.reshape(n * r), first, 1, r, right.reshape(n * c), 0, c, dw.reshape(r * c), first * c, c, last - first, c, n)
+def walk_columns(
+    left: Matrix,
+    right: Matrix,
+    dw: Matrix,
+    mode: int,
+    high: int,
+    deep: int,
+    whole: Code,
+    below: Code,
+    rest: Code,
+    corner: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right; a part owns rows of dw and is done with a few before it takes more."""
+    (n, r), c, size = left.shape, right.shape[1], dw.itemsize
+    first, last = span((r + high - 1) // high, part, parts)
+    b = address(right.reshape(n * c), 0)
+    for i in range(first * high, min(last * high, r), high):
+        a, to = address(left.reshape(n * r), i), address(dw.reshape(r * c), i * c)
+        _walk((high, deep, whole, below, rest, corner), min(high, r - i), c, n, a, 1, r, b, c, to, c, mode & ADD, size)
 
 
 @kernel
-def bias_gradient(dy: Matrix, db: Vector, part: int, parts: int) -> None:
-    """dy: (N, M), db: (M,). db += the columns of dy, each summed in float64."""
-    for j in range(*span(db.size, part, parts)):
-        total = 0.0
+def dot_rows(
+    large: Matrix,
+    small: Matrix,
+    bias: Vector,
+    y: Vector,
+    one: int,
+    other: int,
+    mode: int,
+    high: int,
+    wide: int,
+    whole: Code,
+    below: Code,
+    right: Code,
+    corner: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """large: (P, K), small: (S, K). y[p*one + s*other] = the sum of large[p] * small[s], + bias; a part owns rows of the large factor."""
+    (rows, k), columns, size, zero = large.shape, small.shape[0], y.itemsize, y.dtype.type(0)
+    first, last = span((rows + high - 1) // high, part, parts)
+    first, last = first * high, min(last * high, rows)
+    a, b, c = address(large.reshape(rows * k), 0), address(small.reshape(columns * k), 0), address(y, 0)
+    for i in range(first, last, high):
+        for j in range(0, columns, wide):
+            code = (whole if columns - j >= wide else right) if rows - i >= high else below if columns - j >= wide else corner
+            call(code, k, a + i * k * size, k, b + j * k * size, k, c + (i * one + j * other) * size, one, other, mode & ADD)
+    if bias.size or mode & RECTIFY:
+        for i in range(first, last):
+            for j in range(columns):
+                at = i * one + j * other
+                constant = bias[i if one == 1 else j] if bias.size else zero
+                y[at] = _finished(y[at], constant, zero, mode & RECTIFY)
+
+
+@kernel
+def column_sums(y: Matrix, dy: Matrix, db: Vector, sums: Doubles, mode: int, part: int, parts: int) -> None:
+    """y, dy: (N, M), db, sums: (M,). As `bias_gradient` says; sums are taken in float64; a part owns columns."""
+    zero = dy.dtype.type(0)
+    first, last = span(dy.shape[1], part, parts)
+    if mode & RECTIFY:
         for i in range(dy.shape[0]):
-            total += dy[i, j]
-        db[j] += total
+            line, top = dy[i, first:last], y[i, first:last]
+            for j in range(line.size):
+                line[j] = line[j] if top[j] > 0 else zero
+    if db.size == 0:
+        return
+    total, db = sums[first:last], db[first:last]
+    for j in range(total.size):
+        total[j] = db[j] if mode & ADD else zero
+    for i in range(dy.shape[0]):
+        line = dy[i, first:last]
+        for j in range(total.size):
+            total[j] += line[j]
+    for j in range(total.size):
+        db[j] = total[j]

@@ -6,11 +6,11 @@ y = x w^T + b for x (N, K), w (M, K), b (M,); with `transpose`, y = x w + b for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Run, Shape, Shapes, Workspace
+from netspec.layers.base import AnyFiller, Calls, Constant, Layer, Param, Run, Shape, Shapes, Workspace
 from netspec.shape import ReceptiveField, axis_of, count, text, widest
 
 
@@ -22,6 +22,9 @@ class InnerProduct(Layer):
     """
 
     backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+    fuses: ClassVar[frozenset[str]] = frozenset({"ReLU"})
+    adds: ClassVar[bool] = True
+    stores: ClassVar[bool] = True
 
     num_output: int = Field(gt=0, description="Number of outputs, M.")
     bias_term: bool = Field(True, description="Whether each output adds a learned constant.")
@@ -73,58 +76,64 @@ class InnerProduct(Layer):
         return count(x[:axis]), count(x[axis:])
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Where a product runs along the batch: its right side and its result, both transposed."""
+        """What `_turning` says of the product with the transposed weight; the bias's gradient in float64."""
         n, k = self._sizes(bottoms[0])
         m = self.num_output
-        if not self.transpose:
-            return {"turned": Workspace((k, n)), "product": Workspace((m, n))}
-        return {"turned": Workspace((m, n)), "product": Workspace((k, n))} if backward else {}
+        spaces = {"sums": Workspace((m,), "float64", use="backward")} if backward else {}
+        if self.transpose:
+            return spaces | (_turning(n, m, k, "backward") if backward else {})
+        return spaces | _turning(n, k, m, "forward")
 
     def forward(self, run: Run) -> Calls:
-        """y = x w^T + b."""
+        """y = x w^T + b, rectified on request."""
+        from netspec.kernels import tiles
+
         n, k = self._sizes(run.bottom[0].shape)
         x, y = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output)
         bias = run.param[1] if self.bias_term else _none(run)
-        yield from _product(run, x, bias, y) if self.transpose else _product_transposed(run, x, bias, y)
+        yield from _product(run, x, bias, y, tiles.RECTIFY if run.relu else 0, not self.transpose)
 
     def backward(self, run: Run) -> Calls:
-        """dw += dy^T x, db += the columns of dy, dx = dy w."""
-        from netspec.kernels import inner_product
+        """dw = dy^T x, db = the columns of dy, dx = dy w."""
+        from netspec.kernels import inner_product, tiles
 
         n, k = self._sizes(run.bottom[0].shape)
-        x, dy = run.bottom[0].reshape(n, k), run.top_diff[0].reshape(n, self.num_output)
-        dw, dx = run.param_diff[0], run.bottom_diff[0]
+        x, y, dy = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output), run.top_diff[0].reshape(n, self.num_output)
+        dw, db = run.param_diff[0], run.param_diff[1] if self.bias_term else None
+        if run.relu or db is not None:
+            mode = (tiles.RECTIFY if run.relu else 0) | (tiles.ADD if db is not None and run.param_add[1] else 0)
+            yield from inner_product.bias_gradient(y, dy, _none(run) if db is None else db, run.workspace["sums"], mode)
         if dw is not None:
             left, right = (x, dy) if self.transpose else (dy, x)
-            yield Call(inner_product.weight_gradient, left, right, dw, parts=_cut(dw.shape[0], 16))
-        if self.bias_term and run.param_diff[1] is not None:
-            yield Call(inner_product.bias_gradient, dy, run.param_diff[1], parts=_cut(self.num_output, 128))
-        if dx is not None:
-            dx = dx.reshape(n, k)
-            yield from _product_transposed(run, dy, _none(run), dx) if self.transpose else _product(run, dy, _none(run), dx)
+            yield from inner_product.multiply_columns(left, right, dw, tiles.ADD if run.param_add[0] else 0)
+        if run.bottom_diff[0] is not None:
+            dx = run.bottom_diff[0].reshape(n, k)
+            yield from _product(run, dy, _none(run), dx, tiles.ADD if run.bottom_add[0] else 0, self.transpose)
 
 
-def _product(run: Run, x: Any, bias: Any, y: Any) -> Calls:
-    """y = x w + b."""
+FEW = 8
+"""Rows that are multiplied where they lie, however their products come about."""
+
+
+def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dict[str, Workspace]:
+    """Workspaces of (N, K) times the transpose of (M, K): the smaller factor turned, and the product where that is the left one."""
+    rows = -(-min(n, m) // 16) * 16
+    if min(n, m) <= FEW:
+        return {}
+    turned = {"turned": Workspace((k, rows), use=use)}
+    return turned | {"product": Workspace((m, rows), use=use)} if n <= m else turned
+
+
+def _product(run: Run, x: Any, bias: Any, y: Any, mode: int, transposed: bool) -> Calls:
+    """y = x w + bias, or x w^T + bias."""
     from netspec.kernels import inner_product
 
-    yield Call(inner_product.multiply, x, run.param[0], bias, y, parts=_cut(y.shape[1], 128))
-
-
-def _product_transposed(run: Run, x: Any, bias: Any, y: Any) -> Calls:
-    """y = x w^T + b: the small x is turned, not the large w."""
-    from netspec.kernels import copy, inner_product
-
-    turned, product = run.workspace["turned"], run.workspace["product"]
-    yield Call(copy.transpose, x, turned)
-    yield Call(inner_product.multiply_transposed, run.param[0], turned, bias, product, y, parts=_cut(y.shape[1], 16))
+    if transposed:
+        spaces = run.workspace.get("turned"), run.workspace.get("product")
+        return inner_product.multiply_transposed(x, run.param[0], bias, y, mode, *spaces)
+    return inner_product.multiply_rows(x, run.param[0], bias, y, mode)
 
 
 def _none(run: Run) -> Any:
     """An empty bias."""
     return run.param[0].reshape(-1)[:0]
-
-
-def _cut(size: int, least: int) -> int:
-    """Parts of at least `least` rows or columns each, 64 at most."""
-    return max(1, min(64, size // least))
