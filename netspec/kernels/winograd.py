@@ -539,23 +539,29 @@ def filters_to_frequencies(
 
 
 @kernel
-def add_frequencies(pieces: Matrix, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int) -> None:
-    """pieces: (S, 36, G, R, K/G). dw (K, R, 3, 3) = (with `add`: +=) the pieces added in order and transformed back. A part owns channels."""
+def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
+    """pieces (S, M): the first becomes the sum of all, added in order. A part owns values."""
+    begin, end = span(pieces.shape[1], part, parts)
+    total = pieces[0, begin:end]
+    for s in range(1, pieces.shape[0]):
+        row = pieces[s, begin:end]
+        for i in range(total.size):
+            total[i] += row[i]
+
+
+@kernel
+def frequencies_to_filters(
+    piece: Vector, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int
+) -> None:
+    """piece: (36, G, R, K/G). dw (K, R, 3, 3) = (with `add`: +=) the piece transformed back. A part owns channels."""
     lanes, m, near = lanes_of(dw), k // groups, scratch[part]
-    plane, back = groups * r * m, FREQUENCIES * lanes_of(dw)
+    plane = groups * r * m
     for row in range(*span(groups * r, part, parts)):
         g, c = row // r, row % r
         for j in range(0, m, lanes):
-            for f in range(FREQUENCIES):
-                at = f * plane + row * m + j
-                for i in range(lanes):
-                    near[f * lanes + i] = pieces[0, at + i]
-                for s in range(1, pieces.shape[0]):
-                    for i in range(lanes):
-                        near[f * lanes + i] += pieces[s, at + i]
-            transform_filter_back(dw, address(near, 0), lanes, address(near, back), lanes)
+            transform_filter_back(dw, address(piece, row * m + j), plane, address(near, 0), lanes)
             for i in range(lanes):
                 to = ((g * m + j + i) * r + c) * 9
                 for t in range(9):
-                    value = near[back + t * lanes + i]
+                    value = near[t * lanes + i]
                     dw[to + t] = dw[to + t] + value if add else value

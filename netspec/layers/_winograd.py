@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 FREQUENCIES, AIR, STEP = 36, 16, 4
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
-FEW_SUMMED = 48 * 48
+FEW_SUMMED = 96 * 96
 """The same for the weight's gradient, whose pieces must be added up."""
-NEAR, FAR = 160_000, 3_000_000
+NEAR, FAR = 160_000, 6_000_000
 """Values of the frequencies that one part, or all together, hold at a time."""
 
 
@@ -32,7 +32,7 @@ def fits(layer: Convolution, x: Shape) -> bool:
 
 
 class Plan(NamedTuple):
-    """One image read and one written: (height, width, channels) of both, the pad of the one read; tiles in all; tiles at a time, at most."""
+    """One image read and one written: (height, width, channels) of both, the pad of the one read; tiles in all, and at a time at most."""
 
     source: Shape
     target: Shape
@@ -119,7 +119,7 @@ def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
     plan = weight_plan(layer, x)
     pieces = 1 if plan.together else min(PARTS, plan.chunks)
     size = FREQUENCIES * x[1] * layer.num_output // layer.group
-    spaces = {"pieces": Workspace((pieces, size), use="backward"), "filter_weight": Workspace((PARTS, 45 * 16), use="backward")}
+    spaces = {"pieces": Workspace((pieces, size), use="backward"), "filter_weight": Workspace((PARTS, 9 * 16), use="backward")}
     return spaces | _spaces("_weight", plan, "backward")
 
 
@@ -179,7 +179,9 @@ def weight(layer: Convolution, run: Run) -> Calls:
             call = (winograd.winograd_gradient_multiply, near, far, pieces, table, g, tiles, last - first, plan.room, mode)
             yield Call(*call, parts=FREQUENCIES)
     sizes = (groups, layer.num_output, r, int(run.param_add[0]))
-    yield Call(winograd.add_frequencies, pieces, dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r))
+    if pieces.shape[0] > 1:
+        yield Call(winograd.join_pieces, pieces, parts=PARTS)
+    yield Call(winograd.frequencies_to_filters, pieces[0], dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r))
 
 
 def _chunks(plan: Plan) -> Iterator[tuple[int, int]]:
