@@ -121,7 +121,8 @@ class Node:
 
     `propagate[i]` says whether backward writes the gradient of bottom i; `backward` whether it runs at all. The rewrites say: how its
     blobs of four axes lie (`layout`); whether it rectifies its top (`relu`); which Scale it computes along (`scale`, a layer's index);
-    whether another layer computes it (`absorbed`); whether its top lies in its bottom's memory though it runs (`in_place`).
+    whether another layer computes it (`absorbed`); whether its top lies in its bottom's memory though it runs (`in_place`); whether it
+    adds to a gradient that others wrote (`adds`); whether it overwrites the gradient of param i, which is then not cleared (`stores`).
     """
 
     index: int
@@ -136,6 +137,16 @@ class Node:
     scale: int | None = None
     absorbed: bool = False
     in_place: bool = False
+    adds: bool = False
+    stores: tuple[bool, ...] = ()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Which data its backward looks at, 'bottom', 'top': with a Scale its bottom, and a top that it rectified."""
+        own = self.layer.backward_reads if self.scale is None else frozenset({"bottom"})
+        if self.absorbed or not self.backward:
+            return frozenset()
+        return own | {"top"} if self.relu else own
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
         """Where a field of the layer was written, or the layer's name."""
@@ -215,6 +226,20 @@ class Graph:
         """The blob itself, or the one whose values it holds in another layout."""
         source = self.blobs[blob].copy_of
         return blob if source is None else source
+
+    def runs(self, node: Node) -> bool:
+        """Whether a layer has steps of its own: it is not computed along with another, nor only gives its bottom another shape."""
+        return not (node.absorbed or (node.bottoms and node.layer.aliases(self.phase)))
+
+    @cached_property
+    def storage(self) -> tuple[int, ...]:
+        """For every blob, the blob whose memory it lies in: itself, or the one that it reshapes or takes the place of."""
+        owner = list(range(len(self.blobs)))
+        for node in self.nodes:
+            if node.in_place or not self.runs(node):
+                for top in node.tops:
+                    owner[top] = owner[node.bottoms[0]]
+        return tuple(owner)
 
     def readers(self, blob: int) -> Sequence[tuple[int, int]]:
         """(layer, bottom slot) of every layer that reads a blob, in order."""

@@ -1,7 +1,8 @@
 """ShapedGraph to MemoryPlan: when each piece of memory is first written and last read, and where it lies in one arena.
 
 Time counts layers: forward of layer i happens at i, its backward at 2L-1-i, the update at 2L. Two pieces that are alive at the same
-time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes or copies (Flatten, Split) are one piece.
+time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes or copies (Flatten, Split), or of which
+one takes the other's place, are one piece.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from netspec.diagnostics import MachineError
-from netspec.graph import Graph, Node
+from netspec.graph import Graph
 from netspec.infer import ShapedGraph
 from netspec.shape import FLOAT_BYTES, Shape, count
 
@@ -79,51 +80,45 @@ class MemoryPlan:
 class Flow:
     """How gradients reach the memory of one blob: the layers that write into it, in the order they run.
 
-    The first writes the diff itself, each later one a piece of its own that is added. `seed` is the loss weight of its blobs.
+    The first writes the diff itself. Each later one adds to it, if it is one of `adding`, or writes a piece of its own that is then added.
+    `seed` is the loss weight of its blobs.
     """
 
     storage: int
     producer: int
     writers: tuple[tuple[int, int], ...]
+    adding: frozenset[tuple[int, int]]
     seed: float
-
-
-def storages(graph: Graph) -> tuple[int, ...]:
-    """For every blob, the blob whose memory it shares."""
-    owner = list(range(len(graph.blobs)))
-    for node in graph.nodes:
-        if node.layer.aliases(graph.phase) and node.bottoms:
-            for top in node.tops:
-                owner[top] = owner[node.bottoms[0]]
-    return tuple(owner)
-
-
-def is_alias(graph: Graph, node: Node) -> bool:
-    """Whether a layer only gives its bottom another shape, so that nothing runs."""
-    return bool(node.bottoms) and node.layer.aliases(graph.phase)
 
 
 def flows(graph: Graph) -> dict[int, Flow]:
     """The gradient flow of every piece of memory that needs a diff."""
-    owner = storages(graph)
+    owner = graph.storage
     wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff)
     writers: dict[int, list[tuple[int, int]]] = {storage: [] for storage in wanted}
     seeds = dict.fromkeys(wanted, 0.0)
     for node in reversed(graph.nodes):
-        if node.backward and not is_alias(graph, node):
+        if node.backward and graph.runs(node):
             for slot, bottom in enumerate(node.bottoms):
-                if node.propagate[slot]:
+                if node.propagate[slot] and not (node.in_place and slot == 0):  # that one is the top's already
                     writers[owner[bottom]].append((node.index, slot))
     for blob in graph.blobs:
         if owner[blob.index] in wanted:
             seeds[owner[blob.index]] += blob.loss_weight
-    return {storage: Flow(storage, graph.blobs[storage].producer, tuple(writers[storage]), seeds[storage]) for storage in wanted}
+
+    def flow(storage: int) -> Flow:
+        mine = writers[storage]
+        once = {slot for slot in mine[1:] if [node for node, _ in mine].count(slot[0]) == 1}
+        adding = frozenset(slot for slot in once if graph.nodes[slot[0]].adds)
+        return Flow(storage, graph.blobs[storage].producer, tuple(mine), adding, seeds[storage])
+
+    return {storage: flow(storage) for storage in wanted}
 
 
 def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
     """Lifetimes to offsets. `keep` leaves every blob's data and diff readable, and backward repeatable, until the next forward."""
     graph = shaped.graph
-    owner = storages(graph)
+    owner = graph.storage
     pieces = [*_data(shaped, owner, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
     if keep:
         end = 2 * len(graph.nodes)
@@ -149,12 +144,12 @@ def _data(shaped: ShapedGraph, owner: tuple[int, ...], dtype: str) -> list[Piece
         if storage == blob.index:
             first[storage] = -1 if blob.index in graph.inputs else producer.index
         uses = [producer.index]
-        if producer.backward and "top" in producer.layer.backward_reads:
+        if "top" in producer.reads:
             uses.append(_back(graph, producer.index))
         for index, _ in graph.readers(blob.index):
             reader = graph.nodes[index]
             uses.append(index)
-            if reader.backward and "bottom" in reader.layer.backward_reads and not is_alias(graph, reader):
+            if "bottom" in reader.reads and graph.runs(reader):
                 uses.append(_back(graph, index))
         if blob.index in results:
             uses.append(2 * len(graph.nodes))
@@ -171,7 +166,8 @@ def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
         end = _back(graph, flow.producer)
         shape = shaped.blobs[storage]
         result.append(Piece(("diff", storage), shape, dtype, min([*times, end]), end))
-        result += [Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)) for node, slot in flow.writers[1:]]
+        later = [slot for slot in flow.writers[1:] if slot not in flow.adding]
+        result += [Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)) for node, slot in later]
         if flow.seed and flow.writers:
             result.append(Piece(("share", "loss", storage), shape, dtype, end, end))
     return result
@@ -182,7 +178,7 @@ def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
     graph = shaped.graph
     result = []
     for node in graph.nodes:
-        if is_alias(graph, node):
+        if not graph.runs(node):
             continue
         for name, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
             kind = dtype if space.kind == "real" else space.kind

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from netspec import rng
@@ -15,8 +16,8 @@ from netspec.call import Call, Run
 from netspec.diagnostics import SpecError
 from netspec.graph import Graph, GraphParam, Node
 from netspec.infer import ShapedGraph
-from netspec.plan import Flow, MemoryPlan, OutOfMemoryError, Piece, flows, is_alias, plan, workspace
-from netspec.rewrite import rewrite
+from netspec.plan import Flow, MemoryPlan, OutOfMemoryError, Piece, flows, plan, workspace
+from netspec.rewrite import HIDING, rewrite
 from netspec.shape import Shape, count, text
 from netspec.solvers.base import Update, UpdateRule
 
@@ -247,8 +248,8 @@ class Program:
 
 
 def compile_net(shaped: ShapedGraph, dtype: str, keep: bool = False, without: Iterable[str] = ()) -> tuple[ShapedGraph, MemoryPlan]:
-    """The passes between shapes and binding: rewrites, then the memory plan."""
-    shaped = rewrite(shaped, frozenset(without))
+    """The passes between shapes and binding: rewrites, but for those `without` names or that would hide what to `keep`; the memory plan."""
+    shaped = rewrite(shaped, HIDING.union(without) if keep else frozenset(without))
     return shaped, plan(shaped, dtype, keep)
 
 
@@ -269,6 +270,7 @@ class _Binder:
         self.graph = shaped.graph
         self.arena = arena if arena is not None and arena.size >= plan.arena else _zeros(plan.arena)
         self.flows = flows(self.graph)
+        self.adding = {writer for flow in self.flows.values() for writer in flow.adding}
         self.clock = np.zeros(2, np.int64)
         self.loss, self.norm = np.zeros(1), np.zeros(1)
         self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
@@ -297,12 +299,13 @@ class _Binder:
         return array.transpose(0, 3, 1, 2) if self.graph.blobs[blob].layout == "NHWC" else array
 
     def bind(self, learning: Learning | None) -> Program:
+        self.storing = learning is None or learning.iter_size == 1
         sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
         sections["forward"] = [step for node in self.graph.nodes for step in self.forward(node)]
         sections["loss"] = list(self.losses())
         sections["backward"] = [step for node in reversed(self.graph.nodes) for step in self.backward(node)]
         if learning is not None and self.weights.flat_diff.size:
-            sections["clear"] = [self.step("clear", None, self.fill(self.weights.flat_diff, 0.0))]
+            sections["clear"] = [self.step("clear", None, self.fill(array, 0.0)) for array in self.cleared()]
             sections["watch"] = list(self.watch(learning))
             sections["update"] = list(self.update(learning))
         steps: list[Step] = []
@@ -330,9 +333,24 @@ class _Binder:
 
         return Call(copy.fill, array, value)
 
-    def run(self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...]) -> Run:
+    def cleared(self) -> Iterator[Array]:
+        """The gradients that layers add to, in as few pieces as they lie in."""
+        flat, stored = self.weights.flat_diff, {p for node in self.graph.nodes for p in self.stored(node)}
+        learned = [(index, diff) for index, diff in enumerate(self.weights.diff) if diff is not None]
+        starts = [(diff.ctypes.data - flat.ctypes.data) // flat.itemsize for _, diff in learned]
+        spans = zip(starts, [*starts[1:], flat.size], [index in stored for index, _ in learned], strict=True)
+        for skipped, group in groupby(spans, key=lambda span: span[2]):
+            inside = list(group)
+            if not skipped:
+                yield flat[inside[0][0] : inside[-1][1]]
+
+    def stored(self, node: Node) -> set[int]:
+        """The params whose gradients a layer overwrites."""
+        return {param for param, yes in zip(node.params, node.stores, strict=False) if yes and self.storing}
+
+    def run(self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...], bottom_add: tuple[bool, ...] = ()) -> Run:
         spaces = {}
-        if not is_alias(self.graph, node):
+        if self.graph.runs(node):
             for name in node.layer.workspaces(self.shaped.bottom_shapes(node), node.backward):
                 piece = workspace(self.plan, node.index, name, direction)  # type: ignore[arg-type]
                 if piece is not None:
@@ -354,8 +372,10 @@ class _Binder:
             layout=node.layout,
             bottom_shapes=self.shaped.bottom_shapes(node),
             top_shapes=self.shaped.top_shapes(node),
-            bottom_add=(False,) * len(node.bottoms),
-            param_add=(True,) * len(node.params),
+            bottom_add=bottom_add or (False,) * len(node.bottoms),
+            param_add=tuple(param not in self.stored(node) for param in node.params),
+            relu=node.relu,
+            scale=None if node.scale is None else self.run(self.graph.nodes[node.scale], direction, (None,)),
         )
 
     def view(self, param: int, slot: int, node: Node) -> Array:
@@ -366,7 +386,7 @@ class _Binder:
         return None if diff is None else diff.reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
 
     def forward(self, node: Node) -> Iterator[Step]:
-        if is_alias(self.graph, node):
+        if not self.graph.runs(node):
             return
         for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
             yield self.step("forward", node, call)
@@ -384,7 +404,7 @@ class _Binder:
             flow = self.flows.get(self.plan.storage[top])
             if flow is not None and flow.producer == node.index and self.plan.storage[top] == top:
                 yield from self.seeds(node, flow)
-        if not node.backward or is_alias(self.graph, node):
+        if not node.backward or not self.graph.runs(node):
             return
         wanted: list[Array | None] = []
         sums: list[tuple[Array, Array]] = []
@@ -396,7 +416,8 @@ class _Binder:
                 sums.append((own, diff))
                 diff = own
             wanted.append(diff)
-        for call in node.layer.backward(self.run(node, "backward", tuple(wanted))):
+        adds = tuple((node.index, slot) in self.adding for slot in range(len(node.bottoms)))
+        for call in node.layer.backward(self.run(node, "backward", tuple(wanted), adds)):
             yield self.step("backward", node, call)
         for own, total in sums:
             yield self.step("backward", node, self.accumulate(own, total))

@@ -11,14 +11,13 @@ from functools import partial
 from netspec.graph import Graph, Node, State
 from netspec.layers.base import Phase
 from netspec.load import load_net
-from netspec.plan import is_alias
 from netspec.program import Program, bind, compile_net, fill_weights
 from netspec.train import label_ranges
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Median milliseconds of one layer."""
+    """Median milliseconds of one layer, with what it computes of those after it; `type` names these too."""
 
     name: str
     type: str
@@ -41,14 +40,21 @@ class NetTime:
 
 
 def time_net(
-    net: str, overrides: Sequence[str], phase: Phase, batch: int | None, iterations: int, threads: int | None, seed: int = 1
+    net: str,
+    overrides: Sequence[str],
+    phase: Phase,
+    batch: int | None,
+    iterations: int,
+    threads: int | None,
+    seed: int = 1,
+    without: Sequence[str] = (),
 ) -> NetTime:
-    """Time a net of one phase: every layer alone, then the whole passes."""
+    """Time a net of one phase: every layer alone, then the whole passes; `without` names rewrites to leave out."""
     from netspec import rng
     from netspec.kernels import jit
 
     used = jit.limit_threads(threads)
-    shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32")
+    shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32", without=without)
     program = bind(shaped, memory, fill_weights(shaped, "float32", seed), seed)
     labels = label_ranges(shaped)
     random = rng.generator(seed, "time")
@@ -87,16 +93,26 @@ def time_net(
     middle = statistics.median
     runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
     layers = tuple(
-        LayerTime(node.layer.name, node.layer.type, middle(f), middle(b) if r else 0.0)
+        LayerTime(node.layer.name, _type(program.graph, node), middle(f), middle(b) if r else 0.0)
         for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
     )
     return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *(middle(column) for column in zip(*whole, strict=True)))
 
 
 def _rows(graph: Graph) -> list[Node]:
-    """The layers that get a row: those of the spec, and the conversions that cost something."""
+    """The layers that get a row: those of the spec that are not computed along with another, and the conversions that cost something."""
     written = {node.index for node in graph.written}
-    return [node for node in graph.nodes if node.index in written or not is_alias(graph, node)]
+    return [node for node in graph.nodes if graph.runs(node) or (node.index in written and not node.absorbed)]
+
+
+def _type(graph: Graph, node: Node) -> str:
+    """Convolution + ReLU: the layer's type, and those of what it computes along with itself."""
+    types, top = [node.layer.type], node.tops[0] if node.tops else None
+    while top is not None and graph.readers(top) and graph.nodes[graph.readers(top)[0][0]].absorbed:
+        after = graph.nodes[graph.readers(top)[0][0]]
+        types.append(after.layer.type)
+        top = after.tops[0]
+    return " + ".join(types)
 
 
 def _node_backward(program: Program, node: int) -> None:

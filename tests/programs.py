@@ -11,7 +11,7 @@ from netspec.graph import State
 from netspec.infer import ShapedGraph
 from netspec.layers.base import Phase
 from netspec.load import load_net
-from netspec.plan import ALIGN
+from netspec.plan import ALIGN, plan
 from netspec.program import Learning, Program, bind, compile_net, fill_weights
 from netspec.regularizers.l2 import L2
 from netspec.solvers.sgd import SGD
@@ -40,10 +40,14 @@ def training(
     momentum: float = 0.9,
     weight_decay: float = 0.01,
     without: Iterable[str] = (),
+    hidden: bool = False,
     **options: Any,
 ) -> Program:
-    """A program that learns; `options` are those of Learning."""
-    one, memory = compile_net(net if isinstance(net, ShapedGraph) else shaped(net), dtype, keep, without)
+    """A program that learns; `options` are those of Learning. With `hidden` it keeps only what the rewrites leave to be kept."""
+    given = net if isinstance(net, ShapedGraph) else shaped(net)
+    one, memory = compile_net(given, dtype, keep and not hidden, without)
+    if hidden:
+        memory = plan(one, dtype, keep)
     weights = fill_weights(one, dtype, SEED, slots=1)
     decay = tuple(L2().coefficients(weight_decay * p.decay_mult) for p in one.graph.params)
     return bind(one, memory, weights, SEED, Learning(SGD(momentum=momentum), decay, **options), poisoned(memory.arena))

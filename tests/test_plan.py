@@ -38,7 +38,7 @@ def test_no_two_living_pieces_overlap_and_the_arena_is_no_larger_than_it_must(ne
     for piece in pieces:
         assert piece.offset % ALIGN == piece.bytes % ALIGN == 0
         assert piece.offset >= 0 and piece.offset + piece.bytes <= memory.arena
-        assert piece.bytes >= count(piece.shape) * (8 if piece.kind == "float64" else 4) + SLACK
+        assert piece.bytes >= count(piece.shape) * np.dtype(piece.kind).itemsize + SLACK
         assert -1 <= piece.first <= piece.last <= 2 * len(net_shaped.graph.nodes)
     for number, one in enumerate(pieces):
         for other in pieces[:number]:
@@ -62,11 +62,11 @@ def test_a_chain_takes_turns_in_two_places() -> None:
 
 
 def test_training_keeps_what_backward_reads_and_frees_the_rest() -> None:
-    def arena(kind: str) -> dict[Any, Piece]:
+    def arena(kind: str, **fields: Any) -> dict[Any, Piece]:
         layers = [
             {"name": "data", "type": "Input", "top": ["data", "to"], "shape": [[2, 3], [2, 5]]},
             {"name": "ip", "type": "InnerProduct", "num_output": 5},
-            {"name": "neuron", "type": kind},
+            {"name": "neuron", "type": kind, **fields},
             {"name": "last", "type": "Dropout"},
             {"name": "loss", "type": "EuclideanLoss", "bottom": ["last", "to"]},
         ]
@@ -74,7 +74,9 @@ def test_training_keeps_what_backward_reads_and_frees_the_rest() -> None:
 
     ip, neuron, back = 2, 3, 2 * 5 - 1 - 2
     assert arena("Sigmoid")["data", ip].last < back == arena("Sigmoid")["data", neuron].last  # y (1 - y) is all it needs
-    assert arena("ReLU")["data", neuron].last < back == arena("ReLU")["data", ip].last
+    assert arena("ReLU")["data", ip].last < back == arena("ReLU")["data", neuron].last  # the sign of y is that of x
+    turned = arena("ReLU", negative_slope=-0.5)
+    assert turned["data", neuron].last < back == turned["data", ip].last
     assert arena("Dropout")["data", ip].last < back > arena("Dropout")["data", neuron].last
 
 
@@ -128,7 +130,7 @@ def run_poisoned(one: Program) -> None:
 @settings(max_examples=60)
 @given(nets(), st.sampled_from(["float32", "float64"]))
 def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> None:
-    shared, alone = training(net, keep=False, dtype=dtype), training(net, keep=True, dtype=dtype)
+    shared, alone = training(net, keep=False, dtype=dtype), training(net, keep=True, dtype=dtype, hidden=True)
     for iteration in range(3):
         for one in (shared, alone):
             if iteration == 1:
