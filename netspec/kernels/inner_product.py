@@ -28,6 +28,8 @@ FEW_PRODUCTS = 16
 """The same for the products of a gradient: then a walk writes it in one go."""
 WORK = 2**18
 """Products of a part."""
+CACHED = 2**18
+"""Values of a weight that each band of a batch may read anew; of a larger one long runs are read, and once."""
 
 _NOWHERE = np.zeros(1, np.int64)
 """The offset of a tile's only tap."""
@@ -102,9 +104,10 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
         yield Call(walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, m // 1024))
         return
     grid = tiles(n, m, y.dtype.name)
-    parts = _parts(n * k * m, 64)
-    columns = min(parts, _parts(n * k * m, m // (64 if k * m <= WORK else 512)))
-    yield Call(tile_rows, x, w, bias, y, mode, parts // columns, *grid, parts=parts)
+    width, height = (64, 1) if k * m <= CACHED else (512, 64)
+    columns = _parts(n * k * m, m // width)
+    bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
+    yield Call(tile_rows, x, w, bias, y, mode, bands, *grid, parts=columns * bands)
 
 
 def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: Any, product: Any) -> Calls:

@@ -39,7 +39,11 @@ def test_caffe_shapes() -> None:
     assert ip(num_output=10, transpose=True).param_shapes(x) == ((60, 10), (10,))
 
 
-@pytest.mark.parametrize("sizes", [(67, 131, 70), (1, 300, 9), (130, 5, 257)])
+MANY = {"blocks": (67, 531, 70), "a long batch": (290, 5, 257), "more results": (21, 40, 33), "fewer results": (40, 33, 21)}
+FEW = {"one row": (1, 300, 9), "few rows": (7, 77, 90), "few results": (70, 37, 3), "few products": (13, 19, 130), "one of each": (1, 1, 1)}
+
+
+@pytest.mark.parametrize("sizes", (MANY | FEW).values(), ids=[*MANY, *FEW])
 def test_more_than_a_tile_a_block_and_a_part(sizes: tuple[int, int, int]) -> None:
     n, k, m = sizes
     x, w, b, v = blob(n, k), blob(m, k, seed=2), blob(m, seed=3), blob(n, m, seed=4)
