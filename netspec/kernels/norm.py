@@ -1,6 +1,10 @@
-"""Normalisation by channels, and factors and constants for each channel. x, y, dx, dy: (N, C, inner); a part owns channels.
+"""Normalisation by channels, and factors and constants for each channel.
 
-Sums run in float64 over one channel at a time, image by image. `w` and `b` are (C,), or empty: then the factor is 1, the constant 0.
+Channels last, x is a matrix of P pixels by C channels, seen as rows of `width` numbers: one pixel, or R small ones, so that width = R*C;
+P % R pixels may be left for a last, short row. What is known of a channel stands R times in arrays of that width, its slots. Sums run in
+the net's numbers over a few rows, then in float64, in pieces that the shapes alone decide, which are added in their order.
+
+Elsewhere x is (N, C, inner) and a part owns channels. Where `w` or `b` (C,) is empty the factor is 1, the constant 0.
 """
 
 from __future__ import annotations
@@ -9,7 +13,307 @@ import math
 
 import numpy as np
 
-from netspec.kernels.jit import Array3, Doubles, Matrix, Vector, helper, kernel, span, summing
+from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span, summing
+from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
+
+# --- channels last
+
+
+@rows(group=4)
+def add_moments(x: Row, pivot: Row, s: Row, q: Row, number: Whole, width: Whole) -> None:
+    """s += the sum of x - pivot over a number of rows, q += that of its square."""
+    centre = pivot.get().to(x)
+    total, squares = Variable(x.fill(0)), Variable(x.fill(0))
+    for i in times(number):
+        value = x.get(i * width) - centre
+        total.set(total.get() + value)
+        squares.set(squares.get() + value * value)
+    s.put(s.get() + total.get().double())
+    q.put(q.get() + squares.get().double())
+
+
+@rows(group=4)
+def add_products(x: Row, dy: Row, centre: Row, factor: Row, offset: Row, s: Row, q: Row, low: Real, number: Whole, width: Whole) -> None:
+    """s += the sum of dy over a number of rows, q += that of dy * (x - centre); but for those where x * factor + offset <= low."""
+    mean, slope, shift = centre.get(), factor.get(), offset.get()
+    total, products = Variable(x.fill(0)), Variable(x.fill(0))
+    for i in times(number):
+        value = x.get(i * width)
+        diff = dy.get(i * width).cleared(value * slope + shift <= low)
+        total.set(total.get() + diff)
+        products.set(products.get() + diff * (value - mean))
+    s.put(s.get() + total.get().double())
+    q.put(q.get() + products.get().double())
+
+
+@rows()
+def centre(x: Row, pivot: Row, number: Whole, width: Whole, one: Real) -> None:
+    """pivot = the mean of a number of rows, as far as the net's numbers tell; `one` is 1 / number."""
+    total = Variable(x.fill(0))
+    for i in times(number):
+        total.set(total.get() + x.get(i * width) * one)
+    pivot.put(total.get().double())
+
+
+@rows(group=2)
+def scale_shift(x: Row, factor: Row, offset: Row, y: Row, low: Real) -> None:
+    """y = x * factor + offset, at least `low`."""
+    value = x.get() * factor.get() + offset.get()
+    y.put(low.where(value < low, value))
+
+
+@rows(group=2)
+def pull_back(x: Row, dy: Row, factor: Row, offset: Row, centre: Row, of_dy: Row, of_x: Row, shift: Row, dx: Row, low: Real) -> None:
+    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low."""
+    value = x.get()
+    diff = dy.get().cleared(value * factor.get() + offset.get() <= low)
+    dx.put(of_dy.get() * diff - (of_x.get() * (value - centre.get()) + shift.get()))
+
+
+@helper
+def block(width: int) -> int:
+    """Rows that are added up before they are added to the float64 sums."""
+    return max(8, min(64, 2048 // width))
+
+
+@kernel
+def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
+    """partial (parts, 3, width) = for each slot of a piece: a pivot near its mean, and the sums of x - pivot and of its square."""
+    first, last = span(x.size // width, part, parts)
+    pivot, step = 3 * width * part, block(width)
+    for i in range(pivot + width, pivot + 3 * width):
+        partial[i] = 0
+    about = min(step, last - first)
+    centre(width, x, first * width, partial, pivot, about, width, x.dtype.type(1.0 / about))
+    for row in range(first, last, step):
+        add_moments(width, x, row * width, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, min(step, last - row), width)
+    if part == parts - 1:
+        rest = x.size % width
+        add_moments(rest, x, x.size - rest, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, 1, width)
+
+
+@helper
+def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubles, variance: Doubles) -> None:
+    """mean, variance (C,) of the batch, from what `moments` left."""
+    repeats, pieces = width // c, partial.size // (3 * width)
+    for channel in range(c):
+        total = 0.0
+        for piece in range(pieces):
+            for slot in range(channel, width, c):
+                count, at = slot_count(piece, pieces, slot, c, repeats, pixels), 3 * width * piece + slot
+                total += count * partial[at] + partial[at + width]
+        mean[channel] = total / pixels
+        squares = 0.0
+        for piece in range(pieces):
+            for slot in range(channel, width, c):
+                count, at = slot_count(piece, pieces, slot, c, repeats, pixels), 3 * width * piece + slot
+                off = partial[at] + partial[at + width] / count - mean[channel]
+                squares += partial[at + 2 * width] - partial[at + width] * (partial[at + width] / count) + count * off * off
+        variance[channel] = max(squares / pixels, 0.0) if squares == squares else squares
+
+
+@helper
+def slot_count(piece: int, pieces: int, slot: int, c: int, repeats: int, pixels: int) -> int:
+    """How many pixels a slot of a piece has; the last piece has those that do not fill a row."""
+    first, last = span(pixels // repeats, piece, pieces)
+    return last - first + (1 if piece == pieces - 1 and slot // c < pixels % repeats else 0)
+
+
+@kernel
+def settle(
+    partial: Doubles,
+    w: Vector,
+    b: Vector,
+    run_mean: Vector,
+    run_variance: Vector,
+    scale: Vector,
+    mean: Doubles,
+    variance: Doubles,
+    inverse: Doubles,
+    factor: Vector,
+    offset: Vector,
+    centre: Vector,
+    eps: float,
+    fraction: float,
+    pixels: int,
+    mode: int,
+    part: int,
+    parts: int,
+) -> None:
+    """Mean, variance, inverse = 1 / sqrt(variance + eps), (C,); factor, offset, and centre, the mean, (width,). Runs as one part.
+
+    From the sums of `moments`, or as they are where there are none; mode 1 adds them to the running sums; mode 2 takes the running sums'.
+    """
+    c, width = mean.size, factor.size
+    if mode == 2:
+        # before the first batch 0 and 1 (Caffe takes a variance of 0 then, so that every such layer multiplies by 1 / sqrt(eps))
+        share = 1.0 / scale[0] if scale[0] != 0 else 0.0
+        for i in range(c):
+            mean[i] = run_mean[i] * share
+            variance[i] = run_variance[i] * share if scale[0] != 0 else 1.0
+    elif partial.size:
+        batch_moments(partial, c, width, pixels, mean, variance)
+    for i in range(c):
+        inverse[i] = 1.0 / math.sqrt(variance[i] + eps)
+        slope = inverse[i] * w[i] if w.size else inverse[i]
+        shift = (b[i] if b.size else 0.0) - mean[i] * slope
+        for slot in range(i, width, c):
+            factor[slot] = slope
+            offset[slot] = shift
+            centre[slot] = mean[i]
+    if mode == 1:
+        remember(mean, variance, run_mean, run_variance, scale, fraction, pixels)
+
+
+@helper
+def remember(mean: Doubles, variance: Doubles, run_mean: Vector, run_variance: Vector, scale: Vector, fraction: float, pixels: int) -> None:
+    """Running sums (C,) and their count, scale (1,): times `fraction`, plus those of this batch, the variance over pixels - 1.
+
+    A batch that would make any of them NaN or infinite is left out.
+    """
+    real = scale.dtype.type
+    unbiased = pixels / (pixels - 1) if pixels > 1 else 1.0
+    for c in range(mean.size):
+        m = real(fraction * run_mean[c] + mean[c])
+        v = real(fraction * run_variance[c] + unbiased * variance[c])
+        if not (math.isfinite(m) and math.isfinite(v)):
+            return
+    for c in range(mean.size):
+        run_mean[c] = real(fraction * run_mean[c] + mean[c])
+        run_variance[c] = real(fraction * run_variance[c] + unbiased * variance[c])
+    scale[0] = fraction * scale[0] + real(1)
+
+
+@kernel
+def repeat(w: Vector, wide: Vector, value: float, part: int, parts: int) -> None:
+    """wide (width,) = w (C,), again and again; `value` where w is empty."""
+    for i in range(wide.size):
+        wide[i] = w[i % w.size] if w.size else value
+
+
+@kernel
+def normalise(x: Vector, factor: Vector, offset: Vector, y: Vector, low: float, part: int, parts: int) -> None:
+    """y = x * factor + offset, at least `low`. A part owns rows."""
+    width = factor.size
+    first, last = span((x.size + width - 1) // width, part, parts)
+    for at in range(first * width, min(last * width, x.size), width):
+        scale_shift(min(width, x.size - at), x, at, factor, 0, offset, 0, y, at, low)
+
+
+@kernel
+def gradient_sums(
+    x: Vector, dy: Vector, centre: Vector, factor: Vector, offset: Vector, partial: Doubles, low: float, part: int, parts: int
+) -> None:
+    """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre), unless x * factor + offset <= low."""
+    width = factor.size
+    first, last = span(x.size // width, part, parts)
+    s, step = 2 * width * part, block(width)
+    q = s + width
+    for i in range(s, s + 2 * width):
+        partial[i] = 0
+    rest = x.size % width if part == parts - 1 else 0
+    row = first
+    while row < last or rest:
+        count, number = (width, min(step, last - row)) if row < last else (rest, 1)
+        at = row * width
+        add_products(count, x, at, dy, at, centre, 0, factor, 0, offset, 0, partial, s, partial, q, low, number, width)
+        row += number
+        rest = 0 if count == rest else rest
+
+
+@helper
+def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> None:
+    """totals, products (C,) = what `gradient_sums` left for their slots, pieces in order."""
+    c = totals.size
+    for i in range(c):
+        totals[i] = 0
+        products[i] = 0
+    for piece in range(partial.size // (2 * width)):
+        for slot in range(width):
+            totals[slot % c] += partial[2 * width * piece + slot]
+            products[slot % c] += partial[2 * width * piece + width + slot]
+
+
+@kernel
+def fold_into(partial: Doubles, sums: Doubles, dw: Vector, db: Vector, width: int, add_w: int, add_b: int, part: int, parts: int) -> None:
+    """dw, db (C,) = (or +=) the sums of dy * x and of dy: of `gradient_sums`, else of sums (2, C). Runs as one part."""
+    c = sums.size // 2
+    if partial.size:
+        fold(partial, width, sums[:c], sums[c:])
+    for i in range(dw.size):
+        dw[i] = dw[i] + sums[c + i] if add_w else sums[c + i]
+    for i in range(db.size):
+        db[i] = db[i] + sums[i] if add_b else sums[i]
+
+
+@kernel
+def slopes(
+    partial: Doubles,
+    sums: Doubles,
+    w: Vector,
+    mean: Doubles,
+    inverse: Doubles,
+    dw: Vector,
+    db: Vector,
+    centre: Vector,
+    of_dy: Vector,
+    of_x: Vector,
+    shift: Vector,
+    pixels: int,
+    fixed: int,
+    add_w: int,
+    add_b: int,
+    part: int,
+    parts: int,
+) -> None:
+    """dw, db (C,), and dx = of_dy * dy - of_x * (x - centre) - shift, (width,). Runs as one part.
+
+    From sums (2, C) of dy and dy * (x - centre), of `partial` if there is one. With z = (x - mean) * inverse, dw is the sum
+    of dy * z, db that of dy, dx = inverse * w * (dy - mean dy - z * mean dy z). Where mean and variance are `fixed`, dx = inverse * w * dy.
+    """
+    c, width = mean.size, centre.size
+    if partial.size:
+        fold(partial, width, sums[:c], sums[c:])
+    for i in range(c):
+        total = sums[i]
+        products = (sums[c + i] + (centre[i] - mean[i]) * total) * inverse[i]
+        slope = inverse[i] * w[i] if w.size else inverse[i]
+        if dw.size:
+            dw[i] = dw[i] + products if add_w else products
+        if db.size:
+            db[i] = db[i] + total if add_b else total
+        of = 0.0 if fixed else slope * inverse[i] * products / pixels
+        off = 0.0 if fixed else slope * total / pixels + of * (centre[i] - mean[i])
+        for slot in range(i, width, c):
+            of_dy[slot] = slope
+            of_x[slot] = of
+            shift[slot] = off
+
+
+@kernel
+def gradient(
+    x: Vector,
+    dy: Vector,
+    factor: Vector,
+    offset: Vector,
+    centre: Vector,
+    of_dy: Vector,
+    of_x: Vector,
+    shift: Vector,
+    dx: Vector,
+    low: float,
+    part: int,
+    parts: int,
+) -> None:
+    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low. A part owns rows."""
+    width = factor.size
+    first, last = span((x.size + width - 1) // width, part, parts)
+    for at in range(first * width, min(last * width, x.size), width):
+        count = min(width, x.size - at)
+        pull_back(count, x, at, dy, at, factor, 0, offset, 0, centre, 0, of_dy, 0, of_x, 0, shift, 0, dx, at, low)
+
+
+# --- elsewhere
 
 
 @summing
@@ -35,194 +339,64 @@ def channel_squares(x: Array3, c: int, mean: float) -> float:
     return total
 
 
-@summing
-def channel_products(x: Array3, y: Array3, c: int, mean: float) -> float:
-    """The sum of (x - mean) * y over channel c."""
-    total = 0.0
-    for n in range(x.shape[0]):
-        row, other = x[n, c], y[n, c]
-        for i in range(row.size):
-            total += (np.float64(row[i]) - mean) * np.float64(other[i])
-    return total
-
-
-@helper
-def linear(x: Vector, y: Vector, factor: float, offset: float) -> None:
-    """y = x * factor + offset; x, y: (M,)."""
-    for i in range(y.size):
-        y[i] = x[i] * factor + offset
-
-
 @kernel
-def affine(x: Array3, w: Vector, b: Vector, y: Array3, part: int, parts: int) -> None:
-    """y = x * w + b. A part owns planes."""
-    n, c, _ = x.shape
-    for plane in range(*span(n * c, part, parts)):
-        image, channel = plane // c, plane % c
-        factor = w[channel] if w.size else x.dtype.type(1)
-        offset = b[channel] if b.size else x.dtype.type(0)
-        linear(x[image, channel], y[image, channel], factor, offset)
-
-
-@helper
-def linear_columns(x: Vector, w: Vector, b: Vector, y: Vector) -> None:
-    """y = x * w + b; x, y: (M,); w, b: (M,) or empty."""
-    if w.size and b.size:
-        for i in range(y.size):
-            y[i] = x[i] * w[i] + b[i]
-    elif w.size:
-        for i in range(y.size):
-            y[i] = x[i] * w[i]
-    else:
-        for i in range(y.size):
-            y[i] = x[i] + b[i]
-
-
-@kernel
-def affine_columns(x: Matrix, w: Vector, b: Vector, y: Matrix, part: int, parts: int) -> None:
-    """x, y: (N, C). y = x * w + b, where w or b may be empty. A part owns columns."""
-    first, last = span(x.shape[1], part, parts)
-    for n in range(x.shape[0]):
-        linear_columns(x[n, first:last], w[first:last], b[first:last], y[n, first:last])
-
-
-@kernel
-def scale_backward(x: Array3, dy: Array3, w: Vector, dx: Array3, dw: Vector, db: Vector, add: int, part: int, parts: int) -> None:
-    """dx = dy * w; dw = (with `add`: +=) the sums of dy * x; db += the sums of dy. What is empty is not wanted."""
-    zero = x.dtype.type(0)
-    for c in range(*span(x.shape[1], part, parts)):
-        if dw.size:
-            total = channel_products(x, dy, c, 0.0)
-            dw[c] = dw[c] + total if add else total
-        if db.size:
-            db[c] += channel_sum(dy, c)
-        for n in range(dx.shape[0]):
-            linear(dy[n, c], dx[n, c], w[c], zero)
-
-
-@kernel
-def bias_backward(dy: Array3, db: Vector, add: int, part: int, parts: int) -> None:
-    """db = (with `add`: +=) the sums of dy."""
-    for c in range(*span(dy.shape[1], part, parts)):
-        total = channel_sum(dy, c)
-        db[c] = db[c] + total if add else total
-
-
-@kernel
-def batch_norm_forward(
-    x: Array3, w: Vector, b: Vector, y: Array3, mean: Doubles, variance: Doubles, inverse: Doubles, eps: float, part: int, parts: int
-) -> None:
-    """y = (x - mean) * inverse * w + b with inverse = 1 / sqrt(variance + eps), and the batch's mean and variance of each channel."""
+def plane_moments(x: Array3, mean: Doubles, variance: Doubles, part: int, parts: int) -> None:
+    """mean, variance: (C,)."""
     count = x.shape[0] * x.shape[2]
     for c in range(*span(x.shape[1], part, parts)):
         mean[c] = channel_sum(x, c) / count
         variance[c] = channel_squares(x, c, mean[c]) / count
-        inverse[c] = 1.0 / math.sqrt(variance[c] + eps)
-        factor = inverse[c] * w[c] if w.size else inverse[c]
-        offset = (b[c] if b.size else 0.0) - mean[c] * factor
+
+
+@kernel
+def plane_normalise(x: Array3, factor: Vector, offset: Vector, y: Array3, low: float, part: int, parts: int) -> None:
+    """y = x * factor + offset, at least `low`; factor, offset: (C,)."""
+    for c in range(*span(x.shape[1], part, parts)):
         for n in range(x.shape[0]):
-            linear(x[n, c], y[n, c], x.dtype.type(factor), x.dtype.type(offset))
+            row, out, slope, shift = x[n, c], y[n, c], factor[c], offset[c]
+            for i in range(row.size):
+                value = row[i] * slope + shift
+                out[i] = low if value < low else value
 
 
 @kernel
-def update_statistics(
-    mean: Doubles,
-    variance: Doubles,
-    run_mean: Vector,
-    run_variance: Vector,
-    scale: Vector,
-    fraction: float,
-    unbiased: float,
-    part: int,
-    parts: int,
+def plane_gradient_sums(
+    x: Array3, dy: Array3, centre: Vector, factor: Vector, offset: Vector, sums: Doubles, low: float, part: int, parts: int
 ) -> None:
-    """Running sums (C,) and their count, scale (1,): times `fraction`, plus those of this batch. Runs as one part.
-
-    A batch that would make any of them NaN or infinite is left out.
-    """
-    real = scale.dtype.type
-    for c in range(mean.size):
-        m = real(fraction * run_mean[c] + mean[c])
-        v = real(fraction * run_variance[c] + unbiased * variance[c])
-        if not (math.isfinite(m) and math.isfinite(v)):
-            return
-    for c in range(mean.size):
-        run_mean[c] = real(fraction * run_mean[c] + mean[c])
-        run_variance[c] = real(fraction * run_variance[c] + unbiased * variance[c])
-    scale[0] = fraction * scale[0] + real(1)
+    """sums (2, C) of dy and dy * (x - centre), but for those where x * factor + offset <= low."""
+    channels = x.shape[1]
+    for c in range(*span(channels, part, parts)):
+        total, products = 0.0, 0.0
+        for n in range(x.shape[0]):
+            row, diff = x[n, c], dy[n, c]
+            for i in range(row.size):
+                if not row[i] * factor[c] + offset[c] <= low:
+                    total += diff[i]
+                    products += np.float64(diff[i]) * (row[i] - centre[c])
+        sums[c] = total
+        sums[channels + c] = products
 
 
 @kernel
-def running_statistics(
-    run_mean: Vector,
-    run_variance: Vector,
-    scale: Vector,
-    w: Vector,
-    b: Vector,
-    mean: Doubles,
-    inverse: Doubles,
+def plane_gradient(
+    x: Array3,
+    dy: Array3,
     factor: Vector,
     offset: Vector,
-    eps: float,
-    part: int,
-    parts: int,
-) -> None:
-    """Mean and 1 / sqrt(variance + eps) of each channel from the running sums; y = x * factor + offset.
-
-    Before the first batch they are 0 and 1. (Caffe takes a variance of 0 then, so that every such layer multiplies by 1 / sqrt(eps).)
-    """
-    share = 1.0 / scale[0] if scale[0] != 0 else 0.0
-    for c in range(mean.size):
-        mean[c] = run_mean[c] * share
-        variance = run_variance[c] * share if scale[0] != 0 else 1.0
-        inverse[c] = 1.0 / math.sqrt(variance + eps)
-        slope = inverse[c] * w[c] if w.size else inverse[c]
-        factor[c] = slope
-        offset[c] = (b[c] if b.size else 0.0) - mean[c] * slope
-
-
-@helper
-def centred(x: Vector, dy: Vector, dx: Vector, mean: float, of_x: float, of_dy: float, offset: float) -> None:
-    """dx = of_dy * dy - of_x * (x - mean) - offset; all (M,)."""
-    for i in range(dx.size):
-        dx[i] = of_dy * dy[i] - of_x * (x[i] - mean) - offset
-
-
-@kernel
-def batch_norm_backward(
-    seen: Array3,
-    dy: Array3,
-    w: Vector,
-    mean: Doubles,
-    inverse: Doubles,
+    centre: Vector,
+    of_dy: Vector,
+    of_x: Vector,
+    shift: Vector,
     dx: Array3,
-    dw: Vector,
-    db: Vector,
-    normalised: int,
-    fixed: int,
+    low: float,
     part: int,
     parts: int,
 ) -> None:
-    """With z = (x - mean) * inverse: dw += the sums of dy * z, db += the sums of dy, and dx = inverse * w * (dy - mean dy - z * mean dy z).
-
-    `seen` is z where `normalised`, else x. Where mean and variance are `fixed`, dx = inverse * w * dy. What is empty is not wanted.
-    """
-    count, real = seen.shape[0] * seen.shape[2], dy.dtype.type
-    for c in range(*span(seen.shape[1], part, parts)):
-        centre = 0.0 if normalised else mean[c]
-        spread = 1.0 if normalised else inverse[c]
-        slope = inverse[c] * w[c] if w.size else inverse[c]
-        centring = dx.size and not fixed
-        products = channel_products(seen, dy, c, centre) * spread if dw.size or centring else 0.0
-        total = channel_sum(dy, c) if db.size or centring else 0.0
-        if dw.size:
-            dw[c] += products
-        if db.size:
-            db[c] += total
-        if fixed:
-            for n in range(dx.shape[0]):
-                linear(dy[n, c], dx[n, c], real(slope), real(0))
-        else:
-            of_x, offset = real(slope * spread * products / count), real(slope * total / count)
-            for n in range(dx.shape[0]):
-                centred(seen[n, c], dy[n, c], dx[n, c], real(centre), of_x, real(slope), offset)
+    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low; all but x, dy, dx: (C,)."""
+    zero = dx.dtype.type(0)
+    for c in range(*span(x.shape[1], part, parts)):
+        for n in range(x.shape[0]):
+            row, out, diff = x[n, c], dx[n, c], dy[n, c]
+            for i in range(row.size):
+                own = zero if row[i] * factor[c] + offset[c] <= low else diff[i]
+                out[i] = of_dy[c] * own - (of_x[c] * (row[i] - centre[c]) + shift[c])

@@ -16,7 +16,7 @@ NARROW = 64
 """With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are alike, side by side."""
 
 
-@rows(again=True)
+@rows(group=2, again=True)
 def maximum(
     x: Row, y: Row, mask: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, first: Whole, fw: Whole
 ) -> None:
@@ -50,7 +50,7 @@ def maximum_only(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: 
         y.put(best.get(), k * right)
 
 
-@rows(again=True)
+@rows(group=2, again=True)
 def gather(
     dy: Row,
     mask: Row,
@@ -108,7 +108,7 @@ def scatter(
                 dx.put(value.where(mine, 0), k * step + i * down + j * right)
 
 
-@rows(again=True)
+@rows(group=2, again=True)
 def mean(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, area: Whole) -> None:
     """y = the sum of each window over `area`: that of its rows' sums, which rounds little."""
     for k in times(number):
@@ -121,7 +121,7 @@ def mean(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, r
         y.put(total.get() * area.share().spread(y), k * right)
 
 
-@rows(again=True)
+@rows(group=2, again=True)
 def share(
     dy: Row,
     dx: Row,

@@ -108,6 +108,11 @@ class Value:
         """Itself in the lanes of the mask, else the other."""
         return Value(self.loop, self.loop.builder.select(mask.value, self.value, self._with(other)))
 
+    def cleared(self, mask: Value) -> Value:
+        """Itself, but 0 in the lanes of the mask."""
+        zero = ir.Constant(self.value.type, None)
+        return Value(self.loop, self.loop.builder.select(mask.value, zero, self.value))
+
     def sqrt(self) -> Value:
         """The square root of each lane."""
         kind = self.value.type

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from netspec.layers.base import AnyFiller, Arity, Call, Constant, Filler, Layer, Run, Shape, ShapeError, Shapes
+from netspec.layers.base import AnyFiller, Arity, Call, Calls, Constant, Filler, Layer, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
 from netspec.shape import axis_of, count
 
@@ -58,24 +59,87 @@ class Broadcast(Layer):
             check_filler(self.filler, shape)
         return (bottoms[0],)
 
-    def around(self, run: Run) -> Shape:
-        """(outer, C, inner) of x, with C the count of the smaller blob; a single number may stand anywhere."""
-        bottoms = tuple(b.shape for b in run.bottom)
+    stores: ClassVar[bool] = True
+
+    @property
+    def layouts(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Any where the smaller blob stands at the channels alone, or is one number."""
+        alone = self.axis in (1, -3) and self.learned and self.num_axes == 1
+        return ("NHWC", "NCHW") if alone or (self.learned and self.num_axes == 0) else ("NCHW",)
+
+    def around(self, bottoms: Shapes, layout: str) -> tuple[int, int, int]:
+        """(outer, C, inner) of x as it lies in memory, with C the count of the smaller blob; a single number may stand anywhere."""
         x = bottoms[0]
         first, shape = self.stands(bottoms)
         if count(shape) == 1:
-            return (x[0], 1, count(x[1:])) if x else (1, 1, 1)
+            return count(x), 1, 1
+        if layout == "NHWC" and len(x) == 4:
+            return x[0] * x[2] * x[3], x[1], 1
         return count(x[:first]), count(shape), count(x[first + len(shape) :])
 
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
+        """Sums of pieces, and of each channel; factors and constants of each slot of a row."""
+        c = self.around(bottoms, "NCHW")[1]
+        width, pieces = slots(c, count(bottoms[0]) // c)
+        wide = {"wide": Workspace((2, width))}
+        if not backward:
+            return wide
+        sums = {"partial": (pieces, 2, width), "sums": (2, c)}
+        return wide | {name: Workspace(shape, "float64", use="backward") for name, shape in sums.items()}
 
-def affine(x: Any, w: Any, b: Any, y: Any) -> Call:
-    """y = x * w + b for x (outer, C, inner), w and b (C,), one of which may be empty."""
+
+def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: Any) -> Calls:
+    """y = x * w + b for x, y (outer, C, inner) and w, b (C,), either of which may be empty: then it is 1, or 0."""
     from netspec.kernels import norm
 
-    outer, c, inner = x.shape
-    if inner == 1:
-        return Call(norm.affine_columns, x.reshape(outer, c), w, b, y.reshape(outer, c), parts=max(1, min(64, c // 64)))
-    return Call(norm.affine, x, w, b, y.reshape(x.shape))
+    factor, offset = wide(run, around)
+    yield Call(norm.repeat, w, factor, 1.0, parts=1)
+    yield Call(norm.repeat, b, offset, 0.0, parts=1)
+    if around[2] == 1:
+        yield Call(norm.normalise, x, factor, offset, y, math.nan)
+    else:
+        yield Call(norm.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
+
+
+def affine_sums(run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]) -> Calls:
+    """dw, db (C,) = (or +=) the sums of dy * x and of dy; what is empty is not wanted."""
+    from netspec.kernels import norm
+
+    centre, ones = wide(run, around)
+    yield Call(norm.repeat, dw[:0], centre, 0.0, parts=1)
+    yield Call(norm.repeat, dw[:0], ones, 1.0, parts=1)
+    partial, sums = run.workspace["partial"], run.workspace["sums"]
+    if around[2] == 1:
+        yield Call(norm.gradient_sums, x, dy, centre, ones, centre, partial, math.nan, parts=len(partial))
+    else:
+        partial = partial[:0]
+        yield Call(norm.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan)
+    yield Call(norm.fold_into, partial, sums, dw, db, centre.size, *add, parts=1)
+
+
+def wide(run: Run, around: tuple[int, int, int]) -> tuple[Any, Any]:
+    """The two rows of factors and constants, one number a slot, or a channel where these are not innermost."""
+    outer, c, inner = around
+    width = slots(c, outer)[0] if inner == 1 else c
+    space = run.workspace["wide"]
+    return space[0, :width], space[1, :width]
+
+
+ROW = 64
+"""Values of a row, at least: several small pixels make one, so that a CPU's vectors are filled."""
+PIECE, PIECES = 1 << 16, 32
+"""Values of a piece of a blob whose sum is taken, at least, and how many pieces there are, at most."""
+
+
+def slots(c: int, pixels: int) -> tuple[int, int]:
+    """(values of a row of one or more pixels of c channels, pieces) for kernels that go through a blob of channels innermost."""
+    repeats = max(1, min(-(-ROW // c), pixels))
+    return c * repeats, max(1, min(PIECES, c * pixels // PIECE, pixels // repeats // 8))
+
+
+def adds(run: Run, slot: int) -> int:
+    """1 where a param's diff is added to, 0 where it is overwritten."""
+    return int(run.param_add[slot]) if 0 <= slot < len(run.param_add) else 1
 
 
 def check_filler(filler: Filler, shape: Shape) -> None:

@@ -9,12 +9,13 @@ Here alone: a batch whose mean or variance is not finite leaves the running sums
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import ClassVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
-from netspec.layers._broadcast import affine
+from netspec.layers._broadcast import adds, slots
 from netspec.layers.base import (
     AnyFiller,
     Call,
@@ -41,6 +42,10 @@ class BatchNorm(Layer):
     Bottom: x (N, C, ...), or (N,) as one channel. Top: y, the shape of x; may be computed in place.
     Params, stored but not learned: mean (C,), variance (C,), scale_factor (1,); with `affine` also weight (C,), bias (C,).
     """
+
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC",)
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+    stores: ClassVar[bool] = True
 
     use_global_stats: bool | None = Field(None, description="Use the running statistics; left out: only while testing.")
     moving_average_fraction: float = Field(0.999, ge=0, le=1, description="What a running sum keeps of itself at every batch, f.")
@@ -69,9 +74,9 @@ class BatchNorm(Layer):
         return self
 
     @property
-    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
-        """The bottom with `affine`; without it the top is as good, and often kept by the layer above anyway."""
-        return frozenset({"bottom" if self.affine else "top"})
+    def fuses(self) -> frozenset[str]:  # type: ignore[override]
+        """A ReLU, and the Scale that would do what `affine` does."""
+        return frozenset({"ReLU"} if self.affine else {"ReLU", "Scale"})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""
@@ -95,52 +100,92 @@ class BatchNorm(Layer):
         return f"2*{c} = {2 * c}"
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Of each channel: mean and 1 / sqrt(variance + eps), which backward reads; the variance; factor and offset."""
-        c = (_around(bottoms[0])[1],)
-        kept = {name: Workspace(c, "float64", kept=True) for name in ("mean", "inverse")}
-        return {**kept, "variance": Workspace(c, "float64", use="forward"), "affine": Workspace((2, *c), use="forward")}
+        """Of each channel: mean and 1 / sqrt(variance + eps), which backward reads; the variance; sums; of each slot: coefficients."""
+        n, c, inner = _around(bottoms[0])
+        width, pieces = slots(c, n * inner) if _in_rows(bottoms[0]) else (c, 0)
+        kept = {name: Workspace((c,), "float64", kept=True) for name in ("mean", "inverse")}
+        return {
+            **kept,
+            "variance": Workspace((c,), "float64", use="forward"),
+            "partial": Workspace((pieces, 3, width), "float64"),
+            "sums": Workspace((2, c), "float64", use="backward"),
+            "coefficients": Workspace((6, width), kept=True),
+        }
 
     def _running(self, run: Run) -> bool:
         """Whether the running statistics take the place of the batch's."""
         return run.phase == "TEST" if self.use_global_stats is None else self.use_global_stats
 
-    def _affine(self, run: Run) -> tuple[Any, Any]:
-        """Weight and bias; empty without `affine`."""
-        return (run.param[3], run.param[4]) if self.affine else (run.param[0][:0], run.param[0][:0])
+    def _affine(self, run: Run) -> _Affine:
+        """Weight and bias with their diffs; empty where there is none."""
+        if run.scale is not None:
+            return _Affine(run.scale, 0)
+        return _Affine(run, 3)
 
     def forward(self, run: Run) -> Calls:
-        """Channel by channel three passes: mean, variance, result. The running sums follow while training."""
+        """One pass over the bottom for mean and variance, one for the result."""
         from netspec.kernels import norm
 
-        x = run.bottom[0].reshape(_around(run.bottom[0].shape))
-        space = run.workspace
-        if self._running(run):
-            factor, offset = space["affine"]
-            results = (space["mean"], space["inverse"], factor, offset)
-            yield Call(norm.running_statistics, *run.param[:3], *self._affine(run), *results, self.eps, parts=1)
-            yield affine(x, factor, offset, run.top[0])
-            return
-        arrays = (space["mean"], space["variance"], space["inverse"])
-        yield Call(norm.batch_norm_forward, x, *self._affine(run), run.top[0].reshape(x.shape), *arrays, self.eps)
-        if run.phase == "TRAIN":
-            m = x.shape[0] * x.shape[2]
-            unbiased = m / (m - 1) if m > 1 else 1.0
-            fraction = self.moving_average_fraction
-            yield Call(norm.update_statistics, space["mean"], space["variance"], *run.param[:3], fraction, unbiased, parts=1)
+        n, c, inner = _around(run.bottom_shapes[0])
+        x, y, space, own = run.bottom[0], run.top[0], run.workspace, self._affine(run)
+        in_rows, pixels, (factor, offset, centre, *_) = _in_rows(run.bottom_shapes[0]), n * inner, space["coefficients"]
+        partial, low, running = space["partial"], 0.0 if run.relu else math.nan, self._running(run)
+        if running:
+            partial = partial[:0]
+        elif in_rows:
+            yield Call(norm.moments, x, partial, factor.size, parts=len(partial))
+        else:
+            yield Call(norm.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
+        mode = 2 if running else int(run.phase == "TRAIN")
+        results = (space["mean"], space["variance"], space["inverse"], factor, offset, centre)
+        numbers = (self.eps, self.moving_average_fraction, pixels, mode)
+        yield Call(norm.settle, partial, own.weight, own.bias, *run.param[:3], *results, *numbers, parts=1)
+        if in_rows:
+            yield Call(norm.normalise, x, factor, offset, y, low)
+        else:
+            yield Call(norm.plane_normalise, x.reshape(n, c, inner), factor, offset, y.reshape(n, c, inner), low)
 
     def backward(self, run: Run) -> Calls:
-        """Channel by channel two passes: the sums of dy and of dy * y, then dx. With running statistics dx is dy times a factor."""
+        """One pass over the bottom and the top's diff for their sums, one for dx; the bottom tells again what a ReLU let pass."""
         from netspec.kernels import norm
 
-        shape = _around(run.bottom[0].shape)
-        seen, dy, dx = run.bottom[0] if self.affine else run.top[0], run.top_diff[0], run.bottom_diff[0]
-        dw, db = run.param_diff[3:] if self.affine else (None, None)
-        if dx is None and dw is None and db is None:
+        n, c, inner = _around(run.bottom_shapes[0])
+        x, dy, dx, space, own = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.workspace, self._affine(run)
+        learning, fixed, in_rows = own.dw.size or own.db.size, self._running(run), _in_rows(run.bottom_shapes[0])
+        if dx is None and not learning:
             return
+        factor, offset, centre, *others = space["coefficients"]
+        partial, low = space["partial"].reshape(-1)[: len(space["partial"]) * 2 * factor.size], 0.0 if run.relu else math.nan
+        if not in_rows:
+            x, dy = x.reshape(n, c, inner), dy.reshape(n, c, inner)
+        if fixed and not learning:
+            partial = partial[:0]
+        elif in_rows:
+            yield Call(norm.gradient_sums, x, dy, centre, factor, offset, partial, low, parts=len(space["partial"]))
+        else:
+            yield Call(norm.plane_gradient_sums, x, dy, centre, factor, offset, space["sums"], low)
+        statistics = (space["mean"], space["inverse"])
+        results, numbers = (own.dw, own.db, centre, *others), (n * inner, int(fixed), own.add_w, own.add_b)
+        yield Call(norm.slopes, partial, space["sums"], own.weight, *statistics, *results, *numbers, parts=1)
+        if dx is not None:
+            kernel = norm.gradient if in_rows else norm.plane_gradient
+            yield Call(kernel, x, dy, factor, offset, centre, *others, dx.reshape(x.shape), low)
+
+
+class _Affine:
+    """The weight and bias of a run from a slot of its params on, their diffs, and whether these are added to."""
+
+    def __init__(self, run: Run, slot: int) -> None:
         none = run.param[0][:0]
-        diffs = (dy.reshape(shape)[:0] if dx is None else dx.reshape(shape), none if dw is None else dw, none if db is None else db)
-        arrays = (seen.reshape(shape), dy.reshape(shape), self._affine(run)[0], run.workspace["mean"], run.workspace["inverse"])
-        yield Call(norm.batch_norm_backward, *arrays, *diffs, int(not self.affine), int(self._running(run)))
+        params, diffs = run.param[slot:], run.param_diff[slot:]
+        self.weight, self.bias = (*params, none, none)[:2]
+        self.dw, self.db = (none if diff is None else diff for diff in (*diffs, None, None)[:2])
+        self.add_w, self.add_b = adds(run, slot), adds(run, slot + 1)
+
+
+def _in_rows(shape: Shape) -> bool:
+    """Whether the channels are innermost."""
+    return len(shape) in (1, 2, 4)
 
 
 def _around(shape: Shape) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.layers._broadcast import Broadcast, affine
+from netspec.layers._broadcast import Broadcast, adds, affine, affine_sums
 from netspec.layers.base import Call, Calls, Param, Run, Shapes
 from netspec.shape import count
 
@@ -33,15 +33,16 @@ class Bias(Broadcast):
 
     def forward(self, run: Run) -> Calls:
         """One pass."""
-        bias = run.param[0] if self.learned else run.bottom[1]
-        yield affine(run.bottom[0].reshape(self.around(run)), bias.reshape(-1)[:0], bias, run.top[0])
+        bias = (run.param[0] if self.learned else run.bottom[1]).reshape(-1)
+        yield from affine(run, self.around(run.bottom_shapes, run.layout), run.bottom[0], bias[:0], bias, run.top[0])
 
     def backward(self, run: Run) -> Calls:
         """dx = dy, db = the sums of dy."""
-        from netspec.kernels import copy, norm
+        from netspec.kernels import copy
 
         dy, db = run.top_diff[0], run.param_diff[0] if self.learned else run.bottom_diff[1]
         if run.bottom_diff[0] is not None:
             yield Call(copy.copy, dy, run.bottom_diff[0])
         if db is not None:
-            yield Call(norm.bias_backward, dy.reshape(self.around(run)), db, int(self.learned))
+            db, add = db.reshape(-1), (0, adds(run, 0) if self.learned else 0)
+            yield from affine_sums(run, self.around(run.bottom_shapes, run.layout), dy, dy, db[:0], db, add)

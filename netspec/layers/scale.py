@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from netspec.layers._broadcast import Broadcast, affine
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Param, Run, Shapes
+from netspec.layers._broadcast import Broadcast, adds, affine, affine_sums
+from netspec.layers.base import AnyFiller, Calls, Constant, Param, Run, Shapes
 from netspec.model import wrong
 from netspec.shape import count
 
@@ -50,21 +50,20 @@ class Scale(Broadcast):
 
     def forward(self, run: Run) -> Calls:
         """One pass."""
-        weight = run.param[0] if self.learned else run.bottom[1]
-        bias = run.param[-1] if self.bias_term else weight.reshape(-1)[:0]
-        yield affine(run.bottom[0].reshape(self.around(run)), weight, bias, run.top[0])
+        weight = (run.param[0] if self.learned else run.bottom[1]).reshape(-1)
+        bias = run.param[-1].reshape(-1) if self.bias_term else weight[:0]
+        yield from affine(run, self.around(run.bottom_shapes, run.layout), run.bottom[0], weight, bias, run.top[0])
 
     def backward(self, run: Run) -> Calls:
-        """One pass over x and the top's diff: dx = dy * w, dw and db are sums of dy * x and of dy."""
-        from netspec.kernels import norm
-
-        shape = self.around(run)
-        weight = run.param[0] if self.learned else run.bottom[1]
+        """One pass over x and the top's diff for dw and db, the sums of dy * x and of dy; one for dx = dy * w."""
+        around = self.around(run.bottom_shapes, run.layout)
+        weight = (run.param[0] if self.learned else run.bottom[1]).reshape(-1)
         dw = run.param_diff[0] if self.learned else run.bottom_diff[1]
         db = run.param_diff[-1] if self.bias_term else None
-        dx = run.bottom_diff[0]
-        x, dy = run.bottom[0].reshape(shape), run.top_diff[0].reshape(shape)
-        none = weight.reshape(-1)[:0]
-        if dx is not None or dw is not None or db is not None:
-            diffs = (dy[:0] if dx is None else dx.reshape(shape), none if dw is None else dw, none if db is None else db)
-            yield Call(norm.scale_backward, x, dy, weight, *diffs, int(self.learned))
+        none = weight[:0]
+        if dw is not None or db is not None:
+            diffs = (none if dw is None else dw.reshape(-1), none if db is None else db.reshape(-1))
+            add = (adds(run, 0) if self.learned else 0, adds(run, len(run.param) - 1))
+            yield from affine_sums(run, around, run.bottom[0], run.top_diff[0], *diffs, add)
+        if run.bottom_diff[0] is not None:
+            yield from affine(run, around, run.top_diff[0], weight, none, run.bottom_diff[0])

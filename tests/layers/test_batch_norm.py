@@ -165,7 +165,7 @@ def test_defaults_and_words() -> None:
     names = [(p.name, p.learned, p.filler.value) for p in bn(affine=True).params()]  # type: ignore[attr-defined]
     assert names == [("mean", False, 0), ("variance", False, 0), ("scale_factor", False, 0), ("weight", True, 1), ("bias", True, 0)]
     assert bn(affine=True).param_arithmetic(((2, 64, 5, 4),)) == "2*64 = 128"
-    assert bn().backward_reads == {"top"} and bn(affine=True).backward_reads == {"bottom"}
+    assert bn().fuses == {"ReLU", "Scale"} and bn(affine=True).fuses == {"ReLU"}
 
 
 def test_refused() -> None:
