@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from netspec.diagnostics import Findings
 from netspec.graph import Graph, Node, graph
 from netspec.infer import ShapedGraph, infer
 from netspec.layers.base import Phase
-from netspec.plan import MemoryPlan, Piece, plan
+from netspec.plan import MemoryPlan, Piece, flows, plan
 from netspec.rewrite import rewrite
 from netspec.shape import FLOAT_BYTES, POINT, ReceptiveField, count
 
@@ -225,6 +225,40 @@ def wiring(net: Graph) -> tuple[Wire, ...]:
         return Wire(node.layer.name, node.layer.type, bottoms, tops, params, gradients, sum(net.blobs[t].loss_weight for t in node.tops))
 
     return tuple(map(wire, net.nodes))
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What a rewrite did to a layer, in words."""
+
+    rewrite: str
+    layer: str
+    effect: str
+
+
+def rewritten(net: Graph) -> tuple[Rewritten, ...]:
+    """What the rewrites did, in the order of the layers."""
+    adding = {writer for flow in flows(net).values() for writer in flow.adding}
+    return tuple(Rewritten(name, node.layer.name, effect) for node in net.nodes for name, effect in _effects(net, node, adding))
+
+
+def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """The rewrites that changed a layer, and how; `adding` has the (layer, bottom slot) that add to a gradient."""
+    copy = net.blobs[node.tops[0]] if node.tops else None
+    if copy is not None and copy.copy_of is not None:
+        work = "" if net.runs(node) else ": the same memory"
+        yield "layout", f"{net.blobs[copy.copy_of].layout} to {copy.layout}{work}"
+    if node.absorbed:
+        host = net.nodes[net.blobs[net.storage[node.tops[0]]].producer].layer.name
+        yield "batch_norm" if any(one.scale == node.index for one in net.nodes) else "relu", f"computed along with {host}"
+    if node.in_place:
+        yield "in_place", f"its top lies in the memory of {net.blobs[node.bottoms[0]].label}"
+    added = [net.blobs[node.bottoms[slot]].label for slot in range(len(node.bottoms)) if (node.index, slot) in adding]
+    if added:
+        yield "add", f"adds to the gradient of {' and '.join(added)}"
+    if any(node.stores):
+        names = [net.params[param].name for param, yes in zip(node.params, node.stores, strict=True) if yes]
+        yield "store", f"overwrites the gradient of {' and '.join(names)}"
 
 
 @dataclass(frozen=True)

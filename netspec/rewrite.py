@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from netspec.diagnostics import UsageError, suggest
 from netspec.graph import Blob, Graph, GraphParam, Node
 from netspec.infer import Cost, ShapedGraph
 from netspec.layers._layout import Conversion
@@ -191,7 +192,7 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
     hosts = {node.scale: node for node in graph.nodes if node.scale is not None}
 
     def sole(param: GraphParam) -> bool:
-        return sum(graph.nodes[user].backward for user, _ in param.users) == 1
+        return param.learned and sum(graph.nodes[user].backward for user, _ in param.users) == 1
 
     def stores(node: Node) -> tuple[bool, ...]:
         able = node.backward and hosts.get(node.index, node).layer.stores
@@ -208,7 +209,9 @@ HIDING = frozenset({"batch_norm", "relu", "in_place", "store"})
 
 
 def rewrite(shaped: ShapedGraph, without: Collection[str] = ()) -> ShapedGraph:
-    """All rewrites in order, but for those named in `without`."""
+    """All rewrites in order, but for those named in `without`. Raises UsageError for names that there are not."""
+    for name in sorted(set(without) - set(REWRITES)):
+        raise UsageError(f"there is no rewrite '{name}'", help=suggest(name, REWRITES))
     for name, one in REWRITES.items():
         chosen = INSTEAD.get(name) if name in without else one
         shaped = shaped if chosen is None else chosen(shaped)

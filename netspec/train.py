@@ -446,10 +446,13 @@ def solve(session: Session, folder: Path | None = None, stopping: Callable[[], s
 
     Raises NotFiniteLossError, DataError, WriteError.
     """
+    from threadpoolctl import threadpool_limits
+
     spec = session.spec
     begun = time.perf_counter()
     seen, since = 0, begun
     written = session.iteration if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve() else -1
+    blas = threadpool_limits(limits=1, user_api="blas")  # NumPy's own threads would only take the kernels' cores
     try:
         while session.iteration < spec.max_iter and not stopping():
             iteration = session.iteration
@@ -476,6 +479,7 @@ def solve(session: Session, folder: Path | None = None, stopping: Callable[[], s
         if session.test is not None and stopped is None:
             yield _tested(session)
     finally:
+        blas.restore_original_limits()
         session.close()
     yield Finished(session.iteration, stopped, time.perf_counter() - begun, session.waited)
 

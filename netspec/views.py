@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.graph import Graph
 from netspec.infer import ShapedGraph
-from netspec.inspection import ORDERS, Inspection, ParamUse, Row, Wire, pieces, wiring
+from netspec.inspection import ORDERS, Inspection, ParamUse, Row, Wire, pieces, rewritten, wiring
 from netspec.plan import MemoryPlan
 from netspec.report import short, size
 from netspec.shape import POINT, text
@@ -217,6 +217,19 @@ def _param(use: ParamUse, layer: str) -> str:
     """weight lr 1; bias lr 2 decay 0; mean stored."""
     name = use.name.removeprefix(f"{layer}.")
     return f"{name} stored" if not use.learned else f"{name} lr {use.lr_mult:g}" + f" decay {use.decay_mult:g}" * (use.decay_mult != 1)
+
+
+def rewrites(net: Graph) -> View:
+    """What the rewrites did to which layer."""
+    records = [asdict(one) for one in rewritten(net)]
+
+    def table(width: int | None) -> Table:
+        table = Table(("rewrite", "layer", "effect"), f"{net.name}  phase {net.phase}")
+        for record in records:
+            table.add_row(*record.values())
+        return table if width is None else table.fitted(width, (0, 0, 0))
+
+    return View(table, lambda: {"net": net.name, "phase": net.phase, "rewrites": records}, lambda: records)
 
 
 def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:

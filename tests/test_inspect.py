@@ -401,6 +401,21 @@ def test_the_stage_graph_names_the_owner_of_a_shared_param() -> None:
     assert "one.weight lr 1" in text(views.graph(shaped(twice).graph).table(None)).splitlines()[5]
 
 
+def test_the_stage_rewrites_shows_what_each_did(cli: Cli) -> None:
+    code, out, _ = cli("inspect", "lenet", "--stage", "rewrites", "--format", "json")
+    assert code == 0
+    fired = {(row["rewrite"], row["layer"]): row["effect"] for row in json.loads(out)["rewrites"]}
+    assert fired["layout", "data -> conv1"] == "NCHW to NHWC: the same memory"
+    assert fired["relu", "relu1"] == "computed along with ip1"
+    assert fired["store", "ip2"] == "overwrites the gradient of ip2.weight and ip2.bias"
+    for stage in ("rewrites", "program"):
+        code, out, _ = cli("inspect", "lenet", "--stage", stage, "--without", "relu", "--without", "store")
+        assert code == 0 and "overwrites" not in out and "computed along" not in out
+    assert "relu1" in out, "it has steps of its own"
+    code, _, said = cli("inspect", "lenet", "--stage", "program", "--without", "rely")
+    assert code == 2 and "there is no rewrite 'rely'" in said and "relu" in said
+
+
 def test_the_stage_plan_shows_every_piece(cli: Cli) -> None:
     one = shaped(small(), "TRAIN")
     memory = plan(one)

@@ -51,6 +51,9 @@ NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo nam
 Threads = Annotated[
     int | None, typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results.")
 ]
+Without = Annotated[
+    list[str] | None, typer.Option(metavar="REWRITE", help="Leave out a rewrite; `inspect --stage rewrites` shows what each does.")
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
 

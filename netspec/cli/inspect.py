@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, answer, err, out, told_of_compiling
+from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, Without, answer, err, out, told_of_compiling
 
 if TYPE_CHECKING:
     from netspec.infer import ShapedGraph
@@ -20,6 +20,7 @@ class Stage(StrEnum):
 
     graph = "graph"
     shapes = "shapes"
+    rewrites = "rewrites"
     plan = "plan"
     program = "program"
 
@@ -38,12 +39,15 @@ def command(
     overrides: Overrides = None,
     phase: Annotated[PhaseChoice, typer.Option(case_sensitive=False, help="Phase to look at.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
-    stage: Annotated[Stage, typer.Option(help="The wiring, the shapes and costs, the memory plan, or the steps.")] = Stage.shapes,
+    stage: Annotated[
+        Stage, typer.Option(help="The wiring, the shapes and costs, what is rewritten, the memory plan, or the steps.")
+    ] = Stage.shapes,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper layers are added up.")] = None,
     sort: Annotated[Order | None, typer.Option(help="Sort the layers: the largest first, names from A.")] = None,
     expect: Annotated[
         list[str] | None, typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER.")
     ] = None,
+    without: Without = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Show every layer's output size, parameters, MACs, receptive field and memory, with the arithmetic."""
@@ -61,7 +65,7 @@ def command(
         raise UsageError(f"`--{'depth' if depth else 'sort'}` is for the shapes, not for `--stage {stage.value}`")
     written = load_net(net, overrides or [], State(phase.value), batch)
     _compare(written, wanted)
-    shaped = rewrite(written)
+    shaped = rewrite(written, without or ())
     memory = plan(shaped)
     match stage:
         case Stage.graph:
@@ -69,6 +73,8 @@ def command(
         case Stage.shapes:
             one = inspection.inspection(shaped, memory, batch)
             view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value)
+        case Stage.rewrites:
+            view = views.rewrites(shaped.graph)
         case Stage.plan:
             view = views.plan(shaped, memory)
         case Stage.program:

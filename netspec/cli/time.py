@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, Threads, Without, answer, err, told_of_compiling
 
 
 def command(
@@ -18,6 +18,7 @@ def command(
     phase: Annotated[PhaseChoice, typer.Option(case_sensitive=False, help="Phase to time.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
     threads: Threads = None,
+    without: Without = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,
 ) -> None:
     """Time every layer on random data: median milliseconds forward and backward."""
@@ -28,7 +29,7 @@ def command(
     app.error_format[0] = "json" if format is TableFormat.json else "text"
     console = err()
     with told_of_compiling(console):
-        measured = time_net(net, overrides or [], phase.value, batch, iterations, threads)
+        measured = time_net(net, overrides or [], phase.value, batch, iterations, threads, without=without or ())
     if format is TableFormat.json:
         answer(json.dumps(asdict(measured), indent=2))
     elif format is TableFormat.csv:
