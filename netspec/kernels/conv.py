@@ -12,7 +12,7 @@ layers/_direct.py (Pass, Gradient); `table` holds where each tap, or line, begin
 from __future__ import annotations
 
 from netspec.kernels.jit import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
-from netspec.kernels.simd import clear_run, copy_run
+from netspec.kernels.simd import clear_run, copy_rows, copy_run
 from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
 
 
@@ -39,8 +39,11 @@ def pack(
                 at = ((g * filters + value) * r + first) * area
                 for t in range(taps.size):
                     to = base + (t * values + value) * width
-                    for j in range(some):
-                        packed[to + j] = w[at + j * area + taps[t]]
+                    if area == 1:
+                        copy_run(w, at, packed, to, some)
+                    else:
+                        for j in range(some):
+                            packed[to + j] = w[at + j * area + taps[t]]
         else:
             for j in range(some):
                 at = (g * filters + first + j) * r * area
@@ -144,7 +147,7 @@ def convolve_pixels(
 ) -> None:
     """The same for filters of one tap at stride 1: y (P, M) = x (P, R) packed. A part owns blocks of pixels."""
     pitch, r, out_pitch, m, panel, blocks, rows, more, deep, at_once = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9]
-    panels, size, offsets = (m + panel - 1) // panel, y.itemsize, address(table, 0)
+    panels, offsets = (m + panel - 1) // panel, address(table, 0)
     begin, end = span(blocks, part, parts)
     for first in range(begin, end, at_once):
         last = min(end, first + at_once)
@@ -165,7 +168,6 @@ def convolve_pixels(
                     code = one if block < more else other
                     a, c = address(x, v * pitch + k), address(y, v * out_pitch + p * panel)
                     multiply(code, 1, offsets, some_k, a, pitch, 1, b, 0, panel, c, out_pitch, constants, how, tail)
-    _ = size
 
 
 @kernel
@@ -232,6 +234,7 @@ def weight_gradient_pixels(
     scratch: Matrix,
     g: Clock,
     lanes: int,
+    add: int,
     tall_tile: Code,
     low_tile: Code,
     tall_edge: Code,
@@ -239,60 +242,72 @@ def weight_gradient_pixels(
     part: int,
     parts: int,
 ) -> None:
-    """The same for filters of one tap at stride 1: pieces[s] (R, M) = x^T dy over the pixels of piece s.
+    """The same for filters of one tap at stride 1: pieces[s] (M, R) = (with `add`: +=) dy^T x over the pixels of piece s.
 
-    A part owns blocks of rows of one piece. Both sides are packed to panels, since wide pixels lie too far apart for the nearest cache.
+    A part owns blocks of rows of one piece. It copies a panel of x's columns, and where pixels lie far apart its rows of dy, to scratch:
+    what lies a power of two apart shares the same few lines of a cache.
     """
-    pixels, pitch, dy_pitch, m, panel = g[0], g[1], g[2], g[3], g[4]
-    cuts, rows, more, shares, deep = g[5], g[6], g[7], g[8], g[9]
-    panels, size, offsets = (m + panel - 1) // panel, dy.itemsize, address(table, 0)
-    piece, packed = pieces[part // shares], scratch[part]
+    pixels, pitch, dy_pitch, r, panel = g[0], g[1], g[2], g[3], g[4]
+    cuts, rows, more, shares, deep, packed = g[5], g[6], g[7], g[8], g[9], g[10]
+    panels, offsets, piece, near = (r + panel - 1) // panel, address(table, 0), pieces[part // shares], scratch[part]
     begin, end = span(cuts, part % shares, shares)
     low, high = span(pixels, part // shares, pieces.shape[0])
-    right = (end - begin) * deep * rows
     for p0 in range(low, high, deep):
-        k, mode = min(deep, high - p0), 0 if p0 == low else ADD
-        for cut in range(begin, end):
-            v = cut * rows if cut < more else more + cut * (rows - 1)
-            tall = rows if cut < more else rows - 1
-            to = (cut - begin) * deep * rows
-            for i in range(k):
-                copy_run(x, (p0 + i) * pitch + v, packed, to + i * tall, tall)
+        k, mode = min(deep, high - p0), ADD if add or p0 > low else 0
+        for cut in range(begin, end * packed):
+            v, tall = cut * rows if cut < more else more + cut * (rows - 1), rows if cut < more else rows - 1
+            to = deep * (panel + (cut - begin) * rows)
+            copy_rows(dy, p0 * dy_pitch + v, dy_pitch, near, to, tall, k, tall)
         for p in range(panels):
-            some = min(panel, m - p * panel)
+            some = min(panel, r - p * panel)
             vectors = (some + lanes - 1) // lanes
-            tail = some - (vectors - 1) * lanes
             whole = vectors * lanes == panel
             one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
-            for i in range(k):
-                copy_run(dy, (p0 + i) * dy_pitch + p * panel, packed, right + i * panel, some)
+            copy_rows(x, p0 * pitch + p * panel, pitch, near, 0, panel, k, some)
             for cut in range(begin, end):
-                v = cut * rows if cut < more else more + cut * (rows - 1)
-                tall = rows if cut < more else rows - 1
-                a, b = address(packed, (cut - begin) * deep * rows), address(packed, right)
-                c = address(piece, v * m + p * panel)
-                code = one if cut < more else other
-                multiply(code, 1, offsets, k, a, 1, tall, b, 0, panel, c, m, 0, mode, tail)
-    _ = size
+                v, tall = cut * rows if cut < more else more + cut * (rows - 1), rows if cut < more else rows - 1
+                a = address(near, deep * (panel + (cut - begin) * rows)) if packed else address(dy, p0 * dy_pitch + v)
+                step, c = tall if packed else dy_pitch, address(piece, v * r + p * panel)
+                code, tail = one if cut < more else other, some - (vectors - 1) * lanes
+                multiply(code, 1, offsets, k, a, 1, step, address(near, 0), 0, panel, c, r, 0, mode, tail)
 
 
 @kernel
-def add_pieces(pieces: Matrix, dw: Vector, groups: int, k: int, r: int, area: int, add: int, part: int, parts: int) -> None:
-    """pieces: (S, G, area, R, K/G), dw: (K, R, area). dw = (with `add`: +=) the pieces added in their order. A part owns filters."""
+def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
+    """pieces (S, M): the first becomes the sum of all, added in order. A part owns values."""
+    begin, end = span(pieces.shape[1], part, parts)
+    total = pieces[0, begin:end]
+    for s in range(1, pieces.shape[0]):
+        row = pieces[s, begin:end]
+        for i in range(total.size):
+            total[i] += row[i]
+
+
+@kernel
+def add_pieces(pieces: Matrix, dw: Vector, add: int, part: int, parts: int) -> None:
+    """pieces: (S, M), dw: (M,). dw = (with `add`: +=) the pieces, added in their order. A part owns values."""
+    begin, end = span(dw.size, part, parts)
+    total, first = dw[begin:end], pieces[0, begin:end]
+    for i in range(total.size):
+        total[i] = total[i] + first[i] if add else first[i]
+    for s in range(1, pieces.shape[0]):
+        row = pieces[s, begin:end]
+        for i in range(total.size):
+            total[i] += row[i]
+
+
+@kernel
+def piece_to_filters(piece: Vector, dw: Vector, groups: int, k: int, r: int, area: int, add: int, part: int, parts: int) -> None:
+    """piece: (G, area, R, K/G), dw: (K, R, area). dw = (with `add`: +=) the piece, turned. A part owns filters."""
     m = k // groups
     begin, end = span(k, part, parts)
     for o0 in range(begin, end, 16):
-        for c0 in range(0, r, 16):
-            for o in range(o0, min(end, o0 + 16)):
-                group, column = o // m, o % m
-                for c in range(c0, min(r, c0 + 16)):
-                    to = (o * r + c) * area
-                    for t in range(area):
-                        at = ((group * area + t) * r + c) * m + column
-                        total = pieces[0, at]
-                        for s in range(1, pieces.shape[0]):
-                            total += pieces[s, at]
-                        dw[to + t] = dw[to + t] + total if add else total
+        for c in range(r):
+            for t in range(area):
+                for o in range(o0, min(end, o0 + 16)):
+                    group, to = o // m, (o * r + c) * area + t
+                    value = piece[((group * area + t) * r + c) * m + o % m]
+                    dw[to] = dw[to] + value if add else value
 
 
 PIXELS = 64
@@ -325,7 +340,10 @@ def sum_pixels(dy: Vector, start: int, pitch: int, pixels: int, k: int, near: Ve
 def top_gradient(
     y: Vector, dy: Vector, near: Matrix, partial: Doubles, pixels: int, k: int, relu: int, summed: int, part: int, parts: int
 ) -> None:
-    """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums. A part owns pixels."""
+    """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums.
+
+    A part owns pixels.
+    """
     begin, end = span(pixels, part, parts)
     total = partial[part * k * summed : (part + 1) * k * summed]
     for j in range(total.size):

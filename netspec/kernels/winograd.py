@@ -539,17 +539,6 @@ def filters_to_frequencies(
 
 
 @kernel
-def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
-    """pieces (S, M): the first becomes the sum of all, added in order. A part owns values."""
-    begin, end = span(pieces.shape[1], part, parts)
-    total = pieces[0, begin:end]
-    for s in range(1, pieces.shape[0]):
-        row = pieces[s, begin:end]
-        for i in range(total.size):
-            total[i] += row[i]
-
-
-@kernel
 def frequencies_to_filters(
     piece: Vector, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int
 ) -> None:

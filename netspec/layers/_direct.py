@@ -23,7 +23,9 @@ SCRATCH = 49152
 PIECES = 2**21
 """Values of all pieces of a weight's gradient, at most."""
 DEEP = 256
-"""Pixels that are packed at a time for a weight's gradient; values of a pixel that are multiplied at a time are twice as many."""
+"""Pixels that are packed at a time for a weight's gradient."""
+LONG = 512
+"""Values of a pixel that are multiplied at a time."""
 
 
 class Axis(NamedTuple):
@@ -162,8 +164,9 @@ def weight_cut(layer: Convolution, x: Shape) -> Cut:
     size, rows = weight[0] * weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[3] * layer.group
     if is_pixelwise(layer):
         pieces = max(1, min(PARTS, n * h * w // 64, PIECES // size))
-        shares = min(PARTS // pieces, -(-rows // 14))
-        return Cut(pieces, shares, 0, DEEP * (-(-rows // shares) + 80))
+        shares = min(PARTS // pieces, -(-weight[0] // 14))
+        packed = _far_apart(weight[0]) * (-(-weight[0] // shares) + 28)
+        return Cut(pieces, shares, 0, DEEP * (48 + packed))
     q, m = one.x.count, layer.num_output
     wide = (q - 1) * one.x.step + one.x.extent
     lines = even(one.y.count, min(2 * SCRATCH // (wide * c * one.y.step + q * m), one.y.count * n // PARTS))
@@ -171,6 +174,11 @@ def weight_cut(layer: Convolution, x: Shape) -> Cut:
     shares = min(PARTS // pieces, -(-rows // 14))
     copied = one.y.outside(h) or one.x.outside(w)
     return Cut(pieces, shares, lines, ((lines - 1) * one.y.step + one.y.extent) * wide * c if copied else 0)
+
+
+def _far_apart(channels: int) -> bool:
+    """Whether neighbouring pixels lie so far apart that reading a few values of each misses the nearest cache."""
+    return channels >= 512
 
 
 def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
@@ -222,7 +230,7 @@ def _passes(
             blocks = groups * -(-m // cut.panel)
             yield Call(conv.pack, weight.reshape(-1), packed, np.array(taps, np.int64), *sizes, parts=min(PARTS, blocks))
         if is_pixelwise(layer):
-            g = (c, r, k, m, cut.panel, cut.blocks, cut.rows, cut.more, 2 * DEEP, max(1, 224 // cut.rows))
+            g = (c, r, k, m, cut.panel, cut.blocks, cut.rows, cut.more, LONG, max(1, 224 // cut.rows))
             arrays = (images[0], packed, bias, images[1], np.zeros(1, np.int64), np.array(g, np.int64))
             yield Call(conv.convolve_pixels, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, cut.blocks))
             continue
@@ -260,20 +268,38 @@ def weight(layer: Convolution, run: Run) -> Calls:
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
     if is_pixelwise(layer):
-        tiles = tiling(c, m, dtype)
-        g = (n * h * w, c, k, m, tiles.panel, tiles.blocks, tiles.rows, tiles.more, cut.shares, DEEP)
-        arrays = (run.bottom[0], run.top_diff[0], pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
-        yield Call(conv.weight_gradient_pixels, *arrays, tiles.lanes, *tiles.tiles, parts=parts)
-    else:
-        copied = one.y.outside(h) or one.x.outside(w)
-        wide = (one.x.count - 1) * one.x.step + one.x.extent
-        line = (wide if copied else w) * c
-        taps, length = _table(one, groups, r, line, c)
-        tiles = tiling(length, m, dtype)
-        g = (n, h, w, c, groups, r, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
-        g += (len(taps), length, one.y.count, one.x.count, k, m, tiles.panel, cut.lines, tiles.blocks, tiles.rows, tiles.more, cut.shares)
-        lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
-        arrays = (run.bottom[0], run.top_diff[0], pieces, lines, np.array(taps, np.int64), run.workspace["windows"], np.array(g, np.int64))
-        yield Call(conv.weight_gradient, *arrays, tiles.lanes, *tiles.tiles, parts=parts)
+        yield from _weight_of_pixels(run, cut, (n * h * w, c, k))
+        return
+    copied = one.y.outside(h) or one.x.outside(w)
+    wide = (one.x.count - 1) * one.x.step + one.x.extent
+    line = (wide if copied else w) * c
+    taps, length = _table(one, groups, r, line, c)
+    tiles = tiling(length, m, dtype)
+    g = (n, h, w, c, groups, r, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
+    g += (len(taps), length, one.y.count, one.x.count, k, m, tiles.panel, cut.lines, tiles.blocks, tiles.rows, tiles.more, cut.shares)
+    lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
+    arrays = (run.bottom[0], run.top_diff[0], pieces, lines, np.array(taps, np.int64), run.workspace["windows"], np.array(g, np.int64))
+    yield Call(conv.weight_gradient, *arrays, tiles.lanes, *tiles.tiles, parts=parts)
+    if cut.pieces > 1:
+        yield Call(conv.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
     sizes = (groups, k, r, dw.shape[2] * dw.shape[3], int(run.param_add[0]))
-    yield Call(conv.add_pieces, pieces, dw, *sizes, parts=max(1, min(PARTS, k // 16)))
+    yield Call(conv.piece_to_filters, pieces[0], dw, *sizes, parts=max(1, min(PARTS, k // 16)))
+
+
+def _weight_of_pixels(run: Run, cut: Cut, sizes: tuple[int, int, int]) -> Calls:
+    """The same where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
+    import numpy as np
+
+    from netspec.kernels import conv
+    from netspec.kernels.tiles import tiling
+
+    (pixels, c, k), dw, add = sizes, run.param_diff[0], int(run.param_add[0])
+    assert dw is not None
+    pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
+    tiles = tiling(k, c, str(dw.dtype))
+    g = (pixels, c, k, c, tiles.panel, tiles.blocks, tiles.rows, tiles.more, cut.shares, DEEP, int(_far_apart(k)))
+    arrays = (run.bottom[0], run.top_diff[0], pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
+    in_place = add * (cut.pieces == 1)
+    yield Call(conv.weight_gradient_pixels, *arrays, tiles.lanes, in_place, *tiles.tiles, parts=cut.pieces * cut.shares)
+    if cut.pieces > 1:
+        yield Call(conv.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))

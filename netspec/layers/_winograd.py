@@ -158,7 +158,7 @@ def _image(layer: Convolution, run: Run, plan: Plan, images: Any, bias: Any, mod
 
 def weight(layer: Convolution, run: Run) -> Calls:
     """The products of both images' frequencies, then back to the filter."""
-    from netspec.kernels import winograd
+    from netspec.kernels import conv, winograd
     from netspec.kernels.tiles import ADD
 
     x, groups, space, dw = run.bottom_shapes[0], layer.group, run.workspace, run.param_diff[0]
@@ -180,7 +180,7 @@ def weight(layer: Convolution, run: Run) -> Calls:
             yield Call(*call, parts=FREQUENCIES)
     sizes = (groups, layer.num_output, r, int(run.param_add[0]))
     if pieces.shape[0] > 1:
-        yield Call(winograd.join_pieces, pieces, parts=PARTS)
+        yield Call(conv.join_pieces, pieces, parts=PARTS)
     yield Call(winograd.frequencies_to_filters, pieces[0], dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r))
 
 

@@ -154,5 +154,12 @@ def test_what_is_not_wanted_costs_no_work_and_testing_less_memory() -> None:
     assert set(test) < set(train)
     space = {name: np.zeros(w.shape) for name, w in train.items()}
     x, y, params = np.zeros(shapes[0]), np.zeros(layer.top_shapes(shapes)[0]), tuple(random_params(layer, [blob(*shapes[0])]))
-    frozen = Run("TRAIN", (x,), (y,), (None,), (y,), params, (None, None), np.zeros(2, np.int64), 1, space)
+    known = {
+        "layout": "NHWC",
+        "bottom_shapes": shapes,
+        "top_shapes": layer.top_shapes(shapes),
+        "bottom_add": (False,),
+        "param_add": (True,) * 2,
+    }
+    frozen = Run("TRAIN", (x,), (y,), (None,), (y,), params, (None, None), np.zeros(2, np.int64), 1, space, **known)
     assert not list(layer.backward(frozen))
