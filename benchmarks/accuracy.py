@@ -17,7 +17,7 @@ def tests(words: list[str]) -> list[float]:
     """The accuracies of a run's tests, in order."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        subprocess.run([sys.executable, "-m", "netspec", "train", "lenet", "-q", "-o", str(folder), *words], check=True)
+        subprocess.run([sys.executable, "-m", "netspec", "train", "-q", "-o", str(folder), *words], check=True)
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [row["outputs"]["accuracy"] for row in rows if row["event"] == "tested"]
 
@@ -26,11 +26,11 @@ def main() -> None:
     what, *seeds = sys.argv[1:] or ["subset"]
     if what == "subset":
         subset = ["data.train.source.subset=true", "data.test.source.subset=true"]
-        scores = tests(["max_iter=1500", "test_interval=250", *subset])
+        scores = tests(["lenet", "max_iter=1500", "test_interval=250", *subset])
         print("bundled subset, 1,500 iterations of 64:", " ".join(f"{s:.4f}" for s in scores))
         return
     for seed in seeds or ["1", "2", "3"]:
-        scores = tests([f"random_seed={seed}"])
+        scores = tests(["lenet", f"random_seed={seed}"])
         last = scores[-5:]
         print(f"full set, seed {seed}: last five {' '.join(f'{s:.4f}' for s in last)}, mean {sum(last) / 5:.4f}", flush=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,6 @@ class Times:
     """Milliseconds of every step of one rival, over all rounds."""
 
     steps: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.steps)
 
     @property
     def quartiles(self) -> tuple[float, float]:
@@ -68,18 +64,24 @@ def milliseconds(run: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - begun)
 
 
-def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float) -> dict[str, Any]:
-    """What a table says of a race between netspec, eager and channels_last: medians, ratios, rates. `peak` is in GFLOP/s."""
-    medians = {name: of.median for name, of in times.items()}
-    mine, best = medians["netspec"], min(medians["eager"], medians["channels_last"])
+Typical = Callable[[Sequence[float]], float]
+"""What stands for many times: their median, or their minimum."""
+
+
+def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float, typical: Typical) -> dict[str, Any]:
+    """What a table says of a race between netspec, eager and channels_last: times, ratios, rates. `peak` is in GFLOP/s."""
+    chosen = {name: typical(of.steps) for name, of in times.items()}
+    mine, best = chosen["netspec"], min(chosen["eager"], chosen["channels_last"])
     rate = flops / mine / 1e6
     return {
         "batch": batch,
-        **medians,
+        **chosen,
         "images": 1000 * batch / mine,
-        "over_eager": medians["eager"] / mine,
-        "over_channels_last": medians["channels_last"] / mine,
+        "over_eager": chosen["eager"] / mine,
+        "over_channels_last": chosen["channels_last"] / mine,
         "over_best": best / mine,
+        "fastest": {name: min(of.steps) for name, of in times.items()},
+        "over_best_fastest": min(min(times[peer].steps) for peer in ("eager", "channels_last")) / min(times["netspec"].steps),
         "gflops": rate,
         "share": rate / peak,
         "best_gflops": flops / best / 1e6,

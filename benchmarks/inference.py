@@ -30,5 +30,7 @@ def _row(net: str, size: int, given: argparse.Namespace, here: Machine) -> dict[
     peers = {name: TorchStepper(TorchNet(shaped, stepper.weights, layout), stepper.batch) for name, layout in LAYOUTS.items()}
     error = check_inference(stepper, peers["eager"].net)
     rivals = {"netspec": stepper.infer} | {name: peer.infer for name, peer in peers.items()}
-    found = figures(alternate(rivals, given.seconds / len(BATCHES), given.rounds), size, total_flops(shaped, "TEST"), here.peak)
+    found = figures(
+        alternate(rivals, given.seconds / len(BATCHES), given.rounds), size, total_flops(shaped, "TEST"), here.peak, given.typical
+    )
     return {"net": net, "missed": "1.0 x" * (found["over_best"] < 1), **found, "error": error}

@@ -1,18 +1,18 @@
 """A training step layer by layer: netspec's forward and backward beside PyTorch's, sorted by the time that netspec loses.
 
-A layer that another one computes along with itself (ReLU in a Convolution) counts as part of that one, on both sides. PyTorch runs
-each group of layers on its own: forward on detached bottoms, then torch.autograd.grad for the gradients that are wanted.
+A layer that another one computes along with itself (ReLU in a Convolution) counts as part of that one, on both sides; a change of layout
+has a row of its own. PyTorch runs each group of layers on its own: forward on detached bottoms, then torch.autograd.grad for the
+gradients that are wanted.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
@@ -52,7 +52,7 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
     shaped = training(entry.net, entry.batch)
     batch = random_batch(shaped)
     stepper = Stepper(shaped, batch)
-    groups = grouped(stepper.program.graph)
+    groups = grouped(stepper.program.graph, shaped.graph)
     sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]] = {"netspec": partial(_netspec_round, stepper, groups)}
     for name, layout in LAYOUTS.items():
         net = TorchNet(shaped, stepper.weights, layout)
@@ -60,28 +60,38 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
         with torch.no_grad():
             blobs = net.blobs(*peer.batch, keep=True)
         sides[name] = partial(_torch_round, peer, groups, blobs)
-    medians = _rounds(sides, given)
+    times = _rounds(sides, given)
     work = flops(shaped)
-    found = [_row(members, medians, work, stepper) for members in groups.values()]
-    found.append(_figures({"layers": "(update)"}, {side: of.get(-1, {}) for side, of in medians.items()}, (0, 0)))
+    found = [_row(group, members, times, work, stepper) for group, members in groups.items()]
+    found.append(_figures({"layers": "(update)"}, {side: of.get(-1, {}) for side, of in times.items()}, (0, 0)))
     found.sort(key=lambda row: -row["lost"])
     return [*found, _total(found)]
 
 
-def grouped(graph: Graph) -> dict[int, list[int]]:
-    """The nodes that are computed together, by the first of them; Inputs are left out."""
+class Group(NamedTuple):
+    """Layers that are computed together: their nodes in netspec's program, and in the net as written (none for a change of layout)."""
+
+    compiled: list[int]
+    written: list[int]
+
+
+def grouped(compiled: Graph, written: Graph) -> dict[int, Group]:
+    """The groups by the first node of each in the program; Inputs are left out."""
+    places = {node.layer.name: node.index for node in written.nodes}
     leader: dict[int, int] = {}
-    groups: dict[int, list[int]] = defaultdict(list)
-    for node in graph.nodes:
+    groups: dict[int, Group] = defaultdict(lambda: Group([], []))
+    for node in compiled.nodes:
         if node.bottoms:
-            maker = graph.blobs[node.bottoms[0]].producer
-            leader[node.index] = leader.get(maker, node.index) if node.absorbed else node.index
-            groups[leader[node.index]].append(node.index)
+            maker = compiled.blobs[node.bottoms[0]].producer
+            group = leader[node.index] = leader.get(maker, node.index) if node.absorbed else node.index
+            groups[group].compiled.append(node.index)
+            if node.layer.name in places:
+                groups[group].written.append(places[node.layer.name])
     return groups
 
 
 def _rounds(sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]], given: argparse.Namespace) -> dict[str, Any]:
-    """Medians by side, group and direction: sides take turns; the first round is not counted."""
+    """Typical times by side, group and direction: sides take turns; the first round is not counted."""
     clocked: dict[str, Clocked] = {side: defaultdict(list) for side in sides}
     most, until = given.rounds or MOST, time.monotonic() + given.seconds
     for number in range(most + 1):
@@ -91,23 +101,23 @@ def _rounds(sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]], gi
             for group, direction, took in run():
                 if number:
                     clocked[side][group, direction].append(took)
-    medians: dict[str, Any] = {side: defaultdict(dict) for side in sides}
+    times: dict[str, Any] = {side: defaultdict(dict) for side in sides}
     for side, of in clocked.items():
         for (group, direction), values in of.items():
-            medians[side][group][direction] = statistics.median(values)
-    return medians
+            times[side][group][direction] = given.typical(values)
+    return times
 
 
-def _netspec_round(stepper: Stepper, groups: dict[int, list[int]]) -> Iterator[tuple[int, str, float]]:
+def _netspec_round(stepper: Stepper, groups: dict[int, Group]) -> Iterator[tuple[int, str, float]]:
     """Every group forward, then backward, then the update; the feed counts as the update's, for it belongs to no layer."""
     program = stepper.program
     fed = milliseconds(stepper.feed)
     for group, members in groups.items():
-        yield group, "forward", sum(milliseconds(partial(program.run_node, "forward", i)) for i in members)
+        yield group, "forward", sum(milliseconds(partial(program.run_node, "forward", i)) for i in members.compiled)
     program.run("loss")
     cleared = milliseconds(partial(program.run, "clear"))
     took: dict[int, float] = defaultdict(float)
-    leaders = {i: group for group, members in groups.items() for i in members}
+    leaders = {i: group for group, members in groups.items() for i in members.compiled}
     for i in sorted(leaders, reverse=True):
         for section in ("seed", "backward"):
             took[leaders[i]] += milliseconds(partial(program.run_node, section, i))
@@ -115,12 +125,14 @@ def _netspec_round(stepper: Stepper, groups: dict[int, list[int]]) -> Iterator[t
     yield -1, "backward", fed + cleared + milliseconds(partial(program.run, "watch", "update"))
 
 
-def _torch_round(peer: TorchStepper, groups: dict[int, list[int]], blobs: dict[int, Tensor]) -> Iterator[tuple[int, str, float]]:
+def _torch_round(peer: TorchStepper, groups: dict[int, Group], blobs: dict[int, Tensor]) -> Iterator[tuple[int, str, float]]:
     """Every group forward and backward on its own, then the update with the gradients found."""
     net = peer.net
     for param in net.params:
         param.grad = None
-    for group, members in groups.items():
+    for group, (_, members) in groups.items():
+        if not members:
+            continue
         leaves = _leaves(net, members, blobs)
         tops: list[Tensor] = []
         yield group, "forward", milliseconds(lambda: tops.append(_forward(net, members, leaves)))  # noqa: B023
@@ -154,23 +166,23 @@ def _forward(net: TorchNet, members: list[int], leaves: dict[int, Tensor]) -> Te
     return known[net.graph.nodes[members[-1]].tops[0]]
 
 
-def _row(members: list[int], medians: dict[str, Any], work: dict[int, tuple[int, int]], stepper: Stepper) -> dict[str, Any]:
-    shaped = stepper.shaped
-    nodes = [shaped.graph.nodes[i] for i in members]
+def _row(group: int, members: Group, times: dict[str, Any], work: dict[int, tuple[int, int]], stepper: Stepper) -> dict[str, Any]:
+    graph = stepper.program.graph
+    layers = [graph.nodes[i].layer for i in members.compiled]
     names = {
-        "layers": " + ".join(node.layer.name for node in nodes),
-        "type": " + ".join(node.layer.type for node in nodes),
-        "shape": "x".join(map(str, shaped.blobs[nodes[0].tops[0]])),
+        "layers": " + ".join(layer.name for layer in layers),
+        "type": " + ".join(layer.type for layer in layers),
+        "shape": "x".join(map(str, stepper.program.shaped.blobs[graph.nodes[group].tops[0]])),
     }
-    ahead, back = (sum(work.get(i, (0, 0))[direction] for i in members) for direction in (0, 1))
-    return _figures(names, {side: of[members[0]] for side, of in medians.items()}, (ahead, back))
+    ahead, back = (sum(work.get(i, (0, 0))[direction] for i in members.written) for direction in (0, 1))
+    return _figures(names, {side: of[group] for side, of in times.items()}, (ahead, back))
 
 
-def _figures(names: dict[str, str], medians: dict[str, dict[str, float]], work: tuple[int, int]) -> dict[str, Any]:
+def _figures(names: dict[str, str], times: dict[str, dict[str, float]], work: tuple[int, int]) -> dict[str, Any]:
     """A row: times by side and direction, rates where there is work to count, and what netspec loses."""
     row: dict[str, Any] = {**names}
     for direction, operations in zip(("forward", "backward"), work, strict=True):
-        took = {side: of.get(direction, 0.0) for side, of in medians.items()}
+        took = {side: of.get(direction, 0.0) for side, of in times.items()}
         best = min(took[side] for side in LAYOUTS)
         row |= {f"{side}_{direction}": value for side, value in took.items()}
         if operations:

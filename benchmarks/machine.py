@@ -30,7 +30,8 @@ class Machine:
         versions = ", ".join(f"{name} {number}" for name, number in f["versions"].items())
         return (
             f"{f['cpu']}, {f['cores']} logical CPUs, {f['threads']} threads, {f['lanes']} float32 lanes, "
-            f"peak {f['peak_gflops']:.0f} GFLOP/s as measured, {f['system']}, {versions}, {f['date']}."
+            f"peak {f['peak_gflops']:.0f} GFLOP/s as measured, load average before {f['load']}, "
+            f"{f['system']}, {versions}, {f['date']}."
         )
 
 

@@ -129,9 +129,9 @@ class Stepper:
         self.program.forward()
 
     def scores(self) -> np.ndarray[Any, Any]:
-        """A copy of the last blob, after a forward pass."""
+        """A copy of the last layer's top, after a forward pass."""
         self.infer()
-        return np.array(self.program.data[self.program.graph.nodes[-1].tops[0]])
+        return np.array(self.program.data[self.shaped.graph.nodes[-1].tops[0]])
 
 
 def _train(shaped: ShapedGraph) -> Program:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="threads of both sides (default 2)")
     parser.add_argument("--rounds", type=int, help="rounds (default: as many as fit in --seconds)")
     parser.add_argument("--seconds", type=float, default=60.0, help="time for one net's rounds (default 60)")
+    parser.add_argument(
+        "--fastest", action="store_const", const=min, default=statistics.median, dest="typical", help="minima, not medians: busy machines"
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:.0f} seconds a net, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument("--write", action="store_true", help="write the table into benchmarks/README.md")
@@ -46,6 +50,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     mode.add_argument("--layers", metavar="NET", choices=list(ENTRIES), help="one net, layer by layer")
     parser.set_defaults(mode=training)
     given = parser.parse_args(words)
+    if given.write and (given.nets or given.layers):
+        parser.error("--write replaces a whole table: leave the nets out")
     if given.quick:
         given.seconds = min(given.seconds, QUICK)
     return given

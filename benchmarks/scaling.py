@@ -44,4 +44,4 @@ def _row(net: str, size: int, given: argparse.Namespace) -> dict[str, Any]:
     for name, layout in LAYOUTS.items():
         rivals[name] = TorchStepper(TorchNet(shaped, stepper.weights, layout), batch, RATE, MOMENTUM, DECAY).step
     times = alternate(rivals, given.seconds / len(BATCHES), given.rounds)
-    return {"net": net, "batch": size, **{name: of.median / size for name, of in times.items()}}
+    return {"net": net, "batch": size, **{name: given.typical(of.steps) / size for name, of in times.items()}}

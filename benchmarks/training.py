@@ -38,15 +38,15 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
     for name, layout in LAYOUTS.items():
         rivals[name] = TorchStepper(TorchNet(shaped, stepper.weights, layout), batch, RATE, MOMENTUM, DECAY).step
     times = alternate(rivals, given.seconds, given.rounds)
-    found = figures(times, entry.batch, total_flops(shaped), here.peak)
+    found = figures(times, entry.batch, total_flops(shaped), here.peak, given.typical)
     errors = {"error": ours.gradient, "peer_error": theirs.gradient}
     return [{"net": entry.net, "wanted": entry.eager, "missed": _missed(entry, found), **found, **errors}]
 
 
 def _missed(entry: Entry, found: dict[str, Any]) -> str:
-    """The targets that were not reached, in words."""
+    """The peers beside which the target was not reached."""
     short = {
-        f"{entry.eager} x torch": found["over_eager"] < entry.eager,
-        f"{entry.channels_last} x ch. last": found["over_channels_last"] < entry.channels_last,
+        "torch": found["over_eager"] < entry.eager,
+        "ch. last": found["over_channels_last"] < entry.channels_last,
     }
     return ", ".join(word for word, missed in short.items() if missed)
