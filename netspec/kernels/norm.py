@@ -16,6 +16,9 @@ import numpy as np
 from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span, summing
 from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
 
+BLOCK = 16
+"""Rows that are added up before they are added to the float64 sums."""
+
 # --- channels last
 
 
@@ -70,17 +73,11 @@ def pull_back(x: Row, dy: Row, factor: Row, offset: Row, centre: Row, of_dy: Row
     dx.put(of_dy.get() * diff - (of_x.get() * (value - centre.get()) + shift.get()))
 
 
-@helper
-def block(width: int) -> int:
-    """Rows that are added up before they are added to the float64 sums."""
-    return max(8, min(64, 2048 // width))
-
-
 @kernel
 def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
     """partial (parts, 3, width) = for each slot of a piece: a pivot near its mean, and the sums of x - pivot and of its square."""
     first, last = span(x.size // width, part, parts)
-    pivot, step = 3 * width * part, block(width)
+    pivot, step = 3 * width * part, BLOCK
     for i in range(pivot + width, pivot + 3 * width):
         partial[i] = 0
     about = min(step, last - first)
@@ -94,29 +91,38 @@ def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> N
 
 @helper
 def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubles, variance: Doubles) -> None:
-    """mean, variance (C,) of the batch, from what `moments` left."""
+    """mean, variance (C,) of the batch, from what `moments` left, pieces and slots in order."""
     repeats, pieces = width // c, partial.size // (3 * width)
-    for channel in range(c):
-        total = 0.0
-        for piece in range(pieces):
-            for slot in range(channel, width, c):
-                count, at = slot_count(piece, pieces, slot, c, repeats, pixels), 3 * width * piece + slot
-                total += count * partial[at] + partial[at + width]
-        mean[channel] = total / pixels
-        squares = 0.0
-        for piece in range(pieces):
-            for slot in range(channel, width, c):
-                count, at = slot_count(piece, pieces, slot, c, repeats, pixels), 3 * width * piece + slot
-                off = partial[at] + partial[at + width] / count - mean[channel]
-                squares += partial[at + 2 * width] - partial[at + width] * (partial[at + width] / count) + count * off * off
-        variance[channel] = max(squares / pixels, 0.0) if squares == squares else squares
+    for i in range(c):
+        mean[i] = 0
+        variance[i] = 0
+    for piece in range(pieces):
+        for slot in range(repeats):
+            at, count = 3 * width * piece + slot * c, slot_count(piece, pieces, slot, repeats, pixels)
+            pivot, s = partial[at : at + c], partial[at + width : at + width + c]
+            for i in range(c):
+                mean[i] += count * pivot[i] + s[i]
+    for i in range(c):
+        mean[i] /= pixels
+    for piece in range(pieces):
+        for slot in range(repeats):
+            at, count = 3 * width * piece + slot * c, slot_count(piece, pieces, slot, repeats, pixels)
+            pivot, s, q = partial[at : at + c], partial[at + width : at + width + c], partial[at + 2 * width : at + 2 * width + c]
+            share = 1.0 / count
+            for i in range(c):
+                off = s[i] * share
+                own = q[i] - s[i] * off
+                off += pivot[i] - mean[i]
+                variance[i] += (0.0 if own < 0.0 else own) + count * (off * off)
+    for i in range(c):
+        variance[i] /= pixels
 
 
 @helper
-def slot_count(piece: int, pieces: int, slot: int, c: int, repeats: int, pixels: int) -> int:
+def slot_count(piece: int, pieces: int, slot: int, repeats: int, pixels: int) -> int:
     """How many pixels a slot of a piece has; the last piece has those that do not fill a row."""
     first, last = span(pixels // repeats, piece, pieces)
-    return last - first + (1 if piece == pieces - 1 and slot // c < pixels % repeats else 0)
+    return last - first + (1 if piece == pieces - 1 and slot < pixels % repeats else 0)
 
 
 @kernel
@@ -207,7 +213,7 @@ def gradient_sums(
     """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre), unless x * factor + offset <= low."""
     width = factor.size
     first, last = span(x.size // width, part, parts)
-    s, step = 2 * width * part, block(width)
+    s, step = 2 * width * part, BLOCK
     q = s + width
     for i in range(s, s + 2 * width):
         partial[i] = 0

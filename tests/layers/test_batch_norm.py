@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 import netspec
+from netspec.call import Run
 from netspec.layers.base import Layer
 from netspec.shape import ShapeError
 from netspec.train import NotFiniteLossError
@@ -159,6 +162,54 @@ def test_many_channels_cut_into_parts() -> None:
     check_layer(bn(affine=True), [blob(2, 131, 5)])
     check_layer(bn(affine=True), [blob(3, 131)])
     check_layer(bn(affine=True, use_global_stats=True), [blob(3, 131)])
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 3, 7), (2, 19, 3, 5), (3, 20, 7, 5), (2, 67, 3, 5), (3, 5, 101, 97), (2, 150, 31, 29)])
+def test_pixels_in_rows_and_rows_in_pieces(shape: tuple[int, ...]) -> None:
+    """Few channels and many, pixels that do not fill a row, and enough of them for several pieces."""
+    x = 2 * blob(*shape) + 3
+    params = random_params(bn(affine=True), [x])
+    one = check_layer(bn(affine=True), [x], params=params)
+    np.testing.assert_allclose(one.tops[0], normal(x) * wide(params[3], x) + wide(params[4], x), rtol=1e-5, atol=1e-5)
+    pieces = bn().workspaces((shape,), True)["partial"].shape[0]
+    assert (pieces > 1) == (x.size >= 2**17)
+
+
+def test_moments_of_float32_are_as_good_as_two_passes() -> None:
+    x = (blob(8, 3, 61, 67) + 1000).astype(np.float32).astype(np.float64)
+    result = run_layer(bn(moving_average_fraction=0.0), x, params=stored(3), dtype="float32")
+    np.testing.assert_allclose(result.params[0], x.mean(over(x)), rtol=1e-7)
+    np.testing.assert_allclose(result.params[1], x.var(over(x), ddof=1), rtol=2e-6)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 3, 5), (4, 3, 5, 2)])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("store", [False, True])
+def test_a_scale_computed_along(shape: tuple[int, ...], bias: bool, relu: bool, store: bool) -> None:
+    x, v = blob(*shape), blob(*shape, seed=2)
+    params = random_params(bn(affine=True), [x])
+    if not bias:
+        params[4] *= 0
+    starts = [np.zeros(p.shape) for p in params[:3]] + [blob(3, seed=7), blob(3, seed=8)]
+    one = run_layer(bn(affine=True), x, params=params, top_diffs=[v], relu=relu, store=store, param_diffs=starts)
+    diffs = [start.copy() for start in starts[3 : 4 + bias]]
+    scale = Run(
+        "TRAIN", (), (), (), (), tuple(params[3 : 4 + bias]), tuple(diffs), np.zeros(2, np.int64), 0, param_add=(not store,) * (1 + bias)
+    )
+    layer = bn()
+    with mock.patch.multiple(type(layer), forward=with_scale("forward", scale), backward=with_scale("backward", scale)):
+        two = run_layer(layer, x, params=params[:3], top_diffs=[v], relu=relu)
+    np.testing.assert_allclose(two.tops[0], one.tops[0], rtol=1e-12)
+    np.testing.assert_allclose(two.bottom_diffs[0], one.bottom_diffs[0], rtol=1e-10, atol=1e-12)
+    for a, b in zip(diffs, one.param_diffs[3:], strict=False):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def with_scale(word: str, scale: Run) -> Callable[..., Any]:
+    """A method of BatchNorm that sees the run of a Scale."""
+    method = getattr(type(bn()), word)
+    return lambda self, run: method(self, replace(run, scale=scale))
 
 
 def test_defaults_and_words() -> None:
