@@ -1,7 +1,6 @@
 """Elementwise activations, forward next to backward. A kernel writes its part of the last array.
 
-Arrays are flat, (M,), but for those of PReLU, which has a slope for each channel. Loops run on slices of their part: they are vectorised
-then.
+Arrays are flat, (M,), but for those of PReLU, which has a slope for each channel. y may be x, and dx may be dy.
 """
 
 from __future__ import annotations
@@ -10,25 +9,37 @@ import math
 
 import numpy as np
 
-from netspec.kernels.jit import Array3, Vector, helper, kernel, span, summing
+from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span
+from netspec.kernels.norm import BLOCK
+from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
+
+
+@rows(group=2)
+def bend(x: Row, y: Row, slope: Real) -> None:
+    """y = x where x > 0, else slope * x."""
+    value = x.get()
+    y.put(value.where(value > 0, slope * value))
+
+
+@rows(group=2)
+def bend_diff(x: Row, dy: Row, dx: Row, slope: Real) -> None:
+    """dx = dy where x > 0, else slope * dy."""
+    value = dy.get()
+    dx.put(value.where(x.get() > 0, slope * value))
 
 
 @kernel
 def relu_forward(x: Vector, y: Vector, slope: float, part: int, parts: int) -> None:
     """y = x where x > 0, else slope * x."""
     first, last = span(x.size, part, parts)
-    x, y = x[first:last], y[first:last]
-    for i in range(x.size):
-        y[i] = x[i] if x[i] > 0 else slope * x[i]
+    bend(last - first, x, first, y, first, slope)
 
 
 @kernel
 def relu_backward(x: Vector, dy: Vector, dx: Vector, slope: float, part: int, parts: int) -> None:
     """dx = dy where x > 0, else slope * dy; the slope rules at x = 0. For x may stand anything of its sign, like y."""
     first, last = span(x.size, part, parts)
-    x, dy, dx = x[first:last], dy[first:last], dx[first:last]
-    for i in range(x.size):
-        dx[i] = dy[i] if x[i] > 0 else slope * dy[i]
+    bend_diff(last - first, x, first, dy, first, dx, first, slope)
 
 
 @kernel
@@ -125,50 +136,91 @@ def power_backward(x: Vector, dy: Vector, dx: Vector, power: float, scale: float
         dx[i] = factor * (scale * x[i] + shift) ** below * dy[i]
 
 
-@helper
-def bend(x: Vector, y: Vector, slope: float) -> None:
-    """y = x where x > 0, else slope * x."""
-    for i in range(y.size):
-        y[i] = x[i] if x[i] > 0 else slope * x[i]
+@rows(group=2)
+def bend_by(x: Row, a: Row, y: Row) -> None:
+    """y = x where x > 0, else a * x."""
+    value = x.get()
+    y.put(value.where(value > 0, a.get() * value))
 
 
-@helper
-def bend_diff(x: Vector, dy: Vector, dx: Vector, slope: float) -> None:
-    """dx = dy where x > 0, else slope * dy."""
-    for i in range(dx.size):
-        dx[i] = dy[i] if x[i] > 0 else slope * dy[i]
+@rows(group=2)
+def bend_diff_by(x: Row, a: Row, dy: Row, dx: Row) -> None:
+    """dx = dy where x > 0, else a * dy."""
+    value = dy.get()
+    dx.put(value.where(x.get() > 0, a.get() * value))
+
+
+@rows(group=2)
+def add_bent(x: Row, dy: Row, s: Row, number: Whole, width: Whole) -> None:
+    """s += the sum of dy * x over a number of rows, where x <= 0."""
+    total = Variable(x.fill(0))
+    for i in times(number):
+        value = x.get(i * width)
+        total.set(total.get() + (dy.get(i * width) * value).cleared(value > 0))
+    s.put(s.get() + total.get().double())
 
 
 @kernel
-def prelu_forward(x: Array3, a: Vector, y: Array3, part: int, parts: int) -> None:
-    """x, y: (N, C, M), a: (C,). y = x where x > 0, else a * x. A part owns planes."""
-    n, c, _ = x.shape
-    for plane in range(*span(n * c, part, parts)):
-        bend(x[plane // c, plane % c], y[plane // c, plane % c], a[plane % c])
+def prelu_forward(x: Vector, a: Vector, y: Vector, part: int, parts: int) -> None:
+    """y = x where x > 0, else a * x. Channels are innermost; a (width,) has the slopes of a row of one or more pixels."""
+    width = a.size
+    first, last = span((x.size + width - 1) // width, part, parts)
+    for at in range(first * width, min(last * width, x.size), width):
+        bend_by(min(width, x.size - at), x, at, a, 0, y, at)
 
 
 @kernel
-def prelu_backward(x: Array3, a: Vector, dy: Array3, dx: Array3, part: int, parts: int) -> None:
-    """x, dy, dx: (N, C, M), a: (C,). dx = dy where x > 0, else a * dy. A part owns planes."""
-    n, c, _ = x.shape
-    for plane in range(*span(n * c, part, parts)):
-        image, channel = plane // c, plane % c
-        bend_diff(x[image, channel], dy[image, channel], dx[image, channel], a[channel])
+def prelu_backward(x: Vector, a: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
+    """dx = dy where x > 0, else a * dy, for the same arrays."""
+    width = a.size
+    first, last = span((x.size + width - 1) // width, part, parts)
+    for at in range(first * width, min(last * width, x.size), width):
+        bend_diff_by(min(width, x.size - at), x, at, a, 0, dy, at, dx, at)
 
 
-@summing
-def slope_sum(x: Array3, dy: Array3, c: int) -> float:
-    """The sum of dy * x over the values of channel c that are not positive."""
+@kernel
+def prelu_sums(x: Vector, dy: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
+    """partial (parts, 2, width) = for each slot of a piece the sum of dy * x over x <= 0; and 0."""
+    first, last = span(x.size // width, part, parts)
+    at = 2 * width * part
+    for i in range(at, at + 2 * width):
+        partial[i] = 0
+    for row in range(first, last, BLOCK):
+        add_bent(width, x, row * width, dy, row * width, partial, at, min(BLOCK, last - row), width)
+    if part == parts - 1:
+        rest = x.size % width
+        add_bent(rest, x, x.size - rest, dy, x.size - rest, partial, at, 1, width)
+
+
+@helper
+def plane_bent(x: Vector, dy: Vector) -> float:
+    """The sum of dy * x over x <= 0; x, dy: (M,)."""
     total = 0.0
-    for n in range(x.shape[0]):
-        row, diff = x[n, c], dy[n, c]
-        for i in range(row.size):
-            total += np.float64(diff[i]) * (0.0 if row[i] > 0 else np.float64(row[i]))
+    for i in range(x.size):
+        total += 0.0 if x[i] > 0 else np.float64(dy[i]) * x[i]
     return total
 
 
 @kernel
-def prelu_slopes(x: Array3, dy: Array3, da: Vector, part: int, parts: int) -> None:
-    """x, dy: (N, C, M), da: (C,). da += the sum of dy * x over x <= 0. A part owns channels."""
+def plane_prelu_forward(x: Array3, a: Vector, y: Array3, part: int, parts: int) -> None:
+    """x, y: (N, C, M), a: (C,). y = x where x > 0, else a * x. A part owns planes."""
+    (n, c, m), flat, out = x.shape, x.reshape(x.size), y.reshape(y.size)
+    for plane in range(*span(n * c, part, parts)):
+        bend(m, flat, plane * m, out, plane * m, a[plane % c])
+
+
+@kernel
+def plane_prelu_backward(x: Array3, a: Vector, dy: Array3, dx: Array3, part: int, parts: int) -> None:
+    """x, dy, dx: (N, C, M), a: (C,). dx = dy where x > 0, else a * dy. A part owns planes."""
+    (n, c, m), flat, diff, out = x.shape, x.reshape(x.size), dy.reshape(dy.size), dx.reshape(dx.size)
+    for plane in range(*span(n * c, part, parts)):
+        bend_diff(m, flat, plane * m, diff, plane * m, out, plane * m, a[plane % c])
+
+
+@kernel
+def plane_prelu_sums(x: Array3, dy: Array3, sums: Doubles, part: int, parts: int) -> None:
+    """x, dy: (N, C, M); sums (C,) = those of dy * x over x <= 0. A part owns channels."""
     for c in range(*span(x.shape[1], part, parts)):
-        da[c] += slope_sum(x, dy, c)
+        sums[c] = 0
+        for n in range(x.shape[0]):
+            sums[c] += plane_bent(x[n, c], dy[n, c])

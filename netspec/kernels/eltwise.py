@@ -1,56 +1,94 @@
-"""Sums, products and maxima of several blobs, two at a time. Every array is flat, (M,).
+"""Sums, products and maxima of several blobs, two at a time. Every array is flat, (M,), and y may be one of the others.
 
-Loops run on slices of their part: they are vectorised then.
+A floor, `low`, is what y is at least: 0 where a ReLU follows, else NaN, which is none.
 """
 
 from __future__ import annotations
 
 from netspec.kernels.jit import Ints, Vector, kernel, span
+from netspec.kernels.rows import Real, Row, Whole, rows
+
+
+@rows(group=2)
+def weigh(a: Row, b: Row, y: Row, of_a: Real, of_b: Real, low: Real) -> None:
+    """y = of_a * a + of_b * b."""
+    value = of_a * a.get() + of_b * b.get()
+    y.put(low.where(value < low, value))
+
+
+@rows(group=2)
+def multiply(a: Row, b: Row, y: Row, low: Real) -> None:
+    """y = a * b."""
+    value = a.get() * b.get()
+    y.put(low.where(value < low, value))
+
+
+@rows(group=2)
+def raised(a: Row, b: Row, y: Row, low: Real) -> None:
+    """y = b where b > a, else a."""
+    value, more = a.get(), b.get()
+    value = more.where(more > value, value)
+    y.put(low.where(value < low, value))
+
+
+@rows()
+def raised_by(a: Row, b: Row, y: Row, mask: Row, low: Real, first: Whole, index: Whole) -> None:
+    """y = b and mask = `index` where b > a, else y = a and mask as it was, or `first` if this is the first step."""
+    value, more = a.get(), b.get()
+    larger = more > value
+    value = more.where(larger, value)
+    y.put(low.where(value < low, value))
+    mask.put(index.spread(mask).where(larger, first.spread(mask).where(first.spread(mask) > -1, mask.get())))
+
+
+@rows(group=2)
+def take(dy: Row, y: Row, dx: Row, factor: Real, low: Real) -> None:
+    """dx = factor * dy, but 0 where y <= low."""
+    dx.put(factor * dy.get().cleared(y.get() <= low))
+
+
+@rows(group=2)
+def take_more(dy: Row, y: Row, dx: Row, factor: Real, low: Real) -> None:
+    """dx += factor * dy, but for where y <= low."""
+    dx.put(factor * dy.get().cleared(y.get() <= low) + dx.get())
 
 
 @kernel
-def weighted_sum(a: Vector, b: Vector, y: Vector, of_a: float, of_b: float, part: int, parts: int) -> None:
+def weighted_sum(a: Vector, b: Vector, y: Vector, of_a: float, of_b: float, low: float, part: int, parts: int) -> None:
     """y = of_a * a + of_b * b."""
     first, last = span(y.size, part, parts)
-    a, b, y = a[first:last], b[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] = of_a * a[i] + of_b * b[i]
+    weigh(last - first, a, first, b, first, y, first, of_a, of_b, low)
 
 
 @kernel
-def add_weighted(x: Vector, y: Vector, of_x: float, part: int, parts: int) -> None:
-    """y += of_x * x."""
-    first, last = span(y.size, part, parts)
-    x, y = x[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] += of_x * x[i]
-
-
-@kernel
-def scale(x: Vector, y: Vector, factor: float, part: int, parts: int) -> None:
-    """y = factor * x."""
-    first, last = span(y.size, part, parts)
-    x, y = x[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] = factor * x[i]
-
-
-@kernel
-def product(a: Vector, b: Vector, y: Vector, part: int, parts: int) -> None:
+def product(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -> None:
     """y = a * b."""
     first, last = span(y.size, part, parts)
-    a, b, y = a[first:last], b[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] = a[i] * b[i]
+    multiply(last - first, a, first, b, first, y, first, low)
 
 
 @kernel
-def multiply(x: Vector, y: Vector, part: int, parts: int) -> None:
-    """y *= x."""
+def larger(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -> None:
+    """y = b where b > a, else a; nothing is kept for backward."""
     first, last = span(y.size, part, parts)
-    x, y = x[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] *= x[i]
+    raised(last - first, a, first, b, first, y, first, low)
+
+
+@kernel
+def larger_from(a: Vector, b: Vector, y: Vector, mask: Ints, low: float, of_a: int, of_b: int, part: int, parts: int) -> None:
+    """y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1."""
+    first, last = span(y.size, part, parts)
+    raised_by(last - first, a, first, b, first, y, first, mask, first, low, of_a, of_b)
+
+
+@kernel
+def passed(dy: Vector, y: Vector, dx: Vector, factor: float, low: float, add: int, part: int, parts: int) -> None:
+    """dx = (with `add`: +=) factor * dy, but 0 where y <= low."""
+    first, last = span(dx.size, part, parts)
+    if add:
+        take_more(last - first, dy, first, y, first, dx, first, factor, low)
+    else:
+        take(last - first, dy, first, y, first, dx, first, factor, low)
 
 
 @kernel
@@ -60,37 +98,6 @@ def quotient(y: Vector, x: Vector, dy: Vector, dx: Vector, part: int, parts: int
     y, x, dy, dx = y[first:last], x[first:last], dy[first:last], dx[first:last]
     for i in range(dx.size):
         dx[i] = y[i] / x[i] * dy[i]
-
-
-@kernel
-def larger(a: Vector, b: Vector, y: Vector, mask: Ints, part: int, parts: int) -> None:
-    """y = max(a, b), mask = 0 where it is a's, 1 where it is b's; b wins a tie."""
-    first, last = span(y.size, part, parts)
-    a, b, y, mask = a[first:last], b[first:last], y[first:last], mask[first:last]
-    for i in range(y.size):
-        first = a[i] > b[i]
-        y[i] = a[i] if first else b[i]
-        mask[i] = 0 if first else 1
-
-
-@kernel
-def raise_to(x: Vector, y: Vector, mask: Ints, index: int, part: int, parts: int) -> None:
-    """y = max(y, x), mask = index where x is strictly larger."""
-    first, last = span(y.size, part, parts)
-    x, y, mask = x[first:last], y[first:last], mask[first:last]
-    for i in range(y.size):
-        more = x[i] > y[i]
-        y[i] = x[i] if more else y[i]
-        mask[i] = index if more else mask[i]
-
-
-@kernel
-def larger_only(a: Vector, b: Vector, y: Vector, part: int, parts: int) -> None:
-    """y = max(a, b); nothing is kept for backward."""
-    first, last = span(y.size, part, parts)
-    a, b, y = a[first:last], b[first:last], y[first:last]
-    for i in range(y.size):
-        y[i] = a[i] if a[i] > b[i] else b[i]
 
 
 @kernel

@@ -6,6 +6,7 @@ must be strictly larger. Source: Caffe eltwise_layer.cpp.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -21,6 +22,8 @@ class Eltwise(Layer):
     """
 
     bottoms: ClassVar[Arity] = Arity(2, None)
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
+    fuses: ClassVar[frozenset[str]] = frozenset({"ReLU"})
 
     operation: Literal["PROD", "SUM", "MAX"] = Field("SUM", description="What is done with the bottoms.")
     coeff: Listed[float] = Field((), description="Factor of each bottom in a SUM (default 1).")
@@ -34,6 +37,16 @@ class Eltwise(Layer):
             raise wrong(f"{len(self.coeff)} coefficients for {len(self.bottom)} bottoms", field="coeff", help="give one for each, or none")
         return self
 
+    @property
+    def adds(self) -> bool:  # type: ignore[override]
+        """With SUM."""
+        return self.operation == "SUM"
+
+    @property
+    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
+        """What a product's gradient is made of."""
+        return frozenset() if self.operation != "PROD" else frozenset({"bottom"} if self.stable_prod_grad else {"bottom", "top"})
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottoms'."""
         if self.coeff and len(self.coeff) != len(bottoms):
@@ -45,48 +58,45 @@ class Eltwise(Layer):
         return {"mask": Workspace(bottoms[0], "int32", kept=True)} if self.operation == "MAX" and backward else {}
 
     def forward(self, run: Run) -> Calls:
-        """The first two bottoms together, then each further one."""
+        """The first two bottoms together, then each further one; the last step rectifies, where a ReLU is computed along."""
         from netspec.kernels import eltwise
 
         (a, b, *others), y = run.bottom, run.top[0]
-        if self.operation == "SUM":
-            factors = self._factors(run)
-            yield Call(eltwise.weighted_sum, a, b, y, *factors[:2])
-            for x, factor in zip(others, factors[2:], strict=True):
-                yield Call(eltwise.add_weighted, x, y, factor)
-        elif self.operation == "PROD":
-            yield Call(eltwise.product, a, b, y)
-            for x in others:
-                yield Call(eltwise.multiply, x, y)
-        elif "mask" in run.workspace:
-            mask = run.workspace["mask"]
-            yield Call(eltwise.larger, a, b, y, mask)
-            for i, x in enumerate(others, 2):
-                yield Call(eltwise.raise_to, x, y, mask, i)
-        else:
-            yield Call(eltwise.larger_only, a, b, y)
-            for x in others:
-                yield Call(eltwise.larger_only, x, y, y)
+        factors, steps = self._factors(run), [(a, b), *((y, x) for x in others)]
+        for i, (now, x) in enumerate(steps, 1):
+            low = 0.0 if run.relu and i == len(steps) else math.nan
+            if self.operation == "SUM":
+                yield Call(eltwise.weighted_sum, now, x, y, factors[0] if i == 1 else 1.0, factors[i], low)
+            elif self.operation == "PROD":
+                yield Call(eltwise.product, now, x, y, low)
+            else:
+                pair, index = ((b, a), (1, 0)) if i == 1 else ((now, x), (-1, i))  # of the first two the second wins a tie
+                if "mask" in run.workspace:
+                    yield Call(eltwise.larger_from, *pair, y, run.workspace["mask"], low, *index)
+                else:
+                    yield Call(eltwise.larger, *pair, y, low)
 
     def backward(self, run: Run) -> Calls:
         """The top's diff times the factor, times the others, or where the bottom was the largest."""
         from netspec.kernels import eltwise
 
-        dy = run.top_diff[0]
+        dy, y, low = run.top_diff[0], run.top[0] if run.relu else run.top_diff[0], 0.0 if run.relu else math.nan
+        if run.relu and self.operation != "SUM":
+            yield Call(eltwise.passed, dy, y, dy, 1.0, low, 0)
         for i, dx in enumerate(run.bottom_diff):
             if dx is None:
                 continue
             if self.operation == "SUM":
-                yield Call(eltwise.scale, dy, dx, self._factors(run)[i])
+                yield Call(eltwise.passed, dy, y, dx, self._factors(run)[i], low, int(any(run.bottom_add[i : i + 1])))
             elif self.operation == "MAX":
                 yield Call(eltwise.select, run.workspace["mask"], dy, dx, i)
             elif not self.stable_prod_grad:
                 yield Call(eltwise.quotient, run.top[0], run.bottom[i], dy, dx)
             else:
-                first, second, *rest = (*run.bottom[:i], *run.bottom[i + 1 :], dy)
-                yield Call(eltwise.product, first, second, dx)
+                first, *rest = (*run.bottom[:i], *run.bottom[i + 1 :], dy)
                 for factor in rest:
-                    yield Call(eltwise.multiply, factor, dx)
+                    yield Call(eltwise.product, first, factor, dx, math.nan)
+                    first = dx
 
     def _factors(self, run: Run) -> tuple[float, ...]:
         return self.coeff or (1.0,) * len(run.bottom)

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from netspec.layers._broadcast import check_filler
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Run, Shape, ShapeError, Shapes
+from netspec.layers._broadcast import adds, check_filler, slots, wide
+from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.shape import count
 
 
@@ -17,6 +17,8 @@ class PReLU(Layer):
     Bottom: x (N, C, ...). Top: y, the shape of x; may be computed in place. Param: weight (C,), or a single number with `channel_shared`.
     """
 
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
+    stores: ClassVar[bool] = True
     backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
 
     filler: AnyFiller = Field(Constant(value=0.25), description="Initial slopes.")
@@ -37,24 +39,54 @@ class PReLU(Layer):
         """(C,), or a scalar."""
         return ((),) if self.channel_shared else ((bottoms[0][1],),)
 
-    def _around(self, shape: Shape) -> Shape:
-        """(N, C, inner), with C the number of slopes."""
-        return (shape[0], 1, count(shape[1:])) if self.channel_shared else (shape[0], shape[1], count(shape[2:]))
+    def _around(self, shape: Shape, layout: str) -> tuple[int, int, int]:
+        """(outer, slopes, inner) of x as it lies in memory."""
+        if self.channel_shared:
+            return count(shape), 1, 1
+        if layout == "NHWC" and len(shape) == 4:
+            return shape[0] * shape[2] * shape[3], shape[1], 1
+        return shape[0], shape[1], count(shape[2:])
+
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
+        """The slopes of a row; sums of pieces, and of each channel."""
+        _, c, _ = self._around(bottoms[0], "NCHW")
+        width, pieces = slots(c, count(bottoms[0]) // c)
+        space = {"wide": Workspace((2, width))}
+        if not backward:
+            return space
+        sums = {"partial": (pieces, 2, width), "sums": (2, c)}
+        return space | {name: Workspace(shape, "float64", use="backward") for name, shape in sums.items()}
 
     def forward(self, run: Run) -> Calls:
         """One pass."""
-        from netspec.kernels import activation
+        from netspec.kernels import activation, norm
 
-        shape = self._around(run.bottom[0].shape)
-        yield Call(activation.prelu_forward, run.bottom[0].reshape(shape), run.param[0], run.top[0].reshape(shape))
+        around, x, y, a = self._around(run.bottom_shapes[0], run.layout), run.bottom[0], run.top[0], run.param[0].reshape(-1)
+        if around[2] == 1:
+            slopes, _ = wide(run, around)
+            yield Call(norm.repeat, a, slopes, 1.0, parts=1)
+            yield Call(activation.prelu_forward, x, slopes, y)
+        else:
+            yield Call(activation.plane_prelu_forward, x.reshape(around), a, y.reshape(around))
 
     def backward(self, run: Run) -> Calls:
-        """One pass for dx, and one for the slopes' diffs."""
-        from netspec.kernels import activation
+        """One pass for the slopes' diffs, and one for dx."""
+        from netspec.kernels import activation, norm
 
-        shape = self._around(run.bottom[0].shape)
-        x, dy = run.bottom[0].reshape(shape), run.top_diff[0].reshape(shape)
-        if run.bottom_diff[0] is not None:
-            yield Call(activation.prelu_backward, x, run.param[0], dy, run.bottom_diff[0].reshape(shape))
-        if run.param_diff[0] is not None:
-            yield Call(activation.prelu_slopes, x, dy, run.param_diff[0])
+        around, a = self._around(run.bottom_shapes[0], run.layout), run.param[0].reshape(-1)
+        x, dy, dx, da = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.param_diff[0]
+        slopes, _ = wide(run, around)
+        partial, sums = run.workspace["partial"], run.workspace["sums"]
+        if around[2] > 1:
+            x, dy, partial = x.reshape(around), dy.reshape(around), partial[:0]
+        if da is not None:
+            if around[2] == 1:
+                yield Call(activation.prelu_sums, x, dy, partial, slopes.size, parts=len(partial))
+            else:
+                yield Call(activation.plane_prelu_sums, x, dy, sums[0])
+            yield Call(norm.fold_into, partial, sums, a[:0], da.reshape(-1), slopes.size, 0, adds(run, 0), parts=1)
+        if dx is not None and around[2] == 1:
+            yield Call(norm.repeat, a, slopes, 1.0, parts=1)
+            yield Call(activation.prelu_backward, x, slopes, dy, dx)
+        elif dx is not None:
+            yield Call(activation.plane_prelu_backward, x, a, dy, dx.reshape(around))

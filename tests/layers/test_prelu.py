@@ -16,7 +16,7 @@ def prelu(**fields: Any) -> Layer:
     return make_layer("PReLU", **fields)
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 5), (2, 3, 4, 5), (2, 3, 4, 5, 1)])
+@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 5), (2, 3, 4, 5), (2, 3, 101, 97), (2, 3, 4, 5, 1)])
 @pytest.mark.parametrize("shared", [False, True])
 def test_definition_and_derivatives(shape: tuple[int, ...], shared: bool) -> None:
     layer, x = prelu(channel_shared=shared), blob(*shape, away_from=[0.0])

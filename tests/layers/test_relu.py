@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspec.call import Run
+from netspec.kernels import jit
 from tests.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
 
 
@@ -16,7 +18,7 @@ def test_definition(x: np.ndarray, slope: float) -> None:
     np.testing.assert_array_equal(y, np.where(x > 0, x, slope * x))
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.01, 2.0])
+@pytest.mark.parametrize("slope", [0.0, 0.01, 2.0, -0.5])
 def test_derivatives(slope: float) -> None:
     check_layer(make_layer("ReLU", negative_slope=slope), [blob(2, 3, 4, 5, away_from=[0.0])])
 
@@ -24,3 +26,17 @@ def test_derivatives(slope: float) -> None:
 def test_the_slope_rules_at_zero() -> None:
     result = run_layer(make_layer("ReLU", negative_slope=0.25), np.zeros(3), top_diffs=[np.full(3, 4.0)])
     np.testing.assert_array_equal(result.bottom_diffs[0], [1, 1, 1])
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25])
+@pytest.mark.parametrize("size", [3, 16, 37, 1000])
+def test_in_place(size: int, slope: float) -> None:
+    """The top in the bottom's memory, and its diff in the top's diff's."""
+    layer, x, v = make_layer("ReLU", negative_slope=slope), blob(size), blob(size, seed=2)
+    one = run_layer(layer, x, top_diffs=[v])
+    run = Run("TRAIN", (y := x.copy(),), (y,), (d := v.copy(),), (d,), (), (), np.zeros(2, np.int64), 0)
+    jit.run([*layer.forward(run), *layer.backward(run)], "float64")
+    np.testing.assert_array_equal(y, one.tops[0])
+    np.testing.assert_array_equal(d, one.bottom_diffs[0])
+    assert layer.in_place and layer.backward_reads == {"top"}
+    assert not make_layer("ReLU", negative_slope=-0.5).in_place
