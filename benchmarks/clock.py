@@ -35,26 +35,24 @@ def alternate(rivals: Mapping[str, Callable[[], object]], seconds: float, rounds
     """The times of rivals that take turns: as many rounds as fit in `seconds`, or as many as are asked for. Warm-up is not counted."""
     for run in rivals.values():
         run()
-    lengths = {name: milliseconds(run) / 1000 for name, run in rivals.items()}
-    turns = {name: max(1, round(TURN / length)) for name, length in lengths.items()}
-    fitting = int(seconds / sum(_turn_seconds(lengths[name], turns[name]) for name in rivals))
     times: dict[str, list[float]] = {name: [] for name in rivals}
-    for _ in range(rounds or max(FEWEST, min(MOST, fitting))):
+    until, done = time.monotonic() + seconds, 0
+    while done < rounds if rounds else done < FEWEST or (done < MOST and time.monotonic() < until):
         for name, run in rivals.items():
-            times[name] += _turn(run, turns[name])
+            times[name] += _turn(run)
+        done += 1
     return {name: Times(tuple(steps)) for name, steps in times.items()}
 
 
-def _turn_seconds(length: float, steps: int) -> float:
-    return PAUSE + length * (steps + (steps > 1))
-
-
-def _turn(run: Callable[[], object], steps: int) -> list[float]:
-    """Milliseconds of each step of a turn; where a turn has several, one more goes before them to warm the caches."""
+def _turn(run: Callable[[], object]) -> list[float]:
+    """Milliseconds of each step of a turn; short steps have one before them that warms the caches."""
     time.sleep(PAUSE)
-    if steps > 1:
-        run()
-    return [milliseconds(run) for _ in range(steps)]
+    first = milliseconds(run)
+    steps = [] if first < 500 * TURN else [first]
+    until = time.monotonic() + TURN
+    while not steps or time.monotonic() < until:
+        steps.append(milliseconds(run))
+    return steps
 
 
 def milliseconds(run: Callable[[], object]) -> float:

@@ -24,7 +24,14 @@ ENGINES = ("DIRECT", "AUTO")
 
 def lenet(folder: Path) -> list[str]:
     """The words of a LeNet training."""
-    return ["lenet", "max_iter=1500", "test_interval=500", "data.train.source.subset=true", "data.test.source.subset=true"]
+    return [
+        "lenet",
+        "max_iter=1500",
+        "test_interval=500",
+        "test_initialization=false",
+        "data.train.source.subset=true",
+        "data.test.source.subset=true",
+    ]
 
 
 def resnet20(folder: Path) -> list[str]:
