@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.graph import State
+from netspec.load import load_net
 
 torch = pytest.importorskip("torch")
 
@@ -34,7 +36,7 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_loss_and_gradients_are_those_of_torch(name: str) -> None:
     net = netspec.Net(name, phase="TRAIN", batch=2, dtype="float64", overrides=NETS[name], seed=3)
-    shaped = net.program.shaped
+    shaped = load_net(name, NETS[name], State("TRAIN"), batch=2)
     random = np.random.default_rng(5)
     image, label = (tuple(shaped.blobs[i]) for i in shaped.graph.inputs)
     x, y = random.normal(size=image), random.integers(0, 7, size=label).astype(np.float64)
