@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Matrix, Vector, kernel, span
+from netspec.kernels.jit import Matrix, Vector, helper, kernel, span
+from netspec.kernels.rows import Row, rows
+from netspec.kernels.turn import lanes_of, turn_tile
+
+
+@rows(group=2)
+def move(x: Row, y: Row) -> None:
+    """y = x."""
+    y.put(x.get())
 
 
 @kernel
@@ -18,9 +26,7 @@ def fill(x: Vector, value: float, part: int, parts: int) -> None:
 def copy(x: Vector, y: Vector, part: int, parts: int) -> None:
     """x, y: (M,). y = x."""
     first, last = span(x.size, part, parts)
-    x, y = x[first:last], y[first:last]
-    for i in range(x.size):
-        y[i] = x[i]
+    move(last - first, x, first, y, first)
 
 
 @kernel
@@ -44,26 +50,50 @@ def transpose(x: Matrix, y: Matrix, part: int, parts: int) -> None:
                     y[j, i] = x[i, j]
 
 
+CHUNK = 4096
+"""Values of a block that are moved at a time, so that several threads may share a long one."""
+
+
 @kernel
 def concat_forward(x: Vector, y: Vector, width: int, pitch: int, offset: int, part: int, parts: int) -> None:
     """x: (M*width,), y: (M*pitch,). Block i of x goes to y from i*pitch + offset on."""
-    for i in range(*span(x.size // width, part, parts)):
-        block, place = x[i * width : (i + 1) * width], y[i * pitch + offset : i * pitch + offset + width]
-        for j in range(width):
-            place[j] = block[j]
+    chunks = (width + CHUNK - 1) // CHUNK
+    for unit in range(*span(x.size // width * chunks, part, parts)):
+        i, start = unit // chunks, unit % chunks * CHUNK
+        move(min(CHUNK, width - start), x, i * width + start, y, i * pitch + offset + start)
 
 
 @kernel
 def concat_backward(dx: Vector, dy: Vector, width: int, pitch: int, offset: int, part: int, parts: int) -> None:
     """dx: (M*width,), dy: (M*pitch,). Block i of dx comes from dy from i*pitch + offset on."""
-    for i in range(*span(dx.size // width, part, parts)):
-        block, place = dx[i * width : (i + 1) * width], dy[i * pitch + offset : i * pitch + offset + width]
-        for j in range(width):
-            block[j] = place[j]
+    chunks = (width + CHUNK - 1) // CHUNK
+    for unit in range(*span(dx.size // width * chunks, part, parts)):
+        i, start = unit // chunks, unit % chunks * CHUNK
+        move(min(CHUNK, width - start), dy, i * pitch + offset + start, dx, i * width + start)
 
 
-TILE = 16
-"""Channels and pixels of a tile that is turned at a time: a cache line of either side."""
+TILE = 64
+"""Pixels that are turned at a time: a few cache lines of each channel."""
+FEW = 8
+"""With fewer channels than that they are moved number by number."""
+
+
+@helper
+def turn(x: Vector, x0: int, x_step: int, y: Vector, y0: int, y_step: int, rows: int, columns: int) -> None:
+    """y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns."""
+    if rows < FEW:
+        for i in range(rows):
+            for j in range(columns):
+                y[y0 + j * y_step + i] = x[x0 + i * x_step + j]
+    elif columns < FEW:
+        for j in range(columns):
+            for i in range(rows):
+                y[y0 + j * y_step + i] = x[x0 + i * x_step + j]
+    else:
+        lanes = lanes_of(x)
+        for i in range(0, rows, lanes):
+            for j in range(0, columns, lanes):
+                turn_tile(x, x0 + i * x_step + j, x_step, y, y0 + j * y_step + i, y_step, rows - i, columns - j)
 
 
 @kernel
@@ -71,12 +101,8 @@ def to_channels_last(x: Vector, y: Vector, n: int, c: int, pixels: int, part: in
     """x: (n, c, pixels), y: (n, pixels, c), both flat. y = x with the channels innermost. A part writes whole pixels."""
     tiles = (pixels + TILE - 1) // TILE
     for unit in range(*span(n * tiles, part, parts)):
-        image, first = unit // tiles * pixels, unit % tiles * TILE
-        last = min(first + TILE, pixels)
-        for c0 in range(0, c, TILE):
-            for p in range(first, last):
-                for channel in range(c0, min(c0 + TILE, c)):
-                    y[(image + p) * c + channel] = x[image * c + channel * pixels + p]
+        image, first = unit // tiles * pixels * c, unit % tiles * TILE
+        turn(x, image + first, pixels, y, image + first * c, c, c, min(TILE, pixels - first))
 
 
 @kernel
@@ -84,9 +110,5 @@ def to_channels_first(x: Vector, y: Vector, n: int, c: int, pixels: int, part: i
     """x: (n, pixels, c), y: (n, c, pixels), both flat. y = x with the pixels innermost. A part writes its pixels of every channel."""
     tiles = (pixels + TILE - 1) // TILE
     for unit in range(*span(n * tiles, part, parts)):
-        image, first = unit // tiles * pixels, unit % tiles * TILE
-        last = min(first + TILE, pixels)
-        for c0 in range(0, c, TILE):
-            for channel in range(c0, min(c0 + TILE, c)):
-                for p in range(first, last):
-                    y[image * c + channel * pixels + p] = x[(image + p) * c + channel]
+        image, first = unit // tiles * pixels * c, unit % tiles * TILE
+        turn(x, image + first * c, c, y, image + first, pixels, min(TILE, pixels - first), c)

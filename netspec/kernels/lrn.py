@@ -1,4 +1,4 @@
-"""Local response normalisation, y = x * s^-beta. A part owns pieces of images (ACROSS) or planes (WITHIN), for all of their channels.
+"""Local response normalisation, y = x * s^-beta. A part owns pixels with all their channels (ACROSS), or planes (WITHIN).
 
 Windows are summed anew for every value: a sum that slides would carry the rounding errors of large values along.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from netspec.kernels.jit import Array3, Matrix, Vector, helper, kernel, span
+from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
 
 
 @helper
@@ -56,50 +57,115 @@ def take(x: Vector, window: Vector, dx: Vector, weight: float) -> None:
         dx[i] -= weight * x[i] * window[i]
 
 
-@helper
-def channel_sums(x: Matrix, channel: int, first: int, last: int, half: int, weight: float, k: float, s: Vector) -> None:
-    """s (last - first,) = k + weight * the sum of x^2 over the channels around one; x: (C, M)."""
-    for i in range(s.size):
-        s[i] = k
-    for other in range(max(channel - half, 0), min(channel + half + 1, x.shape[0])):
-        add_squares(x[other, first:last], s, weight)
+@rows(again=True)
+def squares(x: Row, q: Row) -> None:
+    """q = x^2."""
+    value = x.get()
+    q.put(value * value)
+
+
+@rows(again=True)
+def windows(q: Row, s: Row, size: Whole, weight: Real, k: Real) -> None:
+    """s = k + weight * the sum of q over each window, which begins where its channel stands in q."""
+    total = Variable(q.fill(0))
+    for i in times(size):
+        total.set(total.get() + q.get(i))
+    s.put(k + weight * total.get())
+
+
+@rows(again=True)
+def respond_usual(x: Row, q: Row, y: Row, size: Whole, weight: Real, k: Real) -> None:
+    """y = x * s^-0.75 with s of `windows`."""
+    total = Variable(q.fill(0))
+    for i in times(size):
+        total.set(total.get() + q.get(i))
+    root = (1.0 / (k + weight * total.get())).sqrt()
+    y.put(x.get() * (root * root.sqrt()))
+
+
+@rows(again=True)
+def spread_usual(x: Row, q: Row, dy: Row, dx: Row, ratio: Row, size: Whole, weight: Real, k: Real) -> None:
+    """dx = dy * s^-0.75, ratio = dy * x * s^-1.75."""
+    total = Variable(q.fill(0))
+    for i in times(size):
+        total.set(total.get() + q.get(i))
+    inverse = 1.0 / (k + weight * total.get())
+    root = inverse.sqrt()
+    own = dy.get() * (root * root.sqrt())
+    dx.put(own)
+    ratio.put(own * x.get() * inverse)
+
+
+@rows()
+def take_windows(x: Row, ratio: Row, dx: Row, size: Whole, weight: Real) -> None:
+    """dx -= weight * x * the sum of the ratio over each window."""
+    total = Variable(x.fill(0))
+    for i in times(size):
+        total.set(total.get() + ratio.get(i))
+    dx.put(dx.get() - weight * x.get() * total.get())
+
+
+PIXELS = 8
+"""How many are worked on at a time: what was written a moment ago is not yet ready to be read at another place."""
 
 
 @kernel
-def across_forward(x: Array3, y: Array3, tile: int, size: int, alpha: float, beta: float, k: float, part: int, parts: int) -> None:
-    """x, y: (N, C, M)."""
-    (n, c, m), half = x.shape, size // 2
-    tiles, weight = (m + tile - 1) // tile, alpha / x.dtype.type(size)
-    for unit in range(*span(n * tiles, part, parts)):
-        image, first = unit // tiles, unit % tiles * tile
-        last = min(first + tile, m)
-        for channel in range(c):
-            out = y[image, channel, first:last]
-            channel_sums(x[image], channel, first, last, half, weight, k, out)
-            respond(x[image, channel, first:last], out, beta)
+def across_forward(x: Matrix, y: Matrix, square: Matrix, size: int, alpha: float, beta: float, k: float, part: int, parts: int) -> None:
+    """x, y: (P, C); square: (parts, PIXELS * (C + size - 1)), the squares with zeros on both sides."""
+    (p, c), wide, half, weight = x.shape, x.shape[1] + size - 1, size // 2, alpha / x.dtype.type(size)
+    q, flat, out = square[part], x.reshape(x.size), y.reshape(y.size)
+    for i in range(q.size):
+        q[i] = 0
+    first, last = span(p, part, parts)
+    for start in range(first, last, PIXELS):
+        number = min(PIXELS, last - start)
+        for i in range(number):
+            squares(c, flat, (start + i) * c, q, i * wide + half)
+        for i in range(number):
+            at = (start + i) * c
+            if beta == 0.75:
+                respond_usual(c, flat, at, q, i * wide, out, at, size, weight, k)
+            else:
+                windows(c, q, i * wide, out, at, size, weight, k)
+                respond(flat[at : at + c], out[at : at + c], beta)
 
 
 @kernel
 def across_backward(
-    x: Array3, dy: Array3, dx: Array3, window: Array3, size: int, alpha: float, beta: float, k: float, part: int, parts: int
+    x: Matrix,
+    dy: Matrix,
+    dx: Matrix,
+    square: Matrix,
+    ratio: Matrix,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    part: int,
+    parts: int,
 ) -> None:
-    """x, dy, dx: (N, C, M); window: (parts, n, T), in which channel c of a tile has the place c % n."""
-    (n, c, m), (_, ring, tile), half = x.shape, window.shape, size // 2
-    tiles, weight = (m + tile - 1) // tile, alpha / x.dtype.type(size)
+    """x, dy, dx: (P, C); square, ratio: (parts, PIXELS * (C + size - 1)), with zeros on both sides of the channels."""
+    (p, c), wide, half, weight = x.shape, x.shape[1] + size - 1, size // 2, alpha / x.dtype.type(size)
+    q, r, flat, diff, out = square[part], ratio[part], x.reshape(x.size), dy.reshape(dy.size), dx.reshape(dx.size)
     back = x.dtype.type(2) * weight * beta
-    for unit in range(*span(n * tiles, part, parts)):
-        image, first = unit // tiles, unit % tiles * tile
-        last = min(first + tile, m)
-        for ahead in range(c + half):
-            if ahead < c:
-                s = window[part, ahead % ring, : last - first]
-                channel_sums(x[image], ahead, first, last, half, weight, k, s)
-                spread(x[image, ahead, first:last], dy[image, ahead, first:last], dx[image, ahead, first:last], s, beta)
-            channel = ahead - half
-            if channel >= 0:
-                for other in range(max(channel - half, 0), min(channel + half + 1, c)):
-                    summed = window[part, other % ring, : last - first]
-                    take(x[image, channel, first:last], summed, dx[image, channel, first:last], back)
+    for i in range(q.size):
+        q[i] = 0
+        r[i] = 0
+    first, last = span(p, part, parts)
+    for start in range(first, last, PIXELS):
+        number = min(PIXELS, last - start)
+        for i in range(number):
+            squares(c, flat, (start + i) * c, q, i * wide + half)
+        for i in range(number):
+            at, own = (start + i) * c, i * wide + half
+            if beta == 0.75:
+                spread_usual(c, flat, at, q, i * wide, diff, at, out, at, r, own, size, weight, k)
+            else:
+                windows(c, q, i * wide, r, own, size, weight, k)
+                spread(flat[at : at + c], diff[at : at + c], out[at : at + c], r[own : own + c], beta)
+        for i in range(number):
+            at = (start + i) * c
+            take_windows(c, flat, at, r, i * wide, out, at, size, back)
 
 
 @helper

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field, model_validator
 
+from netspec.layers._layout import memory_order
 from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Phase, Run, Shape, ShapeError, Shapes
 from netspec.model import wrong
 from netspec.shape import axis_of, count
@@ -20,6 +21,7 @@ class Concat(Layer):
     """
 
     bottoms: ClassVar[Arity] = MANY
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
     backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     axis: int = Field(1, description="The axis along which the bottoms are joined; negative counts from the end.")
@@ -54,10 +56,11 @@ class Concat(Layer):
         """With one bottom."""
         return self.bottom is None or len(self.bottom) == 1
 
-    def _blocks(self, shapes: Shapes) -> Iterator[tuple[int, int, int]]:
+    def _blocks(self, run: Run) -> Iterator[tuple[int, int, int]]:
         """For each bottom: (values of a block, values of a block of the top, where in it the bottom's begins)."""
-        axis = self._axis(shapes[0])
-        widths = [count(shape[axis:]) for shape in shapes]
+        order = memory_order(len(run.bottom_shapes[0]), run.layout)
+        axis = order.index(self._axis(run.bottom_shapes[0]))
+        widths = [count(tuple(shape[i] for i in order[axis:])) for shape in run.bottom_shapes]
         for i, width in enumerate(widths):
             yield width, sum(widths), sum(widths[:i])
 
@@ -66,7 +69,7 @@ class Concat(Layer):
         from netspec.kernels import copy
 
         if not self.aliases(run.phase):  # type: ignore[arg-type]
-            for bottom, block in zip(run.bottom, self._blocks(_shapes(run)), strict=True):
+            for bottom, block in zip(run.bottom, self._blocks(run), strict=True):
                 yield Call(copy.concat_forward, bottom, run.top[0], *block)
 
     def backward(self, run: Run) -> Calls:
@@ -74,10 +77,6 @@ class Concat(Layer):
         from netspec.kernels import copy
 
         if not self.aliases(run.phase):  # type: ignore[arg-type]
-            for diff, block in zip(run.bottom_diff, self._blocks(_shapes(run)), strict=True):
+            for diff, block in zip(run.bottom_diff, self._blocks(run), strict=True):
                 if diff is not None:
                     yield Call(copy.concat_backward, diff, run.top_diff[0], *block)
-
-
-def _shapes(run: Run) -> tuple[Shape, ...]:
-    return tuple(b.shape for b in run.bottom)

@@ -51,26 +51,31 @@ class LRN(Layer):
         size = self.local_size if self.norm_region == "WITHIN_CHANNEL" else 1
         return widest(fields).through(((size, 1, 0, 1),) * 2)
 
+    @property
+    def layouts(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The neighbours side by side."""
+        return ("NCHW",) if self.norm_region == "WITHIN_CHANNEL" else ("NHWC",)
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """What backward sums over windows: for each part a few channels of a piece of a plane, or one plane."""
+        """For each part one plane for backward, or the squares, and for backward what it sums, of a few pixels with zeros around them."""
         n, c, h, w = bottoms[0]
         if self.norm_region == "WITHIN_CHANNEL":
             return {"window": Workspace((min(PARTS, n * c), h * w), use="backward")} if backward else {}
-        parts, tile = _cut(n, h * w)
-        return {"window": Workspace((parts, min(self.local_size, c), tile), use="backward")} if backward else {}
+        shape = (max(1, min(PARTS, n * c * h * w // GRAIN)), PIXELS * (c + self.local_size - 1))
+        return {"square": Workspace(shape)} | ({"ratio": Workspace(shape, use="backward")} if backward else {})
 
     def forward(self, run: Run) -> Calls:
-        """One pass: the sums are made in the top itself."""
+        """One pass."""
         from netspec.kernels import lrn
 
-        n, c, h, w = run.bottom[0].shape
+        n, c, h, w = run.bottom_shapes[0]
         if self.norm_region == "WITHIN_CHANNEL":
             x, y = (a.reshape(n * c, h, w) for a in (run.bottom[0], run.top[0]))
             yield Call(lrn.within_forward, x, y, self.local_size, self.alpha, self.beta)
         else:
-            parts, tile = _cut(n, h * w)
-            x, y = (a.reshape(n, c, h * w) for a in (run.bottom[0], run.top[0]))
-            yield Call(lrn.across_forward, x, y, tile, self.local_size, self.alpha, self.beta, self.k, parts=parts)
+            pixels, square = (n * h * w, c), run.workspace["square"]
+            arrays = (run.bottom[0].reshape(pixels), run.top[0].reshape(pixels), square)
+            yield Call(lrn.across_forward, *arrays, self.local_size, self.alpha, self.beta, self.k, parts=len(square))
 
     def backward(self, run: Run) -> Calls:
         """One pass over the bottom and the top's diff; the sums of forward are made again."""
@@ -78,22 +83,17 @@ class LRN(Layer):
 
         if run.bottom_diff[0] is None:
             return
-        n, c, h, w = run.bottom[0].shape
+        n, c, h, w = run.bottom_shapes[0]
         arrays: tuple[Any, ...] = (run.bottom[0], run.top_diff[0], run.bottom_diff[0])
-        window = run.workspace["window"]
         if self.norm_region == "WITHIN_CHANNEL":
-            arrays = tuple(a.reshape(n * c, h, w) for a in arrays)
-            yield Call(lrn.within_backward, *arrays, window, self.local_size, self.alpha, self.beta, parts=window.shape[0])
+            arrays, window = tuple(a.reshape(n * c, h, w) for a in arrays), run.workspace["window"]
+            yield Call(lrn.within_backward, *arrays, window, self.local_size, self.alpha, self.beta, parts=len(window))
         else:
-            arrays = tuple(a.reshape(n, c, h * w) for a in arrays)
-            yield Call(lrn.across_backward, *arrays, window, self.local_size, self.alpha, self.beta, self.k, parts=window.shape[0])
+            arrays, scratch = tuple(a.reshape(n * h * w, c) for a in arrays), (run.workspace["square"], run.workspace["ratio"])
+            yield Call(lrn.across_backward, *arrays, *scratch, self.local_size, self.alpha, self.beta, self.k, parts=len(scratch[0]))
 
 
-PARTS = 64
-TILE = 512
-"""Values of a plane that are worked on at a time, so that all channels of a window stay in the fastest cache."""
-
-
-def _cut(images: int, plane: int) -> tuple[int, int]:
-    """(parts, values of a tile) of a blob with planes of this many values."""
-    return min(PARTS, images * -(-plane // TILE)), min(plane, TILE)
+PARTS, GRAIN = 64, 16384
+"""Parts at most, and values of a part at least."""
+PIXELS = 8
+"""How many are worked on at a time, as in `netspec.kernels.lrn`."""

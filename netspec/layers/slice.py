@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
+from netspec.layers._layout import memory_order
 from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Listed, Phase, Run, Shape, ShapeError, Shapes
 from netspec.model import wrong
 from netspec.shape import axis_of, count
@@ -21,6 +22,7 @@ class Slice(Layer):
     """
 
     tops: ClassVar[Arity] = MANY
+    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
     backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     axis: int = Field(1, description="The axis that is cut; negative counts from the end.")
@@ -72,10 +74,11 @@ class Slice(Layer):
         """With one top."""
         return len(self.top_names()) == 1
 
-    def _blocks(self, shape: Shape) -> Iterator[tuple[int, int, int]]:
+    def _blocks(self, run: Run) -> Iterator[tuple[int, int, int]]:
         """For each top: (values of a block, values of a block of the bottom, where in it the top's begins)."""
-        axis = self._axis(shape)
-        inner = count(shape[axis + 1 :])
+        shape = run.bottom_shapes[0]
+        axis, order = self._axis(shape), memory_order(len(shape), run.layout)
+        inner = count(tuple(shape[i] for i in order[order.index(axis) + 1 :]))
         for start, end in pairwise(self._cuts(shape)):
             yield (end - start) * inner, shape[axis] * inner, start * inner
 
@@ -84,7 +87,7 @@ class Slice(Layer):
         from netspec.kernels import copy
 
         if not self.aliases(run.phase):  # type: ignore[arg-type]
-            for top, block in zip(run.top, self._blocks(run.bottom[0].shape), strict=True):
+            for top, block in zip(run.top, self._blocks(run), strict=True):
                 yield Call(copy.concat_backward, top, run.bottom[0], *block)
 
     def backward(self, run: Run) -> Calls:
@@ -93,5 +96,5 @@ class Slice(Layer):
 
         dx = run.bottom_diff[0]
         if dx is not None and not self.aliases(run.phase):  # type: ignore[arg-type]
-            for diff, block in zip(run.top_diff, self._blocks(run.bottom[0].shape), strict=True):
+            for diff, block in zip(run.top_diff, self._blocks(run), strict=True):
                 yield Call(copy.concat_forward, diff, dx, *block)

@@ -82,12 +82,13 @@ def test_a_large_value_leaves_no_trace_beyond_its_window() -> None:
     np.testing.assert_allclose(y, across(x, 3, 1, 0.75, 1), rtol=1e-6)
 
 
-def test_backward_needs_little_memory() -> None:
+@pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
+def test_little_memory_is_needed(region: str) -> None:
     """Of AlexNet's first LRN: less than a hundredth of the blob."""
     shape = (256, 96, 55, 55)
-    assert lrn().workspaces((shape,), False) == {}
-    (window,) = lrn().workspaces((shape,), True).values()
-    assert np.prod(window.shape) < np.prod(shape) / 100
+    for backward in (False, True):
+        spaces = lrn(norm_region=region).workspaces((shape,), backward).values()
+        assert sum(np.prod(space.shape) for space in spaces) < np.prod(shape) / 100
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,13 @@ def test_refused_fields(fields: dict[str, Any]) -> None:
 def test_refused_shapes() -> None:
     with pytest.raises(ShapeError, match="reads N x C x H x W"):
         lrn().top_shapes(((2, 3, 4),))
+
+
+@pytest.mark.parametrize("beta", [0.75, 0.6])
+@pytest.mark.parametrize("channels", [1, 5, 19, 20, 96])
+def test_any_number_of_channels_and_of_parts(channels: int, beta: float) -> None:
+    x = blob(3, channels, 2, 11)
+    check_layer(lrn(beta=beta), [x])
+    np.testing.assert_allclose(forward(lrn(beta=beta), x)[0], across(x, 5, 1.0, beta, 1.0), rtol=1e-13)
+    wide = blob(2, channels, 61, 59)
+    np.testing.assert_allclose(forward(lrn(), wide)[0], across(wide, 5, 1.0, 0.75, 1.0), rtol=1e-13)
