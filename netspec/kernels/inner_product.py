@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from netspec.call import Call, Calls
 from netspec.kernels.jit import Code, Compiled, Doubles, Matrix, Vector, helper, kernel, span
-from netspec.kernels.streams import FEW_COLUMNS, STEPS, SUMS, call, stream
+from netspec.kernels.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
 from netspec.kernels.tiles import ADD, MOST_ROWS, RECTIFY, address, lanes, multiply, tile
 
 DEEP = 256
@@ -52,7 +52,7 @@ def tiles(rows: int, columns: int, dtype: str) -> Tiles:
     number = lanes(dtype)
     vectors = -(-columns // number)
     wide = min(vectors, 4 if MOST_ROWS[4] >= 4 else 2)
-    high, below = _share(rows, MOST_ROWS[wide])
+    high, below = share(rows, MOST_ROWS[wide])
     right = (vectors - 1) % wide + 1
     return Tiles(high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right))
 
@@ -70,23 +70,17 @@ class Streams(NamedTuple):
 
 def walks(rows: int, k: int) -> Streams:
     """Walks for a result of so many rows, each a sum of k products."""
-    return _streams("walk", _share(rows, 4), _share(k, STEPS))
+    return _streams("walk", share(rows, 4), share(k, STEPS))
 
 
 def dots(large: int, small: int) -> Streams:
     """Dot tiles for the products of `large` rows with `small` rows."""
-    wide = _share(small, FEW_COLUMNS)
-    return _streams("dots", _share(large, min(8, SUMS // wide[0])), wide)
+    wide = share(small, FEW_COLUMNS)
+    return _streams("dots", share(large, min(8, SUMS // wide[0])), wide)
 
 
 def _streams(kind: str, rows: tuple[int, int], steps: tuple[int, int]) -> Streams:
     return Streams(rows[0], steps[0], *(stream(kind, r, s) for s in steps for r in rows))
-
-
-def _share(total: int, most: int) -> tuple[int, int]:
-    """A size for shares of `total`, at most `most`, and what is left for the last: a divisor where one is large enough."""
-    size = next((d for d in range(min(total, most), most // 2, -1) if total % d == 0), -(-total // -(-total // most)))
-    return size, (total - 1) % size + 1
 
 
 def _parts(products: int, most: int) -> int:

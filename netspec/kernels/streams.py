@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from llvmlite import ir
 from numba import types
@@ -37,7 +37,7 @@ def _dots(rows: int, columns: int, bytes: int) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             k, a, lda, b, ldb, c, ldc, step, adding = args
             whole = simd.Vectors(builder, bytes, masked=False)
-            a, b, c = _pointers(builder, whole, a, b, c)
+            a, b, c = pointers(builder, whole, a, b, c)
             sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(columns)] for _ in range(rows)]
             left, right = _lines(builder, a, lda, rows), _lines(builder, b, ldb, columns)
 
@@ -48,7 +48,7 @@ def _dots(rows: int, columns: int, bytes: int) -> Any:
                     for r, value in enumerate(values):
                         builder.store(emit.multiply_add(factor, value, builder.load(sums[r][s])), sums[r][s])
 
-            _along(builder, bytes, k, products)
+            along(builder, bytes, k, products)
             _add_lanes(builder, whole, sums, (c, ldc, step, adding))
             return context.get_dummy_value()
 
@@ -78,7 +78,7 @@ def _walk(rows: int, steps: int, bytes: int) -> Any:
     def walk(typing: Any, columns: Any, a: Any, lda: Any, step: Any, b: Any, ldb: Any, c: Any, ldc: Any, adding: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             columns, a, lda, step, b, ldb, c, ldc, adding = args
-            a, b, c = _pointers(builder, simd.Vectors(builder, bytes, masked=False), a, b, c)
+            a, b, c = pointers(builder, simd.Vectors(builder, bytes, masked=False), a, b, c)
             left, right, results = _lines(builder, a, lda, rows), _lines(builder, b, ldb, steps), _lines(builder, c, ldc, rows)
             factors = [[builder.gep(line, [builder.mul(step, simd.number(i))]) for i in range(steps)] for line in left]
 
@@ -92,7 +92,7 @@ def _walk(rows: int, steps: int, bytes: int) -> Any:
                             total = emit.multiply_add(emit.spread(builder.load(factor)), value, total)
                         emit.store(total, place, mask)
 
-                _along(builder, bytes, columns, products)
+                along(builder, bytes, columns, products)
 
             with builder.if_else(_true(builder, adding)) as (then, otherwise):
                 with then:
@@ -106,7 +106,7 @@ def _walk(rows: int, steps: int, bytes: int) -> Any:
     return intrinsic(walk)
 
 
-def _along(builder: Any, bytes: int, count: Any, body: Callable[[simd.Vectors, Any, Any], None]) -> None:
+def along(builder: Any, bytes: int, count: Any, body: Callable[[simd.Vectors, Any, Any], None]) -> None:
     """body(vectors, mask, place) for each vector of a row of `count` numbers; the last may be cut short."""
     whole, cut = simd.Vectors(builder, bytes, masked=False), simd.Vectors(builder, bytes, masked=True)
     lanes = simd.number(whole.lanes)
@@ -119,7 +119,8 @@ def _along(builder: Any, bytes: int, count: Any, body: Callable[[simd.Vectors, A
         body(cut, cut.mask(rest), done)
 
 
-def _pointers(builder: Any, whole: simd.Vectors, *addresses: Any) -> list[Any]:
+def pointers(builder: Any, whole: simd.Vectors, *addresses: Any) -> list[Any]:
+    """Addresses of numbers."""
     return [builder.inttoptr(address, whole.kind.element.as_pointer()) for address in addresses]
 
 
@@ -136,49 +137,75 @@ EMIT = {"dots": (_dots, DOTS), "walk": (_walk, WALK)}
 
 
 class Stream(Compiled):
-    """One size of one of them."""
+    """Code of one kind and size, that kernels call by its address. `kinds` says how each is emitted, and the words of its arguments."""
 
-    def __init__(self, kind: str, first: int, second: int) -> None:
-        super().__init__(f"streams.{kind}_{first}_{second}")
-        self.kind, self.first, self.second = kind, first, second
+    kinds: ClassVar[dict[str, tuple[Callable[..., Any], tuple[str, ...]]]] = {"dots": (_dots, DOTS), "walk": (_walk, WALK)}
+    module: ClassVar[str] = "streams"
+
+    def __init__(self, kind: str, *size: int) -> None:
+        super().__init__("_".join((f"{self.module}.{kind}", *map(str, size))))
+        self.kind, self.size = kind, size
 
     @property
     def weight(self) -> int:
         """A rough measure of how long it takes to compile."""
-        return 300 + 30 * self.first * self.second
+        return 300 + 30 * self.size[0] * self.size[1]
 
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """The function to compile, and its number of arguments."""
-        emit, arguments = EMIT[self.kind]
+        emit, arguments = self.kinds[self.kind]
         name, words = f"{self.name.replace('.', '_')}_{dtype}", ", ".join(arguments)
-        scope = {"emit": emit(self.first, self.second, 4 if dtype == "float32" else 8), "__name__": __name__}
+        scope = {"emit": emit(*self.size, 4 if dtype == "float32" else 8), "__name__": __name__}
         exec(compile(f"def {name}({words}):\n    emit({words})\n", __file__, "exec"), scope)
         return cast(Callable[..., Any], scope[name]), len(arguments)
 
+    @classmethod
+    def named(cls, name: str) -> Stream:
+        """`dots_3_8`: by its name, for the process that compiles others' kernels. Raises AttributeError."""
+        kind, *size = name.split("_")
+        if kind not in cls.kinds:
+            raise AttributeError(name)
+        return cast(Stream, made(cast(Any, cls), kind, *map(int, size)))
+
 
 @cache
+def made(cls: Any, kind: str, *size: int) -> Any:
+    """The one of a size."""
+    return cls(kind, *size)
+
+
 def stream(kind: str, first: int, second: int) -> Stream:
     """A dot tile of rows and columns, or a walk of rows of C and of B."""
-    return Stream(kind, first, second)
+    return cast(Stream, made(Stream, kind, first, second))
 
 
 def __getattr__(name: str) -> Stream:
-    """`dots_3_8`: by its name, for the process that compiles others' kernels."""
-    word, _, size = name.partition("_")
-    if word not in EMIT:
-        raise AttributeError(name)
-    first, second = map(int, size.split("_"))
-    return stream(word, first, second)
+    return Stream.named(name)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def call(typing: Any, code: Any, p: Any, q: Any, r: Any, s: Any, t: Any, u: Any, v: Any, w: Any, x: Any) -> Any:
-    """Call one by its address: call(code, *DOTS) or call(code, *WALK)."""
+def share(total: int, most: int) -> tuple[int, int]:
+    """A size for shares of `total`, at most `most`, and what is left for the last: a divisor where one is large enough."""
+    size = next((d for d in range(min(total, most), most // 2, -1) if total % d == 0), -(-total // -(-total // most)))
+    return size, (total - 1) % size + 1
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(64)
-        pointer = ir.FunctionType(ir.VoidType(), [word] * (len(args) - 1)).as_pointer()
-        builder.call(builder.inttoptr(args[0], pointer), args[1:])
-        return context.get_dummy_value()
 
-    return types.void(*[types.int64] * (1 + len(WALK))), generate
+def caller(arguments: tuple[str, ...]) -> Any:
+    """call(code, *arguments): calls code by its address."""
+
+    def emit(typing: Any, code: Any, *words: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            code, *given = args
+            pointer = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(given)).as_pointer()
+            builder.call(builder.inttoptr(code, pointer), given)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * (1 + len(words))), generate
+
+    words = ", ".join(arguments)
+    scope = {"emit": emit}
+    exec(compile(f"def call(typing, code, {words}):\n    return emit(typing, code, {words})\n", __file__, "exec"), scope)
+    return intrinsic(scope["call"])
+
+
+call = caller(WALK)
+"""call(code, *DOTS), call(code, *WALK)."""
