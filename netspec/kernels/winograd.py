@@ -230,21 +230,32 @@ def lanes_of(typing: Any, like: Any) -> Any:
 
 
 @helper
-def places(
-    table: Clock, x: Vector, outside: Vector, height: int, width: int, pitch: int, across: int, tiles: int, tile: int, pad: int, side: int
-) -> None:
-    """table (side*side,): the addresses of the pixels of a tile, or of `outside` where it lies beyond the image.
+def inner_places(table: Clock, x: Vector, image: Any, side: int) -> None:
+    """table[: side*side] = the addresses of a tile's pixels, were it to begin where x does: for every tile that has all its pixels."""
+    width, size = image[1], image[2] * x.itemsize
+    for i in range(side):
+        for j in range(side):
+            table[i * side + j] = address(x, 0) + (i * width + j) * size
 
-    A tile begins `pad` pixels before every fourth pixel.
+
+@helper
+def place_tile(table: Clock, x: Vector, image: Any, tile: int, pad: int, side: int, outside: int) -> tuple[int, int]:
+    """(address of a table of a tile's pixels, how far from those addresses they lie). A tile begins `pad` pixels before every fourth.
+
+    Where all its pixels are in the image, that is the table of `inner_places`; else one made behind it, with `outside` for the others.
     """
+    height, width, pitch, _, across, tiles, _ = image
     n, at = tile // tiles, tile % tiles
     y0, x0 = at // across * STEP - pad, at % across * STEP - pad
-    nowhere = address(outside, 0)
-    start = address(x, 0) + ((n * height + y0) * width + x0) * pitch * x.itemsize
+    start = ((n * height + y0) * width + x0) * pitch
+    if y0 >= 0 and x0 >= 0 and y0 + side <= height and x0 + side <= width:
+        return address(table, 0), start
+    base, size = address(x, 0) + start * x.itemsize, pitch * x.itemsize
     for i in range(side):
         for j in range(side):
             inside = 0 <= y0 + i < height and 0 <= x0 + j < width
-            table[i * side + j] = start + (i * width + j) * pitch * x.itemsize if inside else nowhere
+            table[FREQUENCIES + i * side + j] = base + (i * width + j) * size if inside else outside
+    return address(table, FREQUENCIES), 0
 
 
 @helper
@@ -253,14 +264,14 @@ def gather(
 ) -> None:
     """out[frequency][tile - first] (channels) = the transforms of the image's tiles begin to end, 6 x 6 pixels each.
 
-    `image`: height, width, pitch, channels, tiles across, tiles of an image, pad.
+    `image`: height, width, pitch, channels, tiles across, tiles of an image, pad. `table` (72,) is scratch.
     """
-    height, width, pitch, channels, across, tiles, pad = image
+    inner_places(table, x, image, SIDE)
     for tile in range(begin, end):
-        places(table, x, outside, height, width, pitch, across, tiles, tile, pad, SIDE)
+        places, start = place_tile(table, x, image, tile, image[6], SIDE, address(outside, 0))
         to = address(out, (tile - first) * ld)
-        for c in range(0, channels, lanes_of(x)):
-            transform_image(x, address(table, 0), c, to + c * x.itemsize, plane)
+        for c in range(0, image[3], lanes_of(x)):
+            transform_image(x, places, start + c, to + c * x.itemsize, plane)
 
 
 @helper
@@ -268,12 +279,12 @@ def gather_diff(
     x: Vector, outside: Vector, table: Clock, image: Any, first: int, begin: int, end: int, out: Vector, ld: int, plane: int
 ) -> None:
     """The same for tiles of the top's diff, 4 x 4 pixels each."""
-    height, width, pitch, channels, across, tiles, pad = image
+    inner_places(table, x, image, STEP)
     for tile in range(begin, end):
-        places(table, x, outside, height, width, pitch, across, tiles, tile, pad, STEP)
+        places, start = place_tile(table, x, image, tile, 0, STEP, address(outside, 0))
         to = address(out, (tile - first) * ld)
-        for c in range(0, channels, lanes_of(x)):
-            transform_diff(x, address(table, 0), c, to + c * x.itemsize, plane)
+        for c in range(0, image[3], lanes_of(x)):
+            transform_diff(x, places, start + c, to + c * x.itemsize, plane)
 
 
 @helper
@@ -292,13 +303,13 @@ def scatter(
     end: int,
 ) -> None:
     """The tiles begin to end of y from their frequencies in source[frequency][tile - first]; what lies outside goes to `outside`."""
-    height, width, pitch, channels, across, tiles, _ = image
+    inner_places(table, y, image, STEP)
     for tile in range(begin, end):
-        places(table, y, outside, height, width, pitch, across, tiles, tile, 0, STEP)
+        places, start = place_tile(table, y, image, tile, 0, STEP, address(outside, 0))
         frm = address(source, (tile - first) * ld)
-        for c in range(0, channels, lanes_of(y)):
+        for c in range(0, image[3], lanes_of(y)):
             constants = address(bias, c) if bias.size else 0
-            transform_back(y, frm + c * y.itemsize, plane, address(table, 0), c, constants, mode)
+            transform_back(y, frm + c * y.itemsize, plane, places, start + c, constants, mode)
 
 
 @helper
@@ -406,7 +417,7 @@ def winograd_tiles(
     """
     source, target, images = of_image(g, 0), of_image(g, 1), g[14]
     shape = (g[15], g[16], g[17], g[18], g[19])
-    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
     ld_in, ld_out = source[3] + AIR, target[3] + AIR
     for chunk in range(*span(chunks, part, parts)):
         first, last = span(images * target[5], chunk, chunks)
@@ -432,7 +443,7 @@ def winograd_gather(
 ) -> None:
     """near[frequency][tile - first] = the transforms of tiles first to last of image `which`. A part owns tiles."""
     image = of_image(g, which)
-    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
     begin, end = span(last - first, part, parts)
     ld = image[3] + AIR
     if diff:
@@ -467,7 +478,7 @@ def winograd_scatter(
 ) -> None:
     """The tiles first to last of y from their frequencies. A part owns tiles."""
     image = of_image(g, 1)
-    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
     begin, end = span(last - first, part, parts)
     ld = image[3] + AIR
     scatter(far, ld, room * ld + AIR, y, bias, outside[1 + part], own, image, mode, first, first + begin, first + end)
@@ -492,7 +503,7 @@ def winograd_gradient_tiles(
     """pieces[part] (36, G, R, M) = the sums over the part's tiles, for few channels."""
     source, target, images = of_image(g, 0), of_image(g, 1), g[14]
     shape = (g[15], g[16], g[17], g[18], g[19], 1)
-    own = table[1 + part * FREQUENCIES : 1 + (part + 1) * FREQUENCIES]
+    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
     ld_in, ld_out = source[3] + AIR, target[3] + AIR
     begin, end = span(chunks, part, parts)
     for chunk in range(begin, end):

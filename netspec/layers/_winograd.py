@@ -93,7 +93,7 @@ def _spaces(name: str, plan: Plan, use: Any) -> dict[str, Workspace]:
         f"near{name}": Workspace(near, use=use),
         f"far{name}": Workspace(far, use=use),
         f"outside{name}": Workspace((1 + PARTS, max(plan.source[2], plan.target[2])), use=use),
-        f"table{name}": Workspace((1 + PARTS * FREQUENCIES,), "int64", use=use),
+        f"table{name}": Workspace((1 + 2 * PARTS * FREQUENCIES,), "int64", use=use),
     }
 
 
