@@ -14,7 +14,7 @@ from dataclasses import replace
 from netspec.diagnostics import UsageError, suggest
 from netspec.graph import Blob, Graph, GraphParam, Node
 from netspec.infer import Cost, ShapedGraph
-from netspec.layers._layout import Conversion
+from netspec.layers._conversion import Conversion
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale
 from netspec.shape import Shape
