@@ -12,7 +12,7 @@ layers/_direct.py (Pass, Gradient); `table` holds where each tap, or line, begin
 from __future__ import annotations
 
 from netspec.kernels.jit import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
-from netspec.kernels.simd import clear_run, copy_rows, copy_run
+from netspec.kernels.simd import add_run, clear_run, copy_rows, copy_run
 from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
 
 
@@ -168,6 +168,73 @@ def convolve_pixels(
                     code = one if block < more else other
                     a, c = address(x, v * pitch + k), address(y, v * out_pitch + p * panel)
                     multiply(code, 1, offsets, some_k, a, pitch, 1, b, 0, panel, c, out_pitch, constants, how, tail)
+
+
+@kernel
+def pack_lines(w: Vector, packed: Vector, k: int, r: int, height: int, width: int, panel: int, part: int, parts: int) -> None:
+    """w: (K, R, height, width). packed: [line of taps][column block][filter][panel], columns being (tap of the line, channel).
+
+    A part owns column blocks.
+    """
+    columns = width * r
+    blocks = (columns + panel - 1) // panel
+    for unit in range(*span(height * blocks, part, parts)):
+        y, first = unit // blocks, unit % blocks * panel
+        for o in range(k):
+            to = (unit * k + o) * panel
+            for j in range(panel):
+                column = first + j
+                inside = column < columns
+                packed[to + j] = w[((o * r + column % r) * height + y) * width + column // r] if inside else 0
+
+
+@kernel
+def convolve_back(
+    dy: Vector,
+    packed: Vector,
+    dx: Vector,
+    table: Clock,
+    scratch: Matrix,
+    g: Clock,
+    lanes: int,
+    add: int,
+    tall_tile: Code,
+    low_tile: Code,
+    tall_edge: Code,
+    low_edge: Code,
+    part: int,
+    parts: int,
+) -> None:
+    """dx = (with `add`: +=) what every pixel of dy sends back, a line of taps at a time: rows of a tile overlap in the image.
+
+    Against gathering (`convolve`), columns are taps and channels together, so that few channels fill vectors too, and no padding is
+    multiplied. A part owns images.
+    """
+    images, p, q, k, height, width, r = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
+    top, left, sy, sx, dilation, taps, run = g[7], g[8], g[9], g[10], g[11], g[12], g[13]
+    tall, wide, panel, cuts, rows, more = g[14], g[15], g[16], g[17], g[18], g[19]
+    panels, offsets, image = (run + panel - 1) // panel, address(table, 0), scratch[part]
+    for n in range(*span(images, part, parts)):
+        clear_run(image, 0, tall * wide * r)
+        for line in range(taps * panels):
+            tap, columns = line // panels, line % panels * panel
+            some = min(panel, run - columns)
+            vectors = (some + lanes - 1) // lanes
+            whole = vectors * lanes == panel
+            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+            b, tail = address(packed, line * k * panel), some - (vectors - 1) * lanes
+            for i in range(p):
+                for cut in range(cuts):
+                    v = cut * rows if cut < more else more + cut * (rows - 1)
+                    a = address(dy, ((n * p + i) * q + v) * k)
+                    c = address(image, ((i * sy + tap * dilation) * wide + v * sx) * r + columns)
+                    multiply(one if cut < more else other, 1, offsets, k, a, k, 1, b, 0, panel, c, sx * r, 0, ADD, tail)
+        for i in range(height):
+            frm, to = ((i + top) * wide + left) * r, (n * height + i) * width * r
+            if add:
+                add_run(image, frm, dx, to, width * r)
+            else:
+                copy_run(image, frm, dx, to, width * r)
 
 
 @kernel

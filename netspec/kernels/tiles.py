@@ -92,17 +92,10 @@ def _emit(rows: int, vectors: int, bytes: int) -> Any:
 
 
 def _finish(builder: Any, whole: Any, sums: Any, load: Callable[..., Any], store: Callable[..., Any], ends: tuple[Any, ...]) -> None:
-    """What stands after the products: the bias, what C holds, rectification; then C is written."""
+    """What stands after the products: the bias, what C holds, rectification. C is written row by row, so that rows may overlap."""
     c, ldc, bias, mode = ends
     zero = simd.number(0)
     lines = [builder.gep(c, [builder.mul(ldc, simd.number(r))]) for r in range(len(sums))]
-
-    def change(condition: Any, new: Callable[[Any, int, int], Any]) -> None:
-        with builder.if_then(condition):
-            for r, line in enumerate(sums):
-                for v, total in enumerate(line):
-                    builder.store(new(builder.load(total), r, v), total)
-
     constants = [cgutils.alloca_once_value(builder, whole.zero) for _ in sums[0]]
     with builder.if_then(builder.icmp_unsigned("!=", bias, ir.Constant(bias.type, None))):
         for v, constant in enumerate(constants):
@@ -110,13 +103,21 @@ def _finish(builder: Any, whole: Any, sums: Any, load: Callable[..., Any], store
         for line in sums:
             for total, constant in zip(line, constants, strict=True):
                 builder.store(builder.fadd(builder.load(total), builder.load(constant)), total)
-    adding = builder.icmp_signed("!=", builder.and_(mode, simd.number(ADD)), zero)
-    change(adding, lambda total, r, v: builder.fadd(total, load(lines[r], v)))
-    rectifying = builder.icmp_signed("!=", builder.and_(mode, simd.number(RECTIFY)), zero)
-    change(rectifying, lambda total, r, v: builder.select(builder.fcmp_ordered("<", total, whole.zero), whole.zero, total))
-    for r, line in enumerate(sums):
-        for v, total in enumerate(line):
-            store(builder.load(total), lines[r], v)
+    lowest = ir.Constant(whole.kind, [float("-inf")] * whole.lanes)
+    floor = builder.select(builder.icmp_signed("!=", builder.and_(mode, simd.number(RECTIFY)), zero), whole.zero, lowest)
+
+    def finish(add: bool) -> None:
+        for line, place in zip(sums, lines, strict=True):
+            for v, total in enumerate(line):
+                value = builder.load(total)
+                value = builder.fadd(value, load(place, v)) if add else value
+                store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), place, v)
+
+    with builder.if_else(builder.icmp_signed("!=", builder.and_(mode, simd.number(ADD)), zero)) as (adding, writing):
+        with adding:
+            finish(True)
+        with writing:
+            finish(False)
 
 
 class Tile(Compiled):

@@ -133,9 +133,32 @@ def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
     return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
 
 
+class Sent(NamedTuple):
+    """Backward to the bottom where every pixel of the top's diff sends back to a padded image: that image's height and width."""
+
+    tall: int
+    wide: int
+
+
+def sent(layer: Convolution, x: Shape) -> Sent | None:
+    """How backward to the bottom is sent back, where that takes fewer products than gathering it: few channels, or little padding."""
+    (kh, sh, ph, dh), (kw, sw, pw, dw) = layer.window
+    n, c, h, w = x
+    _, _, p, q = layer.top_shapes((x,))[0]
+    image = Sent(max((p - 1) * sh + (kh - 1) * dh + 1, ph + h), max((q - 1) * sw + kw, pw + w))
+    if layer.group > 1 or dw > 1 or n < PARTS // 2 or image.tall * image.wide * c > 2 * SCRATCH:
+        return None
+    gathered = sum(one.y.count * one.x.count * len(one.y.taps) * len(one.x.taps) for one in bottom_passes(layer, x)) * -(-c // 16)
+    return image if 1.2 * p * q * kh * -(-kw * c // 16) < gathered else None
+
+
 def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
     """The same for backward to the bottom; all phases together have every tap once."""
-    top = layer.top_shapes((x,))[0]
+    top, image = layer.top_shapes((x,))[0], sent(layer, x)
+    if image is not None:
+        (kh, *_), (kw, *_) = layer.window
+        packed = Workspace((kh * layer.num_output * padded(kw * x[1]),), use="backward")
+        return {"packed_bottom": packed, "lines_bottom": Workspace((PARTS, image.tall * image.wide * x[1]), use="backward")}
     passes = list(bottom_passes(layer, x))
     kernel = max(len(one.y.taps) * len(one.x.taps) for one in passes)
     packed = layer.group * kernel * (layer.num_output // layer.group) * padded(x[1] // layer.group)
@@ -202,9 +225,30 @@ def forward(layer: Convolution, run: Run, mode: int) -> Calls:
 def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
     """Pack the turned filters and write the pixels of each phase of the stride."""
     x = run.bottom_shapes[0]
+    image = sent(layer, x)
+    if image is not None:
+        yield from _send(layer, run, image, mode)
+        return
     none = run.param[0].reshape(-1)[:0]
     images = (run.top_diff[0], run.bottom_diff[0])
     yield from _passes(layer, run, list(bottom_passes(layer, x)), images, (run.top_shapes[0], x), none, mode, "_bottom")
+
+
+def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
+    """Pack lines of taps and send every pixel's back."""
+    import numpy as np
+
+    from netspec.kernels import conv
+    from netspec.kernels.tiles import tiling
+
+    (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
+    (kh, sh, ph, dh), (kw, sw, pw, _) = layer.window
+    cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
+    blocks = kh * -(-kw * c // cut.panel)
+    yield Call(conv.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
+    g = (n, p, q, k, h, w, c, ph, pw, sh, sw, dh, kh, kw * c, image.tall, image.wide, cut.panel, cut.blocks, cut.rows, cut.more)
+    arrays = (run.top_diff[0], packed, run.bottom_diff[0], np.zeros(1, np.int64), run.workspace["lines_bottom"], np.array(g, np.int64))
+    yield Call(conv.convolve_back, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, n))
 
 
 def _passes(
