@@ -54,28 +54,54 @@ CHUNK = 4096
 """Values of a block that are moved at a time, so that several threads may share a long one."""
 
 
+@helper
+def blocks(x: Vector, x_pitch: int, x0: int, y: Vector, y_pitch: int, y0: int, number: int, width: int, part: int, parts: int) -> None:
+    """y[i*y_pitch + y0 :] = x[i*x_pitch + x0 :] for `width` values of each of a number of blocks."""
+    chunks = (width + CHUNK - 1) // CHUNK
+    first, last = span(number * chunks, part, parts)
+    i, chunk = first // chunks, first % chunks
+    for _ in range(first, last):
+        start = chunk * CHUNK
+        move(min(CHUNK, width - start), x, i * x_pitch + x0 + start, y, i * y_pitch + y0 + start)
+        chunk += 1
+        if chunk == chunks:
+            i, chunk = i + 1, 0
+
+
 @kernel
 def concat_forward(x: Vector, y: Vector, width: int, pitch: int, offset: int, part: int, parts: int) -> None:
     """x: (M*width,), y: (M*pitch,). Block i of x goes to y from i*pitch + offset on."""
-    chunks = (width + CHUNK - 1) // CHUNK
-    for unit in range(*span(x.size // width * chunks, part, parts)):
-        i, start = unit // chunks, unit % chunks * CHUNK
-        move(min(CHUNK, width - start), x, i * width + start, y, i * pitch + offset + start)
+    blocks(x, width, 0, y, pitch, offset, x.size // width, width, part, parts)
 
 
 @kernel
 def concat_backward(dx: Vector, dy: Vector, width: int, pitch: int, offset: int, part: int, parts: int) -> None:
     """dx: (M*width,), dy: (M*pitch,). Block i of dx comes from dy from i*pitch + offset on."""
-    chunks = (width + CHUNK - 1) // CHUNK
-    for unit in range(*span(dx.size // width * chunks, part, parts)):
-        i, start = unit // chunks, unit % chunks * CHUNK
-        move(min(CHUNK, width - start), dy, i * pitch + offset + start, dx, i * width + start)
+    blocks(dy, pitch, offset, dx, width, 0, dx.size // width, width, part, parts)
 
 
-TILE = 64
+TILE = 128
 """Pixels that are turned at a time: a few cache lines of each channel."""
 FEW = 8
 """With fewer channels than that they are moved number by number."""
+
+
+@helper
+def join_colours(x: Vector, step: int, y: Vector) -> None:
+    """y (3*M,) = three rows of x, `step` apart, number by number."""
+    for i in range(y.size // 3):
+        y[3 * i] = x[i]
+        y[3 * i + 1] = x[i + step]
+        y[3 * i + 2] = x[i + 2 * step]
+
+
+@helper
+def part_colours(x: Vector, y: Vector, step: int) -> None:
+    """Three rows of y, `step` apart, = x (3*M,), taken apart."""
+    for i in range(x.size // 3):
+        y[i] = x[3 * i]
+        y[i + step] = x[3 * i + 1]
+        y[i + 2 * step] = x[3 * i + 2]
 
 
 @helper
@@ -102,7 +128,11 @@ def to_channels_last(x: Vector, y: Vector, n: int, c: int, pixels: int, part: in
     tiles = (pixels + TILE - 1) // TILE
     for unit in range(*span(n * tiles, part, parts)):
         image, first = unit // tiles * pixels * c, unit % tiles * TILE
-        turn(x, image + first, pixels, y, image + first * c, c, c, min(TILE, pixels - first))
+        number, to = min(TILE, pixels - first), image + first * c
+        if c == 3:
+            join_colours(x[image + first :], pixels, y[to : to + 3 * number])
+        else:
+            turn(x, image + first, pixels, y, to, c, c, number)
 
 
 @kernel
@@ -111,4 +141,8 @@ def to_channels_first(x: Vector, y: Vector, n: int, c: int, pixels: int, part: i
     tiles = (pixels + TILE - 1) // TILE
     for unit in range(*span(n * tiles, part, parts)):
         image, first = unit // tiles * pixels * c, unit % tiles * TILE
-        turn(x, image + first * c, c, y, image + first, pixels, min(TILE, pixels - first), c)
+        number, frm = min(TILE, pixels - first), image + first * c
+        if c == 3:
+            part_colours(x[frm : frm + 3 * number], y[image + first :], pixels)
+        else:
+            turn(x, frm, c, y, image + first, pixels, number, c)

@@ -48,6 +48,14 @@ def take(dy: Row, y: Row, dx: Row, factor: Real, low: Real) -> None:
 
 
 @rows(group=2)
+def take_both(dy: Row, y: Row, a: Row, b: Row, of_a: Real, of_b: Real, low: Real) -> None:
+    """a = of_a * dy, b = of_b * dy, but 0 where y <= low."""
+    value = dy.get().cleared(y.get() <= low)
+    a.put(of_a * value)
+    b.put(of_b * value)
+
+
+@rows(group=2)
 def take_more(dy: Row, y: Row, dx: Row, factor: Real, low: Real) -> None:
     """dx += factor * dy, but for where y <= low."""
     dx.put(factor * dy.get().cleared(y.get() <= low) + dx.get())
@@ -89,6 +97,13 @@ def passed(dy: Vector, y: Vector, dx: Vector, factor: float, low: float, add: in
         take_more(last - first, dy, first, y, first, dx, first, factor, low)
     else:
         take(last - first, dy, first, y, first, dx, first, factor, low)
+
+
+@kernel
+def passed_to_both(dy: Vector, y: Vector, a: Vector, b: Vector, of_a: float, of_b: float, low: float, part: int, parts: int) -> None:
+    """a = of_a * dy, b = of_b * dy, but 0 where y <= low."""
+    first, last = span(dy.size, part, parts)
+    take_both(last - first, dy, first, y, first, a, first, b, first, of_a, of_b, low)
 
 
 @kernel

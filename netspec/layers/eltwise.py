@@ -81,6 +81,10 @@ class Eltwise(Layer):
         from netspec.kernels import eltwise
 
         dy, y, low = run.top_diff[0], run.top[0] if run.relu else run.top_diff[0], 0.0 if run.relu else math.nan
+        wanted = [dx for dx in run.bottom_diff if dx is not None]
+        if self.operation == "SUM" and len(run.bottom) == len(wanted) == 2 and not any(run.bottom_add):
+            yield Call(eltwise.passed_to_both, dy, y, *wanted, *self._factors(run), low)
+            return
         if run.relu and self.operation != "SUM":
             yield Call(eltwise.passed, dy, y, dy, 1.0, low, 0)
         for i, dx in enumerate(run.bottom_diff):
