@@ -16,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.call import Call, Calls
+from netspec.kernels.copy import turn as turn_block
 from netspec.kernels.jit import Code, Compiled, Doubles, Matrix, Vector, helper, kernel, span
 from netspec.kernels.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
 from netspec.kernels.tiles import ADD, MOST_ROWS, RECTIFY, address, lanes, multiply, tile
@@ -212,11 +213,7 @@ def turn(x: Matrix, y: Matrix, part: int, parts: int) -> None:
     """x: (R, K), y: (K, at least R). y = x^T, what lies beside it is left alone; a part writes rows of y."""
     r, k = x.shape
     first, last = span(k, part, parts)
-    for k0 in range(first, last, 16):
-        for i0 in range(0, r, 16):
-            for j in range(k0, min(k0 + 16, last)):
-                for i in range(i0, min(i0 + 16, r)):
-                    y[j, i] = x[i, j]
+    turn_block(x.reshape(r * k), first, k, y.reshape(y.size), first * y.shape[1], y.shape[1], r, last - first)
 
 
 @kernel
@@ -279,11 +276,11 @@ def tile_transposed(
     for p in range(0, k, DEEP):
         depth = min(DEEP, k - p)
         _cover(grid, last - first, n, depth, a + p * size, k, 1, b + p * ldb * size, ldb, c, ldc, 0, ADD if p else 0, size, False)
-    for i0 in range(0, n, 16):
-        for j0 in range(first, last, 16):
-            for i in range(i0, min(i0 + 16, n)):
-                for j in range(j0, min(j0 + 16, last)):
-                    y[i, j] = _finished(product[j, i], bias[j] if bias.size else zero, y[i, j], mode)
+    for j in range(first, last):
+        line, constant = product[j, :n], bias[j] if bias.size else zero
+        for i in range(n):
+            line[i] = _finished(line[i], constant, y[i, j] if mode & ADD else zero, mode)
+    turn_block(product.reshape(m * ldc), first * ldc, ldc, y.reshape(n * m), first, m, last - first, n)
 
 
 @kernel
