@@ -17,6 +17,8 @@ from netspec.shape import count
 if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
 
+FOR = "one filter for each channel"
+
 MOST_PARTS = 64
 WORK = 2**17
 """Products of a part."""
@@ -25,6 +27,8 @@ PIECES = 16
 PIXELS = 64
 BAND = 65536
 """Values of the lines that a piece goes over once for every tap."""
+TOG = 1
+GP = 8
 WIDE = 512
 """Channels from which pixels lie so far apart that few lines at a time are better."""
 NARROW = 128
@@ -169,10 +173,10 @@ def weight(layer: Convolution, run: Run) -> Calls:
     assert dw is not None
     (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = layer.window
     one = _direct.forward_pass(layer, run.bottom_shapes[0])
-    size = share(q, MOST_PIXELS)
+    size = share(q, GP)
     taps = across if _fits_strips(one.x, size, width) else 1
     pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
-    codes = [strip("grad", number, taps, step_x) for number in (pixels, rest)]
+    codes = [strip("grad", number, taps, step_x, TOG) for number in (pixels, rest)]
     band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
     g = (n, h, width, c, p, q, down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band)
     pieces = run.workspace["pieces"]

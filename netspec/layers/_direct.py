@@ -16,6 +16,7 @@ from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
 
+FOR = "every convolution"
 PARTS = 16
 """Parts of a step: enough for as many cores, few enough that each has scratch of its own."""
 SCRATCH = 49152
@@ -26,6 +27,11 @@ DEEP = 256
 """Pixels that are packed at a time for a weight's gradient."""
 LONG = 512
 """Values of a pixel that are multiplied at a time."""
+
+
+def fits(layer: Convolution, x: Shape) -> bool:
+    """Whether a convolution can be computed so: all can."""
+    return True
 
 
 class Axis(NamedTuple):

@@ -16,6 +16,8 @@ from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
 
+FOR = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
+
 FREQUENCIES, AIR, STEP = 36, 16, 4
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""

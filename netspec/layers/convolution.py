@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.layers import _direct, _winograd
+from netspec.layers import _depthwise, _direct, _winograd
 from netspec.layers._window import Axis, Windowed
 from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
@@ -34,7 +34,9 @@ class Convolution(Windowed):
     bias_term: bool = Field(True, description="Whether each filter adds a learned constant.")
     dilation: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Distance between filter taps, D (default 1).", max_length=2)
     group: int = Field(1, gt=0, description="Channels and filters are split into this many independent groups.")
-    engine: Literal["AUTO", "DIRECT", "WINOGRAD"] = Field("AUTO", description="How it is computed; AUTO chooses by the shapes.")
+    engine: Literal["AUTO", "DEPTHWISE", "WINOGRAD", "DIRECT"] = Field(
+        "AUTO", description="How it is computed; AUTO takes the first of the others that fits the shapes."
+    )
     weight_filler: AnyFiller = Field(Constant(value=0.0), description="Initial weights.")
     bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial biases.")
 
@@ -64,6 +66,7 @@ class Convolution(Windowed):
                 field = "kernel_size" if self.kernel_size else f"kernel_{axis}"
                 raise ShapeError(f"the filter is {extent} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}", field=field)
         (kh, sh, ph, dh), (kw, sw, pw, dw) = self.window
+        self.way(bottoms[0])
         return ((n, self.num_output, convolved(h, kh, sh, ph, dh), convolved(w, kw, sw, pw, dw)),)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
@@ -100,11 +103,12 @@ class Convolution(Windowed):
         return widest(fields).through(self.window)
 
     def way(self, x: Shape) -> Any:
-        """The module that computes it: Winograd's way where it fits, else directly; `engine` forces one."""
-        if self.engine == "WINOGRAD" and not _winograd.fits(self, x):
-            text = "Winograd's way is for 3 x 3 filters of stride 1 without dilation, and channels in multiples of 16"
-            raise ShapeError(text, field="engine", help="leave `engine` out")
-        return _winograd if self.engine != "DIRECT" and _winograd.fits(self, x) else _direct
+        """The module that computes it: by the shapes alone, or the one that `engine` names. Raises ShapeError."""
+        if self.engine == "AUTO":
+            return next(way for way in WAYS.values() if way.fits(self, x))
+        if not WAYS[self.engine].fits(self, x):
+            raise ShapeError(f"the engine {self.engine} is for {WAYS[self.engine].FOR}", field="engine", help="leave `engine` out")
+        return WAYS[self.engine]
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """What the chosen ways of computing need, and the sums of the bias' gradient."""
@@ -152,6 +156,10 @@ class Convolution(Windowed):
         yield Call(conv.top_gradient, run.top[0] if run.relu else run.top_diff[0], run.top_diff[0], near, sums, *sizes, parts=parts)
         if db is not None:
             yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
+
+
+WAYS: dict[str, Any] = {"DEPTHWISE": _depthwise, "WINOGRAD": _winograd, "DIRECT": _direct}
+"""The ways to compute it, the first that fits being chosen."""
 
 
 def window_words(shape: tuple[int, ...], window: tuple[Axis, Axis]) -> str:
