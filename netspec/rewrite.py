@@ -98,15 +98,15 @@ class _Layout:
             copy = self.blobs[index] = replace(self.blobs[index], needs_diff=index in asked)
             self.nodes[copy.producer] = replace(self.nodes[copy.producer], propagate=(index in asked,), backward=index in asked)
         params = tuple(map(self.param, self.graph.params))
-        graph = replace(self.graph, nodes=tuple(self.nodes), blobs=tuple(self.blobs), params=params)
+        nodes = tuple(node if node.scale is None else replace(node, scale=self.moved[node.scale]) for node in self.nodes)
+        graph = replace(self.graph, nodes=nodes, blobs=tuple(self.blobs), params=params)
         return replace(self.shaped, graph=graph, blobs=tuple(self.shapes), costs=tuple(self.costs))
 
     def place(self, node: Node) -> None:
         word = self.choose(node)
         bottoms = tuple(self.wanted(bottom, word, node) for bottom in node.bottoms)
         self.moved[node.index] = index = len(self.nodes)
-        scale = None if node.scale is None else self.moved[node.scale]
-        self.nodes.append(replace(node, index=index, bottoms=bottoms, layout=word, scale=scale))
+        self.nodes.append(replace(node, index=index, bottoms=bottoms, layout=word))
         self.costs.append(self.shaped.costs[node.index])
         for top in node.tops:
             self.blobs[top] = replace(self.blobs[top], producer=index, layout=word if len(self.shapes[top]) == 4 else PLAIN)

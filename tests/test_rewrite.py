@@ -155,7 +155,7 @@ def fusing(*kinds: str) -> Iterator[None]:
     """Layer types that take a ReLU in, whether they really do or not; those that really do are left alone."""
     with ExitStack() as stack:
         for layer in map(LAYERS.get, kinds):
-            if "ReLU" in layer.fuses:
+            if layer.fuses != frozenset():
                 continue
             ahead, back = layer.forward, layer.backward
             patch = stack.enter_context
@@ -219,10 +219,6 @@ def normalizing(c: dict[str, Any], **fields: Any) -> tuple[dict[str, Any], ...]:
     return c, {"name": "norm", "type": "BatchNorm", "eps": 0.1}, scale, relu, ip("ip", 3), loss("ip")
 
 
-able = pytest.mark.skipif("Scale" not in LAYERS.get("BatchNorm").fuses, reason="BatchNorm computes no Scale")
-
-
-@able
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("learns", [True, False])
 def test_a_scale_is_computed_by_the_batch_norm_before_it(bias: bool, learns: bool) -> None:
@@ -236,8 +232,7 @@ def test_a_scale_is_computed_by_the_batch_norm_before_it(bias: bool, learns: boo
     assert {step.layer for step in one.table.steps if step.node in {norm.index, scale.index}} == {"norm"}
 
 
-@able
-@pytest.mark.parametrize("fields", [{"axis": 0}, {"num_axes": 2}, {"bottom": ["norm", "norm"], "axis": 0}])
+@pytest.mark.parametrize("fields", [{"axis": 0}, {"num_axes": 2}, {"num_axes": 0}])
 def test_a_scale_of_other_axes_stays(fields: dict[str, Any]) -> None:
     one = training(net(*normalizing(conv("conv", 4), **fields)), keep=False)
     assert all(node.scale is None for node in one.graph.nodes)
@@ -311,7 +306,7 @@ def adding(run: Run, calls: Any) -> Any:
 def adders(*kinds: str) -> Iterator[None]:
     with ExitStack() as stack:
         for layer in map(LAYERS.get, kinds):
-            if not layer.adds:
+            if layer.adds is False:
                 back = layer.backward
                 stack.enter_context(mock.patch.object(layer, "adds", True))
                 stack.enter_context(mock.patch.object(layer, "backward", lambda self, run, f=back: adding(run, partial(f, self))))
@@ -354,7 +349,7 @@ def storing(run: Run, calls: Any) -> Any:
 def storers(*kinds: str) -> Iterator[None]:
     with ExitStack() as stack:
         for layer in map(LAYERS.get, kinds):
-            if not layer.stores:
+            if layer.stores is False:
                 back = layer.backward
                 stack.enter_context(mock.patch.object(layer, "stores", True))
                 stack.enter_context(mock.patch.object(layer, "backward", lambda self, run, f=back: storing(run, partial(f, self))))
