@@ -5,8 +5,6 @@ Arrays are flat, (M,), but for those of PReLU, which has a slope for each channe
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span
@@ -28,6 +26,32 @@ def bend_diff(x: Row, dy: Row, dx: Row, slope: Real) -> None:
     dx.put(value.where(x.get() > 0, slope * value))
 
 
+@rows()
+def squash(x: Row, y: Row) -> None:
+    """y = 1 / (1 + e^-x)."""
+    y.put(1.0 / (1.0 + (0.0 - x.get()).exp()))
+
+
+@rows()
+def bound(x: Row, y: Row) -> None:
+    """y = tanh x."""
+    y.put(x.get().tanh())
+
+
+@rows()
+def decay(x: Row, y: Row, alpha: Real) -> None:
+    """y = x where x > 0, else alpha * (e^x - 1)."""
+    value = x.get()
+    y.put(value.where(value > 0, alpha * (value.exp() - 1.0)))
+
+
+@rows()
+def decay_diff(x: Row, dy: Row, dx: Row, alpha: Real) -> None:
+    """dx = dy where x > 0, else alpha * e^x * dy."""
+    value, diff = x.get(), dy.get()
+    dx.put(diff.where(value > 0, diff * (alpha * value.exp())))
+
+
 @kernel
 def relu_forward(x: Vector, y: Vector, slope: float, part: int, parts: int) -> None:
     """y = x where x > 0, else slope * x."""
@@ -44,61 +68,71 @@ def relu_backward(x: Vector, dy: Vector, dx: Vector, slope: float, part: int, pa
 
 @kernel
 def sigmoid_forward(x: Vector, y: Vector, part: int, parts: int) -> None:
-    """y = 1 / (1 + e^-x), as 0.5 * tanh(0.5 * x) + 0.5, which never overflows."""
-    half = x.dtype.type(0.5)
-    for i in range(*span(x.size, part, parts)):
-        y[i] = half * math.tanh(half * x[i]) + half
+    """y = 1 / (1 + e^-x)."""
+    first, last = span(x.size, part, parts)
+    squash(last - first, x, first, y, first)
+
+
+@rows(group=2)
+def squash_diff(y: Row, dy: Row, dx: Row) -> None:
+    """dx = y * (1 - y) * dy."""
+    value = y.get()
+    dx.put(dy.get() * value * (1.0 - value))
 
 
 @kernel
 def sigmoid_backward(y: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
     """dx = y * (1 - y) * dy."""
-    one = y.dtype.type(1)
     first, last = span(y.size, part, parts)
-    y, dy, dx = y[first:last], dy[first:last], dx[first:last]
-    for i in range(y.size):
-        dx[i] = dy[i] * y[i] * (one - y[i])
+    squash_diff(last - first, y, first, dy, first, dx, first)
 
 
 @kernel
 def tanh_forward(x: Vector, y: Vector, part: int, parts: int) -> None:
     """y = tanh x."""
-    for i in range(*span(x.size, part, parts)):
-        y[i] = math.tanh(x[i])
+    first, last = span(x.size, part, parts)
+    bound(last - first, x, first, y, first)
+
+
+@rows(group=2)
+def bound_diff(y: Row, dy: Row, dx: Row) -> None:
+    """dx = (1 - y^2) * dy."""
+    value = y.get()
+    dx.put(dy.get() * (1.0 - value * value))
 
 
 @kernel
 def tanh_backward(y: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
     """dx = (1 - y^2) * dy."""
-    one = y.dtype.type(1)
     first, last = span(y.size, part, parts)
-    y, dy, dx = y[first:last], dy[first:last], dx[first:last]
-    for i in range(y.size):
-        dx[i] = dy[i] * (one - y[i] * y[i])
+    bound_diff(last - first, y, first, dy, first, dx, first)
 
 
 @kernel
 def elu_forward(x: Vector, y: Vector, alpha: float, part: int, parts: int) -> None:
     """y = x where x > 0, else alpha * (e^x - 1)."""
-    zero, one = x.dtype.type(0), x.dtype.type(1)
-    for i in range(*span(x.size, part, parts)):
-        y[i] = max(x[i], zero) + alpha * (math.exp(min(x[i], zero)) - one)
+    first, last = span(x.size, part, parts)
+    decay(last - first, x, first, y, first, alpha)
 
 
 @kernel
 def elu_backward(x: Vector, dy: Vector, dx: Vector, alpha: float, part: int, parts: int) -> None:
     """dx = dy where x > 0, else alpha * e^x * dy."""
-    for i in range(*span(x.size, part, parts)):
-        dx[i] = dy[i] if x[i] > 0 else dy[i] * (alpha * math.exp(x[i]))
+    first, last = span(x.size, part, parts)
+    decay_diff(last - first, x, first, dy, first, dx, first, alpha)
+
+
+@rows(group=2)
+def line(x: Row, y: Row, scale: Real, shift: Real) -> None:
+    """y = scale * x + shift."""
+    y.put(scale * x.get() + shift)
 
 
 @kernel
 def linear(x: Vector, y: Vector, scale: float, shift: float, part: int, parts: int) -> None:
     """y = scale * x + shift."""
     first, last = span(x.size, part, parts)
-    x, y = x[first:last], y[first:last]
-    for i in range(x.size):
-        y[i] = scale * x[i] + shift
+    line(last - first, x, first, y, first, scale, shift)
 
 
 @kernel

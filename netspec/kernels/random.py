@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from netspec.kernels.jit import Clock, Vector, helper, kernel, span
+from netspec.kernels.rows import Real, Row, Whole, rows
 
 Word = np.uint64
 
@@ -33,19 +34,25 @@ def stream(seed: int, clock: Clock) -> Word:
     return key
 
 
-@helper
-def word(key: Word, index: int) -> np.int64:
-    """The random 32 bits (as an int64) at a place of a stream."""
-    return np.int64(mixed(key + np.uint64(index + 1) * _GOLDEN) >> _32)
+@rows()
+def drop(x: Row, y: Row, key: Whole, first: Whole, step: Whole, threshold: Whole, scale: Real) -> None:
+    """y = scale * x where the random 32 bits of an index are at least `threshold`, else 0; the i-th number has the index first + i * step.
+
+    The bits are the upper ones of mixed(key + (index + 1) * golden).
+    """
+    z = x.places()
+    z = (z * step.spread(z) + (first + 1).spread(z)) * int(_GOLDEN) + key.spread(z)
+    z = (z ^ (z >> 30)) * int(_FIRST)
+    z = (z ^ (z >> 27)) * int(_SECOND)
+    z = z ^ (z >> 31)
+    y.put((scale * x.get()).cleared((z >> 32) < threshold.spread(z)))
 
 
 @kernel
 def dropout(x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale: float, part: int, parts: int) -> None:
     """x, y: (M,). y = scale * x where the word of the index is at least `threshold` (of 2^32), else 0. Serves both directions."""
-    key = stream(seed, clock)
-    zero = x.dtype.type(0)
-    for i in range(*span(x.size, part, parts)):
-        y[i] = scale * x[i] if word(key, i) >= threshold else zero
+    first, last = span(x.size, part, parts)
+    drop(last - first, x, first, y, first, np.int64(stream(seed, clock)), first, 1, threshold, scale)
 
 
 @kernel
@@ -53,10 +60,7 @@ def dropout_channels_last(
     x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale: float, c: int, pixels: int, part: int, parts: int
 ) -> None:
     """The same for x, y: (N * pixels * c,), with the index that each element has in (N, c, pixels). A part owns rows of channels."""
-    key = stream(seed, clock)
-    zero = x.dtype.type(0)
+    key = np.int64(stream(seed, clock))
     for row in range(*span(x.size // c, part, parts)):
         index = row // pixels * c * pixels + row % pixels
-        for i in range(row * c, (row + 1) * c):
-            y[i] = scale * x[i] if word(key, index) >= threshold else zero
-            index += pixels
+        drop(c, x, row * c, y, row * c, key, index, pixels, threshold, scale)

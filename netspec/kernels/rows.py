@@ -77,6 +77,12 @@ class Value:
     def __or__(self, other: Value) -> Value:
         return Value(self.loop, self.loop.builder.or_(self.value, other.value))
 
+    def __xor__(self, other: Value) -> Value:
+        return Value(self.loop, self.loop.builder.xor(self.value, other.value))
+
+    def __rshift__(self, bits: int) -> Value:
+        return Value(self.loop, self.loop.builder.lshr(self.value, self._with(bits)))
+
     def _compare(self, word: str, other: Any) -> Value:
         builder, b = self.loop.builder, self._with(other)
         if not _is_real(self.value.type):
@@ -123,6 +129,35 @@ class Value:
         """1 / a whole number, in float64."""
         return Value(self.loop, self.loop.builder.sitofp(self.value, ir.DoubleType())).__rtruediv__(1.0)
 
+    def exp(self) -> Value:
+        """e to the power of each lane; float32: within 2 units of the last place, 0 and infinity beyond its range. Source: Cephes expf."""
+        kind = self.value.type
+        if kind.element == ir.DoubleType():
+            return Value(self.loop, self.loop.call(f"llvm.exp.v{kind.count}f64", kind, self.value))
+        least, most, shift = -87.3365, 88.7228, 12582912.0  # added to a small number, the shift leaves its whole part in the last bits
+        x = self.where(self > least, self.where(self.is_nan(), least))
+        x = x.where(x <= most, x.where(x.is_nan(), most))
+        shifted = x * 1.44269504 + shift
+        whole = shifted - shift
+        r = x - whole * 0.693359375 + whole * 2.12194440e-4
+        series = _series(r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+        words, builder = ir.VectorType(_INDEX, kind.count), self.loop.builder
+        bits = builder.shl(builder.bitcast(shifted.value, words), ir.Constant(words, [23] * kind.count))
+        bits = builder.add(bits, ir.Constant(words, [127 << 23] * kind.count))
+        return ((series * r * r + r + 1.0) * Value(self.loop, builder.bitcast(bits, kind))).cleared(self <= least)
+
+    def tanh(self) -> Value:
+        """The hyperbolic tangent of each lane; of float32 within 2 units of the last place. Source: Cephes tanhf."""
+        kind = self.value.type
+        if kind.element == ir.DoubleType():
+            return Value(self.loop, self.loop.call(f"llvm.tanh.v{kind.count}f64", kind, self.value))
+        size = (0.0 - self).where(self < 0, self)
+        t = (size * -2.0).exp()
+        far = (1.0 - t) / (1.0 + t)
+        z = self * self
+        near = _series(z, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1) * z * self + self
+        return near.where(size < 0.625, (0.0 - far).where(self < 0, far))
+
     def spread(self, like: Row | Value) -> Value:
         """One number in every lane, as what the row or vector holds."""
         kind = like.kind if isinstance(like, Row) else like.value.type
@@ -148,6 +183,14 @@ class Value:
         else:
             change = builder.trunc
         return Value(self.loop, change(value, kind))
+
+
+def _series(x: Value, first: float, *others: float) -> Value:
+    """A polynomial, the highest power first."""
+    total = x * first
+    for factor in others[:-1]:
+        total = (total + factor) * x
+    return total + others[-1]
 
 
 class Variable:
@@ -177,6 +220,12 @@ class Row:
     def kind(self) -> Any:
         """Its vectors' type."""
         return ir.VectorType(self.element, self.loop.lanes)
+
+    def places(self) -> Value:
+        """The places in the row that this vector holds, as whole numbers."""
+        kind = ir.VectorType(_WORD, self.loop.lanes)
+        start = Value(self.loop, _spread(self.loop.builder, self.loop.position, kind))
+        return start + Value(self.loop, ir.Constant(kind, list(range(self.loop.lanes))))
 
     def fill(self, number: float) -> Value:
         """A vector of one number that is known now."""
