@@ -12,6 +12,7 @@ layers/_direct.py (Pass, Gradient); `table` holds where each tap, or line, begin
 from __future__ import annotations
 
 from netspec.kernels.jit import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.kernels.rows import Row, Variable, Whole, rows, times
 from netspec.kernels.simd import add_run, clear_run, copy_rows, copy_run
 from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
 
@@ -340,6 +341,14 @@ def weight_gradient_pixels(
 
 
 @kernel
+def thin(x: Vector, y: Vector, height: int, width: int, c: int, p: int, q: int, sy: int, sx: int, part: int, parts: int) -> None:
+    """y (N, p, q, C) = every sy-th line's every sx-th pixel of x (N, height, width, C). A part owns lines."""
+    for line in range(*span(y.size // (q * c), part, parts)):
+        at = ((line // p * height + line % p * sy) * width) * c
+        copy_rows(x, at, sx * c, y, line * q * c, c, q, c)
+
+
+@kernel
 def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
     """pieces (S, M): the first becomes the sum of all, added in order. A part owns values."""
     begin, end = span(pieces.shape[1], part, parts)
@@ -381,46 +390,50 @@ PIXELS = 64
 """Pixels whose diffs are added up in the net's own type before they join a sum in float64."""
 
 
-@helper
-def rectify_pixels(y: Vector, dy: Vector, start: int, count: int) -> None:
-    """dy = 0 where y is not positive, for `count` values from `start` on."""
-    zero = dy.dtype.type(0)
-    for i in range(start, start + count):
-        dy[i] = dy[i] if y[i] > zero else zero
+@rows(group=4)
+def rectify(y: Row, dy: Row) -> None:
+    """dy = 0 where y is not positive."""
+    dy.put(dy.get().cleared(y.get() <= 0))
 
 
-@helper
-def sum_pixels(dy: Vector, start: int, pitch: int, pixels: int, k: int, near: Vector, total: Doubles) -> None:
-    """total (K,) += the sums over pixels of dy (pixels, K) from `start` on; `near` (K,) is scratch."""
-    for p0 in range(0, pixels, PIXELS):
-        for j in range(k):
-            near[j] = 0
-        for p in range(p0, min(pixels, p0 + PIXELS)):
-            row = dy[start + p * pitch : start + p * pitch + k]
-            for j in range(k):
-                near[j] += row[j]
-        for j in range(k):
-            total[j] += near[j]
+@rows(group=4)
+def add_up(dy: Row, s: Row, number: Whole, width: Whole) -> None:
+    """s += the sum of dy over a number of rows."""
+    total = Variable(dy.fill(0))
+    for i in times(number):
+        total.set(total.get() + dy.get(i * width))
+    s.put(s.get() + total.get().double())
+
+
+@rows(group=4)
+def rectify_and_add_up(y: Row, dy: Row, s: Row, number: Whole, width: Whole) -> None:
+    """Both, over a number of rows."""
+    total = Variable(dy.fill(0))
+    for i in times(number):
+        diff = dy.get(i * width).cleared(y.get(i * width) <= 0)
+        dy.put(diff, i * width)
+        total.set(total.get() + diff)
+    s.put(s.get() + total.get().double())
 
 
 @kernel
-def top_gradient(
-    y: Vector, dy: Vector, near: Matrix, partial: Doubles, pixels: int, k: int, relu: int, summed: int, part: int, parts: int
-) -> None:
+def top_gradient(y: Vector, dy: Vector, partial: Doubles, pixels: int, k: int, relu: int, summed: int, part: int, parts: int) -> None:
     """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums.
 
     A part owns pixels.
     """
     begin, end = span(pixels, part, parts)
-    total = partial[part * k * summed : (part + 1) * k * summed]
-    for j in range(total.size):
-        total[j] = 0
+    if not summed:
+        rectify((end - begin) * k, y, begin * k, dy, begin * k)
+        return
+    for j in range(part * k, (part + 1) * k):
+        partial[j] = 0
     for p in range(begin, end, PIXELS):
         some = min(PIXELS, end - p)
         if relu:
-            rectify_pixels(y, dy, p * k, some * k)
-        if summed:
-            sum_pixels(dy, p * k, k, some, k, near[part], total)
+            rectify_and_add_up(k, y, p * k, dy, p * k, partial, part * k, some, k)
+        else:
+            add_up(k, dy, p * k, partial, part * k, some, k)
 
 
 @kernel

@@ -108,9 +108,10 @@ def _phases(size: int, kernel: int, stride: int, pad: int, dilation: int) -> Ite
         yield Axis(last - first + 1, 1, shifts, taps, stride, first * stride + a - pad)
 
 
-def is_pixelwise(layer: Convolution) -> bool:
-    """Whether every output pixel is a product of one input pixel: one tap, stride 1, no padding, no groups."""
-    return layer.group == 1 and all(axis[:3] == (1, 1, 0) for axis in layer.window)
+def is_pixelwise(layer: Convolution, strides: bool = False) -> bool:
+    """Whether every output pixel is a product of one input pixel: one tap, no padding, no groups, and stride 1 unless `strides` may be."""
+    single = all(kernel == 1 and pad == 0 and (strides or stride == 1) for kernel, stride, pad, _ in layer.window)
+    return layer.group == 1 and single
 
 
 def even(total: int, most: int) -> int:
@@ -191,8 +192,8 @@ def weight_cut(layer: Convolution, x: Shape) -> Cut:
     one, (weight, *_) = forward_pass(layer, x), layer.param_shapes((x,))
     n, c, h, w = x
     size, rows = weight[0] * weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[3] * layer.group
-    if is_pixelwise(layer):
-        pieces = max(1, min(PARTS, n * h * w // 64, PIECES // size))
+    if is_pixelwise(layer, strides=True):
+        pieces = max(1, min(PARTS, n * one.y.count * one.x.count // 64, PIECES // size))
         shares = min(PARTS // pieces, -(-weight[0] // 14))
         packed = _far_apart(weight[0]) * (-(-weight[0] // shares) + 28)
         return Cut(pieces, shares, 0, DEEP * (48 + packed))
@@ -214,10 +215,11 @@ def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
     """The pieces, and padded lines or packed pixels of each part."""
     cut, (weight, *_) = weight_cut(layer, x), layer.param_shapes((x,))
     size = weight[0] * weight[1] * weight[2] * weight[3]
-    return {
-        "pieces": Workspace((cut.pieces, size), use="backward"),
-        "windows": Workspace((cut.pieces * cut.shares, cut.scratch), use="backward"),
-    }
+    spaces = {"pieces": (cut.pieces, size), "windows": (cut.pieces * cut.shares, cut.scratch)}
+    if is_pixelwise(layer, strides=True) and not is_pixelwise(layer):
+        n, _, p, q = layer.top_shapes((x,))[0]
+        spaces["thinned"] = (n * p * q, x[1])
+    return {name: Workspace(shape, use="backward") for name, shape in spaces.items()}
 
 
 def forward(layer: Convolution, run: Run, mode: int) -> Calls:
@@ -317,8 +319,8 @@ def weight(layer: Convolution, run: Run) -> Calls:
     r, k = c // groups, layer.num_output
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
-    if is_pixelwise(layer):
-        yield from _weight_of_pixels(run, cut, (n * h * w, c, k))
+    if is_pixelwise(layer, strides=True):
+        yield from _weight_of_pixels(layer, run, cut)
         return
     copied = one.y.outside(h) or one.x.outside(w)
     wide = (one.x.count - 1) * one.x.step + one.x.extent
@@ -336,19 +338,24 @@ def weight(layer: Convolution, run: Run) -> Calls:
     yield Call(conv.piece_to_filters, pieces[0], dw, *sizes, parts=max(1, min(PARTS, k // 16)))
 
 
-def _weight_of_pixels(run: Run, cut: Cut, sizes: tuple[int, int, int]) -> Calls:
+def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
     """The same where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
     import numpy as np
 
     from netspec.kernels import conv
     from netspec.kernels.tiles import tiling
 
-    (pixels, c, k), dw, add = sizes, run.param_diff[0], int(run.param_add[0])
+    (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
+    x, dw, pixels, add = run.bottom[0], run.param_diff[0], n * p * q, int(run.param_add[0])
     assert dw is not None
+    if "thinned" in run.workspace:
+        sizes = (h, w, c, p, q, layer.window[0][1], layer.window[1][1])
+        yield Call(conv.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
+        x = run.workspace["thinned"]
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
     tiles = tiling(k, c, str(dw.dtype))
     g = (pixels, c, k, c, tiles.panel, tiles.blocks, tiles.rows, tiles.more, cut.shares, DEEP, int(_far_apart(k)))
-    arrays = (run.bottom[0], run.top_diff[0], pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
+    arrays = (x, run.top_diff[0], pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
     in_place = add * (cut.pieces == 1)
     yield Call(conv.weight_gradient_pixels, *arrays, tiles.lanes, in_place, *tiles.tiles, parts=cut.pieces * cut.shares)
     if cut.pieces > 1:

@@ -118,7 +118,6 @@ class Convolution(Windowed):
         if backward:
             spaces |= way.bottom_spaces(self, x) | way.weight_spaces(self, x)
             if self.bias_term:
-                spaces["pixels"] = Workspace((_direct.PARTS, self.num_output), use="backward")
                 spaces["sums"] = Workspace((_direct.PARTS * self.num_output,), "float64", use="backward")
         return spaces
 
@@ -148,12 +147,9 @@ class Convolution(Windowed):
             return
         n, k, p, q = run.top_shapes[0]
         parts = min(_direct.PARTS, max(1, n * p * q // 64))
-        near, sums = run.workspace.get("pixels"), run.workspace.get("sums")
-        if near is None or sums is None:
-            none = run.param[0].reshape(-1)[:0]
-            near, sums = none.reshape(0, 0), none.astype("float64")
+        sums = run.workspace["sums"] if db is not None else run.param[0].reshape(-1)[:0].astype("float64")
         sizes = (n * p * q, k, int(run.relu), int(db is not None))
-        yield Call(conv.top_gradient, run.top[0] if run.relu else run.top_diff[0], run.top_diff[0], near, sums, *sizes, parts=parts)
+        yield Call(conv.top_gradient, run.top[0] if run.relu else run.top_diff[0], run.top_diff[0], sums, *sizes, parts=parts)
         if db is not None:
             yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
