@@ -21,7 +21,8 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -67,8 +68,10 @@ _FLAGS = {"contract"}
 GRAIN = 16384
 """Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to balance."""
 MOST_PARTS = 64
-WORTH_A_PROCESS = 4
-"""Kernels to compile from which a second process pays for its start."""
+WORTH_A_PROCESS = 2
+"""Kernels to compile that pay for the start of a process."""
+MOST_PROCESSES = 4
+"""Processes that compile at the same time; each takes some 300 MB."""
 
 compiling: list[Callable[[str], None]] = []
 """Who is told the name of each kernel that is compiled anew (not loaded from the cache)."""
@@ -424,30 +427,49 @@ def codes(calls: Iterable[Call]) -> set[Compiled]:
 
 
 def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
-    """Compile the kernels that are not in the cache, half of them in a second process where that pays.
+    """Compile the kernels that are not in the cache, in several processes where that pays: numba compiles under one lock a process.
 
-    numba compiles under one lock a process; what the other process fails to compile is compiled here when it is first used.
+    Each takes the next kernel that none has taken. What another fails to compile is compiled here when it is first used.
     """
     missing = sorted({k for k in kernels if not k.cached(dtype)}, key=lambda k: (-k.weight, k.name))
-    other: subprocess.Popen[bytes] | None = None
-    if len(missing) >= WORTH_A_PROCESS and len(os.sched_getaffinity(0)) > 1:
-        theirs = missing[1::2]
-        words = [sys.executable, "-c", "from netspec.kernels.jit import compile_named; compile_named()", dtype, *(k.name for k in theirs)]
-        with contextlib.suppress(OSError):
-            other = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            missing = missing[0::2]
-            for one in theirs:
-                _tell(one.name)
-    driver()
-    for one in missing:
-        one.address(dtype)
-    if other is not None:
-        other.wait()
+    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(missing) // WORTH_A_PROCESS)
+    if processes < 2:
+        driver()
+        for one in missing:
+            one.address(dtype)
+        return
+    names = {one.name: one for one in missing}
+    with tempfile.TemporaryDirectory(prefix="netspec-claims-") as claims:
+        words = [sys.executable, "-c", "from netspec.kernels.jit import compile_named; compile_named()", dtype, claims, *names]
+        others = []
+        for _ in range(processes - 1):
+            with contextlib.suppress(OSError):
+                others.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        driver()
+        for name in _unclaimed(claims, names):
+            names.pop(name).address(dtype)
+        for other in others:
+            other.wait()
+    for name in names:
+        _tell(name)
+
+
+def _unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
+    """The names that no other process has taken, each taken as it is given."""
+    for name in tuple(names):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL))
+            yield name
+
+
+def named(name: str) -> Compiled:
+    """What is compiled under a name: `conv.convolve`, `tiles.tile_14_2`."""
+    module, _, member = name.partition(".")
+    return cast(Compiled, getattr(importlib.import_module(f"netspec.kernels.{module}"), member))
 
 
 def compile_named() -> None:
-    """What the second process of `prepare` does: compile the kernels named in sys.argv into the cache."""
-    dtype, *names = sys.argv[1:]
-    for name in names:
-        module, _, function = name.partition(".")
-        getattr(importlib.import_module(f"netspec.kernels.{module}"), function).address(dtype)
+    """What the other processes of `prepare` do: compile into the cache those kernels of sys.argv that nobody else has taken."""
+    dtype, claims, *names = sys.argv[1:]
+    for name in _unclaimed(claims, names):
+        named(name).address(dtype)
