@@ -16,6 +16,7 @@ WINDOWS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
     "3x3": ((2, 5, 7, 9), {"kernel_size": 3, "pad": 1}),
     "3x3 over 16 channels": ((1, 16, 8, 16), {"kernel_size": 3, "pad": 1}),
     "3x3 over 35 channels": ((2, 35, 5, 6), {"kernel_size": 3, "pad": 1}),
+    "3x3 over 130 channels": ((1, 130, 3, 4), {"kernel_size": 3, "pad": 1}),
     "3x3 of stride 2": ((2, 5, 8, 10), {"kernel_size": 3, "pad": 1, "stride": 2}),
     "3x3 of stride 2, an odd image": ((2, 3, 9, 11), {"kernel_size": 3, "pad": 1, "stride": 2}),
     "3x3 without padding": ((2, 3, 6, 13), {"kernel_size": 3}),

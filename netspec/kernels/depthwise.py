@@ -8,6 +8,7 @@ Images are flat; `g` holds their sizes, `rows` (source row, taps, first tap) of 
 
 from __future__ import annotations
 
+from netspec.kernels.copy import turn
 from netspec.kernels.jit import Clock, Code, Matrix, Vector, kernel, span
 from netspec.kernels.strips import call_grad, call_spot, call_strip
 from netspec.kernels.tiles import address
@@ -21,10 +22,7 @@ def pack(w: Matrix, packed: Matrix, part: int, parts: int) -> None:
     """w: (C, T), packed: (T, C). The filters' taps, channels innermost."""
     c, taps = w.shape
     first, last = span(c, part, parts)
-    for t in range(taps):
-        line = packed[t]
-        for i in range(first, last):
-            line[i] = w[i, t]
+    turn(w.reshape(c * taps), first * taps, taps, packed.reshape(taps * c), first, c, last - first, taps)
 
 
 @kernel

@@ -8,6 +8,7 @@ pixels o of x[o*step + t, c] * dy[o, c]. Columns outside the image count as zero
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any, ClassVar, cast
 
 from llvmlite import ir
@@ -52,11 +53,19 @@ def _inside(builder: Any, emit: simd.Vectors, first: Any, width: Any, columns: r
     return masks
 
 
-def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, inside: Any) -> Any:
+def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, inside: Any, v: int = 0) -> Any:
     """A vector, zero outside of the image."""
     if inside is None:
-        return emit.load(place, mask)
-    return simd.Vectors(builder, bytes, masked=True).load(place, inside if mask is None else builder.and_(mask, inside))
+        return emit.load(place, mask, v)
+    return simd.Vectors(builder, bytes, masked=True).load(place, inside if mask is None else builder.and_(mask, inside), v)
+
+
+def _expect(builder: Any, place: Any) -> None:
+    """Say that the cache line at an address will soon be read; the address may be no one's."""
+    word = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [builder.bitcast(place, cgutils.voidptr_t), *(ir.Constant(word, value) for value in (0, 3, 1))])
 
 
 def _ends(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: _Pixels, bias: Any, mode: Any) -> None:
@@ -82,8 +91,8 @@ def _bit(builder: Any, mode: Any, bit: int) -> Any:
     return builder.icmp_signed("!=", builder.and_(mode, simd.number(bit)), simd.number(0))
 
 
-def _strip(pixels: int, taps: int, step: int, bytes: int) -> Any:
-    """The intrinsic of one size of strip for numbers of `bytes` bytes."""
+def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
+    """The intrinsic of one size of strip for numbers of `bytes` bytes; with `ahead` it asks for the line that the next will need."""
     columns = range((pixels - 1) * step + taps)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -110,6 +119,9 @@ def _strip(pixels: int, taps: int, step: int, bytes: int) -> Any:
                             value = _load(builder, bytes, emit, source[i], mask, masks.get(i))
                             for o, t in pairs:
                                 builder.store(emit.multiply_add(value, factors[t], builder.load(sums[o])), sums[o])
+                below = _Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
+                for i in range(pixels * ahead):
+                    _expect(builder, below[i])
                 places = _Pixels(builder, builder.gep(result, [at]), ystep)
                 _ends(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
 
@@ -149,44 +161,52 @@ def _spot(pixels: int, bytes: int) -> Any:
     return _intrinsic(SPOT, generate)
 
 
-def _grad(pixels: int, taps: int, step: int, bytes: int) -> Any:
-    """The intrinsic of one size of a weight's gradient; each tap has several sums, which do not wait for each other."""
+def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
+    """The intrinsic of one size of a weight's gradient, over `together` vectors of channels at a time.
+
+    Several make a walk along memory of what would be leaps from pixel to pixel. A tap has enough sums that none waits for another.
+    """
     columns = range((pixels - 1) * step + taps)
-    chains = min(pixels, {1: 4, 2: 2, 3: 2}.get(taps, 1))
+    chains = min(pixels, max(1, 4 // (taps * together)) if together > 1 else {1: 4, 2: 2, 3: 2}.get(taps, 1))
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         strips, first, width, lines, x, xline, dy, dyline, g, channels = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, dy, g = pointers(builder, whole, x, dy, g)
-        sums = [[cgutils.alloca_once(builder, whole.kind) for _ in range(chains)] for _ in range(taps)]
+        keys = [(v, t, chain) for v in range(together) for t in range(taps) for chain in range(chains)]
+        sums = {key: cgutils.alloca_once(builder, whole.kind) for key in keys}
 
-        def body(emit: simd.Vectors, mask: Any, at: Any) -> None:
-            for chain in sums:
-                for total in chain:
-                    builder.store(emit.zero, total)
+        def body(emit: simd.Vectors, mask: Any, at: Any, vectors: int) -> None:
+            own = [key for key in keys if key[0] < vectors]
+            for key in own:
+                builder.store(emit.zero, sums[key])
             with cgutils.for_range(builder, lines) as line, cgutils.for_range(builder, strips) as strip:
                 done = builder.mul(strip.index, simd.number(pixels))
                 column = builder.mul(done, simd.number(step))
                 masks = _inside(builder, emit, builder.add(first, column), width, columns, taps)
-                own = builder.add(at, builder.add(builder.mul(line.index, xline), builder.mul(column, channels)))
-                other = builder.add(at, builder.add(builder.mul(line.index, dyline), builder.mul(done, channels)))
-                source, above = _Pixels(builder, builder.gep(x, [own]), channels), _Pixels(builder, builder.gep(dy, [other]), channels)
-                diffs = [emit.load(above[o], mask) for o in range(pixels)]
+                below = builder.add(at, builder.add(builder.mul(line.index, xline), builder.mul(column, channels)))
+                above = builder.add(at, builder.add(builder.mul(line.index, dyline), builder.mul(done, channels)))
+                source, target = _Pixels(builder, builder.gep(x, [below]), channels), _Pixels(builder, builder.gep(dy, [above]), channels)
+                diffs = [[emit.load(target[o], mask, v) for v in range(vectors)] for o in range(pixels)]
                 for i in columns:
                     pairs = [(o, i - o * step) for o in range(pixels) if 0 <= i - o * step < taps]
-                    if pairs:
-                        value = _load(builder, bytes, emit, source[i], mask, masks.get(i))
+                    for v in range(vectors if pairs else 0):
+                        value = _load(builder, bytes, emit, source[i], mask, masks.get(i), v)
                         for o, t in pairs:
-                            total = sums[t][o % chains]
-                            builder.store(emit.multiply_add(value, diffs[o], builder.load(total)), total)
+                            total = sums[v, t, o % chains]
+                            builder.store(emit.multiply_add(value, diffs[o][v], builder.load(total)), total)
             places = _Pixels(builder, builder.gep(g, [at]), channels)
-            for t, chain in enumerate(sums):
-                value = emit.load(places[t], mask)
-                for total in chain:
-                    value = builder.fadd(value, builder.load(total))
-                emit.store(value, places[t], mask)
+            for v, t in product(range(vectors), range(taps)):
+                value = emit.load(places[t], mask, v)
+                for chain in range(chains):
+                    value = builder.fadd(value, builder.load(sums[v, t, chain]))
+                emit.store(value, places[t], mask, v)
 
-        along(builder, bytes, channels, body)
+        groups = builder.udiv(channels, simd.number(together * whole.lanes)) if together > 1 else simd.number(0)
+        with cgutils.for_range(builder, groups) as group:
+            body(whole, None, builder.mul(group.index, simd.number(together * whole.lanes)), together)
+        done = builder.mul(groups, simd.number(together * whole.lanes))
+        along(builder, bytes, builder.sub(channels, done), lambda emit, mask, at: body(emit, mask, builder.add(done, at), 1))
         return context.get_dummy_value()
 
     return _intrinsic(GRAD, generate)
@@ -217,7 +237,7 @@ class Strip(Stream):
 
 
 def strip(kind: str, *size: int) -> Strip:
-    """strip(pixels, taps, step), spot(pixels), grad(pixels, taps, step)."""
+    """strip(pixels, taps, step, ahead), spot(pixels), grad(pixels, taps, step, together)."""
     return cast(Strip, made(Strip, kind, *size))
 
 

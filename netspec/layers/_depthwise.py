@@ -27,12 +27,11 @@ PIECES = 16
 PIXELS = 64
 BAND = 65536
 """Values of the lines that a piece goes over once for every tap."""
-TOG = 1
-GP = 8
 WIDE = 512
 """Channels from which pixels lie so far apart that few lines at a time are better."""
 NARROW = 128
-"""Channels up to which short strips are better where a stride skips pixels: they read memory more nearly in order."""
+"""Channels up to which short strips are better where a stride skips pixels, as they read memory more nearly in order; and from which the
+processor has to be told which line comes next."""
 
 
 def fits(layer: Convolution, x: Shape) -> bool:
@@ -106,7 +105,7 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis],
     parts = _parts(count(images[1].shape) * down * across, n * p)
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1), *tables, mode)
     if together:
-        codes = [code for x, size in zip(xs, sizes, strict=True) for code in _strips(x, size)]
+        codes = [code for x, size in zip(xs, sizes, strict=True) for code in _strips(x, size, int(c >= NARROW and x.step == 1))]
         yield Call(depthwise.strips, *arrays, *codes, *codes[: 4 - len(codes)], parts=parts)
     else:
         from netspec.kernels.strips import strip
@@ -153,12 +152,12 @@ def _fits_strips(axis: Axis, size: tuple[int, int], width: int) -> bool:
     return 0 < taps <= MOST_TAPS and axis.step <= 2 and axis.together and near
 
 
-def _strips(axis: Axis, size: tuple[int, int]) -> list[Any]:
+def _strips(axis: Axis, size: tuple[int, int], ahead: int) -> list[Any]:
     """The strips of a phase: of all, and of what is left."""
     from netspec.kernels.strips import strip
 
     rest = axis.count % size[0] or size[0]
-    return [strip("strip", pixels, len(axis.taps), axis.step) for pixels in (size[0], rest)]
+    return [strip("strip", pixels, len(axis.taps), axis.step, ahead) for pixels in (size[0], rest)]
 
 
 def weight(layer: Convolution, run: Run) -> Calls:
@@ -173,16 +172,25 @@ def weight(layer: Convolution, run: Run) -> Calls:
     assert dw is not None
     (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = layer.window
     one = _direct.forward_pass(layer, run.bottom_shapes[0])
-    size = share(q, GP)
+    together = _together(c, across, dw.itemsize)
+    size = share(q, 2 if together > 1 else MOST_PIXELS)
     taps = across if _fits_strips(one.x, size, width) else 1
     pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
-    codes = [strip("grad", number, taps, step_x, TOG) for number in (pixels, rest)]
+    codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
     band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
     g = (n, h, width, c, p, q, down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band)
     pieces = run.workspace["pieces"]
     arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces, np.array(g, np.int64))
     yield Call(depthwise.weight_gradient, *arrays, taps, pixels, *codes, parts=len(pieces))
     yield Call(depthwise.join, pieces, dw.reshape(c, -1), int(run.param_add[0]), parts=max(1, min(MOST_PARTS, pieces.size // 65536)))
+
+
+def _together(channels: int, taps: int, bytes: int) -> int:
+    """Vectors of a pixel, where all of them and their sums fit the registers; else they are taken one at a time."""
+    from netspec.kernels import simd
+
+    vectors, rest = divmod(channels * bytes, simd.BYTES)
+    return vectors if vectors > 1 and not rest and vectors * taps <= simd.REGISTERS * 3 // 8 else 1
 
 
 def _taps(layer: Convolution) -> int:
