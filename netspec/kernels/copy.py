@@ -1,8 +1,8 @@
-"""Moving values about: fill, copy, accumulate, scale, transpose, and the blocks of a concatenation."""
+"""Moving values about: fill, copy, accumulate, turn, and the blocks of a concatenation."""
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Matrix, Vector, helper, kernel, span
+from netspec.kernels.jit import Vector, helper, kernel, span
 from netspec.kernels.rows import Row, rows
 from netspec.kernels.turn import lanes_of, turn_tile
 
@@ -36,18 +36,6 @@ def accumulate(x: Vector, y: Vector, part: int, parts: int) -> None:
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
         y[i] += x[i]
-
-
-@kernel
-def transpose(x: Matrix, y: Matrix, part: int, parts: int) -> None:
-    """x: (M, N), y: (N, M). y = x^T, in tiles of 16 x 16 so that both sides use whole cache lines; a part writes rows of y."""
-    m, n = x.shape
-    first, last = span(n, part, parts)
-    for i0 in range(0, m, 16):
-        for j0 in range(first, last, 16):
-            for j in range(j0, min(j0 + 16, last)):
-                for i in range(i0, min(i0 + 16, m)):
-                    y[j, i] = x[i, j]
 
 
 CHUNK = 4096
