@@ -73,7 +73,7 @@ class _Emitter:
 
     def pairs(self, rows: list[Terms]) -> list[tuple[int, int]]:
         """Rows that differ in the sign of their odd terms only: (1, 2) and (3, 4) of the matrices above."""
-        found = []
+        found: list[tuple[int, int]] = []
         for i in range(len(rows) - 1):
             a, b = dict((j, f) for f, j in rows[i]), dict((j, f) for f, j in rows[i + 1])
             if a.keys() == b.keys() and len(a) > 1 and a != b and all(abs(a[j]) == abs(b[j]) for j in a) and not any(i in p for p in found):

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from netspec.layers import _direct
-from netspec.layers._direct import Axis
+from netspec.layers._passes import Axis, bottom_passes, forward_pass
 from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 from netspec.shape import count
 
@@ -57,7 +56,7 @@ def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
 def forward(layer: Convolution, run: Run, mode: int) -> Calls:
     """Pack the filters, then one pass."""
     x, w, packed = run.bottom_shapes[0], run.param[0], run.workspace["packed"]
-    one = _direct.forward_pass(layer, x)
+    one = forward_pass(layer, x)
     bias = run.param[1] if layer.bias_term else w.reshape(-1)[:0]
     yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode)
 
@@ -65,7 +64,7 @@ def forward(layer: Convolution, run: Run, mode: int) -> Calls:
 def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
     """Pack the filters, then all phases of the stride."""
     x, w, packed = run.bottom_shapes[0], run.param[0], run.workspace["packed_bottom"]
-    passes = list(_direct.bottom_passes(layer, x))
+    passes = list(bottom_passes(layer, x))
     axes = [one.y for one in passes], [one.x for one in passes]
     none = w.reshape(-1)[:0]
     yield from _passes(w, packed, none, (run.top_diff[0], run.bottom_diff[0]), (_once(axes[0]), _once(axes[1])), mode)
@@ -88,7 +87,7 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis],
     sizes, together = _sizes(xs, width, c)
     phases = [
         (
-            x.count,
+            x.length,
             x.step,
             x.first,
             len(x.taps),
@@ -122,7 +121,7 @@ def _rows(axes: Sequence[Axis], size: int, lines: int) -> list[tuple[int, int, i
     """For each line that is written: the first row that it reads within a source of `size` rows, how many, and the first's tap."""
     rows = [(0, 0, 0)] * lines
     for axis in axes:
-        for i in range(axis.count):
+        for i in range(axis.length):
             pairs = [(i * axis.step + shift, tap) for shift, tap in zip(axis.shifts, axis.taps, strict=True)]
             inside = [(row, tap) for row, tap in pairs if 0 <= row < size]
             row, tap = inside[0] if inside else (0, 0)
@@ -135,7 +134,7 @@ def _sizes(axes: Sequence[Axis], width: int, channels: int) -> tuple[list[tuple[
     from netspec.kernels.streams import share
     from netspec.kernels.strips import MOST_PIXELS
 
-    sizes = [share(axis.count, 2 if axis.step > 1 and channels <= NARROW else MOST_PIXELS) for axis in axes]
+    sizes = [share(axis.length, 2 if axis.step > 1 and channels <= NARROW else MOST_PIXELS) for axis in axes]
     if len(axes) <= 2 and all(_fits_strips(axis, size, width) for axis, size in zip(axes, sizes, strict=True)):
         return sizes, True
     return [(4, 1)] * len(axes), False
@@ -145,8 +144,8 @@ def _fits_strips(axis: Axis, size: tuple[int, int], width: int) -> bool:
     """Whether a line's taps are neighbours, few enough, and no strip reads more columns outside than it has taps on either side."""
     from netspec.kernels.strips import MOST_TAPS
 
-    taps, last = len(axis.taps), (axis.count - 1) // size[0] * size[0]
-    ends = [(o, size[0] if o < last else size[1]) for o in range(0, axis.count, size[0])]
+    taps, last = len(axis.taps), (axis.length - 1) // size[0] * size[0]
+    ends = [(o, size[0] if o < last else size[1]) for o in range(0, axis.length, size[0])]
     columns = [(o * axis.step + axis.first, ((o + pixels - 1) * axis.step + axis.first + taps)) for o, pixels in ends]
     near = all(-first <= taps and last <= width + taps for first, last in columns)
     return 0 < taps <= MOST_TAPS and axis.step <= 2 and axis.together and near
@@ -156,7 +155,7 @@ def _strips(axis: Axis, size: tuple[int, int], ahead: int) -> list[Any]:
     """The strips of a phase: of all, and of what is left."""
     from netspec.kernels.strips import strip
 
-    rest = axis.count % size[0] or size[0]
+    rest = axis.length % size[0] or size[0]
     return [strip("strip", pixels, len(axis.taps), axis.step, ahead) for pixels in (size[0], rest)]
 
 
@@ -171,7 +170,7 @@ def weight(layer: Convolution, run: Run) -> Calls:
     (n, c, h, width), (_, _, p, q), dw = run.bottom_shapes[0], run.top_shapes[0], run.param_diff[0]
     assert dw is not None
     (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = layer.window
-    one = _direct.forward_pass(layer, run.bottom_shapes[0])
+    one = forward_pass(layer, run.bottom_shapes[0])
     together = _together(c, across, dw.itemsize)
     size = share(q, 2 if together > 1 else MOST_PIXELS)
     taps = across if _fits_strips(one.x, size, width) else 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netspec.layers._direct import PARTS, padded
+from netspec.layers._passes import PARTS, padded
 from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.layers import _depthwise, _direct, _winograd
+from netspec.layers._passes import PARTS
 from netspec.layers._window import Axis, Windowed
 from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
@@ -114,11 +115,11 @@ class Convolution(Windowed):
         """What the chosen ways of computing need, and the sums of the bias' gradient."""
         x = bottoms[0]
         way = self.way(x)
-        spaces = way.forward_spaces(self, x)
+        spaces: dict[str, Workspace] = way.forward_spaces(self, x)
         if backward:
             spaces |= way.bottom_spaces(self, x) | way.weight_spaces(self, x)
             if self.bias_term:
-                spaces["sums"] = Workspace((_direct.PARTS * self.num_output,), "float64", use="backward")
+                spaces["sums"] = Workspace((PARTS * self.num_output,), "float64", use="backward")
         return spaces
 
     def forward(self, run: Run) -> Calls:
@@ -146,7 +147,7 @@ class Convolution(Windowed):
         if db is None and not run.relu:
             return
         n, k, p, q = run.top_shapes[0]
-        parts = min(_direct.PARTS, max(1, n * p * q // 64))
+        parts = min(PARTS, max(1, n * p * q // 64))
         sums = run.workspace["sums"] if db is not None else run.param[0].reshape(-1)[:0].astype("float64")
         sizes = (n * p * q, k, int(run.relu), int(db is not None))
         yield Call(conv.top_gradient, run.top[0] if run.relu else run.top_diff[0], run.top_diff[0], sums, *sizes, parts=parts)
