@@ -96,7 +96,7 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
     """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias."""
     (n, k), m = x.shape, y.shape[1]
     if n <= FEW:
-        yield Call(walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, m // 1024))
+        yield Call(walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128))))
         return
     grid = tiles(n, m, y.dtype.name)
     width, height = (64, 1) if k * m <= CACHED else (512, 64)
@@ -428,7 +428,7 @@ def dot_rows(
         for i in range(first, last):
             for j in range(columns):
                 at = i * one + j * other
-                constant = bias[i if one == 1 else j] if bias.size else zero
+                constant = bias[j if other == 1 else i] if bias.size else zero
                 y[at] = _finished(y[at], constant, zero, mode & RECTIFY)
 
 
