@@ -40,7 +40,14 @@ def test_caffe_shapes() -> None:
 
 
 MANY = {"blocks": (67, 531, 70), "a long batch": (290, 5, 257), "more results": (21, 40, 33), "fewer results": (40, 33, 21)}
-FEW = {"one row": (1, 300, 9), "few rows": (7, 77, 90), "few results": (70, 37, 3), "few products": (13, 19, 130), "one of each": (1, 1, 1)}
+FEW = {
+    "one row": (1, 300, 9),
+    "few rows": (7, 77, 90),
+    "few results": (70, 37, 3),
+    "few products": (13, 19, 130),
+    "one result": (11, 6, 1),
+    "one of each": (1, 1, 1),
+}
 
 
 @pytest.mark.parametrize("sizes", (MANY | FEW).values(), ids=[*MANY, *FEW])
