@@ -99,7 +99,7 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
         yield Call(walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128))))
         return
     grid = tiles(n, m, y.dtype.name)
-    width, height = (64, 1) if k * m <= CACHED else (512, 64)
+    width, height = (64, 1) if k * m <= CACHED else (max(64, min(512, m // 16)), 64)
     columns = _parts(n * k * m, m // width)
     bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
     yield Call(tile_rows, x, w, bias, y, mode, bands, *grid, parts=columns * bands)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netspec.layers._passes import PARTS, SCRATCH, even, forward_pass, is_pixelwise, table_of
+from netspec.layers._passes import PARTS, SCRATCH, even, flat, forward_pass, is_pixelwise, table_of
 from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def _cut(layer: Convolution, x: Shape) -> Cut:
     if is_pixelwise(layer, strides=True):
         pieces = max(1, min(PARTS, n * one.y.length * one.x.length // 64, PIECES // size))
         shares = min(PARTS // pieces, -(-weight[0] // 14))
-        packed = _far_apart(weight[0]) * (-(-weight[0] // shares) + 28)
-        return Cut(pieces, shares, 0, DEEP * (48 + packed))
+        return Cut(pieces, shares, 0, DEEP * (48 + -(-weight[0] // shares) + 28))
     q, m = one.x.length, layer.num_output
     wide = (q - 1) * one.x.step + one.x.extent
     lines = even(one.y.length, min(2 * SCRATCH // (wide * c * one.y.step + q * m), one.y.length * n // PARTS))
@@ -47,9 +46,9 @@ def _cut(layer: Convolution, x: Shape) -> Cut:
     return Cut(pieces, shares, lines, ((lines - 1) * one.y.step + one.y.extent) * wide * c if copied else 0)
 
 
-def _far_apart(channels: int) -> bool:
+def _far_apart(pitch: int) -> bool:
     """Whether neighbouring pixels lie so far apart that reading a few values of each misses the nearest cache."""
-    return channels >= 512
+    return pitch >= 512
 
 
 def spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
@@ -74,7 +73,7 @@ def calls(layer: Convolution, run: Run) -> Calls:
     assert dw is not None
     n, c, h, w = x
     groups, cut, one = layer.group, _cut(layer, x), forward_pass(layer, x)
-    r, k = c // groups, layer.num_output
+    (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, layer.num_output
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
     if is_pixelwise(layer, strides=True):
@@ -86,15 +85,15 @@ def calls(layer: Convolution, run: Run) -> Calls:
     taps, length = table_of(one, groups, r, line, c)
     tiles = tiling(length, m, dtype)
     source = (n, h, w, c, groups, r, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
-    sizes = (len(taps), length, one.y.length, one.x.length, k, m)
+    sizes = (len(taps), length, one.y.length, one.x.length, pitch, m)
     g = np.array((*source, *sizes, tiles.panel, cut.lines, tiles.blocks, tiles.rows, tiles.more, cut.shares), np.int64)
     lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
-    arrays = (run.bottom[0], run.top_diff[0], pieces, lines, np.array(taps, np.int64), run.workspace["windows"], g)
+    arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"], g)
     yield Call(conv.weight_gradient, *arrays, tiles.lanes, *tiles.tiles, parts=parts)
     if cut.pieces > 1:
         yield Call(conv.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
     shape = (groups, k, r, dw.shape[2] * dw.shape[3], int(run.param_add[0]))
-    yield Call(conv.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 16)))
+    yield Call(conv.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
 
 
 def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
@@ -112,9 +111,9 @@ def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
         yield Call(conv.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
         x = run.workspace["thinned"]
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
-    tiles = tiling(k, c, str(dw.dtype))
-    g = (pixels, c, k, c, tiles.panel, tiles.blocks, tiles.rows, tiles.more, cut.shares, DEEP, int(_far_apart(k)))
-    arrays = (x, run.top_diff[0], pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
+    tiles, (dy, pitch) = tiling(k, c, str(dw.dtype)), flat(run.top_diff[0])
+    g = (pixels, c, pitch, c, tiles.panel, tiles.blocks, tiles.rows, tiles.more, cut.shares, DEEP, int(_far_apart(pitch)))
+    arrays = (x, dy, pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
     in_place = add * (cut.pieces == 1)
     yield Call(conv.weight_gradient_pixels, *arrays, tiles.lanes, in_place, *tiles.tiles, parts=cut.pieces * cut.shares)
     if cut.pieces > 1:
