@@ -50,8 +50,9 @@ class Run:
     `clock` holds (iteration, sub-iteration) and `seed` the layer's own stream: together they key every random number.
 
     What the rewrites decided: with `relu` the layer rectifies its top itself, and masks the top's diff; `scale` is the run of a Scale that
-    is computed here. Where `bottom_add[i]` or `param_add[i]` holds, backward adds to that diff, which holds something already; else it
-    overwrites it.
+    is computed here; `placed[i]` says that bottom i lies inside the top already, and its diff in the top's. A top with channels last that
+    lies inside a wider blob is a part of it, an array with strides. Where `bottom_add[i]` or `param_add[i]` holds, backward adds to that
+    diff, which holds something already; else it overwrites it.
     """
 
     phase: str
@@ -71,3 +72,4 @@ class Run:
     param_add: tuple[bool, ...] = ()
     relu: bool = False
     scale: Run | None = None
+    placed: tuple[bool, ...] = ()

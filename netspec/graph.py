@@ -95,7 +95,7 @@ class Blob:
     """One version of a named blob: what `producer`'s top number `slot` writes.
 
     `loss_weight` is its share in the loss, `needs_diff` whether a gradient is computed. What the rewrites say: how it lies in memory
-    (`layout`), and which blob it only holds in another layout (`copy_of`).
+    (`layout`), which blob it only holds in another layout (`copy_of`), which wider blob it lies in, from which channel on (`inside`).
     """
 
     index: int
@@ -107,6 +107,7 @@ class Blob:
     needs_diff: bool = False
     layout: str = "NCHW"
     copy_of: int | None = None
+    inside: tuple[int, int] | None = None
 
     @property
     def label(self) -> str:
@@ -240,6 +241,12 @@ class Graph:
                 for top in node.tops:
                     owner[top] = owner[node.bottoms[0]]
         return tuple(owner)
+
+    def house(self, blob: int) -> int:
+        """The blob whose memory holds a blob: `storage`, or the wider blob that this lies inside of."""
+        storage = self.storage[blob]
+        inside = self.blobs[storage].inside
+        return storage if inside is None else inside[0]
 
     def readers(self, blob: int) -> Sequence[tuple[int, int]]:
         """(layer, bottom slot) of every layer that reads a blob, in order."""

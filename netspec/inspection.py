@@ -110,7 +110,7 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, batch: int | None = None
 def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> Row:
     net, cost = shaped.graph, shaped.costs[node.index]
     tops = shaped.top_shapes(node)
-    own = [top for top in node.tops if memory.storage[top] == top]
+    own = [top for top in node.tops if ("data", top) in memory.pieces]
     learned = sum(count(shaped.params[p]) for p in node.params if net.params[p].users[0][0] == node.index and net.params[p].learned)
     weights, activations = (cost.params + cost.stored) * size, sum(count(shaped.blobs[top]) for top in own) * size
     diffs = sum(count(shaped.blobs[top]) for top in own if ("diff", top) in memory.pieces) * size
@@ -253,6 +253,9 @@ def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[t
         yield "batch_norm" if any(one.scale == node.index for one in net.nodes) else "relu", f"computed along with {host}"
     if node.in_place:
         yield "in_place", f"its top lies in the memory of {net.blobs[node.bottoms[0]].label}"
+    for inside in (net.blobs[top].inside for top in node.tops):
+        if inside is not None:
+            yield "place", f"its top lies inside {net.blobs[inside[0]].label}, from channel {inside[1]} on"
     added = [net.blobs[node.bottoms[slot]].label for slot in range(len(node.bottoms)) if (node.index, slot) in adding]
     if added:
         yield "add", f"adds to the gradient of {' and '.join(added)}"

@@ -2,7 +2,7 @@
 
 Time counts layers: forward of layer i happens at i, its backward at 2L-1-i, the update at 2L. Two pieces that are alive at the same
 time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes or copies (Flatten, Split), or of which
-one takes the other's place, are one piece.
+one takes the other's place or lies inside it, are one piece.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Piece:
 class MemoryPlan:
     """Every piece with its place, the arena's size, and the bytes it would take without sharing.
 
-    `storage[b]` is the blob whose memory blob b lives in: itself, or the one it reshapes.
+    `storage[b]` is the blob whose memory blob b lives in: itself, or the one it reshapes. One that lies inside a wider blob has no piece.
     """
 
     pieces: dict[Key, Piece]
@@ -92,15 +92,17 @@ class Flow:
 
 
 def flows(graph: Graph) -> dict[int, Flow]:
-    """The gradient flow of every piece of memory that needs a diff."""
+    """The gradient flow of every piece of memory that needs a diff. What lies inside another blob flows with that."""
     owner = graph.storage
-    wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff)
+    own = {blob.index for blob in graph.blobs if blob.inside is None}
+    wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff and owner[blob.index] in own)
     writers: dict[int, list[tuple[int, int]]] = {storage: [] for storage in wanted}
     seeds = dict.fromkeys(wanted, 0.0)
     for node in reversed(graph.nodes):
         if node.backward and graph.runs(node):
             for slot, bottom in enumerate(node.bottoms):
-                if node.propagate[slot] and not (node.in_place and slot == 0):  # that one is the top's already
+                ours = owner[bottom] in own and not (node.in_place and slot == 0)  # those are the top's already
+                if node.propagate[slot] and ours:
                     writers[owner[bottom]].append((node.index, slot))
     for blob in graph.blobs:
         if owner[blob.index] in wanted:
@@ -119,7 +121,7 @@ def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> Mem
     """Lifetimes to offsets. `keep` leaves every blob's data and diff readable, and backward repeatable, until the next forward."""
     graph = shaped.graph
     owner = graph.storage
-    pieces = [*_data(shaped, owner, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
+    pieces = [*_data(shaped, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
     if keep:
         end = 2 * len(graph.nodes)
         pieces = [replace(p, first=-1, last=end) if p.lasting else p for p in pieces]
@@ -132,17 +134,17 @@ def _back(graph: Graph, node: int) -> int:
     return 2 * len(graph.nodes) - 1 - node
 
 
-def _data(shaped: ShapedGraph, owner: tuple[int, ...], dtype: str) -> list[Piece]:
-    """One piece for every storage: from its producer to its last reader, or to the end if it is a result."""
+def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
+    """One piece for every memory: from the first producer in it to the last reader, or to the end if it is a result."""
     graph = shaped.graph
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     results = {*graph.outputs, *graph.losses}
     for blob in graph.blobs:
-        storage = owner[blob.index]
+        storage = graph.house(blob.index)
         producer = graph.nodes[blob.producer]
-        if storage == blob.index:
-            first[storage] = -1 if blob.index in graph.inputs else producer.index
+        begin = -1 if blob.index in graph.inputs else producer.index
+        first[storage] = min(first.get(storage, begin), begin)
         uses = [producer.index]
         if "top" in producer.reads:
             uses.append(_back(graph, producer.index))
@@ -158,14 +160,18 @@ def _data(shaped: ShapedGraph, owner: tuple[int, ...], dtype: str) -> list[Piece
 
 
 def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """One piece for every gradient, from its first writer to its producer's backward, and one for every later writer."""
+    """One piece for every gradient, from its first writer to its last producer's backward, and one for every later writer."""
     graph = shaped.graph
+    lasts: dict[int, int] = {}
+    for blob in graph.blobs:
+        if blob.inside is not None and blob.needs_diff:
+            lasts[blob.inside[0]] = max(lasts.get(blob.inside[0], -1), _back(graph, blob.producer))
     result = []
     for storage, flow in flows(graph).items():
         times = [_back(graph, node) for node, _ in flow.writers]
         end = _back(graph, flow.producer)
         shape = shaped.blobs[storage]
-        result.append(Piece(("diff", storage), shape, dtype, min([*times, end]), end))
+        result.append(Piece(("diff", storage), shape, dtype, min([*times, end]), max(end, lasts.get(storage, end))))
         later = [slot for slot in flow.writers[1:] if slot not in flow.adding]
         result += [Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)) for node, slot in later]
         if flow.seed and flow.writers:

@@ -274,8 +274,8 @@ class _Binder:
         self.clock = np.zeros(2, np.int64)
         self.loss, self.norm = np.zeros(1), np.zeros(1)
         self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
-        self.data = tuple(self.array(plan.pieces["data", s]).reshape(self.lying(b)) for b, s in enumerate(plan.storage))
-        self.diff = tuple(self.diff_of(b) for b in range(len(self.graph.blobs)))
+        self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
+        self.diff = tuple(self.of("diff", blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
         """Both as they lie in memory."""
 
     def array(self, piece: Piece) -> Array:
@@ -284,11 +284,14 @@ class _Binder:
         size = count(piece.shape) * np.dtype(piece.kind).itemsize
         return self.arena[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
 
-    def diff_of(self, blob: int) -> Array | None:
-        piece = self.plan.pieces.get(("diff", self.plan.storage[blob]))
-        if piece is None or not self.graph.blobs[blob].needs_diff:
-            return None
-        return self.array(piece).reshape(self.lying(blob))
+    def of(self, what: str, blob: int) -> Array:
+        """The data or diff of a blob."""
+        storage = self.plan.storage[blob]
+        inside = self.graph.blobs[storage].inside
+        if inside is None:
+            return self.array(self.plan.pieces[what, storage]).reshape(self.lying(blob))
+        whole, first = inside
+        return self.of(what, whole)[..., first : first + self.shaped.blobs[blob][1]]
 
     def lying(self, blob: int) -> Shape:
         """The shape of a blob as it lies in memory."""
@@ -375,6 +378,7 @@ class _Binder:
             bottom_add=bottom_add or (False,) * len(node.bottoms),
             param_add=tuple(param not in self.stored(node) for param in node.params),
             relu=node.relu,
+            placed=tuple(self.graph.house(b) != self.plan.storage[b] for b in node.bottoms),
             scale=None if node.scale is None else self.run(self.graph.nodes[node.scale], direction, (None,)),
         )
 

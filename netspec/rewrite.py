@@ -2,8 +2,8 @@
 
 A rewrite may change how blobs lie in memory or which steps run, never what is computed. `layout` gives every layer one of the layouts
 that it takes, and puts a conversion where a blob lies otherwise than a reader wants it. `batch_norm` and `relu` let a layer compute
-what follows it along with itself; `in_place` lets a top take its bottom's memory; `add` adds gradients that meet where they meet, and
-`store` saves clearing gradients that are overwritten.
+what follows it along with itself; `in_place` lets a top take its bottom's memory, and `place` lets the blobs that a Concat joins lie in
+its top from the start; `add` adds gradients that meet where they meet, and `store` saves clearing gradients that are overwritten.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from netspec.diagnostics import UsageError, suggest
 from netspec.graph import Blob, Graph, GraphParam, Node
 from netspec.infer import Cost, ShapedGraph
 from netspec.layers._conversion import Conversion
+from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale
 from netspec.shape import Shape
@@ -180,6 +181,45 @@ def _receives(graph: Graph, node: Node, blobs: list[int]) -> bool:
     return not node.backward or (given and not any(graph.blobs[blob].loss_weight for blob in blobs))
 
 
+def place(shaped: ShapedGraph) -> ShapedGraph:
+    """Let layers write what a Concat alone reads directly into its top, where channels lie together; their gradients likewise.
+
+    Only where that is half of the top or more: the top lives from the first of them on, which costs more memory than it saves else.
+    """
+    graph = shaped.graph
+    members: dict[int, list[Blob]] = {}
+    """The blobs in one memory."""
+    for blob in graph.blobs:
+        members.setdefault(graph.storage[blob.index], []).append(blob)
+    overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
+    blobs = list(graph.blobs)
+    for node in graph.nodes:
+        if not isinstance(node.layer, Concat) or not graph.runs(node) or node.layout != "NHWC":
+            continue
+        shapes, top = shaped.bottom_shapes(node), graph.blobs[node.tops[0]]
+        if len(shapes[0]) != 4 or node.layer.joint(shapes[0]) != 1:
+            continue
+        inside: dict[int, tuple[int, int]] = {}
+        for slot, bottom in enumerate(node.bottoms):
+            blob = graph.blobs[graph.storage[bottom]]
+            maker = graph.nodes[blob.producer]
+            able = len(maker.tops) == 1 and maker.layer.pitched(shaped.bottom_shapes(maker)) and blob.layout == node.layout
+            reread = "top" in maker.reads and top.index in overwritten
+            flows = (node.propagate[slot] and top.needs_diff) or not blob.needs_diff
+            if able and flows and not reread and _only_for(graph, members[blob.index], node, slot):
+                inside[blob.index] = (top.index, sum(shape[1] for shape in shapes[:slot]))
+        if 2 * sum(shaped.blobs[blob][1] for blob in inside) >= shaped.blobs[top.index][1]:
+            for index, where in inside.items():
+                blobs[index] = replace(blobs[index], inside=where)
+    return replace(shaped, graph=replace(graph, blobs=tuple(blobs)))
+
+
+def _only_for(graph: Graph, blobs: list[Blob], node: Node, slot: int) -> bool:
+    """Whether a layer is the only one to look at the memory of these blobs, but for what is computed along with their producer."""
+    readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
+    return readers == [(node.index, slot)] and not any(blob.loss_weight for blob in blobs)
+
+
 def add(shaped: ShapedGraph) -> ShapedGraph:
     """Let layers that can add to their bottoms' gradients, where other layers wrote them before."""
     nodes = tuple(replace(node, adds=node.layer.adds) for node in shaped.graph.nodes)
@@ -201,10 +241,11 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
     return replace(shaped, graph=replace(graph, nodes=tuple(replace(node, stores=stores(node)) for node in graph.nodes)))
 
 
-REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in (batch_norm, relu, layout, in_place, add, store)}
+_ORDER = (batch_norm, relu, layout, in_place, place, add, store)
+REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in _ORDER}
 INSTEAD = {"layout": plain}
 """What happens in place of rewrites that are switched off, if not nothing."""
-HIDING = frozenset({"batch_norm", "relu", "in_place", "store"})
+HIDING = frozenset({"batch_norm", "relu", "in_place", "place", "store"})
 """Those after which some blob cannot be read any more, or gradients of params do not add up."""
 
 

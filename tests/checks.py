@@ -26,6 +26,8 @@ Runner = Callable[[Iterable[Call], str], None]
 
 GUARD = 64
 """Values before and after every array that no kernel may write (reading them is allowed: they are NaN)."""
+BESIDE = (3, 6)
+"""Channels before and behind a blob that lies inside a wider one."""
 SENTINEL = -7
 """What workspaces of whole numbers start as (uint8: 249)."""
 SMALL_GRAIN = 3
@@ -93,15 +95,24 @@ class _Guarded:
 
     def __init__(self) -> None:
         self.buffers: list[tuple[str, Array, Array]] = []
+        self.beside: list[tuple[str, Array]] = []
 
-    def array(self, what: str, shape: Shape, dtype: str) -> Array:
-        size = int(np.prod(shape, dtype=np.int64))
+    def array(self, what: str, shape: Shape, dtype: str, inside: bool = False) -> Array:
+        """With `inside` it is part of an array with a longer last axis."""
+        left, right = BESIDE if inside else (0, 0)
+        whole = (*shape[:-1], left + shape[-1] + right) if inside else shape
+        size = int(np.prod(whole, dtype=np.int64))
         buffer = np.full(size + 2 * GUARD, _start(dtype), dtype)
         self.buffers.append((what, buffer, buffer.copy()))
-        return buffer[GUARD : GUARD + size].reshape(shape)
+        result = buffer[GUARD : GUARD + size].reshape(whole)
+        if not inside:
+            return result
+        for side in (slice(0, left), slice(left + shape[-1], None)):
+            self.beside.append((what, result[..., side]))
+        return result[..., left : left + shape[-1]]
 
-    def copy(self, what: str, value: Array, dtype: str) -> Array:
-        result = self.array(what, value.shape, dtype)
+    def copy(self, what: str, value: Array, dtype: str, inside: bool = False) -> Array:
+        result = self.array(what, value.shape, dtype, inside)
         result[...] = value
         return result
 
@@ -109,6 +120,8 @@ class _Guarded:
         for what, buffer, before in self.buffers:
             for side in (slice(0, GUARD), slice(-GUARD, None)):
                 assert buffer[side].tobytes() == before[side].tobytes(), f"{doing} writes outside {what}"
+        for what, array in self.beside:
+            assert np.isnan(array).all(), f"{doing} writes beside {what}"
 
 
 def run_reversed(calls: Iterable[Call], dtype: str) -> None:
@@ -152,6 +165,7 @@ def run_layer(
     layout: str | None = None,
     relu: bool = False,
     store: bool = False,
+    inside: bool = False,
     bottom_starts: Sequence[Array] | None = None,
 ) -> Result:
     """Run forward, and backward when `top_diffs` are given, on arrays made from the layer's declarations.
@@ -160,6 +174,7 @@ def run_layer(
     `frozen` which params get none. `hide_undeclared` lets backward see NaN in place of the data it does not declare to read.
     Blobs of four axes lie as `layout` says (default: what the layer likes best); what goes in and comes out is N, C, H, W all the same.
     `relu` asks the layer to rectify its top, `store` to overwrite its params' diffs; to `bottom_starts` it adds its bottoms' diffs.
+    With `inside` the first top and its diff lie inside wider blobs.
     """
     guard = _Guarded()
     shapes = tuple(np.shape(b) for b in bottoms)
@@ -170,7 +185,7 @@ def run_layer(
     turned = layout == "NHWC"
     bottom = tuple(guard.copy(f"bottom {i}", _lay(np.asarray(b), turned), dtype) for i, b in enumerate(bottoms))
     assert len(top_shapes) == len(layer.top_names()), f"top_shapes gives {len(top_shapes)} shapes for {len(layer.top_names())} tops"
-    top = [guard.array(f"top {i}", _laid(shape, turned), dtype) for i, shape in enumerate(top_shapes)]
+    top = [guard.array(f"top {i}", _laid(shape, turned), dtype, inside and i == 0) for i, shape in enumerate(top_shapes)]
     if aliased:
         top = [bottom[0].reshape(_laid(shape, turned)) for shape in top_shapes]
     param = tuple(guard.copy(f"param {i}", np.asarray(p), dtype) for i, p in enumerate(values))
@@ -196,7 +211,7 @@ def run_layer(
             space[name][...] = _start(space[name].dtype)
     able = set(range(len(bottom))) - layer.no_diff
     chosen = able if wanted is None else set(wanted)
-    top_diff = [guard.copy(f"top diff {i}", _lay(np.asarray(d), turned), dtype) for i, d in enumerate(top_diffs)]
+    top_diff = [guard.copy(f"top diff {i}", _lay(np.asarray(d), turned), dtype, inside and i == 0) for i, d in enumerate(top_diffs)]
     bottom_diff = [guard.array(f"bottom diff {i}", _laid(s, turned), dtype) if i in chosen else None for i, s in enumerate(shapes)]
     for diff, began in zip(bottom_diff, bottom_starts or (), strict=False):
         if diff is not None:
@@ -406,6 +421,11 @@ def _check_rewrites(run: Callable[..., Result], result: Result, layer: Layer, la
         np.testing.assert_allclose(rectified.tops[0], np.where(mask, result.tops[0], 0), rtol=1e-12, err_msg="the top is not rectified")
         masked = run(top_diffs=[result.top_diffs[0] * mask], layout=layout)
         _check_close(rectified, replace(masked, tops=rectified.tops), 1e-12, "the top's diff is not masked where the top is not positive")
+    if layout == "NHWC" and layer.pitched(tuple(b.shape for b in result.bottoms)):
+        _check_close(run(inside=True, layout=layout), result, 1e-12, "changes when the top lies inside a wider blob")
+        if "ReLU" in layer.fuses:
+            apart = run(inside=True, relu=True, layout=layout)
+            _check_close(apart, rectified, 1e-12, "changes when the top that it rectifies lies inside a wider blob")
 
 
 def _check_unwanted(run: Callable[..., Result], result: Result, chosen: list[int]) -> None:

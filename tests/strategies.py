@@ -112,6 +112,27 @@ class _Writer:
         bottoms = [first, *self.draw(st.lists(st.sampled_from(others), min_size=0, max_size=2))]
         self.add("Concat", bottoms, (shape[0], sum(self.blobs[b][1] for b in bottoms), *shape[2:]))
 
+    def branches(self) -> None:
+        """Convolutions of one blob, side by side."""
+        bottom = self.pick(lambda s: len(s) == 4)
+        if bottom is None:
+            return
+        n, _, h, w = self.blobs[bottom]
+        names, total = [], 0
+        for _ in range(self.draw(st.integers(1, 3))):
+            k, pad = self.draw(st.integers(1, 4)), self.draw(st.integers(0, 1))
+            fields = {"num_output": k, "kernel_size": 2 * pad + 1, "pad": pad, "weight_filler": _FILLER}
+            names.append(self.add("Convolution", [bottom], (n, k, h, w), **fields, **self.param()))
+            total += k
+            if not self.smooth and self.chance(50):
+                self.add("ReLU", names[-1:], (n, k, h, w), names[-1])
+        self.add("Concat", [*names, *([bottom] if self.chance(30) else [])], (n, total, h, w))
+        if self.layers[-1]["bottom"][-1] == bottom:
+            self.blobs[self.layers[-1]["name"]] = (n, total + self.blobs[bottom][1], h, w)
+        if self.chance(80):
+            for name in names:
+                self.blobs.pop(name)  # nobody else reads them
+
     def eltwise(self) -> None:
         first = self.pick()
         assert first is not None
@@ -197,7 +218,7 @@ class _Writer:
 
 
 _STEPS = ("convolution", "pooling", "inner_product", "neuron", "neuron", "flatten", "concat", "eltwise", "softmax", "distance", "classify")
-_STEPS += ("cut", "reshape", "batch_norm", "scale", "lrn", "power")
+_STEPS += ("branches", "cut", "reshape", "batch_norm", "scale", "lrn", "power")
 
 
 @st.composite

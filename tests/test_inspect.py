@@ -412,6 +412,12 @@ def test_the_stage_rewrites_shows_what_each_did(cli: Cli) -> None:
     assert fired["layout", "data -> conv1"] == "NCHW to NHWC: the same memory"
     assert fired["relu", "relu1"] == "computed along with ip1"
     assert fired["store", "ip2"] == "overwrites the gradient of ip2.weight and ip2.bias"
+    code, out, _ = cli("inspect", "googlenet", "--stage", "rewrites", "--format", "json")
+    placed = {row["layer"]: row["effect"] for row in json.loads(out)["rewrites"] if row["rewrite"] == "place"}
+    assert code == 0 and len(placed) == 36
+    assert placed["inception_3a/3x3"] == "its top lies inside inception_3a/output, from channel 64 on"
+    code, out, _ = cli("inspect", "googlenet", "--stage", "rewrites", "--without", "place")
+    assert code == 0 and "lies inside" not in out
     for stage in ("rewrites", "program"):
         code, out, _ = cli("inspect", "lenet", "--stage", stage, "--without", "relu", "--without", "store")
         assert code == 0 and "overwrites" not in out and "computed along" not in out

@@ -13,11 +13,14 @@ import pytest
 from hypothesis import assume, given, settings
 
 from netspec.call import Call, Run
+from netspec.graph import State
 from netspec.layers.base import LAYERS
-from netspec.program import Program
-from netspec.rewrite import REWRITES, rewrite
+from netspec.load import load_net
+from netspec.program import Program, compile_net
+from netspec.rewrite import HIDING, REWRITES, rewrite
 from tests.programs import Net, feed, shaped, training
 from tests.strategies import nets
+from tests.test_plan import run_poisoned
 from tests.test_program import conv, ip, loss, net
 
 
@@ -283,6 +286,177 @@ def test_a_layer_that_cannot_work_in_its_bottoms_memory(layers: tuple[dict[str, 
 @given(nets())
 def test_working_in_place_changes_no_number(random: Net) -> None:
     same(training(random, keep=False), training(random, keep=False, without=["in_place"]), rtol=0)
+
+
+# --- place
+
+
+def convolved(name: str, outputs: int, kernel: int, bottom: str, **fields: Any) -> dict[str, Any]:
+    """One that leaves height and width as they are."""
+    filler = {"type": "gaussian", "std": 0.2}
+    return conv(name, outputs, bottom=bottom, kernel_size=kernel, pad=kernel // 2, weight_filler=filler, bias_filler=filler) | fields
+
+
+def joined(*branches: dict[str, Any], batch: int = 8, after: tuple[dict[str, Any], ...] = (), **fields: Any) -> Net:
+    """Branches over `low` (3 channels) and `mid` (16), joined, and something that learns from all of them."""
+    data = {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[batch, 3, 9, 7], [batch]]}
+    names = list(dict.fromkeys(layer.get("top", layer["name"]) for layer in branches if layer.get("join", True)))
+    kept = [{key: value for key, value in layer.items() if key != "join"} for layer in branches]
+    join = {"name": "join", "type": "Concat", "bottom": names, **fields}
+    last = convolved("last", 4, 1, after[-1]["name"] if after else "join")
+    layers = [data, convolved("low", 3, 1, "data"), convolved("mid", 16, 1, "low"), *kept, join, *after, last, ip("ip", 3), loss("ip")]
+    return {"name": "joined", "layers": layers}
+
+
+def rectified(layer: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    name = layer["name"]
+    return layer, neuron(f"{name}_relu", "ReLU", bottom=name, top=name)
+
+
+POOL = {"name": "pool", "type": "Pooling", "bottom": "low", "pool": "MAX", "kernel_size": 3, "stride": 1, "pad": 1}
+BRANCHES = (
+    convolved("one", 19, 1, "mid"),
+    convolved("three", 32, 3, "mid"),
+    convolved("five", 5, 5, "low"),
+    convolved("grouped", 6, 3, "mid", group=2),
+    convolved("frozen", 3, 3, "data", param=[{"lr_mult": 0}, {"lr_mult": 0}]),
+)
+
+
+def inside(one: Program) -> dict[str, int]:
+    """The blobs that lie in the top of `join`, and from which channel on."""
+    top = one.graph.latest("join").index
+    return {blob.name: blob.inside[1] for blob in one.graph.blobs if blob.inside is not None and blob.inside[0] == top}
+
+
+def copies(one: Program, section: str) -> int:
+    return sum(step.section == section and step.call.kernel.name.startswith("copy.concat") for step in one.table.steps)
+
+
+@pytest.mark.parametrize("batch", [8, 1])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("relu", [True, False])
+def test_convolutions_write_into_what_joins_them(relu: bool, bias: bool, batch: int) -> None:
+    branches = [branch | {"bias_term": bias} | ({"param": branch["param"][: 1 + bias]} if "param" in branch else {}) for branch in BRANCHES]
+    branches = [layer for branch in branches for layer in (rectified(branch) if relu else (branch,))]
+    given = joined(*branches[:2], POOL, *branches[2:], batch=batch)
+    one, plain = training(given, keep=False), training(given, keep=False, without=["place"])
+    assert set(inside(one)) == {branch["name"] for branch in BRANCHES}
+    assert sorted(inside(one).values()) == ([0, 22, 54, 59, 65] if relu else [0, 19, 54, 59, 65])
+    assert (copies(one, "forward"), copies(one, "backward")) == (1, 1), "the pooling's top is copied"
+    assert (copies(plain, "forward"), copies(plain, "backward")) == (6, 5), "and without that all of them, but for a frozen one's gradient"
+    assert {"winograd_tiles", "winograd_gradient_tiles"} <= {step.call.kernel.name.split(".")[1] for step in one.table.steps}
+    assert any(step.call.kernel.name == "conv.convolve_back" for step in one.table.steps) == (batch == 8)
+    assert one.plan.unshared < plain.plan.unshared
+    same(one, plain, iterations=3, rtol=1e-12)
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_lies_inside_lives_as_long_as_it_must(relu: bool, dtype: str) -> None:
+    branches = [layer for branch in BRANCHES for layer in (rectified(branch) if relu else (branch,))]
+    shared, alone = (training(joined(POOL, *branches), keep=keep, dtype=dtype, hidden=keep) for keep in (False, True))
+    for iteration in range(2):
+        for one in (shared, alone):
+            feed(one, iteration)
+        run_poisoned(shared)
+        alone.run("clear", "update")
+        assert np.isfinite(alone.loss[0]) and shared.loss[0] == alone.loss[0] and shared.norm[0] == alone.norm[0]
+    for mine, theirs in zip(shared.weights.data, alone.weights.data, strict=True):
+        assert mine.tobytes() == theirs.tobytes()
+
+
+def test_what_lies_inside_is_seen_as_a_blob() -> None:
+    one, plain = (training(joined(*BRANCHES), hidden=True, without=without) for without in ((), ["place"]))
+    for program in (one, plain):
+        feed(program)
+        program.run("clear", "backward")
+    for name in ("one", "three", "five", "grouped", "frozen", "join"):
+        blob = one.graph.latest(name).index
+        np.testing.assert_allclose(one.data[blob], plain.data[blob], rtol=1e-12)
+        if name == "frozen":
+            assert one.diff[blob] is None and plain.diff[blob] is None
+        else:
+            np.testing.assert_allclose(one.diff[blob], plain.diff[blob], rtol=1e-12)
+        assert name == "join" or np.shares_memory(one.data[blob], one.data[one.graph.latest("join").index])
+
+
+def test_what_is_joined_is_joined_again() -> None:
+    low = {"name": "inner", "type": "Concat", "bottom": ["one", "five"]}
+    given = joined(*(branch | {"join": False} for branch in (BRANCHES[0], BRANCHES[2])), low, BRANCHES[1])
+    one = training(given, keep=False)
+    assert inside(one) == {"three": 24} and copies(one, "forward") == copies(one, "backward") == 1
+    assert sum(blob.inside is not None for blob in one.graph.blobs) == 3
+    same(one, training(given, keep=False, without=["place"]), rtol=1e-12)
+
+
+def test_testing_writes_into_what_joins_too() -> None:
+    given = joined(*(layer for branch in BRANCHES for layer in rectified(branch)))
+    one, plain = (training(shaped(given, "TEST"), keep=False, without=without) for without in ((), ["place"]))
+    assert len(inside(one)) == 5 and copies(one, "forward") == 0 < copies(plain, "forward")
+    for program in (one, plain):
+        feed(program)
+    assert one.forward() == plain.forward()
+
+
+def test_what_is_kept_is_not_placed() -> None:
+    assert not inside(training(joined(*BRANCHES))) and "place" in HIDING
+
+
+DROP = neuron("drop", "Dropout", bottom="join")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (joined(*BRANCHES[:2], convolved("other", 4, 3, "one")), {"three", "other"}),
+        (joined(BRANCHES[0] | {"loss_weight": 0.3}, BRANCHES[1]), {"three"}),
+        (joined(BRANCHES[0], BRANCHES[1], bottom=["one", "three", "one"]), set()),
+        (joined(BRANCHES[0], convolved("two", 19, 3, "low"), axis=2), set()),
+        (joined(BRANCHES[0], convolved("two", 19, 3, "low"), axis=-3), {"one", "two"}),
+        (joined(BRANCHES[0], neuron("tanh", bottom="one", top="one"), BRANCHES[1]), {"three"}),
+        (joined(BRANCHES[0], BRANCHES[1], propagate_down=[True, False]), {"one", "three"}),
+        (joined(BRANCHES[2], {"name": "flat", "type": "Power", "bottom": "mid"}), set()),
+        (joined(convolved("deep", 3, 3, "low", group=3), BRANCHES[1]), {"three"}),
+        (joined(*rectified(BRANCHES[0]), BRANCHES[1], after=(DROP,)), {"three"}),
+        (joined(BRANCHES[0], BRANCHES[1], after=(neuron("tanh", bottom="join"),)), {"one", "three"}),
+    ],
+    ids=[
+        "a reader",
+        "a loss",
+        "twice",
+        "lines",
+        "channels",
+        "tanh",
+        "no gradient",
+        "a small part",
+        "depthwise",
+        "overwritten and read again",
+        "overwritten",
+    ],
+)
+def test_what_can_be_placed(given: Net, names: set[str]) -> None:
+    one = training(given, keep=False)
+    assert set(inside(one)) == names
+    same(one, training(given, keep=False, without=["place"]), rtol=1e-12)
+
+
+@settings(max_examples=30)
+@given(nets())
+def test_placing_changes_no_number(random: Net) -> None:
+    same(training(random, keep=False), training(random, keep=False, without=["place"]))
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_googlenet_copies_nothing_to_join_and_takes_no_more_memory(phase: Any, dtype: str) -> None:
+    net_shaped = load_net("googlenet", state=State(phase), batch=2)
+    (one, memory), (_, plain) = (compile_net(net_shaped, dtype, without=without) for without in ((), ["place"]))
+    joins = [node for node in one.graph.nodes if node.layer.type == "Concat"]
+    assert len(joins) == 9
+    for node in joins:
+        assert [one.graph.house(bottom) for bottom in node.bottoms] == [node.tops[0]] * 4
+    assert memory.arena <= plain.arena and memory.unshared < plain.unshared
 
 
 # --- add

@@ -213,7 +213,7 @@ def convolve_back(
     """
     images, p, q, k, height, width, r = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
     top, left, sy, sx, dilation, taps, run = g[7], g[8], g[9], g[10], g[11], g[12], g[13]
-    tall, wide, panel, cuts, rows, more = g[14], g[15], g[16], g[17], g[18], g[19]
+    tall, wide, panel, cuts, rows, more, pitch = g[14], g[15], g[16], g[17], g[18], g[19], g[20]
     panels, offsets, image = (run + panel - 1) // panel, address(table, 0), scratch[part]
     for n in range(*span(images, part, parts)):
         clear_run(image, 0, tall * wide * r)
@@ -227,9 +227,9 @@ def convolve_back(
             for i in range(p):
                 for cut in range(cuts):
                     v = cut * rows if cut < more else more + cut * (rows - 1)
-                    a = address(dy, ((n * p + i) * q + v) * k)
+                    a = address(dy, ((n * p + i) * q + v) * pitch)
                     c = address(image, ((i * sy + tap * dilation) * wide + v * sx) * r + columns)
-                    multiply(one if cut < more else other, 1, offsets, k, a, k, 1, b, 0, panel, c, sx * r, 0, ADD, tail)
+                    multiply(one if cut < more else other, 1, offsets, k, a, pitch, 1, b, 0, panel, c, sx * r, 0, ADD, tail)
         for i in range(height):
             frm, to = ((i + top) * wide + left) * r, (n * height + i) * width * r
             if add:
@@ -417,23 +417,27 @@ def rectify_and_add_up(y: Row, dy: Row, s: Row, number: Whole, width: Whole) -> 
 
 
 @kernel
-def top_gradient(y: Vector, dy: Vector, partial: Doubles, pixels: int, k: int, relu: int, summed: int, part: int, parts: int) -> None:
+def top_gradient(
+    y: Vector, dy: Vector, partial: Doubles, pixels: int, k: int, pitch: int, relu: int, summed: int, part: int, parts: int
+) -> None:
     """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums.
 
-    A part owns pixels.
+    Pixels of y and dy lie `pitch` values apart. A part owns pixels.
     """
     begin, end = span(pixels, part, parts)
     if not summed:
-        rectify((end - begin) * k, y, begin * k, dy, begin * k)
+        together = pitch == k
+        for p in range(begin, begin + 1 if together else end):
+            rectify((end - begin) * k if together else k, y, p * pitch, dy, p * pitch)
         return
     for j in range(part * k, (part + 1) * k):
         partial[j] = 0
     for p in range(begin, end, PIXELS):
         some = min(PIXELS, end - p)
         if relu:
-            rectify_and_add_up(k, y, p * k, dy, p * k, partial, part * k, some, k)
+            rectify_and_add_up(k, y, p * pitch, dy, p * pitch, partial, part * k, some, pitch)
         else:
-            add_up(k, dy, p * k, partial, part * k, some, k)
+            add_up(k, dy, p * pitch, partial, part * k, some, pitch)
 
 
 @kernel

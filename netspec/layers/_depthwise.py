@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
 
 FOR = "one filter for each channel"
+PITCHED = False
 
 MOST_PARTS = 64
 WORK = 2**17

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.layers import _direct_weight
-from netspec.layers._passes import PARTS, SCRATCH, Pass, bottom_passes, even, forward_pass, is_pixelwise, padded, table_of
+from netspec.layers._passes import PARTS, SCRATCH, Pass, bottom_passes, even, flat, forward_pass, is_pixelwise, padded, table_of
 from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
 
 FOR = "every convolution"
+PITCHED = True
 LONG = 512
 """Values of a pixel that are multiplied at a time."""
 
@@ -111,10 +112,10 @@ def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
     (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
     (kh, sh, ph, dh), (kw, sw, pw, _) = layer.window
     cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
-    blocks = kh * -(-kw * c // cut.panel)
+    blocks, (dy, pitch) = kh * -(-kw * c // cut.panel), flat(run.top_diff[0])
     yield Call(conv.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
-    g = (n, p, q, k, h, w, c, ph, pw, sh, sw, dh, kh, kw * c, image.tall, image.wide, cut.panel, cut.blocks, cut.rows, cut.more)
-    arrays = (run.top_diff[0], packed, run.bottom_diff[0], np.zeros(1, np.int64), run.workspace["lines_bottom"], np.array(g, np.int64))
+    g = (n, p, q, k, h, w, c, ph, pw, sh, sw, dh, kh, kw * c, image.tall, image.wide, cut.panel, cut.blocks, cut.rows, cut.more, pitch)
+    arrays = (dy, packed, run.bottom_diff[0], np.zeros(1, np.int64), run.workspace["lines_bottom"], np.array(g, np.int64))
     yield Call(conv.convolve_back, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, n))
 
 
@@ -131,6 +132,7 @@ def _passes(
     groups, weight = layer.group, run.param[0]
     r, m, dtype = c // groups, k // groups, str(weight.dtype)
     packed, scratch = run.workspace["packed" + suffix], run.workspace["lines" + suffix]
+    (source, pitch), (target, out_pitch) = map(flat, images)
     area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
     for one in passes:
         taps = one.taps(across)
@@ -141,18 +143,18 @@ def _passes(
             blocks = groups * -(-m // cut.panel)
             yield Call(conv.pack, weight.reshape(-1), packed, np.array(taps, np.int64), *sizes, parts=min(PARTS, blocks))
         if is_pixelwise(layer):
-            g = np.array((c, r, k, m, cut.panel, cut.blocks, cut.rows, cut.more, LONG, max(1, 224 // cut.rows)), np.int64)
-            arrays = (images[0], packed, bias, images[1], np.zeros(1, np.int64), g)
+            g = np.array((pitch, r, out_pitch, m, cut.panel, cut.blocks, cut.rows, cut.more, LONG, max(1, 224 // cut.rows)), np.int64)
+            arrays = (source, packed, bias, target, np.zeros(1, np.int64), g)
             yield Call(conv.convolve_pixels, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, cut.blocks))
         else:
             lines, _ = _lines(one, n, c)
-            table, g = _geometry(one, shapes, groups, lines, cut)
+            table, g = _geometry(one, shapes, (pitch, out_pitch), groups, lines, cut)
             yield Call(
                 conv.convolve,
-                images[0],
+                source,
                 packed,
                 bias,
-                images[1],
+                target,
                 table,
                 scratch,
                 g,
@@ -163,16 +165,17 @@ def _passes(
             )
 
 
-def _geometry(one: Pass, shapes: tuple[Shape, Shape], groups: int, lines: int, cut: Tiling) -> tuple[Any, Any]:
+def _geometry(one: Pass, shapes: tuple[Shape, Shape], pitches: tuple[int, int], groups: int, lines: int, cut: Tiling) -> tuple[Any, Any]:
     """Where each run of taps begins, and what `conv.convolve` knows of a pass."""
     import numpy as np
 
-    (n, c, h, w), (_, k, height, width) = shapes
+    ((n, c, h, w), (_, k, height, width)), (pitch, out_pitch) = shapes, pitches
     copied = one.y.outside(h) or one.x.outside(w)
     wide = (one.x.length - 1) * one.x.step + one.x.extent
-    table, run = table_of(one, groups, c // groups, (wide if copied else w) * c, c)
-    source = (n, h, w, c, groups, c // groups, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
-    target = (one.y.length, height, width, k, one.y.stride, one.x.stride, one.y.place, one.x.place, k // groups)
+    pixel = c if copied else pitch
+    table, run = table_of(one, groups, c // groups, (wide if copied else w) * pixel, pixel)
+    source = (n, h, w, pitch, groups, c // groups, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
+    target = (one.y.length, height, width, out_pitch, one.y.stride, one.x.stride, one.y.place, one.x.place, k // groups)
     g = (*source, len(table), run, *target, cut.panel, lines, cut.blocks, cut.rows, cut.more)
     return np.array(table or (0,), np.int64), np.array(g, np.int64)
 

@@ -10,8 +10,10 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.layers.base import Shape
+from netspec.shape import count
 
 if TYPE_CHECKING:
+    from netspec.call import Array
     from netspec.layers.convolution import Convolution
 
 PARTS = 16
@@ -110,11 +112,26 @@ def padded(columns: int) -> int:
     return -(-columns // 16) * 16 + 16
 
 
+def flat(blob: Array) -> tuple[Array, int]:
+    """(N, H, W, C) as kernels take it: its values from the first to the last in a row, and how many there are from one pixel to the next.
+
+    A blob inside a wider one has the others' values between its pixels.
+    """
+    from numpy.lib.stride_tricks import as_strided
+
+    *sizes, channels = blob.shape
+    if blob.flags.c_contiguous:
+        return blob, channels
+    axis = max(i for i, size in enumerate(sizes) if size > 1)  # the strides of others may say anything
+    pitch = blob.strides[axis] // count(tuple(sizes[axis + 1 :])) // blob.itemsize
+    return as_strided(blob, ((count(tuple(sizes)) - 1) * pitch + channels,), (blob.itemsize,)), pitch
+
+
 def table_of(one: Pass, groups: int, r: int, line: int, pixel: int) -> tuple[tuple[int, ...], int]:
-    """Where each run of taps begins in the source, and its length."""
+    """Where each run of taps begins in the source, and its length; `pixel` values from one pixel to the next, `line` to the next line."""
     if not one.x.shifts:
         return (), r
     ys = [(shift - one.y.first) * line for shift in one.y.shifts]
-    if one.merged(groups):
+    if one.merged(groups) and pixel == r:
         return tuple(ys), len(one.x.shifts) * r
     return tuple(y + (shift - one.x.first) * pixel for y in ys for shift in one.x.shifts), r

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netspec.layers._passes import PARTS, padded
+from netspec.layers._passes import PARTS, flat, padded
 from netspec.layers.base import Call, Calls, Run, Shape, Workspace
 
 if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
 
 FOR = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
+PITCHED = True
 
 FREQUENCIES, AIR, STEP = 36, 16, 4
 FEW = 128 * 128
@@ -144,18 +145,19 @@ def _image(layer: Convolution, run: Run, plan: Plan, images: Any, bias: Any, mod
     w, groups, space = run.param[0], layer.group, run.workspace
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
     r, m = plan.source[2] // groups, plan.target[2] // groups
-    g, tiles, panel = _geometry(plan, run.bottom_shapes[0][0], groups, r, m, str(w.dtype))
+    (source, pitch), (target, out_pitch) = map(flat, images)
+    g, tiles, panel = _geometry(plan, (pitch, out_pitch), run.bottom_shapes[0][0], groups, r, m, str(w.dtype))
     sizes = (groups, w.shape[0], w.shape[1], panel, int(bool(suffix)))
     yield Call(winograd.filters_to_frequencies, w.reshape(-1), packed, space["filter" + suffix], *sizes, parts=PARTS)
     yield Call(winograd.clear_outside, outside, table, parts=1)
     if not plan.together:
-        arrays = (images[0], packed, bias, images[1], near, far, outside, table, g)
+        arrays = (source, packed, bias, target, near, far, outside, table, g)
         yield Call(winograd.winograd_tiles, *arrays, tiles, plan.chunks, plan.room, mode, parts=min(PARTS, plan.chunks))
         return
     for first, last in _chunks(plan):
-        yield Call(winograd.winograd_gather, images[0], near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS)
+        yield Call(winograd.winograd_gather, source, near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS)
         yield Call(winograd.winograd_multiply, near, packed, far, table, g, tiles, last - first, plan.room, parts=FREQUENCIES)
-        yield Call(winograd.winograd_scatter, far, bias, images[1], outside, table, g, mode, first, last, plan.room, parts=PARTS)
+        yield Call(winograd.winograd_scatter, far, bias, target, outside, table, g, mode, first, last, plan.room, parts=PARTS)
 
 
 def weight(layer: Convolution, run: Run) -> Calls:
@@ -168,15 +170,16 @@ def weight(layer: Convolution, run: Run) -> Calls:
     plan = weight_plan(layer, x)
     near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
     r, m, pieces = x[1] // groups, layer.num_output // groups, space["pieces"]
-    g, tiles, _ = _geometry(plan, x[0], groups, r, m, str(dw.dtype), summed=True)
+    (source, pitch), (diff, diff_pitch) = map(flat, (run.bottom[0], run.top_diff[0]))
+    g, tiles, _ = _geometry(plan, (pitch, diff_pitch), x[0], groups, r, m, str(dw.dtype), summed=True)
     yield Call(winograd.clear_outside, outside, table, parts=1)
     if not plan.together:
-        arrays = (run.bottom[0], run.top_diff[0], pieces, near, far, outside, table, g)
+        arrays = (source, diff, pieces, near, far, outside, table, g)
         yield Call(winograd.winograd_gradient_tiles, *arrays, tiles, plan.chunks, plan.room, parts=pieces.shape[0])
     else:
         for first, last in _chunks(plan):
-            yield Call(winograd.winograd_gather, run.bottom[0], near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS)
-            yield Call(winograd.winograd_gather, run.top_diff[0], far, outside, table, g, 1, 1, first, last, plan.room, parts=PARTS)
+            yield Call(winograd.winograd_gather, source, near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS)
+            yield Call(winograd.winograd_gather, diff, far, outside, table, g, 1, 1, first, last, plan.room, parts=PARTS)
             mode = ADD if first else 0
             call = (winograd.winograd_gradient_multiply, near, far, pieces, table, g, tiles, last - first, plan.room, mode)
             yield Call(*call, parts=FREQUENCIES)
@@ -192,15 +195,17 @@ def _chunks(plan: Plan) -> Iterator[tuple[int, int]]:
         yield plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks
 
 
-def _geometry(plan: Plan, images: int, groups: int, r: int, m: int, dtype: str, summed: bool = False) -> tuple[Any, Any, int]:
+def _geometry(
+    plan: Plan, pitches: tuple[int, int], images: int, groups: int, r: int, m: int, dtype: str, summed: bool = False
+) -> tuple[Any, Any, int]:
     """What the kernels know of both images; the tiles by their rows, for whole panels and for the last; columns of a panel."""
     import numpy as np
 
     from netspec.kernels.tiles import by_rows
 
-    (h, w, c), (p, q, k) = plan.source, plan.target
+    (h, w, c), (p, q, k), (pitch, out_pitch) = plan.source, plan.target, pitches
     across, tiles = -(-q // STEP), -(-p // STEP) * -(-q // STEP)
     counts = {r} if summed else {last - first for first, last in _chunks(plan)}
     panel, most, codes = by_rows(counts, m, dtype)
-    g = (h, w, c, c, across, tiles, plan.pad, p, q, k, k, across, tiles, 0, images, groups, r, m, panel, most)
+    g = (h, w, pitch, c, across, tiles, plan.pad, p, q, out_pitch, k, across, tiles, 0, images, groups, r, m, panel, most)
     return np.array(g, np.int64), codes, panel

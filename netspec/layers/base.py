@@ -160,6 +160,10 @@ class Layer(Model):
         """Whether every top is bottom 0 under another shape: then they share memory and nothing runs."""
         return False
 
+    def pitched(self, bottoms: Shapes) -> bool:
+        """Whether top 0 and its diff, with channels last, may lie inside wider blobs: their arrays are then parts of others'."""
+        return False
+
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """For each bottom that holds labels: (number of classes, the label that is ignored)."""
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,9 @@ from netspec.layers._layout import memory_order
 from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Phase, Run, Shape, ShapeError, Shapes
 from netspec.model import wrong
 from netspec.shape import axis_of, count
+
+if TYPE_CHECKING:
+    from netspec.call import Array
 
 
 class Concat(Layer):
@@ -33,14 +36,14 @@ class Concat(Layer):
             raise wrong("`axis` and `concat_dim` say the same", field="concat_dim", help="leave `concat_dim` out")
         return self
 
-    def _axis(self, shape: Shape) -> int:
+    def joint(self, shape: Shape) -> int:
         """The axis of the joint, counted from the front."""
         return axis_of(self.axis, shape) if self.concat_dim is None else axis_of(self.concat_dim, shape, "concat_dim")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottoms', their lengths along `axis` added up."""
         first = bottoms[0]
-        axis = self._axis(first)
+        axis = self.joint(first)
         for i, shape in enumerate(bottoms):
             if len(shape) != len(first) or any(a != b for k, (a, b) in enumerate(zip(shape, first, strict=True)) if k != axis):
                 raise ShapeError(f"{{bottom[0]}} and {{bottom[{i}]}} differ in more than axis {axis}", field=f"bottom.{i}")
@@ -48,7 +51,7 @@ class Concat(Layer):
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """3+5 = 8."""
-        axis = self._axis(bottoms[0])
+        axis = self.joint(bottoms[0])
         lengths = [shape[axis] for shape in bottoms]
         return f"{'+'.join(map(str, lengths))} = {sum(lengths)}" if len(lengths) > 1 else ""
 
@@ -59,24 +62,29 @@ class Concat(Layer):
     def _blocks(self, run: Run) -> Iterator[tuple[int, int, int]]:
         """For each bottom: (values of a block, values of a block of the top, where in it the bottom's begins)."""
         order = memory_order(len(run.bottom_shapes[0]), run.layout)
-        axis = order.index(self._axis(run.bottom_shapes[0]))
+        axis = order.index(self.joint(run.bottom_shapes[0]))
         widths = [count(tuple(shape[i] for i in order[axis:])) for shape in run.bottom_shapes]
         for i, width in enumerate(widths):
             yield width, sum(widths), sum(widths[:i])
 
+    def _copied(self, run: Run, arrays: tuple[Array | None, ...]) -> Iterator[tuple[Array, tuple[int, int, int]]]:
+        """Those of the bottoms' arrays that do not lie inside the top, with their blocks."""
+        if not self.aliases(run.phase):  # type: ignore[arg-type]
+            placed = run.placed or (False,) * len(arrays)
+            for array, block, inside in zip(arrays, self._blocks(run), placed, strict=True):
+                if array is not None and not inside:
+                    yield array, block
+
     def forward(self, run: Run) -> Calls:
-        """Copy each bottom's blocks into the top."""
+        """Copy each bottom's blocks into the top, but for those that lie there."""
         from netspec.kernels import copy
 
-        if not self.aliases(run.phase):  # type: ignore[arg-type]
-            for bottom, block in zip(run.bottom, self._blocks(run), strict=True):
-                yield Call(copy.concat_forward, bottom, run.top[0], *block)
+        for bottom, block in self._copied(run, run.bottom):
+            yield Call(copy.concat_forward, bottom, run.top[0], *block)
 
     def backward(self, run: Run) -> Calls:
         """Copy each wanted bottom's blocks back."""
         from netspec.kernels import copy
 
-        if not self.aliases(run.phase):  # type: ignore[arg-type]
-            for diff, block in zip(run.bottom_diff, self._blocks(run), strict=True):
-                if diff is not None:
-                    yield Call(copy.concat_backward, diff, run.top_diff[0], *block)
+        for diff, block in self._copied(run, run.bottom_diff):
+            yield Call(copy.concat_backward, diff, run.top_diff[0], *block)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.layers import _depthwise, _direct, _winograd
-from netspec.layers._passes import PARTS
+from netspec.layers._passes import PARTS, flat
 from netspec.layers._window import Axis, Windowed
 from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
 from netspec.model import wrong
@@ -111,6 +111,10 @@ class Convolution(Windowed):
             raise ShapeError(f"the engine {self.engine} is for {WAYS[self.engine].FOR}", field="engine", help="leave `engine` out")
         return WAYS[self.engine]
 
+    def pitched(self, bottoms: Shapes) -> bool:
+        """As the way of computing says."""
+        return bool(self.way(bottoms[0]).PITCHED)
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """What the chosen ways of computing need, and the sums of the bias' gradient."""
         x = bottoms[0]
@@ -149,8 +153,9 @@ class Convolution(Windowed):
         n, k, p, q = run.top_shapes[0]
         parts = min(PARTS, max(1, n * p * q // 64))
         sums = run.workspace["sums"] if db is not None else run.param[0].reshape(-1)[:0].astype("float64")
-        sizes = (n * p * q, k, int(run.relu), int(db is not None))
-        yield Call(conv.top_gradient, run.top[0] if run.relu else run.top_diff[0], run.top_diff[0], sums, *sizes, parts=parts)
+        dy, pitch = flat(run.top_diff[0])
+        sizes = (n * p * q, k, pitch, int(run.relu), int(db is not None))
+        yield Call(conv.top_gradient, flat(run.top[0])[0] if run.relu else dy, dy, sums, *sizes, parts=parts)
         if db is not None:
             yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
