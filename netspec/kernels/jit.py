@@ -84,7 +84,8 @@ def digest() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     features = llvm.get_host_cpu_features().flatten()
-    for word in (numba.__version__, np.__version__, llvm.get_host_cpu_name(), features, os.environ.get("NUMBA_CPU_NAME", "")):
+    chosen = (os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NETSPEC_VECTOR_BYTES"))
+    for word in (numba.__version__, np.__version__, llvm.get_host_cpu_name(), features, *chosen):
         state.update(word.encode() + b"\0")
     return state.hexdigest()[:16]
 

@@ -1,10 +1,13 @@
 """Vector instructions, written in LLVM's own language, for loops that the compiler's vectoriser does badly: products, and very short runs.
 
-A vector is as wide as the host's widest. Nothing here depends on that width but speed: lanes never meet each other.
+A vector is as wide as the host's widest, or as NETSPEC_VECTOR_BYTES says where that is less: 16 as on ARM, 32 as with AVX2, 64 with
+AVX-512. Sums whose lanes meet at the end (rows of few, gradients of channels) are rounded otherwise at another width; on one kind of CPU
+bits repeat.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -15,7 +18,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 _FEATURES = llvm.get_host_cpu_features() if numba.config.CPU_NAME in (None, "host") else {"avx2": True}
-BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+_WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+BYTES = min(_WIDEST, int(os.environ.get("NETSPEC_VECTOR_BYTES", _WIDEST)))
 """Bytes of a vector register."""
 REGISTERS = 16 if BYTES == 32 else 32
 """How many of them there are: 32 with AVX-512 and on ARM."""

@@ -163,3 +163,64 @@ def test_what_is_not_wanted_costs_no_work_and_testing_less_memory() -> None:
     }
     frozen = Run("TRAIN", (x,), (y,), (None,), (y,), params, (None, None), np.zeros(2, np.int64), 1, space, **known)
     assert not list(layer.backward(frozen))
+
+
+WAYS: dict[str, tuple[str, tuple[int, int, int, int], dict[str, Any]]] = {
+    "tiles of few channels": ("WINOGRAD", (3, 16, 9, 7), {"num_output": 32, "kernel_size": 3, "pad": 1}),
+    "tiles without padding, in groups": ("WINOGRAD", (1, 32, 6, 11), {"num_output": 64, "kernel_size": 3, "group": 2}),
+    "tiles with twice the padding": ("WINOGRAD", (2, 48, 5, 4), {"num_output": 16, "kernel_size": 3, "pad": 2}),
+    "frequencies of many channels": ("WINOGRAD", (2, 144, 5, 6), {"num_output": 160, "kernel_size": 3, "pad": 1}),
+    "sent back": ("DIRECT", (9, 5, 12, 7), {"num_output": 19, "kernel_size": 5}),
+    "sent back with a stride": ("DIRECT", (8, 3, 9, 11), {"num_output": 6, "kernel_size": 3, "stride": 2, "pad": 1}),
+    "pixels": ("DIRECT", (3, 70, 6, 7), {"num_output": 37, "kernel_size": 1}),
+    "many pixels far apart": ("DIRECT", (2, 33, 13, 11), {"num_output": 530, "kernel_size": 1}),
+    "thinned pixels": ("DIRECT", (2, 21, 9, 8), {"num_output": 18, "kernel_size": 1, "stride": [2, 3]}),
+    "deep windows in blocks of lines": ("DIRECT", (2, 40, 33, 31), {"num_output": 50, "kernel_size": 3, "stride": 2, "pad": 1}),
+    "one filter a channel": ("DEPTHWISE", (2, 21, 9, 8), {"num_output": 21, "group": 21, "kernel_size": 3, "pad": 1, "stride": 2}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_is_the_convolution(way: str) -> None:
+    """Forward by its definition; both gradients through what they are for: y is linear in x and in w."""
+    engine, shape, fields = WAYS[way]
+    layer, x, u = conv(engine=engine, **fields), blob(*shape), blob(*shape, seed=2)
+    params, others = random_params(layer, [x]), random_params(layer, [x], seed=6)
+    assert conv(**fields).way(shape) is layer.way(shape)  # type: ignore[attr-defined]
+    v = blob(*layer.top_shapes((shape,))[0], seed=3)
+    result = run_layer(layer, x, params=params, top_diffs=[v])
+    np.testing.assert_allclose(result.tops[0], expected(x, layer, params), rtol=1e-11, atol=1e-11 * np.abs(result.tops[0]).max())
+    none = np.zeros_like(params[1])
+    dx, dw, db = result.bottom_diffs[0], result.param_diffs[0], result.param_diffs[1]
+    assert dx is not None and dw is not None and db is not None
+    assert (dx * u).sum() == pytest.approx((v * expected(u, layer, [params[0], none])).sum(), rel=1e-10)
+    assert (dw * others[0]).sum() == pytest.approx((v * expected(x, layer, [others[0], none])).sum(), rel=1e-10)
+    np.testing.assert_allclose(db, v.sum((0, 2, 3)), rtol=1e-10)
+
+
+def test_an_engine_that_does_not_fit_is_an_error_at_its_place() -> None:
+    with pytest.raises(ShapeError) as error:
+        conv(num_output=5, kernel_size=3, engine="WINOGRAD").top_shapes(((2, 3, 9, 7),))
+    assert error.value.field == "engine"
+    assert "multiples of 16" in error.value.message
+
+
+def test_the_ways_are_chosen_by_shapes() -> None:
+    def way(shape: tuple[int, int, int, int], **fields: Any) -> str:
+        return conv(**fields).way(shape).__name__.rpartition("._")[2]  # type: ignore[attr-defined, no-any-return]
+
+    assert way((2, 64, 9, 7), num_output=32, kernel_size=3) == "winograd"
+    assert way((2, 64, 9, 7), num_output=32, kernel_size=3, stride=2) == "direct"
+    assert way((2, 64, 9, 7), num_output=20, kernel_size=3) == "direct"
+    assert way((2, 64, 9, 7), num_output=64, kernel_size=3, group=64) == "depthwise"
+    assert way((2, 64, 9, 7), num_output=128, kernel_size=3, group=64) == "direct"
+
+
+def test_winograd_is_as_exact_as_its_points_allow() -> None:
+    """Lavin & Gray 2016 report errors of some 1e-5 of the largest value for F(4x4, 3x3) in float32; ours are measured in benchmarks/."""
+    x = blob(2, 64, 12, 11)
+    layer = conv(num_output=48, kernel_size=3, pad=1)
+    params = random_params(layer, [x])
+    exact = forward(layer, x, params=params)[0]
+    error = forward(layer, x, params=params, dtype="float32")[0] - exact
+    assert np.sqrt((error**2).mean() / (exact**2).mean()) < 5e-6
