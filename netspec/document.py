@@ -22,6 +22,8 @@ from netspec.syntax import SyntaxMistake, explain
 _NO_TEXT = "the file holds a character that YAML does not allow"
 
 MAX_BYTES = 16 * 2**20
+_TOO_NESTED = "exceeded maximum nesting depth"
+"""What PyYAML's parser says of a text that is nested more than a thousand deep."""
 MAX_DEPTH = 100
 MAX_NODES = 200_000
 
@@ -362,9 +364,20 @@ class _Builder:
             before = text.encode()[: max(0, error.position)].decode(errors="ignore")
             raise SyntaxMistake(_NO_TEXT, at=self.nth(len(before)), help="is it a text file?") from None
         except yaml.MarkedYAMLError as error:
+            if error.problem == _TOO_NESTED:  # newer parsers look further ahead than they tell
+                raise TooLargeError(f"nested more than {MAX_DEPTH} deep", at=self.nth(self.nested())) from None
             raise self.syntax(error) from None
         except yaml.YAMLError as error:
             raise SyntaxMistake(f"this is not YAML: {error}", at=Place(self.source, via=self.via)) from None
+
+    def nested(self) -> int:
+        """Where the text first has more brackets open than may be; 0 where it never has."""
+        depth = 0
+        for position, character in enumerate(self.source.text):
+            depth += (character in "[{") - (character in "]}")
+            if depth >= MAX_DEPTH:
+                return position
+        return 0
 
     def nth(self, position: int) -> Place:
         """The place of a character of the text, counted from 0."""

@@ -16,6 +16,7 @@ from tests.checks import GUARD, blob, blobs_away_from, check_layer, distinct, la
 
 class Fine(ReLU):
     slope: float = 0.25
+    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
 
     def forward(self, run: Run) -> Calls:
         yield Call(relu_forward, run.bottom[0], run.top[0], self.slope)
@@ -133,7 +134,7 @@ def test_accepts_what_is_right(x: np.ndarray) -> None:
         (ChangesBottom, "forward changes bottom 0"),
         (ChangesTopDiff, "backward changes a bottom, top, param or top diff"),
         (UndeclaredRead, r"backward reads more than \['top'\]"),
-        (PartsDepend, "the parts of a call depend on each other|number of parts|1 and 2 differ"),
+        (PartsDepend, "is NaN or not written|the parts of a call depend on each other|number of parts|1 and 2 differ"),
         (ForgetsScratch, "is NaN or not written|gradient"),
         (OverwrittenParamDiff, "param diff 0 is not added to"),
     ],

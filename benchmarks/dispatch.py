@@ -1,0 +1,42 @@
+"""What the driver costs: LeNet's table with every kernel replaced by one that does nothing, in as many parts, beside the real step.
+
+python -m benchmarks.dispatch
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+
+from netspec.call import Call
+from netspec.kernels import copy, jit
+from netspec.load import load_net
+from netspec.program import Learning, Step, Table, bind, compile_net, fill_weights
+from netspec.solvers.sgd import SGD
+
+
+def median(table: Table, rounds: int = 400) -> float:
+    """Milliseconds of running a table."""
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        table.run(0, len(table.steps))
+        times.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(times)
+
+
+def main() -> None:
+    threads = jit.limit_threads(2)
+    shaped, memory = compile_net(load_net("lenet"), "float32")
+    learning = Learning(SGD(momentum=0.9), ((0.0, 5e-4),) * len(shaped.graph.params))
+    program = bind(shaped, memory, fill_weights(shaped, "float32", 1, 1), 1, learning)
+    nothing = np.zeros(0, np.float32)
+    empty = [Step(step.section, step.layer, step.node, Call(copy.fill, nothing, 0.0), step.parts) for step in program.table.steps]
+    real, bare = median(program.table), median(Table(empty, "float32"))
+    print(f"{len(empty)} steps on {threads} threads: {real:.3f} ms, of which the driver {1000 * bare:.0f} us = {100 * bare / real:.1f} %")
+
+
+if __name__ == "__main__":
+    main()
