@@ -13,6 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+import yaml
+
 LONG = """
 blocks:
   unit:
@@ -36,10 +39,33 @@ def median(words: list[str], runs: int = 9) -> float:
     return statistics.median(times)
 
 
-def to_first_iteration(cache: str, folder: Path) -> float:
+def lenet(folder: Path) -> list[str]:
+    """The words of a LeNet training, with its test net."""
+    return ["lenet", "data.train.source.subset=true", "data.test.source.subset=true"]
+
+
+def resnet50(folder: Path) -> list[str]:
+    """The words of a ResNet-50 training on eight images of noise, with a test net."""
+    random = np.random.default_rng(1)
+    np.save(folder / "images.npy", random.standard_normal((8, 3, 224, 224)).astype(np.float32))
+    np.save(folder / "labels.npy", np.arange(8))
+    feed = {"source": {"type": "Arrays", "outputs": ["images.npy", "labels.npy"]}, "batch_size": 8}
+    solver = {
+        "net": "resnet50",
+        "data": {"train": feed, "test": feed},
+        "base_lr": 0.001,
+        "lr_policy": "fixed",
+        "momentum": 0.9,
+        "weight_decay": 0.0001,
+    }
+    (folder / "resnet50.yaml").write_text(yaml.safe_dump(solver))
+    return [str(folder / "resnet50.yaml")]
+
+
+def to_first_iteration(training: list[str], cache: str, folder: Path) -> float:
     """Seconds from the start of the process to the line of iteration 0."""
-    subset = ["data.train.source.subset=true", "data.test.source.subset=true"]
-    words = [*NETSPEC, "train", "lenet", "max_iter=1", "display=1", "test_initialization=false", "-o", str(folder), *subset]
+    words = [*NETSPEC, "train", *training, "max_iter=1", "display=1", "test_initialization=false", "snapshot_after_train=false"]
+    words += ["-o", str(folder)]
     begun = time.perf_counter()
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "NETSPEC_CACHE_DIR": cache})
     assert process.stderr is not None
@@ -57,12 +83,13 @@ def main() -> None:
         file.write(LONG)
         file.flush()
         print(f"expand, 1,001 layers      {median(['expand', file.name]):6.2f} s")
-    with tempfile.TemporaryDirectory() as scratch:
-        cache = f"{scratch}/cache"
-        cold = to_first_iteration(cache, Path(scratch) / "cold")
-        warm = statistics.median(to_first_iteration(cache, Path(scratch) / f"warm{i}") for i in range(5))
-    print(f"train lenet, empty cache  {cold:6.2f} s to iteration 1")
-    print(f"train lenet, warm cache   {warm:6.2f} s to iteration 1")
+    for training in (lenet, resnet50):
+        with tempfile.TemporaryDirectory() as scratch:
+            words, cache = training(Path(scratch)), f"{scratch}/cache"
+            cold = to_first_iteration(words, cache, Path(scratch) / "cold")
+            warm = statistics.median(to_first_iteration(words, cache, Path(scratch) / f"warm{i}") for i in range(5))
+        print(f"train {training.__name__}, empty cache  {cold:6.2f} s to iteration 1")
+        print(f"train {training.__name__}, warm cache   {warm:6.2f} s to iteration 1")
 
 
 if __name__ == "__main__":

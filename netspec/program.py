@@ -6,7 +6,7 @@ Every step is a kernel, its arguments and its number of parts, printable as text
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -137,15 +137,18 @@ def _zeros(size: int) -> np.ndarray[Any, Any]:
     return raw[start : start + size]
 
 
-def fill_weights(shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0) -> Weights:
-    """Weights at their fillers' values: each param draws from its own stream, keyed by the seed and its name."""
+def fill_weights(shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0, shared: Mapping[int, Array] | None = None) -> Weights:
+    """Weights at their fillers' values, but for those `shared`: each param draws from its own stream, keyed by the seed and its name."""
     params = shaped.graph.params
     _, data = allocate(shaped.params, dtype)
     flat_diff, diff = allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)
     diffs = iter(diff)
     histories = [allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)[1] for _ in range(slots)]
+    shared = shared or {}
     for param, shape, array in zip(params, shaped.params, data, strict=True):
-        array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
+        if param.index not in shared:
+            array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
+    data = tuple(shared.get(index, array) for index, array in enumerate(data))
     own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
     columns = iter(zip(*histories, strict=True)) if histories else iter(())
     history = tuple(tuple(next(columns)) if p.learned and slots else () for p in params)
@@ -157,9 +160,8 @@ def share_weights(shaped: ShapedGraph, owner: Program, dtype: str, seed: int) ->
 
     Layers count, not names: a shared param may have another owner in the other phase. Raises PhaseShapeError.
     """
-    own = fill_weights(shaped, dtype, seed)
     theirs = {place: param.index for param in owner.graph.params for place in _users(owner.graph, param)}
-    data = list(own.data)
+    shared: dict[int, Array] = {}
     for param in shaped.graph.params:
         index = next((theirs[place] for place in _users(shaped.graph, param) if place in theirs), None)
         if index is None:
@@ -170,8 +172,8 @@ def share_weights(shaped: ShapedGraph, owner: Program, dtype: str, seed: int) ->
             message = "param '{}' is {} in phase {}, but {} in phase {}".format(param.name, *phases)
             at = shaped.graph.nodes[param.users[0][0]].place()
             raise PhaseShapeError(message, at=at, help="both phases use one param: feed them samples of one shape")
-        data[param.index] = array.reshape(wanted)
-    return Weights(own.names, tuple(data), own.diff, own.flat_diff)
+        shared[param.index] = array.reshape(wanted)
+    return fill_weights(shaped, dtype, seed, shared=shared)
 
 
 def _users(graph: Graph, param: GraphParam) -> list[tuple[str, int]]:
