@@ -68,14 +68,14 @@ def _styled(line: str, number: int) -> Any:
 
 def time_table(one: NetTime) -> Table:
     """Per-layer times and those of whole passes."""
-    heads = ("layer", "type", "forward ms", "backward ms", "share")
+    heads = ("layer", "type", "kernels", "forward ms", "backward ms", "share")
     notes = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
     notes += [f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"]
-    table = Table(heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", (2, 3, 4), notes)
+    table = Table(heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", (3, 4, 5), notes)
     whole = sum(t.forward + t.backward for t in one.layers) or 1.0
     for t in one.layers:
         back = f"{t.backward:.3f}" if t.backward else "-"
-        table.add_row(t.name, t.type, f"{t.forward:.3f}", back, f"{100 * (t.forward + t.backward) / whole:.1f}%")
+        table.add_row(t.name, t.type, t.kernels or "-", f"{t.forward:.3f}", back, f"{100 * (t.forward + t.backward) / whole:.1f}%")
     return table
 
 

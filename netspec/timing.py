@@ -17,10 +17,11 @@ from netspec.train import label_ranges
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Median milliseconds of one layer, with what it computes of those after it; `type` names these too."""
+    """Median milliseconds of one layer and what it computes along with itself (`type` names both); `kernels`: the families that run."""
 
     name: str
     type: str
+    kernels: str
     forward: float
     backward: float
 
@@ -93,7 +94,7 @@ def time_net(
     middle = statistics.median
     runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
     layers = tuple(
-        LayerTime(node.layer.name, _type(program.graph, node), middle(f), middle(b) if r else 0.0)
+        LayerTime(node.layer.name, _type(program.graph, node), _kernels(program, node), middle(f), middle(b) if r else 0.0)
         for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
     )
     return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *(middle(column) for column in zip(*whole, strict=True)))
@@ -113,6 +114,12 @@ def _type(graph: Graph, node: Node) -> str:
         types.append(after.layer.type)
         top = after.tops[0]
     return " + ".join(types)
+
+
+def _kernels(program: Program, node: Node) -> str:
+    """The files of `kernels/` whose loops a layer's forward runs: winograd, conv or depthwise tells how a convolution is computed."""
+    first, last = program.nodes.get(("forward", node.index), (0, 0))
+    return " ".join(dict.fromkeys(str(step.call.kernel).partition(".")[0] for step in program.table.steps[first:last]))
 
 
 def _node_backward(program: Program, node: int) -> None:
