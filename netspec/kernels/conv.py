@@ -14,7 +14,7 @@ from __future__ import annotations
 from netspec.kernels.jit import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
 from netspec.kernels.rows import Row, Variable, Whole, rows, times
 from netspec.kernels.simd import add_run, clear_run, copy_rows, copy_run
-from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
+from netspec.kernels.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
 
 
 @kernel
@@ -111,10 +111,7 @@ def convolve(
             a0, line, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), width, pitch
         for gp in range(groups * panels):
             group, p = gp // panels, gp % panels
-            some = min(panel, m - p * panel)
-            vectors = (some + lanes - 1) // lanes
-            tail = some - (vectors - 1) * lanes
-            whole = vectors * lanes == panel
+            _, tail, whole = panel_at(p * panel, panel, m, lanes)
             one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
             b = address(packed, gp * taps * run * panel)
             column = group * m + p * panel
@@ -122,7 +119,7 @@ def convolve(
             for i in range(min(block, lines - u)):
                 to = ((n * out_height + (u + i) * ty + qy) * out_width + qx) * out_pitch + column
                 for cut in range(cuts):
-                    v = cut * rows if cut < more else more + cut * (rows - 1)
+                    v, _ = rows_at(cut, rows, more)
                     a = a0 + size * ((i * sy * line + v * sx) * pixel + group * r)
                     c = address(y, to + v * tx * out_pitch)
                     code = one if cut < more else other
@@ -157,15 +154,12 @@ def convolve_pixels(
             finish = k + some_k == r
             how = (mode & ADD if k == 0 else ADD) | (mode & RECTIFY if finish else 0)
             for p in range(panels):
-                some = min(panel, m - p * panel)
-                vectors = (some + lanes - 1) // lanes
-                tail = some - (vectors - 1) * lanes
-                whole = vectors * lanes == panel
+                _, tail, whole = panel_at(p * panel, panel, m, lanes)
                 one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
                 constants = address(bias, p * panel) if bias.size and finish else 0
                 b = address(packed, (p * r + k) * panel)
                 for block in range(first, last):
-                    v = block * rows if block < more else more + block * (rows - 1)
+                    v, _ = rows_at(block, rows, more)
                     code = one if block < more else other
                     a, c = address(x, v * pitch + k), address(y, v * out_pitch + p * panel)
                     multiply(code, 1, offsets, some_k, a, pitch, 1, b, 0, panel, c, out_pitch, constants, how, tail)
@@ -219,14 +213,12 @@ def convolve_back(
         clear_run(image, 0, tall * wide * r)
         for line in range(taps * panels):
             tap, columns = line // panels, line % panels * panel
-            some = min(panel, run - columns)
-            vectors = (some + lanes - 1) // lanes
-            whole = vectors * lanes == panel
+            _, tail, whole = panel_at(columns, panel, run, lanes)
             one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
-            b, tail = address(packed, line * k * panel), some - (vectors - 1) * lanes
+            b = address(packed, line * k * panel)
             for i in range(p):
                 for cut in range(cuts):
-                    v = cut * rows if cut < more else more + cut * (rows - 1)
+                    v, _ = rows_at(cut, rows, more)
                     a = address(dy, ((n * p + i) * q + v) * pitch)
                     c = address(image, ((i * sy + tap * dilation) * wide + v * sx) * r + columns)
                     multiply(one if cut < more else other, 1, offsets, k, a, pitch, 1, b, 0, panel, c, sx * r, 0, ADD, tail)
@@ -278,14 +270,11 @@ def weight_gradient(
             a0, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), pitch
         mode = 0 if unit == low else ADD
         for p in range(panels):
-            some = min(panel, m - p * panel)
-            vectors = (some + lanes - 1) // lanes
-            tail = some - (vectors - 1) * lanes
-            whole = vectors * lanes == panel
+            _, tail, whole = panel_at(p * panel, panel, m, lanes)
             one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
             for job in range(begin, end):
                 group, tap, cut = job // (count * cuts), job // cuts % count, job % cuts
-                v = cut * rows if cut < more else more + cut * (rows - 1)
+                v, _ = rows_at(cut, rows, more)
                 code = one if cut < more else other
                 a = a0 + size * (taps[tap] + group * r + v)
                 b = address(dy, (n * lines + u) * columns * dy_pitch + group * m + p * panel)
@@ -323,20 +312,18 @@ def weight_gradient_pixels(
     for p0 in range(low, high, deep):
         k, mode = min(deep, high - p0), ADD if add or p0 > low else 0
         for cut in range(begin, end * packed):
-            v, tall = cut * rows if cut < more else more + cut * (rows - 1), rows if cut < more else rows - 1
+            v, tall = rows_at(cut, rows, more)
             to = deep * (panel + (cut - begin) * rows)
             copy_rows(dy, p0 * dy_pitch + v, dy_pitch, near, to, tall, k, tall)
         for p in range(panels):
-            some = min(panel, r - p * panel)
-            vectors = (some + lanes - 1) // lanes
-            whole = vectors * lanes == panel
+            some, tail, whole = panel_at(p * panel, panel, r, lanes)
             one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
             copy_rows(x, p0 * pitch + p * panel, pitch, near, 0, panel, k, some)
             for cut in range(begin, end):
-                v, tall = cut * rows if cut < more else more + cut * (rows - 1), rows if cut < more else rows - 1
+                v, tall = rows_at(cut, rows, more)
                 a = address(near, deep * (panel + (cut - begin) * rows)) if packed else address(dy, p0 * dy_pitch + v)
                 step, c = tall if packed else dy_pitch, address(piece, v * r + p * panel)
-                code, tail = one if cut < more else other, some - (vectors - 1) * lanes
+                code = one if cut < more else other
                 multiply(code, 1, offsets, k, a, 1, step, address(near, 0), 0, panel, c, r, 0, mode, tail)
 
 

@@ -19,7 +19,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.kernels import simd
-from netspec.kernels.jit import Compiled
+from netspec.kernels.jit import Compiled, helper
 
 ADD, RECTIFY = 1, 2
 """Bits of a tile's mode: add to what C holds; replace what is negative by 0."""
@@ -199,6 +199,20 @@ def multiply(
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * (1 + len(ARGUMENTS))), generate
+
+
+@helper
+def panel_at(first: int, panel: int, columns: int, lanes: int) -> tuple[int, int, bool]:
+    """Of the panel that begins at column `first`: its columns, those of its last vector, and whether it is as wide as others."""
+    some = min(panel, columns - first)
+    vectors = (some + lanes - 1) // lanes
+    return some, some - (vectors - 1) * lanes, vectors * lanes == panel
+
+
+@helper
+def rows_at(block: int, rows: int, more: int) -> tuple[int, int]:
+    """The first row of a block and its number of rows: `rows` in the first `more` blocks, one less in the others."""
+    return (block * rows, rows) if block < more else (more + block * (rows - 1), rows - 1)
 
 
 class Tiling(NamedTuple):

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 
 from netspec.kernels import simd
 from netspec.kernels.jit import Clock, Codes, Matrix, Vector, helper, kernel, span
-from netspec.kernels.tiles import ADD, RECTIFY, address, multiply
+from netspec.kernels.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
 
 FREQUENCIES = 36
 AIR = 16
@@ -329,16 +329,15 @@ def products(
     for f in range(begin, end):
         for gp in range(groups * panels):
             group, p = gp // panels, gp % panels
-            some = min(panel, m - p * panel)
-            vectors = (some + lanes - 1) // lanes
-            edge = 0 if vectors * lanes == panel else most + 1
+            _, tail, whole = panel_at(p * panel, panel, m, lanes)
+            edge = 0 if whole else most + 1
             b = address(packed, (f * groups * panels + gp) * r * panel)
             for block in range(blocks):
-                t = block * rows if block < more else more + block * (rows - 1)
-                code = tiles[edge + rows] if block < more else tiles[edge + rows - 1]
+                t, tall = rows_at(block, rows, more)
+                code = tiles[edge + tall]
                 a = address(source, f * (room * ld_in + AIR) + t * ld_in + group * r)
                 c = address(out, f * (room * ld_out + AIR) + t * ld_out + group * m + p * panel)
-                multiply(code, 1, offsets, r, a, ld_in, 1, b, 0, panel, c, ld_out, 0, 0, some - (vectors - 1) * lanes)
+                multiply(code, 1, offsets, r, a, ld_in, 1, b, 0, panel, c, ld_out, 0, 0, tail)
 
 
 @helper
@@ -367,16 +366,15 @@ def gradient_products(
         low, high = span(groups * panels, job % shares, shares)
         for gp in range(low, high):
             group, p = gp // panels, gp % panels
-            some = min(panel, m - p * panel)
-            vectors = (some + lanes - 1) // lanes
-            edge = 0 if vectors * lanes == panel else most + 1
+            _, tail, whole = panel_at(p * panel, panel, m, lanes)
+            edge = 0 if whole else most + 1
             b = address(diff, f * (room * ld_out + AIR) + group * m + p * panel)
             for block in range(blocks):
-                v = block * rows if block < more else more + block * (rows - 1)
-                code = tiles[edge + rows] if block < more else tiles[edge + rows - 1]
+                v, tall = rows_at(block, rows, more)
+                code = tiles[edge + tall]
                 a = address(source, f * (room * ld_in + AIR) + group * r + v)
                 c = address(piece, ((f * groups + group) * r + v) * m + p * panel)
-                multiply(code, 1, offsets, count, a, 1, ld_in, b, 0, ld_out, c, m, 0, mode, some - (vectors - 1) * lanes)
+                multiply(code, 1, offsets, count, a, 1, ld_in, b, 0, ld_out, c, m, 0, mode, tail)
 
 
 @helper
