@@ -24,6 +24,8 @@ FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
 FEW_SUMMED = 96 * 96
 """The same for the weight's gradient, whose pieces must be added up."""
+LEAST = 8
+"""Tiles that a part takes at a time, at least: fewer would not be worth reading the filters for."""
 NEAR, FAR = 160_000, 6_000_000
 """Values of the frequencies that one part, or all together, hold at a time."""
 
@@ -63,7 +65,7 @@ def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few:
     most = FAR // row if together else max(28, NEAR // row)
     most = max(14, most - most % 14)
     if not together:
-        most = min(most, -(-tiles // PARTS))
+        most = min(most, max(LEAST, -(-tiles // PARTS)))
     chunks = -(-tiles // most)
     return Plan((h, w, c), (p, q, k), pad, tiles, together, -(-tiles // chunks))
 
