@@ -16,6 +16,7 @@ from netspec.call import Call, Run
 from netspec.diagnostics import SpecError
 from netspec.graph import Graph, GraphParam, Node
 from netspec.infer import ShapedGraph
+from netspec.layers._layout import memory_order
 from netspec.plan import Flow, MemoryPlan, OutOfMemoryError, Piece, flows, plan, workspace
 from netspec.rewrite import HIDING, rewrite
 from netspec.shape import Shape, count, text
@@ -181,11 +182,6 @@ def _users(graph: Graph, param: GraphParam) -> list[tuple[str, int]]:
     return [(graph.nodes[node].layer.name, slot) for node, slot in param.users]
 
 
-def laid(shape: Shape, layout: str) -> Shape:
-    """A blob's shape as it lies in memory: NHWC puts the second of four axes last."""
-    return (shape[0], *shape[2:], shape[1]) if layout == "NHWC" else shape
-
-
 @dataclass(frozen=True)
 class Learning:
     """What a program needs to update weights: the rule, the decay of each param, clipping, batches an update."""
@@ -297,7 +293,8 @@ class _Binder:
 
     def lying(self, blob: int) -> Shape:
         """The shape of a blob as it lies in memory."""
-        return laid(self.shaped.blobs[blob], self.graph.blobs[blob].layout)
+        shape = self.shaped.blobs[blob]
+        return tuple(shape[axis] for axis in memory_order(len(shape), self.graph.blobs[blob].layout))
 
     def seen(self, blob: int, array: Array) -> Array:
         """A blob's array as N, C, H, W."""

@@ -132,45 +132,28 @@ def _from_table(builder: Any, table: Any, index: int, offset: Any, bytes: int) -
     return builder.gep(_pointer(builder, entry, bytes), [offset])
 
 
-def _gathering(rows: list[Terms], side: int) -> Any:
-    """The intrinsic (like, table, offset, out, plane): the vectors at the table's side x side addresses + offset, transformed, to
-    out[frequency * plane]."""
+def _transform(rows: list[Terms], side: int, tabled: bool) -> Any:
+    """The intrinsic (like, source, step, out, plane): side x side vectors, transformed, to out[frequency * plane].
 
-    def transform(typing: Any, like: Any, table: Any, offset: Any, out: Any, plane: Any) -> Any:
+    `tabled`, source is a table of their addresses and they lie `step` values on; else they lie at source[index * step].
+    """
+
+    def transform(typing: Any, like: Any, source: Any, step: Any, out: Any, plane: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             bytes = like.dtype.bitwidth // 8
-            _, table, offset, out, plane = args
-            emit, base = _Emitter(builder, bytes), _pointer(builder, out, bytes)
+            _, source, step, out, plane = args
+            emit, to = _Emitter(builder, bytes), _pointer(builder, out, bytes)
 
             def load(i: int, j: int) -> Any:
-                return emit.vectors.load(_from_table(builder, table, i * side + j, offset, bytes), None)
+                index = i * side + j
+                if tabled:
+                    return emit.vectors.load(_from_table(builder, source, index, step, bytes), None)
+                at = builder.gep(_pointer(builder, source, bytes), [builder.mul(step, simd.number(index))])
+                return emit.vectors.load(at, None)
 
             for i, line in enumerate(emit.square(rows, side, load)):
                 for j, value in enumerate(line):
-                    emit.vectors.store(value, builder.gep(base, [builder.mul(plane, simd.number(i * len(rows) + j))]), None)
-            return context.get_dummy_value()
-
-        return types.void(like, *[types.int64] * 4), generate
-
-    return intrinsic(transform)
-
-
-def _between(rows: list[Terms], side: int) -> Any:
-    """The intrinsic (like, source, from_plane, out, to_plane): the same from source[index * from_plane], for filters."""
-
-    def transform(typing: Any, like: Any, source: Any, from_plane: Any, out: Any, to_plane: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            bytes = like.dtype.bitwidth // 8
-            _, source, from_plane, out, to_plane = args
-            emit = _Emitter(builder, bytes)
-            frm, to = _pointer(builder, source, bytes), _pointer(builder, out, bytes)
-
-            def load(i: int, j: int) -> Any:
-                return emit.vectors.load(builder.gep(frm, [builder.mul(from_plane, simd.number(i * side + j))]), None)
-
-            for i, line in enumerate(emit.square(rows, side, load)):
-                for j, value in enumerate(line):
-                    emit.vectors.store(value, builder.gep(to, [builder.mul(to_plane, simd.number(i * len(rows) + j))]), None)
+                    emit.vectors.store(value, builder.gep(to, [builder.mul(plane, simd.number(i * len(rows) + j))]), None)
             return context.get_dummy_value()
 
         return types.void(like, *[types.int64] * 4), generate
@@ -213,10 +196,10 @@ def transform_back(typing: Any, like: Any, source: Any, plane: Any, table: Any, 
     return types.void(like, *[types.int64] * 6), generate
 
 
-transform_image = _gathering(_INPUT, SIDE)
-transform_diff = _gathering(_turned(_OUTPUT, SIDE), STEP)
-transform_filter = _between(_FILTER, 3)
-transform_filter_back = _between(_turned(_FILTER, 3), SIDE)
+transform_image = _transform(_INPUT, SIDE, tabled=True)
+transform_diff = _transform(_turned(_OUTPUT, SIDE), STEP, tabled=True)
+transform_filter = _transform(_FILTER, 3, tabled=False)
+transform_filter_back = _transform(_turned(_FILTER, 3), SIDE, tabled=False)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

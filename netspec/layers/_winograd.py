@@ -70,9 +70,9 @@ def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few:
     return Plan((h, w, c), (p, q, k), pad, tiles, together, -(-tiles // chunks))
 
 
-def forward_plan(layer: Convolution, x: Shape) -> Plan:
+def forward_plan(layer: Convolution, x: Shape, few: int = FEW) -> Plan:
     """From the bottom to the top."""
-    return _plan(x[0], x[1:], layer.top_shapes((x,))[0][1:], layer.window[0][2], layer.group, FEW)
+    return _plan(x[0], x[1:], layer.top_shapes((x,))[0][1:], layer.window[0][2], layer.group, few)
 
 
 def bottom_plan(layer: Convolution, x: Shape) -> Plan:
@@ -82,13 +82,7 @@ def bottom_plan(layer: Convolution, x: Shape) -> Plan:
 
 def weight_plan(layer: Convolution, x: Shape) -> Plan:
     """From both to the weight's diff."""
-    return forward_plan(layer, x)._replace(**_summed(layer, x))
-
-
-def _summed(layer: Convolution, x: Shape) -> dict[str, Any]:
-    pad = layer.window[0][2]
-    plan = _plan(x[0], x[1:], layer.top_shapes((x,))[0][1:], pad, layer.group, FEW_SUMMED)
-    return {"together": plan.together, "room": plan.room}
+    return forward_plan(layer, x, FEW_SUMMED)
 
 
 def _spaces(name: str, plan: Plan, use: Any) -> dict[str, Workspace]:
