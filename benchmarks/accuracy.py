@@ -32,7 +32,10 @@ def main() -> None:
     for seed in seeds or ["1", "2", "3"]:
         scores = tests(["lenet", f"random_seed={seed}"])
         last = scores[-5:]
-        print(f"full set, seed {seed}: last five {' '.join(f'{s:.4f}' for s in last)}, mean {sum(last) / 5:.4f}", flush=True)
+        print(
+            f"full set, seed {seed}: last five {' '.join(f'{s:.4f}' for s in last)}, mean {sum(last) / 5:.4f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

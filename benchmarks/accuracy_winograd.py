@@ -15,8 +15,9 @@ import torch.nn.functional as functional
 from rich.console import Console
 
 from benchmarks import machine, tables
-from netspec import Net, rng
-from netspec.shape import ShapeError
+from netspec import Net
+from netspec.core import rng
+from netspec.core.shape import ShapeError
 
 AUTO, *ENGINES = ("AUTO", "WINOGRAD", "DIRECT")
 WAYS = ("torch", *ENGINES)
@@ -67,7 +68,11 @@ def drawn(case: Case) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.nd
     """x, w and dy, float32."""
     random = rng.generator(1, "accuracy", str(case))
     size = (case.h + 2 * case.pad - case.f) // case.stride + 1
-    shapes = (case.n, case.c, case.h, case.h), (case.k, case.c // case.group, case.f, case.f), (case.n, case.k, size, size)
+    shapes = (
+        (case.n, case.c, case.h, case.h),
+        (case.k, case.c // case.group, case.f, case.f),
+        (case.n, case.k, size, size),
+    )
     x, w, dy = (random.standard_normal(shape).astype(np.float32) for shape in shapes)
     return x, w, dy
 
@@ -83,9 +88,20 @@ def by_torch(case: Case, dtype: torch.dtype) -> Results:
 def by_netspec(case: Case, engine: str) -> Results:
     """netspec's results under one engine. Raises ShapeError where the engine does not take the layer."""
     x, w, dy = drawn(case)
-    fields = {"num_output": case.k, "kernel_size": case.f, "stride": case.stride, "pad": case.pad, "group": case.group, "engine": engine}
+    fields = {
+        "num_output": case.k,
+        "kernel_size": case.f,
+        "stride": case.stride,
+        "pad": case.pad,
+        "group": case.group,
+        "engine": engine,
+    }
     data = {"name": "data", "type": "Input", "top": ["data"], "shape": [list(x.shape)]}
-    net = Net({"layers": [data, {"name": "conv", "type": "Convolution", "bias_term": False, **fields}]}, phase="TRAIN", force_backward=True)
+    net = Net(
+        {"layers": [data, {"name": "conv", "type": "Convolution", "bias_term": False, **fields}]},
+        phase="TRAIN",
+        force_backward=True,
+    )
     weight = net.params["conv"][0]
     weight.data[...] = w
     y = net.forward(data=x)["conv"]
@@ -116,7 +132,9 @@ def row(case: Case) -> dict[str, Any]:
 
 def main() -> None:
     found = [row(case) for case in CASES]
-    Console(width=None if Console().is_terminal else 180).print(tables.rich("rms error / rms of the result, float32", COLUMNS, found))
+    Console(width=None if Console().is_terminal else 180).print(
+        tables.rich("rms error / rms of the result, float32", COLUMNS, found)
+    )
     if "--write" in sys.argv[1:]:
         tables.write("accuracy_winograd", machine.describe(2).sentence, COLUMNS, found)
 

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.in_torch import TorchNet
 from benchmarks.nets import Arrays, Stepper, undropped
-from netspec.infer import ShapedGraph
+from netspec.net.infer import ShapedGraph
 
 LOSS_BOUND, SCORE_BOUND = 1e-4, 1e-3
 """Largest relative error of the loss, and of a deployed net's scores, |s - s'| / |s'| in the L2 norm."""
@@ -48,7 +48,9 @@ def check_training(shaped: ShapedGraph, batch: Arrays) -> tuple[Agreement, Agree
     shaped = undropped(shaped)
     stepper = Stepper(shaped, batch)
     names, weights = stepper.program.weights.names, stepper.weights
-    judge = _torch(shaped, (array.astype(np.float64) for array in weights), [array.astype(np.float64) for array in batch])
+    judge = _torch(
+        shaped, (array.astype(np.float64) for array in weights), [array.astype(np.float64) for array in batch]
+    )
     mine, peer = (_distance(names, side, judge) for side in (stepper.gradients(), _torch(shaped, weights, batch)))
     allowed = max(GRADIENT_BOUND, PEER_FACTOR * peer.gradient)
     if not (mine.loss <= LOSS_BOUND and mine.gradient <= allowed):

@@ -31,7 +31,9 @@ class Times:
         return low, high
 
 
-def alternate(rivals: Mapping[str, Callable[[], object]], seconds: float, rounds: int | None = None) -> dict[str, Times]:
+def alternate(
+    rivals: Mapping[str, Callable[[], object]], seconds: float, rounds: int | None = None
+) -> dict[str, Times]:
     """The times of rivals that take turns: as many rounds as fit in `seconds`, or as many as are asked for. Warm-up is not counted."""
     for run in rivals.values():
         run()
@@ -79,7 +81,8 @@ def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float, typ
         "over_channels_last": chosen["channels_last"] / mine,
         "over_best": best / mine,
         "fastest": {name: min(of.steps) for name, of in times.items()},
-        "over_best_fastest": min(min(times[peer].steps) for peer in ("eager", "channels_last")) / min(times["netspec"].steps),
+        "over_best_fastest": min(min(times[peer].steps) for peer in ("eager", "channels_last"))
+        / min(times["netspec"].steps),
         "gflops": rate,
         "share": rate / peak,
         "best_gflops": flops / best / 1e6,

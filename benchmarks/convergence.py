@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from benchmarks.accuracy import tests
-from netspec.sources.fashion_mnist import FashionMNIST
+from netspec.data.sources.fashion_mnist import FashionMNIST
 
 ENGINES = ("DIRECT", "AUTO")
 
@@ -36,7 +36,10 @@ def lenet(folder: Path) -> list[str]:
 
 def resnet20(folder: Path) -> list[str]:
     """The words of a ResNet-20 training; writes its images and its solver."""
-    data = {split: {"source": {"type": "Arrays", "outputs": _coloured(split, folder)}, "batch_size": 128} for split in ("train", "test")}
+    data = {
+        split: {"source": {"type": "Arrays", "outputs": _coloured(split, folder)}, "batch_size": 128}
+        for split in ("train", "test")
+    }
     for feed in data.values():
         feed["transform"] = [{"type": "Scale", "factor": 1 / 128}]
     solver = {
@@ -53,7 +56,10 @@ def resnet20(folder: Path) -> list[str]:
     }
     path = folder / "resnet20.yaml"
     path.write_text(yaml.safe_dump(solver))
-    return [str(path), "net.defaults.BatchNorm.moving_average_fraction=0.9"]  # 0.999 would test with statistics of long ago
+    return [
+        str(path),
+        "net.defaults.BatchNorm.moving_average_fraction=0.9",
+    ]  # 0.999 would test with statistics of long ago
 
 
 def _coloured(split: str, folder: Path) -> list[str]:
@@ -71,7 +77,9 @@ NETS: dict[str, Callable[[Path], list[str]]] = {"lenet": lenet, "resnet20": resn
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.convergence", description="Test accuracy by engine and seed.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.convergence", description="Test accuracy by engine and seed."
+    )
     parser.add_argument("nets", nargs="*", default=list(NETS), metavar="NET")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     given = parser.parse_args()
@@ -81,7 +89,9 @@ def main() -> None:
             for engine in ENGINES:
                 for seed in given.seeds:
                     scores = tests([*words, f"random_seed={seed}", f"net.defaults.Convolution.engine={engine}"])
-                    print(f"{net:<10} {engine:<8} seed {seed}: {' '.join(f'{score:.4f}' for score in scores)}", flush=True)
+                    print(
+                        f"{net:<10} {engine:<8} seed {seed}: {' '.join(f'{score:.4f}' for score in scores)}", flush=True
+                    )
 
 
 if __name__ == "__main__":

@@ -10,11 +10,14 @@ import time
 
 import numpy as np
 
-from netspec.call import Call
-from netspec.kernels import copy, jit
-from netspec.load import load_net
-from netspec.program import Learning, Step, Table, bind, compile_net, fill_weights
-from netspec.solvers.sgd import SGD
+from netspec.codegen import kernel as jit
+from netspec.core.calls import Call
+from netspec.engine.bind import Learning, bind, compile_net
+from netspec.engine.program import Step, Table
+from netspec.engine.weights import fill_weights
+from netspec.kernels import copy
+from netspec.net.load import load_net
+from netspec.training.solvers.sgd import SGD
 
 
 def median(table: Table, rounds: int = 400) -> float:
@@ -30,12 +33,17 @@ def median(table: Table, rounds: int = 400) -> float:
 def main() -> None:
     threads = jit.limit_threads(2)
     shaped, memory = compile_net(load_net("lenet"), "float32")
-    learning = Learning(SGD(momentum=0.9), ((0.0, 5e-4),) * len(shaped.graph.params))
+    learning = Learning(SGD(momentum=0.9).update, ((0.0, 5e-4),) * len(shaped.graph.params))
     program = bind(shaped, memory, fill_weights(shaped, "float32", 1, 1), 1, learning)
     nothing = np.zeros(0, np.float32)
-    empty = [Step(step.section, step.layer, step.node, Call(copy.fill, nothing, 0.0), step.parts) for step in program.table.steps]
+    empty = [
+        Step(step.section, step.layer, step.node, Call(copy.fill, nothing, 0.0), step.parts)
+        for step in program.table.steps
+    ]
     real, bare = median(program.table), median(Table(empty, "float32"))
-    print(f"{len(empty)} steps on {threads} threads: {real:.3f} ms, of which the driver {1000 * bare:.0f} us = {100 * bare / real:.1f} %")
+    print(
+        f"{len(empty)} steps on {threads} threads: {real:.3f} ms, of which the driver {1000 * bare:.0f} us = {100 * bare / real:.1f} %"
+    )
 
 
 if __name__ == "__main__":

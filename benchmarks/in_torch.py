@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from netspec.graph import Graph, Node
-from netspec.infer import ShapedGraph
+from netspec.net.graph import Graph, Node
+from netspec.net.infer import ShapedGraph
 
 Format = torch.memory_format
 LAYOUTS = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -28,7 +28,10 @@ class TorchNet:
     def __init__(self, shaped: ShapedGraph, params: Iterable[Any], layout: Format = torch.contiguous_format) -> None:
         self.shaped, self.graph, self.layout = shaped, shaped.graph, layout
         learned = [param.learned for param in self.graph.params]
-        self.params = [self.placed(torch.tensor(array)).requires_grad_(wanted) for array, wanted in zip(params, learned, strict=True)]
+        self.params = [
+            self.placed(torch.tensor(array)).requires_grad_(wanted)
+            for array, wanted in zip(params, learned, strict=True)
+        ]
         self.training = self.graph.phase == "TRAIN"
         self.overwrites = {node.index for node in self.graph.nodes if may_overwrite(self.graph, node)}
         if not self.training:
@@ -53,7 +56,9 @@ class TorchNet:
 
     def blobs(self, *inputs: Any, keep: bool = False) -> dict[int, Tensor]:
         """The blobs that no layer reads, for arrays of the Inputs' tops; with `keep` every blob, none of them overwritten."""
-        blobs = {blob: self.placed(torch.as_tensor(array)) for blob, array in zip(self.graph.inputs, inputs, strict=True)}
+        blobs = {
+            blob: self.placed(torch.as_tensor(array)) for blob, array in zip(self.graph.inputs, inputs, strict=True)
+        }
         last = _last_readers(self.graph)
         for node in self.graph.nodes:
             if node.layer.type == "Input":
@@ -83,7 +88,9 @@ class TorchNet:
 class TorchStepper:
     """A TorchNet fed with one batch: `step` trains with SGD, `infer` runs forward. The batch comes in N, C, H, W order."""
 
-    def __init__(self, net: TorchNet, batch: Sequence[Any], rate: float = 0.0, momentum: float = 0.0, decay: float = 0.0) -> None:
+    def __init__(
+        self, net: TorchNet, batch: Sequence[Any], rate: float = 0.0, momentum: float = 0.0, decay: float = 0.0
+    ) -> None:
         self.net = net
         labels = {blob for node in net.graph.nodes for blob in node.bottoms[1:] if node.layer.type == "SoftmaxWithLoss"}
         tensors = [torch.tensor(array) for array in batch]
@@ -137,7 +144,12 @@ def _last_readers(graph: Graph) -> dict[int, int]:
 
 def _picks(layer: Any) -> bool:
     """Whether a layer only picks every s-th pixel: a pooling of 1x1."""
-    return layer.type == "Pooling" and layer.kernel_size == (1,) and layer.round_mode == "FLOOR" and not layer.global_pooling
+    return (
+        layer.type == "Pooling"
+        and layer.kernel_size == (1,)
+        and layer.round_mode == "FLOOR"
+        and not layer.global_pooling
+    )
 
 
 def _convolution(work: Work) -> Tensor:
@@ -165,7 +177,9 @@ def _batch_norm(work: Work) -> Tensor:
     layer, (mean, variance, _, *affine) = work.layer, work.params
     weight, bias = affine or (None, None)
     share = 1 - layer.moving_average_fraction
-    return functional.batch_norm(work.x[0], mean, variance, weight, bias, training=work.training, momentum=share, eps=layer.eps)
+    return functional.batch_norm(
+        work.x[0], mean, variance, weight, bias, training=work.training, momentum=share, eps=layer.eps
+    )
 
 
 def _scale(work: Work) -> Tensor:

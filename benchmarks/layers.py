@@ -23,7 +23,7 @@ from benchmarks.in_torch import LAYOUTS, TorchNet, TorchStepper
 from benchmarks.machine import Machine
 from benchmarks.nets import DECAY, MOMENTUM, RATE, Entry, Stepper, flops, random_batch, training
 from benchmarks.tables import Column
-from netspec.graph import Graph
+from netspec.net.graph import Graph
 
 NAME, TITLE = "layers", "Layer by layer, milliseconds forward and backward; `lost` is beside PyTorch's faster layout"
 COLUMNS = (
@@ -53,7 +53,9 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
     batch = random_batch(shaped)
     stepper = Stepper(shaped, batch)
     groups = grouped(stepper.program.graph, shaped.graph)
-    sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]] = {"netspec": partial(_netspec_round, stepper, groups)}
+    sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]] = {
+        "netspec": partial(_netspec_round, stepper, groups)
+    }
     for name, layout in LAYOUTS.items():
         net = TorchNet(shaped, stepper.weights, layout)
         peer = TorchStepper(net, batch, RATE, MOMENTUM, DECAY)
@@ -90,7 +92,9 @@ def grouped(compiled: Graph, written: Graph) -> dict[int, Group]:
     return groups
 
 
-def _rounds(sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]], given: argparse.Namespace) -> dict[str, Any]:
+def _rounds(
+    sides: dict[str, Callable[[], Iterator[tuple[int, str, float]]]], given: argparse.Namespace
+) -> dict[str, Any]:
     """Typical times by side, group and direction: sides take turns; the first round is not counted."""
     clocked: dict[str, Clocked] = {side: defaultdict(list) for side in sides}
     most, until = given.rounds or MOST, time.monotonic() + given.seconds
@@ -125,7 +129,9 @@ def _netspec_round(stepper: Stepper, groups: dict[int, Group]) -> Iterator[tuple
     yield -1, "backward", fed + cleared + milliseconds(partial(program.run, "watch", "update"))
 
 
-def _torch_round(peer: TorchStepper, groups: dict[int, Group], blobs: dict[int, Tensor]) -> Iterator[tuple[int, str, float]]:
+def _torch_round(
+    peer: TorchStepper, groups: dict[int, Group], blobs: dict[int, Tensor]
+) -> Iterator[tuple[int, str, float]]:
     """Every group forward and backward on its own, then the update with the gradients found."""
     net = peer.net
     for param in net.params:
@@ -142,7 +148,11 @@ def _torch_round(peer: TorchStepper, groups: dict[int, Group], blobs: dict[int, 
             continue
         seed = torch.ones_like(tops[0])
         found: list[Any] = []
-        yield group, "backward", milliseconds(lambda: found.extend(torch.autograd.grad(tops[0], wanted, seed, allow_unused=True)))  # noqa: B023
+        yield (
+            group,
+            "backward",
+            milliseconds(lambda: found.extend(torch.autograd.grad(tops[0], wanted, seed, allow_unused=True))),
+        )
         for param, gradient in zip(reversed(params), reversed(found), strict=False):
             param.grad = gradient if param.grad is None else param.grad + gradient
     yield -1, "backward", milliseconds(peer.solver.step)
@@ -152,7 +162,9 @@ def _leaves(net: TorchNet, members: list[int], blobs: dict[int, Tensor]) -> dict
     """What a group reads from outside, detached; with a gradient where one is wanted."""
     nodes = [net.graph.nodes[i] for i in members]
     inside = {top for node in nodes for top in node.tops}
-    wanted = {b: flow for node in nodes for b, flow in zip(node.bottoms, node.propagate, strict=True) if b not in inside}
+    wanted = {
+        b: flow for node in nodes for b, flow in zip(node.bottoms, node.propagate, strict=True) if b not in inside
+    }
     return {b: blobs[b].detach().requires_grad_(flow) for b, flow in wanted.items()}
 
 
@@ -166,7 +178,9 @@ def _forward(net: TorchNet, members: list[int], leaves: dict[int, Tensor]) -> Te
     return known[net.graph.nodes[members[-1]].tops[0]]
 
 
-def _row(group: int, members: Group, times: dict[str, Any], work: dict[int, tuple[int, int]], stepper: Stepper) -> dict[str, Any]:
+def _row(
+    group: int, members: Group, times: dict[str, Any], work: dict[int, tuple[int, int]], stepper: Stepper
+) -> dict[str, Any]:
     graph = stepper.program.graph
     layers = [graph.nodes[i].layer for i in members.compiled]
     names = {
@@ -186,7 +200,10 @@ def _figures(names: dict[str, str], times: dict[str, dict[str, float]], work: tu
         best = min(took[side] for side in LAYOUTS)
         row |= {f"{side}_{direction}": value for side, value in took.items()}
         if operations:
-            row |= {f"gflops_{direction}": operations / took["netspec"] / 1e6, f"best_{direction}": operations / best / 1e6}
+            row |= {
+                f"gflops_{direction}": operations / took["netspec"] / 1e6,
+                f"best_{direction}": operations / best / 1e6,
+            }
     return row | _compared(row)
 
 

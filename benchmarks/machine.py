@@ -46,7 +46,10 @@ def describe(threads: int) -> Machine:
             "peak_gflops": round(peak(threads), 1),
             "system": platform.platform(terse=True),
             "load": round(os.getloadavg()[0], 2),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in ("netspec", "numba", "numpy", "torch")}},
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in ("netspec", "numba", "numpy", "torch")},
+            },
             "date": f"{datetime.date.today():%-d %B %Y}",
         }
     )

@@ -57,7 +57,7 @@ def measure(net: str, side: str, threads: int) -> float:
 def _imported(side: str, threads: int) -> Callable[[Entry], Callable[[], None]]:
     """Import what a side needs; what builds its net and gives back its step."""
     if side == "netspec":
-        from netspec.kernels import jit
+        from netspec.codegen import kernel as jit
 
         jit.limit_threads(threads)
         return _netspec_step

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from netspec import rng
-from netspec.graph import State
-from netspec.infer import ShapedGraph
-from netspec.layers.base import Phase
-from netspec.load import load_net, net_document
-from netspec.program import Learning, Program, Weights, bind, compile_net, fill_weights, local_decay
-from netspec.regularizers.l2 import L2
-from netspec.solvers.sgd import SGD
-from netspec.train import label_ranges
+from netspec.core import rng
+from netspec.core.calls import Phase
+from netspec.engine.bind import Learning, bind, compile_net, local_decay
+from netspec.engine.program import Program
+from netspec.engine.weights import Weights, fill_weights
+from netspec.net.graph import State
+from netspec.net.infer import ShapedGraph
+from netspec.net.labels import label_ranges
+from netspec.net.load import load_net, net_document
+from netspec.training.regularizers.l2 import L2
+from netspec.training.solvers.sgd import SGD
 
 Arrays = list[np.ndarray[Any, Any]]
 
@@ -69,7 +71,9 @@ def deployed(net: str, batch: int) -> ShapedGraph:
 def undropped(shaped: ShapedGraph) -> ShapedGraph:
     """The same net with every dropout_ratio at 0, so that two programs can agree."""
     nodes = tuple(
-        replace(node, layer=node.layer.model_copy(update={"dropout_ratio": 0.0})) if node.layer.type == "Dropout" else node
+        replace(node, layer=node.layer.model_copy(update={"dropout_ratio": 0.0}))
+        if node.layer.type == "Dropout"
+        else node
         for node in shaped.graph.nodes
     )
     return replace(shaped, graph=replace(shaped.graph, nodes=nodes))
@@ -121,7 +125,9 @@ class Stepper:
         self.feed()
         self.program.loss[0] = 0.0
         self.program.run("clear", "backward")
-        return float(self.program.loss[0]), [None if diff is None else np.array(diff) for diff in self.program.weights.diff]
+        return float(self.program.loss[0]), [
+            None if diff is None else np.array(diff) for diff in self.program.weights.diff
+        ]
 
     def infer(self) -> None:
         """One forward pass."""
@@ -140,7 +146,7 @@ def _train(shaped: ShapedGraph) -> Program:
     rule = SGD(momentum=MOMENTUM)
     weights = fill_weights(shaped, "float32", SEED, rule.slots)
     _stir(shaped, weights)
-    learning = Learning(rule, local_decay(shaped.graph.params, L2(), DECAY))
+    learning = Learning(rule.update, local_decay(shaped.graph.params, L2(), DECAY))
     return bind(shaped, memory, weights, SEED, learning)
 
 

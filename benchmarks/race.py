@@ -24,7 +24,7 @@ from rich.console import Console
 from benchmarks import inference, layers, machine, memory, scaling, tables, training
 from benchmarks.check import Disagreement
 from benchmarks.nets import ENTRIES, Entry
-from netspec.kernels import jit
+from netspec.codegen import kernel as jit
 
 QUICK = 10.0
 """Seconds a net with --quick."""
@@ -32,20 +32,33 @@ QUICK = 10.0
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description="netspec against PyTorch, on this machine.")
-    parser.add_argument("nets", nargs="*", choices=[[], *ENTRIES], default=[], metavar="NET", help="nets to race (default: all)")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.race", description="netspec against PyTorch, on this machine."
+    )
+    parser.add_argument(
+        "nets", nargs="*", choices=[[], *ENTRIES], default=[], metavar="NET", help="nets to race (default: all)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="threads of both sides (default 2)")
     parser.add_argument("--rounds", type=int, help="rounds (default: as many as fit in --seconds)")
     parser.add_argument("--seconds", type=float, default=60.0, help="time for one net's rounds (default 60)")
     parser.add_argument(
-        "--fastest", action="store_const", const=min, default=statistics.median, dest="typical", help="minima, not medians: busy machines"
+        "--fastest",
+        action="store_const",
+        const=min,
+        default=statistics.median,
+        dest="typical",
+        help="minima, not medians: busy machines",
     )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:.0f} seconds a net, for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument("--write", action="store_true", help="write the table into benchmarks/README.md")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--inference", action="store_const", const=inference, dest="mode", help="forward of the deployed nets")
-    mode.add_argument("--memory", action="store_const", const=memory, dest="mode", help="peak memory of ten training steps")
+    mode.add_argument(
+        "--inference", action="store_const", const=inference, dest="mode", help="forward of the deployed nets"
+    )
+    mode.add_argument(
+        "--memory", action="store_const", const=memory, dest="mode", help="peak memory of ten training steps"
+    )
     mode.add_argument("--scaling", action="store_const", const=scaling, dest="mode", help="time per image by batch")
     mode.add_argument("--layers", metavar="NET", choices=list(ENTRIES), help="one net, layer by layer")
     parser.set_defaults(mode=training)
@@ -57,7 +70,9 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return given
 
 
-def collect(run: Callable[[Entry], list[dict[str, Any]]], entries: Sequence[Entry], console: Console) -> list[dict[str, Any]]:
+def collect(
+    run: Callable[[Entry], list[dict[str, Any]]], entries: Sequence[Entry], console: Console
+) -> list[dict[str, Any]]:
     """The rows of every net; a net that fails its check has one row that says so."""
     rows: list[dict[str, Any]] = []
     for entry in entries:

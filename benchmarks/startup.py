@@ -64,7 +64,15 @@ def resnet50(folder: Path) -> list[str]:
 
 def to_first_iteration(training: list[str], cache: str, folder: Path) -> float:
     """Seconds from the start of the process to the line of iteration 0."""
-    words = [*NETSPEC, "train", *training, "max_iter=1", "display=1", "test_initialization=false", "snapshot_after_train=false"]
+    words = [
+        *NETSPEC,
+        "train",
+        *training,
+        "max_iter=1",
+        "display=1",
+        "test_initialization=false",
+        "snapshot_after_train=false",
+    ]
     words += ["-o", str(folder)]
     begun = time.perf_counter()
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "NETSPEC_CACHE_DIR": cache})

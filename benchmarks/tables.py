@@ -55,7 +55,10 @@ def rich(title: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) 
 def markdown(columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> str:
     """The table for a page."""
     rule = "".join(f"{'---:' if column.form else '---'}|" for column in columns)
-    lines = [" | ".join(column.heading for column in columns), *(" | ".join(cell(column, row) for column in columns) for row in rows)]
+    lines = [
+        " | ".join(column.heading for column in columns),
+        *(" | ".join(cell(column, row) for column in columns) for row in rows),
+    ]
     head, *body = [f"| {line} |" for line in lines]
     return "\n".join([head, f"|{rule}", *body])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netspec.api import Net, Solver
-    from netspec.diagnostics import NetspecError
+    from netspec.core.errors import NetspecError
 
 __all__ = ["Net", "NetspecError", "Solver", "__version__"]
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "NetspecError":
-        from netspec.diagnostics import NetspecError
+        from netspec.core.errors import NetspecError
 
         return NetspecError
     raise AttributeError(f"module 'netspec' has no attribute '{name}'")

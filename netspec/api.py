@@ -10,19 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from netspec import snapshot
-from netspec.diagnostics import DataError, UsageError, suggest
-from netspec.document import Document
-from netspec.graph import State
-from netspec.layers.base import Phase
-from netspec.load import Job, load_net, load_solver
-from netspec.program import Program, bind, compile_net, fill_weights
-from netspec.shape import Shape, text
-from netspec.snapshot import LoadReport
-from netspec.train import Session, label_ranges, solve
+from netspec.core.calls import Phase
+from netspec.core.errors import DataError, UsageError
+from netspec.core.nodes import Document
+from netspec.core.shape import Shape, text
+from netspec.core.spelling import suggest
+from netspec.engine.bind import bind, compile_net
+from netspec.engine.program import Program
+from netspec.engine.weights import fill_weights
+from netspec.net.graph import State
+from netspec.net.labels import label_ranges
+from netspec.net.load import load_net
+from netspec.training import snapshot
+from netspec.training.job import Job, load_solver
+from netspec.training.session import Session
+from netspec.training.snapshot import LoadReport
+from netspec.training.solve import solve
 
 if TYPE_CHECKING:
-    from netspec.call import Array
+    from netspec.core.calls import Array
 
 
 class UnknownNameError(UsageError):
@@ -93,7 +99,7 @@ class Net:
         threads: int | None = None,
         force_backward: bool = False,
     ) -> None:
-        from netspec.kernels import jit
+        from netspec.codegen import kernel as jit
 
         if phase not in get_args(Phase):
             raise BadArgumentError(f"there is no phase {phase!r}", help="TRAIN or TEST")
@@ -138,7 +144,9 @@ class Net:
     def blobs(self) -> Mapping[str, Blob]:
         """Every blob by name, in the order they are produced; the last version of one that was worked on in place."""
         program = self._program
-        return {name: Blob(program.data[blob.index], program.diff[blob.index]) for name, blob in program.graph.named.items()}
+        return {
+            name: Blob(program.data[blob.index], program.diff[blob.index]) for name, blob in program.graph.named.items()
+        }
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
@@ -194,7 +202,9 @@ class Net:
             if not good.all():
                 where = tuple(int(i) for i in np.argwhere(~good)[0])
                 name = program.graph.blobs[blob].name
-                raise WrongLabelError(f"'{name}' holds {values[where]:g} at {list(where)}, which is not a label in 0..{classes - 1}")
+                raise WrongLabelError(
+                    f"'{name}' holds {values[where]:g} at {list(where)}, which is not a label in 0..{classes - 1}"
+                )
 
     @property
     def loss(self) -> float:
@@ -218,7 +228,9 @@ class Net:
                 raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, self.blobs))
             blob = graph.latest(name)
             if program.diff[blob.index] is None:
-                raise NoDiffError(f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True")
+                raise NoDiffError(
+                    f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True"
+                )
             given[blob.index] = self._fitting(name, program.data[blob.index], value)
         start = max((graph.blobs[b].producer for b in given), default=len(graph.nodes) - 1)
         for storage, flow in program.flows.items():
@@ -234,7 +246,9 @@ class Net:
                 assert diff is not None
                 diff += given[index]  # to what flowed here from other given tops
             program.run_node("backward", node.index)
-        return {graph.blobs[i].name: None if program.diff[i] is None else np.array(program.diff[i]) for i in graph.inputs}
+        return {
+            graph.blobs[i].name: None if program.diff[i] is None else np.array(program.diff[i]) for i in graph.inputs
+        }
 
     @staticmethod
     def _fitting(name: str, array: Array, value: Any) -> Array:
@@ -248,7 +262,8 @@ class Net:
         except (TypeError, ValueError) as error:
             raise WrongShapeError(f"what was given for blob '{name}' is no array of numbers: {error}") from None
         raise WrongShapeError(
-            f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}", help="say batch=... for another batch"
+            f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}",
+            help="say batch=... for another batch",
         )
 
     def clear_param_diffs(self) -> None:
@@ -276,7 +291,9 @@ class Solver:
     `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
     """
 
-    def __init__(self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None) -> None:
+    def __init__(
+        self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None
+    ) -> None:
         _no_text(overrides)
         self._job = load_solver(solver, overrides, keep=True)
         self._session = Session(self._job, threads, keep=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.sources.fashion_mnist import DEBIAN
-from netspec.sources.idx import read_idx
+from netspec.data.sources.fashion_mnist import DEBIAN
+from netspec.formats.idx import read_idx
 
 TARGET = Path(__file__).resolve().parent.parent / "netspec" / "bundled" / "fashion_mnist"
 CLASSES = 10

@@ -23,19 +23,28 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import netspec
-from netspec import json_schema
-from netspec.diagnostics import CheckFailed, DataError, DivergedError, MachineError, NetspecError, SnapshotError, SpecError, UsageError
-from netspec.feed import FeedSpec
+from netspec.core.errors import (
+    CheckFailed,
+    DataError,
+    DivergedError,
+    MachineError,
+    NetspecError,
+    SnapshotError,
+    SpecError,
+    UsageError,
+)
+from netspec.core.model import PathMark, listed
+from netspec.core.rooms import Room
+from netspec.data.sources.base import SOURCES
+from netspec.data.spec import FeedSpec
+from netspec.data.transforms.base import TRANSFORMS
 from netspec.fillers.base import FILLERS
 from netspec.layers.base import LAYERS, Layer, ParamSpec, StateRule
-from netspec.model import PathMark, listed
-from netspec.policies.base import POLICIES
-from netspec.registry import Room
-from netspec.regularizers.base import REGULARIZERS
-from netspec.schema import SolverSpec
-from netspec.solvers.base import SOLVERS
-from netspec.sources.base import SOURCES
-from netspec.transforms.base import TRANSFORMS
+from netspec.training.policies.base import POLICIES
+from netspec.training.regularizers.base import REGULARIZERS
+from netspec.training.solvers.base import SOLVERS
+from netspec.training.spec import SolverSpec
+from netspec.views import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -69,7 +78,7 @@ def errors() -> str:
         "   = help: did you mean 'conv1'?",
         "```",
         "",
-        "`netspec check --format json` and `--format github` say the same to machines. `tests/broken/` holds an example of nearly each.",
+        "`netspec check --format json` and `--format github` say the same to machines. `tests/cli/broken/` holds an example of nearly each.",
         "",
         "| exit code | meaning |",
         "|---:|---|",
@@ -188,8 +197,12 @@ def _members(room: Room[Any], common: set[str]) -> list[str]:
 
 def _table(cls: type[BaseModel], without: set[str] | None = None) -> list[str]:
     """A row for each field that the class has beyond those of `without`."""
-    fields = {name: info for name, info in cls.model_fields.items() if name not in (without or set()) and not info.exclude}
-    rows = [f"| `{name}` | {_kind(info)} | {_default(info)} | {_cell(info.description)} |" for name, info in fields.items()]
+    fields = {
+        name: info for name, info in cls.model_fields.items() if name not in (without or set()) and not info.exclude
+    }
+    rows = [
+        f"| `{name}` | {_kind(info)} | {_default(info)} | {_cell(info.description)} |" for name, info in fields.items()
+    ]
     return ["| field | value | default | meaning |", "|---|---|---|---|", *rows] if rows else []
 
 
@@ -235,7 +248,10 @@ def _words(kind: Any, metadata: list[Any]) -> str:
     """The words of an annotation with the metadata of pydantic around it."""
     while get_origin(kind) is Annotated:
         kind, *inner = get_args(kind)
-        metadata = [*(each for meta in inner for each in (meta.metadata if isinstance(meta, FieldInfo) else [meta])), *metadata]
+        metadata = [
+            *(each for meta in inner for each in (meta.metadata if isinstance(meta, FieldInfo) else [meta])),
+            *metadata,
+        ]
     functions = [meta.func for meta in metadata if isinstance(meta, BeforeValidator)]
     rooms = [f.__self__ for f in functions if isinstance(getattr(f, "__self__", None), Room)]
     if rooms:
@@ -253,7 +269,9 @@ def _words(kind: Any, metadata: list[Any]) -> str:
             return "list"
         most = next((meta.max_length for meta in metadata if isinstance(meta, MaxLen)), None)
         few = f"up to {most}"
-        return f"{inside}, or a list of {few if most else 'them'}" if listed in functions else f"list of {_plural(inside)}"
+        return (
+            f"{inside}, or a list of {few if most else 'them'}" if listed in functions else f"list of {_plural(inside)}"
+        )
     if origin is dict:
         return f"mapping of {_words(args[0], [])} to {_words(args[1], [])}"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -267,7 +285,12 @@ def _plural(words: str) -> str:
 
 def _bounds(metadata: list[Any]) -> str:
     signs = [(Gt, "gt", ">"), (Ge, "ge", "≥"), (Lt, "lt", "<"), (Le, "le", "≤")]
-    found = [f"{sign} {_bound(getattr(meta, name))}" for meta in metadata for kind, name, sign in signs if isinstance(meta, kind)]
+    found = [
+        f"{sign} {_bound(getattr(meta, name))}"
+        for meta in metadata
+        for kind, name, sign in signs
+        if isinstance(meta, kind)
+    ]
     return f" {' and '.join(found)}" if found else ""
 
 

@@ -62,7 +62,10 @@ def solver(arrays: Path) -> Callable[..., dict[str, Any]]:
     def make(**changes: Any) -> dict[str, Any]:
         data = {
             phase: {
-                "source": {"type": "Arrays", "outputs": [str(arrays / f"{phase}_x.npy"), str(arrays / f"{phase}_y.npy")]},
+                "source": {
+                    "type": "Arrays",
+                    "outputs": [str(arrays / f"{phase}_x.npy"), str(arrays / f"{phase}_y.npy")],
+                },
                 "batch_size": 4,
             }
             for phase in ("train", "test")

@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from netspec import __version__
-from netspec.diagnostics import MachineError, Mistakes, NetspecError, as_github, as_json, exit_code
-from netspec.locate import exists
+from netspec.core.errors import MachineError, Mistakes, NetspecError, exit_code
+from netspec.core.locate import exists
+from netspec.views.errors import as_github, as_json
 
 app = typer.Typer(
     name="netspec",
@@ -39,7 +40,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     pass
 
@@ -70,7 +73,7 @@ def show(error: NetspecError) -> None:
     else:
         from rich.console import Console
 
-        from netspec.report import styled_error
+        from netspec.views.terminal import styled_error
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
         console.print(styled_error(error))
@@ -91,7 +94,9 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
 def main() -> None:
     """Run the command line; never returns."""
     if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `netspec ... | head` ends as other tools do; a training goes on unseen
+        signal.signal(
+            signal.SIGPIPE, signal.SIG_DFL
+        )  # `netspec ... | head` ends as other tools do; a training goes on unseen
     _commands()
     try:
         app(_optional_value(sys.argv[1:], "--resume", "latest"))
@@ -106,7 +111,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except OSError as error:  # what no one expected to be refused: a full disk under a log, a folder that may not be entered
+    except (
+        OSError
+    ) as error:  # what no one expected to be refused: a full disk under a log, a folder that may not be entered
         where = f"'{error.filename}': " if error.filename else ""
         show(MachineError(f"the machine refused: {where}{error.strerror or error}"))
         sys.exit(MachineError.exit_code)

@@ -41,18 +41,25 @@ class ErrorFormat(StrEnum):
 
 
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False),
 ]
 SolverOverrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: base_lr=0.1 net.layers.conv1.num_output=32", show_default=False),
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Values to change: base_lr=0.1 net.layers.conv1.num_output=32",
+        show_default=False,
+    ),
 ]
 NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.")]
 Threads = Annotated[
-    int | None, typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results.")
+    int | None,
+    typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results."),
 ]
 Without = Annotated[
-    list[str] | None, typer.Option(metavar="REWRITE", help="Leave out a rewrite; `inspect --stage rewrites` shows what each does.")
+    list[str] | None,
+    typer.Option(metavar="REWRITE", help="Leave out a rewrite; `inspect --stage rewrites` shows what each does."),
 ]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
@@ -92,7 +99,7 @@ def answer(text: RenderableType) -> None:
 @contextmanager
 def told_of_compiling(console: Console) -> Iterator[None]:
     """While the body runs, say which kernels are compiled for this CPU; nothing when all are cached."""
-    from netspec.kernels import jit
+    from netspec.codegen import kernel as jit
 
     names: list[str] = []
     begun = time.perf_counter()
@@ -116,4 +123,7 @@ def told_of_compiling(console: Console) -> Iterator[None]:
         if status is not None:
             status.stop()
         if names:
-            console.print(f"compiled {len(names)} kernels in {time.perf_counter() - begun:.1f} s: {', '.join(names)}", soft_wrap=True)
+            console.print(
+                f"compiled {len(names)} kernels in {time.perf_counter() - begun:.1f} s: {', '.join(names)}",
+                soft_wrap=True,
+            )

@@ -20,16 +20,18 @@ class Form(StrEnum):
 def command(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Net or solver: a file or a zoo name.")],
     overrides: Overrides = None,
-    origins: Annotated[bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")] = False,
+    origins: Annotated[
+        bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")
+    ] = False,
     format: Annotated[Form, typer.Option("--format", help="Form of the flat spec.")] = Form.yaml,
 ) -> None:
     """Write a net out flat: no variables, repeats, blocks or parents left. A solver comes with its net inside."""
     import json
 
     from netspec.cli import app
-    from netspec.diagnostics import UsageError
-    from netspec.load import flat
-    from netspec.write import write
+    from netspec.core.errors import UsageError
+    from netspec.language.write import write
+    from netspec.net.load import flat
 
     app.error_format[0] = "json" if format is Form.json else "text"
     if origins and format is Form.json:

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, Without, answer, err, out, told_of_compiling
+from netspec.cli.base import (
+    Batch,
+    NetFile,
+    Overrides,
+    PhaseChoice,
+    TableFormat,
+    Without,
+    answer,
+    err,
+    out,
+    told_of_compiling,
+)
 
 if TYPE_CHECKING:
-    from netspec.infer import ShapedGraph
-    from netspec.plan import MemoryPlan
-    from netspec.program import Program
+    from netspec.engine.plan import MemoryPlan
+    from netspec.engine.program import Program
+    from netspec.net.infer import ShapedGraph
 
 
 class Stage(StrEnum):
@@ -42,22 +53,26 @@ def command(
     stage: Annotated[
         Stage, typer.Option(help="The wiring, the shapes and costs, what is rewritten, the memory plan, or the steps.")
     ] = Stage.shapes,
-    depth: Annotated[int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper layers are added up.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper layers are added up.")
+    ] = None,
     sort: Annotated[Order | None, typer.Option(help="Sort the layers: the largest first, names from A.")] = None,
     expect: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER.")
+        list[str] | None,
+        typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER."),
     ] = None,
     without: Without = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Show every layer's output size, parameters, MACs, receptive field and memory, with the arithmetic."""
-    from netspec import inspection, views
     from netspec.cli import app
-    from netspec.diagnostics import UsageError
-    from netspec.graph import State
-    from netspec.load import load_net
-    from netspec.plan import plan
-    from netspec.rewrite import rewrite
+    from netspec.core.errors import UsageError
+    from netspec.engine.plan import plan
+    from netspec.engine.rewrite import rewrite
+    from netspec.net.graph import State
+    from netspec.net.load import load_net
+    from netspec.views import inspection
+    from netspec.views import tables as views
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
     wanted = _expected(expect or [])
@@ -84,8 +99,9 @@ def command(
 
 def _expected(words: list[str]) -> list[tuple[str, int]]:
     """The words of --expect as keys and numbers. Raises UsageError."""
-    from netspec.diagnostics import UsageError, suggest
-    from netspec.infer import TOTALS
+    from netspec.core.errors import UsageError
+    from netspec.core.spelling import suggest
+    from netspec.net.infer import TOTALS
 
     result = []
     for word in words:
@@ -101,8 +117,8 @@ def _expected(words: list[str]) -> list[tuple[str, int]]:
 
 def _compare(shaped: ShapedGraph, wanted: list[tuple[str, int]]) -> None:
     """Raise what is not as it was expected to be."""
-    from netspec.diagnostics import Findings
-    from netspec.infer import expect
+    from netspec.core.errors import Findings
+    from netspec.net.infer import expect
 
     found = Findings()
     expect(shaped, found, wanted)
@@ -110,7 +126,8 @@ def _compare(shaped: ShapedGraph, wanted: list[tuple[str, int]]) -> None:
 
 
 def _bound(shaped: ShapedGraph, memory: MemoryPlan) -> Program:
-    from netspec.program import bind, fill_weights
+    from netspec.engine.bind import bind
+    from netspec.engine.weights import fill_weights
 
     with told_of_compiling(err()):
         return bind(shaped, memory, fill_weights(shaped, memory.dtype, seed=1), seed=1)

@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 def command(kind: Annotated[Kind, typer.Argument(help="Which files it describes.")]) -> None:
     """Print the JSON Schema of nets or solvers, for completion in an editor."""
-    from netspec import json_schema
+    from netspec.views import json_schema
 
     schema = json_schema.net_schema() if kind is Kind.net else json_schema.solver_schema()
     answer(json.dumps(schema, indent=1))

@@ -16,18 +16,19 @@ def command(
     solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.")],
     overrides: SolverOverrides = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest.")
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest."),
     ] = None,
     threads: Threads = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
     """Score weights on the test data, each sample exactly once."""
-    from netspec import snapshot
     from netspec.cli import app
-    from netspec.diagnostics import UsageError
-    from netspec.load import load_solver
-    from netspec.table import Table
-    from netspec.train import Session
+    from netspec.core.errors import UsageError
+    from netspec.training import snapshot
+    from netspec.training.job import load_solver
+    from netspec.training.session import Session
+    from netspec.views.columns import Table
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
     if os.sep in solver and not Path(solver).exists():

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Batch, NetFile, Overrides, PhaseChoice, TableFormat, Threads, Without, answer, err, told_of_compiling
+from netspec.cli.base import (
+    Batch,
+    NetFile,
+    Overrides,
+    PhaseChoice,
+    TableFormat,
+    Threads,
+    Without,
+    answer,
+    err,
+    told_of_compiling,
+)
 
 
 def command(
@@ -22,9 +33,9 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,
 ) -> None:
     """Time every layer on random data: median milliseconds forward and backward."""
-    from netspec import report
     from netspec.cli import app
-    from netspec.timing import time_net
+    from netspec.engine.timing import time_net
+    from netspec.views import terminal as report
 
     app.error_format[0] = "json" if format is TableFormat.json else "text"
     console = err()
@@ -35,7 +46,10 @@ def command(
     elif format is TableFormat.csv:
         answer(
             "\n".join(
-                ["layer,type,forward_ms,backward_ms", *(f"{t.name},{t.type},{t.forward:.6f},{t.backward:.6f}" for t in measured.layers)]
+                [
+                    "layer,type,forward_ms,backward_ms",
+                    *(f"{t.name},{t.type},{t.forward:.6f},{t.backward:.6f}" for t in measured.layers),
+                ]
             )
         )
     else:

@@ -13,35 +13,43 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.cli.base import SolverOverrides, Threads, err, told_of_compiling
-from netspec.diagnostics import NetspecError
+from netspec.core.errors import NetspecError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from netspec.report import TrainingLine
-    from netspec.runs import RunFolder
-    from netspec.train import Event, Session
+    from netspec.training.events import Event
+    from netspec.training.runs import RunFolder
+    from netspec.training.session import Session
+    from netspec.views.terminal import TrainingLine
 
 LATEST = "latest"
 EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 def command(
-    solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of an earlier run.")],
+    solver: Annotated[
+        str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of an earlier run.")
+    ],
     overrides: SolverOverrides = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run folder; left out: runs/NAME-1, -2, ...")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run folder; left out: runs/NAME-1, -2, ...")
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="[FILE]", help="Go on from a snapshot; without FILE, the latest.")
     ] = None,
-    weights: Annotated[str | None, typer.Option("--weights", metavar="FILE", help="Start from these weights (fine-tuning).")] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", metavar="FILE", help="Start from these weights (fine-tuning).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of random_seed.")] = None,
     threads: Threads = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")] = False,
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
-    from netspec import runs
-    from netspec.load import load_solver
-    from netspec.train import Session, solve
+    from netspec.training import runs
+    from netspec.training.job import load_solver
+    from netspec.training.session import Session
+    from netspec.training.solve import solve
 
     console = err()
     console.quiet = quiet
@@ -58,7 +66,9 @@ def command(
         run = runs.RunFolder(folder, resumed=file is not None)
         try:
             macs = job.train.total_macs // max(1, job.train.batch)
-            console.print(f"net '{job.net.name}': {job.train.total_params:,} parameters, {macs:,} MACs an image", markup=False)
+            console.print(
+                f"net '{job.net.name}': {job.train.total_params:,} parameters, {macs:,} MACs an image", markup=False
+            )
             with told_of_compiling(console):
                 session = Session(job, threads)
             _start(session, file, weights, run, console)
@@ -78,7 +88,7 @@ def command(
 
 def _places(name: str, output: Path | None, resume: str | None) -> tuple[Path, Path | None]:
     """The run folder, and the snapshot to go on from."""
-    from netspec import runs, snapshot
+    from netspec.training import runs, snapshot
 
     if resume is None:
         return output or runs.fresh_folder(name), None
@@ -91,26 +101,37 @@ def _places(name: str, output: Path | None, resume: str | None) -> tuple[Path, P
     folder = output or runs.latest_folder(name)
     file_ = snapshot.latest(folder / "snapshots")
     if file_ is None and not (folder / "config.yaml").exists():
-        raise runs.NoRunError(f"'{folder}' holds no snapshot to resume from", help="say --resume FILE, or leave --resume out")
+        raise runs.NoRunError(
+            f"'{folder}' holds no snapshot to resume from", help="say --resume FILE, or leave --resume out"
+        )
     return folder, file_ or folder / "snapshots"
 
 
 def _start(session: Session, file: Path | None, weights: str | None, run: RunFolder, console: Console) -> None:
     """Take up a snapshot or weights, open the run's files, and say what is trained on what."""
-    from netspec.feed import placed
-    from netspec.kernels import jit
+    from netspec.codegen import kernel as jit
+    from netspec.core.nodes import placed
 
     notes = []
-    if file is not None and not (file.is_dir() and file == run.snapshots):  # a run that was stopped before its first snapshot
+    if file is not None and not (
+        file.is_dir() and file == run.snapshots
+    ):  # a run that was stopped before its first snapshot
         changed = session.restore(file)
-        notes.append(f"resumed from {file} at iteration {session.iteration}" + (f"; changed: {'; '.join(changed)}" if changed else ""))
+        notes.append(
+            f"resumed from {file} at iteration {session.iteration}"
+            + (f"; changed: {'; '.join(changed)}" if changed else "")
+        )
         if session.iteration >= session.spec.max_iter:
-            notes.append(f"nothing left to train: iteration {session.iteration} is done, and max_iter is {session.spec.max_iter}")
+            notes.append(
+                f"nothing left to train: iteration {session.iteration} is done, and max_iter is {session.spec.max_iter}"
+            )
     elif weights is not None or session.spec.weights is not None:
         path = Path(weights) if weights is not None else session.job.base / Path(str(session.spec.weights)).expanduser()
         with placed(None if weights is not None else session.job.document.root, "weights"):
             notes.append(f"weights from {path}: {session.load(path)}")
-    feeds = [feed.describe() for feed in (session.feed, session.test.feed if session.test else None) if feed is not None]
+    feeds = [
+        feed.describe() for feed in (session.feed, session.test.feed if session.test else None) if feed is not None
+    ]
     memory = session.train.plan.arena / 2**20
     notes += [f"data: {'; '.join(feeds)}"] if feeds else []
     notes.append(
@@ -134,7 +155,7 @@ def _live(session: Session, console: Console) -> Iterator[TrainingLine | None]:
         return
     from rich.live import Live
 
-    from netspec.report import TrainingLine
+    from netspec.views.terminal import TrainingLine
 
     line = TrainingLine(session)
     with Live(line, console=console, refresh_per_second=4, transient=True):
@@ -143,8 +164,8 @@ def _live(session: Session, console: Console) -> Iterator[TrainingLine | None]:
 
 def _show(event: Event, run: RunFolder, console: Console, line: TrainingLine | None) -> None:
     """Record an event and print it; on a terminal the live line takes the place of the progress lines."""
-    from netspec import runs
-    from netspec.train import Display, Tested
+    from netspec.training import runs
+    from netspec.training.events import Display, Tested
 
     text = runs.line(event)
     run.record(event, text)

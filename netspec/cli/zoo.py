@@ -16,18 +16,27 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Net or solver in the 
 
 
 @group.command("list")
-def list_(format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table) -> None:
+def list_(
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table,
+) -> None:
     """List the nets with their parameters and solvers."""
-    from netspec import zoo
-    from netspec.load import load_net
-    from netspec.table import Table
+    from netspec.language import zoo
+    from netspec.net.load import load_net
+    from netspec.views.columns import Table
 
     rows = [(e, load_net(str(e.path))) for e in zoo.entries()]
     if format is TableFormat.json:
-        answer(json.dumps([{"name": e.name, "params": s.total_params, "solvers": e.solvers, "cite": e.cite} for e, s in rows], indent=2))
+        answer(
+            json.dumps(
+                [{"name": e.name, "params": s.total_params, "solvers": e.solvers, "cite": e.cite} for e, s in rows],
+                indent=2,
+            )
+        )
         return
     if format is TableFormat.csv:
-        answer("\n".join(["name,params,solvers", *(f"{e.name},{s.total_params},{' '.join(e.solvers)}" for e, s in rows)]))
+        answer(
+            "\n".join(["name,params,solvers", *(f"{e.name},{s.total_params},{' '.join(e.solvers)}" for e, s in rows)])
+        )
         return
     table = Table(("name", "params", "solvers", "from"), right=(1,))
     for entry, shaped in rows:
@@ -38,7 +47,8 @@ def list_(format: Annotated[TableFormat, typer.Option("--format", help="Form of 
 @group.command()
 def show(name: Name) -> None:
     """Print a net or solver as it is written."""
-    from netspec import locate, zoo
+    from netspec.core import locate
+    from netspec.language import zoo
 
     files = zoo.files(name)
     path = files[0] if name in locate.names("models") else files[1]
@@ -52,6 +62,6 @@ def copy(
     force: Annotated[bool, typer.Option("--force", "-f", help="Write over files that exist.")] = False,
 ) -> None:
     """Copy a net with its solvers, to change them."""
-    from netspec import zoo
+    from netspec.language import zoo
 
     answer("\n".join(str(path) for path in zoo.copy(name, folder, force)))

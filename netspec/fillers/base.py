@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
-from netspec.model import Model
-from netspec.registry import Room, snake
-from netspec.shape import Shape, count
+from netspec.core.model import Model
+from netspec.core.rooms import Room, snake
+from netspec.core.shape import Shape, count
 
 if TYPE_CHECKING:
     from numpy.random import Generator

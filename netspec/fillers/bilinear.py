@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from netspec.core.shape import Shape, ShapeError, text
 from netspec.fillers.base import Filler
-from netspec.shape import Shape, ShapeError, text
 
 if TYPE_CHECKING:
     from numpy.random import Generator

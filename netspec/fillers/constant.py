@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from netspec.core.shape import Shape
 from netspec.fillers.base import Filler
-from netspec.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from netspec.core.shape import Shape, ShapeError, text
 from netspec.fillers.base import Filler
-from netspec.shape import Shape, ShapeError, text
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -23,7 +23,10 @@ class Gaussian(Filler):
     def check(self, shape: Shape) -> None:
         """`sparse` needs a first axis at least as long."""
         if self.sparse >= 0 and self.sparse > (shape[0] if shape else 0):
-            raise ShapeError(f"`sparse` {self.sparse} is more than the {shape[0] if shape else 0} outputs of {text(shape)}", field="sparse")
+            raise ShapeError(
+                f"`sparse` {self.sparse} is more than the {shape[0] if shape else 0} outputs of {text(shape)}",
+                field="sparse",
+            )
 
     def fill(self, shape: Shape, random: Generator) -> Any:
         """Draws for every place of `shape`."""

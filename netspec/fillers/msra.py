@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from netspec.core.shape import Shape
 from netspec.fillers.base import Filler, VarianceNorm, fan
-from netspec.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Msra(Filler):
     """Normal numbers of mean 0 and standard deviation sqrt(2/n)."""
 
-    variance_norm: VarianceNorm = Field("FAN_IN", description="What n is: inputs of an output, outputs of an input, or their average.")
+    variance_norm: VarianceNorm = Field(
+        "FAN_IN", description="What n is: inputs of an output, outputs of an input, or their average."
+    )
 
     def fill(self, shape: Shape, random: Generator) -> Any:
         """Draws for every place of `shape`."""

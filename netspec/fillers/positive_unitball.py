@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netspec.core.shape import Shape, ShapeError
 from netspec.fillers.base import Filler
-from netspec.shape import Shape, ShapeError
 
 if TYPE_CHECKING:
     from numpy.random import Generator

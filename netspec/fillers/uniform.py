@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
+from netspec.core.model import wrong
+from netspec.core.shape import Shape
 from netspec.fillers.base import Filler
-from netspec.model import wrong
-from netspec.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -23,7 +23,10 @@ class Uniform(Filler):
     @model_validator(mode="after")
     def _ordered(self) -> Uniform:
         if self.min > self.max:
-            raise wrong(f"`min` {self.min:g} is larger than `max` {self.max:g}", field="min" if "min" in self.model_fields_set else "max")
+            raise wrong(
+                f"`min` {self.min:g} is larger than `max` {self.max:g}",
+                field="min" if "min" in self.model_fields_set else "max",
+            )
         return self
 
     def fill(self, shape: Shape, random: Generator) -> Any:

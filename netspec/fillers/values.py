@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from netspec.core.model import wrong
+from netspec.core.shape import Shape, ShapeError, count, text
 from netspec.fillers.base import Filler
-from netspec.model import wrong
-from netspec.shape import Shape, ShapeError, count, text
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from netspec.core.shape import Shape
 from netspec.fillers.base import Filler, VarianceNorm, fan
-from netspec.shape import Shape
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Xavier(Filler):
     """Uniform numbers in [-a, a), a = sqrt(3/n)."""
 
-    variance_norm: VarianceNorm = Field("FAN_IN", description="What n is: inputs of an output, outputs of an input, or their average.")
+    variance_norm: VarianceNorm = Field(
+        "FAN_IN", description="What n is: inputs of an output, outputs of an input, or their average."
+    )
 
     def fill(self, shape: Shape, random: Generator) -> Any:
         """Draws for every place of `shape`."""

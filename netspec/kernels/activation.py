@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span
+from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span
+from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 from netspec.kernels.norm import BLOCK
-from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
 
 
 @rows(group=2)
@@ -163,7 +163,9 @@ def power_forward(x: Vector, y: Vector, power: float, scale: float, shift: float
 
 
 @kernel
-def power_backward(x: Vector, dy: Vector, dx: Vector, power: float, scale: float, shift: float, part: int, parts: int) -> None:
+def power_backward(
+    x: Vector, dy: Vector, dx: Vector, power: float, scale: float, shift: float, part: int, parts: int
+) -> None:
     """dx = power * scale * (scale * x + shift)^(power - 1) * dy."""
     factor, below = power * scale, power - x.dtype.type(1)
     for i in range(*span(x.size, part, parts)):

@@ -11,15 +11,25 @@ layers/_direct.py (Pass, Gradient); `table` holds where each tap, or line, begin
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
-from netspec.kernels.rows import Row, Variable, Whole, rows, times
-from netspec.kernels.simd import add_run, clear_run, copy_rows, copy_run
-from netspec.kernels.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
+from netspec.codegen.kernel import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.rows import Row, Variable, Whole, rows, times
+from netspec.codegen.simd import add_run, clear_run, copy_rows, copy_run
+from netspec.codegen.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
 
 
 @kernel
 def pack(
-    w: Vector, packed: Vector, taps: Clock, groups: int, k: int, r: int, area: int, width: int, turned: int, part: int, parts: int
+    w: Vector,
+    packed: Vector,
+    taps: Clock,
+    groups: int,
+    k: int,
+    r: int,
+    area: int,
+    width: int,
+    turned: int,
+    part: int,
+    parts: int,
 ) -> None:
     """w: (K, R, area). packed: panels [group][column block][tap][value][width] of the taps listed.
 
@@ -55,7 +65,17 @@ def pack(
 
 @helper
 def padded_lines(
-    x: Vector, start: int, first: int, count: int, height: int, width: int, pitch: int, channels: int, left: int, wide: int, out: Vector
+    x: Vector,
+    start: int,
+    first: int,
+    count: int,
+    height: int,
+    width: int,
+    pitch: int,
+    channels: int,
+    left: int,
+    wide: int,
+    out: Vector,
 ) -> None:
     """out (count, wide, channels) = the lines from `first` on and columns from `left` on of the image at x[start], 0 outside of it."""
     low, high = max(0, -left), max(0, min(wide, width - left))
@@ -123,7 +143,23 @@ def convolve(
                     a = a0 + size * ((i * sy * line + v * sx) * pixel + group * r)
                     c = address(y, to + v * tx * out_pitch)
                     code = one if cut < more else other
-                    multiply(code, taps, offsets, run, a, sx * pixel, 1, b, run * panel, panel, c, tx * out_pitch, constants, mode, tail)
+                    multiply(
+                        code,
+                        taps,
+                        offsets,
+                        run,
+                        a,
+                        sx * pixel,
+                        1,
+                        b,
+                        run * panel,
+                        panel,
+                        c,
+                        tx * out_pitch,
+                        constants,
+                        mode,
+                        tail,
+                    )
 
 
 @kernel
@@ -144,7 +180,18 @@ def convolve_pixels(
     parts: int,
 ) -> None:
     """The same for filters of one tap at stride 1: y (P, M) = x (P, R) packed. A part owns blocks of pixels."""
-    pitch, r, out_pitch, m, panel, blocks, rows, more, deep, at_once = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8], g[9]
+    pitch, r, out_pitch, m, panel, blocks, rows, more, deep, at_once = (
+        g[0],
+        g[1],
+        g[2],
+        g[3],
+        g[4],
+        g[5],
+        g[6],
+        g[7],
+        g[8],
+        g[9],
+    )
     panels, offsets = (m + panel - 1) // panel, address(table, 0)
     begin, end = span(blocks, part, parts)
     for first in range(begin, end, at_once):
@@ -166,7 +213,9 @@ def convolve_pixels(
 
 
 @kernel
-def pack_lines(w: Vector, packed: Vector, k: int, r: int, height: int, width: int, panel: int, part: int, parts: int) -> None:
+def pack_lines(
+    w: Vector, packed: Vector, k: int, r: int, height: int, width: int, panel: int, part: int, parts: int
+) -> None:
     """w: (K, R, height, width). packed: [line of taps][column block][filter][panel], columns being (tap of the line, channel).
 
     A part owns column blocks.
@@ -221,7 +270,9 @@ def convolve_back(
                     v, _ = rows_at(cut, rows, more)
                     a = address(dy, ((n * p + i) * q + v) * pitch)
                     c = address(image, ((i * sy + tap * dilation) * wide + v * sx) * r + columns)
-                    multiply(one if cut < more else other, 1, offsets, k, a, pitch, 1, b, 0, panel, c, sx * r, 0, ADD, tail)
+                    multiply(
+                        one if cut < more else other, 1, offsets, k, a, pitch, 1, b, 0, panel, c, sx * r, 0, ADD, tail
+                    )
         for i in range(height):
             frm, to = ((i + top) * wide + left) * r, (n * height + i) * width * r
             if add:
@@ -264,7 +315,19 @@ def weight_gradient(
         tall_block = min(block, lines - u)
         if copied:
             start = n * height * width * pitch
-            padded_lines(x, start, first + u * sy, (tall_block - 1) * sy + tall, height, width, pitch, channels, left, wide, lines_of)
+            padded_lines(
+                x,
+                start,
+                first + u * sy,
+                (tall_block - 1) * sy + tall,
+                height,
+                width,
+                pitch,
+                channels,
+                left,
+                wide,
+                lines_of,
+            )
             a0, pixel = address(lines_of, 0), channels
         else:
             a0, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), pitch
@@ -279,7 +342,23 @@ def weight_gradient(
                 a = a0 + size * (taps[tap] + group * r + v)
                 b = address(dy, (n * lines + u) * columns * dy_pitch + group * m + p * panel)
                 c = address(piece, ((group * count + tap) * run + v) * m + p * panel)
-                multiply(code, tall_block, offsets, columns, a, 1, sx * pixel, b, columns * dy_pitch, dy_pitch, c, m, 0, mode, tail)
+                multiply(
+                    code,
+                    tall_block,
+                    offsets,
+                    columns,
+                    a,
+                    1,
+                    sx * pixel,
+                    b,
+                    columns * dy_pitch,
+                    dy_pitch,
+                    c,
+                    m,
+                    0,
+                    mode,
+                    tail,
+                )
 
 
 @kernel
@@ -328,7 +407,9 @@ def weight_gradient_pixels(
 
 
 @kernel
-def thin(x: Vector, y: Vector, height: int, width: int, c: int, p: int, q: int, sy: int, sx: int, part: int, parts: int) -> None:
+def thin(
+    x: Vector, y: Vector, height: int, width: int, c: int, p: int, q: int, sy: int, sx: int, part: int, parts: int
+) -> None:
     """y (N, p, q, C) = every sy-th line's every sx-th pixel of x (N, height, width, C). A part owns lines."""
     for line in range(*span(y.size // (q * c), part, parts)):
         at = ((line // p * height + line % p * sy) * width) * c
@@ -360,7 +441,9 @@ def add_pieces(pieces: Matrix, dw: Vector, add: int, part: int, parts: int) -> N
 
 
 @kernel
-def piece_to_filters(piece: Vector, dw: Vector, groups: int, k: int, r: int, area: int, add: int, part: int, parts: int) -> None:
+def piece_to_filters(
+    piece: Vector, dw: Vector, groups: int, k: int, r: int, area: int, add: int, part: int, parts: int
+) -> None:
     """piece: (G, area, R, K/G), dw: (K, R, area). dw = (with `add`: +=) the piece, turned. A part owns filters."""
     m = k // groups
     begin, end = span(k, part, parts)
@@ -405,7 +488,16 @@ def rectify_and_add_up(y: Row, dy: Row, s: Row, number: Whole, width: Whole) -> 
 
 @kernel
 def top_gradient(
-    y: Vector, dy: Vector, partial: Doubles, pixels: int, k: int, pitch: int, relu: int, summed: int, part: int, parts: int
+    y: Vector,
+    dy: Vector,
+    partial: Doubles,
+    pixels: int,
+    k: int,
+    pitch: int,
+    relu: int,
+    summed: int,
+    part: int,
+    parts: int,
 ) -> None:
     """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Vector, helper, kernel, span
-from netspec.kernels.rows import Row, rows
-from netspec.kernels.turn import lanes_of, turn_tile
+from netspec.codegen.kernel import Vector, helper, kernel, span
+from netspec.codegen.rows import Row, rows
+from netspec.codegen.turn import lanes_of, turn_tile
 
 
 @rows(group=2)
@@ -43,7 +43,9 @@ CHUNK = 4096
 
 
 @helper
-def blocks(x: Vector, x_pitch: int, x0: int, y: Vector, y_pitch: int, y0: int, number: int, width: int, part: int, parts: int) -> None:
+def blocks(
+    x: Vector, x_pitch: int, x0: int, y: Vector, y_pitch: int, y0: int, number: int, width: int, part: int, parts: int
+) -> None:
     """y[i*y_pitch + y0 :] = x[i*x_pitch + x0 :] for `width` values of each of a number of blocks."""
     chunks = (width + CHUNK - 1) // CHUNK
     first, last = span(number * chunks, part, parts)

@@ -8,10 +8,10 @@ Images are flat; `g` holds their sizes, `rows` (source row, taps, first tap) of 
 
 from __future__ import annotations
 
+from netspec.codegen.kernel import Clock, Code, Matrix, Vector, kernel, span
+from netspec.codegen.strips import call_grad, call_spot, call_strip
+from netspec.codegen.tiles import address
 from netspec.kernels.copy import turn
-from netspec.kernels.jit import Clock, Code, Matrix, Vector, kernel, span
-from netspec.kernels.strips import call_grad, call_spot, call_strip
-from netspec.kernels.tiles import address
 
 FIELDS = 10
 """Numbers that describe a phase."""
@@ -52,7 +52,13 @@ def strips(
         source, taps, tap = rows[3 * line], rows[3 * line + 1], rows[3 * line + 2]
         for phase in range(phases.size // FIELDS):
             at = phase * FIELDS
-            count, step, shift, first_tap, next_tap = phases[at], phases[at + 1], phases[at + 2], phases[at + 4], phases[at + 5]
+            count, step, shift, first_tap, next_tap = (
+                phases[at],
+                phases[at + 1],
+                phases[at + 2],
+                phases[at + 4],
+                phases[at + 5],
+            )
             stride, place, pixels = phases[at + 6], phases[at + 7], phases[at + 8]
             done = 0
             for piece in range(2):
@@ -65,7 +71,17 @@ def strips(
                 ends = (result, stride * c, constant, mode, c)
                 if some:
                     call_strip(
-                        code, some, column, width, taps, start, rowstep * width * c, filters, tapstep * across * c, next_tap * c, *ends
+                        code,
+                        some,
+                        column,
+                        width,
+                        taps,
+                        start,
+                        rowstep * width * c,
+                        filters,
+                        tapstep * across * c,
+                        next_tap * c,
+                        *ends,
                     )
                 done = count // pixels * pixels
 
@@ -118,14 +134,33 @@ def spots(
 
 @kernel
 def weight_gradient(
-    x: Vector, dy: Vector, pieces: Matrix, g: Clock, together: int, pixels: int, whole: Code, rest: Code, part: int, parts: int
+    x: Vector,
+    dy: Vector,
+    pieces: Matrix,
+    g: Clock,
+    together: int,
+    pixels: int,
+    whole: Code,
+    rest: Code,
+    part: int,
+    parts: int,
 ) -> None:
     """x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C). A part sums over lines of its own, a few at a time.
 
     `together` taps of a line are summed at a time: all, columns outside counting as zeros; or one, over the pixels for which it is inside.
     """
     n, h, width, c, p, q = g[0], g[1], g[2], g[3], g[4], g[5]
-    down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band = g[6], g[7], g[8], g[9], g[10], g[11], g[12], g[13], g[14]
+    down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band = (
+        g[6],
+        g[7],
+        g[8],
+        g[9],
+        g[10],
+        g[11],
+        g[12],
+        g[13],
+        g[14],
+    )
     size = dy.itemsize
     total = pieces[part]
     for i in range(total.size):

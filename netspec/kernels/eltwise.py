@@ -5,8 +5,8 @@ A floor, `low`, is what y is at least: 0 where a ReLU follows, else NaN, which i
 
 from __future__ import annotations
 
-from netspec.kernels.jit import Ints, Vector, kernel, span
-from netspec.kernels.rows import Real, Row, Whole, rows
+from netspec.codegen.kernel import Ints, Vector, kernel, span
+from netspec.codegen.rows import Real, Row, Whole, rows
 
 
 @rows(group=2)
@@ -83,7 +83,9 @@ def larger(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -
 
 
 @kernel
-def larger_from(a: Vector, b: Vector, y: Vector, mask: Ints, low: float, of_a: int, of_b: int, part: int, parts: int) -> None:
+def larger_from(
+    a: Vector, b: Vector, y: Vector, mask: Ints, low: float, of_a: int, of_b: int, part: int, parts: int
+) -> None:
     """y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1."""
     first, last = span(y.size, part, parts)
     raised_by(last - first, a, first, b, first, y, first, mask, first, low, of_a, of_b)
@@ -100,7 +102,9 @@ def passed(dy: Vector, y: Vector, dx: Vector, factor: float, low: float, add: in
 
 
 @kernel
-def passed_to_both(dy: Vector, y: Vector, a: Vector, b: Vector, of_a: float, of_b: float, low: float, part: int, parts: int) -> None:
+def passed_to_both(
+    dy: Vector, y: Vector, a: Vector, b: Vector, of_a: float, of_b: float, low: float, part: int, parts: int
+) -> None:
     """a = of_a * dy, b = of_b * dy, but 0 where y <= low."""
     first, last = span(dy.size, part, parts)
     take_both(last - first, dy, first, y, first, a, first, b, first, of_a, of_b, low)

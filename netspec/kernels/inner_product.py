@@ -15,11 +15,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from netspec.call import Call, Calls
+from netspec.codegen.kernel import Code, Compiled, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
+from netspec.codegen.tiles import ADD, MOST_ROWS, RECTIFY, address, lanes, multiply, tile
+from netspec.core.calls import Call, Calls
 from netspec.kernels.copy import turn as turn_block
-from netspec.kernels.jit import Code, Compiled, Doubles, Matrix, Vector, helper, kernel, span
-from netspec.kernels.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
-from netspec.kernels.tiles import ADD, MOST_ROWS, RECTIFY, address, lanes, multiply, tile
 
 DEEP = 256
 """Products that a tile sums in registers before they meet what memory holds."""
@@ -55,7 +55,9 @@ def tiles(rows: int, columns: int, dtype: str) -> Tiles:
     wide = min(vectors, 4 if MOST_ROWS[4] >= 4 else 2)
     high, below = share(rows, MOST_ROWS[wide])
     right = (vectors - 1) % wide + 1
-    return Tiles(high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right))
+    return Tiles(
+        high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right)
+    )
 
 
 class Streams(NamedTuple):
@@ -96,7 +98,9 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
     """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias."""
     (n, k), m = x.shape, y.shape[1]
     if n <= FEW:
-        yield Call(walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128))))
+        yield Call(
+            walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128)))
+        )
         return
     grid = tiles(n, m, y.dtype.name)
     width, height = (64, 1) if k * m <= CACHED else (max(64, min(512, m // 16)), 64)
@@ -115,7 +119,9 @@ def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: An
     if turned is None:
         large, small, steps = (w, x, (1, m)) if m >= n else (x, w, (m, 1))
         cut = dots(len(large), len(small))
-        yield Call(dot_rows, large, small, bias, y, *steps, mode, *cut, parts=_parts(n * k * m, -(-len(large) // cut.rows)))
+        yield Call(
+            dot_rows, large, small, bias, y, *steps, mode, *cut, parts=_parts(n * k * m, -(-len(large) // cut.rows))
+        )
         return
     yield Call(turn, x if product is not None else w, turned, parts=_parts(16 * turned.size, k // 16))
     if product is None:
@@ -152,7 +158,9 @@ def _expect(typing: Any, place: Any) -> Any:
         word = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [builder.inttoptr(args[0], cgutils.voidptr_t), *(ir.Constant(word, value) for value in (1, 3, 1))])
+        builder.call(
+            function, [builder.inttoptr(args[0], cgutils.voidptr_t), *(ir.Constant(word, value) for value in (1, 3, 1))]
+        )
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -195,7 +203,21 @@ def _cover(
                             _expect(c + (row * ldc + next_j) * size + line)
             ends = bias + j * size if bias else 0
             multiply(
-                code, 1, nowhere, k, a + i * lda * size, lda, step, b + j * size, 0, ldb, c + (i * ldc + j) * size, ldc, ends, mode, tail
+                code,
+                1,
+                nowhere,
+                k,
+                a + i * lda * size,
+                lda,
+                step,
+                b + j * size,
+                0,
+                ldb,
+                c + (i * ldc + j) * size,
+                ldc,
+                ends,
+                mode,
+                tail,
             )
 
 
@@ -271,11 +293,31 @@ def tile_transposed(
     (m, k), n, ldb, ldc, size, zero = w.shape, y.shape[0], xt.shape[1], product.shape[1], y.itemsize, y.dtype.type(0)
     first, last = span((m + high - 1) // high, part, parts)
     first, last = first * high, min(last * high, m)
-    a, b, c = address(w.reshape(m * k), first * k), address(xt.reshape(k * ldb), 0), address(product.reshape(m * ldc), first * ldc)
+    a, b, c = (
+        address(w.reshape(m * k), first * k),
+        address(xt.reshape(k * ldb), 0),
+        address(product.reshape(m * ldc), first * ldc),
+    )
     grid = (high, wide, number, whole, below, right, corner)
     for p in range(0, k, DEEP):
         depth = min(DEEP, k - p)
-        _cover(grid, last - first, n, depth, a + p * size, k, 1, b + p * ldb * size, ldb, c, ldc, 0, ADD if p else 0, size, False)
+        _cover(
+            grid,
+            last - first,
+            n,
+            depth,
+            a + p * size,
+            k,
+            1,
+            b + p * ldb * size,
+            ldb,
+            c,
+            ldc,
+            0,
+            ADD if p else 0,
+            size,
+            False,
+        )
     for j in range(first, last):
         line, constant = product[j, :n], bias[j] if bias.size else zero
         for i in range(n):
@@ -303,7 +345,11 @@ def tile_columns(
     (n, r), c, size = left.shape, right_.shape[1], dw.itemsize
     first, last = span((r + high - 1) // high, part, parts)
     first, last = first * high, min(last * high, r)
-    a, b, to = address(left.reshape(n * r), first), address(right_.reshape(n * c), 0), address(dw.reshape(r * c), first * c)
+    a, b, to = (
+        address(left.reshape(n * r), first),
+        address(right_.reshape(n * c), 0),
+        address(dw.reshape(r * c), first * c),
+    )
     grid = (high, wide, number, whole, below, right, corner)
     for p in range(0, n, DEEP):
         depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
@@ -422,8 +468,25 @@ def dot_rows(
     a, b, c = address(large.reshape(rows * k), 0), address(small.reshape(columns * k), 0), address(y, 0)
     for i in range(first, last, high):
         for j in range(0, columns, wide):
-            code = (whole if columns - j >= wide else right) if rows - i >= high else below if columns - j >= wide else corner
-            call(code, k, a + i * k * size, k, b + j * k * size, k, c + (i * one + j * other) * size, one, other, mode & ADD)
+            code = (
+                (whole if columns - j >= wide else right)
+                if rows - i >= high
+                else below
+                if columns - j >= wide
+                else corner
+            )
+            call(
+                code,
+                k,
+                a + i * k * size,
+                k,
+                b + j * k * size,
+                k,
+                c + (i * one + j * other) * size,
+                one,
+                other,
+                mode & ADD,
+            )
     if bias.size or mode & RECTIFY:
         for i in range(first, last):
             for j in range(columns):

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from netspec.kernels.jit import Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import Doubles, Matrix, Vector, helper, kernel, span
 
 
 @helper
@@ -67,7 +67,9 @@ def euclidean_backward(a: Vector, b: Vector, dtop: Vector, da: Vector, divisor: 
 
 
 @kernel
-def sigmoid_loss_forward(x: Vector, target: Vector, partial: Doubles, ignoring: int, ignore: int, part: int, parts: int) -> None:
+def sigmoid_loss_forward(
+    x: Vector, target: Vector, partial: Doubles, ignoring: int, ignore: int, part: int, parts: int
+) -> None:
     """The sum of max(x, 0) - x * target + ln(1 + exp(-|x|)) where the target is not ignored; x, target: (M,)."""
     total = 0.0
     valid = 0
@@ -83,7 +85,15 @@ def sigmoid_loss_forward(x: Vector, target: Vector, partial: Doubles, ignoring: 
 
 @kernel
 def sigmoid_loss_backward(
-    x: Vector, target: Vector, dtop: Vector, norm: Doubles, dx: Vector, ignoring: int, ignore: int, part: int, parts: int
+    x: Vector,
+    target: Vector,
+    dtop: Vector,
+    norm: Doubles,
+    dx: Vector,
+    ignoring: int,
+    ignore: int,
+    part: int,
+    parts: int,
 ) -> None:
     """dx = (sigmoid(x) - target) * dtop / norm, 0 where the target is ignored; x, target, dx: (M,)."""
     scale = dtop[0] / norm[0]
@@ -113,7 +123,9 @@ def multi_class_hinge_forward(x: Matrix, label: Vector, partial: Doubles, margin
 
 
 @kernel
-def multi_class_hinge_backward(x: Matrix, label: Vector, dtop: Vector, dx: Matrix, margin: float, part: int, parts: int) -> None:
+def multi_class_hinge_backward(
+    x: Matrix, label: Vector, dtop: Vector, dx: Matrix, margin: float, part: int, parts: int
+) -> None:
     """dx = dtop / N for each wrong class short of the margin, minus their number of that at the label. NaN where a label is no class."""
     scale = dtop[0] / x.shape[0]
     for n in range(*span(x.shape[0], part, parts)):

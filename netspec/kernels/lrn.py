@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from netspec.kernels.jit import Array3, Matrix, Vector, helper, kernel, span
-from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
+from netspec.codegen.kernel import Array3, Matrix, Vector, helper, kernel, span
+from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
 
 @helper
@@ -110,7 +110,9 @@ PIXELS = 8
 
 
 @kernel
-def across_forward(x: Matrix, y: Matrix, square: Matrix, size: int, alpha: float, beta: float, k: float, part: int, parts: int) -> None:
+def across_forward(
+    x: Matrix, y: Matrix, square: Matrix, size: int, alpha: float, beta: float, k: float, part: int, parts: int
+) -> None:
     """x, y: (P, C); square: (parts, PIXELS * (C + size - 1)), the squares with zeros on both sides."""
     (p, c), wide, half, weight = x.shape, x.shape[1] + size - 1, size // 2, alpha / x.dtype.type(size)
     q, flat, out = square[part], x.reshape(x.size), y.reshape(y.size)
@@ -200,7 +202,9 @@ def within_forward(x: Array3, y: Array3, size: int, alpha: float, beta: float, p
 
 
 @kernel
-def within_backward(x: Array3, dy: Array3, dx: Array3, window: Matrix, size: int, alpha: float, beta: float, part: int, parts: int) -> None:
+def within_backward(
+    x: Array3, dy: Array3, dx: Array3, window: Matrix, size: int, alpha: float, beta: float, part: int, parts: int
+) -> None:
     """x, dy, dx: (N*C, H, W); window: (parts, H*W)."""
     (planes, h, w), half = x.shape, size // 2
     weight = alpha / x.dtype.type(size * size)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
-from netspec.kernels.jit import Array3, Doubles, Ints, Vector, kernel, span
+from netspec.codegen.kernel import Array3, Doubles, Ints, Vector, kernel, span
 from netspec.kernels.loss import is_label
 
 MISS, HIT, IGNORED, NO_CLASS = 0, 1, 2, 3
 
 
 @kernel
-def accuracy_hits(x: Array3, label: Vector, hit: Ints, top_k: int, ignoring: int, ignore: int, part: int, parts: int) -> None:
+def accuracy_hits(
+    x: Array3, label: Vector, hit: Ints, top_k: int, ignoring: int, ignore: int, part: int, parts: int
+) -> None:
     """hit = HIT where fewer than top_k other classes score at least as high as the label (a tie or a NaN counts against it)."""
     classes, inner = x.shape[1], x.shape[2]
     for p in range(*span(x.shape[0] * inner, part, parts)):

@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
-from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span, summing
-from netspec.kernels.rows import Real, Row, Variable, Whole, rows, times
+from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span, summing
+from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
 BLOCK = 16
 """Rows that are added up before they are added to the float64 sums."""
@@ -36,7 +36,9 @@ def add_moments(x: Row, pivot: Row, s: Row, q: Row, number: Whole, width: Whole)
 
 
 @rows(group=4)
-def add_products(x: Row, dy: Row, centre: Row, factor: Row, offset: Row, s: Row, q: Row, low: Real, number: Whole, width: Whole) -> None:
+def add_products(
+    x: Row, dy: Row, centre: Row, factor: Row, offset: Row, s: Row, q: Row, low: Real, number: Whole, width: Whole
+) -> None:
     """s += the sum of dy over a number of rows, q += that of dy * (x - centre); but for those where x * factor + offset <= low."""
     mean, slope, shift = centre.get(), factor.get(), offset.get()
     total, products = Variable(x.fill(0)), Variable(x.fill(0))
@@ -66,7 +68,9 @@ def scale_shift(x: Row, factor: Row, offset: Row, y: Row, low: Real) -> None:
 
 
 @rows(group=2)
-def pull_back(x: Row, dy: Row, factor: Row, offset: Row, centre: Row, of_dy: Row, of_x: Row, shift: Row, dx: Row, low: Real) -> None:
+def pull_back(
+    x: Row, dy: Row, factor: Row, offset: Row, centre: Row, of_dy: Row, of_x: Row, shift: Row, dx: Row, low: Real
+) -> None:
     """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low."""
     value = x.get()
     diff = dy.get().cleared(value * factor.get() + offset.get() <= low)
@@ -83,10 +87,24 @@ def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> N
     about = min(step, last - first)
     centre(width, x, first * width, partial, pivot, about, width, x.dtype.type(1.0 / about))
     for row in range(first, last, step):
-        add_moments(width, x, row * width, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, min(step, last - row), width)
+        add_moments(
+            width,
+            x,
+            row * width,
+            partial,
+            pivot,
+            partial,
+            pivot + width,
+            partial,
+            pivot + 2 * width,
+            min(step, last - row),
+            width,
+        )
     if part == parts - 1:
         rest = x.size % width
-        add_moments(rest, x, x.size - rest, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, 1, width)
+        add_moments(
+            rest, x, x.size - rest, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, 1, width
+        )
 
 
 @helper
@@ -107,7 +125,11 @@ def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubl
     for piece in range(pieces):
         for slot in range(repeats):
             at, count = 3 * width * piece + slot * c, slot_count(piece, pieces, slot, repeats, pixels)
-            pivot, s, q = partial[at : at + c], partial[at + width : at + width + c], partial[at + 2 * width : at + 2 * width + c]
+            pivot, s, q = (
+                partial[at : at + c],
+                partial[at + width : at + width + c],
+                partial[at + 2 * width : at + 2 * width + c],
+            )
             share = 1.0 / count
             for i in range(c):
                 off = s[i] * share
@@ -172,7 +194,15 @@ def settle(
 
 
 @helper
-def remember(mean: Doubles, variance: Doubles, run_mean: Vector, run_variance: Vector, scale: Vector, fraction: float, pixels: int) -> None:
+def remember(
+    mean: Doubles,
+    variance: Doubles,
+    run_mean: Vector,
+    run_variance: Vector,
+    scale: Vector,
+    fraction: float,
+    pixels: int,
+) -> None:
     """Running sums (C,) and their count, scale (1,): times `fraction`, plus those of this batch, the variance over pixels - 1.
 
     A batch that would make any of them NaN or infinite is left out.
@@ -208,7 +238,15 @@ def normalise(x: Vector, factor: Vector, offset: Vector, y: Vector, low: float, 
 
 @kernel
 def gradient_sums(
-    x: Vector, dy: Vector, centre: Vector, factor: Vector, offset: Vector, partial: Doubles, low: float, part: int, parts: int
+    x: Vector,
+    dy: Vector,
+    centre: Vector,
+    factor: Vector,
+    offset: Vector,
+    partial: Doubles,
+    low: float,
+    part: int,
+    parts: int,
 ) -> None:
     """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre), unless x * factor + offset <= low."""
     width = factor.size
@@ -241,7 +279,9 @@ def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> No
 
 
 @kernel
-def fold_into(partial: Doubles, sums: Doubles, dw: Vector, db: Vector, width: int, add_w: int, add_b: int, part: int, parts: int) -> None:
+def fold_into(
+    partial: Doubles, sums: Doubles, dw: Vector, db: Vector, width: int, add_w: int, add_b: int, part: int, parts: int
+) -> None:
     """dw, db (C,) = (or +=) the sums of dy * x and of dy: of `gradient_sums`, else of sums (2, C). Runs as one part."""
     c = sums.size // 2
     if partial.size:
@@ -367,7 +407,15 @@ def plane_normalise(x: Array3, factor: Vector, offset: Vector, y: Array3, low: f
 
 @kernel
 def plane_gradient_sums(
-    x: Array3, dy: Array3, centre: Vector, factor: Vector, offset: Vector, sums: Doubles, low: float, part: int, parts: int
+    x: Array3,
+    dy: Array3,
+    centre: Vector,
+    factor: Vector,
+    offset: Vector,
+    sums: Doubles,
+    low: float,
+    part: int,
+    parts: int,
 ) -> None:
     """sums (2, C) of dy and dy * (x - centre), but for those where x * factor + offset <= low."""
     channels = x.shape[1]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from types import FunctionType
 
-from netspec.kernels.jit import Array4, Bytes, JitKernel, helper, kernel, span
-from netspec.kernels.rows import Row, Variable, Whole, rows, times
+from netspec.codegen.kernel import Array4, Bytes, JitKernel, helper, kernel, span
+from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
 RUN = 256
 NARROW = 64
@@ -18,7 +18,17 @@ NARROW = 64
 
 @rows(group=2, again=True)
 def maximum(
-    x: Row, y: Row, mask: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, first: Whole, fw: Whole
+    x: Row,
+    y: Row,
+    mask: Row,
+    number: Whole,
+    tall: Whole,
+    wide: Whole,
+    down: Whole,
+    right: Whole,
+    step: Whole,
+    first: Whole,
+    fw: Whole,
 ) -> None:
     """y = the maximum of each of a number of windows, mask = its place. A window has tall x wide pixels, `down` and `right` apart.
 
@@ -38,7 +48,9 @@ def maximum(
 
 
 @rows(again=True)
-def maximum_only(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole) -> None:
+def maximum_only(
+    x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole
+) -> None:
     """y = the maximum of each window."""
     for k in times(number):
         at = k * step
@@ -109,7 +121,9 @@ def scatter(
 
 
 @rows(group=2, again=True)
-def mean(x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, area: Whole) -> None:
+def mean(
+    x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, area: Whole
+) -> None:
     """y = the sum of each window over `area`: that of its rows' sums, which rounds little."""
     for k in times(number):
         total = Variable(x.fill(0))
@@ -192,7 +206,9 @@ def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, in
 
 
 @kernel
-def max_forward(x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def max_forward(
+    x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
     """y = the maximum of each window, mask (N*P*Q*C,) = its place. Of equals the first wins; a NaN beats every number."""
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
@@ -207,7 +223,9 @@ def max_forward(x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw
 
 
 @kernel
-def max_forward_only(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def max_forward_only(
+    x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
     """y = the maximum of each window; nothing is kept for backward."""
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
@@ -222,7 +240,9 @@ def max_forward_only(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, p
 
 
 @kernel
-def max_backward(dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def max_backward(
+    dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
@@ -256,12 +276,32 @@ def max_backward_apart(
             j0, left, beside = own(j, sw, pw, w, q)
             number = max(1, min(run_length(c), q - 1 - j)) if j0 >= 0 else 1
             at, to = (row * q + j) * c, (image + left) * c
-            scatter(c, flat, at, mask, at, diffs, to, number, below - top, beside - left, w * c, c, sw * c, top - i0, left - j0, fh, fw)
+            scatter(
+                c,
+                flat,
+                at,
+                mask,
+                at,
+                diffs,
+                to,
+                number,
+                below - top,
+                beside - left,
+                w * c,
+                c,
+                sw * c,
+                top - i0,
+                left - j0,
+                fh,
+                fw,
+            )
             j += number
 
 
 @kernel
-def mask_top(mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def mask_top(
+    mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
     """top (N, P, Q, C) = the places of the maxima in their planes, row * w + column, as Caffe hands them out."""
     n, p, q, c = top.shape
     flat = top.reshape(top.size)
@@ -272,7 +312,9 @@ def mask_top(mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: in
 
 
 @kernel
-def average_forward(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def average_forward(
+    x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
     """y = the sum of each window over its area. The area counts the padding, but not what hangs over beyond it."""
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
@@ -288,7 +330,9 @@ def average_forward(x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph
 
 
 @kernel
-def average_backward(dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int) -> None:
+def average_backward(
+    dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
+) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.kernels.jit import Clock, Vector, helper, kernel, span
-from netspec.kernels.rows import Real, Row, Whole, rows
+from netspec.codegen.kernel import Clock, Vector, helper, kernel, span
+from netspec.codegen.rows import Real, Row, Whole, rows
 
 Word = np.uint64
 
@@ -57,7 +57,16 @@ def dropout(x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale
 
 @kernel
 def dropout_channels_last(
-    x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale: float, c: int, pixels: int, part: int, parts: int
+    x: Vector,
+    y: Vector,
+    clock: Clock,
+    seed: int,
+    threshold: int,
+    scale: float,
+    c: int,
+    pixels: int,
+    part: int,
+    parts: int,
 ) -> None:
     """The same for x, y: (N * pixels * c,), with the index that each element has in (N, c, pixels). A part owns rows of channels."""
     key = np.int64(stream(seed, clock))

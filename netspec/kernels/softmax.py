@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from netspec.kernels.jit import Array3, Doubles, Vector, helper, kernel, span
+from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span
 from netspec.kernels.loss import is_label
 
 LOSS_CAP = 126.0 * math.log(2.0)
@@ -79,7 +79,15 @@ def softmax_loss_forward(
 
 @kernel
 def softmax_loss_backward(
-    prob: Array3, label: Vector, dtop: Vector, norm: Doubles, dx: Array3, ignoring: int, ignore: int, part: int, parts: int
+    prob: Array3,
+    label: Vector,
+    dtop: Vector,
+    norm: Doubles,
+    dx: Array3,
+    ignoring: int,
+    ignore: int,
+    part: int,
+    parts: int,
 ) -> None:
     """dx = (prob - [c is the label]) * dtop / norm; 0 at ignored positions, NaN where a label is no class. dtop, norm: (1,)."""
     classes, inner = prob.shape[1], prob.shape[2]

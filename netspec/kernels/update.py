@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from netspec.kernels.jit import Doubles, Vector, helper, kernel, span, summing
+from netspec.codegen.kernel import Doubles, Vector, helper, kernel, span, summing
 
 
 @summing
@@ -31,7 +31,9 @@ def sum_of_squares(diff: Vector, partial: Doubles, part: int, parts: int) -> Non
 
 
 @kernel
-def gate(partials: Doubles, loss: Doubles, gate: Vector, norm: Doubles, clip: float, iter_size: int, part: int, parts: int) -> None:
+def gate(
+    partials: Doubles, loss: Doubles, gate: Vector, norm: Doubles, clip: float, iter_size: int, part: int, parts: int
+) -> None:
     """norm (1,) = the L2 norm of all gradients; gate = (1, factor) if it and the loss (1,) are finite, else (0, 0). Runs as one part.
 
     The norm is that of the sum over iter_size batches, and the factor brings it down to `clip` (none if <= 0) before it divides by

@@ -20,9 +20,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from netspec.kernels import simd
-from netspec.kernels.jit import Clock, Codes, Matrix, Vector, helper, kernel, span
-from netspec.kernels.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
+from netspec.codegen import simd
+from netspec.codegen.kernel import Clock, Codes, Matrix, Vector, helper, kernel, span
+from netspec.codegen.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
 
 FREQUENCIES = 36
 AIR = 16
@@ -76,7 +76,13 @@ class _Emitter:
         found: list[tuple[int, int]] = []
         for i in range(len(rows) - 1):
             a, b = dict((j, f) for f, j in rows[i]), dict((j, f) for f, j in rows[i + 1])
-            if a.keys() == b.keys() and len(a) > 1 and a != b and all(abs(a[j]) == abs(b[j]) for j in a) and not any(i in p for p in found):
+            if (
+                a.keys() == b.keys()
+                and len(a) > 1
+                and a != b
+                and all(abs(a[j]) == abs(b[j]) for j in a)
+                and not any(i in p for p in found)
+            ):
                 found.append((i, i + 1))
         return found
 
@@ -153,7 +159,9 @@ def _transform(rows: list[Terms], side: int, tabled: bool) -> Any:
 
             for i, line in enumerate(emit.square(rows, side, load)):
                 for j, value in enumerate(line):
-                    emit.vectors.store(value, builder.gep(to, [builder.mul(plane, simd.number(i * len(rows) + j))]), None)
+                    emit.vectors.store(
+                        value, builder.gep(to, [builder.mul(plane, simd.number(i * len(rows) + j))]), None
+                    )
             return context.get_dummy_value()
 
         return types.void(like, *[types.int64] * 4), generate
@@ -162,7 +170,9 @@ def _transform(rows: list[Terms], side: int, tabled: bool) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def transform_back(typing: Any, like: Any, source: Any, plane: Any, table: Any, offset: Any, bias: Any, mode: Any) -> Any:
+def transform_back(
+    typing: Any, like: Any, source: Any, plane: Any, table: Any, offset: Any, bias: Any, mode: Any
+) -> Any:
     """source[frequency * plane], transformed, to the table's 4 x 4 addresses + offset: plus the vector at `bias` (0: none), rectified or
     added to what is there as the tile's `mode` says."""
 
@@ -184,7 +194,10 @@ def transform_back(typing: Any, like: Any, source: Any, plane: Any, table: Any, 
         added = builder.load(constant)
         values = [builder.fadd(value, added) for line in emit.square(_OUTPUT, SIDE, load) for value in line]
         places = [_from_table(builder, table, index, offset, bytes) for index in range(len(values))]
-        with builder.if_else(builder.icmp_signed("!=", builder.and_(mode, simd.number(ADD)), zero)) as (adding, writing):
+        with builder.if_else(builder.icmp_signed("!=", builder.and_(mode, simd.number(ADD)), zero)) as (
+            adding,
+            writing,
+        ):
             with adding:
                 for value, place in zip(values, places, strict=True):
                     vectors.store(builder.fadd(vectors.load(place, None), value), place, None)
@@ -243,7 +256,16 @@ def place_tile(table: Clock, x: Vector, image: Any, tile: int, pad: int, side: i
 
 @helper
 def gather(
-    x: Vector, outside: Vector, table: Clock, image: Any, first: int, begin: int, end: int, out: Vector, ld: int, plane: int
+    x: Vector,
+    outside: Vector,
+    table: Clock,
+    image: Any,
+    first: int,
+    begin: int,
+    end: int,
+    out: Vector,
+    ld: int,
+    plane: int,
 ) -> None:
     """out[frequency][tile - first] (channels) = the transforms of the image's tiles begin to end, 6 x 6 pixels each.
 
@@ -259,7 +281,16 @@ def gather(
 
 @helper
 def gather_diff(
-    x: Vector, outside: Vector, table: Clock, image: Any, first: int, begin: int, end: int, out: Vector, ld: int, plane: int
+    x: Vector,
+    outside: Vector,
+    table: Clock,
+    image: Any,
+    first: int,
+    begin: int,
+    end: int,
+    out: Vector,
+    ld: int,
+    plane: int,
 ) -> None:
     """The same for tiles of the top's diff, 4 x 4 pixels each."""
     inner_places(table, x, image, STEP)
@@ -297,7 +328,16 @@ def scatter(
 
 @helper
 def products(
-    source: Vector, packed: Vector, out: Vector, offsets: int, shape: Any, tiles: Codes, begin: int, end: int, count: int, room: int
+    source: Vector,
+    packed: Vector,
+    out: Vector,
+    offsets: int,
+    shape: Any,
+    tiles: Codes,
+    begin: int,
+    end: int,
+    count: int,
+    room: int,
 ) -> None:
     """out[f] (count, M) = source[f] (count, R) packed[f], for the frequencies begin to end and all groups.
 
@@ -404,7 +444,9 @@ def winograd_tiles(
         first, last = span(images * target[5], chunk, chunks)
         gather(x, outside[0], own, source, first, first, last, near[part], ld_in, room * ld_in + AIR)
         products(near[part], packed, far[part], address(table, 0), shape, tiles, 0, FREQUENCIES, last - first, room)
-        scatter(far[part], ld_out, room * ld_out + AIR, y, bias, outside[1 + part], own, target, mode, first, first, last)
+        scatter(
+            far[part], ld_out, room * ld_out + AIR, y, bias, outside[1 + part], own, target, mode, first, first, last
+        )
 
 
 @kernel
@@ -435,7 +477,16 @@ def winograd_gather(
 
 @kernel
 def winograd_multiply(
-    near: Vector, packed: Vector, far: Vector, table: Clock, g: Clock, tiles: Codes, count: int, room: int, part: int, parts: int
+    near: Vector,
+    packed: Vector,
+    far: Vector,
+    table: Clock,
+    g: Clock,
+    tiles: Codes,
+    count: int,
+    room: int,
+    part: int,
+    parts: int,
 ) -> None:
     """far[f] = near[f] packed[f]. A part owns frequencies: it alone streams their filters."""
     begin, end = span(FREQUENCIES, part, parts)
@@ -493,12 +544,24 @@ def winograd_gradient_tiles(
         gather_diff(dy, outside[0], own, target, first, first, last, far[part], ld_out, room * ld_out + AIR)
         mode = ADD if chunk > begin else 0
         count = last - first
-        gradient_products(near[part], far[part], pieces[part], address(table, 0), shape, tiles, 0, FREQUENCIES, count, room, mode)
+        gradient_products(
+            near[part], far[part], pieces[part], address(table, 0), shape, tiles, 0, FREQUENCIES, count, room, mode
+        )
 
 
 @kernel
 def winograd_gradient_multiply(
-    near: Vector, far: Vector, piece: Vector, table: Clock, g: Clock, tiles: Codes, count: int, room: int, mode: int, part: int, parts: int
+    near: Vector,
+    far: Vector,
+    piece: Vector,
+    table: Clock,
+    g: Clock,
+    tiles: Codes,
+    count: int,
+    room: int,
+    mode: int,
+    part: int,
+    parts: int,
 ) -> None:
     """piece (36, G, R, M) = (with mode ADD: +=) the sums over `count` tiles. A part owns frequencies, or shares of one: no partial sums."""
     shares = max(1, parts // FREQUENCIES)
@@ -509,7 +572,16 @@ def winograd_gradient_multiply(
 
 @kernel
 def filters_to_frequencies(
-    w: Vector, packed: Vector, scratch: Matrix, groups: int, k: int, r: int, panel: int, turned: int, part: int, parts: int
+    w: Vector,
+    packed: Vector,
+    scratch: Matrix,
+    groups: int,
+    k: int,
+    r: int,
+    panel: int,
+    turned: int,
+    part: int,
+    parts: int,
 ) -> None:
     """w: (K, R, 3, 3). packed: [frequency][group][column block][value][panel], as `conv.pack` has them; `turned` for the bottom's diff:
     values are then a group's filters, columns its channels, and the filter is turned about. A part owns values of column blocks.

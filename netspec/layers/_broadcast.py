@@ -7,25 +7,43 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from netspec.layers.base import AnyFiller, Arity, Call, Calls, Constant, Filler, Layer, Run, Shape, ShapeError, Shapes, Workspace
-from netspec.model import wrong
-from netspec.shape import axis_of, count
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import wrong
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
+from netspec.fillers.base import AnyFiller, Filler
+from netspec.fillers.constant import Constant
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Arity, Layer
 
 
 class Broadcast(Layer):
     """A layer that combines x with a blob whose shape is that of some of x's axes."""
 
     bottoms: ClassVar[Arity] = Arity(1, 2)
+    reads: ClassVar[frozenset[str]] = BOTTOM
+    """Which data backward looks at."""
 
     axis: int = Field(1, description="First axis of x that the smaller blob stands at; negative counts from the end.")
-    num_axes: int = Field(1, ge=-1, description="How many axes of x the learned blob has; -1: all from `axis` on, 0: it is one number.")
+    num_axes: int = Field(
+        1, ge=-1, description="How many axes of x the learned blob has; -1: all from `axis` on, 0: it is one number."
+    )
     filler: AnyFiller = Field(Constant(value=0.0), description="Initial values of the learned blob.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Any layout where the smaller blob stands at the channels alone, or is one number."""
+        alone = self.axis in (1, -3) and self.learned and self.num_axes == 1
+        anyhow = alone or (self.learned and self.num_axes == 0)
+        return Abilities(layouts=ANY_LAYOUT if anyhow else ("NCHW",), reads=self.reads, stores=True)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         for name in ("num_axes", "filler"):
             if not self.learned and name in self.model_fields_set:
-                raise wrong(f"`{name}` describes a learned blob, but here it is the second bottom", field=name, help="leave it out")
+                raise wrong(
+                    f"`{name}` describes a learned blob, but here it is the second bottom",
+                    field=name,
+                    help="leave it out",
+                )
         return self
 
     @property
@@ -58,14 +76,6 @@ class Broadcast(Layer):
         if self.learned:
             check_filler(self.filler, shape)
         return (bottoms[0],)
-
-    stores: ClassVar[bool] = True
-
-    @property
-    def layouts(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Any where the smaller blob stands at the channels alone, or is one number."""
-        alone = self.axis in (1, -3) and self.learned and self.num_axes == 1
-        return ("NHWC", "NCHW") if alone or (self.learned and self.num_axes == 0) else ("NCHW",)
 
     def around(self, bottoms: Shapes, layout: str) -> tuple[int, int, int]:
         """(outer, C, inner) of x as it lies in memory, with C the count of the smaller blob; a single number may stand anywhere."""
@@ -101,7 +111,9 @@ def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: An
         yield Call(norm.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
 
 
-def affine_sums(run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]) -> Calls:
+def affine_sums(
+    run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]
+) -> Calls:
     """dw, db (C,) = (or +=) the sums of dy * x and of dy; what is empty is not wanted."""
     from netspec.kernels import norm
 
@@ -113,7 +125,9 @@ def affine_sums(run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any
         yield Call(norm.gradient_sums, x, dy, centre, ones, centre, partial, math.nan, parts=len(partial))
     else:
         partial = partial[:0]
-        yield Call(norm.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan)
+        yield Call(
+            norm.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan
+        )
     yield Call(norm.fold_into, partial, sums, dw, db, centre.size, *add, parts=1)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from netspec.layers.base import Call, Calls, Layer, Phase, Run, Shapes
-from netspec.shape import count
+from netspec.core.calls import Call, Calls, Phase, Run
+from netspec.core.shape import Shapes, count
+from netspec.layers.base import NOTHING, Abilities, Layer
 
 
 class Conversion(Layer):
@@ -16,10 +17,13 @@ class Conversion(Layer):
     Bottom: x (N, C, H, W). Top: the same values in the other layout. With one channel or one pixel both are the same memory.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
-
     to: Literal["NCHW", "NHWC"] = Field(description="Layout of the top.")
     same: bool = Field(False, description="Whether there is one channel, or one pixel.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads nothing."""
+        return Abilities(reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's: shapes say N, C, H, W in every layout."""

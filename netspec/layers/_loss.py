@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from netspec.layers.base import TWO, Arity, Layer, Shape, ShapeError, Shapes, Workspace
-from netspec.shape import ReceptiveField, axis_of, count, widest
+from netspec.core.calls import Workspace
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, axis_of, count, widest
+from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, Layer
 
 GRAIN = 2048
 """Scores in a part: each costs an exponential or so."""
@@ -21,7 +22,11 @@ class Loss(Layer):
     bottoms: ClassVar[Arity] = TWO
     is_loss: ClassVar[bool] = True
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
+
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads the scores and the truth."""
+        return Abilities(reads=BOTTOM)
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The whole image: a loss adds up all of it."""
@@ -33,9 +38,12 @@ class NormalizedLoss(Loss):
 
     ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
     normalization: Literal["VALID", "FULL", "BATCH_SIZE", "NONE"] | None = Field(
-        None, description="What the sum is divided by: positions that are not ignored, all positions, the batch size, or 1."
+        None,
+        description="What the sum is divided by: positions that are not ignored, all positions, the batch size, or 1.",
     )
-    normalize: bool | None = Field(None, description="Caffe's old word for normalization: true is VALID, false BATCH_SIZE.")
+    normalize: bool | None = Field(
+        None, description="Caffe's old word for normalization: true is VALID, false BATCH_SIZE."
+    )
 
     usual: ClassVar[str] = "VALID"
 
@@ -55,12 +63,18 @@ def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
     """(outer, C, inner) of the scores around the class axis. Raises ShapeError unless there is one label for each position."""
     scores, labels = bottoms
     if not -len(scores) <= axis < len(scores) and len(labels) > len(scores):
-        raise ShapeError("the labels {bottom[0]} stand before the scores {bottom[1]}", field="bottom", help="like `bottom: [ip2, label]`")
+        raise ShapeError(
+            "the labels {bottom[0]} stand before the scores {bottom[1]}",
+            field="bottom",
+            help="like `bottom: [ip2, label]`",
+        )
     axis = axis_of(axis, scores)
     outer, classes, inner = count(scores[:axis]), scores[axis], count(scores[axis + 1 :])
     if count(labels) != outer * inner:
         wanted = f"{outer}" if inner == 1 else f"{outer}*{inner} = {outer * inner}"
-        raise ShapeError(f"{{bottom[0]}} needs {wanted} labels, but {{bottom[1]}} holds {count(labels)}", field="bottom.1")
+        raise ShapeError(
+            f"{{bottom[0]}} needs {wanted} labels, but {{bottom[1]}} holds {count(labels)}", field="bottom.1"
+        )
     return outer, classes, inner
 
 
@@ -68,7 +82,9 @@ def same_count(bottoms: Shapes) -> None:
     """Raises ShapeError unless both bottoms have the same batch size and as many values."""
     first, second = bottoms
     if not first or not second or first[0] != second[0] or count(first) != count(second):
-        raise ShapeError("{bottom[0]} and {bottom[1]} must have the same batch size and equally many values", field="bottom.1")
+        raise ShapeError(
+            "{bottom[0]} and {bottom[1]} must have the same batch size and equally many values", field="bottom.1"
+        )
 
 
 def cut(size: int) -> int:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from netspec.layers.base import Calls, Layer, Phase, Run
+from netspec.core.calls import Calls, Phase, Run
+from netspec.layers.base import NOTHING, Abilities, Layer
 
 
 class View(Layer):
     """A layer that computes nothing."""
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads nothing."""
+        return Abilities(reads=NOTHING)
 
     def aliases(self, phase: Phase) -> bool:
         """Always."""

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from netspec.layers.base import Layer, Listed
-from netspec.model import wrong
+from netspec.core.model import Listed, wrong
+from netspec.layers.base import Layer
 
 Axis = tuple[int, int, int, int]
 """(kernel, stride, pad, dilation) along one axis."""
@@ -21,10 +21,14 @@ class Windowed(Layer):
     )
     kernel_h: int | None = Field(None, gt=0, description="Window height, instead of kernel_size.")
     kernel_w: int | None = Field(None, gt=0, description="Window width, instead of kernel_size.")
-    stride: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Step between windows, S (default 1).", max_length=2)
+    stride: Listed[Annotated[int, Field(gt=0)]] = Field(
+        (), description="Step between windows, S (default 1).", max_length=2
+    )
     stride_h: int | None = Field(None, gt=0, description="Vertical step, instead of stride.")
     stride_w: int | None = Field(None, gt=0, description="Horizontal step, instead of stride.")
-    pad: Listed[Annotated[int, Field(ge=0)]] = Field((), description="Zeros around the image, P (default 0).", max_length=2)
+    pad: Listed[Annotated[int, Field(ge=0)]] = Field(
+        (), description="Zeros around the image, P (default 0).", max_length=2
+    )
     pad_h: int | None = Field(None, ge=0, description="Zeros above and below, instead of pad.")
     pad_w: int | None = Field(None, ge=0, description="Zeros left and right, instead of pad.")
 

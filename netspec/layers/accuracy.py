@@ -11,9 +11,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import ReceptiveField, ShapeError, Shapes, count, widest
 from netspec.layers._loss import positions
-from netspec.layers.base import TWO, Arity, Call, Calls, Layer, Run, ShapeError, Shapes, Workspace
-from netspec.shape import ReceptiveField, count, widest
+from netspec.layers.base import NOTHING, TWO, Abilities, Arity, Layer
 
 
 class Accuracy(Layer):
@@ -26,11 +27,15 @@ class Accuracy(Layer):
     tops: ClassVar[Arity] = Arity(1, 2)
     differentiable: ClassVar[bool] = False
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     top_k: int = Field(1, gt=0, description="The true class must be among this many best scores.")
     axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
     ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """There is no backward."""
+        return Abilities(reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar, and (C,) for a second top."""

@@ -8,15 +8,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
-from netspec.call import Call, Calls, Run
-from netspec.document import Mapping
+from netspec.core.calls import Call, Calls, Phase, Run, Workspace
+from netspec.core.model import Listed, Model
+from netspec.core.nodes import Mapping
+from netspec.core.rooms import Room
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
-from netspec.model import Listed, Model
-from netspec.registry import Room
-from netspec.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
-
-Phase = Literal["TRAIN", "TEST"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,14 @@ class Arity:
 
 
 ONE = Arity(1, 1)
+
+
 TWO = Arity(2, 2)
+
+
 NONE = Arity(0, 0)
+
+
 MANY = Arity(1, None)
 
 
@@ -52,24 +56,41 @@ class Param:
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """Memory beside the blobs: `kept` from forward to backward, or scratch within one direction.
+class Abilities:
+    """What a layer's kernels can do: all that the rewrites and the memory plan ask of a layer.
 
-    `kind` is real (the net's float type), uint8, int32, int64, or float64; `use` says which direction scratch serves.
+    `layouts`: how its blobs of four axes may lie in memory, the best first; with both it follows its first bottom.
+    `reads`: which data backward looks at, "bottom", "top"; the memory plan frees the rest early.
+    `along`: types of layers that it can compute along with itself where they alone read its top: ReLU (without slope), Scale.
+    `in_place`: whether top 0 may lie in the memory of bottom 0, and bottom 0's diff in that of the top's.
+    `adds`: whether backward can add to its bottoms' diffs (`Run.bottom_add`).
+    `stores`: whether backward can overwrite its params' diffs instead of adding (`Run.param_add`); others find them cleared.
     """
 
-    shape: Shape
-    kind: Literal["real", "uint8", "int32", "int64", "float64"] = "real"
-    kept: bool = False
-    use: Literal["forward", "backward", "both"] = "both"
+    layouts: tuple[str, ...] = ("NCHW",)
+    reads: frozenset[str] = frozenset({"bottom", "top"})
+    along: frozenset[str] = frozenset()
+    in_place: bool = False
+    adds: bool = False
+    stores: bool = False
+
+
+NOTHING: frozenset[str] = frozenset()
+BOTTOM, TOP = frozenset({"bottom"}), frozenset({"top"})
+"""What backward reads: `Abilities.reads`."""
+ANY_LAYOUT = ("NHWC", "NCHW")
 
 
 class ParamSpec(Model, defer_build=False):
     """Settings of one param blob of a layer. Source: Caffe's ParamSpec."""
 
     name: str | None = Field(None, description="Layers whose params bear the same name share them.", min_length=1)
-    share_mode: Literal["STRICT", "PERMISSIVE"] = Field("STRICT", description="Shared shapes must be equal, or only their counts.")
-    lr_mult: float | None = Field(None, ge=0, description="Factor on the learning rate (default 1); 0 freezes the param.")
+    share_mode: Literal["STRICT", "PERMISSIVE"] = Field(
+        "STRICT", description="Shared shapes must be equal, or only their counts."
+    )
+    lr_mult: float | None = Field(
+        None, ge=0, description="Factor on the learning rate (default 1); 0 freezes the param."
+    )
     decay_mult: float | None = Field(None, ge=0, description="Factor on the weight decay (default 1).")
 
 
@@ -95,18 +116,6 @@ class Layer(Model):
     differentiable: ClassVar[bool] = True
     no_diff: ClassVar[frozenset[int]] = frozenset()
     """Bottoms that never receive a gradient (labels)."""
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom", "top"})
-    """Which data backward looks at: 'bottom', 'top'. The memory plan frees the rest early."""
-    layouts: ClassVar[tuple[str, ...]] = ("NCHW",)
-    """Memory layouts of its blobs of four axes that its kernels take, the best first; with both it follows its first bottom."""
-    fuses: ClassVar[frozenset[str]] = frozenset()
-    """Types of layers that it can compute along with itself, where they alone read its top: ReLU (without slope), Scale."""
-    adds: ClassVar[bool] = False
-    """Whether backward can add to its bottoms' diffs (`Run.bottom_add`)."""
-    stores: ClassVar[bool] = False
-    """Whether backward can overwrite its params' diffs instead of adding (`Run.param_add`); others find them cleared."""
-    in_place: ClassVar[bool] = False
-    """Whether top 0 may lie in the memory of bottom 0, and bottom 0's diff in that of the top's."""
 
     name: str = Field(description="Unique name of the layer.", min_length=1)
     bottom: Listed[str] | None = Field(None, description="Blobs it reads; left out: the first top of the layer above.")
@@ -114,10 +123,19 @@ class Layer(Model):
     param: Listed[ParamSpec] = Field((), description="Settings of its param blobs, weight first.")
     loss_weight: Listed[float] | None = Field(None, description="Weight of each top in the loss.")
     propagate_down: Listed[bool] | None = Field(None, description="For each bottom: whether a gradient flows to it.")
-    include: Listed[StateRule] | None = Field(None, description="The layer is kept when any of these rules matches, like {phase: TEST}.")
-    exclude: Listed[StateRule] | None = Field(None, description="The layer is dropped when any of these rules matches, like {phase: TEST}.")
+    include: Listed[StateRule] | None = Field(
+        None, description="The layer is kept when any of these rules matches, like {phase: TEST}."
+    )
+    exclude: Listed[StateRule] | None = Field(
+        None, description="The layer is dropped when any of these rules matches, like {phase: TEST}."
+    )
 
     _node: Mapping | None = PrivateAttr(None)
+
+    @property
+    def abilities(self) -> Abilities:
+        """What its kernels can do; here the least: plain row-major blobs, nothing along, all data kept for backward."""
+        return Abilities()
 
     @property
     def type(self) -> str:
@@ -126,7 +144,9 @@ class Layer(Model):
 
     def top_names(self) -> tuple[str, ...]:
         """The tops as written, or the layer's name."""
-        return self.top if self.top is not None else (self.name,) if self.tops.least <= 1 and self.tops.most != 0 else ()
+        return (
+            self.top if self.top is not None else (self.name,) if self.tops.least <= 1 and self.tops.most != 0 else ()
+        )
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The shape of each top. Raises ShapeError."""
@@ -192,13 +212,17 @@ def same_shape(bottoms: Shapes, what: str) -> Shape:
     """The one shape of all bottoms. Raises ShapeError naming the first that differs."""
     for i, shape in enumerate(bottoms):
         if shape != bottoms[0]:
-            raise ShapeError(f"{what} needs equal shapes, but {{bottom[0]}} and {{bottom[{i}]}} differ", field=f"bottom.{i}")
+            raise ShapeError(
+                f"{what} needs equal shapes, but {{bottom[0]}} and {{bottom[{i}]}} differ", field=f"bottom.{i}"
+            )
     return bottoms[0]
 
 
 LAYERS: Room[Layer] = Room("netspec.layers", Layer, "layer type")
 
+
 AnyLayer = Annotated[Layer, BeforeValidator(LAYERS.parse)]
+
 
 __all__ = [
     "LAYERS",

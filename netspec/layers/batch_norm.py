@@ -10,28 +10,17 @@ Here alone: a batch whose mean or variance is not finite leaves the running sums
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import wrong
+from netspec.core.shape import Shape, ShapeError, Shapes, count
+from netspec.fillers.base import AnyFiller
+from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import adds, slots
-from netspec.layers.base import (
-    AnyFiller,
-    Call,
-    Calls,
-    Constant,
-    Layer,
-    Param,
-    ParamSpec,
-    Run,
-    Shape,
-    ShapeError,
-    Shapes,
-    Workspace,
-)
-from netspec.model import wrong
-from netspec.shape import count
+from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec
 
 _ZERO = Constant(value=0.0)
 
@@ -43,16 +32,22 @@ class BatchNorm(Layer):
     Params, stored but not learned: mean (C,), variance (C,), scale_factor (1,); with `affine` also weight (C,), bias (C,).
     """
 
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC",)
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
-    stores: ClassVar[bool] = True
-
     use_global_stats: bool | None = Field(None, description="Use the running statistics; left out: only while testing.")
-    moving_average_fraction: float = Field(0.999, ge=0, le=1, description="What a running sum keeps of itself at every batch, f.")
+    moving_average_fraction: float = Field(
+        0.999, ge=0, le=1, description="What a running sum keeps of itself at every batch, f."
+    )
     eps: float = Field(1e-5, ge=0, description="Added to the variance, so that nothing is divided by 0.")
-    affine: bool = Field(False, description="Multiply with learned factors and add learned constants, as a Scale with `bias_term` would.")
+    affine: bool = Field(
+        False, description="Multiply with learned factors and add learned constants, as a Scale with `bias_term` would."
+    )
     weight_filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors, with `affine`.")
     bias_filler: AnyFiller = Field(_ZERO, description="Initial constants, with `affine`.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """A ReLU along, and the Scale that would do what `affine` does."""
+        along = frozenset({"ReLU"} if self.affine else {"ReLU", "Scale"})
+        return Abilities(layouts=("NHWC",), reads=BOTTOM, along=along, stores=True)
 
     @field_validator("param")
     @classmethod
@@ -63,7 +58,9 @@ class BatchNorm(Layer):
                 text = f"its param {i + 1}, `{what}`, is stored but not learned, so its `lr_mult` must be 0"
                 problem = wrong(text, help="with `affine: true`, weight and bias are its params 4 and 5")
                 where = (i, "lr_mult")
-                raise ValidationError.from_exception_data("BatchNorm", [InitErrorDetails(type=problem, loc=where, input=spec.lr_mult)])
+                raise ValidationError.from_exception_data(
+                    "BatchNorm", [InitErrorDetails(type=problem, loc=where, input=spec.lr_mult)]
+                )
         return param
 
     @model_validator(mode="after")
@@ -72,11 +69,6 @@ class BatchNorm(Layer):
             if name in self.model_fields_set and not self.affine:
                 raise wrong(f"`{name}` has nothing to fill", field=name, help="say `affine: true`")
         return self
-
-    @property
-    def fuses(self) -> frozenset[str]:  # type: ignore[override]
-        """A ReLU, and the Scale that would do what `affine` does."""
-        return frozenset({"ReLU"} if self.affine else {"ReLU", "Scale"})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""
@@ -87,7 +79,9 @@ class BatchNorm(Layer):
     def params(self) -> tuple[Param, ...]:
         """The running sums, then weight and bias with `affine`."""
         stored = tuple(Param(name, _ZERO, learned=False) for name in ("mean", "variance", "scale_factor"))
-        return (*stored, Param("weight", self.weight_filler), Param("bias", self.bias_filler)) if self.affine else stored
+        return (
+            (*stored, Param("weight", self.weight_filler), Param("bias", self.bias_filler)) if self.affine else stored
+        )
 
     def param_shapes(self, bottoms: Shapes) -> Shapes:
         """(C,) but for the scale factor, (1,)."""
@@ -118,9 +112,8 @@ class BatchNorm(Layer):
 
     def _affine(self, run: Run) -> _Affine:
         """Weight and bias with their diffs; empty where there is none."""
-        if run.scale is not None:
-            return _Affine(run.scale, 0)
-        return _Affine(run, 3)
+        scale = run.along.get("Scale")
+        return _Affine(run, 3) if scale is None else _Affine(scale, 0)
 
     def forward(self, run: Run) -> Calls:
         """One pass over the bottom for mean and variance, one for the result."""
@@ -155,7 +148,10 @@ class BatchNorm(Layer):
         if dx is None and not learning:
             return
         factor, offset, centre, *others = space["coefficients"]
-        partial, low = space["partial"].reshape(-1)[: len(space["partial"]) * 2 * factor.size], 0.0 if run.relu else math.nan
+        partial, low = (
+            space["partial"].reshape(-1)[: len(space["partial"]) * 2 * factor.size],
+            0.0 if run.relu else math.nan,
+        )
         if not in_rows:
             x, dy = x.reshape(n, c, inner), dy.reshape(n, c, inner)
         if fixed and not learning:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.shape import Shapes, count
 from netspec.layers._broadcast import Broadcast, adds, affine, affine_sums
-from netspec.layers.base import Call, Calls, Param, Run, Shapes
-from netspec.shape import count
+from netspec.layers.base import NOTHING, Param
 
 
 class Bias(Broadcast):
@@ -16,7 +17,7 @@ class Bias(Broadcast):
     Param: bias, like `num_axes` axes of x from `axis` on, unless it is the second bottom.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
+    reads: ClassVar[frozenset[str]] = NOTHING
 
     def params(self) -> tuple[Param, ...]:
         """Bias, unless it is a bottom."""

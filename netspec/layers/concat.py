@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
-from netspec.layers._layout import memory_order
-from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Phase, Run, Shape, ShapeError, Shapes
-from netspec.model import wrong
-from netspec.shape import axis_of, count
+from netspec.core.calls import Call, Calls, Phase, Run
+from netspec.core.model import wrong
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer
+from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
-    from netspec.call import Array
+    from netspec.core.calls import Array
 
 
 class Concat(Layer):
@@ -24,11 +25,14 @@ class Concat(Layer):
     """
 
     bottoms: ClassVar[Arity] = MANY
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     axis: int = Field(1, description="The axis along which the bottoms are joined; negative counts from the end.")
     concat_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Any layout; backward reads nothing."""
+        return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)
 
     @model_validator(mode="after")
     def _check(self) -> Concat:
@@ -45,8 +49,12 @@ class Concat(Layer):
         first = bottoms[0]
         axis = self.joint(first)
         for i, shape in enumerate(bottoms):
-            if len(shape) != len(first) or any(a != b for k, (a, b) in enumerate(zip(shape, first, strict=True)) if k != axis):
-                raise ShapeError(f"{{bottom[0]}} and {{bottom[{i}]}} differ in more than axis {axis}", field=f"bottom.{i}")
+            if len(shape) != len(first) or any(
+                a != b for k, (a, b) in enumerate(zip(shape, first, strict=True)) if k != axis
+            ):
+                raise ShapeError(
+                    f"{{bottom[0]}} and {{bottom[{i}]}} differ in more than axis {axis}", field=f"bottom.{i}"
+                )
         return ((*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :]),)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:

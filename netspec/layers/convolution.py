@@ -7,16 +7,19 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.layers import _depthwise, _direct, _winograd
-from netspec.layers._passes import PARTS, flat
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import Listed, wrong
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, convolved, convolved_text, widest
+from netspec.fillers.base import AnyFiller
+from netspec.fillers.constant import Constant
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Listed, Param, Run, Shape, ShapeError, Shapes, Workspace
-from netspec.model import wrong
-from netspec.shape import ReceptiveField, convolved, convolved_text, widest
+from netspec.layers.base import BOTTOM, Abilities, Param
+from netspec.lowering import conv_depthwise, conv_direct, conv_winograd
+from netspec.lowering.conv_passes import PARTS, flat
 
 
 class Convolution(Windowed):
@@ -25,21 +28,22 @@ class Convolution(Windowed):
     Bottom: x (N, C, H, W). Top: y (N, K, H', W'). Params: weight (K, C/group, Fh, Fw), bias (K,).
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC",)
-    fuses: ClassVar[frozenset[str]] = frozenset({"ReLU"})
-    adds: ClassVar[bool] = True
-    stores: ClassVar[bool] = True
-
     num_output: int = Field(gt=0, description="Number of filters, K.")
     bias_term: bool = Field(True, description="Whether each filter adds a learned constant.")
-    dilation: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Distance between filter taps, D (default 1).", max_length=2)
+    dilation: Listed[Annotated[int, Field(gt=0)]] = Field(
+        (), description="Distance between filter taps, D (default 1).", max_length=2
+    )
     group: int = Field(1, gt=0, description="Channels and filters are split into this many independent groups.")
     engine: Literal["AUTO", "DEPTHWISE", "WINOGRAD", "DIRECT"] = Field(
         "AUTO", description="How it is computed; AUTO takes the first of the others that fits the shapes."
     )
     weight_filler: AnyFiller = Field(Constant(value=0.0), description="Initial weights.")
     bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial biases.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Channels last, a ReLU along; backward reads the bottom, adds and stores."""
+        return Abilities(reads=BOTTOM, layouts=("NHWC",), along=frozenset({"ReLU"}), adds=True, stores=True)
 
     @model_validator(mode="after")
     def _check(self) -> Convolution:
@@ -60,12 +64,17 @@ class Convolution(Windowed):
             raise ShapeError("a convolution reads N x C x H x W, not {bottom[0]}", field="bottom.0")
         n, c, h, w = bottoms[0]
         if c % self.group:
-            raise ShapeError(f"the {c} channels of {{bottom[0]}} are not a multiple of `group` {self.group}", field="group")
+            raise ShapeError(
+                f"the {c} channels of {{bottom[0]}} are not a multiple of `group` {self.group}", field="group"
+            )
         for size, (kernel, _, pad, dilation), axis in zip((h, w), self.window, "hw", strict=True):
             extent = dilation * (kernel - 1) + 1
             if extent > size + 2 * pad:
                 field = "kernel_size" if self.kernel_size else f"kernel_{axis}"
-                raise ShapeError(f"the filter is {extent} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}", field=field)
+                raise ShapeError(
+                    f"the filter is {extent} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}",
+                    field=field,
+                )
         (kh, sh, ph, dh), (kw, sw, pw, dw) = self.window
         self.way(bottoms[0])
         return ((n, self.num_output, convolved(h, kh, sh, ph, dh), convolved(w, kw, sw, pw, dw)),)
@@ -91,7 +100,9 @@ class Convolution(Windowed):
         depth = f"{bottoms[0][1]}" if self.group == 1 else f"{bottoms[0][1]}/{self.group}"
         total = (kh * kw * bottoms[0][1] // self.group + self.bias_term) * self.num_output
         inside = f"{kh}*{kw}*{depth}"
-        return f"({inside}+1)*{self.num_output} = {total}" if self.bias_term else f"{inside}*{self.num_output} = {total}"
+        return (
+            f"({inside}+1)*{self.num_output} = {total}" if self.bias_term else f"{inside}*{self.num_output} = {total}"
+        )
 
     def macs(self, bottoms: Shapes, tops: Shapes) -> int:
         """N K H' W' * Fh Fw C/group."""
@@ -108,7 +119,9 @@ class Convolution(Windowed):
         if self.engine == "AUTO":
             return next(way for way in WAYS.values() if way.fits(self, x))
         if not WAYS[self.engine].fits(self, x):
-            raise ShapeError(f"the engine {self.engine} is for {WAYS[self.engine].FOR}", field="engine", help="leave `engine` out")
+            raise ShapeError(
+                f"the engine {self.engine} is for {WAYS[self.engine].FOR}", field="engine", help="leave `engine` out"
+            )
         return WAYS[self.engine]
 
     def pitched(self, bottoms: Shapes) -> bool:
@@ -128,13 +141,13 @@ class Convolution(Windowed):
 
     def forward(self, run: Run) -> Calls:
         """y = x * w + b, rectified if asked."""
-        from netspec.kernels.tiles import RECTIFY
+        from netspec.codegen.tiles import RECTIFY
 
         yield from self.way(run.bottom_shapes[0]).forward(self, run, RECTIFY * run.relu)
 
     def backward(self, run: Run) -> Calls:
         """The top's diff masked if asked; then the bias, the weight, the bottom."""
-        from netspec.kernels.tiles import ADD
+        from netspec.codegen.tiles import ADD
 
         way = self.way(run.bottom_shapes[0])
         yield from self._top(run)
@@ -160,7 +173,7 @@ class Convolution(Windowed):
             yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
 
-WAYS: dict[str, Any] = {"DEPTHWISE": _depthwise, "WINOGRAD": _winograd, "DIRECT": _direct}
+WAYS: dict[str, Any] = {"DEPTHWISE": conv_depthwise, "WINOGRAD": conv_winograd, "DIRECT": conv_direct}
 """The ways to compute it, the first that fits being chosen."""
 
 

@@ -7,11 +7,13 @@ Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
-from netspec.layers.base import Call, Calls, Layer, Phase, Run, Shapes
+from netspec.core.calls import Call, Calls, Phase, Run
+from netspec.core.shape import Shapes
+from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer
 
 
 class Dropout(Layer):
@@ -20,11 +22,12 @@ class Dropout(Layer):
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-    in_place: ClassVar[bool] = True
-
     dropout_ratio: float = Field(0.5, ge=0, lt=1, description="Probability p that an element becomes 0.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """In place: backward draws the mask again."""
+        return Abilities(reads=NOTHING, layouts=ANY_LAYOUT, in_place=True)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

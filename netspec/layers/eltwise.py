@@ -11,8 +11,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.layers.base import Arity, Call, Calls, Layer, Listed, Run, ShapeError, Shapes, Workspace, same_shape
-from netspec.model import wrong
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import Listed, wrong
+from netspec.core.shape import ShapeError, Shapes
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, same_shape
 
 
 class Eltwise(Layer):
@@ -22,35 +24,44 @@ class Eltwise(Layer):
     """
 
     bottoms: ClassVar[Arity] = Arity(2, None)
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-    fuses: ClassVar[frozenset[str]] = frozenset({"ReLU"})
 
     operation: Literal["PROD", "SUM", "MAX"] = Field("SUM", description="What is done with the bottoms.")
     coeff: Listed[float] = Field((), description="Factor of each bottom in a SUM (default 1).")
-    stable_prod_grad: bool = Field(True, description="Gradient of PROD as the product of the others; else y / x, undefined at 0.")
+    stable_prod_grad: bool = Field(
+        True, description="Gradient of PROD as the product of the others; else y / x, undefined at 0."
+    )
+
+    @property
+    def abilities(self) -> Abilities:
+        """A ReLU along; a SUM can add; only a product's gradient is made of what forward read."""
+        product = BOTTOM if self.stable_prod_grad else BOTTOM | TOP
+        return Abilities(
+            layouts=ANY_LAYOUT,
+            reads=product if self.operation == "PROD" else NOTHING,
+            along=frozenset({"ReLU"}),
+            adds=self.operation == "SUM",
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Eltwise:
         if self.coeff and self.operation != "SUM":
             raise wrong(f"`coeff` belongs to SUM, not to {self.operation}", field="coeff")
         if self.coeff and self.bottom is not None and len(self.coeff) != len(self.bottom):
-            raise wrong(f"{len(self.coeff)} coefficients for {len(self.bottom)} bottoms", field="coeff", help="give one for each, or none")
+            raise wrong(
+                f"{len(self.coeff)} coefficients for {len(self.bottom)} bottoms",
+                field="coeff",
+                help="give one for each, or none",
+            )
         return self
-
-    @property
-    def adds(self) -> bool:  # type: ignore[override]
-        """With SUM."""
-        return self.operation == "SUM"
-
-    @property
-    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
-        """What a product's gradient is made of."""
-        return frozenset() if self.operation != "PROD" else frozenset({"bottom"} if self.stable_prod_grad else {"bottom", "top"})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottoms'."""
         if self.coeff and len(self.coeff) != len(bottoms):
-            raise ShapeError(f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms", field="coeff", help="give one for each, or none")
+            raise ShapeError(
+                f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms",
+                field="coeff",
+                help="give one for each, or none",
+            )
         return (same_shape(bottoms, self.operation),)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
@@ -70,7 +81,9 @@ class Eltwise(Layer):
             elif self.operation == "PROD":
                 yield Call(eltwise.product, now, x, y, low)
             else:
-                pair, index = ((b, a), (1, 0)) if i == 1 else ((now, x), (-1, i))  # of the first two the second wins a tie
+                pair, index = (
+                    ((b, a), (1, 0)) if i == 1 else ((now, x), (-1, i))
+                )  # of the first two the second wins a tie
                 if "mask" in run.workspace:
                     yield Call(eltwise.larger_from, *pair, y, run.workspace["mask"], low, *index)
                 else:

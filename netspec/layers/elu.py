@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from netspec.layers.base import Call, Calls, Layer, Run, Shapes
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.shape import Shapes
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer
 
 
 class ELU(Layer):
@@ -15,10 +15,12 @@ class ELU(Layer):
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-
     alpha: float = Field(1.0, description="Where very negative values end, with the other sign.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads the bottom."""
+        return Abilities(reads=BOTTOM, layouts=ANY_LAYOUT)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shapes, count
 from netspec.layers._loss import Loss, cut, same_count, sums
-from netspec.layers.base import Call, Calls, Run, Shapes, Workspace
-from netspec.shape import count
 
 
 class EuclideanLoss(Loss):

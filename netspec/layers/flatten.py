@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from netspec.core.shape import ShapeError, Shapes, axis_of, count
 from netspec.layers._view import View
-from netspec.layers.base import ShapeError, Shapes
-from netspec.shape import axis_of, count
 
 
 class Flatten(View):

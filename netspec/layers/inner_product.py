@@ -6,12 +6,15 @@ y = x w^T + b for x (N, K), w (M, K), b (M,); with `transpose`, y = x w + b for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from netspec.layers.base import AnyFiller, Calls, Constant, Layer, Param, Run, Shape, Shapes, Workspace
-from netspec.shape import ReceptiveField, axis_of, count, text, widest
+from netspec.core.calls import Calls, Run, Workspace
+from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
+from netspec.fillers.base import AnyFiller
+from netspec.fillers.constant import Constant
+from netspec.layers.base import BOTTOM, Abilities, Layer, Param
 
 
 class InnerProduct(Layer):
@@ -21,17 +24,17 @@ class InnerProduct(Layer):
     Not in place.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
-    fuses: ClassVar[frozenset[str]] = frozenset({"ReLU"})
-    adds: ClassVar[bool] = True
-    stores: ClassVar[bool] = True
-
     num_output: int = Field(gt=0, description="Number of outputs, M.")
     bias_term: bool = Field(True, description="Whether each output adds a learned constant.")
     axis: int = Field(1, description="First of the axes that are summed over; negative counts from the end.")
     transpose: bool = Field(False, description="Keep the weight as (K, M) instead of (M, K).")
     weight_filler: AnyFiller = Field(Constant(value=0.0), description="Initial weights.")
     bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial biases.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """A ReLU along; backward reads the bottom, adds and stores."""
+        return Abilities(reads=BOTTOM, along=frozenset({"ReLU"}), adds=True, stores=True)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N..., M)."""
@@ -86,7 +89,7 @@ class InnerProduct(Layer):
 
     def forward(self, run: Run) -> Calls:
         """y = x w^T + b, rectified on request."""
-        from netspec.kernels import tiles
+        from netspec.codegen import tiles
 
         n, k = self._sizes(run.bottom[0].shape)
         x, y = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output)
@@ -95,10 +98,15 @@ class InnerProduct(Layer):
 
     def backward(self, run: Run) -> Calls:
         """dw = dy^T x, db = the columns of dy, dx = dy w."""
-        from netspec.kernels import inner_product, tiles
+        from netspec.codegen import tiles
+        from netspec.kernels import inner_product
 
         n, k = self._sizes(run.bottom[0].shape)
-        x, y, dy = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output), run.top_diff[0].reshape(n, self.num_output)
+        x, y, dy = (
+            run.bottom[0].reshape(n, k),
+            run.top[0].reshape(n, self.num_output),
+            run.top_diff[0].reshape(n, self.num_output),
+        )
         dw, db = run.param_diff[0], run.param_diff[1] if self.bias_term else None
         if run.relu or db is not None:
             mode = (tiles.RECTIFY if run.relu else 0) | (tiles.ADD if db is not None and run.param_add[1] else 0)

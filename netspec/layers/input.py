@@ -6,8 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
-from netspec.layers.base import MANY, NONE, Arity, Calls, Layer, Run, Shapes
-from netspec.model import wrong
+from netspec.core.calls import Calls, Run
+from netspec.core.model import wrong
+from netspec.core.shape import Shapes
+from netspec.layers.base import MANY, NONE, NOTHING, Abilities, Arity, Layer
 
 _Size = Annotated[int, Field(gt=0, strict=True)]
 _Sizes = Annotated[tuple[_Size, ...], Field(strict=True)]
@@ -32,7 +34,6 @@ class Input(Layer):
     bottoms: ClassVar[Arity] = NONE
     tops: ClassVar[Arity] = MANY
     differentiable: ClassVar[bool] = False
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     shape: Annotated[
         tuple[_Sizes, ...],
@@ -40,12 +41,19 @@ class Input(Layer):
         WithJsonSchema({"anyOf": [_SIZES, {"type": "array", "items": _SIZES, "minItems": 1}]}),
     ] = Field(description="One shape for all tops, or a list with one shape for each.")
 
+    @property
+    def abilities(self) -> Abilities:
+        """There is no backward."""
+        return Abilities(reads=NOTHING)
+
     @model_validator(mode="after")
     def _check(self) -> Input:
         tops = len(self.top_names())
         if len(self.shape) not in {1, tops}:
             raise wrong(
-                f"{len(self.shape)} shapes for {tops} top{'s' * (tops != 1)}", field="shape", help="give one shape for all, or one for each"
+                f"{len(self.shape)} shapes for {tops} top{'s' * (tops != 1)}",
+                field="shape",
+                help="give one shape for all, or one for each",
             )
         return self
 

@@ -9,13 +9,14 @@ window of dy * x * s^(-beta-1). Source: Caffe lrn_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.layers.base import Call, Calls, Layer, Run, ShapeError, Shapes, Workspace
-from netspec.model import wrong
-from netspec.shape import ReceptiveField, widest
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import wrong
+from netspec.core.shape import ReceptiveField, ShapeError, Shapes, widest
+from netspec.layers.base import BOTTOM, Abilities, Layer
 
 
 class LRN(Layer):
@@ -24,20 +25,32 @@ class LRN(Layer):
     Bottom: x (N, C, H, W). Top: y, the shape of x.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
-
-    local_size: int = Field(5, gt=0, description="Length of the window, n: channels, or places along each axis of a plane; odd.")
+    local_size: int = Field(
+        5, gt=0, description="Length of the window, n: channels, or places along each axis of a plane; odd."
+    )
     alpha: float = Field(1.0, description="Weight of the neighbours.")
     beta: float = Field(0.75, description="The exponent.")
-    norm_region: Literal["ACROSS_CHANNELS", "WITHIN_CHANNEL"] = Field("ACROSS_CHANNELS", description="Where the neighbours are.")
+    norm_region: Literal["ACROSS_CHANNELS", "WITHIN_CHANNEL"] = Field(
+        "ACROSS_CHANNELS", description="Where the neighbours are."
+    )
     k: float = Field(1.0, description="What is added to the neighbours; always 1 within a channel.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """The neighbours side by side in memory."""
+        within = self.norm_region == "WITHIN_CHANNEL"
+        return Abilities(layouts=("NCHW",) if within else ("NHWC",), reads=BOTTOM)
 
     @model_validator(mode="after")
     def _check(self) -> LRN:
         if self.local_size % 2 == 0:
-            raise wrong(f"`local_size` must be odd, so that a window has a middle, not {self.local_size}", field="local_size")
+            raise wrong(
+                f"`local_size` must be odd, so that a window has a middle, not {self.local_size}", field="local_size"
+            )
         if self.norm_region == "WITHIN_CHANNEL" and self.k != 1:
-            raise wrong("within a channel `k` is always 1", field="k", help="leave it out: Caffe does not read it there")
+            raise wrong(
+                "within a channel `k` is always 1", field="k", help="leave it out: Caffe does not read it there"
+            )
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
@@ -50,11 +63,6 @@ class LRN(Layer):
         """The bottom's, and with WITHIN_CHANNEL that of the neighbours in the plane."""
         size = self.local_size if self.norm_region == "WITHIN_CHANNEL" else 1
         return widest(fields).through(((size, 1, 0, 1),) * 2)
-
-    @property
-    def layouts(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The neighbours side by side."""
-        return ("NCHW",) if self.norm_region == "WITHIN_CHANNEL" else ("NHWC",)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """For each part one plane for backward, or the squares, and for backward what it sums, of a few pixels with zeros around them."""
@@ -89,8 +97,20 @@ class LRN(Layer):
             arrays, window = tuple(a.reshape(n * c, h, w) for a in arrays), run.workspace["window"]
             yield Call(lrn.within_backward, *arrays, window, self.local_size, self.alpha, self.beta, parts=len(window))
         else:
-            arrays, scratch = tuple(a.reshape(n * h * w, c) for a in arrays), (run.workspace["square"], run.workspace["ratio"])
-            yield Call(lrn.across_backward, *arrays, *scratch, self.local_size, self.alpha, self.beta, self.k, parts=len(scratch[0]))
+            arrays, scratch = (
+                tuple(a.reshape(n * h * w, c) for a in arrays),
+                (run.workspace["square"], run.workspace["ratio"]),
+            )
+            yield Call(
+                lrn.across_backward,
+                *arrays,
+                *scratch,
+                self.local_size,
+                self.alpha,
+                self.beta,
+                self.k,
+                parts=len(scratch[0]),
+            )
 
 
 PARTS, GRAIN = 64, 16384

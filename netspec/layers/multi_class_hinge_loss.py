@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shapes, count
 from netspec.layers._loss import Loss, cut, positions, sums
-from netspec.layers.base import Call, Calls, Run, Shapes, Workspace
-from netspec.shape import count
 
 
 class MultiClassHingeLoss(Loss):

@@ -11,10 +11,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import wrong
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, pooled, pooled_text, widest
 from netspec.layers._window import Axis, Windowed
-from netspec.layers.base import Arity, Call, Calls, Run, Shape, ShapeError, Shapes, Workspace
-from netspec.model import wrong
-from netspec.shape import ReceptiveField, pooled, pooled_text, widest
+from netspec.layers.base import NOTHING, Abilities, Arity
 
 
 class Pooling(Windowed):
@@ -25,12 +26,17 @@ class Pooling(Windowed):
     """
 
     tops: ClassVar[Arity] = Arity(1, 2)
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC",)
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     pool: Literal["MAX", "AVE"] = Field("MAX", description="Maximum or average of a window.")
-    global_pooling: bool = Field(False, description="The window is the whole plane; then no kernel, stride or pad is given.")
+    global_pooling: bool = Field(
+        False, description="The window is the whole plane; then no kernel, stride or pad is given."
+    )
     round_mode: Literal["CEIL", "FLOOR"] = Field("CEIL", description="Rounding of the output size.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Channels last; backward reads the mask alone."""
+        return Abilities(layouts=("NHWC",), reads=NOTHING)
 
     @model_validator(mode="after")
     def _check(self) -> Pooling:
@@ -44,7 +50,10 @@ class Pooling(Windowed):
             ):
                 raise wrong(f"`global_pooling` takes the whole plane, so `{name}` has no meaning", field=name)
         if not self.global_pooling and not self.kernel_size and self.kernel_h is None:
-            raise wrong("the window has no size", help="give `kernel_size`, or `kernel_h` and `kernel_w`, or `global_pooling: true`")
+            raise wrong(
+                "the window has no size",
+                help="give `kernel_size`, or `kernel_h` and `kernel_w`, or `global_pooling: true`",
+            )
         if self.pool == "AVE" and len(self.top_names()) > 1:
             raise wrong("only MAX pooling has a second top, the places of the maxima", field="top")
         return self
@@ -77,7 +86,9 @@ class Pooling(Windowed):
         windows = pooled(size, kernel, stride, pad, self.round_mode == "CEIL") - self._dropped(bottom, axis)
         if windows < 1:
             field = "kernel_size" if self.kernel_size else f"kernel_{suffix}"
-            raise ShapeError(f"the window is {kernel} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}", field=field)
+            raise ShapeError(
+                f"the window is {kernel} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}", field=field
+            )
         if (windows - 1) * stride - pad >= size:
             field = "stride" if self.stride else f"stride_{suffix}"
             start = (windows - 1) * stride - pad
@@ -92,16 +103,22 @@ class Pooling(Windowed):
         """1 where Caffe drops an unpadded axis' last window, which starts past the image, because the other axis is padded."""
         size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
         other = self.windows(bottom)[1 - axis][2]
-        return int(not pad and other > 0 and (pooled(size, kernel, stride, 0, self.round_mode == "CEIL") - 1) * stride >= size)
+        return int(
+            not pad and other > 0 and (pooled(size, kernel, stride, 0, self.round_mode == "CEIL") - 1) * stride >= size
+        )
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """ceil((24+2*0-2)/2)+1 = 12, for both axes when they differ."""
         ceil = self.round_mode == "CEIL"
-        words = [pooled_text(size, *axis[:3], ceil) for size, axis in zip(bottoms[0][2:], self.windows(bottoms[0]), strict=True)]
+        words = [
+            pooled_text(size, *axis[:3], ceil)
+            for size, axis in zip(bottoms[0][2:], self.windows(bottoms[0]), strict=True)
+        ]
         for axis in (0, 1):
             if self._dropped(bottoms[0], axis):
                 words[axis] = (
-                    words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")[0] + f" {self._size(bottoms[0], axis)}"
+                    words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")[0]
+                    + f" {self._size(bottoms[0], axis)}"
                 )
         return words[0] if words[0] == words[1] else ", ".join(words)
 
@@ -136,7 +153,13 @@ class Pooling(Windowed):
             kernel = pooling.max_forward_large if large else pooling.max_forward
             yield Call(kernel, run.bottom[0], run.top[0], run.workspace["mask"], *window)
             for top in run.top[1:]:
-                yield Call(pooling.mask_top_large if large else pooling.mask_top, run.workspace["mask"], top, shape[3], *window[1:])
+                yield Call(
+                    pooling.mask_top_large if large else pooling.mask_top,
+                    run.workspace["mask"],
+                    top,
+                    shape[3],
+                    *window[1:],
+                )
 
     def backward(self, run: Run) -> Calls:
         """Each pixel gathers the diffs of the windows that hold it; the places have no gradient."""

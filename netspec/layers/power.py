@@ -6,12 +6,12 @@ else; Caffe divides y by the base, which is NaN where the base is 0.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field, model_validator
 
-from netspec.layers.base import Call, Calls, Layer, Run, Shapes
-from netspec.model import wrong
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.model import wrong
+from netspec.core.shape import Shapes
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, Abilities, Layer
 
 
 class Power(Layer):
@@ -20,27 +20,25 @@ class Power(Layer):
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
     """
 
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-
     power: float = Field(1.0, description="The exponent.")
     scale: float = Field(1.0, description="Factor on x.")
     shift: float = Field(0.0, description="What is added to scale * x.")
 
+    @property
+    def abilities(self) -> Abilities:
+        """In place where the gradient does not depend on x, which backward then does not read."""
+        linear = self.power == 1 or self.power * self.scale == 0
+        return Abilities(layouts=ANY_LAYOUT, reads=NOTHING if linear else BOTTOM, in_place=linear)
+
     @model_validator(mode="after")
     def _check(self) -> Power:
-        if self.scale == 0 and ((self.shift < 0 and not self.power.is_integer()) or (self.shift == 0 and self.power < 0)):
-            raise wrong(f"with `scale` 0 every value is {self.shift:g} ^ {self.power:g}, which is no number", field="scale")
+        if self.scale == 0 and (
+            (self.shift < 0 and not self.power.is_integer()) or (self.shift == 0 and self.power < 0)
+        ):
+            raise wrong(
+                f"with `scale` 0 every value is {self.shift:g} ^ {self.power:g}, which is no number", field="scale"
+            )
         return self
-
-    @property
-    def in_place(self) -> bool:  # type: ignore[override]
-        """Where the gradient does not depend on x."""
-        return self.power == 1 or self.power * self.scale == 0
-
-    @property
-    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
-        """The bottom, unless y is linear."""
-        return frozenset() if self.in_place else frozenset({"bottom"})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

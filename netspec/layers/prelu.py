@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shape, ShapeError, Shapes, count
+from netspec.fillers.base import AnyFiller
+from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import adds, check_filler, slots, wide
-from netspec.layers.base import AnyFiller, Call, Calls, Constant, Layer, Param, Run, Shape, ShapeError, Shapes, Workspace
-from netspec.shape import count
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer, Param
 
 
 class PReLU(Layer):
@@ -17,12 +18,13 @@ class PReLU(Layer):
     Bottom: x (N, C, ...). Top: y, the shape of x; may be computed in place. Param: weight (C,), or a single number with `channel_shared`.
     """
 
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-    stores: ClassVar[bool] = True
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
-
     filler: AnyFiller = Field(Constant(value=0.25), description="Initial slopes.")
     channel_shared: bool = Field(False, description="One slope for all channels.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Any layout; backward reads the bottom."""
+        return Abilities(layouts=ANY_LAYOUT, stores=True, reads=BOTTOM)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""
@@ -61,7 +63,12 @@ class PReLU(Layer):
         """One pass."""
         from netspec.kernels import activation, norm
 
-        around, x, y, a = self._around(run.bottom_shapes[0], run.layout), run.bottom[0], run.top[0], run.param[0].reshape(-1)
+        around, x, y, a = (
+            self._around(run.bottom_shapes[0], run.layout),
+            run.bottom[0],
+            run.top[0],
+            run.param[0].reshape(-1),
+        )
         if around[2] == 1:
             slopes, _ = wide(run, around)
             yield Call(norm.repeat, a, slopes, 1.0, parts=1)

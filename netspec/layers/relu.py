@@ -5,11 +5,11 @@ Source: Nair & Hinton 2010; negative_slope follows Maas et al. 2013 (Leaky ReLU)
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from netspec.layers.base import Call, Calls, Layer, Run, Shapes
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.shape import Shapes
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, TOP, Abilities, Layer
 
 
 class ReLU(Layer):
@@ -18,19 +18,13 @@ class ReLU(Layer):
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
 
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-
     negative_slope: float = Field(0.0, description="Slope for x <= 0; 0 is plain ReLU.")
 
     @property
-    def in_place(self) -> bool:  # type: ignore[override]
-        """Where the top tells the sign of the bottom."""
-        return self.negative_slope >= 0
-
-    @property
-    def backward_reads(self) -> frozenset[str]:  # type: ignore[override]
-        """The top, which is positive where the bottom is, unless the slope is negative."""
-        return frozenset({"top" if self.in_place else "bottom"})
+    def abilities(self) -> Abilities:
+        """In place where the top tells the sign of the bottom, which is all that backward wants: unless the slope is negative."""
+        tells = self.negative_slope >= 0
+        return Abilities(layouts=ANY_LAYOUT, reads=TOP if tells else BOTTOM, in_place=tells)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""
@@ -47,5 +41,5 @@ class ReLU(Layer):
         from netspec.kernels import activation
 
         if run.bottom_diff[0] is not None:
-            seen = run.top[0] if self.in_place else run.bottom[0]
+            seen = run.top[0] if self.abilities.in_place else run.bottom[0]
             yield Call(activation.relu_backward, seen, run.top_diff[0], run.bottom_diff[0], self.negative_slope)

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from netspec.core.model import Listed, wrong
+from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.layers._view import View
-from netspec.layers.base import Listed, Shape, ShapeError, Shapes
-from netspec.model import wrong
-from netspec.shape import count, text
 
 
 def _unwrapped(value: Any) -> Any:
@@ -31,7 +30,9 @@ class Reshape(View):
         description="The new lengths; 0 copies the bottom's at that place, -1 (once) is what is left over."
     )
     axis: int = Field(0, description="First axis that is replaced; -1 is behind the last, -2 the last.")
-    num_axes: int = Field(-1, ge=-1, description="How many axes are replaced; -1: all from `axis` on, 0: none, the new ones are put in.")
+    num_axes: int = Field(
+        -1, ge=-1, description="How many axes are replaced; -1: all from `axis` on, 0: none, the new ones are put in."
+    )
 
     @field_validator("shape")
     @classmethod
@@ -57,7 +58,9 @@ class Reshape(View):
         for i, size in enumerate(sizes):
             if size == 0:
                 if first + i >= len(x):
-                    raise ShapeError(f"{{bottom[0]}} has no axis {first + i} whose length could be copied", field=f"shape.{i}")
+                    raise ShapeError(
+                        f"{{bottom[0]}} has no axis {first + i} whose length could be copied", field=f"shape.{i}"
+                    )
                 sizes[i] = x[first + i]
         result = (*x[:first], *sizes, *x[last:])
         return result, count(size for size in result if size != -1)
@@ -68,10 +71,15 @@ class Reshape(View):
         result, known = self._sizes(x)
         if -1 not in result:
             if known != count(x):
-                raise ShapeError(f"{text(result)} = {known:,} values, but {{bottom[0]}} has {count(x):,}", field="shape")
+                raise ShapeError(
+                    f"{text(result)} = {known:,} values, but {{bottom[0]}} has {count(x):,}", field="shape"
+                )
             return (result,)
         if count(x) % known:
-            raise ShapeError(f"the {count(x):,} values of {{bottom[0]}} are not a multiple of {known:,}, the other lengths", field="shape")
+            raise ShapeError(
+                f"the {count(x):,} values of {{bottom[0]}} are not a multiple of {known:,}, the other lengths",
+                field="shape",
+            )
         return (tuple(count(x) // known if size == -1 else size for size in result),)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:

@@ -5,14 +5,15 @@ Source: Caffe scale_layer.cpp; with one factor a channel, the learned half of ba
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field, model_validator
 
+from netspec.core.calls import Calls, Run
+from netspec.core.model import wrong
+from netspec.core.shape import Shapes, count
+from netspec.fillers.base import AnyFiller
+from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import Broadcast, adds, affine, affine_sums
-from netspec.layers.base import AnyFiller, Calls, Constant, Param, Run, Shapes
-from netspec.model import wrong
-from netspec.shape import count
+from netspec.layers.base import Param
 
 
 class Scale(Broadcast):
@@ -21,8 +22,6 @@ class Scale(Broadcast):
     Bottoms: x, any shape (N, C, ...), and perhaps w, like x's axes from `axis` on. Top: y, the shape of x; may be computed in place.
     Params: weight, like `num_axes` axes of x from `axis` on, unless it is the second bottom; with `bias_term`, bias of the same shape.
     """
-
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom"})
 
     filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors.")
     bias_term: bool = Field(False, description="Whether a learned constant is added.")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shapes, count
 from netspec.layers._loss import NormalizedLoss, cut, same_count, sums
-from netspec.layers.base import Call, Calls, Run, Shapes, Workspace
-from netspec.shape import count
 
 
 class SigmoidCrossEntropyLoss(NormalizedLoss):
@@ -45,4 +45,6 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
 
         if run.bottom_diff[0] is not None:
             norm = run.workspace["norm"]
-            yield Call(loss.sigmoid_loss_backward, *run.bottom, run.top_diff[0], norm, run.bottom_diff[0], *self.ignoring)
+            yield Call(
+                loss.sigmoid_loss_backward, *run.bottom, run.top_diff[0], norm, run.bottom_diff[0], *self.ignoring
+            )

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from netspec.layers._layout import memory_order
-from netspec.layers.base import MANY, Arity, Call, Calls, Layer, Listed, Phase, Run, Shape, ShapeError, Shapes
-from netspec.model import wrong
-from netspec.shape import axis_of, count
+from netspec.core.calls import Call, Calls, Phase, Run
+from netspec.core.model import Listed, wrong
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer
+from netspec.lowering.layout import memory_order
 
 
 class Slice(Layer):
@@ -22,12 +23,17 @@ class Slice(Layer):
     """
 
     tops: ClassVar[Arity] = MANY
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-    backward_reads: ClassVar[frozenset[str]] = frozenset()
 
     axis: int = Field(1, description="The axis that is cut; negative counts from the end.")
-    slice_point: Listed[Annotated[int, Field(gt=0)]] = Field((), description="Where each top but the first begins; left out: equal tops.")
+    slice_point: Listed[Annotated[int, Field(gt=0)]] = Field(
+        (), description="Where each top but the first begins; left out: equal tops."
+    )
     slice_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Any layout; backward reads nothing."""
+        return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)
 
     @model_validator(mode="after")
     def _check(self) -> Slice:
@@ -56,7 +62,9 @@ class Slice(Layer):
         if size % tops:
             help = "say with `slice_point` where to cut"
             raise ShapeError(
-                f"the {size} values of {{bottom[0]}} along this axis cannot be cut into {tops} equal tops", field="top", help=help
+                f"the {size} values of {{bottom[0]}} along this axis cannot be cut into {tops} equal tops",
+                field="top",
+                help=help,
             )
         return tuple(range(0, size + 1, size // tops))
 

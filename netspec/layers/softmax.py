@@ -6,12 +6,12 @@ Source: Caffe softmax_layer.cpp; the largest x is taken off first, so that nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from pydantic import Field
 
-from netspec.layers.base import Call, Calls, Layer, Run, Shapes
-from netspec.shape import ReceptiveField, axis_of, count, widest
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.shape import ReceptiveField, Shapes, axis_of, count, widest
+from netspec.layers.base import TOP, Abilities, Layer
 
 
 class Softmax(Layer):
@@ -20,9 +20,12 @@ class Softmax(Layer):
     Bottom: x, any shape with a class axis (N, C, ...). Top: y, the shape of x.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"top"})
-
     axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads the top alone."""
+        return Abilities(reads=TOP)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""
@@ -48,7 +51,10 @@ class Softmax(Layer):
         if run.bottom_diff[0] is not None:
             shape = self._around(run.top[0].shape)
             yield Call(
-                softmax.softmax_backward, run.top[0].reshape(shape), run.top_diff[0].reshape(shape), run.bottom_diff[0].reshape(shape)
+                softmax.softmax_backward,
+                run.top[0].reshape(shape),
+                run.top_diff[0].reshape(shape),
+                run.bottom_diff[0].reshape(shape),
             )
 
     def _around(self, shape: tuple[int, ...]) -> tuple[int, int, int]:

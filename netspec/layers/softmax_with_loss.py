@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shapes
 from netspec.layers._loss import NormalizedLoss, cut, positions, sums
-from netspec.layers.base import Arity, Call, Calls, Run, Shapes, Workspace
+from netspec.layers.base import BOTTOM, TOP, Abilities, Arity
 
 if TYPE_CHECKING:
-    from netspec.call import Array
+    from netspec.core.calls import Array
 
 
 class SoftmaxWithLoss(NormalizedLoss):
@@ -23,9 +25,13 @@ class SoftmaxWithLoss(NormalizedLoss):
     """
 
     tops: ClassVar[Arity] = Arity(1, 2)
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"bottom", "top"})
 
     axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads the labels, and the probabilities where they are a top."""
+        return Abilities(reads=BOTTOM | TOP)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar, and the scores' shape for a second top."""
@@ -47,8 +53,12 @@ class SoftmaxWithLoss(NormalizedLoss):
 
         shape = self._positions(run)
         scores, prob, partial = run.bottom[0].reshape(shape), self._prob(run).reshape(shape), run.workspace["partial"]
-        yield Call(softmax.softmax_loss_forward, scores, run.bottom[1], prob, partial, *self.ignoring, parts=cut(scores.size))
-        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], self.divisor(shape[0], shape[2]), parts=1)
+        yield Call(
+            softmax.softmax_loss_forward, scores, run.bottom[1], prob, partial, *self.ignoring, parts=cut(scores.size)
+        )
+        yield Call(
+            loss.loss_mean, partial, run.top[0], run.workspace["norm"], self.divisor(shape[0], shape[2]), parts=1
+        )
 
     def backward(self, run: Run) -> Calls:
         """One pass over the probabilities."""
@@ -57,7 +67,15 @@ class SoftmaxWithLoss(NormalizedLoss):
         if run.bottom_diff[0] is not None:
             shape = self._positions(run)
             prob, dx = self._prob(run).reshape(shape), run.bottom_diff[0].reshape(shape)
-            yield Call(softmax.softmax_loss_backward, prob, run.bottom[1], run.top_diff[0], run.workspace["norm"], dx, *self.ignoring)
+            yield Call(
+                softmax.softmax_loss_backward,
+                prob,
+                run.bottom[1],
+                run.top_diff[0],
+                run.workspace["norm"],
+                dx,
+                *self.ignoring,
+            )
 
     def _positions(self, run: Run) -> tuple[int, int, int]:
         return positions((run.bottom[0].shape, run.bottom[1].shape), self.axis)

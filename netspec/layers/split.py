@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from netspec.core.shape import Shapes
 from netspec.layers._view import View
-from netspec.layers.base import MANY, Arity, Shapes
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity
 
 
 class Split(View):
@@ -18,7 +19,11 @@ class Split(View):
     """
 
     tops: ClassVar[Arity] = MANY
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
+
+    @property
+    def abilities(self) -> Abilities:
+        """Backward reads nothing."""
+        return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's, for each top."""

@@ -5,9 +5,9 @@ Source: Caffe tanh_layer.cpp.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from netspec.layers.base import Call, Calls, Layer, Run, Shapes
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.shape import Shapes
+from netspec.layers.base import ANY_LAYOUT, TOP, Abilities, Layer
 
 
 class TanH(Layer):
@@ -16,9 +16,10 @@ class TanH(Layer):
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
 
-    backward_reads: ClassVar[frozenset[str]] = frozenset({"top"})
-    layouts: ClassVar[tuple[str, ...]] = ("NHWC", "NCHW")
-    in_place: ClassVar[bool] = True
+    @property
+    def abilities(self) -> Abilities:
+        """In place: backward reads the top alone."""
+        return Abilities(reads=TOP, layouts=ANY_LAYOUT, in_place=True)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's."""

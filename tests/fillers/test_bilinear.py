@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.fillers.base import FILLERS
-from netspec.shape import ShapeError
-from tests import naive
 from tests.fillers.conftest import Fill
+from tests.helpers import naive
 
 PROFILES = {
     1: [1],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.fillers.base import FILLERS
-from netspec.shape import ShapeError
 from tests.fillers.conftest import Fill
 
 

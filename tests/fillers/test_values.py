@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.fillers.base import FILLERS
-from netspec.shape import ShapeError
 from tests.fillers.conftest import Fill
 
 

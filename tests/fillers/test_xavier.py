@@ -21,7 +21,8 @@ def test_variance(fill: Fill, norm: str, n: int) -> None:
 
 def test_default_is_fan_in() -> None:
     a, b = (
-        FILLERS.parse(value).fill(SHAPE, np.random.default_rng(1)) for value in ("xavier", {"type": "xavier", "variance_norm": "FAN_IN"})
+        FILLERS.parse(value).fill(SHAPE, np.random.default_rng(1))
+        for value in ("xavier", {"type": "xavier", "variance_norm": "FAN_IN"})
     )
     np.testing.assert_array_equal(a, b)
 

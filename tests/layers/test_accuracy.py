@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.shape import ShapeError
-from tests.checks import Array, blob, check_layer, distinct, forward, labels, make_layer
+from netspec.core.shape import ShapeError
+from tests.helpers.checks import Array, blob, check_layer, distinct, forward, labels, make_layer
 
 
 def accuracy(x: Any, label: Any, **fields: Any) -> float:
@@ -52,7 +52,9 @@ def test_per_class_accuracy_is_zero_for_a_class_that_does_not_occur() -> None:
 
 @pytest.mark.parametrize("label", [-1.0, 3.0, 1e30, np.nan])
 def test_a_label_that_is_no_class_gives_nan(label: float) -> None:
-    mean, per_class = forward(make_layer("Accuracy", top=["a", "b"]), np.array([[1.0, 2, 3], [3, 2, 1]]), np.array([2.0, label]))
+    mean, per_class = forward(
+        make_layer("Accuracy", top=["a", "b"]), np.array([[1.0, 2, 3], [3, 2, 1]]), np.array([2.0, label])
+    )
     assert np.isnan(mean)
     np.testing.assert_array_equal(per_class, [0, 0, 1])
 

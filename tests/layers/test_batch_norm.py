@@ -13,12 +13,12 @@ import pytest
 from pydantic import ValidationError
 
 import netspec
-from netspec.call import Run
+from netspec.core.calls import Run
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from netspec.train import NotFiniteLossError
-from tests.checks import Result, blob, check_layer, forward, make_layer, random_params, run_layer
-from tests.test_train import session, trained, weights
+from netspec.training.blame import NotFiniteLossError
+from tests.helpers.checks import Result, blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.training.test_train import session, trained, weights
 
 Values = dict[str, Any]
 Make = Callable[..., Values]
@@ -55,7 +55,9 @@ def normal(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
 def test_batch_statistics(shape: tuple[int, ...], affine: bool) -> None:
     layer, x = bn(affine=affine), 3 * blob(*shape) + 2
     channels = shape[1] if len(shape) > 1 else 1
-    assert layer.param_shapes((shape,)) == ((channels,), (channels,), (1,), (channels,), (channels,))[: 5 if affine else 3]
+    assert (
+        layer.param_shapes((shape,)) == ((channels,), (channels,), (1,), (channels,), (channels,))[: 5 if affine else 3]
+    )
     params = random_params(layer, [x])
     check_layer(layer, [x], params=params)
     wanted = normal(x) * wide(params[3], x) + wide(params[4], x) if affine else normal(x)
@@ -164,7 +166,9 @@ def test_many_channels_cut_into_parts() -> None:
     check_layer(bn(affine=True, use_global_stats=True), [blob(3, 131)])
 
 
-@pytest.mark.parametrize("shape", [(1, 5, 3, 7), (2, 19, 3, 5), (3, 20, 7, 5), (2, 67, 3, 5), (3, 5, 101, 97), (2, 150, 31, 29)])
+@pytest.mark.parametrize(
+    "shape", [(1, 5, 3, 7), (2, 19, 3, 5), (3, 20, 7, 5), (2, 67, 3, 5), (3, 5, 101, 97), (2, 150, 31, 29)]
+)
 def test_pixels_in_rows_and_rows_in_pieces(shape: tuple[int, ...]) -> None:
     """Few channels and many, pixels that do not fill a row, and enough of them for several pieces."""
     x = 2 * blob(*shape) + 3
@@ -195,7 +199,16 @@ def test_a_scale_computed_along(shape: tuple[int, ...], bias: bool, relu: bool, 
     one = run_layer(bn(affine=True), x, params=params, top_diffs=[v], relu=relu, store=store, param_diffs=starts)
     diffs = [start.copy() for start in starts[3 : 4 + bias]]
     scale = Run(
-        "TRAIN", (), (), (), (), tuple(params[3 : 4 + bias]), tuple(diffs), np.zeros(2, np.int64), 0, param_add=(not store,) * (1 + bias)
+        "TRAIN",
+        (),
+        (),
+        (),
+        (),
+        tuple(params[3 : 4 + bias]),
+        tuple(diffs),
+        np.zeros(2, np.int64),
+        0,
+        param_add=(not store,) * (1 + bias),
     )
     layer = bn()
     with mock.patch.multiple(type(layer), forward=with_scale("forward", scale), backward=with_scale("backward", scale)):
@@ -209,14 +222,20 @@ def test_a_scale_computed_along(shape: tuple[int, ...], bias: bool, relu: bool, 
 def with_scale(word: str, scale: Run) -> Callable[..., Any]:
     """A method of BatchNorm that sees the run of a Scale."""
     method = getattr(type(bn()), word)
-    return lambda self, run: method(self, replace(run, scale=scale))
+    return lambda self, run: method(self, replace(run, along={**run.along, "Scale": scale}))
 
 
 def test_defaults_and_words() -> None:
     names = [(p.name, p.learned, p.filler.value) for p in bn(affine=True).params()]  # type: ignore[attr-defined]
-    assert names == [("mean", False, 0), ("variance", False, 0), ("scale_factor", False, 0), ("weight", True, 1), ("bias", True, 0)]
+    assert names == [
+        ("mean", False, 0),
+        ("variance", False, 0),
+        ("scale_factor", False, 0),
+        ("weight", True, 1),
+        ("bias", True, 0),
+    ]
     assert bn(affine=True).param_arithmetic(((2, 64, 5, 4),)) == "2*64 = 128"
-    assert bn().fuses == {"ReLU", "Scale"} and bn(affine=True).fuses == {"ReLU"}
+    assert bn().abilities.along == {"ReLU", "Scale"} and bn(affine=True).abilities.along == {"ReLU"}
 
 
 def test_refused() -> None:

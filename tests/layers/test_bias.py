@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer, random_params
+from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params
 from tests.layers.test_scale import CASES, X, wide
 
 
@@ -23,7 +23,9 @@ def test_learned(fields: dict[str, Any], shape: tuple[int, ...]) -> None:
     params = random_params(layer, [x])
     assert layer.param_shapes((X,)) == (shape,)
     check_layer(layer, [x], params=params)
-    np.testing.assert_allclose(forward(layer, x, params=params)[0], x + wide(params[0], fields.get("axis", 1)), rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(
+        forward(layer, x, params=params)[0], x + wide(params[0], fields.get("axis", 1)), rtol=1e-13, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(("fields", "shape"), CASES, ids=str)

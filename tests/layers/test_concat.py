@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer
+from netspec.core.shape import ShapeError
+from tests.helpers.checks import blob, check_layer, forward, make_layer
 
 
 @pytest.mark.parametrize(
     ("axis", "others", "words"),
-    [(1, (2, 5, 6, 7), "3+5 = 8"), (0, (5, 3, 6, 7), "2+5 = 7"), (-3, (2, 5, 6, 7), "3+5 = 8"), (3, (2, 3, 6, 1), "7+1 = 8")],
+    [
+        (1, (2, 5, 6, 7), "3+5 = 8"),
+        (0, (5, 3, 6, 7), "2+5 = 7"),
+        (-3, (2, 5, 6, 7), "3+5 = 8"),
+        (3, (2, 3, 6, 1), "7+1 = 8"),
+    ],
 )
 def test_two_bottoms(axis: int, others: tuple[int, ...], words: str) -> None:
     layer, bottoms = make_layer("Concat", axis=axis, bottom=["a", "b"]), [blob(2, 3, 6, 7), blob(*others, seed=2)]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from netspec.call import Call
-from netspec.kernels import jit, random
-from tests import naive
-from tests.checks import blob, check_layer, forward, make_layer, run_layer
+from netspec.codegen import kernel as jit
+from netspec.core.calls import Call
+from netspec.kernels import random
+from tests.helpers import naive
+from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5, 0.9])

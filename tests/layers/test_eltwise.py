@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, distinct, forward, make_layer, run_layer
+from tests.helpers.checks import blob, check_layer, distinct, forward, make_layer, run_layer
 
 SHAPE = (2, 3, 4, 5)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.5, 0.0, -0.5])

@@ -7,9 +7,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
 
 
 def test_definition_and_derivative() -> None:

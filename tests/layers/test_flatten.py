@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, make_layer
+from netspec.core.shape import ShapeError
+from tests.helpers.checks import blob, check_layer, make_layer
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,8 @@ def test_caffe_shapes(fields: dict[str, Any], shape: tuple[int, ...], words: str
 
 
 @pytest.mark.parametrize(
-    ("fields", "field"), [({"axis": 4}, "axis"), ({"end_axis": 4}, "end_axis"), ({"axis": 2, "end_axis": 1}, "end_axis")]
+    ("fields", "field"),
+    [({"axis": 4}, "axis"), ({"end_axis": 4}, "end_axis"), ({"axis": 2, "end_axis": 1}, "end_axis")],
 )
 def test_refused_axes(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(ShapeError) as caught:

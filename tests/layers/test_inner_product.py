@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests import naive
-from tests.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers import naive
+from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
 
 
 def ip(**fields: Any) -> Layer:
@@ -39,7 +39,12 @@ def test_caffe_shapes() -> None:
     assert ip(num_output=10, transpose=True).param_shapes(x) == ((60, 10), (10,))
 
 
-MANY = {"blocks": (67, 531, 70), "a long batch": (290, 5, 257), "more results": (21, 40, 33), "fewer results": (40, 33, 21)}
+MANY = {
+    "blocks": (67, 531, 70),
+    "a long batch": (290, 5, 257),
+    "more results": (21, 40, 33),
+    "fewer results": (40, 33, 21),
+}
 FEW = {
     "one row": (1, 300, 9),
     "few rows": (7, 77, 90),

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from netspec.call import Run
-from tests.checks import make_layer
+from netspec.core.calls import Run
+from tests.helpers.checks import make_layer
 
 
 def test_one_shape_serves_every_top_and_many_stand_one_for_each() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer
 
 
 def lrn(**fields: Any) -> Layer:
@@ -36,7 +36,13 @@ def within(x: np.ndarray, size: int, alpha: float, beta: float) -> np.ndarray:
     return y
 
 
-PARAMS = [{}, {"local_size": 3, "alpha": 2.0, "k": 2.0}, {"local_size": 15}, {"local_size": 1, "beta": 0.5}, {"beta": 1.25, "alpha": 1e-4}]
+PARAMS = [
+    {},
+    {"local_size": 3, "alpha": 2.0, "k": 2.0},
+    {"local_size": 15},
+    {"local_size": 1, "beta": 0.5},
+    {"beta": 1.25, "alpha": 1e-4},
+]
 
 
 @pytest.mark.parametrize("fields", PARAMS, ids=str)
@@ -92,7 +98,8 @@ def test_little_memory_is_needed(region: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"local_size": 4}, {"local_size": 0}, {"norm_region": "WITHIN_CHANNEL", "k": 2.0}, {"norm_region": "ACROSS"}]
+    "fields",
+    [{"local_size": 4}, {"local_size": 0}, {"norm_region": "WITHIN_CHANNEL", "k": 2.0}, {"norm_region": "ACROSS"}],
 )
 def test_refused_fields(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from netspec.shape import ShapeError
-from tests.checks import check_layer, distinct, forward, labels, make_layer, run_layer
+from tests.helpers.checks import check_layer, distinct, forward, labels, make_layer, run_layer
 
 SCORES = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
 

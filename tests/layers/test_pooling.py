@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests import naive
-from tests.checks import blob, check_layer, distinct, forward, make_layer, run_layer
+from tests.helpers import naive
+from tests.helpers.checks import blob, check_layer, distinct, forward, make_layer, run_layer
 
 
 def pool(**fields: Any) -> Layer:
@@ -47,7 +47,12 @@ CAFFE: list[tuple[Any, dict[str, Any], Any, Any]] = [
         [[35, 32, 26, 26], [32, 32, 27, 27], [33, 33, 33, 27], [34, 34, 34, 17], [36, 36, 34, 18]],
         [[0, 7, 3, 3], [7, 7, 16, 16], [20, 20, 20, 16], [26, 26, 26, 21], [31, 31, 26, 34]],
     ),
-    ([[1, 2, 4], [2, 3, 2], [4, 2, 1]], {"kernel_size": 3, "stride": 2, "pad": 2}, [[1, 4, 4], [4, 4, 4], [4, 4, 1]], None),
+    (
+        [[1, 2, 4], [2, 3, 2], [4, 2, 1]],
+        {"kernel_size": 3, "stride": 2, "pad": 2},
+        [[1, 4, 4], [4, 4, 4], [4, 4, 1]],
+        None,
+    ),
 ]
 
 

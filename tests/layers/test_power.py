@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tests.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
 
 
 @pytest.mark.parametrize("power", [0.0, 0.37, 0.5, 1.0, 2.0, 3.0, -1.0, -2.5])

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
 
 
 def prelu(**fields: Any) -> Layer:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.call import Run
-from netspec.kernels import jit
-from tests.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
+from netspec.codegen import kernel as jit
+from netspec.core.calls import Run
+from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
 
 
 @given(blobs_away_from(0.0), st.sampled_from([0.0, 0.01, 0.25]))
@@ -38,5 +38,5 @@ def test_in_place(size: int, slope: float) -> None:
     jit.run([*layer.forward(run), *layer.backward(run)], "float64")
     np.testing.assert_array_equal(y, one.tops[0])
     np.testing.assert_array_equal(d, one.bottom_diffs[0])
-    assert layer.in_place and layer.backward_reads == {"top"}
-    assert not make_layer("ReLU", negative_slope=-0.5).in_place
+    assert layer.abilities.in_place and layer.abilities.reads == {"top"}
+    assert not make_layer("ReLU", negative_slope=-0.5).abilities.in_place

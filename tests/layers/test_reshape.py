@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, make_layer
+from tests.helpers.checks import blob, check_layer, make_layer
 
 
 def reshape(*shape: int, **fields: Any) -> Layer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
-from tests.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
 
 
 @given(blobs_away_from())

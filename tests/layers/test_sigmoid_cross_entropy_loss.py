@@ -8,13 +8,15 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
 
 
 def loss_of(x: Any, target: Any, **fields: Any) -> float:
-    return float(forward(make_layer("SigmoidCrossEntropyLoss", **fields), np.array(x, float), np.array(target, float))[0])
+    return float(
+        forward(make_layer("SigmoidCrossEntropyLoss", **fields), np.array(x, float), np.array(target, float))[0]
+    )
 
 
 def test_published_values() -> None:
@@ -26,7 +28,9 @@ def targets(*shape: int) -> np.ndarray:
     return np.random.default_rng(4).uniform(0, 1, shape)
 
 
-@pytest.mark.parametrize(("normalization", "divisor"), [(None, 3), ("VALID", 30), ("FULL", 30), ("BATCH_SIZE", 3), ("NONE", 1)])
+@pytest.mark.parametrize(
+    ("normalization", "divisor"), [(None, 3), ("VALID", 30), ("FULL", 30), ("BATCH_SIZE", 3), ("NONE", 1)]
+)
 def test_definition_and_derivative(normalization: str | None, divisor: int) -> None:
     x, t = blob(3, 5, 2, scale=3), targets(3, 5, 2)
     with mock.patch.object(_loss, "GRAIN", 4):
@@ -57,7 +61,9 @@ def test_loss_weight_scales_the_gradient() -> None:
 
 def test_large_scores_do_not_overflow() -> None:
     layer = make_layer("SigmoidCrossEntropyLoss")
-    result = run_layer(layer, np.array([[1e4, -1e4]]), np.array([[0.0, 0.0]]), top_diffs=[np.array(1.0)], dtype="float32")
+    result = run_layer(
+        layer, np.array([[1e4, -1e4]]), np.array([[0.0, 0.0]]), top_diffs=[np.array(1.0)], dtype="float32"
+    )
     assert result.tops[0] == 1e4
     np.testing.assert_array_equal(result.bottom_diffs[0], [[1, 0]])
     assert np.isnan(loss_of([np.nan], [1]))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from netspec.shape import ShapeError
-from tests.checks import blob, check_layer, forward, make_layer
+from tests.helpers.checks import blob, check_layer, forward, make_layer
 
 
 def cut(tops: int, **fields: Any) -> Layer:
@@ -39,7 +39,9 @@ def test_pieces(layer: Layer, axis: int, points: list[int], words: str) -> None:
 
 def test_one_top_is_the_bottom() -> None:
     layer = cut(1)
-    assert layer.aliases("TRAIN") and layer.top_shapes(((2, 3),)) == ((2, 3),) and layer.shape_arithmetic(((2, 3),)) == ""
+    assert (
+        layer.aliases("TRAIN") and layer.top_shapes(((2, 3),)) == ((2, 3),) and layer.shape_arithmetic(((2, 3),)) == ""
+    )
     check_layer(layer, [blob(2, 3, 5)])
     assert make_layer("Slice").aliases("TEST")
 
@@ -60,7 +62,14 @@ def test_refused_shapes(layer: Layer, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"slice_point": [1]}, {"slice_point": [3, 3]}, {"slice_point": [0, 3]}, {"axis": 1, "slice_dim": 1}, {"slice_dim": -1}]
+    "fields",
+    [
+        {"slice_point": [1]},
+        {"slice_point": [3, 3]},
+        {"slice_point": [0, 3]},
+        {"axis": 1, "slice_dim": 1},
+        {"slice_dim": -1},
+    ],
 )
 def test_refused_fields(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

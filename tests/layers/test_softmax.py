@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from netspec.shape import ShapeError
-from tests.checks import blob, blobs_away_from, check_layer, forward, make_layer
+from netspec.core.shape import ShapeError
+from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer
 
 
 def test_published_values() -> None:

@@ -8,9 +8,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from netspec.shape import ShapeError
-from tests.checks import Array, blob, check_layer, forward, labels, make_layer, run_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, labels, make_layer, run_layer
 
 
 def loss_of(x: Any, label: Any, **fields: Any) -> float:
@@ -80,7 +80,9 @@ def test_the_old_word_for_normalization() -> None:
 
 
 def test_nothing_but_ignored_labels_is_no_loss() -> None:
-    result = run_layer(make_layer("SoftmaxWithLoss", ignore_label=255), blob(2, 3), np.full(2, 255.0), top_diffs=[np.array(1.0)])
+    result = run_layer(
+        make_layer("SoftmaxWithLoss", ignore_label=255), blob(2, 3), np.full(2, 255.0), top_diffs=[np.array(1.0)]
+    )
     assert result.tops[0] == 0
     np.testing.assert_array_equal(result.bottom_diffs[0], np.zeros((2, 3)))
 

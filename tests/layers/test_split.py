@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.program import Program
-from tests.checks import blob, check_layer, make_layer
-from tests.programs import check_gradients, feed, gradients, training
+from netspec.engine.program import Program
+from tests.helpers.checks import blob, check_layer, make_layer
+from tests.helpers.programs import check_gradients, feed, gradients, training
 
 
 @pytest.mark.parametrize("tops", [1, 2, 3])

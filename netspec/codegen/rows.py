@@ -1,0 +1,400 @@
+"""Loops over consecutive numbers, whose body is written once, in Python, on vectors.
+
+    @rows()
+    def axpy(x: Row, y: Row, a: Real) -> None:
+        y.put(a * x.get() + y.get())
+
+makes an intrinsic that a kernel calls as axpy(count, x, x0, y, y0, a): y[y0 : y0+count] += a * x[x0 : x0+count], for flat arrays. The
+body is run when the kernel is compiled, three times: for several registers at a time (`group`), for one, and for what is left of the
+row, with a mask. A vector is read before any is written that stands behind it, so x and y may be the same memory. Products and sums may
+fuse; nothing is reordered, and NaN and infinities stay what they are.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from netspec.codegen.simd import BYTES
+
+_INDEX, _WORD, _BIT, _BYTE = ir.IntType(32), ir.IntType(64), ir.IntType(1), ir.IntType(8)
+_CONTRACT = ("contract",)
+
+
+class Value:
+    """A vector, or one whole number (of 64 bits) that is the same for all lanes, in a program that is being written."""
+
+    def __init__(self, loop: _Loop, value: Any) -> None:
+        self.loop, self.value = loop, value
+
+    def _with(self, other: Any) -> Any:
+        """The other operand, as the same kind."""
+        if isinstance(other, Value):
+            return other.value
+        kind = self.value.type
+        if isinstance(kind, ir.VectorType):
+            return ir.Constant(kind, [kind.element(other)] * kind.count)
+        return ir.Constant(kind, other)
+
+    def _do(self, real: str, whole: str, other: Any, swap: bool = False) -> Value:
+        a, b = self.value, self._with(other)
+        a, b = (b, a) if swap else (a, b)
+        builder = self.loop.builder
+        if _is_real(a.type):
+            return Value(self.loop, getattr(builder, real)(a, b, flags=_CONTRACT))
+        return Value(self.loop, getattr(builder, whole)(a, b))
+
+    def __add__(self, other: Any) -> Value:
+        return self._do("fadd", "add", other)
+
+    def __radd__(self, other: Any) -> Value:
+        return self._do("fadd", "add", other, True)
+
+    def __sub__(self, other: Any) -> Value:
+        return self._do("fsub", "sub", other)
+
+    def __rsub__(self, other: Any) -> Value:
+        return self._do("fsub", "sub", other, True)
+
+    def __mul__(self, other: Any) -> Value:
+        return self._do("fmul", "mul", other)
+
+    def __rmul__(self, other: Any) -> Value:
+        return self._do("fmul", "mul", other, True)
+
+    def __truediv__(self, other: Any) -> Value:
+        return self._do("fdiv", "sdiv", other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return self._do("fdiv", "sdiv", other, True)
+
+    def __or__(self, other: Value) -> Value:
+        return Value(self.loop, self.loop.builder.or_(self.value, other.value))
+
+    def __xor__(self, other: Value) -> Value:
+        return Value(self.loop, self.loop.builder.xor(self.value, other.value))
+
+    def __rshift__(self, bits: int) -> Value:
+        return Value(self.loop, self.loop.builder.lshr(self.value, self._with(bits)))
+
+    def _compare(self, word: str, other: Any) -> Value:
+        builder, b = self.loop.builder, self._with(other)
+        if not _is_real(self.value.type):
+            return Value(self.loop, builder.icmp_signed(word, self.value, b))
+        return Value(self.loop, (builder.fcmp_unordered if word == "!=" else builder.fcmp_ordered)(word, self.value, b))
+
+    def __gt__(self, other: Any) -> Value:
+        return self._compare(">", other)
+
+    def __lt__(self, other: Any) -> Value:
+        return self._compare("<", other)
+
+    def __le__(self, other: Any) -> Value:
+        return self._compare("<=", other)
+
+    def equals(self, other: Any) -> Value:
+        """In which lanes they are equal."""
+        return self._compare("==", other)
+
+    def least(self, other: Value) -> Value:
+        """The smaller of two."""
+        return self.where(self < other, other)
+
+    def is_nan(self) -> Value:
+        """In which lanes it is no number."""
+        return self._compare("!=", self)
+
+    def where(self, mask: Value, other: Any) -> Value:
+        """Itself in the lanes of the mask, else the other."""
+        return Value(self.loop, self.loop.builder.select(mask.value, self.value, self._with(other)))
+
+    def cleared(self, mask: Value) -> Value:
+        """Itself, but 0 in the lanes of the mask."""
+        zero = ir.Constant(self.value.type, None)
+        return Value(self.loop, self.loop.builder.select(mask.value, zero, self.value))
+
+    def sqrt(self) -> Value:
+        """The square root of each lane."""
+        kind = self.value.type
+        name = f"llvm.sqrt.v{kind.count}f{64 if kind.element == ir.DoubleType() else 32}"
+        return Value(self.loop, self.loop.call(name, kind, self.value))
+
+    def share(self) -> Value:
+        """1 / a whole number, in float64."""
+        return Value(self.loop, self.loop.builder.sitofp(self.value, ir.DoubleType())).__rtruediv__(1.0)
+
+    def exp(self) -> Value:
+        """e to the power of each lane; float32: within 2 units of the last place, 0 and infinity beyond its range. Source: Cephes expf."""
+        kind = self.value.type
+        if kind.element == ir.DoubleType():
+            return Value(self.loop, self.loop.call(f"llvm.exp.v{kind.count}f64", kind, self.value))
+        least, most, shift = (
+            -87.3365,
+            88.7228,
+            12582912.0,
+        )  # added to a small number, the shift leaves its whole part in the last bits
+        x = self.where(self > least, self.where(self.is_nan(), least))
+        x = x.where(x <= most, x.where(x.is_nan(), most))
+        shifted = x * 1.44269504 + shift
+        whole = shifted - shift
+        r = x - whole * 0.693359375 + whole * 2.12194440e-4
+        series = _series(
+            r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1
+        )
+        words, builder = ir.VectorType(_INDEX, kind.count), self.loop.builder
+        bits = builder.shl(builder.bitcast(shifted.value, words), ir.Constant(words, [23] * kind.count))
+        bits = builder.add(bits, ir.Constant(words, [127 << 23] * kind.count))
+        return ((series * r * r + r + 1.0) * Value(self.loop, builder.bitcast(bits, kind))).cleared(self <= least)
+
+    def tanh(self) -> Value:
+        """The hyperbolic tangent of each lane; of float32 within 2 units of the last place. Source: Cephes tanhf."""
+        kind = self.value.type
+        if kind.element == ir.DoubleType():
+            return Value(self.loop, self.loop.call(f"llvm.tanh.v{kind.count}f64", kind, self.value))
+        size = (0.0 - self).where(self < 0, self)
+        t = (size * -2.0).exp()
+        far = (1.0 - t) / (1.0 + t)
+        z = self * self
+        near = (
+            _series(z, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+            * z
+            * self
+            + self
+        )
+        return near.where(size < 0.625, (0.0 - far).where(self < 0, far))
+
+    def spread(self, like: Row | Value) -> Value:
+        """One number in every lane, as what the row or vector holds."""
+        kind = like.kind if isinstance(like, Row) else like.value.type
+        value = Value(self.loop, self.value).cast(kind.element)
+        return Value(self.loop, _spread(self.loop.builder, value.value, kind))
+
+    def to(self, like: Row) -> Value:
+        """A vector as what the row holds."""
+        return self.cast(like.kind)
+
+    def double(self) -> Value:
+        """A vector in float64."""
+        return self.cast(ir.VectorType(ir.DoubleType(), self.loop.lanes))
+
+    def cast(self, kind: Any) -> Value:
+        """The numbers as another kind, which is of the same family or, from whole to real ones, wider."""
+        builder, value = self.loop.builder, self.value
+        old, new = getattr(value.type, "element", value.type), getattr(kind, "element", kind)
+        if old == new:
+            return self
+        if _is_real(new):
+            change = (
+                builder.sitofp if not _is_real(old) else builder.fpext if new == ir.DoubleType() else builder.fptrunc
+            )
+        else:
+            change = builder.trunc
+        return Value(self.loop, change(value, kind))
+
+
+def _series(x: Value, first: float, *others: float) -> Value:
+    """A polynomial, the highest power first."""
+    total = x * first
+    for factor in others[:-1]:
+        total = (total + factor) * x
+    return total + others[-1]
+
+
+class Variable:
+    """A value that changes in a loop."""
+
+    def __init__(self, value: Value) -> None:
+        self._loop = value.loop
+        self._place = cgutils.alloca_once(self._loop.builder, value.value.type)
+        self.set(value)
+
+    def get(self) -> Value:
+        """What it is now."""
+        return Value(self._loop, self._loop.builder.load(self._place))
+
+    def set(self, value: Value) -> None:
+        """Change it."""
+        self._loop.builder.store(value.value, self._place)
+
+
+class Row:
+    """A row of an array, of which a body sees one vector at a time."""
+
+    def __init__(self, loop: _Loop, start: Any, element: Any) -> None:
+        self.loop, self.start, self.element = loop, start, element
+
+    @property
+    def kind(self) -> Any:
+        """Its vectors' type."""
+        return ir.VectorType(self.element, self.loop.lanes)
+
+    def places(self) -> Value:
+        """The places in the row that this vector holds, as whole numbers."""
+        kind = ir.VectorType(_WORD, self.loop.lanes)
+        start = Value(self.loop, _spread(self.loop.builder, self.loop.position, kind))
+        return start + Value(self.loop, ir.Constant(kind, list(range(self.loop.lanes))))
+
+    def fill(self, number: float) -> Value:
+        """A vector of one number that is known now."""
+        return Value(self.loop, ir.Constant(self.kind, [self.element(number)] * self.loop.lanes))
+
+    def get(self, offset: Value | None = None) -> Value:
+        """The numbers of this vector, or those `offset` behind them. Past the end of the row: 0."""
+        loop, kind, at = self.loop, self.kind, self._at(offset)
+        if loop.mask is None:
+            return Value(loop, loop.builder.load(at, align=self._bytes))
+        nothing = ir.Constant(kind, None)
+        call = loop.call(
+            f"llvm.masked.load.{self._name}.p0", kind, at, ir.Constant(_INDEX, self._bytes), loop.mask, nothing
+        )
+        return Value(loop, call)
+
+    def put(self, value: Value, offset: Value | None = None) -> None:
+        """Write the numbers of this vector."""
+        loop, at = self.loop, self._at(offset)
+        if loop.mask is None:
+            loop.builder.store(value.value, at, align=self._bytes)
+        else:
+            name = f"llvm.masked.store.{self._name}.p0"
+            loop.call(name, ir.VoidType(), value.value, at, ir.Constant(_INDEX, self._bytes), loop.mask)
+
+    @property
+    def _bytes(self) -> int:
+        return {"float": 4, "double": 8, "i8": 1, "i32": 4}[str(self.element)]
+
+    @property
+    def _name(self) -> str:
+        return f"v{self.loop.lanes}{ {'float': 'f32', 'double': 'f64'}.get(str(self.element), str(self.element)) }"
+
+    def _at(self, offset: Value | None) -> Any:
+        builder = self.loop.builder
+        place = self.loop.position if offset is None else builder.add(self.loop.position, offset.value)
+        return builder.bitcast(builder.gep(self.start, [place]), self.kind.as_pointer())
+
+
+Real = Value
+"""One real number, in every lane."""
+Whole = Value
+"""One whole number."""
+
+
+class _Loop:
+    """Where a body is being written: so many lanes, from a position of the row on, perhaps under a mask."""
+
+    def __init__(self, builder: Any, lanes: int, position: Any, mask: Any) -> None:
+        self.builder, self.lanes, self.position, self.mask = builder, lanes, position, mask
+
+    def call(self, name: str, result: Any, *args: Any) -> Any:
+        kind = ir.FunctionType(result, [a.type for a in args])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), args)
+
+
+def times(count: Value) -> Iterator[Value]:
+    """What stands in a `for` over this is done `count` times."""
+    with cgutils.for_range(count.loop.builder, count.value) as loop:
+        yield Value(count.loop, loop.index)
+
+
+def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]], Any]:
+    """Make an intrinsic of a body that may see `group` registers as one vector.
+
+    `again`: it may write a number twice, as it never reads what it writes; then what is left of a row is taken with numbers before it.
+    """
+
+    def decorate(body: Callable[..., None]) -> Any:
+        words = list(inspect.signature(body).parameters)
+        kinds = [str(p.annotation) for p in inspect.signature(body).parameters.values()]
+
+        def loop(typing: Any, *given: Any) -> Any:
+            wanted = list(given[:1])
+            arrays = [a for a in given[1:] if isinstance(a, types.Array)]
+            lanes = BYTES * 8 // min(a.dtype.bitwidth for a in arrays if isinstance(a.dtype, types.Float))
+            reals = types.float32 if lanes * 32 == BYTES * 8 else types.float64
+            for kind, place in zip(kinds, _places(kinds), strict=True):
+                wanted += [given[place], types.int64] if kind == "Row" else [reals if kind == "Real" else types.int64]
+
+            def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                def write(size: int, position: Any, mask: Any) -> None:
+                    at = _Loop(builder, size, position, mask)
+                    body(
+                        *(
+                            _operand(context, at, kind, signature.args, args, place)
+                            for kind, place in zip(kinds, _places(kinds), strict=True)
+                        )
+                    )
+
+                count, done = args[0], ir.Constant(_WORD, 0)
+                one = ir.Constant(_WORD, lanes)
+                if group > 1:
+                    width = ir.Constant(_WORD, lanes * group)
+                    number = builder.sdiv(count, width)
+                    with cgutils.for_range(builder, number) as each:
+                        write(lanes * group, builder.mul(each.index, width), None)
+                    done = builder.mul(number, width)
+                left = builder.sub(count, done)
+                last = builder.sub(count, one)
+                if again:  # the last vector begins early, in a row that has one
+                    rounded = builder.add(left, ir.Constant(_WORD, lanes - 1))
+                    left = builder.select(builder.icmp_signed("<", last, ir.Constant(_WORD, 0)), left, rounded)
+                number = builder.sdiv(left, one)
+                with cgutils.for_range(builder, number) as each:
+                    at = builder.add(done, builder.mul(each.index, one))
+                    write(lanes, builder.select(builder.icmp_signed("<", last, at), last, at) if again else at, None)
+                done = builder.add(done, builder.mul(number, one))
+                with builder.if_then(builder.icmp_signed("<", done, count), likely=False):
+                    kind = ir.VectorType(_INDEX, lanes)
+                    rest = _spread(builder, builder.trunc(builder.sub(count, done), _INDEX), kind)
+                    write(lanes, done, builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), rest))
+                return context.get_dummy_value()
+
+            return types.void(types.int64, *wanted[1:]), generate
+
+        names = [
+            "typing",
+            "length",
+            *(
+                word
+                for name, kind in zip(words, kinds, strict=True)
+                for word in ([name, f"{name}0"] if kind == "Row" else [name])
+            ),
+        ]
+        loop.__name__ = body.__name__
+        given_as = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        setattr(loop, "__signature__", inspect.Signature(given_as))  # noqa: B010 - what numba asks a function of any arguments
+        return intrinsic(loop)
+
+    return decorate
+
+
+def _places(kinds: list[str]) -> list[int]:
+    """Where among the arguments each parameter stands; a row takes two, array and offset."""
+    places, at = [], 1
+    for kind in kinds:
+        places.append(at)
+        at += 1 + (kind == "Row")
+    return places
+
+
+def _operand(context: Any, loop: _Loop, kind: str, given: Any, args: Any, place: int) -> Row | Value:
+    if kind == "Row":
+        array = context.make_array(given[place])(context, loop.builder, args[place])
+        return Row(loop, loop.builder.gep(array.data, [args[place + 1]]), context.get_data_type(given[place].dtype))
+    if kind == "Real":
+        return Value(loop, _spread(loop.builder, args[place], ir.VectorType(args[place].type, loop.lanes)))
+    return Value(loop, args[place])
+
+
+def _spread(builder: Any, value: Any, kind: Any) -> Any:
+    nothing = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INDEX, kind.count), None))
+
+
+def _is_real(kind: Any) -> bool:
+    return str(getattr(kind, "element", kind)) in ("float", "double")

@@ -1,0 +1,159 @@
+"""Vector instructions, written in LLVM's own language, for loops that the compiler's vectoriser does badly: products, and very short runs.
+
+A vector is as wide as the host's widest, or as NETSPEC_VECTOR_BYTES says where that is less: 16 as on ARM, 32 as with AVX2, 64 with
+AVX-512. Sums whose lanes meet at the end (rows of few, gradients of channels) are rounded otherwise at another width; on one kind of CPU
+bits repeat.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_FEATURES = llvm.get_host_cpu_features() if numba.config.CPU_NAME in (None, "host") else {"avx2": True}
+_WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
+BYTES = min(_WIDEST, int(os.environ.get("NETSPEC_VECTOR_BYTES", _WIDEST)))
+"""Bytes of a vector register."""
+REGISTERS = 16 if BYTES == 32 else 32
+"""How many of them there are: 32 with AVX-512 and on ARM."""
+
+_INDEX, _WORD = ir.IntType(32), ir.IntType(64)
+
+
+def number(value: int) -> Any:
+    """An int64 constant."""
+    return ir.Constant(_WORD, value)
+
+
+def place(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """The address of array[offset]."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+
+
+class Vectors:
+    """Writes vector instructions for numbers of `bytes` bytes. With `masked`, loads and stores touch only the lanes of a mask."""
+
+    def __init__(self, builder: Any, bytes: int, masked: bool) -> None:
+        self.builder, self.bytes, self.masked = builder, bytes, masked
+        self.lanes = BYTES // bytes
+        self.kind = ir.VectorType(ir.FloatType() if bytes == 4 else ir.DoubleType(), self.lanes)
+        self.zero = ir.Constant(self.kind, None)
+
+    def spread(self, value: Any, kind: Any = None) -> Any:
+        """A vector with `value` in every lane."""
+        nothing = ir.Constant(kind or self.kind, ir.Undefined)
+        first = self.builder.insert_element(nothing, value, ir.Constant(_INDEX, 0))
+        return self.builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INDEX, self.lanes), None))
+
+    def mask(self, count: Any, v: int = 0) -> Any:
+        """Which lanes of the v-th vector of a row are among the row's first `count` numbers."""
+        kind = ir.VectorType(_WORD, self.lanes)
+        lanes = ir.Constant(kind, [v * self.lanes + lane for lane in range(self.lanes)])
+        return self.builder.icmp_signed("<", lanes, self.spread(count, kind))
+
+    def load(self, row: Any, mask: Any, v: int = 0) -> Any:
+        """The v-th vector of a row that begins at an address; 0 in lanes outside the mask."""
+        at = self._at(row, v)
+        if not self.masked:
+            return self.builder.load(at, align=self.bytes)
+        return self._call("masked.load", ".p0", self.kind, at, ir.Constant(_INDEX, self.bytes), mask, self.zero)
+
+    def store(self, value: Any, row: Any, mask: Any, v: int = 0) -> None:
+        """Write the v-th vector of a row, or those of its lanes that are in the mask."""
+        at = self._at(row, v)
+        if self.masked:
+            self._call("masked.store", ".p0", ir.VoidType(), value, at, ir.Constant(_INDEX, self.bytes), mask)
+        else:
+            self.builder.store(value, at, align=self.bytes)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """a * b + c, rounded once where the host can."""
+        return self._call("fmuladd", "", self.kind, a, b, c)
+
+    def _at(self, row: Any, v: int) -> Any:
+        return self.builder.bitcast(self.builder.gep(row, [number(v * self.lanes)]), self.kind.as_pointer())
+
+    def _call(self, name: str, suffix: str, result: Any, *args: Any) -> Any:
+        name = f"llvm.{name}.v{self.lanes}f{8 * self.bytes}{suffix}"
+        kind = ir.FunctionType(result, [a.type for a in args])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), args)
+
+
+def _run(adding: bool) -> Any:
+    """The intrinsic of a run: `copy_run` or `add_run`."""
+
+    def run(typing: Any, x: Any, x0: Any, y: Any, y0: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            frm = place(context, builder, signature.args[0], args[0], args[1])
+            to = place(context, builder, signature.args[2], args[2], args[3])
+            emit = Vectors(builder, x.dtype.bitwidth // 8, masked=True)
+            vectors = builder.udiv(builder.add(args[4], number(emit.lanes - 1)), number(emit.lanes))
+            with cgutils.for_range(builder, vectors) as loop:
+                done = builder.mul(loop.index, number(emit.lanes))
+                source, target, mask = (
+                    builder.gep(frm, [done]),
+                    builder.gep(to, [done]),
+                    emit.mask(builder.sub(args[4], done)),
+                )
+                value = emit.load(source, mask)
+                emit.store(builder.fadd(emit.load(target, mask), value) if adding else value, target, mask)
+            return context.get_dummy_value()
+
+        return types.void(x, types.int64, y, types.int64, types.int64), generate
+
+    return intrinsic(run)
+
+
+def _clear() -> Any:
+    """The intrinsic `clear_run`."""
+
+    def clear(typing: Any, y: Any, y0: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            start = place(context, builder, signature.args[0], args[0], args[1])
+            cgutils.memset(builder, start, builder.mul(args[2], number(y.dtype.bitwidth // 8)), 0)
+            return context.get_dummy_value()
+
+        return types.void(y, types.int64, types.int64), generate
+
+    return intrinsic(clear)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def copy_rows(typing: Any, x: Any, x0: Any, pitch: Any, y: Any, y0: Any, width: Any, rows: Any, count: Any) -> Any:
+    """y[y0 + r*width : + count] = x[x0 + r*pitch : + count] for every row r; x and y are flat."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        frm = place(context, builder, signature.args[0], args[0], args[1])
+        to = place(context, builder, signature.args[3], args[3], args[4])
+        emit = Vectors(builder, x.dtype.bitwidth // 8, masked=True)
+        _, _, pitch, _, _, width, rows, count = args
+        vectors = builder.udiv(builder.add(count, number(emit.lanes - 1)), number(emit.lanes))
+        with cgutils.for_range(builder, vectors) as column:
+            done = builder.mul(column.index, number(emit.lanes))
+            mask, frm_column, to_column = (
+                emit.mask(builder.sub(count, done)),
+                builder.gep(frm, [done]),
+                builder.gep(to, [done]),
+            )
+            with cgutils.for_range(builder, rows) as row:
+                value = emit.load(builder.gep(frm_column, [builder.mul(row.index, pitch)]), mask)
+                emit.store(value, builder.gep(to_column, [builder.mul(row.index, width)]), mask)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(x, whole, whole, y, whole, whole, whole, whole), generate
+
+
+copy_run = _run(adding=False)
+"""copy_run(x, x0, y, y0, count): y[y0 : y0+count] = x[x0 : x0+count]; x and y are flat."""
+add_run = _run(adding=True)
+"""add_run(x, x0, y, y0, count): y[y0 : y0+count] += x[x0 : x0+count]; x and y are flat."""
+clear_run = _clear()
+"""clear_run(y, y0, count): y[y0 : y0+count] = 0; y is flat."""

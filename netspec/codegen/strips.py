@@ -1,0 +1,297 @@
+"""Strips: the innermost sums of depthwise convolution, several pixels of a line at a time and vectors over the channels.
+
+`strip`: y[o, c] = sum over rows u and taps t of x[u, o*step + t, c] * w[u, t, c] for a strip of pixels o: what its pixels share of a line
+is read once. `spot`: the same for any number and distance of taps, none of them outside the image. `grad`: g[t, c] += sum over lines and
+pixels o of x[o*step + t, c] * dy[o, c]. Columns outside the image count as zeros; there may be as many as taps on either side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from typing import Any, ClassVar, cast
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from netspec.codegen import simd
+from netspec.codegen.streams import Stream, along, caller, made, pointers
+from netspec.codegen.tiles import ADD, RECTIFY
+
+STRIP = (
+    "strips",
+    "first",
+    "width",
+    "rows",
+    "x",
+    "xrow",
+    "w",
+    "wrow",
+    "wstep",
+    "y",
+    "ystep",
+    "bias",
+    "mode",
+    "channels",
+)
+"""`x` is the address of column `first` of a line `width` columns wide, `bias` may be 0; what is not an address is in values."""
+SPOT = (
+    "strips",
+    "taps",
+    "rows",
+    "x",
+    "xrow",
+    "xstep",
+    "xtap",
+    "w",
+    "wrow",
+    "wtap",
+    "y",
+    "ystep",
+    "bias",
+    "mode",
+    "channels",
+)
+GRAD = ("strips", "first", "width", "lines", "x", "xline", "dy", "dyline", "g", "channels")
+MOST_PIXELS, MOST_TAPS = 8, 7
+
+
+class _Pixels:
+    """Pixels that follow one another in memory; three share an address register."""
+
+    def __init__(self, builder: Any, start: Any, pitch: Any) -> None:
+        self.builder, self.start, self.pitch = builder, start, pitch
+        self.twice, self.thrice = builder.shl(pitch, simd.number(1)), builder.mul(pitch, simd.number(3))
+        self.groups = [start]
+
+    def __getitem__(self, i: int) -> Any:
+        while len(self.groups) <= i // 3:
+            self.groups.append(self.builder.gep(self.groups[-1], [self.thrice]))
+        place = self.groups[i // 3]
+        return self.builder.gep(place, [(self.pitch, self.twice)[i % 3 - 1]]) if i % 3 else place
+
+
+def _inside(builder: Any, emit: simd.Vectors, first: Any, width: Any, columns: range, taps: int) -> dict[int, Any]:
+    """For the columns near both ends a mask: all lanes or none, whether the column is inside of the image."""
+    kind = ir.VectorType(ir.IntType(1), emit.lanes)
+    masks = {}
+    for i in columns:
+        if i < taps or i >= columns.stop - taps:
+            inside = builder.icmp_unsigned("<", builder.add(first, simd.number(i)), width)
+            masks[i] = emit.spread(inside, kind)
+    return masks
+
+
+def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, inside: Any, v: int = 0) -> Any:
+    """A vector, zero outside of the image."""
+    if inside is None:
+        return emit.load(place, mask, v)
+    return simd.Vectors(builder, bytes, masked=True).load(
+        place, inside if mask is None else builder.and_(mask, inside), v
+    )
+
+
+def _expect(builder: Any, place: Any) -> None:
+    """Say that the cache line at an address will soon be read; the address may be no one's."""
+    word = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(
+        function, [builder.bitcast(place, cgutils.voidptr_t), *(ir.Constant(word, value) for value in (0, 3, 1))]
+    )
+
+
+def _ends(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: _Pixels, bias: Any, mode: Any) -> None:
+    """The bias, what y holds, rectification; then y is written."""
+    places = [y[o] for o in range(len(sums))]
+    constant = cgutils.alloca_once_value(builder, emit.zero)
+    with builder.if_then(builder.icmp_unsigned("!=", bias[0], simd.number(0))):
+        builder.store(emit.load(bias[1], mask), constant)
+    for total in sums:
+        builder.store(builder.fadd(builder.load(total), builder.load(constant)), total)
+    with builder.if_then(_bit(builder, mode, ADD)):
+        for total, place in zip(sums, places, strict=True):
+            builder.store(builder.fadd(builder.load(total), emit.load(place, mask)), total)
+    with builder.if_then(_bit(builder, mode, RECTIFY)):
+        for total in sums:
+            value = builder.load(total)
+            builder.store(builder.select(builder.fcmp_ordered("<", value, emit.zero), emit.zero, value), total)
+    for total, place in zip(sums, places, strict=True):
+        emit.store(builder.load(total), place, mask)
+
+
+def _bit(builder: Any, mode: Any, bit: int) -> Any:
+    return builder.icmp_signed("!=", builder.and_(mode, simd.number(bit)), simd.number(0))
+
+
+def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
+    """The intrinsic of one size of strip for numbers of `bytes` bytes; with `ahead` it asks for the line that the next will need."""
+    columns = range((pixels - 1) * step + taps)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        strips, first, width, rows, x, xrow, w, wrow, wstep, y, ystep, bias, mode, channels = args
+        whole = simd.Vectors(builder, bytes, masked=False)
+        x, w, y, start = pointers(builder, whole, x, w, y, bias)
+        sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]
+        with cgutils.for_range(builder, strips) as strip:
+            done = builder.mul(strip.index, simd.number(pixels))
+            column = builder.mul(done, simd.number(step))
+            masks = _inside(builder, whole, builder.add(first, column), width, columns, taps)
+            line, result = builder.gep(x, [builder.mul(column, channels)]), builder.gep(y, [builder.mul(done, ystep)])
+
+            def body(emit: simd.Vectors, mask: Any, at: Any) -> None:
+                for total in sums:
+                    builder.store(emit.zero, total)
+                with cgutils.for_range(builder, rows) as row:
+                    source = _Pixels(
+                        builder, builder.gep(line, [builder.add(at, builder.mul(row.index, xrow))]), channels
+                    )
+                    filters = _Pixels(builder, builder.gep(w, [builder.add(at, builder.mul(row.index, wrow))]), wstep)
+                    factors = [emit.load(filters[t], mask) for t in range(taps)]
+                    for i in columns:
+                        pairs = [(o, i - o * step) for o in range(pixels) if 0 <= i - o * step < taps]
+                        if pairs:
+                            value = _load(builder, bytes, emit, source[i], mask, masks.get(i))
+                            for o, t in pairs:
+                                builder.store(emit.multiply_add(value, factors[t], builder.load(sums[o])), sums[o])
+                below = _Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
+                for i in range(pixels * ahead):
+                    _expect(builder, below[i])
+                places = _Pixels(builder, builder.gep(result, [at]), ystep)
+                _ends(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
+
+            along(builder, bytes, channels, body)
+        return context.get_dummy_value()
+
+    return _intrinsic(STRIP, generate)
+
+
+def _spot(pixels: int, bytes: int) -> Any:
+    """The intrinsic of so many pixels whose taps are counted as it runs."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        strips, taps, rows, x, xrow, xstep, xtap, w, wrow, wtap, y, ystep, bias, mode, channels = args
+        whole = simd.Vectors(builder, bytes, masked=False)
+        x, w, y, start = pointers(builder, whole, x, w, y, bias)
+        sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]
+        with cgutils.for_range(builder, strips) as strip:
+            done = builder.mul(strip.index, simd.number(pixels))
+            line, result = builder.gep(x, [builder.mul(done, xstep)]), builder.gep(y, [builder.mul(done, ystep)])
+
+            def body(emit: simd.Vectors, mask: Any, at: Any) -> None:
+                for total in sums:
+                    builder.store(emit.zero, total)
+                with cgutils.for_range(builder, rows) as row, cgutils.for_range(builder, taps) as tap:
+                    where = [
+                        builder.add(builder.mul(row.index, r), builder.mul(tap.index, t))
+                        for r, t in ((xrow, xtap), (wrow, wtap))
+                    ]
+                    source = _Pixels(builder, builder.gep(line, [builder.add(at, where[0])]), xstep)
+                    factor = emit.load(builder.gep(w, [builder.add(at, where[1])]), mask)
+                    for o, total in enumerate(sums):
+                        builder.store(emit.multiply_add(emit.load(source[o], mask), factor, builder.load(total)), total)
+                places = _Pixels(builder, builder.gep(result, [at]), ystep)
+                _ends(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
+
+            along(builder, bytes, channels, body)
+        return context.get_dummy_value()
+
+    return _intrinsic(SPOT, generate)
+
+
+def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
+    """The intrinsic of one size of a weight's gradient, over `together` vectors of channels at a time.
+
+    Several make a walk along memory of what would be leaps from pixel to pixel. A tap has enough sums that none waits for another.
+    """
+    columns = range((pixels - 1) * step + taps)
+    chains = min(pixels, max(1, 4 // (taps * together)) if together > 1 else {1: 4, 2: 2, 3: 2}.get(taps, 1))
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        strips, first, width, lines, x, xline, dy, dyline, g, channels = args
+        whole = simd.Vectors(builder, bytes, masked=False)
+        x, dy, g = pointers(builder, whole, x, dy, g)
+        keys = [(v, t, chain) for v in range(together) for t in range(taps) for chain in range(chains)]
+        sums = {key: cgutils.alloca_once(builder, whole.kind) for key in keys}
+
+        def body(emit: simd.Vectors, mask: Any, at: Any, vectors: int) -> None:
+            own = [key for key in keys if key[0] < vectors]
+            for key in own:
+                builder.store(emit.zero, sums[key])
+            with cgutils.for_range(builder, lines) as line, cgutils.for_range(builder, strips) as strip:
+                done = builder.mul(strip.index, simd.number(pixels))
+                column = builder.mul(done, simd.number(step))
+                masks = _inside(builder, emit, builder.add(first, column), width, columns, taps)
+                below = builder.add(at, builder.add(builder.mul(line.index, xline), builder.mul(column, channels)))
+                above = builder.add(at, builder.add(builder.mul(line.index, dyline), builder.mul(done, channels)))
+                source, target = (
+                    _Pixels(builder, builder.gep(x, [below]), channels),
+                    _Pixels(builder, builder.gep(dy, [above]), channels),
+                )
+                diffs = [[emit.load(target[o], mask, v) for v in range(vectors)] for o in range(pixels)]
+                for i in columns:
+                    pairs = [(o, i - o * step) for o in range(pixels) if 0 <= i - o * step < taps]
+                    for v in range(vectors if pairs else 0):
+                        value = _load(builder, bytes, emit, source[i], mask, masks.get(i), v)
+                        for o, t in pairs:
+                            total = sums[v, t, o % chains]
+                            builder.store(emit.multiply_add(value, diffs[o][v], builder.load(total)), total)
+            places = _Pixels(builder, builder.gep(g, [at]), channels)
+            for v, t in product(range(vectors), range(taps)):
+                value = emit.load(places[t], mask, v)
+                for chain in range(chains):
+                    value = builder.fadd(value, builder.load(sums[v, t, chain]))
+                emit.store(value, places[t], mask, v)
+
+        groups = builder.udiv(channels, simd.number(together * whole.lanes)) if together > 1 else simd.number(0)
+        with cgutils.for_range(builder, groups) as group:
+            body(whole, None, builder.mul(group.index, simd.number(together * whole.lanes)), together)
+        done = builder.mul(groups, simd.number(together * whole.lanes))
+        along(
+            builder,
+            bytes,
+            builder.sub(channels, done),
+            lambda emit, mask, at: body(emit, mask, builder.add(done, at), 1),
+        )
+        return context.get_dummy_value()
+
+    return _intrinsic(GRAD, generate)
+
+
+def _intrinsic(arguments: tuple[str, ...], generate: Callable[..., Any]) -> Any:
+    """The intrinsic of these arguments, all of them integers."""
+    words = ", ".join(arguments)
+    scope = {"generate": generate, "signature": types.void(*[types.int64] * len(arguments))}
+    exec(compile(f"def emit(typing, {words}):\n    return signature, generate\n", __file__, "exec"), scope)
+    return intrinsic(scope["emit"])
+
+
+class Strip(Stream):
+    """One size of one of them."""
+
+    kinds: ClassVar[dict[str, tuple[Callable[..., Any], tuple[str, ...]]]] = {
+        "strip": (_strip, STRIP),
+        "spot": (_spot, SPOT),
+        "grad": (_grad, GRAD),
+    }
+    module: ClassVar[str] = "strips"
+
+    @property
+    def weight(self) -> int:
+        """A rough measure of how long it takes to compile."""
+        return 500
+
+
+def strip(kind: str, *size: int) -> Strip:
+    """strip(pixels, taps, step, ahead), spot(pixels), grad(pixels, taps, step, together)."""
+    return cast(Strip, made(Strip, kind, *size))
+
+
+def __getattr__(name: str) -> Stream:
+    return Strip.named(name)
+
+
+call_strip, call_spot, call_grad = caller(STRIP), caller(SPOT), caller(GRAD)
+"""call_strip(code, *STRIP), call_spot(code, *SPOT), call_grad(code, *GRAD)."""

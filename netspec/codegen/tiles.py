@@ -1,0 +1,262 @@
+"""Register tiles: the innermost products of convolution and InnerProduct, compiled once for each size of tile and called by address.
+
+C[r, j] = sum over taps t and products i of A[offsets[t] + r*lda + i*step] * B[t*bt + i*ldb + j], for `rows` rows r and `vectors`
+vectors of columns j, the last of which may be cut short. The sums live in registers. A is read value by value, so its strides are free:
+images are multiplied where they lie, whatever the filter's size, stride and dilation, and a transpose is a matter of two strides.
+Rows of B and C are contiguous; B is weights packed into panels, or rows of a blob. `shape_for` picks the size of the tile.
+Source: Goto & van de Geijn 2008, Anatomy of high-performance matrix multiplication; Georganas et al. 2018, direct convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, NamedTuple, cast
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from netspec.codegen import simd
+from netspec.codegen.kernel import Compiled, helper
+
+ADD, RECTIFY = 1, 2
+"""Bits of a tile's mode: add to what C holds; replace what is negative by 0."""
+MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
+"""Rows of a tile, by its vectors: sums, a row of B and one value of A fit the registers, the rows' addresses the others."""
+
+ARGUMENTS = ("taps", "offsets", "k", "a", "lda", "step", "b", "bt", "ldb", "c", "ldc", "bias", "mode", "tail")
+"""Addresses a, b, c, bias (0: none) and offsets are in bytes, all else in values; `tail` is the number of columns in the last vector."""
+
+
+def _emit(rows: int, vectors: int, bytes: int) -> Any:
+    """The intrinsic of one size of tile for numbers of `bytes` bytes."""
+
+    def tile(
+        typing: Any,
+        taps: Any,
+        offsets: Any,
+        k: Any,
+        a: Any,
+        lda: Any,
+        step: Any,
+        b: Any,
+        bt: Any,
+        ldb: Any,
+        c: Any,
+        ldc: Any,
+        bias: Any,
+        mode: Any,
+        tail: Any,
+    ) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            taps, offsets, k, a, lda, step, b, bt, ldb, c, ldc, bias, mode, tail = args
+            whole, cut = simd.Vectors(builder, bytes, masked=False), simd.Vectors(builder, bytes, masked=True)
+            number = whole.kind.element.as_pointer()
+            a, b, c, bias = (builder.inttoptr(address, number) for address in (a, b, c, bias))
+            offsets = builder.inttoptr(offsets, ir.IntType(64).as_pointer())
+            mask = cut.mask(tail)
+            sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(vectors)] for _ in range(rows)]
+
+            def load(row: Any, v: int) -> Any:
+                return cut.load(row, mask, v) if v == vectors - 1 else whole.load(row, None, v)
+
+            twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
+            with cgutils.for_range(builder, taps) as tap:
+                start = builder.gep(a, [builder.load(builder.gep(offsets, [tap.index]))])
+                groups = [start]  # rows in threes share one address register: p, p + lda, p + 2 lda
+                for _ in range(1, (rows + 2) // 3):
+                    groups.append(builder.gep(groups[-1], [thrice]))
+                panel = builder.gep(b, [builder.mul(tap.index, bt)])
+                with cgutils.for_range(builder, k) as product:
+                    row = builder.gep(panel, [builder.mul(product.index, ldb)])
+                    values = [load(row, v) for v in range(vectors)]
+                    at = builder.mul(product.index, step)
+                    for r, line in enumerate(sums):
+                        place = builder.gep(groups[r // 3], [at])
+                        place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
+                        factor = whole.spread(builder.load(place))
+                        for total, value in zip(line, values, strict=True):
+                            builder.store(whole.multiply_add(factor, value, builder.load(total)), total)
+
+            def store(value: Any, row: Any, v: int) -> None:
+                (cut if v == vectors - 1 else whole).store(value, row, mask, v)
+
+            _finish(builder, whole, sums, load, store, (c, ldc, bias, mode))
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * len(ARGUMENTS)), generate
+
+    return intrinsic(tile)
+
+
+def _finish(
+    builder: Any, whole: Any, sums: Any, load: Callable[..., Any], store: Callable[..., Any], ends: tuple[Any, ...]
+) -> None:
+    """What stands after the products: the bias, what C holds, rectification. C is written row by row, so that rows may overlap."""
+    c, ldc, bias, mode = ends
+    zero = simd.number(0)
+    lines = [builder.gep(c, [builder.mul(ldc, simd.number(r))]) for r in range(len(sums))]
+    constants = [cgutils.alloca_once_value(builder, whole.zero) for _ in sums[0]]
+    with builder.if_then(builder.icmp_unsigned("!=", bias, ir.Constant(bias.type, None))):
+        for v, constant in enumerate(constants):
+            builder.store(load(bias, v), constant)
+        for line in sums:
+            for total, constant in zip(line, constants, strict=True):
+                builder.store(builder.fadd(builder.load(total), builder.load(constant)), total)
+    lowest = ir.Constant(whole.kind, [float("-inf")] * whole.lanes)
+    floor = builder.select(
+        builder.icmp_signed("!=", builder.and_(mode, simd.number(RECTIFY)), zero), whole.zero, lowest
+    )
+
+    def finish(add: bool) -> None:
+        for line, place in zip(sums, lines, strict=True):
+            for v, total in enumerate(line):
+                value = builder.load(total)
+                value = builder.fadd(value, load(place, v)) if add else value
+                store(builder.select(builder.fcmp_ordered("<", value, floor), floor, value), place, v)
+
+    with builder.if_else(builder.icmp_signed("!=", builder.and_(mode, simd.number(ADD)), zero)) as (adding, writing):
+        with adding:
+            finish(True)
+        with writing:
+            finish(False)
+
+
+class Tile(Compiled):
+    """One size of tile."""
+
+    def __init__(self, rows: int, vectors: int) -> None:
+        super().__init__(f"tiles.tile_{rows}_{vectors}")
+        self.rows, self.vectors = rows, vectors
+
+    @property
+    def weight(self) -> int:
+        """A rough measure of how long it takes to compile."""
+        return 300 + 20 * self.rows * self.vectors
+
+    def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
+        """The function to compile, and its number of arguments."""
+        name = f"{self.name.replace('.', '_')}_{dtype}"
+        words = ", ".join(ARGUMENTS)
+        scope = {"tile": _emit(self.rows, self.vectors, 4 if dtype == "float32" else 8), "__name__": __name__}
+        exec(compile(f"def {name}({words}):\n    tile({words})\n", __file__, "exec"), scope)
+        return cast(Callable[..., Any], scope[name]), len(ARGUMENTS)
+
+
+@cache
+def tile(rows: int, vectors: int) -> Tile:
+    """The tile of a size."""
+    return Tile(rows, vectors)
+
+
+def __getattr__(name: str) -> Tile:
+    """`tile_14_2`: by its name, for the process that compiles others' kernels."""
+    word, _, size = name.partition("_")
+    if word != "tile":
+        raise AttributeError(name)
+    rows, vectors = map(int, size.split("_"))
+    return tile(rows, vectors)
+
+
+def lanes(dtype: str) -> int:
+    """Numbers in a vector of the host."""
+    return simd.BYTES // (4 if dtype == "float32" else 8)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def address(typing: Any, array: Any, offset: Any) -> Any:
+    """The address of array[offset], for a flat array."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(simd.place(context, builder, signature.args[0], args[0], args[1]), ir.IntType(64))
+
+    return types.int64(array, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def multiply(
+    typing: Any,
+    code: Any,
+    taps: Any,
+    offsets: Any,
+    k: Any,
+    a: Any,
+    lda: Any,
+    step: Any,
+    b: Any,
+    bt: Any,
+    ldb: Any,
+    c: Any,
+    ldc: Any,
+    bias: Any,
+    mode: Any,
+    tail: Any,
+) -> Any:
+    """Call a tile by its address: multiply(code, *ARGUMENTS)."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        pointer = ir.FunctionType(ir.VoidType(), [word] * len(ARGUMENTS)).as_pointer()
+        builder.call(builder.inttoptr(args[0], pointer), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * (1 + len(ARGUMENTS))), generate
+
+
+@helper
+def panel_at(first: int, panel: int, columns: int, lanes: int) -> tuple[int, int, bool]:
+    """Of the panel that begins at column `first`: its columns, those of its last vector, and whether it is as wide as others."""
+    some = min(panel, columns - first)
+    vectors = (some + lanes - 1) // lanes
+    return some, some - (vectors - 1) * lanes, vectors * lanes == panel
+
+
+@helper
+def rows_at(block: int, rows: int, more: int) -> tuple[int, int]:
+    """The first row of a block and its number of rows: `rows` in the first `more` blocks, one less in the others."""
+    return (block * rows, rows) if block < more else (more + block * (rows - 1), rows - 1)
+
+
+class Tiling(NamedTuple):
+    """How a product of `count` rows and `columns` columns is cut into tiles.
+
+    Columns come in panels of `panel` (whole vectors; the last panel may need fewer); rows in `blocks`, of which the first `more` have
+    `rows` rows and the others one less. `tiles` are for whole panels (tall, low), then for the last one.
+    """
+
+    lanes: int
+    panel: int
+    blocks: int
+    rows: int
+    more: int
+    tiles: tuple[Tile, Tile, Tile, Tile]
+
+
+@cache
+def tiling(count: int, columns: int, dtype: str) -> Tiling:
+    """The tiles of a product, by its size alone on one kind of CPU: tall ones of two vectors, with blocks of rows as equal as can be."""
+    wide = lanes(dtype)
+    vectors = -(-columns // wide)
+    across = vectors if vectors <= 3 and MOST_ROWS[vectors] >= 4 * vectors - 3 else 2
+    edge = vectors % across or across
+    most = min(MOST_ROWS[across], MOST_ROWS[edge])
+    blocks = -(-count // most)
+    rows = -(-count // blocks)
+    low = max(1, rows - 1)
+    tiles = (tile(rows, across), tile(low, across), tile(rows, edge), tile(low, edge))
+    return Tiling(wide, across * wide, blocks, rows, count - blocks * (rows - 1), tiles)
+
+
+def by_rows(counts: Iterable[int], columns: int, dtype: str) -> tuple[int, int, tuple[Tile | None, ...]]:
+    """For products of any of these numbers of rows: columns of a panel, rows of a tile at most, and the tiles by their rows.
+
+    Whole panels' tiles come first, from 0 rows to most, then the last panel's.
+    """
+    cuts = [tiling(count, columns, dtype) for count in counts]
+    across, edge = cuts[0].tiles[0].vectors, cuts[0].tiles[2].vectors
+    most = min(MOST_ROWS[across], MOST_ROWS[edge])
+    rows = {r for cut in cuts for r in (cut.rows, *((cut.rows - 1,) if cut.more < cut.blocks else ()))}
+    codes = (tile(r, vectors) if r in rows else None for vectors in (across, edge) for r in range(most + 1))
+    return cuts[0].panel, most, tuple(codes)

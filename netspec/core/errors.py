@@ -1,0 +1,247 @@
+"""Errors: what is wrong, where it was written, how it is shown, and which exit code it gives.
+
+Every error a user can cause is a `NetspecError` with a stable code, a place and a help line. A pass that can find several mistakes
+collects them in a `Findings` and raises them together as one `Mistakes`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+from netspec.core.places import Place
+
+
+class NetspecError(Exception):
+    """A mistake that a user can mend.
+
+    `message` says what was found, `help` what to do, `at` where it was written, `related` other places with a word on each.
+    """
+
+    code: ClassVar[str] = "NS000"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        at: Place | None = None,
+        help: str | None = None,
+        related: Iterable[tuple[str, Place]] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+        self.help = help
+        self.related = tuple(related)
+
+    def __str__(self) -> str:
+        return render(self)
+
+    def errors(self) -> tuple[NetspecError, ...]:
+        """This error alone; the same question can be asked of `Mistakes`."""
+        return (self,)
+
+
+class UsageError(NetspecError):
+    """The command line asks for something that does not exist."""
+
+    code = "NS001"
+    exit_code = 2
+
+
+class SpecError(NetspecError):
+    """A net or solver file is wrong."""
+
+    exit_code = 3
+
+
+class DataError(NetspecError):
+    """Data are missing, broken, or do not fit the net."""
+
+    code = "NS600"
+    exit_code = 4
+
+
+class DivergedError(NetspecError):
+    """A loss or gradient is no longer finite."""
+
+    code = "NS501"
+    exit_code = 5
+
+
+class CheckFailed(NetspecError):
+    """A check that was asked for did not hold."""
+
+    code = "NS502"
+    exit_code = 6
+
+
+class SnapshotError(NetspecError):
+    """A snapshot cannot be read, or belongs to another net or solver."""
+
+    code = "NS510"
+    exit_code = 7
+
+
+class MachineError(NetspecError):
+    """The machine refused: disk full, no permission, folder in use."""
+
+    code = "NS520"
+    exit_code = 9
+
+
+class Mistakes(NetspecError):
+    """Several errors of one stage, in the order of their places; `more` were found beyond them."""
+
+    def __init__(self, errors: Iterable[NetspecError], more: int = 0) -> None:
+        self._errors = tuple(errors)
+        self.more = more
+        super().__init__(f"{len(self._errors)} errors" + (f", and {more:,} more" if more else ""))
+
+    @property
+    def worst(self) -> NetspecError:
+        """The error whose family decides the exit code: the first."""
+        return self._errors[0]
+
+    def errors(self) -> tuple[NetspecError, ...]:
+        """The single errors."""
+        return self._errors
+
+    def __str__(self) -> str:
+        return "\n\n".join([*(render(error) for error in self._errors), self.message])
+
+
+class Findings:
+    """Collects the errors of a pass so that all are reported at once; beyond `MOST` they are only counted."""
+
+    MOST = 1000
+
+    def __init__(self) -> None:
+        self._errors: list[NetspecError] = []
+        self.more = 0
+
+    def add(self, error: NetspecError) -> None:
+        """Keep an error (or each of several)."""
+        self._extend(error.errors())
+
+    def _extend(self, errors: Sequence[NetspecError]) -> None:
+        free = self.MOST - len(self._errors)
+        self._errors.extend(errors[:free])
+        self.more += len(errors[free:])
+
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """Keep the error that the body raises, if it raises one."""
+        try:
+            yield
+        except NetspecError as error:
+            self.add(error)
+
+    def merge(self, other: Findings) -> None:
+        """Keep what another pass over the same text found, but for what is known here: an error of the same code at the same place."""
+        known = {(error.code, error.at) for error in self._errors if error.at}
+        self._extend([error for error in other._errors if (error.code, error.at) not in known])
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are so many that no more spellings are compared: each look takes time that grows with the net."""
+        return len(self._errors) >= 100
+
+    def __bool__(self) -> bool:
+        return bool(self._errors)
+
+    def __len__(self) -> int:
+        return len(self._errors)
+
+    def raise_if_any(self) -> None:
+        """Raise what was found; one error as itself, several as `Mistakes`."""
+        unique: dict[tuple[object, ...], NetspecError] = {}
+        again: dict[tuple[object, ...], set[str]] = {}
+        for error in self._errors:
+            at = error.at
+            written: tuple[object, ...] = (error.code, error.message, at)
+            if at and at.how != "from":
+                written = (error.code, at.source, at.line, at.column)
+            first = unique.setdefault(written, error)
+            if first.message != error.message:
+                again.setdefault(written, set()).add(error.message)
+        for written, messages in again.items():
+            times = len(messages)
+            unique[
+                written
+            ].message += f" (and so in {times:,} more {'place' if times == 1 else 'places'} that it is expanded to)"
+        if len(unique) == 1:
+            raise next(iter(unique.values()))
+        if unique:
+            raise Mistakes(sorted(unique.values(), key=_reading_order), self.more)
+
+
+def _reading_order(error: NetspecError) -> tuple[str, int, int]:
+    return (error.at.source.name, error.at.line, error.at.column) if error.at else ("", 0, 0)
+
+
+def exit_code(error: NetspecError) -> int:
+    """The exit code of an error, or of the first of several."""
+    return error.worst.exit_code if isinstance(error, Mistakes) else error.exit_code
+
+
+def render(error: NetspecError, tag: str = "error") -> str:
+    """The error as text: message, place, source line, caret, help. Shape taken from ruff."""
+    lines = [f"{tag}[{error.code}]: {_clipped(error.message)}"]
+    places = [place for _, place in (("", error.at), *error.related) if place]
+    margin = max((len(str(one.line)) for place in places for one in [place, *_expansions(place)]), default=1)
+    if error.at:
+        lines += _snippet(error.at, margin)
+    for word, place in error.related:
+        lines += [f"{' ' * margin} = {_clipped(word)}", *_snippet(place, margin)]
+    if error.help:
+        lines.append(f"{' ' * margin} = help: {_clipped(error.help)}")
+    return "\n".join(lines)
+
+
+def _clipped(text: str, most: int = 800) -> str:
+    """A text without its middle where it is very long, as it is when a name in it is."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
+
+
+def _snippet(place: Place, margin: int) -> list[str]:
+    pad = " " * margin
+    lines = [f"{pad}--> {_clipped(str(place))}"]
+    if place.line:
+        text, column = _window(place.source.line(place.line), place.column)
+        before, marked = text[: column - 1], text[column - 1 : column - 1 + place.length]
+        lines += [
+            f"{pad} |",
+            f"{place.line:>{margin}} | {text}",
+            f"{pad} | {_blank(before)}{'^' * max(1, len(_blank(marked)))}",
+        ]
+    if place.via and place.how == "from":
+        lines += [f"{pad} = from {outer}" for outer in place.chain]
+    elif place.via:
+        head, *rest = _snippet(place.via, margin)
+        lines += [head.replace("-->", f" = {place.how}", 1), *rest]
+    return lines
+
+
+def _expansions(place: Place) -> list[Place]:
+    """The places among those that brought this one here whose line is shown."""
+    return [place.via, *_expansions(place.via)] if place.via and place.how != "from" else []
+
+
+def _blank(text: str) -> str:
+    """Spaces as wide as a text on a terminal; tabs stay."""
+    cells = {"W": "  ", "F": "  "}
+    return "".join(
+        "\t" if c == "\t" else "" if unicodedata.combining(c) else cells.get(unicodedata.east_asian_width(c), " ")
+        for c in text
+    )
+
+
+def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:
+    """The part of a very long line around a column, with control characters made visible."""
+    start = max(0, column - width // 2) if len(text) > width else 0
+    part = text[start : start + width]
+    return "".join(c if c == "\t" or c.isprintable() else "�" for c in part), column - start

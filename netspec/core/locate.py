@@ -1,0 +1,58 @@
+"""Finds the file that a word names: a path, or the name of a bundled net or solver.
+
+Bundled files lie in `netspec/bundled/` of an installed wheel and at the top of a checkout; relative references between them
+(`net: ../models/lenet.yaml`) hold in both.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def bundled(folder: str) -> Path:
+    """The folder of bundled `models` or `solvers`, or of bundled data (`fashion_mnist`)."""
+    installed = _PACKAGE / "bundled" / folder
+    return installed if installed.is_dir() else _PACKAGE.parent / folder
+
+
+def shelves(folder: str) -> list[Path]:
+    """Where zoo names of `models` or `solvers` are looked up: NETSPEC_ZOO_PATH first, then the bundled ones."""
+    extra = [Path(p) for p in os.environ.get("NETSPEC_ZOO_PATH", "").split(os.pathsep) if p]
+    return [*(path / folder for path in extra), bundled(folder)]
+
+
+def names(folder: str) -> dict[str, Path]:
+    """Every zoo name of `models` or `solvers` with its file."""
+    found: dict[str, Path] = {}
+    for shelf in shelves(folder):
+        for path in sorted(shelf.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def find(reference: str, folder: str, base: Path | None = None) -> Path:
+    """The file that `reference` names: a path (relative to `base`, the folder of the referring file), else a zoo name.
+
+    A file wins over a zoo name. When neither exists the path is returned, so that reading it says what is missing.
+    """
+    try:
+        path = (base or Path()) / Path(reference).expanduser()
+    except RuntimeError:  # a ~user that does not exist
+        path = (base or Path()) / reference
+    return path if exists(path) or is_path(reference) else names(folder).get(reference, path)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file; False where that cannot be known."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_path(reference: str) -> bool:
+    """Whether a word can only be a path, and not a zoo name."""
+    return Path(reference).suffix in {".yaml", ".yml"} or os.sep in reference

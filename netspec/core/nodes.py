@@ -1,0 +1,141 @@
+"""Nodes: the values of a document, each with the place where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from netspec.core.errors import NetspecError
+from netspec.core.places import Place, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A word, number, boolean or nothing."""
+
+    value: str | int | float | bool | None
+    at: Place
+    quoted: bool = False
+
+    def plain(self) -> Any:
+        """The value itself."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """A list of nodes."""
+
+    items: tuple[Node, ...]
+    at: Place
+
+    def plain(self) -> Any:
+        """The values as a tuple."""
+        return tuple(item.plain() for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Nodes by key, in the order they were written; `keys` holds the place of each key."""
+
+    items: dict[str, Node]
+    keys: dict[str, Place]
+    at: Place
+
+    def plain(self) -> Any:
+        """The values as a dict."""
+        return {key: item.plain() for key, item in self.items.items()}
+
+    def value(self, key: str) -> Any:
+        """The plain value under a key; None where there is none."""
+        node = self.items.get(key)
+        return node.plain() if node is not None else None
+
+    def with_item(self, key: str, node: Node, at: Place) -> Mapping:
+        """A copy in which `key` holds `node`."""
+        return replace(
+            self, items={**self.items, key: node}, keys={at_key: p for at_key, p in self.keys.items()} | {key: at}
+        )
+
+    def without(self, *names: str) -> Mapping:
+        """A copy that lacks some keys."""
+        return replace(
+            self,
+            items={k: v for k, v in self.items.items() if k not in names},
+            keys={k: p for k, p in self.keys.items() if k not in names},
+        )
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def texts(node: Node) -> Iterator[str]:
+    """Every text among the values of a node."""
+    if isinstance(node, Scalar):
+        if isinstance(node.value, str):
+            yield node.value
+        return
+    for item in node.items.values() if isinstance(node, Mapping) else node.items:
+        yield from texts(item)
+
+
+def describe(node: Node) -> str:
+    """A node in the words of an error."""
+    if isinstance(node, Scalar):
+        words = {None: "nothing", True: "true", False: "false"}
+        return words[node.value] if node.value is None or isinstance(node.value, bool) else f"{node.value!r}"
+    return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file's values with their places."""
+
+    root: Mapping
+    source: Source
+    path: Path | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """All values without places."""
+        values: dict[str, Any] = self.root.plain()
+        return values
+
+    def locate(self, *path: str | int) -> Place:
+        """The place of the value at `path`, or of the nearest enclosing one that was written."""
+        return locate(self.root, *path)
+
+
+def locate(node: Node, *path: str | int, key: bool = False) -> Place:
+    """The place of the value at `path` below `node`, or of the deepest that exists; `key` asks for the last key itself.
+
+    Item 0 of what is no list is the value itself: `bottom: conv1` is `bottom: [conv1]`.
+    """
+    place = node.at
+    for depth, step in enumerate(path):
+        last = depth == len(path) - 1
+        if isinstance(node, Mapping) and isinstance(step, str) and step in node.items:
+            place = node.keys[step] if key and last else node.items[step].at
+            node = node.items[step]
+        elif isinstance(node, Sequence) and isinstance(step, int) and -len(node.items) <= step < len(node.items):
+            node = node.items[step]
+            place = node.at
+        elif step != 0 or isinstance(node, Sequence):
+            break
+    return place
+
+
+@contextmanager
+def placed(node: Node | None, *path: str | int) -> Iterator[None]:
+    """Errors that the body raises get the place of the value at `path`, or of the field they name in it, if they have none."""
+    try:
+        yield
+    except NetspecError as error:
+        for each in error.errors():
+            if each.at is None and node is not None:
+                field = getattr(each, "field", None)
+                steps = [int(step) if step.isdigit() else step for step in field.split(".")] if field else []
+                each.at = locate(node, *path, *steps)
+        raise

@@ -1,0 +1,67 @@
+"""Places: where in which text a value was written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as YAML counts them, without their ends."""
+    return _BREAK.split(text)
+
+
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+
+
+COMMAND_LINE = "command line"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that was read: the name to show for it, and its lines."""
+
+    name: str
+    text: str = field(repr=False)
+
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed by someone: an override, whose paths are relative to the current folder."""
+        return self.name == COMMAND_LINE
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return split_lines(self.text)
+
+    def line(self, number: int) -> str:
+        """Line `number`, counted from 1, without its end; empty when there is none."""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written: line and column count from 1; `length` is in characters of that line.
+
+    `via` is the place that brought this one here, innermost first, and `how` says in which way: a file that names this file ("from"), the
+    use of a block ("expanded from"), the layer that a default was given to ("merged into").
+    """
+
+    source: Source
+    line: int = 0
+    column: int = 0
+    length: int = 1
+    via: Place | None = None
+    how: str = "from"
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}" if self.line else self.source.name
+
+    def brought(self, via: Place, how: str) -> Place:
+        """This place as another brought it into the spec."""
+        return Place(self.source, self.line, self.column, self.length, via, how)
+
+    @property
+    def chain(self) -> list[Place]:
+        """The places that brought this one here, innermost first."""
+        return [self.via, *self.via.chain] if self.via else []

@@ -1,0 +1,273 @@
+"""Feeds: what fills a net's Input tops. A batch is a function of (seed, position); a thread prepares it before it is asked for.
+
+Samples are counted through all epochs: number p is sample p % n, in the order of epoch p // n, so that batches run across the end of
+an epoch and a training that goes on from position p sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from netspec.core import rng
+from netspec.core.errors import DataError
+from netspec.core.nodes import Node, placed
+from netspec.core.shape import Shapes, text
+from netspec.data.sources.base import Dataset, load_array
+from netspec.data.spec import FeedSpec
+from netspec.data.transforms.base import Apply, Draw, Setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Index = NDArray[np.int64]
+
+
+Phase = Literal["TRAIN", "TEST"]
+
+
+_CHUNK = 1024
+"""Samples that are read at a time when something is computed over all of them."""
+
+
+class BadLabelError(DataError):
+    """A label is not one of the classes 0..classes-1."""
+
+    code = "NS610"
+
+
+class NoTrainingDataError(DataError):
+    """A transform wants a mean of the training data where there are none."""
+
+    code = "NS611"
+
+
+class LimitError(DataError):
+    """`limit` asks for more samples than the source has."""
+
+    code = "NS613"
+
+
+def open_feed(
+    spec: FeedSpec,
+    phase: Phase,
+    seed: int,
+    base: Path | None = None,
+    *,
+    dtype: Literal["float32", "float64"] = "float32",
+    train: FeedSpec | None = None,
+    node: Node | None = None,
+) -> Feed:
+    """The feed of one phase, opened and checked.
+
+    `base` is the folder of the solver file and `node` the part of it that `spec` was read from; `train` are the training data, for a
+    TEST feed that subtracts their mean. Raises DataError, ShapeError.
+    """
+    import numpy as np
+
+    with placed(node, "source"):
+        data = spec.source.open(base)
+    with placed(node, "limit"):
+        data = _limited(data, spec.limit)
+
+    def training() -> Dataset:
+        opened = data if phase == "TRAIN" else _limited(train.source.open(base), train.limit) if train else None
+        if opened is None:
+            raise NoTrainingDataError(
+                "the mean of the training data is wanted, but there are none", help="add `train` beside `test`"
+            )
+        if opened.shapes[0] != data.shapes[0]:
+            both = f"training samples are {text(opened.shapes[0])}, test samples {text(data.shapes[0])}"
+            raise NoTrainingDataError(
+                f"the mean of the training data does not fit: {both}", help="bring both to one shape"
+            )
+        return opened
+
+    shape, real = data.shapes[0], np.float64 if dtype == "float64" else np.float32
+    applied: list[Apply] = []
+    still: list[Apply] = []  # the same as they act in TEST
+    for place, transform in enumerate(spec.transform):
+        like = [type(other) for other in spec.transform[:place]].count(type(transform))
+        stream = f"{type(transform).__name__} {like}"
+        setting = Setting(
+            phase, shape, real, stream, partial(load_array, base), partial(_all_samples, training, tuple(still))
+        )
+        with placed(node, "transform", place):
+            shape = transform.output_shape(shape)
+            applied.append(transform.bind(setting))
+            still.append(transform.bind(replace(setting, phase="TEST")) if transform.random else applied[-1])
+    shuffle = phase == "TRAIN" if spec.shuffle is None else spec.shuffle
+    return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, node)
+
+
+def _limited(data: Dataset, limit: int | None) -> Dataset:
+    """The first `limit` samples, or all of them. Raises LimitError."""
+    if limit is None or limit == len(data):
+        return data
+    if limit > len(data):
+        raise LimitError(
+            f"`limit` asks for {limit:,} samples, but there are only {len(data):,}",
+            help="leave it out to take them all",
+        )
+    return _First(data, limit)
+
+
+class _First(Dataset):
+    """The first `limit` samples of other data."""
+
+    def __init__(self, data: Dataset, limit: int) -> None:
+        self._data, self._limit = data, limit
+
+    @property
+    def shapes(self) -> Shapes:
+        return self._data.shapes
+
+    def __len__(self) -> int:
+        return self._limit
+
+    def read(self, index: Index) -> tuple[Array, ...]:
+        return self._data.read(index)
+
+    def labels(self, output: int) -> Array | None:
+        labels = self._data.labels(output)
+        return None if labels is None else labels[: self._limit]
+
+    def describe(self) -> str:
+        return f"{self._data.describe()}, the first {self._limit:,}"
+
+    def name(self, index: int, output: int = 0) -> str:
+        return self._data.name(index, output)
+
+
+def _all_samples(training: Callable[[], Dataset], before: tuple[Apply, ...]) -> Iterator[Array]:
+    """The first output of all training samples, after the transforms `before`, some at a time: (n, *shape)."""
+    import numpy as np
+
+    data = training()
+    for start in range(0, len(data), _CHUNK):
+        index = np.arange(start, min(start + _CHUNK, len(data)))
+        x = data.read(index)[0]
+        for apply in before:
+            x = apply(x, Draw(0, np.zeros_like(index), index))
+        yield x
+
+
+class Feed:
+    """Samples in the order and form in which a net gets them; `shapes` are those of one sample, after the transforms."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        shapes: Shapes,
+        transforms: tuple[Apply, ...],
+        dtype: str,
+        seed: int,
+        shuffle: bool,
+        node: Node | None,
+    ) -> None:
+        self.data, self.shapes, self.dtype = data, shapes, dtype
+        self._transforms, self._seed, self._shuffle, self._node = transforms, seed, shuffle, node
+        self._last: tuple[int, Index] | None = None
+        self._checks: dict[int, tuple[int, int | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def describe(self) -> str:
+        """One line: which data, from where, how many samples."""
+        changed = f", fed as {text(self.shapes[0])}" if self.shapes[0] != self.data.shapes[0] else ""
+        return self.data.describe() + changed
+
+    def buffers(self, size: int) -> tuple[Array, ...]:
+        """Arrays that hold a batch of `size` samples: each (size, *shape) in the feed's dtype."""
+        import numpy as np
+
+        return tuple(np.empty((size, *shape), self.dtype) for shape in self.shapes)
+
+    def batch(self, position: int, size: int) -> tuple[Array, ...]:
+        """Samples number position..position+size-1, counted through all epochs: each output (size, *shape). Raises DataError."""
+        into = self.buffers(size)
+        self.fill(position, into)
+        return into
+
+    def fill(self, position: int, into: tuple[Array, ...]) -> None:
+        """Write the batch that begins at `position` into arrays (N, *shape), one for each output that is wanted. Raises DataError."""
+        import numpy as np
+
+        positions = np.arange(position, position + len(into[0]), dtype=np.int64)
+        epoch, turn = np.divmod(positions, len(self.data))
+        index = self._shuffled(epoch, turn) if self._shuffle else turn
+        with placed(self._node, "source"):
+            x, *others = outputs = self.data.read(index)
+            for output, (classes, ignore) in self._checks.items():
+                self._check(outputs[output], index, output, classes, ignore)
+        draw = Draw(self._seed, epoch, index)
+        for apply in self._transforms:
+            x = apply(x, draw)
+        copy_batch((x, *others), into)
+
+    def _shuffled(self, epoch: Index, turn: Index) -> Index:
+        """The index of the sample whose turn it is in an epoch, all (N,)."""
+        index = turn.copy()
+        for number in range(int(epoch[0]), int(epoch[-1]) + 1):
+            now = epoch == number
+            index[now] = self._order(number)[turn[now]]
+        return index
+
+    def _order(self, epoch: int) -> Index:
+        last = self._last
+        if last is None or last[0] != epoch:
+            last = self._last = (epoch, rng.permutation(len(self.data), self._seed, "shuffle", epoch))
+        return last[1]
+
+    def check_labels(self, output: int, classes: int, ignore: int | None = None) -> None:
+        """See that an output holds labels 0..classes-1, or `ignore`: all of them now, or each batch as it is read. Raises BadLabelError."""
+        import numpy as np
+
+        labels = self.data.labels(output)
+        if labels is None:
+            self._checks[output] = (classes, ignore)
+            return
+        with placed(self._node, "source"):
+            self._check(labels, np.arange(len(labels)), output, classes, ignore)
+
+    def _check(self, labels: Array, index: Index, output: int, classes: int, ignore: int | None) -> None:
+        """labels: (N, ...) of the samples `index` (N,)."""
+        import numpy as np
+
+        good = (labels >= 0) & (labels < classes) & (np.floor(labels) == labels)
+        if ignore is not None:
+            good |= labels == ignore
+        if good.all():
+            return
+        first = tuple(np.argwhere(~good)[0])
+        more = int(good.size - good.sum()) - 1
+        others = f" (and {more:,} more are wrong)" if more else ""
+        fault = (
+            "is not a whole number" if np.floor(labels[first]) != labels[first] else f"is not one of 0..{classes - 1}"
+        )
+        one_based = labels.min() == 1 and labels.max() == classes
+        help = (
+            "labels count from 0, but these seem to count from 1"
+            if one_based
+            else f"what reads it has {classes} classes"
+        )
+        sample = self.data.name(int(index[first[0]]), output)
+        raise BadLabelError(f"{sample} has the label {labels[first].item()}, which {fault}{others}", help=help)
+
+
+def copy_batch(batch: tuple[Array, ...], into: tuple[Array, ...]) -> None:
+    """Write outputs of a batch into arrays of the same shape and of a float type: a net need not take the last ones."""
+    import numpy as np
+
+    for values, array in zip(batch[: len(into)], into, strict=True):
+        if values.shape != array.shape:
+            raise ValueError(
+                f"a batch of {text(values.shape)} for an array of {text(array.shape)}"
+            )  # a bug: the caller made the array
+        np.copyto(array, values, casting="same_kind")

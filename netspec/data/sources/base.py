@@ -1,0 +1,140 @@
+"""Sources: where samples come from. A sample is a function of (source, index) alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator
+
+from netspec.core.errors import DataError
+from netspec.core.model import Model
+from netspec.core.rooms import Room
+from netspec.core.shape import Shapes, text
+from netspec.formats.files import about, beside
+from netspec.formats.npy import read_npy
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Index = NDArray[np.int64]
+
+
+class UnequalLengthsError(DataError):
+    """The outputs of a source have different numbers of samples."""
+
+    code = "NS607"
+
+
+class EmptyDataError(DataError):
+    """A source has no samples, or samples without values."""
+
+    code = "NS608"
+
+
+class UnusableArrayError(DataError):
+    """An array that cannot feed a net: not real numbers, or without an axis of samples."""
+
+    code = "NS609"
+
+
+class Dataset(ABC):
+    """Data that are open: samples by their index, counted from 0, each made of one or more outputs (image, label)."""
+
+    @property
+    @abstractmethod
+    def shapes(self) -> Shapes:
+        """The shape of each output of one sample: ((1, 28, 28), ())."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abstractmethod
+    def read(self, index: Index) -> tuple[Array, ...]:
+        """The samples at `index` (N,), each output (N, *shape) in the numbers it is stored in; the caller owns the arrays."""
+
+    def labels(self, output: int) -> Array | None:
+        """Every value of an output that has one number a sample, (len,), where that costs nothing; else None."""
+        return None
+
+    @abstractmethod
+    def describe(self) -> str:
+        """One line: which data, from where, how many samples."""
+
+    @abstractmethod
+    def name(self, index: int, output: int = 0) -> str:
+        """How to say one sample: sample 17 of train-labels-idx1-ubyte.gz."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayDataset(Dataset):
+    """Outputs that are whole arrays, in memory or mapped: `arrays[i]` is (len, *shape), `names[i]` says where it came from."""
+
+    title: str
+    names: tuple[str, ...]
+    arrays: tuple[Array, ...]
+
+    def __post_init__(self) -> None:
+        for name, array in zip(self.names, self.arrays, strict=True):
+            if array.dtype.kind not in "biuf":
+                raise UnusableArrayError(f"{name} holds {array.dtype}, not real numbers")
+            if not array.ndim:
+                raise UnusableArrayError(f"{name} is a single number", help="the first axis counts the samples")
+            if not array.size:
+                raise EmptyDataError(f"{name} is empty: it is {text(array.shape)}")
+        if not self.arrays:
+            raise EmptyDataError(f"{self.title} holds no arrays")
+        lengths = [len(array) for array in self.arrays]
+        if len(set(lengths)) > 1:
+            each = ", ".join(f"{name} has {length:,}" for name, length in zip(self.names, lengths, strict=True))
+            raise UnequalLengthsError(
+                f"the outputs differ in their number of samples: {each}", help="do the files belong together?"
+            )
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of each output of one sample."""
+        return tuple(array.shape[1:] for array in self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def read(self, index: Index) -> tuple[Array, ...]:
+        """Copies of the rows at `index`."""
+        return tuple(array.take(index, axis=0) for array in self.arrays)
+
+    def labels(self, output: int) -> Array | None:
+        """The array itself, when it has one number a sample."""
+        return self.arrays[output] if self.arrays[output].ndim == 1 else None
+
+    def describe(self) -> str:
+        """The title, the number of samples and the shape of the first output."""
+        return f"{self.title}: {len(self):,} samples of {text(self.shapes[0])}"
+
+    def name(self, index: int, output: int = 0) -> str:
+        """The index and the file of the output."""
+        return f"sample {index} of {self.names[output]}"
+
+
+class Source(Model):
+    """Which data, and where they lie."""
+
+    def open(self, base: Path | None) -> Dataset:
+        """The data; relative paths start at `base`, the folder of the file that names them. Raises DataError."""
+        raise NotImplementedError
+
+
+def load_array(base: Path | None, path: str) -> Array:
+    """The array in a .npy file that the `file` of some spec value names. Raises DataError."""
+    with about("file"):
+        return read_npy(beside(base, path))
+
+
+SOURCES: Room[Source] = Room("netspec.data.sources", Source, "source")
+
+AnySource = Annotated[Source, BeforeValidator(SOURCES.parse)]

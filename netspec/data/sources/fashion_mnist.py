@@ -1,0 +1,73 @@
+"""FashionMNIST: 70,000 grey 28x28 pictures of ten kinds of clothing.
+
+Source: Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms".
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from netspec.core.locate import bundled
+from netspec.core.model import SpecPath, wrong
+from netspec.data.sources.base import Dataset, Source
+from netspec.data.sources.idx import open_idx
+from netspec.formats.files import about, beside, first_of
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist puts the files."""
+
+_STEM = {"train": "train", "test": "t10k"}
+_HELP = (
+    "leave `folder` out to use the bundled subset, install Debian's dataset-fashion-mnist,"
+    " or fetch the four files from https://github.com/zalandoresearch/fashion-mnist"
+)
+
+
+class FashionMNIST(Source):
+    """Image (1, 28, 28) and label 0..9; 60,000 for training and 10,000 for testing.
+
+    Taken from `folder`, else from NETSPEC_DATA_DIR/fashion-mnist, else from Debian's package dataset-fashion-mnist, else from the
+    subset that comes with netspec: 10,000 and 2,000, as many of each class.
+    """
+
+    split: Literal["train", "test"] = Field(description="Which part.")
+    folder: SpecPath | None = Field(
+        None, description="The folder of the four idx files; left out: where they are usually found."
+    )
+    subset: bool = Field(
+        False, description="Use the bundled subset wherever the whole set is at hand, so that machines can be compared."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.subset and self.folder is not None:
+            raise wrong(
+                "`subset` means the bundled files, and `folder` others", field="folder", help="leave one of them out"
+            )
+        return self
+
+    def open(self, base: Path | None) -> Dataset:
+        """The images and labels. Raises DataError."""
+        folder, shown = self._place(base)
+        stem = _STEM[self.split]
+        with about("folder"):
+            images, labels = (
+                first_of(folder, [f"{stem}-{kind}-ubyte.gz", f"{stem}-{kind}-ubyte"], _HELP)
+                for kind in ("images-idx3", "labels-idx1")
+            )
+            return open_idx(f"Fashion-MNIST {self.split}, {shown}", images, labels)
+
+    def _place(self, base: Path | None) -> tuple[Path, str]:
+        """The folder, and how to say it."""
+        if self.folder is not None:
+            folder = beside(base, self.folder)
+            return folder, str(folder)
+        own = os.environ.get("NETSPEC_DATA_DIR")
+        for folder in [Path(own, "fashion-mnist"), DEBIAN] if own else [DEBIAN]:
+            if not self.subset and folder.is_dir():
+                return folder, str(folder)
+        return bundled("fashion_mnist"), "bundled subset"

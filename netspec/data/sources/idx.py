@@ -1,0 +1,42 @@
+"""Idx: the format of MNIST, raw or gzipped.
+
+A file is two zero bytes, a type byte, the number of axes, each axis as a big-endian int32, then the values in row-major order.
+Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from netspec.core.model import SpecPath
+from netspec.data.sources.base import ArrayDataset, Dataset, Source
+from netspec.formats.files import about, beside
+from netspec.formats.idx import read_idx
+
+
+class Idx(Source):
+    """Images, and labels if there are any, in idx files; an image of two axes becomes (1, H, W)."""
+
+    images: SpecPath = Field(description="The idx file of images, raw or gzipped.")
+    labels: SpecPath | None = Field(None, description="The idx file of labels; left out: the source has one output.")
+
+    def open(self, base: Path | None) -> Dataset:
+        """The images and labels. Raises DataError."""
+        images = beside(base, self.images)
+        labels = beside(base, self.labels) if self.labels is not None else None
+        return open_idx(f"idx {images}", images, labels)
+
+
+def open_idx(title: str, images: Path, labels: Path | None) -> ArrayDataset:
+    """Images (len, C, H, W) and labels (len,) as a dataset. Raises DataError."""
+    with about("images"):
+        arrays = [read_idx(images)]
+    if arrays[0].ndim == 3:
+        arrays[0] = arrays[0][:, None]
+    if labels is None:
+        return ArrayDataset(title, (images.name,), tuple(arrays))
+    with about("labels"):
+        arrays.append(read_idx(labels))
+    return ArrayDataset(title, (images.name, labels.name), tuple(arrays))

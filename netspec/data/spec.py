@@ -1,0 +1,19 @@
+"""The data of one phase as they are written in a solver, or in a layer that brings its data with it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from netspec.core.model import Listed, Model
+from netspec.data.sources.base import AnySource
+from netspec.data.transforms.base import AnyTransform
+
+
+class FeedSpec(Model):
+    """The data of one phase: where they come from, what is done to them, how many at a time."""
+
+    source: AnySource = Field(description="Which data, and where they lie.")
+    limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")
+    batch_size: int = Field(gt=0, description="Samples in a batch: the first axis of the net's Inputs.")
+    transform: Listed[AnyTransform] = Field((), description="What is done to each image, in this order.")
+    shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")

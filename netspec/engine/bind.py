@@ -1,0 +1,279 @@
+"""ShapedGraph and MemoryPlan to Program: pieces of memory become arrays, layers become steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from netspec.core import rng
+from netspec.core.calls import Call, Calls, Run, Update
+from netspec.core.shape import Shape, count
+from netspec.engine.plan import Flow, MemoryPlan, Piece, flows, plan, workspace
+from netspec.engine.program import SECTIONS, Program, Step, Table
+from netspec.engine.rewrite import HIDING, rewrite
+from netspec.engine.weights import Weights, zeros
+from netspec.lowering.layout import memory_order
+from netspec.net.graph import GraphParam, Node
+from netspec.net.infer import ShapedGraph
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a program needs to update weights: the solver type's `update`, the decay of each param, clipping, batches an update."""
+
+    update: Callable[[Update], Calls]
+    decay: tuple[tuple[float, float], ...]
+    clip: float = 0.0
+    iter_size: int = 1
+
+
+def compile_net(
+    shaped: ShapedGraph, dtype: str, keep: bool = False, without: Iterable[str] = ()
+) -> tuple[ShapedGraph, MemoryPlan]:
+    """The passes between shapes and binding: rewrites, but for those `without` names or that would hide what to `keep`; the memory plan."""
+    shaped = rewrite(shaped, HIDING.union(without) if keep else frozenset(without))
+    return shaped, plan(shaped, dtype, keep)
+
+
+def bind(
+    shaped: ShapedGraph,
+    plan: MemoryPlan,
+    weights: Weights,
+    seed: int,
+    learning: Learning | None = None,
+    arena: Array | None = None,
+) -> Program:
+    """A program on this plan's arena (a new one, or `arena` where it is large enough). Raises OutOfMemoryError."""
+    return _Binder(shaped, plan, weights, seed, arena).bind(learning)
+
+
+class _Binder:
+    """Turns pieces into arrays and layers into steps."""
+
+    def __init__(self, shaped: ShapedGraph, plan: MemoryPlan, weights: Weights, seed: int, arena: Array | None) -> None:
+        import numpy as np
+
+        self.shaped, self.plan, self.weights, self.seed = shaped, plan, weights, seed
+        self.graph = shaped.graph
+        self.arena = arena if arena is not None and arena.size >= plan.arena else zeros(plan.arena)
+        self.flows = flows(self.graph)
+        self.adding = {writer for flow in self.flows.values() for writer in flow.adding}
+        self.clock = np.zeros(2, np.int64)
+        self.loss, self.norm = np.zeros(1), np.zeros(1)
+        self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
+        self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
+        self.diff = tuple(self.of("diff", blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
+        """Both as they lie in memory."""
+
+    def array(self, piece: Piece) -> Array:
+        import numpy as np
+
+        size = count(piece.shape) * np.dtype(piece.kind).itemsize
+        return self.arena[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
+
+    def of(self, what: str, blob: int) -> Array:
+        """The data or diff of a blob."""
+        storage = self.plan.storage[blob]
+        inside = self.graph.blobs[storage].inside
+        if inside is None:
+            return self.array(self.plan.pieces[what, storage]).reshape(self.lying(blob))
+        whole, first = inside
+        return self.of(what, whole)[..., first : first + self.shaped.blobs[blob][1]]
+
+    def lying(self, blob: int) -> Shape:
+        """The shape of a blob as it lies in memory."""
+        shape = self.shaped.blobs[blob]
+        return tuple(shape[axis] for axis in memory_order(len(shape), self.graph.blobs[blob].layout))
+
+    def seen(self, blob: int, array: Array) -> Array:
+        """A blob's array as N, C, H, W."""
+        return array.transpose(0, 3, 1, 2) if self.graph.blobs[blob].layout == "NHWC" else array
+
+    def bind(self, learning: Learning | None) -> Program:
+        self.storing = learning is None or learning.iter_size == 1
+        sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
+        sections["forward"] = [step for node in self.graph.nodes for step in self.forward(node)]
+        sections["loss"] = list(self.losses())
+        sections["backward"] = [step for node in reversed(self.graph.nodes) for step in self.backward(node)]
+        if learning is not None and self.weights.flat_diff.size:
+            sections["clear"] = [self.step("clear", None, self.fill(array, 0.0)) for array in self.cleared()]
+            sections["watch"] = list(self.watch(learning))
+            sections["update"] = list(self.update(learning))
+        steps: list[Step] = []
+        ranges: dict[str, tuple[int, int]] = {}
+        nodes: dict[tuple[str, int], tuple[int, int]] = {}
+        for name in SECTIONS:
+            ranges[name] = (len(steps), len(steps) + len(sections[name]))
+            for step in sections[name]:
+                first, _ = nodes.get((step.section, step.node), (len(steps), 0))
+                nodes[step.section, step.node] = (first, len(steps) + 1)
+                steps.append(step)
+        table = Table(steps, self.plan.dtype)
+        data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
+        diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
+        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm)
+        return Program(
+            self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, self.flows, self.arena, nodes
+        )
+
+    def step(self, section: str, node: Node | None, call: Call) -> Step:
+        parts = call.parts if call.parts is not None else call.kernel.parts(call.args)
+        return Step(section, node.layer.name if node else "", node.index if node else -1, call, parts)
+
+    @staticmethod
+    def fill(array: Array, value: float) -> Call:
+        from netspec.kernels import copy
+
+        return Call(copy.fill, array, value)
+
+    def cleared(self) -> Iterator[Array]:
+        """The gradients that layers add to, in as few pieces as they lie in."""
+        flat, stored = self.weights.flat_diff, {p for node in self.graph.nodes for p in self.stored(node)}
+        learned = [(index, diff) for index, diff in enumerate(self.weights.diff) if diff is not None]
+        starts = [(diff.ctypes.data - flat.ctypes.data) // flat.itemsize for _, diff in learned]
+        spans = zip(starts, [*starts[1:], flat.size], [index in stored for index, _ in learned], strict=True)
+        for skipped, group in groupby(spans, key=lambda span: span[2]):
+            inside = list(group)
+            if not skipped:
+                yield flat[inside[0][0] : inside[-1][1]]
+
+    def stored(self, node: Node) -> set[int]:
+        """The params whose gradients a layer overwrites."""
+        return {param for param, yes in zip(node.params, node.stores, strict=False) if yes and self.storing}
+
+    def run(
+        self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...], bottom_add: tuple[bool, ...] = ()
+    ) -> Run:
+        spaces = {}
+        if self.graph.runs(node):
+            for name in node.layer.workspaces(self.shaped.bottom_shapes(node), node.backward):
+                piece = workspace(self.plan, node.index, name, direction)  # type: ignore[arg-type]
+                if piece is not None:
+                    spaces[name] = self.array(piece)
+        learns = [self.graph.params[p].learned and node.backward for p in node.params]
+        return Run(
+            phase=self.graph.phase,
+            bottom=tuple(self.data[b] for b in node.bottoms),
+            top=tuple(self.data[t] for t in node.tops),
+            bottom_diff=bottom_diff,
+            top_diff=tuple(d for d in (self.diff[t] for t in node.tops) if d is not None),
+            param=tuple(self.view(p, slot, node) for slot, p in enumerate(node.params)),
+            param_diff=tuple(
+                self.diff_view(p, slot, node) if learn else None
+                for slot, (p, learn) in enumerate(zip(node.params, learns, strict=True))
+            ),
+            clock=self.clock,
+            seed=rng.key(self.seed, "layer", node.layer.name) & (2**63 - 1),
+            workspace=spaces,
+            layout=node.layout,
+            bottom_shapes=self.shaped.bottom_shapes(node),
+            top_shapes=self.shaped.top_shapes(node),
+            bottom_add=bottom_add or (False,) * len(node.bottoms),
+            param_add=tuple(param not in self.stored(node) for param in node.params),
+            placed=tuple(self.graph.house(b) != self.plan.storage[b] for b in node.bottoms),
+            along={word: self.run(self.graph.nodes[index], direction, (None,)) for word, index in node.along.items()},
+        )
+
+    def view(self, param: int, slot: int, node: Node) -> Array:
+        return self.weights.data[param].reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
+
+    def diff_view(self, param: int, slot: int, node: Node) -> Array | None:
+        diff = self.weights.diff[param]
+        return None if diff is None else diff.reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
+
+    def forward(self, node: Node) -> Iterator[Step]:
+        if not self.graph.runs(node):
+            return
+        for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
+            yield self.step("forward", node, call)
+
+    def losses(self) -> Iterator[Step]:
+        from netspec.kernels import loss
+
+        for blob in (self.graph.blobs[b] for b in self.graph.losses):
+            node = self.graph.nodes[blob.producer]
+            yield self.step(
+                "loss", node, Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.loss, parts=1)
+            )
+
+    def backward(self, node: Node) -> Iterator[Step]:
+        """Seeds of the tops' diffs (section 'seed'), then the layer's own calls, then sums where a blob has several readers."""
+        for top in node.tops:
+            flow = self.flows.get(self.plan.storage[top])
+            if flow is not None and flow.producer == node.index and self.plan.storage[top] == top:
+                yield from self.seeds(node, flow)
+        if not node.backward or not self.graph.runs(node):
+            return
+        wanted: list[Array | None] = []
+        sums: list[tuple[Array, Array]] = []
+        for slot, bottom in enumerate(node.bottoms):
+            diff = self.diff[bottom] if node.propagate[slot] else None
+            share = self.plan.pieces.get(("share", node.index, slot))
+            if diff is not None and share is not None:
+                own = self.array(share).reshape(diff.shape)
+                sums.append((own, diff))
+                diff = own
+            wanted.append(diff)
+        adds = tuple((node.index, slot) in self.adding for slot in range(len(node.bottoms)))
+        for call in node.layer.backward(self.run(node, "backward", tuple(wanted), adds)):
+            yield self.step("backward", node, call)
+        for own, total in sums:
+            yield self.step("backward", node, self.accumulate(own, total))
+
+    def seeds(self, node: Node, flow: Flow) -> Iterator[Step]:
+        diff = self.array(self.plan.pieces["diff", flow.storage])
+        if not flow.writers:
+            yield self.step("seed", node, self.fill(diff, flow.seed))
+        elif flow.seed:
+            own = self.array(self.plan.pieces["share", "loss", flow.storage])
+            yield self.step("seed", node, self.fill(own, flow.seed))
+            yield self.step("seed", node, self.accumulate(own, diff))
+
+    @staticmethod
+    def accumulate(own: Array, total: Array) -> Call:
+        from netspec.kernels import copy
+
+        return Call(copy.accumulate, own, total)
+
+    def watch(self, learning: Learning) -> Iterator[Step]:
+        import numpy as np
+
+        from netspec.kernels import update
+
+        diffs = [d for d in self.weights.diff if d is not None]
+        cuts = [update.sum_of_squares.parts((d,)) for d in diffs]
+        partials = np.zeros(sum(cuts))
+        start = 0
+        for diff, parts in zip(diffs, cuts, strict=True):
+            yield self.step(
+                "watch", None, Call(update.sum_of_squares, diff, partials[start : start + parts], parts=parts)
+            )
+            start += parts
+        gate = Call(update.gate, partials, self.loss, self.gate, self.norm, learning.clip, learning.iter_size, parts=1)
+        yield self.step("watch", None, gate)
+
+    def update(self, learning: Learning) -> Iterator[Step]:
+        for index, param in enumerate(self.graph.params):
+            diff = self.weights.diff[index]
+            if diff is None:
+                continue
+            l1, l2 = learning.decay[index]
+            arrays = (self.weights.data[index], diff, self.weights.history[index], self.rate, self.gate)
+            for call in learning.update(Update(*arrays, lr_mult=param.lr_mult, l1=l1, l2=l2)):
+                yield Step(
+                    "update",
+                    param.name,
+                    -1,
+                    call,
+                    call.parts if call.parts is not None else call.kernel.parts(call.args),
+                )
+
+
+def local_decay(params: Iterable[GraphParam], regularizer: Any, weight_decay: float) -> tuple[tuple[float, float], ...]:
+    """(l1, l2) of every param: the regularizer at weight_decay * decay_mult."""
+    return tuple(regularizer.coefficients(weight_decay * param.decay_mult) for param in params)

@@ -1,0 +1,267 @@
+"""ShapedGraph to MemoryPlan: when each piece of memory is first written and last read, and where it lies in one arena.
+
+Time counts layers: forward of layer i happens at i, its backward at 2L-1-i, the update at 2L. Two pieces that are alive at the same
+time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes or copies (Flatten, Split), or of which
+one takes the other's place or lies inside it, are one piece.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from netspec.core.errors import MachineError
+from netspec.core.shape import FLOAT_BYTES, Shape, count
+from netspec.net.graph import Graph
+from netspec.net.infer import ShapedGraph
+
+ALIGN = 64
+SLACK = 256
+"""Bytes behind every piece that a vector load may touch."""
+
+SPAN = 128
+"""Steps of time in one lane of `_place`."""
+
+Key = tuple[str | int, ...]
+Lying = tuple[int, int, int, int]
+"""A piece that has its place: its first byte, the byte after its last, when it is first written and last read."""
+
+
+class OutOfMemoryError(MachineError):
+    """The plan needs more memory than the machine has."""
+
+    code = "NS401"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Memory that is alive from time `first` to `last`, both included; `offset` and `bytes` within the arena."""
+
+    key: Key
+    shape: Shape
+    kind: str
+    first: int
+    last: int
+    offset: int = 0
+
+    @property
+    def bytes(self) -> int:
+        """Size with slack, rounded up to the alignment."""
+        size = count(self.shape) * {"uint8": 1, "int32": 4, "int64": 8, **FLOAT_BYTES}[self.kind] + SLACK
+        return -(-size // ALIGN) * ALIGN
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it holds something that can be asked for again: a blob, or what backward needs of forward; scratch does not."""
+        return self.key[0] in {"data", "diff"} or (self.key[0] == "work" and len(self.key) == 3)
+
+    def overlaps(self, other: Piece) -> bool:
+        """Whether both are alive at some time."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Every piece with its place, the arena's size, and the bytes it would take without sharing.
+
+    `storage[b]` is the blob whose memory blob b lives in: itself, or the one it reshapes. One that lies inside a wider blob has no piece.
+    """
+
+    pieces: dict[Key, Piece]
+    arena: int
+    unshared: int
+    storage: tuple[int, ...]
+    dtype: str
+    keep: bool
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How gradients reach the memory of one blob: the layers that write into it, in the order they run.
+
+    The first writes the diff itself. Each later one adds to it, if it is one of `adding`, or writes a piece of its own that is then added.
+    `seed` is the loss weight of its blobs.
+    """
+
+    storage: int
+    producer: int
+    writers: tuple[tuple[int, int], ...]
+    adding: frozenset[tuple[int, int]]
+    seed: float
+
+
+def flows(graph: Graph) -> dict[int, Flow]:
+    """The gradient flow of every piece of memory that needs a diff. What lies inside another blob flows with that."""
+    owner = graph.storage
+    own = {blob.index for blob in graph.blobs if blob.inside is None}
+    wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff and owner[blob.index] in own)
+    writers: dict[int, list[tuple[int, int]]] = {storage: [] for storage in wanted}
+    seeds = dict.fromkeys(wanted, 0.0)
+    for node in reversed(graph.nodes):
+        if node.backward and graph.runs(node):
+            for slot, bottom in enumerate(node.bottoms):
+                ours = owner[bottom] in own and not (node.in_place and slot == 0)  # those are the top's already
+                if node.propagate[slot] and ours:
+                    writers[owner[bottom]].append((node.index, slot))
+    for blob in graph.blobs:
+        if owner[blob.index] in wanted:
+            seeds[owner[blob.index]] += blob.loss_weight
+
+    def flow(storage: int) -> Flow:
+        mine = writers[storage]
+        once = {slot for slot in mine[1:] if [node for node, _ in mine].count(slot[0]) == 1}
+        adding = frozenset(slot for slot in once if graph.nodes[slot[0]].adds)
+        return Flow(storage, graph.blobs[storage].producer, tuple(mine), adding, seeds[storage])
+
+    return {storage: flow(storage) for storage in wanted}
+
+
+def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
+    """Lifetimes to offsets. `keep` leaves every blob's data and diff readable, and backward repeatable, until the next forward."""
+    graph = shaped.graph
+    owner = graph.storage
+    pieces = [*_data(shaped, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
+    if keep:
+        end = 2 * len(graph.nodes)
+        pieces = [replace(p, first=-1, last=end) if p.lasting else p for p in pieces]
+    placed = _place(pieces)
+    arena = max((p.offset + p.bytes for p in placed), default=0)
+    return MemoryPlan({p.key: p for p in placed}, arena, sum(p.bytes for p in placed), owner, dtype, keep)
+
+
+def _back(graph: Graph, node: int) -> int:
+    return 2 * len(graph.nodes) - 1 - node
+
+
+def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
+    """One piece for every memory: from the first producer in it to the last reader, or to the end if it is a result."""
+    graph = shaped.graph
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    results = {*graph.outputs, *graph.losses}
+    for blob in graph.blobs:
+        storage = graph.house(blob.index)
+        producer = graph.nodes[blob.producer]
+        begin = -1 if blob.index in graph.inputs else producer.index
+        first[storage] = min(first.get(storage, begin), begin)
+        uses = [producer.index]
+        if "top" in producer.reads:
+            uses.append(_back(graph, producer.index))
+        for index, _ in graph.readers(blob.index):
+            reader = graph.nodes[index]
+            uses.append(index)
+            if "bottom" in reader.reads and graph.runs(reader):
+                uses.append(_back(graph, index))
+        if blob.index in results:
+            uses.append(2 * len(graph.nodes))
+        last[storage] = max(last.get(storage, -1), *uses)
+    return [Piece(("data", s), shaped.blobs[s], dtype, first[s], last[s]) for s in first]
+
+
+def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
+    """One piece for every gradient, from its first writer to its last producer's backward, and one for every later writer."""
+    graph = shaped.graph
+    lasts: dict[int, int] = {}
+    for blob in graph.blobs:
+        if blob.inside is not None and blob.needs_diff:
+            lasts[blob.inside[0]] = max(lasts.get(blob.inside[0], -1), _back(graph, blob.producer))
+    result = []
+    for storage, flow in flows(graph).items():
+        times = [_back(graph, node) for node, _ in flow.writers]
+        end = _back(graph, flow.producer)
+        shape = shaped.blobs[storage]
+        result.append(Piece(("diff", storage), shape, dtype, min([*times, end]), max(end, lasts.get(storage, end))))
+        later = [slot for slot in flow.writers[1:] if slot not in flow.adding]
+        result += [
+            Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)) for node, slot in later
+        ]
+        if flow.seed and flow.writers:
+            result.append(Piece(("share", "loss", storage), shape, dtype, end, end))
+    return result
+
+
+def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
+    """Each layer's workspaces: kept ones once, scratch once a direction."""
+    graph = shaped.graph
+    result = []
+    for node in graph.nodes:
+        if not graph.runs(node):
+            continue
+        for name, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
+            kind = dtype if space.kind == "real" else space.kind
+            ahead, back = node.index, _back(graph, node.index)
+            if space.kept:
+                end = back if node.backward else ahead
+                result.append(Piece(("work", node.index, name), space.shape, kind, ahead, end))
+                continue
+            if space.use != "backward":
+                result.append(Piece(("work", node.index, name, "forward"), space.shape, kind, ahead, ahead))
+            if space.use != "forward" and node.backward:
+                result.append(Piece(("work", node.index, name, "backward"), space.shape, kind, back, back))
+    return result
+
+
+def _place(pieces: list[Piece]) -> list[Piece]:
+    """Greedy by size: the largest first, each at the lowest offset where it meets no living neighbour.
+
+    What lies where is kept in lanes, so that a piece is compared with few others: one lane for each span of time, one for its middle,
+    through which all that backward reads must live, and one for all of it.
+    """
+    end = max((piece.last for piece in pieces), default=0)
+    spans = [_Lane(begin, begin + SPAN - 1) for begin in range(-1, end + 1, SPAN)]
+    middle, whole = _Lane(end // 2, end // 2), _Lane(-1, end)
+    result = []
+    for size, piece in sorted(
+        ((piece.bytes, piece) for piece in pieces), key=lambda pair: (-pair[0], pair[1].first, str(pair[1].key))
+    ):
+        touched = spans[(piece.first + 1) // SPAN : (piece.last + 1) // SPAN + 1]
+        lane = touched[0] if len(touched) == 1 else middle if piece.first <= middle.begin <= piece.last else whole
+        offset = lane.lowest(size, piece.first, piece.last)
+        for lane in (whole, middle, *touched):
+            lane.put((offset, offset + size, piece.first, piece.last))
+        result.append(replace(piece, offset=offset))
+    return result
+
+
+class _Lane:
+    """What has its place and may meet a piece that is alive within the lane's time, or through all of it. Below `floor` it is full."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self.begin, self.end, self.floor = begin, end, 0
+        self.above: list[Lying] = []
+
+    def lowest(self, size: int, first: int, last: int) -> int:
+        """The lowest offset of a gap."""
+        offset = self.floor
+        for start, stop, born, dies in self.above:
+            if born <= last and dies >= first:
+                if start - offset >= size:
+                    break
+                if stop > offset:
+                    offset = stop
+        return offset
+
+    def put(self, lying: Lying) -> None:
+        """Take a place. Where that fills the lane from end to end of its time, the floor rises."""
+        insort(self.above, lying)
+        if lying[0] > self.floor or not self.filled(lying):
+            return
+        for other in self.above:
+            if other[0] > self.floor:
+                break
+            if self.filled(other):
+                self.floor = max(self.floor, other[1])
+        self.above = [other for other in self.above if other[1] > self.floor]
+
+    def filled(self, lying: Lying) -> bool:
+        """Whether something is alive through all of the lane's time."""
+        return lying[2] <= self.begin and lying[3] >= self.end
+
+
+Direction = Literal["forward", "backward"]
+
+
+def workspace(plan: MemoryPlan, node: int, name: str, direction: Direction) -> Piece | None:
+    """The piece that a layer's workspace is in one direction."""
+    return plan.pieces.get(("work", node, name)) or plan.pieces.get(("work", node, name, direction))

@@ -1,0 +1,133 @@
+"""A program: a flat table of steps, bound once to arrays; running it allocates nothing.
+
+The table runs in sections: clear (param diffs), forward, loss, backward, watch (are the gradients finite, how long are they), update.
+Every step is a kernel, its arguments and its number of parts, printable as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from netspec.core.calls import Call
+from netspec.engine.plan import Flow, MemoryPlan
+from netspec.engine.weights import Weights
+from netspec.net.graph import Graph
+from netspec.net.infer import ShapedGraph
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array, Clock
+
+
+SECTIONS = ("clear", "forward", "loss", "backward", "watch", "update")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the table: which section and layer it belongs to, what runs, in how many parts."""
+
+    section: str
+    layer: str
+    node: int
+    call: Call
+    parts: int
+
+    @property
+    def arguments(self) -> str:
+        """Arrays as their kind and shape, scalars as they are."""
+        return ", ".join(map(_say, self.call.args))
+
+    def __str__(self) -> str:
+        return f"{self.section:<8} {self.layer:<20} {self.call.kernel!s:<32} {self.parts:>3}  {self.arguments}"
+
+
+def _say(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"{value!r}" if shape is None else f"{value.dtype}[{','.join(map(str, shape))}]"
+
+
+class Table:
+    """Steps and their compiled form: rows of (function, descriptor, parts)."""
+
+    def __init__(self, steps: Iterable[Step], dtype: str) -> None:
+        import numpy as np
+
+        from netspec.codegen import kernel as jit
+
+        self.steps = tuple(steps)
+        jit.prepare(jit.codes(step.call for step in self.steps), dtype)
+        self._drive = jit.driver()
+        words: list[int] = []
+        starts: list[int] = []
+        self._alive: list[Array] = []
+        rows = np.zeros((len(self.steps), 3), np.int64)
+        for number, step in enumerate(self.steps):
+            kernel = step.call.kernel
+            assert isinstance(kernel, jit.JitKernel)
+            described, alive = kernel.describe(step.call.args, step.parts, dtype)
+            starts.append(len(words))
+            words += described
+            self._alive += alive
+            rows[number, 0], rows[number, 2] = kernel.address(dtype), step.parts
+        self._descriptors = np.array(words or [0], np.int64)
+        rows[:, 1] = [self._descriptors.ctypes.data + 8 * start for start in starts]
+        self._rows = rows
+
+    def run(self, first: int, last: int) -> None:
+        """Run the steps from `first` to just before `last`."""
+        if first < last:
+            self._drive(self._rows, first, last)
+
+
+@dataclass
+class Program:
+    """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order (None where there is no gradient).
+
+    `clock` holds (iteration, sub-iteration); `loss` the weighted sum of losses; `rate` the learning rate; `gate` whether the
+    gradients are finite and the factor on them; `norm` their L2 length before clipping.
+    """
+
+    shaped: ShapedGraph
+    plan: MemoryPlan
+    weights: Weights
+    data: tuple[Array, ...]
+    diff: tuple[Array | None, ...]
+    table: Table
+    ranges: dict[str, tuple[int, int]]
+    clock: Clock
+    loss: Array
+    rate: Array
+    gate: Array
+    norm: Array
+    flows: dict[int, Flow]
+    arena: Array
+    nodes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph it was bound from."""
+        return self.shaped.graph
+
+    @property
+    def inputs(self) -> tuple[Array, ...]:
+        """The arrays that a feed fills."""
+        return tuple(self.data[i] for i in self.graph.inputs)
+
+    def run(self, *sections: str) -> None:
+        """Run sections that follow one another."""
+        self.table.run(self.ranges[sections[0]][0], self.ranges[sections[-1]][1])
+
+    def run_node(self, section: str, node: int) -> None:
+        """Run the steps of one layer in one section."""
+        self.table.run(*self.nodes.get((section, node), (0, 0)))
+
+    def forward(self) -> float:
+        """Run forward; the weighted sum of losses."""
+        self.loss[0] = 0.0
+        self.run("forward", "loss")
+        return float(self.loss[0])
+
+    def text(self) -> str:
+        """The table, one step a line."""
+        return "\n".join(map(str, self.table.steps))

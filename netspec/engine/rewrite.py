@@ -1,0 +1,286 @@
+"""ShapedGraph to ShapedGraph: named rewrites, each listable, each can be switched off.
+
+A rewrite may change how blobs lie in memory or which steps run, never what is computed. `layout` gives every layer one of the layouts
+that it takes, and puts a conversion where a blob lies otherwise than a reader wants it. `batch_norm` and `relu` let a layer compute
+what follows it along with itself; `in_place` lets a top take its bottom's memory, and `place` lets the blobs that a Concat joins lie in
+its top from the start; `add` adds gradients that meet where they meet, and `store` saves clearing gradients that are overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from netspec.core.errors import UsageError
+from netspec.core.shape import Shape
+from netspec.core.spelling import suggest
+from netspec.layers._conversion import Conversion
+from netspec.layers.concat import Concat
+from netspec.layers.relu import ReLU
+from netspec.layers.scale import Scale
+from netspec.net.graph import Blob, Graph, GraphParam, Node
+from netspec.net.infer import Cost, ShapedGraph
+
+PLAIN = "NCHW"
+
+
+def batch_norm(shaped: ShapedGraph) -> ShapedGraph:
+    """A BatchNorm without factors of its own computes the Scale that alone reads it."""
+
+    def host(node: Node, before: Node) -> Node | None:
+        learns = any(param.learned for param in before.layer.params())
+        if "Scale" not in before.layer.abilities.along or learns or before.along or not _per_channel(shaped, node):
+            return None
+        return replace(before, along={"Scale": node.index}, backward=before.backward or node.backward)
+
+    return _absorb(shaped, host)
+
+
+def _per_channel(shaped: ShapedGraph, node: Node) -> bool:
+    """Whether it is a Scale with learned factors, one for each channel."""
+    layer, (shape, *others) = node.layer, shaped.bottom_shapes(node)
+    return isinstance(layer, Scale) and not others and layer.axis in {1, 1 - len(shape)} and layer.num_axes == 1
+
+
+def relu(shaped: ShapedGraph) -> ShapedGraph:
+    """A layer rectifies its top itself where a ReLU alone reads it."""
+
+    def host(node: Node, before: Node) -> Node | None:
+        plain = isinstance(node.layer, ReLU) and node.layer.negative_slope == 0
+        able = plain and "ReLU" in before.layer.abilities.along and "ReLU" not in before.along
+        return replace(before, along={**before.along, "ReLU": node.index}) if able else None
+
+    return _absorb(shaped, host)
+
+
+def _absorb(shaped: ShapedGraph, host: Callable[[Node, Node], Node | None]) -> ShapedGraph:
+    """Let layers compute the one that alone reads their top: `host(node, before)` is the layer before with `node` in it, if it can be."""
+    graph = shaped.graph
+    nodes, blobs = list(graph.nodes), list(graph.blobs)
+    for node in graph.nodes:
+        if (
+            len(node.tops) != 1
+            or not node.bottoms
+            or len(graph.readers(node.bottoms[0])) > 1
+            or blobs[node.bottoms[0]].loss_weight
+        ):
+            continue
+        before = nodes[blobs[node.bottoms[0]].producer]
+        while before.absorbed:
+            before = nodes[blobs[before.bottoms[0]].producer]
+        stopped = before.backward and not node.propagate[0]  # what flows into its top would flow on
+        merged = host(node, before) if len(before.tops) == 1 and not stopped else None
+        if merged is not None:
+            nodes[node.index], nodes[before.index] = replace(node, absorbed=True), merged
+            blobs[before.tops[0]] = replace(blobs[before.tops[0]], needs_diff=merged.backward)
+    return replace(shaped, graph=replace(graph, nodes=tuple(nodes), blobs=tuple(blobs)))
+
+
+def layout(shaped: ShapedGraph) -> ShapedGraph:
+    """Choose how each layer's blobs of four axes lie in memory: as before it, if it can; where two layers disagree, convert."""
+    return _Layout(shaped, follow=True).rewritten()
+
+
+def plain(shaped: ShapedGraph) -> ShapedGraph:
+    """What there is in place of `layout`: N, C, H, W but for layers that take no such blobs."""
+    return _Layout(shaped, follow=False).rewritten()
+
+
+class _Layout:
+    """Walks the layers in order, and puts each conversion directly before the first layer that wants it."""
+
+    def __init__(self, shaped: ShapedGraph, follow: bool) -> None:
+        self.shaped, self.graph, self.follow = shaped, shaped.graph, follow
+        self.nodes: list[Node] = []
+        self.blobs, self.shapes = list(self.graph.blobs), list(shaped.blobs)
+        self.costs: list[Cost] = []
+        self.moved: dict[int, int] = {}
+        """The new index of every layer."""
+        self.copies: dict[tuple[int, str], int] = {}
+
+    def rewritten(self) -> ShapedGraph:
+        for node in self.graph.nodes:
+            self.place(node)
+        asked = {b for node in self.nodes for b, flag in zip(node.bottoms, node.propagate, strict=True) if flag}
+        for index in self.copies.values():
+            copy = self.blobs[index] = replace(self.blobs[index], needs_diff=index in asked)
+            self.nodes[copy.producer] = replace(
+                self.nodes[copy.producer], propagate=(index in asked,), backward=index in asked
+            )
+        params = tuple(map(self.param, self.graph.params))
+        nodes = tuple(
+            replace(node, along={word: self.moved[index] for word, index in node.along.items()}) for node in self.nodes
+        )
+        graph = replace(self.graph, nodes=nodes, blobs=tuple(self.blobs), params=params)
+        return replace(self.shaped, graph=graph, blobs=tuple(self.shapes), costs=tuple(self.costs))
+
+    def place(self, node: Node) -> None:
+        word = self.choose(node)
+        bottoms = tuple(self.wanted(bottom, word, node) for bottom in node.bottoms)
+        self.moved[node.index] = index = len(self.nodes)
+        self.nodes.append(replace(node, index=index, bottoms=bottoms, layout=word))
+        self.costs.append(self.shaped.costs[node.index])
+        for top in node.tops:
+            self.blobs[top] = replace(
+                self.blobs[top], producer=index, layout=word if len(self.shapes[top]) == 4 else PLAIN
+            )
+
+    def choose(self, node: Node) -> str:
+        """That of the first bottom of four axes where the layer takes it, else what the layer likes best."""
+        first = next((self.blobs[b].layout for b in node.bottoms if len(self.shapes[b]) == 4), "")
+        liked = first if self.follow or node.absorbed else PLAIN
+        return (
+            liked
+            if liked in node.layer.abilities.layouts or (liked and node.absorbed)
+            else node.layer.abilities.layouts[0]
+        )
+
+    def wanted(self, blob: int, word: str, reader: Node) -> int:
+        """The blob, or its copy in the layout that a reader wants."""
+        if len(self.shapes[blob]) != 4 or self.blobs[blob].layout == word:
+            return blob
+        if (blob, word) not in self.copies:
+            self.copies[blob, word] = self.convert(self.blobs[blob], self.shapes[blob], word, reader)
+        return self.copies[blob, word]
+
+    def convert(self, blob: Blob, shape: Shape, word: str, reader: Node) -> int:
+        index, producer = len(self.blobs), len(self.nodes)
+        same = shape[1] == 1 or shape[2] * shape[3] == 1
+        layer = Conversion.model_construct(
+            name=f"{blob.label} -> {reader.layer.name}", to="NHWC" if word == "NHWC" else "NCHW", same=same
+        )
+        self.nodes.append(Node(producer, layer, (blob.index,), (index,), (), (False,), layout=word))
+        self.costs.append(Cost(field=self.shaped.costs[self.graph.blobs[blob.index].producer].field))
+        self.blobs.append(
+            replace(blob, index=index, producer=producer, slot=0, loss_weight=0.0, layout=word, copy_of=blob.index)
+        )
+        self.shapes.append(shape)
+        return index
+
+    def param(self, param: GraphParam) -> GraphParam:
+        return replace(param, users=tuple((self.moved[node], slot) for node, slot in param.users))
+
+
+def in_place(shaped: ShapedGraph) -> ShapedGraph:
+    """Let tops lie in their bottom's memory, and diffs likewise, where nobody else looks at it."""
+    graph = shaped.graph
+    shared: dict[int, list[int]] = {}
+    """The blobs in one memory, by the first of them."""
+    for blob, storage in enumerate(graph.storage):
+        shared.setdefault(storage, []).append(blob)
+    home = list(graph.storage)
+    inside: set[int] = set()
+    for node in graph.nodes:
+        if not node.layer.abilities.in_place or len(node.tops) != 1 or not graph.runs(node):
+            continue
+        below, above = home[node.bottoms[0]], home[node.tops[0]]
+        fits = shaped.blobs[node.bottoms[0]] == shaped.blobs[node.tops[0]] and below not in graph.inputs
+        if fits and _may_overwrite(graph, node, shared[below], inside) and _receives(graph, node, shared[above]):
+            inside.add(node.index)
+            shared[below] += shared.pop(above)
+            for blob in shared[below]:
+                home[blob] = below
+    nodes = tuple(replace(node, in_place=node.index in inside) for node in graph.nodes)
+    return replace(shaped, graph=replace(graph, nodes=nodes))
+
+
+def _may_overwrite(graph: Graph, node: Node, blobs: list[int], inside: set[int]) -> bool:
+    """Whether nothing but `node`, and layers that work in the memory of these blobs, will want what they hold, or their gradient."""
+    readers = [
+        (reader, slot) for blob in blobs for reader, slot in graph.readers(blob) if graph.runs(graph.nodes[reader])
+    ]
+    others = [(reader, slot) for reader, slot in readers if slot != 0 or reader not in inside]
+    writers = [one for one in (graph.nodes[graph.blobs[blob].producer] for blob in blobs) if graph.runs(one)]
+    wanted = any(graph.blobs[blob].loss_weight or not graph.readers(blob) for blob in blobs)
+    reread = any("top" in one.reads or (one.index in inside and one.reads) for one in writers)
+    stopped = not node.propagate[0] and any(one.backward for one in writers)
+    return others == [(node.index, 0)] and not (wanted or reread or stopped)
+
+
+def _receives(graph: Graph, node: Node, blobs: list[int]) -> bool:
+    """Whether the gradient of a layer's top, which lies in the memory of these blobs, comes from readers alone; or there is none."""
+    readers = [(graph.nodes[index], slot) for blob in blobs for index, slot in graph.readers(blob)]
+    given = any(graph.runs(reader) and reader.propagate[slot] for reader, slot in readers)
+    return not node.backward or (given and not any(graph.blobs[blob].loss_weight for blob in blobs))
+
+
+def place(shaped: ShapedGraph) -> ShapedGraph:
+    """Let layers write what a Concat alone reads directly into its top, where channels lie together; their gradients likewise.
+
+    Only where that is half of the top or more: the top lives from the first of them on, which costs more memory than it saves else.
+    """
+    graph = shaped.graph
+    members: dict[int, list[Blob]] = {}
+    """The blobs in one memory."""
+    for blob in graph.blobs:
+        members.setdefault(graph.storage[blob.index], []).append(blob)
+    overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
+    blobs = list(graph.blobs)
+    for node in graph.nodes:
+        if not isinstance(node.layer, Concat) or not graph.runs(node) or node.layout != "NHWC":
+            continue
+        shapes, top = shaped.bottom_shapes(node), graph.blobs[node.tops[0]]
+        if len(shapes[0]) != 4 or node.layer.joint(shapes[0]) != 1:
+            continue
+        inside: dict[int, tuple[int, int]] = {}
+        for slot, bottom in enumerate(node.bottoms):
+            blob = graph.blobs[graph.storage[bottom]]
+            maker = graph.nodes[blob.producer]
+            able = (
+                len(maker.tops) == 1 and maker.layer.pitched(shaped.bottom_shapes(maker)) and blob.layout == node.layout
+            )
+            reread = "top" in maker.reads and top.index in overwritten
+            flows = (node.propagate[slot] and top.needs_diff) or not blob.needs_diff
+            if able and flows and not reread and _only_for(graph, members[blob.index], node, slot):
+                inside[blob.index] = (top.index, sum(shape[1] for shape in shapes[:slot]))
+        if 2 * sum(shaped.blobs[blob][1] for blob in inside) >= shaped.blobs[top.index][1]:
+            for index, where in inside.items():
+                blobs[index] = replace(blobs[index], inside=where)
+    return replace(shaped, graph=replace(graph, blobs=tuple(blobs)))
+
+
+def _only_for(graph: Graph, blobs: list[Blob], node: Node, slot: int) -> bool:
+    """Whether a layer is the only one to look at the memory of these blobs, but for what is computed along with their producer."""
+    readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
+    return readers == [(node.index, slot)] and not any(blob.loss_weight for blob in blobs)
+
+
+def add(shaped: ShapedGraph) -> ShapedGraph:
+    """Let layers that can add to their bottoms' gradients, where other layers wrote them before."""
+    nodes = tuple(replace(node, adds=node.layer.abilities.adds) for node in shaped.graph.nodes)
+    return replace(shaped, graph=replace(shaped.graph, nodes=nodes))
+
+
+def store(shaped: ShapedGraph) -> ShapedGraph:
+    """Let layers overwrite the gradients of params that no other layer has a gradient for."""
+    graph = shaped.graph
+    hosts = {index: node for node in graph.nodes for index in node.along.values()}
+
+    def sole(param: GraphParam) -> bool:
+        return param.learned and sum(graph.nodes[user].backward for user, _ in param.users) == 1
+
+    def stores(node: Node) -> tuple[bool, ...]:
+        able = node.backward and hosts.get(node.index, node).layer.abilities.stores
+        return tuple(able and sole(graph.params[param]) for param in node.params)
+
+    return replace(
+        shaped, graph=replace(graph, nodes=tuple(replace(node, stores=stores(node)) for node in graph.nodes))
+    )
+
+
+_ORDER = (batch_norm, relu, layout, in_place, place, add, store)
+REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in _ORDER}
+INSTEAD = {"layout": plain}
+"""What happens in place of rewrites that are switched off, if not nothing."""
+HIDING = frozenset({"batch_norm", "relu", "in_place", "place", "store"})
+"""Those after which some blob cannot be read any more, or gradients of params do not add up."""
+
+
+def rewrite(shaped: ShapedGraph, without: Collection[str] = ()) -> ShapedGraph:
+    """All rewrites in order, but for those named in `without`. Raises UsageError for names that there are not."""
+    for name in sorted(set(without) - set(REWRITES)):
+        raise UsageError(f"there is no rewrite '{name}'", help=suggest(name, REWRITES))
+    for name, one in REWRITES.items():
+        chosen = INSTEAD.get(name) if name in without else one
+        shaped = shaped if chosen is None else chosen(shaped)
+    return shaped

@@ -1,0 +1,138 @@
+"""Timing: the program of a net, run layer by layer on random data. Source: Caffe's `caffe time`."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from netspec.core.calls import Phase
+from netspec.engine.bind import bind, compile_net
+from netspec.engine.program import Program
+from netspec.engine.weights import fill_weights
+from netspec.net.graph import Graph, Node, State
+from netspec.net.labels import label_ranges
+from netspec.net.load import load_net
+
+
+@dataclass(frozen=True)
+class LayerTime:
+    """Median milliseconds of one layer and what it computes along with itself (`type` names both); `kernels`: the families that run."""
+
+    name: str
+    type: str
+    kernels: str
+    forward: float
+    backward: float
+
+
+@dataclass(frozen=True)
+class NetTime:
+    """Median milliseconds of a net's layers, and of whole passes run in one go."""
+
+    net: str
+    batch: int
+    threads: int
+    iterations: int
+    layers: tuple[LayerTime, ...]
+    forward: float
+    backward: float
+    forward_backward: float
+
+
+def time_net(
+    net: str,
+    overrides: Sequence[str],
+    phase: Phase,
+    batch: int | None,
+    iterations: int,
+    threads: int | None,
+    seed: int = 1,
+    without: Sequence[str] = (),
+) -> NetTime:
+    """Time a net of one phase: every layer alone, then the whole passes; `without` names rewrites to leave out."""
+    from netspec.codegen import kernel as jit
+    from netspec.core import rng
+
+    used = jit.limit_threads(threads)
+    shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32", without=without)
+    program = bind(shaped, memory, fill_weights(shaped, "float32", seed), seed)
+    labels = label_ranges(shaped)
+    random = rng.generator(seed, "time")
+    batches = []
+    for blob in program.graph.inputs:
+        shape = program.data[blob].shape
+        batches.append(random.integers(0, labels[blob][0], shape) if blob in labels else random.random(shape))
+
+    def feed() -> None:
+        for array, values in zip(program.inputs, batches, strict=True):
+            array[...] = values
+
+    def clock(run: Callable[[], object]) -> float:
+        begun = time.perf_counter()
+        run()
+        return 1000 * (time.perf_counter() - begun)
+
+    shown = _rows(program.graph)
+    ahead: list[list[float]] = [[] for _ in shown]
+    back: list[list[float]] = [[] for _ in shown]
+    whole: list[tuple[float, float, float]] = []
+    for round_ in range(iterations + 1):
+        feed()
+        for node, times in zip(shown, ahead, strict=True):
+            times.append(clock(partial(program.run_node, "forward", node.index)))
+        for node, times in zip(reversed(shown), reversed(back), strict=True):
+            times.append(clock(partial(_node_backward, program, node.index)))
+        feed()
+        one = clock(lambda: program.run("forward", "loss"))
+        two = clock(lambda: program.run("backward"))
+        feed()
+        whole.append((one, two, clock(lambda: program.run("forward", "backward"))))
+        if round_ == 0:
+            whole.clear()
+            ahead, back = [[] for _ in shown], [[] for _ in shown]
+    middle = statistics.median
+    runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
+    layers = tuple(
+        LayerTime(
+            node.layer.name, _type(program.graph, node), _kernels(program, node), middle(f), middle(b) if r else 0.0
+        )
+        for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
+    )
+    return NetTime(
+        program.graph.name,
+        shaped.batch,
+        used,
+        iterations,
+        layers,
+        *(middle(column) for column in zip(*whole, strict=True)),
+    )
+
+
+def _rows(graph: Graph) -> list[Node]:
+    """The layers that get a row: those of the spec that are not computed along with another, and the conversions that cost something."""
+    written = {node.index for node in graph.written}
+    return [node for node in graph.nodes if graph.runs(node) or (node.index in written and not node.absorbed)]
+
+
+def _type(graph: Graph, node: Node) -> str:
+    """Convolution + ReLU: the layer's type, and those of what it computes along with itself."""
+    types, top = [node.layer.type], node.tops[0] if node.tops else None
+    while top is not None and graph.readers(top) and graph.nodes[graph.readers(top)[0][0]].absorbed:
+        after = graph.nodes[graph.readers(top)[0][0]]
+        types.append(after.layer.type)
+        top = after.tops[0]
+    return " + ".join(types)
+
+
+def _kernels(program: Program, node: Node) -> str:
+    """The files of `kernels/` whose loops a layer's forward runs: winograd, conv or depthwise tells how a convolution is computed."""
+    first, last = program.nodes.get(("forward", node.index), (0, 0))
+    return " ".join(dict.fromkeys(str(step.call.kernel).partition(".")[0] for step in program.table.steps[first:last]))
+
+
+def _node_backward(program: Program, node: int) -> None:
+    program.run_node("seed", node)
+    program.run_node("backward", node)

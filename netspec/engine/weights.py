@@ -1,0 +1,119 @@
+"""Weights: the param blobs of a net, filled, or shared with the net of another phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from netspec.core import rng
+from netspec.core.errors import SpecError
+from netspec.core.shape import Shape, count, text
+from netspec.engine.plan import OutOfMemoryError
+from netspec.net.graph import Graph, GraphParam
+from netspec.net.infer import ShapedGraph
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from netspec.core.calls import Array
+
+
+class PhaseShapeError(SpecError):
+    """A param has one shape in TRAIN and another in TEST."""
+
+    code = "NS402"
+
+
+@dataclass
+class Weights:
+    """The param blobs of a net: values, gradients and history, each kind in one piece of memory.
+
+    `names[i]` is 'layer.param'; `diff[i]` is None for a param that the solver does not learn.
+    """
+
+    names: tuple[str, ...]
+    data: tuple[Array, ...]
+    diff: tuple[Array | None, ...]
+    flat_diff: Array
+    history: tuple[tuple[Array, ...], ...] = ()
+
+    def index(self, name: str) -> int:
+        """The position of a param by name. Raises ValueError."""
+        return self.names.index(name)
+
+
+def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, ...]]:
+    """One zeroed piece of memory, and an array of each shape in it, every one on its own cache lines."""
+    import numpy as np
+
+    shapes = tuple(shapes)
+    lanes = 64 // np.dtype(dtype).itemsize
+    starts, total = [], 0
+    for shape in shapes:
+        starts.append(total)
+        total += -(-count(shape) // lanes) * lanes
+    flat = zeros((total + 2 * lanes) * np.dtype(dtype).itemsize).view(dtype)[: total + lanes]
+    return flat[:total], tuple(
+        flat[s : s + count(shape)].reshape(shape) for s, shape in zip(starts, shapes, strict=True)
+    )
+
+
+def zeros(size: int) -> np.ndarray[Any, Any]:
+    """Zeroed bytes that begin on a cache line. Raises OutOfMemoryError."""
+    import numpy as np
+
+    try:
+        raw = np.zeros(size + 64, np.uint8)
+    except MemoryError:
+        raise OutOfMemoryError(f"no memory for {size / 2**20:,.0f} MiB", help="lower the batch size") from None
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def fill_weights(
+    shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0, shared: Mapping[int, Array] | None = None
+) -> Weights:
+    """Weights at their fillers' values, but for those `shared`: each param draws from its own stream, keyed by the seed and its name."""
+    params = shaped.graph.params
+    _, data = allocate(shaped.params, dtype)
+    flat_diff, diff = allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)
+    diffs = iter(diff)
+    histories = [
+        allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)[1] for _ in range(slots)
+    ]
+    shared = shared or {}
+    for param, shape, array in zip(params, shaped.params, data, strict=True):
+        if param.index not in shared:
+            array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
+    data = tuple(shared.get(index, array) for index, array in enumerate(data))
+    own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
+    columns = iter(zip(*histories, strict=True)) if histories else iter(())
+    history = tuple(tuple(next(columns)) if p.learned and slots else () for p in params)
+    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, history)
+
+
+def share_weights(shaped: ShapedGraph, owner: Graph, weights: Weights, dtype: str, seed: int) -> Weights:
+    """The weights of another phase's net: the owner's arrays by layer, its own fillers where the owner has no such layer.
+
+    Layers count, not names: a shared param may have another owner in the other phase. Raises PhaseShapeError.
+    """
+    theirs = {place: param.index for param in owner.params for place in _users(owner, param)}
+    shared: dict[int, Array] = {}
+    for param in shaped.graph.params:
+        index = next((theirs[place] for place in _users(shaped.graph, param) if place in theirs), None)
+        if index is None:
+            continue
+        array, wanted = weights.data[index], shaped.params[param.index]
+        if array.shape != wanted and not (param.permissive and array.size == count(wanted)):
+            phases = (text(array.shape), owner.phase, text(wanted), shaped.graph.phase)
+            message = "param '{}' is {} in phase {}, but {} in phase {}".format(param.name, *phases)
+            at = shaped.graph.nodes[param.users[0][0]].place()
+            raise PhaseShapeError(message, at=at, help="both phases use one param: feed them samples of one shape")
+        shared[param.index] = array.reshape(wanted)
+    return fill_weights(shaped, dtype, seed, shared=shared)
+
+
+def _users(graph: Graph, param: GraphParam) -> list[tuple[str, int]]:
+    """(layer, slot) of every layer that has the param."""
+    return [(graph.nodes[node].layer.name, slot) for node, slot in param.users]

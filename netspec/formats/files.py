@@ -1,0 +1,114 @@
+"""Opening data files: each way in which a file can fail to be what it should be, said once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from netspec.core.errors import DataError
+from netspec.core.spelling import suggest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+
+class FileError(DataError):
+    """Something is wrong with a data file; `field` is the source's field that names it."""
+
+    field: str | None = None
+
+
+class MissingDataError(FileError):
+    """A data file or folder is not there."""
+
+    code = "NS601"
+
+
+class UnreadableDataError(FileError):
+    """A directory stands where a file should, or the machine refuses to read it."""
+
+    code = "NS602"
+
+
+class BrokenGzipError(FileError):
+    """A gzip file ends early or does not unpack."""
+
+    code = "NS603"
+
+
+class WrongSizeError(FileError):
+    """A file holds fewer or more bytes than its format or its header says."""
+
+    code = "NS604"
+
+
+class WrongFormatError(FileError):
+    """A file is not of the kind that the source reads."""
+
+    code = "NS605"
+
+
+class PickledDataError(FileError):
+    """A NumPy file holds Python objects, which are programs that reading would run: they are never unpickled."""
+
+    code = "NS606"
+
+
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """Errors about a file, raised in the body, point at the field that names the file."""
+    try:
+        yield
+    except FileError as error:
+        error.field = error.field or field
+        raise
+
+
+def beside(base: Path | None, path: str) -> Path:
+    """A path that a spec names, relative to the folder of that spec."""
+    return Path(os.path.normpath((base or Path()) / Path(path).expanduser()))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file at `path`, open for reading. Raises MissingDataError, UnreadableDataError."""
+    try:
+        if path.is_dir():
+            raise UnreadableDataError(f"'{path}' is a directory, not a file", help="name a file inside it")
+        with path.open("rb") as file:
+            yield file
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingDataError(f"there is no file '{path}'", help=_neighbour(path)) from None
+    except OSError as error:
+        raise UnreadableDataError(f"'{path}' cannot be read: {error.strerror or error}") from None
+
+
+def _neighbour(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"there is no folder '{path.parent}' either; paths are relative to the file they are written in"
+    return suggest(path.name, os.listdir(path.parent)) or "paths are relative to the file they are written in"
+
+
+def first_of(folder: Path, names: Sequence[str], help: str) -> Path:
+    """The first of `names` that exists in `folder`. Raises MissingDataError, saying what was looked for."""
+    if not folder.exists():
+        raise MissingDataError(f"there is no folder '{folder}'", help=help)
+    if not folder.is_dir():
+        raise UnreadableDataError(f"'{folder}' is not a folder", help="name the folder that holds the files")
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    if found is None:
+        raise MissingDataError(f"the folder '{folder}' holds no {' or '.join(names)}", help=help)
+    return found
+
+
+def check_size(path: Path, held: int, wanted: int, reason: str) -> None:
+    """Raise WrongSizeError unless the file holds the bytes that `reason` asks for."""
+    if held != wanted:
+        much = f"ends after {held:,}" if held < wanted else "goes on"
+        help = "the copy was cut short: fetch it again" if held < wanted else "is it really this kind of file?"
+        raise WrongSizeError(f"'{path}' should hold {wanted:,} bytes {reason}, but it {much}", help=help)

@@ -1,0 +1,479 @@
+"""Text to Document: plain values, each with the file, line and column it was written at.
+
+YAML is scanned by PyYAML's C parser, event by event, so that depth, size and aliases are bounded before anything is built.
+Scalars follow the YAML 1.2 core schema: `1e-3` is a number, `no` is a word, `010` is ten; a duplicate key is an error.
+The only module that imports yaml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from netspec.core.errors import SpecError
+from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
+from netspec.core.places import Place, Source, split_lines
+from netspec.core.spelling import suggest
+from netspec.language.yaml_errors import SyntaxMistake, explain
+
+_NO_TEXT = "the file holds a character that YAML does not allow"
+
+
+MAX_BYTES = 16 * 2**20
+
+
+_TOO_NESTED = "exceeded maximum nesting depth"
+"""What PyYAML's parser says of a text that is nested more than a thousand deep."""
+
+
+MAX_DEPTH = 100
+
+
+MAX_NODES = 200_000
+
+
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+_NUMERIC = frozenset("0123456789+-.")
+
+
+_INT = re.compile(r"[-+]?[0-9]+")
+
+
+_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+
+
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+_INF = re.compile(r"([-+]?)\.(inf|Inf|INF)")
+
+
+_NAN = re.compile(r"\.(nan|NaN|NAN)")
+
+
+class UnreadableError(SpecError):
+    """A spec file is missing, not a file, too large, or not text."""
+
+    code = "NS101"
+
+
+class DuplicateKeyError(SpecError):
+    """A mapping says the same key twice."""
+
+    code = "NS103"
+
+
+class EmptyDocumentError(SpecError):
+    """There is nothing in the file, or something other than a mapping."""
+
+    code = "NS104"
+
+
+class TooLargeError(SpecError):
+    """Aliases, depth or number of values beyond what a spec needs."""
+
+    code = "NS105"
+
+
+class UnsupportedYamlError(SpecError):
+    """YAML that netspec does not read: tags, merge keys, several documents, keys that are not words."""
+
+    code = "NS106"
+
+
+def read(path: Path, via: Place | None = None) -> Document:
+    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors."""
+    name = _shown(path)
+    at = via or Place(Source(name, ""))
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"'{name}' is a directory, not a file", at=at, help="name the YAML file inside it")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableError(f"there is no file '{name}'", at=at, help=_neighbours(path)) from None
+    except OSError as error:
+        raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
+    except ValueError as error:
+        raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
+    if len(raw) > MAX_BYTES:
+        raise UnreadableError(
+            f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        source = Source(name, raw.decode("utf-8", errors="replace"))
+        column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
+        help = (
+            "it seems to be UTF-16: save it as UTF-8"
+            if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}
+            else "save the file as UTF-8"
+        )
+        raise UnreadableError(
+            f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help=help
+        ) from None
+    return replace(parse(text, name, via), path=path)
+
+
+def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document:
+    """The document in a text; `name` is shown in errors."""
+    source = Source(name, text)
+    root = _Builder(source, via).build()
+    if not isinstance(root, Mapping):
+        if isinstance(root, Scalar) and root.value is None:
+            raise EmptyDocumentError(f"'{name}' is empty", at=Place(source, via=via), help=_BEGIN)
+        what = "a list" if isinstance(root, Sequence) else "a single value"
+        raise EmptyDocumentError(f"a spec is a mapping of `key: value` lines, not {what}", at=root.at, help=_BEGIN)
+    return Document(root, source)
+
+
+_BEGIN = "a net begins with `layers:`, a solver with `net:`"
+
+
+def parse_value(text: str, source: Source, column: int) -> Node:
+    """The node of a short text (an override's value) that stands in line 1 of another source, from `column` on."""
+    try:
+        node = _Builder(Source(source.name, text), None).build()
+    except SpecError as error:
+        at = Place(source, 1, column, max(1, len(text)))
+        raise type(error)(error.message, at=at, help=error.help) from None
+    return _moved(node, source, 1, column)
+
+
+def from_python(value: Any, name: str) -> Document:
+    """The document of plain Python values, as the YAML they would be written in: errors point into that text."""
+    try:
+        text = dump(value)
+    except yaml.representer.RepresenterError as error:
+        raise UnsupportedYamlError(
+            f"{error.args[-1]!r} is no plain value", help="give numbers, words, lists and dicts"
+        ) from None
+    return parse(text, name)
+
+
+def dump(value: Any) -> str:
+    """Plain values as YAML text that `parse` reads back to the same values."""
+    return yaml.dump(_listed(value), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def word(value: str | int | float | bool | None) -> str:
+    """One plain value as YAML, so that it may stand on one line and inside brackets."""
+    style = '"' if isinstance(value, str) and not value.isprintable() else None
+    text = yaml.dump([value], Dumper=_Dumper, width=2**20, allow_unicode=True, default_style=style)
+    return str(text).rstrip("\n")[1:-1] if style is None else str(text).rstrip("\n").removeprefix("- ").strip("[]")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes floats so that YAML 1.1 readers agree, words that YAML 1.2 would read as numbers in quotes, and short lists on one line."""
+
+    def represent_list(self, data: Any) -> yaml.SequenceNode:
+        flat = not any(isinstance(item, (list, dict)) for item in data)
+        return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
+
+    def represent_word(self, data: str) -> yaml.ScalarNode:
+        other = data in _WORDS or any(kind.fullmatch(data) for kind in (_INT, _BASED, _FLOAT, _INF, _NAN))
+        style = (
+            '"' if re.search("[\r\x85\u2028\u2029\ufeff]", data) else "'" if other else None
+        )  # where PyYAML would lose a line break
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_representer(list, _Dumper.represent_list)
+
+
+_Dumper.add_representer(str, _Dumper.represent_word)
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_listed(item) for item in value]
+    return value.item() if hasattr(value, "item") else value  # a NumPy scalar as the number it is
+
+
+def _resolve(text: str) -> str | int | float | bool | None:
+    """What a plain scalar means in the YAML 1.2 core schema; a word is itself."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in _NUMERIC:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if _BASED.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if infinite := _INF.fullmatch(text):
+        return float(infinite[1] + "inf")
+    return float("nan") if _NAN.fullmatch(text) else text
+
+
+def _moved(node: Node, source: Source, line: int, column: int) -> Node:
+    def move(place: Place) -> Place:
+        return Place(source, line, column + place.column - 1 if place.line == 1 else column, place.length)
+
+    if isinstance(node, Sequence):
+        return Sequence(tuple(_moved(item, source, line, column) for item in node.items), move(node.at))
+    if isinstance(node, Mapping):
+        items = {key: _moved(item, source, line, column) for key, item in node.items.items()}
+        return Mapping(items, {key: move(place) for key, place in node.keys.items()}, move(node.at))
+    return replace(node, at=move(node.at))
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would type it: relative where that is shorter."""
+    try:
+        relative = path.resolve().relative_to(Path.cwd())
+    except (ValueError, OSError, RuntimeError):
+        return str(path)
+    return str(relative)
+
+
+def _neighbours(path: Path) -> str | None:
+    if not path.parent.is_dir():
+        return f"the folder '{_shown(path.parent)}' does not exist"
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
+    return suggest(path.name, names) if names else None
+
+
+@dataclass
+class _Frame:
+    """A collection that is being built."""
+
+    at: Place
+    items: list[Node] = field(default_factory=list)
+    keys: dict[str, Place] = field(default_factory=dict)
+    mapping: bool = False
+    pending: tuple[str, Scalar] | None = None
+    anchor: str | None = None
+    flow: bool = False
+    begun: int = 0
+    depth: int = 1
+
+
+class _Builder:
+    """Builds nodes from parser events with an explicit stack, so that no input can exhaust Python's or C's own."""
+
+    def __init__(self, source: Source, via: Place | None) -> None:
+        self.source, self.via, self.nodes = source, via, 0
+        self.anchors: dict[str, tuple[Node, int, int]] = {}
+        self.stack: list[_Frame] = []
+        self.root: Node | None = None
+
+    def place(self, mark: Any, length: int = 1) -> Place:
+        return Place(self.source, mark.line + 1, mark.column + 1, max(1, length), self.via)
+
+    def events(self) -> Iterator[Any]:
+        text = self.source.text
+        try:
+            yield from yaml.parse(text, Loader=yaml.CSafeLoader)
+        except UnicodeEncodeError as error:
+            raise SyntaxMistake(_NO_TEXT, at=self.nth(error.start), help="is it a text file?") from None
+        except yaml.reader.ReaderError as error:
+            before = text.encode()[: max(0, error.position)].decode(errors="ignore")
+            raise SyntaxMistake(_NO_TEXT, at=self.nth(len(before)), help="is it a text file?") from None
+        except yaml.MarkedYAMLError as error:
+            if error.problem == _TOO_NESTED:  # newer parsers look further ahead than they tell
+                raise TooLargeError(f"nested more than {MAX_DEPTH} deep", at=self.nth(self.nested())) from None
+            raise self.syntax(error) from None
+        except yaml.YAMLError as error:
+            raise SyntaxMistake(f"this is not YAML: {error}", at=Place(self.source, via=self.via)) from None
+
+    def nested(self) -> int:
+        """Where the text first has more brackets open than may be; 0 where it never has."""
+        depth = 0
+        for position, character in enumerate(self.source.text):
+            depth += (character in "[{") - (character in "]}")
+            if depth >= MAX_DEPTH:
+                return position
+        return 0
+
+    def nth(self, position: int) -> Place:
+        """The place of a character of the text, counted from 0."""
+        lines = split_lines(self.source.text[:position])
+        return Place(self.source, len(lines), len(lines[-1]) + 1, 1, self.via)
+
+    def syntax(self, error: yaml.MarkedYAMLError) -> SyntaxMistake:
+        at = self.place(error.problem_mark or error.context_mark)
+        return explain(
+            error.problem or "unreadable",
+            error.context or "",
+            at,
+            self.place(error.context_mark) if error.context_mark else at,
+        )
+
+    def count(self, at: Place, number: int = 1) -> None:
+        self.nodes += number
+        if self.nodes > MAX_NODES:
+            raise TooLargeError(
+                f"more than {MAX_NODES:,} values once aliases are followed", at=at, help="a spec is a short text file"
+            )
+
+    def build(self) -> Node:
+        documents = 0
+        for event in self.events():
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise UnsupportedYamlError(
+                        "a second document begins here",
+                        at=self.place(event.start_mark, 3),
+                        help="one file holds one net or solver",
+                    )
+            elif isinstance(event, yaml.ScalarEvent):
+                self.scalar(event)
+            elif isinstance(event, yaml.AliasEvent):
+                self.alias(event)
+            elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+                self.open(event)
+            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                self.close(event)
+        return self.root or Scalar(None, Place(self.source, via=self.via))
+
+    def scalar(self, event: Any) -> None:
+        begin, end = event.start_mark, event.end_mark
+        long = end.column if end.line == begin.line else len(self.source.line(begin.line + 1))
+        at = self.place(begin, long - begin.column)
+        if event.tag:
+            self.tag(event, at)
+        quoted = event.style in {"'", '"', "|", ">"}
+        is_text = quoted or event.tag == "tag:yaml.org,2002:str"
+        if (
+            len(event.value.lstrip("+-")) > 40
+            and not is_text
+            and (_INT.fullmatch(event.value) or _BASED.fullmatch(event.value))
+        ):
+            raise TooLargeError("a number of more than 40 digits", at=at)
+        node = Scalar(event.value if is_text else _resolve(event.value), at, quoted)
+        self.count(at)
+        self.remember(event.anchor, node, 1, 0)
+        self.add(node, text=event.value)
+
+    def tag(self, event: Any, at: Place) -> None:
+        if event.tag and event.tag not in {
+            "!",
+            "tag:yaml.org,2002:str",
+            "tag:yaml.org,2002:map",
+            "tag:yaml.org,2002:seq",
+        }:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise UnsupportedYamlError(
+                f"the tag '{tag}' is not read", at=replace(at, length=len(tag)), help="write the plain value"
+            )
+
+    def open(self, event: Any) -> None:
+        at = self.place(event.start_mark)
+        self.tag(event, at)
+        self.count(at)
+        self.deepen(1, at)
+        frame = self.stack[-1] if self.stack else None
+        if frame and frame.mapping and frame.pending is None:
+            line = self.source.line(at.line)
+            braces = (
+                re.match(r"\{\s*([A-Za-z_]\w*)\s*\}\}", line[at.column - 1 :])
+                if line[at.column - 2 : at.column - 1] == "{"
+                else None
+            )
+            help = f"write a variable as ${braces[1]}" if braces else "does a `$(...)` or a brace want quotes?"
+            raise UnsupportedYamlError("a key must be a word", at=at, help=help)
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        self.stack.append(_Frame(at, mapping=mapping, anchor=event.anchor, flow=event.flow_style, begun=self.nodes))
+
+    def deepen(self, depth: int, at: Place) -> None:
+        if len(self.stack) + depth > MAX_DEPTH:
+            raise TooLargeError(f"nested more than {MAX_DEPTH} deep", at=at)
+        for level, frame in enumerate(reversed(self.stack), 1):
+            if frame.depth >= depth + level:
+                break
+            frame.depth = depth + level
+
+    def close(self, event: Any) -> None:
+        frame = self.stack.pop()
+        at = frame.at
+        if frame.flow:
+            end = event.end_mark.column if event.end_mark.line + 1 == at.line else len(self.source.line(at.line))
+            at = replace(at, length=end - at.column + 1)
+        node: Node
+        if frame.mapping:
+            node = Mapping(dict(zip(frame.keys, frame.items, strict=True)), frame.keys, at)
+        else:
+            node = Sequence(tuple(frame.items), at)
+        self.remember(frame.anchor, node, self.nodes - frame.begun + 1, frame.depth)
+        self.add(node)
+
+    def remember(self, anchor: str | None, node: Node, size: int, depth: int) -> None:
+        if anchor:
+            self.anchors[anchor] = (node, size, depth)
+
+    def alias(self, event: Any) -> None:
+        at = self.place(event.start_mark, len(event.anchor) + 1)
+        if any(frame.anchor == event.anchor for frame in self.stack):
+            raise SyntaxMistake(f"the alias '*{event.anchor}' stands inside what it names", at=at)
+        if event.anchor not in self.anchors:
+            help = f"a variable is written ${event.anchor}; an anchor &{event.anchor}"
+            raise SyntaxMistake(f"the alias '*{event.anchor}' has no anchor above it", at=at, help=help)
+        node, size, depth = self.anchors[event.anchor]
+        self.count(at, size)
+        self.deepen(depth, at)
+        self.add(node, text=str(node.value) if isinstance(node, Scalar) else None)
+
+    def add(self, node: Node, text: str | None = None) -> None:
+        if not self.stack:
+            self.root = node
+            return
+        frame = self.stack[-1]
+        if not frame.mapping:
+            frame.items.append(node)
+        elif frame.pending is None:
+            self.key(frame, node, text)
+        else:
+            key, written = frame.pending
+            if (
+                frame.flow
+                and text == ""
+                and ":" in key
+                and not written.quoted
+                and isinstance(node, Scalar)
+                and not node.quoted
+            ):
+                raise SyntaxMistake(
+                    f"'{key}' is no `key: value`", at=written.at, help="a space is missing after the ':'"
+                )
+            frame.keys[key] = written.at
+            frame.items.append(node)
+            frame.pending = None
+
+    def key(self, frame: _Frame, node: Node, text: str | None) -> None:
+        if text is None or not isinstance(node, Scalar) or node.value is None:
+            raise UnsupportedYamlError("a key must be a word", at=node.at)
+        if text == "<<" and not node.quoted:
+            help = "write the values out, or share each through `vars:`"
+            raise UnsupportedYamlError("the merge key `<<` is not part of YAML 1.2", at=node.at, help=help)
+        first = frame.keys.get(text)
+        if first:
+            raise DuplicateKeyError(
+                f"the key '{text}' is said twice", at=node.at, related=[("first said here:", first)]
+            )
+        frame.pending = (text, node)

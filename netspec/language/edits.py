@@ -1,0 +1,274 @@
+"""A child's mapping over its parent's: values key by key, layers by name, entries that insert, replace and remove.
+
+A choice (`{type: X, ...}`), a list, a variable and a block that says its layers are replaced whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from netspec.core.errors import Findings, SpecError
+from netspec.core.nodes import Mapping, Node, Scalar, describe, texts
+from netspec.core.nodes import Sequence as Items
+from netspec.core.places import Place
+from netspec.core.spelling import nearest, suggest
+from netspec.language.words import EDITS, EDITS_ELSEWHERE
+
+
+class EditError(SpecError):
+    """An entry edits a layer that the parent does not have, or does not say what it is."""
+
+    code = "NS131"
+
+
+def merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
+    """A net or a solver over its parent: layers by name, also those of a net inside a solver; variables whole; the rest key by key."""
+    items = dict(parent.items)
+    for key, node in child.items.items():
+        before = parent.items.get(key)
+        if key == "layers" and isinstance(before, Items) and isinstance(node, Items):
+            items[key] = _Edited(before, found).by(node)
+        elif _takes_back(node, before):
+            del items[key]
+        elif key not in {"net", "vars", "blocks", "defaults"}:
+            items[key] = _value(before, node)
+        elif not isinstance(before, Mapping) or not isinstance(node, Mapping):
+            items[key] = node
+        elif key == "net":
+            items[key] = merged(before, node, found)
+        elif key == "vars":
+            _known_variables(parent, child, before, node, found)
+            items[key] = _joined(before, node)
+        else:
+            items[key] = _over(before, node, whole="layers" if key == "blocks" else None)
+    return _of(items, parent, child)
+
+
+def _of(items: dict[str, Node], parent: Mapping, child: Mapping) -> Mapping:
+    """What a child and its parent say together."""
+    keys = {**parent.keys, **child.keys}
+    return replace(parent, items=items, keys={key: keys[key] for key in items})
+
+
+def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
+    """A mapping over another, key by key; a mapping that says `whole` is put in the place of the parent's."""
+    items = dict(parent.items)
+    for key, node in child.items.items():
+        says = whole is not None and isinstance(node, Mapping) and whole in node.items
+        if key != "vars" and _takes_back(node, parent.items.get(key)):
+            del items[key]
+        elif key == "vars" and isinstance(node, Mapping) and isinstance(items.get(key), Mapping):
+            items[key] = _joined(items[key], node)  # type: ignore[arg-type]
+        else:
+            items[key] = node if says else _value(parent.items.get(key), node)
+    return _of(items, parent, child)
+
+
+def _known_variables(parent: Mapping, child: Mapping, before: Mapping, node: Mapping, found: Findings) -> None:
+    """A child's variable that neither its parent has nor anything names is a slip of the pen."""
+    new = [name for name in node.items if name not in before.items]
+    used = (
+        {word for root in (parent, child) for text in texts(root) if "$" in text for word in _WORD.findall(text)}
+        if new
+        else set()
+    )
+    for name in new:
+        if name not in used:
+            help = None if found.enough else suggest(name, before.items)
+            found.add(
+                EditError(f"nothing uses a variable '{name}', and the parent has none", at=node.keys[name], help=help)
+            )
+
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _takes_back(node: Node, before: Node | None) -> bool:
+    """Whether a child's value is `~` where the parent has one: then it is as if the parent had none."""
+    return before is not None and isinstance(node, Scalar) and node.value is None
+
+
+def _joined(before: Mapping, node: Mapping) -> Mapping:
+    """Variables over the parent's, each whole: `~` is a value to them."""
+    return replace(before, items={**before.items, **node.items}, keys={**before.keys, **node.keys})
+
+
+def _value(before: Node | None, node: Node) -> Node:
+    """A value over the parent's: what they say together where both are mappings and the child's is no choice of its own."""
+    if not isinstance(node, Mapping) or "type" in node.items or "block" in node.items:
+        return node
+    if isinstance(before, Scalar) and isinstance(before.value, str):
+        before = Mapping({"type": before}, {"type": before.at}, before.at)  # `step` is {type: step}
+    return _over(before, node) if isinstance(before, Mapping) else node
+
+
+@dataclass(eq=False)
+class _Link:
+    """A layer in the order of the net."""
+
+    node: Node
+    before: _Link | None = None
+    after: _Link | None = None
+    last: _Link | None = None
+    """The last of those that were inserted after it."""
+
+
+class _Edited:
+    """A parent's layers, edited by a child's entries one after the other; a chain, so that thousands of edits take no time."""
+
+    def __init__(self, layers: Items, found: Findings) -> None:
+        self.found = found
+        self.begin = self.end = _Link(Scalar(None, layers.at))
+        self.named: dict[str, _Link] = {}
+        for node in layers.items:
+            self.put(node, self.end)
+
+    def by(self, edits: Items) -> Items:
+        """The layers as the child has them."""
+        for entry in edits.items:
+            with self.found.catching():
+                self.edit(entry)
+        nodes, link = [], self.begin.after
+        while link is not None:
+            nodes.append(link.node)
+            link = link.after
+        return Items(tuple(nodes), edits.at)
+
+    def edit(self, entry: Node) -> None:
+        """Carry out one entry. Raises EditError."""
+        if not isinstance(entry, Mapping):
+            self.put(entry, self.end)
+            return
+        for key, at in entry.keys.items():
+            if key not in EDITS and (key in EDITS_ELSEWHERE or key.startswith(("insert", "remov", "replac"))):
+                word = EDITS_ELSEWHERE.get(key) or nearest(key, EDITS)
+                raise EditError(f"no entry says `{key}`", at=at, help=f"did you mean '{word}'?" if word else None)
+        said = [key for key in EDITS if key in entry.items]
+        if len(said) > 1:
+            raise EditError(
+                f"`{said[0]}` and `{said[1]}` exclude each other",
+                at=entry.keys[said[1]],
+                help="one entry makes one change",
+            )
+        if said == ["remove"]:
+            self.remove(entry)
+            return
+        if said:
+            self.change(said[0], entry)
+            return
+        name = _name(entry)
+        link = self.named.get(name) if name is not None else None
+        if link is not None:
+            link.node = self.over(link.node, entry, str(name))
+        elif "type" in entry.items or "block" in entry.items or name is None:
+            self.put(entry, self.end)
+        else:
+            near = None if self.found.enough else nearest(name, self.named)
+            help = f"did you mean '{near}'?" if near else "a new layer says its `type`"
+            raise EditError(
+                f"the net that this one extends has no layer '{name}'", at=entry.items["name"].at, help=help
+            )
+
+    def over(self, before: Node, entry: Mapping, name: str) -> Node:
+        """A layer with the fields that an entry gives. Raises EditError."""
+        assert isinstance(before, Mapping)
+        for key, other in (("type", "block"), ("block", "type")):
+            if key in entry.items and (other in before.items or entry.value(key) != before.value(key)):
+                was = f"{other} {before.value(other)}" if other in before.items else f"{key} {before.value(key)}"
+                text = f"layer '{name}' of the net that this one extends is of {was}"
+                related = [("it is written here:", before.items["name"].at)]
+                help = f"to put another in its place say `replace: {name}`"
+                raise EditError(text, at=entry.items[key].at, help=help, related=related)
+        return replace(_over(before, entry), at=entry.at)
+
+    def remove(self, entry: Mapping) -> None:
+        """Take out one layer, or several. Raises EditError."""
+        node = entry.items["remove"]
+        other = next((key for key in entry.keys if key != "remove"), None)
+        if other is not None:
+            help = f"like `- {{remove: {entry.value('remove')}}}`" if isinstance(node, Scalar) else None
+            raise EditError("`remove` stands alone", at=entry.keys[other], help=help)
+        for one in node.items if isinstance(node, Items) else (node,):
+            with self.found.catching():
+                self.cut(self.target("remove", one))
+
+    def change(self, word: str, entry: Mapping) -> None:
+        """Insert or replace. Raises EditError."""
+        at = entry.items[word].at
+        link = self.target(word, entry.items[word])
+        target, new = str(_name(link.node)), entry.without(word)
+        name = _name(new)
+        if word == "replace":
+            del self.named[target]
+            link.node = new if "name" in new.items else _named(new, target, at)
+            self.named.setdefault(_name(link.node) or target, link)
+            return
+        if name is None or not ("type" in new.items or "block" in new.items):
+            lacks = (
+                "`type`"
+                if name is not None
+                else "`name`"
+                if "type" in new.items or "block" in new.items
+                else "`name` and a `type`"
+            )
+            help = f"like `{{{word}: {target}, name: bn1, type: BatchNorm}}`"
+            raise EditError(f"a new layer needs a {lacks}", at=entry.keys[word], help=help)
+        if name in self.named:
+            raise EditError(
+                f"there is a layer '{name}' already", at=new.items["name"].at, help="give the new layer another name"
+            )
+        if word == "insert_before":
+            assert link.before is not None
+            self.put(new, link.before)
+        else:
+            link.last = self.put(new, link.last if link.last and link.last.before else link)
+
+    def target(self, word: str, node: Node) -> _Link:
+        """The layer that an edit names. Raises EditError."""
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            raise EditError(f"`{word}` names a layer, not {describe(node)}", at=node.at, help=f"like `{word}: conv1`")
+        link = self.named.get(node.value)
+        if link is None:
+            raise EditError(
+                f"the net that this one extends has no layer '{node.value}'", at=node.at, help=self.near(node.value)
+            )
+        return link
+
+    def near(self, name: str) -> str | None:
+        """A help line with the layer that was probably meant; none once there are many mistakes, as each look takes time."""
+        return None if self.found.enough else suggest(name, self.named)
+
+    def put(self, node: Node, before: _Link) -> _Link:
+        """A node into the chain, behind a link."""
+        link = _Link(node, before, before.after)
+        if before.after is not None:
+            before.after.before = link
+        else:
+            self.end = link
+        before.after = link
+        name = _name(node)
+        if name is not None:
+            self.named.setdefault(name, link)
+        return link
+
+    def cut(self, link: _Link) -> None:
+        """A link out of the chain."""
+        assert link.before is not None
+        link.before.after = link.after
+        if link.after is not None:
+            link.after.before = link.before
+        else:
+            self.end = link.before
+        link.before = None
+        del self.named[str(_name(link.node))]
+
+
+def _name(node: Node) -> str | None:
+    name = node.items.get("name") if isinstance(node, Mapping) else None
+    return name.value if isinstance(name, Scalar) and isinstance(name.value, str) else None
+
+
+def _named(entry: Mapping, name: str, at: Place) -> Mapping:
+    """An entry with a name in front."""
+    return replace(entry, items={"name": Scalar(name, at), **entry.items}, keys={"name": at, **entry.keys})

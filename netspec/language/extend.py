@@ -1,0 +1,110 @@
+"""`extends`: a document merged over its parent, before anything else; every value keeps the file, line and column it was written at.
+
+What the child says goes over what the parent says, key by key; a choice (`{type: X, ...}`), a list, a variable and a block that says its
+layers are replaced whole. Layers are merged by their names, and an entry may say where it goes: `insert_before`, `insert_after`, `replace`,
+`remove`. `expect` is not inherited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from netspec.core import locate
+from netspec.core.errors import Findings, SpecError
+from netspec.core.nodes import Document, Mapping, Scalar, describe
+from netspec.core.places import Place, Source
+from netspec.core.spelling import nearest, suggest
+from netspec.language.document import UnreadableError, read
+from netspec.language.edits import merged
+from netspec.language.paths import rebased, same_file
+from netspec.language.words import NET_FIELDS
+
+Shelf = Literal["models", "solvers"]
+
+
+MAX_PARENTS = 20
+"""Files above one another."""
+
+
+class ExtendsError(SpecError):
+    """`extends` names no file, or a file that extends this one."""
+
+    code = "NS130"
+
+
+def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place | None = None) -> Document:
+    """The document that a word names, merged over its parents: a path (relative to `base`), or a zoo name of `shelf`.
+
+    Raises UnreadableError, ExtendsError, EditError.
+    """
+    return extended(read(_file(reference, shelf, base, via), via), shelf)
+
+
+def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) -> Path:
+    """The file that a word names. Raises UnreadableError for a word that is no path and not in the zoo."""
+    path = locate.find(reference, shelf, base)
+    if not locate.is_path(reference) and not locate.exists(path):
+        at = via or Place(Source(reference, ""))
+        there = [p.name for p in (base or Path()).glob("*.yaml")]
+        help = suggest(reference, [*locate.names(shelf), *there])
+        raise UnreadableError(
+            f"there is neither a file '{reference}' nor a {_ONE[shelf]} of that name in the zoo", at=at, help=help
+        )
+    return path
+
+
+def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ()) -> Document:
+    """A document merged over the one it extends; itself where it extends none. `below` are the documents that brought this one here.
+
+    A zoo name is looked up on the shelf that the document itself belongs on, if that can be seen, else on `shelf`.
+    """
+    net, node = document.root.items.get("net"), document.root.items.get("extends")
+    apart = isinstance(net, Mapping) and "extends" in net.items
+    if isinstance(net, Mapping) and apart:
+        inner = extended(replace(document, root=net), "models")
+        document = replace(document, root=document.root.with_item("net", inner.root, document.root.keys["net"]))
+    if node is None:
+        return document
+    kind = _kind(document)
+    shelf = kind or shelf
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        raise ExtendsError(
+            f"`extends` names one {_ONE[shelf]}, not {describe(node)}", at=node.at, help="like `extends: resnet50.yaml`"
+        )
+    base = document.path.parent if document.path else Path()
+    path = _file(node.value, shelf, base, node.at)
+    chain = (*below, document)
+    if any(one.path is not None and same_file(one.path, path) for one in chain):
+        names = " -> ".join([*(one.source.name for one in chain), node.value])
+        raise ExtendsError(
+            f"a file that extends itself: {names}",
+            at=node.at,
+            help="a child names its parent, never the other way round",
+        )
+    if len(chain) > MAX_PARENTS:
+        raise ExtendsError(
+            f"more than {MAX_PARENTS} parents above one another", at=node.at, help="write the net out: `netspec expand`"
+        )
+    parent = extended(read(path, node.at), shelf, chain)
+    other = _kind(parent)
+    if kind and other and kind != other:
+        text = f"'{parent.source.name}' is a {_ONE[other]}, which a {_ONE[kind]} cannot extend"
+        raise ExtendsError(text, at=node.at, help="a solver names its net: `net: lenet.yaml`")
+    found = Findings()
+    above = rebased(parent, base).without("expect", *(["net"] if apart else []))
+    root = merged(above, document.root.without("extends"), found)
+    found.raise_if_any()
+    return replace(document, root=replace(root, at=document.root.at))
+
+
+_ONE: dict[Shelf, str] = {"models": "net", "solvers": "solver"}
+
+
+def _kind(document: Document) -> Shelf | None:
+    """What a document is, if it can be seen: a net has layers, a solver a net, or anything that nets do not have."""
+    keys = document.root.items.keys() - {"extends", "vars"}
+    if "layers" in keys or "net" in keys:
+        return "models" if "layers" in keys else "solvers"
+    return "solvers" if any(nearest(key, NET_FIELDS) is None for key in keys) else None

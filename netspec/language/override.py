@@ -1,0 +1,167 @@
+"""Overrides: `key.sub=value` of the command line as an edit of a document (`base_lr=0.1`, `layers.conv1.num_output=32`).
+
+Layers are named by their names; a name with dots stands in quotes. What is written is checked like the files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from netspec.core.errors import SpecError, UsageError
+from netspec.core.nodes import Mapping, Node, Scalar, describe
+from netspec.core.nodes import Sequence as Items
+from netspec.core.places import COMMAND_LINE, Place, Source
+from netspec.core.spelling import suggest
+from netspec.language.document import parse_value
+from netspec.language.words import NET_FIELDS
+
+_KEY = re.compile(r'"([^"]*)"|\'([^\']*)\'|([^.]+)')
+
+
+class OverrideError(UsageError):
+    """An override on the command line cannot be read, or names nothing."""
+
+    code = "NS110"
+
+
+def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
+    """`root` with one `key.sub=value` applied. Raises OverrideError."""
+    source = Source(COMMAND_LINE, text)
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise OverrideError(
+            f"'{text}' is not an override",
+            at=Place(source, 1, 1, len(text)),
+            help="write key=value, without spaces around =",
+        )
+    if key[:1] in {"-", "\N{EN DASH}", "\N{EM DASH}"}:
+        raise OverrideError(
+            f"'{key}' is not a key", at=Place(source, 1, 1, len(key)), help="options begin with two plain hyphens"
+        )
+    steps: list[tuple[str, int]] = []
+    end = 0
+    for match in _KEY.finditer(key, len(prefix)):
+        steps.append((next(g for g in match.groups() if g is not None), match.start() + 1))
+        end = match.end()
+    if not steps or end != len(key) or ".." in key or key.startswith("."):
+        raise OverrideError(
+            f"'{key}' is not a dotted key",
+            at=Place(source, 1, 1, max(1, len(key))),
+            help="like layers.conv1.num_output=32",
+        )
+    _check_names(root, steps, source, prefix)
+    try:
+        node = parse_value(value, source, len(key) + 2)
+    except SpecError as error:
+        help = error.help or "is a quote or a bracket missing, or taken away by the shell?"
+        raise OverrideError(f"the value of '{key}' cannot be read: {error.message}", at=error.at, help=help) from None
+    if isinstance(node, Scalar) and not value:
+        node = replace(node, at=Place(source, 1, len(key) + 1, 1))
+    return _put(root, steps, node, source)  # type: ignore[return-value]
+
+
+def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source, prefix: str) -> None:
+    """Raise OverrideError for a variable or a block that the file does not have: nothing would read it."""
+    table, (first, column) = root.items.get("vars"), steps[0]
+    if "layers" in root.items and first not in NET_FIELDS and isinstance(table, Mapping) and first in table.items:
+        help = f"write {prefix}vars.{source.text[len(prefix) :]}"
+        raise OverrideError(f"'{first}' is a variable", at=Place(source, 1, column, len(first)), help=help)
+    if (
+        "net" in root.items
+        and "layers" not in root.items
+        and first in {"layers", "blocks", "defaults"}
+        and len(steps) > 1
+    ):
+        at = Place(source, 1, column, len(first))
+        raise OverrideError(f"a solver has no `{first}`", at=at, help=f"its net has: write net.{source.text}")
+    if first == "layers" and len(steps) > 1 and "/" in steps[1][0]:
+        _not_expanded(root, steps[1], source)
+    if first == "vars" and len(steps) > 1:
+        _known(root, "vars", steps[1], "variable", source)
+    if first == "blocks" and len(steps) > 2:
+        block = _known(root, "blocks", steps[1], "block", source)
+        if steps[2][0] == "vars" and len(steps) > 3:
+            _known(block, "vars", steps[3], "variable", source)
+
+
+def _known(holder: Node | None, key: str, step: tuple[str, int], what: str, source: Source) -> Node:
+    """What a table of the file holds under a name."""
+    table = holder.items.get(key) if isinstance(holder, Mapping) else None
+    names = table.items if isinstance(table, Mapping) else {}
+    if step[0] not in names:
+        help = suggest(step[0], names) if names else f"there is no `{key}:` to hold one"
+        raise OverrideError(f"there is no {what} '{step[0]}'", at=Place(source, 1, step[1], len(step[0])), help=help)
+    return names[step[0]]
+
+
+def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) -> Node:
+    """`node` with `value` at the path `steps`."""
+    if not steps:
+        return value
+    (name, column), rest = steps[0], steps[1:]
+    at = Place(source, 1, column, len(name))
+    if isinstance(node, Scalar) and node.value is None:
+        node = Mapping({}, {}, node.at)
+    if isinstance(node, Scalar) and isinstance(node.value, str):
+        node = Mapping({"type": node}, {"type": node.at}, node.at)
+    if isinstance(node, Mapping):
+        inner = node.items.get(name, Scalar(None, at))
+        return node.with_item(
+            name, _put(inner, rest, value, source), node.keys[name] if rest and name in node.items else at
+        )
+    if isinstance(node, Items):
+        return _put_item(node, name, at, rest, value, source)
+    raise OverrideError(f"'{source.text[: column - 2]}' is {describe(node)}: it holds no '{name}'", at=at)
+
+
+def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], value: Node, source: Source) -> Items:
+    by_name = {_name(item): i for i, item in enumerate(node.items) if _name(item) is not None}
+    if by_name:
+        index = by_name.get(name)
+        if index is None:
+            where = source.text[: at.column - 2]
+            raise OverrideError(f"`{where}` has no '{name}'", at=at, help=suggest(name, filter(None, by_name)))
+    elif name.isdigit() and int(name) < len(node.items):
+        index = int(name)
+    else:
+        raise OverrideError(
+            f"'{name}' is not a position in a list of {len(node.items)}", at=at, help="positions count from 0"
+        )
+    items = list(node.items)
+    items[index] = _put(items[index], rest, value, source)
+    return replace(node, items=tuple(items))
+
+
+def _name(node: Node) -> str | None:
+    name = node.items.get("name") if isinstance(node, Mapping) else None
+    return str(name.value) if isinstance(name, Scalar) else None
+
+
+def _not_expanded(root: Mapping, step: tuple[str, int], source: Source) -> None:
+    """Raise OverrideError for a layer that only expansion makes, and say what to change instead."""
+    name, blocks = step[0], root.items.get("blocks")
+    path, used = name.split("/"), _entry(root, name.partition("/")[0])
+    if _entry(root, name) is not None or used is None:
+        return
+    key = f"layers.{path[0]}"
+    help = f"it is one of the layers that '{path[0]}' is repeated to: change `{key}`"
+    for inner in path[1:]:
+        block = used.items.get("block") if used is not None else None
+        if inner.isdigit() or not isinstance(block, Scalar) or not isinstance(blocks, Mapping):
+            continue
+        key = f"blocks.{block.value}.layers.{inner}"
+        help = f"it comes from block '{block.value}': change `{key}`, or a variable of the instance"
+        used = _entry(blocks.items.get(str(block.value)), inner)
+    raise OverrideError(
+        f"there is no '{name}' before blocks and repeats are expanded",
+        at=Place(source, 1, step[1], len(name)),
+        help=help,
+    )
+
+
+def _entry(holder: Node | None, name: str) -> Mapping | None:
+    """An entry of the `layers` of a net or a block."""
+    layers = holder.items.get("layers") if isinstance(holder, Mapping) else None
+    entries = layers.items if isinstance(layers, Items) else ()
+    return next((item for item in entries if _name(item) == name and isinstance(item, Mapping)), None)

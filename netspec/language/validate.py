@@ -1,0 +1,305 @@
+"""Plain values to an instance of a Model, and each of pydantic's complaints to an error with its place, its bound and a help line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from netspec.core.errors import Findings, SpecError
+from netspec.core.model import Model
+from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
+from netspec.core.places import Place
+from netspec.core.rooms import Room, UnknownWord
+from netspec.core.spelling import suggest
+from netspec.language import words
+
+
+class MissingFieldError(SpecError):
+    """A field that must be given is not there."""
+
+    code = "NS201"
+
+
+class UnknownFieldError(SpecError):
+    """A key that nothing reads."""
+
+    code = "NS202"
+
+
+class WrongTypeError(SpecError):
+    """A value of the wrong kind: a word where a number belongs."""
+
+    code = "NS203"
+
+
+class OutOfRangeError(SpecError):
+    """A number outside its bounds, or a list of the wrong length."""
+
+    code = "NS204"
+
+
+class UnknownWordError(SpecError):
+    """A word that selects nothing: a layer type, filler, policy, phase."""
+
+    code = "NS205"
+
+
+class InvalidFieldError(SpecError):
+    """Fields that contradict each other."""
+
+    code = "NS206"
+
+
+class CaffeWrapperError(SpecError):
+    """A Caffe field that netspec writes elsewhere."""
+
+    code = "NS207"
+
+
+Path = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is validated: the class, the values and the node they come from, and how to speak of it.
+
+    `also` are further keys that a suggestion may name; `moved` says of keys (dotted) where they are said here;
+    `hidden` are fields (dotted) whose absence need not be said.
+    """
+
+    cls: type[Any]
+    values: dict[str, Any]
+    node: Node
+    owner: str
+    also: Collection[str] = ()
+    moved: dict[str, str] = field(default_factory=dict)
+    hidden: Collection[str] = ()
+
+
+def validate(subject: Subject, found: Findings) -> Any:
+    """An instance of the class, or None after its errors went to `found`."""
+    try:
+        return subject.cls.model_validate(subject.values)
+    except ValidationError as error:
+        problems = error.errors()
+    extras = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
+    meant = {(*path[:-1], words.meant(str(path[-1]), _known(subject, path))) for path in extras}
+    wrapped = {
+        key for path in extras if str(path[-1]).endswith("_param") for key in _keys(subject.values.get(str(path[-1])))
+    }
+    for problem in problems[: found.MOST]:
+        path = problem["loc"]
+        if problem["type"] == "missing" and (path in meant or path[-1] in wrapped or dotted(path) in subject.hidden):
+            continue
+        found.add(_error(problem, subject))
+    found.more += len(problems[found.MOST :])
+    return None
+
+
+def _keys(value: Any) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
+
+
+def dotted(path: Path) -> str:
+    """The names on a path: data.train.batch_size."""
+    return ".".join(str(step) for step in path if isinstance(step, str))
+
+
+def _error(problem: Any, subject: Subject) -> SpecError:
+    path: Path = problem["loc"]
+    kind, context, given = problem["type"], problem.get("ctx", {}), problem["input"]
+    owner, node, name, described = subject.owner, subject.node, dotted(path), _described(subject, path)
+    at: Place | None = locate(node, *path)
+    if kind == "netspec":
+        inner = context.get("field")
+        chosen = UnknownWordError if context["text"].startswith("unknown ") else InvalidFieldError
+        at = locate(node, *path, inner) if inner else at if path else head(node)
+        return chosen(
+            f"{owner}: {context['text']}", at=at, help=_other_word(context["text"], given) or context.get("hint")
+        )
+    if kind == "missing":
+        return MissingFieldError(
+            f"{owner} lacks `{path[-1]}`{_inside(path)}", at=head(_below(node, path[:-1])), help=described
+        )
+    if path and path[-1] == "[key]":
+        return _unknown_field(path[:-1], subject, _options(context))
+    if kind == "extra_forbidden":
+        return _unknown_field(path, subject, _known(subject, path))
+    if kind in {"literal_error", "enum"}:
+        return UnknownWordError(
+            f"{owner}: `{name}` cannot be {say(given)}", at=at, help=suggest(str(given), _options(context))
+        )
+    bound = _bound(kind, context)
+    if bound:
+        length = f"{len(given)}" if kind in {"too_long", "too_short"} and isinstance(given, tuple) else say(given)
+        return OutOfRangeError(f"{owner}: `{name}` must be {bound}, not {length}", at=at, help=described)
+    wanted = _WANTED.get(kind, problem["msg"][0].lower() + problem["msg"][1:])
+    return WrongTypeError(
+        f"{owner}: `{name}` must be {wanted}, not {say(given)}", at=at, help=_rewritten(kind, given, at) or described
+    )
+
+
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "a word",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def _bound(kind: str, context: dict[str, Any]) -> str | None:
+    texts: dict[str, Callable[[], str]] = {
+        "greater_than": lambda: f"more than {context['gt']:g}",
+        "greater_than_equal": lambda: f"at least {context['ge']:g}",
+        "less_than": lambda: f"less than {context['lt']:g}",
+        "less_than_equal": lambda: f"at most {context['le']:g}",
+        "too_long": lambda: f"a list of at most {context['max_length']} values",
+        "too_short": lambda: f"a list of at least {context['min_length']} values",
+        "string_too_short": lambda: "a word that is not empty",
+        "finite_number": lambda: "a finite number",
+    }
+    return texts[kind]() if kind in texts else None
+
+
+def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
+    """How the value would be written that was probably meant."""
+    if at and isinstance(given, float) and "$(" in at.source.line(at.line)[at.column - 1 :][: at.length]:
+        return (
+            "whole numbers are divided by //; round, ceil and floor make one of any other"
+            if kind.startswith("int_")
+            else None
+        )
+    if kind in {"int_type", "int_from_float"} and isinstance(given, float) and given.is_integer():
+        return f"write {int(given)}"
+    if kind in {"int_type", "float_type"} and isinstance(given, str):
+        try:
+            float(given)
+        except ValueError:
+            return None
+        return "write it without quotes"
+    if kind == "bool_type" and str(given).lower() in {"yes", "no", "on", "off", "y", "n", "0", "1", "true", "false"}:
+        return f"write {'true' if str(given).lower() in {'yes', 'on', 'y', '1', 'true'} else 'false'}"
+    return None
+
+
+def _options(context: dict[str, Any]) -> list[str]:
+    return str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
+
+
+def _other_word(text: str, given: Any) -> str | None:
+    word = given.get("type") if isinstance(given, dict) else given
+    return (
+        f"Caffe calls it '{words.FILLERS[word]}'"
+        if text.startswith("unknown filler") and word in words.FILLERS
+        else None
+    )
+
+
+def _unknown_field(path: Path, subject: Subject, known: Collection[str]) -> SpecError:
+    name, at = str(path[-1]), locate(subject.node, *path, key=True)
+    text = f"{subject.owner} has no key `{name}`{_inside(path)}"
+    if dotted(path) in subject.moved:
+        return CaffeWrapperError(text, at=at, help=subject.moved[dotted(path)])
+    if len(path) == 1 and name.endswith("_param"):
+        fields = _keys(subject.values.get(name))
+        shown = (
+            ": " + ", ".join(f"{key}: {say(subject.values[name][key], bare=True)}" for key in fields) if fields else ""
+        )
+        help = f"fields stand directly beside `name` and `type`{shown}"
+        return CaffeWrapperError(f"{text}: fields are not wrapped here", at=at, help=help)
+    return UnknownFieldError(text, at=at, help=words.hint(name, known))
+
+
+def _inside(path: Path) -> str:
+    return f" in `{dotted(path[:-1])}`" if dotted(path[:-1]) else ""
+
+
+def _known(subject: Subject, path: Path) -> set[str]:
+    """The keys that may stand where `path` does."""
+    here = _class_at(subject.cls, subject.values, path[:-1])
+    return (set(getattr(here, "model_fields", {})) | (set(subject.also) if len(path) == 1 else set())) - {"rule"}
+
+
+def say(value: Any, bare: bool = False) -> str:
+    """A value as it is written in YAML, if it is short; `bare` leaves the quotes out."""
+    if isinstance(value, (tuple, dict)):
+        return (
+            ("[...]" if isinstance(value, tuple) else "{...}")
+            if bare
+            else "a list"
+            if isinstance(value, tuple)
+            else "a mapping"
+        )
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    text = str(value) if bare or not isinstance(value, str) else repr(value)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def head(node: Node | None) -> Place | None:
+    """Where a mapping that lacks something begins: its name or its type if it has one, else its first key."""
+    if isinstance(node, Mapping) and node.items:
+        said = [node.items[key] for key in ("name", "type") if isinstance(node.items.get(key), Scalar)]
+        return said[0].at if said else next(iter(node.keys.values()))
+    return node.at if node else None
+
+
+def _below(node: Node, path: Path) -> Node:
+    """The value at `path`, or the deepest that exists; item 0 of what is no list is the value itself."""
+    for step in path:
+        if (isinstance(node, Mapping) and step in node.items) or (isinstance(node, Sequence) and isinstance(step, int)):
+            node = node.items[step]
+    return node
+
+
+def _class_at(cls: type[Any], values: Any, path: Path) -> type[Any] | None:
+    """The model class that holds the value at `path`."""
+    here: type[Any] | None = cls
+    info: Any = None
+    for step in path:
+        if isinstance(step, int):
+            values = values[step] if isinstance(values, tuple) and step < len(values) else values
+            here = _class_of(info, values) if info is not None else None
+            continue
+        info = getattr(here, "model_fields", {}).get(step)
+        if info is None:
+            return None
+        values = values.get(step) if isinstance(values, dict) else None
+        here = _class_of(info, values)
+    return here
+
+
+def _class_of(info: Any, values: Any) -> type[Any] | None:
+    """The model class of a field's value: the one that its `type` selects, or the one its annotation names."""
+    annotations, validators = [info.annotation], [*info.metadata]
+    for annotation in annotations:  # grows while it is walked
+        annotations += get_args(annotation)
+        validators += getattr(annotation, "__metadata__", ())
+    for validator in validators:
+        room = getattr(getattr(validator, "func", None), "__self__", None)
+        if isinstance(room, Room):
+            value = values[0] if isinstance(values, tuple) and values else values
+            word = value.get("type") if isinstance(value, dict) else value
+            try:
+                return room.get(str(word))
+            except UnknownWord:
+                return None
+    return next((a for a in annotations if isinstance(a, type) and issubclass(a, Model)), None)
+
+
+def _described(subject: Subject, path: Path) -> str | None:
+    """What the schema says about the field at `path`."""
+    names = [i for i, step in enumerate(path) if isinstance(step, str)]
+    if not names:
+        return None
+    here = _class_at(subject.cls, subject.values, path[: names[-1]])
+    info = getattr(here, "model_fields", {}).get(path[names[-1]])
+    return f"`{path[names[-1]]}`: {info.description}" if info is not None and info.description else None

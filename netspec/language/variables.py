@@ -1,0 +1,409 @@
+"""Variables: what `$name` and `$(expression)` in a document become. Every value keeps the place it was written at, and how it came there.
+
+What grows is counted while it is made: short texts that name one another must not become more than a machine holds.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netspec.core.errors import Findings, SpecError
+from netspec.core.nodes import Mapping, Node, Scalar, describe
+from netspec.core.nodes import Sequence as Items
+from netspec.core.places import Place
+from netspec.core.spelling import suggest
+from netspec.language.document import MAX_DEPTH, TooLargeError
+from netspec.language.expression import MAX_CHARACTERS, WORDS, Refused, Value, closing, evaluate
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
+"""How a variable is written elsewhere."""
+
+MAX_VALUES = 100_000
+"""Values that a net or solver may have once it is expanded."""
+MAX_WORK = 3 * MAX_VALUES // 2
+"""Values that are worked out on the way."""
+
+
+OWN = {"i": "the count of a repeat", "bottom": "what an instance reads", "bottoms": "all that an instance reads"}
+"""Variables that are not the user's to give."""
+
+
+class UnknownVariableError(SpecError):
+    """`$x` is used, but no `vars:` gives x."""
+
+    code = "NS120"
+
+
+class BadVariableError(SpecError):
+    """A variable holds something that cannot stand where it is used, or is given by itself."""
+
+    code = "NS121"
+
+
+class ExpressionError(SpecError):
+    """What stands in `$(...)` cannot be read or carried out."""
+
+    code = "NS122"
+
+
+class Stop(Exception):
+    """The net grew beyond all bounds: nothing more is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blob(Scalar):
+    """The full name of a blob: unlike a name that is written, it is not looked up in the block it stands in."""
+
+
+class _FullName(str):
+    """The full name of a blob as a value of expressions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong(Scalar):
+    """Stands where a mistake was made that is told already: what depends on it is not judged."""
+
+
+class Scope:
+    """Variables by name, given on demand, so that they may name one another in any order; what is not here is asked of `outer`."""
+
+    def __init__(
+        self,
+        written: dict[str, Node],
+        outer: Scope | None = None,
+        via: Place | None = None,
+        around: Scope | None = None,
+    ) -> None:
+        self.written, self.outer = written, outer
+        self.via, self.around = via, around
+        """For a block's variables: the instance that they are worked out for, and the variables where it stands."""
+        self.given: dict[str, Node] = {}
+
+    def holder(self, name: str) -> Scope | None:
+        """The nearest scope that has a variable."""
+        scope: Scope | None = self
+        while scope is not None and name not in scope.given and name not in scope.written:
+            scope = scope.outer
+        return scope
+
+    def names(self) -> set[str]:
+        """Every variable that can be named here."""
+        return {*self.written, *self.given, *(self.outer.names() if self.outer else ())}
+
+
+class Variables:
+    """Replaces variables in the nodes of one document; what is wrong goes to `found`."""
+
+    def __init__(self, found: Findings) -> None:
+        self.found = found
+        self.top = Scope({})
+        """The variables of the document itself."""
+        self.busy: list[tuple[Scope, str]] = []
+        """Variables that are being worked out, outermost first."""
+        self.sizes: dict[int, tuple[int, int]] = {}
+        self.alive: list[Node] = []
+        """Nodes whose ids are keys of `sizes` and `plains`."""
+        self.plains: dict[int, Value] = {}
+        self.values = self.work = 0
+        """Values of the finished document; those that were worked out on the way."""
+
+    def mapping(
+        self, node: Node | None, key: str, example: str, error: type[SpecError] = BadVariableError
+    ) -> dict[str, Node]:
+        """The items of what must be a mapping, or be left out."""
+        if isinstance(node, Mapping):
+            return node.items
+        if node is not None and not (isinstance(node, Scalar) and node.value is None):
+            help = f"like `{key}: {example}`"
+            self.found.add(
+                error(f"`{key}` is a mapping of names to values, not {describe(node)}", at=node.at, help=help)
+            )
+        return {}
+
+    def declared(self, node: Node | None, example: str) -> dict[str, Node]:
+        """The variables in a `vars:` table, whose names can be used."""
+        items = self.mapping(node, "vars", example)
+        for name in items:
+            at = node.keys[name] if isinstance(node, Mapping) else None
+            if name in OWN:
+                self.found.add(
+                    BadVariableError(
+                        f"'{name}' is given by netspec itself: {OWN[name]}", at=at, help="choose another name"
+                    )
+                )
+            elif not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in WORDS:
+                help = "letters, digits and _, no word of expressions"
+                self.found.add(BadVariableError(f"no variable can be called '{name}'", at=at, help=help))
+        return items
+
+    def spend(self, number: int, at: Place) -> None:
+        """Count values before they are worked out. Raises Stop, after an error, when they are too many."""
+        self.work += number
+        if self.work > MAX_WORK:
+            self.too_large(self.work, 0, at)
+            raise Stop
+
+    def near(self, word: str, known: Iterable[str]) -> str | None:
+        """A help line with what was probably meant; none once there are many mistakes, as each look takes time."""
+        return None if self.found.enough else suggest(word, known)
+
+    def variable(self, scope: Scope, name: str) -> Node:
+        """The value of a variable that `scope` itself has."""
+        if name in scope.given:
+            return scope.given[name]
+        written = scope.written[name]
+        if (scope, name) in self.busy:
+            names = [n for _, n in self.busy[self.busy.index((scope, name)) :]]
+            text = f"variable '{name}' is given by itself: {' -> '.join([*names, name])}"
+            self.found.add(BadVariableError(text, at=written.at, help="give one of them a value"))
+            scope.given[name] = Wrong(None, written.at)
+            return scope.given[name]
+        if len(self.busy) > MAX_DEPTH:
+            self.found.add(TooLargeError(f"variables that name one another more than {MAX_DEPTH} deep", at=written.at))
+            raise Stop
+        self.busy.append((scope, name))
+        value = self.replaced(written, scope, scope.via)
+        self.busy.pop()
+        number, depth = self.measure(value)
+        if number > MAX_VALUES or depth > MAX_DEPTH:
+            self.too_large(number, depth, written.at)
+            value = Wrong(None, written.at)
+        scope.given.setdefault(name, value)
+        return scope.given[name]
+
+    def look_up(self, name: str, scope: Scope, at: Place) -> Node | None:
+        """The value of a variable seen from `scope`."""
+        holder = scope.holder(name)
+        if holder is not None:
+            return self.variable(holder, name)
+        inside: Scope | None = scope
+        while inside is not None and inside.around is None:
+            inside = inside.outer
+        help = None
+        if inside is not None and inside.around is not None and inside.around.holder(name):
+            help = (
+                f"a block does not see the variables of the block around it: hand it on by `vars: {{{name}: ${name}}}`"
+            )
+        elif inside is not None and name == "bottom":
+            help = "there is nothing above the instance that it could read"
+        elif name in {"i", "bottom", "bottoms"}:
+            what = (
+                "counts the repeats of an entry that says `repeat`"
+                if name == "i"
+                else "is what an instance reads, inside its block"
+            )
+            help = f"${name} {what}"
+        else:
+            names = scope.names() - {"i", "bottom", "bottoms"}
+            help = self.near(name, names) if names else "add it under `vars:`; write $$ for the sign itself"
+        self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
+        return None
+
+    def replaced(
+        self, node: Node, scope: Scope, via: Place | None, how: str = "expanded from", quiet: bool = False
+    ) -> Node:
+        """A node with its variables replaced; its places say that `via` brought it here. `quiet` keeps mistakes to itself."""
+        if quiet:
+            found, self.found = self.found, Findings()
+            try:
+                return self.replaced(node, scope, via, how)
+            finally:
+                self.found = found
+        if isinstance(node, Scalar):
+            at = node.at.brought(via, how) if via else node.at
+            if isinstance(node.value, str) and "$" in node.value:
+                return self.text(node, scope, at)
+            return node if via is None or isinstance(node, Blob) else Scalar(node.value, at, node.quoted)
+        self.spend(len(node.items), node.at)
+        at = node.at.brought(via, how) if via else node.at
+        if isinstance(node, Items):
+            return Items(tuple([self.replaced(item, scope, via, how) for item in node.items]), at)
+        items = {key: self.replaced(item, scope, via, how) for key, item in node.items.items()}
+        return Mapping(items, {key: at.brought(via, how) for key, at in node.keys.items()} if via else node.keys, at)
+
+    def text(self, node: Scalar, scope: Scope, at: Place) -> Node:
+        """What a text with `$` in it becomes: the value itself where it is wholly one variable or expression, else a text."""
+        text = str(node.value)
+        parts: list[str] = []
+        position, sound = 0, True
+        while (start := text.find("$", position)) >= 0:
+            parts.append(text[position:start])
+            if text.startswith("$$", start):
+                parts.append("$")
+                position = start + 2
+                continue
+            end = self.end(text, start, node, at)
+            if end is None:
+                return Wrong(None, at)
+            value = self.value(text[start:end], scope, node, at, start)
+            if start == 0 and end == len(text):
+                return value if value is not None else Wrong(None, at)
+            if isinstance(value, (Items, Mapping)):
+                what = f"{text[start:end]} is {describe(value)} and cannot stand inside a text"
+                self.found.add(BadVariableError(what, at=_part(node, at, start, end - start)))
+                value = None
+            sound = sound and value is not None
+            parts.append(_said(value) if isinstance(value, Scalar) else "")
+            position = end
+            at = value.at if value is not None and start == 0 and value.at.source.typed else at
+        done = "".join([*parts, text[position:]])
+        if len(done) > MAX_CHARACTERS and sound:
+            help = "a spec is a short text file"
+            text = f"a text of more than {MAX_CHARACTERS:,} characters once variables are replaced"
+            self.found.add(TooLargeError(text, at=at, help=help))
+            sound = False
+        return Scalar(done, at, node.quoted) if sound else Wrong(None, at)
+
+    def end(self, text: str, start: int, node: Scalar, at: Place) -> int | None:
+        """Where the variable or expression ends that begins at `start`."""
+        if text.startswith("$(", start):
+            closed = closing(text, start + 1)
+            if closed is not None:
+                return closed + 1
+            help = "close it with )"
+            if not node.quoted and at.source.line(at.line)[at.column - 1 + at.length :].lstrip()[:1] in {",", "]", "}"}:
+                help += ", or put it in quotes: inside {} and [] one that holds , [ ] { } needs them"
+            self.found.add(
+                ExpressionError(
+                    "the bracket of $( is not closed", at=_part(node, at, start, len(text) - start), help=help
+                )
+            )
+            return None
+        named = _NAME.match(text, start + 1)
+        if named is not None:
+            return named.end()
+        braced = _BRACED.match(text, start)
+        help = "a variable is written $name, an expression $(width * 2), the sign itself $$"
+        if braced is not None:
+            help = (
+                f"write ${braced[1]}, without braces"
+                if "{" in braced[0]
+                else f"write ${braced[1]}; the sign itself is $$"
+            )
+        place = _part(node, at, start, len(braced[0]) if braced else 1)
+        self.found.add(ExpressionError("a $ that begins no variable", at=place, help=help))
+        return None
+
+    def value(self, text: str, scope: Scope, node: Scalar, at: Place, start: int) -> Node | None:
+        """The value of `$name` or `$(expression)`; None after an error."""
+        if text[1] != "(":
+            chosen = self.look_up(text[1:], scope, _part(node, at, start, len(text)))
+            return (
+                None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=_used(text[1:], chosen, at))
+            )
+
+        def given(name: str, offset: int) -> Value:
+            chosen = self.look_up(name, scope, _part(node, at, start + 2 + offset, len(name)))
+            if chosen is None or isinstance(chosen, Wrong):
+                raise _Unknown
+            return self.plain(chosen)
+
+        try:
+            return self.node(evaluate(text[2:-1], given), at)
+        except _Unknown:
+            return None
+        except Refused as wrong:
+            length = wrong.length if wrong.length is not None else len(text) - 3
+            place = _part(node, at, start + 2 + wrong.start, max(1, length))
+            self.found.add(ExpressionError(wrong.text, at=place, help=wrong.help))
+            return None
+
+    def plain(self, node: Node) -> Value:
+        """A node as a value of expressions; what several share is made once."""
+        if isinstance(node, Scalar):
+            return _FullName(node.value) if isinstance(node, Blob) else node.value
+        known = self.plains.get(id(node))
+        if known is None:
+            items = node.items
+            known = (
+                {key: self.plain(item) for key, item in items.items()}
+                if isinstance(items, dict)
+                else tuple(map(self.plain, items))
+            )
+            self.plains[id(node)] = known
+            self.alive.append(node)
+        return known
+
+    def node(self, value: Value, at: Place) -> Node:
+        """A value at the place of its expression. Raises Stop, after an error, when expressions made too many."""
+        if not isinstance(value, (tuple, dict)):
+            return Blob(str(value), at) if isinstance(value, _FullName) else Scalar(value, at)
+        self.spend(len(value), at)
+        if isinstance(value, tuple):
+            return Items(tuple([self.node(item, at) for item in value]), at)
+        return Mapping({key: self.node(item, at) for key, item in value.items()}, dict.fromkeys(value, at), at)
+
+    # --- sizes ---
+
+    def count(self, node: Node, at: Place) -> None:
+        """Add a finished node to the whole. Raises Stop, after an error, when that is too large."""
+        number, depth = self.measure(node)
+        self.values += number
+        if self.values > MAX_VALUES or depth > MAX_DEPTH:
+            self.too_large(self.values, depth, at)
+            raise Stop
+
+    def too_large(self, number: int, depth: int, at: Place) -> None:
+        """The error of what grew beyond bounds."""
+        what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
+        self.found.add(
+            TooLargeError(f"{what} once variables and blocks are expanded", at=at, help="a spec is a short text file")
+        )
+
+    def measure(self, node: Node) -> tuple[int, int]:
+        """Values (long texts count as several) and depth of a node; what several share is walked once."""
+        if isinstance(node, Scalar):
+            return (1 + len(node.value) // 64 if isinstance(node.value, str) else 1), 0
+        known = self.sizes.get(id(node))
+        if known is None:
+            number, depth = 1, 0
+            for item in node.items.values() if isinstance(node, Mapping) else node.items:
+                more, deep = self.measure(item)
+                number, depth = number + more, max(depth, deep)
+            known = number, depth + 1
+            self.sizes[id(node)] = known
+            self.alive.append(node)
+        return known
+
+
+class _Unknown(Exception):
+    """A variable in an expression is not known; the error is said already."""
+
+
+def is_nothing(node: Node | None) -> bool:
+    """Whether a node is left out, or `~`; a mistake that is told already is not."""
+    return node is None or (isinstance(node, Scalar) and node.value is None and not isinstance(node, Wrong))
+
+
+def moved(node: Node, via: Place, how: str) -> Node:
+    """A node as `via` brought it into the spec."""
+    if isinstance(node, Scalar):
+        return Scalar(node.value, node.at.brought(via, how), node.quoted)
+    if isinstance(node, Items):
+        return Items(tuple([moved(item, via, how) for item in node.items]), node.at.brought(via, how))
+    items = {key: moved(item, via, how) for key, item in node.items.items()}
+    return Mapping(items, {key: at.brought(via, how) for key, at in node.keys.items()}, node.at.brought(via, how))
+
+
+def _said(node: Scalar) -> str:
+    """A value inside a text."""
+    value: Any = node.value
+    return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _used(name: str, value: Node, at: Place) -> Place:
+    """The place of a variable's value where it is used: the one it was written at, put in here; `at` for what netspec gives itself."""
+    return at if name in OWN or not isinstance(value, Scalar) else value.at.brought(at, "put into")
+
+
+def _part(node: Scalar, at: Place, start: int, length: int) -> Place:
+    """The place of some characters of a scalar that stands on one line; else of the whole."""
+    text, begin = str(node.value), at.column + (1 if node.quoted else 0)
+    if at.source.line(at.line)[begin - 1 : begin - 1 + len(text)] != text:
+        return at
+    return Place(at.source, at.line, begin + start, length, at.via, at.how)

@@ -1,0 +1,223 @@
+"""What people who come from Caffe or from other tools write, and how netspec says it: for the help lines of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netspec.core.spelling import nearest
+
+SYNONYMS = {
+    "activation_slope": "negative_slope",
+    "alpha": "negative_slope",
+    "axes": "axis",
+    "batch": "batch_size",
+    "beta_filler": "bias_filler",
+    "beta_initializer": "bias_filler",
+    "bias": "bias_term",
+    "bias_init": "bias_filler",
+    "bias_initializer": "bias_filler",
+    "channels": "num_output",
+    "chunks": "slice_point",
+    "clip": "clip_gradients",
+    "clip_grad": "clip_gradients",
+    "concat_axis": "axis",
+    "dataset": "data",
+    "decay": "weight_decay",
+    "depth_radius": "local_size",
+    "dim": "axis",
+    "dims": "shape",
+    "dropout": "dropout_ratio",
+    "elementwise_affine": "affine",
+    "eps": "delta",
+    "epochs": "max_iter",
+    "epsilon": "eps",
+    "exponent": "power",
+    "features": "num_output",
+    "filter_size": "kernel_size",
+    "filters": "num_output",
+    "from": "bottom",
+    "gamma_filler": "weight_filler",
+    "gamma_initializer": "weight_filler",
+    "grad_clip": "clip_gradients",
+    "groups": "group",
+    "high": "max",
+    "init": "weight_filler",
+    "initializer": "weight_filler",
+    "input": "bottom",
+    "if": "when",
+    "inputs": "bottom",
+    "iterations": "max_iter",
+    "kernel": "kernel_size",
+    "kernel_initializer": "weight_filler",
+    "l2": "weight_decay",
+    "learning_rate": "base_lr",
+    "low": "min",
+    "lr": "base_lr",
+    "lr_schedule": "lr_policy",
+    "model": "net",
+    "momentum": "moving_average_fraction",
+    "negative_slope": "alpha",
+    "network": "net",
+    "new_shape": "shape",
+    "optimizer": "type",
+    "out_channels": "num_output",
+    "out_features": "num_output",
+    "output": "top",
+    "outputs": "top",
+    "p": "dropout_ratio",
+    "padding": "pad",
+    "pool_size": "kernel_size",
+    "radius": "local_size",
+    "rate": "dropout_ratio",
+    "ratio": "dropout_ratio",
+    "rho": "rms_decay",
+    "scale_bias": "bias_term",
+    "scheduler": "lr_policy",
+    "seed": "random_seed",
+    "shared": "channel_shared",
+    "size": "kernel_size",
+    "slice_points": "slice_point",
+    "slope": "negative_slope",
+    "split_points": "slice_point",
+    "stddev": "std",
+    "steps": "max_iter",
+    "strides": "stride",
+    "target_shape": "shape",
+    "track_running_stats": "use_global_stats",
+    "units": "num_output",
+    "use_bias": "bias_term",
+    "use_running_stats": "use_global_stats",
+    "weight_init": "weight_filler",
+    "width": "num_output",
+}
+"""A field's name elsewhere, and its name here."""
+
+LAYER_TYPES = {
+    "AdaptiveAvgPool2d": "Pooling",
+    "Add": "Eltwise",
+    "Affine": "Scale",
+    "AveragePooling2D": "Pooling",
+    "AvgPool": "Pooling",
+    "AvgPool2d": "Pooling",
+    "BCEWithLogitsLoss": "SigmoidCrossEntropyLoss",
+    "BatchNorm1d": "BatchNorm",
+    "BatchNorm2d": "BatchNorm",
+    "BatchNorm3d": "BatchNorm",
+    "BatchNormalization": "BatchNorm",
+    "BiasAdd": "Bias",
+    "Chunk": "Slice",
+    "Concatenate": "Concat",
+    "Conv": "Convolution",
+    "Conv2D": "Convolution",
+    "Conv2d": "Convolution",
+    "CrossEntropyLoss": "SoftmaxWithLoss",
+    "Dense": "InnerProduct",
+    "FullyConnected": "InnerProduct",
+    "Gemm": "InnerProduct",
+    "GlobalAveragePool": "Pooling",
+    "GlobalAveragePooling2D": "Pooling",
+    "L2Loss": "EuclideanLoss",
+    "LeakyReLU": "ReLU",
+    "Linear": "InnerProduct",
+    "LocalResponseNorm": "LRN",
+    "LocalResponseNormalization": "LRN",
+    "MSELoss": "EuclideanLoss",
+    "MaxPool": "Pooling",
+    "MaxPool2d": "Pooling",
+    "MaxPooling2D": "Pooling",
+    "Maximum": "Eltwise",
+    "Mul": "Eltwise",
+    "Multiply": "Eltwise",
+    "Pow": "Power",
+    "SoftmaxLoss": "SoftmaxWithLoss",
+    "Tanh": "TanH",
+    "View": "Reshape",
+}
+"""A layer type's name elsewhere, and Caffe's."""
+
+FILLERS = {
+    "glorot": "xavier",
+    "glorot_uniform": "xavier",
+    "he": "msra",
+    "he_normal": "msra",
+    "kaiming": "msra",
+    "normal": "gaussian",
+    "random_normal": "gaussian",
+    "random_uniform": "uniform",
+    "truncated_normal": "gaussian",
+    "zeros": "constant",
+}
+"""A filler's name elsewhere, and Caffe's."""
+
+SOLVER_TYPES = {"GradientDescent": "SGD", "Momentum": "SGD", "NAG": "Nesterov", "momentum": "SGD", "nag": "Nesterov"}
+"""A solver type's name elsewhere, and Caffe's."""
+
+_INPUT = "write a layer: {name: data, type: Input, shape: [64, 1, 28, 28]}"
+
+NET_MOVED = {"input": _INPUT, "input_shape": _INPUT, "input_dim": _INPUT, "state": "say `--phase` on the command line"}
+"""Fields of a Caffe net that are said elsewhere here."""
+
+LAYER_MOVED = {
+    "activation": "it is a layer of its own, below this one: {name: relu1, type: ReLU}",
+    "blobs_lr": "say `param: [{lr_mult: 1}, {lr_mult: 2}]`",
+    "data_param": "sources stand in the solver's `data:`",
+    "input_shape": "an Input layer says it: {name: data, type: Input, shape: [64, 1, 28, 28]}",
+    "phase": "say `include: {phase: TEST}`",
+    "transform_param": "transforms stand in the solver's `data:`",
+}
+"""Fields of a Caffe layer that are said elsewhere here."""
+
+SOLVER_MOVED = {
+    "blocks": "they belong to the net",
+    "data.batch_size": "put it below `train:` or `test:`",
+    "data.source": "put it below `train:` or `test:`",
+    "data.transform": "put it below `train:` or `test:`",
+    "defaults": "they belong to the net",
+    "device_id": "netspec trains on the CPU; leave it out",
+    "momentum2": "it belongs to the solver type Adam",
+    "nesterov": "say `type: Nesterov`",
+    "snapshot_format": "snapshots are safetensors files; leave it out",
+    "snapshot_prefix": "a run writes into one folder: say `--output DIR` on the command line",
+    "solver_mode": "netspec trains on the CPU; leave it out",
+    "solver_type": "say `type:`",
+    "test_net": "one net file serves every phase: say `net:`",
+    "train_net": "one net file serves every phase: say `net:`",
+}
+"""Fields of a Caffe solver that are said elsewhere here."""
+
+NET_FIELDS = ("blocks", "cite", "defaults", "expect", "force_backward", "layers", "name")
+"""Fields that only a net has."""
+
+EDITS = ("insert_before", "insert_after", "replace", "remove")
+"""What an entry of `layers` may do to the net that this one extends."""
+
+EDITS_ELSEWHERE = {
+    "after": "insert_after",
+    "append": "insert_after",
+    "before": "insert_before",
+    "delete": "remove",
+    "drop": "remove",
+    "insert": "insert_after",
+}
+"""What one might write for it."""
+
+POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
+"""Fields that stand at the top of a Caffe solver, and in `lr_policy` here."""
+
+
+def meant(word: str, known: Iterable[str]) -> str | None:
+    """The known field that a word probably stands for."""
+    names = set(known)
+    other = SYNONYMS.get(word, "")
+    return next((name for name in (other, SYNONYMS.get(other)) if name in names), None) or nearest(word, names)
+
+
+def hint(word: str, known: Iterable[str], others: dict[str, str] | None = None) -> str | None:
+    """A help line that names the word that was probably meant, or lists the known ones when they are few."""
+    names = sorted(set(known))
+    if others and others.get(word) in names:
+        return f"Caffe calls it '{others[word]}'"
+    found = meant(word, names)
+    if found is not None:
+        return f"did you mean '{found}'?"
+    return f"one of: {', '.join(names)}" if 0 < len(names) <= 40 else None

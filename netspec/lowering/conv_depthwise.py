@@ -1,0 +1,228 @@
+"""Depthwise convolution (kernels/depthwise.py): one filter for each channel, images with their channels last.
+
+Forward is one pass; backward to the bottom takes all phases of the stride in one step, so that each line is finished while it is near.
+All cuts are made by shapes alone, so that sums do not depend on threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shape, count
+from netspec.lowering.conv_passes import Axis, bottom_passes, forward_pass
+
+if TYPE_CHECKING:
+    from netspec.layers.convolution import Convolution
+
+FOR = "one filter for each channel"
+PITCHED = False
+
+MOST_PARTS = 64
+WORK = 2**17
+"""Products of a part."""
+PIECES = 16
+"""Pieces of a weight's gradient, at most; and pixels of a piece, at least."""
+PIXELS = 64
+BAND = 65536
+"""Values of the lines that a piece goes over once for every tap."""
+WIDE = 512
+"""Channels from which pixels lie so far apart that few lines at a time are better."""
+NARROW = 128
+"""Channels up to which short strips are better where a stride skips pixels, as they read memory more nearly in order; and from which the
+processor has to be told which line comes next."""
+
+
+def fits(layer: Convolution, x: Shape) -> bool:
+    """Whether a convolution can be computed so."""
+    return 1 < layer.group == x[1] == layer.num_output
+
+
+def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The packed filters."""
+    return {"packed": Workspace((_taps(layer), x[1]), use="forward")}
+
+
+def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The same."""
+    return {"packed_bottom": Workspace((_taps(layer), x[1]), use="backward")}
+
+
+def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The pieces."""
+    return {"pieces": Workspace((_pieces(layer, x), _taps(layer) * x[1]), use="backward")}
+
+
+def forward(layer: Convolution, run: Run, mode: int) -> Calls:
+    """Pack the filters, then one pass."""
+    x, w, packed = run.bottom_shapes[0], run.param[0], run.workspace["packed"]
+    one = forward_pass(layer, x)
+    bias = run.param[1] if layer.bias_term else w.reshape(-1)[:0]
+    yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode)
+
+
+def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
+    """Pack the filters, then all phases of the stride."""
+    x, w, packed = run.bottom_shapes[0], run.param[0], run.workspace["packed_bottom"]
+    passes = list(bottom_passes(layer, x))
+    axes = [one.y for one in passes], [one.x for one in passes]
+    none = w.reshape(-1)[:0]
+    yield from _passes(w, packed, none, (run.top_diff[0], run.bottom_diff[0]), (_once(axes[0]), _once(axes[1])), mode)
+
+
+def _once(axes: Sequence[Axis]) -> list[Axis]:
+    return list(dict.fromkeys(axes))
+
+
+def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis], list[Axis]], mode: int) -> Calls:
+    """The calls from one image to the other, which lie as (N, H, W, C)."""
+    import numpy as np
+
+    from netspec.kernels import depthwise
+
+    (n, h, width, c), (_, p, q, _), (down, across) = images[0].shape, images[1].shape, w.shape[2:]
+    ys, xs = axes
+    yield Call(depthwise.pack, w.reshape(c, -1), packed, parts=max(1, min(MOST_PARTS, w.size // 16384)))
+    g = (
+        n,
+        h,
+        width,
+        c,
+        p,
+        q,
+        across,
+        max(_between(y.shifts) for y in ys),
+        min((_between(y.taps) for y in ys), key=lambda d: -abs(d)),
+    )
+    sizes, together = _sizes(xs, width, c)
+    phases = [
+        (
+            x.length,
+            x.step,
+            x.first,
+            len(x.taps),
+            x.taps[0] if x.taps else 0,
+            _between(x.taps),
+            x.stride,
+            x.place,
+            size[0],
+            _between(x.shifts),
+        )
+        for x, size in zip(xs, sizes, strict=True)
+    ]
+    tables = [np.array(table, np.int64).reshape(-1) for table in (g, _rows(ys, h, p), phases)]
+    parts = _parts(count(images[1].shape) * down * across, n * p)
+    arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1), *tables, mode)
+    if together:
+        codes = [
+            code
+            for x, size in zip(xs, sizes, strict=True)
+            for code in _strips(x, size, int(c >= NARROW and x.step == 1))
+        ]
+        yield Call(depthwise.strips, *arrays, *codes, *codes[: 4 - len(codes)], parts=parts)
+    else:
+        from netspec.codegen.strips import strip
+
+        yield Call(depthwise.spots, *arrays, strip("spot", sizes[0][0]), strip("spot", 1), parts=parts)
+
+
+def _between(numbers: Sequence[int]) -> int:
+    """The step of a sequence with equal steps; 1 where there is none."""
+    return numbers[1] - numbers[0] if len(numbers) > 1 else 1
+
+
+def _rows(axes: Sequence[Axis], size: int, lines: int) -> list[tuple[int, int, int]]:
+    """For each line that is written: the first row that it reads within a source of `size` rows, how many, and the first's tap."""
+    rows = [(0, 0, 0)] * lines
+    for axis in axes:
+        for i in range(axis.length):
+            pairs = [(i * axis.step + shift, tap) for shift, tap in zip(axis.shifts, axis.taps, strict=True)]
+            inside = [(row, tap) for row, tap in pairs if 0 <= row < size]
+            row, tap = inside[0] if inside else (0, 0)
+            rows[i * axis.stride + axis.place] = (row, len(inside), tap)
+    return rows
+
+
+def _sizes(axes: Sequence[Axis], width: int, channels: int) -> tuple[list[tuple[int, int]], bool]:
+    """For each phase of a line the pixels of a strip, and of the last; and whether strips can do it, or spots must."""
+    from netspec.codegen.streams import share
+    from netspec.codegen.strips import MOST_PIXELS
+
+    sizes = [share(axis.length, 2 if axis.step > 1 and channels <= NARROW else MOST_PIXELS) for axis in axes]
+    if len(axes) <= 2 and all(_fits_strips(axis, size, width) for axis, size in zip(axes, sizes, strict=True)):
+        return sizes, True
+    return [(4, 1)] * len(axes), False
+
+
+def _fits_strips(axis: Axis, size: tuple[int, int], width: int) -> bool:
+    """Whether a line's taps are neighbours, few enough, and no strip reads more columns outside than it has taps on either side."""
+    from netspec.codegen.strips import MOST_TAPS
+
+    taps, last = len(axis.taps), (axis.length - 1) // size[0] * size[0]
+    ends = [(o, size[0] if o < last else size[1]) for o in range(0, axis.length, size[0])]
+    columns = [(o * axis.step + axis.first, ((o + pixels - 1) * axis.step + axis.first + taps)) for o, pixels in ends]
+    near = all(-first <= taps and last <= width + taps for first, last in columns)
+    return 0 < taps <= MOST_TAPS and axis.step <= 2 and axis.together and near
+
+
+def _strips(axis: Axis, size: tuple[int, int], ahead: int) -> list[Any]:
+    """The strips of a phase: of all, and of what is left."""
+    from netspec.codegen.strips import strip
+
+    rest = axis.length % size[0] or size[0]
+    return [strip("strip", pixels, len(axis.taps), axis.step, ahead) for pixels in (size[0], rest)]
+
+
+def weight(layer: Convolution, run: Run) -> Calls:
+    """Pieces of the gradient, then their sum."""
+    import numpy as np
+
+    from netspec.codegen.streams import share
+    from netspec.codegen.strips import MOST_PIXELS, strip
+    from netspec.kernels import depthwise
+
+    (n, c, h, width), (_, _, p, q), dw = run.bottom_shapes[0], run.top_shapes[0], run.param_diff[0]
+    assert dw is not None
+    (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = layer.window
+    one = forward_pass(layer, run.bottom_shapes[0])
+    together = _together(c, across, dw.itemsize)
+    size = share(q, 2 if together > 1 else MOST_PIXELS)
+    taps = across if _fits_strips(one.x, size, width) else 1
+    pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
+    codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
+    band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
+    g = (n, h, width, c, p, q, down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band)
+    pieces = run.workspace["pieces"]
+    arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces, np.array(g, np.int64))
+    yield Call(depthwise.weight_gradient, *arrays, taps, pixels, *codes, parts=len(pieces))
+    yield Call(
+        depthwise.join,
+        pieces,
+        dw.reshape(c, -1),
+        int(run.param_add[0]),
+        parts=max(1, min(MOST_PARTS, pieces.size // 65536)),
+    )
+
+
+def _together(channels: int, taps: int, bytes: int) -> int:
+    """Vectors of a pixel, where all of them and their sums fit the registers; else they are taken one at a time."""
+    from netspec.codegen import simd
+
+    vectors, rest = divmod(channels * bytes, simd.BYTES)
+    return vectors if vectors > 1 and not rest and vectors * taps <= simd.REGISTERS * 3 // 8 else 1
+
+
+def _taps(layer: Convolution) -> int:
+    (down, *_), (across, *_) = layer.window
+    return down * across
+
+
+def _pieces(layer: Convolution, x: Shape) -> int:
+    n, _, p, q = layer.top_shapes((x,))[0]
+    return max(1, min(PIECES, n * p * q // PIXELS, n * p))
+
+
+def _parts(products: int, most: int) -> int:
+    """Parts of at least WORK products, a power of two so that threads share them evenly; `most` lines can be shared out."""
+    return 1 << max(0, min(products // WORK, most, MOST_PARTS).bit_length() - 1)

@@ -1,0 +1,270 @@
+"""Convolution without gathering: the images are multiplied with packed filters where they lie (kernels/conv.py).
+
+A pass writes some pixels of an image from the taps that reach them: forward is one pass; backward to the bottom is one for every phase of
+the stride, a convolution of the top's diff with those taps of the filter that meet this phase, so that no zero is ever multiplied.
+All cuts are made by shapes alone, so that sums do not depend on threads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shape
+from netspec.lowering import conv_direct_weight
+from netspec.lowering.conv_passes import (
+    PARTS,
+    SCRATCH,
+    Pass,
+    bottom_passes,
+    even,
+    flat,
+    forward_pass,
+    is_pixelwise,
+    padded,
+    table_of,
+)
+
+if TYPE_CHECKING:
+    from netspec.codegen.tiles import Tiling
+    from netspec.layers.convolution import Convolution
+
+FOR = "every convolution"
+PITCHED = True
+LONG = 512
+"""Values of a pixel that are multiplied at a time."""
+
+
+def fits(layer: Convolution, x: Shape) -> bool:
+    """Whether a convolution can be computed so: all can."""
+    return True
+
+
+def _lines(one: Pass, images: int, channels: int) -> tuple[int, int]:
+    """(lines of a block, values of its padded source): a few thousand values, and blocks enough for all parts."""
+    wide = (one.x.length - 1) * one.x.step + one.x.extent
+    most = min((SCRATCH // (wide * channels) - one.y.extent) // one.y.step + 1, one.y.length * images // PARTS)
+    lines = even(one.y.length, most)
+    return lines, ((lines - 1) * one.y.step + one.y.extent) * wide * channels
+
+
+def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The packed filters, and padded lines of each part."""
+    one = forward_pass(layer, x)
+    kernel = len(one.y.taps) * len(one.x.taps)
+    spaces = {
+        "packed": Workspace(
+            (layer.group * kernel * (x[1] // layer.group) * padded(layer.num_output // layer.group),), use="forward"
+        )
+    }
+    return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
+
+
+class Sent(NamedTuple):
+    """Backward to the bottom where every pixel of the top's diff sends back to a padded image: that image's height and width."""
+
+    tall: int
+    wide: int
+
+
+def sent(layer: Convolution, x: Shape) -> Sent | None:
+    """How backward to the bottom is sent back, where that takes fewer products than gathering it: few channels, or little padding."""
+    (kh, sh, ph, dh), (kw, sw, pw, dw) = layer.window
+    n, c, h, w = x
+    _, _, p, q = layer.top_shapes((x,))[0]
+    image = Sent(max((p - 1) * sh + (kh - 1) * dh + 1, ph + h), max((q - 1) * sw + kw, pw + w))
+    if layer.group > 1 or dw > 1 or n < PARTS // 2 or image.tall * image.wide * c > 2 * SCRATCH:
+        return None
+    gathered = sum(
+        one.y.length * one.x.length * len(one.y.taps) * len(one.x.taps) for one in bottom_passes(layer, x)
+    ) * -(-c // 16)
+    return image if 1.2 * p * q * kh * -(-kw * c // 16) < gathered else None
+
+
+def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The same for backward to the bottom; all phases together have every tap once."""
+    top, image = layer.top_shapes((x,))[0], sent(layer, x)
+    if image is not None:
+        (kh, *_), (kw, *_) = layer.window
+        packed = Workspace((kh * layer.num_output * padded(kw * x[1]),), use="backward")
+        return {
+            "packed_bottom": packed,
+            "lines_bottom": Workspace((PARTS, image.tall * image.wide * x[1]), use="backward"),
+        }
+    passes = list(bottom_passes(layer, x))
+    kernel = max(len(one.y.taps) * len(one.x.taps) for one in passes)
+    values = layer.group * kernel * (layer.num_output // layer.group) * padded(x[1] // layer.group)
+    return {"packed_bottom": Workspace((values,), use="backward")} | _scratch(
+        "lines_bottom", passes, top[0], top[1], top[2:], "backward"
+    )
+
+
+def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Shape, use: Any) -> dict[str, Workspace]:
+    copied = [one for one in passes if one.y.outside(size[0]) or one.x.outside(size[1])]
+    most = max((_lines(one, images, channels)[1] for one in copied), default=0)
+    return {name: Workspace((PARTS, most), use=use)}
+
+
+def forward(layer: Convolution, run: Run, mode: int) -> Calls:
+    """Pack the filters, then one pass."""
+    x, w = run.bottom_shapes[0], run.param[0]
+    bias = run.param[1] if layer.bias_term else w.reshape(-1)[:0]
+    one = forward_pass(layer, x)
+    yield from _passes(layer, run, [one], (run.bottom[0], run.top[0]), (x, run.top_shapes[0]), bias, mode, "")
+
+
+def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
+    """Pack the turned filters and write the pixels of each phase of the stride."""
+    x = run.bottom_shapes[0]
+    image = sent(layer, x)
+    if image is not None:
+        yield from _send(layer, run, image, mode)
+        return
+    none = run.param[0].reshape(-1)[:0]
+    images = (run.top_diff[0], run.bottom_diff[0])
+    yield from _passes(layer, run, list(bottom_passes(layer, x)), images, (run.top_shapes[0], x), none, mode, "_bottom")
+
+
+def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
+    """Pack lines of taps and send every pixel's back."""
+    import numpy as np
+
+    from netspec.codegen.tiles import tiling
+    from netspec.kernels import conv
+
+    (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
+    (kh, sh, ph, dh), (kw, sw, pw, _) = layer.window
+    cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
+    blocks, (dy, pitch) = kh * -(-kw * c // cut.panel), flat(run.top_diff[0])
+    yield Call(conv.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
+    g = (
+        n,
+        p,
+        q,
+        k,
+        h,
+        w,
+        c,
+        ph,
+        pw,
+        sh,
+        sw,
+        dh,
+        kh,
+        kw * c,
+        image.tall,
+        image.wide,
+        cut.panel,
+        cut.blocks,
+        cut.rows,
+        cut.more,
+        pitch,
+    )
+    arrays = (
+        dy,
+        packed,
+        run.bottom_diff[0],
+        np.zeros(1, np.int64),
+        run.workspace["lines_bottom"],
+        np.array(g, np.int64),
+    )
+    yield Call(conv.convolve_back, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, n))
+
+
+def _passes(
+    layer: Convolution,
+    run: Run,
+    passes: list[Pass],
+    images: Any,
+    shapes: tuple[Shape, Shape],
+    bias: Any,
+    mode: int,
+    suffix: str,
+) -> Calls:
+    """Pack and convolve, for each pass; images and shapes are (source, destination), N, C, H, W."""
+    import numpy as np
+
+    from netspec.codegen.tiles import tiling
+    from netspec.kernels import conv
+
+    (n, c, h, w), (_, k, *_) = shapes
+    groups, weight = layer.group, run.param[0]
+    r, m, dtype = c // groups, k // groups, str(weight.dtype)
+    packed, scratch = run.workspace["packed" + suffix], run.workspace["lines" + suffix]
+    (source, pitch), (target, out_pitch) = map(flat, images)
+    area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
+    for one in passes:
+        taps = one.taps(across)
+        pixels = n * h * w if is_pixelwise(layer) else one.x.length
+        cut = tiling(pixels, m, dtype)
+        sizes = (groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
+        if taps:
+            blocks = groups * -(-m // cut.panel)
+            yield Call(
+                conv.pack, weight.reshape(-1), packed, np.array(taps, np.int64), *sizes, parts=min(PARTS, blocks)
+            )
+        if is_pixelwise(layer):
+            g = np.array(
+                (pitch, r, out_pitch, m, cut.panel, cut.blocks, cut.rows, cut.more, LONG, max(1, 224 // cut.rows)),
+                np.int64,
+            )
+            arrays = (source, packed, bias, target, np.zeros(1, np.int64), g)
+            yield Call(conv.convolve_pixels, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, cut.blocks))
+        else:
+            lines, _ = _lines(one, n, c)
+            table, g = _geometry(one, shapes, (pitch, out_pitch), groups, lines, cut)
+            yield Call(
+                conv.convolve,
+                source,
+                packed,
+                bias,
+                target,
+                table,
+                scratch,
+                g,
+                cut.lanes,
+                mode,
+                *cut.tiles,
+                parts=min(PARTS, n * -(-one.y.length // lines)),
+            )
+
+
+def _geometry(
+    one: Pass, shapes: tuple[Shape, Shape], pitches: tuple[int, int], groups: int, lines: int, cut: Tiling
+) -> tuple[Any, Any]:
+    """Where each run of taps begins, and what `conv.convolve` knows of a pass."""
+    import numpy as np
+
+    ((n, c, h, w), (_, k, height, width)), (pitch, out_pitch) = shapes, pitches
+    copied = one.y.outside(h) or one.x.outside(w)
+    wide = (one.x.length - 1) * one.x.step + one.x.extent
+    pixel = c if copied else pitch
+    table, run = table_of(one, groups, c // groups, (wide if copied else w) * pixel, pixel)
+    source = (
+        n,
+        h,
+        w,
+        pitch,
+        groups,
+        c // groups,
+        one.y.first,
+        one.x.first,
+        one.y.step,
+        one.x.step,
+        one.y.extent,
+        wide,
+        int(copied),
+    )
+    target = (one.y.length, height, width, out_pitch, one.y.stride, one.x.stride, one.y.place, one.x.place, k // groups)
+    g = (*source, len(table), run, *target, cut.panel, lines, cut.blocks, cut.rows, cut.more)
+    return np.array(table or (0,), np.int64), np.array(g, np.int64)
+
+
+def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """What the weight's gradient needs."""
+    return conv_direct_weight.spaces(layer, x)
+
+
+def weight(layer: Convolution, run: Run) -> Calls:
+    """The weight's gradient."""
+    return conv_direct_weight.calls(layer, run)

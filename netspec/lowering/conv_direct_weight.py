@@ -1,0 +1,133 @@
+"""The weight's gradient of a direct convolution: every tap's products with the top's diff, from the image where it lies.
+
+It is made in pieces of the images, which are added up in order; large weights in few pieces, whose rows the parts then share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shape
+from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, is_pixelwise, table_of
+
+if TYPE_CHECKING:
+    from netspec.layers.convolution import Convolution
+
+PIECES = 2**21
+"""Values of all pieces, at most."""
+DEEP = 256
+"""Pixels that are packed at a time."""
+
+
+class Cut(NamedTuple):
+    """How a weight's gradient is cut: pieces of images that are added up at the end, shares of its rows, images x blocks of lines."""
+
+    pieces: int
+    shares: int
+    lines: int
+    scratch: int
+
+
+def _cut(layer: Convolution, x: Shape) -> Cut:
+    """As many pieces as fit PIECES, and shares for the other parts."""
+    one, (weight, *_) = forward_pass(layer, x), layer.param_shapes((x,))
+    n, c, h, w = x
+    size, rows = weight[0] * weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[3] * layer.group
+    if is_pixelwise(layer, strides=True):
+        pieces = max(1, min(PARTS, n * one.y.length * one.x.length // 64, PIECES // size))
+        shares = min(PARTS // pieces, -(-weight[0] // 14))
+        return Cut(pieces, shares, 0, DEEP * (48 + -(-weight[0] // shares) + 28))
+    q, m = one.x.length, layer.num_output
+    wide = (q - 1) * one.x.step + one.x.extent
+    lines = even(one.y.length, min(2 * SCRATCH // (wide * c * one.y.step + q * m), one.y.length * n // PARTS))
+    pieces = max(1, min(PARTS, n * -(-one.y.length // lines), PIECES // size))
+    shares = min(PARTS // pieces, -(-rows // 14))
+    copied = one.y.outside(h) or one.x.outside(w)
+    return Cut(pieces, shares, lines, ((lines - 1) * one.y.step + one.y.extent) * wide * c if copied else 0)
+
+
+def _far_apart(pitch: int) -> bool:
+    """Whether neighbouring pixels lie so far apart that reading a few values of each misses the nearest cache."""
+    return pitch >= 512
+
+
+def spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The pieces, and padded lines or packed pixels of each part."""
+    cut, (weight, *_) = _cut(layer, x), layer.param_shapes((x,))
+    size = weight[0] * weight[1] * weight[2] * weight[3]
+    shapes = {"pieces": (cut.pieces, size), "windows": (cut.pieces * cut.shares, cut.scratch)}
+    if is_pixelwise(layer, strides=True) and not is_pixelwise(layer):
+        n, _, p, q = layer.top_shapes((x,))[0]
+        shapes["thinned"] = (n * p * q, x[1])
+    return {name: Workspace(shape, use="backward") for name, shape in shapes.items()}
+
+
+def calls(layer: Convolution, run: Run) -> Calls:
+    """Pieces of the gradient, added up in order."""
+    import numpy as np
+
+    from netspec.codegen.tiles import tiling
+    from netspec.kernels import conv
+
+    x, dw = run.bottom_shapes[0], run.param_diff[0]
+    assert dw is not None
+    n, c, h, w = x
+    groups, cut, one = layer.group, _cut(layer, x), forward_pass(layer, x)
+    (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, layer.num_output
+    m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
+    parts = cut.pieces * cut.shares
+    if is_pixelwise(layer, strides=True):
+        yield from _weight_of_pixels(layer, run, cut)
+        return
+    copied = one.y.outside(h) or one.x.outside(w)
+    wide = (one.x.length - 1) * one.x.step + one.x.extent
+    line = (wide if copied else w) * c
+    taps, length = table_of(one, groups, r, line, c)
+    tiles = tiling(length, m, dtype)
+    source = (n, h, w, c, groups, r, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
+    sizes = (len(taps), length, one.y.length, one.x.length, pitch, m)
+    g = np.array((*source, *sizes, tiles.panel, cut.lines, tiles.blocks, tiles.rows, tiles.more, cut.shares), np.int64)
+    lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
+    arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"], g)
+    yield Call(conv.weight_gradient, *arrays, tiles.lanes, *tiles.tiles, parts=parts)
+    if cut.pieces > 1:
+        yield Call(conv.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
+    shape = (groups, k, r, dw.shape[2] * dw.shape[3], int(run.param_add[0]))
+    yield Call(conv.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
+
+
+def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
+    """The same where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
+    import numpy as np
+
+    from netspec.codegen.tiles import tiling
+    from netspec.kernels import conv
+
+    (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
+    x, dw, pixels, add = run.bottom[0], run.param_diff[0], n * p * q, int(run.param_add[0])
+    assert dw is not None
+    if "thinned" in run.workspace:
+        sizes = (h, w, c, p, q, layer.window[0][1], layer.window[1][1])
+        yield Call(conv.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
+        x = run.workspace["thinned"]
+    pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
+    tiles, (dy, pitch) = tiling(k, c, str(dw.dtype)), flat(run.top_diff[0])
+    g = (
+        pixels,
+        c,
+        pitch,
+        c,
+        tiles.panel,
+        tiles.blocks,
+        tiles.rows,
+        tiles.more,
+        cut.shares,
+        DEEP,
+        int(_far_apart(pitch)),
+    )
+    arrays = (x, dy, pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
+    in_place = add * (cut.pieces == 1)
+    yield Call(conv.weight_gradient_pixels, *arrays, tiles.lanes, in_place, *tiles.tiles, parts=cut.pieces * cut.shares)
+    if cut.pieces > 1:
+        yield Call(conv.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))

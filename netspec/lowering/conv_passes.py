@@ -1,0 +1,136 @@
+"""Passes of a convolution: which pixels of one image are read, by which taps, for each pixel of another that is written.
+
+Forward is one pass; backward to the bottom is one for every phase of the stride. Nothing here computes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+from netspec.core.shape import Shape, count
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+    from netspec.layers.convolution import Convolution
+
+PARTS = 16
+"""Parts of a step: enough for as many cores, few enough that each has scratch of its own."""
+SCRATCH = 49152
+"""Values of padded lines that a part holds at a time, so that they stay in the second cache."""
+
+
+class Axis(NamedTuple):
+    """One axis of a pass: output i of `length` reads source i*step + shift for every shift, and is written at i*stride + place.
+
+    `taps[j]` is the tap of the filter that meets shifts[j]; shifts ascend.
+    """
+
+    length: int
+    step: int
+    shifts: tuple[int, ...]
+    taps: tuple[int, ...]
+    stride: int = 1
+    place: int = 0
+
+    @property
+    def first(self) -> int:
+        """The first source that output 0 reads."""
+        return self.shifts[0] if self.shifts else 0
+
+    @property
+    def extent(self) -> int:
+        """Sources from the first to the last that one output reads."""
+        return self.shifts[-1] - self.shifts[0] + 1 if self.shifts else 1
+
+    def outside(self, size: int) -> bool:
+        """Whether some output reads outside of a source of this size."""
+        return bool(self.shifts) and (self.first < 0 or self.first + (self.length - 1) * self.step + self.extent > size)
+
+    @property
+    def together(self) -> bool:
+        """Whether the sources that one output reads are neighbours."""
+        return all(b - a == 1 for a, b in zip(self.shifts, self.shifts[1:], strict=False))
+
+
+class Pass(NamedTuple):
+    """What is written by one call: its two axes."""
+
+    y: Axis
+    x: Axis
+
+    def merged(self, groups: int) -> bool:
+        """Whether a line of taps meets one contiguous run of the source."""
+        return groups == 1 and self.x.together
+
+    def taps(self, width: int) -> tuple[int, ...]:
+        """Taps of a filter with lines of `width` taps, in the order of the source."""
+        return tuple(a * width + b for a, b in product(self.y.taps, self.x.taps))
+
+
+def forward_pass(layer: Convolution, x: Shape) -> Pass:
+    """Forward: every output reads all taps."""
+    _, _, p, q = layer.top_shapes((x,))[0]
+    axes = (
+        Axis(count, stride, tuple(tap * dilation - pad for tap in range(kernel)), tuple(range(kernel)))
+        for count, (kernel, stride, pad, dilation) in zip((p, q), layer.window, strict=True)
+    )
+    return Pass(*axes)
+
+
+def bottom_passes(layer: Convolution, x: Shape) -> Iterator[Pass]:
+    """Backward to the bottom: input i of phase (i + pad) mod stride = a reads the taps f with f*dilation = a (mod stride)."""
+    for pair in product(*(_phases(size, *axis) for size, axis in zip(x[2:], layer.window, strict=True))):
+        if all(axis.length for axis in pair):
+            yield Pass(*pair)
+
+
+def _phases(size: int, kernel: int, stride: int, pad: int, dilation: int) -> Iterator[Axis]:
+    for a in range(stride):
+        taps = tuple(f for f in reversed(range(kernel)) if (f * dilation - a) % stride == 0)
+        first = max(0, -((a - pad) // stride))
+        last = (size - 1 + pad - a) // stride
+        shifts = tuple(first - (f * dilation - a) // stride for f in taps)
+        yield Axis(last - first + 1, 1, shifts, taps, stride, first * stride + a - pad)
+
+
+def is_pixelwise(layer: Convolution, strides: bool = False) -> bool:
+    """Whether every output pixel is a product of one input pixel: one tap, no padding, no groups, and stride 1 unless `strides` may be."""
+    single = all(kernel == 1 and pad == 0 and (strides or stride == 1) for kernel, stride, pad, _ in layer.window)
+    return layer.group == 1 and single
+
+
+def even(total: int, most: int) -> int:
+    """The largest share when `total` is split evenly into the fewest shares of at most `most`."""
+    return -(-total // -(-total // max(1, most)))
+
+
+def padded(columns: int) -> int:
+    """Columns of all panels, at most, on any kind of CPU."""
+    return -(-columns // 16) * 16 + 16
+
+
+def flat(blob: Array) -> tuple[Array, int]:
+    """(N, H, W, C) as kernels take it: its values from the first to the last in a row, and how many there are from one pixel to the next.
+
+    A blob inside a wider one has the others' values between its pixels.
+    """
+    from numpy.lib.stride_tricks import as_strided
+
+    *sizes, channels = blob.shape
+    if blob.flags.c_contiguous:
+        return blob, channels
+    axis = max(i for i, size in enumerate(sizes) if size > 1)  # the strides of others may say anything
+    pitch = blob.strides[axis] // count(tuple(sizes[axis + 1 :])) // blob.itemsize
+    return as_strided(blob, ((count(tuple(sizes)) - 1) * pitch + channels,), (blob.itemsize,)), pitch
+
+
+def table_of(one: Pass, groups: int, r: int, line: int, pixel: int) -> tuple[tuple[int, ...], int]:
+    """Where each run of taps begins in the source, and its length; `pixel` values from one pixel to the next, `line` to the next line."""
+    if not one.x.shifts:
+        return (), r
+    ys = [(shift - one.y.first) * line for shift in one.y.shifts]
+    if one.merged(groups) and pixel == r:
+        return tuple(ys), len(one.x.shifts) * r
+    return tuple(y + (shift - one.x.first) * pixel for y in ys for shift in one.x.shifts), r

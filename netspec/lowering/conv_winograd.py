@@ -1,0 +1,257 @@
+"""Convolution with 3 x 3 filters by minimal filtering (kernels/winograd.py): for stride 1 and channels in multiples of 16.
+
+Few channels: every part takes its own tiles from the image to the result (`winograd_tiles`), and the weight's gradient is summed in pieces.
+Many: all parts transform a batch of tiles, then each multiplies frequencies of its own, so that no two stream the same filters and a
+weight's gradient needs no pieces, then all transform back. Which of both is chosen by channels alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import Shape
+from netspec.lowering.conv_passes import PARTS, flat, padded
+
+if TYPE_CHECKING:
+    from netspec.layers.convolution import Convolution
+
+FOR = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
+PITCHED = True
+
+FREQUENCIES, AIR, STEP = 36, 16, 4
+FEW = 128 * 128
+"""Input times output channels of a group up to which a part works on its own."""
+FEW_SUMMED = 96 * 96
+"""The same for the weight's gradient, whose pieces must be added up."""
+LEAST = 8
+"""Tiles that a part takes at a time, at least: fewer would not be worth reading the filters for."""
+NEAR, FAR = 160_000, 6_000_000
+"""Values of the frequencies that one part, or all together, hold at a time."""
+
+
+def fits(layer: Convolution, x: Shape) -> bool:
+    """Whether a convolution can be computed so."""
+    groups = x[1] // layer.group % 16 == 0 and layer.num_output // layer.group % 16 == 0
+    return groups and layer.window[0] == layer.window[1] == (3, 1, layer.window[0][2], 1) and layer.window[0][2] <= 2
+
+
+class Plan(NamedTuple):
+    """One image read and one written: (height, width, channels) of both, the pad of the one read; tiles in all, and at a time at most."""
+
+    source: Shape
+    target: Shape
+    pad: int
+    tiles: int
+    together: bool
+    room: int
+
+    @property
+    def chunks(self) -> int:
+        """How often `room` tiles are taken; all about equally many."""
+        return -(-self.tiles // self.room)
+
+    @property
+    def values(self) -> tuple[int, int]:
+        """Values of the frequencies of `room` tiles, of the image read and of the one written."""
+        return tuple(
+            FREQUENCIES * (self.room * (channels + AIR) + AIR) for channels in (self.source[2], self.target[2])
+        )  # type: ignore[return-value]
+
+
+def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few: int) -> Plan:
+    (c, h, w), (k, p, q) = source, target
+    tiles = images * -(-p // STEP) * -(-q // STEP)
+    together = c * k // groups**2 > few
+    row = FREQUENCIES * (c + k + 2 * AIR)
+    most = FAR // row if together else max(28, NEAR // row)
+    most = max(14, most - most % 14)
+    if not together:
+        most = min(most, max(LEAST, -(-tiles // PARTS)))
+    chunks = -(-tiles // most)
+    return Plan((h, w, c), (p, q, k), pad, tiles, together, -(-tiles // chunks))
+
+
+def forward_plan(layer: Convolution, x: Shape, few: int = FEW) -> Plan:
+    """From the bottom to the top."""
+    return _plan(x[0], x[1:], layer.top_shapes((x,))[0][1:], layer.window[0][2], layer.group, few)
+
+
+def bottom_plan(layer: Convolution, x: Shape) -> Plan:
+    """From the top's diff to the bottom's."""
+    return _plan(x[0], layer.top_shapes((x,))[0][1:], x[1:], 2 - layer.window[0][2], layer.group, FEW)
+
+
+def weight_plan(layer: Convolution, x: Shape) -> Plan:
+    """From both to the weight's diff."""
+    return forward_plan(layer, x, FEW_SUMMED)
+
+
+def _spaces(name: str, plan: Plan, use: Any) -> dict[str, Workspace]:
+    rows = () if plan.together else (min(PARTS, plan.chunks),)
+    near, far = ((*rows, values) for values in plan.values)
+    return {
+        f"near{name}": Workspace(near, use=use),
+        f"far{name}": Workspace(far, use=use),
+        f"outside{name}": Workspace((1 + PARTS, max(plan.source[2], plan.target[2])), use=use),
+        f"table{name}": Workspace((1 + 2 * PARTS * FREQUENCIES,), "int64", use=use),
+    }
+
+
+def _filters(layer: Convolution, x: Shape, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
+    r, m = x[1] // layer.group, layer.num_output // layer.group
+    values, columns = (m, r) if turned else (r, m)
+    packed = Workspace((FREQUENCIES * layer.group * values * padded(columns),), use=use)
+    return {f"packed{name}": packed, f"filter{name}": Workspace((PARTS, 9 * 16), use=use)}
+
+
+def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """Filters and tiles as frequencies; what stands for pixels outside of the image; addresses of a tile's pixels."""
+    return _filters(layer, x, "", False, "forward") | _spaces("", forward_plan(layer, x), "forward")
+
+
+def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The same for backward to the bottom."""
+    return _filters(layer, x, "_bottom", True, "backward") | _spaces("_bottom", bottom_plan(layer, x), "backward")
+
+
+def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+    """The same, and the gradient's frequencies."""
+    plan = weight_plan(layer, x)
+    pieces = 1 if plan.together else min(PARTS, plan.chunks)
+    size = FREQUENCIES * x[1] * layer.num_output // layer.group
+    spaces = {
+        "pieces": Workspace((pieces, size), use="backward"),
+        "filter_weight": Workspace((PARTS, 9 * 16), use="backward"),
+    }
+    return spaces | _spaces("_weight", plan, "backward")
+
+
+def forward(layer: Convolution, run: Run, mode: int) -> Calls:
+    """Filters to frequencies, then the image."""
+    bias = run.param[1] if layer.bias_term else run.param[0].reshape(-1)[:0]
+    yield from _image(
+        layer, run, forward_plan(layer, run.bottom_shapes[0]), (run.bottom[0], run.top[0]), bias, mode, ""
+    )
+
+
+def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
+    """The same with turned filters, from the top's diff to the bottom's."""
+    none = run.param[0].reshape(-1)[:0]
+    images = (run.top_diff[0], run.bottom_diff[0])
+    yield from _image(layer, run, bottom_plan(layer, run.bottom_shapes[0]), images, none, mode, "_bottom")
+
+
+def _image(layer: Convolution, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str) -> Calls:
+    from netspec.kernels import winograd
+
+    w, groups, space = run.param[0], layer.group, run.workspace
+    near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
+    r, m = plan.source[2] // groups, plan.target[2] // groups
+    (source, pitch), (target, out_pitch) = map(flat, images)
+    g, tiles, panel = _geometry(plan, (pitch, out_pitch), run.bottom_shapes[0][0], groups, r, m, str(w.dtype))
+    sizes = (groups, w.shape[0], w.shape[1], panel, int(bool(suffix)))
+    yield Call(winograd.filters_to_frequencies, w.reshape(-1), packed, space["filter" + suffix], *sizes, parts=PARTS)
+    yield Call(winograd.clear_outside, outside, table, parts=1)
+    if not plan.together:
+        arrays = (source, packed, bias, target, near, far, outside, table, g)
+        yield Call(winograd.winograd_tiles, *arrays, tiles, plan.chunks, plan.room, mode, parts=min(PARTS, plan.chunks))
+        return
+    for first, last in _chunks(plan):
+        yield Call(winograd.winograd_gather, source, near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS)
+        yield Call(
+            winograd.winograd_multiply, near, packed, far, table, g, tiles, last - first, plan.room, parts=FREQUENCIES
+        )
+        yield Call(
+            winograd.winograd_scatter, far, bias, target, outside, table, g, mode, first, last, plan.room, parts=PARTS
+        )
+
+
+def weight(layer: Convolution, run: Run) -> Calls:
+    """The products of both images' frequencies, then back to the filter."""
+    from netspec.codegen.tiles import ADD
+    from netspec.kernels import conv, winograd
+
+    x, groups, space, dw = run.bottom_shapes[0], layer.group, run.workspace, run.param_diff[0]
+    assert dw is not None
+    plan = weight_plan(layer, x)
+    near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
+    r, m, pieces = x[1] // groups, layer.num_output // groups, space["pieces"]
+    (source, pitch), (diff, diff_pitch) = map(flat, (run.bottom[0], run.top_diff[0]))
+    g, tiles, _ = _geometry(plan, (pitch, diff_pitch), x[0], groups, r, m, str(dw.dtype), summed=True)
+    yield Call(winograd.clear_outside, outside, table, parts=1)
+    if not plan.together:
+        arrays = (source, diff, pieces, near, far, outside, table, g)
+        yield Call(winograd.winograd_gradient_tiles, *arrays, tiles, plan.chunks, plan.room, parts=pieces.shape[0])
+    else:
+        for first, last in _chunks(plan):
+            yield Call(
+                winograd.winograd_gather, source, near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS
+            )
+            yield Call(
+                winograd.winograd_gather, diff, far, outside, table, g, 1, 1, first, last, plan.room, parts=PARTS
+            )
+            mode = ADD if first else 0
+            call = (
+                winograd.winograd_gradient_multiply,
+                near,
+                far,
+                pieces,
+                table,
+                g,
+                tiles,
+                last - first,
+                plan.room,
+                mode,
+            )
+            yield Call(*call, parts=FREQUENCIES)
+    sizes = (groups, layer.num_output, r, int(run.param_add[0]))
+    if pieces.shape[0] > 1:
+        yield Call(conv.join_pieces, pieces, parts=PARTS)
+    yield Call(
+        winograd.frequencies_to_filters, pieces[0], dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r)
+    )
+
+
+def _chunks(plan: Plan) -> Iterator[tuple[int, int]]:
+    """First and one past the last tile of each chunk, as `span` cuts them."""
+    for chunk in range(plan.chunks):
+        yield plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks
+
+
+def _geometry(
+    plan: Plan, pitches: tuple[int, int], images: int, groups: int, r: int, m: int, dtype: str, summed: bool = False
+) -> tuple[Any, Any, int]:
+    """What the kernels know of both images; the tiles by their rows, for whole panels and for the last; columns of a panel."""
+    import numpy as np
+
+    from netspec.codegen.tiles import by_rows
+
+    (h, w, c), (p, q, k), (pitch, out_pitch) = plan.source, plan.target, pitches
+    across, tiles = -(-q // STEP), -(-p // STEP) * -(-q // STEP)
+    counts = {r} if summed else {last - first for first, last in _chunks(plan)}
+    panel, most, codes = by_rows(counts, m, dtype)
+    g = (
+        h,
+        w,
+        pitch,
+        c,
+        across,
+        tiles,
+        plan.pad,
+        p,
+        q,
+        out_pitch,
+        k,
+        across,
+        tiles,
+        0,
+        images,
+        groups,
+        r,
+        m,
+        panel,
+        most,
+    )
+    return np.array(g, np.int64), codes, panel

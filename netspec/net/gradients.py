@@ -1,0 +1,70 @@
+"""Which blobs get a gradient, and which layers run backward. Source: Caffe net.cpp (Init)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netspec.core.errors import Findings, SpecError
+from netspec.net.graph import Gradients, Graph
+
+
+class NoGradientError(SpecError):
+    """A gradient would have to flow into labels or through a metric."""
+
+    code = "NS307"
+
+
+def decide_gradients(net: Graph, found: Findings, gradients: Gradients) -> Graph:
+    """Which bottoms get a gradient: forward from learned params, then only what lies under a loss. Source: Caffe net.cpp."""
+    if gradients == "none":
+        return replace(net, nodes=tuple(replace(n, propagate=(False,) * len(n.bottoms)) for n in net.nodes))
+    force, any_top = gradients == "inputs" or net.spec.force_backward, gradients == "any"
+    wanted: dict[int, bool] = {}
+    propagate: dict[int, tuple[bool, ...]] = {}
+    for node in net.nodes:
+        flags = []
+        for slot, bottom in enumerate(node.bottoms):
+            flag = wanted.get(bottom, False)
+            asked = node.layer.propagate_down
+            if asked is not None and slot < len(asked):
+                flag = flag and asked[slot]
+            if force:
+                flag = node.layer.differentiable
+            flags.append(flag and not (force and slot in node.layer.no_diff))
+        learns = any(net.params[p].learned for p in node.params)
+        propagate[node.index] = tuple(flags)
+        for top in node.tops:
+            wanted[top] = learns or any(flags) or (force and node.layer.differentiable)
+    under: dict[int, bool] = {blob.index: bool(blob.loss_weight) for blob in net.blobs}
+    nodes = list(net.nodes)
+    for node in reversed(net.nodes):
+        learns = any(net.params[p].learned for p in node.params)
+        runs = (any(under[top] for top in node.tops) or force or any_top) and (learns or any(propagate[node.index]))
+        runs = runs and (node.layer.differentiable or any(under[top] for top in node.tops))
+        flags = list(propagate[node.index]) if runs else [False] * len(node.bottoms)
+        for slot in node.layer.no_diff:
+            if runs and slot < len(flags) and flags[slot]:
+                label = net.blobs[node.bottoms[slot]].label
+                text = f"layer '{node.layer.name}' ({node.layer.type}) cannot pass a gradient to its bottom '{label}'"
+                found.add(
+                    NoGradientError(
+                        text,
+                        at=node.place("bottom", slot),
+                        help="labels must not depend on learned params; set propagate_down",
+                    )
+                )
+        if runs and not node.layer.differentiable:
+            found.add(
+                NoGradientError(
+                    f"layer '{node.layer.name}' ({node.layer.type}) has no gradient",
+                    at=node.place(),
+                    help="set its loss_weight to 0",
+                )
+            )
+        for slot, bottom in enumerate(node.bottoms):
+            under[bottom] = under[bottom] or flags[slot]
+        nodes[node.index] = replace(node, propagate=tuple(flags), backward=runs)
+    needs = {b for node in nodes for slot, b in enumerate(node.bottoms) if node.propagate[slot]}
+    needs |= {top for node in nodes if node.backward for top in node.tops}
+    blobs = tuple(replace(blob, needs_diff=blob.index in needs) for blob in net.blobs)
+    return replace(net, nodes=tuple(nodes), blobs=blobs)

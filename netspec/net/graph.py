@@ -1,0 +1,232 @@
+"""The values of the graph: blobs, layers and params of one phase, wired by index.
+
+Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob, and memory is the
+plan's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from netspec.core.calls import Phase
+from netspec.core.nodes import locate
+from netspec.core.places import Place
+from netspec.layers.base import Layer, Param, StateRule
+from netspec.net.spec import NetSpec
+
+Gradients = Literal["none", "loss", "any", "inputs"]
+"""Where backward may start and what it reaches: nowhere; from losses down to learned params; from any top; to the inputs too."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What include and exclude rules see."""
+
+    phase: Phase = "TRAIN"
+    level: int = 0
+    stages: tuple[str, ...] = ()
+
+    def meets(self, rule: StateRule) -> bool:
+        """Whether every condition of the rule holds."""
+        return (
+            rule.phase in {None, self.phase}
+            and (rule.min_level is None or self.level >= rule.min_level)
+            and (rule.max_level is None or self.level <= rule.max_level)
+            and all(stage in self.stages for stage in rule.stage)
+            and not any(stage in self.stages for stage in rule.not_stage)
+        )
+
+    def keeps(self, layer: Layer) -> bool:
+        """Whether a layer takes part: any include rule, and no exclude rule, is met."""
+        if layer.include is not None:
+            return any(self.meets(rule) for rule in layer.include)
+        return not any(self.meets(rule) for rule in layer.exclude or ())
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One version of a named blob: what `producer`'s top number `slot` writes.
+
+    `loss_weight` is its share in the loss, `needs_diff` whether a gradient is computed. What the rewrites say: how it lies in memory
+    (`layout`), which blob it only holds in another layout (`copy_of`), which wider blob it lies in, from which channel on (`inside`).
+    """
+
+    index: int
+    name: str
+    version: int
+    producer: int
+    slot: int
+    loss_weight: float = 0.0
+    needs_diff: bool = False
+    layout: str = "NCHW"
+    copy_of: int | None = None
+    inside: tuple[int, int] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name, with its version where there are several, and its layout where it is a copy."""
+        label = self.name if self.version == 0 else f"{self.name}#{self.version}"
+        return label if self.copy_of is None else f"{label} {self.layout}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer in the graph, its blobs and params by index.
+
+    `propagate[i]` says whether backward writes the gradient of bottom i; `backward` whether it runs at all. The rewrites say: how its
+    blobs of four axes lie (`layout`); which layers it computes along with itself (`along`, their index by their type); whether another
+    layer computes it (`absorbed`); whether its top lies in its bottom's memory though it runs (`in_place`); whether it
+    adds to a gradient that others wrote (`adds`); whether it overwrites the gradient of param i, which is then not cleared (`stores`).
+    """
+
+    index: int
+    layer: Layer
+    bottoms: tuple[int, ...]
+    tops: tuple[int, ...]
+    params: tuple[int, ...]
+    propagate: tuple[bool, ...] = ()
+    backward: bool = False
+    layout: str = "NCHW"
+    along: Mapping[str, int] = field(default_factory=dict)
+    absorbed: bool = False
+    in_place: bool = False
+    adds: bool = False
+    stores: tuple[bool, ...] = ()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Which data its backward looks at, 'bottom', 'top': with a Scale its bottom, and a top that it rectified."""
+        own = self.layer.abilities.reads if "Scale" not in self.along else frozenset({"bottom"})
+        if self.absorbed or not self.backward:
+            return frozenset()
+        return own | {"top"} if "ReLU" in self.along else own
+
+    def place(self, *path: str | int, key: bool = False) -> Place | None:
+        """Where a field of the layer was written, or the layer's name."""
+        node = self.layer._node
+        if node is None:
+            return None
+        if path and path[0] in node.items:
+            return locate(node, *path, key=key)
+        return locate(node, "name")
+
+
+@dataclass(frozen=True)
+class GraphParam:
+    """A param blob of the net, owned by the first layer that has it; `users` are (layer, slot) in order."""
+
+    index: int
+    name: str
+    param: Param
+    users: tuple[tuple[int, int], ...]
+    lr_mult: float
+    decay_mult: float
+    permissive: bool = False
+
+    @property
+    def learned(self) -> bool:
+        """Whether the solver changes it."""
+        return self.param.learned and self.lr_mult != 0
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The wired layers of one phase."""
+
+    name: str
+    state: State
+    nodes: tuple[Node, ...]
+    blobs: tuple[Blob, ...]
+    params: tuple[GraphParam, ...]
+    spec: NetSpec
+
+    @property
+    def phase(self) -> Phase:
+        """TRAIN or TEST."""
+        return self.state.phase
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """Blobs that Input layers hold, in order: what a feed fills."""
+        return tuple(top for node in self.nodes if node.layer.type == "Input" for top in node.tops)
+
+    @cached_property
+    def outputs(self) -> tuple[int, ...]:
+        """Blobs that no layer reads, in the order they are produced."""
+        fed = set(self.inputs)
+        return tuple(blob.index for blob in self.blobs if not self._readers[blob.index] and blob.index not in fed)
+
+    @cached_property
+    def losses(self) -> tuple[int, ...]:
+        """Blobs with a loss weight."""
+        return tuple(blob.index for blob in self.blobs if blob.loss_weight)
+
+    @cached_property
+    def written(self) -> tuple[Node, ...]:
+        """The layers of the spec, without the conversions that a rewrite put between them."""
+        return tuple(node for node in self.nodes if all(self.blobs[top].copy_of is None for top in node.tops))
+
+    @cached_property
+    def named(self) -> dict[str, Blob]:
+        """The last version of every named blob, in the order they are first produced."""
+        return {blob.name: blob for blob in self.blobs if blob.copy_of is None}
+
+    def latest(self, name: str) -> Blob:
+        """The last version of a named blob. Raises KeyError."""
+        return self.named[name]
+
+    def original(self, blob: int) -> int:
+        """The blob itself, or the one whose values it holds in another layout."""
+        source = self.blobs[blob].copy_of
+        return blob if source is None else source
+
+    def runs(self, node: Node) -> bool:
+        """Whether a layer has steps of its own: it is not computed along with another, nor only gives its bottom another shape."""
+        return not (node.absorbed or (node.bottoms and node.layer.aliases(self.phase)))
+
+    @cached_property
+    def storage(self) -> tuple[int, ...]:
+        """For every blob, the blob whose memory it lies in: itself, or the one that it reshapes or takes the place of."""
+        owner = list(range(len(self.blobs)))
+        for node in self.nodes:
+            if node.in_place or not self.runs(node):
+                for top in node.tops:
+                    owner[top] = owner[node.bottoms[0]]
+        return tuple(owner)
+
+    def house(self, blob: int) -> int:
+        """The blob whose memory holds a blob: `storage`, or the wider blob that this lies inside of."""
+        storage = self.storage[blob]
+        inside = self.blobs[storage].inside
+        return storage if inside is None else inside[0]
+
+    def readers(self, blob: int) -> Sequence[tuple[int, int]]:
+        """(layer, bottom slot) of every layer that reads a blob, in order."""
+        return self._readers[blob]
+
+    @cached_property
+    def _readers(self) -> list[list[tuple[int, int]]]:
+        result: list[list[tuple[int, int]]] = [[] for _ in self.blobs]
+        for node in self.nodes:
+            for slot, bottom in enumerate(node.bottoms):
+                result[bottom].append((node.index, slot))
+        return result
+
+
+def digest(net: Graph) -> str:
+    """Names what a graph computes: its layers with all their fields, wired by blobs; not its fillers' values or its comments."""
+    rows = []
+    for node in net.nodes:
+        fields = node.layer.model_dump(
+            exclude={"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"}
+        )
+        kept = {key: value for key, value in fields.items() if not key.endswith("filler")}
+        params = [(net.params[p].name, net.params[p].lr_mult, net.params[p].decay_mult) for p in node.params]
+        tops = [(net.blobs[t].label, net.blobs[t].loss_weight) for t in node.tops]
+        rows.append([node.layer.type, kept, [net.blobs[b].label for b in node.bottoms], tops, params, node.propagate])
+    return hashlib.sha256(json.dumps(rows, sort_keys=True, default=list).encode()).hexdigest()[:32]

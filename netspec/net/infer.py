@@ -1,0 +1,229 @@
+"""Graph to ShapedGraph: shapes of blobs and params, each layer's cost and receptive field, with the arithmetic in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from netspec.core.errors import Findings, SpecError
+from netspec.core.shape import POINT, ReceptiveField, Shape, ShapeError, Shapes, count, text
+from netspec.layers.base import Broken
+from netspec.net.graph import Graph, Node
+
+MAX_COUNT = 2**40
+MAX_AXES = 32
+
+
+class TooLargeBlobError(ShapeError):
+    """A blob of more values than any machine holds, or of more axes than kernels count."""
+
+    code = "NS311"
+
+
+class ExpectError(SpecError):
+    """The net's totals are not what its `expect`, or `--expect`, says."""
+
+    code = "NS312"
+    exit_code = 6
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one layer costs, the words behind it, and the receptive field of its tops.
+
+    Learned and stored parameters are those that no layer above it has; MACs are of a forward pass over the batch.
+    """
+
+    params: int = 0
+    stored: int = 0
+    macs: int = 0
+    shape_words: str = ""
+    param_words: str = ""
+    field: ReceptiveField = POINT
+
+
+@dataclass(frozen=True)
+class ShapedGraph:
+    """A graph whose blobs and params have shapes. `blobs[i]` belongs to `graph.blobs[i]`; empty tuples are scalars."""
+
+    graph: Graph
+    blobs: Shapes
+    params: Shapes
+    costs: tuple[Cost, ...]
+
+    @property
+    def batch(self) -> int:
+        """First axis of the first input; 1 without inputs."""
+        shapes = [self.blobs[i] for i in self.graph.inputs if self.blobs[i]]
+        return shapes[0][0] if shapes else 1
+
+    @property
+    def total_params(self) -> int:
+        """Learned parameters, shared ones counted once."""
+        return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if p.param.learned)
+
+    @property
+    def stored_params(self) -> int:
+        """Values that are kept with the weights but not learned (running statistics)."""
+        return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if not p.param.learned)
+
+    @property
+    def total_macs(self) -> int:
+        """Multiply-accumulates of one forward pass over the batch."""
+        return sum(cost.macs for cost in self.costs)
+
+    @property
+    def largest_field(self) -> int:
+        """The longer side of the largest receptive field that is not the whole image; 0 without one."""
+        return int(max((max(cost.field.size) for cost in self.costs if inf not in cost.field.size), default=0))
+
+    def bottom_shapes(self, node: Node) -> Shapes:
+        """The shapes a layer reads."""
+        return tuple(self.blobs[b] for b in node.bottoms)
+
+    def top_shapes(self, node: Node) -> Shapes:
+        """The shapes a layer writes."""
+        return tuple(self.blobs[t] for t in node.tops)
+
+
+def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:
+    """The shaped graph; `batch` replaces the first axis of every input. A layer whose bottoms are unknown is passed over."""
+    known = _Known({}, {}, {})
+    costs: list[Cost] = []
+    for node in graph.nodes:
+        cost = Cost()
+        bottoms = tuple(known.blobs[b] for b in node.bottoms if b in known.blobs)
+        sound = (
+            not isinstance(node.layer, Broken)
+            and len(bottoms) == len(node.bottoms)
+            and node.layer.bottoms.holds(len(bottoms))
+        )
+        if sound and node.layer.tops.holds(len(node.tops)):
+            try:
+                cost = _layer(graph, node, bottoms, known, batch)
+            except ShapeError as error:
+                found.add(_placed(error, graph, node, known.blobs))
+        costs.append(cost)
+    blobs, params = (
+        tuple(of.get(i, ()) for i in range(n))
+        for of, n in ((known.blobs, len(graph.blobs)), (known.params, len(graph.params)))
+    )
+    return ShapedGraph(graph, blobs, params, tuple(costs))
+
+
+class _Known(NamedTuple):
+    """What the layers so far made: shapes of blobs and params, and receptive fields of blobs, by index."""
+
+    blobs: dict[int, Shape]
+    params: dict[int, Shape]
+    fields: dict[int, ReceptiveField]
+
+
+def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int | None) -> Cost:
+    """The cost of one layer; what it makes becomes known."""
+    layer = node.layer
+    tops = layer.top_shapes(bottoms)
+    if layer.type == "Input":
+        tops = tuple(tops[i] if i < len(tops) else tops[-1] for i in range(len(node.tops)))
+        if batch is not None:
+            tops = tuple((batch, *shape[1:]) if shape else shape for shape in tops)
+    for shape in tops:
+        _bounded(shape, f"layer '{layer.name}' would write")
+    field = layer.receptive_field(bottoms, [known.fields[b] for b in node.bottoms])
+    for top, shape in zip(node.tops, tops, strict=True):
+        known.blobs[top], known.fields[top] = shape, field
+    shapes = layer.param_shapes(bottoms)
+    learned = stored = 0
+    for slot, (index, shape) in enumerate(zip(node.params, shapes, strict=True)):
+        param = graph.params[index]
+        if index in known.params:
+            _agree(graph, node, slot, shape, known.params[index])
+            continue
+        _bounded(shape, f"layer '{layer.name}' would have a param of")
+        _check_filler(param.param.filler, param.param.name, shape)
+        known.params[index] = shape
+        learned += count(shape) if param.param.learned else 0
+        stored += 0 if param.param.learned else count(shape)
+    words = layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else ""
+    return Cost(learned, stored, layer.macs(bottoms, tops), *words, field)
+
+
+def _bounded(shape: Shape, what: str) -> None:
+    """Raise TooLargeBlobError for a shape that no machine holds."""
+    if len(shape) > MAX_AXES:
+        raise TooLargeBlobError(f"{what} {len(shape):,} axes", help=f"a blob has at most {MAX_AXES}")
+    if count(shape) > MAX_COUNT:
+        total = f"{count(shape):,}" if count(shape) < 10**30 else "more than 10^30"
+        raise TooLargeBlobError(f"{what} {text(shape)} = {total} values")
+
+
+def _check_filler(filler: object, name: str, shape: Shape) -> None:
+    try:
+        filler.check(shape)  # type: ignore[attr-defined]
+    except ShapeError as error:
+        field = f"{name}_filler" + (f".{error.field}" if error.field else "")
+        raise ShapeError(f"the filler of `{name}`: {error.message}", field=field, help=error.help) from None
+
+
+def _agree(graph: Graph, node: Node, slot: int, shape: Shape, owned: Shape) -> None:
+    param = graph.params[node.params[slot]]
+    if shape == owned or (param.permissive and count(shape) == count(owned)):
+        return
+    owner = graph.nodes[param.users[0][0]].layer.name
+    raise ShapeError(
+        f"layer '{node.layer.name}' needs {text(shape)} for the param it shares, but its owner, layer '{owner}', has {text(owned)}",
+        field=f"param.{slot}.name",
+    )
+
+
+def _placed(error: ShapeError, graph: Graph, node: Node, blobs: dict[int, Shape]) -> ShapeError:
+    """The error with its place, its layer's name, and for every bottom it speaks of the name, shape and producer."""
+    words = []
+    for b in node.bottoms:
+        blob = graph.blobs[b]
+        maker = graph.nodes[blob.producer].layer
+        made = f", from layer '{maker.name}'" if maker.name != blob.name else ""
+        words.append(f"'{blob.name}' ({text(blobs[b])}{made})")
+    message = error.message
+    for i, word in enumerate(words):
+        message = message.replace(f"{{bottom[{i}]}}", word)
+    if not message.startswith("layer '"):
+        message = f"layer '{node.layer.name}' ({node.layer.type}): {message}"
+    path = [int(step) if step.isdigit() else step for step in (error.field or "name").split(".")]
+    result = type(error)(message, help=error.help)
+    result.at = node.place(*path)
+    return result
+
+
+TOTALS: dict[str, Callable[[ShapedGraph], int]] = {
+    "params": lambda net: net.total_params,
+    "macs": lambda net: net.total_macs // max(1, net.batch),
+    "stored": lambda net: net.stored_params,
+    "layers": lambda net: len(net.graph.nodes),
+    "field": lambda net: net.largest_field,
+}
+"""What can be expected of a net, and how it is counted; MACs are of one image."""
+
+
+def expect(shaped: ShapedGraph, found: Findings, wanted: Iterable[tuple[str, int]] | None = None) -> None:
+    """Compare the net's totals with those wanted, or with its `expect`; only `check`, `zoo verify` and `--expect` ask."""
+    spec = shaped.graph.spec
+    for word, number in spec.expect.items() if wanted is None else wanted:
+        actual = TOTALS[word](shaped)
+        if actual != number:
+            said = "`expect`" if wanted is None else "--expect"
+            at = spec.document.locate("expect", word) if wanted is None else None
+            help = "if the change is meant, take `expect` out, or write the new figures" if wanted is None else None
+            found.add(
+                ExpectError(
+                    f"net '{spec.name}' has {_words(word, actual)}, but {said} says {number:,}", at=at, help=help
+                )
+            )
+
+
+def _words(word: str, actual: int) -> str:
+    return {"stored": f"{actual:,} stored values", "field": f"a largest receptive field of {actual:,}"}.get(
+        word, f"{actual:,} {word}"
+    )

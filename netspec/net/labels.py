@@ -1,0 +1,16 @@
+"""Which inputs hold labels, and how many classes the layers that read them have."""
+
+from __future__ import annotations
+
+from netspec.net.infer import ShapedGraph
+
+
+def label_ranges(shaped: ShapedGraph) -> dict[int, tuple[int, int | None]]:
+    """For every input that holds labels: the number of classes of the layer that reads it, and the label it ignores."""
+    result: dict[int, tuple[int, int | None]] = {}
+    for node in shaped.graph.nodes:
+        for slot, limit in node.layer.classes(shaped.bottom_shapes(node)).items():
+            blob = shaped.graph.original(node.bottoms[slot])
+            if blob in shaped.graph.inputs and (blob not in result or limit[0] < result[blob][0]):
+                result[blob] = limit
+    return result

@@ -1,0 +1,168 @@
+"""Document to NetSpec: pydantic checks every field, and every error goes back to the place it was written at.
+
+A layer that does not validate is replaced by `Broken`, so that the passes after still check the sound ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from netspec.core.errors import Findings
+from netspec.core.model import Model
+from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
+from netspec.core.rooms import UnknownWord
+from netspec.language import words
+from netspec.language.expand import DuplicateNameError
+from netspec.language.validate import (
+    MissingFieldError,
+    Subject,
+    UnknownFieldError,
+    UnknownWordError,
+    WrongTypeError,
+    head,
+    say,
+    validate,
+)
+from netspec.layers.base import LAYERS, Broken, Layer
+
+
+class NetSpec(Model):
+    """A net as it was written: its layers in order."""
+
+    name: str = Field("net", description="What the net is called.")
+    cite: str | None = Field(None, description="The paper it comes from.")
+    expect: dict[Literal["params", "macs"], int] = Field(
+        {}, description="Totals that `check` compares: params, macs per image."
+    )
+    force_backward: bool = Field(False, description="Compute gradients for every bottom, inputs included.")
+    layers: tuple[Any, ...] = Field(description="The layers, from the data to the loss.")
+
+    _document: Document | None = PrivateAttr(None)
+
+    @property
+    def document(self) -> Document:
+        """The document this net was read from."""
+        assert self._document is not None
+        return self._document
+
+
+def net_spec(document: Document, found: Findings) -> NetSpec:
+    """The net in an expanded document; what is wrong goes to `found`, and broken layers stand as `Broken`."""
+    root = document.root
+    key = "layers" if "layers" in root.items else typo("layers", root, NetSpec.model_fields)
+    if key is None:
+        found.add(MissingFieldError("the net has no `layers`", at=head(root), help="a net is a list of layers"))
+    layers = _layers(root.items.get(key or "layers"), found)
+    values = {**root.without("layers").plain(), "layers": layers}
+    spec: NetSpec | None = validate(
+        Subject(NetSpec, values, root, "the net", ("vars", "defaults", "blocks", "extends"), words.NET_MOVED), found
+    )
+    if spec is None:
+        spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
+    spec._document = document
+    return spec
+
+
+def typo(wanted: str, node: Mapping, known: Collection[str]) -> str | None:
+    """The key that was probably meant to be `wanted`."""
+    return next((key for key in node.items if key not in known and words.meant(key, {*known, wanted}) == wanted), None)
+
+
+def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
+    if node is None:
+        return ()
+    if not isinstance(node, Sequence) or not node.items:
+        help = "each entry begins with `- name:`"
+        if isinstance(node, Mapping) and node.items:
+            name = next(iter(node.items))
+            help += f", like `- {{name: {name}, type: ...}}`"
+        found.add(WrongTypeError("`layers` must be a list of layers", at=node.at, help=help))
+        return ()
+    layers: list[Layer] = []
+    for index, item in enumerate(node.items):
+        if found.more:
+            break  # more mistakes than are said
+        layers.append(layer(item, index, found))
+    seen: dict[str, int] = {}
+    for index, one in enumerate(layers):
+        first = seen.setdefault(one.name, index)
+        if first != index:
+            at, before = (locate(node, i, "name") for i in (index, first))
+            found.add(
+                DuplicateNameError(
+                    f"a second layer is called '{one.name}'", at=at, related=[("the first one:", before)]
+                )
+            )
+    return tuple(layers)
+
+
+def layer(node: Node, index: int, found: Findings) -> Layer:
+    """The layer in one entry of `layers`, or `Broken`."""
+    if not isinstance(node, Mapping):
+        example = str(node.value) if isinstance(node, Scalar) and node.value in LAYERS.words() else "ReLU"
+        help = f"like `- {{name: {example.lower()}{index}, type: {example}}}`"
+        found.add(WrongTypeError("a layer is a mapping with `name` and `type`", at=node.at, help=help))
+        return _broken({}, index, Mapping({}, {}, node.at))
+    values = node.plain()
+    owner = f"layer '{values['name']}'" if isinstance(values.get("name"), str) else f"layer {index + 1}"
+    key = "type" if "type" in values else typo("type", node, ())
+    if key and key != "type":
+        found.add(UnknownFieldError(f"{owner} has no key `{key}`", at=node.keys[key], help="did you mean 'type'?"))
+    word: Any = values.pop(key) if key else None
+    result: Layer | None = None
+    if key is None:
+        found.add(MissingFieldError(f"{owner} has no `type`", at=head(node), help="like `type: Convolution`"))
+    elif not isinstance(word, str):
+        found.add(
+            WrongTypeError(
+                f"{owner}: `type` must be a word, not {say(word)}",
+                at=locate(node, key),
+                help="like `type: Convolution`",
+            )
+        )
+    else:
+        try:
+            cls = LAYERS.get(word)
+        except UnknownWord:
+            at, text = locate(node, key), f"{owner}: there is no layer type '{word}'"
+            found.add(UnknownWordError(text, at=at, help=words.hint(word, LAYERS.words(), words.LAYER_TYPES)))
+        else:
+            result = validate(
+                Subject(
+                    cls,
+                    values,
+                    node,
+                    f"{owner} ({word})",
+                    also=["type", "block", "repeat", "when"],
+                    moved=words.LAYER_MOVED,
+                ),
+                found,
+            )
+    if result is None:
+        return _broken(values, index, node)
+    result._node = node
+    return result
+
+
+def _broken(values: dict[str, Any], index: int, node: Mapping) -> Layer:
+    def names(key: str) -> tuple[str, ...] | None:
+        value = values.get(key)
+        value = (value,) if isinstance(value, str) else value
+        return value if isinstance(value, tuple) and all(isinstance(v, str) for v in value) else None
+
+    name = values.get("name")
+    stand_in = Broken.model_construct(
+        name=name if isinstance(name, str) else f"#{index}",
+        bottom=names("bottom"),
+        top=names("top"),
+        include=None,
+        exclude=None,
+        param=(),
+        loss_weight=None,
+        propagate_down=None,
+    )
+    stand_in._node = node
+    return stand_in

@@ -1,0 +1,270 @@
+"""NetSpec and state to Graph: filter by phase, wire bottoms to tops, share params, decide which blobs need gradients.
+
+Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob, and memory is the
+plan's business. Source: Caffe net.cpp (Init), insert_splits.cpp; several readers of a blob need no Split here, their gradients are added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netspec.core.errors import Findings, SpecError
+from netspec.core.nodes import locate
+from netspec.core.places import Place
+from netspec.core.spelling import nearest, suggest
+from netspec.layers.base import Broken, Layer, ParamSpec
+from netspec.net.gradients import decide_gradients
+from netspec.net.graph import Blob, Gradients, Graph, GraphParam, Node, State
+from netspec.net.spec import NetSpec
+
+
+class ArityError(SpecError):
+    """A layer reads or writes another number of blobs than its type allows."""
+
+    code = "NS301"
+
+
+class UnknownBlobError(SpecError):
+    """A bottom names a blob that no earlier layer produces."""
+
+    code = "NS302"
+
+
+class DuplicateTopError(SpecError):
+    """Two layers produce the same blob."""
+
+    code = "NS303"
+
+
+class FieldCountError(SpecError):
+    """A per-bottom, per-top or per-param list has the wrong length, or include and exclude stand together."""
+
+    code = "NS304"
+
+
+class SharingError(SpecError):
+    """Layers that share a param disagree about it."""
+
+    code = "NS305"
+
+
+class EmptyNetError(SpecError):
+    """No layer is left after filtering."""
+
+    code = "NS306"
+
+
+def graph(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
+    """The net of one state; what is wrong goes to `found`."""
+    wiring = _Wiring(spec, state, found)
+    nodes, blobs = wiring.wire()
+    if not nodes and not found:
+        found.add(
+            EmptyNetError(
+                f"no layer of net '{spec.name}' takes part in phase {state.phase}", at=spec.document.locate("layers")
+            )
+        )
+    params, nodes = _share(nodes, found)
+    return decide_gradients(Graph(spec.name, state, nodes, blobs, params, spec), found, gradients)
+
+
+class _Wiring:
+    """Follows the layers in file order and remembers which layer holds the latest version of each blob."""
+
+    def __init__(self, spec: NetSpec, state: State, found: Findings) -> None:
+        self.spec, self.state, self.found = spec, state, found
+        self.blobs: list[Blob] = []
+        self.current: dict[str, int] = {}
+        self.blind = any(isinstance(layer, Broken) and layer.name.startswith("#") for layer in spec.layers)
+        self.makers: dict[tuple[str, bool], Layer] = {}
+        """The first layer that produces a blob, by the blob's name and whether the layer takes part."""
+        for layer in spec.layers:
+            for top in layer.top_names():
+                self.makers.setdefault((top, state.keeps(layer)), layer)
+        self.kept: list[Layer] = []
+
+    def wire(self) -> tuple[tuple[Node, ...], tuple[Blob, ...]]:
+        nodes: list[Node] = []
+        above: str | None = None
+        for layer in self.spec.layers:
+            names = layer.bottom if layer.bottom is not None else self.default_bottom(layer, above)
+            above = next(iter(layer.top_names()), above)
+            node = Node(len(nodes), layer, (), (), ())
+            if layer.include is not None and layer.exclude is not None:
+                at = node.place("exclude", key=True)
+                help = "one of them says it all"
+                self.found.add(
+                    FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=at, help=help)
+                )
+            if self.state.keeps(layer):
+                self.kept.append(layer)
+                nodes.append(self.connect(node, names))
+        return tuple(nodes), tuple(self.blobs)
+
+    def default_bottom(self, layer: Layer, above: str | None) -> tuple[str, ...]:
+        return (above,) if above is not None and layer.bottoms.most != 0 else ()
+
+    def connect(self, node: Node, names: tuple[str, ...]) -> Node:
+        layer = node.layer
+        for word, names_, arity in (("bottom", names, layer.bottoms), ("top", layer.top_names(), layer.tops)):
+            if not arity.holds(len(names_)):
+                at = node.place(word) if getattr(layer, word) is not None else node.place()
+                text = f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{'s' * (str(arity) != '1')}, not {len(names_)}"
+                help = _BEGIN if word == "bottom" and not names_ and not self.current else _bottom_help(word, layer)
+                self.found.add(ArityError(text, at=at, help=help))
+        bottoms = tuple(b for b in (self.bottom(node, name, slot) for slot, name in enumerate(names)) if b is not None)
+        tops = tuple(self.top(node, name, slot, names) for slot, name in enumerate(layer.top_names()))
+        self.lengths(node, bottoms, tops)
+        return replace(node, bottoms=bottoms if len(bottoms) == len(names) else (), tops=tops)
+
+    def bottom(self, node: Node, name: str, slot: int) -> int | None:
+        if name in self.current:
+            return self.current[name]
+        if not self.blind:
+            self.found.add(self.unknown(node, name, node.place("bottom", slot)))
+        return None
+
+    def unknown(self, node: Node, name: str, at: Place | None) -> UnknownBlobError:
+        """The error of a bottom that nothing above the layer produces, and why it does not."""
+        layer = node.layer
+        what = f"layer '{layer.name}' reads blob '{name}', which nothing above it produces"
+        kept, dropped = (self.makers.get((name, keeps)) for keeps in (True, False))
+        if kept is layer:
+            near = self.near(name, layer)
+            return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=near or _BEGIN)
+        if kept is not None and kept._node is not None:
+            related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", locate(kept._node, "name"))]
+            return UnknownBlobError(
+                what, at=at, help=f"move layer '{kept.name}' above layer '{layer.name}'", related=related
+            )
+        if dropped is not None and dropped._node is not None:
+            reason = f"layer '{dropped.name}' produces it, but takes no part in phase {self.state.phase}:"
+            related = [(reason, locate(dropped._node, "name"))]
+            return UnknownBlobError(
+                what, at=at, help="give this layer the same include or exclude rules", related=related
+            )
+        if self.found.enough:
+            return UnknownBlobError(what, at=at)
+        named = next((x for x in self.spec.layers if x.name == name and x.top), None)
+        writes = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in named.top or ())}" if named else None
+        help = writes or self.near(name, layer)
+        return UnknownBlobError(what, at=at, help=help or _BEGIN)
+
+    def near(self, name: str, layer: Layer) -> str | None:
+        """A help line with the blob that was meant: one of the layer's own block, else another, instances by their short names."""
+        block = layer.name[: layer.name.rfind("/") + 1]
+        inner = {one.removeprefix(block).partition("/")[0] for one in self.current if one.startswith(block)} - {name}
+        outer = {one.partition("/")[0] for one in self.current if not one.startswith(block.partition("/")[0] + "/")} - {
+            name
+        }
+        if block and nearest(name, inner):
+            return suggest(name, inner)
+        deep = next((one for one in self.current if one.endswith(f"/{name}")), None)
+        return (
+            f"did you mean '{deep}'?"
+            if deep
+            else suggest(name, outer | inner | ({*self.current} if "/" in name else set()))
+        )
+
+    def top(self, node: Node, name: str, slot: int, bottoms: tuple[str, ...]) -> int:
+        version = 0
+        if name in self.current:
+            before = self.blobs[self.current[name]]
+            version = before.version + 1
+            if slot >= len(bottoms) or bottoms[slot] != name:
+                self.duplicate(node, name, slot, before)
+        weights = node.layer.loss_weight
+        if weights is not None:
+            weight = weights[slot] if slot < len(weights) else 0.0
+        else:
+            weight = 1.0 if node.layer.is_loss and slot == 0 else 0.0
+        blob = Blob(len(self.blobs), name, version, node.index, slot, weight)
+        self.blobs.append(blob)
+        self.current[name] = blob.index
+        return blob.index
+
+    def duplicate(self, node: Node, name: str, slot: int, before: Blob) -> None:
+        maker = self.kept[before.producer]
+        at = node.place("top", slot)
+        if isinstance(node.layer, Broken) or isinstance(maker, Broken) or maker.name == node.layer.name:
+            return
+        related = [("it is produced here:", locate(maker._node, "name"))] if maker._node else []
+        text = f"layer '{node.layer.name}' writes blob '{name}', which layer '{maker.name}' already produces"
+        self.found.add(
+            DuplicateTopError(
+                text,
+                at=at,
+                help="name another `top`, or make '" + name + "' the bottom too, to work in place",
+                related=related,
+            )
+        )
+
+    def lengths(self, node: Node, bottoms: tuple[int, ...], tops: tuple[int, ...]) -> None:
+        layer = node.layer
+        pairs = (
+            ("loss_weight", layer.loss_weight, len(tops), "top"),
+            ("propagate_down", layer.propagate_down, len(bottoms), "bottom"),
+        )
+        for field, values, wanted, thing in pairs:
+            if values is not None and len(values) != wanted and not isinstance(layer, Broken):
+                given = f"{len(values)} value{'s' * (len(values) != 1)}"
+                text = f"layer '{layer.name}' has {wanted} {thing}{'s' * (wanted != 1)}, but `{field}` has {given}"
+                self.found.add(FieldCountError(text, at=node.place(field)))
+
+
+_BEGIN = "nothing is produced above it: begin with a layer like {name: data, type: Input, shape: [64, 1, 28, 28]}"
+
+
+def _bottom_help(word: str, layer: Layer) -> str | None:
+    if word == "bottom" and layer.is_loss:
+        return "like `bottom: [ip2, label]`: the scores and the labels"
+    return None
+
+
+def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, ...], tuple[Node, ...]]:
+    """Number the param blobs; layers whose params bear the same name share one."""
+    params: list[GraphParam] = []
+    owners: dict[str, int] = {}
+    result: list[Node] = []
+    for node in nodes:
+        own = node.layer.params() if not isinstance(node.layer, Broken) else ()
+        specs = node.layer.param
+        if len(specs) > len(own) and not isinstance(node.layer, Broken):
+            has = f"{len(own)} param{'s' * (len(own) != 1)}" if own else "no params"
+            text = f"layer '{node.layer.name}' ({node.layer.type}) has {has}, but `param` describes {len(specs)}"
+            found.add(FieldCountError(text, at=node.place("param", len(own))))
+        indices: list[int] = []
+        for slot, param in enumerate(own):
+            given = specs[slot] if slot < len(specs) else ParamSpec()
+            if given.name is not None and given.name in owners:
+                index = owners[given.name]
+                params[index] = _join(params[index], node, slot, given, found)
+            else:
+                index = len(params)
+                learned_lr = 1.0 if given.lr_mult is None else given.lr_mult
+                decay = 1.0 if given.decay_mult is None else given.decay_mult
+                name = f"{node.layer.name}.{param.name}"
+                params.append(
+                    GraphParam(
+                        index, name, param, ((node.index, slot),), learned_lr, decay, given.share_mode == "PERMISSIVE"
+                    )
+                )
+                if given.name is not None:
+                    owners[given.name] = index
+            indices.append(index)
+        result.append(replace(node, params=tuple(indices)))
+    return tuple(params), tuple(result)
+
+
+def _join(owner: GraphParam, node: Node, slot: int, given: ParamSpec, found: Findings) -> GraphParam:
+    for field, mine in (("lr_mult", owner.lr_mult), ("decay_mult", owner.decay_mult)):
+        other = getattr(given, field)
+        if other is not None and other != mine:
+            text = f"layer '{node.layer.name}' shares param '{given.name}' with {field} {other:g}, but its owner says {mine:g}"
+            found.add(
+                SharingError(
+                    text, at=node.place("param", slot, field), help="give it once, where the param is first named"
+                )
+            )
+    permissive = owner.permissive or given.share_mode == "PERMISSIVE"
+    return replace(owner, users=(*owner.users, (node.index, slot)), permissive=permissive)

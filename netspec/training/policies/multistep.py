@@ -1,0 +1,38 @@
+"""multistep: base_lr * gamma ** (number of steps taken), with a step at each stepvalue.
+
+Caffe takes at most one step an iteration: stepvalues 10, 10, 10 take effect at 10, 11, 12. Source: Caffe sgd_solver.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from netspec.core.model import Listed, wrong
+from netspec.training.policies._power import power
+from netspec.training.policies.base import Policy
+
+
+class Multistep(Policy):
+    """The rate is multiplied by gamma at each of the listed iterations."""
+
+    gamma: float = Field(ge=0, allow_inf_nan=False, description="Factor at each step.")
+    stepvalue: Listed[Annotated[int, Field(ge=0)]] = Field(
+        description="Iterations at which a step is taken, in rising order."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Multistep:
+        for before, after in zip(self.stepvalue, self.stepvalue[1:], strict=False):
+            if after < before:
+                raise wrong(f"`stepvalue` must rise, but {after} follows {before}", field="stepvalue")
+        return self
+
+    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+        """base_lr * gamma ** (steps that took effect by now)."""
+        steps, effect = 0, -1
+        for value in self.stepvalue:
+            effect = max(value, effect + 1)
+            steps += effect <= iter
+        return base_lr * power(self.gamma, steps)

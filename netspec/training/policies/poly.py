@@ -1,0 +1,18 @@
+"""poly: base_lr * (1 - iter / max_iter) ** power. Source: Caffe sgd_solver.cpp; 0 beyond max_iter."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from netspec.training.policies._power import power as raised
+from netspec.training.policies.base import Policy
+
+
+class Poly(Policy):
+    """The rate falls to 0 at max_iter, along a polynomial."""
+
+    power: float = Field(ge=0, allow_inf_nan=False, description="Exponent; 1 is a straight line.")
+
+    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+        """base_lr * (1 - iter / max_iter) ** power."""
+        return base_lr * raised(max(0.0, 1 - iter / max_iter), self.power)

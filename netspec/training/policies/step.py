@@ -1,0 +1,19 @@
+"""step: base_lr * gamma ** floor(iter / stepsize). Source: Caffe sgd_solver.cpp."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from netspec.training.policies._power import power
+from netspec.training.policies.base import Policy
+
+
+class Step(Policy):
+    """The rate is multiplied by gamma every stepsize iterations."""
+
+    gamma: float = Field(ge=0, allow_inf_nan=False, description="Factor at each step.")
+    stepsize: int = Field(gt=0, description="Iterations between steps.")
+
+    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+        """base_lr * gamma ** floor(iter / stepsize)."""
+        return base_lr * power(self.gamma, iter // self.stepsize)

@@ -1,0 +1,233 @@
+"""A session: a training in progress.
+
+One iteration is `iter_size` batches forward and backward, and one update. The state is (weights, history, iteration); batches and
+random numbers are functions of (seed, iteration). Source: Caffe solver.cpp.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.data.prefetch import Prefetcher
+from netspec.engine.bind import Learning, bind, compile_net, local_decay
+from netspec.engine.program import Program
+from netspec.engine.weights import fill_weights
+from netspec.net.graph import digest
+from netspec.training import snapshot
+from netspec.training.blame import NotFiniteLossError
+from netspec.training.feeds import open_phase
+from netspec.training.job import Job, settings
+from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
+from netspec.training.tester import Tester, scores
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+class Session:
+    """A training in progress: programs, feeds and the iteration.
+
+    `keep` leaves every blob's data and diff readable. Raises DataError, OutOfMemoryError.
+    """
+
+    def __init__(self, job: Job, threads: int | None = None, keep: bool = False) -> None:
+        from netspec.codegen import kernel as jit
+
+        self.threads = jit.limit_threads(threads)
+        spec = job.spec
+        self.job, self.spec, self.seed = job, spec, spec.random_seed
+        self.iteration = 0
+        self.resumed: Path | None = None
+        self.feed = open_phase(job, "TRAIN", self.seed)
+        shaped, memory = compile_net(job.train, spec.dtype, keep)
+        weights = fill_weights(shaped, spec.dtype, self.seed, spec.rule.slots)
+        decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
+        learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size)
+        self.train = bind(shaped, memory, weights, self.seed, learning)
+        self.test = Tester(job, self.train, self.seed, keep) if job.test is not None else None
+        self.losses: deque[float] = deque(maxlen=spec.average_loss)
+        self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
+        self.scores = scores(job, "TRAIN", self.batch)
+        stored = (
+            array for array, param in zip(weights.data, shaped.graph.params, strict=True) if not param.param.learned
+        )
+        self._stored = [(array, array.copy()) for array in stored]
+        self.waited = 0.0
+        self._prefetch: Prefetcher | None = None
+        self._prefetched = -1
+
+    def close(self) -> None:
+        """End the thread that prepares batches."""
+        if self._prefetch is not None:
+            self.waited += self._prefetch.waited
+            self._prefetch.close()
+            self._prefetch = None
+
+    def _batch(self, number: int) -> None:
+        """Put training batch `number` into the net's inputs."""
+        if self.feed is None:
+            return
+        if self._prefetch is None or self._prefetched != number:
+            self.close()
+            self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
+        self._prefetch.take(self.train.inputs)
+        self._prefetched = number + 1
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the coming iteration."""
+        return self.spec.lr_policy.rate(self.iteration, self.spec.base_lr, self.spec.max_iter)
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the last iterations; NaN before the first."""
+        return sum(self.losses) / len(self.losses) if self.losses else float("nan")
+
+    def step(self) -> float:
+        """One iteration; its loss. Weights are unchanged when it raises, and so is what layers store beside them as they run forward."""
+        for array, before in self._stored:
+            before[...] = array
+        try:
+            return self._step()
+        except BaseException:
+            for array, before in self._stored:
+                array[...] = before
+            raise
+
+    def _step(self) -> float:
+        program, size = self.train, self.spec.iter_size
+        program.rate[0] = self.rate
+        program.loss[0] = 0.0
+        program.clock[0] = self.iteration
+        for sub in range(size):
+            self._batch(self.iteration * size + sub)
+            program.clock[1] = sub
+            program.run("clear" if sub == 0 else "forward", "update" if size == 1 else "backward")
+        if size > 1:
+            program.run("watch", "update")
+        loss = float(program.loss[0]) / size
+        if program.gate[0] == 0 or loss - loss != 0:
+            self._blame()
+        self.losses.append(loss)
+        self.iteration += 1
+        return loss
+
+    def _blame(self) -> None:
+        """Repeat the iteration with every blob kept, and name the first layer and blob that is not finite."""
+        program = self.train
+        shaped, memory = compile_net(self.job.train, self.spec.dtype, keep=True)
+        kept = bind(shaped, memory, program.weights, self.seed)
+        program.weights.flat_diff[:] = 0
+        for name, array in zip(program.weights.names, program.weights.data, strict=True):
+            self._judge(f"param '{name}'", array)
+        for sub in range(self.spec.iter_size):
+            self._batch(self.iteration * self.spec.iter_size + sub)
+            for mine, theirs in zip(kept.inputs, program.inputs, strict=True):
+                mine[...] = theirs
+            kept.clock[:] = (self.iteration, sub)
+            self._walk(kept)
+        raise NotFiniteLossError(
+            f"iteration {self.iteration}: the sum of squared gradients is too large to be a number", help=_DIVERGED
+        )
+
+    def _walk(self, kept: Program) -> None:
+        graph = kept.graph
+        for node in graph.nodes:
+            kept.run_node("forward", node.index)
+            for top in node.tops:
+                what = f"blob '{graph.blobs[top].name}' of layer '{node.layer.name}' ({node.layer.type})"
+                self._judge(what, kept.data[top], _BAD_DATA if node.layer.type == "Input" else None)
+        for node in reversed(graph.nodes):
+            kept.run_node("seed", node.index)
+            kept.run_node("backward", node.index)
+            for bottom, wanted in zip(node.bottoms, node.propagate, strict=True):
+                diff = kept.diff[bottom]
+                if wanted and diff is not None:
+                    self._judge(
+                        f"the gradient of blob '{graph.blobs[bottom].name}', from layer '{node.layer.name}' ({node.layer.type}),",
+                        diff,
+                    )
+            for param in node.params:
+                diff = kept.weights.diff[param]
+                if diff is not None:
+                    self._judge(
+                        f"the gradient of param '{graph.params[param].name}' in layer '{node.layer.name}' ({node.layer.type})",
+                        diff,
+                    )
+
+    def _judge(self, what: str, array: Array, help: str | None = None) -> None:
+        import numpy as np
+
+        bad = ~np.isfinite(array)
+        if bad.any():
+            first = array[tuple(np.argwhere(bad)[0])] if array.ndim else array[()]
+            one = f"{what} is {first}"
+            many = f"{what} is not finite: {int(bad.sum()):,} of {array.size:,} values, the first {first}"
+            raise NotFiniteLossError(
+                f"iteration {self.iteration}: {many if array.size > 1 else one}", help=help or _DIVERGED
+            )
+
+    def snapshot(self, path: Path) -> None:
+        """Write the state to a file."""
+        snapshot.write(path, self.state())
+
+    def state(self) -> Snapshot:
+        """Weights, history and iteration, and what they belong to."""
+        weights = self.train.weights
+        pairs = {
+            (slot, name): array
+            for name, slots in zip(weights.names, weights.history, strict=True)
+            for slot, array in enumerate(slots)
+        }
+        data = dict(zip(weights.names, weights.data, strict=True))
+        return Snapshot(
+            self.iteration, data, pairs, digest(self.job.train.graph), settings(self.job), tuple(self.losses)
+        )
+
+    def restore(self, path: Path) -> list[str]:
+        """Take up the state of a snapshot; the solver settings that differ from it. Raises SnapshotError."""
+        state = snapshot.read(path)
+        weights = self.train.weights
+        snapshot.compare(weights, state.weights, path, strict=True)
+        if state.net != digest(self.job.train.graph):
+            raise OtherNetError(
+                f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
+            )
+        own = {
+            (slot, name): array
+            for name, slots in zip(weights.names, weights.history, strict=True)
+            for slot, array in enumerate(slots)
+        }
+        rule = type(self.spec.rule).__name__
+        same = {key: array.shape for key, array in own.items()} == {
+            key: array.shape for key, array in state.history.items()
+        }
+        if not same or state.solver.get("type") != rule:  # arrays of the same shape hold something else
+            raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
+        snapshot.load_weights(weights, state.weights, path)
+        for key, array in state.history.items():
+            own[key][...] = array
+        self.iteration, self.resumed = state.iteration, path.resolve()
+        self.losses.clear()
+        self.losses.extend(state.losses)
+        now = settings(self.job)
+        return [
+            f"{k}: {state.solver.get(k)!r} -> {now.get(k)!r}"
+            for k in sorted({*now, *state.solver})
+            if now.get(k) != state.solver.get(k)
+        ]
+
+    def load(self, path: Path) -> LoadReport:
+        """Start from the weights of a snapshot (fine-tuning), by name. Raises SnapshotError."""
+        return snapshot.load_weights(self.train.weights, snapshot.read_tensors(path)[0], path)
+
+
+_BAD_DATA = "the data hold it, or a transform makes it; the rate has no part in it"
+
+
+_DIVERGED = "lower base_lr, set clip_gradients, or check the data's scale; weights are as before this iteration"
+
+
+_RESUME = "to start from its weights only, say --weights"

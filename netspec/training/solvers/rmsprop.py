@@ -1,0 +1,30 @@
+"""RMSProp: h = rms_decay * h + (1 - rms_decay) * g^2, w = w - rate * g / (sqrt(h) + delta), with g the clipped, divided, decayed gradient.
+
+Source: Caffe rmsprop_solver.cpp; Tieleman & Hinton 2012. As in Caffe h starts at zero and there is no momentum. TensorFlow's is another
+rule: its h starts at one, its delta stands below the root, and it has a momentum.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.core.calls import Calls, Update
+from netspec.training.solvers.base import UpdateRule
+
+
+class RMSProp(UpdateRule):
+    """Gradients divided by the root of their mean square, a moving average; without momentum."""
+
+    slots: ClassVar[int] = 1
+
+    rms_decay: float = Field(0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration.")
+    # the least that is not zero as float32: a gradient that was always zero makes a step of 0 / delta
+    delta: float = Field(1e-8, ge=1e-30, description="Added to the root, so that nothing is divided by zero.")
+
+    def update(self, run: Update) -> Calls:
+        """One pass over the weights."""
+        from netspec.kernels import update
+
+        yield run.by(update.rmsprop, self.rms_decay, 1 - self.rms_decay, self.delta)

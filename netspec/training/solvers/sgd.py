@@ -1,0 +1,27 @@
+"""SGD: h = momentum * h + rate * g, w = w - h, with g the clipped, divided and decayed gradient.
+
+Source: Caffe sgd_solver.cpp; the rate stands inside the history, so that a change of rate does not rescale it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from netspec.core.calls import Calls, Update
+from netspec.training.solvers.base import UpdateRule
+
+
+class SGD(UpdateRule):
+    """Stochastic gradient descent with momentum."""
+
+    slots: ClassVar[int] = 1
+
+    momentum: float = Field(0.0, ge=0, lt=1, description="Share of the last step that is taken again.")
+
+    def update(self, run: Update) -> Calls:
+        """One pass over the weights."""
+        from netspec.kernels import update
+
+        yield run.by(update.sgd, self.momentum)

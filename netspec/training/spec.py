@@ -1,0 +1,126 @@
+"""Document to SolverSpec: a training as it was written, apart from its net."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from netspec.core.errors import Findings
+from netspec.core.model import Listed, Model
+from netspec.core.nodes import Document, locate
+from netspec.core.rooms import UnknownWord
+from netspec.core.spelling import suggest
+from netspec.data.spec import FeedSpec
+from netspec.language import words
+from netspec.language.validate import MissingFieldError, Subject, UnknownWordError, WrongTypeError, head, say, validate
+from netspec.net.spec import typo
+from netspec.training.policies.base import AnyPolicy
+from netspec.training.regularizers.base import AnyRegularizer
+from netspec.training.regularizers.l2 import L2
+from netspec.training.solvers.base import SOLVERS, UpdateRule
+
+
+class FeedsSpec(Model):
+    """The data of each phase."""
+
+    train: FeedSpec | None = Field(None, description="What the TRAIN net's Inputs are fed with.")
+    test: FeedSpec | None = Field(None, description="What the TEST net's Inputs are fed with.")
+
+
+class SolverSpec(Model):
+    """A training as it was written, apart from its net and the fields of its solver type."""
+
+    data: FeedsSpec = Field(FeedsSpec(), description="What feeds the net's Input tops, in order.")
+    base_lr: float = Field(gt=0, description="Learning rate before the policy.")
+    lr_policy: AnyPolicy = Field(description="The rate as a function of the iteration.")
+    max_iter: int = Field(gt=0, description="Iterations to train.")
+    iter_size: int = Field(1, gt=0, description="Batches whose gradients are added before one update.")
+    weight_decay: float = Field(0.0, ge=0, description="Strength of the regularizer.")
+    regularization_type: AnyRegularizer = Field(L2(), description="L1 or L2.")
+    clip_gradients: float | None = Field(
+        None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit."
+    )
+    test_interval: int | None = Field(None, gt=0, description="Iterations between tests; left out: only at the end.")
+    test_iter: int | None = Field(
+        None, gt=0, description="Batches of a test; left out: every test sample exactly once."
+    )
+    test_initialization: bool = Field(True, description="Test once before the first iteration.")
+    display: int = Field(0, ge=0, description="Iterations between progress lines; 0: none.")
+    average_loss: int = Field(1, gt=0, description="Losses that the displayed one is the mean of.")
+    snapshot: int = Field(0, ge=0, description="Iterations between snapshots; 0: only at the end.")
+    snapshot_keep: int = Field(3, gt=0, description="How many of the latest snapshots are kept.")
+    snapshot_after_train: bool = Field(True, description="Write a snapshot after the last iteration.")
+    random_seed: int = Field(1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout.")
+    dtype: Literal["float32", "float64"] = Field("float32", description="Number type of blobs and params.")
+    weights: str | None = Field(None, description="Snapshot to start from (fine-tuning).")
+    stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
+    level: int = Field(0, description="Level that the nets' include and exclude rules see.")
+    rule: UpdateRule = Field(exclude=True, description="The solver type with its own fields.")
+
+    _document: Document | None = PrivateAttr(None)
+
+    @property
+    def document(self) -> Document:
+        """The document this solver was read from."""
+        assert self._document is not None
+        return self._document
+
+
+def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
+    """The training in an expanded document, without its net; None when a field that everything needs is wrong."""
+    root = document.root
+    values = root.without("net").plain()
+    word = values.pop("type", "SGD")
+    known = set(SolverSpec.model_fields) | {"net", "type"}
+    if "net" not in root.items and typo("net", root, known) is None:
+        found.add(MissingFieldError("the solver has no `net`", at=head(root), help="like `net: lenet`"))
+    cls: type[UpdateRule] | None = None
+    if not isinstance(word, str):
+        help = suggest("", SOLVERS.words())
+        found.add(WrongTypeError(f"`type` must be a word, not {say(word)}", at=locate(root, "type"), help=help))
+    else:
+        try:
+            cls = SOLVERS.get(word)
+        except UnknownWord:
+            help = words.hint(word, SOLVERS.words(), words.SOLVER_TYPES)
+            found.add(UnknownWordError(f"there is no solver type '{word}'", at=locate(root, "type"), help=help))
+    owner = f"the solver ({word})" if cls else "the solver"
+    fields = set(cls.model_fields) if cls else _all_fields()
+    own = {key: values.pop(key) for key in list(values) if key in fields}
+    rule = validate(Subject(cls, own, root, owner), found) if cls else None
+    moved = words.SOLVER_MOVED | _policy_fields(values) | _fields_of_others(values)
+    hidden = [f"lr_policy.{key}" for key in words.POLICY_FIELDS if key in values]
+    subject = Subject(
+        SolverSpec, {**values, "rule": rule or UpdateRule()}, root, owner, fields | {"net", "type"}, moved, hidden
+    )
+    spec: SolverSpec | None = validate(subject, found)
+    if spec is None or rule is None:
+        return None
+    spec._document = document
+    return spec
+
+
+def _all_fields() -> set[str]:
+    """The fields of all solver types, when nobody knows which was meant."""
+    return {name for member in SOLVERS.members() for name in member.model_fields}
+
+
+def _fields_of_others(values: dict[str, Any]) -> dict[str, str]:
+    """What to say of fields that only other solver types have."""
+    types = {
+        key: [SOLVERS.word(m) for m in SOLVERS.members() if key in m.model_fields]
+        for key in values.keys() - SolverSpec.model_fields
+    }
+    return {
+        key: f"it belongs to the solver type{'s' * (len(of) > 1)} {' and '.join(of)}" for key, of in types.items() if of
+    }
+
+
+def _policy_fields(values: dict[str, Any]) -> dict[str, str]:
+    """What to say of a policy's fields that stand beside `lr_policy`, as in Caffe."""
+    written = {key: values[key] for key in words.POLICY_FIELDS if key in values}
+    policy = values.get("lr_policy")
+    inside = policy if isinstance(policy, dict) else {"type": policy if isinstance(policy, str) else "step"}
+    fields = ", ".join(f"{key}: {say(value, bare=True)}" for key, value in {**inside, **written}.items())
+    return dict.fromkeys(written, f"it belongs to the policy: `lr_policy: {{{fields}}}`")

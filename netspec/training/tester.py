@@ -1,0 +1,99 @@
+"""Tests: the TEST net on the training's weights, over the whole test set."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from netspec.core.calls import Phase
+from netspec.core.errors import SpecError
+from netspec.core.shape import count
+from netspec.data.prefetch import Prefetcher
+from netspec.engine.bind import bind, compile_net
+from netspec.engine.program import Program
+from netspec.engine.weights import share_weights
+from netspec.training.feeds import open_phase
+from netspec.training.job import Job
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+MOST_SCORES = 100
+"""Values of a vector that are shown one by one."""
+
+
+class Tester:
+    """The TEST net on the training's weights: programs for a whole batch and for the short last one."""
+
+    def __init__(self, job: Job, owner: Program, seed: int, keep: bool) -> None:
+        assert job.test is not None
+        self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
+        self.feed = open_phase(job, "TEST", seed)
+        self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
+        self.programs: dict[int, Program] = {}
+        self.scores = scores(job, "TEST", self.batch)
+        self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
+
+    def program(self, size: int) -> Program:
+        """The TEST program for batches of `size`; the training's memory is used where blobs need not be kept."""
+        if size not in self.programs:
+            shaped = self.job.shaped("TEST", size) if self.feed else self.job.test
+            assert shaped is not None
+            dtype = self.job.spec.dtype
+            shaped, memory = compile_net(shaped, dtype, self.keep)
+            weights = share_weights(shaped, self.owner.graph, self.owner.weights, dtype, self.seed)
+            self.programs[size] = bind(
+                shaped, memory, weights, self.seed, arena=None if self.keep else self.owner.arena
+            )
+        return self.programs[size]
+
+    def run(self) -> tuple[dict[str, float], int]:
+        """The mean of every output over the whole test set (or `test_iter` batches), and how many samples that were."""
+        import numpy as np
+
+        limit = self.job.spec.test_iter
+        total = len(self.feed) if self.feed else self.batch * (limit or 1)
+        if limit is not None:
+            total = min(total, limit * self.batch) if self.feed else limit * self.batch
+        sums: dict[str, Any] = {}
+        prefetch = Prefetcher(self.feed, 0, self.batch, stop=total) if self.feed else None
+        try:
+            for start in range(0, total, self.batch):
+                size = min(self.batch, total - start)
+                program = self.program(size)
+                program.clock[:] = (0, start)
+                if prefetch:
+                    prefetch.take(program.inputs)
+                program.forward()
+                for name, array in outputs(program, self.scores).items():
+                    sums[name] = sums.get(name, 0.0) + size * np.asarray(array, np.float64)
+        finally:
+            if prefetch:
+                prefetch.close()
+        return {key: value for name, array in sums.items() for key, value in named(name, array / total).items()}, total
+
+
+def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:
+    """The blobs that nothing reads and that are `scores`, by name."""
+    return {program.graph.blobs[b].name: program.data[b] for b in program.graph.outputs if b in chosen}
+
+
+def scores(job: Job, phase: Phase, batch: int) -> frozenset[int]:
+    """The blobs that speak of a batch as a whole: scalars and short vectors whose shape does not depend on the number of samples."""
+    one = job.train if phase == "TRAIN" else job.test
+    assert one is not None
+    other = one
+    if one.graph.inputs:
+        with suppress(SpecError):  # a net that takes one size of batch only
+            other = job.shaped(phase, batch + 1)
+    pairs = enumerate(zip(one.blobs, other.blobs, strict=True))
+    return frozenset(
+        b for b, (mine, theirs) in pairs if mine == theirs and len(mine) <= 1 and count(mine) <= MOST_SCORES
+    )
+
+
+def named(name: str, array: Array) -> dict[str, float]:
+    """A scalar under its name; the values of a vector under name[i]."""
+    values = array.reshape(-1)
+    return {name: float(values[0])} if array.ndim == 0 else {f"{name}[{i}]": float(v) for i, v in enumerate(values)}

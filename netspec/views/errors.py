@@ -1,0 +1,44 @@
+"""Errors for machines: JSON, and the commands that GitHub shows beside the code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.core.errors import NetspecError
+from netspec.core.places import Place
+
+
+def as_json(error: NetspecError) -> list[dict[str, Any]]:
+    """The errors as plain values for `--format json`."""
+    return [
+        {
+            "code": e.code,
+            "message": e.message,
+            "file": e.at.source.name if e.at else None,
+            "line": e.at.line if e.at else None,
+            "column": e.at.column if e.at else None,
+            "length": e.at.length if e.at else None,
+            "help": e.help,
+            "expanded_from": [_as_json(p) for p in e.at.chain] if e.at else [],
+            "related": [{"message": word, **_as_json(p)} for word, p in e.related],
+        }
+        for e in error.errors()
+    ]
+
+
+def _as_json(place: Place) -> dict[str, Any]:
+    return {"file": place.source.name, "line": place.line, "column": place.column}
+
+
+def as_github(error: NetspecError) -> str:
+    """The errors as workflow commands that GitHub shows beside the code."""
+    rows = []
+    for e in error.errors():
+        where = (
+            f" file={e.at.source.name},line={e.at.line},col={e.at.column},title={e.code}"
+            if e.at
+            else f" title={e.code}"
+        )
+        text = e.message + (f" (help: {e.help})" if e.help else "")
+        rows.append(f"::error{where}::" + text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
+    return "\n".join(rows)

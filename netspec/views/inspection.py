@@ -1,0 +1,322 @@
+"""ShapedGraph and MemoryPlan to Inspection: what `inspect` says of a net, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from netspec.core.calls import Phase
+from netspec.core.errors import Findings
+from netspec.core.shape import FLOAT_BYTES, POINT, ReceptiveField, count
+from netspec.engine.plan import MemoryPlan, Piece, flows, plan
+from netspec.engine.rewrite import rewrite
+from netspec.net.graph import Graph, Node
+from netspec.net.infer import ShapedGraph, infer
+from netspec.net.wire import graph
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer, or the layers of a block together. MACs are per image.
+
+    Params are learned ones, `stored` the others; both belong to the first layer that has them. Bytes of activations are those of tops that
+    have memory of their own; `training_bytes` adds to them and to the weights the gradients of both and a history of the weights.
+    """
+
+    name: str
+    type: str
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    shape: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    shape_arithmetic: str = ""
+    field: ReceptiveField = POINT
+    params: int = 0
+    stored: int = 0
+    param_arithmetic: str = ""
+    macs: int = 0
+    weight_bytes: int = 0
+    activation_bytes: int = 0
+    training_bytes: int = 0
+    layers: int = 1
+
+    @property
+    def memory(self) -> int:
+        """Bytes it takes while training, or while testing in a net of phase TEST."""
+        return self.training_bytes or self.weight_bytes + self.activation_bytes
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A net's rows and totals. Bytes are of the batch; FLOPs are per image.
+
+    `forward_bytes` and `training_bytes` are what a pass forward and a training take at their peak: weights (with gradients and one history)
+    and the arena of that phase. None where the net has no such phase.
+    """
+
+    net: str
+    phase: Phase
+    batch: int
+    rows: tuple[Row, ...]
+    layers: int
+    params: int
+    stored: int
+    macs: int
+    field: int
+    weight_bytes: int
+    activation_bytes: int
+    arena_bytes: int
+    forward_bytes: int | None
+    training_bytes: int | None
+    dtype: str
+
+    @property
+    def flops(self) -> int:
+        """2 per MAC."""
+        return 2 * self.macs
+
+    def collapsed(self, depth: int) -> Inspection:
+        """With rows down to `depth` levels of the names (a/b/c has three); what lies deeper is one row a block, where the block begins."""
+        blocks: dict[tuple[str, ...], list[Row]] = {}
+        for row in self.rows:
+            path = row.name.split("/")
+            blocks.setdefault((row.name,) if len(path) <= depth else (*path[:depth], ""), []).append(row)
+        rows = (inside[0] if key[-1] else _block("/".join(key[:-1]), inside) for key, inside in blocks.items())
+        return replace(self, rows=tuple(rows))
+
+
+def inspection(shaped: ShapedGraph, memory: MemoryPlan, batch: int | None = None) -> Inspection:
+    """The rows and totals of a net that was shaped with `batch`."""
+    size = FLOAT_BYTES[memory.dtype]
+    rows = tuple(_row(shaped, memory, node, size) for node in shaped.graph.written)
+    return Inspection(
+        net=shaped.graph.name,
+        phase=shaped.graph.phase,
+        batch=max(1, shaped.batch),
+        rows=rows,
+        layers=len(rows),
+        params=shaped.total_params,
+        stored=shaped.stored_params,
+        macs=shaped.total_macs // max(1, shaped.batch),
+        field=shaped.largest_field,
+        weight_bytes=_weight_bytes(shaped, size),
+        activation_bytes=sum(row.activation_bytes for row in rows),
+        arena_bytes=memory.arena,
+        forward_bytes=_peak(shaped, memory, "TEST", batch),
+        training_bytes=_peak(shaped, memory, "TRAIN", batch),
+        dtype=memory.dtype,
+    )
+
+
+def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> Row:
+    net, cost = shaped.graph, shaped.costs[node.index]
+    tops = shaped.top_shapes(node)
+    own = [top for top in node.tops if ("data", top) in memory.pieces]
+    learned = sum(
+        count(shaped.params[p])
+        for p in node.params
+        if net.params[p].users[0][0] == node.index and net.params[p].learned
+    )
+    weights, activations = (cost.params + cost.stored) * size, sum(count(shaped.blobs[top]) for top in own) * size
+    diffs = sum(count(shaped.blobs[top]) for top in own if ("diff", top) in memory.pieces) * size
+    return Row(
+        name=node.layer.name,
+        type=node.layer.type,
+        bottoms=tuple(net.blobs[b].name for b in node.bottoms),
+        tops=tuple(net.blobs[t].name for t in node.tops),
+        shape=tops[0] if tops else (),
+        shapes=tops,
+        shape_arithmetic=cost.shape_words,
+        field=cost.field,
+        params=cost.params,
+        stored=cost.stored,
+        param_arithmetic=cost.param_words,
+        macs=cost.macs // max(1, shaped.batch),
+        weight_bytes=weights,
+        activation_bytes=activations,
+        training_bytes=weights + 2 * learned * size + activations + diffs if net.phase == "TRAIN" else 0,
+    )
+
+
+def _weight_bytes(shaped: ShapedGraph, size: int) -> int:
+    return (shaped.total_params + shaped.stored_params) * size
+
+
+def _peak(shaped: ShapedGraph, memory: MemoryPlan, phase: Phase, batch: int | None) -> int | None:
+    """Bytes that a phase takes at its peak; None if no layer takes part in it, or nothing is learned in it."""
+    if shaped.graph.phase != phase:
+        found = Findings()
+        state = replace(shaped.graph.state, phase=phase)
+        shaped = rewrite(
+            infer(graph(shaped.graph.spec, state, found, "loss" if phase == "TRAIN" else "none"), found, batch)
+        )
+        if found:
+            return None
+        memory = plan(shaped, memory.dtype)
+    if phase == "TRAIN" and not any(node.backward for node in shaped.graph.nodes):
+        return None
+    size = FLOAT_BYTES[memory.dtype]
+    learned = sum(count(shape) for shape, p in zip(shaped.params, shaped.graph.params, strict=True) if p.learned)
+    return memory.arena + _weight_bytes(shaped, size) + (2 * learned * size if phase == "TRAIN" else 0)
+
+
+def _block(name: str, inside: list[Row]) -> Row:
+    """The layers of a block as one row: what it reads from outside, what its last layer writes, and sums."""
+    made: set[str] = set()
+    bottoms: dict[str, None] = {}
+    for row in inside:
+        bottoms |= dict.fromkeys(b for b in row.bottoms if b not in made)
+        made.update(row.tops)
+
+    def total(of: Callable[[Row], int]) -> int:
+        return sum(map(of, inside))
+
+    last = inside[-1]
+    return Row(
+        name=name,
+        type=f"block ({len(inside)} layer{'s' * (len(inside) != 1)})",
+        bottoms=tuple(bottoms),
+        tops=last.tops,
+        shape=last.shape,
+        shapes=last.shapes,
+        field=last.field,
+        params=total(lambda row: row.params),
+        stored=total(lambda row: row.stored),
+        macs=total(lambda row: row.macs),
+        weight_bytes=total(lambda row: row.weight_bytes),
+        activation_bytes=total(lambda row: row.activation_bytes),
+        training_bytes=total(lambda row: row.training_bytes),
+        layers=len(inside),
+    )
+
+
+ORDERS: dict[str, Callable[[Row], tuple[float | str, ...]]] = {
+    "params": lambda row: (-row.params,),
+    "macs": lambda row: (-row.macs,),
+    "memory": lambda row: (-row.memory,),
+    "name": lambda row: (row.name,),
+}
+"""What rows can be sorted by: numbers from the largest, names from A; equal ones stay in the net's order."""
+
+
+@dataclass(frozen=True)
+class ParamUse:
+    """A param of a layer: the name it is known by, and the factors on its rate and its decay."""
+
+    name: str
+    learned: bool
+    lr_mult: float
+    decay_mult: float
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How a layer is wired: blobs with their versions, params, and the bottoms whose gradients it computes."""
+
+    name: str
+    type: str
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    params: tuple[ParamUse, ...]
+    gradients: tuple[str, ...]
+    loss_weight: float
+
+
+def wiring(net: Graph) -> tuple[Wire, ...]:
+    """The layers of a net, wired."""
+
+    def wire(node: Node) -> Wire:
+        params = tuple(
+            ParamUse(p.name, p.param.learned, p.lr_mult, p.decay_mult) for p in (net.params[i] for i in node.params)
+        )
+        bottoms, tops = (tuple(net.blobs[b].label for b in blobs) for blobs in (node.bottoms, node.tops))
+        gradients = tuple(label for label, wanted in zip(bottoms, node.propagate, strict=True) if wanted)
+        return Wire(
+            node.layer.name,
+            node.layer.type,
+            bottoms,
+            tops,
+            params,
+            gradients,
+            sum(net.blobs[t].loss_weight for t in node.tops),
+        )
+
+    return tuple(map(wire, net.nodes))
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What a rewrite did to a layer, in words."""
+
+    rewrite: str
+    layer: str
+    effect: str
+
+
+def rewritten(net: Graph) -> tuple[Rewritten, ...]:
+    """What the rewrites did, in the order of the layers."""
+    adding = {writer for flow in flows(net).values() for writer in flow.adding}
+    return tuple(
+        Rewritten(name, node.layer.name, effect) for node in net.nodes for name, effect in _effects(net, node, adding)
+    )
+
+
+def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """The rewrites that changed a layer, and how; `adding` has the (layer, bottom slot) that add to a gradient."""
+    copy = net.blobs[node.tops[0]] if node.tops else None
+    if copy is not None and copy.copy_of is not None:
+        work = "" if net.runs(node) else ": the same memory"
+        yield "layout", f"{net.blobs[copy.copy_of].layout} to {copy.layout}{work}"
+    if node.absorbed:
+        host = net.nodes[net.blobs[net.storage[node.tops[0]]].producer].layer.name
+        yield (
+            "batch_norm" if node.layer.type == "Scale" else "relu",
+            f"computed along with {host}",
+        )
+    if node.in_place:
+        yield "in_place", f"its top lies in the memory of {net.blobs[node.bottoms[0]].label}"
+    for inside in (net.blobs[top].inside for top in node.tops):
+        if inside is not None:
+            yield "place", f"its top lies inside {net.blobs[inside[0]].label}, from channel {inside[1]} on"
+    added = [net.blobs[node.bottoms[slot]].label for slot in range(len(node.bottoms)) if (node.index, slot) in adding]
+    if added:
+        yield "add", f"adds to the gradient of {' and '.join(added)}"
+    if any(node.stores):
+        names = [net.params[param].name for param, yes in zip(node.params, node.stores, strict=True) if yes]
+        yield "store", f"overwrites the gradient of {' and '.join(names)}"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A piece of memory: what it holds, its shape, the times it is first written and last read, and where it lies."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    first: int
+    last: int
+    offset: int
+    bytes: int
+
+
+def pieces(net: Graph, memory: MemoryPlan) -> tuple[Held, ...]:
+    """The pieces of a plan, in the order they are first written."""
+
+    def held(piece: Piece) -> Held:
+        return Held(_name(net, piece), piece.kind, piece.shape, piece.first, piece.last, piece.offset, piece.bytes)
+
+    return tuple(held(piece) for piece in sorted(memory.pieces.values(), key=lambda p: (p.first, p.offset)))
+
+
+def _name(net: Graph, piece: Piece) -> str:
+    """data conv1; diff conv1; share sum of pool1 (what a later reader adds to the diff); work conv1 columns forward."""
+    match piece.key:
+        case ("data" | "diff" as what, int(blob)):
+            return f"{what} {net.blobs[blob].label}"
+        case ("share", "loss", int(blob)):
+            return f"share loss of {net.blobs[blob].label}"
+        case ("share", int(node), int(slot)):
+            return f"share {net.nodes[node].layer.name} of {net.blobs[net.nodes[node].bottoms[slot]].label}"
+        case (what, int(node), *words):
+            return " ".join(map(str, (what, net.nodes[node].layer.name, *words)))
+    raise AssertionError(piece.key)

@@ -1,0 +1,303 @@
+"""What `inspect` shows of a net at each stage of the road, as a table, JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netspec.core.shape import POINT, text
+from netspec.engine.plan import MemoryPlan
+from netspec.net.graph import Graph
+from netspec.net.infer import ShapedGraph
+from netspec.views.columns import Table
+from netspec.views.inspection import ORDERS, Inspection, ParamUse, Row, Wire, pieces, rewritten, wiring
+from netspec.views.terminal import short, size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from netspec.engine.program import Program
+
+
+@dataclass(frozen=True)
+class View:
+    """One answer in every form. A `table` of a given width has the columns that fit, one of None has all."""
+
+    table: Callable[[int | None], Table]
+    values: Callable[[], Any]
+    records: Callable[[], list[dict[str, Any]]]
+    plain: Callable[[], str] | None = None
+    """What a terminal gets in place of the table."""
+
+    def form(self, word: str, width: int) -> RenderableType:
+        """The answer as `table`, `json`, `csv` or `md`."""
+        if word == "json":
+            return json.dumps(self.values(), indent=2)
+        if word == "csv":
+            return _csv(self.records())
+        if word == "md":
+            return self.table(None).markdown()
+        return self.plain() if self.plain else self.table(width)
+
+
+def _csv(records: list[dict[str, Any]]) -> str:
+    """One line a record, under the names of its values."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, records[0] if records else (), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue().rstrip("\n")
+
+
+# --- shapes and costs
+
+
+CONVENTION = {
+    "MACs": "1 MAC (multiply-accumulate) = 2 FLOPs; MACs of Convolution and InnerProduct, biases and other layers not counted",
+    "params": "learned ones, each counted where it first appears; stored: kept with them but not learned (running statistics)",
+    "field": "receptive field in the input, height x width unless equal, not clipped at borders; stride: from one field to the next",
+    "bytes": "activations are tops with memory of their own; training adds weights, the gradients of both and one history of the weights",
+}
+"""What is counted, and how."""
+
+
+def totals(one: Inspection) -> list[str]:
+    """The lines under the table."""
+    stored = f"; stored but not learned {one.stored:,}" if one.stored else ""
+    training = " (forward and backward)" if one.phase == "TRAIN" else ""
+    peaks = {"forward alone": one.forward_bytes, "training": one.training_bytes}
+    said = ", ".join(f"{word} {size(number)}" for word, number in peaks.items() if number is not None)
+    lines = [
+        f"params      {one.params:,} ({short(one.params)}){stored}",
+        f"MACs        {one.macs:,} ({short(one.macs)}) an image, {one.flops:,} FLOPs",
+        f"memory      weights {size(one.weight_bytes)}, activations {size(one.activation_bytes)} at batch {one.batch}, {one.dtype}",
+        f"            one arena of {size(one.arena_bytes)} holds blobs, gradients and workspaces{training}",
+        *(
+            [f"peak        {said}: the arena and the weights, for training with gradients and one history"]
+            if said
+            else []
+        ),
+    ]
+    return lines + [
+        f"{'' if i else 'convention':<12}{word}: {words}" for i, (word, words) in enumerate(CONVENTION.items())
+    ]
+
+
+class Column(NamedTuple):
+    """One column of `inspect`: its head, its rank (which of them a narrow terminal gets), what it says of a row, if it is a number."""
+
+    head: str
+    rank: int
+    cell: Callable[[Row], str]
+    right: bool = False
+
+
+def _number(number: int) -> str:
+    return f"{number:,}" if number else "-"
+
+
+def _bytes(number: int) -> str:
+    return size(number) if number else "-"
+
+
+COLUMNS = (
+    Column("layer", 0, lambda row: row.name),
+    Column("type", 2, lambda row: row.type),
+    Column("bottom", 3, lambda row: " ".join(row.bottoms) or "-"),
+    Column("output", 0, lambda row: " ".join(map(text, row.shapes)) or "-"),
+    Column("how", 4, lambda row: row.shape_arithmetic),
+    Column("params", 0, lambda row: _number(row.params), right=True),
+    Column("how", 5, lambda row: row.param_arithmetic),
+    Column("stored", 8, lambda row: _number(row.stored), right=True),
+    Column("MACs", 1, lambda row: _number(row.macs), right=True),
+    Column("field", 6, lambda row: sides(row.field.size), right=True),
+    Column("stride", 7, lambda row: sides(row.field.stride), right=True),
+    Column("activations", 9, lambda row: _bytes(row.activation_bytes), right=True),
+    Column("training", 10, lambda row: _bytes(row.training_bytes), right=True),
+    Column("weights", 11, lambda row: _bytes(row.weight_bytes), right=True),
+)
+
+
+def sides(pair: tuple[float, float]) -> str:
+    """(7, 7) -> 7; (1, 7) -> 1x7; inf is all of the image, whose stride is 0: -."""
+    words = [{inf: "all", 0: "-"}.get(side, f"{side:g}") for side in pair]
+    return words[0] if words[0] == words[1] else "x".join(words)
+
+
+def inspect_table(one: Inspection, width: int | None = None, order: str | None = None) -> Table:
+    """The table and totals; a terminal that is narrow gets fewer columns, never cut words, but always what the rows are sorted by."""
+    memory = "training" if one.phase == "TRAIN" else "activations"
+    shown = {"macs": "MACs", "memory": memory}.get(order or "")
+    there = {"stored": one.stored, "training": one.phase == "TRAIN", "how": all(row.layers == 1 for row in one.rows)}
+    absent = [head for head, filled in there.items() if not filled]
+    columns = [column for column in COLUMNS if column.head not in absent]
+    right = [i for i, column in enumerate(columns) if column.right]
+    table = Table(
+        [column.head for column in columns], f"{one.net}  phase {one.phase}  batch {one.batch}", right, totals(one)
+    )
+    for row in one.rows:
+        table.add_row(*(column.cell(row) for column in columns))
+    if width is None:
+        return table
+    fitted = table.fitted(width, [0 if column.head == shown else column.rank for column in columns])
+    if left_out := len(columns) - len(fitted.heads):
+        fitted.notes += (
+            f"left out    {left_out} of {len(columns)} columns: a wider terminal or --format csv shows all",
+        )
+    return fitted
+
+
+def shapes(one: Inspection, order: str | None = None) -> View:
+    """The table of layers with its totals, sorted by one of the ORDERS."""
+    one = one if order is None else replace(one, rows=tuple(sorted(one.rows, key=ORDERS[order])))
+
+    def values() -> dict[str, Any]:
+        rows = [asdict(replace(row, field=POINT)) | _field(row) for row in one.rows]
+        return asdict(replace(one, rows=())) | {"rows": rows, "flops": one.flops, "convention": CONVENTION}
+
+    return View(lambda width: inspect_table(one, width, order), values, lambda: [_record(row) for row in one.rows])
+
+
+def _field(row: Row) -> dict[str, Any]:
+    """A side of the field may be "all"; then neighbours lie nowhere."""
+    return {
+        "field": ["all" if side == inf else side for side in row.field.size],
+        "stride": [side or None for side in row.field.stride],
+    }
+
+
+def _record(row: Row) -> dict[str, Any]:
+    return {
+        "layer": row.name,
+        "type": row.type,
+        "bottoms": " ".join(row.bottoms),
+        "output": " ".join(map(text, row.shapes)),
+        "shape_arithmetic": row.shape_arithmetic,
+        "params": row.params,
+        "param_arithmetic": row.param_arithmetic,
+        "stored": row.stored,
+        "macs": row.macs,
+        "field": sides(row.field.size),
+        "stride": sides(row.field.stride),
+        "activation_bytes": row.activation_bytes,
+        "training_bytes": row.training_bytes,
+        "weight_bytes": row.weight_bytes,
+    }
+
+
+# --- the other stages
+
+
+def graph(net: Graph) -> View:
+    """How the layers are wired."""
+    wires = wiring(net)
+
+    def table(width: int | None) -> Table:
+        table = Table(
+            ("layer", "type", "bottom", "top", "params", "gradient of"), f"{net.name}  phase {net.phase}", notes=WIRING
+        )
+        for wire in wires:
+            table.add_row(*(cell or "-" for cell in _wire(wire).values()))
+        return table if width is None else table.fitted(width, (0, 1, 0, 0, 2, 3))
+
+    return View(
+        table,
+        lambda: {"net": net.name, "phase": net.phase, "layers": [asdict(wire) for wire in wires]},
+        lambda: [_wire(wire) for wire in wires],
+    )
+
+
+WIRING = (
+    "top         blob#1 is what the blob holds after it was written a second time",
+    "params      with lr_mult, and decay_mult where it is not 1; a shared one has the name of the layer that has it first",
+    "gradient of the bottoms whose gradients the layer computes",
+)
+
+
+def _wire(wire: Wire) -> dict[str, str]:
+    params = ", ".join(_param(use, wire.name) for use in wire.params)
+    blobs = (" ".join(labels) for labels in (wire.bottoms, wire.tops))
+    return dict(zip(("layer", "type", "bottoms", "tops"), (wire.name, wire.type, *blobs), strict=True)) | {
+        "params": params,
+        "gradients": " ".join(wire.gradients),
+    }
+
+
+def _param(use: ParamUse, layer: str) -> str:
+    """weight lr 1; bias lr 2 decay 0; mean stored."""
+    name = use.name.removeprefix(f"{layer}.")
+    return (
+        f"{name} stored"
+        if not use.learned
+        else f"{name} lr {use.lr_mult:g}" + f" decay {use.decay_mult:g}" * (use.decay_mult != 1)
+    )
+
+
+def rewrites(net: Graph) -> View:
+    """What the rewrites did to which layer."""
+    records = [asdict(one) for one in rewritten(net)]
+
+    def table(width: int | None) -> Table:
+        table = Table(("rewrite", "layer", "effect"), f"{net.name}  phase {net.phase}")
+        for record in records:
+            table.add_row(*record.values())
+        return table if width is None else table.fitted(width, (0, 0, 0))
+
+    return View(table, lambda: {"net": net.name, "phase": net.phase, "rewrites": records}, lambda: records)
+
+
+def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:
+    """What lies in the arena, where, and how long."""
+    net, batch, last = shaped.graph, max(1, shaped.batch), 2 * len(shaped.graph.nodes)
+    held = pieces(net, memory)
+    notes = (
+        f"arena       {size(memory.arena)}; without sharing {size(memory.unshared)}",
+        f"time        layer i runs forward at i and backward at {last - 1}-i, counted from 0; data come at -1, the update is at {last}",
+    )
+
+    def table(width: int | None) -> Table:
+        heads = ("piece", "shape", "kind", "from", "to", "offset", "bytes")
+        table = Table(heads, f"{net.name}  phase {net.phase}  batch {batch}", (3, 4, 5, 6), notes)
+        for piece in held:
+            numbers = (piece.first, piece.last, piece.offset, piece.bytes)
+            table.add_row(piece.name, text(piece.shape), piece.kind, *(f"{number:,}" for number in numbers))
+        return table if width is None else table.fitted(width, (0, 2, 3, 1, 1, 0, 0))
+
+    def values() -> dict[str, Any]:
+        sizes = {"arena_bytes": memory.arena, "unshared_bytes": memory.unshared, "dtype": memory.dtype}
+        return {
+            "net": net.name,
+            "phase": net.phase,
+            "batch": batch,
+            **sizes,
+            "pieces": [asdict(piece) for piece in held],
+        }
+
+    return View(table, values, lambda: [asdict(piece) | {"shape": text(piece.shape)} for piece in held])
+
+
+def program(one: Program) -> View:
+    """The steps of a pass forward and backward."""
+    net = one.graph
+
+    def records() -> list[dict[str, Any]]:
+        rows = (
+            (step.section, step.layer, str(step.call.kernel), step.parts, step.arguments) for step in one.table.steps
+        )
+        return [dict(zip(("section", "layer", "kernel", "parts", "arguments"), row, strict=True)) for row in rows]
+
+    def table(width: int | None) -> Table:
+        table = Table(("section", "layer", "kernel", "parts", "arguments"), f"{net.name}  phase {net.phase}", (3,))
+        for record in records():
+            table.add_row(*map(str, record.values()))
+        return table
+
+    def values() -> dict[str, Any]:
+        return {"net": net.name, "phase": net.phase, "batch": max(1, one.shaped.batch), "steps": records()}
+
+    return View(table, values, records, one.text)

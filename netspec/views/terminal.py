@@ -1,0 +1,124 @@
+"""Values to text: times, progress, errors, in the form a terminal wants. Runs nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from netspec.core.errors import NetspecError, render
+from netspec.core.shape import clock
+from netspec.views.columns import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+    from netspec.engine.timing import NetTime
+    from netspec.training.session import Session
+
+
+def short(number: float) -> str:
+    """25557032 -> 25.6 M."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {letter}"
+    return f"{number:.3g}"
+
+
+def size(number: int) -> str:
+    """1724320 -> 1.64 MiB."""
+    for unit, letter in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if number >= unit:
+            return f"{number / unit:.2f} {letter}"
+    return f"{number} B"
+
+
+def styled_error(error: NetspecError) -> RenderableType:
+    """An error for a terminal: red tag, blue margins."""
+    from rich.text import Text
+
+    result = Text()
+    for index, one in enumerate(error.errors()):
+        if index:
+            result.append("\n\n")
+        for number, line in enumerate(render(one).split("\n")):
+            if number:
+                result.append("\n")
+            result.append(_styled(line, number))
+    return result
+
+
+def _styled(line: str, number: int) -> Any:
+    from rich.text import Text
+
+    if number == 0:
+        tag, _, message = line.partition(": ")
+        return Text.assemble((tag, "bold red"), (": " + message, "bold"))
+    stripped = line.lstrip()
+    if stripped.startswith("-->"):
+        return Text.assemble((line[: line.index("-->") + 3], "bold blue"), line[line.index("-->") + 3 :])
+    if stripped.startswith("= help:"):
+        return Text.assemble(
+            (line[: line.index("=") + 1], "bold blue"), (" help:", "bold cyan"), line[line.index("help:") + 5 :]
+        )
+    left, bar, rest = line.partition(" |")
+    if bar and (not left.strip() or left.strip().isdigit()):
+        caret = bool(rest.strip()) and set(rest.strip()) == {"^"}
+        return Text.assemble((left + bar, "bold blue"), (rest, "bold red") if caret else rest)
+    return Text(line)
+
+
+def time_table(one: NetTime) -> Table:
+    """Per-layer times and those of whole passes."""
+    heads = ("layer", "type", "kernels", "forward ms", "backward ms", "share")
+    notes = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
+    notes += [
+        f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"
+    ]
+    table = Table(
+        heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", (3, 4, 5), notes
+    )
+    whole = sum(t.forward + t.backward for t in one.layers) or 1.0
+    for t in one.layers:
+        back = f"{t.backward:.3f}" if t.backward else "-"
+        table.add_row(
+            t.name, t.type, t.kernels or "-", f"{t.forward:.3f}", back, f"{100 * (t.forward + t.backward) / whole:.1f}%"
+        )
+    return table
+
+
+class TrainingLine:
+    """The live line of a training on a terminal: how far, loss, last test, rate, images a second, time left."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.scores: dict[str, float] = {}
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), session.iteration)], maxlen=40)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        session = self.session
+        done, last = session.iteration, session.spec.max_iter
+        self._seen.append((time.monotonic(), done))
+        (then, before), now = self._seen[0], self._seen[-1][0]
+        pace = (done - before) / max(now - then, 1e-9)
+        words = [f"iter {done}/{last}"]
+        words += [f"loss {session.losses[-1]:.4g}"] if session.losses else []
+        tested = [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]
+        words += [f"lr {session.rate:.4g}"]
+        words += (
+            [f"{pace * session.batch * session.spec.iter_size:,.0f} img/s", f"eta {clock((last - done) / pace)}"]
+            if pace
+            else []
+        )
+        words += tested
+        line = Text("  ".join(words), no_wrap=True, overflow="ellipsis")
+        if options.max_width < len(line) + 28:
+            yield line
+            return
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(ProgressBar(total=last, completed=done, width=24), line)
+        yield grid

@@ -1,0 +1,227 @@
+"""Broken files, and what the command line says of them, word for word.
+
+Every `broken/NAME.txt` is a transcript: the command, what it wrote to stderr (and to stdout, after a line `stdout:`), its exit code.
+To add a case, write the broken file, and a transcript with its first line `$ netspec ...` and its last `exit N`; then run
+`NETSPEC_UPDATE_GOLDEN=1 pytest tests/test_broken.py`, which writes the text between, and read it as the one who made the mistake.
+Files that are large or not text are made here, in `_make`; the commands run in a copy of the folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from safetensors.numpy import save_file
+
+from netspec.cli import app
+from netspec.training import snapshot
+from tests.helpers import ROOT
+
+CORPUS = Path(__file__).parent / "broken"
+CASES = sorted(path.stem for path in CORPUS.glob("*.txt"))
+UPDATE = bool(os.environ.get("NETSPEC_UPDATE_GOLDEN"))
+
+IN_A_PROCESS = {"key_typo", "garbage_100mb", "override_layer", "check_nothing"}
+"""Cases that run as `python -m netspec`; the others call the command line's main in this process."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("corpus") / "broken"
+    shutil.copytree(CORPUS, path, ignore=shutil.ignore_patterns("*.txt"))
+    _make(path)
+    with FileLock(path / "busy" / ".lock"):
+        yield path
+    (path / "garbage.yaml").unlink()  # a hundred million bytes
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_says_what_is_wrong(
+    case: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = CORPUS / f"{case}.txt"
+    first, *lines, last = golden.read_text(encoding="utf-8").splitlines()
+    words = shlex.split(first.removeprefix("$ netspec "))
+    monkeypatch.chdir(folder)
+    for variable in ("NETSPEC_RUNS_DIR", "NETSPEC_DATA_DIR", "NETSPEC_ZOO_PATH", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+    code, out, err = _process(words) if case in IN_A_PROCESS else _here(words, monkeypatch, capsys)
+    said = (err + (f"stdout:\n{out}" if out else "")).rstrip("\n")
+    assert "Traceback" not in said
+    assert f"exit {code}" == last, said
+    if UPDATE:
+        golden.write_text(f"{first}\n{said}\n{last}\n", encoding="utf-8")
+    else:
+        assert said == "\n".join(lines)
+
+
+def _here(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command line, called as a function."""
+    monkeypatch.setattr(sys, "argv", ["netspec", *words])
+    monkeypatch.setattr(app, "error_format", ["text"])
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def _process(words: list[str]) -> tuple[int, str, str]:
+    """The same of a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "netspec", *words], capture_output=True, text=True, encoding="utf-8", timeout=60
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_corpus_is_large_and_every_file_in_it_is_used() -> None:
+    assert len(CASES) >= 60
+    spoken = " ".join(path.read_text(encoding="utf-8") for path in CORPUS.iterdir() if path.is_file())
+    assert [path.name for path in CORPUS.glob("*.yaml") if path.name not in spoken] == []
+
+
+NOT_HERE = {
+    "NS002": "the Python API's names, tests/test_api.py",
+    "NS003": "the Python API's diffs, tests/test_api.py",
+    "NS005": "the Python API's arguments, tests/test_api.py",
+    "NS401": "needs more memory than this machine has",
+    "NS501": "a family: NS503 and NS504 are its errors",
+    "NS502": "a family: NS312 is its error",
+    "NS503": "written by a snapshot of weights that are not finite, tests/test_train.py",
+    "NS510": "a family",
+    "NS520": "a family",
+    "NS600": "a family",
+    "NS621": "no source that there is can be open and empty",
+    "NS622": "the Python API's arrays, tests/test_api.py",
+    "NS623": "the Python API's labels, tests/test_api.py",
+}
+
+
+def test_every_code_has_its_case() -> None:
+    codes = set(re.findall(r"NS\d{3}", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")))
+    shown = set(
+        re.findall(
+            r"error\[(NS\d{3})\]", " ".join((CORPUS / f"{case}.txt").read_text(encoding="utf-8") for case in CASES)
+        )
+    )
+    assert codes - shown - set(NOT_HERE) == set()
+    assert shown <= codes
+
+
+def test_a_broken_file_is_refused_as_quickly_as_a_sound_one_is_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    from netspec.core.errors import SpecError
+    from netspec.net.load import load_net
+
+    monkeypatch.chdir(folder)
+    for name in ("garbage.yaml", "alias_bomb.yaml", "deep.yaml", "wide.yaml"):
+        begun = time.process_time()
+        with pytest.raises(SpecError):
+            load_net(name)
+        assert time.process_time() - begun < 10  # a shared machine is slow; what this guards against takes minutes
+
+
+def _make(folder: Path) -> None:
+    """The files that are too large, or too little like text, to be kept beside the others."""
+    noise = random.Random(0).randbytes(2**20)
+    with (folder / "garbage.yaml").open("wb") as file:
+        for _ in range(100):
+            file.write(noise)
+    (folder / "garbage_small.yaml").write_bytes(noise)
+    (folder / "latin1.yaml").write_bytes("name: tiny\ncite: Müller 1998\nlayers: []\n".encode("latin-1"))
+    (folder / "utf16.yaml").write_bytes("name: tiny\nlayers: []\n".encode("utf-16"))
+    (folder / "nul.yaml").write_bytes(b"name: tiny\nlayers:\n  - {name: a\0, type: Input}\n")
+    (folder / "deep.yaml").write_text("layers: " + "[" * 100_000)
+    (folder / "alias_depth.yaml").write_text(
+        "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 300))
+    )
+    (folder / "long_path.yaml").write_text(f"net: {'a' * 5000}.yaml\nbase_lr: 1\nlr_policy: fixed\nmax_iter: 1\n")
+    (folder / "wide.yaml").write_text("layers: [" + "a, " * 2_000_000 + "a]")
+    for name in ("folder", "data", "snapshots", "busy", "old/snapshots", "fresh"):
+        (folder / name).mkdir(parents=True)
+    (folder / "old" / "config.yaml").touch()
+    (folder / "copied" / "models").mkdir(parents=True)
+    (folder / "copied" / "models" / "mlp.yaml").touch()
+    _make_idx(folder / "data")
+    _make_numpy(folder / "data")
+    _make_snapshots(folder / "snapshots")
+
+
+def _make_idx(folder: Path) -> None:
+    def header(*sizes: int) -> bytes:
+        return bytes((0, 0, 8, len(sizes))) + b"".join(size.to_bytes(4, "big") for size in sizes)
+
+    pixels, classes = bytes(8 * 6 * 6), bytes(range(8))
+    files = {
+        "images.idx": header(8, 6, 6) + pixels,
+        "labels.idx": header(8) + classes,
+        "truncated.idx": header(8, 6, 6) + pixels[:100],
+        "truncated.gz": gzip.compress(header(8, 6, 6) + pixels, mtime=0)[:-12],
+        "header.idx": header(8, 6, 6)[:10],
+        "lying.idx": header(2**31 - 1, 2**31 - 1, 2**31 - 1) + pixels,
+        "empty.idx": header(0, 6, 6),
+        "labels9.idx": header(9) + bytes(9),
+        "labels_high.idx": header(8) + bytes((0, 1, 2, 10, 4, 255, 6, 7)),
+        "labels_from_one.idx": header(8) + bytes((1, 2, 3, 4, 5, 6, 7, 10)),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _make_numpy(folder: Path) -> None:
+    np.save(folder / "x.npy", np.zeros((4, 3), np.float32))
+    np.save(folder / "y.npy", np.zeros(4, np.int64))
+    np.save(folder / "large.npy", np.zeros((4, 1, 8, 8), np.float32))
+    np.save(folder / "words.npy", np.array(["a", "b", "c", "d"]))
+    np.save(folder / "pickled.npy", np.array([{"a": 1}] * 4, object))
+    (folder / "short.npy").write_bytes((folder / "y.npy").read_bytes()[:-8])
+    np.savez(folder / "both.npz", x=np.zeros((4, 3), np.float32), labels=np.zeros(4, np.int64))
+
+
+def _make_snapshots(folder: Path) -> None:
+    weights = {"ip.weight": np.zeros((2, 3), np.float32), "ip.bias": np.zeros(2, np.float32)}
+    history = {(0, name): array for name, array in weights.items()}
+    image = {"ip.weight": np.zeros((10, 36), np.float32), "ip.bias": np.zeros(10, np.float32)}
+    snapshot.write(folder / "other.safetensors", snapshot.Snapshot(1, weights, history, net="another"))
+    snapshot.write(
+        folder / "image.safetensors", snapshot.Snapshot(1, image, {(0, k): v for k, v in image.items()}, net="another")
+    )
+    whole = (folder / "other.safetensors").read_bytes()
+    (folder / "truncated.safetensors").write_bytes(whole[:-20])
+    (folder / "header.safetensors").write_bytes(whole[:20])
+    save_file(weights, folder / "weights.safetensors")
+    save_file({"fc.weight": np.zeros((2, 3), np.float32)}, folder / "stranger.safetensors")
+    save_file(weights, folder / "newer.safetensors", {"netspec": json.dumps({"format": 99, "iteration": 1})})
+    save_file(weights, folder / "foreign.safetensors", {"netspec": "yes"})
+
+
+def test_errors_as_json_have_places(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    code, out, err = _here(["check", "key_typo.yaml", "--format", "json"], monkeypatch, capsys)
+    errors = json.loads(out)["errors"]
+    assert code == 3 and not err and len(errors) > 1
+    assert all(
+        error["file"] == "key_typo.yaml" and error["line"] and error["column"] and error["code"] for error in errors
+    )
+    code, out, err = _here(["check", "key_typo.yaml", "--format", "github"], monkeypatch, capsys)
+    assert code == 3 and not err and len(io.StringIO(out).readlines()) == len(errors)
+    assert all(line.startswith("::error file=key_typo.yaml,line=") for line in out.splitlines())

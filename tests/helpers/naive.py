@@ -1,0 +1,114 @@
+"""Layers as they are defined, element by element, in plain NumPy and float64: from the papers and Caffe's facts, not from the kernels."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Pair = tuple[int, int]
+
+
+def convolution(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: Pair = (1, 1),
+    pad: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    group: int = 1,
+) -> Array:
+    """x (N, C, H, W), w (K, C/group, Fh, Fw), b (K,).
+
+    y[n,k,i,j] = b[k] + sum of w[k,c,u,v] * x[n, c of k's group, i*S-P+u*D, j*S-P+v*D].
+    """
+    (n, c, h, width), (k, depth, fh, fw) = x.shape, w.shape
+    starts = [
+        [i * s for i in range(size + 2 * p) if i * s + d * (f - 1) < size + 2 * p]
+        for size, f, s, p, d in zip((h, width), (fh, fw), stride, pad, dilation, strict=True)
+    ]
+    y = np.zeros((n, k, len(starts[0]), len(starts[1])))
+    for image, o, (i, top), (j, left) in product(range(n), range(k), enumerate(starts[0]), enumerate(starts[1])):
+        for q, u, v in product(range(depth), range(fh), range(fw)):
+            row, column = top - pad[0] + u * dilation[0], left - pad[1] + v * dilation[1]
+            if 0 <= row < h and 0 <= column < width:
+                y[image, o, i, j] += w[o, q, u, v] * x[image, o // (k // group) * depth + q, row, column]
+        y[image, o, i, j] += 0 if b is None else b[o]
+    assert c == depth * group
+    return y
+
+
+def windows(size: int, kernel: int, stride: int, pad: int, ceil: bool = True, any_pad: bool | None = None) -> int:
+    """How many windows a pooling layer has along an axis, found by trying.
+
+    ceil: as many as it takes to cover the padded axis; floor: as many as fit. With padding (on any axis) none starts past image and left
+    padding.
+    """
+    n = 1
+    if ceil:
+        while (n - 1) * stride + kernel < size + 2 * pad:
+            n += 1
+    else:
+        while n * stride + kernel <= size + 2 * pad:
+            n += 1
+    if pad if any_pad is None else any_pad:
+        n -= (n - 1) * stride >= size + pad
+    return n
+
+
+def pooling(
+    x: Array, kernel: Pair, stride: Pair = (1, 1), pad: Pair = (0, 0), pool: str = "MAX", ceil: bool = True
+) -> tuple[Array, Array]:
+    """x (N, C, H, W). The tops y and mask (N, C, P, Q); the mask of AVE is -1."""
+    sizes = [windows(x.shape[2 + a], kernel[a], stride[a], pad[a], ceil, any(pad)) for a in (0, 1)]
+    y, mask = np.zeros((*x.shape[:2], *sizes)), np.full((*x.shape[:2], *sizes), -1)
+    for n, c, i, j in np.ndindex(*y.shape):
+        best, total, area = -np.inf, 0.0, 0
+        for u, v in product(range(kernel[0]), range(kernel[1])):
+            row, column = i * stride[0] - pad[0] + u, j * stride[1] - pad[1] + v
+            area += row < x.shape[2] + pad[0] and column < x.shape[3] + pad[1]
+            if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]:
+                total += x[n, c, row, column]
+                if pool == "MAX" and x[n, c, row, column] > best:
+                    best, mask[n, c, i, j] = x[n, c, row, column], row * x.shape[3] + column
+        y[n, c, i, j] = best if pool == "MAX" else total / area
+    return y, mask
+
+
+def inner_product(x: Array, w: Array, b: Array | None = None, axis: int = 1) -> Array:
+    """x (N..., K...), w (M, K), b (M,). y[n,m] = b[m] + sum over k of w[m,k] * x[n,k]."""
+    axis %= x.ndim
+    flat = x.reshape(int(np.prod(x.shape[:axis])), -1)
+    y = np.zeros((len(flat), len(w)))
+    for n, m in np.ndindex(*y.shape):
+        for k in range(w.shape[1]):
+            y[n, m] += w[m, k] * flat[n, k]
+        y[n, m] += 0 if b is None else b[m]
+    return y.reshape(*x.shape[:axis], len(w))
+
+
+def splitmix(z: int) -> int:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014), on Python's integers."""
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def kept(count: int, ratio: float, seed: int, iteration: int, part: int = 0) -> Array:
+    """Which of `count` elements Dropout keeps: those whose random 32 bits are at least ratio * 2^32."""
+    golden = 0x9E3779B97F4A7C15
+    key = splitmix((seed + golden) % 2**64)
+    for number in (iteration, part):
+        key = splitmix((key + (number + 1) * golden) % 2**64)
+    words = [splitmix((key + (index + 1) * golden) % 2**64) >> 32 for index in range(count)]
+    return np.array(words) >= round(ratio * 2**32)
+
+
+def bilinear(size: int) -> Array:
+    """The weights of a bilinear upsampling filter (size, size), by Caffe's formula."""
+    f = int(np.ceil(size / 2))
+    c = (size - 1) / (2 * f)
+    return np.array([[(1 - abs(x / f - c)) * (1 - abs(y / f - c)) for x in range(size)] for y in range(size)])

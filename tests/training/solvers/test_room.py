@@ -1,0 +1,70 @@
+"""What every solver type keeps to, whatever its rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from netspec.codegen import kernel as jit
+from netspec.core.calls import Update
+from netspec.training.solvers.base import SOLVERS, UpdateRule
+from netspec.training.solvers.nesterov import Nesterov
+from netspec.training.solvers.rmsprop import RMSProp
+from netspec.training.solvers.sgd import SGD
+from tests.helpers.checks import blob, run_reversed
+from tests.helpers.updates import updated
+
+RULES = [SGD(momentum=0.9), Nesterov(momentum=0.9), RMSProp(rms_decay=0.9)]
+
+every = pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+
+
+def test_the_room_lists_its_types() -> None:
+    assert SOLVERS.words() == ["Nesterov", "RMSProp", "SGD"] == sorted(type(rule).__name__ for rule in RULES)
+
+
+@pytest.mark.parametrize("cls", SOLVERS.members())
+def test_every_type_and_field_says_what_it_is(cls: type[UpdateRule]) -> None:
+    assert cls.__doc__
+    assert all(field.description for field in cls.model_fields.values())
+    cls()  # Caffe has a default for each
+
+
+@every
+def test_nothing_moves_while_the_gate_is_shut(rule: UpdateRule) -> None:
+    w, history = np.ones(5), tuple(np.full(5, 2.0) for _ in range(rule.slots))
+    jit.run(rule.update(Update(w, np.full(5, np.nan), history, np.array([0.1]), np.zeros(2), 1.0, 0.0, 0.1)), "float64")
+    assert (w == 1).all() and all((h == 2).all() for h in history)
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_same_bits_on_any_number_of_threads(rule: UpdateRule, dtype: str) -> None:
+    results = []
+    size = 5 * jit.GRAIN + 3
+    for threads, runner in ((1, jit.run), (2, jit.run), (2, run_reversed)):
+        jit.limit_threads(threads)
+        w, diff, rate, gate = (a.astype(dtype) for a in (blob(size), blob(size, seed=3), np.full(1, 0.1), np.ones(2)))
+        history = tuple(np.abs(blob(size, seed=5 + slot)).astype(dtype) for slot in range(rule.slots))
+        runner(rule.update(Update(w, diff, history, rate, gate, 1.0, 0.01, 0.1)), dtype)
+        results.append(b"".join(a.tobytes() for a in (w, *history)))
+    jit.limit_threads(None)
+    assert results[0] == results[1] == results[2]
+
+
+@every
+@pytest.mark.parametrize("size", [1, 7, jit.GRAIN - 1, 2 * jit.GRAIN + 1])
+def test_every_weight_is_updated_like_any_other(rule: UpdateRule, size: int) -> None:
+    """A weight's new value depends on it alone, wherever it lies and however many there are."""
+    w, diffs = blob(size), [blob(size, seed=seed) for seed in (2, 3)]
+    whole = updated(rule, w, diffs, 0.1, l2=0.2)
+    place = size - 1
+    alone = updated(rule, w[place:].copy(), [diff[place:].copy() for diff in diffs], 0.1, l2=0.2)
+    np.testing.assert_allclose([a[place] for a in whole], [a[0] for a in alone], rtol=1e-12)
+
+
+@every
+def test_a_rate_of_zero_moves_no_weight(rule: UpdateRule) -> None:
+    w = blob(7)
+    for options in ({"rate": 0.0}, {"rate": 0.1, "lr_mult": 0.0}):
+        np.testing.assert_array_equal(updated(rule, w, [blob(7, seed=2)] * 2, l2=0.1, **options)[0], w)

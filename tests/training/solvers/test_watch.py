@@ -1,0 +1,83 @@
+"""The watch over gradients and loss: norm, clipping, the gate that shuts on anything that is not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from netspec.codegen import kernel as jit
+from netspec.core.calls import Call
+from netspec.kernels import loss, update
+from tests.helpers.checks import Array, blob, run_reversed
+
+
+def squares(diff: Array, runner: object = jit.run) -> Array:
+    call = Call(update.sum_of_squares, diff, np.zeros(update.sum_of_squares.parts((diff,))))
+    runner([call], str(diff.dtype))  # type: ignore[operator]
+    return call.args[1]  # type: ignore[no-any-return]
+
+
+def gate(
+    partials: Array, loss_value: float = 0.0, clip: float = 0.0, iter_size: int = 1, dtype: str = "float64"
+) -> tuple[float, float, float]:
+    """(open, factor, norm)."""
+    result, norm = np.full(2, np.nan, dtype), np.full(1, np.nan)
+    call = Call(update.gate, partials, np.array([loss_value]), result, norm, clip, iter_size, parts=1)
+    jit.run([call], dtype)
+    return float(result[0]), float(result[1]), float(norm[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1, 7, 3 * jit.GRAIN + 5])
+def test_sum_of_squares(size: int, dtype: str) -> None:
+    diff = blob(size).astype(dtype)
+    partial = squares(diff)
+    assert partial.size == max(1, size // jit.GRAIN)
+    np.testing.assert_allclose(partial.sum(), (diff.astype(np.float64) ** 2).sum(), rtol=1e-12)
+    jit.limit_threads(1)
+    assert squares(diff).tobytes() == squares(diff, run_reversed).tobytes() == partial.tobytes()
+    jit.limit_threads(None)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 5, 16, 40, 41])
+def test_one_value_that_is_not_finite_shuts_the_gate(place: int, bad: float) -> None:
+    diff = blob(42).astype(np.float32)
+    diff[place] = bad
+    assert gate(squares(diff), dtype="float32")[:2] == (0, 0)
+
+
+def test_float32_gradients_are_squared_in_float64() -> None:
+    state, _, norm = gate(squares(np.array([3e30, -4e30], np.float32)), dtype="float32")
+    assert state == 1 and norm == pytest.approx(5e30)
+    assert gate(squares(np.array([3e-30, 4e-30], np.float32)))[2] == pytest.approx(5e-30)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_shuts_the_gate(bad: float) -> None:
+    assert gate(np.ones(3), bad)[:2] == (0, 0)
+
+
+def test_clips_the_sum_over_iter_size_before_dividing() -> None:
+    partials = np.array([9.0, 16.0])
+    assert gate(partials) == (1, 1, 5)
+    assert gate(partials, iter_size=4) == (1, 0.25, 5)
+    assert gate(partials, clip=2.0, iter_size=4) == (1, pytest.approx(0.1), 5)
+    assert gate(partials, clip=5.0) == (1, 1, 5)
+    assert gate(partials, clip=-1.0) == (1, 1, 5)
+    assert gate(np.zeros(0), clip=1.0) == (1, 1, 0)
+    assert gate(partials, clip=2.0, dtype="float32")[1] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_loss_sums_weighted_tops_in_float64(dtype: str) -> None:
+    total = np.array([0.5])
+    top = np.full((3, 5), 1e-3, dtype)
+    jit.run(
+        [
+            Call(loss.add_weighted, top, 2.0, total, parts=1),
+            Call(loss.add_weighted, np.array(4.0, dtype), -0.5, total, parts=1),
+        ],
+        dtype,
+    )
+    np.testing.assert_allclose(total, 0.5 + 2 * top.astype(float).sum() - 2, rtol=1e-14)

@@ -1,0 +1,243 @@
+"""Promise 4: the same files and seed give the same bytes, whatever the number of threads, and whether or not the run was interrupted.
+
+The solver has everything that draws random numbers: fillers, Dropout, shuffling, crops and flips; a test set with a short last batch; a
+mean loss over several iterations. Its runs are compared by the bytes of their last snapshot, which holds weights, history and losses.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec.language.document import dump
+from netspec.training.session import Session
+
+LAST, STOPS = 12, (0, 1, 5, 11)
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def values() -> dict[str, Any]:
+    weights = {
+        "weight_filler": {"type": "gaussian", "std": 0.2, "sparse": 3},
+        "bias_filler": {"type": "uniform", "min": -0.1, "max": 0.1},
+    }
+    layers = [
+        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[4, 2, 6, 5], [4]]},
+        {"name": "conv", "type": "Convolution", "num_output": 3, "kernel_size": 3, "weight_filler": "msra"},
+        {"name": "pool", "type": "Pooling", "kernel_size": 2, "stride": 2},
+        {"name": "relu", "type": "ReLU", "top": "pool", "bottom": "pool"},
+        {"name": "drop", "type": "Dropout", "dropout_ratio": 0.4},
+        {"name": "ip1", "type": "InnerProduct", "num_output": 70, **weights},
+        {"name": "drop1", "type": "Dropout", "top": "ip1", "bottom": "ip1"},
+        {
+            "name": "ip2",
+            "type": "InnerProduct",
+            "num_output": 3,
+            "weight_filler": "xavier",
+            "param": [{"lr_mult": 2}, {"lr_mult": 1}],
+        },
+        {"name": "accuracy", "type": "Accuracy", "bottom": ["ip2", "label"], "include": {"phase": "TEST"}},
+        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip2", "label"]},
+    ]
+    transform = [{"type": "Crop", "size": [6, 5], "pad": 1}, "Mirror", {"type": "SubtractMean", "computed": "channel"}]
+    data = {
+        phase: {
+            "source": {"type": "Arrays", "outputs": [f"{phase}_x.npy", f"{phase}_y.npy"]},
+            "batch_size": 4,
+            "transform": transform,
+        }
+        for phase in ("train", "test")
+    }
+    rates = {
+        "base_lr": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 0.01,
+        "lr_policy": {"type": "inv", "gamma": 0.1, "power": 0.5},
+    }
+    whenever = {
+        "max_iter": LAST,
+        "test_interval": 5,
+        "display": 1,
+        "average_loss": 3,
+        "snapshot": 4,
+        "iter_size": 2,
+        "clip_gradients": 1.0,
+    }
+    return {"net": {"name": "random", "layers": layers}, "data": data, **rates, **whenever, "random_seed": 42}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with solver.yaml and its data."""
+    path = tmp_path_factory.mktemp("repeat")
+    rng = np.random.default_rng(3)
+    for phase, count in (("train", 23), ("test", 10)):
+        np.save(path / f"{phase}_x.npy", rng.standard_normal((count, 2, 8, 7)).astype(np.float32))
+        np.save(path / f"{phase}_y.npy", rng.integers(0, 3, count))
+    (path / "solver.yaml").write_text(dump(values()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> tuple[bytes, list[tuple[str, int, Any]]]:
+    """The last snapshot of an uninterrupted run in a process of its own, and its metrics."""
+    done = process("train", folder / "solver.yaml", "-o", folder / "reference")
+    assert done.returncode == 0, done.stderr
+    return last(folder / "reference"), metrics(folder / "reference")
+
+
+def process(*words: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "netspec", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+
+
+def last(run: Path) -> bytes:
+    return (run / "snapshots" / f"iter_{LAST:06d}.safetensors").read_bytes()
+
+
+def metrics(run: Path) -> list[tuple[str, int, Any]]:
+    """What metrics.jsonl says, but for times and for snapshots that only an interrupted run has."""
+    rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    shown = [
+        (r["event"], r["iteration"], [r.get(k) for k in ("loss", "outputs", "rate", "gradient", "samples")])
+        for r in rows
+    ]
+    return [row for row in shown if row[0] != "snapshotted" or row[1] % 4 == 0]
+
+
+def test_the_same_run_twice(folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli) -> None:
+    code, _, _ = cli("train", folder / "solver.yaml", "-o", tmp_path / "run")
+    assert code == 0
+    assert (last(tmp_path / "run"), metrics(tmp_path / "run")) == reference
+    names = [event for event, _, _ in reference[1]]
+    assert [names.count(name) for name in ("tested", "display", "snapshotted", "finished")] == [4, 12, 3, 1]
+
+
+def test_another_seed_is_another_run(folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli) -> None:
+    assert cli("train", folder / "solver.yaml", "-o", tmp_path / "run", "--seed", "43")[0] == 0
+    assert last(tmp_path / "run") != reference[0]
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_threads_and_threading_layers_change_nothing(
+    folder: Path, reference: tuple[bytes, Any], tmp_path: Path, layer: str, threads: str
+) -> None:
+    if layer == "omp" and ctypes.util.find_library("gomp") is None:
+        pytest.skip("the system has no libgomp")
+    words = ("train", folder / "solver.yaml", "-o", tmp_path / "run", "--threads", threads)
+    done = process(*words, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+    about = json.loads((tmp_path / "run" / "env.json").read_text(encoding="utf-8"))
+    assert (about["threads"], about["threading_layer"]) == (int(threads), layer)
+    assert (last(tmp_path / "run"), metrics(tmp_path / "run")) == reference
+
+
+def stopped(number: int, at: int, patch: pytest.MonkeyPatch) -> None:
+    """From now on a training gets a signal in the middle of its iteration `at`."""
+    step = Session.step
+
+    def interrupted(self: Session) -> float:
+        if self.iteration == at:
+            os.kill(os.getpid(), number)
+        return step(self)
+
+    patch.setattr(Session, "step", interrupted)
+
+
+@pytest.mark.parametrize("at", STOPS)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_interrupted_and_resumed(
+    folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli, number: int, code: int, at: int
+) -> None:
+    """Stopped in iteration `at`, again two iterations later, and resumed each time: the same bytes at the end."""
+    run, words = tmp_path / "run", ("train", folder / "solver.yaml", "-o", tmp_path / "run")
+    for count, moment in enumerate((at, at + 2)):
+        if moment >= LAST:
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            stopped(number, moment, patch)
+            done, _, said = cli(*words, *(["--resume"] if count else []))
+        assert done == code
+        assert "finishing this iteration and writing a snapshot" in said
+        assert f"done at iter {moment + 1} after" in said and f"stopped by {signal.Signals(number).name}" in said
+        assert (run / "snapshots" / f"iter_{moment + 1:06d}.safetensors").is_file()
+    done, _, said = cli(*words, "--resume")
+    assert done == 0, said
+    assert (last(run), metrics(run)) == reference
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_process_that_is_interrupted(
+    folder: Path, reference: tuple[bytes, Any], tmp_path: Path, number: int, code: int
+) -> None:
+    """The same with processes, the second of them started from the run folder, as `netspec train RUN --resume`."""
+    program = (
+        "import os, sys; from netspec.training.session import Session; step = Session.step\n"
+        f"def stopped(self):\n    if self.iteration == 6: os.kill(os.getpid(), {int(number)})\n    return step(self)\n"
+        "Session.step = stopped\nfrom netspec.cli.app import main; main()"
+    )
+    words = ["train", str(folder / "solver.yaml"), "-o", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    resumed = process("train", tmp_path / "run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumed from" in resumed.stderr and "changed" not in resumed.stderr
+    assert (last(tmp_path / "run"), metrics(tmp_path / "run")) == reference
+
+
+def test_resumed_elsewhere_from_a_file(folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli) -> None:
+    """A snapshot is all there is to a run: with the solver's files it goes on anywhere."""
+    file = folder / "reference" / "snapshots" / "iter_000008.safetensors"
+    code, _, said = cli("train", folder / "solver.yaml", "-o", tmp_path / "run", "--resume", file)
+    assert code == 0, said
+    assert last(tmp_path / "run") == reference[0]
+    assert metrics(tmp_path / "run") == [row for row in reference[1] if row[1] >= 8 and row[:2] != ("snapshotted", 8)]
+
+
+def test_going_back_to_an_earlier_snapshot(folder: Path, tmp_path: Path, cli: Cli) -> None:
+    """Later snapshots of the same folder are set aside: the next `--resume` must not take one of them for its own."""
+    run, words = tmp_path / "run", ("train", folder / "solver.yaml", "-o", tmp_path / "run")
+    assert cli(*words)[0] == 0
+    before = last(run)
+    with pytest.MonkeyPatch.context() as patch:
+        stopped(signal.SIGTERM, 9, patch)
+        assert cli(*words, "--resume", run / "snapshots" / "iter_000004.safetensors", "base_lr=0.01")[0] == 143
+    assert sorted(p.name for p in (run / "snapshots").glob("*.safetensors")) == [
+        f"iter_0000{i}.safetensors" for i in ("04", "08", "10")
+    ]
+    assert sorted(p.name for p in (run / "snapshots" / "replaced").iterdir()) == [
+        f"iter_0000{i}.safetensors" for i in ("08", "12")
+    ]
+    assert "2 later snapshots moved to" in (run / "log.txt").read_text(encoding="utf-8")
+    code, _, said = cli(*words, "--resume", "base_lr=0.01")
+    assert code == 0 and "iter_000010.safetensors at iteration 10" in said
+    assert last(run) != before
+    rates = [rate for event, iteration, (_, _, rate, _, _) in metrics(run) if event == "display"]
+    np.testing.assert_allclose(
+        rates, [(0.05 if i < 4 else 0.01) * (1 + 0.1 * i) ** -0.5 for i in range(LAST)], rtol=1e-12
+    )
+
+
+def test_the_same_weights_from_an_inline_net_and_from_files(
+    folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli
+) -> None:
+    """Where a net and its data are written is not part of a run."""
+    whole = values()
+    (tmp_path / "net.yaml").write_text(dump(whole.pop("net")), encoding="utf-8")
+    for phase in ("train", "test"):
+        source = whole["data"][phase]["source"]
+        source["outputs"] = [str(folder / name) for name in source["outputs"]]
+    (tmp_path / "solver.yaml").write_text(dump({"net": "net.yaml", **whole}), encoding="utf-8")
+    assert cli("train", tmp_path / "solver.yaml", "-o", tmp_path / "run")[0] == 0
+    assert last(tmp_path / "run") == reference[0]
