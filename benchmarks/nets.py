@@ -13,10 +13,11 @@ from netspec.core.calls import Phase
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
 from netspec.engine.program import Program
 from netspec.engine.weights import Weights, fill_weights
+from netspec.language.references import open_net
 from netspec.net.graph import State
 from netspec.net.infer import ShapedGraph
 from netspec.net.labels import label_ranges
-from netspec.net.load import load_net, net_document
+from netspec.net.load import load_net
 from netspec.training.regularizers.l2 import L2
 from netspec.training.solvers.sgd import SGD
 
@@ -63,7 +64,7 @@ def training(net: str, batch: int) -> ShapedGraph:
 
 def deployed(net: str, batch: int) -> ShapedGraph:
     """The TEST net up to its scores: without loss and metrics."""
-    plain = net_document(net).root.plain()
+    plain = open_net(net).plain()
     kept = [layer for layer in plain["layers"] if layer["type"] not in METRICS]
     return load_net({"name": net, "layers": kept}, (), State("TEST"), batch)
 

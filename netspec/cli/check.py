@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netspec.cli.base import ErrorFormat, answer
+
+if TYPE_CHECKING:
+    from netspec.core.nodes import Document
 
 
 def command(
@@ -39,34 +42,33 @@ def command(
 
 
 def _one(name: str, overrides: list[str], data: bool) -> str:
-    """What to say of a sound file. Raises its mistakes."""
-    from netspec.core import locate
-    from netspec.language.extend import open_spec
-    from netspec.net.load import is_net
-    from netspec.training.job import load_solver
+    """The line about a sound file. Raises its mistakes."""
+    from netspec.core.errors import Findings
+    from netspec.language.references import open_any
+    from netspec.training.job import job_of
 
-    solver = name in locate.names("solvers") and (data or name not in locate.names("models"))
-    shelf: Literal["models", "solvers"] = "solvers" if solver else "models"
-    document = open_spec(name, shelf)
-    path = document.path
-    if is_net(document):
-        return _net(str(path), overrides)
-    job = load_solver(str(path), overrides)
+    opened = open_any(name, overrides, "solvers" if data else "models")
+    if opened.solver is None:
+        return _net(opened.flat)
+    job = job_of(opened, Findings())
     if not data:
-        return f"{path}: a sound solver for net '{job.net.name}'"
+        return f"{opened.path}: a sound solver for net '{job.net.name}'"
     from netspec.training.feeds import open_phase
 
     feeds = [feed.describe() for feed in (open_phase(job, "TRAIN", 1), open_phase(job, "TEST", 1)) if feed is not None]
-    return f"{path}: a sound solver for net '{job.net.name}'; {'; '.join(feeds)}"
+    return f"{opened.path}: a sound solver for net '{job.net.name}'; {'; '.join(feeds)}"
 
 
-def _net(path: str, overrides: list[str]) -> str:
+def _net(document: Document) -> str:
+    """The line about a sound net."""
     from netspec.core.errors import Findings
     from netspec.net.infer import expect
-    from netspec.net.load import load_net
+    from netspec.net.load import load_phases
 
-    shaped = load_net(path, overrides)
-    found = Findings()
-    expect(shaped, found)
+    phases, found = load_phases(document), Findings()
+    shaped = phases.train
+    assert shaped is not None
+    expect(shaped, phases.spec, found)
     found.raise_if_any()
-    return f"{path}: a sound net, {shaped.total_params:,} parameters, {shaped.total_macs // max(1, shaped.batch):,} MACs an image"
+    macs = shaped.total_macs // max(1, shaped.batch)
+    return f"{document.path}: a sound net, {shaped.total_params:,} parameters, {macs:,} MACs an image"

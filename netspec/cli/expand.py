@@ -30,11 +30,11 @@ def command(
 
     from netspec.cli import app
     from netspec.core.errors import UsageError
+    from netspec.language.references import open_any
     from netspec.language.write import write
-    from netspec.net.load import flat
 
     app.error_format[0] = "json" if format is Form.json else "text"
     if origins and format is Form.json:
         raise UsageError("--origins are comments, which JSON does not have", help="leave out one of the two")
-    document = flat(file, overrides or [])
+    document = open_any(file, overrides or []).flat
     answer(json.dumps(document.plain(), indent=2) if format is Form.json else write(document, origins))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netspec.engine.plan import MemoryPlan
     from netspec.engine.program import Program
     from netspec.net.infer import ShapedGraph
+    from netspec.net.spec import NetSpec
 
 
 class Stage(StrEnum):
@@ -70,7 +71,7 @@ def command(
     from netspec.engine.plan import plan
     from netspec.engine.rewrite import rewrite
     from netspec.net.graph import State
-    from netspec.net.load import load_net
+    from netspec.net.load import load_phases
     from netspec.views import inspection
     from netspec.views import tables as views
 
@@ -78,15 +79,17 @@ def command(
     wanted = _expected(expect or [])
     if stage is not Stage.shapes and (depth or sort):
         raise UsageError(f"`--{'depth' if depth else 'sort'}` is for the shapes, not for `--stage {stage.value}`")
-    written = load_net(net, overrides or [], State(phase.value), batch)
-    _compare(written, wanted)
+    phases = load_phases(net, overrides or [], State(phase.value), batch)
+    written, other = (phases.train, phases.test) if phase is PhaseChoice.TRAIN else (phases.test, phases.train)
+    assert written is not None
+    _compare(written, phases.spec, wanted)
     shaped = rewrite(written, without or ())
     memory = plan(shaped)
     match stage:
         case Stage.graph:
             view = views.graph(written.graph)
         case Stage.shapes:
-            one = inspection.inspection(shaped, memory, batch)
+            one = inspection.inspection(shaped, memory, other)
             view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value)
         case Stage.rewrites:
             view = views.rewrites(shaped.graph)
@@ -115,13 +118,13 @@ def _expected(words: list[str]) -> list[tuple[str, int]]:
     return result
 
 
-def _compare(shaped: ShapedGraph, wanted: list[tuple[str, int]]) -> None:
+def _compare(shaped: ShapedGraph, spec: NetSpec, wanted: list[tuple[str, int]]) -> None:
     """Raise what is not as it was expected to be."""
     from netspec.core.errors import Findings
     from netspec.net.infer import expect
 
     found = Findings()
-    expect(shaped, found, wanted)
+    expect(shaped, spec, found, wanted)
     found.raise_if_any()
 
 

@@ -127,7 +127,7 @@ def _start(session: Session, file: Path | None, weights: str | None, run: RunFol
             )
     elif weights is not None or session.spec.weights is not None:
         path = Path(weights) if weights is not None else session.job.base / Path(str(session.spec.weights)).expanduser()
-        with placed(None if weights is not None else session.job.document.root, "weights"):
+        with placed(None if weights is not None else session.spec.written, "weights"):
             notes.append(f"weights from {path}: {session.load(path)}")
     feeds = [
         feed.describe() for feed in (session.feed, session.test.feed if session.test else None) if feed is not None

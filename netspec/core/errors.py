@@ -6,10 +6,11 @@ collects them in a `Findings` and raises them together as one `Mistakes`.
 
 from __future__ import annotations
 
+import copy
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from netspec.core.places import Place
 
@@ -40,8 +41,18 @@ class NetspecError(Exception):
     def __str__(self) -> str:
         return render(self)
 
+    def changed(self, **attributes: Any) -> Self:
+        """A copy with other attributes: an error that was raised is never changed itself."""
+        result = copy.copy(self)
+        result.__dict__.update(attributes)
+        return result
+
+    def at_place(self, place: Place | None) -> Self:
+        """A copy that was made at a place."""
+        return self.changed(at=place)
+
     def errors(self) -> tuple[NetspecError, ...]:
-        """This error alone; the same question can be asked of `Mistakes`."""
+        """This error alone; of `Mistakes` all its errors."""
         return (self,)
 
 
@@ -169,10 +180,9 @@ class Findings:
             if first.message != error.message:
                 again.setdefault(written, set()).add(error.message)
         for written, messages in again.items():
-            times = len(messages)
-            unique[
-                written
-            ].message += f" (and so in {times:,} more {'place' if times == 1 else 'places'} that it is expanded to)"
+            places = f"{len(messages):,} more {'place' if len(messages) == 1 else 'places'}"
+            first = unique[written]
+            unique[written] = first.changed(message=f"{first.message} (and so in {places} that it is expanded to)")
         if len(unique) == 1:
             raise next(iter(unique.values()))
         if unique:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any, Self, TypeVar, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
+
+from netspec.core.nodes import Node, locate
+from netspec.core.places import Place
+from netspec.core.rooms import Room, UnknownWord
 
 
 class Model(BaseModel):
@@ -15,18 +21,21 @@ class Model(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True, protected_namespaces=()
     )
 
-    @classmethod
-    def path_fields(cls) -> list[str]:
-        """The fields that hold paths, which are relative to the file they stand in."""
-        return [
-            name
-            for name, info in cls.model_fields.items()
-            if "PathMark" in repr(info.annotation) or _marked(info.metadata)
-        ]
+    _written: Node | None = PrivateAttr(None)
 
+    @property
+    def written(self) -> Node | None:
+        """The node it was read from; None where Python code made it."""
+        return self._written
 
-def _marked(metadata: list[Any]) -> bool:
-    return any(isinstance(meta, PathMark) for meta in metadata)
+    def read_from(self, node: Node | None) -> Self:
+        """This instance, which from now on knows the node it was read from."""
+        self._written = node
+        return self
+
+    def place(self, *path: str | int, key: bool = False) -> Place | None:
+        """Where the value at `path` was written, or the deepest that encloses it; None where nothing was written."""
+        return None if self._written is None else locate(self._written, *path, key=key)
 
 
 def wrong(text: str, *, field: str | None = None, help: str | None = None) -> PydanticCustomError:
@@ -48,8 +57,42 @@ Listed = Annotated[tuple[T, ...], BeforeValidator(listed)]
 class PathMark:
     """Marks a field that holds a path, written relative to the file it stands in."""
 
-    def __repr__(self) -> str:
-        return "PathMark"
-
 
 SpecPath = Annotated[str, PathMark()]
+
+
+def class_of(info: FieldInfo, value: Any) -> type[Any] | None:
+    """The model class of a field's value: the class that its `type` selects from a room, or the one its annotation names."""
+    marks = _marks(info)
+    for room in (getattr(getattr(mark, "func", None), "__self__", None) for mark in marks):
+        if isinstance(room, Room):
+            first = value[0] if isinstance(value, tuple) and value else value
+            word = first.get("type") if isinstance(first, dict) else first
+            try:
+                return room.get(str(word))
+            except UnknownWord:
+                return None
+    return next((mark for mark in marks if isinstance(mark, type) and issubclass(mark, Model)), None)
+
+
+def _marks(info: FieldInfo) -> list[Any]:
+    """The types inside a field's annotation, and what is said beside them in `Annotated`."""
+    found: list[Any] = [info.annotation, *info.metadata]
+    for mark in found:  # grows while it is walked
+        found += [*get_args(mark), *getattr(mark, "__metadata__", ())]
+    return found
+
+
+def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Where paths stand among the plain values of a model, which need not be valid: ("data", "train", "source", "images")."""
+    for name, value in values.items() if isinstance(values, dict) else ():
+        info = getattr(cls, "model_fields", {}).get(name)
+        if info is None:
+            continue
+        several = isinstance(value, tuple)
+        items = [((*above, name, i), item) for i, item in enumerate(value)] if several else [((*above, name), value)]
+        if any(isinstance(mark, PathMark) for mark in _marks(info)):
+            yield from (path for path, item in items if isinstance(item, str))
+            continue
+        for path, item in items:
+            yield from spec_paths(class_of(info, item) or object, item, *path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netspec.core.errors import NetspecError
+from netspec.core.errors import Mistakes, NetspecError
 from netspec.core.places import Place, Source
 
 
@@ -133,9 +133,15 @@ def placed(node: Node | None, *path: str | int) -> Iterator[None]:
     try:
         yield
     except NetspecError as error:
-        for each in error.errors():
-            if each.at is None and node is not None:
-                field = getattr(each, "field", None)
-                steps = [int(step) if step.isdigit() else step for step in field.split(".")] if field else []
-                each.at = locate(node, *path, *steps)
-        raise
+        if node is None:
+            raise
+        errors = [_placed(each, node, path) for each in error.errors()]
+        raise errors[0] if len(errors) == 1 else Mistakes(errors) from error
+
+
+def _placed(error: NetspecError, node: Node, path: tuple[str | int, ...]) -> NetspecError:
+    if error.at is not None:
+        return error
+    field = getattr(error, "field", None)
+    steps = [int(step) if step.isdigit() else step for step in field.split(".")] if field else []
+    return error.at_place(locate(node, *path, *steps))

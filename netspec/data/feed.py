@@ -61,18 +61,17 @@ def open_feed(
     *,
     dtype: Literal["float32", "float64"] = "float32",
     train: FeedSpec | None = None,
-    node: Node | None = None,
 ) -> Feed:
     """The feed of one phase, opened and checked.
 
-    `base` is the folder of the solver file and `node` the part of it that `spec` was read from; `train` are the training data, for a
-    TEST feed that subtracts their mean. Raises DataError, ShapeError.
+    `base` is the folder of the solver file; `train` are the training data, for a TEST feed that subtracts their mean.
+    Raises DataError, ShapeError.
     """
     import numpy as np
 
-    with placed(node, "source"):
+    with placed(spec.written, "source"):
         data = spec.source.open(base)
-    with placed(node, "limit"):
+    with placed(spec.written, "limit"):
         data = _limited(data, spec.limit)
 
     def training() -> Dataset:
@@ -97,12 +96,12 @@ def open_feed(
         setting = Setting(
             phase, shape, real, stream, partial(load_array, base), partial(_all_samples, training, tuple(still))
         )
-        with placed(node, "transform", place):
+        with placed(spec.written, "transform", place):
             shape = transform.output_shape(shape)
             applied.append(transform.bind(setting))
             still.append(transform.bind(replace(setting, phase="TEST")) if transform.random else applied[-1])
     shuffle = phase == "TRAIN" if spec.shuffle is None else spec.shuffle
-    return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, node)
+    return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, spec.written)
 
 
 def _limited(data: Dataset, limit: int | None) -> Dataset:

@@ -17,3 +17,10 @@ class FeedSpec(Model):
     batch_size: int = Field(gt=0, description="Samples in a batch: the first axis of the net's Inputs.")
     transform: Listed[AnyTransform] = Field((), description="What is done to each image, in this order.")
     shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")
+
+
+class FeedsSpec(Model):
+    """The data of each phase."""
+
+    train: FeedSpec | None = Field(None, description="What the TRAIN net's Inputs are fed with.")
+    test: FeedSpec | None = Field(None, description="What the TEST net's Inputs are fed with.")

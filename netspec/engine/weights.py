@@ -108,7 +108,7 @@ def share_weights(shaped: ShapedGraph, owner: Graph, weights: Weights, dtype: st
         if array.shape != wanted and not (param.permissive and array.size == count(wanted)):
             phases = (text(array.shape), owner.phase, text(wanted), shaped.graph.phase)
             message = "param '{}' is {} in phase {}, but {} in phase {}".format(param.name, *phases)
-            at = shaped.graph.nodes[param.users[0][0]].place()
+            at = shaped.graph.nodes[param.users[0][0]].layer.place()
             raise PhaseShapeError(message, at=at, help="both phases use one param: feed them samples of one shape")
         shared[param.index] = array.reshape(wanted)
     return fill_weights(shaped, dtype, seed, shared=shared)

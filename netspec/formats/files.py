@@ -65,8 +65,7 @@ def about(field: str) -> Iterator[None]:
     try:
         yield
     except FileError as error:
-        error.field = error.field or field
-        raise
+        raise error if error.field else error.changed(field=field) from None
 
 
 def beside(base: Path | None, path: str) -> Path:

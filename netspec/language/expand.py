@@ -18,7 +18,7 @@ from netspec.core.places import Place
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import nearest
 from netspec.language.document import TooLargeError
-from netspec.language.override import override
+from netspec.language.override import Override, override, parse_override
 from netspec.language.variables import Blob, Scope, Stop, Variables, Wrong, is_nothing, moved
 from netspec.language.words import EDITS, LAYER_TYPES, NET_FIELDS, hint, meant
 from netspec.layers.base import LAYERS, Layer
@@ -81,16 +81,16 @@ class DuplicateNameError(SpecError):
     code = "NS208"
 
 
-def expand(document: Document, overrides: Iterable[str] = (), prefix: str = "", apart: str | None = None) -> Document:
+def expand(document: Document, overrides: Iterable[str | Override] = (), apart: str | None = None) -> Document:
     """The flat document. Raises every mistake found.
 
-    Overrides begin with `prefix` where this document stands inside another (`net.`). A mapping under the key `apart` stays as it is.
+    Overrides are texts, or parsed where they are for a document inside another. A mapping under the key `apart` stays as it is.
     """
     found = Findings()
     root = document.root
-    for text in overrides:
+    for one in overrides:
         with found.catching():
-            root = override(root, text, prefix)
+            root = override(root, parse_override(one) if isinstance(one, str) else one)
     found.raise_if_any()
     root = _Expander(found).root(root, apart)
     found.raise_if_any()

@@ -67,7 +67,7 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
         document = replace(document, root=document.root.with_item("net", inner.root, document.root.keys["net"]))
     if node is None:
         return document
-    kind = _kind(document)
+    kind = kind_of(document)
     shelf = kind or shelf
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         raise ExtendsError(
@@ -88,7 +88,7 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
             f"more than {MAX_PARENTS} parents above one another", at=node.at, help="write the net out: `netspec expand`"
         )
     parent = extended(read(path, node.at), shelf, chain)
-    other = _kind(parent)
+    other = kind_of(parent)
     if kind and other and kind != other:
         text = f"'{parent.source.name}' is a {_ONE[other]}, which a {_ONE[kind]} cannot extend"
         raise ExtendsError(text, at=node.at, help="a solver names its net: `net: lenet.yaml`")
@@ -102,7 +102,7 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
 _ONE: dict[Shelf, str] = {"models": "net", "solvers": "solver"}
 
 
-def _kind(document: Document) -> Shelf | None:
+def kind_of(document: Document) -> Shelf | None:
     """What a document is, if it can be seen: a net has layers, a solver a net, or anything that nets do not have."""
     keys = document.root.items.keys() - {"extends", "vars"}
     if "layers" in keys or "net" in keys:

@@ -6,9 +6,10 @@ Layers are named by their names; a name with dots stands in quotes. What is writ
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from netspec.core.errors import SpecError, UsageError
+from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.nodes import Mapping, Node, Scalar, describe
 from netspec.core.nodes import Sequence as Items
 from netspec.core.places import COMMAND_LINE, Place, Source
@@ -25,32 +26,62 @@ class OverrideError(UsageError):
     code = "NS110"
 
 
-def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
-    """`root` with one `key.sub=value` applied. Raises OverrideError."""
+@dataclass(frozen=True)
+class Override:
+    """One `key.sub=value`: the steps of its key, each with the column it begins at, and the node of its value.
+
+    `outer` counts the steps in front that led to the document it is for: 1 for `net.layers...` seen from the net.
+    """
+
+    source: Source
+    steps: tuple[tuple[str, int], ...]
+    value: Node
+    outer: int = 0
+
+    @property
+    def path(self) -> tuple[tuple[str, int], ...]:
+        """The steps within its document."""
+        return self.steps[self.outer :]
+
+    @property
+    def prefix(self) -> str:
+        """The text in front of its path: `net.`."""
+        return self.source.text[: self.path[0][1] - 1].rstrip("\"'")
+
+    def inside(self, key: str) -> Override | None:
+        """The override as the document under `key` sees it; None where it is not for that document."""
+        return replace(self, outer=self.outer + 1) if len(self.path) > 1 and self.path[0][0] == key else None
+
+    def place(self, step: tuple[str, int]) -> Place:
+        """Where a step was typed."""
+        return Place(self.source, 1, step[1], len(step[0]))
+
+
+def parse_overrides(texts: Iterable[str]) -> list[Override]:
+    """The overrides of a command line. Raises every OverrideError."""
+    found, parsed = Findings(), []
+    for text in texts:
+        with found.catching():
+            parsed.append(parse_override(text))
+    found.raise_if_any()
+    return parsed
+
+
+def parse_override(text: str) -> Override:
+    """One override. Raises OverrideError."""
     source = Source(COMMAND_LINE, text)
     key, equals, value = text.partition("=")
     if not equals:
-        raise OverrideError(
-            f"'{text}' is not an override",
-            at=Place(source, 1, 1, len(text)),
-            help="write key=value, without spaces around =",
-        )
+        at, help = Place(source, 1, 1, len(text)), "write key=value, without spaces around ="
+        raise OverrideError(f"'{text}' is not an override", at=at, help=help)
     if key[:1] in {"-", "\N{EN DASH}", "\N{EM DASH}"}:
-        raise OverrideError(
-            f"'{key}' is not a key", at=Place(source, 1, 1, len(key)), help="options begin with two plain hyphens"
-        )
-    steps: list[tuple[str, int]] = []
-    end = 0
-    for match in _KEY.finditer(key, len(prefix)):
-        steps.append((next(g for g in match.groups() if g is not None), match.start() + 1))
-        end = match.end()
-    if not steps or end != len(key) or ".." in key or key.startswith("."):
-        raise OverrideError(
-            f"'{key}' is not a dotted key",
-            at=Place(source, 1, 1, max(1, len(key))),
-            help="like layers.conv1.num_output=32",
-        )
-    _check_names(root, steps, source, prefix)
+        at, help = Place(source, 1, 1, len(key)), "options begin with two plain hyphens"
+        raise OverrideError(f"'{key}' is not a key", at=at, help=help)
+    matches = list(_KEY.finditer(key))
+    steps = tuple((next(g for g in match.groups() if g is not None), match.start() + 1) for match in matches)
+    if not steps or matches[-1].end() != len(key) or ".." in key or key.startswith("."):
+        at, help = Place(source, 1, 1, max(1, len(key))), "like layers.conv1.num_output=32"
+        raise OverrideError(f"'{key}' is not a dotted key", at=at, help=help)
     try:
         node = parse_value(value, source, len(key) + 2)
     except SpecError as error:
@@ -58,23 +89,32 @@ def override(root: Mapping, text: str, prefix: str = "") -> Mapping:
         raise OverrideError(f"the value of '{key}' cannot be read: {error.message}", at=error.at, help=help) from None
     if isinstance(node, Scalar) and not value:
         node = replace(node, at=Place(source, 1, len(key) + 1, 1))
-    return _put(root, steps, node, source)  # type: ignore[return-value]
+    return Override(source, steps, node)
 
 
-def _check_names(root: Mapping, steps: list[tuple[str, int]], source: Source, prefix: str) -> None:
+def override(root: Mapping, one: Override) -> Mapping:
+    """`root` with an override applied. Raises OverrideError."""
+    _check_names(root, one)
+    result = _put(root, list(one.path), one.value, one.source)
+    assert isinstance(result, Mapping)  # a path has a step, and a mapping stays one
+    return result
+
+
+def _check_names(root: Mapping, one: Override) -> None:
     """Raise OverrideError for a variable or a block that the file does not have: nothing would read it."""
-    table, (first, column) = root.items.get("vars"), steps[0]
+    source, steps, table, first = one.source, one.path, root.items.get("vars"), one.path[0][0]
     if "layers" in root.items and first not in NET_FIELDS and isinstance(table, Mapping) and first in table.items:
-        help = f"write {prefix}vars.{source.text[len(prefix) :]}"
-        raise OverrideError(f"'{first}' is a variable", at=Place(source, 1, column, len(first)), help=help)
+        help = f"write {one.prefix}vars.{source.text[len(one.prefix) :]}"
+        raise OverrideError(f"'{first}' is a variable", at=one.place(steps[0]), help=help)
     if (
         "net" in root.items
         and "layers" not in root.items
         and first in {"layers", "blocks", "defaults"}
         and len(steps) > 1
     ):
-        at = Place(source, 1, column, len(first))
-        raise OverrideError(f"a solver has no `{first}`", at=at, help=f"its net has: write net.{source.text}")
+        raise OverrideError(
+            f"a solver has no `{first}`", at=one.place(steps[0]), help=f"its net has: write net.{source.text}"
+        )
     if first == "layers" and len(steps) > 1 and "/" in steps[1][0]:
         _not_expanded(root, steps[1], source)
     if first == "vars" and len(steps) > 1:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from netspec.core import locate
+from netspec.core.model import spec_paths
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.nodes import Sequence as Items
-from netspec.core.rooms import Room, UnknownWord
+from netspec.data.spec import FeedsSpec
 
 
 def same_file(one: Path, other: Path) -> bool:
@@ -41,54 +41,31 @@ def _with_paths(root: Mapping, whole: Callable[[Scalar], Scalar]) -> Mapping:
     """The root of a solver, its relative paths changed."""
 
     def changed(node: Node) -> Node:
-        if isinstance(node, Items):
-            return replace(node, items=tuple(map(changed, node.items)))
-        written = (
-            isinstance(node, Scalar)
-            and isinstance(node.value, str)
-            and "$" not in node.value
-            and not node.value.startswith("~")
-        )
-        return whole(node) if isinstance(node, Scalar) and written else node
+        written = isinstance(node, Scalar) and isinstance(node.value, str) and "$" not in node.value
+        return whole(node) if isinstance(node, Scalar) and written and not str(node.value).startswith("~") else node
 
-    net = root.items.get("net")
+    net, data = root.items.get("net"), root.value("data")
+    paths: list[tuple[str | int, ...]] = [("weights",), *spec_paths(FeedsSpec, data, "data")]
     if isinstance(net, Scalar) and isinstance(net.value, str) and locate.is_path(net.value):
-        root = root.with_item("net", changed(net), root.keys["net"])
-    feed = _feed(changed)
-    data: Change = lambda node: _within(_within(node, "train", feed), "test", feed)  # noqa: E731
-    result: Mapping = _within(_within(root, "weights", changed), "data", data)
+        paths.append(("net",))
+    result: Node = root
+    for path in paths:
+        result = _changed_at(result, path, changed)
+    assert isinstance(result, Mapping)
     return result
 
 
-Change = Callable[[Node], Node]
-
-
-def _within(node: Any, key: str, change: Change) -> Any:
-    """A mapping with the value of one key changed, if it has it."""
-    return (
-        node.with_item(key, change(node.items[key]), node.keys[key])
-        if isinstance(node, Mapping) and key in node.items
-        else node
-    )
-
-
-def _feed(whole: Change) -> Change:
-    """Makes the paths whole that a phase's data hold."""
-    from netspec.data.sources.base import SOURCES
-    from netspec.data.transforms.base import TRANSFORMS
-
-    def in_room(room: Room[Any]) -> Change:
-        def changed(node: Node) -> Node:
-            if isinstance(node, Items):
-                return replace(node, items=tuple(map(changed, node.items)))
-            try:
-                names = room.get(node.value("type")).path_fields() if isinstance(node, Mapping) else ()
-            except (UnknownWord, AttributeError):
-                return node
-            for name in names:
-                node = _within(node, name, whole)
-            return node
-
-        return changed
-
-    return lambda feed: _within(_within(feed, "source", in_room(SOURCES)), "transform", in_room(TRANSFORMS))
+def _changed_at(node: Node, path: tuple[str | int, ...], change: Callable[[Node], Node]) -> Node:
+    """A node with the value at a path changed, where there is one; item 0 of what is no list is the value itself."""
+    if not path:
+        return change(node)
+    step, rest = path[0], path[1:]
+    if isinstance(node, Mapping):
+        held = node.items.get(str(step))
+        return (
+            node if held is None else node.with_item(str(step), _changed_at(held, rest, change), node.keys[str(step)])
+        )
+    if isinstance(node, Items) and isinstance(step, int):
+        items = tuple(_changed_at(item, rest, change) if i == step else item for i, item in enumerate(node.items))
+        return replace(node, items=items)
+    return _changed_at(node, rest, change) if step == 0 else node

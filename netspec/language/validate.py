@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
 from netspec.core.errors import Findings, SpecError
-from netspec.core.model import Model
+from netspec.core.model import Model, class_of
 from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import Place
-from netspec.core.rooms import Room, UnknownWord
 from netspec.core.spelling import suggest
 from netspec.language import words
 
@@ -82,7 +81,7 @@ class Subject:
 def validate(subject: Subject, found: Findings) -> Any:
     """An instance of the class, or None after its errors went to `found`."""
     try:
-        return subject.cls.model_validate(subject.values)
+        return _attached(subject.cls.model_validate(subject.values), subject.node)
     except ValidationError as error:
         problems = error.errors()
     extras = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
@@ -97,6 +96,19 @@ def validate(subject: Subject, found: Findings) -> Any:
         found.add(_error(problem, subject))
     found.more += len(problems[found.MOST :])
     return None
+
+
+def _attached(model: Any, node: Node) -> Any:
+    """An instance that knows the node it was read from, and so for those inside it; defaults know none."""
+    if isinstance(model, tuple):
+        items = node.items if isinstance(node, Sequence) else (node,)
+        return tuple(_attached(each, item) for each, item in zip(model, items, strict=False))
+    if isinstance(model, Model) and model.written is None:
+        model.read_from(node)
+        said = node.items if isinstance(node, Mapping) else {}
+        for name in type(model).model_fields.keys() & said.keys():
+            _attached(getattr(model, name), said[name])
+    return model
 
 
 def _keys(value: Any) -> list[str]:
@@ -267,32 +279,14 @@ def _class_at(cls: type[Any], values: Any, path: Path) -> type[Any] | None:
     for step in path:
         if isinstance(step, int):
             values = values[step] if isinstance(values, tuple) and step < len(values) else values
-            here = _class_of(info, values) if info is not None else None
+            here = class_of(info, values) if info is not None else None
             continue
         info = getattr(here, "model_fields", {}).get(step)
         if info is None:
             return None
         values = values.get(step) if isinstance(values, dict) else None
-        here = _class_of(info, values)
+        here = class_of(info, values)
     return here
-
-
-def _class_of(info: Any, values: Any) -> type[Any] | None:
-    """The model class of a field's value: the one that its `type` selects, or the one its annotation names."""
-    annotations, validators = [info.annotation], [*info.metadata]
-    for annotation in annotations:  # grows while it is walked
-        annotations += get_args(annotation)
-        validators += getattr(annotation, "__metadata__", ())
-    for validator in validators:
-        room = getattr(getattr(validator, "func", None), "__self__", None)
-        if isinstance(room, Room):
-            value = values[0] if isinstance(values, tuple) and values else values
-            word = value.get("type") if isinstance(value, dict) else value
-            try:
-                return room.get(str(word))
-            except UnknownWord:
-                return None
-    return next((a for a in annotations if isinstance(a, type) and issubclass(a, Model)), None)
 
 
 def _described(subject: Subject, path: Path) -> str | None:

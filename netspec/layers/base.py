@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import BeforeValidator, Field
 
 from netspec.core.calls import Call, Calls, Phase, Run, Workspace
 from netspec.core.model import Listed, Model
 from netspec.core.nodes import Mapping
+from netspec.core.places import Place
 from netspec.core.rooms import Room
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
 from netspec.fillers.base import AnyFiller, Filler
@@ -130,12 +131,16 @@ class Layer(Model):
         None, description="The layer is dropped when any of these rules matches, like {phase: TEST}."
     )
 
-    _node: Mapping | None = PrivateAttr(None)
-
     @property
     def abilities(self) -> Abilities:
         """What its kernels can do; here the least: plain row-major blobs, nothing along, all data kept for backward."""
         return Abilities()
+
+    def place(self, *path: str | int, key: bool = False) -> Place | None:
+        """Where a field was written, or else the layer's name; None where Python code made the layer."""
+        if isinstance(self.written, Mapping) and path and path[0] in self.written.items:
+            return super().place(*path, key=key)
+        return super().place("name")
 
     @property
     def type(self) -> str:

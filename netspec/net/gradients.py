@@ -14,11 +14,11 @@ class NoGradientError(SpecError):
     code = "NS307"
 
 
-def decide_gradients(net: Graph, found: Findings, gradients: Gradients) -> Graph:
+def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: bool = False) -> Graph:
     """Which bottoms get a gradient: forward from learned params, then only what lies under a loss. Source: Caffe net.cpp."""
     if gradients == "none":
         return replace(net, nodes=tuple(replace(n, propagate=(False,) * len(n.bottoms)) for n in net.nodes))
-    force, any_top = gradients == "inputs" or net.spec.force_backward, gradients == "any"
+    any_top = gradients == "any"
     wanted: dict[int, bool] = {}
     propagate: dict[int, tuple[bool, ...]] = {}
     for node in net.nodes:
@@ -49,7 +49,7 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients) -> Graph
                 found.add(
                     NoGradientError(
                         text,
-                        at=node.place("bottom", slot),
+                        at=node.layer.place("bottom", slot),
                         help="labels must not depend on learned params; set propagate_down",
                     )
                 )
@@ -57,7 +57,7 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients) -> Graph
             found.add(
                 NoGradientError(
                     f"layer '{node.layer.name}' ({node.layer.type}) has no gradient",
-                    at=node.place(),
+                    at=node.layer.place(),
                     help="set its loss_weight to 0",
                 )
             )

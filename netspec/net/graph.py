@@ -14,10 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from netspec.core.calls import Phase
-from netspec.core.nodes import locate
-from netspec.core.places import Place
 from netspec.layers.base import Layer, Param, StateRule
-from netspec.net.spec import NetSpec
 
 Gradients = Literal["none", "loss", "any", "inputs"]
 """Where backward may start and what it reaches: nowhere; from losses down to learned params; from any top; to the inputs too."""
@@ -106,15 +103,6 @@ class Node:
             return frozenset()
         return own | {"top"} if "ReLU" in self.along else own
 
-    def place(self, *path: str | int, key: bool = False) -> Place | None:
-        """Where a field of the layer was written, or the layer's name."""
-        node = self.layer._node
-        if node is None:
-            return None
-        if path and path[0] in node.items:
-            return locate(node, *path, key=key)
-        return locate(node, "name")
-
 
 @dataclass(frozen=True)
 class GraphParam:
@@ -143,7 +131,6 @@ class Graph:
     nodes: tuple[Node, ...]
     blobs: tuple[Blob, ...]
     params: tuple[GraphParam, ...]
-    spec: NetSpec
 
     @property
     def phase(self) -> Phase:

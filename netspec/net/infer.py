@@ -11,6 +11,7 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.shape import POINT, ReceptiveField, Shape, ShapeError, Shapes, count, text
 from netspec.layers.base import Broken
 from netspec.net.graph import Graph, Node
+from netspec.net.spec import NetSpec
 
 MAX_COUNT = 2**40
 MAX_AXES = 32
@@ -192,9 +193,7 @@ def _placed(error: ShapeError, graph: Graph, node: Node, blobs: dict[int, Shape]
     if not message.startswith("layer '"):
         message = f"layer '{node.layer.name}' ({node.layer.type}): {message}"
     path = [int(step) if step.isdigit() else step for step in (error.field or "name").split(".")]
-    result = type(error)(message, help=error.help)
-    result.at = node.place(*path)
-    return result
+    return error.changed(message=message, at=node.layer.place(*path))
 
 
 TOTALS: dict[str, Callable[[ShapedGraph], int]] = {
@@ -207,14 +206,15 @@ TOTALS: dict[str, Callable[[ShapedGraph], int]] = {
 """What can be expected of a net, and how it is counted; MACs are of one image."""
 
 
-def expect(shaped: ShapedGraph, found: Findings, wanted: Iterable[tuple[str, int]] | None = None) -> None:
+def expect(
+    shaped: ShapedGraph, spec: NetSpec, found: Findings, wanted: Iterable[tuple[str, int]] | None = None
+) -> None:
     """Compare the net's totals with those wanted, or with its `expect`; only `check`, `zoo verify` and `--expect` ask."""
-    spec = shaped.graph.spec
     for word, number in spec.expect.items() if wanted is None else wanted:
         actual = TOTALS[word](shaped)
         if actual != number:
             said = "`expect`" if wanted is None else "--expect"
-            at = spec.document.locate("expect", word) if wanted is None else None
+            at = spec.place("expect", word) if wanted is None else None
             help = "if the change is meant, take `expect` out, or write the new figures" if wanted is None else None
             found.add(
                 ExpectError(

@@ -1,81 +1,60 @@
-"""The front half of the road in one call: a net's name to its ShapedGraph.
+"""The front half of the road in one call: a net's name to its ShapedGraph, for both phases at once.
 
 Every stage reports all its mistakes, and the later stages still check what is sound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from netspec.core import locate
-from netspec.core.errors import Findings, SpecError
-from netspec.core.nodes import Document, Mapping, Node, Scalar
-from netspec.core.places import Place
-from netspec.language.document import from_python
-from netspec.language.expand import expand
-from netspec.language.extend import extended, open_spec
-from netspec.language.paths import typed_paths
-from netspec.language.words import SYNONYMS
+from netspec.core.calls import Phase
+from netspec.core.errors import Findings
+from netspec.language.references import Reference, open_net
 from netspec.net.graph import Gradients, State
 from netspec.net.infer import ShapedGraph, infer
 from netspec.net.spec import NetSpec, net_spec
-from netspec.net.wire import graph
-from netspec.training.spec import SolverSpec
+from netspec.net.wire import wire
 
 
-class WrongFileError(SpecError):
-    """A solver was given where a net belongs, or the other way round."""
+@dataclass(frozen=True)
+class Phases:
+    """A net with its shaped graph in each phase; None in a phase that no layer takes part in, or that has mistakes of its own."""
 
-    code = "NS107"
+    spec: NetSpec
+    train: ShapedGraph | None
+    test: ShapedGraph | None
+
+    def of(self, phase: Phase) -> ShapedGraph | None:
+        """The shaped graph of a phase."""
+        return self.train if phase == "TRAIN" else self.test
 
 
-def is_net(document: Document) -> bool:
-    """Whether a document is meant as a net: it has layers, or nothing that only a solver has."""
-    keys, solver = document.root.items, {*SolverSpec.model_fields, "net", "type"}
-    return "layers" in keys or not any(key in solver or SYNONYMS.get(key) in solver for key in keys)
-
-
-def net_document(
-    reference: str | Path | dict[str, Any],
+def load_phases(
+    reference: Reference,
     overrides: Sequence[str] = (),
-    base: Path | None = None,
-    via: Place | None = None,
-    prefix: str = "",
-) -> Document:
-    """The expanded document of a net: a path (relative to `base`), a zoo name, or plain values."""
-    if isinstance(reference, dict):
-        return expand(extended(from_python(reference, "<net>"), "models"), overrides, prefix)
-    document = open_spec(str(reference), "models", base, via)
-    if not is_net(document):
-        at = document.root.keys.get("net") or next(iter(document.root.keys.values()))
-        help = "`netspec train` takes solvers; its `net:` names the net"
-        raise WrongFileError(f"'{document.source.name}' is a solver, not a net", at=at, help=help)
-    return expand(document, overrides, prefix)
+    state: State | None = None,
+    batch: int | None = None,
+    gradients: Gradients | None = None,
+) -> Phases:
+    """A net in both phases; `state` says which is asked for. Raises every mistake found on the way to it.
 
-
-def flat(reference: str, overrides: Sequence[str] = ()) -> Document:
-    """The expanded document of a net, or of a solver with its net inside. Raises every mistake that expansion finds."""
-    solver = (
-        reference in locate.names("solvers")
-        and reference not in locate.names("models")
-        and not locate.exists(Path(reference))
-    )
-    raw = open_spec(reference, "solvers" if solver else "models")
-    if is_net(raw):
-        return expand(raw, overrides)
-    document, net = solver_document(raw, overrides)
-    return (
-        replace(document, root=document.root.with_item("net", net().root, document.root.keys["net"]))
-        if net
-        else document
-    )
+    Mistakes of the other phase are raised too where TRAIN is asked for and the net has layers of one phase only.
+    """
+    state = state or State()
+    found, others = Findings(), Findings()
+    spec = net_spec(open_net(reference, overrides), found)
+    wanted = _shaped(spec, state, found, batch, gradients)
+    other = _other_phase(spec, state, others, batch)
+    if state.phase == "TRAIN" and _differ(spec) and any(map(state.keeps, spec.layers)):
+        found.merge(others)
+    found.raise_if_any()
+    sound = None if others else other
+    return Phases(spec, wanted, sound) if state.phase == "TRAIN" else Phases(spec, sound, wanted)
 
 
 def load_net(
-    reference: str | Path | dict[str, Any] | Document,
+    reference: Reference,
     overrides: Sequence[str] = (),
     state: State | None = None,
     batch: int | None = None,
@@ -83,43 +62,32 @@ def load_net(
 ) -> ShapedGraph:
     """The shaped net of one state. Raises every mistake found on the way."""
     state = state or State()
-    found = Findings()
-    document = reference if isinstance(reference, Document) else net_document(reference, overrides)
-    spec = net_spec(document, found)
-    gradients = gradients or ("loss" if state.phase == "TRAIN" else "none")
-    shaped = infer(graph(spec, state, found, gradients), found, batch)
-    if state.phase == "TRAIN":
-        check_other_phase(spec, replace(state, phase="TEST"), found, batch)
-    found.raise_if_any()
+    shaped = load_phases(reference, overrides, state, batch, gradients).of(state.phase)
+    assert shaped is not None
     return shaped
 
 
-def check_other_phase(spec: NetSpec, state: State, found: Findings, batch: int | None) -> None:
-    """Mistakes that only the other phase has."""
-    filtered = any(layer.include is not None or layer.exclude is not None for layer in spec.layers)
-    if filtered and any(map(state.keeps, spec.layers)):
-        others = Findings()
-        infer(graph(spec, state, others), others, batch)
+def check_both(spec: NetSpec, found: Findings) -> None:
+    """Find the mistakes of both phases of a net whose solver cannot be read."""
+    others = Findings()
+    _shaped(spec, State(), found, None, None)
+    _other_phase(spec, State(), others, None)
+    if _differ(spec):
         found.merge(others)
 
 
-def solver_document(raw: Document, overrides: Sequence[str]) -> tuple[Document, Callable[[], Document] | None]:
-    """A solver's expanded document, and what opens that of its net, if it names one."""
-    inside = [text for text in overrides if text.startswith("net.")]
-    document = expand(raw, [text for text in overrides if text not in inside], apart="net")
-    base = raw.path.parent if raw.path else Path()
-    document = replace(document, root=typed_paths(document.root, base))
-    node = document.root.items.get("net")
-    return document, (lambda: _net_of(node, document, inside, base)) if node is not None else None
+def _shaped(
+    spec: NetSpec, state: State, found: Findings, batch: int | None, gradients: Gradients | None
+) -> ShapedGraph:
+    usual: Gradients = "loss" if state.phase == "TRAIN" else "none"
+    return infer(wire(spec, state, found, gradients or usual), found, batch)
 
 
-def _net_of(node: Node, document: Document, overrides: Sequence[str], base: Path) -> Document:
-    if isinstance(node, Mapping):
-        return expand(extended(Document(node, document.source, document.path), "models"), overrides, "net.")
-    if not isinstance(node, Scalar) or not isinstance(node.value, str):
-        raise WrongFileError(
-            "`net` must name a net file or a zoo net, or hold a net",
-            at=node.at,
-            help="like `net: ../models/lenet.yaml`",
-        )
-    return net_document(node.value, overrides, base, node.at, "net.")
+def _other_phase(spec: NetSpec, state: State, found: Findings, batch: int | None) -> ShapedGraph:
+    other: Phase = "TEST" if state.phase == "TRAIN" else "TRAIN"
+    return _shaped(spec, replace(state, phase=other), found, batch, None)
+
+
+def _differ(spec: NetSpec) -> bool:
+    """Whether the phases of a net may differ: some layer says when it takes part."""
+    return any(layer.include is not None or layer.exclude is not None for layer in spec.layers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from netspec.core.errors import Findings
 from netspec.core.model import Model
@@ -38,15 +38,7 @@ class NetSpec(Model):
         {}, description="Totals that `check` compares: params, macs per image."
     )
     force_backward: bool = Field(False, description="Compute gradients for every bottom, inputs included.")
-    layers: tuple[Any, ...] = Field(description="The layers, from the data to the loss.")
-
-    _document: Document | None = PrivateAttr(None)
-
-    @property
-    def document(self) -> Document:
-        """The document this net was read from."""
-        assert self._document is not None
-        return self._document
+    layers: tuple[Layer, ...] = Field(description="The layers, from the data to the loss.")
 
 
 def net_spec(document: Document, found: Findings) -> NetSpec:
@@ -62,8 +54,7 @@ def net_spec(document: Document, found: Findings) -> NetSpec:
     )
     if spec is None:
         spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
-    spec._document = document
-    return spec
+    return spec.read_from(root)
 
 
 def typo(wanted: str, node: Mapping, known: Collection[str]) -> str | None:
@@ -143,7 +134,6 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
             )
     if result is None:
         return _broken(values, index, node)
-    result._node = node
     return result
 
 
@@ -164,5 +154,4 @@ def _broken(values: dict[str, Any], index: int, node: Mapping) -> Layer:
         loss_weight=None,
         propagate_down=None,
     )
-    stand_in._node = node
-    return stand_in
+    return stand_in.read_from(node)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.core.errors import Findings, SpecError
-from netspec.core.nodes import locate
 from netspec.core.places import Place
 from netspec.core.spelling import nearest, suggest
 from netspec.layers.base import Broken, Layer, ParamSpec
@@ -54,18 +53,17 @@ class EmptyNetError(SpecError):
     code = "NS306"
 
 
-def graph(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
+def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
     """The net of one state; what is wrong goes to `found`."""
     wiring = _Wiring(spec, state, found)
     nodes, blobs = wiring.wire()
     if not nodes and not found:
         found.add(
-            EmptyNetError(
-                f"no layer of net '{spec.name}' takes part in phase {state.phase}", at=spec.document.locate("layers")
-            )
+            EmptyNetError(f"no layer of net '{spec.name}' takes part in phase {state.phase}", at=spec.place("layers"))
         )
     params, nodes = _share(nodes, found)
-    return decide_gradients(Graph(spec.name, state, nodes, blobs, params, spec), found, gradients)
+    forced = gradients == "inputs" or spec.force_backward
+    return decide_gradients(Graph(spec.name, state, nodes, blobs, params), found, gradients, forced)
 
 
 class _Wiring:
@@ -91,7 +89,7 @@ class _Wiring:
             above = next(iter(layer.top_names()), above)
             node = Node(len(nodes), layer, (), (), ())
             if layer.include is not None and layer.exclude is not None:
-                at = node.place("exclude", key=True)
+                at = node.layer.place("exclude", key=True)
                 help = "one of them says it all"
                 self.found.add(
                     FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=at, help=help)
@@ -108,7 +106,7 @@ class _Wiring:
         layer = node.layer
         for word, names_, arity in (("bottom", names, layer.bottoms), ("top", layer.top_names(), layer.tops)):
             if not arity.holds(len(names_)):
-                at = node.place(word) if getattr(layer, word) is not None else node.place()
+                at = node.layer.place(word) if getattr(layer, word) is not None else node.layer.place()
                 text = f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{'s' * (str(arity) != '1')}, not {len(names_)}"
                 help = _BEGIN if word == "bottom" and not names_ and not self.current else _bottom_help(word, layer)
                 self.found.add(ArityError(text, at=at, help=help))
@@ -121,7 +119,7 @@ class _Wiring:
         if name in self.current:
             return self.current[name]
         if not self.blind:
-            self.found.add(self.unknown(node, name, node.place("bottom", slot)))
+            self.found.add(self.unknown(node, name, node.layer.place("bottom", slot)))
         return None
 
     def unknown(self, node: Node, name: str, at: Place | None) -> UnknownBlobError:
@@ -132,14 +130,14 @@ class _Wiring:
         if kept is layer:
             near = self.near(name, layer)
             return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=near or _BEGIN)
-        if kept is not None and kept._node is not None:
-            related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", locate(kept._node, "name"))]
+        if kept is not None and (at_kept := kept.place()) is not None:
+            related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", at_kept)]
             return UnknownBlobError(
                 what, at=at, help=f"move layer '{kept.name}' above layer '{layer.name}'", related=related
             )
-        if dropped is not None and dropped._node is not None:
+        if dropped is not None and (at_dropped := dropped.place()) is not None:
             reason = f"layer '{dropped.name}' produces it, but takes no part in phase {self.state.phase}:"
-            related = [(reason, locate(dropped._node, "name"))]
+            related = [(reason, at_dropped)]
             return UnknownBlobError(
                 what, at=at, help="give this layer the same include or exclude rules", related=related
             )
@@ -185,10 +183,10 @@ class _Wiring:
 
     def duplicate(self, node: Node, name: str, slot: int, before: Blob) -> None:
         maker = self.kept[before.producer]
-        at = node.place("top", slot)
+        at = node.layer.place("top", slot)
         if isinstance(node.layer, Broken) or isinstance(maker, Broken) or maker.name == node.layer.name:
             return
-        related = [("it is produced here:", locate(maker._node, "name"))] if maker._node else []
+        related = [("it is produced here:", place)] if (place := maker.place()) else []
         text = f"layer '{node.layer.name}' writes blob '{name}', which layer '{maker.name}' already produces"
         self.found.add(
             DuplicateTopError(
@@ -209,7 +207,7 @@ class _Wiring:
             if values is not None and len(values) != wanted and not isinstance(layer, Broken):
                 given = f"{len(values)} value{'s' * (len(values) != 1)}"
                 text = f"layer '{layer.name}' has {wanted} {thing}{'s' * (wanted != 1)}, but `{field}` has {given}"
-                self.found.add(FieldCountError(text, at=node.place(field)))
+                self.found.add(FieldCountError(text, at=node.layer.place(field)))
 
 
 _BEGIN = "nothing is produced above it: begin with a layer like {name: data, type: Input, shape: [64, 1, 28, 28]}"
@@ -232,7 +230,7 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
         if len(specs) > len(own) and not isinstance(node.layer, Broken):
             has = f"{len(own)} param{'s' * (len(own) != 1)}" if own else "no params"
             text = f"layer '{node.layer.name}' ({node.layer.type}) has {has}, but `param` describes {len(specs)}"
-            found.add(FieldCountError(text, at=node.place("param", len(own))))
+            found.add(FieldCountError(text, at=node.layer.place("param", len(own))))
         indices: list[int] = []
         for slot, param in enumerate(own):
             given = specs[slot] if slot < len(specs) else ParamSpec()
@@ -263,7 +261,7 @@ def _join(owner: GraphParam, node: Node, slot: int, given: ParamSpec, found: Fin
             text = f"layer '{node.layer.name}' shares param '{given.name}' with {field} {other:g}, but its owner says {mine:g}"
             found.add(
                 SharingError(
-                    text, at=node.place("param", slot, field), help="give it once, where the param is first named"
+                    text, at=node.layer.place("param", slot, field), help="give it once, where the param is first named"
                 )
             )
     permissive = owner.permissive or given.share_mode == "PERMISSIVE"

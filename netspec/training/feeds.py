@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError
-from netspec.core.nodes import locate
 from netspec.core.shape import text
 from netspec.data.feed import Feed, open_feed
 from netspec.net.labels import label_ranges
@@ -29,9 +28,8 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     shaped = job.train if phase == "TRAIN" else job.test
     if spec is None or shaped is None or not shaped.graph.inputs:
         return None
-    node = job.node(phase)
-    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train, node=node)
-    at = locate(node, "source") if node is not None else None
+    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train)
+    at = spec.place("source")
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=at)
     graph = shaped.graph

@@ -24,7 +24,7 @@ from netspec.core.shape import clock
 from netspec.language.document import dump
 from netspec.training import snapshot
 from netspec.training.events import Display, Event, Snapshotted, Tested
-from netspec.training.job import Job, with_paths
+from netspec.training.job import Job
 
 
 class FolderInUseError(MachineError):
@@ -194,7 +194,7 @@ def line(event: Event) -> str:
 
 def config(job: Job) -> str:
     """The resolved solver with its net inside and absolute paths, as YAML that `netspec train` takes from anywhere."""
-    values = with_paths(job, lambda path: str((job.base / Path(path).expanduser()).resolve()))
+    values = job.with_paths(lambda path: str((job.base / Path(path).expanduser()).resolve()))
     return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(
         _literal(values)
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from netspec.core.errors import Findings
-from netspec.core.model import Listed, Model
+from netspec.core.model import Listed, Model, SpecPath
 from netspec.core.nodes import Document, locate
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import suggest
-from netspec.data.spec import FeedSpec
+from netspec.data.spec import FeedsSpec
 from netspec.language import words
 from netspec.language.validate import MissingFieldError, Subject, UnknownWordError, WrongTypeError, head, say, validate
 from netspec.net.spec import typo
@@ -19,13 +19,6 @@ from netspec.training.policies.base import AnyPolicy
 from netspec.training.regularizers.base import AnyRegularizer
 from netspec.training.regularizers.l2 import L2
 from netspec.training.solvers.base import SOLVERS, UpdateRule
-
-
-class FeedsSpec(Model):
-    """The data of each phase."""
-
-    train: FeedSpec | None = Field(None, description="What the TRAIN net's Inputs are fed with.")
-    test: FeedSpec | None = Field(None, description="What the TEST net's Inputs are fed with.")
 
 
 class SolverSpec(Model):
@@ -53,18 +46,10 @@ class SolverSpec(Model):
     snapshot_after_train: bool = Field(True, description="Write a snapshot after the last iteration.")
     random_seed: int = Field(1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Number type of blobs and params.")
-    weights: str | None = Field(None, description="Snapshot to start from (fine-tuning).")
+    weights: SpecPath | None = Field(None, description="Snapshot to start from (fine-tuning).")
     stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
     level: int = Field(0, description="Level that the nets' include and exclude rules see.")
     rule: UpdateRule = Field(exclude=True, description="The solver type with its own fields.")
-
-    _document: Document | None = PrivateAttr(None)
-
-    @property
-    def document(self) -> Document:
-        """The document this solver was read from."""
-        assert self._document is not None
-        return self._document
 
 
 def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
@@ -97,7 +82,6 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     spec: SolverSpec | None = validate(subject, found)
     if spec is None or rule is None:
         return None
-    spec._document = document
     return spec
 
 

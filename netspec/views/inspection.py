@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from netspec.core.calls import Phase
-from netspec.core.errors import Findings
 from netspec.core.shape import FLOAT_BYTES, POINT, ReceptiveField, count
 from netspec.engine.plan import MemoryPlan, Piece, flows, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import Graph, Node
-from netspec.net.infer import ShapedGraph, infer
-from netspec.net.wire import graph
+from netspec.net.infer import ShapedGraph
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,13 @@ class Inspection:
         return replace(self, rows=tuple(rows))
 
 
-def inspection(shaped: ShapedGraph, memory: MemoryPlan, batch: int | None = None) -> Inspection:
-    """The rows and totals of a net that was shaped with `batch`."""
+def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | None = None) -> Inspection:
+    """The rows and totals of a rewritten net; `other` is the net of the other phase, whose peak is shown too."""
     size = FLOAT_BYTES[memory.dtype]
+    peaks = {shaped.graph.phase: _peak(shaped, memory)}
+    if other is not None:
+        rewritten_other = rewrite(other)
+        peaks[other.graph.phase] = _peak(rewritten_other, plan(rewritten_other, memory.dtype))
     rows = tuple(_row(shaped, memory, node, size) for node in shaped.graph.written)
     return Inspection(
         net=shaped.graph.name,
@@ -102,8 +104,8 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, batch: int | None = None
         weight_bytes=_weight_bytes(shaped, size),
         activation_bytes=sum(row.activation_bytes for row in rows),
         arena_bytes=memory.arena,
-        forward_bytes=_peak(shaped, memory, "TEST", batch),
-        training_bytes=_peak(shaped, memory, "TRAIN", batch),
+        forward_bytes=peaks.get("TEST"),
+        training_bytes=peaks.get("TRAIN"),
         dtype=memory.dtype,
     )
 
@@ -142,22 +144,14 @@ def _weight_bytes(shaped: ShapedGraph, size: int) -> int:
     return (shaped.total_params + shaped.stored_params) * size
 
 
-def _peak(shaped: ShapedGraph, memory: MemoryPlan, phase: Phase, batch: int | None) -> int | None:
-    """Bytes that a phase takes at its peak; None if no layer takes part in it, or nothing is learned in it."""
-    if shaped.graph.phase != phase:
-        found = Findings()
-        state = replace(shaped.graph.state, phase=phase)
-        shaped = rewrite(
-            infer(graph(shaped.graph.spec, state, found, "loss" if phase == "TRAIN" else "none"), found, batch)
-        )
-        if found:
-            return None
-        memory = plan(shaped, memory.dtype)
-    if phase == "TRAIN" and not any(node.backward for node in shaped.graph.nodes):
+def _peak(shaped: ShapedGraph, memory: MemoryPlan) -> int | None:
+    """Bytes that a net takes at its peak; None if it is a TRAIN net that learns nothing."""
+    training = shaped.graph.phase == "TRAIN"
+    if training and not any(node.backward for node in shaped.graph.nodes):
         return None
     size = FLOAT_BYTES[memory.dtype]
     learned = sum(count(shape) for shape, p in zip(shaped.params, shaped.graph.params, strict=True) if p.learned)
-    return memory.arena + _weight_bytes(shaped, size) + (2 * learned * size if phase == "TRAIN" else 0)
+    return memory.arena + _weight_bytes(shaped, size) + (2 * learned * size if training else 0)
 
 
 def _block(name: str, inside: list[Row]) -> Row:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from netspec.core.errors import NetspecError
+from netspec.language.references import open_any
 from netspec.net.graph import State
-from netspec.net.load import flat, load_net
+from netspec.net.load import load_net
 from tests.helpers import ROOT
 
 PAGE = (ROOT / "docs" / "writing-a-net.md").read_text(encoding="utf-8")
@@ -34,7 +35,9 @@ def test_the_nets_are_sound_and_as_long_as_the_page_says(folder: Path) -> None:
 
 
 def test_commands_of_the_page_do_what_they_say(folder: Path) -> None:
-    assert len(flat("wide.yaml", ["vars.units=1"]).plain()["layers"]) < len(flat("wide.yaml").plain()["layers"])
+    assert len(open_any("wide.yaml", ["vars.units=1"]).flat.plain()["layers"]) < len(
+        open_any("wide.yaml").flat.plain()["layers"]
+    )
 
 
 def test_the_error_is_the_one_on_the_page(folder: Path) -> None:

@@ -30,10 +30,9 @@ from netspec.language.expand import (
     DuplicateNameError,
     RepeatError,
     expand,
-    override,
 )
 from netspec.language.extend import ExtendsError, open_spec
-from netspec.language.override import OverrideError
+from netspec.language.override import Override, OverrideError, override, parse_override
 from netspec.language.variables import MAX_VALUES, BadVariableError, ExpressionError, UnknownVariableError
 from netspec.language.write import write
 from netspec.net.graph import State, digest
@@ -109,11 +108,18 @@ def test_layers_are_set_by_name_and_names_with_dots_in_quotes() -> None:
     }
 
 
+def inside(text: str) -> Override:
+    """An override as the net of a solver sees it."""
+    one = parse_override(text).inside("net")
+    assert one is not None
+    return one
+
+
 def test_an_override_inside_another_document_is_shown_whole() -> None:
-    root = override(parse("layers: [{name: conv1}]").root, "net.layers.conv1.pad=2", "net.")
+    root = override(parse("layers: [{name: conv1}]").root, inside("net.layers.conv1.pad=2"))
     assert root.plain() == {"layers": ({"name": "conv1", "pad": 2},)}
     with pytest.raises(OverrideError) as caught:
-        override(root, "net.layers.conv2.pad=2", "net.")
+        override(root, inside("net.layers.conv2.pad=2"))
     assert caught.value.at is not None and (caught.value.at.column, caught.value.at.length) == (12, 5)
 
 
@@ -314,7 +320,7 @@ def test_a_net_written_inside_a_solver_keeps_its_own_variables() -> None:
     }
     job = load_solver(solver, ["net.layers.ip.bias_term=false"])
     assert job.spec.base_lr == 0.5 and job.train.total_params == 6
-    again = parse(dump(job.document.plain())).plain()
+    again = parse(dump(job.values)).plain()
     assert again["net"]["layers"][1]["num_output"] == 2 and not re.search(r"\$", dump(again))
     assert load_solver(again).train.total_params == 6
 

@@ -16,8 +16,9 @@ from netspec.language.document import dump
 from netspec.language.edits import EditError
 from netspec.language.expand import expand
 from netspec.language.extend import ExtendsError, open_spec
+from netspec.language.references import open_any
 from netspec.net.graph import digest
-from netspec.net.load import flat, load_net
+from netspec.net.load import load_net, load_phases
 from netspec.training.job import load_solver
 from tests.conftest import NET
 
@@ -277,13 +278,15 @@ def test_grandchildren_see_what_their_parents_made(tmp_path: Path) -> None:
 
 def test_a_parent_may_be_of_the_zoo_and_a_file_wins_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "child.yaml").write_text("extends: lenet\nlayers: [{name: ip2, num_output: 7}]\n")
-    net = load_net(str(tmp_path / "child.yaml"))
+    phases = load_phases(str(tmp_path / "child.yaml"))
+    assert phases.train is not None
+    net = phases.train
     assert [net.top_shapes(node)[0][1] for node in net.graph.nodes if node.layer.name == "ip2"] == [7]
-    assert "params" not in net.graph.spec.expect
+    assert "params" not in phases.spec.expect
     (tmp_path / "solver.yaml").write_text("extends: lenet\nmax_iter: 7\n")
     job = load_solver(str(tmp_path / "solver.yaml"))
     assert job.spec.max_iter == 7 and digest(job.train.graph) == digest(load_solver("lenet").train.graph)
-    assert flat(str(tmp_path / "solver.yaml")).plain()["max_iter"] == 7
+    assert open_any(str(tmp_path / "solver.yaml")).flat.plain()["max_iter"] == 7
     own = tmp_path / "zoo" / "models"
     own.mkdir(parents=True)
     (own / "mine.yaml").write_text("layers: [{name: data, type: Input, shape: [1, 3]}]\n")
@@ -300,7 +303,7 @@ def test_a_word_alone_says_which_shelf_a_parent_stands_on(tmp_path: Path) -> Non
         ("cite: me\n", "cite"),
     ):
         (tmp_path / "child.yaml").write_text(f"extends: lenet\n{text}")
-        values = flat(str(tmp_path / "child.yaml")).plain()
+        values = open_any(str(tmp_path / "child.yaml")).flat.plain()
         assert ("net" in values) == (key != "cite") and key in values
 
 
@@ -326,7 +329,9 @@ def test_paths_of_a_solver_hold_where_they_are_written(
 
     job = load_solver(str(other / "child.yaml"))
     assert job.spec.max_iter == 2 and open_phase(job, "TRAIN", 1) is not None and open_phase(job, "TEST", 1) is not None
-    at = job.spec.document.locate("data", "train", "source", "outputs", 0)
+    at = job.spec.place("data", "train", "source", "outputs", 0)
+    assert at is not None and job.spec.data.train is not None
+    assert job.spec.data.train.source.place("outputs", 0) == at
     assert at.source.name == str(Path("base") / "solver.yaml")
     (other / "nets").mkdir(exist_ok=True)
     (other / "nets" / "wide.yaml").write_text(dump(NET | {"name": "wide"}))
@@ -390,12 +395,12 @@ def test_a_net_inside_a_solver_is_merged_layer_by_layer_and_may_extend_a_net_of_
     change = {"layers": [{"name": "conv", "num_output": 5}, {"remove": "relu"}]}
     for parent, outputs in (("sub/file.yaml", 4), ("inline.yaml", 3)):
         (tmp_path / "child.yaml").write_text(dump({"extends": parent, "net": change}))
-        rows = {row["name"]: row for row in flat(str(tmp_path / "child.yaml")).plain()["net"]["layers"]}
+        rows = {row["name"]: row for row in open_any(str(tmp_path / "child.yaml")).flat.plain()["net"]["layers"]}
         assert "relu" not in rows and rows["conv"]["num_output"] == 5 and rows["ip"]["num_output"] == outputs
     (tmp_path / "child.yaml").write_text(
         dump({"extends": "inline.yaml", "net": {"extends": "sub/tiny.yaml", "name": "own"}})
     )
-    assert flat(str(tmp_path / "child.yaml")).plain()["net"]["name"] == "own"
+    assert open_any(str(tmp_path / "child.yaml")).flat.plain()["net"]["name"] == "own"
 
 
 @pytest.mark.parametrize(

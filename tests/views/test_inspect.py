@@ -22,7 +22,7 @@ from netspec.engine.plan import Piece, _place, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import State
 from netspec.net.infer import ShapedGraph
-from netspec.net.load import load_net
+from netspec.net.load import load_net, load_phases
 from netspec.views import tables as views
 from netspec.views.inspection import Inspection, inspection, pieces, wiring
 from tests.helpers.programs import training
@@ -55,8 +55,9 @@ def written(layers: Layers, phase: Phase = "TEST", batch: int | None = None) -> 
 
 
 def seen(layers: Layers, phase: Phase = "TEST") -> Inspection:
-    one = shaped(layers, phase)
-    return inspection(one, plan(one))
+    phases = load_phases({"name": "n", "layers": layers}, state=State(phase))
+    one, other = shaped(layers, phase), phases.of("TEST" if phase == "TRAIN" else "TRAIN")
+    return inspection(one, plan(one), other)
 
 
 def fields(layers: Layers) -> dict[str, tuple[Any, Any]]:
@@ -275,7 +276,7 @@ def test_peaks_are_what_the_programs_take() -> None:
 def test_peaks_are_of_the_batch_that_was_asked_for() -> None:
     one, memory = shaped(small(), "TRAIN", 5), plan(shaped(small(), "TRAIN", 5))
     test = shaped(small(), "TEST", 5)
-    assert inspection(one, memory, 5).forward_bytes == plan(test).arena + 4 * one.total_params
+    assert inspection(one, memory, written(small(), "TEST", 5)).forward_bytes == plan(test).arena + 4 * one.total_params
 
 
 def test_stored_params_are_told_apart() -> None:

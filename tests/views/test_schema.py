@@ -23,8 +23,9 @@ from netspec.data.spec import FeedSpec
 from netspec.language import document
 from netspec.language.expand import expand
 from netspec.language.extend import extended
+from netspec.language.references import WrongFileError, is_net
 from netspec.layers.base import LAYERS
-from netspec.net.load import WrongFileError, is_net, load_net
+from netspec.net.load import load_net
 from netspec.net.spec import net_spec
 from netspec.training.solvers.base import SOLVERS
 from netspec.training.spec import solver_spec
