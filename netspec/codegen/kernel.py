@@ -8,7 +8,8 @@ then for every parameter an address and its lengths, an integer, or the bits of 
 Compiled code is cached in the user's cache folder, in a directory named by a digest of all kernel sources and of the host CPU:
 an edit can never meet a stale compile. The parameter annotations say what a kernel takes: `Vector` (any array, seen flat),
 `Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat;
-`int`; `Code` (something else that is Compiled, as an address), `Codes`; `float` (the net's number type).
+`int`; `Code` (something else that is Compiled, as an address), `Codes`; `float` (the net's number type). A parameter may also be a
+NamedTuple class of such fields, as those of `geometry` are: the descriptor holds its fields in order, and the kernel gets the tuple.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import contextlib
 import hashlib
 import importlib
 import inspect
+import operator
 import os
 import struct
 import subprocess
@@ -25,7 +27,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numba
@@ -295,6 +297,49 @@ class Compiled:
         return dtype in self._addresses or (cache_folder() / f"{base}.nbi").exists()
 
 
+class _Param(NamedTuple):
+    """A parameter of a kernel, or a field of a named tuple: its name (`parameter.field`), its annotation, and its own fields."""
+
+    name: str
+    kind: str
+    record: Any = None
+    fields: tuple[Any, ...] = ()
+
+    def leaves(self) -> Iterator[_Param]:
+        """The parameter itself, or all that its fields consist of, in the descriptor's order."""
+        return (leaf for field in self.fields for leaf in field.leaves()) if self.record else iter((self,))
+
+    def rebuilt(self) -> str:
+        """Python text that makes the parameter from variables named like its leaves."""
+        fields = ", ".join(field.rebuilt() for field in self.fields)
+        return f"{self.record.__name__}({fields})" if self.record else self.name.replace(".", "_")
+
+    def records(self) -> dict[str, Any]:
+        """The NamedTuple classes that `rebuilt` calls."""
+        own = {self.record.__name__: self.record} if self.record else {}
+        return own | {name: record for field in self.fields for name, record in field.records().items()}
+
+    def flat(self, value: Any) -> list[Any]:
+        """An argument's values, in the order of `leaves`. Raises TypeError where a named tuple is of another class."""
+        if not self.record:
+            return [value]
+        if not isinstance(value, self.record):
+            raise TypeError(f"'{self.name}' must be a {self.record.__name__}, not {type(value).__name__}")
+        return [one for field, inner in zip(self.fields, value, strict=True) for one in field.flat(inner)]
+
+
+def _param(name: str, annotation: Any, space: dict[str, Any]) -> _Param:
+    """The parameter of a name and an annotation, which means what it does in the module of namespace `space`."""
+    kind = str(getattr(annotation, "__forward_arg__", annotation))
+    record = space.get(kind)
+    if not (isinstance(record, type) and hasattr(record, "_fields")):
+        return _Param(name, kind)
+    inside = vars(sys.modules[record.__module__])
+    return _Param(
+        name, kind, record, tuple(_param(f"{name}.{field}", a, inside) for field, a in record.__annotations__.items())
+    )
+
+
 class JitKernel(Compiled):
     """A kernel: its Python text, and its compiled form for each number type."""
 
@@ -306,7 +351,8 @@ class JitKernel(Compiled):
         names = [p.name for p in self.kinds]
         if names[-2:] != ["part", "parts"]:
             raise TypeError(f"kernel {self.name} must end with part, parts")
-        self.params = [(p.name, str(p.annotation)) for p in self.kinds[:-2]]
+        self.params = [_param(p.name, p.annotation, function.__globals__) for p in self.kinds[:-2]]
+        self.leaves = [leaf for param in self.params for leaf in param.leaves()]
 
     @cached_property
     def inner(self) -> Any:
@@ -320,8 +366,9 @@ class JitKernel(Compiled):
 
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """void(descriptor, part): unpacks the descriptor into arrays and scalars, and calls the kernel."""
-        lines, words, at = [], [], 1
-        for name, kind in self.params:
+        lines, at = [], 1
+        for path, kind, *_ in self.leaves:
+            name = path.replace(".", "_")
             if kind in _REAL or kind in _FIXED:
                 rank = _REAL.get(kind, 1)
                 lengths = ", ".join(f"_load(d, {at + 1 + axis})" for axis in range(rank))
@@ -336,8 +383,8 @@ class JitKernel(Compiled):
                 lines.append(f"    {name} = real(_load_real(d, {at}))")
                 at += 1
             else:
-                raise TypeError(f"kernel {self.name}: parameter '{name}' has the unknown annotation {kind!r}")
-            words.append(name)
+                raise TypeError(f"kernel {self.name}: parameter '{path}' has the unknown annotation {kind!r}")
+        words = [param.rebuilt() for param in self.params]
         name = f"{self.name.replace('.', '_')}_{dtype}"
         text = f"def {name}(d, part):\n" + "\n".join(lines) + f"\n    inner({', '.join(words)}, part, _load(d, 0))\n"
         scope = {
@@ -347,6 +394,7 @@ class JitKernel(Compiled):
             "carray": numba.carray,
             "inner": self.inner,
         }
+        scope |= {name: record for param in self.params for name, record in param.records().items()}
         scope |= {
             "real": getattr(np, dtype),
             "int32": np.int32,
@@ -368,7 +416,11 @@ class JitKernel(Compiled):
         if len(args) != len(self.params):
             raise TypeError(f"kernel {self.name} takes {len(self.params)} arguments, not {len(args)}")
         words, alive = [parts], []
-        for (name, kind), value in zip(self.params, args, strict=True):
+        try:
+            given = [one for param, value in zip(self.params, args, strict=True) for one in param.flat(value)]
+        except TypeError as error:
+            raise TypeError(f"kernel {self.name}: {error}") from None
+        for (name, kind, *_), value in zip(self.leaves, given, strict=True):
             if kind == "Codes":
                 value = np.array([one.address(dtype) if one is not None else 0 for one in value], np.int64)
             if kind in _REAL or kind in _FIXED:
@@ -376,12 +428,25 @@ class JitKernel(Compiled):
                 alive.append(array)
                 words += [array.ctypes.data, *array.shape]
             elif kind == "int":
-                words.append(int(value))
+                words.append(self._int(name, value))
             elif kind == "Code":
-                words.append(value.address(dtype))
+                words.append(self._code(name, value).address(dtype))
             else:
                 words.append(struct.unpack("<q", struct.pack("<d", float(value)))[0])
         return words, alive
+
+    def _int(self, name: str, value: Any) -> int:
+        try:
+            return operator.index(value)
+        except TypeError:
+            raise TypeError(
+                f"kernel {self.name}: '{name}' must be a whole number, not {type(value).__name__}"
+            ) from None
+
+    def _code(self, name: str, value: Any) -> Compiled:
+        if not isinstance(value, Compiled):
+            raise TypeError(f"kernel {self.name}: '{name}' must be something compiled, not {type(value).__name__}")
+        return value
 
     def _array(self, name: str, kind: str, value: Any, dtype: str) -> NDArray[Any]:
         wanted = dtype if kind in _REAL else _FIXED[kind]
@@ -437,13 +502,16 @@ def run(calls: Iterable[Call], dtype: str) -> None:
 
 def codes(calls: Iterable[Call]) -> set[Compiled]:
     """All that must be compiled for calls: their kernels, and what these call by address."""
-    flat = (
-        one
-        for call in calls
-        for arg in (call.kernel, *call.args)
-        for one in (arg if isinstance(arg, tuple) else (arg,))
-    )
-    return {one for one in flat if isinstance(one, Compiled)}
+    return {one for call in calls for one in _flattened((call.kernel, *call.args)) if isinstance(one, Compiled)}
+
+
+def _flattened(value: Any) -> Iterator[Any]:
+    """A value, or what the tuples within a tuple hold."""
+    if isinstance(value, tuple):
+        for one in value:
+            yield from _flattened(one)
+    else:
+        yield value
 
 
 def prepare(kernels: Iterable[Compiled], dtype: str) -> None:

@@ -8,6 +8,7 @@ bits repeat.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -35,6 +36,49 @@ def number(value: int) -> Any:
 def place(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
     """The address of array[offset]."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+
+
+def prefetch(builder: Any, place: Any, writing: bool) -> None:
+    """Say that the cache line at a pointer will soon be read, or written; it may point at nothing."""
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _INDEX, _INDEX, _INDEX])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(
+        function,
+        [builder.bitcast(place, cgutils.voidptr_t), *(ir.Constant(_INDEX, value) for value in (int(writing), 3, 1))],
+    )
+
+
+def intrinsic_of(words: tuple[str, ...], generate: Callable[..., Any]) -> Any:
+    """The intrinsic of arguments with these names, all of them int64, that `generate` emits."""
+    scope = {"generate": generate, "signature": types.void(*[types.int64] * len(words))}
+    exec(compile(f"def emit(typing, {', '.join(words)}):\n    return signature, generate\n", __file__, "exec"), scope)
+    return intrinsic(scope["emit"])
+
+
+def caller(count: int) -> Any:
+    """call(code, *words): call compiled code by its address with `count` int64; a named tuple stands for its fields."""
+
+    def call(typing: Any, code: Any, *words: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            given = list(_numbers(builder, args[1]))
+            if len(given) != count:
+                raise TypeError(f"the code takes {count} numbers, not {len(given)}")
+            pointer = ir.FunctionType(ir.VoidType(), [_WORD] * count).as_pointer()
+            builder.call(builder.inttoptr(args[0], pointer), given)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.StarArgTuple.from_types(words)), generate
+
+    return intrinsic(call)
+
+
+def _numbers(builder: Any, value: Any) -> Iterator[Any]:
+    """A number, or those of a tuple of numbers and tuples."""
+    if isinstance(value.type, (ir.ArrayType, ir.LiteralStructType)):
+        for i in range(len(value.type)):
+            yield from _numbers(builder, builder.extract_value(value, i))
+    else:
+        yield value
 
 
 class Vectors:
@@ -149,6 +193,16 @@ def copy_rows(typing: Any, x: Any, x0: Any, pitch: Any, y: Any, y0: Any, width: 
 
     whole = types.int64
     return types.void(x, whole, whole, y, whole, whole, whole, whole), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def lanes_of(typing: Any, x: Any) -> Any:
+    """How many numbers of an array a vector has."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return number(8 * BYTES // x.dtype.bitwidth)
+
+    return types.int64(x), generate
 
 
 copy_run = _run(adding=False)

@@ -12,9 +12,7 @@ from functools import cache
 from typing import Any, ClassVar, cast
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from netspec.codegen import simd
 from netspec.codegen.kernel import Compiled
@@ -33,28 +31,25 @@ STEPS = 8
 def _dots(rows: int, columns: int, bytes: int) -> Any:
     """The intrinsic of one size of dot tile for numbers of `bytes` bytes."""
 
-    def dots(typing: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, step: Any, adding: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            k, a, lda, b, ldb, c, ldc, step, adding = args
-            whole = simd.Vectors(builder, bytes, masked=False)
-            a, b, c = pointers(builder, whole, a, b, c)
-            sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(columns)] for _ in range(rows)]
-            left, right = _lines(builder, a, lda, rows), _lines(builder, b, ldb, columns)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        k, a, lda, b, ldb, c, ldc, step, adding = args
+        whole = simd.Vectors(builder, bytes, masked=False)
+        a, b, c = pointers(builder, whole, a, b, c)
+        sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(columns)] for _ in range(rows)]
+        left, right = _lines(builder, a, lda, rows), _lines(builder, b, ldb, columns)
 
-            def products(emit: simd.Vectors, mask: Any, at: Any) -> None:
-                values = [emit.load(builder.gep(line, [at]), mask) for line in left]
-                for s, line in enumerate(right):
-                    factor = emit.load(builder.gep(line, [at]), mask)
-                    for r, value in enumerate(values):
-                        builder.store(emit.multiply_add(factor, value, builder.load(sums[r][s])), sums[r][s])
+        def products(emit: simd.Vectors, mask: Any, at: Any) -> None:
+            values = [emit.load(builder.gep(line, [at]), mask) for line in left]
+            for s, line in enumerate(right):
+                factor = emit.load(builder.gep(line, [at]), mask)
+                for r, value in enumerate(values):
+                    builder.store(emit.multiply_add(factor, value, builder.load(sums[r][s])), sums[r][s])
 
-            along(builder, bytes, k, products)
-            _add_lanes(builder, whole, sums, (c, ldc, step, adding))
-            return context.get_dummy_value()
+        along(builder, bytes, k, products)
+        _add_lanes(builder, whole, sums, (c, ldc, step, adding))
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * len(DOTS)), generate
-
-    return intrinsic(dots)
+    return simd.intrinsic_of(DOTS, generate)
 
 
 def _add_lanes(builder: Any, whole: simd.Vectors, sums: Any, ends: tuple[Any, ...]) -> None:
@@ -75,41 +70,36 @@ def _add_lanes(builder: Any, whole: simd.Vectors, sums: Any, ends: tuple[Any, ..
 def _walk(rows: int, steps: int, bytes: int) -> Any:
     """The intrinsic of one size of walk for numbers of `bytes` bytes."""
 
-    def walk(
-        typing: Any, columns: Any, a: Any, lda: Any, step: Any, b: Any, ldb: Any, c: Any, ldc: Any, adding: Any
-    ) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            columns, a, lda, step, b, ldb, c, ldc, adding = args
-            a, b, c = pointers(builder, simd.Vectors(builder, bytes, masked=False), a, b, c)
-            left, right, results = (
-                _lines(builder, a, lda, rows),
-                _lines(builder, b, ldb, steps),
-                _lines(builder, c, ldc, rows),
-            )
-            factors = [[builder.gep(line, [builder.mul(step, simd.number(i))]) for i in range(steps)] for line in left]
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        columns, a, lda, step, b, ldb, c, ldc, adding = args
+        a, b, c = pointers(builder, simd.Vectors(builder, bytes, masked=False), a, b, c)
+        left, right, results = (
+            _lines(builder, a, lda, rows),
+            _lines(builder, b, ldb, steps),
+            _lines(builder, c, ldc, rows),
+        )
+        factors = [[builder.gep(line, [builder.mul(step, simd.number(i))]) for i in range(steps)] for line in left]
 
-            def go(held: bool) -> None:
-                def products(emit: simd.Vectors, mask: Any, at: Any) -> None:
-                    values = [emit.load(builder.gep(line, [at]), mask) for line in right]
-                    for line, own in zip(results, factors, strict=True):
-                        place = builder.gep(line, [at])
-                        total = emit.load(place, mask) if held else emit.zero
-                        for value, factor in zip(values, own, strict=True):
-                            total = emit.multiply_add(emit.spread(builder.load(factor)), value, total)
-                        emit.store(total, place, mask)
+        def go(held: bool) -> None:
+            def products(emit: simd.Vectors, mask: Any, at: Any) -> None:
+                values = [emit.load(builder.gep(line, [at]), mask) for line in right]
+                for line, own in zip(results, factors, strict=True):
+                    place = builder.gep(line, [at])
+                    total = emit.load(place, mask) if held else emit.zero
+                    for value, factor in zip(values, own, strict=True):
+                        total = emit.multiply_add(emit.spread(builder.load(factor)), value, total)
+                    emit.store(total, place, mask)
 
-                along(builder, bytes, columns, products)
+            along(builder, bytes, columns, products)
 
-            with builder.if_else(_true(builder, adding)) as (then, otherwise):
-                with then:
-                    go(True)
-                with otherwise:
-                    go(False)
-            return context.get_dummy_value()
+        with builder.if_else(_true(builder, adding)) as (then, otherwise):
+            with then:
+                go(True)
+            with otherwise:
+                go(False)
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * len(WALK)), generate
-
-    return intrinsic(walk)
+    return simd.intrinsic_of(WALK, generate)
 
 
 def along(builder: Any, bytes: int, count: Any, body: Callable[[simd.Vectors, Any, Any], None]) -> None:
@@ -198,25 +188,5 @@ def share(total: int, most: int) -> tuple[int, int]:
     return size, (total - 1) % size + 1
 
 
-def caller(arguments: tuple[str, ...]) -> Any:
-    """call(code, *arguments): calls code by its address."""
-
-    def emit(typing: Any, code: Any, *words: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            code, *given = args
-            pointer = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(given)).as_pointer()
-            builder.call(builder.inttoptr(code, pointer), given)
-            return context.get_dummy_value()
-
-        return types.void(*[types.int64] * (1 + len(words))), generate
-
-    words = ", ".join(arguments)
-    scope = {"emit": emit}
-    exec(
-        compile(f"def call(typing, code, {words}):\n    return emit(typing, code, {words})\n", __file__, "exec"), scope
-    )
-    return intrinsic(scope["call"])
-
-
-call = caller(WALK)
-"""call(code, *DOTS), call(code, *WALK)."""
+call = simd.caller(len(WALK))
+"""call(code, *DOTS), call(code, *WALK): call a stream by its address; both take as many words."""

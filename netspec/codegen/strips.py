@@ -12,13 +12,11 @@ from itertools import product
 from typing import Any, ClassVar, cast
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from netspec.codegen import simd
-from netspec.codegen.streams import Stream, along, caller, made, pointers
-from netspec.codegen.tiles import ADD, RECTIFY
+from netspec.codegen.geometry import ADD, RECTIFY
+from netspec.codegen.streams import Stream, along, made, pointers
 
 STRIP = (
     "strips",
@@ -93,16 +91,6 @@ def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, i
     )
 
 
-def _expect(builder: Any, place: Any) -> None:
-    """Say that the cache line at an address will soon be read; the address may be no one's."""
-    word = ir.IntType(32)
-    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    builder.call(
-        function, [builder.bitcast(place, cgutils.voidptr_t), *(ir.Constant(word, value) for value in (0, 3, 1))]
-    )
-
-
 def _ends(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: _Pixels, bias: Any, mode: Any) -> None:
     """The bias, what y holds, rectification; then y is written."""
     places = [y[o] for o in range(len(sums))]
@@ -158,14 +146,14 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
                                 builder.store(emit.multiply_add(value, factors[t], builder.load(sums[o])), sums[o])
                 below = _Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
                 for i in range(pixels * ahead):
-                    _expect(builder, below[i])
+                    simd.prefetch(builder, below[i], writing=False)
                 places = _Pixels(builder, builder.gep(result, [at]), ystep)
                 _ends(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
 
             along(builder, bytes, channels, body)
         return context.get_dummy_value()
 
-    return _intrinsic(STRIP, generate)
+    return simd.intrinsic_of(STRIP, generate)
 
 
 def _spot(pixels: int, bytes: int) -> Any:
@@ -198,7 +186,7 @@ def _spot(pixels: int, bytes: int) -> Any:
             along(builder, bytes, channels, body)
         return context.get_dummy_value()
 
-    return _intrinsic(SPOT, generate)
+    return simd.intrinsic_of(SPOT, generate)
 
 
 def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
@@ -257,15 +245,7 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
         )
         return context.get_dummy_value()
 
-    return _intrinsic(GRAD, generate)
-
-
-def _intrinsic(arguments: tuple[str, ...], generate: Callable[..., Any]) -> Any:
-    """The intrinsic of these arguments, all of them integers."""
-    words = ", ".join(arguments)
-    scope = {"generate": generate, "signature": types.void(*[types.int64] * len(arguments))}
-    exec(compile(f"def emit(typing, {words}):\n    return signature, generate\n", __file__, "exec"), scope)
-    return intrinsic(scope["emit"])
+    return simd.intrinsic_of(GRAD, generate)
 
 
 class Strip(Stream):
@@ -293,5 +273,5 @@ def __getattr__(name: str) -> Stream:
     return Strip.named(name)
 
 
-call_strip, call_spot, call_grad = caller(STRIP), caller(SPOT), caller(GRAD)
+call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD))
 """call_strip(code, *STRIP), call_spot(code, *SPOT), call_grad(code, *GRAD)."""

@@ -1,9 +1,9 @@
 """Register tiles: the innermost products of convolution and InnerProduct, compiled once for each size of tile and called by address.
 
-C[r, j] = sum over taps t and products i of A[offsets[t] + r*lda + i*step] * B[t*bt + i*ldb + j], for `rows` rows r and `vectors`
-vectors of columns j, the last of which may be cut short. The sums live in registers. A is read value by value, so its strides are free:
+C[r, j] = sum over taps t and products i of A[offsets[t] + r*pitch + i*step] * B[t, i, j], for `rows` rows r and `vectors` vectors of
+columns j, the last of which may be cut short. The sums live in registers. A is read value by value, so its strides are free:
 images are multiplied where they lie, whatever the filter's size, stride and dilation, and a transpose is a matter of two strides.
-Rows of B and C are contiguous; B is weights packed into panels, or rows of a blob. `shape_for` picks the size of the tile.
+Rows of B and C are contiguous; B is weights packed into panels, or rows of a blob. `tiling` picks the size of the tile.
 Source: Goto & van de Geijn 2008, Anatomy of high-performance matrix multiplication; Georganas et al. 2018, direct convolution.
 """
 
@@ -13,82 +13,103 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.codegen import simd
+from netspec.codegen.geometry import ADD, RECTIFY, Tiling
 from netspec.codegen.kernel import Compiled, helper
 
-ADD, RECTIFY = 1, 2
-"""Bits of a tile's mode: add to what C holds; replace what is negative by 0."""
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
 """Rows of a tile, by its vectors: sums, a row of B and one value of A fit the registers, the rows' addresses the others."""
 
-ARGUMENTS = ("taps", "offsets", "k", "a", "lda", "step", "b", "bt", "ldb", "c", "ldc", "bias", "mode", "tail")
-"""Addresses a, b, c, bias (0: none) and offsets are in bytes, all else in values; `tail` is the number of columns in the last vector."""
+
+class Sums(NamedTuple):
+    """What a tile sums over: taps t and products i."""
+
+    taps: int  # number of taps
+    offsets: int  # address of where each tap's values begin in A, int64
+    products: int  # number of products of a tap
+
+
+class Left(NamedTuple):
+    """A, whose values are read one by one: the i-th product of row r is at `address`, offsets[t] + r*pitch + i*step values on."""
+
+    address: int
+    pitch: int
+    step: int
+
+
+class Right(NamedTuple):
+    """B, whose rows are read in vectors: the row of product i is at `address`, t*tap + i*pitch values on."""
+
+    address: int
+    tap: int
+    pitch: int
+
+
+class Result(NamedTuple):
+    """C, whose row r is written at `address`, r*pitch values on."""
+
+    address: int
+    pitch: int
+    bias: int  # address of what is added to every row; 0: nothing
+    mode: int  # bits ADD and RECTIFY
+    tail: int  # columns of the last vector
+
+
+ARGUMENTS = tuple(
+    f"{group.__name__.lower()}_{field}" for group in (Sums, Left, Right, Result) for field in group._fields
+)
+"""What the code of a tile takes. Addresses are in bytes, all else is in values."""
+
+multiply = simd.caller(len(ARGUMENTS))
+"""multiply(code, Sums(...), Left(...), Right(...), Result(...)): call a tile by its address."""
 
 
 def _emit(rows: int, vectors: int, bytes: int) -> Any:
     """The intrinsic of one size of tile for numbers of `bytes` bytes."""
 
-    def tile(
-        typing: Any,
-        taps: Any,
-        offsets: Any,
-        k: Any,
-        a: Any,
-        lda: Any,
-        step: Any,
-        b: Any,
-        bt: Any,
-        ldb: Any,
-        c: Any,
-        ldc: Any,
-        bias: Any,
-        mode: Any,
-        tail: Any,
-    ) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            taps, offsets, k, a, lda, step, b, bt, ldb, c, ldc, bias, mode, tail = args
-            whole, cut = simd.Vectors(builder, bytes, masked=False), simd.Vectors(builder, bytes, masked=True)
-            number = whole.kind.element.as_pointer()
-            a, b, c, bias = (builder.inttoptr(address, number) for address in (a, b, c, bias))
-            offsets = builder.inttoptr(offsets, ir.IntType(64).as_pointer())
-            mask = cut.mask(tail)
-            sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(vectors)] for _ in range(rows)]
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        taps, offsets, k, a, lda, step, b, bt, ldb, c, ldc, bias, mode, tail = args
+        whole, cut = simd.Vectors(builder, bytes, masked=False), simd.Vectors(builder, bytes, masked=True)
+        number = whole.kind.element.as_pointer()
+        a, b, c, bias = (builder.inttoptr(address, number) for address in (a, b, c, bias))
+        offsets = builder.inttoptr(offsets, ir.IntType(64).as_pointer())
+        mask = cut.mask(tail)
+        sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(vectors)] for _ in range(rows)]
 
-            def load(row: Any, v: int) -> Any:
-                return cut.load(row, mask, v) if v == vectors - 1 else whole.load(row, None, v)
+        def load(row: Any, v: int) -> Any:
+            return cut.load(row, mask, v) if v == vectors - 1 else whole.load(row, None, v)
 
-            twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
-            with cgutils.for_range(builder, taps) as tap:
-                start = builder.gep(a, [builder.load(builder.gep(offsets, [tap.index]))])
-                groups = [start]  # rows in threes share one address register: p, p + lda, p + 2 lda
-                for _ in range(1, (rows + 2) // 3):
-                    groups.append(builder.gep(groups[-1], [thrice]))
-                panel = builder.gep(b, [builder.mul(tap.index, bt)])
-                with cgutils.for_range(builder, k) as product:
-                    row = builder.gep(panel, [builder.mul(product.index, ldb)])
-                    values = [load(row, v) for v in range(vectors)]
-                    at = builder.mul(product.index, step)
-                    for r, line in enumerate(sums):
-                        place = builder.gep(groups[r // 3], [at])
-                        place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
-                        factor = whole.spread(builder.load(place))
-                        for total, value in zip(line, values, strict=True):
-                            builder.store(whole.multiply_add(factor, value, builder.load(total)), total)
+        twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
+        with cgutils.for_range(builder, taps) as tap:
+            start = builder.gep(a, [builder.load(builder.gep(offsets, [tap.index]))])
+            groups = [start]  # rows in threes share one address register: p, p + lda, p + 2 lda
+            for _ in range(1, (rows + 2) // 3):
+                groups.append(builder.gep(groups[-1], [thrice]))
+            panel = builder.gep(b, [builder.mul(tap.index, bt)])
+            with cgutils.for_range(builder, k) as product:
+                row = builder.gep(panel, [builder.mul(product.index, ldb)])
+                values = [load(row, v) for v in range(vectors)]
+                at = builder.mul(product.index, step)
+                for r, line in enumerate(sums):
+                    place = builder.gep(groups[r // 3], [at])
+                    place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
+                    factor = whole.spread(builder.load(place))
+                    for total, value in zip(line, values, strict=True):
+                        builder.store(whole.multiply_add(factor, value, builder.load(total)), total)
 
-            def store(value: Any, row: Any, v: int) -> None:
-                (cut if v == vectors - 1 else whole).store(value, row, mask, v)
+        def store(value: Any, row: Any, v: int) -> None:
+            (cut if v == vectors - 1 else whole).store(value, row, mask, v)
 
-            _finish(builder, whole, sums, load, store, (c, ldc, bias, mode))
-            return context.get_dummy_value()
+        _finish(builder, whole, sums, load, store, (c, ldc, bias, mode))
+        return context.get_dummy_value()
 
-        return types.void(*[types.int64] * len(ARGUMENTS)), generate
-
-    return intrinsic(tile)
+    return simd.intrinsic_of(ARGUMENTS, generate)
 
 
 def _finish(
@@ -175,36 +196,6 @@ def address(typing: Any, array: Any, offset: Any) -> Any:
     return types.int64(array, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def multiply(
-    typing: Any,
-    code: Any,
-    taps: Any,
-    offsets: Any,
-    k: Any,
-    a: Any,
-    lda: Any,
-    step: Any,
-    b: Any,
-    bt: Any,
-    ldb: Any,
-    c: Any,
-    ldc: Any,
-    bias: Any,
-    mode: Any,
-    tail: Any,
-) -> Any:
-    """Call a tile by its address: multiply(code, *ARGUMENTS)."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(64)
-        pointer = ir.FunctionType(ir.VoidType(), [word] * len(ARGUMENTS)).as_pointer()
-        builder.call(builder.inttoptr(args[0], pointer), args[1:])
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * (1 + len(ARGUMENTS))), generate
-
-
 @helper
 def panel_at(first: int, panel: int, columns: int, lanes: int) -> tuple[int, int, bool]:
     """Of the panel that begins at column `first`: its columns, those of its last vector, and whether it is as wide as others."""
@@ -219,19 +210,20 @@ def rows_at(block: int, rows: int, more: int) -> tuple[int, int]:
     return (block * rows, rows) if block < more else (more + block * (rows - 1), rows - 1)
 
 
-class Tiling(NamedTuple):
-    """How a product of `count` rows and `columns` columns is cut into tiles.
+@helper
+def tiles_of(tiles: Tiling, p: int, columns: int) -> tuple[int, int, int, int]:
+    """Of the p-th panel of a result with so many columns: its columns, those of its last vector, its tall tile and its low one."""
+    some, tail, whole = panel_at(p * tiles.panel, tiles.panel, columns, tiles.lanes)
+    return (some, tail, tiles.tall, tiles.low) if whole else (some, tail, tiles.tall_edge, tiles.low_edge)
 
-    Columns come in panels of `panel` (whole vectors; the last panel may need fewer); rows in `blocks`, of which the first `more` have
-    `rows` rows and the others one less. `tiles` are for whole panels (tall, low), then for the last one.
-    """
 
-    lanes: int
-    panel: int
-    blocks: int
-    rows: int
-    more: int
-    tiles: tuple[Tile, Tile, Tile, Tile]
+_ONE_TAP = np.zeros(1, np.int64)
+
+
+@helper
+def one_tap() -> int:
+    """The address of the offsets of a product that has a single tap, which begins where A does."""
+    return address(_ONE_TAP, 0)  # type: ignore[no-any-return]
 
 
 @cache
@@ -246,7 +238,7 @@ def tiling(count: int, columns: int, dtype: str) -> Tiling:
     rows = -(-count // blocks)
     low = max(1, rows - 1)
     tiles = (tile(rows, across), tile(low, across), tile(rows, edge), tile(low, edge))
-    return Tiling(wide, across * wide, blocks, rows, count - blocks * (rows - 1), tiles)
+    return Tiling(wide, across * wide, blocks, rows, count - blocks * (rows - 1), *tiles)
 
 
 def by_rows(counts: Iterable[int], columns: int, dtype: str) -> tuple[int, int, tuple[Tile | None, ...]]:
@@ -255,7 +247,7 @@ def by_rows(counts: Iterable[int], columns: int, dtype: str) -> tuple[int, int, 
     Whole panels' tiles come first, from 0 rows to most, then the last panel's.
     """
     cuts = [tiling(count, columns, dtype) for count in counts]
-    across, edge = cuts[0].tiles[0].vectors, cuts[0].tiles[2].vectors
+    across, edge = cuts[0].tall.vectors, cuts[0].tall_edge.vectors
     most = min(MOST_ROWS[across], MOST_ROWS[edge])
     rows = {r for cut in cuts for r in (cut.rows, *((cut.rows - 1,) if cut.more < cut.blocks else ()))}
     codes = (tile(r, vectors) if r in rows else None for vectors in (across, edge) for r in range(most + 1))

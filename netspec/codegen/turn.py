@@ -58,17 +58,8 @@ def _turn(typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: An
     return types.void(x, types.int64, types.int64, y, types.int64, types.int64, types.int64, types.int64), generate
 
 
-def _lanes(typing: Any, x: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return number(Vectors(builder, x.dtype.bitwidth // 8, masked=False).lanes)
-
-    return types.int64(x), generate
-
-
 turn_tile = intrinsic(_turn)
 """turn_tile(x, x0, x_step, y, y0, y_step, rows, columns): y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns.
 
 x and y are flat; of rows and columns no more are turned than a vector has numbers.
 """
-lanes_of = intrinsic(_lanes)
-"""lanes_of(x): how many numbers of the array a vector has."""

@@ -43,6 +43,9 @@ class Step:
 
 
 def _say(value: Any) -> str:
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        fields = ", ".join(f"{name}={_say(one)}" for name, one in zip(value._fields, value, strict=True))
+        return f"{type(value).__name__}({fields})"
     shape = getattr(value, "shape", None)
     return f"{value!r}" if shape is None else f"{value.dtype}[{','.join(map(str, shape))}]"
 

@@ -5,49 +5,39 @@ weights where they lie; stride and dilation only change the tile's strides. Line
 around them. Filters are packed once a step into panels [tap][value][column], columns past the last 0.
 Source: Georganas et al. 2018, Anatomy of high-performance deep learning convolutions on SIMD architectures.
 
-Letters: R = channels a group reads, M = columns a group writes, T = taps. What all kernels of a pass know is in `g`, in the order of
-layers/_direct.py (Pass, Gradient); `table` holds where each tap, or line, begins in the image.
+Letters: N images, C channels of an image that is read, K of one that is written (as many as filters); R channels that a group reads,
+M columns that a group writes; P pixels of all images. What a kernel knows of its images stands in named tuples (`conv_geometry`).
 """
 
 from __future__ import annotations
 
-from netspec.codegen.kernel import Clock, Code, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.geometry import ADD, RECTIFY, Tiling
+from netspec.codegen.kernel import Clock, Doubles, Matrix, Vector, helper, kernel, span
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
 from netspec.codegen.simd import add_run, clear_run, copy_rows, copy_run
-from netspec.codegen.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.kernels.conv_geometry import Diff, Filters, PixelGradient, Pixels, Sending, Target, Windows
 
 
 @kernel
-def pack(
-    w: Vector,
-    packed: Vector,
-    taps: Clock,
-    groups: int,
-    k: int,
-    r: int,
-    area: int,
-    width: int,
-    turned: int,
-    part: int,
-    parts: int,
-) -> None:
-    """w: (K, R, area). packed: panels [group][column block][tap][value][width] of the taps listed.
+def pack(w: Vector, packed: Vector, taps: Clock, filters: Filters, part: int, parts: int) -> None:
+    """w: (K, R, area). packed: panels [group][column block][tap][value][panel] of the taps listed.
 
-    Values are the R channels and columns the filters of a group; `turned`, values are its filters and columns its channels.
-    A part owns column blocks.
+    Values are the R channels and columns the M filters of a group; where `filters.turned`, values are its filters and columns its
+    channels. A part owns column blocks.
     """
-    filters = k // groups
-    values, columns = (filters, r) if turned else (r, filters)
+    r, area, width, m = filters.channels, filters.area, filters.panel, filters.filters // filters.groups
+    values, columns = (m, r) if filters.turned else (r, m)
     blocks = (columns + width - 1) // width
-    for unit in range(*span(groups * blocks, part, parts)):
-        g, first = unit // blocks, unit % blocks * width
+    for unit in range(*span(filters.groups * blocks, part, parts)):
+        group, first = unit // blocks, unit % blocks * width
         some = min(width, columns - first)
         base = unit * taps.size * values * width
         if some < width:
             clear_run(packed, base, taps.size * values * width)
-        if turned:
+        if filters.turned:
             for value in range(values):
-                at = ((g * filters + value) * r + first) * area
+                at = ((group * m + value) * r + first) * area
                 for t in range(taps.size):
                     to = base + (t * values + value) * width
                     if area == 1:
@@ -57,31 +47,24 @@ def pack(
                             packed[to + j] = w[at + j * area + taps[t]]
         else:
             for j in range(some):
-                at = (g * filters + first + j) * r * area
+                at = (group * m + first + j) * r * area
                 for value in range(values):
                     for t in range(taps.size):
                         packed[base + (t * values + value) * width + j] = w[at + value * area + taps[t]]
 
 
 @helper
-def padded_lines(
-    x: Vector,
-    start: int,
-    first: int,
-    count: int,
-    height: int,
-    width: int,
-    pitch: int,
-    channels: int,
-    left: int,
-    wide: int,
-    out: Vector,
-) -> None:
-    """out (count, wide, channels) = the lines from `first` on and columns from `left` on of the image at x[start], 0 outside of it."""
+def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int, out: Vector) -> None:
+    """Copy `count` lines of an image from the line `first` and the column `left` on, with zeros for what lies outside of it.
+
+    out: (count, reach, channels of all groups).
+    """
+    width, pitch, channels = windows.width, windows.pitch, windows.channels * windows.groups
+    left, wide, start = windows.left, windows.reach, image * windows.height * width * pitch
     low, high = max(0, -left), max(0, min(wide, width - left))
     for i in range(count):
         y, to = first + i, i * wide * channels
-        if y < 0 or y >= height or high <= low:
+        if y < 0 or y >= windows.height or high <= low:
             clear_run(out, to, wide * channels)
             continue
         clear_run(out, to, low * channels)
@@ -94,6 +77,20 @@ def padded_lines(
         clear_run(out, to + (high - low) * channels, (wide - high) * channels)
 
 
+@helper
+def source_of(x: Vector, windows: Windows, image: int, line: int, count: int, scratch: Vector) -> tuple[int, int, int]:
+    """(address, pixels of a line, values of a pixel) of what the windows of `count` lines of one image read, from the first window on.
+
+    Where lines are copied, they are written to scratch first; else they are read in the image itself.
+    """
+    first = windows.top + line * windows.stride_y
+    if windows.copied:
+        padded_lines(x, windows, image, first, (count - 1) * windows.stride_y + windows.extent, scratch)
+        return address(scratch, 0), windows.reach, windows.channels * windows.groups
+    start = (image * windows.height + first) * windows.width + windows.left
+    return address(x, start * windows.pitch), windows.width, windows.pitch
+
+
 @kernel
 def convolve(
     x: Vector,
@@ -102,114 +99,72 @@ def convolve(
     y: Vector,
     table: Clock,
     scratch: Matrix,
-    g: Clock,
-    lanes: int,
+    windows: Windows,
+    target: Target,
+    tiles: Tiling,
     mode: int,
-    tall_tile: Code,
-    low_tile: Code,
-    tall_edge: Code,
-    low_edge: Code,
     part: int,
     parts: int,
 ) -> None:
-    """y = x * packed (+ bias) at the places of one pass, with the tile's `mode` at the end. A part owns blocks of lines."""
-    images, height, width, pitch, groups, r = g[0], g[1], g[2], g[3], g[4], g[5]
-    first, left, sy, sx, tall, wide, copied = g[6], g[7], g[8], g[9], g[10], g[11], g[12]
-    taps, run, lines, out_height, out_width, out_pitch = g[13], g[14], g[15], g[16], g[17], g[18]
-    ty, tx, qy, qx, m, panel = g[19], g[20], g[21], g[22], g[23], g[24]
-    block, cuts, rows, more = g[25], g[26], g[27], g[28]
-    size, channels, panels, blocks = y.itemsize, r * groups, (m + panel - 1) // panel, (lines + block - 1) // block
-    offsets, lines_of = address(table, 0), scratch[part]
-    for unit in range(*span(images * blocks, part, parts)):
+    """y = x * packed (+ bias) at the places of one pass, with the tile's `mode` at the end. A part owns blocks of lines.
+
+    x: (N, height, width, C) with pixels `windows.pitch` apart, y: (N, height, width, K) likewise, packed: as `pack` has it, bias: (K,) or
+    empty. table: (runs,), where each run of taps begins in the source. scratch: (parts, values of a block's padded lines).
+    """
+    size, offsets, scratch_lines = y.itemsize, address(table, 0), scratch[part]
+    r, m, block, step = windows.channels, target.channels, windows.block, target.stride_x * target.pitch
+    sums = Sums(windows.runs, offsets, windows.run)
+    panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
+    for unit in range(*span(windows.images * blocks, part, parts)):
         n, u = unit // blocks, unit % blocks * block
-        if copied:
-            height_in = (min(block, lines - u) - 1) * sy + tall
-            start = n * height * width * pitch
-            padded_lines(x, start, first + u * sy, height_in, height, width, pitch, channels, left, wide, lines_of)
-            a0, line, pixel = address(lines_of, 0), wide, channels
-        else:
-            a0, line, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), width, pitch
-        for gp in range(groups * panels):
+        count = min(block, windows.lines - u)
+        source, line, pixel = source_of(x, windows, n, u, count, scratch_lines)
+        for gp in range(windows.groups * panels):
             group, p = gp // panels, gp % panels
-            _, tail, whole = panel_at(p * panel, panel, m, lanes)
-            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
-            b = address(packed, gp * taps * run * panel)
-            column = group * m + p * panel
+            _, tail, tall, low = tiles_of(tiles, p, m)
+            b = Right(
+                address(packed, gp * windows.runs * windows.run * tiles.panel), windows.run * tiles.panel, tiles.panel
+            )
+            column = group * m + p * tiles.panel
             constants = address(bias, column) if bias.size else 0
-            for i in range(min(block, lines - u)):
-                to = ((n * out_height + (u + i) * ty + qy) * out_width + qx) * out_pitch + column
-                for cut in range(cuts):
-                    v, _ = rows_at(cut, rows, more)
-                    a = a0 + size * ((i * sy * line + v * sx) * pixel + group * r)
-                    c = address(y, to + v * tx * out_pitch)
-                    code = one if cut < more else other
-                    multiply(
-                        code,
-                        taps,
-                        offsets,
-                        run,
-                        a,
-                        sx * pixel,
-                        1,
-                        b,
-                        run * panel,
-                        panel,
-                        c,
-                        tx * out_pitch,
-                        constants,
-                        mode,
-                        tail,
-                    )
+            for i in range(count):
+                row = (n * target.height + (u + i) * target.stride_y + target.place_y) * target.width + target.place_x
+                to = row * target.pitch + column
+                for cut in range(tiles.blocks):
+                    v, _ = rows_at(cut, tiles.rows, tiles.more)
+                    at = (i * windows.stride_y * line + v * windows.stride_x) * pixel + group * r
+                    a = Left(source + size * at, windows.stride_x * pixel, 1)
+                    c = Result(address(y, to + v * step), step, constants, mode, tail)
+                    multiply(tall if cut < tiles.more else low, sums, a, b, c)
 
 
 @kernel
 def convolve_pixels(
-    x: Vector,
-    packed: Vector,
-    bias: Vector,
-    y: Vector,
-    table: Clock,
-    g: Clock,
-    lanes: int,
-    mode: int,
-    tall_tile: Code,
-    low_tile: Code,
-    tall_edge: Code,
-    low_edge: Code,
-    part: int,
-    parts: int,
+    x: Vector, packed: Vector, bias: Vector, y: Vector, pixels: Pixels, tiles: Tiling, mode: int, part: int, parts: int
 ) -> None:
-    """The same for filters of one tap at stride 1: y (P, M) = x (P, R) packed. A part owns blocks of pixels."""
-    pitch, r, out_pitch, m, panel, blocks, rows, more, deep, at_once = (
-        g[0],
-        g[1],
-        g[2],
-        g[3],
-        g[4],
-        g[5],
-        g[6],
-        g[7],
-        g[8],
-        g[9],
-    )
-    panels, offsets = (m + panel - 1) // panel, address(table, 0)
-    begin, end = span(blocks, part, parts)
-    for first in range(begin, end, at_once):
-        last = min(end, first + at_once)
-        for k in range(0, r, deep):
-            some_k = min(deep, r - k)
+    """y = x packed (+ bias), for filters of one tap at stride 1. A part owns blocks of pixels.
+
+    x: (P, R), y: (P, M), their pixels `pitch` and `out_pitch` values apart; packed: as `pack` has it, bias: (M,) or empty.
+    """
+    r, m, panel = pixels.channels, pixels.filters, tiles.panel
+    panels = (m + panel - 1) // panel
+    begin, end = span(tiles.blocks, part, parts)
+    for first in range(begin, end, pixels.together):
+        last = min(end, first + pixels.together)
+        for k in range(0, r, pixels.deep):
+            some_k = min(pixels.deep, r - k)
             finish = k + some_k == r
             how = (mode & ADD if k == 0 else ADD) | (mode & RECTIFY if finish else 0)
+            sums = Sums(1, one_tap(), some_k)
             for p in range(panels):
-                _, tail, whole = panel_at(p * panel, panel, m, lanes)
-                one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+                _, tail, tall, low = tiles_of(tiles, p, m)
                 constants = address(bias, p * panel) if bias.size and finish else 0
-                b = address(packed, (p * r + k) * panel)
+                b = Right(address(packed, (p * r + k) * panel), 0, panel)
                 for block in range(first, last):
-                    v, _ = rows_at(block, rows, more)
-                    code = one if block < more else other
-                    a, c = address(x, v * pitch + k), address(y, v * out_pitch + p * panel)
-                    multiply(code, 1, offsets, some_k, a, pitch, 1, b, 0, panel, c, out_pitch, constants, how, tail)
+                    v, _ = rows_at(block, tiles.rows, tiles.more)
+                    a = Left(address(x, v * pixels.pitch + k), pixels.pitch, 1)
+                    c = Result(address(y, v * pixels.out_pitch + p * panel), pixels.out_pitch, constants, how, tail)
+                    multiply(tall if block < tiles.more else low, sums, a, b, c)
 
 
 @kernel
@@ -237,48 +192,42 @@ def convolve_back(
     dy: Vector,
     packed: Vector,
     dx: Vector,
-    table: Clock,
     scratch: Matrix,
-    g: Clock,
-    lanes: int,
+    sending: Sending,
+    tiles: Tiling,
     add: int,
-    tall_tile: Code,
-    low_tile: Code,
-    tall_edge: Code,
-    low_edge: Code,
     part: int,
     parts: int,
 ) -> None:
     """dx = (with `add`: +=) what every pixel of dy sends back, a line of taps at a time: rows of a tile overlap in the image.
 
-    Against gathering (`convolve`), columns are taps and channels together, so that few channels fill vectors too, and no padding is
-    multiplied. A part owns images.
+    dy: (N, lines, columns, K) with pixels `pitch` apart, dx: (N, height, width, C), packed: as `pack_lines` has it,
+    scratch: (parts, tall * wide * C). Against gathering (`convolve`), columns are taps and channels together, so that few channels fill
+    vectors too, and no padding is multiplied. A part owns images.
     """
-    images, p, q, k, height, width, r = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
-    top, left, sy, sx, dilation, taps, run = g[7], g[8], g[9], g[10], g[11], g[12], g[13]
-    tall, wide, panel, cuts, rows, more, pitch = g[14], g[15], g[16], g[17], g[18], g[19], g[20]
-    panels, offsets, image = (run + panel - 1) // panel, address(table, 0), scratch[part]
-    for n in range(*span(images, part, parts)):
-        clear_run(image, 0, tall * wide * r)
-        for line in range(taps * panels):
-            tap, columns = line // panels, line % panels * panel
-            _, tail, whole = panel_at(columns, panel, run, lanes)
-            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
-            b = address(packed, line * k * panel)
-            for i in range(p):
-                for cut in range(cuts):
-                    v, _ = rows_at(cut, rows, more)
-                    a = address(dy, ((n * p + i) * q + v) * pitch)
-                    c = address(image, ((i * sy + tap * dilation) * wide + v * sx) * r + columns)
-                    multiply(
-                        one if cut < more else other, 1, offsets, k, a, pitch, 1, b, 0, panel, c, sx * r, 0, ADD, tail
+    k, r, wide, panel = sending.filters, sending.channels, sending.wide, tiles.panel
+    panels, image, sums = (sending.run + panel - 1) // panel, scratch[part], Sums(1, one_tap(), sending.filters)
+    for n in range(*span(sending.images, part, parts)):
+        clear_run(image, 0, sending.tall * wide * r)
+        for line in range(sending.taps * panels):
+            tap, p = line // panels, line % panels
+            _, tail, tall, low = tiles_of(tiles, p, sending.run)
+            b = Right(address(packed, line * k * panel), 0, panel)
+            for i in range(sending.lines):
+                for cut in range(tiles.blocks):
+                    v, _ = rows_at(cut, tiles.rows, tiles.more)
+                    a = Left(
+                        address(dy, ((n * sending.lines + i) * sending.columns + v) * sending.pitch), sending.pitch, 1
                     )
-        for i in range(height):
-            frm, to = ((i + top) * wide + left) * r, (n * height + i) * width * r
+                    to = ((i * sending.stride_y + tap * sending.dilation) * wide + v * sending.stride_x) * r + p * panel
+                    c = Result(address(image, to), sending.stride_x * r, 0, ADD, tail)
+                    multiply(tall if cut < tiles.more else low, sums, a, b, c)
+        for i in range(sending.height):
+            frm, to = ((i + sending.pad_y) * wide + sending.pad_x) * r, (n * sending.height + i) * sending.width * r
             if add:
-                add_run(image, frm, dx, to, width * r)
+                add_run(image, frm, dx, to, sending.width * r)
             else:
-                copy_run(image, frm, dx, to, width * r)
+                copy_run(image, frm, dx, to, sending.width * r)
 
 
 @kernel
@@ -286,79 +235,42 @@ def weight_gradient(
     x: Vector,
     dy: Vector,
     pieces: Matrix,
-    table: Clock,
+    lines: Clock,
     taps: Clock,
     scratch: Matrix,
-    g: Clock,
-    lanes: int,
-    tall_tile: Code,
-    low_tile: Code,
-    tall_edge: Code,
-    low_edge: Code,
+    windows: Windows,
+    diff: Diff,
+    tiles: Tiling,
     part: int,
     parts: int,
 ) -> None:
-    """pieces: (S, G, T, run, M). pieces[s] = the products of dy with what each tap saw, summed over the images and lines of piece s.
+    """pieces[s] = the products of dy with what each tap saw, summed over the images and lines of piece s.
 
-    A part owns blocks of rows (of all taps and groups) of one piece. `taps` says where each tap begins in the image, `table` each line.
+    x: (N, height, width, C), dy: (N, lines, width, K) with pixels `diff.pitch` apart, pieces: (S, G, T, run, M) with T runs of taps.
+    taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins. scratch: (parts, values of a
+    block's padded lines). A part owns blocks of rows (of all taps and groups) of one piece.
     """
-    images, height, width, pitch, groups, r = g[0], g[1], g[2], g[3], g[4], g[5]
-    first, left, sy, sx, tall, wide, copied = g[6], g[7], g[8], g[9], g[10], g[11], g[12]
-    count, run, lines, columns, dy_pitch, m, panel = g[13], g[14], g[15], g[16], g[17], g[18], g[19]
-    block, cuts, rows, more, shares = g[20], g[21], g[22], g[23], g[24]
-    size, channels, panels, blocks = dy.itemsize, r * groups, (m + panel - 1) // panel, (lines + block - 1) // block
-    piece, lines_of, offsets = pieces[part // shares], scratch[part], address(table, 0)
-    begin, end = span(groups * count * cuts, part % shares, shares)
-    low, high = span(images * blocks, part // shares, pieces.shape[0])
-    for unit in range(low, high):
+    r, m, block, count = windows.channels, diff.channels, windows.block, windows.runs
+    panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
+    piece, scratch_lines, offsets = pieces[part // diff.shares], scratch[part], address(lines, 0)
+    begin, end = span(windows.groups * count * tiles.blocks, part % diff.shares, diff.shares)
+    first, last = span(windows.images * blocks, part // diff.shares, pieces.shape[0])
+    for unit in range(first, last):
         n, u = unit // blocks, unit % blocks * block
-        tall_block = min(block, lines - u)
-        if copied:
-            start = n * height * width * pitch
-            padded_lines(
-                x,
-                start,
-                first + u * sy,
-                (tall_block - 1) * sy + tall,
-                height,
-                width,
-                pitch,
-                channels,
-                left,
-                wide,
-                lines_of,
-            )
-            a0, pixel = address(lines_of, 0), channels
-        else:
-            a0, pixel = address(x, ((n * height + first + u * sy) * width + left) * pitch), pitch
-        mode = 0 if unit == low else ADD
+        height = min(block, windows.lines - u)
+        source, _, pixel = source_of(x, windows, n, u, height, scratch_lines)
+        mode, sums = 0 if unit == first else ADD, Sums(height, offsets, diff.width)
         for p in range(panels):
-            _, tail, whole = panel_at(p * panel, panel, m, lanes)
-            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
+            _, tail, tall, low = tiles_of(tiles, p, m)
             for job in range(begin, end):
-                group, tap, cut = job // (count * cuts), job // cuts % count, job % cuts
-                v, _ = rows_at(cut, rows, more)
-                code = one if cut < more else other
-                a = a0 + size * (taps[tap] + group * r + v)
-                b = address(dy, (n * lines + u) * columns * dy_pitch + group * m + p * panel)
-                c = address(piece, ((group * count + tap) * run + v) * m + p * panel)
-                multiply(
-                    code,
-                    tall_block,
-                    offsets,
-                    columns,
-                    a,
-                    1,
-                    sx * pixel,
-                    b,
-                    columns * dy_pitch,
-                    dy_pitch,
-                    c,
-                    m,
-                    0,
-                    mode,
-                    tail,
-                )
+                cut, tap, group = job % tiles.blocks, job // tiles.blocks % count, job // (count * tiles.blocks)
+                v, _ = rows_at(cut, tiles.rows, tiles.more)
+                column = group * m + p * tiles.panel
+                a = Left(source + dy.itemsize * (taps[tap] + group * r + v), 1, windows.stride_x * pixel)
+                start = address(dy, (n * windows.lines + u) * diff.width * diff.pitch + column)
+                b = Right(start, diff.width * diff.pitch, diff.pitch)
+                to = ((group * count + tap) * windows.run + v) * m + p * tiles.panel
+                multiply(tall if cut < tiles.more else low, sums, a, b, Result(address(piece, to), m, 0, mode, tail))
 
 
 @kernel
@@ -366,65 +278,67 @@ def weight_gradient_pixels(
     x: Vector,
     dy: Vector,
     pieces: Matrix,
-    table: Clock,
     scratch: Matrix,
-    g: Clock,
-    lanes: int,
+    product: PixelGradient,
+    tiles: Tiling,
     add: int,
-    tall_tile: Code,
-    low_tile: Code,
-    tall_edge: Code,
-    low_edge: Code,
     part: int,
     parts: int,
 ) -> None:
-    """The same for filters of one tap at stride 1: pieces[s] (M, R) = (with `add`: +=) dy^T x over the pixels of piece s.
+    """pieces[s] = (with `add`: +=) dy^T x over the pixels of piece s, for filters of one tap.
 
-    A part owns blocks of rows of one piece. It copies a panel of x's columns, and where pixels lie far apart its rows of dy, to scratch:
-    what lies a power of two apart shares the same few lines of a cache.
+    x: (P, C), dy: (P, K), their pixels `pitch` and `diff_pitch` apart, pieces: (S, K, C). A part owns blocks of rows of one piece. It
+    copies a panel of x's columns, and where pixels lie far apart its rows of dy, to scratch (parts, values of both): what lies a power of
+    two apart shares the same few lines of a cache.
     """
-    pixels, pitch, dy_pitch, r, panel = g[0], g[1], g[2], g[3], g[4]
-    cuts, rows, more, shares, deep, packed = g[5], g[6], g[7], g[8], g[9], g[10]
-    panels, offsets, piece, near = (r + panel - 1) // panel, address(table, 0), pieces[part // shares], scratch[part]
-    begin, end = span(cuts, part % shares, shares)
-    low, high = span(pixels, part // shares, pieces.shape[0])
-    for p0 in range(low, high, deep):
-        k, mode = min(deep, high - p0), ADD if add or p0 > low else 0
+    c, deep, panel, packed, shares = product.channels, product.deep, tiles.panel, product.packed, product.shares
+    panels, piece, near = (c + panel - 1) // panel, pieces[part // shares], scratch[part]
+    begin, end = span(tiles.blocks, part % shares, shares)
+    first, last = span(product.pixels, part // shares, pieces.shape[0])
+    for p0 in range(first, last, deep):
+        k, mode = min(deep, last - p0), ADD if add or p0 > first else 0
+        sums, b = Sums(1, one_tap(), k), Right(address(near, 0), 0, panel)
         for cut in range(begin, end * packed):
-            v, tall = rows_at(cut, rows, more)
-            to = deep * (panel + (cut - begin) * rows)
-            copy_rows(dy, p0 * dy_pitch + v, dy_pitch, near, to, tall, k, tall)
+            v, tall = rows_at(cut, tiles.rows, tiles.more)
+            to = deep * (panel + (cut - begin) * tiles.rows)
+            copy_rows(dy, p0 * product.diff_pitch + v, product.diff_pitch, near, to, tall, k, tall)
         for p in range(panels):
-            some, tail, whole = panel_at(p * panel, panel, r, lanes)
-            one, other = (tall_tile, low_tile) if whole else (tall_edge, low_edge)
-            copy_rows(x, p0 * pitch + p * panel, pitch, near, 0, panel, k, some)
+            some, tail, tall_tile, low_tile = tiles_of(tiles, p, c)
+            copy_rows(x, p0 * product.pitch + p * panel, product.pitch, near, 0, panel, k, some)
             for cut in range(begin, end):
-                v, tall = rows_at(cut, rows, more)
-                a = address(near, deep * (panel + (cut - begin) * rows)) if packed else address(dy, p0 * dy_pitch + v)
-                step, c = tall if packed else dy_pitch, address(piece, v * r + p * panel)
-                code = one if cut < more else other
-                multiply(code, 1, offsets, k, a, 1, step, address(near, 0), 0, panel, c, r, 0, mode, tail)
+                v, tall = rows_at(cut, tiles.rows, tiles.more)
+                if packed:
+                    a = Left(address(near, deep * (panel + (cut - begin) * tiles.rows)), 1, tall)
+                else:
+                    a = Left(address(dy, p0 * product.diff_pitch + v), 1, product.diff_pitch)
+                result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
+                multiply(tall_tile if cut < tiles.more else low_tile, sums, a, b, result)
 
 
 @kernel
 def thin(
     x: Vector, y: Vector, height: int, width: int, c: int, p: int, q: int, sy: int, sx: int, part: int, parts: int
 ) -> None:
-    """y (N, p, q, C) = every sy-th line's every sx-th pixel of x (N, height, width, C). A part owns lines."""
+    """y (N, P, Q, C) = every sy-th line's every sx-th pixel of x (N, height, width, C). A part owns lines."""
     for line in range(*span(y.size // (q * c), part, parts)):
         at = ((line // p * height + line % p * sy) * width) * c
         copy_rows(x, at, sx * c, y, line * q * c, c, q, c)
+
+
+@helper
+def add_rows(pieces: Matrix, begin: int, total: Vector) -> None:
+    """total += columns `begin` and following of all pieces (S, M) but the first, in their order."""
+    for s in range(1, pieces.shape[0]):
+        row = pieces[s, begin : begin + total.size]
+        for i in range(total.size):
+            total[i] += row[i]
 
 
 @kernel
 def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
     """pieces (S, M): the first becomes the sum of all, added in order. A part owns values."""
     begin, end = span(pieces.shape[1], part, parts)
-    total = pieces[0, begin:end]
-    for s in range(1, pieces.shape[0]):
-        row = pieces[s, begin:end]
-        for i in range(total.size):
-            total[i] += row[i]
+    add_rows(pieces, begin, pieces[0, begin:end])
 
 
 @kernel
@@ -434,10 +348,7 @@ def add_pieces(pieces: Matrix, dw: Vector, add: int, part: int, parts: int) -> N
     total, first = dw[begin:end], pieces[0, begin:end]
     for i in range(total.size):
         total[i] = total[i] + first[i] if add else first[i]
-    for s in range(1, pieces.shape[0]):
-        row = pieces[s, begin:end]
-        for i in range(total.size):
-            total[i] += row[i]
+    add_rows(pieces, begin, total)
 
 
 @kernel
@@ -477,7 +388,7 @@ def add_up(dy: Row, s: Row, number: Whole, width: Whole) -> None:
 
 @rows(group=4)
 def rectify_and_add_up(y: Row, dy: Row, s: Row, number: Whole, width: Whole) -> None:
-    """Both, over a number of rows."""
+    """dy = 0 where y is not positive; s += the sum of what is left of dy; over a number of rows."""
     total = Variable(dy.fill(0))
     for i in times(number):
         diff = dy.get(i * width).cleared(y.get(i * width) <= 0)
@@ -499,9 +410,9 @@ def top_gradient(
     part: int,
     parts: int,
 ) -> None:
-    """With `relu`, dy (P, K) is masked in place where y is not positive; with `summed`, partial (parts, K) = its sums.
+    """With `relu`, dy becomes 0 where y is not positive; with `summed`, partial (parts, K) = the sums of dy over a part's pixels.
 
-    Pixels of y and dy lie `pitch` values apart. A part owns pixels.
+    y, dy: (P, K), their pixels `pitch` values apart. A part owns pixels.
     """
     begin, end = span(pixels, part, parts)
     if not summed:
@@ -521,7 +432,7 @@ def top_gradient(
 
 @kernel
 def bias_gradient(partial: Doubles, db: Vector, add: int, part: int, parts: int) -> None:
-    """db: (K,), partial: (S, K). db = (with `add`: +=) the partial sums, added in their order."""
+    """db: (K,), partial: (S, K). db = (with `add`: +=) the partial sums, added in their order. Runs as one part."""
     k = db.size
     for j in range(k):
         total = 0.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netspec.codegen.kernel import Vector, helper, kernel, span
 from netspec.codegen.rows import Row, rows
-from netspec.codegen.turn import lanes_of, turn_tile
+from netspec.codegen.simd import lanes_of
+from netspec.codegen.turn import turn_tile
 
 
 @rows(group=2)

@@ -7,17 +7,17 @@ parts can change them. `bias` is (M,), or empty where there is none; `mode` hold
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from netspec.codegen.kernel import Code, Compiled, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen import simd
+from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams, even_parts
+from netspec.codegen.kernel import Doubles, Matrix, Vector, helper, kernel, span
 from netspec.codegen.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
-from netspec.codegen.tiles import ADD, MOST_ROWS, RECTIFY, address, lanes, multiply, tile
+from netspec.codegen.tiles import MOST_ROWS, Left, Result, Right, Sums, address, lanes, multiply, one_tap, tile
 from netspec.core.calls import Call, Calls
 from netspec.kernels.copy import turn as turn_block
 
@@ -26,49 +26,21 @@ DEEP = 256
 FEW = 8
 """Rows of a batch that are better streamed past than tiled."""
 FEW_PRODUCTS = 16
-"""The same for the products of a gradient: then a walk writes it in one go."""
+"""Products of a gradient that are better walked along: then a walk writes it in one go."""
 WORK = 2**18
 """Products of a part."""
 CACHED = 2**18
 """Values of a weight that each band of a batch may read anew; of a larger one long runs are read, and once."""
 
-_NOWHERE = np.zeros(1, np.int64)
-"""The offset of a tile's only tap."""
 
-
-class Tiles(NamedTuple):
-    """How tiles cover a result: `rows` by `width` values each, vectors of `lanes`, and the four kinds at its inside and its edges."""
-
-    rows: int
-    width: int
-    lanes: int
-    whole: Compiled
-    below: Compiled
-    right: Compiled
-    corner: Compiled
-
-
-def tiles(rows: int, columns: int, dtype: str) -> Tiles:
+def tiles(rows: int, columns: int, dtype: str) -> Grid:
     """Tiles for a result of rows x columns, of as few kinds as may be. Wide ones: they read and write memory in longer runs."""
     number = lanes(dtype)
     vectors = -(-columns // number)
     wide = min(vectors, 4 if MOST_ROWS[4] >= 4 else 2)
     high, below = share(rows, MOST_ROWS[wide])
     right = (vectors - 1) % wide + 1
-    return Tiles(
-        high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right)
-    )
-
-
-class Streams(NamedTuple):
-    """The same for streams: `rows` by `steps` (a walk's rows of the weight, a dot tile's columns)."""
-
-    rows: int
-    steps: int
-    whole: Compiled
-    below: Compiled
-    rest: Compiled
-    corner: Compiled
+    return Grid(high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right))
 
 
 def walks(rows: int, k: int) -> Streams:
@@ -87,8 +59,8 @@ def _streams(kind: str, rows: tuple[int, int], steps: tuple[int, int]) -> Stream
 
 
 def _parts(products: int, most: int) -> int:
-    """Parts of at least WORK products, a power of two so that threads share them evenly; `most` things can be shared out."""
-    return 1 << max(0, min(products // WORK, most, 64).bit_length() - 1)
+    """Parts of a product, where `most` things can be shared out."""
+    return even_parts(products, WORK, most)
 
 
 # --- what a layer asks for
@@ -99,14 +71,14 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
     (n, k), m = x.shape, y.shape[1]
     if n <= FEW:
         yield Call(
-            walk_rows, x, w, bias, y, mode, *walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128)))
+            walk_rows, x, w, bias, y, mode, walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128)))
         )
         return
     grid = tiles(n, m, y.dtype.name)
     width, height = (64, 1) if k * m <= CACHED else (max(64, min(512, m // 16)), 64)
     columns = _parts(n * k * m, m // width)
     bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
-    yield Call(tile_rows, x, w, bias, y, mode, bands, *grid, parts=columns * bands)
+    yield Call(tile_rows, x, w, bias, y, mode, bands, grid, parts=columns * bands)
 
 
 def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: Any, product: Any) -> Calls:
@@ -120,7 +92,7 @@ def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: An
         large, small, steps = (w, x, (1, m)) if m >= n else (x, w, (m, 1))
         cut = dots(len(large), len(small))
         yield Call(
-            dot_rows, large, small, bias, y, *steps, mode, *cut, parts=_parts(n * k * m, -(-len(large) // cut.rows))
+            dot_rows, large, small, bias, y, *steps, mode, cut, parts=_parts(n * k * m, -(-len(large) // cut.rows))
         )
         return
     yield Call(turn, x if product is not None else w, turned, parts=_parts(16 * turned.size, k // 16))
@@ -128,7 +100,7 @@ def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: An
         yield from multiply_rows(x, turned, bias, y, mode)
         return
     grid = tiles(m, n, y.dtype.name)
-    yield Call(tile_transposed, w, turned, bias, product, y, mode, *grid, parts=_parts(n * k * m, -(-m // grid.rows)))
+    yield Call(tile_transposed, w, turned, bias, product, y, mode, grid, parts=_parts(n * k * m, -(-m // grid.rows)))
 
 
 def multiply_columns(left: Any, right: Any, dw: Any, mode: int) -> Calls:
@@ -136,10 +108,10 @@ def multiply_columns(left: Any, right: Any, dw: Any, mode: int) -> Calls:
     (n, r), c = left.shape, right.shape[1]
     if n <= FEW_PRODUCTS:
         cut = walks(r, n)
-        yield Call(walk_columns, left, right, dw, mode, *cut, parts=_parts(n * r * c, -(-r // cut.rows)))
+        yield Call(walk_columns, left, right, dw, mode, cut, parts=_parts(n * r * c, -(-r // cut.rows)))
         return
     grid = tiles(r, c, dw.dtype.name)
-    yield Call(tile_columns, left, right, dw, mode, *grid, parts=_parts(n * r * c, -(-r // grid.rows)))
+    yield Call(tile_columns, left, right, dw, mode, grid, parts=_parts(n * r * c, -(-r // grid.rows)))
 
 
 def bias_gradient(y: Any, dy: Any, db: Any, sums: Any, mode: int) -> Calls:
@@ -151,16 +123,11 @@ def bias_gradient(y: Any, dy: Any, db: Any, sums: Any, mode: int) -> Calls:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _expect(typing: Any, place: Any) -> Any:
+def expect_writing(typing: Any, place: Any) -> Any:
     """Say that the cache line at an address will soon be written."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(
-            function, [builder.inttoptr(args[0], cgutils.voidptr_t), *(ir.Constant(word, value) for value in (1, 3, 1))]
-        )
+        simd.prefetch(builder, builder.inttoptr(args[0], cgutils.voidptr_t), writing=True)
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
@@ -168,57 +135,30 @@ def _expect(typing: Any, place: Any) -> Any:
 
 @helper
 def _cover(
-    grid: tuple[int, ...],
-    rows: int,
-    columns: int,
-    k: int,
-    a: int,
-    lda: int,
-    step: int,
-    b: int,
-    ldb: int,
-    c: int,
-    ldc: int,
-    bias: int,
-    mode: int,
-    size: int,
-    expecting: bool,
+    grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int, expecting: bool
 ) -> None:
-    """C (rows, columns) = A (rows, k) B (k, columns), panel by panel of columns and in each tile by tile of rows; words as in `tiles`.
+    """result (rows, columns) = left (rows, k) right (k, columns), panel by panel of columns and in each tile by tile of rows.
 
-    Without `expecting` a large C that is only written would wait for its cache lines: that of the next tile is asked for ahead.
+    `size` is that of a number in bytes. Without `expecting` a large result that is only written would wait for its cache lines: those of
+    the next tile are asked for ahead.
     """
-    high, wide, number, whole, below, right, corner = grid
-    nowhere = address(_NOWHERE, 0)
+    high, wide, sums = grid.rows, grid.width, Sums(1, one_tap(), k)
     for j in range(0, columns, wide):
         last = columns - j < wide
-        tail = (columns - j - 1) % number + 1 if last else number
+        tail = (columns - j - 1) % grid.lanes + 1 if last else grid.lanes
+        b = Right(right.address + j * size, 0, right.pitch)
+        bias = result.bias + j * size if result.bias else 0
         for i in range(0, rows, high):
-            code = (right if last else whole) if rows - i >= high else corner if last else below
+            code = (grid.right if last else grid.whole) if rows - i >= high else grid.corner if last else grid.below
             if expecting:
                 next_i, next_j = (i + high, j) if i + high < rows else (0, j + wide)
                 if next_j + wide <= columns:
                     for row in range(next_i, min(next_i + high, rows)):
                         for line in range(0, wide * size, 64):
-                            _expect(c + (row * ldc + next_j) * size + line)
-            ends = bias + j * size if bias else 0
-            multiply(
-                code,
-                1,
-                nowhere,
-                k,
-                a + i * lda * size,
-                lda,
-                step,
-                b + j * size,
-                0,
-                ldb,
-                c + (i * ldc + j) * size,
-                ldc,
-                ends,
-                mode,
-                tail,
-            )
+                            expect_writing(result.address + (row * result.pitch + next_j) * size + line)
+            a = Left(left.address + i * left.pitch * size, left.pitch, left.step)
+            c = Result(result.address + (i * result.pitch + j) * size, result.pitch, bias, result.mode, tail)
+            multiply(code, sums, a, b, c)
 
 
 @helper
@@ -240,84 +180,39 @@ def turn(x: Matrix, y: Matrix, part: int, parts: int) -> None:
 
 @kernel
 def tile_rows(
-    x: Matrix,
-    w: Matrix,
-    bias: Vector,
-    y: Matrix,
-    mode: int,
-    bands: int,
-    high: int,
-    wide: int,
-    number: int,
-    whole: Code,
-    below: Code,
-    right: Code,
-    corner: Code,
-    part: int,
-    parts: int,
+    x: Matrix, w: Matrix, bias: Vector, y: Matrix, mode: int, bands: int, grid: Grid, part: int, parts: int
 ) -> None:
     """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias; a part owns one of `bands` of y's rows, and columns of it."""
     (n, k), m, ldb, size = x.shape, y.shape[1], w.shape[1], y.itemsize
-    columns = parts // bands
+    high, wide, columns = grid.rows, grid.width, parts // bands
     i0, i1 = span((n + high - 1) // high, part // columns, bands)
     j0, j1 = span((m + wide - 1) // wide, part % columns, columns)
     i0, i1, j0, j1 = i0 * high, min(i1 * high, n), j0 * wide, min(j1 * wide, m)
     a, b, c = address(x.reshape(n * k), i0 * k), address(w.reshape(k * ldb), j0), address(y.reshape(n * m), i0 * m + j0)
-    grid = (high, wide, number, whole, below, right, corner)
     for p in range(0, k, DEEP):
         depth, now, ends = min(DEEP, k - p), mode & ADD if p == 0 else ADD, 0
         if p + depth == k:
             now, ends = now | mode & RECTIFY, address(bias, j0) if bias.size else 0
-        _cover(grid, i1 - i0, j1 - j0, depth, a + p * size, k, 1, b + p * ldb * size, ldb, c, m, ends, now, size, False)
+        left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
+        _cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size, False)
 
 
 @kernel
 def tile_transposed(
-    w: Matrix,
-    xt: Matrix,
-    bias: Vector,
-    product: Matrix,
-    y: Matrix,
-    mode: int,
-    high: int,
-    wide: int,
-    number: int,
-    whole: Code,
-    below: Code,
-    right: Code,
-    corner: Code,
-    part: int,
-    parts: int,
+    w: Matrix, xt: Matrix, bias: Vector, product: Matrix, y: Matrix, mode: int, grid: Grid, part: int, parts: int
 ) -> None:
     """w: (M, K), xt: (K, at least N), y: (N, M). y = x w^T + bias by way of product (M, at least N) = w x^T; a part owns rows of w."""
     (m, k), n, ldb, ldc, size, zero = w.shape, y.shape[0], xt.shape[1], product.shape[1], y.itemsize, y.dtype.type(0)
-    first, last = span((m + high - 1) // high, part, parts)
-    first, last = first * high, min(last * high, m)
+    first, last = span((m + grid.rows - 1) // grid.rows, part, parts)
+    first, last = first * grid.rows, min(last * grid.rows, m)
     a, b, c = (
         address(w.reshape(m * k), first * k),
         address(xt.reshape(k * ldb), 0),
         address(product.reshape(m * ldc), first * ldc),
     )
-    grid = (high, wide, number, whole, below, right, corner)
     for p in range(0, k, DEEP):
-        depth = min(DEEP, k - p)
-        _cover(
-            grid,
-            last - first,
-            n,
-            depth,
-            a + p * size,
-            k,
-            1,
-            b + p * ldb * size,
-            ldb,
-            c,
-            ldc,
-            0,
-            ADD if p else 0,
-            size,
-            False,
-        )
+        left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
+        _cover(grid, last - first, n, min(DEEP, k - p), left, right, Result(c, ldc, 0, ADD if p else 0, 0), size, False)
     for j in range(first, last):
         line, constant = product[j, :n], bias[j] if bias.size else zero
         for i in range(n):
@@ -326,93 +221,43 @@ def tile_transposed(
 
 
 @kernel
-def tile_columns(
-    left: Matrix,
-    right_: Matrix,
-    dw: Matrix,
-    mode: int,
-    high: int,
-    wide: int,
-    number: int,
-    whole: Code,
-    below: Code,
-    right: Code,
-    corner: Code,
-    part: int,
-    parts: int,
-) -> None:
-    """left: (N, R), right_: (N, C), dw: (R, C). dw = left^T right_; a part owns rows of dw."""
-    (n, r), c, size = left.shape, right_.shape[1], dw.itemsize
-    first, last = span((r + high - 1) // high, part, parts)
-    first, last = first * high, min(last * high, r)
+def tile_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, grid: Grid, part: int, parts: int) -> None:
+    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right; a part owns rows of dw."""
+    (n, r), c, size = left.shape, right.shape[1], dw.itemsize
+    first, last = span((r + grid.rows - 1) // grid.rows, part, parts)
+    first, last = first * grid.rows, min(last * grid.rows, r)
     a, b, to = (
         address(left.reshape(n * r), first),
-        address(right_.reshape(n * c), 0),
+        address(right.reshape(n * c), 0),
         address(dw.reshape(r * c), first * c),
     )
-    grid = (high, wide, number, whole, below, right, corner)
     for p in range(0, n, DEEP):
         depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
-        _cover(grid, last - first, c, depth, a + p * r * size, 1, r, b + p * c * size, c, to, c, 0, now, size, True)
+        columns, rows = Left(a + p * r * size, 1, r), Right(b + p * c * size, 0, c)
+        _cover(grid, last - first, c, depth, columns, rows, Result(to, c, 0, now, 0), size, True)
 
 
 @helper
-def _walk(
-    cut: tuple[int, ...],
-    rows: int,
-    columns: int,
-    k: int,
-    a: int,
-    lda: int,
-    step: int,
-    b: int,
-    ldb: int,
-    c: int,
-    ldc: int,
-    adding: int,
-    size: int,
-) -> None:
-    """C (rows, columns) = A (rows, k) B (k, columns), a few rows of B at a time; words as in `streams`."""
-    high, deep, whole, below, rest, corner = cut
-    for p in range(0, k, deep):
-        for i in range(0, rows, high):
-            code = (whole if k - p >= deep else rest) if rows - i >= high else below if k - p >= deep else corner
-            call(
-                code,
-                columns,
-                a + (i * lda + p * step) * size,
-                lda,
-                step,
-                b + p * ldb * size,
-                ldb,
-                c + i * ldc * size,
-                ldc,
-                adding if p == 0 else ADD,
-            )
+def _walk(cut: Streams, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int) -> None:
+    """result (rows, columns) = left (rows, k) right (k, columns), a few rows of `right` at a time."""
+    for p in range(0, k, cut.steps):
+        adding = result.mode & ADD if p == 0 else ADD
+        b = right.address + p * right.pitch * size
+        for i in range(0, rows, cut.rows):
+            whole = k - p >= cut.steps
+            code = (cut.whole if whole else cut.rest) if rows - i >= cut.rows else cut.below if whole else cut.corner
+            a, c = left.address + (i * left.pitch + p * left.step) * size, result.address + i * result.pitch * size
+            call(code, columns, Left(a, left.pitch, left.step), b, right.pitch, c, result.pitch, adding)
 
 
 @kernel
-def walk_rows(
-    x: Matrix,
-    w: Matrix,
-    bias: Vector,
-    y: Matrix,
-    mode: int,
-    high: int,
-    deep: int,
-    whole: Code,
-    below: Code,
-    rest: Code,
-    corner: Code,
-    part: int,
-    parts: int,
-) -> None:
+def walk_rows(x: Matrix, w: Matrix, bias: Vector, y: Matrix, mode: int, cut: Streams, part: int, parts: int) -> None:
     """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias; a part owns columns, in whole cache lines."""
     (n, k), m, ldb, size, zero = x.shape, y.shape[1], w.shape[1], y.itemsize, y.dtype.type(0)
     first, last = span((m + 63) // 64, part, parts)
     first, last = first * 64, min(last * 64, m)
-    a, b, c = address(x.reshape(n * k), 0), address(w.reshape(k * ldb), first), address(y.reshape(n * m), first)
-    _walk((high, deep, whole, below, rest, corner), n, last - first, k, a, k, 1, b, ldb, c, m, mode & ADD, size)
+    left, right = Left(address(x.reshape(n * k), 0), k, 1), Right(address(w.reshape(k * ldb), first), 0, ldb)
+    _walk(cut, n, last - first, k, left, right, Result(address(y.reshape(n * m), first), m, 0, mode, 0), size)
     if bias.size or mode & RECTIFY:
         for i in range(n):
             for j in range(first, last):
@@ -420,27 +265,17 @@ def walk_rows(
 
 
 @kernel
-def walk_columns(
-    left: Matrix,
-    right: Matrix,
-    dw: Matrix,
-    mode: int,
-    high: int,
-    deep: int,
-    whole: Code,
-    below: Code,
-    rest: Code,
-    corner: Code,
-    part: int,
-    parts: int,
-) -> None:
+def walk_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, cut: Streams, part: int, parts: int) -> None:
     """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right; a part owns rows of dw and is done with a few before it takes more."""
-    (n, r), c, size = left.shape, right.shape[1], dw.itemsize
+    (n, r), c, size, high = left.shape, right.shape[1], dw.itemsize, cut.rows
     first, last = span((r + high - 1) // high, part, parts)
-    b = address(right.reshape(n * c), 0)
+    rows = Right(address(right.reshape(n * c), 0), 0, c)
     for i in range(first * high, min(last * high, r), high):
-        a, to = address(left.reshape(n * r), i), address(dw.reshape(r * c), i * c)
-        _walk((high, deep, whole, below, rest, corner), min(high, r - i), c, n, a, 1, r, b, c, to, c, mode & ADD, size)
+        columns, result = (
+            Left(address(left.reshape(n * r), i), 1, r),
+            Result(address(dw.reshape(r * c), i * c), c, 0, mode, 0),
+        )
+        _walk(cut, min(high, r - i), c, n, columns, rows, result, size)
 
 
 @kernel
@@ -452,29 +287,24 @@ def dot_rows(
     one: int,
     other: int,
     mode: int,
-    high: int,
-    wide: int,
-    whole: Code,
-    below: Code,
-    right: Code,
-    corner: Code,
+    cut: Streams,
     part: int,
     parts: int,
 ) -> None:
-    """large: (P, K), small: (S, K). y[p*one + s*other] = the sum of large[p] * small[s], + bias; a part owns rows of the large factor."""
+    """large: (P, K), small: (S, K), y: (P*S,). y[p*one + s*other] = the sum of large[p] * small[s], + bias.
+
+    The bias belongs to the rows of `small` where these lie side by side in y (`other` is 1), else to those of `large`. A part owns rows of
+    the large factor.
+    """
     (rows, k), columns, size, zero = large.shape, small.shape[0], y.itemsize, y.dtype.type(0)
+    high, wide = cut.rows, cut.steps
     first, last = span((rows + high - 1) // high, part, parts)
     first, last = first * high, min(last * high, rows)
     a, b, c = address(large.reshape(rows * k), 0), address(small.reshape(columns * k), 0), address(y, 0)
     for i in range(first, last, high):
         for j in range(0, columns, wide):
-            code = (
-                (whole if columns - j >= wide else right)
-                if rows - i >= high
-                else below
-                if columns - j >= wide
-                else corner
-            )
+            whole = columns - j >= wide
+            code = (cut.whole if whole else cut.rest) if rows - i >= high else cut.below if whole else cut.corner
             call(
                 code,
                 k,

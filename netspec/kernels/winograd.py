@@ -6,8 +6,10 @@ dw = Gt [ sum over tiles of (Bt x B) . (A dy At) ] G. Transforms run along chann
 lies outside, and write what lies outside to a vector that nobody reads.
 Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks (points 0, 1, -1, 2, -2, infinity).
 
-Letters: C, K channels of the image that is read and of the one that is written; T tiles at a time. What a kernel knows of its images is in
-`g`, in the order of layers/_winograd.py (Plan).
+Letters: N images, C and K channels of the image that is read and of the one that is written; G groups, each of which reads R channels and
+writes M; T tiles at a time. Frequencies of T tiles lie as 36 planes (T, channels), with AIR values behind every row and every plane: 36
+planes of `room` rows in all. `outside` is (1 + parts, max(C, K)): zeros that are read for pixels outside an image, then for each part a
+row that takes what would be written there. `table` holds a 0, then for each part room for the addresses of a tile's pixels, twice.
 """
 
 from __future__ import annotations
@@ -21,14 +23,22 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.codegen import simd
-from netspec.codegen.kernel import Clock, Codes, Matrix, Vector, helper, kernel, span
-from netspec.codegen.tiles import ADD, RECTIFY, address, multiply, panel_at, rows_at
-
-FREQUENCIES = 36
-AIR = 16
-"""Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
-SIDE, STEP = 6, 4
-"""Pixels of a tile's side that are read, and written."""
+from netspec.codegen.geometry import ADD, RECTIFY
+from netspec.codegen.kernel import Clock, Matrix, Vector, helper, kernel, span
+from netspec.codegen.simd import lanes_of
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
+from netspec.kernels.conv_geometry import (
+    AIR,
+    FREQUENCIES,
+    SIDE,
+    STEP,
+    Chunk,
+    Chunks,
+    Filters,
+    FrequencyProducts,
+    TiledImage,
+    TileScratch,
+)
 
 Terms = Sequence[tuple[float, int]]
 
@@ -215,38 +225,30 @@ transform_filter = _transform(_FILTER, 3, tabled=False)
 transform_filter_back = _transform(_turned(_FILTER, 3), SIDE, tabled=False)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def lanes_of(typing: Any, like: Any) -> Any:
-    """Numbers in a vector."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return simd.number(8 * simd.BYTES // like.dtype.bitwidth)
-
-    return types.int64(like), generate
-
-
 @helper
-def inner_places(table: Clock, x: Vector, image: Any, side: int) -> None:
+def inner_places(table: Clock, x: Vector, image: TiledImage, side: int) -> None:
     """table[: side*side] = the addresses of a tile's pixels, were it to begin where x does: for every tile that has all its pixels."""
-    width, size = image[1], image[2] * x.itemsize
+    size = image.pitch * x.itemsize
     for i in range(side):
         for j in range(side):
-            table[i * side + j] = address(x, 0) + (i * width + j) * size
+            table[i * side + j] = address(x, 0) + (i * image.width + j) * size
 
 
 @helper
-def place_tile(table: Clock, x: Vector, image: Any, tile: int, pad: int, side: int, outside: int) -> tuple[int, int]:
+def place_tile(
+    table: Clock, x: Vector, image: TiledImage, tile: int, pad: int, side: int, outside: int
+) -> tuple[int, int]:
     """(address of a table of a tile's pixels, how far from those addresses they lie). A tile begins `pad` pixels before every fourth.
 
     Where all its pixels are in the image, that is the table of `inner_places`; else one made behind it, with `outside` for the others.
     """
-    height, width, pitch, _, across, tiles, _ = image
-    n, at = tile // tiles, tile % tiles
-    y0, x0 = at // across * STEP - pad, at % across * STEP - pad
-    start = ((n * height + y0) * width + x0) * pitch
+    height, width = image.height, image.width
+    n, at = tile // image.tiles, tile % image.tiles
+    y0, x0 = at // image.across * STEP - pad, at % image.across * STEP - pad
+    start = ((n * height + y0) * width + x0) * image.pitch
     if y0 >= 0 and x0 >= 0 and y0 + side <= height and x0 + side <= width:
         return address(table, 0), start
-    base, size = address(x, 0) + start * x.itemsize, pitch * x.itemsize
+    base, size = address(x, 0) + start * x.itemsize, image.pitch * x.itemsize
     for i in range(side):
         for j in range(side):
             inside = 0 <= y0 + i < height and 0 <= x0 + j < width
@@ -255,73 +257,74 @@ def place_tile(table: Clock, x: Vector, image: Any, tile: int, pad: int, side: i
 
 
 @helper
-def gather(
-    x: Vector,
-    outside: Vector,
-    table: Clock,
-    image: Any,
-    first: int,
-    begin: int,
-    end: int,
-    out: Vector,
-    ld: int,
-    plane: int,
-) -> None:
-    """out[frequency][tile - first] (channels) = the transforms of the image's tiles begin to end, 6 x 6 pixels each.
+def row_of(channels: int) -> int:
+    """Values from one tile's frequencies to the next tile's."""
+    return channels + AIR
 
-    `image`: height, width, pitch, channels, tiles across, tiles of an image, pad. `table` (72,) is scratch.
+
+@helper
+def plane_of(channels: int, room: int) -> int:
+    """Values from one frequency of `room` tiles to the next."""
+    return room * row_of(channels) + AIR
+
+
+@helper
+def gather(
+    x: Vector, outside: Vector, table: Clock, image: TiledImage, chunk: Chunk, begin: int, end: int, out: Vector
+) -> None:
+    """out[frequency][tile - first] (C,) = the transforms of a chunk's tiles begin to end, 6 x 6 pixels each.
+
+    x: (N, height, width, C), outside: (C,) zeros, table: (72,) scratch, out: the planes of a chunk.
     """
     inner_places(table, x, image, SIDE)
+    row, plane = row_of(image.channels), plane_of(image.channels, chunk.room)
     for tile in range(begin, end):
-        places, start = place_tile(table, x, image, tile, image[6], SIDE, address(outside, 0))
-        to = address(out, (tile - first) * ld)
-        for c in range(0, image[3], lanes_of(x)):
+        places, start = place_tile(table, x, image, tile, image.pad, SIDE, address(outside, 0))
+        to = address(out, (tile - chunk.first) * row)
+        for c in range(0, image.channels, lanes_of(x)):
             transform_image(x, places, start + c, to + c * x.itemsize, plane)
 
 
 @helper
 def gather_diff(
-    x: Vector,
-    outside: Vector,
-    table: Clock,
-    image: Any,
-    first: int,
-    begin: int,
-    end: int,
-    out: Vector,
-    ld: int,
-    plane: int,
+    x: Vector, outside: Vector, table: Clock, image: TiledImage, chunk: Chunk, begin: int, end: int, out: Vector
 ) -> None:
-    """The same for tiles of the top's diff, 4 x 4 pixels each."""
+    """out[frequency][tile - first] (K,) = the transforms of tiles begin to end of the top's diff, 4 x 4 pixels each.
+
+    x: (N, height, width, K), outside: (K,) zeros, table: (72,) scratch, out: the planes of a chunk.
+    """
     inner_places(table, x, image, STEP)
+    row, plane = row_of(image.channels), plane_of(image.channels, chunk.room)
     for tile in range(begin, end):
         places, start = place_tile(table, x, image, tile, 0, STEP, address(outside, 0))
-        to = address(out, (tile - first) * ld)
-        for c in range(0, image[3], lanes_of(x)):
+        to = address(out, (tile - chunk.first) * row)
+        for c in range(0, image.channels, lanes_of(x)):
             transform_diff(x, places, start + c, to + c * x.itemsize, plane)
 
 
 @helper
 def scatter(
     source: Vector,
-    ld: int,
-    plane: int,
     y: Vector,
     bias: Vector,
     outside: Vector,
     table: Clock,
-    image: Any,
-    mode: int,
-    first: int,
+    image: TiledImage,
+    chunk: Chunk,
     begin: int,
     end: int,
+    mode: int,
 ) -> None:
-    """The tiles begin to end of y from their frequencies in source[frequency][tile - first]; what lies outside goes to `outside`."""
+    """The tiles begin to end of y from their frequencies in source[frequency][tile - first] (K,).
+
+    y: (N, height, width, K), bias: (K,) or empty, outside: (K,) takes what lies outside, table: (72,) scratch.
+    """
     inner_places(table, y, image, STEP)
+    row, plane = row_of(image.channels), plane_of(image.channels, chunk.room)
     for tile in range(begin, end):
         places, start = place_tile(table, y, image, tile, 0, STEP, address(outside, 0))
-        frm = address(source, (tile - first) * ld)
-        for c in range(0, image[3], lanes_of(y)):
+        frm = address(source, (tile - chunk.first) * row)
+        for c in range(0, image.channels, lanes_of(y)):
             constants = address(bias, c) if bias.size else 0
             transform_back(y, frm + c * y.itemsize, plane, places, start + c, constants, mode)
 
@@ -332,35 +335,35 @@ def products(
     packed: Vector,
     out: Vector,
     offsets: int,
-    shape: Any,
-    tiles: Codes,
+    product: FrequencyProducts,
     begin: int,
     end: int,
     count: int,
     room: int,
 ) -> None:
-    """out[f] (count, M) = source[f] (count, R) packed[f], for the frequencies begin to end and all groups.
+    """out[f] (count, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
 
-    `shape`: groups, R, M, panel, rows of a tile at most; a row of source or out has 16 values of air, a plane `room` rows and 16 values.
+    source, out: the planes of `room` tiles; packed: (36, panels of (R, M)). `offsets` is the address of a 0.
     """
-    groups, r, m, panel, most = shape
+    r, m, panel, most = product.channels, product.filters, product.panel, product.most
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
     blocks = (count + most - 1) // most
     rows = (count + blocks - 1) // blocks
     more = count - blocks * (rows - 1)
-    ld_in, ld_out = groups * r + AIR, groups * m + AIR
+    row_in, row_out = row_of(product.groups * r), row_of(product.groups * m)
+    plane_in, plane_out = plane_of(product.groups * r, room), plane_of(product.groups * m, room)
+    sums = Sums(1, offsets, r)
     for f in range(begin, end):
-        for gp in range(groups * panels):
+        for gp in range(product.groups * panels):
             group, p = gp // panels, gp % panels
             _, tail, whole = panel_at(p * panel, panel, m, lanes)
             edge = 0 if whole else most + 1
-            b = address(packed, (f * groups * panels + gp) * r * panel)
+            b = Right(address(packed, (f * product.groups * panels + gp) * r * panel), 0, panel)
             for block in range(blocks):
                 t, tall = rows_at(block, rows, more)
-                code = tiles[edge + tall]
-                a = address(source, f * (room * ld_in + AIR) + t * ld_in + group * r)
-                c = address(out, f * (room * ld_out + AIR) + t * ld_out + group * m + p * panel)
-                multiply(code, 1, offsets, r, a, ld_in, 1, b, 0, panel, c, ld_out, 0, 0, tail)
+                a = Left(address(source, f * plane_in + t * row_in + group * r), row_in, 1)
+                c = Result(address(out, f * plane_out + t * row_out + group * m + p * panel), row_out, 0, 0, tail)
+                multiply(product.codes[edge + tall], sums, a, b, c)
 
 
 @helper
@@ -369,21 +372,26 @@ def gradient_products(
     diff: Vector,
     piece: Vector,
     offsets: int,
-    shape: Any,
-    tiles: Codes,
+    product: FrequencyProducts,
+    shares: int,
     begin: int,
     end: int,
     count: int,
     room: int,
     mode: int,
 ) -> None:
-    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M). `begin` to `end` count (frequency, share)."""
-    groups, r, m, panel, most, shares = shape
+    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M). `begin` to `end` count (frequency, share).
+
+    source, diff: the planes of `room` tiles; piece: (36, G, R, M). `offsets` is the address of a 0.
+    """
+    r, m, panel, most, groups = product.channels, product.filters, product.panel, product.most, product.groups
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
     blocks = (r + most - 1) // most
     rows = (r + blocks - 1) // blocks
     more = r - blocks * (rows - 1)
-    ld_in, ld_out = groups * r + AIR, groups * m + AIR
+    row_in, row_out = row_of(groups * r), row_of(groups * m)
+    plane_in, plane_out = plane_of(groups * r, room), plane_of(groups * m, room)
+    sums = Sums(1, offsets, count)
     for job in range(begin, end):
         f = job // shares
         low, high = span(groups * panels, job % shares, shares)
@@ -391,19 +399,18 @@ def gradient_products(
             group, p = gp // panels, gp % panels
             _, tail, whole = panel_at(p * panel, panel, m, lanes)
             edge = 0 if whole else most + 1
-            b = address(diff, f * (room * ld_out + AIR) + group * m + p * panel)
+            b = Right(address(diff, f * plane_out + group * m + p * panel), 0, row_out)
             for block in range(blocks):
                 v, tall = rows_at(block, rows, more)
-                code = tiles[edge + tall]
-                a = address(source, f * (room * ld_in + AIR) + group * r + v)
-                c = address(piece, ((f * groups + group) * r + v) * m + p * panel)
-                multiply(code, 1, offsets, count, a, 1, ld_in, b, 0, ld_out, c, m, 0, mode, tail)
+                a = Left(address(source, f * plane_in + group * r + v), 1, row_in)
+                c = Result(address(piece, ((f * groups + group) * r + v) * m + p * panel), m, 0, mode, tail)
+                multiply(product.codes[edge + tall], sums, a, b, c)
 
 
 @helper
-def of_image(g: Clock, i: int) -> Any:
-    """The i-th image of `g`: height, width, pitch, channels, tiles across, tiles of an image, pad."""
-    return g[7 * i], g[7 * i + 1], g[7 * i + 2], g[7 * i + 3], g[7 * i + 4], g[7 * i + 5], g[7 * i + 6]
+def table_of(table: Clock, part: int) -> Clock:
+    """A part's room for addresses, (72,)."""
+    return table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
 
 
 @kernel
@@ -420,33 +427,27 @@ def winograd_tiles(
     packed: Vector,
     bias: Vector,
     y: Vector,
-    near: Matrix,
-    far: Matrix,
-    outside: Matrix,
-    table: Clock,
-    g: Clock,
-    tiles: Codes,
-    chunks: int,
-    room: int,
+    scratch: TileScratch,
+    source: TiledImage,
+    target: TiledImage,
+    product: FrequencyProducts,
+    chunks: Chunks,
     mode: int,
     part: int,
     parts: int,
 ) -> None:
     """y = x * w in one go, for few channels: a part takes chunks of tiles from the image to the result; its scratch stays in its cache.
 
-    near, far: (parts, 36 planes); outside: (1 + parts, channels), the first row 0.
+    x: (N, height, width, C), packed: as `filters_to_frequencies` has it, bias: (K,) or empty, y: (N, height, width, K).
     """
-    source, target, images = of_image(g, 0), of_image(g, 1), g[14]
-    shape = (g[15], g[16], g[17], g[18], g[19])
-    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
-    ld_in, ld_out = source[3] + AIR, target[3] + AIR
-    for chunk in range(*span(chunks, part, parts)):
-        first, last = span(images * target[5], chunk, chunks)
-        gather(x, outside[0], own, source, first, first, last, near[part], ld_in, room * ld_in + AIR)
-        products(near[part], packed, far[part], address(table, 0), shape, tiles, 0, FREQUENCIES, last - first, room)
-        scatter(
-            far[part], ld_out, room * ld_out + AIR, y, bias, outside[1 + part], own, target, mode, first, first, last
-        )
+    near, far, outside, own = scratch.near[part], scratch.far[part], scratch.outside, table_of(scratch.table, part)
+    offsets = address(scratch.table, 0)
+    for number in range(*span(chunks.number, part, parts)):
+        first, last = span(chunks.tiles, number, chunks.number)
+        chunk = Chunk(first, last, chunks.room)
+        gather(x, outside[0], own, source, chunk, first, last, near)
+        products(near, packed, far, offsets, product, 0, FREQUENCIES, last - first, chunks.room)
+        scatter(far, y, bias, outside[1 + part], own, target, chunk, first, last, mode)
 
 
 @kernel
@@ -455,24 +456,22 @@ def winograd_gather(
     near: Vector,
     outside: Matrix,
     table: Clock,
-    g: Clock,
-    which: int,
+    image: TiledImage,
     diff: int,
-    first: int,
-    last: int,
-    room: int,
+    chunk: Chunk,
     part: int,
     parts: int,
 ) -> None:
-    """near[frequency][tile - first] = the transforms of tiles first to last of image `which`. A part owns tiles."""
-    image = of_image(g, which)
-    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
-    begin, end = span(last - first, part, parts)
-    ld = image[3] + AIR
+    """near[frequency][tile - first] = the transforms of a chunk's tiles of x, or with `diff` of the top's diff. A part owns tiles.
+
+    x: (N, height, width, channels), near: the planes of a chunk.
+    """
+    begin, end = span(chunk.last - chunk.first, part, parts)
+    begin, end, own = chunk.first + begin, chunk.first + end, table_of(table, part)
     if diff:
-        gather_diff(x, outside[0], own, image, first, first + begin, first + end, near, ld, room * ld + AIR)
+        gather_diff(x, outside[0], own, image, chunk, begin, end, near)
     else:
-        gather(x, outside[0], own, image, first, first + begin, first + end, near, ld, room * ld + AIR)
+        gather(x, outside[0], own, image, chunk, begin, end, near)
 
 
 @kernel
@@ -481,16 +480,17 @@ def winograd_multiply(
     packed: Vector,
     far: Vector,
     table: Clock,
-    g: Clock,
-    tiles: Codes,
-    count: int,
-    room: int,
+    product: FrequencyProducts,
+    chunk: Chunk,
     part: int,
     parts: int,
 ) -> None:
-    """far[f] = near[f] packed[f]. A part owns frequencies: it alone streams their filters."""
+    """far[f] = near[f] packed[f]. A part owns frequencies: it alone streams their filters.
+
+    near, far: the planes of a chunk, of C and K channels; packed: as `filters_to_frequencies` has it.
+    """
     begin, end = span(FREQUENCIES, part, parts)
-    products(near, packed, far, address(table, 0), (g[15], g[16], g[17], g[18], g[19]), tiles, begin, end, count, room)
+    products(near, packed, far, address(table, 0), product, begin, end, chunk.last - chunk.first, chunk.room)
 
 
 @kernel
@@ -500,20 +500,16 @@ def winograd_scatter(
     y: Vector,
     outside: Matrix,
     table: Clock,
-    g: Clock,
+    image: TiledImage,
+    chunk: Chunk,
     mode: int,
-    first: int,
-    last: int,
-    room: int,
     part: int,
     parts: int,
 ) -> None:
-    """The tiles first to last of y from their frequencies. A part owns tiles."""
-    image = of_image(g, 1)
-    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
-    begin, end = span(last - first, part, parts)
-    ld = image[3] + AIR
-    scatter(far, ld, room * ld + AIR, y, bias, outside[1 + part], own, image, mode, first, first + begin, first + end)
+    """A chunk's tiles of y (N, height, width, K) from their frequencies, the planes `far`; bias: (K,) or empty. A part owns tiles."""
+    begin, end = span(chunk.last - chunk.first, part, parts)
+    begin, end = chunk.first + begin, chunk.first + end
+    scatter(far, y, bias, outside[1 + part], table_of(table, part), image, chunk, begin, end, mode)
 
 
 @kernel
@@ -521,32 +517,28 @@ def winograd_gradient_tiles(
     x: Vector,
     dy: Vector,
     pieces: Matrix,
-    near: Matrix,
-    far: Matrix,
-    outside: Matrix,
-    table: Clock,
-    g: Clock,
-    tiles: Codes,
-    chunks: int,
-    room: int,
+    scratch: TileScratch,
+    source: TiledImage,
+    target: TiledImage,
+    product: FrequencyProducts,
+    chunks: Chunks,
     part: int,
     parts: int,
 ) -> None:
-    """pieces[part] (36, G, R, M) = the sums over the part's tiles, for few channels."""
-    source, target, images = of_image(g, 0), of_image(g, 1), g[14]
-    shape = (g[15], g[16], g[17], g[18], g[19], 1)
-    own = table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
-    ld_in, ld_out = source[3] + AIR, target[3] + AIR
-    begin, end = span(chunks, part, parts)
-    for chunk in range(begin, end):
-        first, last = span(images * target[5], chunk, chunks)
-        gather(x, outside[0], own, source, first, first, last, near[part], ld_in, room * ld_in + AIR)
-        gather_diff(dy, outside[0], own, target, first, first, last, far[part], ld_out, room * ld_out + AIR)
-        mode = ADD if chunk > begin else 0
-        count = last - first
-        gradient_products(
-            near[part], far[part], pieces[part], address(table, 0), shape, tiles, 0, FREQUENCIES, count, room, mode
-        )
+    """pieces[part] (36, G, R, M) = the sums over the part's tiles, for few channels.
+
+    x: (N, height, width, C), dy: (N, height, width, K).
+    """
+    near, far, outside, own = scratch.near[part], scratch.far[part], scratch.outside, table_of(scratch.table, part)
+    offsets, room = address(scratch.table, 0), chunks.room
+    begin, end = span(chunks.number, part, parts)
+    for number in range(begin, end):
+        first, last = span(chunks.tiles, number, chunks.number)
+        chunk = Chunk(first, last, room)
+        gather(x, outside[0], own, source, chunk, first, last, near)
+        gather_diff(dy, outside[0], own, target, chunk, first, last, far)
+        mode, count = ADD if number > begin else 0, last - first
+        gradient_products(near, far, pieces[part], offsets, product, 1, 0, FREQUENCIES, count, room, mode)
 
 
 @kernel
@@ -555,48 +547,41 @@ def winograd_gradient_multiply(
     far: Vector,
     piece: Vector,
     table: Clock,
-    g: Clock,
-    tiles: Codes,
-    count: int,
-    room: int,
+    product: FrequencyProducts,
+    chunk: Chunk,
     mode: int,
     part: int,
     parts: int,
 ) -> None:
-    """piece (36, G, R, M) = (with mode ADD: +=) the sums over `count` tiles. A part owns frequencies, or shares of one: no partial sums."""
+    """piece (36, G, R, M) = (with mode ADD: +=) the sums over a chunk's tiles, whose planes are `near` and `far`.
+
+    A part owns frequencies, or shares of one: no partial sums.
+    """
     shares = max(1, parts // FREQUENCIES)
-    shape = (g[15], g[16], g[17], g[18], g[19], shares)
     begin, end = span(FREQUENCIES * shares, part, parts)
-    gradient_products(near, far, piece, address(table, 0), shape, tiles, begin, end, count, room, mode)
+    offsets, count = address(table, 0), chunk.last - chunk.first
+    gradient_products(near, far, piece, offsets, product, shares, begin, end, count, chunk.room, mode)
 
 
 @kernel
-def filters_to_frequencies(
-    w: Vector,
-    packed: Vector,
-    scratch: Matrix,
-    groups: int,
-    k: int,
-    r: int,
-    panel: int,
-    turned: int,
-    part: int,
-    parts: int,
-) -> None:
-    """w: (K, R, 3, 3). packed: [frequency][group][column block][value][panel], as `conv.pack` has them; `turned` for the bottom's diff:
-    values are then a group's filters, columns its channels, and the filter is turned about. A part owns values of column blocks.
+def filters_to_frequencies(w: Vector, packed: Vector, scratch: Matrix, filters: Filters, part: int, parts: int) -> None:
+    """w: (K, R, 3, 3). packed: [frequency][group][column block][value][panel], as `conv.pack` has them.
+
+    Where `filters.turned`, for the bottom's diff, values are a group's filters, columns its channels, and the filter is turned about.
+    scratch: (parts, 9 vectors). A part owns values of column blocks.
     """
-    lanes, filters = lanes_of(w), k // groups
-    values, columns = (filters, r) if turned else (r, filters)
+    r, panel, turned = filters.channels, filters.panel, filters.turned
+    lanes, m, near = lanes_of(w), filters.filters // filters.groups, scratch[part]
+    values, columns = (m, r) if turned else (r, m)
     blocks = (columns + panel - 1) // panel
-    plane, near = groups * blocks * values * panel, scratch[part]
-    for unit in range(*span(groups * blocks * values, part, parts)):
+    plane = filters.groups * blocks * values * panel
+    for unit in range(*span(filters.groups * blocks * values, part, parts)):
         block, value = unit // values, unit % values
-        g, first = block // blocks, block % blocks * panel
+        group, first = block // blocks, block % blocks * panel
         for j0 in range(0, min(panel, columns - first), lanes):
             for j in range(lanes):
                 column = first + j0 + j
-                at = (((g * filters + value) * r + column) if turned else ((g * filters + column) * r + value)) * 9
+                at = (((group * m + value) * r + column) if turned else ((group * m + column) * r + value)) * 9
                 for t in range(9):
                     near[t * lanes + j] = w[at + (8 - t if turned else t)]
             transform_filter(w, address(near, 0), lanes, address(packed, unit * panel + j0), plane)
@@ -606,7 +591,10 @@ def filters_to_frequencies(
 def frequencies_to_filters(
     piece: Vector, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int
 ) -> None:
-    """piece: (36, G, R, K/G). dw (K, R, 3, 3) = (with `add`: +=) the piece transformed back. A part owns channels."""
+    """piece: (36, G, R, M), dw: (K, R, 3, 3). dw = (with `add`: +=) the piece transformed back. A part owns channels.
+
+    scratch: (parts, 9 vectors).
+    """
     lanes, m, near = lanes_of(dw), k // groups, scratch[part]
     plane = groups * r * m
     for row in range(*span(groups * r, part, parts)):

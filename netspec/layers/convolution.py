@@ -141,13 +141,13 @@ class Convolution(Windowed):
 
     def forward(self, run: Run) -> Calls:
         """y = x * w + b, rectified if asked."""
-        from netspec.codegen.tiles import RECTIFY
+        from netspec.codegen.geometry import RECTIFY
 
         yield from self.way(run.bottom_shapes[0]).forward(self, run, RECTIFY * run.relu)
 
     def backward(self, run: Run) -> Calls:
         """The top's diff masked if asked; then the bias, the weight, the bottom."""
-        from netspec.codegen.tiles import ADD
+        from netspec.codegen.geometry import ADD
 
         way = self.way(run.bottom_shapes[0])
         yield from self._top(run)

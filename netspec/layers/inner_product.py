@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
 from netspec.fillers.base import AnyFiller
@@ -89,16 +90,14 @@ class InnerProduct(Layer):
 
     def forward(self, run: Run) -> Calls:
         """y = x w^T + b, rectified on request."""
-        from netspec.codegen import tiles
 
         n, k = self._sizes(run.bottom[0].shape)
         x, y = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output)
         bias = run.param[1] if self.bias_term else _none(run)
-        yield from _product(run, x, bias, y, tiles.RECTIFY if run.relu else 0, not self.transpose)
+        yield from _product(run, x, bias, y, RECTIFY if run.relu else 0, not self.transpose)
 
     def backward(self, run: Run) -> Calls:
         """dw = dy^T x, db = the columns of dy, dx = dy w."""
-        from netspec.codegen import tiles
         from netspec.kernels import inner_product
 
         n, k = self._sizes(run.bottom[0].shape)
@@ -109,14 +108,14 @@ class InnerProduct(Layer):
         )
         dw, db = run.param_diff[0], run.param_diff[1] if self.bias_term else None
         if run.relu or db is not None:
-            mode = (tiles.RECTIFY if run.relu else 0) | (tiles.ADD if db is not None and run.param_add[1] else 0)
+            mode = (RECTIFY if run.relu else 0) | (ADD if db is not None and run.param_add[1] else 0)
             yield from inner_product.bias_gradient(y, dy, _none(run) if db is None else db, run.workspace["sums"], mode)
         if dw is not None:
             left, right = (x, dy) if self.transpose else (dy, x)
-            yield from inner_product.multiply_columns(left, right, dw, tiles.ADD if run.param_add[0] else 0)
+            yield from inner_product.multiply_columns(left, right, dw, ADD if run.param_add[0] else 0)
         if run.bottom_diff[0] is not None:
             dx = run.bottom_diff[0].reshape(n, k)
-            yield from _product(run, dy, _none(run), dx, tiles.ADD if run.bottom_add[0] else 0, self.transpose)
+            yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)
 
 
 FEW = 8

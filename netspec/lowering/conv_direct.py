@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
+from netspec.kernels.conv_geometry import Filters, Pixels, Sending, Target
 from netspec.lowering import conv_direct_weight
 from netspec.lowering.conv_passes import (
     PARTS,
@@ -22,11 +23,10 @@ from netspec.lowering.conv_passes import (
     forward_pass,
     is_pixelwise,
     padded,
-    table_of,
+    windows_of,
 )
 
 if TYPE_CHECKING:
-    from netspec.codegen.tiles import Tiling
     from netspec.layers.convolution import Convolution
 
 FOR = "every convolution"
@@ -68,7 +68,7 @@ class Sent(NamedTuple):
 
 
 def sent(layer: Convolution, x: Shape) -> Sent | None:
-    """How backward to the bottom is sent back, where that takes fewer products than gathering it: few channels, or little padding."""
+    """The padded image for scattering the bottom's gradient; None where gathering takes fewer products."""
     (kh, sh, ph, dh), (kw, sw, pw, dw) = layer.window
     n, c, h, w = x
     _, _, p, q = layer.top_shapes((x,))[0]
@@ -82,7 +82,7 @@ def sent(layer: Convolution, x: Shape) -> Sent | None:
 
 
 def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The same for backward to the bottom; all phases together have every tap once."""
+    """The packed filters for backward to the bottom, all phases together having every tap once, and the scratch of each part."""
     top, image = layer.top_shapes((x,))[0], sent(layer, x)
     if image is not None:
         (kh, *_), (kw, *_) = layer.window
@@ -127,7 +127,6 @@ def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
 
 def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
     """Pack lines of taps and send every pixel's back."""
-    import numpy as np
 
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv
@@ -137,38 +136,27 @@ def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
     cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
     blocks, (dy, pitch) = kh * -(-kw * c // cut.panel), flat(run.top_diff[0])
     yield Call(conv.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
-    g = (
-        n,
-        p,
-        q,
-        k,
-        h,
-        w,
-        c,
-        ph,
-        pw,
-        sh,
-        sw,
-        dh,
-        kh,
-        kw * c,
-        image.tall,
-        image.wide,
-        cut.panel,
-        cut.blocks,
-        cut.rows,
-        cut.more,
-        pitch,
+    sending = Sending(
+        images=n,
+        lines=p,
+        columns=q,
+        filters=k,
+        pitch=pitch,
+        height=h,
+        width=w,
+        channels=c,
+        pad_y=ph,
+        pad_x=pw,
+        stride_y=sh,
+        stride_x=sw,
+        dilation=dh,
+        taps=kh,
+        run=kw * c,
+        tall=image.tall,
+        wide=image.wide,
     )
-    arrays = (
-        dy,
-        packed,
-        run.bottom_diff[0],
-        np.zeros(1, np.int64),
-        run.workspace["lines_bottom"],
-        np.array(g, np.int64),
-    )
-    yield Call(conv.convolve_back, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, n))
+    arrays = (dy, packed, run.bottom_diff[0], run.workspace["lines_bottom"])
+    yield Call(conv.convolve_back, *arrays, sending, cut, mode, parts=min(PARTS, n))
 
 
 def _passes(
@@ -197,67 +185,25 @@ def _passes(
         taps = one.taps(across)
         pixels = n * h * w if is_pixelwise(layer) else one.x.length
         cut = tiling(pixels, m, dtype)
-        sizes = (groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
         if taps:
+            filters = Filters(groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
             blocks = groups * -(-m // cut.panel)
             yield Call(
-                conv.pack, weight.reshape(-1), packed, np.array(taps, np.int64), *sizes, parts=min(PARTS, blocks)
+                conv.pack, weight.reshape(-1), packed, np.array(taps, np.int64), filters, parts=min(PARTS, blocks)
             )
         if is_pixelwise(layer):
-            g = np.array(
-                (pitch, r, out_pitch, m, cut.panel, cut.blocks, cut.rows, cut.more, LONG, max(1, 224 // cut.rows)),
-                np.int64,
+            single = Pixels(pitch, r, out_pitch, m, deep=LONG, together=max(1, 224 // cut.rows))
+            yield Call(
+                conv.convolve_pixels, source, packed, bias, target, single, cut, mode, parts=min(PARTS, cut.blocks)
             )
-            arrays = (source, packed, bias, target, np.zeros(1, np.int64), g)
-            yield Call(conv.convolve_pixels, *arrays, cut.lanes, mode, *cut.tiles, parts=min(PARTS, cut.blocks))
         else:
             lines, _ = _lines(one, n, c)
-            table, g = _geometry(one, shapes, (pitch, out_pitch), groups, lines, cut)
-            yield Call(
-                conv.convolve,
-                source,
-                packed,
-                bias,
-                target,
-                table,
-                scratch,
-                g,
-                cut.lanes,
-                mode,
-                *cut.tiles,
-                parts=min(PARTS, n * -(-one.y.length // lines)),
-            )
-
-
-def _geometry(
-    one: Pass, shapes: tuple[Shape, Shape], pitches: tuple[int, int], groups: int, lines: int, cut: Tiling
-) -> tuple[Any, Any]:
-    """Where each run of taps begins, and what `conv.convolve` knows of a pass."""
-    import numpy as np
-
-    ((n, c, h, w), (_, k, height, width)), (pitch, out_pitch) = shapes, pitches
-    copied = one.y.outside(h) or one.x.outside(w)
-    wide = (one.x.length - 1) * one.x.step + one.x.extent
-    pixel = c if copied else pitch
-    table, run = table_of(one, groups, c // groups, (wide if copied else w) * pixel, pixel)
-    source = (
-        n,
-        h,
-        w,
-        pitch,
-        groups,
-        c // groups,
-        one.y.first,
-        one.x.first,
-        one.y.step,
-        one.x.step,
-        one.y.extent,
-        wide,
-        int(copied),
-    )
-    target = (one.y.length, height, width, out_pitch, one.y.stride, one.x.stride, one.y.place, one.x.place, k // groups)
-    g = (*source, len(table), run, *target, cut.panel, lines, cut.blocks, cut.rows, cut.more)
-    return np.array(table or (0,), np.int64), np.array(g, np.int64)
+            table, windows = windows_of(one, shapes[0], pitch, groups, lines)
+            y, x = one.y, one.x
+            _, _, height, width = shapes[1]
+            place = Target(height, width, out_pitch, y.stride, x.stride, y.place, x.place, m)
+            arrays = (source, packed, bias, target, np.array(table or (0,), np.int64), scratch)
+            yield Call(conv.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
 
 
 def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:

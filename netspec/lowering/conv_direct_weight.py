@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
-from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, is_pixelwise, table_of
+from netspec.kernels.conv_geometry import Diff, PixelGradient
+from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, is_pixelwise, windows_of
 
 if TYPE_CHECKING:
     from netspec.layers.convolution import Convolution
@@ -72,7 +73,7 @@ def calls(layer: Convolution, run: Run) -> Calls:
 
     x, dw = run.bottom_shapes[0], run.param_diff[0]
     assert dw is not None
-    n, c, h, w = x
+    _, c, _, w = x
     groups, cut, one = layer.group, _cut(layer, x), forward_pass(layer, x)
     (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, layer.num_output
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
@@ -80,17 +81,13 @@ def calls(layer: Convolution, run: Run) -> Calls:
     if is_pixelwise(layer, strides=True):
         yield from _weight_of_pixels(layer, run, cut)
         return
-    copied = one.y.outside(h) or one.x.outside(w)
-    wide = (one.x.length - 1) * one.x.step + one.x.extent
-    line = (wide if copied else w) * c
-    taps, length = table_of(one, groups, r, line, c)
-    tiles = tiling(length, m, dtype)
-    source = (n, h, w, c, groups, r, one.y.first, one.x.first, one.y.step, one.x.step, one.y.extent, wide, int(copied))
-    sizes = (len(taps), length, one.y.length, one.x.length, pitch, m)
-    g = np.array((*source, *sizes, tiles.panel, cut.lines, tiles.blocks, tiles.rows, tiles.more, cut.shares), np.int64)
+    taps, windows = windows_of(one, x, c, groups, cut.lines)
+    tiles = tiling(windows.run, m, dtype)
+    line = (windows.reach if windows.copied else w) * c
     lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
-    arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"], g)
-    yield Call(conv.weight_gradient, *arrays, tiles.lanes, *tiles.tiles, parts=parts)
+    arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"])
+    diff = Diff(one.x.length, pitch, m, cut.shares)
+    yield Call(conv.weight_gradient, *arrays, windows, diff, tiles, parts=parts)
     if cut.pieces > 1:
         yield Call(conv.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
     shape = (groups, k, r, dw.shape[2] * dw.shape[3], int(run.param_add[0]))
@@ -98,9 +95,7 @@ def calls(layer: Convolution, run: Run) -> Calls:
 
 
 def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
-    """The same where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
-    import numpy as np
-
+    """The gradient where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv
 
@@ -113,21 +108,9 @@ def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
         x = run.workspace["thinned"]
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
     tiles, (dy, pitch) = tiling(k, c, str(dw.dtype)), flat(run.top_diff[0])
-    g = (
-        pixels,
-        c,
-        pitch,
-        c,
-        tiles.panel,
-        tiles.blocks,
-        tiles.rows,
-        tiles.more,
-        cut.shares,
-        DEEP,
-        int(_far_apart(pitch)),
-    )
-    arrays = (x, dy, pieces, np.zeros(1, np.int64), run.workspace["windows"], np.array(g, np.int64))
+    product = PixelGradient(pixels, c, pitch, c, cut.shares, DEEP, packed=int(_far_apart(pitch)))
+    arrays = (x, dy, pieces, run.workspace["windows"])
     in_place = add * (cut.pieces == 1)
-    yield Call(conv.weight_gradient_pixels, *arrays, tiles.lanes, in_place, *tiles.tiles, parts=cut.pieces * cut.shares)
+    yield Call(conv.weight_gradient_pixels, *arrays, product, tiles, in_place, parts=cut.pieces * cut.shares)
     if cut.pieces > 1:
         yield Call(conv.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))

@@ -10,6 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.shape import Shape, count
+from netspec.kernels.conv_geometry import Windows
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -134,3 +135,33 @@ def table_of(one: Pass, groups: int, r: int, line: int, pixel: int) -> tuple[tup
     if one.merged(groups) and pixel == r:
         return tuple(ys), len(one.x.shifts) * r
     return tuple(y + (shift - one.x.first) * pixel for y in ys for shift in one.x.shifts), r
+
+
+def windows_of(one: Pass, shape: Shape, pitch: int, groups: int, block: int) -> tuple[tuple[int, ...], Windows]:
+    """Where each run of taps begins in the source, N, C, H, W, and where a pass's windows lie in it; `block` lines are taken at a time."""
+    n, c, h, w = shape
+    y, x, r = one.y, one.x, c // groups
+    copied = y.outside(h) or x.outside(w)
+    reach = (x.length - 1) * x.step + x.extent
+    pixel = c if copied else pitch
+    table, run = table_of(one, groups, r, (reach if copied else w) * pixel, pixel)
+    windows = Windows(
+        images=n,
+        height=h,
+        width=w,
+        pitch=pitch,
+        groups=groups,
+        channels=r,
+        top=y.first,
+        left=x.first,
+        stride_y=y.step,
+        stride_x=x.step,
+        extent=y.extent,
+        reach=reach,
+        copied=int(copied),
+        runs=len(table),
+        run=run,
+        lines=y.length,
+        block=block,
+    )
+    return table, windows

@@ -12,6 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
+from netspec.kernels.conv_geometry import (
+    AIR,
+    FREQUENCIES,
+    STEP,
+    Chunk,
+    Chunks,
+    Filters,
+    FrequencyProducts,
+    TiledImage,
+    TileScratch,
+)
 from netspec.lowering.conv_passes import PARTS, flat, padded
 
 if TYPE_CHECKING:
@@ -20,11 +31,10 @@ if TYPE_CHECKING:
 FOR = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
 PITCHED = True
 
-FREQUENCIES, AIR, STEP = 36, 16, 4
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
 FEW_SUMMED = 96 * 96
-"""The same for the weight's gradient, whose pieces must be added up."""
+"""Input times output channels up to which a part sums a weight's gradient on its own: pieces must be added up, so fewer than FEW."""
 LEAST = 8
 """Tiles that a part takes at a time, at least: fewer would not be worth reading the filters for."""
 NEAR, FAR = 160_000, 6_000_000
@@ -112,12 +122,12 @@ def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
 
 
 def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The same for backward to the bottom."""
+    """Filters and tiles for backward to the bottom."""
     return _filters(layer, x, "_bottom", True, "backward") | _spaces("_bottom", bottom_plan(layer, x), "backward")
 
 
 def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The same, and the gradient's frequencies."""
+    """Tiles for the weight's gradient, and the gradient's frequencies in pieces."""
     plan = weight_plan(layer, x)
     pieces = 1 if plan.together else min(PARTS, plan.chunks)
     size = FREQUENCIES * x[1] * layer.num_output // layer.group
@@ -137,7 +147,7 @@ def forward(layer: Convolution, run: Run, mode: int) -> Calls:
 
 
 def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
-    """The same with turned filters, from the top's diff to the bottom's."""
+    """Turned filters to frequencies, then from the top's diff to the bottom's."""
     none = run.param[0].reshape(-1)[:0]
     images = (run.top_diff[0], run.bottom_diff[0])
     yield from _image(layer, run, bottom_plan(layer, run.bottom_shapes[0]), images, none, mode, "_bottom")
@@ -150,27 +160,24 @@ def _image(layer: Convolution, run: Run, plan: Plan, images: Any, bias: Any, mod
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
     r, m = plan.source[2] // groups, plan.target[2] // groups
     (source, pitch), (target, out_pitch) = map(flat, images)
-    g, tiles, panel = _geometry(plan, (pitch, out_pitch), run.bottom_shapes[0][0], groups, r, m, str(w.dtype))
-    sizes = (groups, w.shape[0], w.shape[1], panel, int(bool(suffix)))
-    yield Call(winograd.filters_to_frequencies, w.reshape(-1), packed, space["filter" + suffix], *sizes, parts=PARTS)
+    from_image, to_image, product = _geometry(plan, (pitch, out_pitch), groups, r, m, str(w.dtype))
+    filters = Filters(groups, w.shape[0], w.shape[1], 9, product.panel, int(bool(suffix)))
+    yield Call(winograd.filters_to_frequencies, w.reshape(-1), packed, space["filter" + suffix], filters, parts=PARTS)
     yield Call(winograd.clear_outside, outside, table, parts=1)
     if not plan.together:
-        arrays = (source, packed, bias, target, near, far, outside, table, g)
-        yield Call(winograd.winograd_tiles, *arrays, tiles, plan.chunks, plan.room, mode, parts=min(PARTS, plan.chunks))
+        scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
+        arrays, images = (source, packed, bias, target, scratch), (from_image, to_image)
+        yield Call(winograd.winograd_tiles, *arrays, *images, product, chunks, mode, parts=min(PARTS, plan.chunks))
         return
-    for first, last in _chunks(plan):
-        yield Call(winograd.winograd_gather, source, near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS)
-        yield Call(
-            winograd.winograd_multiply, near, packed, far, table, g, tiles, last - first, plan.room, parts=FREQUENCIES
-        )
-        yield Call(
-            winograd.winograd_scatter, far, bias, target, outside, table, g, mode, first, last, plan.room, parts=PARTS
-        )
+    for chunk in _chunks(plan):
+        yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
+        yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=FREQUENCIES)
+        yield Call(winograd.winograd_scatter, far, bias, target, outside, table, to_image, chunk, mode, parts=PARTS)
 
 
 def weight(layer: Convolution, run: Run) -> Calls:
     """The products of both images' frequencies, then back to the filter."""
-    from netspec.codegen.tiles import ADD
+    from netspec.codegen.geometry import ADD
     from netspec.kernels import conv, winograd
 
     x, groups, space, dw = run.bottom_shapes[0], layer.group, run.workspace, run.param_diff[0]
@@ -179,33 +186,22 @@ def weight(layer: Convolution, run: Run) -> Calls:
     near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
     r, m, pieces = x[1] // groups, layer.num_output // groups, space["pieces"]
     (source, pitch), (diff, diff_pitch) = map(flat, (run.bottom[0], run.top_diff[0]))
-    g, tiles, _ = _geometry(plan, (pitch, diff_pitch), x[0], groups, r, m, str(dw.dtype), summed=True)
+    from_image, from_diff, product = _geometry(plan, (pitch, diff_pitch), groups, r, m, str(dw.dtype), summed=True)
     yield Call(winograd.clear_outside, outside, table, parts=1)
     if not plan.together:
-        arrays = (source, diff, pieces, near, far, outside, table, g)
-        yield Call(winograd.winograd_gradient_tiles, *arrays, tiles, plan.chunks, plan.room, parts=pieces.shape[0])
+        scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
+        arrays = (source, diff, pieces, scratch)
+        yield Call(
+            winograd.winograd_gradient_tiles, *arrays, from_image, from_diff, product, chunks, parts=pieces.shape[0]
+        )
     else:
-        for first, last in _chunks(plan):
+        for chunk in _chunks(plan):
+            yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
+            yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, 1, chunk, parts=PARTS)
+            mode = ADD if chunk.first else 0
             yield Call(
-                winograd.winograd_gather, source, near, outside, table, g, 0, 0, first, last, plan.room, parts=PARTS
+                winograd.winograd_gradient_multiply, near, far, pieces, table, product, chunk, mode, parts=FREQUENCIES
             )
-            yield Call(
-                winograd.winograd_gather, diff, far, outside, table, g, 1, 1, first, last, plan.room, parts=PARTS
-            )
-            mode = ADD if first else 0
-            call = (
-                winograd.winograd_gradient_multiply,
-                near,
-                far,
-                pieces,
-                table,
-                g,
-                tiles,
-                last - first,
-                plan.room,
-                mode,
-            )
-            yield Call(*call, parts=FREQUENCIES)
     sizes = (groups, layer.num_output, r, int(run.param_add[0]))
     if pieces.shape[0] > 1:
         yield Call(conv.join_pieces, pieces, parts=PARTS)
@@ -214,44 +210,21 @@ def weight(layer: Convolution, run: Run) -> Calls:
     )
 
 
-def _chunks(plan: Plan) -> Iterator[tuple[int, int]]:
-    """First and one past the last tile of each chunk, as `span` cuts them."""
+def _chunks(plan: Plan) -> Iterator[Chunk]:
+    """The tiles of each chunk, as `span` cuts them."""
     for chunk in range(plan.chunks):
-        yield plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks
+        yield Chunk(plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks, plan.room)
 
 
 def _geometry(
-    plan: Plan, pitches: tuple[int, int], images: int, groups: int, r: int, m: int, dtype: str, summed: bool = False
-) -> tuple[Any, Any, int]:
-    """What the kernels know of both images; the tiles by their rows, for whole panels and for the last; columns of a panel."""
-    import numpy as np
-
+    plan: Plan, pitches: tuple[int, int], groups: int, r: int, m: int, dtype: str, summed: bool = False
+) -> tuple[TiledImage, TiledImage, FrequencyProducts]:
+    """The image that is read, the one that is written or summed over, and the products of their frequencies."""
     from netspec.codegen.tiles import by_rows
 
     (h, w, c), (p, q, k), (pitch, out_pitch) = plan.source, plan.target, pitches
     across, tiles = -(-q // STEP), -(-p // STEP) * -(-q // STEP)
-    counts = {r} if summed else {last - first for first, last in _chunks(plan)}
-    panel, most, codes = by_rows(counts, m, dtype)
-    g = (
-        h,
-        w,
-        pitch,
-        c,
-        across,
-        tiles,
-        plan.pad,
-        p,
-        q,
-        out_pitch,
-        k,
-        across,
-        tiles,
-        0,
-        images,
-        groups,
-        r,
-        m,
-        panel,
-        most,
-    )
-    return np.array(g, np.int64), codes, panel
+    counts = {r} if summed else {chunk.last - chunk.first for chunk in _chunks(plan)}
+    source = TiledImage(h, w, pitch, c, across, tiles, plan.pad)
+    target = TiledImage(p, q, out_pitch, k, across, tiles, 0)
+    return source, target, FrequencyProducts(groups, r, m, *by_rows(counts, m, dtype))

@@ -1,0 +1,145 @@
+"""Geometry of kernels' calls: named tuples that layers build and kernels read, and the constants that both need.
+
+A kernel's descriptor holds a tuple's fields in their order. Where a field is `Code`, a call holds a compiled tile or stream, and the kernel
+sees its address. Sizes are in values (numbers of an array) where nothing else is said. Nothing here imports numpy or numba. Convolution's
+tuples are in `conv_geometry`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from netspec.codegen.kernel import Code, Doubles, Vector
+
+MOST_PARTS = 64
+"""Parts of a step, at most."""
+ADD, RECTIFY = 1, 2
+"""Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
+
+
+def even_parts(products: int, work: int, most: int) -> int:
+    """Parts of at least `work` products, but at most `most` parts: a power of two, so that threads share them evenly."""
+    return 1 << max(0, min(products // work, most, MOST_PARTS).bit_length() - 1)
+
+
+# --- register tiles
+
+
+class Tiling(NamedTuple):
+    """How a product of many rows and columns is cut into register tiles: `tiles.tiling` chooses it.
+
+    Columns come in panels, rows in blocks. All blocks of a panel take tall tiles or low ones, which have one row less.
+    """
+
+    lanes: int  # numbers in a vector
+    panel: int  # columns of a panel: whole vectors; the last panel may need fewer
+    blocks: int  # blocks of rows
+    rows: int  # rows of a tall tile
+    more: int  # blocks that take a tall tile: the first ones
+    tall: Code  # tiles of whole panels
+    low: Code
+    tall_edge: Code  # tiles of the last panel
+    low_edge: Code
+
+
+class Grid(NamedTuple):
+    """How register tiles cover the result of an InnerProduct: `inner_product.tiles` chooses it."""
+
+    rows: int  # rows of a tile
+    width: int  # columns of a tile
+    lanes: int  # numbers in a vector
+    whole: Code  # the tile inside
+    below: Code  # at the lower edge, with the rows that are left
+    right: Code  # at the right edge, with the columns that are left
+    corner: Code  # at both
+
+
+class Streams(NamedTuple):
+    """How streams cover a product of few rows: `inner_product.walks` and `dots` choose it."""
+
+    rows: int  # rows of the result that are computed at a time
+    steps: int  # of a walk: rows of the weight at a time; of a dot tile: columns of the result
+    whole: Code  # the stream inside
+    below: Code  # for the rows that are left
+    rest: Code  # for the steps that are left
+    corner: Code  # for both
+
+
+# --- pooling
+
+
+class Window(NamedTuple):
+    """A window that moves over an image's height and width."""
+
+    height: int
+    width: int
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+
+
+# --- normalisation
+
+BATCH, REMEMBERED, RUNNING = 0, 1, 2
+"""What BatchNorm normalises by: the batch's statistics; these, which are added to the running sums too; the running statistics."""
+LRN_PIXELS = 8
+"""Pixels that LRN works on at a time: what was written a moment ago is not yet ready to be read at another place."""
+
+
+class Affine(NamedTuple):
+    """Factors and constants (C,) that are learned; empty where there are none: then 1 and 0."""
+
+    weight: Vector
+    bias: Vector
+
+
+class AffineDiffs(NamedTuple):
+    """Gradients (C,) of factors and constants; empty where they are not wanted."""
+
+    weight: Vector
+    bias: Vector
+    add_weight: int  # 1 where the gradient is added to what stands there
+    add_bias: int
+
+
+class RunningSums(NamedTuple):
+    """Sums of the batches' statistics."""
+
+    mean: Vector  # (C,)
+    variance: Vector  # (C,)
+    scale: Vector  # (1,): how many batches they stand for
+
+
+class Statistics(NamedTuple):
+    """What a batch is normalised by, (C,)."""
+
+    mean: Doubles
+    variance: Doubles
+    inverse: Doubles  # 1 / sqrt(variance + eps)
+
+
+class Slots(NamedTuple):
+    """Coefficients of forward, (width,): y = x * factor + offset, with `centre` near the mean of x."""
+
+    factor: Vector
+    offset: Vector
+    centre: Vector
+
+
+class Slopes(NamedTuple):
+    """Coefficients of backward, (width,): dx = of_dy * dy - of_x * (x - centre) - shift."""
+
+    of_dy: Vector
+    of_x: Vector
+    shift: Vector
+
+
+class Settling(NamedTuple):
+    """How statistics of a batch are made and remembered."""
+
+    eps: float  # added to the variance
+    fraction: float  # what a running sum keeps of itself
+    pixels: int  # values of a channel
+    mode: int  # BATCH, REMEMBERED or RUNNING

@@ -1,0 +1,256 @@
+"""Geometry of convolution's calls, as `geometry` has it for all kernels: direct, by Winograd's filtering, and depthwise.
+
+Letters: N images, C channels of an image that is read, K channels of one that is written (as many as filters); in each group R channels are
+read and M written. Images lie as (N, height, width, channels). Sizes are in values (numbers of an array) where nothing else is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from netspec.codegen.kernel import Clock, Code, Codes, Matrix
+
+# --- direct convolution
+
+
+class Filters(NamedTuple):
+    """The weight (K, R, area) of a convolution, and the panels it is packed into."""
+
+    groups: int
+    filters: int  # K, of all groups
+    channels: int  # R
+    area: int  # taps of a filter: its height times its width
+    panel: int  # columns of a panel
+    turned: int  # 0: a column is a filter, for forward; 1: a column is a channel, for backward to the bottom
+
+
+class Windows(NamedTuple):
+    """Where the windows of a pass lie in the images (N, height, width, ...) that it reads.
+
+    A window's taps meet `runs` contiguous runs of the image. Lines are written in blocks, whose sources are copied where they need padding.
+    """
+
+    images: int  # N
+    height: int
+    width: int
+    pitch: int  # from one pixel to the next
+    groups: int
+    channels: int  # R
+    top: int  # line at which the windows of the first line written begin; negative in the padding
+    left: int  # column at which the first window of a line begins
+    stride_y: int  # lines from a window to the next
+    stride_x: int  # columns from a window to the next
+    extent: int  # lines from the first of a window to its last
+    reach: int  # columns from the first of a line's first window to the last of its last
+    copied: int  # 1 where windows reach out of the image: then lines are copied to scratch with the padding around them
+    runs: int
+    run: int  # values of a run
+    lines: int  # lines of windows in an image
+    block: int  # lines that are written at a time
+
+
+class Target(NamedTuple):
+    """Where a pass writes in images (N, height, width, ...): every stride-th pixel from a place on."""
+
+    height: int
+    width: int
+    pitch: int  # from one pixel to the next
+    stride_y: int  # lines from one that is written to the next
+    stride_x: int
+    place_y: int  # the first line that is written
+    place_x: int
+    channels: int  # M
+
+
+class Pixels(NamedTuple):
+    """A convolution with filters of one tap at stride 1, as a product of all pixels with the weight."""
+
+    pitch: int  # from one pixel of the source to the next
+    channels: int  # R
+    out_pitch: int  # from one pixel of the result to the next
+    filters: int  # M
+    deep: int  # channels that are multiplied at a time
+    together: int  # blocks of pixels that a panel of the weight is multiplied with while it is near
+
+
+class Sending(NamedTuple):
+    """Backward to the bottom by sending: every pixel of dy (N, lines, columns, K) adds to the padded image (tall, wide, C) around dx's."""
+
+    images: int  # N
+    lines: int
+    columns: int
+    filters: int  # K
+    pitch: int  # from one pixel of dy to the next
+    height: int  # of dx (N, height, width, C)
+    width: int
+    channels: int  # C
+    pad_y: int  # lines of the padded image above that of dx
+    pad_x: int
+    stride_y: int
+    stride_x: int
+    dilation: int  # lines between a filter's lines of taps
+    taps: int  # lines of taps
+    run: int  # values that a line of taps sends to
+    tall: int  # lines of the padded image
+    wide: int  # columns of the padded image
+
+
+class Diff(NamedTuple):
+    """The top's diff as the weight's gradient reads it, in lines of `width` pixels."""
+
+    width: int
+    pitch: int  # from one pixel to the next
+    channels: int  # M
+    shares: int  # parts that share the rows of a piece
+
+
+class PixelGradient(NamedTuple):
+    """The weight's gradient for filters of one tap, as a product over all pixels."""
+
+    pixels: int
+    pitch: int  # from one pixel of x to the next
+    diff_pitch: int  # from one pixel of dy to the next
+    channels: int  # C
+    shares: int  # parts that share the rows of a piece
+    deep: int  # pixels that are multiplied at a time
+    packed: int  # 1 where dy's rows are copied to scratch too
+
+
+# --- Winograd's convolution
+
+FREQUENCIES = 36
+SIDE, STEP = 6, 4
+"""Pixels of a tile's side that are read, and written."""
+AIR = 16
+"""Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
+
+
+class TiledImage(NamedTuple):
+    """An image (N, height, width, channels) cut into tiles, one every STEP pixels."""
+
+    height: int
+    width: int
+    pitch: int  # from one pixel to the next
+    channels: int
+    across: int  # tiles of a line of tiles
+    tiles: int  # tiles of an image
+    pad: int  # pixels before its place at which a tile begins
+
+
+class FrequencyProducts(NamedTuple):
+    """The products of each frequency: (tiles, R) with (R, M) in every group, or for the weight's gradient (R, tiles) with (tiles, M)."""
+
+    groups: int
+    channels: int  # R
+    filters: int  # M
+    panel: int  # columns of a panel of the M
+    most: int  # rows of a register tile, at most
+    codes: Codes  # tiles of 0 to `most` rows for whole panels, then for the last panel
+
+
+class Chunks(NamedTuple):
+    """All tiles of all images, taken a chunk at a time."""
+
+    tiles: int
+    number: int  # chunks, all of about equally many tiles
+    room: int  # tiles of a chunk, at most
+
+
+class Chunk(NamedTuple):
+    """Tiles that are taken together."""
+
+    first: int
+    last: int  # one past the last
+    room: int  # tiles that the planes of frequencies have room for
+
+
+class TileScratch(NamedTuple):
+    """What the parts of a step work in that takes its tiles from the images to the result."""
+
+    near: Matrix  # (parts, planes): frequencies of the image that is read
+    far: Matrix  # (parts, planes): frequencies of the one that is written
+    outside: (
+        Matrix  # (1 + parts, channels): zeros to be read for pixels outside; then for each part what it writes outside
+    )
+    table: Clock  # 0, then for each part room for the addresses of a tile's pixels, twice
+
+
+# --- depthwise convolution
+
+
+class Depthwise(NamedTuple):
+    """The images of a depthwise pass: it reads (N, height, width, C) and writes (N, lines, columns, C)."""
+
+    images: int  # N
+    height: int
+    width: int
+    channels: int  # C
+    lines: int
+    columns: int
+    across: int  # taps of a filter's line
+    row_step: int  # rows of the source between those that neighbouring taps meet
+    tap_step: int  # lines of the filter between those that neighbouring rows of the source meet
+
+
+class SourceRows(NamedTuple):
+    """What a line that is written reads: an entry of the table `rows`."""
+
+    row: int  # the first row of the source
+    number: int  # rows
+    tap: int  # the filter's line that meets the first row
+
+
+class Phase(NamedTuple):
+    """Every stride-th pixel of each line that is written, and what they read of a row: an entry of the table `phases`."""
+
+    number: int  # pixels
+    step: int  # columns of the source from one pixel's window to the next
+    shift: int  # column at which the first window begins
+    taps: int
+    first_tap: int  # the tap that meets a window's first column
+    next_tap: int  # from a tap to that of the next column
+    stride: int  # columns from one pixel that is written to the next
+    place: int  # column of the first pixel that is written
+    pixels: int  # pixels of a strip
+    apart: int  # columns between those that neighbouring taps meet
+
+
+class StripCodes(NamedTuple):
+    """The strips of one or two phases: of `Phase.pixels` pixels, and for those that are left."""
+
+    whole: Code
+    rest: Code
+    other_whole: Code
+    other_rest: Code
+
+
+class SpotCodes(NamedTuple):
+    """Spots of `Phase.pixels` pixels, and of one."""
+
+    some: Code
+    one: Code
+
+
+class DepthwiseGradient(NamedTuple):
+    """The weight's gradient of a depthwise convolution, from x (N, height, width, C) and dy (N, lines, columns, C)."""
+
+    images: int  # N
+    height: int
+    width: int
+    channels: int  # C
+    lines: int
+    columns: int
+    down: int  # lines of taps
+    across: int  # taps of a line
+    stride_y: int
+    stride_x: int
+    pad_y: int
+    pad_x: int
+    dilation_y: int
+    dilation_x: int
+    band: int  # lines of dy that are gone over once for every tap
+    together: int  # taps that are summed at a time: all of a line, or one
+    pixels: int  # pixels of a strip
+    whole: Code  # the strip of so many pixels
+    rest: Code  # the strip of those that are left
