@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from netspec.codegen.kernel import Code, Doubles, Vector
 
+GRAIN = 16384
+"""Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to balance."""
 MOST_PARTS = 64
 """Parts of a step, at most."""
 ADD, RECTIFY = 1, 2

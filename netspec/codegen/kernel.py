@@ -39,6 +39,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from netspec.codegen.geometry import GRAIN, MOST_PARTS
 from netspec.core.calls import Call
 
 if os.environ.keys().isdisjoint(("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")):
@@ -67,9 +68,6 @@ _FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int
 _FLAGS = {"contract"}
 """Multiply and add may fuse; nothing is reordered, and NaN and infinities stay what they are."""
 
-GRAIN = 16384
-"""Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to balance."""
-MOST_PARTS = 64
 WORTH_A_PROCESS = 2
 """Kernels to compile that pay for the start of a process."""
 MOST_PROCESSES = 4

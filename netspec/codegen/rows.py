@@ -310,6 +310,7 @@ def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]],
     def decorate(body: Callable[..., None]) -> Any:
         words = list(inspect.signature(body).parameters)
         kinds = [str(p.annotation) for p in inspect.signature(body).parameters.values()]
+        records = {kind: body.__globals__[kind] for kind in kinds if hasattr(body.__globals__.get(kind), "_fields")}
 
         def loop(typing: Any, *given: Any) -> Any:
             wanted = list(given[:1])
@@ -317,14 +318,17 @@ def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]],
             lanes = BYTES * 8 // min(a.dtype.bitwidth for a in arrays if isinstance(a.dtype, types.Float))
             reals = types.float32 if lanes * 32 == BYTES * 8 else types.float64
             for kind, place in zip(kinds, _places(kinds), strict=True):
-                wanted += [given[place], types.int64] if kind == "Row" else [reals if kind == "Real" else types.int64]
+                if kind == "Row":
+                    wanted += [given[place], types.int64]
+                else:
+                    wanted.append(given[place] if kind in records else reals if kind == "Real" else types.int64)
 
             def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 def write(size: int, position: Any, mask: Any) -> None:
                     at = _Loop(builder, size, position, mask)
                     body(
                         *(
-                            _operand(context, at, kind, signature.args, args, place)
+                            _operand(context, at, records.get(kind, kind), signature.args, args, place)
                             for kind, place in zip(kinds, _places(kinds), strict=True)
                         )
                     )
@@ -381,13 +385,16 @@ def _places(kinds: list[str]) -> list[int]:
     return places
 
 
-def _operand(context: Any, loop: _Loop, kind: str, given: Any, args: Any, place: int) -> Row | Value:
+def _operand(context: Any, loop: _Loop, kind: Any, given: Any, args: Any, place: int) -> Any:
+    """What a body gets for a parameter: a row, a number, or a named tuple of whole numbers."""
     if kind == "Row":
         array = context.make_array(given[place])(context, loop.builder, args[place])
         return Row(loop, loop.builder.gep(array.data, [args[place + 1]]), context.get_data_type(given[place].dtype))
     if kind == "Real":
         return Value(loop, _spread(loop.builder, args[place], ir.VectorType(args[place].type, loop.lanes)))
-    return Value(loop, args[place])
+    if kind == "Whole":
+        return Value(loop, args[place])
+    return kind(*(Value(loop, number) for number in cgutils.unpack_tuple(loop.builder, args[place])))
 
 
 def _spread(builder: Any, value: Any, kind: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from llvmlite import ir
 from numba.core import cgutils
@@ -18,12 +18,59 @@ from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.codegen.streams import Stream, along, made, pointers
 
+
+class Reading(NamedTuple):
+    """Rows of an image that are read, from a column on."""
+
+    address: int
+    column: int  # which column `address` is; columns below 0 and from `width` on count as zeros
+    width: int  # columns of the image
+    rows: int
+    row: int  # from one row to the next
+
+
+class Taps(NamedTuple):
+    """A filter's taps, each a vector of all channels."""
+
+    address: int  # of the first tap of the first row
+    row: int  # from the taps of one row to those of the next
+    tap: int  # from the tap of one column to that of the next
+
+
+class Writing(NamedTuple):
+    """Pixels of a line that are written."""
+
+    address: int
+    pixel: int  # from one pixel to the next
+    bias: int  # address of what is added to each; 0: nothing
+    mode: int  # bits ADD and RECTIFY
+    channels: int
+
+
+class Spots(NamedTuple):
+    """Taps of an image that lie inside it."""
+
+    taps: int  # taps of a row
+    rows: int
+    address: int  # of the first pixel's first tap
+    row: int  # from one row to the next
+    pixel: int  # from one pixel's taps to the next pixel's
+    tap: int  # from one tap to the next
+
+
+class Lines(NamedTuple):
+    """Lines of the top's diff."""
+
+    address: int
+    line: int  # from one line to the next
+
+
 STRIP = (
     "strips",
+    "x",
     "first",
     "width",
     "rows",
-    "x",
     "xrow",
     "w",
     "wrow",
@@ -34,7 +81,6 @@ STRIP = (
     "mode",
     "channels",
 )
-"""`x` is the address of column `first` of a line `width` columns wide, `bias` may be 0; what is not an address is in values."""
 SPOT = (
     "strips",
     "taps",
@@ -52,7 +98,12 @@ SPOT = (
     "mode",
     "channels",
 )
-GRAD = ("strips", "first", "width", "lines", "x", "xline", "dy", "dyline", "g", "channels")
+GRAD = ("strips", "x", "first", "width", "lines", "xline", "dy", "dyline", "g", "channels")
+"""What the codes take: addresses are in bytes, all else is in values; `strips` is how many strips lie side by side."""
+call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD))
+"""call_strip(code, strips, Reading(...), Taps(...), Writing(...)): the strips of a line.
+call_spot(code, strips, Spots(...), Taps(...), Writing(...)): pixels of a line, several at a time.
+call_grad(code, strips, Reading(...), Lines(...), g, channels): the gradient of a line of taps, at the address g."""
 MOST_PIXELS, MOST_TAPS = 8, 7
 
 
@@ -119,7 +170,7 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
     columns = range((pixels - 1) * step + taps)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, first, width, rows, x, xrow, w, wrow, wstep, y, ystep, bias, mode, channels = args
+        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, w, y, start = pointers(builder, whole, x, w, y, bias)
         sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]
@@ -198,7 +249,7 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
     chains = min(pixels, max(1, 4 // (taps * together)) if together > 1 else {1: 4, 2: 2, 3: 2}.get(taps, 1))
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, first, width, lines, x, xline, dy, dyline, g, channels = args
+        strips, x, first, width, lines, xline, dy, dyline, g, channels = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, dy, g = pointers(builder, whole, x, dy, g)
         keys = [(v, t, chain) for v in range(together) for t in range(taps) for chain in range(chains)]
@@ -249,7 +300,7 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
 
 
 class Strip(Stream):
-    """One size of one of them."""
+    """The code of one kind and size."""
 
     kinds: ClassVar[dict[str, tuple[Callable[..., Any], tuple[str, ...]]]] = {
         "strip": (_strip, STRIP),
@@ -271,7 +322,3 @@ def strip(kind: str, *size: int) -> Strip:
 
 def __getattr__(name: str) -> Stream:
     return Strip.named(name)
-
-
-call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD))
-"""call_strip(code, *STRIP), call_spot(code, *SPOT), call_grad(code, *GRAD)."""

@@ -54,21 +54,21 @@ def decay_diff(x: Row, dy: Row, dx: Row, alpha: Real) -> None:
 
 @kernel
 def relu_forward(x: Vector, y: Vector, slope: float, part: int, parts: int) -> None:
-    """y = x where x > 0, else slope * x."""
+    """x, y: (M,). y = x where x > 0, else slope * x."""
     first, last = span(x.size, part, parts)
     bend(last - first, x, first, y, first, slope)
 
 
 @kernel
 def relu_backward(x: Vector, dy: Vector, dx: Vector, slope: float, part: int, parts: int) -> None:
-    """dx = dy where x > 0, else slope * dy; the slope rules at x = 0. For x may stand anything of its sign, like y."""
+    """x, dy, dx: (M,). dx = dy where x > 0, else slope * dy; the slope rules at x = 0. For x may stand anything of its sign, like y."""
     first, last = span(x.size, part, parts)
     bend_diff(last - first, x, first, dy, first, dx, first, slope)
 
 
 @kernel
 def sigmoid_forward(x: Vector, y: Vector, part: int, parts: int) -> None:
-    """y = 1 / (1 + e^-x)."""
+    """x, y: (M,). y = 1 / (1 + e^-x)."""
     first, last = span(x.size, part, parts)
     squash(last - first, x, first, y, first)
 
@@ -82,14 +82,14 @@ def squash_diff(y: Row, dy: Row, dx: Row) -> None:
 
 @kernel
 def sigmoid_backward(y: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
-    """dx = y * (1 - y) * dy."""
+    """y, dy, dx: (M,). dx = y * (1 - y) * dy."""
     first, last = span(y.size, part, parts)
     squash_diff(last - first, y, first, dy, first, dx, first)
 
 
 @kernel
 def tanh_forward(x: Vector, y: Vector, part: int, parts: int) -> None:
-    """y = tanh x."""
+    """x, y: (M,). y = tanh x."""
     first, last = span(x.size, part, parts)
     bound(last - first, x, first, y, first)
 
@@ -103,21 +103,21 @@ def bound_diff(y: Row, dy: Row, dx: Row) -> None:
 
 @kernel
 def tanh_backward(y: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
-    """dx = (1 - y^2) * dy."""
+    """y, dy, dx: (M,). dx = (1 - y^2) * dy."""
     first, last = span(y.size, part, parts)
     bound_diff(last - first, y, first, dy, first, dx, first)
 
 
 @kernel
 def elu_forward(x: Vector, y: Vector, alpha: float, part: int, parts: int) -> None:
-    """y = x where x > 0, else alpha * (e^x - 1)."""
+    """x, y: (M,). y = x where x > 0, else alpha * (e^x - 1)."""
     first, last = span(x.size, part, parts)
     decay(last - first, x, first, y, first, alpha)
 
 
 @kernel
 def elu_backward(x: Vector, dy: Vector, dx: Vector, alpha: float, part: int, parts: int) -> None:
-    """dx = dy where x > 0, else alpha * e^x * dy."""
+    """x, dy, dx: (M,). dx = dy where x > 0, else alpha * e^x * dy."""
     first, last = span(x.size, part, parts)
     decay_diff(last - first, x, first, dy, first, dx, first, alpha)
 
@@ -130,14 +130,14 @@ def line(x: Row, y: Row, scale: Real, shift: Real) -> None:
 
 @kernel
 def linear(x: Vector, y: Vector, scale: float, shift: float, part: int, parts: int) -> None:
-    """y = scale * x + shift."""
+    """x, y: (M,). y = scale * x + shift."""
     first, last = span(x.size, part, parts)
     line(last - first, x, first, y, first, scale, shift)
 
 
 @kernel
 def square_forward(x: Vector, y: Vector, scale: float, shift: float, part: int, parts: int) -> None:
-    """y = (scale * x + shift)^2."""
+    """x, y: (M,). y = (scale * x + shift)^2."""
     first, last = span(x.size, part, parts)
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
@@ -147,7 +147,7 @@ def square_forward(x: Vector, y: Vector, scale: float, shift: float, part: int, 
 
 @kernel
 def square_backward(x: Vector, dy: Vector, dx: Vector, scale: float, shift: float, part: int, parts: int) -> None:
-    """dx = 2 * scale * (scale * x + shift) * dy."""
+    """x, dy, dx: (M,). dx = 2 * scale * (scale * x + shift) * dy."""
     twice = scale + scale
     first, last = span(x.size, part, parts)
     x, dy, dx = x[first:last], dy[first:last], dx[first:last]
@@ -157,7 +157,7 @@ def square_backward(x: Vector, dy: Vector, dx: Vector, scale: float, shift: floa
 
 @kernel
 def power_forward(x: Vector, y: Vector, power: float, scale: float, shift: float, part: int, parts: int) -> None:
-    """y = (scale * x + shift)^power."""
+    """x, y: (M,). y = (scale * x + shift)^power."""
     for i in range(*span(x.size, part, parts)):
         y[i] = (scale * x[i] + shift) ** power
 
@@ -166,7 +166,7 @@ def power_forward(x: Vector, y: Vector, power: float, scale: float, shift: float
 def power_backward(
     x: Vector, dy: Vector, dx: Vector, power: float, scale: float, shift: float, part: int, parts: int
 ) -> None:
-    """dx = power * scale * (scale * x + shift)^(power - 1) * dy."""
+    """x, dy, dx: (M,). dx = power * scale * (scale * x + shift)^(power - 1) * dy."""
     factor, below = power * scale, power - x.dtype.type(1)
     for i in range(*span(x.size, part, parts)):
         dx[i] = factor * (scale * x[i] + shift) ** below * dy[i]
@@ -198,7 +198,7 @@ def add_bent(x: Row, dy: Row, s: Row, number: Whole, width: Whole) -> None:
 
 @kernel
 def prelu_forward(x: Vector, a: Vector, y: Vector, part: int, parts: int) -> None:
-    """y = x where x > 0, else a * x. Channels are innermost; a (width,) has the slopes of a row of one or more pixels."""
+    """x, y: (P, C). y = x where x > 0, else a * x. Channels are innermost; a (width,) has the slopes of a row of one or more pixels."""
     width = a.size
     first, last = span((x.size + width - 1) // width, part, parts)
     for at in range(first * width, min(last * width, x.size), width):
@@ -207,7 +207,7 @@ def prelu_forward(x: Vector, a: Vector, y: Vector, part: int, parts: int) -> Non
 
 @kernel
 def prelu_backward(x: Vector, a: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
-    """dx = dy where x > 0, else a * dy, for the same arrays."""
+    """x, dy, dx: (P, C), a: (width,). dx = dy where x > 0, else a * dy."""
     width = a.size
     first, last = span((x.size + width - 1) // width, part, parts)
     for at in range(first * width, min(last * width, x.size), width):
@@ -216,7 +216,7 @@ def prelu_backward(x: Vector, a: Vector, dy: Vector, dx: Vector, part: int, part
 
 @kernel
 def prelu_sums(x: Vector, dy: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
-    """partial (parts, 2, width) = for each slot of a piece the sum of dy * x over x <= 0; and 0."""
+    """x, dy: (P, C). partial (parts, 2, width) = for each slot of a piece the sum of dy * x over x <= 0; and 0."""
     first, last = span(x.size // width, part, parts)
     at = 2 * width * part
     for i in range(at, at + 2 * width):

@@ -2,24 +2,39 @@
 
 Nothing is padded or gathered: strips (`strips`) read pixels where they lie and count columns outside as zeros; rows outside are left out.
 One loop serves forward and backward to the bottom, which with a stride writes the pixels of each phase from the taps that reach them.
-Images are flat; `g` holds their sizes, `rows` (source row, taps, first tap) of each line that is written, `phases` what its pixels read:
-(count, step, shift, taps, first tap, from tap to tap, stride, place, pixels of a strip, distance of taps). layers/_depthwise.py makes them.
+
+Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two tables of int64 say what is read: `rows` holds SourceRows for each
+line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters are packed as w (Fh*Fw, C).
 """
 
 from __future__ import annotations
 
-from netspec.codegen.kernel import Clock, Code, Matrix, Vector, kernel, span
-from netspec.codegen.strips import call_grad, call_spot, call_strip
+from netspec.codegen.kernel import Clock, Matrix, Vector, helper, kernel, span
+from netspec.codegen.strips import Lines, Reading, Spots, Taps, Writing, call_grad, call_spot, call_strip
 from netspec.codegen.tiles import address
+from netspec.kernels.conv_geometry import Depthwise, DepthwiseGradient, Phase, SourceRows, SpotCodes, StripCodes
 from netspec.kernels.copy import turn
 
-FIELDS = 10
-"""Numbers that describe a phase."""
+PHASE, ROWS = len(Phase._fields), len(SourceRows._fields)
+"""Numbers of an entry of `phases`, and of `rows`."""
+
+
+@helper
+def phase_at(phases: Clock, i: int) -> Phase:
+    """The i-th phase of a line."""
+    p = phases[i * PHASE : (i + 1) * PHASE]
+    return Phase(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9])
+
+
+@helper
+def rows_of(rows: Clock, line: int) -> SourceRows:
+    """What a line of y reads."""
+    return SourceRows(rows[line * ROWS], rows[line * ROWS + 1], rows[line * ROWS + 2])
 
 
 @kernel
 def pack(w: Matrix, packed: Matrix, part: int, parts: int) -> None:
-    """w: (C, T), packed: (T, C). The filters' taps, channels innermost."""
+    """w: (C, T), packed: (T, C) = the filters' T taps, channels innermost. A part owns channels."""
     c, taps = w.shape
     first, last = span(c, part, parts)
     turn(w.reshape(c * taps), first * taps, taps, packed.reshape(taps * c), first, c, last - first, taps)
@@ -31,59 +46,44 @@ def strips(
     w: Vector,
     bias: Vector,
     y: Vector,
-    g: Clock,
+    images: Depthwise,
     rows: Clock,
     phases: Clock,
     mode: int,
-    whole: Code,
-    rest: Code,
-    other_whole: Code,
-    other_rest: Code,
+    codes: StripCodes,
     part: int,
     parts: int,
 ) -> None:
-    """x: (N, H, W, C), w: (Fh*Fw, C), y: (N, P, Q, C). A part writes whole lines of y; there are one or two phases."""
-    n, h, width, c, p, q, across, rowstep, tapstep = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8]
-    size = y.itemsize
+    """y = x * w (+ bias), in strips of neighbouring pixels; x, w, y as above, bias: (C,) or empty. A part writes whole lines of y.
+
+    There are one or two phases.
+    """
+    c, width, size = images.channels, images.width, y.itemsize
     constant = address(bias, 0) if bias.size else 0
     xs, ws, ys = address(x, 0), address(w, 0), address(y, 0)
-    for unit in range(*span(n * p, part, parts)):
-        image, line = unit // p, unit % p
-        source, taps, tap = rows[3 * line], rows[3 * line + 1], rows[3 * line + 2]
-        for phase in range(phases.size // FIELDS):
-            at = phase * FIELDS
-            count, step, shift, first_tap, next_tap = (
-                phases[at],
-                phases[at + 1],
-                phases[at + 2],
-                phases[at + 4],
-                phases[at + 5],
-            )
-            stride, place, pixels = phases[at + 6], phases[at + 7], phases[at + 8]
+    for unit in range(*span(images.images * images.lines, part, parts)):
+        image, source = unit // images.lines, rows_of(rows, unit % images.lines)
+        for i in range(phases.size // PHASE):
+            phase = phase_at(phases, i)
+            filters = ws + (source.tap * images.across + phase.first_tap) * c * size
+            taps = Taps(filters, images.tap_step * images.across * c, phase.next_tap * c)
             done = 0
             for piece in range(2):
-                some = count // pixels if piece == 0 else 1 if count % pixels else 0
-                code = (rest if piece else whole) if phase == 0 else other_rest if piece else other_whole
-                column = done * step + shift
-                start = xs + ((image * h + source) * width + column) * c * size
-                filters = ws + (tap * across + first_tap) * c * size
-                result = ys + (unit * q + place + done * stride) * c * size
-                ends = (result, stride * c, constant, mode, c)
+                some = phase.number // phase.pixels if piece == 0 else 1 if phase.number % phase.pixels else 0
+                whole, rest = (codes.whole, codes.rest) if i == 0 else (codes.other_whole, codes.other_rest)
+                column = done * phase.step + phase.shift
+                start = xs + ((image * images.height + source.row) * width + column) * c * size
+                result = ys + (unit * images.columns + phase.place + done * phase.stride) * c * size
                 if some:
+                    reading = Reading(start, column, width, source.number, images.row_step * width * c)
                     call_strip(
-                        code,
+                        rest if piece else whole,
                         some,
-                        column,
-                        width,
+                        reading,
                         taps,
-                        start,
-                        rowstep * width * c,
-                        filters,
-                        tapstep * across * c,
-                        next_tap * c,
-                        *ends,
+                        Writing(result, phase.stride * c, constant, mode, c),
                     )
-                done = count // pixels * pixels
+                done = phase.number // phase.pixels * phase.pixels
 
 
 @kernel
@@ -92,109 +92,89 @@ def spots(
     w: Vector,
     bias: Vector,
     y: Vector,
-    g: Clock,
+    images: Depthwise,
     rows: Clock,
     phases: Clock,
     mode: int,
-    some: Code,
-    one: Code,
+    codes: SpotCodes,
     part: int,
     parts: int,
 ) -> None:
-    """As `strips`, for any windows: pixels near the sides one by one from the taps that lie inside, the others several at a time."""
-    n, h, width, c, p, q, across, rowstep, tapstep = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8]
-    size = y.itemsize
+    """y = x * w (+ bias), for any windows; x, w, y as above, bias: (C,) or empty. A part writes whole lines of y.
+
+    Pixels near the sides are computed one by one from the taps that lie inside, the others several at a time.
+    """
+    c, width, size = images.channels, images.width, y.itemsize
     constant = address(bias, 0) if bias.size else 0
     xs, ws, ys = address(x, 0), address(w, 0), address(y, 0)
-    for unit in range(*span(n * p, part, parts)):
-        image, line = unit // p, unit % p
-        source, taps, tap = rows[3 * line], rows[3 * line + 1], rows[3 * line + 2]
-        for phase in range(phases.size // FIELDS):
-            at = phase * FIELDS
-            count, step, shift, most = phases[at], phases[at + 1], phases[at + 2], phases[at + 3]
-            first_tap, next_tap, stride, place = phases[at + 4], phases[at + 5], phases[at + 6], phases[at + 7]
-            pixels, apart = phases[at + 8], phases[at + 9]
+    for unit in range(*span(images.images * images.lines, part, parts)):
+        image, source = unit // images.lines, rows_of(rows, unit % images.lines)
+        for i in range(phases.size // PHASE):
+            phase = phase_at(phases, i)
             o = 0
-            while o < count:
-                column = o * step + shift
-                low = min(most, max(0, (apart - 1 - column) // apart))
-                high = max(low, min(most, (width - 1 - column) // apart + 1))
+            while o < phase.number:
+                column = o * phase.step + phase.shift
+                low = min(phase.taps, max(0, (phase.apart - 1 - column) // phase.apart))
+                high = max(low, min(phase.taps, (width - 1 - column) // phase.apart + 1))
                 strip = 1
-                if low == 0 and high == most:
-                    inside = (width - 1 - (most - 1) * apart - column) // step + 1
-                    strip = max(1, min(inside, count - o) // pixels * pixels)
-                start = xs + ((image * h + source) * width + column + low * apart) * c * size
-                filters = ws + (tap * across + first_tap + low * next_tap) * c * size
-                result = ys + (unit * q + place + o * stride) * c * size
-                code, times = (some, strip // pixels) if strip >= pixels else (one, 1)
-                moves = (start, rowstep * width * c, step * c, apart * c, filters, tapstep * across * c, next_tap * c)
-                call_spot(code, times, high - low, taps, *moves, result, stride * c, constant, mode, c)
+                if low == 0 and high == phase.taps:
+                    inside = (width - 1 - (phase.taps - 1) * phase.apart - column) // phase.step + 1
+                    strip = max(1, min(inside, phase.number - o) // phase.pixels * phase.pixels)
+                start = xs + ((image * images.height + source.row) * width + column + low * phase.apart) * c * size
+                filters = ws + (source.tap * images.across + phase.first_tap + low * phase.next_tap) * c * size
+                result = ys + (unit * images.columns + phase.place + o * phase.stride) * c * size
+                code, times = (codes.some, strip // phase.pixels) if strip >= phase.pixels else (codes.one, 1)
+                row = images.row_step * width * c
+                reading = Spots(high - low, source.number, start, row, phase.step * c, phase.apart * c)
+                taps = Taps(filters, images.tap_step * images.across * c, phase.next_tap * c)
+                call_spot(code, times, reading, taps, Writing(result, phase.stride * c, constant, mode, c))
                 o += strip
 
 
 @kernel
-def weight_gradient(
-    x: Vector,
-    dy: Vector,
-    pieces: Matrix,
-    g: Clock,
-    together: int,
-    pixels: int,
-    whole: Code,
-    rest: Code,
-    part: int,
-    parts: int,
-) -> None:
-    """x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C). A part sums over lines of its own, a few at a time.
+def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, part: int, parts: int) -> None:
+    """x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C). A part sums over lines of its own, a band of them at a time.
 
-    `together` taps of a line are summed at a time: all, columns outside counting as zeros; or one, over the pixels for which it is inside.
+    `images.together` taps of a line are summed at a time: all, columns outside counting as zeros; or one, over the pixels for which it is
+    inside.
     """
-    n, h, width, c, p, q = g[0], g[1], g[2], g[3], g[4], g[5]
-    down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band = (
-        g[6],
-        g[7],
-        g[8],
-        g[9],
-        g[10],
-        g[11],
-        g[12],
-        g[13],
-        g[14],
-    )
-    size = dy.itemsize
-    total = pieces[part]
+    g, size, total = images, dy.itemsize, pieces[part]
+    c, width, q = g.channels, g.width, g.columns
     for i in range(total.size):
         total[i] = 0
     xs, dys, gs = address(x, 0), address(dy, 0), address(pieces.reshape(pieces.size), part * pieces.shape[1])
-    unit, end = span(n * p, part, parts)
+    unit, end = span(g.images * g.lines, part, parts)
     while unit < end:
-        image, begin = unit // p, unit % p
-        stop = min(begin + band, p, begin + end - unit)
-        for u in range(down):
-            shift = u * apart_y - pad_y
-            low = max(begin, (step_y - 1 - shift) // step_y)
-            lines = min(stop, (h - 1 - shift) // step_y + 1) - low
-            for v in range(0, across, together):
-                left = v * apart_x - pad_x
+        image, begin = unit // g.lines, unit % g.lines
+        stop = min(begin + g.band, g.lines, begin + end - unit)
+        for u in range(g.down):
+            shift = u * g.dilation_y - g.pad_y
+            low = max(begin, (g.stride_y - 1 - shift) // g.stride_y)
+            lines = min(stop, (g.height - 1 - shift) // g.stride_y + 1) - low
+            for v in range(0, g.across, g.together):
+                left = v * g.dilation_x - g.pad_x
                 o, last = 0, q
-                if together == 1:
-                    o, last = max(0, (step_x - 1 - left) // step_x), min(q, (width - 1 - left) // step_x + 1)
+                if g.together == 1:
+                    o, last = (
+                        max(0, (g.stride_x - 1 - left) // g.stride_x),
+                        min(q, (width - 1 - left) // g.stride_x + 1),
+                    )
                 while o < last and lines > 0:
-                    some = (last - o) // pixels
-                    code, strip = (whole, some * pixels) if some else (rest, last - o)
-                    times = some if some else last - o if together == 1 else 1
-                    column = o * step_x + left
-                    start = xs + ((image * h + low * step_y + shift) * width + column) * c * size
-                    diffs = dys + ((image * p + low) * q + o) * c * size
-                    places = (start, step_y * width * c, diffs, q * c, gs + (u * across + v) * c * size)
-                    call_grad(code, times, column, width, lines, *places, c)
+                    some = (last - o) // g.pixels
+                    code, strip = (g.whole, some * g.pixels) if some else (g.rest, last - o)
+                    times = some if some else last - o if g.together == 1 else 1
+                    column = o * g.stride_x + left
+                    start = xs + ((image * g.height + low * g.stride_y + shift) * width + column) * c * size
+                    diffs = Lines(dys + ((image * g.lines + low) * q + o) * c * size, q * c)
+                    reading = Reading(start, column, width, lines, g.stride_y * width * c)
+                    call_grad(code, times, reading, diffs, gs + (u * g.across + v) * c * size, c)
                     o += strip
         unit += stop - begin
 
 
 @kernel
 def join(pieces: Matrix, dw: Matrix, adding: int, part: int, parts: int) -> None:
-    """pieces: (pieces, T*C), dw: (C, T). dw = the sum of the pieces in their order, turned; a part owns channels."""
+    """pieces: (S, T*C), dw: (C, T). dw = (with `adding`: +=) the sum of the pieces in their order, turned. A part owns channels."""
     c, taps = dw.shape
     first, last = span(c, part, parts)
     for t in range(taps):

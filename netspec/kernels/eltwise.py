@@ -63,21 +63,21 @@ def take_more(dy: Row, y: Row, dx: Row, factor: Real, low: Real) -> None:
 
 @kernel
 def weighted_sum(a: Vector, b: Vector, y: Vector, of_a: float, of_b: float, low: float, part: int, parts: int) -> None:
-    """y = of_a * a + of_b * b."""
+    """a, b, y: (M,). y = of_a * a + of_b * b."""
     first, last = span(y.size, part, parts)
     weigh(last - first, a, first, b, first, y, first, of_a, of_b, low)
 
 
 @kernel
 def product(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -> None:
-    """y = a * b."""
+    """a, b, y: (M,). y = a * b."""
     first, last = span(y.size, part, parts)
     multiply(last - first, a, first, b, first, y, first, low)
 
 
 @kernel
 def larger(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -> None:
-    """y = b where b > a, else a; nothing is kept for backward."""
+    """a, b, y: (M,). y = b where b > a, else a; nothing is kept for backward."""
     first, last = span(y.size, part, parts)
     raised(last - first, a, first, b, first, y, first, low)
 
@@ -86,14 +86,14 @@ def larger(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -
 def larger_from(
     a: Vector, b: Vector, y: Vector, mask: Ints, low: float, of_a: int, of_b: int, part: int, parts: int
 ) -> None:
-    """y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1."""
+    """a, b, y, mask: (M,). y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1."""
     first, last = span(y.size, part, parts)
     raised_by(last - first, a, first, b, first, y, first, mask, first, low, of_a, of_b)
 
 
 @kernel
 def passed(dy: Vector, y: Vector, dx: Vector, factor: float, low: float, add: int, part: int, parts: int) -> None:
-    """dx = (with `add`: +=) factor * dy, but 0 where y <= low."""
+    """dy, y, dx: (M,). dx = (with `add`: +=) factor * dy, but 0 where y <= low."""
     first, last = span(dx.size, part, parts)
     if add:
         take_more(last - first, dy, first, y, first, dx, first, factor, low)
@@ -105,14 +105,14 @@ def passed(dy: Vector, y: Vector, dx: Vector, factor: float, low: float, add: in
 def passed_to_both(
     dy: Vector, y: Vector, a: Vector, b: Vector, of_a: float, of_b: float, low: float, part: int, parts: int
 ) -> None:
-    """a = of_a * dy, b = of_b * dy, but 0 where y <= low."""
+    """dy, y, a, b: (M,). a = of_a * dy, b = of_b * dy, but 0 where y <= low."""
     first, last = span(dy.size, part, parts)
     take_both(last - first, dy, first, y, first, a, first, b, first, of_a, of_b, low)
 
 
 @kernel
 def quotient(y: Vector, x: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
-    """dx = y / x * dy: the unstable gradient of a product y, undefined where x is 0."""
+    """y, x, dy, dx: (M,). dx = y / x * dy: the unstable gradient of a product y, undefined where x is 0."""
     first, last = span(dx.size, part, parts)
     y, x, dy, dx = y[first:last], x[first:last], dy[first:last], dx[first:last]
     for i in range(dx.size):
@@ -121,7 +121,7 @@ def quotient(y: Vector, x: Vector, dy: Vector, dx: Vector, part: int, parts: int
 
 @kernel
 def select(mask: Ints, dy: Vector, dx: Vector, index: int, part: int, parts: int) -> None:
-    """dx = dy where mask is index, else 0."""
+    """mask, dy, dx: (M,). dx = dy where mask is index, else 0."""
     zero = dy.dtype.type(0)
     first, last = span(dx.size, part, parts)
     mask, dy, dx = mask[first:last], dy[first:last], dx[first:last]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from netspec.codegen.geometry import LRN_PIXELS
 from netspec.codegen.kernel import Array3, Matrix, Vector, helper, kernel, span
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
@@ -105,22 +106,21 @@ def take_windows(x: Row, ratio: Row, dx: Row, size: Whole, weight: Real) -> None
     dx.put(dx.get() - weight * x.get() * total.get())
 
 
-PIXELS = 8
-"""How many are worked on at a time: what was written a moment ago is not yet ready to be read at another place."""
-
-
 @kernel
 def across_forward(
     x: Matrix, y: Matrix, square: Matrix, size: int, alpha: float, beta: float, k: float, part: int, parts: int
 ) -> None:
-    """x, y: (P, C); square: (parts, PIXELS * (C + size - 1)), the squares with zeros on both sides."""
+    """y = x * s^-beta with s = k + alpha/size * the sum of x^2 over `size` channels around each. A part owns pixels.
+
+    x, y: (P, C), square: (parts, LRN_PIXELS * (C + size - 1)), the squares with zeros on both sides of the channels.
+    """
     (p, c), wide, half, weight = x.shape, x.shape[1] + size - 1, size // 2, alpha / x.dtype.type(size)
     q, flat, out = square[part], x.reshape(x.size), y.reshape(y.size)
     for i in range(q.size):
         q[i] = 0
     first, last = span(p, part, parts)
-    for start in range(first, last, PIXELS):
-        number = min(PIXELS, last - start)
+    for start in range(first, last, LRN_PIXELS):
+        number = min(LRN_PIXELS, last - start)
         for i in range(number):
             squares(c, flat, (start + i) * c, q, i * wide + half)
         for i in range(number):
@@ -146,7 +146,10 @@ def across_backward(
     part: int,
     parts: int,
 ) -> None:
-    """x, dy, dx: (P, C); square, ratio: (parts, PIXELS * (C + size - 1)), with zeros on both sides of the channels."""
+    """dx = dy * s^-beta - 2 * alpha * beta / size * x * the sum of dy * x * s^(-beta-1) over the channels around. A part owns pixels.
+
+    x, dy, dx: (P, C), square, ratio: (parts, LRN_PIXELS * (C + size - 1)), with zeros on both sides of the channels.
+    """
     (p, c), wide, half, weight = x.shape, x.shape[1] + size - 1, size // 2, alpha / x.dtype.type(size)
     q, r, flat, diff, out = square[part], ratio[part], x.reshape(x.size), dy.reshape(dy.size), dx.reshape(dx.size)
     back = x.dtype.type(2) * weight * beta
@@ -154,8 +157,8 @@ def across_backward(
         q[i] = 0
         r[i] = 0
     first, last = span(p, part, parts)
-    for start in range(first, last, PIXELS):
-        number = min(PIXELS, last - start)
+    for start in range(first, last, LRN_PIXELS):
+        number = min(LRN_PIXELS, last - start)
         for i in range(number):
             squares(c, flat, (start + i) * c, q, i * wide + half)
         for i in range(number):
@@ -193,7 +196,7 @@ def plane_sums(x: Matrix, s: Matrix, half: int, weight: float) -> None:
 
 @kernel
 def within_forward(x: Array3, y: Array3, size: int, alpha: float, beta: float, part: int, parts: int) -> None:
-    """x, y: (N*C, H, W)."""
+    """y = x * s^-beta with s of `plane_sums`. x, y: (N*C, H, W). A part owns planes."""
     weight = alpha / x.dtype.type(size * size)
     for plane in range(*span(x.shape[0], part, parts)):
         plane_sums(x[plane], y[plane], size // 2, weight)
@@ -205,7 +208,10 @@ def within_forward(x: Array3, y: Array3, size: int, alpha: float, beta: float, p
 def within_backward(
     x: Array3, dy: Array3, dx: Array3, window: Matrix, size: int, alpha: float, beta: float, part: int, parts: int
 ) -> None:
-    """x, dy, dx: (N*C, H, W); window: (parts, H*W)."""
+    """dx = dy * s^-beta - 2 * alpha * beta / size^2 * x * the sum of dy * x * s^(-beta-1) over the places around. A part owns planes.
+
+    x, dy, dx: (N*C, H, W), window: (parts, H*W).
+    """
     (planes, h, w), half = x.shape, size // 2
     weight = alpha / x.dtype.type(size * size)
     back = x.dtype.type(2) * weight * beta

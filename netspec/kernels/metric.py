@@ -14,7 +14,10 @@ MISS, HIT, IGNORED, NO_CLASS = 0, 1, 2, 3
 def accuracy_hits(
     x: Array3, label: Vector, hit: Ints, top_k: int, ignoring: int, ignore: int, part: int, parts: int
 ) -> None:
-    """hit = HIT where fewer than top_k other classes score at least as high as the label (a tie or a NaN counts against it)."""
+    """hit = HIT where fewer than top_k other classes score at least as high as the label (a tie or a NaN counts against it).
+
+    x: (outer, C, inner), label, hit: (outer * inner,).
+    """
     classes, inner = x.shape[1], x.shape[2]
     for p in range(*span(x.shape[0] * inner, part, parts)):
         o, i = p // inner, p % inner

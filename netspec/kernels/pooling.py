@@ -7,7 +7,9 @@ times `fw` plus its column, clipped or not. Backward gathers: each pixel looks a
 from __future__ import annotations
 
 from types import FunctionType
+from typing import Any, NamedTuple
 
+from netspec.codegen.geometry import Window
 from netspec.codegen.kernel import Array4, Bytes, JitKernel, helper, kernel, span
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
@@ -16,30 +18,30 @@ NARROW = 64
 """With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are alike, side by side."""
 
 
-@rows(group=2, again=True)
-def maximum(
-    x: Row,
-    y: Row,
-    mask: Row,
-    number: Whole,
-    tall: Whole,
-    wide: Whole,
-    down: Whole,
-    right: Whole,
-    step: Whole,
-    first: Whole,
-    fw: Whole,
-) -> None:
-    """y = the maximum of each of a number of windows, mask = its place. A window has tall x wide pixels, `down` and `right` apart.
+class Walk(NamedTuple):
+    """What a loop goes over: for each of a number of windows that are alike, the tall x wide pixels inside it.
 
-    The windows begin `step` apart, those of y `right`; their places count from `first` on.
+    Backward turns the words about: for each of a number of pixels, the tall x wide windows that hold it. Whole numbers, in kernels and
+    in the bodies of `rows`.
     """
-    for k in times(number):
-        at, to = k * step, k * right
+
+    number: Any  # windows (or pixels)
+    tall: Any  # rows of each
+    wide: Any  # columns of each
+    down: Any  # values from one row to the next
+    right: Any  # values from one column to the next
+    step: Any  # values from one window (or pixel) to the next, in the image
+
+
+@rows(group=2, again=True)
+def maximum(x: Row, y: Row, mask: Row, walk: Walk, first: Whole, fw: Whole) -> None:
+    """y = the maximum of each window, mask = its place; places count from `first` on, and the window is `fw` wide."""
+    for k in times(walk.number):
+        at, to = k * walk.step, k * walk.right
         best, place = Variable(x.get(at)), Variable(first.spread(mask))
-        for i in times(tall):
-            for j in times(wide):
-                value, now = x.get(at + i * down + j * right), best.get()
+        for i in times(walk.tall):
+            for j in times(walk.wide):
+                value, now = x.get(at + i * walk.down + j * walk.right), best.get()
                 more = (value > now) | value.is_nan()
                 best.set(value.where(more, now))
                 place.set((first + i * fw + j).spread(mask).where(more, place.get()))
@@ -48,122 +50,79 @@ def maximum(
 
 
 @rows(again=True)
-def maximum_only(
-    x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole
-) -> None:
+def maximum_only(x: Row, y: Row, walk: Walk) -> None:
     """y = the maximum of each window."""
-    for k in times(number):
-        at = k * step
+    for k in times(walk.number):
+        at = k * walk.step
         best = Variable(x.get(at))
-        for i in times(tall):
-            for j in times(wide):
-                value, now = x.get(at + i * down + j * right), best.get()
+        for i in times(walk.tall):
+            for j in times(walk.wide):
+                value, now = x.get(at + i * walk.down + j * walk.right), best.get()
                 best.set(value.where((value > now) | value.is_nan(), now))
-        y.put(best.get(), k * right)
+        y.put(best.get(), k * walk.right)
 
 
 @rows(group=2, again=True)
-def gather(
-    dy: Row,
-    mask: Row,
-    dx: Row,
-    number: Whole,
-    tall: Whole,
-    wide: Whole,
-    down: Whole,
-    right: Whole,
-    step: Whole,
-    place: Whole,
-    up: Whole,
-    left: Whole,
-) -> None:
-    """dx = the sum of dy over those of tall x wide windows that chose a pixel, for a number of pixels, `step` apart.
+def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, left: Whole) -> None:
+    """dx = the sum of dy over those windows that chose a pixel, for each pixel.
 
     Its place in the first of its windows is `place`, and `up` and `left` less in the next ones.
     """
-    for k in times(number):
+    for k in times(walk.number):
         total = Variable(dx.fill(0))
-        for i in times(tall):
-            for j in times(wide):
-                at = i * down + (j + k) * right
+        for i in times(walk.tall):
+            for j in times(walk.wide):
+                at = i * walk.down + (j + k) * walk.right
                 mine = mask.get(at).equals((place - i * up - j * left).spread(mask))
                 total.set(total.get() + dy.get(at).where(mine, 0))
-        dx.put(total.get(), k * step)
+        dx.put(total.get(), k * walk.step)
 
 
 @rows(again=True)
-def scatter(
-    dy: Row,
-    mask: Row,
-    dx: Row,
-    number: Whole,
-    tall: Whole,
-    wide: Whole,
-    down: Whole,
-    right: Whole,
-    step: Whole,
-    top: Whole,
-    left: Whole,
-    fh: Whole,
-    fw: Whole,
-) -> None:
-    """dx = dy where a window chose the pixel, else 0, for the tall x wide pixels from (top, left) of each of a number of windows on.
+def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole) -> None:
+    """dx = dy where a window chose the pixel, else 0, for the pixels from (top, left) of each window on.
 
     Pixels from (fh, fw) on are in none.
     """
-    for k in times(number):
-        value, place = dy.get(k * right), mask.get(k * right)
-        for i in times(tall):
-            for j in times(wide):
+    for k in times(walk.number):
+        value, place = dy.get(k * walk.right), mask.get(k * walk.right)
+        for i in times(walk.tall):
+            for j in times(walk.wide):
                 u, v = top + i, left + j
                 mine = place.equals((u * fw + v).where(u < fh, -1).where(v < fw, -1).spread(mask))
-                dx.put(value.where(mine, 0), k * step + i * down + j * right)
+                dx.put(value.where(mine, 0), k * walk.step + i * walk.down + j * walk.right)
 
 
 @rows(group=2, again=True)
-def mean(
-    x: Row, y: Row, number: Whole, tall: Whole, wide: Whole, down: Whole, right: Whole, step: Whole, area: Whole
-) -> None:
+def mean(x: Row, y: Row, walk: Walk, area: Whole) -> None:
     """y = the sum of each window over `area`: that of its rows' sums, which rounds little."""
-    for k in times(number):
+    for k in times(walk.number):
         total = Variable(x.fill(0))
-        for i in times(tall):
+        for i in times(walk.tall):
             line = Variable(x.fill(0))
-            for j in times(wide):
-                line.set(line.get() + x.get(k * step + i * down + j * right))
+            for j in times(walk.wide):
+                line.set(line.get() + x.get(k * walk.step + i * walk.down + j * walk.right))
             total.set(total.get() + line.get())
-        y.put(total.get() * area.share().spread(y), k * right)
+        y.put(total.get() * area.share().spread(y), k * walk.right)
 
 
 @rows(group=2, again=True)
 def share(
-    dy: Row,
-    dx: Row,
-    number: Whole,
-    tall: Whole,
-    wide: Whole,
-    down: Whole,
-    right: Whole,
-    step: Whole,
-    fh: Whole,
-    fw: Whole,
-    sh: Whole,
-    sw: Whole,
-    below: Whole,
-    beside: Whole,
+    dy: Row, dx: Row, walk: Walk, fh: Whole, fw: Whole, sh: Whole, sw: Whole, below: Whole, beside: Whole
 ) -> None:
-    """dx = the sum of dy over tall x wide windows, each over its area, for a number of pixels, `step` apart.
+    """dx = the sum of dy over the windows that hold a pixel, each over its area, for each pixel.
 
-    The padded image has `below` rows and `beside` columns from the start of the first window on.
+    Windows are fh x fw large and begin sh and sw apart; the padded image has `below` rows and `beside` columns from the start of the first
+    window on.
     """
-    for k in times(number):
+    for k in times(walk.number):
         total = Variable(dx.fill(0))
-        for i in times(tall):
+        for i in times(walk.tall):
             height = (below - i * sh).least(fh)
-            for j in times(wide):
+            for j in times(walk.wide):
                 area = height * (beside - (j + k) * sw).least(fw)
-                total.set(total.get() + dy.get(i * down + (j + k) * right) * area.share().spread(dy))
-        dx.put(total.get(), k * step)
+                total.set(total.get() + dy.get(i * walk.down + (j + k) * walk.right) * area.share().spread(dy))
+        dx.put(total.get(), k * walk.step)
 
 
 @helper
@@ -206,10 +165,9 @@ def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, in
 
 
 @kernel
-def max_forward(
-    x: Array4, y: Array4, mask: Bytes, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def max_forward(x: Array4, y: Array4, mask: Bytes, window: Window, part: int, parts: int) -> None:
     """y = the maximum of each window, mask (N*P*Q*C,) = its place. Of equals the first wins; a NaN beats every number."""
+    fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
     for row in range(*span(n * p, part, parts)):
@@ -218,15 +176,16 @@ def max_forward(
         while j < q:
             left, wide, j0 = clipped(j, sw, pw, fw, w)
             number, at, first = whole_windows(j, sw, pw, fw, w, c), (row * q + j) * c, (top - i0) * fw + left - j0
-            maximum(c, flat, (image + left) * c, tops, at, mask, at, number, tall, wide, w * c, c, sw * c, first, fw)
+            maximum(
+                c, flat, (image + left) * c, tops, at, mask, at, Walk(number, tall, wide, w * c, c, sw * c), first, fw
+            )
             j += number
 
 
 @kernel
-def max_forward_only(
-    x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def max_forward_only(x: Array4, y: Array4, window: Window, part: int, parts: int) -> None:
     """y = the maximum of each window; nothing is kept for backward."""
+    fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
     for row in range(*span(n * p, part, parts)):
@@ -235,15 +194,16 @@ def max_forward_only(
         while j < q:
             left, wide, _ = clipped(j, sw, pw, fw, w)
             number = whole_windows(j, sw, pw, fw, w, c)
-            maximum_only(c, flat, (image + left) * c, tops, (row * q + j) * c, number, tall, wide, w * c, c, sw * c)
+            maximum_only(
+                c, flat, (image + left) * c, tops, (row * q + j) * c, Walk(number, tall, wide, w * c, c, sw * c)
+            )
             j += number
 
 
 @kernel
-def max_backward(
-    dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def max_backward(dy: Array4, mask: Bytes, dx: Array4, window: Window, part: int, parts: int) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
+    fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
     for row in range(*span(n * h, part, parts)):
@@ -258,15 +218,19 @@ def max_backward(
                     j, wide, further = covering(column, sw, pw, fw, q)
                     number = max(min(room, further), 0) + 1
                     at, to, place = (image + j) * c, (row * w + column) * c, u * fw + column + pw - j * sw
-                    gather(c, flat, at, mask, at, diffs, to, number, tall, wide, q * c, c, sw * c, place, sh * fw, sw)
+                    gather(
+                        c, flat, at, mask, at, diffs, to, Walk(number, tall, wide, q * c, c, sw * c), place, sh * fw, sw
+                    )
                     column, room = column + number * sw, room - number
 
 
 @kernel
-def max_backward_apart(
-    dy: Array4, mask: Bytes, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
-    """The same of windows that do not overlap. Each writes the pixels from its own first one to the next window's."""
+def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: Window, part: int, parts: int) -> None:
+    """dx = dy at the place of each window's maximum, where windows do not overlap; 0 elsewhere.
+
+    A window writes the pixels from its own first one to the next window's.
+    """
+    fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
     for row in range(*span(n * p, part, parts)):
@@ -276,33 +240,15 @@ def max_backward_apart(
             j0, left, beside = own(j, sw, pw, w, q)
             number = max(1, min(run_length(c), q - 1 - j)) if j0 >= 0 else 1
             at, to = (row * q + j) * c, (image + left) * c
-            scatter(
-                c,
-                flat,
-                at,
-                mask,
-                at,
-                diffs,
-                to,
-                number,
-                below - top,
-                beside - left,
-                w * c,
-                c,
-                sw * c,
-                top - i0,
-                left - j0,
-                fh,
-                fw,
-            )
+            walk = Walk(number, below - top, beside - left, w * c, c, sw * c)
+            scatter(c, flat, at, mask, at, diffs, to, walk, top - i0, left - j0, fh, fw)
             j += number
 
 
 @kernel
-def mask_top(
-    mask: Bytes, top: Array4, w: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def mask_top(mask: Bytes, top: Array4, w: int, window: Window, part: int, parts: int) -> None:
     """top (N, P, Q, C) = the places of the maxima in their planes, row * w + column, as Caffe hands them out."""
+    _, fw, sh, sw, ph, pw = window
     n, p, q, c = top.shape
     flat = top.reshape(top.size)
     for pixel in range(*span(n * p * q, part, parts)):
@@ -312,10 +258,9 @@ def mask_top(
 
 
 @kernel
-def average_forward(
-    x: Array4, y: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def average_forward(x: Array4, y: Array4, window: Window, part: int, parts: int) -> None:
     """y = the sum of each window over its area. The area counts the padding, but not what hangs over beyond it."""
+    fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
     for row in range(*span(n * p, part, parts)):
@@ -325,15 +270,14 @@ def average_forward(
         while j < q:
             left, wide, j0 = clipped(j, sw, pw, fw, w)
             number, area = whole_windows(j, sw, pw, fw, w, c), height * min(fw, w + pw - j0)
-            mean(c, flat, (image + left) * c, tops, (row * q + j) * c, number, tall, wide, w * c, c, sw * c, area)
+            mean(c, flat, (image + left) * c, tops, (row * q + j) * c, Walk(number, tall, wide, w * c, c, sw * c), area)
             j += number
 
 
 @kernel
-def average_backward(
-    dy: Array4, dx: Array4, fh: int, fw: int, sh: int, sw: int, ph: int, pw: int, part: int, parts: int
-) -> None:
+def average_backward(dy: Array4, dx: Array4, window: Window, part: int, parts: int) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
+    fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
     for row in range(*span(n * h, part, parts)):
@@ -348,12 +292,25 @@ def average_backward(
                     j, wide, further = covering(column, sw, pw, fw, q)
                     number = max(min(room, further), 0) + 1
                     at, to, beside = (image + j) * c, (row * w + column) * c, w + pw - (j * sw - pw)
-                    share(c, flat, at, diffs, to, number, tall, wide, q * c, c, sw * c, fh, fw, sh, sw, below, beside)
+                    share(
+                        c,
+                        flat,
+                        at,
+                        diffs,
+                        to,
+                        Walk(number, tall, wide, q * c, c, sw * c),
+                        fh,
+                        fw,
+                        sh,
+                        sw,
+                        below,
+                        beside,
+                    )
                     column, room = column + number * sw, room - number
 
 
 def large(small: JitKernel) -> JitKernel:
-    """The same kernel for windows of more than 255 places."""
+    """A kernel for windows of more than 255 places: `mask` is int32."""
     f = small.function
     copy = FunctionType(f.__code__, f.__globals__, f"{f.__name__}_large")
     copy.__annotations__ = f.__annotations__ | {"mask": "Ints"}

@@ -68,7 +68,10 @@ def dropout_channels_last(
     part: int,
     parts: int,
 ) -> None:
-    """The same for x, y: (N * pixels * c,), with the index that each element has in (N, c, pixels). A part owns rows of channels."""
+    """y = scale * x as in `dropout`, with the index that each element of x, y (N * pixels * c,) would have in (N, c, pixels).
+
+    A part owns rows of channels.
+    """
     key = np.int64(stream(seed, clock))
     for row in range(*span(x.size // c, part, parts)):
         index = row // pixels * c * pixels + row % pixels

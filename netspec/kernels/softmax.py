@@ -32,7 +32,7 @@ def normalise(x: Array3, y: Array3, o: int, i: int) -> tuple[float, float]:
 
 @kernel
 def softmax_forward(x: Array3, y: Array3, part: int, parts: int) -> None:
-    """y = exp(x - max) / sum of the same."""
+    """x, y: (outer, C, inner). y = exp(x - max), divided by its sum over the classes."""
     inner = x.shape[2]
     for p in range(*span(x.shape[0] * inner, part, parts)):
         normalise(x, y, p // inner, p % inner)
@@ -40,7 +40,7 @@ def softmax_forward(x: Array3, y: Array3, part: int, parts: int) -> None:
 
 @kernel
 def softmax_backward(y: Array3, dy: Array3, dx: Array3, part: int, parts: int) -> None:
-    """dx = y * (dy - sum of y * dy)."""
+    """y, dy, dx: (outer, C, inner). dx = y * (dy - sum of y * dy)."""
     inner = y.shape[2]
     for p in range(*span(y.shape[0] * inner, part, parts)):
         o, i = p // inner, p % inner
@@ -57,7 +57,7 @@ def softmax_loss_forward(
 ) -> None:
     """prob = softmax(x); partial (parts * 2): this part's sum of -ln prob[label], and how many positions are not ignored.
 
-    A label that is no class makes the sum NaN.
+    x, prob: (outer, C, inner), label: (outer * inner,). A label that is no class makes the sum NaN.
     """
     classes, inner = x.shape[1], x.shape[2]
     total = 0.0
@@ -89,7 +89,10 @@ def softmax_loss_backward(
     part: int,
     parts: int,
 ) -> None:
-    """dx = (prob - [c is the label]) * dtop / norm; 0 at ignored positions, NaN where a label is no class. dtop, norm: (1,)."""
+    """dx = (prob - [c is the label]) * dtop / norm; 0 at ignored positions, NaN where a label is no class.
+
+    prob, dx: (outer, C, inner), label: (outer * inner,), dtop, norm: (1,).
+    """
     classes, inner = prob.shape[1], prob.shape[2]
     scale = dx.dtype.type(dtop[0] / norm[0])
     for p in range(*span(prob.shape[0] * inner, part, parts)):

@@ -25,7 +25,7 @@ def squares(x: Vector) -> float:
 
 @kernel
 def sum_of_squares(diff: Vector, partial: Doubles, part: int, parts: int) -> None:
-    """partial[part] = the sum of diff**2 over this part."""
+    """diff: (M,). partial[part] = the sum of diff**2 over this part."""
     first, last = span(diff.size, part, parts)
     partial[part] = squares(diff[first:last])
 
@@ -75,7 +75,10 @@ def sgd(
     part: int,
     parts: int,
 ) -> None:
-    """history = momentum * history + rate * lr_mult * gradient; w -= history. Nothing while the gate is shut."""
+    """history = momentum * history + rate * lr_mult * gradient; w -= history. Nothing while the gate is shut.
+
+    w, diff, history: (M,), rate: (1,), gate: (2,).
+    """
     if gate[0] == 0:
         return
     local, factor = rate[0] * lr_mult, gate[1]
@@ -101,7 +104,10 @@ def nesterov(
     part: int,
     parts: int,
 ) -> None:
-    """history as in `sgd`; w -= (1 + momentum) * history - momentum * the history before. Nothing while the gate is shut."""
+    """history as in `sgd`; w -= (1 + momentum) * history - momentum * the history before. Nothing while the gate is shut.
+
+    w, diff, history: (M,), rate: (1,), gate: (2,).
+    """
     if gate[0] == 0:
         return
     local, factor = rate[0] * lr_mult, gate[1]
@@ -130,7 +136,10 @@ def rmsprop(
     part: int,
     parts: int,
 ) -> None:
-    """history = stays * history + enters * gradient^2; w -= rate * lr_mult * gradient / (sqrt(history) + delta). Nothing while shut."""
+    """history = stays * history + enters * gradient^2; w -= rate * lr_mult * gradient / (sqrt(history) + delta). Nothing while shut.
+
+    w, diff, history: (M,), rate: (1,), gate: (2,).
+    """
     if gate[0] == 0:
         return
     local, factor = rate[0] * lr_mult, gate[1]

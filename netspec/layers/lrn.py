@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from netspec.codegen.geometry import GRAIN, LRN_PIXELS, MOST_PARTS
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.shape import ReceptiveField, ShapeError, Shapes, widest
@@ -68,8 +69,8 @@ class LRN(Layer):
         """For each part one plane for backward, or the squares, and for backward what it sums, of a few pixels with zeros around them."""
         n, c, h, w = bottoms[0]
         if self.norm_region == "WITHIN_CHANNEL":
-            return {"window": Workspace((min(PARTS, n * c), h * w), use="backward")} if backward else {}
-        shape = (max(1, min(PARTS, n * c * h * w // GRAIN)), PIXELS * (c + self.local_size - 1))
+            return {"window": Workspace((min(MOST_PARTS, n * c), h * w), use="backward")} if backward else {}
+        shape = (max(1, min(MOST_PARTS, n * c * h * w // GRAIN)), LRN_PIXELS * (c + self.local_size - 1))
         return {"square": Workspace(shape)} | ({"ratio": Workspace(shape, use="backward")} if backward else {})
 
     def forward(self, run: Run) -> Calls:
@@ -111,9 +112,3 @@ class LRN(Layer):
                 self.k,
                 parts=len(scratch[0]),
             )
-
-
-PARTS, GRAIN = 64, 16384
-"""Parts at most, and values of a part at least."""
-PIXELS = 8
-"""How many are worked on at a time, as in `netspec.kernels.lrn`."""

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from netspec.codegen.geometry import Window
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, pooled, pooled_text, widest
@@ -64,7 +65,7 @@ class Pooling(Windowed):
         return self.axes()
 
     def windows(self, bottom: Shape) -> tuple[Axis, Axis]:
-        """The same with the kernel of `global_pooling` filled in: the plane of `bottom` (N, C, H, W)."""
+        """`window` with the kernel of `global_pooling` filled in: the plane of `bottom` (N, C, H, W)."""
         if self.global_pooling:
             return (bottom[2], 1, 0, 1), (bottom[3], 1, 0, 1)
         return self.window
@@ -136,29 +137,25 @@ class Pooling(Windowed):
 
     def _large(self, bottom: Shape) -> bool:
         """Whether a window has more places than a byte can tell apart."""
-        fh, fw, *_ = self._scalars(bottom)
-        return fh * fw > 255
+        window = self._window(bottom)
+        return window.height * window.width > 255
 
     def forward(self, run: Run) -> Calls:
         """One pass over the windows; the places as real numbers where asked for."""
         from netspec.kernels import pooling
 
         shape = run.bottom_shapes[0]
-        window, large = self._scalars(shape), self._large(shape)
+        window, large = self._window(shape), self._large(shape)
         if self.pool == "AVE":
-            yield Call(pooling.average_forward, run.bottom[0], run.top[0], *window)
+            yield Call(pooling.average_forward, run.bottom[0], run.top[0], window)
         elif "mask" not in run.workspace:
-            yield Call(pooling.max_forward_only, run.bottom[0], run.top[0], *window)
+            yield Call(pooling.max_forward_only, run.bottom[0], run.top[0], window)
         else:
             kernel = pooling.max_forward_large if large else pooling.max_forward
-            yield Call(kernel, run.bottom[0], run.top[0], run.workspace["mask"], *window)
+            yield Call(kernel, run.bottom[0], run.top[0], run.workspace["mask"], window)
             for top in run.top[1:]:
                 yield Call(
-                    pooling.mask_top_large if large else pooling.mask_top,
-                    run.workspace["mask"],
-                    top,
-                    shape[3],
-                    *window[1:],
+                    pooling.mask_top_large if large else pooling.mask_top, run.workspace["mask"], top, shape[3], window
                 )
 
     def backward(self, run: Run) -> Calls:
@@ -168,15 +165,15 @@ class Pooling(Windowed):
         dx = run.bottom_diff[0]
         if dx is None:
             return
-        window = self._scalars(run.bottom_shapes[0])
+        window = self._window(run.bottom_shapes[0])
         if self.pool == "AVE":
-            yield Call(pooling.average_backward, run.top_diff[0], dx, *window)
+            yield Call(pooling.average_backward, run.top_diff[0], dx, window)
         else:
-            fh, fw, sh, sw, *_ = window
-            apart = pooling.max_backward_apart if fh <= sh and fw <= sw else pooling.max_backward
-            kernel = pooling.max_backward_large if self._large(run.bottom_shapes[0]) else apart
-            yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, *window)
+            apart = window.height <= window.stride_y and window.width <= window.stride_x
+            kernel = pooling.max_backward_apart if apart else pooling.max_backward
+            kernel = pooling.max_backward_large if self._large(run.bottom_shapes[0]) else kernel
+            yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, window)
 
-    def _scalars(self, bottom: Shape) -> tuple[int, ...]:
+    def _window(self, bottom: Shape) -> Window:
         (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)
-        return fh, fw, sh, sw, ph, pw
+        return Window(fh, fw, sh, sw, ph, pw)

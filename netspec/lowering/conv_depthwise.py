@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from netspec.codegen.geometry import MOST_PARTS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, count
+from netspec.kernels.conv_geometry import Depthwise, DepthwiseGradient, Phase, SourceRows, SpotCodes, StripCodes
 from netspec.lowering.conv_passes import Axis, bottom_passes, forward_pass
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 FOR = "one filter for each channel"
 PITCHED = False
 
-MOST_PARTS = 64
 WORK = 2**17
 """Products of a part."""
 PIECES = 16
@@ -45,7 +46,7 @@ def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
 
 
 def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The same."""
+    """The packed filters, which backward packs anew."""
     return {"packed_bottom": Workspace((_taps(layer), x[1]), use="backward")}
 
 
@@ -84,47 +85,42 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis],
     (n, h, width, c), (_, p, q, _), (down, across) = images[0].shape, images[1].shape, w.shape[2:]
     ys, xs = axes
     yield Call(depthwise.pack, w.reshape(c, -1), packed, parts=max(1, min(MOST_PARTS, w.size // 16384)))
-    g = (
-        n,
-        h,
-        width,
-        c,
-        p,
-        q,
-        across,
-        max(_between(y.shifts) for y in ys),
-        min((_between(y.taps) for y in ys), key=lambda d: -abs(d)),
-    )
+    row_step, tap_step = max(_between(y.shifts) for y in ys), min((_between(y.taps) for y in ys), key=lambda d: -abs(d))
     sizes, together = _sizes(xs, width, c)
-    phases = [
-        (
-            x.length,
-            x.step,
-            x.first,
-            len(x.taps),
-            x.taps[0] if x.taps else 0,
-            _between(x.taps),
-            x.stride,
-            x.place,
-            size[0],
-            _between(x.shifts),
-        )
-        for x, size in zip(xs, sizes, strict=True)
-    ]
-    tables = [np.array(table, np.int64).reshape(-1) for table in (g, _rows(ys, h, p), phases)]
-    parts = _parts(count(images[1].shape) * down * across, n * p)
-    arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1), *tables, mode)
+    phases = [_phase(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
+    tables = [np.array(table, np.int64).reshape(-1) for table in (_rows(ys, h, p), phases)]
+    parts = even_parts(count(images[1].shape) * down * across, WORK, n * p)
+    arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
+    geometry = Depthwise(n, h, width, c, p, q, across, row_step, tap_step)
     if together:
-        codes = [
+        found = [
             code
             for x, size in zip(xs, sizes, strict=True)
             for code in _strips(x, size, int(c >= NARROW and x.step == 1))
         ]
-        yield Call(depthwise.strips, *arrays, *codes, *codes[: 4 - len(codes)], parts=parts)
+        codes = StripCodes(*found, *found[: 4 - len(found)])
+        yield Call(depthwise.strips, *arrays, geometry, *tables, mode, codes, parts=parts)
     else:
         from netspec.codegen.strips import strip
 
-        yield Call(depthwise.spots, *arrays, strip("spot", sizes[0][0]), strip("spot", 1), parts=parts)
+        spots = SpotCodes(strip("spot", sizes[0][0]), strip("spot", 1))
+        yield Call(depthwise.spots, *arrays, geometry, *tables, mode, spots, parts=parts)
+
+
+def _phase(x: Axis, pixels: int) -> Phase:
+    """What the kernel knows of a phase that is written in strips of so many pixels."""
+    return Phase(
+        number=x.length,
+        step=x.step,
+        shift=x.first,
+        taps=len(x.taps),
+        first_tap=x.taps[0] if x.taps else 0,
+        next_tap=_between(x.taps),
+        stride=x.stride,
+        place=x.place,
+        pixels=pixels,
+        apart=_between(x.shifts),
+    )
 
 
 def _between(numbers: Sequence[int]) -> int:
@@ -132,15 +128,15 @@ def _between(numbers: Sequence[int]) -> int:
     return numbers[1] - numbers[0] if len(numbers) > 1 else 1
 
 
-def _rows(axes: Sequence[Axis], size: int, lines: int) -> list[tuple[int, int, int]]:
+def _rows(axes: Sequence[Axis], size: int, lines: int) -> list[SourceRows]:
     """For each line that is written: the first row that it reads within a source of `size` rows, how many, and the first's tap."""
-    rows = [(0, 0, 0)] * lines
+    rows = [SourceRows(0, 0, 0)] * lines
     for axis in axes:
         for i in range(axis.length):
             pairs = [(i * axis.step + shift, tap) for shift, tap in zip(axis.shifts, axis.taps, strict=True)]
             inside = [(row, tap) for row, tap in pairs if 0 <= row < size]
             row, tap = inside[0] if inside else (0, 0)
-            rows[i * axis.stride + axis.place] = (row, len(inside), tap)
+            rows[i * axis.stride + axis.place] = SourceRows(row, len(inside), tap)
     return rows
 
 
@@ -176,7 +172,6 @@ def _strips(axis: Axis, size: tuple[int, int], ahead: int) -> list[Any]:
 
 def weight(layer: Convolution, run: Run) -> Calls:
     """Pieces of the gradient, then their sum."""
-    import numpy as np
 
     from netspec.codegen.streams import share
     from netspec.codegen.strips import MOST_PIXELS, strip
@@ -192,10 +187,30 @@ def weight(layer: Convolution, run: Run) -> Calls:
     pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
     codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
     band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
-    g = (n, h, width, c, p, q, down, across, step_y, step_x, pad_y, pad_x, apart_y, apart_x, band)
     pieces = run.workspace["pieces"]
-    arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces, np.array(g, np.int64))
-    yield Call(depthwise.weight_gradient, *arrays, taps, pixels, *codes, parts=len(pieces))
+    geometry = DepthwiseGradient(
+        images=n,
+        height=h,
+        width=width,
+        channels=c,
+        lines=p,
+        columns=q,
+        down=down,
+        across=across,
+        stride_y=step_y,
+        stride_x=step_x,
+        pad_y=pad_y,
+        pad_x=pad_x,
+        dilation_y=apart_y,
+        dilation_x=apart_x,
+        band=band,
+        together=taps,
+        pixels=pixels,
+        whole=codes[0],
+        rest=codes[1],
+    )
+    arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
+    yield Call(depthwise.weight_gradient, *arrays, geometry, parts=len(pieces))
     yield Call(
         depthwise.join,
         pieces,
@@ -221,8 +236,3 @@ def _taps(layer: Convolution) -> int:
 def _pieces(layer: Convolution, x: Shape) -> int:
     n, _, p, q = layer.top_shapes((x,))[0]
     return max(1, min(PIECES, n * p * q // PIXELS, n * p))
-
-
-def _parts(products: int, most: int) -> int:
-    """Parts of at least WORK products, a power of two so that threads share them evenly; `most` lines can be shared out."""
-    return 1 << max(0, min(products // WORK, most, MOST_PARTS).bit_length() - 1)
