@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from netspec.codegen.kernel import Code, Doubles, Vector
+    from netspec.codegen.kinds import Code, Doubles, Vector
 
 GRAIN = 16384
 """Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to balance."""
@@ -71,7 +71,7 @@ class Streams(NamedTuple):
 # --- pooling
 
 
-class Window(NamedTuple):
+class PoolWindow(NamedTuple):
     """A window that moves over an image's height and width."""
 
     height: int

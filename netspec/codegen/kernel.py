@@ -49,20 +49,6 @@ if os.environ.keys().isdisjoint(("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")):
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Vector = NDArray[Any]
-Matrix = NDArray[Any]
-Array3 = NDArray[Any]
-Array4 = NDArray[Any]
-Ints = NDArray[np.int32]
-Bytes = NDArray[np.uint8]
-Doubles = NDArray[np.float64]
-Clock = NDArray[np.int64]
-Code = Any
-"""Inside kernels the address (an int64) of something Compiled; in a Call the thing itself."""
-
-Codes = Any
-"""Inside kernels an array of such addresses; in a Call a tuple of things Compiled, None where there is none."""
-
 _REAL = {"Vector": 1, "Matrix": 2, "Array3": 3, "Array4": 4}
 _FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int64", "Codes": "int64"}
 _FLAGS = {"contract"}

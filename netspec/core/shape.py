@@ -74,6 +74,15 @@ def pooled_text(size: int, kernel: int, stride: int, pad: int, ceil: bool = True
     return f"{word}(({size}+2*{pad}-{kernel})/{stride})+1{clipped} = {result}"
 
 
+class Window(NamedTuple):
+    """A window along one axis: its length, the step to the next, the zeros before and after the axis, and the distance of its taps."""
+
+    kernel: int
+    stride: int = 1
+    pad: int = 0
+    dilation: int = 1
+
+
 class ReceptiveField(NamedTuple):
     """How high and wide the part of the net's input is that one value of a blob depends on, and how far the parts of neighbours lie apart.
 

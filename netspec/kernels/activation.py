@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Array3, Doubles, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 from netspec.kernels.norm import BLOCK
 

@@ -12,7 +12,8 @@ M columns that a group writes; P pixels of all images. What a kernel knows of it
 from __future__ import annotations
 
 from netspec.codegen.geometry import ADD, RECTIFY, Tiling
-from netspec.codegen.kernel import Clock, Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Clock, Doubles, Matrix, Vector
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
 from netspec.codegen.simd import add_run, clear_run, copy_rows, copy_run
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of

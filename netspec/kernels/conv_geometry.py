@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from netspec.codegen.kernel import Clock, Code, Codes, Matrix
+    from netspec.codegen.kinds import Clock, Code, Codes, Matrix
 
 # --- direct convolution
 
@@ -179,7 +179,7 @@ class TileScratch(NamedTuple):
 # --- depthwise convolution
 
 
-class Depthwise(NamedTuple):
+class DepthwiseImages(NamedTuple):
     """The images of a depthwise pass: it reads (N, height, width, C) and writes (N, lines, columns, C)."""
 
     images: int  # N

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netspec.codegen.kernel import Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Vector
 from netspec.codegen.rows import Row, rows
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.turn import turn_tile

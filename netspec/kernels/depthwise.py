@@ -1,4 +1,4 @@
-"""Depthwise convolution of channels-last images: every channel has a filter of its own, so vectors run over channels.
+"""DepthwiseImages convolution of channels-last images: every channel has a filter of its own, so vectors run over channels.
 
 Nothing is padded or gathered: strips (`strips`) read pixels where they lie and count columns outside as zeros; rows outside are left out.
 One loop serves forward and backward to the bottom, which with a stride writes the pixels of each phase from the taps that reach them.
@@ -9,10 +9,11 @@ line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters
 
 from __future__ import annotations
 
-from netspec.codegen.kernel import Clock, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.strips import Lines, Reading, Spots, Taps, Writing, call_grad, call_spot, call_strip
 from netspec.codegen.tiles import address
-from netspec.kernels.conv_geometry import Depthwise, DepthwiseGradient, Phase, SourceRows, SpotCodes, StripCodes
+from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
 from netspec.kernels.copy import turn
 
 PHASE, ROWS = len(Phase._fields), len(SourceRows._fields)
@@ -46,7 +47,7 @@ def strips(
     w: Vector,
     bias: Vector,
     y: Vector,
-    images: Depthwise,
+    images: DepthwiseImages,
     rows: Clock,
     phases: Clock,
     mode: int,
@@ -92,7 +93,7 @@ def spots(
     w: Vector,
     bias: Vector,
     y: Vector,
-    images: Depthwise,
+    images: DepthwiseImages,
     rows: Clock,
     phases: Clock,
     mode: int,

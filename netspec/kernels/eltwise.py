@@ -5,7 +5,8 @@ A floor, `low`, is what y is at least: 0 where a ReLU follows, else NaN, which i
 
 from __future__ import annotations
 
-from netspec.codegen.kernel import Ints, Vector, kernel, span
+from netspec.codegen.kernel import kernel, span
+from netspec.codegen.kinds import Ints, Vector
 from netspec.codegen.rows import Real, Row, Whole, rows
 
 

@@ -15,7 +15,8 @@ from numba.extending import intrinsic
 
 from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams, even_parts
-from netspec.codegen.kernel import Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
 from netspec.codegen.tiles import MOST_ROWS, Left, Result, Right, Sums, address, lanes, multiply, one_tap, tile
 from netspec.core.calls import Call, Calls

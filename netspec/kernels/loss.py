@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import Doubles, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Doubles, Matrix, Vector
 
 
 @helper

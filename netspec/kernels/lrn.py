@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 
 from netspec.codegen.geometry import LRN_PIXELS
-from netspec.codegen.kernel import Array3, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Array3, Matrix, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
 

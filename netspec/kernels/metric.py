@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from netspec.codegen.kernel import Array3, Doubles, Ints, Vector, kernel, span
+from netspec.codegen.kernel import kernel, span
+from netspec.codegen.kinds import Array3, Doubles, Ints, Vector
 from netspec.kernels.loss import is_label
 
 MISS, HIT, IGNORED, NO_CLASS = 0, 1, 2, 3

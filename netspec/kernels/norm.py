@@ -13,7 +13,8 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.kinds import Array3, Doubles, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
 BLOCK = 16

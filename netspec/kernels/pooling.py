@@ -9,8 +9,9 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from netspec.codegen.geometry import Window
-from netspec.codegen.kernel import Array4, Bytes, JitKernel, helper, kernel, span
+from netspec.codegen.geometry import PoolWindow
+from netspec.codegen.kernel import JitKernel, helper, kernel, span
+from netspec.codegen.kinds import Array4, Bytes
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
 RUN = 256
@@ -165,7 +166,7 @@ def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, in
 
 
 @kernel
-def max_forward(x: Array4, y: Array4, mask: Bytes, window: Window, part: int, parts: int) -> None:
+def max_forward(x: Array4, y: Array4, mask: Bytes, window: PoolWindow, part: int, parts: int) -> None:
     """y = the maximum of each window, mask (N*P*Q*C,) = its place. Of equals the first wins; a NaN beats every number."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
@@ -183,7 +184,7 @@ def max_forward(x: Array4, y: Array4, mask: Bytes, window: Window, part: int, pa
 
 
 @kernel
-def max_forward_only(x: Array4, y: Array4, window: Window, part: int, parts: int) -> None:
+def max_forward_only(x: Array4, y: Array4, window: PoolWindow, part: int, parts: int) -> None:
     """y = the maximum of each window; nothing is kept for backward."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
@@ -201,7 +202,7 @@ def max_forward_only(x: Array4, y: Array4, window: Window, part: int, parts: int
 
 
 @kernel
-def max_backward(dy: Array4, mask: Bytes, dx: Array4, window: Window, part: int, parts: int) -> None:
+def max_backward(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, part: int, parts: int) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
@@ -225,7 +226,7 @@ def max_backward(dy: Array4, mask: Bytes, dx: Array4, window: Window, part: int,
 
 
 @kernel
-def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: Window, part: int, parts: int) -> None:
+def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, part: int, parts: int) -> None:
     """dx = dy at the place of each window's maximum, where windows do not overlap; 0 elsewhere.
 
     A window writes the pixels from its own first one to the next window's.
@@ -246,7 +247,7 @@ def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: Window, part
 
 
 @kernel
-def mask_top(mask: Bytes, top: Array4, w: int, window: Window, part: int, parts: int) -> None:
+def mask_top(mask: Bytes, top: Array4, w: int, window: PoolWindow, part: int, parts: int) -> None:
     """top (N, P, Q, C) = the places of the maxima in their planes, row * w + column, as Caffe hands them out."""
     _, fw, sh, sw, ph, pw = window
     n, p, q, c = top.shape
@@ -258,7 +259,7 @@ def mask_top(mask: Bytes, top: Array4, w: int, window: Window, part: int, parts:
 
 
 @kernel
-def average_forward(x: Array4, y: Array4, window: Window, part: int, parts: int) -> None:
+def average_forward(x: Array4, y: Array4, window: PoolWindow, part: int, parts: int) -> None:
     """y = the sum of each window over its area. The area counts the padding, but not what hangs over beyond it."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
@@ -275,7 +276,7 @@ def average_forward(x: Array4, y: Array4, window: Window, part: int, parts: int)
 
 
 @kernel
-def average_backward(dy: Array4, dx: Array4, window: Window, part: int, parts: int) -> None:
+def average_backward(dy: Array4, dx: Array4, window: PoolWindow, part: int, parts: int) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape

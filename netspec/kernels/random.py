@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.codegen.kernel import Clock, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Clock, Vector
 from netspec.codegen.rows import Real, Row, Whole, rows
 
 Word = np.uint64

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Array3, Doubles, Vector
 from netspec.kernels.loss import is_label
 
 LOSS_CAP = 126.0 * math.log(2.0)

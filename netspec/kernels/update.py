@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import Doubles, Vector, helper, kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.kinds import Doubles, Vector
 
 
 @summing

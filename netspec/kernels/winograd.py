@@ -24,7 +24,8 @@ from numba.extending import intrinsic
 
 from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY
-from netspec.codegen.kernel import Clock, Matrix, Vector, helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import (

@@ -7,10 +7,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from netspec.core.model import Listed, wrong
+from netspec.core.shape import Window
 from netspec.layers.base import Layer
-
-Axis = tuple[int, int, int, int]
-"""(kernel, stride, pad, dilation) along one axis."""
 
 
 class Windowed(Layer):
@@ -44,13 +42,13 @@ class Windowed(Layer):
                 raise wrong(f"`{name}_h` and `{name}_w` go together", field=split)
         return self
 
-    def axes(self, dilation: tuple[int, ...] = ()) -> tuple[Axis, Axis]:
+    def axes(self, dilation: tuple[int, ...] = ()) -> tuple[Window, Window]:
         """The vertical and the horizontal axis; a kernel of 0 where none was written."""
         kernel = _pick(self.kernel_size, self.kernel_h, self.kernel_w, 0)
         stride = _pick(self.stride, self.stride_h, self.stride_w, 1)
         pad = _pick(self.pad, self.pad_h, self.pad_w, 0)
         spread = _pick(dilation, None, None, 1)
-        return (kernel[0], stride[0], pad[0], spread[0]), (kernel[1], stride[1], pad[1], spread[1])
+        return Window(kernel[0], stride[0], pad[0], spread[0]), Window(kernel[1], stride[1], pad[1], spread[1])
 
 
 def _pick(both: tuple[int, ...], h: int | None, w: int | None, default: int) -> tuple[int, int]:

@@ -7,19 +7,23 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Listed, wrong
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, convolved, convolved_text, widest
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, convolved, convolved_text, widest
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._window import Axis, Windowed
+from netspec.layers._window import Windowed
 from netspec.layers.base import BOTTOM, Abilities, Param
-from netspec.lowering import conv_depthwise, conv_direct, conv_winograd
+from netspec.lowering.conv import Conv, Way
+from netspec.lowering.conv_depthwise import Depthwise
+from netspec.lowering.conv_direct import Direct
 from netspec.lowering.conv_passes import PARTS, flat
+from netspec.lowering.conv_winograd import Winograd
 
 
 class Convolution(Windowed):
@@ -54,7 +58,7 @@ class Convolution(Windowed):
         return self
 
     @property
-    def window(self) -> tuple[Axis, Axis]:
+    def window(self) -> tuple[Window, Window]:
         """(kernel, stride, pad, dilation) of the vertical and the horizontal axis."""
         return self.axes(self.dilation)
 
@@ -75,9 +79,13 @@ class Convolution(Windowed):
                     f"the filter is {extent} wide, but {{bottom[0]}} with its padding only {size + 2 * pad}",
                     field=field,
                 )
-        (kh, sh, ph, dh), (kw, sw, pw, dw) = self.window
-        self.way(bottoms[0])
-        return ((n, self.num_output, convolved(h, kh, sh, ph, dh), convolved(w, kw, sw, pw, dw)),)
+        self.way(self.plain(bottoms[0]))
+        return (self._top_shape(bottoms[0]),)
+
+    def _top_shape(self, x: Shape) -> Shape:
+        """(N, K, H', W'), unchecked."""
+        height, width = (convolved(size, *axis) for size, axis in zip(x[2:], self.window, strict=True))
+        return x[0], self.num_output, height, width
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """(28+2*0-5)/1+1 = 24, for both axes when they differ."""
@@ -114,47 +122,49 @@ class Convolution(Windowed):
         """Through the window."""
         return widest(fields).through(self.window)
 
-    def way(self, x: Shape) -> Any:
-        """The module that computes it: by the shapes alone, or the one that `engine` names. Raises ShapeError."""
+    def plain(self, x: Shape) -> Conv:
+        """The convolution of a bottom of shape x as its ways of computing see it."""
+        weight, *_ = self.param_shapes((x,))
+        return Conv(x, self._top_shape(x), weight, self.window, self.group, self.bias_term)
+
+    def way(self, conv: Conv) -> Way:
+        """The way that computes it: by the shapes alone, or the way that `engine` names. Raises ShapeError."""
         if self.engine == "AUTO":
-            return next(way for way in WAYS.values() if way.fits(self, x))
-        if not WAYS[self.engine].fits(self, x):
-            raise ShapeError(
-                f"the engine {self.engine} is for {WAYS[self.engine].FOR}", field="engine", help="leave `engine` out"
-            )
-        return WAYS[self.engine]
+            return next(way for way in WAYS.values() if way.fits(conv))
+        way = WAYS[self.engine]
+        if not way.fits(conv):
+            raise ShapeError(f"the engine {self.engine} is for {way.wanted}", field="engine", help="leave `engine` out")
+        return way
 
     def pitched(self, bottoms: Shapes) -> bool:
         """As the way of computing says."""
-        return bool(self.way(bottoms[0]).PITCHED)
+        return self.way(self.plain(bottoms[0])).pitched
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """What the chosen ways of computing need, and the sums of the bias' gradient."""
-        x = bottoms[0]
-        way = self.way(x)
-        spaces: dict[str, Workspace] = way.forward_spaces(self, x)
+        """Workspaces of the way of computing, and the sums of the bias' gradient."""
+        conv = self.plain(bottoms[0])
+        way = self.way(conv)
+        spaces = way.forward_spaces(conv)
         if backward:
-            spaces |= way.bottom_spaces(self, x) | way.weight_spaces(self, x)
+            spaces |= way.bottom_spaces(conv) | way.weight_spaces(conv)
             if self.bias_term:
                 spaces["sums"] = Workspace((PARTS * self.num_output,), "float64", use="backward")
         return spaces
 
     def forward(self, run: Run) -> Calls:
         """y = x * w + b, rectified if asked."""
-        from netspec.codegen.geometry import RECTIFY
-
-        yield from self.way(run.bottom_shapes[0]).forward(self, run, RECTIFY * run.relu)
+        conv = self.plain(run.bottom_shapes[0])
+        yield from self.way(conv).forward(conv, run, RECTIFY * run.relu)
 
     def backward(self, run: Run) -> Calls:
         """The top's diff masked if asked; then the bias, the weight, the bottom."""
-        from netspec.codegen.geometry import ADD
-
-        way = self.way(run.bottom_shapes[0])
+        conv = self.plain(run.bottom_shapes[0])
+        way = self.way(conv)
         yield from self._top(run)
         if run.param_diff[0] is not None:
-            yield from way.weight(self, run)
+            yield from way.weight(conv, run)
         if run.bottom_diff[0] is not None:
-            yield from way.bottom(self, run, ADD * run.bottom_add[0])
+            yield from way.bottom(conv, run, ADD * run.bottom_add[0])
 
     def _top(self, run: Run) -> Calls:
         """One pass over the top's diff: the mask of a fused ReLU, and the bias' gradient."""
@@ -173,11 +183,11 @@ class Convolution(Windowed):
             yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
 
-WAYS: dict[str, Any] = {"DEPTHWISE": conv_depthwise, "WINOGRAD": conv_winograd, "DIRECT": conv_direct}
+WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "WINOGRAD": Winograd(), "DIRECT": Direct()}
 """The ways to compute it, the first that fits being chosen."""
 
 
-def window_words(shape: tuple[int, ...], window: tuple[Axis, Axis]) -> str:
+def window_words(shape: tuple[int, ...], window: tuple[Window, Window]) -> str:
     """The size arithmetic of both axes, said once when they agree."""
     words = [convolved_text(size, *axis) for size, axis in zip(shape[2:], window, strict=True)]
     return words[0] if words[0] == words[1] else ", ".join(words)

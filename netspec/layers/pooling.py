@@ -11,11 +11,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.codegen.geometry import Window
+from netspec.codegen.geometry import PoolWindow
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, pooled, pooled_text, widest
-from netspec.layers._window import Axis, Windowed
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, pooled, pooled_text, widest
+from netspec.layers._window import Windowed
 from netspec.layers.base import NOTHING, Abilities, Arity
 
 
@@ -60,14 +60,14 @@ class Pooling(Windowed):
         return self
 
     @property
-    def window(self) -> tuple[Axis, Axis]:
+    def window(self) -> tuple[Window, Window]:
         """(kernel, stride, pad, dilation) of the vertical and the horizontal axis; a kernel of 0 is the whole plane."""
         return self.axes()
 
-    def windows(self, bottom: Shape) -> tuple[Axis, Axis]:
+    def windows(self, bottom: Shape) -> tuple[Window, Window]:
         """`window` with the kernel of `global_pooling` filled in: the plane of `bottom` (N, C, H, W)."""
         if self.global_pooling:
-            return (bottom[2], 1, 0, 1), (bottom[3], 1, 0, 1)
+            return Window(bottom[2]), Window(bottom[3])
         return self.window
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
@@ -174,6 +174,6 @@ class Pooling(Windowed):
             kernel = pooling.max_backward_large if self._large(run.bottom_shapes[0]) else kernel
             yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, window)
 
-    def _window(self, bottom: Shape) -> Window:
+    def _window(self, bottom: Shape) -> PoolWindow:
         (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)
-        return Window(fh, fw, sh, sw, ph, pw)
+        return PoolWindow(fh, fw, sh, sw, ph, pw)

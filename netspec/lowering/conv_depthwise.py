@@ -1,4 +1,4 @@
-"""Depthwise convolution (kernels/depthwise.py): one filter for each channel, images with their channels last.
+"""DepthwiseImages convolution (kernels/depthwise.py): one filter for each channel, images with their channels last.
 
 Forward is one pass; backward to the bottom takes all phases of the stride in one step, so that each line is finished while it is near.
 All cuts are made by shapes alone, so that sums do not depend on threads.
@@ -7,19 +7,14 @@ All cuts are made by shapes alone, so that sums do not depend on threads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from netspec.codegen.geometry import MOST_PARTS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shape, count
-from netspec.kernels.conv_geometry import Depthwise, DepthwiseGradient, Phase, SourceRows, SpotCodes, StripCodes
-from netspec.lowering.conv_passes import Axis, bottom_passes, forward_pass
-
-if TYPE_CHECKING:
-    from netspec.layers.convolution import Convolution
-
-FOR = "one filter for each channel"
-PITCHED = False
+from netspec.core.shape import count
+from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
+from netspec.lowering.conv import Conv, Way
+from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
 
 WORK = 2**17
 """Products of a part."""
@@ -35,48 +30,13 @@ NARROW = 128
 processor has to be told which line comes next."""
 
 
-def fits(layer: Convolution, x: Shape) -> bool:
-    """Whether a convolution can be computed so."""
-    return 1 < layer.group == x[1] == layer.num_output
-
-
-def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The packed filters."""
-    return {"packed": Workspace((_taps(layer), x[1]), use="forward")}
-
-
-def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The packed filters, which backward packs anew."""
-    return {"packed_bottom": Workspace((_taps(layer), x[1]), use="backward")}
-
-
-def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The pieces."""
-    return {"pieces": Workspace((_pieces(layer, x), _taps(layer) * x[1]), use="backward")}
-
-
-def forward(layer: Convolution, run: Run, mode: int) -> Calls:
-    """Pack the filters, then one pass."""
-    x, w, packed = run.bottom_shapes[0], run.param[0], run.workspace["packed"]
-    one = forward_pass(layer, x)
-    bias = run.param[1] if layer.bias_term else w.reshape(-1)[:0]
-    yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode)
-
-
-def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
-    """Pack the filters, then all phases of the stride."""
-    x, w, packed = run.bottom_shapes[0], run.param[0], run.workspace["packed_bottom"]
-    passes = list(bottom_passes(layer, x))
-    axes = [one.y for one in passes], [one.x for one in passes]
-    none = w.reshape(-1)[:0]
-    yield from _passes(w, packed, none, (run.top_diff[0], run.bottom_diff[0]), (_once(axes[0]), _once(axes[1])), mode)
-
-
-def _once(axes: Sequence[Axis]) -> list[Axis]:
+def _once(axes: Sequence[PassAxis]) -> list[PassAxis]:
     return list(dict.fromkeys(axes))
 
 
-def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis], list[Axis]], mode: int) -> Calls:
+def _passes(
+    w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[PassAxis], list[PassAxis]], mode: int
+) -> Calls:
     """The calls from one image to the other, which lie as (N, H, W, C)."""
     import numpy as np
 
@@ -91,7 +51,7 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis],
     tables = [np.array(table, np.int64).reshape(-1) for table in (_rows(ys, h, p), phases)]
     parts = even_parts(count(images[1].shape) * down * across, WORK, n * p)
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
-    geometry = Depthwise(n, h, width, c, p, q, across, row_step, tap_step)
+    geometry = DepthwiseImages(n, h, width, c, p, q, across, row_step, tap_step)
     if together:
         found = [
             code
@@ -107,7 +67,7 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[Axis],
         yield Call(depthwise.spots, *arrays, geometry, *tables, mode, spots, parts=parts)
 
 
-def _phase(x: Axis, pixels: int) -> Phase:
+def _phase(x: PassAxis, pixels: int) -> Phase:
     """What the kernel knows of a phase that is written in strips of so many pixels."""
     return Phase(
         number=x.length,
@@ -128,7 +88,7 @@ def _between(numbers: Sequence[int]) -> int:
     return numbers[1] - numbers[0] if len(numbers) > 1 else 1
 
 
-def _rows(axes: Sequence[Axis], size: int, lines: int) -> list[SourceRows]:
+def _rows(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRows]:
     """For each line that is written: the first row that it reads within a source of `size` rows, how many, and the first's tap."""
     rows = [SourceRows(0, 0, 0)] * lines
     for axis in axes:
@@ -140,7 +100,7 @@ def _rows(axes: Sequence[Axis], size: int, lines: int) -> list[SourceRows]:
     return rows
 
 
-def _sizes(axes: Sequence[Axis], width: int, channels: int) -> tuple[list[tuple[int, int]], bool]:
+def _sizes(axes: Sequence[PassAxis], width: int, channels: int) -> tuple[list[tuple[int, int]], bool]:
     """For each phase of a line the pixels of a strip, and of the last; and whether strips can do it, or spots must."""
     from netspec.codegen.streams import share
     from netspec.codegen.strips import MOST_PIXELS
@@ -151,7 +111,7 @@ def _sizes(axes: Sequence[Axis], width: int, channels: int) -> tuple[list[tuple[
     return [(4, 1)] * len(axes), False
 
 
-def _fits_strips(axis: Axis, size: tuple[int, int], width: int) -> bool:
+def _fits_strips(axis: PassAxis, size: tuple[int, int], width: int) -> bool:
     """Whether a line's taps are neighbours, few enough, and no strip reads more columns outside than it has taps on either side."""
     from netspec.codegen.strips import MOST_TAPS
 
@@ -162,62 +122,12 @@ def _fits_strips(axis: Axis, size: tuple[int, int], width: int) -> bool:
     return 0 < taps <= MOST_TAPS and axis.step <= 2 and axis.together and near
 
 
-def _strips(axis: Axis, size: tuple[int, int], ahead: int) -> list[Any]:
+def _strips(axis: PassAxis, size: tuple[int, int], ahead: int) -> list[Any]:
     """The strips of a phase: of all, and of what is left."""
     from netspec.codegen.strips import strip
 
     rest = axis.length % size[0] or size[0]
     return [strip("strip", pixels, len(axis.taps), axis.step, ahead) for pixels in (size[0], rest)]
-
-
-def weight(layer: Convolution, run: Run) -> Calls:
-    """Pieces of the gradient, then their sum."""
-
-    from netspec.codegen.streams import share
-    from netspec.codegen.strips import MOST_PIXELS, strip
-    from netspec.kernels import depthwise
-
-    (n, c, h, width), (_, _, p, q), dw = run.bottom_shapes[0], run.top_shapes[0], run.param_diff[0]
-    assert dw is not None
-    (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = layer.window
-    one = forward_pass(layer, run.bottom_shapes[0])
-    together = _together(c, across, dw.itemsize)
-    size = share(q, 2 if together > 1 else MOST_PIXELS)
-    taps = across if _fits_strips(one.x, size, width) else 1
-    pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
-    codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
-    band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
-    pieces = run.workspace["pieces"]
-    geometry = DepthwiseGradient(
-        images=n,
-        height=h,
-        width=width,
-        channels=c,
-        lines=p,
-        columns=q,
-        down=down,
-        across=across,
-        stride_y=step_y,
-        stride_x=step_x,
-        pad_y=pad_y,
-        pad_x=pad_x,
-        dilation_y=apart_y,
-        dilation_x=apart_x,
-        band=band,
-        together=taps,
-        pixels=pixels,
-        whole=codes[0],
-        rest=codes[1],
-    )
-    arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
-    yield Call(depthwise.weight_gradient, *arrays, geometry, parts=len(pieces))
-    yield Call(
-        depthwise.join,
-        pieces,
-        dw.reshape(c, -1),
-        int(run.param_add[0]),
-        parts=max(1, min(MOST_PARTS, pieces.size // 65536)),
-    )
 
 
 def _together(channels: int, taps: int, bytes: int) -> int:
@@ -228,11 +138,100 @@ def _together(channels: int, taps: int, bytes: int) -> int:
     return vectors if vectors > 1 and not rest and vectors * taps <= simd.REGISTERS * 3 // 8 else 1
 
 
-def _taps(layer: Convolution) -> int:
-    (down, *_), (across, *_) = layer.window
+def _taps(conv: Conv) -> int:
+    (down, *_), (across, *_) = conv.window
     return down * across
 
 
-def _pieces(layer: Convolution, x: Shape) -> int:
-    n, _, p, q = layer.top_shapes((x,))[0]
+def _pieces(conv: Conv) -> int:
+    n, _, p, q = conv.top
     return max(1, min(PIECES, n * p * q // PIXELS, n * p))
+
+
+class Depthwise(Way):
+    """Strips of pixels with vectors along channels: for one filter a channel."""
+
+    wanted: ClassVar[str] = "one filter for each channel"
+    pitched: ClassVar[bool] = False
+
+    def fits(self, conv: Conv) -> bool:
+        """One filter for each channel."""
+        return 1 < conv.group == conv.bottom[1] == conv.filters
+
+    def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """The packed filters."""
+        return {"packed": Workspace((_taps(conv), conv.filters), use="forward")}
+
+    def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """The packed filters, which backward packs anew."""
+        return {"packed_bottom": Workspace((_taps(conv), conv.filters), use="backward")}
+
+    def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """The pieces."""
+        return {"pieces": Workspace((_pieces(conv), _taps(conv) * conv.filters), use="backward")}
+
+    def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
+        """Pack the filters, then one pass."""
+        w, packed = run.param[0], run.workspace["packed"]
+        one = forward_pass(conv)
+        bias = run.param[1] if conv.bias else w.reshape(-1)[:0]
+        yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode)
+
+    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+        """Pack the filters, then all phases of the stride."""
+        w, packed = run.param[0], run.workspace["packed_bottom"]
+        passes = list(bottom_passes(conv))
+        axes = [one.y for one in passes], [one.x for one in passes]
+        none = w.reshape(-1)[:0]
+        yield from _passes(
+            w, packed, none, (run.top_diff[0], run.bottom_diff[0]), (_once(axes[0]), _once(axes[1])), mode
+        )
+
+    def weight(self, conv: Conv, run: Run) -> Calls:
+        """Pieces of the gradient, then their sum."""
+
+        from netspec.codegen.streams import share
+        from netspec.codegen.strips import MOST_PIXELS, strip
+        from netspec.kernels import depthwise
+
+        (n, c, h, width), (_, _, p, q), dw = run.bottom_shapes[0], run.top_shapes[0], run.param_diff[0]
+        assert dw is not None
+        (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = conv.window
+        one = forward_pass(conv)
+        together = _together(c, across, dw.itemsize)
+        size = share(q, 2 if together > 1 else MOST_PIXELS)
+        taps = across if _fits_strips(one.x, size, width) else 1
+        pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
+        codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
+        band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
+        pieces = run.workspace["pieces"]
+        geometry = DepthwiseGradient(
+            images=n,
+            height=h,
+            width=width,
+            channels=c,
+            lines=p,
+            columns=q,
+            down=down,
+            across=across,
+            stride_y=step_y,
+            stride_x=step_x,
+            pad_y=pad_y,
+            pad_x=pad_x,
+            dilation_y=apart_y,
+            dilation_x=apart_x,
+            band=band,
+            together=taps,
+            pixels=pixels,
+            whole=codes[0],
+            rest=codes[1],
+        )
+        arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
+        yield Call(depthwise.weight_gradient, *arrays, geometry, parts=len(pieces))
+        yield Call(
+            depthwise.join,
+            pieces,
+            dw.reshape(c, -1),
+            int(run.param_add[0]),
+            parts=max(1, min(MOST_PARTS, pieces.size // 65536)),
+        )

@@ -7,12 +7,13 @@ All cuts are made by shapes alone, so that sums do not depend on threads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
 from netspec.kernels.conv_geometry import Filters, Pixels, Sending, Target
 from netspec.lowering import conv_direct_weight
+from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import (
     PARTS,
     SCRATCH,
@@ -21,23 +22,12 @@ from netspec.lowering.conv_passes import (
     even,
     flat,
     forward_pass,
-    is_pixelwise,
     padded,
     windows_of,
 )
 
-if TYPE_CHECKING:
-    from netspec.layers.convolution import Convolution
-
-FOR = "every convolution"
-PITCHED = True
 LONG = 512
 """Values of a pixel that are multiplied at a time."""
-
-
-def fits(layer: Convolution, x: Shape) -> bool:
-    """Whether a convolution can be computed so: all can."""
-    return True
 
 
 def _lines(one: Pass, images: int, channels: int) -> tuple[int, int]:
@@ -48,18 +38,6 @@ def _lines(one: Pass, images: int, channels: int) -> tuple[int, int]:
     return lines, ((lines - 1) * one.y.step + one.y.extent) * wide * channels
 
 
-def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The packed filters, and padded lines of each part."""
-    one = forward_pass(layer, x)
-    kernel = len(one.y.taps) * len(one.x.taps)
-    spaces = {
-        "packed": Workspace(
-            (layer.group * kernel * (x[1] // layer.group) * padded(layer.num_output // layer.group),), use="forward"
-        )
-    }
-    return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
-
-
 class Sent(NamedTuple):
     """Backward to the bottom where every pixel of the top's diff sends back to a padded image: that image's height and width."""
 
@@ -67,36 +45,19 @@ class Sent(NamedTuple):
     wide: int
 
 
-def sent(layer: Convolution, x: Shape) -> Sent | None:
+def sent(conv: Conv) -> Sent | None:
     """The padded image for scattering the bottom's gradient; None where gathering takes fewer products."""
-    (kh, sh, ph, dh), (kw, sw, pw, dw) = layer.window
+    x = conv.bottom
+    (kh, sh, ph, dh), (kw, sw, pw, dw) = conv.window
     n, c, h, w = x
-    _, _, p, q = layer.top_shapes((x,))[0]
+    _, _, p, q = conv.top
     image = Sent(max((p - 1) * sh + (kh - 1) * dh + 1, ph + h), max((q - 1) * sw + kw, pw + w))
-    if layer.group > 1 or dw > 1 or n < PARTS // 2 or image.tall * image.wide * c > 2 * SCRATCH:
+    if conv.group > 1 or dw > 1 or n < PARTS // 2 or image.tall * image.wide * c > 2 * SCRATCH:
         return None
-    gathered = sum(
-        one.y.length * one.x.length * len(one.y.taps) * len(one.x.taps) for one in bottom_passes(layer, x)
-    ) * -(-c // 16)
-    return image if 1.2 * p * q * kh * -(-kw * c // 16) < gathered else None
-
-
-def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """The packed filters for backward to the bottom, all phases together having every tap once, and the scratch of each part."""
-    top, image = layer.top_shapes((x,))[0], sent(layer, x)
-    if image is not None:
-        (kh, *_), (kw, *_) = layer.window
-        packed = Workspace((kh * layer.num_output * padded(kw * x[1]),), use="backward")
-        return {
-            "packed_bottom": packed,
-            "lines_bottom": Workspace((PARTS, image.tall * image.wide * x[1]), use="backward"),
-        }
-    passes = list(bottom_passes(layer, x))
-    kernel = max(len(one.y.taps) * len(one.x.taps) for one in passes)
-    values = layer.group * kernel * (layer.num_output // layer.group) * padded(x[1] // layer.group)
-    return {"packed_bottom": Workspace((values,), use="backward")} | _scratch(
-        "lines_bottom", passes, top[0], top[1], top[2:], "backward"
+    gathered = sum(one.y.length * one.x.length * len(one.y.taps) * len(one.x.taps) for one in bottom_passes(conv)) * -(
+        -c // 16
     )
+    return image if 1.2 * p * q * kh * -(-kw * c // 16) < gathered else None
 
 
 def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Shape, use: Any) -> dict[str, Workspace]:
@@ -105,37 +66,17 @@ def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Sh
     return {name: Workspace((PARTS, most), use=use)}
 
 
-def forward(layer: Convolution, run: Run, mode: int) -> Calls:
-    """Pack the filters, then one pass."""
-    x, w = run.bottom_shapes[0], run.param[0]
-    bias = run.param[1] if layer.bias_term else w.reshape(-1)[:0]
-    one = forward_pass(layer, x)
-    yield from _passes(layer, run, [one], (run.bottom[0], run.top[0]), (x, run.top_shapes[0]), bias, mode, "")
-
-
-def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
-    """Pack the turned filters and write the pixels of each phase of the stride."""
-    x = run.bottom_shapes[0]
-    image = sent(layer, x)
-    if image is not None:
-        yield from _send(layer, run, image, mode)
-        return
-    none = run.param[0].reshape(-1)[:0]
-    images = (run.top_diff[0], run.bottom_diff[0])
-    yield from _passes(layer, run, list(bottom_passes(layer, x)), images, (run.top_shapes[0], x), none, mode, "_bottom")
-
-
-def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
+def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
     """Pack lines of taps and send every pixel's back."""
 
     from netspec.codegen.tiles import tiling
-    from netspec.kernels import conv
+    from netspec.kernels import conv as loops
 
     (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
-    (kh, sh, ph, dh), (kw, sw, pw, _) = layer.window
+    (kh, sh, ph, dh), (kw, sw, pw, _) = conv.window
     cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
     blocks, (dy, pitch) = kh * -(-kw * c // cut.panel), flat(run.top_diff[0])
-    yield Call(conv.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
+    yield Call(loops.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
     sending = Sending(
         images=n,
         lines=p,
@@ -156,11 +97,11 @@ def _send(layer: Convolution, run: Run, image: Sent, mode: int) -> Calls:
         wide=image.wide,
     )
     arrays = (dy, packed, run.bottom_diff[0], run.workspace["lines_bottom"])
-    yield Call(conv.convolve_back, *arrays, sending, cut, mode, parts=min(PARTS, n))
+    yield Call(loops.convolve_back, *arrays, sending, cut, mode, parts=min(PARTS, n))
 
 
 def _passes(
-    layer: Convolution,
+    conv: Conv,
     run: Run,
     passes: list[Pass],
     images: Any,
@@ -173,28 +114,28 @@ def _passes(
     import numpy as np
 
     from netspec.codegen.tiles import tiling
-    from netspec.kernels import conv
+    from netspec.kernels import conv as loops
 
     (n, c, h, w), (_, k, *_) = shapes
-    groups, weight = layer.group, run.param[0]
+    groups, weight = conv.group, run.param[0]
     r, m, dtype = c // groups, k // groups, str(weight.dtype)
     packed, scratch = run.workspace["packed" + suffix], run.workspace["lines" + suffix]
     (source, pitch), (target, out_pitch) = map(flat, images)
     area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
     for one in passes:
         taps = one.taps(across)
-        pixels = n * h * w if is_pixelwise(layer) else one.x.length
+        pixels = n * h * w if conv.pixelwise else one.x.length
         cut = tiling(pixels, m, dtype)
         if taps:
             filters = Filters(groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
             blocks = groups * -(-m // cut.panel)
             yield Call(
-                conv.pack, weight.reshape(-1), packed, np.array(taps, np.int64), filters, parts=min(PARTS, blocks)
+                loops.pack, weight.reshape(-1), packed, np.array(taps, np.int64), filters, parts=min(PARTS, blocks)
             )
-        if is_pixelwise(layer):
+        if conv.pixelwise:
             single = Pixels(pitch, r, out_pitch, m, deep=LONG, together=max(1, 224 // cut.rows))
             yield Call(
-                conv.convolve_pixels, source, packed, bias, target, single, cut, mode, parts=min(PARTS, cut.blocks)
+                loops.convolve_pixels, source, packed, bias, target, single, cut, mode, parts=min(PARTS, cut.blocks)
             )
         else:
             lines, _ = _lines(one, n, c)
@@ -203,14 +144,70 @@ def _passes(
             _, _, height, width = shapes[1]
             place = Target(height, width, out_pitch, y.stride, x.stride, y.place, x.place, m)
             arrays = (source, packed, bias, target, np.array(table or (0,), np.int64), scratch)
-            yield Call(conv.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
+            yield Call(loops.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
 
 
-def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """What the weight's gradient needs."""
-    return conv_direct_weight.spaces(layer, x)
+class Direct(Way):
+    """Products straight from the images where they lie: for every convolution."""
 
+    wanted: ClassVar[str] = "every convolution"
+    pitched: ClassVar[bool] = True
 
-def weight(layer: Convolution, run: Run) -> Calls:
-    """The weight's gradient."""
-    return conv_direct_weight.calls(layer, run)
+    def fits(self, conv: Conv) -> bool:
+        """Every convolution does."""
+        return True
+
+    def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """The packed filters, and padded lines of each part."""
+        x = conv.bottom
+        one = forward_pass(conv)
+        kernel = len(one.y.taps) * len(one.x.taps)
+        spaces = {
+            "packed": Workspace(
+                (conv.group * kernel * (x[1] // conv.group) * padded(conv.filters // conv.group),), use="forward"
+            )
+        }
+        return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
+
+    def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """The packed filters for backward to the bottom, all phases together having every tap once, and the scratch of each part."""
+        x, top, image = conv.bottom, conv.top, sent(conv)
+        if image is not None:
+            (kh, *_), (kw, *_) = conv.window
+            packed = Workspace((kh * conv.filters * padded(kw * x[1]),), use="backward")
+            return {
+                "packed_bottom": packed,
+                "lines_bottom": Workspace((PARTS, image.tall * image.wide * x[1]), use="backward"),
+            }
+        passes = list(bottom_passes(conv))
+        kernel = max(len(one.y.taps) * len(one.x.taps) for one in passes)
+        values = conv.group * kernel * (conv.filters // conv.group) * padded(x[1] // conv.group)
+        return {"packed_bottom": Workspace((values,), use="backward")} | _scratch(
+            "lines_bottom", passes, top[0], top[1], top[2:], "backward"
+        )
+
+    def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """The pieces of the gradient, and scratch of each part."""
+        return conv_direct_weight.spaces(conv)
+
+    def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
+        """Pack the filters, then one pass."""
+        x, w = run.bottom_shapes[0], run.param[0]
+        bias = run.param[1] if conv.bias else w.reshape(-1)[:0]
+        one = forward_pass(conv)
+        yield from _passes(conv, run, [one], (run.bottom[0], run.top[0]), (x, run.top_shapes[0]), bias, mode, "")
+
+    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+        """Pack the turned filters and write the pixels of each phase of the stride."""
+        x = run.bottom_shapes[0]
+        image = sent(conv)
+        if image is not None:
+            yield from _send(conv, run, image, mode)
+            return
+        none = run.param[0].reshape(-1)[:0]
+        images = (run.top_diff[0], run.bottom_diff[0])
+        yield from _passes(conv, run, list(bottom_passes(conv)), images, (run.top_shapes[0], x), none, mode, "_bottom")
+
+    def weight(self, conv: Conv, run: Run) -> Calls:
+        """The weight's gradient."""
+        return conv_direct_weight.calls(conv, run)

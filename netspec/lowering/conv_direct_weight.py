@@ -5,15 +5,12 @@ It is made in pieces of the images, which are added up in order; large weights i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shape
 from netspec.kernels.conv_geometry import Diff, PixelGradient
-from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, is_pixelwise, windows_of
-
-if TYPE_CHECKING:
-    from netspec.layers.convolution import Convolution
+from netspec.lowering.conv import Conv
+from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, windows_of
 
 PIECES = 2**21
 """Values of all pieces, at most."""
@@ -30,16 +27,17 @@ class Cut(NamedTuple):
     scratch: int
 
 
-def _cut(layer: Convolution, x: Shape) -> Cut:
+def _cut(conv: Conv) -> Cut:
     """As many pieces as fit PIECES, and shares for the other parts."""
-    one, (weight, *_) = forward_pass(layer, x), layer.param_shapes((x,))
+    x = conv.bottom
+    one, weight = forward_pass(conv), conv.weight
     n, c, h, w = x
-    size, rows = weight[0] * weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[3] * layer.group
-    if is_pixelwise(layer, strides=True):
+    size, rows = weight[0] * weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[3] * conv.group
+    if conv.single:
         pieces = max(1, min(PARTS, n * one.y.length * one.x.length // 64, PIECES // size))
         shares = min(PARTS // pieces, -(-weight[0] // 14))
         return Cut(pieces, shares, 0, DEEP * (48 + -(-weight[0] // shares) + 28))
-    q, m = one.x.length, layer.num_output
+    q, m = one.x.length, conv.filters
     wide = (q - 1) * one.x.step + one.x.extent
     lines = even(one.y.length, min(2 * SCRATCH // (wide * c * one.y.step + q * m), one.y.length * n // PARTS))
     pieces = max(1, min(PARTS, n * -(-one.y.length // lines), PIECES // size))
@@ -53,33 +51,34 @@ def _far_apart(pitch: int) -> bool:
     return pitch >= 512
 
 
-def spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
+def spaces(conv: Conv) -> dict[str, Workspace]:
     """The pieces, and padded lines or packed pixels of each part."""
-    cut, (weight, *_) = _cut(layer, x), layer.param_shapes((x,))
+    x = conv.bottom
+    cut, weight = _cut(conv), conv.weight
     size = weight[0] * weight[1] * weight[2] * weight[3]
     shapes = {"pieces": (cut.pieces, size), "windows": (cut.pieces * cut.shares, cut.scratch)}
-    if is_pixelwise(layer, strides=True) and not is_pixelwise(layer):
-        n, _, p, q = layer.top_shapes((x,))[0]
+    if conv.single and not conv.pixelwise:
+        n, _, p, q = conv.top
         shapes["thinned"] = (n * p * q, x[1])
     return {name: Workspace(shape, use="backward") for name, shape in shapes.items()}
 
 
-def calls(layer: Convolution, run: Run) -> Calls:
+def calls(conv: Conv, run: Run) -> Calls:
     """Pieces of the gradient, added up in order."""
     import numpy as np
 
     from netspec.codegen.tiles import tiling
-    from netspec.kernels import conv
+    from netspec.kernels import conv as loops
 
     x, dw = run.bottom_shapes[0], run.param_diff[0]
     assert dw is not None
     _, c, _, w = x
-    groups, cut, one = layer.group, _cut(layer, x), forward_pass(layer, x)
-    (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, layer.num_output
+    groups, cut, one = conv.group, _cut(conv), forward_pass(conv)
+    (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, conv.filters
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
-    if is_pixelwise(layer, strides=True):
-        yield from _weight_of_pixels(layer, run, cut)
+    if conv.single:
+        yield from _weight_of_pixels(conv, run, cut)
         return
     taps, windows = windows_of(one, x, c, groups, cut.lines)
     tiles = tiling(windows.run, m, dtype)
@@ -87,30 +86,30 @@ def calls(layer: Convolution, run: Run) -> Calls:
     lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
     arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"])
     diff = Diff(one.x.length, pitch, m, cut.shares)
-    yield Call(conv.weight_gradient, *arrays, windows, diff, tiles, parts=parts)
+    yield Call(loops.weight_gradient, *arrays, windows, diff, tiles, parts=parts)
     if cut.pieces > 1:
-        yield Call(conv.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
+        yield Call(loops.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
     shape = (groups, k, r, dw.shape[2] * dw.shape[3], int(run.param_add[0]))
-    yield Call(conv.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
+    yield Call(loops.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
 
 
-def _weight_of_pixels(layer: Convolution, run: Run, cut: Cut) -> Calls:
+def _weight_of_pixels(conv: Conv, run: Run, cut: Cut) -> Calls:
     """The gradient where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
     from netspec.codegen.tiles import tiling
-    from netspec.kernels import conv
+    from netspec.kernels import conv as loops
 
     (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
     x, dw, pixels, add = run.bottom[0], run.param_diff[0], n * p * q, int(run.param_add[0])
     assert dw is not None
     if "thinned" in run.workspace:
-        sizes = (h, w, c, p, q, layer.window[0][1], layer.window[1][1])
-        yield Call(conv.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
+        sizes = (h, w, c, p, q, conv.window[0][1], conv.window[1][1])
+        yield Call(loops.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
         x = run.workspace["thinned"]
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
     tiles, (dy, pitch) = tiling(k, c, str(dw.dtype)), flat(run.top_diff[0])
     product = PixelGradient(pixels, c, pitch, c, cut.shares, DEEP, packed=int(_far_apart(pitch)))
     arrays = (x, dy, pieces, run.workspace["windows"])
     in_place = add * (cut.pieces == 1)
-    yield Call(conv.weight_gradient_pixels, *arrays, product, tiles, in_place, parts=cut.pieces * cut.shares)
+    yield Call(loops.weight_gradient_pixels, *arrays, product, tiles, in_place, parts=cut.pieces * cut.shares)
     if cut.pieces > 1:
-        yield Call(conv.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))
+        yield Call(loops.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.shape import Shape, count
 from netspec.kernels.conv_geometry import Windows
+from netspec.lowering.conv import Conv
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.layers.convolution import Convolution
 
 PARTS = 16
 """Parts of a step: enough for as many cores, few enough that each has scratch of its own."""
@@ -22,7 +22,7 @@ SCRATCH = 49152
 """Values of padded lines that a part holds at a time, so that they stay in the second cache."""
 
 
-class Axis(NamedTuple):
+class PassAxis(NamedTuple):
     """One axis of a pass: output i of `length` reads source i*step + shift for every shift, and is written at i*stride + place.
 
     `taps[j]` is the tap of the filter that meets shifts[j]; shifts ascend.
@@ -58,8 +58,8 @@ class Axis(NamedTuple):
 class Pass(NamedTuple):
     """What is written by one call: its two axes."""
 
-    y: Axis
-    x: Axis
+    y: PassAxis
+    x: PassAxis
 
     def merged(self, groups: int) -> bool:
         """Whether a line of taps meets one contiguous run of the source."""
@@ -70,36 +70,31 @@ class Pass(NamedTuple):
         return tuple(a * width + b for a, b in product(self.y.taps, self.x.taps))
 
 
-def forward_pass(layer: Convolution, x: Shape) -> Pass:
+def forward_pass(conv: Conv) -> Pass:
     """Forward: every output reads all taps."""
-    _, _, p, q = layer.top_shapes((x,))[0]
+    _, _, p, q = conv.top
     axes = (
-        Axis(count, stride, tuple(tap * dilation - pad for tap in range(kernel)), tuple(range(kernel)))
-        for count, (kernel, stride, pad, dilation) in zip((p, q), layer.window, strict=True)
+        PassAxis(count, stride, tuple(tap * dilation - pad for tap in range(kernel)), tuple(range(kernel)))
+        for count, (kernel, stride, pad, dilation) in zip((p, q), conv.window, strict=True)
     )
     return Pass(*axes)
 
 
-def bottom_passes(layer: Convolution, x: Shape) -> Iterator[Pass]:
+def bottom_passes(conv: Conv) -> Iterator[Pass]:
     """Backward to the bottom: input i of phase (i + pad) mod stride = a reads the taps f with f*dilation = a (mod stride)."""
-    for pair in product(*(_phases(size, *axis) for size, axis in zip(x[2:], layer.window, strict=True))):
+    x = conv.bottom
+    for pair in product(*(_phases(size, *axis) for size, axis in zip(x[2:], conv.window, strict=True))):
         if all(axis.length for axis in pair):
             yield Pass(*pair)
 
 
-def _phases(size: int, kernel: int, stride: int, pad: int, dilation: int) -> Iterator[Axis]:
+def _phases(size: int, kernel: int, stride: int, pad: int, dilation: int) -> Iterator[PassAxis]:
     for a in range(stride):
         taps = tuple(f for f in reversed(range(kernel)) if (f * dilation - a) % stride == 0)
         first = max(0, -((a - pad) // stride))
         last = (size - 1 + pad - a) // stride
         shifts = tuple(first - (f * dilation - a) // stride for f in taps)
-        yield Axis(last - first + 1, 1, shifts, taps, stride, first * stride + a - pad)
-
-
-def is_pixelwise(layer: Convolution, strides: bool = False) -> bool:
-    """Whether every output pixel is a product of one input pixel: one tap, no padding, no groups, and stride 1 unless `strides` may be."""
-    single = all(kernel == 1 and pad == 0 and (strides or stride == 1) for kernel, stride, pad, _ in layer.window)
-    return layer.group == 1 and single
+        yield PassAxis(last - first + 1, 1, shifts, taps, stride, first * stride + a - pad)
 
 
 def even(total: int, most: int) -> int:

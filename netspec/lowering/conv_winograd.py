@@ -8,10 +8,10 @@ weight's gradient needs no pieces, then all transform back. Which of both is cho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shape
+from netspec.core.shape import Shape, Window
 from netspec.kernels.conv_geometry import (
     AIR,
     FREQUENCIES,
@@ -23,13 +23,8 @@ from netspec.kernels.conv_geometry import (
     TiledImage,
     TileScratch,
 )
+from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, flat, padded
-
-if TYPE_CHECKING:
-    from netspec.layers.convolution import Convolution
-
-FOR = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
-PITCHED = True
 
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
@@ -39,12 +34,6 @@ LEAST = 8
 """Tiles that a part takes at a time, at least: fewer would not be worth reading the filters for."""
 NEAR, FAR = 160_000, 6_000_000
 """Values of the frequencies that one part, or all together, hold at a time."""
-
-
-def fits(layer: Convolution, x: Shape) -> bool:
-    """Whether a convolution can be computed so."""
-    groups = x[1] // layer.group % 16 == 0 and layer.num_output // layer.group % 16 == 0
-    return groups and layer.window[0] == layer.window[1] == (3, 1, layer.window[0][2], 1) and layer.window[0][2] <= 2
 
 
 class Plan(NamedTuple):
@@ -83,19 +72,21 @@ def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few:
     return Plan((h, w, c), (p, q, k), pad, tiles, together, -(-tiles // chunks))
 
 
-def forward_plan(layer: Convolution, x: Shape, few: int = FEW) -> Plan:
+def forward_plan(conv: Conv, few: int = FEW) -> Plan:
     """From the bottom to the top."""
-    return _plan(x[0], x[1:], layer.top_shapes((x,))[0][1:], layer.window[0][2], layer.group, few)
+    x = conv.bottom
+    return _plan(x[0], x[1:], conv.top[1:], conv.window[0][2], conv.group, few)
 
 
-def bottom_plan(layer: Convolution, x: Shape) -> Plan:
+def bottom_plan(conv: Conv) -> Plan:
     """From the top's diff to the bottom's."""
-    return _plan(x[0], layer.top_shapes((x,))[0][1:], x[1:], 2 - layer.window[0][2], layer.group, FEW)
+    x = conv.bottom
+    return _plan(x[0], conv.top[1:], x[1:], 2 - conv.window[0][2], conv.group, FEW)
 
 
-def weight_plan(layer: Convolution, x: Shape) -> Plan:
+def weight_plan(conv: Conv) -> Plan:
     """From both to the weight's diff."""
-    return forward_plan(layer, x, FEW_SUMMED)
+    return forward_plan(conv, FEW_SUMMED)
 
 
 def _spaces(name: str, plan: Plan, use: Any) -> dict[str, Workspace]:
@@ -109,54 +100,18 @@ def _spaces(name: str, plan: Plan, use: Any) -> dict[str, Workspace]:
     }
 
 
-def _filters(layer: Convolution, x: Shape, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
-    r, m = x[1] // layer.group, layer.num_output // layer.group
+def _filters(conv: Conv, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
+    x = conv.bottom
+    r, m = x[1] // conv.group, conv.filters // conv.group
     values, columns = (m, r) if turned else (r, m)
-    packed = Workspace((FREQUENCIES * layer.group * values * padded(columns),), use=use)
+    packed = Workspace((FREQUENCIES * conv.group * values * padded(columns),), use=use)
     return {f"packed{name}": packed, f"filter{name}": Workspace((PARTS, 9 * 16), use=use)}
 
 
-def forward_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """Filters and tiles as frequencies; what stands for pixels outside of the image; addresses of a tile's pixels."""
-    return _filters(layer, x, "", False, "forward") | _spaces("", forward_plan(layer, x), "forward")
-
-
-def bottom_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """Filters and tiles for backward to the bottom."""
-    return _filters(layer, x, "_bottom", True, "backward") | _spaces("_bottom", bottom_plan(layer, x), "backward")
-
-
-def weight_spaces(layer: Convolution, x: Shape) -> dict[str, Workspace]:
-    """Tiles for the weight's gradient, and the gradient's frequencies in pieces."""
-    plan = weight_plan(layer, x)
-    pieces = 1 if plan.together else min(PARTS, plan.chunks)
-    size = FREQUENCIES * x[1] * layer.num_output // layer.group
-    spaces = {
-        "pieces": Workspace((pieces, size), use="backward"),
-        "filter_weight": Workspace((PARTS, 9 * 16), use="backward"),
-    }
-    return spaces | _spaces("_weight", plan, "backward")
-
-
-def forward(layer: Convolution, run: Run, mode: int) -> Calls:
-    """Filters to frequencies, then the image."""
-    bias = run.param[1] if layer.bias_term else run.param[0].reshape(-1)[:0]
-    yield from _image(
-        layer, run, forward_plan(layer, run.bottom_shapes[0]), (run.bottom[0], run.top[0]), bias, mode, ""
-    )
-
-
-def bottom(layer: Convolution, run: Run, mode: int) -> Calls:
-    """Turned filters to frequencies, then from the top's diff to the bottom's."""
-    none = run.param[0].reshape(-1)[:0]
-    images = (run.top_diff[0], run.bottom_diff[0])
-    yield from _image(layer, run, bottom_plan(layer, run.bottom_shapes[0]), images, none, mode, "_bottom")
-
-
-def _image(layer: Convolution, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str) -> Calls:
+def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str) -> Calls:
     from netspec.kernels import winograd
 
-    w, groups, space = run.param[0], layer.group, run.workspace
+    w, groups, space = run.param[0], conv.group, run.workspace
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
     r, m = plan.source[2] // groups, plan.target[2] // groups
     (source, pitch), (target, out_pitch) = map(flat, images)
@@ -173,41 +128,6 @@ def _image(layer: Convolution, run: Run, plan: Plan, images: Any, bias: Any, mod
         yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
         yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=FREQUENCIES)
         yield Call(winograd.winograd_scatter, far, bias, target, outside, table, to_image, chunk, mode, parts=PARTS)
-
-
-def weight(layer: Convolution, run: Run) -> Calls:
-    """The products of both images' frequencies, then back to the filter."""
-    from netspec.codegen.geometry import ADD
-    from netspec.kernels import conv, winograd
-
-    x, groups, space, dw = run.bottom_shapes[0], layer.group, run.workspace, run.param_diff[0]
-    assert dw is not None
-    plan = weight_plan(layer, x)
-    near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
-    r, m, pieces = x[1] // groups, layer.num_output // groups, space["pieces"]
-    (source, pitch), (diff, diff_pitch) = map(flat, (run.bottom[0], run.top_diff[0]))
-    from_image, from_diff, product = _geometry(plan, (pitch, diff_pitch), groups, r, m, str(dw.dtype), summed=True)
-    yield Call(winograd.clear_outside, outside, table, parts=1)
-    if not plan.together:
-        scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
-        arrays = (source, diff, pieces, scratch)
-        yield Call(
-            winograd.winograd_gradient_tiles, *arrays, from_image, from_diff, product, chunks, parts=pieces.shape[0]
-        )
-    else:
-        for chunk in _chunks(plan):
-            yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
-            yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, 1, chunk, parts=PARTS)
-            mode = ADD if chunk.first else 0
-            yield Call(
-                winograd.winograd_gradient_multiply, near, far, pieces, table, product, chunk, mode, parts=FREQUENCIES
-            )
-    sizes = (groups, layer.num_output, r, int(run.param_add[0]))
-    if pieces.shape[0] > 1:
-        yield Call(conv.join_pieces, pieces, parts=PARTS)
-    yield Call(
-        winograd.frequencies_to_filters, pieces[0], dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r)
-    )
 
 
 def _chunks(plan: Plan) -> Iterator[Chunk]:
@@ -228,3 +148,90 @@ def _geometry(
     source = TiledImage(h, w, pitch, c, across, tiles, plan.pad)
     target = TiledImage(p, q, out_pitch, k, across, tiles, 0)
     return source, target, FrequencyProducts(groups, r, m, *by_rows(counts, m, dtype))
+
+
+class Winograd(Way):
+    """Winograd's minimal filtering F(4x4, 3x3): a quarter of the products, for 3 x 3 filters."""
+
+    wanted: ClassVar[str] = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
+    pitched: ClassVar[bool] = True
+
+    def fits(self, conv: Conv) -> bool:
+        """3 x 3 filters of stride 1, without dilation, on channels in multiples of 16."""
+        whole = all(channels // conv.group % 16 == 0 for channels in (conv.bottom[1], conv.filters))
+        pad = conv.window[0].pad
+        return whole and pad <= 2 and conv.window[0] == conv.window[1] == Window(3, 1, pad)
+
+    def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """Filters and tiles as frequencies; what stands for pixels outside of the image; addresses of a tile's pixels."""
+        return _filters(conv, "", False, "forward") | _spaces("", forward_plan(conv), "forward")
+
+    def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """Filters and tiles for backward to the bottom."""
+        return _filters(conv, "_bottom", True, "backward") | _spaces("_bottom", bottom_plan(conv), "backward")
+
+    def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """Tiles for the weight's gradient, and the gradient's frequencies in pieces."""
+        x = conv.bottom
+        plan = weight_plan(conv)
+        pieces = 1 if plan.together else min(PARTS, plan.chunks)
+        size = FREQUENCIES * x[1] * conv.filters // conv.group
+        spaces = {
+            "pieces": Workspace((pieces, size), use="backward"),
+            "filter_weight": Workspace((PARTS, 9 * 16), use="backward"),
+        }
+        return spaces | _spaces("_weight", plan, "backward")
+
+    def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
+        """Filters to frequencies, then the image."""
+        bias = run.param[1] if conv.bias else run.param[0].reshape(-1)[:0]
+        yield from _image(conv, run, forward_plan(conv), (run.bottom[0], run.top[0]), bias, mode, "")
+
+    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+        """Turned filters to frequencies, then from the top's diff to the bottom's."""
+        none = run.param[0].reshape(-1)[:0]
+        images = (run.top_diff[0], run.bottom_diff[0])
+        yield from _image(conv, run, bottom_plan(conv), images, none, mode, "_bottom")
+
+    def weight(self, conv: Conv, run: Run) -> Calls:
+        """The products of both images' frequencies, then back to the filter."""
+        from netspec.codegen.geometry import ADD
+        from netspec.kernels import conv as loops
+        from netspec.kernels import winograd
+
+        x, groups, space, dw = run.bottom_shapes[0], conv.group, run.workspace, run.param_diff[0]
+        assert dw is not None
+        plan = weight_plan(conv)
+        near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
+        r, m, pieces = x[1] // groups, conv.filters // groups, space["pieces"]
+        (source, pitch), (diff, diff_pitch) = map(flat, (run.bottom[0], run.top_diff[0]))
+        from_image, from_diff, product = _geometry(plan, (pitch, diff_pitch), groups, r, m, str(dw.dtype), summed=True)
+        yield Call(winograd.clear_outside, outside, table, parts=1)
+        if not plan.together:
+            scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
+            arrays = (source, diff, pieces, scratch)
+            yield Call(
+                winograd.winograd_gradient_tiles, *arrays, from_image, from_diff, product, chunks, parts=pieces.shape[0]
+            )
+        else:
+            for chunk in _chunks(plan):
+                yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
+                yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, 1, chunk, parts=PARTS)
+                mode = ADD if chunk.first else 0
+                yield Call(
+                    winograd.winograd_gradient_multiply,
+                    near,
+                    far,
+                    pieces,
+                    table,
+                    product,
+                    chunk,
+                    mode,
+                    parts=FREQUENCIES,
+                )
+        sizes = (groups, conv.filters, r, int(run.param_add[0]))
+        if pieces.shape[0] > 1:
+            yield Call(loops.join_pieces, pieces, parts=PARTS)
+        yield Call(
+            winograd.frequencies_to_filters, pieces[0], dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r)
+        )

@@ -15,7 +15,8 @@ import pytest
 from netspec import kernels
 from netspec.codegen import geometry
 from netspec.codegen import kernel as jit
-from netspec.codegen.kernel import Code, Doubles, Vector, kernel
+from netspec.codegen.kernel import kernel
+from netspec.codegen.kinds import Code, Doubles, Vector
 from netspec.codegen.tiles import tiling
 from netspec.core.calls import Call
 from netspec.engine.program import Step
@@ -87,7 +88,7 @@ def test_what_tuples_hold_is_found_and_said() -> None:
 
 
 def test_geometry_needs_no_numpy() -> None:
-    words = "import sys, netspec.kernels.conv_geometry, netspec.kernels.geometry; sys.exit('numpy' in sys.modules or 'numba' in sys.modules)"
+    words = "import sys, netspec.kernels.conv_geometry, netspec.codegen.geometry; sys.exit('numpy' in sys.modules or 'numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 
 
