@@ -18,6 +18,8 @@ MOST_PARTS = 64
 """Parts of a step, at most."""
 ADD, RECTIFY = 1, 2
 """Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
+SIDE, STEP = 6, 4
+"""Pixels of the side of a tile of Winograd's filtering that are read, and written."""
 
 
 def even_parts(products: int, work: int, most: int) -> int:

@@ -120,8 +120,6 @@ class PixelGradient(NamedTuple):
 # --- Winograd's convolution
 
 FREQUENCIES = 36
-SIDE, STEP = 6, 4
-"""Pixels of a tile's side that are read, and written."""
 AIR = 16
 """Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
 

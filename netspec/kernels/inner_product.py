@@ -14,113 +14,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.codegen import simd
-from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams, even_parts
+from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
-from netspec.codegen.streams import FEW_COLUMNS, STEPS, SUMS, call, share, stream
-from netspec.codegen.tiles import MOST_ROWS, Left, Result, Right, Sums, address, lanes, multiply, one_tap, tile
-from netspec.core.calls import Call, Calls
+from netspec.codegen.streams import call
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap
 from netspec.kernels.copy import turn as turn_block
 
 DEEP = 256
 """Products that a tile sums in registers before they meet what memory holds."""
-FEW = 8
-"""Rows of a batch that are better streamed past than tiled."""
-FEW_PRODUCTS = 16
-"""Products of a gradient that are better walked along: then a walk writes it in one go."""
-WORK = 2**18
-"""Products of a part."""
-CACHED = 2**18
-"""Values of a weight that each band of a batch may read anew; of a larger one long runs are read, and once."""
-
-
-def tiles(rows: int, columns: int, dtype: str) -> Grid:
-    """Tiles for a result of rows x columns, of as few kinds as may be. Wide ones: they read and write memory in longer runs."""
-    number = lanes(dtype)
-    vectors = -(-columns // number)
-    wide = min(vectors, 4 if MOST_ROWS[4] >= 4 else 2)
-    high, below = share(rows, MOST_ROWS[wide])
-    right = (vectors - 1) % wide + 1
-    return Grid(high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right))
-
-
-def walks(rows: int, k: int) -> Streams:
-    """Walks for a result of so many rows, each a sum of k products."""
-    return _streams("walk", share(rows, 4), share(k, STEPS))
-
-
-def dots(large: int, small: int) -> Streams:
-    """Dot tiles for the products of `large` rows with `small` rows."""
-    wide = share(small, FEW_COLUMNS)
-    return _streams("dots", share(large, min(8, SUMS // wide[0])), wide)
-
-
-def _streams(kind: str, rows: tuple[int, int], steps: tuple[int, int]) -> Streams:
-    return Streams(rows[0], steps[0], *(stream(kind, r, s) for s in steps for r in rows))
-
-
-def _parts(products: int, most: int) -> int:
-    """Parts of a product, where `most` things can be shared out."""
-    return even_parts(products, WORK, most)
-
-
-# --- what a layer asks for
-
-
-def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
-    """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias."""
-    (n, k), m = x.shape, y.shape[1]
-    if n <= FEW:
-        yield Call(
-            walk_rows, x, w, bias, y, mode, walks(n, k), parts=_parts(n * k * m, max(m // 1024, min(4, m // 128)))
-        )
-        return
-    grid = tiles(n, m, y.dtype.name)
-    width, height = (64, 1) if k * m <= CACHED else (max(64, min(512, m // 16)), 64)
-    columns = _parts(n * k * m, m // width)
-    bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
-    yield Call(tile_rows, x, w, bias, y, mode, bands, grid, parts=columns * bands)
-
-
-def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: Any, product: Any) -> Calls:
-    """x: (N, K), w: (M, K), y: (N, M). y = x w^T + bias.
-
-    `turned` (K, at least N) and `product` (M, at least N) are for x, the small factor; with product None `turned` (K, at least M) is for w;
-    with both None nothing is turned.
-    """
-    (n, k), m = x.shape, w.shape[0]
-    if turned is None:
-        large, small, steps = (w, x, (1, m)) if m >= n else (x, w, (m, 1))
-        cut = dots(len(large), len(small))
-        yield Call(
-            dot_rows, large, small, bias, y, *steps, mode, cut, parts=_parts(n * k * m, -(-len(large) // cut.rows))
-        )
-        return
-    yield Call(turn, x if product is not None else w, turned, parts=_parts(16 * turned.size, k // 16))
-    if product is None:
-        yield from multiply_rows(x, turned, bias, y, mode)
-        return
-    grid = tiles(m, n, y.dtype.name)
-    yield Call(tile_transposed, w, turned, bias, product, y, mode, grid, parts=_parts(n * k * m, -(-m // grid.rows)))
-
-
-def multiply_columns(left: Any, right: Any, dw: Any, mode: int) -> Calls:
-    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right."""
-    (n, r), c = left.shape, right.shape[1]
-    if n <= FEW_PRODUCTS:
-        cut = walks(r, n)
-        yield Call(walk_columns, left, right, dw, mode, cut, parts=_parts(n * r * c, -(-r // cut.rows)))
-        return
-    grid = tiles(r, c, dw.dtype.name)
-    yield Call(tile_columns, left, right, dw, mode, grid, parts=_parts(n * r * c, -(-r // grid.rows)))
-
-
-def bias_gradient(y: Any, dy: Any, db: Any, sums: Any, mode: int) -> Calls:
-    """y, dy: (N, M), db, sums: (M,). With RECTIFY dy becomes 0 where y is not positive. Unless db is empty, it becomes dy's columns."""
-    yield Call(column_sums, y, dy, db, sums, mode, parts=_parts(16 * dy.size, dy.shape[1] // 64))
-
-
-# --- the loops
 
 
 @intrinsic  # type: ignore[untyped-decorator]

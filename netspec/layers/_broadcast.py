@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.calls import Workspace
 from netspec.core.model import wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Arity, Layer
+from netspec.lowering.channels import slots
 
 
 class Broadcast(Layer):
@@ -96,64 +96,6 @@ class Broadcast(Layer):
             return wide
         sums = {"partial": (pieces, 2, width), "sums": (2, c)}
         return wide | {name: Workspace(shape, "float64", use="backward") for name, shape in sums.items()}
-
-
-def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: Any) -> Calls:
-    """y = x * w + b for x, y (outer, C, inner) and w, b (C,), either of which may be empty: then it is 1, or 0."""
-    from netspec.kernels import norm
-
-    factor, offset = wide(run, around)
-    yield Call(norm.repeat, w, factor, 1.0, parts=1)
-    yield Call(norm.repeat, b, offset, 0.0, parts=1)
-    if around[2] == 1:
-        yield Call(norm.normalise, x, factor, offset, y, math.nan)
-    else:
-        yield Call(norm.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
-
-
-def affine_sums(
-    run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]
-) -> Calls:
-    """dw, db (C,) = (or +=) the sums of dy * x and of dy; what is empty is not wanted."""
-    from netspec.kernels import norm
-
-    centre, ones = wide(run, around)
-    yield Call(norm.repeat, dw[:0], centre, 0.0, parts=1)
-    yield Call(norm.repeat, dw[:0], ones, 1.0, parts=1)
-    partial, sums = run.workspace["partial"], run.workspace["sums"]
-    if around[2] == 1:
-        yield Call(norm.gradient_sums, x, dy, centre, ones, centre, partial, math.nan, parts=len(partial))
-    else:
-        partial = partial[:0]
-        yield Call(
-            norm.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan
-        )
-    yield Call(norm.fold_into, partial, sums, dw, db, centre.size, *add, parts=1)
-
-
-def wide(run: Run, around: tuple[int, int, int]) -> tuple[Any, Any]:
-    """The two rows of factors and constants, one number a slot, or a channel where these are not innermost."""
-    outer, c, inner = around
-    width = slots(c, outer)[0] if inner == 1 else c
-    space = run.workspace["wide"]
-    return space[0, :width], space[1, :width]
-
-
-ROW = 64
-"""Values of a row, at least: several small pixels make one, so that a CPU's vectors are filled."""
-PIECE, PIECES = 1 << 16, 32
-"""Values of a piece of a blob whose sum is taken, at least, and how many pieces there are, at most."""
-
-
-def slots(c: int, pixels: int) -> tuple[int, int]:
-    """(values of a row of one or more pixels of c channels, pieces) for kernels that go through a blob of channels innermost."""
-    repeats = max(1, min(-(-ROW // c), pixels))
-    return c * repeats, max(1, min(PIECES, c * pixels // PIECE, pixels // repeats // 8))
-
-
-def adds(run: Run, slot: int) -> int:
-    """1 where a param's diff is added to, 0 where it is overwritten."""
-    return int(run.param_add[slot]) if 0 <= slot < len(run.param_add) else 1
 
 
 def check_filler(filler: Filler, shape: Shape) -> None:

@@ -19,8 +19,8 @@ from netspec.core.model import wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._broadcast import adds, slots
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec
+from netspec.lowering.channels import adds, slots
 
 _ZERO = Constant(value=0.0)
 

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes, count
-from netspec.layers._broadcast import Broadcast, adds, affine, affine_sums
+from netspec.layers._broadcast import Broadcast
 from netspec.layers.base import NOTHING, Param
+from netspec.lowering.channels import adds, affine, affine_sums
 
 
 class Bias(Broadcast):

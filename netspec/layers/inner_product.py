@@ -16,6 +16,7 @@ from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, te
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param
+from netspec.lowering import products
 
 
 class InnerProduct(Layer):
@@ -98,8 +99,6 @@ class InnerProduct(Layer):
 
     def backward(self, run: Run) -> Calls:
         """dw = dy^T x, db = the columns of dy, dx = dy w."""
-        from netspec.kernels import inner_product
-
         n, k = self._sizes(run.bottom[0].shape)
         x, y, dy = (
             run.bottom[0].reshape(n, k),
@@ -109,10 +108,10 @@ class InnerProduct(Layer):
         dw, db = run.param_diff[0], run.param_diff[1] if self.bias_term else None
         if run.relu or db is not None:
             mode = (RECTIFY if run.relu else 0) | (ADD if db is not None and run.param_add[1] else 0)
-            yield from inner_product.bias_gradient(y, dy, _none(run) if db is None else db, run.workspace["sums"], mode)
+            yield from products.bias_gradient(y, dy, _none(run) if db is None else db, run.workspace["sums"], mode)
         if dw is not None:
             left, right = (x, dy) if self.transpose else (dy, x)
-            yield from inner_product.multiply_columns(left, right, dw, ADD if run.param_add[0] else 0)
+            yield from products.multiply_columns(left, right, dw, ADD if run.param_add[0] else 0)
         if run.bottom_diff[0] is not None:
             dx = run.bottom_diff[0].reshape(n, k)
             yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)
@@ -133,12 +132,10 @@ def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dic
 
 def _product(run: Run, x: Any, bias: Any, y: Any, mode: int, transposed: bool) -> Calls:
     """y = x w + bias, or x w^T + bias."""
-    from netspec.kernels import inner_product
-
     if transposed:
         spaces = run.workspace.get("turned"), run.workspace.get("product")
-        return inner_product.multiply_transposed(x, run.param[0], bias, y, mode, *spaces)
-    return inner_product.multiply_rows(x, run.param[0], bias, y, mode)
+        return products.multiply_transposed(x, run.param[0], bias, y, mode, *spaces)
+    return products.multiply_rows(x, run.param[0], bias, y, mode)
 
 
 def _none(run: Run) -> Any:

@@ -8,8 +8,9 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._broadcast import adds, check_filler, slots, wide
+from netspec.layers._broadcast import check_filler
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer, Param
+from netspec.lowering.channels import adds, slots, wide
 
 
 class PReLU(Layer):

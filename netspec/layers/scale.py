@@ -12,8 +12,9 @@ from netspec.core.model import wrong
 from netspec.core.shape import Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._broadcast import Broadcast, adds, affine, affine_sums
+from netspec.layers._broadcast import Broadcast
 from netspec.layers.base import Param
+from netspec.lowering.channels import adds, affine, affine_sums
 
 
 class Scale(Broadcast):

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
+from netspec.codegen.geometry import STEP
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
 from netspec.kernels.conv_geometry import (
     AIR,
     FREQUENCIES,
-    STEP,
     Chunk,
     Chunks,
     Filters,

@@ -1,0 +1,68 @@
+"""Factors and constants for each channel: how the Calls of Scale, Bias, PReLU and BatchNorm go through a blob."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from netspec.core.calls import Call, Calls, Run
+
+
+def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: Any) -> Calls:
+    """y = x * w + b for x, y (outer, C, inner) and w, b (C,), either of which may be empty: then it is 1, or 0."""
+    from netspec.kernels import norm
+
+    factor, offset = wide(run, around)
+    yield Call(norm.repeat, w, factor, 1.0, parts=1)
+    yield Call(norm.repeat, b, offset, 0.0, parts=1)
+    if around[2] == 1:
+        yield Call(norm.normalise, x, factor, offset, y, math.nan)
+    else:
+        yield Call(norm.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
+
+
+def affine_sums(
+    run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]
+) -> Calls:
+    """dw, db (C,) = (or +=) the sums of dy * x and of dy; what is empty is not wanted."""
+    from netspec.kernels import norm
+
+    centre, ones = wide(run, around)
+    yield Call(norm.repeat, dw[:0], centre, 0.0, parts=1)
+    yield Call(norm.repeat, dw[:0], ones, 1.0, parts=1)
+    partial, sums = run.workspace["partial"], run.workspace["sums"]
+    if around[2] == 1:
+        yield Call(norm.gradient_sums, x, dy, centre, ones, centre, partial, math.nan, parts=len(partial))
+    else:
+        partial = partial[:0]
+        yield Call(
+            norm.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan
+        )
+    yield Call(norm.fold_into, partial, sums, dw, db, centre.size, *add, parts=1)
+
+
+def wide(run: Run, around: tuple[int, int, int]) -> tuple[Any, Any]:
+    """The two rows of factors and constants, one number a slot, or a channel where these are not innermost."""
+    outer, c, inner = around
+    width = slots(c, outer)[0] if inner == 1 else c
+    space = run.workspace["wide"]
+    return space[0, :width], space[1, :width]
+
+
+ROW = 64
+"""Values of a row, at least: several small pixels make one, so that a CPU's vectors are filled."""
+
+
+PIECE, PIECES = 1 << 16, 32
+"""Values of a piece of a blob whose sum is taken, at least, and how many pieces there are, at most."""
+
+
+def slots(c: int, pixels: int) -> tuple[int, int]:
+    """(values of a row of one or more pixels of c channels, pieces) for kernels that go through a blob of channels innermost."""
+    repeats = max(1, min(-(-ROW // c), pixels))
+    return c * repeats, max(1, min(PIECES, c * pixels // PIECE, pixels // repeats // 8))
+
+
+def adds(run: Run, slot: int) -> int:
+    """1 where a param's diff is added to, 0 where it is overwritten."""
+    return int(run.param_add[slot]) if 0 <= slot < len(run.param_add) else 1
