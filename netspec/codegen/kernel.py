@@ -242,10 +242,13 @@ def span(count: int, part: int, parts: int) -> tuple[int, int]:
 
 
 class Compiled:
-    """Something that is compiled once for each number type, cached on disk, and called by its address."""
+    """Something that is compiled once for each number type, cached on disk, and called by its address.
+
+    `name` is what people read, `path` what `named` finds it by in another process: the name too, but for generated kernels.
+    """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = self.path = name
         self._addresses: dict[str, int] = {}
         self._keep: list[CFunc] = []
 
@@ -510,7 +513,7 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
         for one in missing:
             one.address(dtype)
         return
-    names = {one.name: one for one in missing}
+    names = {one.path: one for one in missing}
     with tempfile.TemporaryDirectory(prefix="netspec-claims-") as claims:
         words = [
             sys.executable,
@@ -533,8 +536,8 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
             names.pop(name).address(dtype)
         for other in others:
             other.wait()
-    for name in names:
-        _tell(name)
+    for one in names.values():
+        _tell(one.name)
 
 
 def _unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
@@ -546,7 +549,9 @@ def _unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
 
 
 def named(name: str) -> Compiled:
-    """What is compiled under a name: `conv.convolve`, `tiles.tile_14_2`."""
+    """What is compiled under a path: `conv.convolve`, `tiles.tile_14_2`, `netspec.layers.relu:ReLU.value`."""
+    if ":" in name:
+        return cast(Compiled, importlib.import_module("netspec.codegen.elementwise").found(name))
     module, _, member = name.partition(".")
     package = "codegen" if module in {"tiles", "streams", "strips"} else "kernels"
     return cast(Compiled, getattr(importlib.import_module(f"netspec.{package}.{module}"), member))

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from netspec.codegen import series
 from netspec.codegen.simd import BYTES
 
 _INDEX, _WORD, _BIT, _BYTE = ir.IntType(32), ir.IntType(64), ir.IntType(1), ir.IntType(8)
@@ -74,6 +75,10 @@ class Value:
     def __rtruediv__(self, other: Any) -> Value:
         return self._do("fdiv", "sdiv", other, True)
 
+    def __neg__(self) -> Value:
+        builder = self.loop.builder
+        return Value(self.loop, (builder.fneg if _is_real(self.value.type) else builder.neg)(self.value))
+
     def __or__(self, other: Value) -> Value:
         return Value(self.loop, self.loop.builder.or_(self.value, other.value))
 
@@ -98,6 +103,9 @@ class Value:
     def __le__(self, other: Any) -> Value:
         return self._compare("<=", other)
 
+    def __ge__(self, other: Any) -> Value:
+        return self._compare(">=", other)
+
     def equals(self, other: Any) -> Value:
         """In which lanes they are equal."""
         return self._compare("==", other)
@@ -121,53 +129,27 @@ class Value:
 
     def sqrt(self) -> Value:
         """The square root of each lane."""
-        kind = self.value.type
-        name = f"llvm.sqrt.v{kind.count}f{64 if kind.element == ir.DoubleType() else 32}"
-        return Value(self.loop, self.loop.call(name, kind, self.value))
+        return cast(Value, series.called("sqrt", self))
 
     def share(self) -> Value:
         """1 / a whole number, in float64."""
         return Value(self.loop, self.loop.builder.sitofp(self.value, ir.DoubleType())).__rtruediv__(1.0)
 
     def exp(self) -> Value:
-        """e to the power of each lane; float32: within 2 units of the last place, 0 and infinity beyond its range. Source: Cephes expf."""
-        kind = self.value.type
-        if kind.element == ir.DoubleType():
-            return Value(self.loop, self.loop.call(f"llvm.exp.v{kind.count}f64", kind, self.value))
-        least, most, shift = (
-            -87.3365,
-            88.7228,
-            12582912.0,
-        )  # added to a small number, the shift leaves its whole part in the last bits
-        x = self.where(self > least, self.where(self.is_nan(), least))
-        x = x.where(x <= most, x.where(x.is_nan(), most))
-        shifted = x * 1.44269504 + shift
-        whole = shifted - shift
-        r = x - whole * 0.693359375 + whole * 2.12194440e-4
-        series = _series(
-            r, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1
-        )
-        words, builder = ir.VectorType(_INDEX, kind.count), self.loop.builder
-        bits = builder.shl(builder.bitcast(shifted.value, words), ir.Constant(words, [23] * kind.count))
-        bits = builder.add(bits, ir.Constant(words, [127 << 23] * kind.count))
-        return ((series * r * r + r + 1.0) * Value(self.loop, builder.bitcast(bits, kind))).cleared(self <= least)
+        """e to the power of each lane."""
+        return cast(Value, series.exp(self))
+
+    def log(self) -> Value:
+        """The natural logarithm of each lane."""
+        return cast(Value, series.log(self))
 
     def tanh(self) -> Value:
-        """The hyperbolic tangent of each lane; of float32 within 2 units of the last place. Source: Cephes tanhf."""
-        kind = self.value.type
-        if kind.element == ir.DoubleType():
-            return Value(self.loop, self.loop.call(f"llvm.tanh.v{kind.count}f64", kind, self.value))
-        size = (0.0 - self).where(self < 0, self)
-        t = (size * -2.0).exp()
-        far = (1.0 - t) / (1.0 + t)
-        z = self * self
-        near = (
-            _series(z, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
-            * z
-            * self
-            + self
-        )
-        return near.where(size < 0.625, (0.0 - far).where(self < 0, far))
+        """The hyperbolic tangent of each lane."""
+        return cast(Value, series.tanh(self))
+
+    def power(self, exponent: Value) -> Value:
+        """Each lane to the power of the other's, as C's pow."""
+        return cast(Value, series.called("pow", self, exponent))
 
     def spread(self, like: Row | Value) -> Value:
         """One number in every lane, as what the row or vector holds."""
@@ -196,14 +178,6 @@ class Value:
         else:
             change = builder.trunc
         return Value(self.loop, change(value, kind))
-
-
-def _series(x: Value, first: float, *others: float) -> Value:
-    """A polynomial, the highest power first."""
-    total = x * first
-    for factor in others[:-1]:
-        total = (total + factor) * x
-    return total + others[-1]
 
 
 class Variable:

@@ -1,15 +1,17 @@
-"""ELU: y = x where x > 0, else alpha * (e^x - 1). Source: Clevert, Unterthiner & Hochreiter 2015; Caffe elu_layer.cpp."""
+"""ELU: y = x where x > 0, else alpha * (e^x - 1).
+
+Source: Clevert, Unterthiner & Hochreiter 2015; Caffe elu_layer.cpp.
+"""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Run
-from netspec.core.shape import Shapes
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer
+from netspec.core.formula import Number
+from netspec.layers._elementwise import Elementwise
 
 
-class ELU(Layer):
+class ELU(Elementwise):
     """Let positive values pass and bend negative ones towards -alpha.
 
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
@@ -17,24 +19,12 @@ class ELU(Layer):
 
     alpha: float = Field(1.0, description="Where very negative values end, with the other sign.")
 
-    @property
-    def abilities(self) -> Abilities:
-        """Backward reads the bottom."""
-        return Abilities(reads=BOTTOM, layouts=ANY_LAYOUT)
+    @staticmethod
+    def value(x: Number, alpha: Number) -> Number:
+        """The top."""
+        return x.where(x > 0, alpha * (x.exp() - 1.0))
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
-        return bottoms
-
-    def forward(self, run: Run) -> Calls:
-        """One pass."""
-        from netspec.kernels import activation
-
-        yield Call(activation.elu_forward, run.bottom[0], run.top[0], self.alpha)
-
-    def backward(self, run: Run) -> Calls:
-        """One pass over the bottom and the top's diff."""
-        from netspec.kernels import activation
-
-        if run.bottom_diff[0] is not None:
-            yield Call(activation.elu_backward, run.bottom[0], run.top_diff[0], run.bottom_diff[0], self.alpha)
+    @staticmethod
+    def gradient(x: Number, dy: Number, alpha: Number) -> Number:
+        """The bottom's diff: the slope is 1, or alpha * e^x."""
+        return dy.where(x > 0, dy * (alpha * x.exp()))

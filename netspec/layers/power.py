@@ -1,20 +1,19 @@
 """Power: y = (shift + scale * x) ^ power. Source: Caffe power_layer.cpp.
 
-Where power * scale is 0, y is constant and its gradient 0. The gradient is power * scale * (shift + scale * x) ^ (power - 1) everywhere
-else; Caffe divides y by the base, which is NaN where the base is 0.
+Where power * scale is 0, y is constant and its gradient 0. Everywhere else the gradient is
+power * scale * (shift + scale * x) ^ (power - 1); Caffe divides y by the base, which is NaN where the base is 0.
 """
 
 from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from netspec.core.calls import Call, Calls, Run
+from netspec.core.formula import Formula, Number
 from netspec.core.model import wrong
-from netspec.core.shape import Shapes
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, Abilities, Layer
+from netspec.layers._elementwise import Elementwise
 
 
-class Power(Layer):
+class Power(Elementwise):
     """Scale, shift and raise a blob to a power, element by element.
 
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
@@ -23,12 +22,6 @@ class Power(Layer):
     power: float = Field(1.0, description="The exponent.")
     scale: float = Field(1.0, description="Factor on x.")
     shift: float = Field(0.0, description="What is added to scale * x.")
-
-    @property
-    def abilities(self) -> Abilities:
-        """In place where the gradient does not depend on x, which backward then does not read."""
-        linear = self.power == 1 or self.power * self.scale == 0
-        return Abilities(layouts=ANY_LAYOUT, reads=NOTHING if linear else BOTTOM, in_place=linear)
 
     @model_validator(mode="after")
     def _check(self) -> Power:
@@ -40,36 +33,57 @@ class Power(Layer):
             )
         return self
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
-        return bottoms
-
-    def forward(self, run: Run) -> Calls:
-        """One pass."""
-        from netspec.kernels import activation, copy
-
-        x, y = run.bottom[0], run.top[0]
+    @property
+    def formulas(self) -> tuple[Formula, Formula]:
+        """By the power: a constant, a line, a square, or the general case; the first two run in place."""
         if self.power * self.scale == 0:
-            yield Call(copy.fill, y, 1.0 if self.power == 0 else self.shift**self.power)
-        elif self.power == 1:
-            yield Call(activation.linear, x, y, self.scale, self.shift)
-        elif self.power == 2:
-            yield Call(activation.square_forward, x, y, self.scale, self.shift)
-        else:
-            yield Call(activation.power_forward, x, y, self.power, self.scale, self.shift)
+            return self.constant, self.nothing
+        if self.power == 1:
+            return self.line, self.line_gradient
+        return (self.square, self.square_gradient) if self.power == 2 else (self.value, self.gradient)
 
-    def backward(self, run: Run) -> Calls:
-        """One pass over the bottom and the top's diff."""
-        from netspec.kernels import activation, copy
+    @property
+    def level(self) -> float:
+        """The top's only value where it does not depend on the bottom."""
+        return 1.0 if self.power == 0 else float(self.shift**self.power)
 
-        x, dy, dx = run.bottom[0], run.top_diff[0], run.bottom_diff[0]
-        if dx is None:
-            return
-        if self.power * self.scale == 0:
-            yield Call(copy.fill, dx, 0.0)
-        elif self.power == 1:
-            yield Call(activation.linear, dy, dx, self.scale, 0.0)
-        elif self.power == 2:
-            yield Call(activation.square_backward, x, dy, dx, self.scale, self.shift)
-        else:
-            yield Call(activation.power_backward, x, dy, dx, self.power, self.scale, self.shift)
+    @staticmethod
+    def value(x: Number, power: Number, scale: Number, shift: Number) -> Number:
+        """The top."""
+        return (scale * x + shift).power(power)
+
+    @staticmethod
+    def gradient(x: Number, dy: Number, power: Number, scale: Number, shift: Number) -> Number:
+        """The bottom's diff."""
+        return power * scale * (scale * x + shift).power(power - 1.0) * dy
+
+    @staticmethod
+    def square(x: Number, scale: Number, shift: Number) -> Number:
+        """The top for the power 2."""
+        base = scale * x + shift
+        return base * base
+
+    @staticmethod
+    def square_gradient(x: Number, dy: Number, scale: Number, shift: Number) -> Number:
+        """The bottom's diff for the power 2."""
+        return (scale + scale) * (scale * x + shift) * dy
+
+    @staticmethod
+    def line(x: Number, scale: Number, shift: Number) -> Number:
+        """The top for the power 1."""
+        return scale * x + shift
+
+    @staticmethod
+    def line_gradient(dy: Number, scale: Number) -> Number:
+        """The bottom's diff for the power 1."""
+        return scale * dy
+
+    @staticmethod
+    def constant(level: Number) -> Number:
+        """The top where power * scale is 0."""
+        return level
+
+    @staticmethod
+    def nothing() -> float:
+        """The bottom's diff where power * scale is 0."""
+        return 0.0

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Run
-from netspec.core.shape import Shapes
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, TOP, Abilities, Layer
+from netspec.core.formula import Formula, Number
+from netspec.layers._elementwise import Elementwise
 
 
-class ReLU(Layer):
+class ReLU(Elementwise):
     """Rectify a blob elementwise.
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
@@ -21,25 +20,21 @@ class ReLU(Layer):
     negative_slope: float = Field(0.0, description="Slope for x <= 0; 0 is plain ReLU.")
 
     @property
-    def abilities(self) -> Abilities:
-        """In place where the top tells the sign of the bottom, which is all that backward wants: unless the slope is negative."""
-        tells = self.negative_slope >= 0
-        return Abilities(layouts=ANY_LAYOUT, reads=TOP if tells else BOTTOM, in_place=tells)
+    def formulas(self) -> tuple[Formula, Formula]:
+        """The gradient reads the top, which has the sign of the bottom unless the slope is negative."""
+        return self.value, self.gradient if self.negative_slope >= 0 else self.gradient_of_x
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
-        return bottoms
+    @staticmethod
+    def value(x: Number, negative_slope: Number) -> Number:
+        """The top."""
+        return x.where(x > 0, negative_slope * x)
 
-    def forward(self, run: Run) -> Calls:
-        """One pass."""
-        from netspec.kernels import activation
+    @staticmethod
+    def gradient(y: Number, dy: Number, negative_slope: Number) -> Number:
+        """The bottom's diff; the slope rules at 0."""
+        return dy.where(y > 0, negative_slope * dy)
 
-        yield Call(activation.relu_forward, run.bottom[0], run.top[0], self.negative_slope)
-
-    def backward(self, run: Run) -> Calls:
-        """One pass over the top (or the bottom) and the top's diff."""
-        from netspec.kernels import activation
-
-        if run.bottom_diff[0] is not None:
-            seen = run.top[0] if self.abilities.in_place else run.bottom[0]
-            yield Call(activation.relu_backward, seen, run.top_diff[0], run.bottom_diff[0], self.negative_slope)
+    @staticmethod
+    def gradient_of_x(x: Number, dy: Number, negative_slope: Number) -> Number:
+        """The bottom's diff, where only the bottom tells its sign."""
+        return dy.where(x > 0, negative_slope * dy)

@@ -6,11 +6,23 @@ import numpy as np
 import pytest
 
 from netspec.codegen import kernel as jit
+from netspec.codegen.elementwise import generated
 from netspec.core.calls import Call
-from netspec.kernels import activation, eltwise, random
+from netspec.core.formula import Formula, Number
+from netspec.kernels import eltwise, random
+from netspec.layers.elu import ELU
+from netspec.layers.sigmoid import Sigmoid
+from netspec.layers.tanh import TanH
 from tests.helpers.checks import blob
 
 NOTHING = float("nan")
+
+
+def computed(formula: Formula, x: np.ndarray, *numbers: float) -> np.ndarray:
+    """What the kernel of a formula of x and numbers gives, in x's own type."""
+    y = np.empty_like(x)
+    jit.run([Call(generated(formula), x, y, *numbers)], str(x.dtype))
+    return y
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -37,26 +49,53 @@ def test_series_are_as_good_as_float32() -> None:
     x = np.concatenate([np.linspace(-95, 95, 20001), blob(20000, scale=0.3), np.logspace(-30, 1, 200)]).astype(
         np.float32
     )
-    y, wide = np.empty_like(x), x.astype(np.float64)
-    for kernel, truth in (
-        (activation.sigmoid_forward, 1 / (1 + np.exp(-wide))),
-        (activation.tanh_forward, np.tanh(wide)),
-    ):
-        jit.run([Call(kernel, x, y)], "float32")
-        np.testing.assert_allclose(y, truth, rtol=3e-7, atol=1e-37)
-    jit.run([Call(activation.elu_forward, x, y, 1.0)], "float32")
+    wide = x.astype(np.float64)
+    for formula, truth in ((Sigmoid.value, 1 / (1 + np.exp(-wide))), (TanH.value, np.tanh(wide))):
+        np.testing.assert_allclose(computed(formula, x), truth, rtol=3e-7, atol=1e-37)
+    y = computed(ELU.value, x, 1.0)
     np.testing.assert_allclose(y, np.where(x > 0, wide, np.exp(np.minimum(wide, 0)) - 1), rtol=1e-7, atol=1e-7)
 
 
 def test_series_at_the_ends() -> None:
     x = np.array([np.nan, np.inf, -np.inf, 0.0, 1e30, -1e30], np.float32)
-    y = np.empty_like(x)
-    for kernel, wanted in (
-        (activation.sigmoid_forward, [np.nan, 1, 0, 0.5, 1, 0]),
-        (activation.tanh_forward, [np.nan, 1, -1, 0, 1, -1]),
+    for formula, wanted in (
+        (Sigmoid.value, [np.nan, 1, 0, 0.5, 1, 0]),
+        (TanH.value, [np.nan, 1, -1, 0, 1, -1]),
     ):
-        jit.run([Call(kernel, x, y)], "float32")
-        np.testing.assert_array_equal(y, np.array(wanted, np.float32))
+        np.testing.assert_array_equal(computed(formula, x), np.array(wanted, np.float32))
+
+
+def logarithm(x: Number) -> Number:
+    return x.log()
+
+
+def test_logarithm_is_within_two_units_of_the_last_place() -> None:
+    """Over all of float32's range, near 1 (where it vanishes), below the least normal number, and between series."""
+    tiny = np.float32(1.17549435e-38)
+    x = np.concatenate(
+        [
+            np.logspace(-45, 38.5, 40001),
+            1 + blob(20000, scale=1e-3),
+            np.linspace(0.25, 4, 20001),
+            [tiny, np.nextafter(tiny, np.float32(0)), 1.0, 0.5, 2.0, np.sqrt(0.5)],
+        ]
+    ).astype(np.float32)
+    x = x[x > 0]
+    y, truth = computed(logarithm, x), np.log(x.astype(np.float64))
+    unit = np.spacing(np.abs(truth.astype(np.float32))).astype(np.float64)
+    assert np.max(np.abs(y - truth) / unit) <= 2
+    assert y[x == 1].tolist() == [0.0] * np.count_nonzero(x == 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logarithm_at_the_ends(dtype: str) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, -1e-40, 1.0], dtype)
+    wanted = np.array([np.nan, np.inf, np.nan, -np.inf, -np.inf, np.nan, np.nan, 0.0], dtype)
+    np.testing.assert_array_equal(computed(logarithm, x), wanted)
+    y = computed(logarithm, np.linspace(0.1, 9, 37).astype(dtype))
+    np.testing.assert_allclose(
+        y, np.log(np.linspace(0.1, 9, 37)), rtol=1e-6 if dtype == "float32" else 1e-15, atol=1e-8
+    )
 
 
 def test_large_indices_of_random_numbers() -> None:

@@ -166,13 +166,14 @@ def test_a_layer_that_takes_both_follows_its_first_bottom() -> None:
 
 def rectifying(run: Run, calls: Any, back: bool) -> Any:
     """The calls of a layer that rectifies its top, made of those of one that does not: in place, as a fused layer may."""
-    from netspec.kernels import activation
+    from netspec.codegen.elementwise import generated
+    from netspec.layers.relu import ReLU
 
     if back and run.relu:
-        yield Call(activation.relu_backward, run.top[0], run.top_diff[0], run.top_diff[0], 0.0)
+        yield Call(generated(ReLU.gradient), run.top[0], run.top_diff[0], run.top_diff[0], 0.0)
     yield from calls(run)
     if not back and run.relu:
-        yield Call(activation.relu_forward, run.top[0], run.top[0], 0.0)
+        yield Call(generated(ReLU.value), run.top[0], run.top[0], 0.0)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from netspec.codegen.elementwise import generated
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes
-from netspec.kernels.activation import relu_backward, relu_forward
 from netspec.layers.base import BOTTOM, NOTHING, TOP, Abilities, Layer, Param
 from netspec.layers.relu import ReLU
 from tests.helpers.checks import GUARD, blob, blobs_away_from, check_layer, distinct, labels, make_layer
+
+relu_forward, relu_backward = generated(ReLU.value), generated(ReLU.gradient_of_x)
 
 
 class Fine(ReLU):

@@ -18,7 +18,20 @@ from netspec.core.errors import NetspecError, SpecError, render
 from netspec.core.locate import bundled
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import Source, split_lines
-from netspec.language.document import MAX_DEPTH, DuplicateKeyError, EmptyDocumentError, SyntaxMistake, TooLargeError, UnreadableError, UnsupportedYamlError, dump, from_python, parse, parse_value, read
+from netspec.language.document import (
+    MAX_DEPTH,
+    DuplicateKeyError,
+    EmptyDocumentError,
+    SyntaxMistake,
+    TooLargeError,
+    UnreadableError,
+    UnsupportedYamlError,
+    dump,
+    from_python,
+    parse,
+    parse_value,
+    read,
+)
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.helpers.pace import slowness

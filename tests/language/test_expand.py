@@ -22,7 +22,15 @@ from netspec.core.errors import Mistakes, NetspecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.places import Place, Source
 from netspec.language.document import TooLargeError, dump, parse, parse_value
-from netspec.language.expand import MAX_ENTRIES, MAX_LAYERS, BadBlockError, BlockCycleError, DuplicateNameError, RepeatError, expand
+from netspec.language.expand import (
+    MAX_ENTRIES,
+    MAX_LAYERS,
+    BadBlockError,
+    BlockCycleError,
+    DuplicateNameError,
+    RepeatError,
+    expand,
+)
 from netspec.language.extend import ExtendsError, open_spec
 from netspec.language.override import Override, OverrideError, override, parse_override
 from netspec.language.variables import MAX_VALUES, BadVariableError, ExpressionError, UnknownVariableError

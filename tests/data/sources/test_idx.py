@@ -7,7 +7,13 @@ import pytest
 from netspec.core.errors import DataError
 from netspec.data.sources.base import SOURCES, EmptyDataError, UnequalLengthsError, UnusableArrayError
 from netspec.data.sources.idx import Idx
-from netspec.formats.files import BrokenGzipError, MissingDataError, UnreadableDataError, WrongFormatError, WrongSizeError
+from netspec.formats.files import (
+    BrokenGzipError,
+    MissingDataError,
+    UnreadableDataError,
+    WrongFormatError,
+    WrongSizeError,
+)
 from netspec.formats.idx import read_idx
 
 IMAGES = bytes(range(2 * 3 * 4))  # two images of 3x4

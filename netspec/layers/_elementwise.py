@@ -1,0 +1,58 @@
+"""What elementwise layers share: all but their fields and their two formulas, from which the kernels are generated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from netspec.core.calls import Call, Calls, Run
+from netspec.core.formula import BLOBS, Formula, names
+from netspec.core.shape import Shapes
+from netspec.layers.base import ANY_LAYOUT, Abilities, Layer
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+class Elementwise(Layer):
+    """A value of the top for each value of the bottom, by a formula.
+
+    `value` computes the top from `x`, `gradient` the bottom's diff from `dy` and from `x` or `y`. Their other parameters are
+    named after fields or properties of the layer. The memory plan keeps the blobs that `gradient` reads, and a gradient that
+    does not read `x` lets the layer run in place.
+    """
+
+    value: ClassVar[Formula]
+    gradient: ClassVar[Formula]
+
+    @property
+    def formulas(self) -> tuple[Formula, Formula]:
+        """The top's formula and the gradient's; a layer that has several chooses here, by its fields."""
+        return type(self).value, type(self).gradient
+
+    @property
+    def abilities(self) -> Abilities:
+        """Any layout; backward reads the blobs that the gradient names; in place unless the bottom is among them."""
+        named = names(self.formulas[1])
+        reads = {blob for name, blob in (("x", "bottom"), ("y", "top")) if name in named}
+        return Abilities(layouts=ANY_LAYOUT, reads=frozenset(reads), in_place="x" not in named)
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's."""
+        return bottoms
+
+    def forward(self, run: Run) -> Calls:
+        """One pass."""
+        yield self._call(self.formulas[0], {"x": run.bottom[0]}, run.top[0])
+
+    def backward(self, run: Run) -> Calls:
+        """One pass over the top's diff and what else the gradient's formula names."""
+        if run.bottom_diff[0] is not None:
+            blobs = {"x": run.bottom[0], "y": run.top[0], "dy": run.top_diff[0]}
+            yield self._call(self.formulas[1], blobs, run.bottom_diff[0])
+
+    def _call(self, formula: Formula, blobs: dict[str, Array], out: Array) -> Call:
+        from netspec.codegen.elementwise import generated
+
+        read = [blobs[name] for name in names(formula) if name in BLOBS]
+        numbers = [getattr(self, name) for name in names(formula) if name not in BLOBS]
+        return Call(generated(formula), *read, out, *numbers)
