@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.calls import Call
@@ -112,10 +113,13 @@ class Program:
         """The graph it was bound from."""
         return self.shaped.graph
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Array, ...]:
-        """The arrays that a feed fills."""
-        return tuple(self.data[i] for i in self.graph.inputs)
+        """The arrays that a feed fills, the batch axis in front."""
+        import numpy as np
+
+        axes = self.shaped.batch_axes
+        return tuple(np.moveaxis(self.data[i], axes[i] or 0, 0) for i in self.graph.inputs)
 
     def run(self, *sections: str) -> None:
         """Run sections that follow one another."""

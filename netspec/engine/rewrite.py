@@ -93,6 +93,7 @@ class _Layout:
         self.shaped, self.graph, self.follow = shaped, shaped.graph, follow
         self.nodes: list[Node] = []
         self.blobs, self.shapes = list(self.graph.blobs), list(shaped.blobs)
+        self.axes = list(shaped.batch_axes)
         self.costs: list[Cost] = []
         self.moved: dict[int, int] = {}
         """The new index of every layer."""
@@ -112,7 +113,8 @@ class _Layout:
             replace(node, along={word: self.moved[index] for word, index in node.along.items()}) for node in self.nodes
         )
         graph = replace(self.graph, nodes=nodes, blobs=tuple(self.blobs), params=params)
-        return replace(self.shaped, graph=graph, blobs=tuple(self.shapes), costs=tuple(self.costs))
+        blobs, costs, axes = tuple(self.shapes), tuple(self.costs), tuple(self.axes)
+        return replace(self.shaped, graph=graph, blobs=blobs, costs=costs, batch_axes=axes)
 
     def place(self, node: Node) -> None:
         word = self.choose(node)
@@ -155,6 +157,7 @@ class _Layout:
             replace(blob, index=index, producer=producer, slot=0, loss_weight=0.0, layout=word, copy_of=blob.index)
         )
         self.shapes.append(shape)
+        self.axes.append(self.axes[blob.index])
         return index
 
     def param(self, param: GraphParam) -> GraphParam:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from netspec.core.calls import Workspace
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, axis_of, count, widest
-from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, Layer
+from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer
 
 GRAIN = 2048
 """Scores in a part: each costs an exponential or so."""
@@ -27,6 +27,10 @@ class Loss(Layer):
     def abilities(self) -> Abilities:
         """Backward reads the scores and the truth."""
         return Abilities(reads=BOTTOM)
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """None for the loss; a second top is like the scores."""
+        return (None, axes[0])[: len(self.top_names())]
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The whole image: a loss adds up all of it."""

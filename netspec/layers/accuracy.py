@@ -14,7 +14,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import ReceptiveField, ShapeError, Shapes, count, widest
 from netspec.layers._loss import positions
-from netspec.layers.base import NOTHING, TWO, Abilities, Arity, Layer
+from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
 
 
 class Accuracy(Layer):
@@ -47,6 +47,10 @@ class Accuracy(Layer):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """None: shares are of the whole batch."""
+        return (None,) * len(self.top_names())
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The whole image."""

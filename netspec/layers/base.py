@@ -17,6 +17,9 @@ from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 
+BatchAxes = tuple[int | None, ...]
+"""For each blob the axis of the batch; None where no length depends on how many samples there are."""
+
 
 @dataclass(frozen=True)
 class Arity:
@@ -115,6 +118,8 @@ class Layer(Model):
     tops: ClassVar[Arity] = ONE
     is_loss: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
+    fed: ClassVar[bool] = False
+    """Whether its tops are filled from outside: by a feed, or by the caller of a Net."""
     no_diff: ClassVar[frozenset[int]] = frozenset()
     """Bottoms that never receive a gradient (labels)."""
 
@@ -180,6 +185,17 @@ class Layer(Model):
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """What one value of a top sees of the net's input, when one of bottom i sees `fields[i]`; here the widest of them."""
         return widest(fields)
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """The axis of each top whose length grows with the batch, when that of bottom i is `axes[i]`; None where there is none.
+
+        Here the axis of the first bottom that has one, in every top.
+        """
+        return (next((axis for axis in axes if axis is not None), None),) * len(self.top_names())
+
+    def for_batch(self, tops: Shapes, batch: int) -> Shapes:
+        """The shapes of its tops at another batch size; those of a layer that is not fed follow from its bottoms."""
+        return tops
 
     def aliases(self, phase: Phase) -> bool:
         """Whether every top is bottom 0 under another shape: then they share memory and nothing runs."""

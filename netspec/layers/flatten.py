@@ -6,6 +6,7 @@ from pydantic import Field
 
 from netspec.core.shape import ShapeError, Shapes, axis_of, count
 from netspec.layers._view import View
+from netspec.layers.base import BatchAxes
 
 
 class Flatten(View):
@@ -28,6 +29,12 @@ class Flatten(View):
         """The bottom's, with the merged axes' count in their place."""
         first, last = self._axes(bottoms)
         return ((*bottoms[0][:first], count(bottoms[0][first : last + 1]), *bottoms[0][last + 1 :]),)
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """The merged axis where the batch is merged, else the batch's axis, which may have moved."""
+        first, last = self._axes(bottoms)
+        axis = axes[0]
+        return (axis if axis is None or axis <= first else max(first, axis - (last - first)),)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """3*6*5 = 90."""

@@ -15,7 +15,7 @@ from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, Abilities, Layer, Param
+from netspec.layers.base import BOTTOM, Abilities, BatchAxes, Layer, Param
 from netspec.lowering import products
 
 
@@ -41,6 +41,11 @@ class InnerProduct(Layer):
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N..., M)."""
         return ((*bottoms[0][: axis_of(self.axis, bottoms[0])], self.num_output),)
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """The bottom's, unless the batch is summed over."""
+        axis = axes[0]
+        return (axis if axis is not None and axis < axis_of(self.axis, bottoms[0]) else None,)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """50x4x4 = 800 -> 500, where several axes are summed over."""

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from netspec.core.calls import Calls, Run
-from netspec.core.model import wrong
+from netspec.core.model import Listed, wrong
 from netspec.core.shape import Shapes
-from netspec.layers.base import MANY, NONE, NOTHING, Abilities, Arity, Layer
+from netspec.layers.base import MANY, NONE, NOTHING, Abilities, Arity, BatchAxes, Layer
 
 _Size = Annotated[int, Field(gt=0, strict=True)]
 _Sizes = Annotated[tuple[_Size, ...], Field(strict=True)]
@@ -28,18 +28,22 @@ def _one_or_many(value: Any) -> Any:
 class Input(Layer):
     """Hold what the solver's data, or a caller, puts into the net.
 
-    Bottom: none. Top: one or more blobs of the declared shapes; the batch size replaces the first axis.
+    Bottom: none. Top: one or more blobs of the declared shapes; the batch size replaces `batch_axis`.
     """
 
     bottoms: ClassVar[Arity] = NONE
     tops: ClassVar[Arity] = MANY
     differentiable: ClassVar[bool] = False
+    fed: ClassVar[bool] = True
 
     shape: Annotated[
         tuple[_Sizes, ...],
         BeforeValidator(_one_or_many),
         WithJsonSchema({"anyOf": [_SIZES, {"type": "array", "items": _SIZES, "minItems": 1}]}),
     ] = Field(description="One shape for all tops, or a list with one shape for each.")
+    batch_axis: Listed[Annotated[int, Field(ge=0)]] = Field(
+        (0,), description="The axis of the batch: one number for all tops, or one for each; 1 for T x N blobs."
+    )
 
     @property
     def abilities(self) -> Abilities:
@@ -55,11 +59,26 @@ class Input(Layer):
                 field="shape",
                 help="give one shape for all, or one for each",
             )
+        if len(self.batch_axis) not in {1, tops}:
+            text = f"{len(self.batch_axis)} batch axes for {tops} top{'s' * (tops != 1)}"
+            raise wrong(text, field="batch_axis", help="give one for all, or one for each")
+        for shape, axis in zip(self.top_shapes(()), self.batch_axes((), ()), strict=True):
+            if axis is not None and axis >= len(shape):
+                raise wrong(f"{list(shape)} has no axis {axis}", field="batch_axis", help="axes count from 0")
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The declared ones."""
         return self.shape if len(self.shape) > 1 else self.shape * len(self.top_names())
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """`batch_axis`."""
+        return self.batch_axis if len(self.batch_axis) > 1 else self.batch_axis * len(self.top_names())
+
+    def for_batch(self, tops: Shapes, batch: int) -> Shapes:
+        """With the batch size in place of each batch axis."""
+        pairs = zip(tops, self.batch_axes((), ()), strict=True)
+        return tuple(tuple(batch if i == axis else size for i, size in enumerate(shape)) for shape, axis in pairs)
 
     def forward(self, run: Run) -> Calls:
         """Nothing."""

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from netspec.core.model import Listed, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.layers._view import View
+from netspec.layers.base import BatchAxes
 
 
 def _unwrapped(value: Any) -> Any:
@@ -81,6 +82,18 @@ class Reshape(View):
                 field="shape",
             )
         return (tuple(count(x) // known if size == -1 else size for size in result),)
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """Where the batch's length is kept or copied; else the length that is left over; None where all lengths are given."""
+        (first, last), axis = self._span(bottoms[0]), axes[0]
+        if axis is None or axis < first:
+            return (axis,)
+        if axis >= last:
+            return (axis - last + first + len(self.shape),)
+        copied = axis - first
+        if copied < len(self.shape) and self.shape[copied] == 0:
+            return (axis,)
+        return (first + self.shape.index(-1) if -1 in self.shape else None,)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """180/2 = 90, where a length is what is left over."""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Listed, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer
 from netspec.lowering.layout import memory_order
 
 
@@ -72,6 +72,13 @@ class Slice(Layer):
         """The bottom's, with the length of each piece along the axis."""
         axis, shape = self._axis(bottoms[0]), bottoms[0]
         return tuple((*shape[:axis], end - start, *shape[axis + 1 :]) for start, end in pairwise(self._cuts(shape)))
+
+    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
+        """The bottom's; where the batch itself is cut at given points, only the last top grows with it."""
+        axis, tops = axes[0], len(self.top_names())
+        if axis is not None and axis == self._axis(bottoms[0]) and self.slice_point:
+            return (*(None,) * (tops - 1), axis)
+        return (axis,) * tops
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """12 = 2+6+4."""

@@ -140,7 +140,7 @@ class Graph:
     @cached_property
     def inputs(self) -> tuple[int, ...]:
         """Blobs that Input layers hold, in order: what a feed fills."""
-        return tuple(top for node in self.nodes if node.layer.type == "Input" for top in node.tops)
+        return tuple(top for node in self.nodes if node.layer.fed for top in node.tops)
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
@@ -205,13 +205,21 @@ class Graph:
         return result
 
 
-def digest(net: Graph) -> str:
-    """Names what a graph computes: its layers with all their fields, wired by blobs; not its fillers' values or its comments."""
+LATER = frozenset({"batch_axis"})
+"""Fields of layers that came after digests left defaults out."""
+
+
+def digest(net: Graph, defaults: bool = False) -> str:
+    """Names what a graph computes: its layers with their fields, wired by blobs; not its fillers' values or its comments.
+
+    Fields at their defaults are left out, so that a field that is added later does not make a net another; with `defaults` they
+    count, as in the snapshots of version 0.1.0.
+    """
     rows = []
+    elsewhere = {"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"}
+    elsewhere |= LATER if defaults else set()
     for node in net.nodes:
-        fields = node.layer.model_dump(
-            exclude={"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"}
-        )
+        fields = node.layer.model_dump(exclude=elsewhere, exclude_defaults=not defaults)
         kept = {key: value for key, value in fields.items() if not key.endswith("filler")}
         params = [(net.params[p].name, net.params[p].lr_mult, net.params[p].decay_mult) for p in node.params]
         tops = [(net.blobs[t].label, net.blobs[t].loss_weight) for t in node.tops]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from netspec.core.errors import Findings, SpecError
 from netspec.core.shape import POINT, ReceptiveField, Shape, ShapeError, Shapes, count, text
-from netspec.layers.base import Broken
+from netspec.layers.base import BatchAxes, Broken
 from netspec.net.graph import Graph, Node
 from netspec.net.spec import NetSpec
 
@@ -47,18 +47,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class ShapedGraph:
-    """A graph whose blobs and params have shapes. `blobs[i]` belongs to `graph.blobs[i]`; empty tuples are scalars."""
+    """A graph whose blobs and params have shapes. `blobs[i]` belongs to `graph.blobs[i]`; empty tuples are scalars.
+
+    `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none.
+    """
 
     graph: Graph
     blobs: Shapes
     params: Shapes
     costs: tuple[Cost, ...]
+    batch_axes: BatchAxes
 
     @property
     def batch(self) -> int:
-        """First axis of the first input; 1 without inputs."""
-        shapes = [self.blobs[i] for i in self.graph.inputs if self.blobs[i]]
-        return shapes[0][0] if shapes else 1
+        """Samples in a batch: the length of the batch axis of the first input that has one; 1 without inputs."""
+        pairs = ((self.blobs[blob], self.batch_axes[blob]) for blob in self.graph.inputs)
+        return next((shape[axis] for shape, axis in pairs if shape and axis is not None), 1)
 
     @property
     def total_params(self) -> int:
@@ -90,8 +94,8 @@ class ShapedGraph:
 
 
 def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:
-    """The shaped graph; `batch` replaces the first axis of every input. A layer whose bottoms are unknown is passed over."""
-    known = _Known({}, {}, {})
+    """The shaped graph; `batch` replaces the batch axis of every input. A layer whose bottoms are unknown is passed over."""
+    known = _Known({}, {}, {}, {})
     costs: list[Cost] = []
     for node in graph.nodes:
         cost = Cost()
@@ -111,30 +115,30 @@ def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGrap
         tuple(of.get(i, ()) for i in range(n))
         for of, n in ((known.blobs, len(graph.blobs)), (known.params, len(graph.params)))
     )
-    return ShapedGraph(graph, blobs, params, tuple(costs))
+    return ShapedGraph(graph, blobs, params, tuple(costs), tuple(map(known.axes.get, range(len(graph.blobs)))))
 
 
 class _Known(NamedTuple):
-    """What the layers so far made: shapes of blobs and params, and receptive fields of blobs, by index."""
+    """What the layers so far made, by index: shapes of blobs and params, receptive fields and batch axes of blobs."""
 
     blobs: dict[int, Shape]
     params: dict[int, Shape]
     fields: dict[int, ReceptiveField]
+    axes: dict[int, int | None]
 
 
 def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int | None) -> Cost:
     """The cost of one layer; what it makes becomes known."""
     layer = node.layer
     tops = layer.top_shapes(bottoms)
-    if layer.type == "Input":
-        tops = tuple(tops[i] if i < len(tops) else tops[-1] for i in range(len(node.tops)))
-        if batch is not None:
-            tops = tuple((batch, *shape[1:]) if shape else shape for shape in tops)
+    if batch is not None:
+        tops = layer.for_batch(tops, batch)
     for shape in tops:
         _bounded(shape, f"layer '{layer.name}' would write")
     field = layer.receptive_field(bottoms, [known.fields[b] for b in node.bottoms])
-    for top, shape in zip(node.tops, tops, strict=True):
-        known.blobs[top], known.fields[top] = shape, field
+    axes = layer.batch_axes(bottoms, tuple(known.axes[b] for b in node.bottoms))
+    for top, shape, axis in zip(node.tops, tops, axes, strict=True):
+        known.blobs[top], known.fields[top], known.axes[top] = shape, field, axis
     shapes = layer.param_shapes(bottoms)
     learned = stored = 0
     for slot, (index, shape) in enumerate(zip(node.params, shapes, strict=True)):

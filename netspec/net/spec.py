@@ -6,9 +6,9 @@ A layer that does not validate is replaced by `Broken`, so that the passes after
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from netspec.core.errors import Findings
 from netspec.core.model import Model
@@ -38,7 +38,9 @@ class NetSpec(Model):
         {}, description="Totals that `check` compares: params, macs per image."
     )
     force_backward: bool = Field(False, description="Compute gradients for every bottom, inputs included.")
-    layers: tuple[Layer, ...] = Field(description="The layers, from the data to the loss.")
+    layers: Annotated[tuple[Layer, ...], WithJsonSchema({"type": "array", "items": {}})] = Field(
+        description="The layers, from the data to the loss."
+    )
 
 
 def net_spec(document: Document, found: Findings) -> NetSpec:

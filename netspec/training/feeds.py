@@ -38,7 +38,8 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
         text_ = f"the net has {len(graph.inputs)} inputs ({names}), but the source has {len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
         raise MisfitError(text_, at=at, help="name the source's labels, or take the top out of the net's Input")
     for blob, shape in zip(graph.inputs, feed.shapes, strict=False):
-        wanted = shaped.blobs[blob][1:]
+        axis = shaped.batch_axes[blob]
+        wanted = tuple(size for i, size in enumerate(shaped.blobs[blob]) if i != axis)
         if wanted != shape:
             name = graph.blobs[blob].name
             message = f"input '{name}' takes samples of {text(wanted)}, but the data have {text(shape)}"

@@ -49,7 +49,7 @@ class Session:
         self.test = Tester(job, self.train, self.seed, keep) if job.test is not None else None
         self.losses: deque[float] = deque(maxlen=spec.average_loss)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
-        self.scores = scores(job, "TRAIN", self.batch)
+        self.scores = scores(job.train)
         stored = (
             array for array, param in zip(weights.data, shaped.graph.params, strict=True) if not param.param.learned
         )
@@ -138,7 +138,7 @@ class Session:
             kept.run_node("forward", node.index)
             for top in node.tops:
                 what = f"blob '{graph.blobs[top].name}' of layer '{node.layer.name}' ({node.layer.type})"
-                self._judge(what, kept.data[top], _BAD_DATA if node.layer.type == "Input" else None)
+                self._judge(what, kept.data[top], _BAD_DATA if node.layer.fed else None)
         for node in reversed(graph.nodes):
             kept.run_node("seed", node.index)
             kept.run_node("backward", node.index)
@@ -191,7 +191,7 @@ class Session:
         state = snapshot.read(path)
         weights = self.train.weights
         snapshot.compare(weights, state.weights, path, strict=True)
-        if state.net != digest(self.job.train.graph):
+        if state.net not in {digest(self.job.train.graph), digest(self.job.train.graph, defaults=True)}:
             raise OtherNetError(
                 f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
             )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.calls import Phase
-from netspec.core.errors import SpecError
 from netspec.core.shape import count
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import share_weights
+from netspec.net.infer import ShapedGraph
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job
 
@@ -32,7 +30,7 @@ class Tester:
         self.feed = open_phase(job, "TEST", seed)
         self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
         self.programs: dict[int, Program] = {}
-        self.scores = scores(job, "TEST", self.batch)
+        self.scores = scores(job.test)
         self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
 
     def program(self, size: int) -> Program:
@@ -79,17 +77,11 @@ def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:
     return {program.graph.blobs[b].name: program.data[b] for b in program.graph.outputs if b in chosen}
 
 
-def scores(job: Job, phase: Phase, batch: int) -> frozenset[int]:
-    """The blobs that speak of a batch as a whole: scalars and short vectors whose shape does not depend on the number of samples."""
-    one = job.train if phase == "TRAIN" else job.test
-    assert one is not None
-    other = one
-    if one.graph.inputs:
-        with suppress(SpecError):  # a net that takes one size of batch only
-            other = job.shaped(phase, batch + 1)
-    pairs = enumerate(zip(one.blobs, other.blobs, strict=True))
+def scores(shaped: ShapedGraph) -> frozenset[int]:
+    """The blobs that speak of a batch as a whole: scalars and short vectors whose length does not depend on the batch."""
+    pairs = enumerate(zip(shaped.blobs, shaped.batch_axes, strict=True))
     return frozenset(
-        b for b, (mine, theirs) in pairs if mine == theirs and len(mine) <= 1 and count(mine) <= MOST_SCORES
+        b for b, (shape, axis) in pairs if axis is None and len(shape) <= 1 and count(shape) <= MOST_SCORES
     )
 
 
