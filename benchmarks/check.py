@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.in_torch import TorchNet
 from benchmarks.nets import Arrays, Stepper, undropped
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 LOSS_BOUND, SCORE_BOUND = 1e-4, 1e-3
 """Largest relative error of the loss, and of a deployed net's scores, |s - s'| / |s'| in the L2 norm."""

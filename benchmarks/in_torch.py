@@ -15,7 +15,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from netspec.net.graph import Graph, Node
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 Format = torch.memory_format
 LAYOUTS = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}

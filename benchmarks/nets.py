@@ -15,9 +15,9 @@ from netspec.engine.program import Program
 from netspec.engine.weights import Weights, fill_weights
 from netspec.language.references import open_net
 from netspec.net.graph import State
-from netspec.net.infer import ShapedGraph
 from netspec.net.labels import label_ranges
 from netspec.net.load import load_net
+from netspec.net.shaped import ShapedGraph
 from netspec.training.regularizers.l2 import L2
 from netspec.training.solvers.sgd import SGD
 

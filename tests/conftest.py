@@ -16,6 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault(
+    "NETSPEC_VERIFY", "1"
+)  # every pass verifies the stage it made, in the processes that tests start too
+
 settings.register_profile("netspec", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=400, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netspec"))

@@ -23,7 +23,7 @@ from netspec.cli.base import (
 if TYPE_CHECKING:
     from netspec.engine.plan import MemoryPlan
     from netspec.engine.program import Program
-    from netspec.net.infer import ShapedGraph
+    from netspec.net.shaped import ShapedGraph
     from netspec.net.spec import NetSpec
 
 

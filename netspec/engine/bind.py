@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from netspec.core import rng
 from netspec.core.calls import Call, Calls, Run, Update
 from netspec.core.shape import Shape, count
+from netspec.core.verify import verifying
 from netspec.engine.plan import Flow, MemoryPlan, Piece, flows, plan, workspace
 from netspec.engine.program import SECTIONS, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
 from netspec.engine.weights import Weights, zeros
 from netspec.lowering.layout import memory_order
 from netspec.net.graph import GraphParam, Node
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -37,7 +38,12 @@ def compile_net(
 ) -> tuple[ShapedGraph, MemoryPlan]:
     """The passes between shapes and binding: rewrites, but for those `without` names or that would hide what to `keep`; the memory plan."""
     shaped = rewrite(shaped, HIDING.union(without) if keep else frozenset(without))
-    return shaped, plan(shaped, dtype, keep)
+    memory = plan(shaped, dtype, keep)
+    if verifying():
+        from netspec.engine.verify_plan import verify_plan
+
+        verify_plan(shaped, memory)
+    return shaped, memory
 
 
 def bind(
@@ -49,7 +55,12 @@ def bind(
     arena: Array | None = None,
 ) -> Program:
     """A program on this plan's arena (a new one, or `arena` where it is large enough). Raises OutOfMemoryError."""
-    return _Binder(shaped, plan, weights, seed, arena).bind(learning)
+    program = _Binder(shaped, plan, weights, seed, arena).bind(learning)
+    if verifying():
+        from netspec.engine.verify_program import verify_program
+
+        verify_program(program)
+    return program
 
 
 class _Binder:

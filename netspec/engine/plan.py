@@ -14,7 +14,7 @@ from typing import Literal
 from netspec.core.errors import MachineError
 from netspec.core.shape import FLOAT_BYTES, Shape, count
 from netspec.net.graph import Graph
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 ALIGN = 64
 SLACK = 256

@@ -15,7 +15,7 @@ from netspec.core.calls import Call
 from netspec.engine.plan import Flow, MemoryPlan
 from netspec.engine.weights import Weights
 from netspec.net.graph import Graph
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array, Clock
@@ -59,7 +59,7 @@ class Table:
 
         from netspec.codegen import kernel as jit
 
-        self.steps = tuple(steps)
+        self.steps, self._dtype = tuple(steps), dtype
         jit.prepare(jit.codes(step.call for step in self.steps), dtype)
         self._drive = jit.driver()
         words: list[int] = []
@@ -74,9 +74,26 @@ class Table:
             words += described
             self._alive += alive
             rows[number, 0], rows[number, 2] = kernel.address(dtype), step.parts
+        self._starts = starts
         self._descriptors = np.array(words or [0], np.int64)
         rows[:, 1] = [self._descriptors.ctypes.data + 8 * start for start in starts]
         self._rows = rows
+
+    def describes(self, number: int) -> bool:
+        """Whether a step's compiled form says what the step does; addresses of kernels that a kernel calls are made anew each time."""
+        from netspec.codegen import kernel as jit
+
+        step, row, start = self.steps[number], self._rows[number], self._starts[number]
+        kernel = step.call.kernel
+        assert isinstance(kernel, jit.JitKernel)
+        words, _ = kernel.describe(step.call.args, step.parts, self._dtype)
+        other = sum(
+            one != word
+            for one, word in zip(self._descriptors[start : start + len(words)].tolist(), words, strict=False)
+        )
+        called = sum(isinstance(arg, tuple) for arg in step.call.args)
+        address = self._descriptors.ctypes.data + 8 * start
+        return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
 
     def run(self, first: int, last: int) -> None:
         """Run the steps from `first` to just before `last`."""

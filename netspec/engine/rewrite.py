@@ -14,12 +14,13 @@ from dataclasses import replace
 from netspec.core.errors import UsageError
 from netspec.core.shape import Shape
 from netspec.core.spelling import suggest
+from netspec.core.verify import verifying
 from netspec.layers._conversion import Conversion
 from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale
 from netspec.net.graph import Blob, Graph, GraphParam, Node
-from netspec.net.infer import Cost, ShapedGraph
+from netspec.net.shaped import Cost, ShapedGraph
 
 PLAIN = "NCHW"
 
@@ -274,7 +275,7 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
 _ORDER = (batch_norm, relu, layout, in_place, place, add, store)
 REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in _ORDER}
 INSTEAD = {"layout": plain}
-"""What happens in place of rewrites that are switched off, if not nothing."""
+"""Pass to run when a rewrite is off; others are skipped."""
 HIDING = frozenset({"batch_norm", "relu", "in_place", "place", "store"})
 """Those after which some blob cannot be read any more, or gradients of params do not add up."""
 
@@ -283,7 +284,15 @@ def rewrite(shaped: ShapedGraph, without: Collection[str] = ()) -> ShapedGraph:
     """All rewrites in order, but for those named in `without`. Raises UsageError for names that there are not."""
     for name in sorted(set(without) - set(REWRITES)):
         raise UsageError(f"there is no rewrite '{name}'", help=suggest(name, REWRITES))
+    laid = False
     for name, one in REWRITES.items():
         chosen = INSTEAD.get(name) if name in without else one
-        shaped = shaped if chosen is None else chosen(shaped)
+        if chosen is None:
+            continue
+        before, shaped = shaped, chosen(shaped)
+        laid = laid or name == "layout"
+        if verifying():
+            from netspec.engine.verify_rewrite import verify_rewritten
+
+            verify_rewritten(before, shaped, name, laid)
     return shaped

@@ -11,7 +11,7 @@ from netspec.core.errors import SpecError
 from netspec.core.shape import Shape, count, text
 from netspec.engine.plan import OutOfMemoryError
 from netspec.net.graph import Graph, GraphParam
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     import numpy as np

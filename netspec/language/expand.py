@@ -17,6 +17,7 @@ from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import nearest
+from netspec.core.verify import verifying
 from netspec.language.document import TooLargeError
 from netspec.language.override import Override, override, parse_override
 from netspec.language.variables import Blob, Scope, Stop, Variables, Wrong, is_nothing, moved
@@ -94,7 +95,12 @@ def expand(document: Document, overrides: Iterable[str | Override] = (), apart: 
     found.raise_if_any()
     root = _Expander(found).root(root, apart)
     found.raise_if_any()
-    return replace(document, root=root)
+    flat = replace(document, root=root)
+    if verifying():
+        from netspec.language.verify import verify_flat
+
+        verify_flat(flat, apart)
+    return flat
 
 
 @dataclass

@@ -105,11 +105,8 @@ class InnerProduct(Layer):
     def backward(self, run: Run) -> Calls:
         """dw = dy^T x, db = the columns of dy, dx = dy w."""
         n, k = self._sizes(run.bottom[0].shape)
-        x, y, dy = (
-            run.bottom[0].reshape(n, k),
-            run.top[0].reshape(n, self.num_output),
-            run.top_diff[0].reshape(n, self.num_output),
-        )
+        x, dy = run.bottom[0].reshape(n, k), run.top_diff[0].reshape(n, self.num_output)
+        y = run.top[0].reshape(n, self.num_output) if run.relu else dy  # read for a ReLU only: else its memory is free
         dw, db = run.param_diff[0], run.param_diff[1] if self.bias_term else None
         if run.relu or db is not None:
             mode = (RECTIFY if run.relu else 0) | (ADD if db is not None and run.param_add[1] else 0)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal
 
 from netspec.core.calls import Phase
-from netspec.layers.base import Layer, Param, StateRule
+from netspec.layers.base import Broken, Layer, Param, StateRule
 
 Gradients = Literal["none", "loss", "any", "inputs"]
 """Where backward may start and what it reaches: nowhere; from losses down to learned params; from any top; to the inputs too."""
@@ -136,6 +136,12 @@ class Graph:
     def phase(self) -> Phase:
         """TRAIN or TEST."""
         return self.state.phase
+
+    @property
+    def sound(self) -> bool:
+        """Whether every layer validated and has a name of its own."""
+        layers = [node.layer for node in self.nodes]
+        return len({layer.name for layer in layers}) == len(layers) and not any(isinstance(x, Broken) for x in layers)
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:

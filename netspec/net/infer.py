@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from math import inf
 from typing import NamedTuple
 
 from netspec.core.errors import Findings, SpecError
-from netspec.core.shape import POINT, ReceptiveField, Shape, ShapeError, Shapes, count, text
-from netspec.layers.base import BatchAxes, Broken
+from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, count, text
+from netspec.core.verify import verifying
+from netspec.layers.base import Broken
 from netspec.net.graph import Graph, Node
+from netspec.net.shaped import Cost, ShapedGraph
 from netspec.net.spec import NetSpec
 
 MAX_COUNT = 2**40
@@ -28,69 +28,6 @@ class ExpectError(SpecError):
 
     code = "NS312"
     exit_code = 6
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one layer costs, the words behind it, and the receptive field of its tops.
-
-    Learned and stored parameters are those that no layer above it has; MACs are of a forward pass over the batch.
-    """
-
-    params: int = 0
-    stored: int = 0
-    macs: int = 0
-    shape_words: str = ""
-    param_words: str = ""
-    field: ReceptiveField = POINT
-
-
-@dataclass(frozen=True)
-class ShapedGraph:
-    """A graph whose blobs and params have shapes. `blobs[i]` belongs to `graph.blobs[i]`; empty tuples are scalars.
-
-    `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none.
-    """
-
-    graph: Graph
-    blobs: Shapes
-    params: Shapes
-    costs: tuple[Cost, ...]
-    batch_axes: BatchAxes
-
-    @property
-    def batch(self) -> int:
-        """Samples in a batch: the length of the batch axis of the first input that has one; 1 without inputs."""
-        pairs = ((self.blobs[blob], self.batch_axes[blob]) for blob in self.graph.inputs)
-        return next((shape[axis] for shape, axis in pairs if shape and axis is not None), 1)
-
-    @property
-    def total_params(self) -> int:
-        """Learned parameters, shared ones counted once."""
-        return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if p.param.learned)
-
-    @property
-    def stored_params(self) -> int:
-        """Values that are kept with the weights but not learned (running statistics)."""
-        return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if not p.param.learned)
-
-    @property
-    def total_macs(self) -> int:
-        """Multiply-accumulates of one forward pass over the batch."""
-        return sum(cost.macs for cost in self.costs)
-
-    @property
-    def largest_field(self) -> int:
-        """The longer side of the largest receptive field that is not the whole image; 0 without one."""
-        return int(max((max(cost.field.size) for cost in self.costs if inf not in cost.field.size), default=0))
-
-    def bottom_shapes(self, node: Node) -> Shapes:
-        """The shapes a layer reads."""
-        return tuple(self.blobs[b] for b in node.bottoms)
-
-    def top_shapes(self, node: Node) -> Shapes:
-        """The shapes a layer writes."""
-        return tuple(self.blobs[t] for t in node.tops)
 
 
 def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:
@@ -115,7 +52,13 @@ def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGrap
         tuple(of.get(i, ()) for i in range(n))
         for of, n in ((known.blobs, len(graph.blobs)), (known.params, len(graph.params)))
     )
-    return ShapedGraph(graph, blobs, params, tuple(costs), tuple(map(known.axes.get, range(len(graph.blobs)))))
+    axes = tuple(map(known.axes.get, range(len(graph.blobs))))
+    shaped = ShapedGraph(graph, blobs, params, tuple(costs), axes)
+    if verifying() and not found and graph.sound:
+        from netspec.net.verify import verify_shapes
+
+        verify_shapes(shaped)
+    return shaped
 
 
 class _Known(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 
 def label_ranges(shaped: ShapedGraph) -> dict[int, tuple[int, int | None]]:

@@ -12,7 +12,8 @@ from netspec.core.calls import Phase
 from netspec.core.errors import Findings
 from netspec.language.references import Reference, open_net
 from netspec.net.graph import Gradients, State
-from netspec.net.infer import ShapedGraph, infer
+from netspec.net.infer import infer
+from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec, net_spec
 from netspec.net.wire import wire
 

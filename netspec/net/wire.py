@@ -11,6 +11,7 @@ from dataclasses import replace
 from netspec.core.errors import Findings, SpecError
 from netspec.core.places import Place
 from netspec.core.spelling import nearest, suggest
+from netspec.core.verify import verifying
 from netspec.layers.base import Broken, Layer, ParamSpec
 from netspec.net.gradients import decide_gradients
 from netspec.net.graph import Blob, Gradients, Graph, GraphParam, Node, State
@@ -63,7 +64,12 @@ def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "l
         )
     params, nodes = _share(nodes, found)
     forced = gradients == "inputs" or spec.force_backward
-    return decide_gradients(Graph(spec.name, state, nodes, blobs, params), found, gradients, forced)
+    net = decide_gradients(Graph(spec.name, state, nodes, blobs, params), found, gradients, forced)
+    if verifying() and not found and net.sound:
+        from netspec.net.verify import verify_graph
+
+        verify_graph(net, gradients, forced)
+    return net
 
 
 class _Wiring:

@@ -12,8 +12,9 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.model import Model, spec_paths
 from netspec.language.references import Opened, Reference, open_solver
 from netspec.net.graph import Graph, State
-from netspec.net.infer import ShapedGraph, infer
+from netspec.net.infer import infer
 from netspec.net.load import check_both
+from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec, net_spec
 from netspec.net.wire import wire
 from netspec.training.spec import SolverSpec, solver_spec

@@ -9,7 +9,7 @@ from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import share_weights
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job
 

@@ -10,7 +10,7 @@ from netspec.core.shape import FLOAT_BYTES, POINT, ReceptiveField, count
 from netspec.engine.plan import MemoryPlan, Piece, flows, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import Graph, Node
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 
 
 @dataclass(frozen=True)

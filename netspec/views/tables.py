@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netspec.core.shape import POINT, text
 from netspec.engine.plan import MemoryPlan
 from netspec.net.graph import Graph
-from netspec.net.infer import ShapedGraph
+from netspec.net.shaped import ShapedGraph
 from netspec.views.columns import Table
 from netspec.views.inspection import ORDERS, Inspection, ParamUse, Row, Wire, pieces, rewritten, wiring
 from netspec.views.terminal import short, size

@@ -13,8 +13,8 @@ from netspec.engine.plan import ALIGN, plan
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
-from netspec.net.infer import ShapedGraph
 from netspec.net.load import load_net
+from netspec.net.shaped import ShapedGraph
 from netspec.training.regularizers.l2 import L2
 from netspec.training.solvers.sgd import SGD
 

@@ -13,8 +13,9 @@ from netspec.core import locate
 from netspec.core.errors import Findings
 from netspec.language import zoo
 from netspec.net.graph import State
-from netspec.net.infer import ShapedGraph, expect
+from netspec.net.infer import expect
 from netspec.net.load import load_net, load_phases
+from netspec.net.shaped import ShapedGraph
 from netspec.training.job import load_solver
 
 MODELS = sorted(locate.names("models"))

@@ -12,8 +12,9 @@ import netspec
 from netspec.core import locate
 from netspec.core.errors import Findings, NetspecError
 from netspec.net.graph import State
-from netspec.net.infer import ShapedGraph, infer
+from netspec.net.infer import infer
 from netspec.net.load import load_net
+from netspec.net.shaped import ShapedGraph
 from netspec.training.job import load_solver
 from netspec.training.session import Session
 from tests.helpers.strategies import nets

@@ -21,8 +21,8 @@ from netspec.core.shape import POINT, ReceptiveField, widest
 from netspec.engine.plan import Piece, _place, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import State
-from netspec.net.infer import ShapedGraph
 from netspec.net.load import load_net, load_phases
+from netspec.net.shaped import ShapedGraph
 from netspec.views import tables as views
 from netspec.views.inspection import Inspection, inspection, pieces, wiring
 from tests.helpers.programs import training

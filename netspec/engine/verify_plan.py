@@ -1,0 +1,156 @@
+"""Verifier of the memory plan: who touches which piece of memory at which time, found from the graph alone."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from netspec.core.shape import FLOAT_BYTES, count
+from netspec.core.verify import Check
+from netspec.engine.plan import ALIGN, SLACK, Key, MemoryPlan, Piece
+from netspec.net.graph import Graph, Node
+from netspec.net.shaped import ShapedGraph
+
+BYTES = {"uint8": 1, "int32": 4, "int64": 8, **FLOAT_BYTES}
+
+
+class Use(NamedTuple):
+    """A layer's use of a piece of memory at a time of the plan; within one time reads come before writes."""
+
+    time: int
+    writes: bool
+    layer: str
+
+
+def verify_plan(shaped: ShapedGraph, plan: MemoryPlan) -> None:
+    """Verify that pieces are alive whenever a layer uses them, begin with a write, and do not overlap. Raises InvariantError."""
+    check, graph, end = Check("MemoryPlan"), shaped.graph, 2 * len(shaped.graph.nodes)
+    check(plan.storage == graph.storage, "other storage than the graph's")
+    for key, piece in plan.pieces.items():
+        check(piece.key == key, f"piece {key} says that it is {piece.key}")
+        check(piece.offset >= 0 and piece.offset % ALIGN == piece.bytes % ALIGN == 0, f"piece {key} is not aligned")
+        check(piece.bytes >= count(piece.shape) * BYTES[piece.kind] + SLACK, f"piece {key} lacks its slack")
+        check(piece.offset + piece.bytes <= plan.arena, f"piece {key} lies beyond the arena")
+        check(-1 <= piece.first <= piece.last <= end, f"piece {key} is alive from {piece.first} to {piece.last}")
+    total = sum(piece.bytes for piece in plan.pieces.values())
+    check(plan.arena <= plan.unshared == total, "the arena takes more than every piece alone")
+    _apart(plan.pieces.values(), check)
+    _lifetimes(shaped, plan, check)
+
+
+def _apart(pieces: Iterable[Piece], check: Check) -> None:
+    """No two pieces that are alive at one time overlap: each is compared with its neighbours when it is born."""
+    begins = sorted(pieces, key=lambda piece: piece.first)
+    ends = sorted(begins, key=lambda piece: piece.last)
+    living: list[tuple[int, int, Key]] = []
+    dead = 0
+    for piece in begins:
+        while ends[dead].last < piece.first:
+            gone = ends[dead]
+            living.pop(bisect_left(living, (gone.offset, gone.offset + gone.bytes)))
+            dead += 1
+        row = (piece.offset, piece.offset + piece.bytes, piece.key)
+        at = bisect_left(living, row[:2])
+        for start, stop, key in living[max(0, at - 1) : at + 1]:
+            check(stop <= row[0] or row[1] <= start, f"pieces {piece.key} and {key} are alive at one time and overlap")
+        insort(living, row, key=lambda one: one[:2])
+
+
+def _lifetimes(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> None:
+    """Every piece is of use, has the shape of what it holds, begins with a write, and lives from that to its last use."""
+    graph, end = shaped.graph, 2 * len(shaped.graph.nodes)
+    uses: dict[Key, list[Use]] = {}
+    for key, use in _uses(shaped, plan, check):
+        uses.setdefault(key, []).append(use)
+    for key in uses.keys() - plan.pieces.keys():
+        check(False, f"no piece {key}", uses[key][0].layer)
+    for key, piece in plan.pieces.items():
+        check(key in uses, f"piece {key} is used by no layer")
+        first, last = min(uses[key]), max(uses[key])
+        check(first.writes, f"piece {key} is read before it is written", first.layer)
+        check(piece.first <= first.time, f"piece {key} is written at {first.time}, before it is alive", first.layer)
+        check(last.time <= piece.last, f"piece {key} is read at {last.time}, when it is alive no more", last.layer)
+        if plan.keep and piece.lasting:
+            check((piece.first, piece.last) == (-1, end), f"piece {key} is not kept")
+        if piece.key[0] in {"data", "diff"}:
+            right = piece.kind == plan.dtype and piece.shape == shaped.blobs[int(piece.key[1])]
+            check(right, f"piece {key} is {piece.kind} {piece.shape}", blob=graph.blobs[int(piece.key[1])].label)
+
+
+def _uses(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> Iterator[tuple[Key, Use]]:
+    """Every use of every piece: forward, backward, and results that are asked for in the end."""
+    graph, end = shaped.graph, 2 * len(shaped.graph.nodes)
+    for blob in (*graph.outputs, *graph.losses):
+        yield ("data", graph.house(blob)), Use(end, False, graph.nodes[graph.blobs[blob].producer].layer.name)
+    for blob in graph.inputs:
+        yield ("data", graph.house(blob)), Use(-1, True, graph.nodes[graph.blobs[blob].producer].layer.name)
+    for node in graph.nodes:
+        if not graph.runs(node):
+            continue
+        name, back = node.layer.name, end - 1 - node.index
+        yield from ((("data", graph.house(bottom)), Use(node.index, False, name)) for bottom in node.bottoms)
+        if not set(node.tops) <= set(graph.inputs):
+            yield from ((("data", graph.house(top)), Use(node.index, True, name)) for top in node.tops)
+        for word, blobs in (("bottom", node.bottoms), ("top", node.tops)):
+            if word in node.reads:
+                yield from ((("data", graph.house(blob)), Use(back, False, name)) for blob in blobs)
+        yield from _spaces(shaped, plan, node, check)
+    for key, uses in _diff_uses(graph, plan, check):
+        yield from ((key, use) for use in uses)
+
+
+def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> Iterator[tuple[Key, Use]]:
+    """A layer's workspaces in the directions that it asks for."""
+    name, back = node.layer.name, 2 * len(shaped.graph.nodes) - 1 - node.index
+    for word, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
+        ahead, behind = space.use != "backward" or space.kept, space.use != "forward" or space.kept
+        sides = [("forward", node.index)] * ahead + [("backward", back)] * (behind and node.backward)
+        for side, time in sides:
+            key: Key = ("work", node.index, word, *(() if space.kept else (side,)))
+            piece = plan.pieces.get(key)
+            kind = plan.dtype if space.kind == "real" else space.kind
+            right = piece is not None and (piece.shape, piece.kind) == (space.shape, kind)
+            check(right, f"workspace '{word}' has no piece of its shape and kind", name)
+            yield key, Use(time, True, name)
+
+
+def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[Key, list[Use]]]:
+    """The uses of gradients: the first writer overwrites, each later one adds or writes a share that is added; then the producer reads."""
+    end = 2 * len(graph.nodes)
+    writers: dict[int, list[tuple[int, int]]] = {}
+    readers: dict[int, list[int]] = {}
+    for node in reversed(graph.nodes):
+        if not (node.backward and graph.runs(node)):
+            continue
+        for top in node.tops:
+            readers.setdefault(graph.house(top), []).append(node.index)
+        for slot, bottom in enumerate(node.bottoms):
+            shared = (node.in_place and slot == 0) or graph.blobs[graph.storage[bottom]].inside is not None
+            if node.propagate[slot] and not shared:
+                writers.setdefault(graph.house(bottom), []).append((node.index, slot))
+    wanted = {graph.house(blob.index) for blob in graph.blobs if blob.needs_diff}
+    for house in sorted(wanted):
+        name = graph.nodes[graph.blobs[house].producer].layer.name
+        mine, born = writers.get(house, []), end - 1 - graph.blobs[house].producer
+        uses = [Use(end - 1 - one, False, graph.nodes[one].layer.name) for one in readers.get(house, [])]
+        for number, (writer, slot) in enumerate(mine):
+            layer, time = graph.nodes[writer].layer.name, end - 1 - writer
+            key: Key = ("share", writer, slot)
+            uses.append(Use(time, True, layer))
+            if number == 0:
+                check(
+                    key not in plan.pieces, "writes a gradient first, but not into it", layer, graph.blobs[house].label
+                )
+            elif key in plan.pieces:
+                yield key, [Use(time, True, layer)]
+            else:
+                able = graph.nodes[writer].adds and [one for one, _ in mine].count(writer) == 1
+                check(able, "overwrites a gradient that another layer wrote", layer, graph.blobs[house].label)
+        seeded = sum(blob.loss_weight for blob in graph.blobs if graph.storage[blob.index] == house)
+        if not mine:
+            uses.append(Use(born, True, name))  # the seed, which the layer reads
+            uses = [use._replace(time=max(use.time, born), writes=True) if use.time == born else use for use in uses]
+        elif seeded:
+            yield ("share", "loss", house), [Use(born, True, name)]
+        yield ("diff", house), uses

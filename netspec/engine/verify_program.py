@@ -1,0 +1,218 @@
+"""Verifier of programs: which memory each step touches, in which order, and whether its descriptor says so."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from netspec.core.verify import Check
+from netspec.engine.plan import Key
+from netspec.engine.program import SECTIONS, Program, Step
+from netspec.net.graph import Node
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+class Span(NamedTuple):
+    """Bytes of memory from `start` to just before `stop`."""
+
+    start: int
+    stop: int
+
+    def holds(self, other: Span) -> bool:
+        """Whether another span lies inside."""
+        return self.start <= other.start and other.stop <= self.stop
+
+    def meets(self, other: Span) -> bool:
+        """Whether both have a byte in common."""
+        return self.start < other.stop and other.start < self.stop
+
+
+def span(array: Array) -> Span:
+    """The bytes of an array whose values lie in one row."""
+    start = int(array.__array_interface__["data"][0])
+    return Span(start, start + array.nbytes)
+
+
+def verify_program(program: Program) -> None:
+    """Verify that steps run in order, on living memory that was written before, as their descriptors say. Raises InvariantError."""
+    check = Check("Program")
+    _order(program, check)
+    _Memory(program, check).walk()
+    _param_diffs(program, check)
+    for number, step in enumerate(program.table.steps):
+        check(program.table.describes(number), f"step {number} runs on other arguments than its descriptor", step.layer)
+
+
+def _order(program: Program, check: Check) -> None:
+    """Sections follow one another, layers go forward and backward in order, and each layer's range holds its steps."""
+    at, steps = 0, program.table.steps
+    for section in SECTIONS:
+        first, last = program.ranges[section]
+        check(first == at <= last, f"section '{section}' does not begin where the one before ends")
+        inside = {section, "seed"} if section == "backward" else {section}
+        check(all(step.section in inside for step in steps[first:last]), f"section '{section}' holds steps of another")
+        nodes = [step.node for step in steps[first:last]]
+        check(nodes == sorted(nodes, reverse=section == "backward"), f"section '{section}' runs layers out of order")
+        at = last
+    check(at == len(steps), "steps behind the last section")
+    mine: dict[tuple[str, int], list[int]] = {}
+    for number, step in enumerate(steps):
+        mine.setdefault((step.section, step.node), []).append(number)
+    said = {key: list(range(first, last)) for key, (first, last) in program.nodes.items()}
+    check(mine == said, "layers have other steps than the program says")
+
+
+class _Memory:
+    """Walks the steps and follows which pieces of memory hold something."""
+
+    def __init__(self, program: Program, check: Check) -> None:
+        self.program, self.check, self.graph = program, check, program.graph
+        self.arena, base = span(program.arena), span(program.arena).start
+        weights = program.weights
+        self.where = {key: Span(base + p.offset, base + p.offset + p.bytes) for key, p in program.plan.pieces.items()}
+        self.written: set[Key] = {("data", self.graph.house(blob)) for blob in self.graph.inputs}
+        self.state = [span(array) for array in (program.clock, program.loss, program.rate, program.gate, program.norm)]
+        self.params = [
+            [span(array) for array in (data, diff, *(history or ())) if array is not None]
+            for data, diff, history in zip(weights.data, weights.diff, weights.history, strict=True)
+        ]
+        self.flat = span(weights.flat_diff)
+        self.all = sorted(one for own in self.params for one in own)
+        self.numbers = {param.name: param.index for param in self.graph.params}
+        self.mine: dict[int, list[Key]] = {}
+        for key in program.plan.pieces:
+            if key[0] == "work" or (key[0] == "share" and key[1] != "loss"):
+                self.mine.setdefault(int(key[1]), []).append(key)
+
+    def walk(self) -> None:
+        """Verify the steps of each layer in turn."""
+        graph, steps = self.graph, self.program.table.steps
+        for blob, (data, diff) in enumerate(zip(self.program.data, self.program.diff, strict=True)):
+            right = data.shape == self.program.shaped.blobs[blob] and (diff is None or diff.shape == data.shape)
+            self.check(right, "has an array of another shape", blob=graph.blobs[blob].label)
+        first = 0
+        while first < len(steps):
+            section, node = steps[first].section, steps[first].node
+            last = first
+            while last < len(steps) and (steps[last].section, steps[last].node) == (section, node):
+                last += 1
+            if node >= 0:
+                self.layer(section, graph.nodes[node], steps[first:last])
+            else:
+                for step in steps[first:last]:
+                    self.solver(step)
+            first = last
+
+    def layer(self, section: str, node: Node, steps: tuple[Step, ...]) -> None:
+        """The steps of one layer in one section: they touch its own living pieces, and what they read was written."""
+        graph, name = self.graph, node.layer.name
+        end = 2 * len(graph.nodes)
+        time = {"forward": node.index, "loss": end // 2}.get(section, end - 1 - node.index)
+        bottoms, tops = [graph.house(b) for b in node.bottoms], [graph.house(t) for t in node.tops]
+        near: dict[Key, None] = dict.fromkeys(("data", house) for house in (*bottoms, *tops))
+        near |= dict.fromkeys(self.mine.get(node.index, ()))
+        if section in {"backward", "seed"}:
+            near |= dict.fromkeys(("diff", house) for house in (*bottoms, *tops))
+            near |= dict.fromkeys(("share", "loss", house) for house in tops)
+        living = {
+            key: self.where[key]
+            for key in near
+            if key in self.where and self.program.plan.pieces[key].first <= time <= self.program.plan.pieces[key].last
+        }
+        params = [p for one in (node, *(graph.nodes[i] for i in node.along.values())) for p in one.params]
+        weights = [self.params[p] for p in params]
+        used = [self.touched(step, living, weights) for step in steps]
+        every = {key for keys in used for key in keys}
+        if section == "loss":
+            read = every
+        elif section == "forward":
+            read = {key for key in every if key[0] == "data" and key[1] not in tops}
+            self.written |= {key for key in every if key[0] == "work" or (key[0] == "data" and key[1] in tops)}
+        else:
+            read = {key for key in every if key[0] == "data" or (key[0] == "work" and len(key) == 3)}
+            if section == "backward":
+                read |= {("diff", house) for house in tops if ("diff", house) in every}
+                self.shares(node, used)
+            self.written |= {
+                key for key in every if key[0] in {"diff", "share"} and (section == "seed" or key[1] not in tops)
+            }
+        for key in sorted(read - self.written, key=str):
+            self.check(False, f"reads piece {key}, which nobody wrote before", name)
+
+    def shares(self, node: Node, used: list[set[Key]]) -> None:
+        """What a layer writes beside a gradient is added to it by a step of its own, after all others of the layer."""
+        for key in (key for key in self.mine.get(node.index, ()) if key[0] == "share"):
+            house = ("diff", self.graph.house(node.bottoms[int(key[2])]))
+            steps = [number for number, keys in enumerate(used) if key in keys]
+            added = bool(steps) and used[steps[-1]] == {key, house}
+            self.check(added, f"piece {key} is not added to the gradient", node.layer.name)
+
+    def touched(self, step: Step, living: dict[Key, Span], weights: list[list[Span]]) -> set[Key]:
+        """The pieces that a step's arrays lie in; others are params of its layer, the program's state, or tables of integers."""
+        found: set[Key] = set()
+        for array in self.arrays(step):
+            one = span(array)
+            if self.arena.meets(one):
+                piece = next((key for key, where in living.items() if where.holds(one)), None)
+                self.check(
+                    piece is not None, f"{step.call.kernel!r} touches memory that is not its layer's", step.layer
+                )
+                if piece is not None:
+                    found.add(piece)
+            elif not any(where.holds(one) for own in (self.state, *weights) for where in own):
+                self.foreign(step, array, one)
+        return found
+
+    def arrays(self, step: Step) -> Iterator[Array]:
+        """The arrays among a step's arguments that hold something."""
+        return (arg for arg in step.call.args if hasattr(arg, "__array_interface__") and arg.size)
+
+    def foreign(self, step: Step, array: Array, one: Span) -> None:
+        """An array that is neither memory of the plan nor a weight: a table of integers, which no step writes."""
+        kernel = repr(step.call.kernel)
+        self.check(self.apart(one), f"{kernel} touches a param that is not its layer's", step.layer)
+        self.check(array.dtype.kind in "iu", f"{kernel} touches real numbers outside of all known memory", step.layer)
+
+    def solver(self, step: Step) -> None:
+        """A step of no layer: it touches gradients, its param, the program's state, or sums that the watch takes."""
+        own = self.params[self.numbers[step.layer]] if step.section == "update" else [self.flat]
+        for array in self.arrays(step):
+            one = span(array)
+            mine = any(where.holds(one) for where in (*self.state, *own))
+            watched = step.section == "watch" and self.apart(one) and not self.arena.meets(one)
+            self.check(mine or watched, f"{step.call.kernel!r} touches memory that is not its own", step.layer)
+
+    def apart(self, one: Span) -> bool:
+        """Whether a span has no byte in common with any param or its gradient."""
+        at = bisect_left(self.all, one)
+        return not (self.flat.meets(one) or any(where.meets(one) for where in self.all[max(0, at - 1) : at + 1]))
+
+
+def _param_diffs(program: Program, check: Check) -> None:
+    """The gradient of every param is cleared and added to, or overwritten by the only layer that has it; then it is watched and used."""
+    steps, weights = program.table.steps, program.weights
+    by_section = {name: steps[first:last] for name, (first, last) in program.ranges.items()}
+    if not by_section["watch"]:
+        return
+
+    def spans(section: str) -> list[Span]:
+        return [
+            span(arg) for step in by_section[section] for arg in step.call.args if hasattr(arg, "__array_interface__")
+        ]
+
+    cleared, watched, updated = spans("clear"), set(spans("watch")), set(spans("update"))
+    for param, data, diff in zip(program.graph.params, weights.data, weights.diff, strict=True):
+        check((diff is not None) == param.learned, f"param '{param.name}' has a gradient, or has none, wrongly")
+        if diff is None:
+            continue
+        one, nodes = span(diff), [(program.graph.nodes[node], slot) for node, slot in param.users]
+        storing = [node for node, slot in nodes if node.stores and node.stores[slot]]
+        clean = any(where.holds(one) for where in cleared)
+        alone = len(storing) == sum(node.backward for node, _ in nodes) == 1
+        check(clean or alone, f"the gradient of param '{param.name}' is neither cleared nor overwritten")
+        check(clean or not any(where.meets(one) for where in cleared), f"half of '{param.name}' is cleared")
+        check(one in watched, f"the gradient of param '{param.name}' is not watched")
+        check(one in updated and span(data) in updated, f"param '{param.name}' is not updated")

@@ -1,0 +1,203 @@
+"""Verifier of rewrites: what they may not change, and when what they write on layers and blobs is allowed."""
+
+from __future__ import annotations
+
+from netspec.core.shape import count
+from netspec.core.verify import Check
+from netspec.layers._conversion import Conversion
+from netspec.layers.concat import Concat
+from netspec.layers.relu import ReLU
+from netspec.net.graph import Blob, Graph, Node
+from netspec.net.shaped import ShapedGraph
+from netspec.net.verify import verify_graph
+
+
+def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: bool) -> None:
+    """Verify what a rewrite made of a graph; `laid` says that layouts were chosen by now. Raises InvariantError."""
+    check = Check(f"ShapedGraph after rewrite '{name}'")
+    verify_graph(after.graph, stage=check.stage)
+    _unchanged(before, after, check)
+    _storage(after, check)
+    _along(after.graph, check)
+    if laid:
+        _layouts(after, check)
+    for node in after.graph.nodes:
+        if node.in_place:
+            _in_place(after, node, check)
+        _gradients(after.graph, node, check)
+    _inside(after, check)
+
+
+def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
+    """Layers, blobs, params, losses and totals are those from before; what is new are conversions and their blobs."""
+    one, other = before.graph, after.graph
+    check(len(after.blobs) == len(other.blobs), "not every blob has a shape")
+    check(len(after.costs) == len(other.nodes), "not every layer has a cost")
+    old = [node for node in other.nodes if not isinstance(node.layer, Conversion)]
+    known = [node for node in one.nodes if not isinstance(node.layer, Conversion)]
+    check([node.layer.name for node in old] == [node.layer.name for node in known], "other layers than before")
+    for mine, theirs in zip(old, known, strict=True):
+        name = mine.layer.name
+        check(mine.layer is theirs.layer, "the layer was exchanged", name)
+        check(mine.tops == theirs.tops and mine.params == theirs.params, "other tops or params than before", name)
+        read = [list(map(graph.original, node.bottoms)) for graph, node in ((other, mine), (one, theirs))]
+        check(read[0] == read[1], "other bottoms than before", name)
+        check(after.costs[mine.index] == before.costs[theirs.index], "another cost than before", name)
+    for left, right in zip(other.blobs, one.blobs, strict=False):
+        same = (left.name, left.version, left.slot, left.loss_weight, left.copy_of)
+        check(
+            same == (right.name, right.version, right.slot, right.loss_weight, right.copy_of), "changed", "", left.name
+        )
+        check(after.blobs[left.index] == before.blobs[right.index], "another shape than before", "", left.name)
+    for blob in other.blobs[len(one.blobs) :]:
+        check(blob.copy_of is not None, "a new blob that is no copy of another", "", blob.name)
+    check(after.params == before.params, "other shapes of params than before")
+    for new, param in zip(other.params, one.params, strict=True):
+        check((new.name, new.lr_mult, new.decay_mult) == (param.name, param.lr_mult, param.decay_mult), "another param")
+    check(other.losses == one.losses and other.inputs == one.inputs, "other losses or inputs than before")
+    check(after.total_macs == before.total_macs, "other totals than before")
+
+
+def _storage(shaped: ShapedGraph, check: Check) -> None:
+    """Blobs in one memory have as many values, in one order; the memory belongs to the first of them."""
+    graph = shaped.graph
+    for blob, storage in zip(graph.blobs, graph.storage, strict=True):
+        maker = graph.nodes[blob.producer].layer.name
+        check(graph.storage[storage] == storage, "lies in the memory of a blob that has none", maker, blob.name)
+        same = count(shaped.blobs[blob.index]) == count(shaped.blobs[storage])
+        check(same, f"lies in the memory of '{graph.blobs[storage].label}', which has another size", maker, blob.name)
+
+
+def _along(graph: Graph, check: Check) -> None:
+    """Every absorbed layer has one host, which computes its type along, below it in an unbroken chain that nobody else sees."""
+    hosts: dict[int, Node] = {}
+    for node in graph.nodes:
+        for word, index in node.along.items():
+            guest = graph.nodes[index]
+            check(word in node.layer.abilities.along, f"cannot compute a {word} along with itself", node.layer.name)
+            check(guest.layer.type == word and guest.absorbed, f"computes no absorbed {word}", node.layer.name)
+            check(index not in hosts and not node.absorbed, "is computed twice", guest.layer.name)
+            hosts[index] = node
+    for node in graph.nodes:
+        if not node.absorbed:
+            continue
+        name, host = node.layer.name, hosts.get(node.index)
+        check(host is not None, "is absorbed, but no layer computes it", name)
+        assert host is not None
+        below, blob = graph.nodes[graph.blobs[node.bottoms[0]].producer], graph.blobs[node.bottoms[0]]
+        check(below is host or hosts.get(below.index) is host, "does not read its host's result", name)
+        alone = len(graph.readers(blob.index)) == 1 and len(node.tops) == len(below.tops) == 1
+        check(alone and not blob.loss_weight, "reads a blob that is wanted elsewhere", name, blob.name)
+        check(not isinstance(node.layer, ReLU) or node.layer.negative_slope == 0, "has a slope", name)
+        last = [graph.nodes[index].layer.type for index in sorted(host.along.values())][-1]
+        check("ReLU" not in host.along or last == "ReLU", "is computed after its host rectified", name)
+        check(host.backward or not node.backward, "runs backward, but its host does not", name)
+        flows = any(host.propagate) or any(graph.params[param].learned for param in host.params)
+        check(node.propagate[0] or not (host.backward and flows), "stops a gradient that its host sends on", name)
+
+
+def _layouts(shaped: ShapedGraph, check: Check) -> None:
+    """A layer takes its layout, all its blobs of four axes lie in it, and only conversions change it."""
+    graph = shaped.graph
+    for blob in graph.blobs:
+        flat = len(shaped.blobs[blob.index]) != 4
+        check(not flat or blob.layout == "NCHW", "has not four axes, but a layout", "", blob.name)
+    for node in graph.nodes:
+        name, layouts = node.layer.name, node.layer.abilities.layouts
+        for blob in (graph.blobs[i] for i in (*node.bottoms, *node.tops) if len(shaped.blobs[i]) == 4):
+            if isinstance(node.layer, Conversion):
+                turned = (blob.layout == node.layer.to) == (blob.index in node.tops)
+                check(turned, "does not turn its bottom's layout into its top's", name, blob.name)
+            else:
+                check(blob.layout == node.layout, f"lies as {blob.layout}, not {node.layout}", name, blob.name)
+                check(node.absorbed or node.layout in layouts, f"does not take {node.layout}", name, blob.name)
+    for blob in graph.blobs:
+        if blob.copy_of is not None:
+            source = graph.blobs[blob.copy_of]
+            other = source.layout != blob.layout and shaped.blobs[source.index] == shaped.blobs[blob.index]
+            check(other, "is no copy in another layout", graph.nodes[blob.producer].layer.name, blob.name)
+
+
+def _in_place(shaped: ShapedGraph, node: Node, check: Check) -> None:
+    """A layer overwrites only what nobody wants any more: neither forward nor backward, nor the gradient that lay there."""
+    graph, name = shaped.graph, node.layer.name
+    home = graph.storage[node.bottoms[0]]
+    check(node.layer.abilities.in_place and len(node.tops) == 1 and graph.runs(node), "cannot work in place", name)
+    check(shaped.blobs[node.bottoms[0]] == shaped.blobs[node.tops[0]], "works in place on another shape", name)
+    check(home not in graph.inputs, "works in place on an input", name)
+    check(not (node.backward and "bottom" in node.reads), "overwrites what its own backward reads", name)
+    newer = {node.tops[0]}
+    older: list[Blob] = []
+    for blob in (one for one in graph.blobs if graph.storage[one.index] == home):
+        maker = graph.nodes[blob.producer]
+        derived = bool(maker.bottoms) and (maker.in_place or not graph.runs(maker)) and maker.bottoms[0] in newer
+        if derived:
+            newer.add(blob.index)
+        elif blob.index not in newer:
+            older.append(blob)
+    for blob in older:
+        maker = graph.nodes[blob.producer]
+        wanted = blob.loss_weight or not graph.readers(blob.index)
+        check(not wanted, "overwrites a blob that is a result", name, blob.name)
+        if graph.runs(maker):
+            kept = "top" in maker.reads or (maker.in_place and maker.reads)
+            check(not kept, f"overwrites what the backward of layer '{maker.layer.name}' reads", name, blob.name)
+            check(node.propagate[0] or not maker.backward, "lets its top's gradient flow on", name, blob.name)
+        for index, slot in graph.readers(blob.index):
+            reader = graph.nodes[index]
+            mine = slot == 0 and (index == node.index or (reader.in_place and index < node.index))
+            check(mine or not graph.runs(reader), f"overwrites what layer '{reader.layer.name}' reads", name, blob.name)
+    if node.backward:
+        given = any(graph.nodes[index].propagate[slot] for top in newer for index, slot in graph.readers(top))
+        check(given, "works in place on a gradient that nobody writes", name)
+        check(not any(graph.blobs[top].loss_weight for top in newer), "works in place on the gradient of a loss", name)
+
+
+def _gradients(graph: Graph, node: Node, check: Check) -> None:
+    """A layer adds to gradients, or overwrites those of its params, only if it is able to and alone."""
+    name = node.layer.name
+    check(not node.adds or node.layer.abilities.adds, "cannot add to its bottoms' gradients", name)
+    check(len(node.stores) in {0, len(node.params)}, "has not one `stores` for each param", name)
+    hosts = [one for one in graph.nodes if node.index in one.along.values()] if node.absorbed else [node]
+    for index, yes in zip(node.params, node.stores, strict=False):
+        if yes:
+            param = graph.params[index]
+            able = node.backward and param.learned and all(host.layer.abilities.stores for host in hosts)
+            check(able, f"cannot overwrite the gradient of param '{param.name}'", name)
+            alone = sum(graph.nodes[user].backward for user, _ in param.users) == 1
+            check(alone, f"overwrites the gradient of param '{param.name}', to which others add", name)
+
+
+def _inside(shaped: ShapedGraph, check: Check) -> None:
+    """What lies inside a Concat's top lies where the Concat would copy it, is written there, and belongs to nobody else."""
+    graph = shaped.graph
+    taken: dict[int, list[tuple[int, int]]] = {}
+    overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
+    for blob in graph.blobs:
+        if blob.inside is None:
+            continue
+        maker, (whole, first) = graph.nodes[blob.producer], blob.inside
+        name, wide = maker.layer.name, graph.blobs[whole]
+        joins, width = graph.nodes[wide.producer], shaped.blobs[blob.index][1]
+        check(graph.storage[blob.index] == blob.index, "lies inside another, but has no memory", name, blob.name)
+        check(isinstance(joins.layer, Concat) and graph.runs(joins), "lies inside what joins nothing", name, blob.name)
+        able = len(maker.tops) == 1 and maker.layer.pitched(shaped.bottom_shapes(maker))
+        check(able, "writes into a wider blob, but has no kernels for that", name, blob.name)
+        check(
+            blob.layout == wide.layout == "NHWC", "lies inside another, but its channels are not last", name, blob.name
+        )
+        mine = [one for one in graph.blobs if graph.storage[one.index] == blob.index]
+        readers = [at for one in mine for at in graph.readers(one.index) if not graph.nodes[at[0]].absorbed]
+        alone = len(readers) == 1 and readers[0][0] == joins.index and not any(one.loss_weight for one in mine)
+        check(alone, f"lies inside '{wide.label}', but others look at it", name, blob.name)
+        slot = readers[0][1]
+        where = sum(shape[1] for shape in shaped.bottom_shapes(joins)[:slot])
+        check(first == where, f"begins at channel {first} of '{wide.label}', not {where}", name, blob.name)
+        for begin, end in taken.setdefault(whole, []):
+            check(first + width <= begin or end <= first, "overlaps what lies beside it", name, blob.name)
+        taken[whole].append((first, first + width))
+        check(first + width <= shaped.blobs[whole][1], f"lies beyond the channels of '{wide.label}'", name, blob.name)
+        flows = not blob.needs_diff or (wide.needs_diff and joins.propagate[slot])
+        check(flows, f"needs a gradient, but '{wide.label}' has none for it", name, blob.name)
+        reread = "top" in maker.reads and graph.storage[whole] in overwritten
+        check(not reread, "reads in backward what is overwritten", name, blob.name)

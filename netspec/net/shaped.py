@@ -1,0 +1,73 @@
+"""The values of shapes: a graph whose blobs and params have them, and what each of its layers costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from netspec.core.shape import POINT, ReceptiveField, Shapes, count
+from netspec.layers.base import BatchAxes
+from netspec.net.graph import Graph, Node
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one layer costs, the words behind it, and the receptive field of its tops.
+
+    Learned and stored parameters are those that no layer above it has; MACs are of a forward pass over the batch.
+    """
+
+    params: int = 0
+    stored: int = 0
+    macs: int = 0
+    shape_words: str = ""
+    param_words: str = ""
+    field: ReceptiveField = POINT
+
+
+@dataclass(frozen=True)
+class ShapedGraph:
+    """A graph whose blobs and params have shapes. `blobs[i]` belongs to `graph.blobs[i]`; empty tuples are scalars.
+
+    `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none.
+    """
+
+    graph: Graph
+    blobs: Shapes
+    params: Shapes
+    costs: tuple[Cost, ...]
+    batch_axes: BatchAxes
+
+    @property
+    def batch(self) -> int:
+        """Samples in a batch: the length of the batch axis of the first input that has one; 1 without inputs."""
+        pairs = ((self.blobs[blob], self.batch_axes[blob]) for blob in self.graph.inputs)
+        return next((shape[axis] for shape, axis in pairs if shape and axis is not None), 1)
+
+    @property
+    def total_params(self) -> int:
+        """Learned parameters, shared ones counted once."""
+        return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if p.param.learned)
+
+    @property
+    def stored_params(self) -> int:
+        """Values that are kept with the weights but not learned (running statistics)."""
+        return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if not p.param.learned)
+
+    @property
+    def total_macs(self) -> int:
+        """Multiply-accumulates of one forward pass over the batch."""
+        return sum(cost.macs for cost in self.costs)
+
+    @property
+    def largest_field(self) -> int:
+        """The longer side of the largest receptive field that is not the whole image; 0 without one."""
+        return int(max((max(cost.field.size) for cost in self.costs if inf not in cost.field.size), default=0))
+
+    def bottom_shapes(self, node: Node) -> Shapes:
+        """The shapes a layer reads."""
+        return tuple(self.blobs[b] for b in node.bottoms)
+
+    def top_shapes(self, node: Node) -> Shapes:
+        """The shapes a layer writes."""
+        return tuple(self.blobs[t] for t in node.tops)
