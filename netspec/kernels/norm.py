@@ -1,10 +1,10 @@
 """Normalisation by channels, and factors and constants for each channel.
 
-Channels last, x is a matrix of P pixels by C channels, seen as rows of `width` numbers: one pixel, or R small ones, so that width = R*C;
-P % R pixels may be left for a last, short row. What is known of a channel stands R times in arrays of that width, its slots. Sums run in
-the net's numbers over a few rows, then in float64, in pieces that the shapes alone decide, which are added in their order.
+Channels last, x is (P, C), flat: P pixels of C channels, seen as rows of `width` numbers: one pixel, or R small ones, so that
+width = R*C; P % R pixels may be left for a last, short row. What is known of a channel stands R times in arrays of that width, its slots.
+Sums run in the net's numbers over a few rows, then in float64, in pieces that the shapes alone decide, which are added in their order.
 
-Elsewhere x is (N, C, inner) and a part owns channels. Where `w` or `b` (C,) is empty the factor is 1, the constant 0.
+Elsewhere (`plane_...`) x is (N, C, inner), the width is C, and a part owns channels. Where a factor or constant (C,) is empty it is 1 or 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,18 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.geometry import (
+    REMEMBERED,
+    RUNNING,
+    Affine,
+    AffineDiffs,
+    RunningSums,
+    Settling,
+    Slopes,
+    Slots,
+    Statistics,
+)
+from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span, summing
 from netspec.codegen.kinds import Array3, Doubles, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
@@ -80,7 +91,10 @@ def pull_back(
 
 @kernel
 def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
-    """partial (parts, 3, width) = for each slot of a piece: a pivot near its mean, and the sums of x - pivot and of its square."""
+    """partial (parts, 3, width) = for each slot of a piece: a pivot near its mean, and the sums of x - pivot and of its square.
+
+    x: (P, C). A part owns rows.
+    """
     first, last = span(x.size // width, part, parts)
     pivot, step = 3 * width * part, BLOCK
     for i in range(pivot + width, pivot + 3 * width):
@@ -110,7 +124,7 @@ def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> N
 
 @helper
 def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubles, variance: Doubles) -> None:
-    """mean, variance (C,) of the batch, from what `moments` left, pieces and slots in order."""
+    """mean, variance (C,) of the batch, from what `moments` left in partial (parts, 3, width), pieces and slots in order."""
     repeats, pieces = width // c, partial.size // (3 * width)
     for i in range(c):
         mean[i] = 0
@@ -151,74 +165,58 @@ def slot_count(piece: int, pieces: int, slot: int, repeats: int, pixels: int) ->
 @kernel
 def settle(
     partial: Doubles,
-    w: Vector,
-    b: Vector,
-    run_mean: Vector,
-    run_variance: Vector,
-    scale: Vector,
-    mean: Doubles,
-    variance: Doubles,
-    inverse: Doubles,
-    factor: Vector,
-    offset: Vector,
-    centre: Vector,
-    eps: float,
-    fraction: float,
-    pixels: int,
-    mode: int,
+    affine: Affine,
+    running: RunningSums,
+    batch: Statistics,
+    slots: Slots,
+    how: Settling,
     part: int,
     parts: int,
 ) -> None:
-    """Mean, variance, inverse = 1 / sqrt(variance + eps), (C,); factor, offset, and centre, the mean, (width,). Runs as one part.
+    """Statistics (C,) of a batch, and from them the coefficients of its slots (width,). Runs as one part.
 
-    From the sums of `moments`, or as they are where there are none; mode 1 adds them to the running sums; mode 2 takes the running sums'.
+    The statistics come from what `moments` left in partial (parts, 3, width); where that is empty mean and variance stand there already.
+    Mode REMEMBERED adds them to the running sums; RUNNING takes the running sums' instead.
     """
-    c, width = mean.size, factor.size
-    if mode == 2:
+    mean, variance, inverse = batch.mean, batch.variance, batch.inverse
+    c, width = mean.size, slots.factor.size
+    if how.mode == RUNNING:
         # before the first batch 0 and 1 (Caffe takes a variance of 0 then, so that every such layer multiplies by 1 / sqrt(eps))
-        share = 1.0 / scale[0] if scale[0] != 0 else 0.0
+        share = 1.0 / running.scale[0] if running.scale[0] != 0 else 0.0
         for i in range(c):
-            mean[i] = run_mean[i] * share
-            variance[i] = run_variance[i] * share if scale[0] != 0 else 1.0
+            mean[i] = running.mean[i] * share
+            variance[i] = running.variance[i] * share if running.scale[0] != 0 else 1.0
     elif partial.size:
-        batch_moments(partial, c, width, pixels, mean, variance)
+        batch_moments(partial, c, width, how.pixels, mean, variance)
     for i in range(c):
-        inverse[i] = 1.0 / math.sqrt(variance[i] + eps)
-        slope = inverse[i] * w[i] if w.size else inverse[i]
-        shift = (b[i] if b.size else 0.0) - mean[i] * slope
+        inverse[i] = 1.0 / math.sqrt(variance[i] + how.eps)
+        slope = inverse[i] * affine.weight[i] if affine.weight.size else inverse[i]
+        shift = (affine.bias[i] if affine.bias.size else 0.0) - mean[i] * slope
         for slot in range(i, width, c):
-            factor[slot] = slope
-            offset[slot] = shift
-            centre[slot] = mean[i]
-    if mode == 1:
-        remember(mean, variance, run_mean, run_variance, scale, fraction, pixels)
+            slots.factor[slot] = slope
+            slots.offset[slot] = shift
+            slots.centre[slot] = mean[i]
+    if how.mode == REMEMBERED:
+        remember(batch, running, how.fraction, how.pixels)
 
 
 @helper
-def remember(
-    mean: Doubles,
-    variance: Doubles,
-    run_mean: Vector,
-    run_variance: Vector,
-    scale: Vector,
-    fraction: float,
-    pixels: int,
-) -> None:
-    """Running sums (C,) and their count, scale (1,): times `fraction`, plus those of this batch, the variance over pixels - 1.
+def remember(batch: Statistics, running: RunningSums, fraction: float, pixels: int) -> None:
+    """Running sums (C,) and their scale (1,): times `fraction`, plus those of this batch, the variance over pixels - 1.
 
     A batch that would make any of them NaN or infinite is left out.
     """
-    real = scale.dtype.type
+    real = running.scale.dtype.type
     unbiased = pixels / (pixels - 1) if pixels > 1 else 1.0
-    for c in range(mean.size):
-        m = real(fraction * run_mean[c] + mean[c])
-        v = real(fraction * run_variance[c] + unbiased * variance[c])
+    for c in range(batch.mean.size):
+        m = real(fraction * running.mean[c] + batch.mean[c])
+        v = real(fraction * running.variance[c] + unbiased * batch.variance[c])
         if not (math.isfinite(m) and math.isfinite(v)):
             return
-    for c in range(mean.size):
-        run_mean[c] = real(fraction * run_mean[c] + mean[c])
-        run_variance[c] = real(fraction * run_variance[c] + unbiased * variance[c])
-    scale[0] = fraction * scale[0] + real(1)
+    for c in range(batch.mean.size):
+        running.mean[c] = real(fraction * running.mean[c] + batch.mean[c])
+        running.variance[c] = real(fraction * running.variance[c] + unbiased * batch.variance[c])
+    running.scale[0] = fraction * running.scale[0] + real(1)
 
 
 @kernel
@@ -230,7 +228,7 @@ def repeat(w: Vector, wide: Vector, value: float, part: int, parts: int) -> None
 
 @kernel
 def normalise(x: Vector, factor: Vector, offset: Vector, y: Vector, low: float, part: int, parts: int) -> None:
-    """y = x * factor + offset, at least `low`. A part owns rows."""
+    """y = x * factor + offset, at least `low`. x, y: (P, C), factor, offset: (width,). A part owns rows."""
     width = factor.size
     first, last = span((x.size + width - 1) // width, part, parts)
     for at in range(first * width, min(last * width, x.size), width):
@@ -249,7 +247,10 @@ def gradient_sums(
     part: int,
     parts: int,
 ) -> None:
-    """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre), unless x * factor + offset <= low."""
+    """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre), unless x * factor + offset <= low.
+
+    x, dy: (P, C), centre, factor, offset: (width,).
+    """
     width = factor.size
     first, last = span(x.size // width, part, parts)
     s, step = 2 * width * part, BLOCK
@@ -268,7 +269,7 @@ def gradient_sums(
 
 @helper
 def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> None:
-    """totals, products (C,) = what `gradient_sums` left for their slots, pieces in order."""
+    """totals, products (C,) = what `gradient_sums` left in partial (parts, 2, width) for their slots, pieces in order."""
     c = totals.size
     for i in range(c):
         totals[i] = 0
@@ -283,7 +284,10 @@ def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> No
 def fold_into(
     partial: Doubles, sums: Doubles, dw: Vector, db: Vector, width: int, add_w: int, add_b: int, part: int, parts: int
 ) -> None:
-    """dw, db (C,) = (or +=) the sums of dy * x and of dy: of `gradient_sums`, else of sums (2, C). Runs as one part."""
+    """dw, db (C,) = (with `add_w`, `add_b`: +=) the sums of dy * x and of dy; none where they are empty. Runs as one part.
+
+    They come from what `gradient_sums` left in partial (parts, 2, width); where that is empty, sums (2, C) of dy and dy * x hold them.
+    """
     c = sums.size // 2
     if partial.size:
         fold(partial, width, sums[:c], sums[c:])
@@ -300,23 +304,19 @@ def slopes(
     w: Vector,
     mean: Doubles,
     inverse: Doubles,
-    dw: Vector,
-    db: Vector,
+    diffs: AffineDiffs,
     centre: Vector,
-    of_dy: Vector,
-    of_x: Vector,
-    shift: Vector,
+    back: Slopes,
     pixels: int,
     fixed: int,
-    add_w: int,
-    add_b: int,
     part: int,
     parts: int,
 ) -> None:
-    """dw, db (C,), and dx = of_dy * dy - of_x * (x - centre) - shift, (width,). Runs as one part.
+    """The diffs of factors and constants (C,), and the coefficients (width,) of dx = of_dy * dy - of_x * (x - centre) - shift.
 
-    From sums (2, C) of dy and dy * (x - centre), of `partial` if there is one. With z = (x - mean) * inverse, dw is the sum
-    of dy * z, db that of dy, dx = inverse * w * (dy - mean dy - z * mean dy z). Where mean and variance are `fixed`, dx = inverse * w * dy.
+    They come from sums (2, C) of dy and dy * (x - centre), which are those of partial (parts, 2, width) if that is not empty. w, mean,
+    inverse: (C,), centre: (width,). With z = (x - mean) * inverse, dw is the sum of dy * z, db that of dy, and
+    dx = inverse * w * (dy - mean dy - z * mean dy z). Where mean and variance are `fixed`, dx = inverse * w * dy. Runs as one part.
     """
     c, width = mean.size, centre.size
     if partial.size:
@@ -325,34 +325,26 @@ def slopes(
         total = sums[i]
         products = (sums[c + i] + (centre[i] - mean[i]) * total) * inverse[i]
         slope = inverse[i] * w[i] if w.size else inverse[i]
-        if dw.size:
-            dw[i] = dw[i] + products if add_w else products
-        if db.size:
-            db[i] = db[i] + total if add_b else total
+        if diffs.weight.size:
+            diffs.weight[i] = diffs.weight[i] + products if diffs.add_weight else products
+        if diffs.bias.size:
+            diffs.bias[i] = diffs.bias[i] + total if diffs.add_bias else total
         of = 0.0 if fixed else slope * inverse[i] * products / pixels
         off = 0.0 if fixed else slope * total / pixels + of * (centre[i] - mean[i])
         for slot in range(i, width, c):
-            of_dy[slot] = slope
-            of_x[slot] = of
-            shift[slot] = off
+            back.of_dy[slot] = slope
+            back.of_x[slot] = of
+            back.shift[slot] = off
 
 
 @kernel
-def gradient(
-    x: Vector,
-    dy: Vector,
-    factor: Vector,
-    offset: Vector,
-    centre: Vector,
-    of_dy: Vector,
-    of_x: Vector,
-    shift: Vector,
-    dx: Vector,
-    low: float,
-    part: int,
-    parts: int,
-) -> None:
-    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low. A part owns rows."""
+def gradient(x: Vector, dy: Vector, slots: Slots, back: Slopes, dx: Vector, low: float, part: int, parts: int) -> None:
+    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low. A part owns rows.
+
+    x, dy, dx: (P, C), slots, back: (width,).
+    """
+    factor, offset, centre = slots.factor, slots.offset, slots.centre
+    of_dy, of_x, shift = back.of_dy, back.of_x, back.shift
     width = factor.size
     first, last = span((x.size + width - 1) // width, part, parts)
     for at in range(first * width, min(last * width, x.size), width):
@@ -388,7 +380,7 @@ def channel_squares(x: Array3, c: int, mean: float) -> float:
 
 @kernel
 def plane_moments(x: Array3, mean: Doubles, variance: Doubles, part: int, parts: int) -> None:
-    """mean, variance: (C,)."""
+    """mean, variance (C,) of x (N, C, inner)."""
     count = x.shape[0] * x.shape[2]
     for c in range(*span(x.shape[1], part, parts)):
         mean[c] = channel_sum(x, c) / count
@@ -397,7 +389,7 @@ def plane_moments(x: Array3, mean: Doubles, variance: Doubles, part: int, parts:
 
 @kernel
 def plane_normalise(x: Array3, factor: Vector, offset: Vector, y: Array3, low: float, part: int, parts: int) -> None:
-    """y = x * factor + offset, at least `low`; factor, offset: (C,)."""
+    """y = x * factor + offset, at least `low`. x, y: (N, C, inner), factor, offset: (C,)."""
     for c in range(*span(x.shape[1], part, parts)):
         for n in range(x.shape[0]):
             row, out, slope, shift = x[n, c], y[n, c], factor[c], offset[c]
@@ -418,7 +410,10 @@ def plane_gradient_sums(
     part: int,
     parts: int,
 ) -> None:
-    """sums (2, C) of dy and dy * (x - centre), but for those where x * factor + offset <= low."""
+    """sums (2, C) of dy and dy * (x - centre), but for those where x * factor + offset <= low.
+
+    x, dy: (N, C, inner), centre, factor, offset: (C,).
+    """
     channels = x.shape[1]
     for c in range(*span(channels, part, parts)):
         total, products = 0.0, 0.0
@@ -434,20 +429,14 @@ def plane_gradient_sums(
 
 @kernel
 def plane_gradient(
-    x: Array3,
-    dy: Array3,
-    factor: Vector,
-    offset: Vector,
-    centre: Vector,
-    of_dy: Vector,
-    of_x: Vector,
-    shift: Vector,
-    dx: Array3,
-    low: float,
-    part: int,
-    parts: int,
+    x: Array3, dy: Array3, slots: Slots, back: Slopes, dx: Array3, low: float, part: int, parts: int
 ) -> None:
-    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low; all but x, dy, dx: (C,)."""
+    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low.
+
+    x, dy, dx: (N, C, inner), slots, back: (C,).
+    """
+    factor, offset, centre = slots.factor, slots.offset, slots.centre
+    of_dy, of_x, shift = back.of_dy, back.of_x, back.shift
     zero = dx.dtype.type(0)
     for c in range(*span(x.shape[1], part, parts)):
         for n in range(x.shape[0]):

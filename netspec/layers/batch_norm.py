@@ -14,11 +14,24 @@ import math
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
+from netspec.codegen.geometry import (
+    BATCH,
+    REMEMBERED,
+    RUNNING,
+    Affine,
+    AffineDiffs,
+    RunningSums,
+    Settling,
+    Slopes,
+    Slots,
+    Statistics,
+)
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
+from netspec.layers._broadcast import adds, slots
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec
 from netspec.lowering.channels import adds, slots
 
@@ -110,17 +123,21 @@ class BatchNorm(Layer):
         """Whether the running statistics take the place of the batch's."""
         return run.phase == "TEST" if self.use_global_stats is None else self.use_global_stats
 
-    def _affine(self, run: Run) -> _Affine:
-        """Weight and bias with their diffs; empty where there is none."""
+    def _affine(self, run: Run) -> tuple[Affine, AffineDiffs]:
+        """Weight and bias, the layer's own or those of a Scale, and their diffs; empty where there is none."""
         scale = run.along.get("Scale")
-        return _Affine(run, 3) if scale is None else _Affine(scale, 0)
+        source, slot = (run, 3) if scale is None else (scale, 0)
+        none = source.param[0][:0]
+        weight, bias = (*source.param[slot:], none, none)[:2]
+        dw, db = (none if diff is None else diff for diff in (*source.param_diff[slot:], None, None)[:2])
+        return Affine(weight, bias), AffineDiffs(dw, db, adds(source, slot), adds(source, slot + 1))
 
     def forward(self, run: Run) -> Calls:
         """One pass over the bottom for mean and variance, one for the result."""
         from netspec.kernels import norm
 
         n, c, inner = _around(run.bottom_shapes[0])
-        x, y, space, own = run.bottom[0], run.top[0], run.workspace, self._affine(run)
+        x, y, space, (own, _) = run.bottom[0], run.top[0], run.workspace, self._affine(run)
         in_rows, pixels, (factor, offset, centre, *_) = _in_rows(run.bottom_shapes[0]), n * inner, space["coefficients"]
         partial, low, running = space["partial"], 0.0 if run.relu else math.nan, self._running(run)
         if running:
@@ -129,10 +146,13 @@ class BatchNorm(Layer):
             yield Call(norm.moments, x, partial, factor.size, parts=len(partial))
         else:
             yield Call(norm.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
-        mode = 2 if running else int(run.phase == "TRAIN")
-        results = (space["mean"], space["variance"], space["inverse"], factor, offset, centre)
-        numbers = (self.eps, self.moving_average_fraction, pixels, mode)
-        yield Call(norm.settle, partial, own.weight, own.bias, *run.param[:3], *results, *numbers, parts=1)
+        mode = RUNNING if running else REMEMBERED if run.phase == "TRAIN" else BATCH
+        batch, coefficients = (
+            Statistics(space["mean"], space["variance"], space["inverse"]),
+            Slots(factor, offset, centre),
+        )
+        how = Settling(self.eps, self.moving_average_fraction, pixels, mode)
+        yield Call(norm.settle, partial, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
         if in_rows:
             yield Call(norm.normalise, x, factor, offset, y, low)
         else:
@@ -143,8 +163,18 @@ class BatchNorm(Layer):
         from netspec.kernels import norm
 
         n, c, inner = _around(run.bottom_shapes[0])
-        x, dy, dx, space, own = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.workspace, self._affine(run)
-        learning, fixed, in_rows = own.dw.size or own.db.size, self._running(run), _in_rows(run.bottom_shapes[0])
+        x, dy, dx, space, (own, diffs) = (
+            run.bottom[0],
+            run.top_diff[0],
+            run.bottom_diff[0],
+            run.workspace,
+            self._affine(run),
+        )
+        learning, fixed, in_rows = (
+            diffs.weight.size or diffs.bias.size,
+            self._running(run),
+            _in_rows(run.bottom_shapes[0]),
+        )
         if dx is None and not learning:
             return
         factor, offset, centre, *others = space["coefficients"]
@@ -160,23 +190,12 @@ class BatchNorm(Layer):
             yield Call(norm.gradient_sums, x, dy, centre, factor, offset, partial, low, parts=len(space["partial"]))
         else:
             yield Call(norm.plane_gradient_sums, x, dy, centre, factor, offset, space["sums"], low)
-        statistics = (space["mean"], space["inverse"])
-        results, numbers = (own.dw, own.db, centre, *others), (n * inner, int(fixed), own.add_w, own.add_b)
-        yield Call(norm.slopes, partial, space["sums"], own.weight, *statistics, *results, *numbers, parts=1)
+        back = Slopes(*others)
+        arrays = (partial, space["sums"], own.weight, space["mean"], space["inverse"], diffs, centre, back)
+        yield Call(norm.slopes, *arrays, n * inner, int(fixed), parts=1)
         if dx is not None:
             kernel = norm.gradient if in_rows else norm.plane_gradient
-            yield Call(kernel, x, dy, factor, offset, centre, *others, dx.reshape(x.shape), low)
-
-
-class _Affine:
-    """The weight and bias of a run from a slot of its params on, their diffs, and whether these are added to."""
-
-    def __init__(self, run: Run, slot: int) -> None:
-        none = run.param[0][:0]
-        params, diffs = run.param[slot:], run.param_diff[slot:]
-        self.weight, self.bias = (*params, none, none)[:2]
-        self.dw, self.db = (none if diff is None else diff for diff in (*diffs, None, None)[:2])
-        self.add_w, self.add_b = adds(run, slot), adds(run, slot + 1)
+            yield Call(kernel, x, dy, Slots(factor, offset, centre), back, dx.reshape(x.shape), low)
 
 
 def _in_rows(shape: Shape) -> bool:

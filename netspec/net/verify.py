@@ -145,7 +145,9 @@ def _shape(shaped: ShapedGraph, node: Node, check: Check) -> None:
     graph, layer, name = shaped.graph, node.layer, node.layer.name
     bottoms, tops, cost = shaped.bottom_shapes(node), shaped.top_shapes(node), shaped.costs[node.index]
     said = layer.top_shapes(bottoms)
-    check(tops in (said, layer.for_batch(said, shaped.batch)), f"tops of shapes {tops}, where the layer says {said}", name)
+    check(
+        tops in (said, layer.for_batch(said, shaped.batch)), f"tops of shapes {tops}, where the layer says {said}", name
+    )
     axes = layer.batch_axes(bottoms, tuple(shaped.batch_axes[b] for b in node.bottoms))
     check(axes == tuple(shaped.batch_axes[t] for t in node.tops), "its tops have other batch axes than it says", name)
     params = layer.param_shapes(bottoms)
