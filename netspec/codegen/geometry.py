@@ -1,8 +1,8 @@
 """Geometry of kernels' calls: named tuples that layers build and kernels read, and the constants that both need.
 
-A kernel's descriptor holds a tuple's fields in their order. Where a field is `Code`, a call holds a compiled tile or stream, and the kernel
-sees its address. Sizes are in values (numbers of an array) where nothing else is said. Nothing here imports numpy or numba. Convolution's
-tuples are in `conv_geometry`.
+A kernel's descriptor holds a tuple's fields in their order. Where a field is `Code`, a call holds a compiled tile or
+stream, and the kernel sees its address. Sizes are in values (numbers of an array) where nothing else is said. Nothing
+here imports numpy or numba. Convolution's tuples are in `conv_geometry`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from netspec.codegen.kinds import Code, Doubles, Vector
 
 GRAIN = 16384
-"""Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to balance."""
+"""Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to
+balance."""
 MOST_PARTS = 64
 """Parts of a step, at most."""
 ADD, RECTIFY = 1, 2
@@ -23,7 +24,7 @@ SIDE, STEP = 6, 4
 
 
 def even_parts(products: int, work: int, most: int) -> int:
-    """Parts of at least `work` products, but at most `most` parts: a power of two, so that threads share them evenly."""
+    """How many parts of at least `work` products, at most `most`: a power of two, so that threads share them evenly."""
     return 1 << max(0, min(products // work, most, MOST_PARTS).bit_length() - 1)
 
 
@@ -87,7 +88,8 @@ class PoolWindow(NamedTuple):
 # --- normalisation
 
 BATCH, REMEMBERED, RUNNING = 0, 1, 2
-"""What BatchNorm normalises by: the batch's statistics; these, which are added to the running sums too; the running statistics."""
+"""What BatchNorm normalises by: the batch's statistics; these, which are added to the running sums too; the running
+statistics."""
 LRN_PIXELS = 8
 """Pixels that LRN works on at a time: what was written a moment ago is not yet ready to be read at another place."""
 

@@ -8,8 +8,9 @@ then for every parameter an address and its lengths, an integer, or the bits of 
 Compiled code is cached in the user's cache folder, in a directory named by a digest of all kernel sources and of the host CPU:
 an edit can never meet a stale compile. The parameter annotations say what a kernel takes: `Vector` (any array, seen flat),
 `Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat;
-`int`; `Code` (something else that is Compiled, as an address), `Codes`; `float` (the net's number type). A parameter may also be a
-NamedTuple class of such fields, as those of `geometry` are: the descriptor holds its fields in order, and the kernel gets the tuple.
+`int`; `Code` (something else that is Compiled, as an address), `Codes`; `float` (the net's number type). It may also
+be a NamedTuple class of such fields, as those of `geometry` are: the descriptor holds its fields in order, and the
+kernel gets the tuple.
 """
 
 from __future__ import annotations
@@ -285,7 +286,7 @@ class Compiled:
 
 
 class _Param(NamedTuple):
-    """A parameter of a kernel, or a field of a named tuple: its name (`parameter.field`), its annotation, and its own fields."""
+    """A parameter of a kernel, or a field of a named tuple: name (`parameter.field`), annotation, and its own fields."""
 
     name: str
     kind: str

@@ -1,8 +1,8 @@
-"""Vector instructions, written in LLVM's own language, for loops that the compiler's vectoriser does badly: products, and very short runs.
+"""Vector instructions, written in LLVM's own language, for products and very short runs.
 
-A vector is as wide as the host's widest, or as NETSPEC_VECTOR_BYTES says where that is less: 16 as on ARM, 32 as with AVX2, 64 with
-AVX-512. Sums whose lanes meet at the end (rows of few, gradients of channels) are rounded otherwise at another width; on one kind of CPU
-bits repeat.
+The compiler's vectoriser does these badly. A vector is as wide as the host's widest, or as NETSPEC_VECTOR_BYTES says
+where that is less: 16 as on ARM, 32 as with AVX2, 64 with AVX-512. Sums whose lanes meet at the end (rows of few,
+gradients of channels) are rounded otherwise at another width; on one kind of CPU bits repeat.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ def _numbers(builder: Any, value: Any) -> Iterator[Any]:
 
 
 class Vectors:
-    """Writes vector instructions for numbers of `bytes` bytes. With `masked`, loads and stores touch only the lanes of a mask."""
+    """Writes vector instructions for numbers of `bytes` bytes.
+
+    With `masked`, loads and stores touch only the lanes of a mask.
+    """
 
     def __init__(self, builder: Any, bytes: int, masked: bool) -> None:
         self.builder, self.bytes, self.masked = builder, bytes, masked

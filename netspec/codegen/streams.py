@@ -1,5 +1,6 @@
-"""Tiles for a matrix that meets few rows at a time, so that memory sets the pace: it is read once, in long runs, all lanes at work.
+"""Streams: products of a large matrix with few rows, where memory sets the pace.
 
+The matrix is read once, in long runs, with all lanes at work.
 `dots`: C[r, s] = sum over i of A[r, i] * B[s, i]; both are read along their rows, and lanes meet once, at the end.
 `walk`: C[r, j] = sum over i of A[r*lda + i*step] * B[i*ldb + j] for few i: a walk along whole rows of B and C.
 Like the register tiles (`tiles`) they are compiled once for each size and number type, and called by address.
@@ -133,7 +134,10 @@ EMIT = {"dots": (_dots, DOTS), "walk": (_walk, WALK)}
 
 
 class Stream(Compiled):
-    """Code of one kind and size, that kernels call by its address. `kinds` says how each is emitted, and the words of its arguments."""
+    """Code of one kind and size, that kernels call by its address.
+
+    `kinds` says how each is emitted, and the words of its arguments.
+    """
 
     kinds: ClassVar[dict[str, tuple[Callable[..., Any], tuple[str, ...]]]] = {
         "dots": (_dots, DOTS),
@@ -183,7 +187,10 @@ def __getattr__(name: str) -> Stream:
 
 
 def share(total: int, most: int) -> tuple[int, int]:
-    """A size for shares of `total`, at most `most`, and what is left for the last: a divisor where one is large enough."""
+    """A size for shares of `total`, at most `most`, and the size of the last share.
+
+    It is a divisor of the total where one is large enough.
+    """
     size = next((d for d in range(min(total, most), most // 2, -1) if total % d == 0), -(-total // -(-total // most)))
     return size, (total - 1) % size + 1
 

@@ -1,8 +1,10 @@
-"""Strips: the innermost sums of depthwise convolution, several pixels of a line at a time and vectors over the channels.
+"""Strips: the innermost sums of depthwise convolution, several pixels of a line at a time, vectors over channels.
 
-`strip`: y[o, c] = sum over rows u and taps t of x[u, o*step + t, c] * w[u, t, c] for a strip of pixels o: what its pixels share of a line
-is read once. `spot`: the same for any number and distance of taps, none of them outside the image. `grad`: g[t, c] += sum over lines and
-pixels o of x[o*step + t, c] * dy[o, c]. Columns outside the image count as zeros; there may be as many as taps on either side.
+`strip`: y[o, c] = sum over rows u and taps t of x[u, o*step + t, c] * w[u, t, c] for a strip of pixels o: what its
+pixels share of a line is read once.
+`spot`: such a sum for any number and distance of taps, none of them outside the image.
+`grad`: g[t, c] += sum over lines and pixels o of x[o*step + t, c] * dy[o, c].
+Columns outside the image count as zeros; there may be as many as taps on either side.
 """
 
 from __future__ import annotations
@@ -166,7 +168,10 @@ def _bit(builder: Any, mode: Any, bit: int) -> Any:
 
 
 def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
-    """The intrinsic of one size of strip for numbers of `bytes` bytes; with `ahead` it asks for the line that the next will need."""
+    """The intrinsic of one size of strip for numbers of `bytes` bytes.
+
+    With `ahead` it asks the cache for the line that the next strip will need.
+    """
     columns = range((pixels - 1) * step + taps)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -243,7 +248,8 @@ def _spot(pixels: int, bytes: int) -> Any:
 def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
     """The intrinsic of one size of a weight's gradient, over `together` vectors of channels at a time.
 
-    Several make a walk along memory of what would be leaps from pixel to pixel. A tap has enough sums that none waits for another.
+    Several make a walk along memory of what would be leaps from pixel to pixel. A tap has enough sums that none waits
+    for another.
     """
     columns = range((pixels - 1) * step + taps)
     chains = min(pixels, max(1, 4 // (taps * together)) if together > 1 else {1: 4, 2: 2, 3: 2}.get(taps, 1))

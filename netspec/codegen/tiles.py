@@ -1,10 +1,12 @@
-"""Register tiles: the innermost products of convolution and InnerProduct, compiled once for each size of tile and called by address.
+"""Register tiles: the innermost products of convolution and InnerProduct, compiled for each size and called by address.
 
-C[r, j] = sum over taps t and products i of A[offsets[t] + r*pitch + i*step] * B[t, i, j], for `rows` rows r and `vectors` vectors of
-columns j, the last of which may be cut short. The sums live in registers. A is read value by value, so its strides are free:
-images are multiplied where they lie, whatever the filter's size, stride and dilation, and a transpose is a matter of two strides.
-Rows of B and C are contiguous; B is weights packed into panels, or rows of a blob. `tiling` picks the size of the tile.
-Source: Goto & van de Geijn 2008, Anatomy of high-performance matrix multiplication; Georganas et al. 2018, direct convolution.
+C[r, j] = sum over taps t and products i of A[offsets[t] + r*pitch + i*step] * B[t, i, j], for `rows` rows r and
+`vectors` vectors of columns j, the last of which may be cut short. The sums live in registers. A is read value by
+value, so its strides are free: images are multiplied where they lie, whatever the filter's size, stride and dilation,
+and a transpose is a matter of two strides. Rows of B and C are contiguous; B is weights packed into panels, or rows of
+a blob. `tiling` picks the size of the tile.
+Source: Goto & van de Geijn 2008, Anatomy of high-performance matrix multiplication; Georganas et al. 2018, direct
+convolution.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from netspec.codegen.geometry import ADD, RECTIFY, Tiling
 from netspec.codegen.kernel import Compiled, helper
 
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
-"""Rows of a tile, by its vectors: sums, a row of B and one value of A fit the registers, the rows' addresses the others."""
+"""Rows of a tile, by its vectors: sums, a row of B and one value of A fit the registers, the rows' addresses the
+others."""
 
 
 class Sums(NamedTuple):
@@ -36,7 +39,7 @@ class Sums(NamedTuple):
 
 
 class Left(NamedTuple):
-    """A, whose values are read one by one: the i-th product of row r is at `address`, offsets[t] + r*pitch + i*step values on."""
+    """A, read value by value: the i-th of row r is at `address`, offsets[t] + r*pitch + i*step values on."""
 
     address: int
     pitch: int
@@ -115,7 +118,10 @@ def _emit(rows: int, vectors: int, bytes: int) -> Any:
 def _finish(
     builder: Any, whole: Any, sums: Any, load: Callable[..., Any], store: Callable[..., Any], ends: tuple[Any, ...]
 ) -> None:
-    """What stands after the products: the bias, what C holds, rectification. C is written row by row, so that rows may overlap."""
+    """What stands after the products: the bias, what C holds, rectification.
+
+    C is written row by row, so that rows may overlap.
+    """
     c, ldc, bias, mode = ends
     zero = simd.number(0)
     lines = [builder.gep(c, [builder.mul(ldc, simd.number(r))]) for r in range(len(sums))]
@@ -198,7 +204,7 @@ def address(typing: Any, array: Any, offset: Any) -> Any:
 
 @helper
 def panel_at(first: int, panel: int, columns: int, lanes: int) -> tuple[int, int, bool]:
-    """Of the panel that begins at column `first`: its columns, those of its last vector, and whether it is as wide as others."""
+    """(columns, those of the last vector, whether it is whole) of the panel that begins at column `first`."""
     some = min(panel, columns - first)
     vectors = (some + lanes - 1) // lanes
     return some, some - (vectors - 1) * lanes, vectors * lanes == panel
@@ -212,7 +218,7 @@ def rows_at(block: int, rows: int, more: int) -> tuple[int, int]:
 
 @helper
 def tiles_of(tiles: Tiling, p: int, columns: int) -> tuple[int, int, int, int]:
-    """Of the p-th panel of a result with so many columns: its columns, those of its last vector, its tall tile and its low one."""
+    """(columns, those of the last vector, tall tile, low tile) of the p-th panel of a result with so many columns."""
     some, tail, whole = panel_at(p * tiles.panel, tiles.panel, columns, tiles.lanes)
     return (some, tail, tiles.tall, tiles.low) if whole else (some, tail, tiles.tall_edge, tiles.low_edge)
 
@@ -228,7 +234,10 @@ def one_tap() -> int:
 
 @cache
 def tiling(count: int, columns: int, dtype: str) -> Tiling:
-    """The tiles of a product, by its size alone on one kind of CPU: tall ones of two vectors, with blocks of rows as equal as can be."""
+    """The tiles of a product, by its size alone on one kind of CPU.
+
+    They are tall ones of two vectors where that is possible, with blocks of rows as equal as can be.
+    """
     wide = lanes(dtype)
     vectors = -(-columns // wide)
     across = vectors if vectors <= 3 and MOST_ROWS[vectors] >= 4 * vectors - 3 else 2
@@ -242,7 +251,7 @@ def tiling(count: int, columns: int, dtype: str) -> Tiling:
 
 
 def by_rows(counts: Iterable[int], columns: int, dtype: str) -> tuple[int, int, tuple[Tile | None, ...]]:
-    """For products of any of these numbers of rows: columns of a panel, rows of a tile at most, and the tiles by their rows.
+    """Columns of a panel, rows of a tile at most, and the tiles by their rows, for products of these numbers of rows.
 
     Whole panels' tiles come first, from 0 rows to most, then the last panel's.
     """

@@ -1,12 +1,14 @@
-"""Convolution of images whose channels lie together (N, H, W, C): products straight from the image, without gathering windows.
+"""Convolution of images with channels last (N, H, W, C): products straight from the image, without gathering windows.
 
-A filter's row of taps meets a contiguous run of the image, so that a register tile multiplies `rows` neighbouring pixels with a panel of
-weights where they lie; stride and dilation only change the tile's strides. Lines that need padding are copied to scratch, with the padding
-around them. Filters are packed once a step into panels [tap][value][column], columns past the last 0.
+A filter's row of taps meets a contiguous run of the image, so that a register tile multiplies `rows` neighbouring
+pixels with a panel of weights where they lie; stride and dilation only change the tile's strides. Lines that need
+padding are copied to scratch, with the padding around them. Filters are packed once a step into panels
+[tap][value][column], columns past the last 0.
 Source: Georganas et al. 2018, Anatomy of high-performance deep learning convolutions on SIMD architectures.
 
-Letters: N images, C channels of an image that is read, K of one that is written (as many as filters); R channels that a group reads,
-M columns that a group writes; P pixels of all images. What a kernel knows of its images stands in named tuples (`conv_geometry`).
+Letters: N images, C channels of an image that is read, K of one that is written (as many as filters); R channels that a
+group reads, M columns that a group writes; P pixels of all images. What a kernel knows of its images stands in named
+tuples (`conv_geometry`).
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from netspec.kernels.conv_geometry import Diff, Filters, PixelGradient, Pixels, 
 def pack(w: Vector, packed: Vector, taps: Clock, filters: Filters, part: int, parts: int) -> None:
     """w: (K, R, area). packed: panels [group][column block][tap][value][panel] of the taps listed.
 
-    Values are the R channels and columns the M filters of a group; where `filters.turned`, values are its filters and columns its
-    channels. A part owns column blocks.
+    Values are the R channels and columns the M filters of a group; where `filters.turned`, values are its filters and
+    columns its channels. A part owns column blocks.
     """
     r, area, width, m = filters.channels, filters.area, filters.panel, filters.filters // filters.groups
     values, columns = (m, r) if filters.turned else (r, m)
@@ -56,7 +58,7 @@ def pack(w: Vector, packed: Vector, taps: Clock, filters: Filters, part: int, pa
 
 @helper
 def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int, out: Vector) -> None:
-    """Copy `count` lines of an image from the line `first` and the column `left` on, with zeros for what lies outside of it.
+    """Copy `count` lines of an image, from the line `first` and the column `left` on, with zeros outside of it.
 
     out: (count, reach, channels of all groups).
     """
@@ -80,7 +82,7 @@ def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int
 
 @helper
 def source_of(x: Vector, windows: Windows, image: int, line: int, count: int, scratch: Vector) -> tuple[int, int, int]:
-    """(address, pixels of a line, values of a pixel) of what the windows of `count` lines of one image read, from the first window on.
+    """(address, pixels of a line, values of a pixel) of what the windows of `count` lines read.
 
     Where lines are copied, they are written to scratch first; else they are read in the image itself.
     """
@@ -107,10 +109,11 @@ def convolve(
     part: int,
     parts: int,
 ) -> None:
-    """y = x * packed (+ bias) at the places of one pass, with the tile's `mode` at the end. A part owns blocks of lines.
+    """y = x * packed (+ bias) at the places of one pass, with the tile's `mode` at the end.
 
-    x: (N, height, width, C) with pixels `windows.pitch` apart, y: (N, height, width, K) likewise, packed: as `pack` has it, bias: (K,) or
-    empty. table: (runs,), where each run of taps begins in the source. scratch: (parts, values of a block's padded lines).
+    A part owns blocks of lines. x: (N, height, width, C) with pixels `windows.pitch` apart, y: (N, height, width, K)
+    likewise, packed: as `pack` has it, bias: (K,) or empty. table: (runs,), where each run of taps begins in the
+    source. scratch: (parts, values of a block's padded lines).
     """
     size, offsets, scratch_lines = y.itemsize, address(table, 0), scratch[part]
     r, m, block, step = windows.channels, target.channels, windows.block, target.stride_x * target.pitch
@@ -145,7 +148,8 @@ def convolve_pixels(
 ) -> None:
     """y = x packed (+ bias), for filters of one tap at stride 1. A part owns blocks of pixels.
 
-    x: (P, R), y: (P, M), their pixels `pitch` and `out_pitch` values apart; packed: as `pack` has it, bias: (M,) or empty.
+    x: (P, R), y: (P, M), their pixels `pitch` and `out_pitch` values apart; packed: as `pack` has it, bias: (M,) or
+    empty.
     """
     r, m, panel = pixels.channels, pixels.filters, tiles.panel
     panels = (m + panel - 1) // panel
@@ -172,9 +176,9 @@ def convolve_pixels(
 def pack_lines(
     w: Vector, packed: Vector, k: int, r: int, height: int, width: int, panel: int, part: int, parts: int
 ) -> None:
-    """w: (K, R, height, width). packed: [line of taps][column block][filter][panel], columns being (tap of the line, channel).
+    """Pack w (K, R, height, width) into panels [line of taps][column block][filter][panel].
 
-    A part owns column blocks.
+    Columns are (tap of the line, channel). A part owns column blocks.
     """
     columns = width * r
     blocks = (columns + panel - 1) // panel
@@ -200,11 +204,11 @@ def convolve_back(
     part: int,
     parts: int,
 ) -> None:
-    """dx = (with `add`: +=) what every pixel of dy sends back, a line of taps at a time: rows of a tile overlap in the image.
+    """dx = (with `add`: +=) what every pixel of dy sends back, a line of taps at a time.
 
-    dy: (N, lines, columns, K) with pixels `pitch` apart, dx: (N, height, width, C), packed: as `pack_lines` has it,
-    scratch: (parts, tall * wide * C). Against gathering (`convolve`), columns are taps and channels together, so that few channels fill
-    vectors too, and no padding is multiplied. A part owns images.
+    Rows of a tile overlap in the image. dy: (N, lines, columns, K) with pixels `pitch` apart, dx: (N, height, width,
+    C), packed: as `pack_lines` has it, scratch: (parts, tall * wide * C). Against gathering (`convolve`), columns are
+    taps and channels together, so that few channels fill vectors too, and no padding is multiplied. A part owns images.
     """
     k, r, wide, panel = sending.filters, sending.channels, sending.wide, tiles.panel
     panels, image, sums = (sending.run + panel - 1) // panel, scratch[part], Sums(1, one_tap(), sending.filters)
@@ -247,9 +251,10 @@ def weight_gradient(
 ) -> None:
     """pieces[s] = the products of dy with what each tap saw, summed over the images and lines of piece s.
 
-    x: (N, height, width, C), dy: (N, lines, width, K) with pixels `diff.pitch` apart, pieces: (S, G, T, run, M) with T runs of taps.
-    taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins. scratch: (parts, values of a
-    block's padded lines). A part owns blocks of rows (of all taps and groups) of one piece.
+    x: (N, height, width, C), dy: (N, lines, width, K) with pixels `diff.pitch` apart, pieces: (S, G, T, run, M) with T
+    runs of taps. taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins.
+    scratch: (parts, values of a block's padded lines). A part owns blocks of rows (of all taps and groups) of one
+    piece.
     """
     r, m, block, count = windows.channels, diff.channels, windows.block, windows.runs
     panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
@@ -288,9 +293,9 @@ def weight_gradient_pixels(
 ) -> None:
     """pieces[s] = (with `add`: +=) dy^T x over the pixels of piece s, for filters of one tap.
 
-    x: (P, C), dy: (P, K), their pixels `pitch` and `diff_pitch` apart, pieces: (S, K, C). A part owns blocks of rows of one piece. It
-    copies a panel of x's columns, and where pixels lie far apart its rows of dy, to scratch (parts, values of both): what lies a power of
-    two apart shares the same few lines of a cache.
+    x: (P, C), dy: (P, K), their pixels `pitch` and `diff_pitch` apart, pieces: (S, K, C). A part owns blocks of rows of
+    one piece. It copies a panel of x's columns, and where pixels lie far apart its rows of dy, to scratch (parts,
+    values of both): what lies a power of two apart shares the same few lines of a cache.
     """
     c, deep, panel, packed, shares = product.channels, product.deep, tiles.panel, product.packed, product.shares
     panels, piece, near = (c + panel - 1) // panel, pieces[part // shares], scratch[part]
@@ -411,7 +416,7 @@ def top_gradient(
     part: int,
     parts: int,
 ) -> None:
-    """With `relu`, dy becomes 0 where y is not positive; with `summed`, partial (parts, K) = the sums of dy over a part's pixels.
+    """With `relu`, clear dy where y is not positive; with `summed`, partial (parts, K) = the sums of dy over a part.
 
     y, dy: (P, K), their pixels `pitch` values apart. A part owns pixels.
     """

@@ -1,7 +1,8 @@
-"""Geometry of convolution's calls, as `geometry` has it for all kernels: direct, by Winograd's filtering, and depthwise.
+"""Geometry of convolution's calls: direct, by Winograd's filtering, and depthwise. See `geometry`.
 
-Letters: N images, C channels of an image that is read, K channels of one that is written (as many as filters); in each group R channels are
-read and M written. Images lie as (N, height, width, channels). Sizes are in values (numbers of an array) where nothing else is said.
+Letters: N images, C channels of an image that is read, K channels of one that is written (as many as filters); in each
+group R channels are read and M written. Images lie as (N, height, width, channels). Sizes are in values (numbers of an
+array) where nothing else is said.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Filters(NamedTuple):
 class Windows(NamedTuple):
     """Where the windows of a pass lie in the images (N, height, width, ...) that it reads.
 
-    A window's taps meet `runs` contiguous runs of the image. Lines are written in blocks, whose sources are copied where they need padding.
+    A window's taps meet `runs` contiguous runs of the image. Lines are written in blocks, whose sources are copied
+    where they need padding.
     """
 
     images: int  # N
@@ -75,7 +77,10 @@ class Pixels(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """Backward to the bottom by sending: every pixel of dy (N, lines, columns, K) adds to the padded image (tall, wide, C) around dx's."""
+    """Backward to the bottom by sending: every pixel of dy adds to a padded image.
+
+    dy is (N, lines, columns, K), the padded image (tall, wide, C) lies around that of dx (N, height, width, C).
+    """
 
     images: int  # N
     lines: int
@@ -137,7 +142,10 @@ class TiledImage(NamedTuple):
 
 
 class FrequencyProducts(NamedTuple):
-    """The products of each frequency: (tiles, R) with (R, M) in every group, or for the weight's gradient (R, tiles) with (tiles, M)."""
+    """The products of each frequency, in every group: (tiles, R) with (R, M).
+
+    For the weight's gradient they are (R, tiles) with (tiles, M).
+    """
 
     groups: int
     channels: int  # R
@@ -168,9 +176,7 @@ class TileScratch(NamedTuple):
 
     near: Matrix  # (parts, planes): frequencies of the image that is read
     far: Matrix  # (parts, planes): frequencies of the one that is written
-    outside: (
-        Matrix  # (1 + parts, channels): zeros to be read for pixels outside; then for each part what it writes outside
-    )
+    outside: Matrix  # (1 + parts, channels): zeros that are read for pixels outside; then what each part writes outside
     table: Clock  # 0, then for each part room for the addresses of a tile's pixels, twice
 
 
@@ -200,7 +206,7 @@ class SourceRows(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Every stride-th pixel of each line that is written, and what they read of a row: an entry of the table `phases`."""
+    """Every stride-th pixel of a line that is written, and what it reads of a row: an entry of the table `phases`."""
 
     number: int  # pixels
     step: int  # columns of the source from one pixel's window to the next

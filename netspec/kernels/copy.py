@@ -116,7 +116,10 @@ def turn(x: Vector, x0: int, x_step: int, y: Vector, y0: int, y_step: int, rows:
 
 @kernel
 def to_channels_last(x: Vector, y: Vector, n: int, c: int, pixels: int, part: int, parts: int) -> None:
-    """x: (n, c, pixels), y: (n, pixels, c), both flat. y = x with the channels innermost. A part writes whole pixels."""
+    """x: (n, c, pixels), y: (n, pixels, c), both flat. y = x with the channels innermost.
+
+    A part writes whole pixels.
+    """
     tiles = (pixels + TILE - 1) // TILE
     for unit in range(*span(n * tiles, part, parts)):
         image, first = unit // tiles * pixels * c, unit % tiles * TILE
@@ -129,7 +132,10 @@ def to_channels_last(x: Vector, y: Vector, n: int, c: int, pixels: int, part: in
 
 @kernel
 def to_channels_first(x: Vector, y: Vector, n: int, c: int, pixels: int, part: int, parts: int) -> None:
-    """x: (n, pixels, c), y: (n, c, pixels), both flat. y = x with the pixels innermost. A part writes its pixels of every channel."""
+    """x: (n, pixels, c), y: (n, c, pixels), both flat. y = x with the pixels innermost.
+
+    A part writes its pixels of every channel.
+    """
     tiles = (pixels + TILE - 1) // TILE
     for unit in range(*span(n * tiles, part, parts)):
         image, first = unit // tiles * pixels * c, unit % tiles * TILE

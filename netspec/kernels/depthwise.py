@@ -1,10 +1,12 @@
 """DepthwiseImages convolution of channels-last images: every channel has a filter of its own, so vectors run over channels.
 
-Nothing is padded or gathered: strips (`strips`) read pixels where they lie and count columns outside as zeros; rows outside are left out.
-One loop serves forward and backward to the bottom, which with a stride writes the pixels of each phase from the taps that reach them.
+Nothing is padded or gathered: strips (`strips`) read pixels where they lie and count columns outside as zeros; rows
+outside are left out. One loop serves forward and backward to the bottom, which with a stride writes the pixels of each
+phase from the taps that reach them.
 
-Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two tables of int64 say what is read: `rows` holds SourceRows for each
-line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters are packed as w (Fh*Fw, C).
+Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two tables of int64 say what is read: `rows` holds
+SourceRows for each line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters are packed as w
+(Fh*Fw, C).
 """
 
 from __future__ import annotations
@@ -55,9 +57,9 @@ def strips(
     part: int,
     parts: int,
 ) -> None:
-    """y = x * w (+ bias), in strips of neighbouring pixels; x, w, y as above, bias: (C,) or empty. A part writes whole lines of y.
+    """y = x * w (+ bias), in strips of neighbouring pixels; x, w, y as above, bias: (C,) or empty.
 
-    There are one or two phases.
+    A part writes whole lines of y. There are one or two phases.
     """
     c, width, size = images.channels, images.width, y.itemsize
     constant = address(bias, 0) if bias.size else 0
@@ -134,10 +136,10 @@ def spots(
 
 @kernel
 def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, part: int, parts: int) -> None:
-    """x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C). A part sums over lines of its own, a band of them at a time.
+    """pieces[part] = the sums of dy with what each tap saw. x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C).
 
-    `images.together` taps of a line are summed at a time: all, columns outside counting as zeros; or one, over the pixels for which it is
-    inside.
+    A part sums over lines of its own, a band of them at a time. `images.together` taps of a line are summed at a time:
+    all, columns outside counting as zeros; or one, over the pixels for which it is inside.
     """
     g, size, total = images, dy.itemsize, pieces[part]
     c, width, q = g.channels, g.width, g.columns
@@ -175,7 +177,10 @@ def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGrad
 
 @kernel
 def join(pieces: Matrix, dw: Matrix, adding: int, part: int, parts: int) -> None:
-    """pieces: (S, T*C), dw: (C, T). dw = (with `adding`: +=) the sum of the pieces in their order, turned. A part owns channels."""
+    """pieces: (S, T*C), dw: (C, T). dw = (with `adding`: +=) the sum of the pieces in their order, turned.
+
+    A part owns channels.
+    """
     c, taps = dw.shape
     first, last = span(c, part, parts)
     for t in range(taps):

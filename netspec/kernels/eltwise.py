@@ -87,7 +87,10 @@ def larger(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -
 def larger_from(
     a: Vector, b: Vector, y: Vector, mask: Ints, low: float, of_a: int, of_b: int, part: int, parts: int
 ) -> None:
-    """a, b, y, mask: (M,). y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1."""
+    """y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1.
+
+    a, b, y, mask: (M,).
+    """
     first, last = span(y.size, part, parts)
     raised_by(last - first, a, first, b, first, y, first, mask, first, low, of_a, of_b)
 

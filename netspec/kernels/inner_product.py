@@ -1,8 +1,9 @@
-"""Products of a batch with a weight matrix, and their gradients. Letters: N rows of the batch, K values a row, M results a row.
+"""Products of a batch with a weight matrix, and their gradients.
 
-The large factor, the weight, lies as it is in memory and is read once; the small one is turned where its rows run the wrong way. Many rows
-meet it by register tiles (`tiles`), few by streams (`streams`). Sums run over K in blocks of one size and in one order, so no cut into
-parts can change them. `bias` is (M,), or empty where there is none; `mode` holds the bits ADD and RECTIFY of `tiles`.
+Letters: N rows of the batch, K values a row, M results a row. The large factor, the weight, lies as it is in memory and
+is read once; the small one is turned where its rows run the wrong way. Many rows meet it by register tiles (`tiles`),
+few by streams (`streams`). Sums run over K in blocks of one size and in one order, so no cut into parts can change
+them. `bias` is (M,), or empty where there is none; `mode` holds the bits ADD and RECTIFY of `tiles`.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ def expect_writing(typing: Any, place: Any) -> Any:
 def _cover(
     grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int, expecting: bool
 ) -> None:
-    """result (rows, columns) = left (rows, k) right (k, columns), panel by panel of columns and in each tile by tile of rows.
+    """result (rows, columns) = left (rows, k) right (k, columns), by panels of columns, in each by tiles of rows.
 
-    `size` is that of a number in bytes. Without `expecting` a large result that is only written would wait for its cache lines: those of
-    the next tile are asked for ahead.
+    `size` is that of a number in bytes. Without `expecting` a large result that is only written would wait for its
+    cache lines: those of the next tile are asked for ahead.
     """
     high, wide, sums = grid.rows, grid.width, Sums(1, one_tap(), k)
     for j in range(0, columns, wide):
@@ -85,7 +86,10 @@ def turn(x: Matrix, y: Matrix, part: int, parts: int) -> None:
 def tile_rows(
     x: Matrix, w: Matrix, bias: Vector, y: Matrix, mode: int, bands: int, grid: Grid, part: int, parts: int
 ) -> None:
-    """x: (N, K), w: (K, at least M), y: (N, M). y = x w + bias; a part owns one of `bands` of y's rows, and columns of it."""
+    """y = x w + bias. x: (N, K), w: (K, at least M), bias: (M,) or empty, y: (N, M).
+
+    A part owns one of `bands` of y's rows, and columns of it.
+    """
     (n, k), m, ldb, size = x.shape, y.shape[1], w.shape[1], y.itemsize
     high, wide, columns = grid.rows, grid.width, parts // bands
     i0, i1 = span((n + high - 1) // high, part // columns, bands)
@@ -104,7 +108,10 @@ def tile_rows(
 def tile_transposed(
     w: Matrix, xt: Matrix, bias: Vector, product: Matrix, y: Matrix, mode: int, grid: Grid, part: int, parts: int
 ) -> None:
-    """w: (M, K), xt: (K, at least N), y: (N, M). y = x w^T + bias by way of product (M, at least N) = w x^T; a part owns rows of w."""
+    """y = x w^T + bias by way of product (M, at least N) = w x^T.
+
+    w: (M, K), xt: (K, at least N), bias: (M,) or empty, y: (N, M). A part owns rows of w.
+    """
     (m, k), n, ldb, ldc, size, zero = w.shape, y.shape[0], xt.shape[1], product.shape[1], y.itemsize, y.dtype.type(0)
     first, last = span((m + grid.rows - 1) // grid.rows, part, parts)
     first, last = first * grid.rows, min(last * grid.rows, m)
@@ -169,7 +176,10 @@ def walk_rows(x: Matrix, w: Matrix, bias: Vector, y: Matrix, mode: int, cut: Str
 
 @kernel
 def walk_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, cut: Streams, part: int, parts: int) -> None:
-    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right; a part owns rows of dw and is done with a few before it takes more."""
+    """dw = left^T right. left: (N, R), right: (N, C), dw: (R, C).
+
+    A part owns rows of dw and is done with a few before it takes more.
+    """
     (n, r), c, size, high = left.shape, right.shape[1], dw.itemsize, cut.rows
     first, last = span((r + high - 1) // high, part, parts)
     rows = Right(address(right.reshape(n * c), 0), 0, c)
@@ -196,8 +206,8 @@ def dot_rows(
 ) -> None:
     """large: (P, K), small: (S, K), y: (P*S,). y[p*one + s*other] = the sum of large[p] * small[s], + bias.
 
-    The bias belongs to the rows of `small` where these lie side by side in y (`other` is 1), else to those of `large`. A part owns rows of
-    the large factor.
+    The bias belongs to the rows of `small` where these lie side by side in y (`other` is 1), else to those of `large`.
+    A part owns rows of the large factor.
     """
     (rows, k), columns, size, zero = large.shape, small.shape[0], y.itemsize, y.dtype.type(0)
     high, wide = cut.rows, cut.steps

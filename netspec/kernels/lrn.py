@@ -1,6 +1,7 @@
-"""Local response normalisation, y = x * s^-beta. A part owns pixels with all their channels (ACROSS), or planes (WITHIN).
+"""Local response normalisation, y = x * s^-beta.
 
-Windows are summed anew for every value: a sum that slides would carry the rounding errors of large values along.
+A part owns pixels with all their channels (ACROSS), or planes (WITHIN). Windows are summed anew for every value: a sum
+that slides would carry the rounding errors of large values along.
 """
 
 from __future__ import annotations
@@ -147,9 +148,10 @@ def across_backward(
     part: int,
     parts: int,
 ) -> None:
-    """dx = dy * s^-beta - 2 * alpha * beta / size * x * the sum of dy * x * s^(-beta-1) over the channels around. A part owns pixels.
+    """dx = dy * s^-beta - 2 * alpha * beta / size * x * the sum of dy * x * s^(-beta-1) over the channels around.
 
-    x, dy, dx: (P, C), square, ratio: (parts, LRN_PIXELS * (C + size - 1)), with zeros on both sides of the channels.
+    A part owns pixels. x, dy, dx: (P, C), square, ratio: (parts, LRN_PIXELS * (C + size - 1)), with zeros on both sides
+    of the channels.
     """
     (p, c), wide, half, weight = x.shape, x.shape[1] + size - 1, size // 2, alpha / x.dtype.type(size)
     q, r, flat, diff, out = square[part], ratio[part], x.reshape(x.size), dy.reshape(dy.size), dx.reshape(dx.size)
@@ -209,9 +211,9 @@ def within_forward(x: Array3, y: Array3, size: int, alpha: float, beta: float, p
 def within_backward(
     x: Array3, dy: Array3, dx: Array3, window: Matrix, size: int, alpha: float, beta: float, part: int, parts: int
 ) -> None:
-    """dx = dy * s^-beta - 2 * alpha * beta / size^2 * x * the sum of dy * x * s^(-beta-1) over the places around. A part owns planes.
+    """dx = dy * s^-beta - 2 * alpha * beta / size^2 * x * the sum of dy * x * s^(-beta-1) over the places around.
 
-    x, dy, dx: (N*C, H, W), window: (parts, H*W).
+    A part owns planes. x, dy, dx: (N*C, H, W), window: (parts, H*W).
     """
     (planes, h, w), half = x.shape, size // 2
     weight = alpha / x.dtype.type(size * size)

@@ -15,9 +15,9 @@ MISS, HIT, IGNORED, NO_CLASS = 0, 1, 2, 3
 def accuracy_hits(
     x: Array3, label: Vector, hit: Ints, top_k: int, ignoring: int, ignore: int, part: int, parts: int
 ) -> None:
-    """hit = HIT where fewer than top_k other classes score at least as high as the label (a tie or a NaN counts against it).
+    """hit = HIT where fewer than top_k other classes score at least as high as the label.
 
-    x: (outer, C, inner), label, hit: (outer * inner,).
+    A tie or a NaN counts against the label. x: (outer, C, inner), label, hit: (outer * inner,).
     """
     classes, inner = x.shape[1], x.shape[2]
     for p in range(*span(x.shape[0] * inner, part, parts)):
@@ -36,7 +36,10 @@ def accuracy_hits(
 
 @kernel
 def accuracy_mean(hit: Ints, top: Vector, part: int, parts: int) -> None:
-    """top (1,) = hits over positions that are not ignored; 0 without any, NaN when a label is no class. Runs as one part."""
+    """top (1,) = hits over positions that are not ignored; 0 without any, NaN when a label is no class.
+
+    Runs as one part.
+    """
     hits = 0
     valid = 0
     wrong = 0

@@ -1,10 +1,12 @@
 """Normalisation by channels, and factors and constants for each channel.
 
-Channels last, x is (P, C), flat: P pixels of C channels, seen as rows of `width` numbers: one pixel, or R small ones, so that
-width = R*C; P % R pixels may be left for a last, short row. What is known of a channel stands R times in arrays of that width, its slots.
-Sums run in the net's numbers over a few rows, then in float64, in pieces that the shapes alone decide, which are added in their order.
+Channels last, x is (P, C), flat: P pixels of C channels, seen as rows of `width` numbers: one pixel, or R small ones,
+so that width = R*C; P % R pixels may be left for a last, short row. What is known of a channel stands R times in arrays
+of that width, its slots. Sums run in the net's numbers over a few rows, then in float64, in pieces that the shapes
+alone decide, which are added in their order.
 
-Elsewhere (`plane_...`) x is (N, C, inner), the width is C, and a part owns channels. Where a factor or constant (C,) is empty it is 1 or 0.
+Elsewhere (`plane_...`) x is (N, C, inner), the width is C, and a part owns channels. Where a factor or constant (C,) is
+empty it is 1 or 0.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from netspec.codegen.geometry import (
     Slots,
     Statistics,
 )
-from netspec.codegen.kernel import Array3, Doubles, Vector, helper, kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Array3, Doubles, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
@@ -51,7 +53,10 @@ def add_moments(x: Row, pivot: Row, s: Row, q: Row, number: Whole, width: Whole)
 def add_products(
     x: Row, dy: Row, centre: Row, factor: Row, offset: Row, s: Row, q: Row, low: Real, number: Whole, width: Whole
 ) -> None:
-    """s += the sum of dy over a number of rows, q += that of dy * (x - centre); but for those where x * factor + offset <= low."""
+    """s += the sum of dy over a number of rows, q += that of dy * (x - centre).
+
+    Where x * factor + offset <= low nothing is added.
+    """
     mean, slope, shift = centre.get(), factor.get(), offset.get()
     total, products = Variable(x.fill(0)), Variable(x.fill(0))
     for i in times(number):
@@ -91,7 +96,7 @@ def pull_back(
 
 @kernel
 def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
-    """partial (parts, 3, width) = for each slot of a piece: a pivot near its mean, and the sums of x - pivot and of its square.
+    """partial (parts, 3, width) = for each slot of a piece a pivot near its mean, and sums of x - pivot and its square.
 
     x: (P, C). A part owns rows.
     """
@@ -124,7 +129,10 @@ def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> N
 
 @helper
 def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubles, variance: Doubles) -> None:
-    """mean, variance (C,) of the batch, from what `moments` left in partial (parts, 3, width), pieces and slots in order."""
+    """mean, variance (C,) of the batch, from what `moments` left in partial (parts, 3, width).
+
+    Pieces and slots are added in order.
+    """
     repeats, pieces = width // c, partial.size // (3 * width)
     for i in range(c):
         mean[i] = 0
@@ -175,13 +183,13 @@ def settle(
 ) -> None:
     """Statistics (C,) of a batch, and from them the coefficients of its slots (width,). Runs as one part.
 
-    The statistics come from what `moments` left in partial (parts, 3, width); where that is empty mean and variance stand there already.
-    Mode REMEMBERED adds them to the running sums; RUNNING takes the running sums' instead.
+    The statistics come from what `moments` left in partial (parts, 3, width); where that is empty mean and variance
+    stand there already. Mode REMEMBERED adds them to the running sums; RUNNING takes the running sums' instead.
     """
     mean, variance, inverse = batch.mean, batch.variance, batch.inverse
     c, width = mean.size, slots.factor.size
     if how.mode == RUNNING:
-        # before the first batch 0 and 1 (Caffe takes a variance of 0 then, so that every such layer multiplies by 1 / sqrt(eps))
+        # before the first batch 0 and 1 (Caffe takes a variance of 0, so that such a layer multiplies by 1 / sqrt(eps))
         share = 1.0 / running.scale[0] if running.scale[0] != 0 else 0.0
         for i in range(c):
             mean[i] = running.mean[i] * share
@@ -247,9 +255,9 @@ def gradient_sums(
     part: int,
     parts: int,
 ) -> None:
-    """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre), unless x * factor + offset <= low.
+    """partial (parts, 2, width) = for each slot of a piece the sums of dy and dy * (x - centre).
 
-    x, dy: (P, C), centre, factor, offset: (width,).
+    Where x * factor + offset <= low nothing is added. x, dy: (P, C), centre, factor, offset: (width,).
     """
     width = factor.size
     first, last = span(x.size // width, part, parts)
@@ -269,7 +277,7 @@ def gradient_sums(
 
 @helper
 def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> None:
-    """totals, products (C,) = what `gradient_sums` left in partial (parts, 2, width) for their slots, pieces in order."""
+    """totals, products (C,) = what `gradient_sums` left in partial (parts, 2, width), pieces in order."""
     c = totals.size
     for i in range(c):
         totals[i] = 0
@@ -284,9 +292,10 @@ def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> No
 def fold_into(
     partial: Doubles, sums: Doubles, dw: Vector, db: Vector, width: int, add_w: int, add_b: int, part: int, parts: int
 ) -> None:
-    """dw, db (C,) = (with `add_w`, `add_b`: +=) the sums of dy * x and of dy; none where they are empty. Runs as one part.
+    """dw, db (C,) = (with `add_w`, `add_b`: +=) the sums of dy * x and of dy; none where they are empty.
 
-    They come from what `gradient_sums` left in partial (parts, 2, width); where that is empty, sums (2, C) of dy and dy * x hold them.
+    Runs as one part. They come from what `gradient_sums` left in partial (parts, 2, width); where that is empty, sums
+    (2, C) of dy and dy * x hold them.
     """
     c = sums.size // 2
     if partial.size:
@@ -312,11 +321,14 @@ def slopes(
     part: int,
     parts: int,
 ) -> None:
-    """The diffs of factors and constants (C,), and the coefficients (width,) of dx = of_dy * dy - of_x * (x - centre) - shift.
+    """Gradients (C,) of factors and constants, and the coefficients (width,) of the bottom's gradient.
 
-    They come from sums (2, C) of dy and dy * (x - centre), which are those of partial (parts, 2, width) if that is not empty. w, mean,
-    inverse: (C,), centre: (width,). With z = (x - mean) * inverse, dw is the sum of dy * z, db that of dy, and
-    dx = inverse * w * (dy - mean dy - z * mean dy z). Where mean and variance are `fixed`, dx = inverse * w * dy. Runs as one part.
+    With these, dx = of_dy * dy - of_x * (x - centre) - shift. They come from sums (2, C) of dy and dy * (x - centre),
+    which are those of partial (parts, 2, width) if that is not empty. w, mean, inverse: (C,), centre: (width,).
+
+    With z = (x - mean) * inverse, the gradient of a factor is the sum of dy * z, that of a constant the sum of dy, and
+    dx = inverse * w * (dy - mean(dy) - z * mean(dy * z)). Where mean and variance are `fixed`, dx = inverse * w * dy.
+    Runs as one part.
     """
     c, width = mean.size, centre.size
     if partial.size:

@@ -1,7 +1,8 @@
 """Pooling over windows of N x H x W x C images, channels last. A part owns whole rows of the array it writes.
 
-Letters: x (N, H, W, C), y (N, P, Q, C). Windows are clipped to the image; none lies wholly outside it. A place of a window is its row
-times `fw` plus its column, clipped or not. Backward gathers: each pixel looks at the windows that hold it. Source: Caffe pooling_layer.cpp.
+Letters: x (N, H, W, C), y (N, P, Q, C). Windows are clipped to the image; none lies wholly outside it. A place of a
+window is its row times `fw` plus its column, clipped or not. Backward gathers: each pixel looks at the windows that
+hold it. Source: Caffe pooling_layer.cpp.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
 RUN = 256
 NARROW = 64
-"""With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are alike, side by side."""
+"""With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are
+alike, side by side."""
 
 
 class Walk(NamedTuple):
     """What a loop goes over: for each of a number of windows that are alike, the tall x wide pixels inside it.
 
-    Backward turns the words about: for each of a number of pixels, the tall x wide windows that hold it. Whole numbers, in kernels and
-    in the bodies of `rows`.
+    Backward turns the words about: for each of a number of pixels, the tall x wide windows that hold it. Whole numbers,
+    in kernels and in the bodies of `rows`.
     """
 
     number: Any  # windows (or pixels)
@@ -113,8 +115,8 @@ def share(
 ) -> None:
     """dx = the sum of dy over the windows that hold a pixel, each over its area, for each pixel.
 
-    Windows are fh x fw large and begin sh and sw apart; the padded image has `below` rows and `beside` columns from the start of the first
-    window on.
+    Windows are fh x fw large and begin sh and sw apart; the padded image has `below` rows and `beside` columns from the
+    start of the first window on.
     """
     for k in times(walk.number):
         total = Variable(dx.fill(0))
@@ -143,9 +145,10 @@ def whole_windows(j: int, stride: int, pad: int, length: int, size: int, c: int)
 
 @helper
 def covering(i: int, stride: int, pad: int, length: int, windows: int) -> tuple[int, int, int]:
-    """Of the windows of an axis that hold pixel i: the first, how many they are, and how often one can go a stride on and find the same.
+    """(first, number, strides that change nothing) of the windows of an axis that hold pixel i.
 
-    Near an end there are fewer windows than elsewhere: then it is -1.
+    The third says how often one can go a stride on and find as many windows. Near an end there are fewer windows than
+    elsewhere: then it is -1.
     """
     first, last = (i + pad - length) // stride + 1, (i + pad) // stride
     further = windows - 1 - last
@@ -160,14 +163,17 @@ def run_length(c: int) -> int:
 
 @helper
 def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, int, int]:
-    """Of the i-th window of an axis: where it begins with its padding; first and one past the last pixel that is not another's."""
+    """(begin with its padding, first pixel of its own, one past the last) of the i-th window of an axis."""
     start = i * stride - pad
     return start, max(start, 0) if i else 0, start + stride if i + 1 < windows else size
 
 
 @kernel
 def max_forward(x: Array4, y: Array4, mask: Bytes, window: PoolWindow, part: int, parts: int) -> None:
-    """y = the maximum of each window, mask (N*P*Q*C,) = its place. Of equals the first wins; a NaN beats every number."""
+    """y = the maximum of each window, mask (N*P*Q*C,) = its place.
+
+    Of equals the first wins; a NaN beats every number.
+    """
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)

@@ -1,6 +1,7 @@
 """Random numbers as a function of (seed, iteration, sub-iteration, index): no state, so any part can draw its own.
 
-The finaliser of SplitMix64 over a counter. Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators".
+The finaliser of SplitMix64 over a counter. Source: Steele, Lea & Flood 2014, "Fast splittable pseudorandom number
+generators".
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def stream(seed: int, clock: Clock) -> Word:
 
 @rows()
 def drop(x: Row, y: Row, key: Whole, first: Whole, step: Whole, threshold: Whole, scale: Real) -> None:
-    """y = scale * x where the random 32 bits of an index are at least `threshold`, else 0; the i-th number has the index first + i * step.
+    """y = scale * x where the random 32 bits of an index are at least `threshold`, else 0.
 
-    The bits are the upper ones of mixed(key + (index + 1) * golden).
+    The i-th number has the index first + i * step. The bits are the upper ones of mixed(key + (index + 1) * golden).
     """
     z = x.places()
     z = (z * step.spread(z) + (first + 1).spread(z)) * int(_GOLDEN) + key.spread(z)
@@ -51,7 +52,10 @@ def drop(x: Row, y: Row, key: Whole, first: Whole, step: Whole, threshold: Whole
 
 @kernel
 def dropout(x: Vector, y: Vector, clock: Clock, seed: int, threshold: int, scale: float, part: int, parts: int) -> None:
-    """x, y: (M,). y = scale * x where the word of the index is at least `threshold` (of 2^32), else 0. Serves both directions."""
+    """x, y: (M,). y = scale * x where the word of the index is at least `threshold` (of 2^32), else 0.
+
+    Serves both directions.
+    """
     first, last = span(x.size, part, parts)
     drop(last - first, x, first, y, first, np.int64(stream(seed, clock)), first, 1, threshold, scale)
 
@@ -69,9 +73,9 @@ def dropout_channels_last(
     part: int,
     parts: int,
 ) -> None:
-    """y = scale * x as in `dropout`, with the index that each element of x, y (N * pixels * c,) would have in (N, c, pixels).
+    """y = scale * x as in `dropout`, each element with the index that it would have in (N, c, pixels).
 
-    A part owns rows of channels.
+    x, y: (N * pixels * c,). A part owns rows of channels.
     """
     key = np.int64(stream(seed, clock))
     for row in range(*span(x.size // c, part, parts)):

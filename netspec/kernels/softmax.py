@@ -1,6 +1,7 @@
-"""Softmax over the middle axis, alone and under the logistic loss. x, y, dx, dy, prob: (outer, C, inner); label: (outer * inner,).
+"""Softmax over the middle axis, alone and under the logistic loss.
 
-A position is one of the outer * inner places that each hold C scores; parts are cut between positions.
+x, y, dx, dy, prob: (outer, C, inner); label: (outer * inner,). A position is one of the outer * inner places that each
+hold C scores; parts are cut between positions.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def softmax_backward(y: Array3, dy: Array3, dx: Array3, part: int, parts: int) -
 def softmax_loss_forward(
     x: Array3, label: Vector, prob: Array3, partial: Doubles, ignoring: int, ignore: int, part: int, parts: int
 ) -> None:
-    """prob = softmax(x); partial (parts * 2): this part's sum of -ln prob[label], and how many positions are not ignored.
+    """prob = softmax(x); partial (parts * 2) = the sum of -ln prob[label] over a part, and its positions not ignored.
 
     x, prob: (outer, C, inner), label: (outer * inner,). A label that is no class makes the sum NaN.
     """

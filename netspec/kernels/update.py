@@ -1,7 +1,7 @@
 """The solver's loops: the watch over gradients, and the update rules.
 
-w, diff, history: (M,). `rate` (1,) is the learning rate; `gate` (2,) says whether everything is finite (1 or 0), and the factor that
-clips the gradient and divides it by iter_size.
+w, diff, history: (M,). `rate` (1,) is the learning rate; `gate` (2,) says whether everything is finite (1 or 0), and
+the factor that clips the gradient and divides it by iter_size.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def sum_of_squares(diff: Vector, partial: Doubles, part: int, parts: int) -> Non
 def gate(
     partials: Doubles, loss: Doubles, gate: Vector, norm: Doubles, clip: float, iter_size: int, part: int, parts: int
 ) -> None:
-    """norm (1,) = the L2 norm of all gradients; gate = (1, factor) if it and the loss (1,) are finite, else (0, 0). Runs as one part.
+    """norm (1,) = the L2 norm of all gradients; gate = (1, factor) if it and the loss (1,) are finite, else (0, 0).
 
-    The norm is that of the sum over iter_size batches, and the factor brings it down to `clip` (none if <= 0) before it divides by
-    iter_size. Source: Caffe sgd_solver.cpp, ClipGradients and Normalize.
+    Runs as one part. The norm is that of the sum over iter_size batches, and the factor brings it down to `clip` (none
+    if <= 0) before it divides by iter_size. Source: Caffe sgd_solver.cpp, ClipGradients and Normalize.
     """
     total = 0.0
     for i in range(partials.size):
@@ -105,9 +105,9 @@ def nesterov(
     part: int,
     parts: int,
 ) -> None:
-    """history as in `sgd`; w -= (1 + momentum) * history - momentum * the history before. Nothing while the gate is shut.
+    """history as in `sgd`; w -= (1 + momentum) * history - momentum * the history before.
 
-    w, diff, history: (M,), rate: (1,), gate: (2,).
+    Nothing while the gate is shut. w, diff, history: (M,), rate: (1,), gate: (2,).
     """
     if gate[0] == 0:
         return
@@ -137,9 +137,9 @@ def rmsprop(
     part: int,
     parts: int,
 ) -> None:
-    """history = stays * history + enters * gradient^2; w -= rate * lr_mult * gradient / (sqrt(history) + delta). Nothing while shut.
+    """history = stays * history + enters * gradient^2; w -= rate * lr_mult * gradient / (sqrt(history) + delta).
 
-    w, diff, history: (M,), rate: (1,), gate: (2,).
+    Nothing while shut. w, diff, history: (M,), rate: (1,), gate: (2,).
     """
     if gate[0] == 0:
         return

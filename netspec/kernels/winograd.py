@@ -1,15 +1,17 @@
-"""Convolution with 3 x 3 filters at stride 1 by Winograd's minimal filtering F(4x4, 3x3): 36 products where 144 would be needed.
+"""Convolution with 3 x 3 filters at stride 1 by Winograd's minimal filtering F(4x4, 3x3): 36 products instead of 144.
 
-Every 4 x 4 pixels of the result come from a 6 x 6 tile of the image: y = At [ (G w Gt) . (Bt x B) ] A, where the dot multiplies value by
-value, so that over channels it is 36 independent matrix products, one for each frequency. The weight's gradient is
-dw = Gt [ sum over tiles of (Bt x B) . (A dy At) ] G. Transforms run along channels. Tiles at the border read a vector of zeros for what
-lies outside, and write what lies outside to a vector that nobody reads.
-Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks (points 0, 1, -1, 2, -2, infinity).
+Every 4 x 4 pixels of the result come from a 6 x 6 tile of the image: y = At [ (G w Gt) . (Bt x B) ] A, where the dot
+multiplies value by value, so that over channels it is 36 independent matrix products, one for each frequency. The
+weight's gradient is dw = Gt [ sum over tiles of (Bt x B) . (A dy At) ] G. Transforms run along channels. Tiles at the
+border read a vector of zeros for what lies outside, and write what lies outside to a vector that nobody reads.
+Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks (points 0, 1, -1, 2, -2,
+infinity).
 
-Letters: N images, C and K channels of the image that is read and of the one that is written; G groups, each of which reads R channels and
-writes M; T tiles at a time. Frequencies of T tiles lie as 36 planes (T, channels), with AIR values behind every row and every plane: 36
-planes of `room` rows in all. `outside` is (1 + parts, max(C, K)): zeros that are read for pixels outside an image, then for each part a
-row that takes what would be written there. `table` holds a 0, then for each part room for the addresses of a tile's pixels, twice.
+Letters: N images, C and K channels of the image that is read and of the one that is written; G groups, each of which
+reads R channels and writes M; T tiles at a time. Frequencies of T tiles lie as 36 planes (T, channels), with AIR values
+behind every row and every plane: 36 planes of `room` rows in all. `outside` is (1 + parts, max(C, K)): zeros that are
+read for pixels outside an image, then for each part a row that takes what would be written there. `table` holds a 0,
+then for each part room for the addresses of a tile's pixels, twice.
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ from netspec.kernels.conv_geometry import (
 
 @helper
 def inner_places(table: Clock, x: Vector, image: TiledImage, side: int) -> None:
-    """table[: side*side] = the addresses of a tile's pixels, were it to begin where x does: for every tile that has all its pixels."""
+    """table[: side*side] = the addresses of a tile's pixels, were it to begin where x does.
+
+    It serves every tile that has all its pixels.
+    """
     size = image.pitch * x.itemsize
     for i in range(side):
         for j in range(side):
@@ -51,9 +56,10 @@ def inner_places(table: Clock, x: Vector, image: TiledImage, side: int) -> None:
 def place_tile(
     table: Clock, x: Vector, image: TiledImage, tile: int, pad: int, side: int, outside: int
 ) -> tuple[int, int]:
-    """(address of a table of a tile's pixels, how far from those addresses they lie). A tile begins `pad` pixels before every fourth.
+    """(address of a table of a tile's pixels, how far from those addresses they lie).
 
-    Where all its pixels are in the image, that is the table of `inner_places`; else one made behind it, with `outside` for the others.
+    A tile begins `pad` pixels before every fourth. Where all its pixels are in the image, that is the table of
+    `inner_places`; else one made behind it, with `outside` for the others.
     """
     height, width = image.height, image.width
     n, at = tile // image.tiles, tile % image.tiles
@@ -193,9 +199,10 @@ def gradient_products(
     room: int,
     mode: int,
 ) -> None:
-    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M). `begin` to `end` count (frequency, share).
+    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M).
 
-    source, diff: the planes of `room` tiles; piece: (36, G, R, M). `offsets` is the address of a 0.
+    `begin` to `end` count (frequency, share). source, diff: the planes of `room` tiles; piece: (36, G, R, M). `offsets`
+    is the address of a 0.
     """
     r, m, panel, most, groups = product.channels, product.filters, product.panel, product.most, product.groups
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
@@ -228,7 +235,10 @@ def table_of(table: Clock, part: int) -> Clock:
 
 @kernel
 def clear_outside(outside: Matrix, table: Clock, part: int, parts: int) -> None:
-    """The row of zeros that stands for pixels outside of an image, and the offset (0) of a product's only tap, which is table[0]."""
+    """Clear outside[0], which stands for pixels outside of an image, and table[0], the offset of a product's tap.
+
+    outside: (1 + parts, channels), table: (1 + 72 * parts,). Runs as one part.
+    """
     table[0] = 0
     for i in range(outside.shape[1]):
         outside[0, i] = 0
@@ -249,9 +259,10 @@ def winograd_tiles(
     part: int,
     parts: int,
 ) -> None:
-    """y = x * w in one go, for few channels: a part takes chunks of tiles from the image to the result; its scratch stays in its cache.
+    """y = x * w in one go, for few channels: a part takes chunks of tiles from the image to the result.
 
-    x: (N, height, width, C), packed: as `filters_to_frequencies` has it, bias: (K,) or empty, y: (N, height, width, K).
+    A part's scratch stays in its cache. x: (N, height, width, C), packed: as `filters_to_frequencies` has it, bias:
+    (K,) or empty, y: (N, height, width, K).
     """
     near, far, outside, own = scratch.near[part], scratch.far[part], scratch.outside, table_of(scratch.table, part)
     offsets = address(scratch.table, 0)
@@ -275,9 +286,9 @@ def winograd_gather(
     part: int,
     parts: int,
 ) -> None:
-    """near[frequency][tile - first] = the transforms of a chunk's tiles of x, or with `diff` of the top's diff. A part owns tiles.
+    """near[frequency][tile - first] = the transforms of a chunk's tiles of x, or with `diff` of the top's diff.
 
-    x: (N, height, width, channels), near: the planes of a chunk.
+    A part owns tiles. x: (N, height, width, channels), near: the planes of a chunk.
     """
     begin, end = span(chunk.last - chunk.first, part, parts)
     begin, end, own = chunk.first + begin, chunk.first + end, table_of(table, part)
@@ -319,7 +330,10 @@ def winograd_scatter(
     part: int,
     parts: int,
 ) -> None:
-    """A chunk's tiles of y (N, height, width, K) from their frequencies, the planes `far`; bias: (K,) or empty. A part owns tiles."""
+    """A chunk's tiles of y (N, height, width, K) from their frequencies, the planes `far`; bias: (K,) or empty.
+
+    A part owns tiles.
+    """
     begin, end = span(chunk.last - chunk.first, part, parts)
     begin, end = chunk.first + begin, chunk.first + end
     scatter(far, y, bias, outside[1 + part], table_of(table, part), image, chunk, begin, end, mode)
@@ -380,8 +394,8 @@ def winograd_gradient_multiply(
 def filters_to_frequencies(w: Vector, packed: Vector, scratch: Matrix, filters: Filters, part: int, parts: int) -> None:
     """w: (K, R, 3, 3). packed: [frequency][group][column block][value][panel], as `conv.pack` has them.
 
-    Where `filters.turned`, for the bottom's diff, values are a group's filters, columns its channels, and the filter is turned about.
-    scratch: (parts, 9 vectors). A part owns values of column blocks.
+    Where `filters.turned`, for the bottom's diff, values are a group's filters, columns its channels, and the filter is
+    turned about. scratch: (parts, 9 vectors). A part owns values of column blocks.
     """
     r, panel, turned = filters.channels, filters.panel, filters.turned
     lanes, m, near = lanes_of(w), filters.filters // filters.groups, scratch[part]

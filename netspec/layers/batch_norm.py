@@ -1,10 +1,12 @@
 """BatchNorm: y = (x - mean) / sqrt(variance + eps), channel by channel; with `affine`, times w plus b.
 
-While training, mean and variance are those of the batch (the variance divides by m, the values of a channel), and running sums of both are
-kept with the weights: mean' = f * mean' + mean, variance' = f * variance' + m/(m-1) * variance, scale' = f * scale' + 1. While testing,
-mean'/scale' and variance'/scale' take their place. Source: Ioffe & Szegedy 2015; Caffe batch_norm_layer.cpp.
+While training, mean and variance are those of the batch (the variance divides by m, the values of a channel), and
+running sums of both are kept with the weights: mean' = f * mean' + mean, variance' = f * variance' + m/(m-1) *
+variance, scale' = f * scale' + 1. While testing, mean'/scale' and variance'/scale' take their place. Source: Ioffe &
+Szegedy 2015; Caffe batch_norm_layer.cpp.
 
-Here alone: a batch whose mean or variance is not finite leaves the running sums as they are, and so does every batch of phase TEST.
+Here alone: a batch whose mean or variance is not finite leaves the running sums as they are, and so does every batch of
+phase TEST.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ from netspec.core.model import wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._broadcast import adds, slots
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec
 from netspec.lowering.channels import adds, slots
 
@@ -41,8 +42,8 @@ _ZERO = Constant(value=0.0)
 class BatchNorm(Layer):
     """Give every channel the mean 0 and the variance 1, over the batch and all places.
 
-    Bottom: x (N, C, ...), or (N,) as one channel. Top: y, the shape of x; may be computed in place.
-    Params, stored but not learned: mean (C,), variance (C,), scale_factor (1,); with `affine` also weight (C,), bias (C,).
+    Bottom: x (N, C, ...), or (N,) as one channel. Top: y, the shape of x; may be computed in place. Params, stored but
+    not learned: mean (C,), variance (C,), scale_factor (1,); with `affine` also weight (C,), bias (C,).
     """
 
     use_global_stats: bool | None = Field(None, description="Use the running statistics; left out: only while testing.")
@@ -107,7 +108,7 @@ class BatchNorm(Layer):
         return f"2*{c} = {2 * c}"
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Of each channel: mean and 1 / sqrt(variance + eps), which backward reads; the variance; sums; of each slot: coefficients."""
+        """Statistics and sums of each channel, coefficients of each slot; backward reads mean and inverse."""
         n, c, inner = _around(bottoms[0])
         width, pieces = slots(c, n * inner) if _in_rows(bottoms[0]) else (c, 0)
         kept = {name: Workspace((c,), "float64", kept=True) for name in ("mean", "inverse")}
@@ -159,7 +160,10 @@ class BatchNorm(Layer):
             yield Call(norm.plane_normalise, x.reshape(n, c, inner), factor, offset, y.reshape(n, c, inner), low)
 
     def backward(self, run: Run) -> Calls:
-        """One pass over the bottom and the top's diff for their sums, one for dx; the bottom tells again what a ReLU let pass."""
+        """One pass over the bottom and the top's diff for their sums, one for dx.
+
+        The bottom tells again what a ReLU let pass.
+        """
         from netspec.kernels import norm
 
         n, c, inner = _around(run.bottom_shapes[0])

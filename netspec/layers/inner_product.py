@@ -1,6 +1,7 @@
 """InnerProduct: every output is a weighted sum of all inputs, plus a constant.
 
-y = x w^T + b for x (N, K), w (M, K), b (M,); with `transpose`, y = x w + b for w (K, M). Source: Caffe inner_product_layer.cpp.
+y = x w^T + b for x (N, K), w (M, K), b (M,); with `transpose`, y = x w + b for w (K, M). Source: Caffe
+inner_product_layer.cpp.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from netspec.lowering import products
 class InnerProduct(Layer):
     """Multiply with a learned matrix.
 
-    Bottom: x (N..., K...), flattened from `axis` on. Top: y (N..., M). Params: weight (M, K), or (K, M) with `transpose`; bias (M,).
-    Not in place.
+    Bottom: x (N..., K...), flattened from `axis` on. Top: y (N..., M). Params: weight (M, K), or (K, M) with
+    `transpose`; bias (M,). Not in place.
     """
 
     num_output: int = Field(gt=0, description="Number of outputs, M.")
@@ -124,7 +125,10 @@ FEW = 8
 
 
 def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dict[str, Workspace]:
-    """Workspaces of (N, K) times the transpose of (M, K): the smaller factor turned, and the product where that is the left one."""
+    """Workspaces of (N, K) times the transpose of (M, K): the smaller factor turned.
+
+    Where that is the left factor, the product too.
+    """
     rows = -(-min(n, m) // 16) * 16
     if min(n, m) <= FEW:
         return {}

@@ -1,9 +1,9 @@
 """LRN: local response normalisation, y = x * s^-beta.
 
 ACROSS_CHANNELS: s = k + alpha/n * the sum of x^2 over n channels around the own one (Krizhevsky et al. 2012).
-WITHIN_CHANNEL: s = 1 + alpha/n^2 * the sum of x^2 over the n x n places around the own one.
-What lies outside the image or beyond the first and last channel is 0. dx = dy * s^-beta - 2 * alpha * beta / n * x * the sum over the same
-window of dy * x * s^(-beta-1). Source: Caffe lrn_layer.cpp.
+WITHIN_CHANNEL: s = 1 + alpha/n^2 * the sum of x^2 over the n x n places around the own one. What lies outside the image
+or beyond the first and last channel is 0. dx = dy * s^-beta - 2 * alpha * beta / n * x * the sum over the same window
+of dy * x * s^(-beta-1). Source: Caffe lrn_layer.cpp.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class LRN(Layer):
         return widest(fields).through(((size, 1, 0, 1),) * 2)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """For each part one plane for backward, or the squares, and for backward what it sums, of a few pixels with zeros around them."""
+        """For each part a plane, or the squares of a few pixels and what backward sums, with zeros around them."""
         n, c, h, w = bottoms[0]
         if self.norm_region == "WITHIN_CHANNEL":
             return {"window": Workspace((min(MOST_PARTS, n * c), h * w), use="backward")} if backward else {}

@@ -1,8 +1,9 @@
-"""Convolution with 3 x 3 filters by minimal filtering (kernels/winograd.py): for stride 1 and channels in multiples of 16.
+"""Convolution with 3 x 3 filters by minimal filtering (kernels/winograd.py): stride 1, channels in multiples of 16.
 
-Few channels: every part takes its own tiles from the image to the result (`winograd_tiles`), and the weight's gradient is summed in pieces.
-Many: all parts transform a batch of tiles, then each multiplies frequencies of its own, so that no two stream the same filters and a
-weight's gradient needs no pieces, then all transform back. Which of both is chosen by channels alone.
+Few channels: every part takes its own tiles from the image to the result (`winograd_tiles`), and the weight's gradient
+is summed in pieces. Many: all parts transform a batch of tiles, then each multiplies frequencies of its own, so that no
+two stream the same filters and a weight's gradient needs no pieces, then all transform back. Which of both is chosen by
+channels alone.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from netspec.lowering.conv_passes import PARTS, flat, padded
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
 FEW_SUMMED = 96 * 96
-"""Input times output channels up to which a part sums a weight's gradient on its own: pieces must be added up, so fewer than FEW."""
+"""Input times output channels up to which a part sums a weight's gradient on its own: pieces must be added up, so fewer
+than FEW."""
 LEAST = 8
 """Tiles that a part takes at a time, at least: fewer would not be worth reading the filters for."""
 NEAR, FAR = 160_000, 6_000_000
@@ -37,7 +39,10 @@ NEAR, FAR = 160_000, 6_000_000
 
 
 class Plan(NamedTuple):
-    """One image read and one written: (height, width, channels) of both, the pad of the one read; tiles in all, and at a time at most."""
+    """An image that is read and one that is written, and how their tiles are taken.
+
+    Both are (height, width, channels); `pad` is that of the source; `tiles` counts all, `room` those at a time.
+    """
 
     source: Shape
     target: Shape
