@@ -7,16 +7,16 @@ random numbers are functions of (seed, iteration). Source: Caffe solver.cpp.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
-from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import digest
 from netspec.training import snapshot
-from netspec.training.blame import NotFiniteLossError
+from netspec.training.blame import blame
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job, settings
 from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
@@ -109,65 +109,16 @@ class Session:
             program.run("watch", "update")
         loss = float(program.loss[0]) / size
         if program.gate[0] == 0 or loss - loss != 0:
-            self._blame()
+            raise blame(self.job.train, program, self.seed, self.iteration, self._batches())
         self.losses.append(loss)
         self.iteration += 1
         return loss
 
-    def _blame(self) -> None:
-        """Repeat the iteration with every blob kept, and name the first layer and blob that is not finite."""
-        program = self.train
-        shaped, memory = compile_net(self.job.train, self.spec.dtype, keep=True)
-        kept = bind(shaped, memory, program.weights, self.seed)
-        program.weights.flat_diff[:] = 0
-        for name, array in zip(program.weights.names, program.weights.data, strict=True):
-            self._judge(f"param '{name}'", array)
+    def _batches(self) -> Iterator[tuple[Array, ...]]:
+        """The inputs of each batch of the coming iteration."""
         for sub in range(self.spec.iter_size):
             self._batch(self.iteration * self.spec.iter_size + sub)
-            for mine, theirs in zip(kept.inputs, program.inputs, strict=True):
-                mine[...] = theirs
-            kept.clock[:] = (self.iteration, sub)
-            self._walk(kept)
-        raise NotFiniteLossError(
-            f"iteration {self.iteration}: the sum of squared gradients is too large to be a number", help=_DIVERGED
-        )
-
-    def _walk(self, kept: Program) -> None:
-        graph = kept.graph
-        for node in graph.nodes:
-            kept.run_node("forward", node.index)
-            for top in node.tops:
-                what = f"blob '{graph.blobs[top].name}' of layer '{node.layer.name}' ({node.layer.type})"
-                self._judge(what, kept.data[top], _BAD_DATA if node.layer.fed else None)
-        for node in reversed(graph.nodes):
-            kept.run_node("seed", node.index)
-            kept.run_node("backward", node.index)
-            for bottom, wanted in zip(node.bottoms, node.propagate, strict=True):
-                diff = kept.diff[bottom]
-                if wanted and diff is not None:
-                    self._judge(
-                        f"the gradient of blob '{graph.blobs[bottom].name}', from layer '{node.layer.name}' ({node.layer.type}),",
-                        diff,
-                    )
-            for param in node.params:
-                diff = kept.weights.diff[param]
-                if diff is not None:
-                    self._judge(
-                        f"the gradient of param '{graph.params[param].name}' in layer '{node.layer.name}' ({node.layer.type})",
-                        diff,
-                    )
-
-    def _judge(self, what: str, array: Array, help: str | None = None) -> None:
-        import numpy as np
-
-        bad = ~np.isfinite(array)
-        if bad.any():
-            first = array[tuple(np.argwhere(bad)[0])] if array.ndim else array[()]
-            one = f"{what} is {first}"
-            many = f"{what} is not finite: {int(bad.sum()):,} of {array.size:,} values, the first {first}"
-            raise NotFiniteLossError(
-                f"iteration {self.iteration}: {many if array.size > 1 else one}", help=help or _DIVERGED
-            )
+            yield self.train.inputs
 
     def snapshot(self, path: Path) -> None:
         """Write the state to a file."""
@@ -222,12 +173,6 @@ class Session:
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a snapshot (fine-tuning), by name. Raises SnapshotError."""
         return snapshot.load_weights(self.train.weights, snapshot.read_tensors(path)[0], path)
-
-
-_BAD_DATA = "the data hold it, or a transform makes it; the rate has no part in it"
-
-
-_DIVERGED = "lower base_lr, set clip_gradients, or check the data's scale; weights are as before this iteration"
 
 
 _RESUME = "to start from its weights only, say --weights"
