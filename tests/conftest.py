@@ -110,7 +110,6 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         from netspec.cli import app
 
         monkeypatch.setattr(sys, "argv", ["netspec", *map(str, words)])
-        monkeypatch.setattr(app, "error_format", ["text"])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             app.main()

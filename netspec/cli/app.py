@@ -6,9 +6,11 @@ import importlib
 import pkgutil
 import signal
 import sys
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,9 +29,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, 7 snapshot does not fit, "
     "9 the machine refused, 130/143 stopped by a signal.",
 )
-
-error_format = ["text"]
-"""How errors are shown: text, json or github. A command that takes --format sets it."""
 
 
 def _version(wanted: bool) -> None:
@@ -59,16 +58,46 @@ def _commands() -> None:
         if hasattr(loaded, "group"):
             app.add_typer(loaded.group, name=name)
         else:
-            app.command(name)(loaded.command)
+            app.command(name)(_guarded(loaded.command))
 
 
-def show(error: NetspecError) -> None:
-    """An error in the format that was asked for: text to stderr, json and github to stdout."""
-    if error_format[0] == "json":
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command behind the border; its errors take the form that its `--format` asks for."""
+
+    @wraps(command)
+    def guarded(**options: Any) -> None:
+        with _border(str(options.get("format", "text"))):
+            command(**options)
+
+    return guarded
+
+
+@contextmanager
+def _border(form: str) -> Iterator[None]:
+    """Where errors are shown, in a form, and become exit codes."""
+    try:
+        yield
+    except NetspecError as error:
+        _show(error, form)
+        sys.exit(exit_code(error))
+    except MemoryError:
+        _show(MachineError("the machine has no memory left", help="lower the batch size"), form)
+        sys.exit(MachineError.exit_code)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # that no one expected: a full disk under a log, a folder that may not be entered
+        where = f"'{error.filename}': " if error.filename else ""
+        _show(MachineError(f"the machine refused: {where}{error.strerror or error}"), form)
+        sys.exit(MachineError.exit_code)
+
+
+def _show(error: NetspecError, form: str) -> None:
+    """An error as json or github to stdout, in any other form as text to stderr."""
+    if form == "json":
         import json
 
         sys.stdout.write(json.dumps({"errors": as_json(error)}, indent=2) + "\n")
-    elif error_format[0] == "github":
+    elif form == "github":
         sys.stdout.write(as_github(error) + "\n")
     else:
         from rich.console import Console
@@ -99,22 +128,11 @@ def main() -> None:
         )  # `netspec ... | head` ends as other tools do; a training goes on unseen
     _commands()
     try:
-        app(_optional_value(sys.argv[1:], "--resume", "latest"))
-    except NetspecError as error:
-        show(error)
-        sys.exit(exit_code(error))
-    except MemoryError:
-        show(MachineError("the machine has no memory left", help="lower the batch size"))
-        sys.exit(MachineError.exit_code)
+        with _border("text"):
+            app(_optional_value(sys.argv[1:], "--resume", "latest"))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except (
-        OSError
-    ) as error:  # what no one expected to be refused: a full disk under a log, a folder that may not be entered
-        where = f"'{error.filename}': " if error.filename else ""
-        show(MachineError(f"the machine refused: {where}{error.strerror or error}"))
-        sys.exit(MachineError.exit_code)
     sys.exit(0)

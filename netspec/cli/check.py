@@ -24,11 +24,9 @@ def command(
     format: Annotated[ErrorFormat, typer.Option("--format", help="Form of the errors.")] = ErrorFormat.text,
 ) -> None:
     """Check nets and solvers, and say every mistake with its place."""
-    from netspec.cli import app
     from netspec.core.errors import Findings, UsageError
     from netspec.core.locate import exists
 
-    app.error_format[0] = format.value
     overrides = [word for word in files if "=" in word and not exists(Path(word))]
     names = [word for word in files if word not in overrides]
     if not names:

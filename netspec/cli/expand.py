@@ -28,12 +28,10 @@ def command(
     """Write a net out flat: no variables, repeats, blocks or parents left. A solver comes with its net inside."""
     import json
 
-    from netspec.cli import app
     from netspec.core.errors import UsageError
     from netspec.language.references import open_any
     from netspec.language.write import write
 
-    app.error_format[0] = "json" if format is Form.json else "text"
     if origins and format is Form.json:
         raise UsageError("--origins are comments, which JSON does not have", help="leave out one of the two")
     document = open_any(file, overrides or []).flat

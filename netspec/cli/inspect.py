@@ -66,7 +66,6 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Show every layer's output size, parameters, MACs, receptive field and memory, with the arithmetic."""
-    from netspec.cli import app
     from netspec.core.errors import UsageError
     from netspec.engine.plan import plan
     from netspec.engine.rewrite import rewrite
@@ -75,7 +74,6 @@ def command(
     from netspec.views import inspection
     from netspec.views import tables as views
 
-    app.error_format[0] = "json" if format is TableFormat.json else "text"
     wanted = _expected(expect or [])
     if stage is not Stage.shapes and (depth or sort):
         raise UsageError(f"`--{'depth' if depth else 'sort'}` is for the shapes, not for `--stage {stage.value}`")

@@ -23,14 +23,12 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
     """Score weights on the test data, each sample exactly once."""
-    from netspec.cli import app
     from netspec.core.errors import UsageError
     from netspec.training import snapshot
     from netspec.training.job import load_solver
     from netspec.training.session import Session
     from netspec.views.columns import Table
 
-    app.error_format[0] = "json" if format is TableFormat.json else "text"
     if os.sep in solver and not Path(solver).exists():
         raise UsageError(f"there is no run folder or solver '{solver}'")
     if Path(solver).is_dir():

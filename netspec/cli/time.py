@@ -33,11 +33,9 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,
 ) -> None:
     """Time every layer on random data: median milliseconds forward and backward."""
-    from netspec.cli import app
     from netspec.engine.timing import time_net
     from netspec.views import terminal as report
 
-    app.error_format[0] = "json" if format is TableFormat.json else "text"
     console = err()
     with told_of_compiling(console):
         measured = time_net(net, overrides or [], phase.value, batch, iterations, threads, without=without or ())

@@ -73,7 +73,6 @@ def _here(
 ) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of the command line, called as a function."""
     monkeypatch.setattr(sys, "argv", ["netspec", *words])
-    monkeypatch.setattr(app, "error_format", ["text"])
     with pytest.raises(SystemExit) as ended:
         app.main()
     out, err = capsys.readouterr()
