@@ -26,7 +26,7 @@ def command(
     from netspec.core.errors import UsageError
     from netspec.training import snapshot
     from netspec.training.job import load_solver
-    from netspec.training.session import Session
+    from netspec.training.run import load_tester
     from netspec.views.columns import Table
 
     if os.sep in solver and not Path(solver).exists():
@@ -37,14 +37,11 @@ def command(
     if weights is None:
         raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
     job = load_solver(solver, overrides or [])
-    if job.test is None:
-        raise UsageError(f"'{solver}' has no test data", help="add `data: test:` to the solver")
     console = err()
     with told_of_compiling(console):
-        session = Session(job, threads)
-    console.print(f"weights from {weights}: {session.load(weights)}", markup=False)
-    assert session.test is not None
-    scores, samples = session.test.run()
+        tester, loaded = load_tester(job, weights, threads)
+    console.print(str(loaded), markup=False)
+    scores, samples = tester.run()
     if format is TableFormat.json:
         answer(json.dumps({"samples": samples, **scores}, indent=2))
         return

@@ -11,7 +11,7 @@ from netspec.engine.program import Program
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.net.infer import ShapedGraph
+    from netspec.net.shaped import ShapedGraph
 
 Suspect = tuple[str, "Array", str]
 """An array in the words of an error, the array, and the advice where it is not finite."""

@@ -1,22 +1,56 @@
-"""Events: what a training reports."""
+"""Events and notes: what a training reports, as values; their text, and the rows that events are kept as.
+
+An event happens at an iteration and becomes a row of metrics.jsonl; a note says what is trained, from where and on
+what. `str` of either is the text for people: a line, or a few.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Annotated, Any, get_args
+
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from netspec.core.shape import clock
+from netspec.training.snapshot import LoadReport
+
+Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
+"""A float of an event. JSON has no NaN and no infinity: in a row they are null, and null is read as NaN."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is: `loss` and `rate` of the last iteration, NaN before the first; `samples` an iteration."""
+
+    iteration: int
+    last: int
+    loss: float
+    rate: float
+    samples: int
 
 
 @dataclass(frozen=True)
 class Display:
-    """A progress line: mean loss of the last `average_loss` iterations, the net's outputs, the rate, samples a second, seconds left."""
+    """A progress line: mean loss of the last `average_loss` iterations, the net's outputs, the rate, pace and time left.
+
+    `speed` is in samples a second, `left` in seconds; `gradient` is the L2 norm before clipping.
+    """
 
     iteration: int
-    loss: float
-    outputs: dict[str, float]
-    rate: float
-    gradient: float
-    speed: float
-    left: float
+    loss: Number
+    outputs: dict[str, Number]
+    rate: Number
+    gradient: Number
+    speed: Number
+    left: Number
+
+    def __str__(self) -> str:
+        values = [f"{name} {value:.4g}" for name, value in self.outputs.items() if name != "loss"]
+        head, tail = f"iter {self.iteration} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} img/s"
+        return " ".join([head, *values, tail, f"eta {_clock(self.left)}"])
 
 
 @dataclass(frozen=True)
@@ -24,9 +58,13 @@ class Tested:
     """A test over `samples` samples: the mean of every output, weighted by samples."""
 
     iteration: int
-    outputs: dict[str, float]
+    outputs: dict[str, Number]
     samples: int
-    seconds: float
+    seconds: Number
+
+    def __str__(self) -> str:
+        values = " ".join(f"{name} {value:.4f}" for name, value in self.outputs.items())
+        return f"test at iter {self.iteration}: {values} ({self.samples:,} samples, {self.seconds:.1f} s)"
 
 
 @dataclass(frozen=True)
@@ -36,6 +74,9 @@ class Snapshotted:
     iteration: int
     path: Path
 
+    def __str__(self) -> str:
+        return f"snapshot {self.path}"
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -43,8 +84,118 @@ class Finished:
 
     iteration: int
     stopped: str | None
-    seconds: float
-    waited: float
+    seconds: Number
+    waited: Number
+
+    def __str__(self) -> str:
+        why = f", stopped by {self.stopped}" if self.stopped else ""
+        return f"done at iter {self.iteration} after {_clock(self.seconds)}{why}"
+
+
+def _clock(seconds: float) -> str:
+    return clock(seconds) if math.isfinite(seconds) else "?"
 
 
 Event = Display | Tested | Snapshotted | Finished
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The run folder is open and locked; the net is about to be compiled."""
+
+    folder: Path
+    net: str
+    params: int
+    macs: int
+
+    def __str__(self) -> str:
+        return f"net '{self.net}': {self.params:,} parameters, {self.macs:,} MACs an image"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The state of a snapshot was taken up; `changed` are the settings that differ from it, `last` is max_iter."""
+
+    path: Path
+    iteration: int
+    changed: tuple[str, ...]
+    last: int
+
+    def __str__(self) -> str:
+        changed = f"; changed: {'; '.join(self.changed)}" if self.changed else ""
+        text = f"resumed from {self.path} at iteration {self.iteration}{changed}"
+        if self.iteration < self.last:
+            return text
+        return f"{text}\nnothing left to train: iteration {self.iteration} is done, and max_iter is {self.last}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Weights were read from a file; `report` says what became of each param."""
+
+    path: Path
+    report: LoadReport
+
+    def __str__(self) -> str:
+        return f"weights from {self.path}: {self.report}"
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first iteration is about to begin: on which data (a text for each feed), with how much of the machine.
+
+    `arena` is in bytes.
+    """
+
+    iteration: int
+    data: tuple[str, ...]
+    threads: int
+    threading_layer: str
+    seed: int
+    arena: int
+    folder: Path
+
+    def __str__(self) -> str:
+        threads, memory = f"{self.threads} thread{'s' * (self.threads > 1)}", f"arena {self.arena / 2**20:.1f} MiB"
+        lines = [f"data: {'; '.join(self.data)}"] if self.data else []
+        lines.append(f"{threads}, seed {self.seed}, {memory}; run folder {self.folder}")
+        if self.threading_layer != "omp":
+            layer = f"numba runs on its '{self.threading_layer}' threads"
+            lines.append(f"{layer}: the same results; the system's libgomp would make small steps faster")
+        return "\n".join(lines)
+
+
+Note = Opened | Resumed | Loaded | Started
+
+
+def row(event: Event) -> dict[str, Any]:
+    """An event as the values of a row; of a snapshot's path its name alone."""
+    values: dict[str, Any] = {"event": type(event).__name__.lower(), **asdict(event)}
+    if isinstance(event, Snapshotted):
+        values["path"] = event.path.name
+    return {key: _written(value) for key, value in values.items()}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _written(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_row(values: dict[str, Any], snapshots: Path) -> Event:
+    """The event that a row keeps; its snapshot lies in the folder `snapshots`. Raises ValueError, with a sentence."""
+    kinds, kind = _kinds(), values.get("event")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"there is no event {kind!r}")
+    try:
+        event = kinds[kind].validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(map(str, first["loc"]))
+        raise ValueError(f"`{path}` of the event '{kind}': {first['msg'].lower()}") from None
+    return replace(event, path=snapshots / event.path.name) if isinstance(event, Snapshotted) else event
+
+
+@cache
+def _kinds() -> dict[str, TypeAdapter[Event]]:
+    return {cls.__name__.lower(): TypeAdapter(cls) for cls in get_args(Event)}

@@ -1,4 +1,6 @@
-"""Run folders: what a training leaves behind. config.yaml (resolved), metrics.jsonl, log.txt, env.json, snapshots/.
+"""Run folders: what a training leaves behind, written and read back.
+
+config.yaml (resolved), metrics.jsonl, log.txt, env.json, snapshots/.
 
 A folder is locked while it trains. On resume, lines of metrics.jsonl at or after the snapshot's iteration are dropped, so that the
 file ends as if the run had never been interrupted; later snapshots, of a run that goes on from an earlier one, are set aside.
@@ -12,18 +14,19 @@ import os
 import platform
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from netspec.core.errors import MachineError, UsageError
-from netspec.core.shape import clock
+from netspec.core.errors import DataError, MachineError, UsageError
+from netspec.core.places import Place, Source
 from netspec.language.document import dump
+from netspec.language.document import read as read_document
 from netspec.training import snapshot
-from netspec.training.events import Display, Event, Snapshotted, Tested
+from netspec.training.events import Event, Snapshotted, from_row, row
 from netspec.training.job import Job
 
 
@@ -40,9 +43,23 @@ class FolderTakenError(UsageError):
 
 
 class NoRunError(UsageError):
-    """There is nothing to resume."""
+    """There is no run in that folder, or nothing to resume."""
 
     code = "NS524"
+
+
+class BrokenRunError(DataError):
+    """A file of a run folder does not hold what a training writes."""
+
+    code = "NS526"
+
+
+CONFIG, ENVIRONMENT, METRICS, LOG, SNAPSHOTS = "config.yaml", "env.json", "metrics.jsonl", "log.txt", "snapshots"
+
+
+def holds(folder: Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (folder / CONFIG).is_file()
 
 
 def fresh_folder(name: str) -> Path:
@@ -63,7 +80,7 @@ def latest_folder(name: str) -> Path:
     found = [
         path
         for _, path in sorted(numbered)
-        if path.name.rpartition("-")[0] == name and snapshot.latest(path / "snapshots")
+        if path.name.rpartition("-")[0] == name and snapshot.latest(path / SNAPSHOTS)
     ]
     if not found:
         raise NoRunError(
@@ -72,12 +89,38 @@ def latest_folder(name: str) -> Path:
     return found[-1]
 
 
+def places(name: str, folder: Path | None, resume: bool | Path) -> tuple[Path, Path | None]:
+    """The folder of a run of this name, and the snapshot it goes on from; None where it begins at the first iteration.
+
+    `resume` is a snapshot, a folder of snapshots, or True for the latest of the run folder. A folder left out is that of
+    the snapshot; else, among runs/NAME-1, runs/NAME-2, ..., the last to go on with, or the next for a new run.
+    Raises NoRunError.
+    """
+    if resume is False:
+        return folder or fresh_folder(name), None
+    if resume is True:
+        folder = folder or latest_folder(name)
+        file = snapshot.latest(folder / SNAPSHOTS)
+        if file is None and not (folder / CONFIG).exists():
+            raise NoRunError(
+                f"'{folder}' holds no snapshot to resume from", help="say --resume FILE, or leave --resume out"
+            )
+        return folder, file
+    file = resume
+    if file.is_dir():
+        file = snapshot.latest(file / SNAPSHOTS) or snapshot.latest(file) or file
+    home = file.parent.parent if file.parent.name == SNAPSHOTS else None
+    folder = folder or home or fresh_folder(name)
+    stopped_early = file.is_dir() and file == folder / SNAPSHOTS
+    return folder, None if stopped_early else file
+
+
 class RunFolder:
     """The folder of one training: opened and locked, and told every event."""
 
     def __init__(self, path: Path, resumed: bool) -> None:
         self.path = path
-        self.snapshots = path / "snapshots"
+        self.snapshots = path / SNAPSHOTS
         if path.exists() and not path.is_dir():
             raise snapshot.WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
         if not resumed and path.is_dir() and any(map(_kept, path.iterdir())):
@@ -105,9 +148,11 @@ class RunFolder:
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         replaced = snapshot.set_aside(self.snapshots, iteration)
-        snapshot.write_whole(self.path / "config.yaml", config(job).encode())
-        snapshot.write_whole(self.path / "env.json", (json.dumps(environment(threads, data), indent=2) + "\n").encode())
-        path = self.path / "metrics.jsonl"
+        snapshot.write_whole(self.path / CONFIG, config(job).encode())
+        snapshot.write_whole(
+            self.path / ENVIRONMENT, (json.dumps(environment(threads, data), indent=2) + "\n").encode()
+        )
+        path = self.path / METRICS
         if path.exists():
             kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _before(line, iteration)]
             begun_from = self.snapshots / snapshot.name(iteration)
@@ -116,21 +161,21 @@ class RunFolder:
                 kept.append(last)
             snapshot.write_whole(path, "".join(line + "\n" for line in kept).encode())
         self._metrics = path.open("a", encoding="utf-8")
-        self._log = (self.path / "log.txt").open("a", encoding="utf-8")
+        self._log = (self.path / LOG).open("a", encoding="utf-8")
         if replaced:
             self.log(f"{len(replaced)} later snapshots moved to {replaced[0].parent / 'replaced'}")
 
-    def record(self, event: Event, line: str) -> None:
-        """Add an event to metrics.jsonl, and its line to log.txt."""
+    def record(self, event: Event) -> None:
+        """Add an event to metrics.jsonl, and its text to log.txt."""
         if self._metrics is not None:
             self._metrics.write(json.dumps(row(event)) + "\n")
             self._metrics.flush()
-        self.log(line)
+        self.log(str(event))
 
-    def log(self, line: str) -> None:
-        """Add a line to log.txt, with the time."""
-        if self._log is not None and line:
-            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+    def log(self, text: str) -> None:
+        """Add a text to log.txt, with the time."""
+        if self._log is not None:
+            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
             self._log.flush()
 
     def close(self) -> None:
@@ -148,7 +193,7 @@ class RunFolder:
 
 def _kept(child: Path) -> bool:
     """Whether something in a folder is more than what a training leaves that failed, or was killed, before it began."""
-    if child.name == "snapshots" and child.is_dir():
+    if child.name == SNAPSHOTS and child.is_dir():
         return any(child.iterdir())
     return child.name != ".lock" and not (child.name.startswith(".") and child.suffix == ".tmp")
 
@@ -160,36 +205,6 @@ def _before(line: str, iteration: int) -> bool:
         return False
     at = int(values.get("iteration", 0))
     return at <= iteration if values.get("event") == "snapshotted" else at < iteration
-
-
-def row(event: Event) -> dict[str, Any]:
-    """An event as one line of metrics.jsonl; numbers that JSON does not know become null."""
-    values = asdict(event)
-    if isinstance(event, Snapshotted):
-        values["path"] = event.path.name
-    clean = {
-        k: _number(v) if not isinstance(v, dict) else {n: _number(x) for n, x in v.items()} for k, v in values.items()
-    }
-    return {"event": type(event).__name__.lower(), **clean}
-
-
-def _number(value: Any) -> Any:
-    return None if isinstance(value, float) and value - value != 0 else value
-
-
-def line(event: Event) -> str:
-    """An event as one plain line, for logs and for terminals that are none."""
-    if isinstance(event, Display):
-        values = " ".join(f"{name} {value:.4g}" for name, value in event.outputs.items() if name != "loss")
-        text = f"iter {event.iteration} loss {event.loss:.4g} {values} lr {event.rate:.4g} {event.speed:,.0f} img/s eta {clock(event.left)}"
-        return " ".join(text.split())
-    if isinstance(event, Tested):
-        values = " ".join(f"{name} {value:.4f}" for name, value in event.outputs.items())
-        return f"test at iter {event.iteration}: {values} ({event.samples:,} samples, {event.seconds:.1f} s)"
-    if isinstance(event, Snapshotted):
-        return f"snapshot {event.path}"
-    why = f", stopped by {event.stopped}" if event.stopped else ""
-    return f"done at iter {event.iteration} after {clock(event.seconds)}{why}"
 
 
 def config(job: Job) -> str:
@@ -229,3 +244,88 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "threading_layer": jit.threading_layer(),
         "data": data,
     }
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The values in a run folder when it was read: configuration, environment, events, snapshots by iteration.
+
+    A `$` in a text of `config` is doubled, as in every solver file.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    events: list[Event]
+    snapshots: list[Path]
+
+    @property
+    def latest(self) -> Path | None:
+        """The snapshot of the highest iteration, if there is one."""
+        return self.snapshots[-1] if self.snapshots else None
+
+
+def read(folder: Path) -> RunRecord:
+    """The values in a run folder. A run that was killed while its folder was opened may lack env.json and events.
+
+    Raises NoRunError where config.yaml is missing, BrokenRunError, and the errors of a document.
+    """
+    if not holds(folder):
+        found = "is not the folder of a run: it has no config.yaml" if folder.is_dir() else "is not a folder"
+        raise NoRunError(f"'{folder}' {found}", help="name a folder that `netspec train` wrote")
+    config = read_document(folder / CONFIG).plain()
+    snapshots = snapshot.listing(folder / SNAPSHOTS)
+    return RunRecord(folder, config, _environment(folder / ENVIRONMENT), _events(folder / METRICS), snapshots)
+
+
+def _environment(path: Path) -> dict[str, Any]:
+    source = _source(path)
+    return _values(source.text, source, 1) if source.text else {}
+
+
+def _events(path: Path) -> list[Event]:
+    """The events in a file of rows; a last row without its end, torn by a kill or still being written, is left out."""
+    source = _source(path)
+    *rows, rest = source.text.split("\n")
+    if _whole(rest):
+        rows.append(rest)
+    events = []
+    for line, text in enumerate(rows, 1):
+        try:
+            events.append(from_row(_values(text, source, line), path.parent / SNAPSHOTS))
+        except ValueError as error:
+            raise BrokenRunError(str(error), at=Place(source, line, 1), help=_BROKEN) from None
+    return events
+
+
+def _source(path: Path) -> Source:
+    """The text of a file, empty where there is none."""
+    try:
+        return Source(str(path), path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return Source(str(path), "")
+    except OSError as error:
+        raise BrokenRunError(f"'{path}' cannot be read: {error.strerror}") from None
+
+
+def _whole(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _values(text: str, source: Source, line: int) -> dict[str, Any]:
+    """The JSON object in a text that begins at a line of a file. Raises BrokenRunError."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        at = Place(source, line + error.lineno - 1, error.colno)
+        raise BrokenRunError(f"this is no JSON: {error.msg.lower()}", at=at, help=_BROKEN) from None
+    if not isinstance(values, dict):
+        raise BrokenRunError("this is no JSON object", at=Place(source, line, 1), help=_BROKEN)
+    return values
+
+
+_BROKEN = "mend or delete that line; config.yaml and the snapshots are whole without it"

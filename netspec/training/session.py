@@ -17,6 +17,7 @@ from netspec.engine.weights import fill_weights
 from netspec.net.graph import digest
 from netspec.training import snapshot
 from netspec.training.blame import blame
+from netspec.training.events import Progress
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job, settings
 from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
@@ -84,6 +85,13 @@ class Session:
     def loss(self) -> float:
         """Mean loss of the last iterations; NaN before the first."""
         return sum(self.losses) / len(self.losses) if self.losses else float("nan")
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        loss = self.losses[-1] if self.losses else float("nan")
+        samples = self.batch * self.spec.iter_size
+        return Progress(self.iteration, self.spec.max_iter, loss, self.rate, samples)
 
     def step(self) -> float:
         """One iteration; its loss. Weights are unchanged when it raises, and so is what layers store beside them as they run forward."""

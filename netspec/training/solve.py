@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from netspec.training import snapshot
@@ -14,7 +14,7 @@ from netspec.training.tester import named, outputs
 
 def solve(
     session: Session, folder: Path | None = None, stopping: Callable[[], str | None] = lambda: None
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train to the last iteration, or until `stopping` gives a reason; snapshots go to `folder`.
 
     Raises NotFiniteLossError, DataError, WriteError.

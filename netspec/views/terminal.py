@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import NetspecError, render
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from netspec.engine.timing import NetTime
-    from netspec.training.session import Session
+    from netspec.training.events import Progress
 
 
 def short(number: float) -> str:
@@ -90,35 +92,32 @@ def time_table(one: NetTime) -> Table:
 class TrainingLine:
     """The live line of a training on a terminal: how far, loss, last test, rate, images a second, time left."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, progress: Callable[[], Progress]) -> None:
+        self.progress = progress
         self.scores: dict[str, float] = {}
-        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), session.iteration)], maxlen=40)
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), progress().iteration)], maxlen=40)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
-        session = self.session
-        done, last = session.iteration, session.spec.max_iter
-        self._seen.append((time.monotonic(), done))
-        (then, before), now = self._seen[0], self._seen[-1][0]
-        pace = (done - before) / max(now - then, 1e-9)
-        words = [f"iter {done}/{last}"]
-        words += [f"loss {session.losses[-1]:.4g}"] if session.losses else []
-        tested = [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]
-        words += [f"lr {session.rate:.4g}"]
-        words += (
-            [f"{pace * session.batch * session.spec.iter_size:,.0f} img/s", f"eta {clock((last - done) / pace)}"]
-            if pace
-            else []
-        )
-        words += tested
-        line = Text("  ".join(words), no_wrap=True, overflow="ellipsis")
+        now = self.progress()
+        line = Text("  ".join(self._words(now)), no_wrap=True, overflow="ellipsis")
         if options.max_width < len(line) + 28:
             yield line
             return
         grid = Table.grid(padding=(0, 2))
-        grid.add_row(ProgressBar(total=last, completed=done, width=24), line)
+        grid.add_row(ProgressBar(total=now.last, completed=now.iteration, width=24), line)
         yield grid
+
+    def _words(self, now: Progress) -> list[str]:
+        self._seen.append((time.monotonic(), now.iteration))
+        (then, before), moment = self._seen[0], self._seen[-1][0]
+        pace = (now.iteration - before) / max(moment - then, 1e-9)
+        words = [f"iter {now.iteration}/{now.last}"]
+        words += [f"loss {now.loss:.4g}"] if math.isfinite(now.loss) else []
+        words += [f"lr {now.rate:.4g}"]
+        if pace:
+            words += [f"{pace * now.samples:,.0f} img/s", f"eta {clock((now.last - now.iteration) / pace)}"]
+        return words + [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]

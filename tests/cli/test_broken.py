@@ -103,6 +103,7 @@ NOT_HERE = {
     "NS503": "written by a snapshot of weights that are not finite, tests/test_train.py",
     "NS510": "a family",
     "NS520": "a family",
+    "NS526": "runs.read of a broken folder, tests/training/test_runs.py",
     "NS600": "a family",
     "NS621": "no source that there is can be open and empty",
     "NS622": "the Python API's arrays, tests/test_api.py",

@@ -1,0 +1,143 @@
+"""A training in its run folder, from the lock to the last event; and the test of weights. Prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.core.errors import NetspecError, UsageError
+from netspec.core.nodes import placed
+from netspec.training import runs
+from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started
+from netspec.training.job import Job
+from netspec.training.session import Session
+from netspec.training.solve import solve
+from netspec.training.tester import Tester
+
+
+def run(
+    job: Job,
+    folder: str | Path | None = None,
+    *,
+    resume: bool | str | Path = False,
+    weights: str | Path | None = None,
+    threads: int | None = None,
+    stopping: Callable[[], str | None] = lambda: None,
+) -> Training:
+    """Train a job in a folder (left out: the next of runs/NAME-1, runs/NAME-2, ...), event by event.
+
+    `resume` is True to go on from the folder's latest snapshot, or the snapshot to go on from. `weights` is a file of
+    weights to start from, in place of the solver's own. `stopping` is asked before every iteration for a reason to stop.
+    Raises NoRunError.
+    """
+    begin = resume if isinstance(resume, bool) else Path(resume)
+    path, snapshot = runs.places(job.name, None if folder is None else Path(folder), begin)
+    own = None if weights is None else Path(weights)
+    return Training(job, path, snapshot, begin is not False, own, threads, stopping)
+
+
+@dataclass(eq=False, repr=False)
+class Training:
+    """A training in its run folder: an iterator of notes and events, each recorded in the folder before it is given.
+
+    Nothing happens before the first is asked for. From then on the folder is locked, until the training ends, raises or
+    is closed. Raises FolderInUseError, FolderTakenError, WriteError, SnapshotError, DataError, NotFiniteLossError.
+    """
+
+    job: Job
+    folder: Path
+    snapshot: Path | None
+    resumed: bool
+    weights: Path | None
+    threads: int | None
+    stopping: Callable[[], str | None]
+
+    def __post_init__(self) -> None:
+        self._session: Session | None = None
+        self._events = self._recorded()
+
+    def __iter__(self) -> Iterator[Note | Event]:
+        return self
+
+    def __next__(self) -> Note | Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """End the training where it is, without a snapshot, and free the folder."""
+        self._events.close()
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, at any moment."""
+        if self._session is None:
+            return Progress(0, self.job.spec.max_iter, float("nan"), float("nan"), 0)
+        return self._session.progress
+
+    def _recorded(self) -> Generator[Note | Event, None, None]:
+        """Every note and event, after it was recorded; an error ends the log."""
+        folder = runs.RunFolder(self.folder, self.resumed)
+        try:
+            net = self.job.train
+            yield Opened(self.folder, self.job.net.name, net.total_params, net.total_macs // max(1, net.batch))
+            session = self._session = Session(self.job, self.threads)
+            for note in self._begun(session, folder):
+                for line in str(note).split("\n"):
+                    folder.log(line)
+                yield note
+            with closing(solve(session, folder.snapshots, self.stopping)) as events:
+                for event in events:
+                    folder.record(event)
+                    yield event
+        except NetspecError as error:
+            folder.log(str(error))
+            raise
+        finally:
+            folder.close()
+
+    def _begun(self, session: Session, folder: runs.RunFolder) -> list[Note]:
+        """Take up a snapshot or weights, and open the folder's files: the notes on both."""
+        from netspec.codegen import kernel as jit
+
+        taken = self._taken_up(session)
+        tester = session.test
+        feeds = [feed.describe() for feed in (session.feed, tester.feed if tester else None) if feed is not None]
+        folder.begin(self.job, session.iteration, session.threads, feeds)
+        layer, arena = jit.threading_layer(), session.train.plan.arena
+        started = Started(session.iteration, tuple(feeds), session.threads, layer, session.seed, arena, self.folder)
+        return [taken, started] if taken else [started]
+
+    def _taken_up(self, session: Session) -> Note | None:
+        """Take up what the training goes on from or starts from. Raises SnapshotError."""
+        if self.snapshot is not None:
+            changed = session.restore(self.snapshot)
+            return Resumed(self.snapshot, session.iteration, tuple(changed), session.spec.max_iter)
+        if self.weights is not None:
+            return Loaded(self.weights, session.load(self.weights))
+        own = session.spec.weights
+        if own is None:
+            return None
+        path = self.job.base / Path(own).expanduser()
+        with placed(session.spec.written, "weights"):
+            return Loaded(path, session.load(path))
+
+
+def load_tester(job: Job, weights: Path, threads: int | None = None) -> tuple[Tester, Loaded]:
+    """A tester of the weights in a file, and the note that says what became of each param.
+
+    Raises UsageError where the job has no test data, SnapshotError, DataError.
+    """
+    if job.test is None:
+        name = job.spec.written.at.source.name if job.spec.written else job.name
+        raise UsageError(f"'{name}' has no test data", help="add `data: test:` to the solver")
+    session = Session(job, threads)
+    report = session.load(weights)
+    assert session.test is not None
+    return session.test, Loaded(weights, report)

@@ -1,0 +1,143 @@
+"""Run folders read back: rows and events are each other's inverse; what is torn, broken or missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netspec.language import document
+from netspec.training import runs
+from netspec.training.events import Display, Event, Finished, Snapshotted, from_row, row
+from netspec.training.events import Tested as Scored
+from netspec.training.job import load_solver
+from netspec.training.run import run
+from netspec.training.runs import BrokenRunError, NoRunError
+
+SNAPSHOTS = Path("run") / "snapshots"
+NUMBERS = st.floats() | st.integers(-(2**40), 2**40).map(float)
+OUTPUTS = st.dictionaries(st.text(max_size=8), NUMBERS, max_size=3)
+COUNTS = st.integers(0, 2**40)
+EVENTS = {
+    Display: st.builds(Display, COUNTS, NUMBERS, OUTPUTS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+    Scored: st.builds(Scored, COUNTS, OUTPUTS, COUNTS, NUMBERS),
+    Snapshotted: st.builds(Snapshotted, COUNTS, COUNTS.map(lambda n: SNAPSHOTS / f"iter_{n:06d}.safetensors")),
+    Finished: st.builds(Finished, COUNTS, st.none() | st.text(), NUMBERS, NUMBERS),
+}
+
+
+def comparable(event: Event) -> Any:
+    """The values of an event in which every number that JSON does not know is the same word."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return "none" if isinstance(value, float) and not math.isfinite(value) else value
+
+    return type(event), plain(dataclasses.asdict(event))
+
+
+def test_every_event_has_a_strategy() -> None:
+    assert set(EVENTS) == set(get_args(Event))
+
+
+@given(st.one_of(list(EVENTS.values())))
+def test_an_event_and_its_row_are_inverse(event: Event) -> None:
+    text = json.dumps(row(event), allow_nan=False)
+    again = from_row(json.loads(text), SNAPSHOTS)
+    assert comparable(again) == comparable(event)
+    assert json.dumps(row(again)) == text
+    assert str(again)  # whatever its numbers are
+
+
+def test_a_number_that_json_does_not_know_is_read_as_nan() -> None:
+    event = from_row(row(Finished(3, None, math.inf, 0.5)), SNAPSHOTS)
+    assert isinstance(event, Finished) and math.isnan(event.seconds) and event.waited == 0.5
+    assert event.stopped is None
+
+
+def test_a_snapshot_lies_where_the_folder_is_now() -> None:
+    assert row(Snapshotted(1, Path("/old/iter_000001.safetensors")))["path"] == "iter_000001.safetensors"
+    event = from_row({"event": "snapshotted", "iteration": 1, "path": "../../x.safetensors"}, SNAPSHOTS)
+    assert event == Snapshotted(1, SNAPSHOTS / "x.safetensors")
+
+
+@pytest.fixture
+def folder(solver: Callable[..., dict[str, Any]], tmp_path: Path) -> Path:
+    """The folder of a run that ended."""
+    list(run(load_solver(solver(max_iter=4, display=2, snapshot=2)), tmp_path / "run"))
+    return tmp_path / "run"
+
+
+def test_what_is_read(folder: Path) -> None:
+    found = runs.read(folder)
+    assert found.path == folder
+    assert found.config == document.read(folder / "config.yaml").plain()
+    assert load_solver(found.config).spec.max_iter == 4
+    assert found.environment == json.loads((folder / "env.json").read_text())
+    assert [type(event) for event in found.events] == [Display, Snapshotted, Display, Snapshotted, Scored, Finished]
+    assert [path.name for path in found.snapshots] == ["iter_000002.safetensors", "iter_000004.safetensors"]
+    assert found.latest == found.snapshots[-1] == found.events[-3].path  # type: ignore[union-attr]
+
+
+def test_a_torn_last_row_is_left_out(folder: Path) -> None:
+    path = folder / "metrics.jsonl"
+    whole, before = path.read_text(), runs.read(folder).events
+    start = whole.rindex("\n", 0, -1) + 1
+    for end in range(start, len(whole) - 1):
+        path.write_text(whole[:end])
+        assert runs.read(folder).events == before[:-1]
+    path.write_text(whole[:-1])  # torn before its end of line: the row is whole
+    assert runs.read(folder).events == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "column"),
+    [
+        ('{"event": "display", "iter', "this is no JSON", 22),
+        ("", "this is no JSON", 1),
+        ("[1, 2]", "this is no JSON object", 1),
+        ('{"iteration": 3}', "there is no event None", 1),
+        ('{"event": ["x"]}', "there is no event", 1),
+        ('{"event": "exploded", "iteration": 3}', "there is no event 'exploded'", 1),
+        ('{"event": "snapshotted", "iteration": 3}', "`path` of the event 'snapshotted': field required", 1),
+        ('{"event": "finished", "iteration": "x"}', "`iteration` of the event 'finished'", 1),
+    ],
+)
+def test_a_broken_row_is_shown_with_its_place(folder: Path, text: str, said: str, column: int) -> None:
+    path = folder / "metrics.jsonl"
+    rows = path.read_text().splitlines()
+    path.write_text("\n".join([*rows[:2], text, *rows[2:], ""]))
+    with pytest.raises(BrokenRunError) as caught:
+        runs.read(folder)
+    assert caught.value.message.startswith(said)
+    assert str(caught.value.at) == f"{path}:3:{column}"
+    assert f"3 | {text}" in str(caught.value) or not text
+
+
+def test_a_broken_environment_is_shown_with_its_place(folder: Path) -> None:
+    (folder / "env.json").write_text('{\n  "command": [,]\n}\n')
+    with pytest.raises(BrokenRunError, match="this is no JSON") as caught:
+        runs.read(folder)
+    assert str(caught.value.at) == f"{folder / 'env.json'}:2:15"
+
+
+def test_a_run_that_was_killed_while_it_was_opened(folder: Path) -> None:
+    for name in ("env.json", "metrics.jsonl", "log.txt"):
+        (folder / name).unlink()
+    found = runs.read(folder)
+    assert (found.environment, found.events) == ({}, []) and found.latest is not None
+
+
+def test_no_run(tmp_path: Path) -> None:
+    with pytest.raises(NoRunError, match=r"has no config\.yaml"):
+        runs.read(tmp_path)
+    with pytest.raises(NoRunError, match="is not a folder"):
+        runs.read(tmp_path / "gone")
