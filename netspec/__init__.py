@@ -1,6 +1,6 @@
 """netspec: describe a network in a text file and train it on the CPU you have.
 
-`Net` and `Solver` are loaded when they are first used, so that `import netspec` is cheap.
+`Net`, `Solver` and `Run` are loaded when they are first used, so that `import netspec` is cheap.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netspec.api import Net, Solver
+    from netspec.api import Net, Run, Solver
     from netspec.core.errors import NetspecError
 
-__all__ = ["Net", "NetspecError", "Solver", "__version__"]
+__all__ = ["Net", "NetspecError", "Run", "Solver", "__version__"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Net", "Solver"}:
+    if name in {"Net", "Run", "Solver"}:
         from netspec import api
 
         return getattr(api, name)

@@ -13,6 +13,7 @@ import pytest
 from netspec.language import document
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
+from netspec.training.run import run
 from tests.helpers import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -44,6 +45,8 @@ def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         '["max_iter=100", "data.train.source.subset=true", "data.test.source.subset=true", "test_iter=1"]',
     )
     assert short != code
+    subset = [f"data.{phase}.source.subset=true" for phase in ("train", "test")]
+    list(run(load_solver("lenet", ["max_iter=1", "test_interval=null", *subset]), tmp_path / "runs" / "a"))
     scope = {"images": np.zeros((2, 1, 28, 28), np.float32), "labels": np.array([3, 5])}
     exec(short, scope)
     assert (tmp_path / "here.safetensors").is_file()

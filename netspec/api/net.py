@@ -1,11 +1,11 @@
-"""What a Python user holds: Net and Solver, as in pycaffe.
+"""A net of one phase, as in pycaffe: its blobs, its params, forward and backward.
 
-Both keep every blob's data and diff readable, so they use more memory than the command line does.
+Every blob's data and diff stay readable, so a Net uses more memory than the command line does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -22,10 +22,7 @@ from netspec.net.graph import State
 from netspec.net.labels import label_ranges
 from netspec.net.load import load_net
 from netspec.training import snapshot
-from netspec.training.job import Job, load_solver
-from netspec.training.session import Session
 from netspec.training.snapshot import LoadReport
-from netspec.training.solve import solve
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -61,7 +58,7 @@ class BadArgumentError(UsageError):
     code = "NS005"
 
 
-def _no_text(overrides: Sequence[str]) -> None:
+def check_overrides(overrides: Sequence[str]) -> None:
     """Raises BadArgumentError unless overrides are a list of words."""
     if isinstance(overrides, (str, dict)):
         raise BadArgumentError("overrides are a list", help='like ["base_lr=0.1", "max_iter=100"]')
@@ -69,7 +66,10 @@ def _no_text(overrides: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Blob:
-    """A named array in N, C, H, W order: `data` and, where a gradient is computed, `diff` (None elsewhere). Both are writable views."""
+    """A named array in N, C, H, W order: `data`, and `diff` where a gradient is computed (None elsewhere).
+
+    Both are writable views.
+    """
 
     data: Array
     diff: Array | None
@@ -78,10 +78,11 @@ class Blob:
 class Net:
     """A net of one phase on its own memory.
 
-    `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError for `weights`.
+    `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError
+    for `weights`.
 
-    `blobs[name]` and `params[layer][i]` have `data` and `diff`. Param diffs add up over `backward` calls, as in Caffe, until
-    `clear_param_diffs()`. `force_backward` computes the gradients of the inputs too.
+    `blobs[name]` and `params[layer][i]` have `data` and `diff`. Param diffs add up over `backward` calls, as in Caffe,
+    until `clear_param_diffs()`. `force_backward` computes the gradients of the inputs too.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Net:
             raise BadArgumentError(f"there is no phase {phase!r}", help="TRAIN or TEST")
         if batch is not None and (not isinstance(batch, int) or batch < 1):
             raise BadArgumentError(f"a batch of {batch!r} is none", help="a whole number from 1")
-        _no_text(overrides)
+        check_overrides(overrides)
         jit.limit_threads(threads)
         state = State(phase, level, tuple(stages))
         shaped = load_net(net, overrides, state, batch, gradients="inputs" if force_backward else "any")
@@ -117,7 +118,8 @@ class Net:
             self.load(weights)
 
     @classmethod
-    def _around(cls, program: Program) -> Net:
+    def around(cls, program: Program) -> Net:
+        """A net on a program that already runs, as in a training."""
         net = cls.__new__(cls)
         net._program = program
         net._ran = True
@@ -150,7 +152,7 @@ class Net:
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
-        """The param blobs of every layer that has some, weight first; those of layers that share them are the same memory."""
+        """The param blobs of every layer that has some, weight first; layers that share them see the same memory."""
         weights, shaped = self._program.weights, self._program.shaped
 
         def blob(param: int, shape: Shape) -> Blob:
@@ -212,10 +214,10 @@ class Net:
         return float(self._program.loss[0])
 
     def backward(self, **top_diffs: Any) -> dict[str, Array | None]:
-        """Compute gradients of the weighted losses; with diffs of any tops given, of the sum of these tops times their diffs instead.
+        """Compute gradients of the weighted losses, or of the sum of some tops times their given diffs.
 
-        Then nothing above the topmost of them runs, and the losses do not count. Returns the diffs of the inputs (None without
-        `force_backward`). Raises UnknownNameError, WrongShapeError, NoDiffError.
+        With diffs given, nothing above the topmost of them runs, and the losses do not count. Returns the diffs of the
+        inputs (None without `force_backward`). Raises UnknownNameError, WrongShapeError, NoDiffError.
         """
         import numpy as np
 
@@ -276,91 +278,14 @@ class Net:
         snapshot.write_weights(Path(path), dict(zip(weights.names, weights.data, strict=True)))
 
     def load(self, path: str | Path) -> LoadReport:
-        """Read params by name from a snapshot or weights file; says what was loaded, skipped and left. Raises SnapshotError."""
+        """Read params by name from a snapshot or weights file; says what was loaded, skipped and left.
+
+        Raises SnapshotError.
+        """
         tensors, _ = snapshot.read_tensors(Path(path))
         return snapshot.load_weights(self._program.weights, tensors, Path(path))
 
     def __repr__(self) -> str:
         graph = self._program.graph
-        return f"<Net '{graph.name}' {graph.phase}: {len(graph.written)} layers, {self._program.shaped.total_params:,} params>"
-
-
-class Solver:
-    """A training that is driven from Python; `net` and `test_nets` keep every blob readable.
-
-    `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
-    """
-
-    def __init__(
-        self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None
-    ) -> None:
-        _no_text(overrides)
-        self._job = load_solver(solver, overrides, keep=True)
-        self._session = Session(self._job, threads, keep=True)
-        if self._job.spec.weights is not None:
-            self._session.load(self._job.base / Path(self._job.spec.weights).expanduser())
-        self.net = Net._around(self._session.train)
-        tester = self._session.test
-        self.test_nets = [Net._around(program) for program in tester.programs.values()] if tester else []
-
-    @property
-    def job(self) -> Job:
-        """The spec it was made from."""
-        return self._job
-
-    @property
-    def iter(self) -> int:
-        """Iterations done."""
-        return self._session.iteration
-
-    @property
-    def lr(self) -> float:
-        """Learning rate of the coming iteration."""
-        return self._session.rate
-
-    @property
-    def loss(self) -> float:
-        """Mean loss of the last `average_loss` iterations."""
-        return self._session.loss
-
-    def step(self, n: int = 1) -> float:
-        """Train `n` iterations; the last one's loss. Raises NotFiniteLossError."""
-        loss = float("nan")
-        for _ in range(n):
-            loss = self._session.step()
-        return loss
-
-    def solve(self) -> None:
-        """Train to `max_iter`."""
-        for _ in solve(self._session):
-            pass
-
-    def events(self) -> Iterator[Any]:
-        """Train to `max_iter`, yielding every Display, Tested and Finished event."""
-        return solve(self._session)
-
-    def test(self) -> dict[str, float]:
-        """Mean of every output of the test net over the test set."""
-        if self._session.test is None:
-            raise UsageError("the solver has no test data", help="add `data: test:`")
-        return self._session.test.run()[0]
-
-    def snapshot(self, path: str | Path) -> Path:
-        """Write the whole state to a file. Raises WriteError."""
-        self._session.snapshot(Path(path))
-        return Path(path)
-
-    def restore(self, path: str | Path) -> list[str]:
-        """Take up the state in a snapshot; returns the solver settings that changed since. Raises SnapshotError."""
-        self._session.close()
-        return self._session.restore(Path(path))
-
-    def close(self) -> None:
-        """End the thread that prepares batches."""
-        self._session.close()
-
-    def __enter__(self) -> Solver:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        params = self._program.shaped.total_params
+        return f"<Net '{graph.name}' {graph.phase}: {len(graph.written)} layers, {params:,} params>"

@@ -1,0 +1,19 @@
+"""What a Python user holds: `Net` and `Solver`, as in pycaffe, and `Run`. Each is loaded when it is first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netspec.api.net import Net
+    from netspec.api.run import Run
+    from netspec.api.solver import Solver
+
+__all__ = ["Net", "Run", "Solver"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(f"netspec.api.{name.lower()}"), name)
+    raise AttributeError(f"module 'netspec.api' has no attribute '{name}'")

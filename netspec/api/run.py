@@ -1,0 +1,100 @@
+"""A training that was: what its run folder holds, and the nets that it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from netspec.api.net import Net
+from netspec.core.calls import Phase
+from netspec.training import runs
+from netspec.training.events import Event
+from netspec.training.job import Job, load_solver
+from netspec.training.run import load_tester
+from netspec.training.snapshot import MissingSnapshotError
+
+
+class Run:
+    """A run folder, as it was when it was read.
+
+    Raises NoRunError where the folder is not that of a run, BrokenRunError where one of its files is broken.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._record = runs.read(Path(folder))
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._record.path
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved solver with its net inside, as plain values that `Solver` takes."""
+        return self._record.config
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What it ran on: command, versions, CPU, threads, data; of its last start, where it was resumed."""
+        return self._record.environment
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened, in order: Display, Tested, Snapshotted and Finished events."""
+        return self._record.events
+
+    @property
+    def snapshots(self) -> list[Path]:
+        """The snapshots that are kept, oldest iteration first."""
+        return self._record.snapshots
+
+    def test(self, snapshot: str | Path | None = None, *, threads: int | None = None) -> dict[str, float]:
+        """Mean of every output over the test data with the weights of a snapshot (left out: the latest).
+
+        Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError.
+        """
+        tester, _ = load_tester(self._job(), self._snapshot(snapshot), threads)
+        return tester.run()[0]
+
+    def net(
+        self,
+        phase: Phase = "TEST",
+        snapshot: str | Path | None = None,
+        *,
+        batch: int | None = None,
+        threads: int | None = None,
+    ) -> Net:
+        """The net of a phase with a snapshot's weights (left out: the latest), on memory of its own.
+
+        `batch` left out is the batch size of the run in that phase. Raises MissingSnapshotError, BadArgumentError,
+        SnapshotError.
+        """
+        spec = self._job().spec
+        feed = spec.data.train if phase == "TRAIN" else spec.data.test
+        return Net(
+            self.config["net"],
+            phase=phase,
+            weights=self._snapshot(snapshot),
+            dtype=spec.dtype,
+            level=spec.level,
+            stages=spec.stage,
+            batch=batch if batch is not None or feed is None else feed.batch_size,
+            seed=spec.random_seed,
+            threads=threads,
+        )
+
+    def _job(self) -> Job:
+        return load_solver(self.path / runs.CONFIG)
+
+    def _snapshot(self, wanted: str | Path | None) -> Path:
+        """A snapshot, or the latest. Raises MissingSnapshotError."""
+        found = self._record.latest if wanted is None else Path(wanted)
+        if found is None:
+            raise MissingSnapshotError(
+                f"the run '{self.path}' has no snapshot yet", help="`netspec train RUN --resume` goes on with it"
+            )
+        return found
+
+    def __repr__(self) -> str:
+        last = max((event.iteration for event in self.events), default=0)
+        return f"<Run '{self.path}': {last} iterations, {len(self.snapshots)} snapshots>"

@@ -1,0 +1,95 @@
+"""A training that is driven from Python, as in pycaffe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from netspec.api.net import Net, check_overrides
+from netspec.core.errors import UsageError
+from netspec.training.events import Event
+from netspec.training.job import Job, load_solver
+from netspec.training.session import Session
+from netspec.training.solve import solve
+
+
+class Solver:
+    """A training that is driven from Python; `net` and `test_nets` keep every blob readable.
+
+    `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
+    """
+
+    def __init__(
+        self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None
+    ) -> None:
+        check_overrides(overrides)
+        self._job = load_solver(solver, overrides, keep=True)
+        self._session = Session(self._job, threads, keep=True)
+        if self._job.spec.weights is not None:
+            self._session.load(self._job.base / Path(self._job.spec.weights).expanduser())
+        self.net = Net.around(self._session.train)
+        tester = self._session.test
+        self.test_nets = [Net.around(program) for program in tester.programs.values()] if tester else []
+
+    @property
+    def job(self) -> Job:
+        """The spec it was made from."""
+        return self._job
+
+    @property
+    def iter(self) -> int:
+        """Iterations done."""
+        return self._session.iteration
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the coming iteration."""
+        return self._session.rate
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the last `average_loss` iterations."""
+        return self._session.loss
+
+    def step(self, n: int = 1) -> float:
+        """Train `n` iterations; the last one's loss. Raises NotFiniteLossError."""
+        loss = float("nan")
+        for _ in range(n):
+            loss = self._session.step()
+        return loss
+
+    def solve(self) -> None:
+        """Train to `max_iter`."""
+        for _ in solve(self._session):
+            pass
+
+    def events(self) -> Iterator[Event]:
+        """Train to `max_iter`, yielding every Display, Tested and Finished event."""
+        return solve(self._session)
+
+    def test(self) -> dict[str, float]:
+        """Mean of every output of the test net over the test set."""
+        if self._session.test is None:
+            raise UsageError("the solver has no test data", help="add `data: test:`")
+        return self._session.test.run()[0]
+
+    def snapshot(self, path: str | Path) -> Path:
+        """Write the whole state to a file. Raises WriteError."""
+        self._session.snapshot(Path(path))
+        return Path(path)
+
+    def restore(self, path: str | Path) -> list[str]:
+        """Take up the state in a snapshot; returns the solver settings that changed since. Raises SnapshotError."""
+        self._session.close()
+        return self._session.restore(Path(path))
+
+    def close(self) -> None:
+        """End the thread that prepares batches."""
+        self._session.close()
+
+    def __enter__(self) -> Solver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
