@@ -11,7 +11,8 @@ from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
 from netspec.core.spelling import nearest
 from netspec.language.document import TooLargeError
-from netspec.language.variables import Blob, Scope, Stop, Variables, Wrong, is_nothing
+from netspec.language.scopes import Blob, Scope, Stop, Wrong, is_nothing
+from netspec.language.variables import Variables
 from netspec.language.words import meant
 
 MAX_NESTED = 20

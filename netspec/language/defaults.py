@@ -6,7 +6,8 @@ from netspec.core.errors import SpecError
 from netspec.core.nodes import Mapping, Node, describe
 from netspec.core.places import Place
 from netspec.core.rooms import UnknownWord
-from netspec.language.variables import Variables, is_nothing, moved
+from netspec.language.scopes import is_nothing, moved
+from netspec.language.variables import Variables
 from netspec.language.words import LAYER_TYPES, hint
 from netspec.layers.base import LAYERS
 

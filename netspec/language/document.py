@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,54 +18,16 @@ import yaml
 from netspec.core.errors import SpecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
 from netspec.core.places import Place, Source, split_lines
-from netspec.core.spelling import suggest
+from netspec.language.scalars import is_whole, means_other, resolve
 from netspec.language.yaml_errors import SyntaxMistake, explain
 
 _NO_TEXT = "the file holds a character that YAML does not allow"
 
 
-MAX_BYTES = 16 * 2**20
-
-
 _TOO_NESTED = "exceeded maximum nesting depth"
 """What PyYAML's parser says of a text that is nested more than a thousand deep."""
-
-
 MAX_DEPTH = 100
-
-
 MAX_NODES = 200_000
-
-
-_WORDS = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-
-
-_NUMERIC = frozenset("0123456789+-.")
-
-
-_INT = re.compile(r"[-+]?[0-9]+")
-
-
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-
-
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-
-
-_INF = re.compile(r"([-+]?)\.(inf|Inf|INF)")
-
-
-_NAN = re.compile(r"\.(nan|NaN|NAN)")
-
-
-class UnreadableError(SpecError):
-    """A spec file is missing, not a file, too large, or not text."""
-
-    code = "NS101"
 
 
 class DuplicateKeyError(SpecError):
@@ -91,42 +52,6 @@ class UnsupportedYamlError(SpecError):
     """YAML that netspec does not read: tags, merge keys, several documents, keys that are not words."""
 
     code = "NS106"
-
-
-def read(path: Path, via: Place | None = None) -> Document:
-    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors."""
-    name = _shown(path)
-    at = via or Place(Source(name, ""))
-    try:
-        if path.is_dir():
-            raise UnreadableError(f"'{name}' is a directory, not a file", at=at, help="name the YAML file inside it")
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UnreadableError(f"there is no file '{name}'", at=at, help=_neighbours(path)) from None
-    except OSError as error:
-        raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
-    except ValueError as error:
-        raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
-    if len(raw) > MAX_BYTES:
-        raise UnreadableError(
-            f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file"
-        )
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        source = Source(name, raw.decode("utf-8", errors="replace"))
-        column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
-        help = (
-            "it seems to be UTF-16: save it as UTF-8"
-            if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}
-            else "save the file as UTF-8"
-        )
-        raise UnreadableError(
-            f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help=help
-        ) from None
-    return replace(parse(text, name, via), path=path)
 
 
 def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document:
@@ -186,7 +111,7 @@ class _Dumper(yaml.SafeDumper):
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=flat)
 
     def represent_word(self, data: str) -> yaml.ScalarNode:
-        other = data in _WORDS or any(kind.fullmatch(data) for kind in (_INT, _BASED, _FLOAT, _INF, _NAN))
+        other = means_other(data)
         style = (
             '"' if re.search("[\r\x85\u2028\u2029\ufeff]", data) else "'" if other else None
         )  # where PyYAML would lose a line break
@@ -210,23 +135,6 @@ def _listed(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value  # a NumPy scalar as the number it is
 
 
-def _resolve(text: str) -> str | int | float | bool | None:
-    """What a plain scalar means in the YAML 1.2 core schema; a word is itself."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] not in _NUMERIC:
-        return text
-    if _INT.fullmatch(text):
-        return int(text)
-    if _BASED.fullmatch(text):
-        return int(text, 0)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if infinite := _INF.fullmatch(text):
-        return float(infinite[1] + "inf")
-    return float("nan") if _NAN.fullmatch(text) else text
-
-
 def _moved(node: Node, source: Source, line: int, column: int) -> Node:
     def move(place: Place) -> Place:
         return Place(source, line, column + place.column - 1 if place.line == 1 else column, place.length)
@@ -237,25 +145,6 @@ def _moved(node: Node, source: Source, line: int, column: int) -> Node:
         items = {key: _moved(item, source, line, column) for key, item in node.items.items()}
         return Mapping(items, {key: move(place) for key, place in node.keys.items()}, move(node.at))
     return replace(node, at=move(node.at))
-
-
-def _shown(path: Path) -> str:
-    """A path as the user would type it: relative where that is shorter."""
-    try:
-        relative = path.resolve().relative_to(Path.cwd())
-    except (ValueError, OSError, RuntimeError):
-        return str(path)
-    return str(relative)
-
-
-def _neighbours(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return f"the folder '{_shown(path.parent)}' does not exist"
-    try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
-    except OSError:
-        return None
-    return suggest(path.name, names) if names else None
 
 
 @dataclass
@@ -360,13 +249,9 @@ class _Builder:
             self.tag(event, at)
         quoted = event.style in {"'", '"', "|", ">"}
         is_text = quoted or event.tag == "tag:yaml.org,2002:str"
-        if (
-            len(event.value.lstrip("+-")) > 40
-            and not is_text
-            and (_INT.fullmatch(event.value) or _BASED.fullmatch(event.value))
-        ):
+        if len(event.value.lstrip("+-")) > 40 and not is_text and is_whole(event.value):
             raise TooLargeError("a number of more than 40 digits", at=at)
-        node = Scalar(event.value if is_text else _resolve(event.value), at, quoted)
+        node = Scalar(event.value if is_text else resolve(event.value), at, quoted)
         self.count(at)
         self.remember(event.anchor, node, 1, 0)
         self.add(node, text=event.value)

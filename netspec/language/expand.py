@@ -21,7 +21,8 @@ from netspec.language.blocks import INSTANCE, BadBlockError, Blocks, Frame
 from netspec.language.document import TooLargeError
 from netspec.language.flat import MAX_LAYERS, FlatLayers
 from netspec.language.override import Override, override, parse_override
-from netspec.language.variables import Blob, Scope, Stop, Variables, Wrong
+from netspec.language.scopes import Blob, Scope, Stop, Wrong
+from netspec.language.variables import Variables
 from netspec.language.words import EDITS, NET_FIELDS
 
 TABLES = ("vars", "defaults", "blocks")

@@ -16,8 +16,8 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Document, Mapping, Scalar, describe
 from netspec.core.places import Place, Source
 from netspec.core.spelling import nearest, suggest
-from netspec.language.document import UnreadableError, read
 from netspec.language.edits import merged
+from netspec.language.files import UnreadableError, read
 from netspec.language.paths import rebased, same_file
 from netspec.language.words import NET_FIELDS
 

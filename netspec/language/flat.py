@@ -9,7 +9,8 @@ from netspec.core.rooms import UnknownWord
 from netspec.language.blocks import BadBlockError, Blocks, Frame
 from netspec.language.defaults import Defaults
 from netspec.language.document import TooLargeError
-from netspec.language.variables import Stop, Variables, is_nothing
+from netspec.language.scopes import Stop, is_nothing
+from netspec.language.variables import Variables
 from netspec.layers.base import LAYERS, Layer
 
 MAX_LAYERS = 8_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from netspec.core.errors import Findings, SpecError
@@ -18,82 +18,31 @@ from netspec.core.places import Place
 from netspec.core.spelling import suggest
 from netspec.language.document import MAX_DEPTH, TooLargeError
 from netspec.language.expression import MAX_CHARACTERS, WORDS, Refused, Value, closing, evaluate
+from netspec.language.scopes import (
+    OWN,
+    BadVariableError,
+    Blob,
+    ExpressionError,
+    FullName,
+    Scope,
+    Stop,
+    UnknownVariableError,
+    Wrong,
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
 _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
 """How a variable is written elsewhere."""
 
+
 MAX_VALUES = 100_000
 """Values that a net or solver may have once it is expanded."""
+
+
 MAX_WORK = 3 * MAX_VALUES // 2
 """Values that are worked out on the way."""
-
-
-OWN = {"i": "the count of a repeat", "bottom": "what an instance reads", "bottoms": "all that an instance reads"}
-"""Variables that are not the user's to give."""
-
-
-class UnknownVariableError(SpecError):
-    """`$x` is used, but no `vars:` gives x."""
-
-    code = "NS120"
-
-
-class BadVariableError(SpecError):
-    """A variable holds something that cannot stand where it is used, or is given by itself."""
-
-    code = "NS121"
-
-
-class ExpressionError(SpecError):
-    """What stands in `$(...)` cannot be read or carried out."""
-
-    code = "NS122"
-
-
-class Stop(Exception):
-    """The net grew beyond all bounds: nothing more is looked at."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blob(Scalar):
-    """The full name of a blob: unlike a name that is written, it is not looked up in the block it stands in."""
-
-
-class _FullName(str):
-    """The full name of a blob as a value of expressions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong(Scalar):
-    """Stands where a mistake was made that is told already: what depends on it is not judged."""
-
-
-class Scope:
-    """Variables by name, given on demand, so that they may name one another in any order; what is not here is asked of `outer`."""
-
-    def __init__(
-        self,
-        written: dict[str, Node],
-        outer: Scope | None = None,
-        via: Place | None = None,
-        around: Scope | None = None,
-    ) -> None:
-        self.written, self.outer = written, outer
-        self.via, self.around = via, around
-        """For a block's variables: the instance that they are worked out for, and the variables where it stands."""
-        self.given: dict[str, Node] = {}
-
-    def holder(self, name: str) -> Scope | None:
-        """The nearest scope that has a variable."""
-        scope: Scope | None = self
-        while scope is not None and name not in scope.given and name not in scope.written:
-            scope = scope.outer
-        return scope
-
-    def names(self) -> set[str]:
-        """Every variable that can be named here."""
-        return {*self.written, *self.given, *(self.outer.names() if self.outer else ())}
 
 
 class Variables:
@@ -316,7 +265,7 @@ class Variables:
     def plain(self, node: Node) -> Value:
         """A node as a value of expressions; what several share is made once."""
         if isinstance(node, Scalar):
-            return _FullName(node.value) if isinstance(node, Blob) else node.value
+            return FullName(node.value) if isinstance(node, Blob) else node.value
         known = self.plains.get(id(node))
         if known is None:
             items = node.items
@@ -332,7 +281,7 @@ class Variables:
     def node(self, value: Value, at: Place) -> Node:
         """A value at the place of its expression. Raises Stop, after an error, when expressions made too many."""
         if not isinstance(value, (tuple, dict)):
-            return Blob(str(value), at) if isinstance(value, _FullName) else Scalar(value, at)
+            return Blob(str(value), at) if isinstance(value, FullName) else Scalar(value, at)
         self.spend(len(value), at)
         if isinstance(value, tuple):
             return Items(tuple([self.node(item, at) for item in value]), at)
@@ -373,21 +322,6 @@ class Variables:
 
 class _Unknown(Exception):
     """A variable in an expression is not known; the error is said already."""
-
-
-def is_nothing(node: Node | None) -> bool:
-    """Whether a node is left out, or `~`; a mistake that is told already is not."""
-    return node is None or (isinstance(node, Scalar) and node.value is None and not isinstance(node, Wrong))
-
-
-def moved(node: Node, via: Place, how: str) -> Node:
-    """A node as `via` brought it into the spec."""
-    if isinstance(node, Scalar):
-        return Scalar(node.value, node.at.brought(via, how), node.quoted)
-    if isinstance(node, Items):
-        return Items(tuple([moved(item, via, how) for item in node.items]), node.at.brought(via, how))
-    items = {key: moved(item, via, how) for key, item in node.items.items()}
-    return Mapping(items, {key: at.brought(via, how) for key, at in node.keys.items()}, node.at.brought(via, how))
 
 
 def _said(node: Scalar) -> str:

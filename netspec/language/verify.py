@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
 from netspec.core.places import Place, Source
 from netspec.core.verify import Check
-from netspec.language.variables import Wrong
+from netspec.language.scopes import Wrong
 
 OF_A_DOCUMENT = frozenset({"vars", "defaults", "blocks", "extends"})
 OF_A_LAYER = frozenset({"block", "repeat", "when", "insert_before", "insert_after", "replace", "remove"})

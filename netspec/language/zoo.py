@@ -9,8 +9,8 @@ from pathlib import Path
 from netspec.core import locate
 from netspec.core.errors import MachineError, UsageError
 from netspec.core.spelling import suggest
-from netspec.language.document import read
 from netspec.language.extend import Shelf
+from netspec.language.files import read
 
 
 class UnknownZooError(UsageError):

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from netspec.core.errors import DataError, MachineError, UsageError
 from netspec.core.places import Place, Source
 from netspec.language.document import dump
-from netspec.language.document import read as read_document
+from netspec.language.files import read as read_document
 from netspec.training import snapshot
 from netspec.training.events import Event, Snapshotted, from_row, row
 from netspec.training.job import Job

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from netspec.language import document
+from netspec.language import document, files
 
 Solver = Callable[..., dict[str, Any]]
 
@@ -66,7 +66,7 @@ def test_config_can_be_trained_again(solver: Solver, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     again = trained(tmp_path / "elsewhere", first / "config.yaml")
     assert weights(first) == weights(again)
-    assert document.read(first / "config.yaml").plain()["base_lr"] == 0.05
+    assert files.read(first / "config.yaml").plain()["base_lr"] == 0.05
 
 
 def test_resume_of_the_latest_and_of_a_file(solver: Solver, tmp_path: Path) -> None:

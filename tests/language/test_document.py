@@ -24,14 +24,13 @@ from netspec.language.document import (
     EmptyDocumentError,
     SyntaxMistake,
     TooLargeError,
-    UnreadableError,
     UnsupportedYamlError,
     dump,
     from_python,
     parse,
     parse_value,
-    read,
 )
+from netspec.language.files import UnreadableError, read
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.helpers.pace import slowness

@@ -33,7 +33,8 @@ from netspec.language.expand import (
 )
 from netspec.language.extend import ExtendsError, open_spec
 from netspec.language.override import Override, OverrideError, override, parse_override
-from netspec.language.variables import MAX_VALUES, BadVariableError, ExpressionError, UnknownVariableError
+from netspec.language.scopes import BadVariableError, ExpressionError, UnknownVariableError
+from netspec.language.variables import MAX_VALUES
 from netspec.language.write import write
 from netspec.net.graph import State, digest
 from netspec.net.load import load_net

@@ -17,7 +17,7 @@ from netspec.language import expand as expansion
 from netspec.language.document import from_python, parse
 from netspec.language.expand import expand
 from netspec.language.extend import open_spec
-from netspec.language.variables import Wrong
+from netspec.language.scopes import Wrong
 from netspec.language.verify import verify_flat
 from netspec.language.write import write
 from tests.helpers.language import Net, nets

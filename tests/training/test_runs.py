@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.language import document
+from netspec.language import files
 from netspec.training import runs
 from netspec.training.events import Display, Event, Finished, Snapshotted, from_row, row
 from netspec.training.events import Tested as Scored
@@ -79,7 +79,7 @@ def folder(solver: Callable[..., dict[str, Any]], tmp_path: Path) -> Path:
 def test_what_is_read(folder: Path) -> None:
     found = runs.read(folder)
     assert found.path == folder
-    assert found.config == document.read(folder / "config.yaml").plain()
+    assert found.config == files.read(folder / "config.yaml").plain()
     assert load_solver(found.config).spec.max_iter == 4
     assert found.environment == json.loads((folder / "env.json").read_text())
     assert [type(event) for event in found.events] == [Display, Snapshotted, Display, Snapshotted, Scored, Finished]

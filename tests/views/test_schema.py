@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from pydantic import ValidationError
 
+from netspec.core import nodes
 from netspec.core.errors import Findings, NetspecError
 from netspec.core.rooms import Room
 from netspec.data.spec import FeedSpec
@@ -194,10 +195,10 @@ def checked(text: str) -> None:
     else:
         solver_spec(flat, found)
         net = flat.root.items.get("net")
-        if isinstance(net, document.Sequence):
+        if isinstance(net, nodes.Sequence):
             raise WrongFileError("a list is no net")
-        if isinstance(net, document.Mapping):
-            net_spec(expand(extended(document.Document(net, raw.source), "models")), found)
+        if isinstance(net, nodes.Mapping):
+            net_spec(expand(extended(nodes.Document(net, raw.source), "models")), found)
     found.raise_if_any()
 
 

@@ -1,0 +1,75 @@
+"""A spec file to its Document, and the errors of a file that cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from netspec.core.errors import SpecError
+from netspec.core.nodes import Document
+from netspec.core.places import Place, Source
+from netspec.core.spelling import suggest
+from netspec.language.document import parse
+
+MAX_BYTES = 16 * 2**20
+
+
+class UnreadableError(SpecError):
+    """A spec file is missing, not a file, too large, or not text."""
+
+    code = "NS101"
+
+
+def read(path: Path, via: Place | None = None) -> Document:
+    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors."""
+    name = _shown(path)
+    at = via or Place(Source(name, ""))
+    try:
+        if path.is_dir():
+            raise UnreadableError(f"'{name}' is a directory, not a file", at=at, help="name the YAML file inside it")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UnreadableError(f"there is no file '{name}'", at=at, help=_neighbours(path)) from None
+    except OSError as error:
+        raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
+    except ValueError as error:
+        raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
+    if len(raw) > MAX_BYTES:
+        raise UnreadableError(
+            f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file"
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        source = Source(name, raw.decode("utf-8", errors="replace"))
+        column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
+        help = (
+            "it seems to be UTF-16: save it as UTF-8"
+            if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}
+            else "save the file as UTF-8"
+        )
+        raise UnreadableError(
+            f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help=help
+        ) from None
+    return replace(parse(text, name, via), path=path)
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would type it: relative where that is shorter."""
+    try:
+        relative = path.resolve().relative_to(Path.cwd())
+    except (ValueError, OSError, RuntimeError):
+        return str(path)
+    return str(relative)
+
+
+def _neighbours(path: Path) -> str | None:
+    if not path.parent.is_dir():
+        return f"the folder '{_shown(path.parent)}' does not exist"
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+    except OSError:
+        return None
+    return suggest(path.name, names) if names else None
