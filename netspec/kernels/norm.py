@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from netspec.codegen.geometry import (
     REMEMBERED,
     RUNNING,
@@ -26,14 +24,12 @@ from netspec.codegen.geometry import (
     Slots,
     Statistics,
 )
-from netspec.codegen.kernel import helper, kernel, span, summing
-from netspec.codegen.kinds import Array3, Doubles, Vector
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Doubles, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
 
 BLOCK = 16
 """Rows that are added up before they are added to the float64 sums."""
-
-# --- channels last
 
 
 @rows(group=4)
@@ -362,97 +358,3 @@ def gradient(x: Vector, dy: Vector, slots: Slots, back: Slopes, dx: Vector, low:
     for at in range(first * width, min(last * width, x.size), width):
         count = min(width, x.size - at)
         pull_back(count, x, at, dy, at, factor, 0, offset, 0, centre, 0, of_dy, 0, of_x, 0, shift, 0, dx, at, low)
-
-
-# --- elsewhere
-
-
-@summing
-def channel_sum(x: Array3, c: int) -> float:
-    """The sum of channel c."""
-    total = 0.0
-    for n in range(x.shape[0]):
-        row = x[n, c]
-        for i in range(row.size):
-            total += np.float64(row[i])
-    return total
-
-
-@summing
-def channel_squares(x: Array3, c: int, mean: float) -> float:
-    """The sum of (x - mean)^2 over channel c."""
-    total = 0.0
-    for n in range(x.shape[0]):
-        row = x[n, c]
-        for i in range(row.size):
-            value = np.float64(row[i]) - mean
-            total += value * value
-    return total
-
-
-@kernel
-def plane_moments(x: Array3, mean: Doubles, variance: Doubles, part: int, parts: int) -> None:
-    """mean, variance (C,) of x (N, C, inner)."""
-    count = x.shape[0] * x.shape[2]
-    for c in range(*span(x.shape[1], part, parts)):
-        mean[c] = channel_sum(x, c) / count
-        variance[c] = channel_squares(x, c, mean[c]) / count
-
-
-@kernel
-def plane_normalise(x: Array3, factor: Vector, offset: Vector, y: Array3, low: float, part: int, parts: int) -> None:
-    """y = x * factor + offset, at least `low`. x, y: (N, C, inner), factor, offset: (C,)."""
-    for c in range(*span(x.shape[1], part, parts)):
-        for n in range(x.shape[0]):
-            row, out, slope, shift = x[n, c], y[n, c], factor[c], offset[c]
-            for i in range(row.size):
-                value = row[i] * slope + shift
-                out[i] = low if value < low else value
-
-
-@kernel
-def plane_gradient_sums(
-    x: Array3,
-    dy: Array3,
-    centre: Vector,
-    factor: Vector,
-    offset: Vector,
-    sums: Doubles,
-    low: float,
-    part: int,
-    parts: int,
-) -> None:
-    """sums (2, C) of dy and dy * (x - centre), but for those where x * factor + offset <= low.
-
-    x, dy: (N, C, inner), centre, factor, offset: (C,).
-    """
-    channels = x.shape[1]
-    for c in range(*span(channels, part, parts)):
-        total, products = 0.0, 0.0
-        for n in range(x.shape[0]):
-            row, diff = x[n, c], dy[n, c]
-            for i in range(row.size):
-                if not row[i] * factor[c] + offset[c] <= low:
-                    total += diff[i]
-                    products += np.float64(diff[i]) * (row[i] - centre[c])
-        sums[c] = total
-        sums[channels + c] = products
-
-
-@kernel
-def plane_gradient(
-    x: Array3, dy: Array3, slots: Slots, back: Slopes, dx: Array3, low: float, part: int, parts: int
-) -> None:
-    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low.
-
-    x, dy, dx: (N, C, inner), slots, back: (C,).
-    """
-    factor, offset, centre = slots.factor, slots.offset, slots.centre
-    of_dy, of_x, shift = back.of_dy, back.of_x, back.shift
-    zero = dx.dtype.type(0)
-    for c in range(*span(x.shape[1], part, parts)):
-        for n in range(x.shape[0]):
-            row, out, diff = x[n, c], dx[n, c], dy[n, c]
-            for i in range(row.size):
-                own = zero if row[i] * factor[c] + offset[c] <= low else diff[i]
-                out[i] = of_dy[c] * own - (of_x[c] * (row[i] - centre[c]) + shift[c])

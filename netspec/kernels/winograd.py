@@ -16,18 +16,12 @@ then for each part room for the addresses of a tile's pixels, twice.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, SIDE, STEP
+from netspec.codegen.geometry import SIDE, STEP
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.codegen.winograd import (
-    transform_back,
-    transform_diff,
-    transform_filter,
-    transform_filter_back,
-    transform_image,
-)
+from netspec.codegen.winograd import transform_back, transform_diff, transform_filter, transform_image
 from netspec.kernels.conv_geometry import (
     AIR,
     FREQUENCIES,
@@ -186,48 +180,6 @@ def products(
 
 
 @helper
-def gradient_products(
-    source: Vector,
-    diff: Vector,
-    piece: Vector,
-    offsets: int,
-    product: FrequencyProducts,
-    shares: int,
-    begin: int,
-    end: int,
-    count: int,
-    room: int,
-    mode: int,
-) -> None:
-    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M).
-
-    `begin` to `end` count (frequency, share). source, diff: the planes of `room` tiles; piece: (36, G, R, M). `offsets`
-    is the address of a 0.
-    """
-    r, m, panel, most, groups = product.channels, product.filters, product.panel, product.most, product.groups
-    lanes, panels = lanes_of(source), (m + panel - 1) // panel
-    blocks = (r + most - 1) // most
-    rows = (r + blocks - 1) // blocks
-    more = r - blocks * (rows - 1)
-    row_in, row_out = row_of(groups * r), row_of(groups * m)
-    plane_in, plane_out = plane_of(groups * r, room), plane_of(groups * m, room)
-    sums = Sums(1, offsets, count)
-    for job in range(begin, end):
-        f = job // shares
-        low, high = span(groups * panels, job % shares, shares)
-        for gp in range(low, high):
-            group, p = gp // panels, gp % panels
-            _, tail, whole = panel_at(p * panel, panel, m, lanes)
-            edge = 0 if whole else most + 1
-            b = Right(address(diff, f * plane_out + group * m + p * panel), 0, row_out)
-            for block in range(blocks):
-                v, tall = rows_at(block, rows, more)
-                a = Left(address(source, f * plane_in + group * r + v), 1, row_in)
-                c = Result(address(piece, ((f * groups + group) * r + v) * m + p * panel), m, 0, mode, tail)
-                multiply(product.codes[edge + tall], sums, a, b, c)
-
-
-@helper
 def table_of(table: Clock, part: int) -> Clock:
     """A part's room for addresses, (72,)."""
     return table[1 + 2 * part * FREQUENCIES : 1 + 2 * (part + 1) * FREQUENCIES]
@@ -340,57 +292,6 @@ def winograd_scatter(
 
 
 @kernel
-def winograd_gradient_tiles(
-    x: Vector,
-    dy: Vector,
-    pieces: Matrix,
-    scratch: TileScratch,
-    source: TiledImage,
-    target: TiledImage,
-    product: FrequencyProducts,
-    chunks: Chunks,
-    part: int,
-    parts: int,
-) -> None:
-    """pieces[part] (36, G, R, M) = the sums over the part's tiles, for few channels.
-
-    x: (N, height, width, C), dy: (N, height, width, K).
-    """
-    near, far, outside, own = scratch.near[part], scratch.far[part], scratch.outside, table_of(scratch.table, part)
-    offsets, room = address(scratch.table, 0), chunks.room
-    begin, end = span(chunks.number, part, parts)
-    for number in range(begin, end):
-        first, last = span(chunks.tiles, number, chunks.number)
-        chunk = Chunk(first, last, room)
-        gather(x, outside[0], own, source, chunk, first, last, near)
-        gather_diff(dy, outside[0], own, target, chunk, first, last, far)
-        mode, count = ADD if number > begin else 0, last - first
-        gradient_products(near, far, pieces[part], offsets, product, 1, 0, FREQUENCIES, count, room, mode)
-
-
-@kernel
-def winograd_gradient_multiply(
-    near: Vector,
-    far: Vector,
-    piece: Vector,
-    table: Clock,
-    product: FrequencyProducts,
-    chunk: Chunk,
-    mode: int,
-    part: int,
-    parts: int,
-) -> None:
-    """piece (36, G, R, M) = (with mode ADD: +=) the sums over a chunk's tiles, whose planes are `near` and `far`.
-
-    A part owns frequencies, or shares of one: no partial sums.
-    """
-    shares = max(1, parts // FREQUENCIES)
-    begin, end = span(FREQUENCIES * shares, part, parts)
-    offsets, count = address(table, 0), chunk.last - chunk.first
-    gradient_products(near, far, piece, offsets, product, shares, begin, end, count, chunk.room, mode)
-
-
-@kernel
 def filters_to_frequencies(w: Vector, packed: Vector, scratch: Matrix, filters: Filters, part: int, parts: int) -> None:
     """w: (K, R, 3, 3). packed: [frequency][group][column block][value][panel], as `conv.pack` has them.
 
@@ -412,24 +313,3 @@ def filters_to_frequencies(w: Vector, packed: Vector, scratch: Matrix, filters: 
                 for t in range(9):
                     near[t * lanes + j] = w[at + (8 - t if turned else t)]
             transform_filter(w, address(near, 0), lanes, address(packed, unit * panel + j0), plane)
-
-
-@kernel
-def frequencies_to_filters(
-    piece: Vector, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int
-) -> None:
-    """piece: (36, G, R, M), dw: (K, R, 3, 3). dw = (with `add`: +=) the piece transformed back. A part owns channels.
-
-    scratch: (parts, 9 vectors).
-    """
-    lanes, m, near = lanes_of(dw), k // groups, scratch[part]
-    plane = groups * r * m
-    for row in range(*span(groups * r, part, parts)):
-        g, c = row // r, row % r
-        for j in range(0, m, lanes):
-            transform_filter_back(dw, address(piece, row * m + j), plane, address(near, 0), lanes)
-            for i in range(lanes):
-                to = ((g * m + j + i) * r + c) * 9
-                for t in range(9):
-                    value = near[t * lanes + i]
-                    dw[to + t] = dw[to + t] + value if add else value

@@ -135,7 +135,7 @@ class BatchNorm(Layer):
 
     def forward(self, run: Run) -> Calls:
         """One pass over the bottom for mean and variance, one for the result."""
-        from netspec.kernels import norm
+        from netspec.kernels import norm, norm_planes
 
         n, c, inner = _around(run.bottom_shapes[0])
         x, y, space, (own, _) = run.bottom[0], run.top[0], run.workspace, self._affine(run)
@@ -146,7 +146,7 @@ class BatchNorm(Layer):
         elif in_rows:
             yield Call(norm.moments, x, partial, factor.size, parts=len(partial))
         else:
-            yield Call(norm.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
+            yield Call(norm_planes.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
         mode = RUNNING if running else REMEMBERED if run.phase == "TRAIN" else BATCH
         batch, coefficients = (
             Statistics(space["mean"], space["variance"], space["inverse"]),
@@ -157,14 +157,14 @@ class BatchNorm(Layer):
         if in_rows:
             yield Call(norm.normalise, x, factor, offset, y, low)
         else:
-            yield Call(norm.plane_normalise, x.reshape(n, c, inner), factor, offset, y.reshape(n, c, inner), low)
+            yield Call(norm_planes.plane_normalise, x.reshape(n, c, inner), factor, offset, y.reshape(n, c, inner), low)
 
     def backward(self, run: Run) -> Calls:
         """One pass over the bottom and the top's diff for their sums, one for dx.
 
         The bottom tells again what a ReLU let pass.
         """
-        from netspec.kernels import norm
+        from netspec.kernels import norm, norm_planes
 
         n, c, inner = _around(run.bottom_shapes[0])
         x, dy, dx, space, (own, diffs) = (
@@ -193,12 +193,12 @@ class BatchNorm(Layer):
         elif in_rows:
             yield Call(norm.gradient_sums, x, dy, centre, factor, offset, partial, low, parts=len(space["partial"]))
         else:
-            yield Call(norm.plane_gradient_sums, x, dy, centre, factor, offset, space["sums"], low)
+            yield Call(norm_planes.plane_gradient_sums, x, dy, centre, factor, offset, space["sums"], low)
         back = Slopes(*others)
         arrays = (partial, space["sums"], own.weight, space["mean"], space["inverse"], diffs, centre, back)
         yield Call(norm.slopes, *arrays, n * inner, int(fixed), parts=1)
         if dx is not None:
-            kernel = norm.gradient if in_rows else norm.plane_gradient
+            kernel = norm.gradient if in_rows else norm_planes.plane_gradient
             yield Call(kernel, x, dy, Slots(factor, offset, centre), back, dx.reshape(x.shape), low)
 
 

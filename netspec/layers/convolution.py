@@ -168,7 +168,7 @@ class Convolution(Windowed):
 
     def _top(self, run: Run) -> Calls:
         """One pass over the top's diff: the mask of a fused ReLU, and the bias' gradient."""
-        from netspec.kernels import conv
+        from netspec.kernels import conv_gradient
 
         db = run.param_diff[1] if self.bias_term else None
         if db is None and not run.relu:
@@ -178,9 +178,9 @@ class Convolution(Windowed):
         sums = run.workspace["sums"] if db is not None else run.param[0].reshape(-1)[:0].astype("float64")
         dy, pitch = flat(run.top_diff[0])
         sizes = (n * p * q, k, pitch, int(run.relu), int(db is not None))
-        yield Call(conv.top_gradient, flat(run.top[0])[0] if run.relu else dy, dy, sums, *sizes, parts=parts)
+        yield Call(conv_gradient.top_gradient, flat(run.top[0])[0] if run.relu else dy, dy, sums, *sizes, parts=parts)
         if db is not None:
-            yield Call(conv.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
+            yield Call(conv_gradient.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
 
 WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "WINOGRAD": Winograd(), "DIRECT": Direct()}

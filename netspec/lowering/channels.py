@@ -10,7 +10,7 @@ from netspec.core.calls import Call, Calls, Run
 
 def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: Any) -> Calls:
     """y = x * w + b for x, y (outer, C, inner) and w, b (C,), either of which may be empty: then it is 1, or 0."""
-    from netspec.kernels import norm
+    from netspec.kernels import norm, norm_planes
 
     factor, offset = wide(run, around)
     yield Call(norm.repeat, w, factor, 1.0, parts=1)
@@ -18,14 +18,14 @@ def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: An
     if around[2] == 1:
         yield Call(norm.normalise, x, factor, offset, y, math.nan)
     else:
-        yield Call(norm.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
+        yield Call(norm_planes.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
 
 
 def affine_sums(
     run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]
 ) -> Calls:
     """dw, db (C,) = (or +=) the sums of dy * x and of dy; what is empty is not wanted."""
-    from netspec.kernels import norm
+    from netspec.kernels import norm, norm_planes
 
     centre, ones = wide(run, around)
     yield Call(norm.repeat, dw[:0], centre, 0.0, parts=1)
@@ -36,7 +36,7 @@ def affine_sums(
     else:
         partial = partial[:0]
         yield Call(
-            norm.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan
+            norm_planes.plane_gradient_sums, x.reshape(around), dy.reshape(around), centre, ones, centre, sums, math.nan
         )
     yield Call(norm.fold_into, partial, sums, dw, db, centre.size, *add, parts=1)
 

@@ -68,7 +68,7 @@ def calls(conv: Conv, run: Run) -> Calls:
     import numpy as np
 
     from netspec.codegen.tiles import tiling
-    from netspec.kernels import conv as loops
+    from netspec.kernels import conv_gradient
 
     x, dw = run.bottom_shapes[0], run.param_diff[0]
     assert dw is not None
@@ -86,30 +86,30 @@ def calls(conv: Conv, run: Run) -> Calls:
     lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
     arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"])
     diff = Diff(one.x.length, pitch, m, cut.shares)
-    yield Call(loops.weight_gradient, *arrays, windows, diff, tiles, parts=parts)
+    yield Call(conv_gradient.weight_gradient, *arrays, windows, diff, tiles, parts=parts)
     if cut.pieces > 1:
-        yield Call(loops.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
+        yield Call(conv_gradient.join_pieces, pieces, parts=min(PARTS, max(1, pieces.shape[1] // 4096)))
     shape = (groups, k, r, dw.shape[2] * dw.shape[3], int(run.param_add[0]))
-    yield Call(loops.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
+    yield Call(conv_gradient.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
 
 
 def _weight_of_pixels(conv: Conv, run: Run, cut: Cut) -> Calls:
     """The gradient where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
     from netspec.codegen.tiles import tiling
-    from netspec.kernels import conv as loops
+    from netspec.kernels import conv_gradient
 
     (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
     x, dw, pixels, add = run.bottom[0], run.param_diff[0], n * p * q, int(run.param_add[0])
     assert dw is not None
     if "thinned" in run.workspace:
         sizes = (h, w, c, p, q, conv.window[0][1], conv.window[1][1])
-        yield Call(loops.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
+        yield Call(conv_gradient.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
         x = run.workspace["thinned"]
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
     tiles, (dy, pitch) = tiling(k, c, str(dw.dtype)), flat(run.top_diff[0])
     product = PixelGradient(pixels, c, pitch, c, cut.shares, DEEP, packed=int(_far_apart(pitch)))
     arrays = (x, dy, pieces, run.workspace["windows"])
     in_place = add * (cut.pieces == 1)
-    yield Call(loops.weight_gradient_pixels, *arrays, product, tiles, in_place, parts=cut.pieces * cut.shares)
+    yield Call(conv_gradient.weight_gradient_pixels, *arrays, product, tiles, in_place, parts=cut.pieces * cut.shares)
     if cut.pieces > 1:
-        yield Call(loops.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))
+        yield Call(conv_gradient.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))

@@ -201,8 +201,7 @@ class Winograd(Way):
     def weight(self, conv: Conv, run: Run) -> Calls:
         """The products of both images' frequencies, then back to the filter."""
         from netspec.codegen.geometry import ADD
-        from netspec.kernels import conv as loops
-        from netspec.kernels import winograd
+        from netspec.kernels import conv_gradient, winograd, winograd_gradient
 
         x, groups, space, dw = run.bottom_shapes[0], conv.group, run.workspace, run.param_diff[0]
         assert dw is not None
@@ -216,7 +215,13 @@ class Winograd(Way):
             scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
             arrays = (source, diff, pieces, scratch)
             yield Call(
-                winograd.winograd_gradient_tiles, *arrays, from_image, from_diff, product, chunks, parts=pieces.shape[0]
+                winograd_gradient.winograd_gradient_tiles,
+                *arrays,
+                from_image,
+                from_diff,
+                product,
+                chunks,
+                parts=pieces.shape[0],
             )
         else:
             for chunk in _chunks(plan):
@@ -224,7 +229,7 @@ class Winograd(Way):
                 yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, 1, chunk, parts=PARTS)
                 mode = ADD if chunk.first else 0
                 yield Call(
-                    winograd.winograd_gradient_multiply,
+                    winograd_gradient.winograd_gradient_multiply,
                     near,
                     far,
                     pieces,
@@ -236,7 +241,12 @@ class Winograd(Way):
                 )
         sizes = (groups, conv.filters, r, int(run.param_add[0]))
         if pieces.shape[0] > 1:
-            yield Call(loops.join_pieces, pieces, parts=PARTS)
+            yield Call(conv_gradient.join_pieces, pieces, parts=PARTS)
         yield Call(
-            winograd.frequencies_to_filters, pieces[0], dw, space["filter_weight"], *sizes, parts=min(PARTS, groups * r)
+            winograd_gradient.frequencies_to_filters,
+            pieces[0],
+            dw,
+            space["filter_weight"],
+            *sizes,
+            parts=min(PARTS, groups * r),
         )
