@@ -1,4 +1,4 @@
-"""Commands: one a file, each parses, calls the library, and renders."""
+"""The command line, one command a file: each reads its words, calls the library, and renders what comes back."""
 
 import gc
 

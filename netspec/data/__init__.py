@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files to batches: a feed draws samples from a source, transforms them, and reads ahead."""

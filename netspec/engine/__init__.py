@@ -1,1 +1,1 @@
-"""TODO."""
+"""A ShapedGraph to a bound Program: rewrites, the memory plan, weights, and the table of steps that an iteration runs."""

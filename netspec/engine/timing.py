@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
+from netspec.core import rng
 from netspec.core.calls import Phase
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
@@ -15,6 +17,9 @@ from netspec.engine.weights import fill_weights
 from netspec.net.graph import Graph, Node, State
 from netspec.net.labels import label_ranges
 from netspec.net.load import load_net
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 @dataclass(frozen=True)
@@ -54,17 +59,38 @@ def time_net(
 ) -> NetTime:
     """Time a net of one phase: every layer alone, then the whole passes; `without` names rewrites to leave out."""
     from netspec.codegen import kernel as jit
-    from netspec.core import rng
 
     used = jit.limit_threads(threads)
     shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32", without=without)
     program = bind(shaped, memory, fill_weights(shaped, "float32", seed), seed)
-    labels = label_ranges(shaped)
-    random = rng.generator(seed, "time")
+    shown = _rows(program.graph)
+    ahead, back, whole = _measure(program, shown, _batches(program, seed), iterations)
+    middle = statistics.median
+    runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
+    layers = tuple(
+        LayerTime(
+            node.layer.name, _type(program.graph, node), _kernels(program, node), middle(f), middle(b) if r else 0.0
+        )
+        for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
+    )
+    passes = (middle(column) for column in zip(*whole, strict=True))
+    return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *passes)
+
+
+def _batches(program: Program, seed: int) -> list[Array]:
+    """Random values for each input: classes where it holds labels."""
+    labels, random = label_ranges(program.shaped), rng.generator(seed, "time")
     batches = []
     for blob in program.graph.inputs:
         shape = program.data[blob].shape
         batches.append(random.integers(0, labels[blob][0], shape) if blob in labels else random.random(shape))
+    return batches
+
+
+def _measure(
+    program: Program, shown: list[Node], batches: list[Array], iterations: int
+) -> tuple[list[list[float]], list[list[float]], list[tuple[float, float, float]]]:
+    """Milliseconds of every layer's forward and backward, and of the whole passes, each iteration; a round before warms up."""
 
     def feed() -> None:
         for array, values in zip(program.inputs, batches, strict=True):
@@ -75,7 +101,6 @@ def time_net(
         run()
         return 1000 * (time.perf_counter() - begun)
 
-    shown = _rows(program.graph)
     ahead: list[list[float]] = [[] for _ in shown]
     back: list[list[float]] = [[] for _ in shown]
     whole: list[tuple[float, float, float]] = []
@@ -93,22 +118,7 @@ def time_net(
         if round_ == 0:
             whole.clear()
             ahead, back = [[] for _ in shown], [[] for _ in shown]
-    middle = statistics.median
-    runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
-    layers = tuple(
-        LayerTime(
-            node.layer.name, _type(program.graph, node), _kernels(program, node), middle(f), middle(b) if r else 0.0
-        )
-        for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
-    )
-    return NetTime(
-        program.graph.name,
-        shaped.batch,
-        used,
-        iterations,
-        layers,
-        *(middle(column) for column in zip(*whole, strict=True)),
-    )
+    return ahead, back, whole
 
 
 def _rows(graph: Graph) -> list[Node]:

@@ -149,8 +149,8 @@ def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[K
                 check(able, "overwrites a gradient that another layer wrote", layer, graph.blobs[house].label)
         seeded = sum(blob.loss_weight for blob in graph.blobs if graph.storage[blob.index] == house)
         if not mine:
-            uses.append(Use(born, True, name))  # the seed, which the layer reads
-            uses = [use._replace(time=max(use.time, born), writes=True) if use.time == born else use for use in uses]
+            # the seed is written before the producer's backward reads it, both at one time
+            uses = [Use(born, True, name), *(use for use in uses if use.time > born)]
         elif seeded:
             yield ("share", "loss", house), [Use(born, True, name)]
         yield ("diff", house), uses

@@ -1,1 +1,1 @@
-"""Fillers: initial values of params, one a file."""
+"""Shapes to the initial values of params: one filler a file."""

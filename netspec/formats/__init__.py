@@ -1,1 +1,1 @@
-"""TODO."""
+"""Foreign file formats that several packages need: bytes to plain values and back."""

@@ -1,1 +1,1 @@
-"""Kernels: how things are computed. The only room that imports numba."""
+"""Loops over arrays, one family a file: how a step is computed; with codegen the only place that imports numba."""

@@ -1,1 +1,1 @@
-"""Layer types: what is computed, one a file."""
+"""What a net computes, one layer type a file: fields, shapes, params, costs, and the Calls that kernels carry out."""

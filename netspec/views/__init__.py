@@ -1,1 +1,3 @@
-"""TODO."""
+"""Values to what people and machines read: tables, text in columns, JSON, Markdown, JSON Schemas; nothing is decided
+here.
+"""

@@ -5,6 +5,8 @@ Draft 7 with the notes that yaml-language-server reads (`enumDescriptions`, `def
 
 A schema sees a file before it is expanded. So any value may be a `$...`, and a definition `X` says only what may stand in an X; what must
 stand in it, which a parent (`extends`) or `defaults` may give, is said apart by `X.needs`.
+
+Long because one schema is one table of definitions, each of which names the others.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Sources, one a file: where samples come from."""
+"""Where samples come from: one source a file, which opens to a reader of numbered samples."""

@@ -1,1 +1,1 @@
-"""Transforms, one a file: what is done to an image before the net sees it."""
+"""What is done to a sample before the net sees it: one transform a file, a function of sample, seed, epoch and index."""

@@ -1,1 +1,1 @@
-"""Learning-rate policies, one a file."""
+"""Learning rates: one policy a file, a pure function of the iteration."""

@@ -1,1 +1,1 @@
-"""Regularizers, one a file."""
+"""Weight decay: one regularizer a file, which gives a param's coefficients."""

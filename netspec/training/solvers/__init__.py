@@ -1,1 +1,1 @@
-"""Solver types: update rules, one a file."""
+"""Update rules: one solver type a file, which yields the Calls that update a param."""

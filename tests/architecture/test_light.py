@@ -1,0 +1,63 @@
+"""The front of the road is free of numpy and numba: importing it, its rooms' members, and walking it with every net of the zoo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.source import Module, modules
+
+LIGHT = ("core", "language", "net", "layers", "lowering", "fillers", "formats", "data", "training.policies")
+"""Packages whose every module is light; of others see MODULES."""
+MODULES = (
+    *("engine.rewrite", "engine.plan", "engine.verify_rewrite", "engine.verify_plan", "training.spec"),
+    *("views.tables", "views.columns", "views.errors", "views.inspection", "views.terminal"),
+)
+HEAVY = ("numpy", "numba", "llvmlite")
+
+
+def light(module: Module) -> bool:
+    name = module.name.removeprefix("netspec.")
+    return name in MODULES or any(name == package or name.startswith(f"{package}.") for package in LIGHT)
+
+
+def run(code: str) -> None:
+    """Run code in a process of its own, which must not have loaded numbers in the end."""
+    ending = (
+        f"import sys\nloaded = set({HEAVY!r}) & set(sys.modules)\nsys.exit(f'loaded {{loaded}}' if loaded else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{ending}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_loads_no_numbers() -> None:
+    run("\n".join(f"import {module.name}" for module in modules() if light(module)))
+
+
+def test_the_members_of_all_rooms_load_no_numbers() -> None:
+    run("""
+from netspec.data.feed import FeedSpec
+from netspec.data.sources.base import SOURCES
+from netspec.data.transforms.base import TRANSFORMS
+from netspec.layers.base import LAYERS
+SOURCES.members(), TRANSFORMS.members(), LAYERS.members()
+FeedSpec.model_validate({
+    "source": {"type": "Arrays", "values": (((1, 2), (3, 4)), (0, 1))}, "batch_size": 2,
+    "transform": {"type": "Scale", "factor": 2},
+})
+""")
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_every_net_of_the_zoo_is_planned_without_numbers(phase: str) -> None:
+    run(f"""
+from netspec.core import locate
+from netspec.engine.plan import plan
+from netspec.engine.rewrite import rewrite
+from netspec.net.graph import State
+from netspec.net.load import load_net
+for name in locate.names("models"):
+    plan(rewrite(load_net(name, state=State({phase!r}), batch=2)))
+""")

@@ -1,0 +1,164 @@
+"""How the source is written: modules and functions of bearable length, private names kept private, every package with its contract.
+
+What breaks a rule today is listed as debt, which may only shrink; `pytest -s` prints it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.source import Module, imported, judge, modules
+
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
+
+LONG_MODULES = {
+    "netspec.codegen.kernel": 507,
+    "netspec.kernels.conv": 530,
+    "netspec.kernels.inner_product": 518,
+    "netspec.kernels.norm": 456,
+    "netspec.kernels.winograd": 620,
+    "netspec.language.document": 479,
+    "netspec.language.expand": 686,
+    "netspec.language.variables": 409,
+}
+LONG_FUNCTIONS = {
+    "netspec.codegen.rows.decorate": 61,
+    "netspec.codegen.rows.rows": 69,
+    "netspec.kernels.conv.convolve": 65,
+    "netspec.kernels.conv.weight_gradient": 77,
+}
+PRIVATE = {
+    "netspec.codegen.kernel reaches numba's _CacheLocator": 1,
+    "netspec.codegen.kernel reaches ._cache": 2,
+    "netspec.codegen.kernel reaches ._impl": 1,
+    "netspec.engine.rewrite reaches netspec.layers._conversion": 1,
+    "netspec.engine.verify_rewrite reaches netspec.layers._conversion": 1,
+    "netspec.net.graph reaches ._node": 1,
+    "netspec.net.spec reaches ._node": 2,
+    "netspec.net.wire reaches ._node": 6,
+    "netspec.training.job reaches ._document": 1,
+}
+"""Private names of other modules, and how often each is reached."""
+DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}
+"""Names of the standard library that begin with an underscore, but are meant for all."""
+
+
+def test_modules_are_short_or_say_why_they_are_not() -> None:
+    found = {
+        module.name: lines
+        for module in modules()
+        if (lines := module.text.count("\n")) > MOST_LINES
+        and not re.search(r"^Long because ", module.doc, re.MULTILINE)
+    }
+    judge(found, LONG_MODULES, "a long module")
+
+
+def test_functions_are_short() -> None:
+    found = {
+        f"{module.name}.{node.name}": lines
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None
+        if (lines := node.end_lineno - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
+    }
+    judge(found, LONG_FUNCTIONS, "a long function")
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__") and name not in DOCUMENTED
+
+
+def owned(module: Module) -> set[str]:
+    """The names that a module gives: its functions, classes, variables, and attributes of its own objects."""
+    result: set[str] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            result.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            result.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and own(node.value):
+            result.add(node.attr)
+    return result
+
+
+def own(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in {"self", "cls"}
+
+
+KNOWN = {module.name for module in modules()}
+
+
+def reached(module: Module) -> Iterator[str]:
+    """Private names of others that a module imports or reaches by attribute; a private module is its package's."""
+    for name, what in imported(module):
+        whole = f"{name}.{what}" if what and f"{name}.{what}" in KNOWN else name
+        hidden = next((part for part in whole.split(".") if private(part)), None)
+        if hidden and whole.partition(f".{hidden}")[0] != module.package:
+            yield f"{module.name} reaches {whole}"
+        if whole == name and private(what):
+            yield f"{module.name} reaches {name}.{what}"
+    mine = owned(module)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and private(node.attr) and not own(node.value) and node.attr not in mine:
+            yield f"{module.name} reaches .{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("netspec"):
+            package = (node.module or "").partition(".")[0]
+            yield from (f"{module.name} reaches {package}'s {a.name}" for a in node.names if private(a.name))
+
+
+def test_private_names_stay_in_their_module() -> None:
+    found: dict[str, int] = {}
+    for module in modules():
+        for what in reached(module):
+            found[what] = found.get(what, 0) + 1
+    judge(found, PRIVATE, "a private name")
+
+
+PACKAGES = [module for module in modules() if module.path.stem == "__init__"]
+
+
+@pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.name)
+def test_every_package_says_its_contract_in_a_sentence(module: Module) -> None:
+    first = " ".join(module.doc.partition("\n\n")[0].split())
+    assert len(first.split()) > 5 and "TODO" not in module.doc
+    assert module.name == "netspec" or (first.endswith(".") and not re.search(r"\.\s", first)), "one sentence"
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
+def test_every_module_says_what_it_holds(module: Module) -> None:
+    assert module.doc and not module.doc.startswith(("The same", "TODO"))
+
+
+def mutable(node: ast.expr | None) -> bool:
+    """Whether an expression makes something that can be changed."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"dict", "list", "set", "defaultdict", "deque"}
+    return isinstance(node, (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp))
+
+
+def test_mutable_state_of_modules_is_told() -> None:
+    """Told, not refused: tables that nobody changes are lists and dicts too. Those that the module itself changes come first."""
+    for module in modules():
+        changed = {
+            node.func.value.id
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            if node.func.attr in {"append", "add", "clear", "extend", "pop", "setdefault", "update"}
+        } | {
+            node.value.id
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name)
+        }
+        for node in module.tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            if mutable(getattr(node, "value", None)) and names != ["__all__"]:
+                for name in names:
+                    word = "changed by its module" if name in changed else "a table"
+                    print(f"mutable at module level: {module.name}.{name} ({word})")  # noqa: T201
