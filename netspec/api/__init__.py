@@ -1,4 +1,4 @@
-"""What a Python user holds: `Net` and `Solver`, as in pycaffe, and `Run`. Each is loaded when it is first used."""
+"""What a Python user holds: `Net` and `Solver`, as in pycaffe, and `Run`, each loaded when it is first used."""
 
 from __future__ import annotations
 
