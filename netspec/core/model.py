@@ -54,6 +54,21 @@ T = TypeVar("T")
 Listed = Annotated[tuple[T, ...], BeforeValidator(listed)]
 
 
+class Aka:
+    """Names that other programs have for a field: a mistake that uses one is told the field's own."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+
+def known_as(cls: type[Any]) -> dict[str, str]:
+    """Other programs' names for the fields of a model, each with the field it means."""
+    fields = getattr(cls, "model_fields", {}).items()
+    return {
+        other: name for name, info in fields for mark in info.metadata if isinstance(mark, Aka) for other in mark.names
+    }
+
+
 class PathMark:
     """Marks a field that holds a path, written relative to the file it stands in."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
-from netspec.core.model import Listed, Model
+from netspec.core.model import Aka, Listed, Model
 from netspec.data.sources.base import AnySource
 from netspec.data.transforms.base import AnyTransform
 
@@ -14,7 +16,9 @@ class FeedSpec(Model):
 
     source: AnySource = Field(description="Which data, and where they lie.")
     limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")
-    batch_size: int = Field(gt=0, description="Samples in a batch: the first axis of the net's Inputs.")
+    batch_size: Annotated[int, Aka("batch")] = Field(
+        gt=0, description="Samples in a batch: the first axis of the net's Inputs."
+    )
     transform: Listed[AnyTransform] = Field((), description="What is done to each image, in this order.")
     shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from netspec.core.model import Aka
 from netspec.core.shape import Shape, ShapeError, text
 from netspec.fillers.base import Filler
 
@@ -17,7 +18,7 @@ class Gaussian(Filler):
     """Normal numbers; with `sparse`, each is kept with probability sparse / dim 0 and else 0."""
 
     mean: float = Field(0.0, description="Mean.")
-    std: float = Field(1.0, gt=0, description="Standard deviation.")
+    std: Annotated[float, Aka("stddev")] = Field(1.0, gt=0, description="Standard deviation.")
     sparse: int = Field(-1, ge=-1, description="Expected number of nonzero weights to each input; -1 keeps all.")
 
     def check(self, shape: Shape) -> None:

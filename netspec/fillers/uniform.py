@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape
 from netspec.fillers.base import Filler
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Uniform(Filler):
     """Uniform numbers in [min, max)."""
 
-    min: float = Field(0.0, description="Lower bound.")
-    max: float = Field(1.0, description="Upper bound.")
+    min: Annotated[float, Aka("low")] = Field(0.0, description="Lower bound.")
+    max: Annotated[float, Aka("high")] = Field(1.0, description="Upper bound.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Uniform:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from netspec.core.errors import Findings, SpecError
+from netspec.core.model import known_as
 from netspec.core.nodes import Mapping, Node, Scalar, describe
 from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
@@ -14,6 +15,7 @@ from netspec.language.document import TooLargeError
 from netspec.language.scopes import Blob, Scope, Stop, Wrong, is_nothing
 from netspec.language.variables import Variables
 from netspec.language.words import meant
+from netspec.layers.base import Layer
 
 MAX_NESTED = 20
 """Blocks inside one another."""
@@ -173,7 +175,7 @@ class Blocks:
             help = f"`{key}` is a variable of the block: `vars: {{{key}: ...}}`"
         elif key == "top":
             help = f"it needs none: the block's last top answers to '{name}'"
-        elif near := meant(key, INSTANCE):
+        elif near := meant(key, INSTANCE, known_as(Layer)):
             help = f"did you mean '{near}'?"
         else:
             help = "a block hands values to its layers through its `vars`"

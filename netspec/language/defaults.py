@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from netspec.core.errors import SpecError
+from netspec.core.model import known_as
 from netspec.core.nodes import Mapping, Node, describe
 from netspec.core.places import Place
 from netspec.core.rooms import UnknownWord
 from netspec.language.scopes import is_nothing, moved
 from netspec.language.variables import Variables
-from netspec.language.words import LAYER_TYPES, hint
+from netspec.language.words import LAYER_TYPES, hint, type_hint
 from netspec.layers.base import LAYERS
 
 
@@ -34,7 +35,7 @@ class Defaults:
             try:
                 cls = LAYERS.get(word)
             except UnknownWord:
-                help = hint(word, LAYERS.words(), LAYER_TYPES)
+                help = type_hint(word, LAYERS.words(), LAYER_TYPES)
                 self.variables.found.add(
                     DefaultsError(f"`defaults` speaks of '{word}', which is no layer type", at=at, help=help)
                 )
@@ -52,7 +53,7 @@ class Defaults:
             known = set(cls.model_fields) - own
             for name, place in fields.keys.items():
                 if name not in known:
-                    help = "each layer says its own" if name in own else hint(name, known)
+                    help = "each layer says its own" if name in own else hint(name, known, known_as(cls))
                     self.variables.found.add(
                         DefaultsError(f"{word} has no field `{name}` to give a default", at=place, help=help)
                     )

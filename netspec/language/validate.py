@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from netspec.core.errors import Findings, SpecError
-from netspec.core.model import Model, class_of
+from netspec.core.model import Model, class_of, known_as
 from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import Place
 from netspec.core.spelling import suggest
@@ -66,7 +66,7 @@ class Subject:
     """What is validated: the class, the values and the node they come from, and how to speak of it.
 
     `also` are further keys that a suggestion may name; `moved` says of keys (dotted) where they are said here;
-    `hidden` are fields (dotted) whose absence need not be said.
+    `hidden` are fields (dotted) whose absence need not be said; `others` are other programs' names for the keys of `also`.
     """
 
     cls: type[Any]
@@ -76,6 +76,7 @@ class Subject:
     also: Collection[str] = ()
     moved: dict[str, str] = field(default_factory=dict)
     hidden: Collection[str] = ()
+    others: dict[str, str] = field(default_factory=dict)
 
 
 def validate(subject: Subject, found: Findings) -> Any:
@@ -85,7 +86,7 @@ def validate(subject: Subject, found: Findings) -> Any:
     except ValidationError as error:
         problems = error.errors()
     extras = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
-    meant = {(*path[:-1], words.meant(str(path[-1]), _known(subject, path))) for path in extras}
+    meant = {(*path[:-1], words.meant(str(path[-1]), *_known(subject, path))) for path in extras}
     wrapped = {
         key for path in extras if str(path[-1]).endswith("_param") for key in _keys(subject.values.get(str(path[-1])))
     }
@@ -137,7 +138,7 @@ def _error(problem: Any, subject: Subject) -> SpecError:
             f"{owner} lacks `{path[-1]}`{_inside(path)}", at=head(_below(node, path[:-1])), help=described
         )
     if path and path[-1] == "[key]":
-        return _unknown_field(path[:-1], subject, _options(context))
+        return _unknown_field(path[:-1], subject, (_options(context), {}))
     if kind == "extra_forbidden":
         return _unknown_field(path, subject, _known(subject, path))
     if kind in {"literal_error", "enum"}:
@@ -215,7 +216,7 @@ def _other_word(text: str, given: Any) -> str | None:
     )
 
 
-def _unknown_field(path: Path, subject: Subject, known: Collection[str]) -> SpecError:
+def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
     name, at = str(path[-1]), locate(subject.node, *path, key=True)
     text = f"{subject.owner} has no key `{name}`{_inside(path)}"
     if dotted(path) in subject.moved:
@@ -227,17 +228,23 @@ def _unknown_field(path: Path, subject: Subject, known: Collection[str]) -> Spec
         )
         help = f"fields stand directly beside `name` and `type`{shown}"
         return CaffeWrapperError(f"{text}: fields are not wrapped here", at=at, help=help)
-    return UnknownFieldError(text, at=at, help=words.hint(name, known))
+    return UnknownFieldError(text, at=at, help=words.hint(name, *known))
 
 
 def _inside(path: Path) -> str:
     return f" in `{dotted(path[:-1])}`" if dotted(path[:-1]) else ""
 
 
-def _known(subject: Subject, path: Path) -> set[str]:
+Known = tuple[Collection[str], dict[str, str]]
+"""The keys that may stand in a place, and other programs' names for them."""
+
+
+def _known(subject: Subject, path: Path) -> Known:
     """The keys that may stand where `path` does."""
     here = _class_at(subject.cls, subject.values, path[:-1])
-    return (set(getattr(here, "model_fields", {})) | (set(subject.also) if len(path) == 1 else set())) - {"rule"}
+    names = set(getattr(here, "model_fields", {})) | (set(subject.also) if len(path) == 1 else set())
+    others = known_as(here) if here is not None else {}
+    return names - {"rule"}, subject.others | others if len(path) == 1 else others
 
 
 def say(value: Any, bare: bool = False) -> str:

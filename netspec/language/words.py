@@ -2,95 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from netspec.core.spelling import nearest
 
-SYNONYMS = {
-    "activation_slope": "negative_slope",
-    "alpha": "negative_slope",
-    "axes": "axis",
-    "batch": "batch_size",
-    "beta_filler": "bias_filler",
-    "beta_initializer": "bias_filler",
-    "bias": "bias_term",
-    "bias_init": "bias_filler",
-    "bias_initializer": "bias_filler",
-    "channels": "num_output",
-    "chunks": "slice_point",
-    "clip": "clip_gradients",
-    "clip_grad": "clip_gradients",
-    "concat_axis": "axis",
-    "dataset": "data",
-    "decay": "weight_decay",
-    "depth_radius": "local_size",
-    "dim": "axis",
-    "dims": "shape",
-    "dropout": "dropout_ratio",
-    "elementwise_affine": "affine",
-    "eps": "delta",
-    "epochs": "max_iter",
-    "epsilon": "eps",
-    "exponent": "power",
-    "features": "num_output",
-    "filter_size": "kernel_size",
-    "filters": "num_output",
-    "from": "bottom",
-    "gamma_filler": "weight_filler",
-    "gamma_initializer": "weight_filler",
-    "grad_clip": "clip_gradients",
-    "groups": "group",
-    "high": "max",
-    "init": "weight_filler",
-    "initializer": "weight_filler",
-    "input": "bottom",
+KEYS = {
     "if": "when",
-    "inputs": "bottom",
-    "iterations": "max_iter",
-    "kernel": "kernel_size",
-    "kernel_initializer": "weight_filler",
-    "l2": "weight_decay",
-    "learning_rate": "base_lr",
-    "low": "min",
-    "lr": "base_lr",
-    "lr_schedule": "lr_policy",
     "model": "net",
-    "momentum": "moving_average_fraction",
-    "negative_slope": "alpha",
     "network": "net",
-    "new_shape": "shape",
     "optimizer": "type",
-    "out_channels": "num_output",
-    "out_features": "num_output",
-    "output": "top",
-    "outputs": "top",
-    "p": "dropout_ratio",
-    "padding": "pad",
-    "pool_size": "kernel_size",
-    "radius": "local_size",
-    "rate": "dropout_ratio",
-    "ratio": "dropout_ratio",
-    "rho": "rms_decay",
-    "scale_bias": "bias_term",
-    "scheduler": "lr_policy",
-    "seed": "random_seed",
-    "shared": "channel_shared",
-    "size": "kernel_size",
-    "slice_points": "slice_point",
-    "slope": "negative_slope",
-    "split_points": "slice_point",
-    "stddev": "std",
-    "steps": "max_iter",
-    "strides": "stride",
-    "target_shape": "shape",
-    "track_running_stats": "use_global_stats",
-    "units": "num_output",
-    "use_bias": "bias_term",
-    "use_running_stats": "use_global_stats",
-    "weight_init": "weight_filler",
-    "width": "num_output",
 }
-"""A field's name elsewhere, and its name here."""
+"""What others call keys that are no fields of a model. Their names for fields stand at the fields (`Aka`)."""
 
 LAYER_TYPES = {
     "AdaptiveAvgPool2d": "Pooling",
@@ -205,19 +127,23 @@ POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
 """Fields that stand at the top of a Caffe solver, and in `lr_policy` here."""
 
 
-def meant(word: str, known: Iterable[str]) -> str | None:
-    """The known field that a word probably stands for."""
+def meant(word: str, known: Iterable[str], others: Mapping[str, str] = KEYS) -> str | None:
+    """The known field that a word probably stands for; `others` are names that other programs have for fields."""
     names = set(known)
-    other = SYNONYMS.get(word, "")
-    return next((name for name in (other, SYNONYMS.get(other)) if name in names), None) or nearest(word, names)
+    other = others.get(word) or KEYS.get(word)
+    return other if other in names else nearest(word, names)
 
 
-def hint(word: str, known: Iterable[str], others: dict[str, str] | None = None) -> str | None:
-    """A help line that names the word that was probably meant, or lists the known ones when they are few."""
+def hint(word: str, known: Iterable[str], others: Mapping[str, str] = KEYS) -> str | None:
+    """A help line that names the field that was probably meant, or lists the known ones when they are few."""
     names = sorted(set(known))
-    if others and others.get(word) in names:
-        return f"Caffe calls it '{others[word]}'"
-    found = meant(word, names)
+    found = meant(word, names, others)
     if found is not None:
         return f"did you mean '{found}'?"
     return f"one of: {', '.join(names)}" if 0 < len(names) <= 40 else None
+
+
+def type_hint(word: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
+    """A help line as of `hint` for a type of Caffe's; `others` are names that other programs have for types."""
+    names = set(known)
+    return f"Caffe calls it '{others[word]}'" if others.get(word) in names else hint(word, names)

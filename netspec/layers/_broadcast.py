@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Workspace
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
@@ -22,7 +22,9 @@ class Broadcast(Layer):
     reads: ClassVar[frozenset[str]] = BOTTOM
     """Which data backward looks at."""
 
-    axis: int = Field(1, description="First axis of x that the smaller blob stands at; negative counts from the end.")
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="First axis of x that the smaller blob stands at; negative counts from the end."
+    )
     num_axes: int = Field(
         1, ge=-1, description="How many axes of x the learned blob has; -1: all from `axis` on, 0: it is one number."
     )

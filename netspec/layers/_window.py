@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Window
 from netspec.layers.base import Layer
 
@@ -14,17 +14,17 @@ from netspec.layers.base import Layer
 class Windowed(Layer):
     """A layer that moves a window over height and width."""
 
-    kernel_size: Listed[Annotated[int, Field(gt=0)]] = Field(
-        (), description="Window height and width, F: one number, or [height, width].", max_length=2
+    kernel_size: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("filter_size", "kernel", "pool_size", "size")] = (
+        Field((), description="Window height and width, F: one number, or [height, width].", max_length=2)
     )
     kernel_h: int | None = Field(None, gt=0, description="Window height, instead of kernel_size.")
     kernel_w: int | None = Field(None, gt=0, description="Window width, instead of kernel_size.")
-    stride: Listed[Annotated[int, Field(gt=0)]] = Field(
+    stride: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("strides")] = Field(
         (), description="Step between windows, S (default 1).", max_length=2
     )
     stride_h: int | None = Field(None, gt=0, description="Vertical step, instead of stride.")
     stride_w: int | None = Field(None, gt=0, description="Horizontal step, instead of stride.")
-    pad: Listed[Annotated[int, Field(ge=0)]] = Field(
+    pad: Annotated[Listed[Annotated[int, Field(ge=0)]], Aka("padding")] = Field(
         (), description="Zeros around the image, P (default 0).", max_length=2
     )
     pad_h: int | None = Field(None, ge=0, description="Zeros above and below, instead of pad.")

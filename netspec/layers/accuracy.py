@@ -7,11 +7,12 @@ Source: Caffe accuracy_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, ShapeError, Shapes, count, widest
 from netspec.layers._loss import positions
 from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
@@ -29,7 +30,9 @@ class Accuracy(Layer):
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
 
     top_k: int = Field(1, gt=0, description="The true class must be among this many best scores.")
-    axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="The axis of the classes; negative counts from the end."
+    )
     ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
 
     @property

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from netspec.core.calls import Call, Calls, Phase, Run, Workspace
-from netspec.core.model import Listed, Model
+from netspec.core.model import Aka, Listed, Model
 from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.rooms import Room
@@ -124,8 +124,12 @@ class Layer(Model):
     """Bottoms that never receive a gradient (labels)."""
 
     name: str = Field(description="Unique name of the layer.", min_length=1)
-    bottom: Listed[str] | None = Field(None, description="Blobs it reads; left out: the first top of the layer above.")
-    top: Listed[str] | None = Field(None, description="Blobs it writes; left out: the layer's name.")
+    bottom: Annotated[Listed[str] | None, Aka("from", "input", "inputs")] = Field(
+        None, description="Blobs it reads; left out: the first top of the layer above."
+    )
+    top: Annotated[Listed[str] | None, Aka("output", "outputs")] = Field(
+        None, description="Blobs it writes; left out: the layer's name."
+    )
     param: Listed[ParamSpec] = Field((), description="Settings of its param blobs, weight first.")
     loss_weight: Listed[float] | None = Field(None, description="Weight of each top in the loss.")
     propagate_down: Listed[bool] | None = Field(None, description="For each bottom: whether a gradient flows to it.")

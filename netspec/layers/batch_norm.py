@@ -12,6 +12,7 @@ phase TEST.
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -29,7 +30,7 @@ from netspec.codegen.geometry import (
     Statistics,
 )
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -46,16 +47,24 @@ class BatchNorm(Layer):
     not learned: mean (C,), variance (C,), scale_factor (1,); with `affine` also weight (C,), bias (C,).
     """
 
-    use_global_stats: bool | None = Field(None, description="Use the running statistics; left out: only while testing.")
-    moving_average_fraction: float = Field(
+    use_global_stats: Annotated[bool | None, Aka("track_running_stats", "use_running_stats")] = Field(
+        None, description="Use the running statistics; left out: only while testing."
+    )
+    moving_average_fraction: Annotated[float, Aka("momentum")] = Field(
         0.999, ge=0, le=1, description="What a running sum keeps of itself at every batch, f."
     )
-    eps: float = Field(1e-5, ge=0, description="Added to the variance, so that nothing is divided by 0.")
-    affine: bool = Field(
+    eps: Annotated[float, Aka("epsilon")] = Field(
+        1e-5, ge=0, description="Added to the variance, so that nothing is divided by 0."
+    )
+    affine: Annotated[bool, Aka("elementwise_affine")] = Field(
         False, description="Multiply with learned factors and add learned constants, as a Scale with `bias_term` would."
     )
-    weight_filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors, with `affine`.")
-    bias_filler: AnyFiller = Field(_ZERO, description="Initial constants, with `affine`.")
+    weight_filler: Annotated[
+        AnyFiller, Aka("gamma_filler", "gamma_initializer", "init", "initializer", "weight_init")
+    ] = Field(Constant(value=1.0), description="Initial factors, with `affine`.")
+    bias_filler: Annotated[AnyFiller, Aka("beta_filler", "beta_initializer", "bias_init", "bias_initializer")] = Field(
+        _ZERO, description="Initial constants, with `affine`."
+    )
 
     @property
     def abilities(self) -> Abilities:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Phase, Run
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer
 from netspec.lowering.layout import memory_order
@@ -26,7 +26,9 @@ class Concat(Layer):
 
     bottoms: ClassVar[Arity] = MANY
 
-    axis: int = Field(1, description="The axis along which the bottoms are joined; negative counts from the end.")
+    axis: Annotated[int, Aka("axes", "concat_axis", "dim")] = Field(
+        1, description="The axis along which the bottoms are joined; negative counts from the end."
+    )
     concat_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")
 
     @property

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, convolved, convolved_text, widest
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -32,17 +32,27 @@ class Convolution(Windowed):
     Bottom: x (N, C, H, W). Top: y (N, K, H', W'). Params: weight (K, C/group, Fh, Fw), bias (K,).
     """
 
-    num_output: int = Field(gt=0, description="Number of filters, K.")
-    bias_term: bool = Field(True, description="Whether each filter adds a learned constant.")
+    num_output: Annotated[
+        int, Aka("channels", "features", "filters", "out_channels", "out_features", "units", "width")
+    ] = Field(gt=0, description="Number of filters, K.")
+    bias_term: Annotated[bool, Aka("bias", "use_bias")] = Field(
+        True, description="Whether each filter adds a learned constant."
+    )
     dilation: Listed[Annotated[int, Field(gt=0)]] = Field(
         (), description="Distance between filter taps, D (default 1).", max_length=2
     )
-    group: int = Field(1, gt=0, description="Channels and filters are split into this many independent groups.")
+    group: Annotated[int, Aka("groups")] = Field(
+        1, gt=0, description="Channels and filters are split into this many independent groups."
+    )
     engine: Literal["AUTO", "DEPTHWISE", "WINOGRAD", "DIRECT"] = Field(
         "AUTO", description="How it is computed; AUTO takes the first of the others that fits the shapes."
     )
-    weight_filler: AnyFiller = Field(Constant(value=0.0), description="Initial weights.")
-    bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial biases.")
+    weight_filler: Annotated[AnyFiller, Aka("init", "initializer", "kernel_initializer", "weight_init")] = Field(
+        Constant(value=0.0), description="Initial weights."
+    )
+    bias_filler: Annotated[AnyFiller, Aka("bias_init", "bias_initializer")] = Field(
+        Constant(value=0.0), description="Initial biases."
+    )
 
     @property
     def abilities(self) -> Abilities:

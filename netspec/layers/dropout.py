@@ -7,11 +7,12 @@ Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Phase, Run
+from netspec.core.model import Aka
 from netspec.core.shape import Shapes
 from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer
 
@@ -22,7 +23,9 @@ class Dropout(Layer):
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
 
-    dropout_ratio: float = Field(0.5, ge=0, lt=1, description="Probability p that an element becomes 0.")
+    dropout_ratio: Annotated[float, Aka("dropout", "p", "rate", "ratio")] = Field(
+        0.5, ge=0, lt=1, description="Probability p that an element becomes 0."
+    )
 
     @property
     def abilities(self) -> Abilities:

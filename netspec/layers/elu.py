@@ -5,9 +5,12 @@ Source: Clevert, Unterthiner & Hochreiter 2015; Caffe elu_layer.cpp.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from netspec.core.formula import Number
+from netspec.core.model import Aka
 from netspec.layers._elementwise import Elementwise
 
 
@@ -17,7 +20,9 @@ class ELU(Elementwise):
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
     """
 
-    alpha: float = Field(1.0, description="Where very negative values end, with the other sign.")
+    alpha: Annotated[float, Aka("negative_slope", "activation_slope", "slope")] = Field(
+        1.0, description="Where very negative values end, with the other sign."
+    )
 
     @staticmethod
     def value(x: Number, alpha: Number) -> Number:

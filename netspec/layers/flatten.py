@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from netspec.core.model import Aka
 from netspec.core.shape import ShapeError, Shapes, axis_of, count
 from netspec.layers._view import View
 from netspec.layers.base import BatchAxes
@@ -15,7 +18,9 @@ class Flatten(View):
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
     """
 
-    axis: int = Field(1, description="First axis to merge; negative counts from the end.")
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="First axis to merge; negative counts from the end."
+    )
     end_axis: int = Field(-1, description="Last axis to merge; negative counts from the end.")
 
     def _axes(self, bottoms: Shapes) -> tuple[int, int]:

@@ -7,12 +7,13 @@ inner_product_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Calls, Run, Workspace
+from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -27,12 +28,22 @@ class InnerProduct(Layer):
     `transpose`; bias (M,). Not in place.
     """
 
-    num_output: int = Field(gt=0, description="Number of outputs, M.")
-    bias_term: bool = Field(True, description="Whether each output adds a learned constant.")
-    axis: int = Field(1, description="First of the axes that are summed over; negative counts from the end.")
+    num_output: Annotated[
+        int, Aka("channels", "features", "filters", "out_channels", "out_features", "units", "width")
+    ] = Field(gt=0, description="Number of outputs, M.")
+    bias_term: Annotated[bool, Aka("bias", "use_bias")] = Field(
+        True, description="Whether each output adds a learned constant."
+    )
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="First of the axes that are summed over; negative counts from the end."
+    )
     transpose: bool = Field(False, description="Keep the weight as (K, M) instead of (M, K).")
-    weight_filler: AnyFiller = Field(Constant(value=0.0), description="Initial weights.")
-    bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial biases.")
+    weight_filler: Annotated[AnyFiller, Aka("init", "initializer", "kernel_initializer", "weight_init")] = Field(
+        Constant(value=0.0), description="Initial weights."
+    )
+    bias_filler: Annotated[AnyFiller, Aka("bias_init", "bias_initializer")] = Field(
+        Constant(value=0.0), description="Initial biases."
+    )
 
     @property
     def abilities(self) -> Abilities:

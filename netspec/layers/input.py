@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from netspec.core.calls import Calls, Run
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shapes
 from netspec.layers.base import MANY, NONE, NOTHING, Abilities, Arity, BatchAxes, Layer
 
@@ -40,6 +40,7 @@ class Input(Layer):
         tuple[_Sizes, ...],
         BeforeValidator(_one_or_many),
         WithJsonSchema({"anyOf": [_SIZES, {"type": "array", "items": _SIZES, "minItems": 1}]}),
+        Aka("dims"),
     ] = Field(description="One shape for all tops, or a list with one shape for each.")
     batch_axis: Listed[Annotated[int, Field(ge=0)]] = Field(
         (0,), description="The axis of the batch: one number for all tops, or one for each; 1 for T x N blobs."

@@ -9,13 +9,13 @@ of dy * x * s^(-beta-1). Source: Caffe lrn_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from netspec.codegen.geometry import GRAIN, LRN_PIXELS, MOST_PARTS
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.core.shape import ReceptiveField, ShapeError, Shapes, widest
 from netspec.layers.base import BOTTOM, Abilities, Layer
 
@@ -26,7 +26,7 @@ class LRN(Layer):
     Bottom: x (N, C, H, W). Top: y, the shape of x.
     """
 
-    local_size: int = Field(
+    local_size: Annotated[int, Aka("depth_radius", "radius")] = Field(
         5, gt=0, description="Length of the window, n: channels, or places along each axis of a plane; odd."
     )
     alpha: float = Field(1.0, description="Weight of the neighbours.")

@@ -6,10 +6,12 @@ power * scale * (shift + scale * x) ^ (power - 1); Caffe divides y by the base, 
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from netspec.core.formula import Formula, Number
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.layers._elementwise import Elementwise
 
 
@@ -19,7 +21,7 @@ class Power(Elementwise):
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
     """
 
-    power: float = Field(1.0, description="The exponent.")
+    power: Annotated[float, Aka("exponent")] = Field(1.0, description="The exponent.")
     scale: float = Field(1.0, description="Factor on x.")
     shift: float = Field(0.0, description="What is added to scale * x.")
 

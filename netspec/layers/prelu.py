@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import Aka
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -20,7 +23,7 @@ class PReLU(Layer):
     """
 
     filler: AnyFiller = Field(Constant(value=0.25), description="Initial slopes.")
-    channel_shared: bool = Field(False, description="One slope for all channels.")
+    channel_shared: Annotated[bool, Aka("shared")] = Field(False, description="One slope for all channels.")
 
     @property
     def abilities(self) -> Abilities:

@@ -5,9 +5,12 @@ Source: Nair & Hinton 2010; negative_slope follows Maas et al. 2013 (Leaky ReLU)
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from netspec.core.formula import Formula, Number
+from netspec.core.model import Aka
 from netspec.layers._elementwise import Elementwise
 
 
@@ -17,7 +20,9 @@ class ReLU(Elementwise):
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
 
-    negative_slope: float = Field(0.0, description="Slope for x <= 0; 0 is plain ReLU.")
+    negative_slope: Annotated[float, Aka("alpha", "activation_slope", "slope")] = Field(
+        0.0, description="Slope for x <= 0; 0 is plain ReLU."
+    )
 
     @property
     def formulas(self) -> tuple[Formula, Formula]:

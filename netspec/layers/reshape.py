@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.layers._view import View
 from netspec.layers.base import BatchAxes
@@ -27,10 +27,12 @@ class Reshape(View):
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
     """
 
-    shape: Annotated[Listed[Annotated[int, Field(ge=-1)]], BeforeValidator(_unwrapped)] = Field(
-        description="The new lengths; 0 copies the bottom's at that place, -1 (once) is what is left over."
+    shape: Annotated[
+        Listed[Annotated[int, Field(ge=-1)]], BeforeValidator(_unwrapped), Aka("dims", "new_shape", "target_shape")
+    ] = Field(description="The new lengths; 0 copies the bottom's at that place, -1 (once) is what is left over.")
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        0, description="First axis that is replaced; -1 is behind the last, -2 the last."
     )
-    axis: int = Field(0, description="First axis that is replaced; -1 is behind the last, -2 the last.")
     num_axes: int = Field(
         -1, ge=-1, description="How many axes are replaced; -1: all from `axis` on, 0: none, the new ones are put in."
     )

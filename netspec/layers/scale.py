@@ -5,10 +5,12 @@ Source: Caffe scale_layer.cpp; with one factor a channel, the learned half of ba
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Calls, Run
-from netspec.core.model import wrong
+from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -25,8 +27,12 @@ class Scale(Broadcast):
     """
 
     filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors.")
-    bias_term: bool = Field(False, description="Whether a learned constant is added.")
-    bias_filler: AnyFiller = Field(Constant(value=0.0), description="Initial constants, with `bias_term`.")
+    bias_term: Annotated[bool, Aka("scale_bias", "bias", "use_bias")] = Field(
+        False, description="Whether a learned constant is added."
+    )
+    bias_filler: Annotated[AnyFiller, Aka("beta_filler", "beta_initializer", "bias_init", "bias_initializer")] = Field(
+        Constant(value=0.0), description="Initial constants, with `bias_term`."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Scale:

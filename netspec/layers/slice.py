@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Phase, Run
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer
 from netspec.lowering.layout import memory_order
@@ -24,8 +24,10 @@ class Slice(Layer):
 
     tops: ClassVar[Arity] = MANY
 
-    axis: int = Field(1, description="The axis that is cut; negative counts from the end.")
-    slice_point: Listed[Annotated[int, Field(gt=0)]] = Field(
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="The axis that is cut; negative counts from the end."
+    )
+    slice_point: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("chunks", "slice_points", "split_points")] = Field(
         (), description="Where each top but the first begins; left out: equal tops."
     )
     slice_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")

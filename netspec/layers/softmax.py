@@ -6,10 +6,12 @@ Source: Caffe softmax_layer.cpp; the largest x is taken off first, so that nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
+from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, Shapes, axis_of, count, widest
 from netspec.layers.base import TOP, Abilities, Layer
 
@@ -20,7 +22,9 @@ class Softmax(Layer):
     Bottom: x, any shape with a class axis (N, C, ...). Top: y, the shape of x.
     """
 
-    axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="The axis of the classes; negative counts from the end."
+    )
 
     @property
     def abilities(self) -> Abilities:

@@ -5,11 +5,12 @@ One position loses at most -ln(FLT_MIN) = 87.3365; the divisor is at least 1. So
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.model import Aka
 from netspec.core.shape import Shapes
 from netspec.layers._loss import NormalizedLoss, cut, positions, sums
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity
@@ -26,7 +27,9 @@ class SoftmaxWithLoss(NormalizedLoss):
 
     tops: ClassVar[Arity] = Arity(1, 2)
 
-    axis: int = Field(1, description="The axis of the classes; negative counts from the end.")
+    axis: Annotated[int, Aka("axes", "dim")] = Field(
+        1, description="The axis of the classes; negative counts from the end."
+    )
 
     @property
     def abilities(self) -> Abilities:

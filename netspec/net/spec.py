@@ -121,7 +121,7 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
             cls = LAYERS.get(word)
         except UnknownWord:
             at, text = locate(node, key), f"{owner}: there is no layer type '{word}'"
-            found.add(UnknownWordError(text, at=at, help=words.hint(word, LAYERS.words(), words.LAYER_TYPES)))
+            found.add(UnknownWordError(text, at=at, help=words.type_hint(word, LAYERS.words(), words.LAYER_TYPES)))
         else:
             result = validate(
                 Subject(

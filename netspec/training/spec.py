@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from netspec.core.errors import Findings
-from netspec.core.model import Listed, Model, SpecPath
+from netspec.core.model import Aka, Listed, Model, SpecPath, known_as
 from netspec.core.nodes import Document, locate
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import suggest
@@ -24,14 +24,18 @@ from netspec.training.solvers.base import SOLVERS, UpdateRule
 class SolverSpec(Model):
     """A training as it was written, apart from its net and the fields of its solver type."""
 
-    data: FeedsSpec = Field(FeedsSpec(), description="What feeds the net's Input tops, in order.")
-    base_lr: float = Field(gt=0, description="Learning rate before the policy.")
-    lr_policy: AnyPolicy = Field(description="The rate as a function of the iteration.")
-    max_iter: int = Field(gt=0, description="Iterations to train.")
+    data: Annotated[FeedsSpec, Aka("dataset")] = Field(
+        FeedsSpec(), description="What feeds the net's Input tops, in order."
+    )
+    base_lr: Annotated[float, Aka("learning_rate", "lr")] = Field(gt=0, description="Learning rate before the policy.")
+    lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
+        description="The rate as a function of the iteration."
+    )
+    max_iter: Annotated[int, Aka("epochs", "iterations", "steps")] = Field(gt=0, description="Iterations to train.")
     iter_size: int = Field(1, gt=0, description="Batches whose gradients are added before one update.")
-    weight_decay: float = Field(0.0, ge=0, description="Strength of the regularizer.")
+    weight_decay: Annotated[float, Aka("decay", "l2")] = Field(0.0, ge=0, description="Strength of the regularizer.")
     regularization_type: AnyRegularizer = Field(L2(), description="L1 or L2.")
-    clip_gradients: float | None = Field(
+    clip_gradients: Annotated[float | None, Aka("clip", "clip_grad", "grad_clip")] = Field(
         None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit."
     )
     test_interval: int | None = Field(None, gt=0, description="Iterations between tests; left out: only at the end.")
@@ -44,7 +48,9 @@ class SolverSpec(Model):
     snapshot: int = Field(0, ge=0, description="Iterations between snapshots; 0: only at the end.")
     snapshot_keep: int = Field(3, gt=0, description="How many of the latest snapshots are kept.")
     snapshot_after_train: bool = Field(True, description="Write a snapshot after the last iteration.")
-    random_seed: int = Field(1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout.")
+    random_seed: Annotated[int, Aka("seed")] = Field(
+        1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout."
+    )
     dtype: Literal["float32", "float64"] = Field("float32", description="Number type of blobs and params.")
     weights: SpecPath | None = Field(None, description="Snapshot to start from (fine-tuning).")
     stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
@@ -68,7 +74,7 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
         try:
             cls = SOLVERS.get(word)
         except UnknownWord:
-            help = words.hint(word, SOLVERS.words(), words.SOLVER_TYPES)
+            help = words.type_hint(word, SOLVERS.words(), words.SOLVER_TYPES)
             found.add(UnknownWordError(f"there is no solver type '{word}'", at=locate(root, "type"), help=help))
     owner = f"the solver ({word})" if cls else "the solver"
     fields = set(cls.model_fields) if cls else _all_fields()
@@ -77,7 +83,14 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     moved = words.SOLVER_MOVED | _policy_fields(values) | _fields_of_others(values)
     hidden = [f"lr_policy.{key}" for key in words.POLICY_FIELDS if key in values]
     subject = Subject(
-        SolverSpec, {**values, "rule": rule or UpdateRule()}, root, owner, fields | {"net", "type"}, moved, hidden
+        SolverSpec,
+        {**values, "rule": rule or UpdateRule()},
+        root,
+        owner,
+        fields | {"net", "type"},
+        moved,
+        hidden,
+        known_as(cls) if cls else {},
     )
     spec: SolverSpec | None = validate(subject, found)
     if spec is None or rule is None:

@@ -6,11 +6,12 @@ rule: its h starts at one, its delta stands below the root, and it has a momentu
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
+from netspec.core.model import Aka
 from netspec.training.solvers.base import UpdateRule
 
 
@@ -19,9 +20,13 @@ class RMSProp(UpdateRule):
 
     slots: ClassVar[int] = 1
 
-    rms_decay: float = Field(0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration.")
+    rms_decay: Annotated[float, Aka("rho")] = Field(
+        0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration."
+    )
     # the least that is not zero as float32: a gradient that was always zero makes a step of 0 / delta
-    delta: float = Field(1e-8, ge=1e-30, description="Added to the root, so that nothing is divided by zero.")
+    delta: Annotated[float, Aka("eps")] = Field(
+        1e-8, ge=1e-30, description="Added to the root, so that nothing is divided by zero."
+    )
 
     def update(self, run: Update) -> Calls:
         """One pass over the weights."""
