@@ -328,4 +328,4 @@ def _values(text: str, source: Source, line: int) -> dict[str, Any]:
     return values
 
 
-_BROKEN = "mend or delete that line; config.yaml and the snapshots are whole without it"
+_BROKEN = "mend or delete it; config.yaml and the snapshots are whole without it"
