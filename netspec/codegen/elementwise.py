@@ -106,8 +106,8 @@ class _Traced:
 
 
 def _recorded(name: str) -> Callable[..., _Traced]:
-    def operate(self: _Traced, *others: Any) -> _Traced:
-        return _Traced(self._tape, name, *map(repr, (self, *others)))
+    def operate(self: _Traced, *others: Any, **named: Any) -> _Traced:
+        return _Traced(self._tape, name, *map(repr, (self, *others, *named.items())))
 
     return operate
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.formula import BLOBS, Formula, names
 from netspec.core.shape import Shapes
+from netspec.core.worked import Arrays, Term, Worked
 from netspec.layers.base import ANY_LAYOUT, Abilities, Layer
 
 if TYPE_CHECKING:
@@ -56,3 +58,15 @@ class Elementwise(Layer):
         read = [blobs[name] for name in names(formula) if name in BLOBS]
         numbers = [getattr(self, name) for name in names(formula) if name not in BLOBS]
         return Call(generated(formula), *read, out, *numbers)
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The formulas, run on words."""
+        blobs = {"x": arrays.bottoms[0], "y": arrays.tops[0]}
+        yield self._explained("y", self.formulas[0], blobs, index)
+        if arrays.top_diffs:
+            yield self._explained("dx", self.formulas[1], blobs | {"dy": arrays.top_diffs[0]}, index)
+
+    def _explained(self, what: str, formula: Formula, blobs: dict[str, Array], index: tuple[int, ...]) -> Worked:
+        terms = (Term(blobs[name][index] if name in BLOBS else getattr(self, name)) for name in names(formula))
+        found = cast("Term | float", formula(*terms))
+        return (found if isinstance(found, Term) else Term(found)).at(what, index)

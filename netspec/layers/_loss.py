@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from math import isfinite
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from netspec.core.calls import Workspace
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, axis_of, count, widest
 from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 GRAIN = 2048
 """Scores in a part: each costs an exponential or so."""
@@ -61,6 +65,11 @@ class NormalizedLoss(Loss):
     def ignoring(self) -> tuple[int, int]:
         """For the kernels: whether a label is ignored, and which."""
         return (0, 0) if self.ignore_label is None else (1, self.ignore_label)
+
+    def counted(self, labels: Array) -> list[int]:
+        """The places among all labels, in order, of those that are not ignored."""
+        flat = labels.reshape(-1).tolist()
+        return [i for i, label in enumerate(flat) if not isfinite(label) or int(label) != self.ignore_label]
 
 
 def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Window
 from netspec.layers.base import Layer
+
+
+class Meeting(NamedTuple):
+    """A tap of a window that lies on a pixel of the image, along one axis."""
+
+    window: int
+    tap: int
+    pixel: int
 
 
 class Windowed(Layer):
@@ -55,3 +64,13 @@ def _pick(both: tuple[int, ...], h: int | None, w: int | None, default: int) -> 
     if h is not None and w is not None:
         return h, w
     return (both[0], both[-1]) if both else (default, default)
+
+
+def meetings(size: int, windows: int, axis: Window) -> Iterator[Meeting]:
+    """Which taps of which windows lie on which of `size` pixels along an axis; taps in the padding are left out."""
+    kernel, stride, pad, dilation = axis
+    for window in range(windows):
+        for tap in range(kernel):
+            pixel = window * stride - pad + tap * dilation
+            if 0 <= pixel < size:
+                yield Meeting(window, tap, pixel)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.rooms import Room
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
+from netspec.core.worked import Arrays, Worked
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 
@@ -224,6 +225,13 @@ class Layer(Model):
     def backward(self, run: Run) -> Calls:
         """Calls that write each wanted bottom diff and add to each wanted param diff."""
         raise NotImplementedError
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """How the value of top 0 at an index came about; nothing where a layer does not explain itself.
+
+        Where there are top diffs, also the gradients of a value of bottom 0 and of a weight that this value depends on.
+        """
+        yield from ()
 
 
 class Broken(Layer):

@@ -6,8 +6,8 @@ Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,15 +15,19 @@ from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, convolved, convolved_text, widest
+from netspec.core.worked import Arrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._window import Windowed
+from netspec.layers._window import Windowed, meetings
 from netspec.layers.base import BOTTOM, Abilities, Param
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct
 from netspec.lowering.conv_passes import PARTS, flat
 from netspec.lowering.conv_winograd import Winograd
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class Convolution(Windowed):
@@ -76,7 +80,7 @@ class Convolution(Windowed):
         """(N, K, H', W')."""
         if len(bottoms[0]) != 4:
             raise ShapeError("a convolution reads N x C x H x W, not {bottom[0]}", field="bottom.0")
-        n, c, h, w = bottoms[0]
+        _, c, h, w = bottoms[0]
         if c % self.group:
             raise ShapeError(
                 f"the {c} channels of {{bottom[0]}} are not a multiple of `group` {self.group}", field="group"
@@ -191,6 +195,36 @@ class Convolution(Windowed):
         yield Call(conv_gradient.top_gradient, flat(run.top[0])[0] if run.relu else dy, dy, sums, *sizes, parts=parts)
         if db is not None:
             yield Call(conv_gradient.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The products of a window; then the gradients of the first pixel and the first weight that meet in it."""
+        x, y, w = arrays.bottoms[0], arrays.tops[0], arrays.params[0]
+        (n, k, i, j), depth, filters = index, w.shape[1], self.num_output // self.group
+        group = k // filters
+        own = slice(group * filters, (group + 1) * filters)
+        rows, columns = (
+            list(meetings(x.shape[a], y.shape[a], axis)) for a, axis in zip((2, 3), self.window, strict=True)
+        )
+        met = [m for m in rows if m.window == i], [m for m in columns if m.window == j]
+        seen = _crossed(x[n, group * depth : (group + 1) * depth], *([m.pixel for m in each] for each in met))
+        value = dot(_crossed(w[k], *([m.tap for m in each] for each in met)), seen)
+        yield (value + Term(arrays.params[1][k]) if self.bias_term else value).at("y", index)
+        if not arrays.top_diffs or not all(met):
+            return
+        dy, row, column = arrays.top_diffs[0], met[0][0], met[1][0]
+        holding = [m for m in rows if m.pixel == row.pixel], [m for m in columns if m.pixel == column.pixel]
+        diffs = _crossed(dy[n, own], *([m.window for m in each] for each in holding))
+        weights = _crossed(w[own, 0], *([m.tap for m in each] for each in holding))
+        yield dot(diffs, weights).at("dx", (n, group * depth, row.pixel, column.pixel))
+        using = [m for m in rows if m.tap == row.tap], [m for m in columns if m.tap == column.tap]
+        diffs = _crossed(dy[:, k], *([m.window for m in each] for each in using))
+        pixels = _crossed(x[:, group * depth], *([m.pixel for m in each] for each in using))
+        yield dot(diffs, pixels).at("dw", (k, 0, row.tap, column.tap))
+
+
+def _crossed(planes: Array, rows: list[int], columns: list[int]) -> Array:
+    """The values of some rows and columns; planes: (M, H, W)."""
+    return planes[:, rows][:, :, columns]
 
 
 WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "WINOGRAD": Winograd(), "DIRECT": Direct()}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
+from netspec.core.worked import Arrays, Term, Worked, total
 from netspec.layers._loss import Loss, cut, same_count, sums
 
 
@@ -42,3 +44,12 @@ class EuclideanLoss(Loss):
         for diff, sign in zip(run.bottom_diff, (1, -1), strict=True):
             if diff is not None:
                 yield Call(loss.euclidean_backward, *run.bottom, run.top_diff[0], diff, sign * run.bottom[0].shape[0])
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The squares of all differences; then the gradient of the first value."""
+        a, b = arrays.bottoms
+        samples = Term(a.shape[0])
+        apart = [Term(left) - Term(right) for left, right in zip(a.reshape(-1), b.reshape(-1), strict=True)]
+        yield (total([each.power(2) for each in apart]) / (2.0 * samples)).at("y", index)
+        if arrays.top_diffs:
+            yield (apart[0] * arrays.loss_weight / samples).at("dx", (0,) * a.ndim)

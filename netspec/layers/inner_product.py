@@ -6,7 +6,7 @@ inner_product_layer.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
+from netspec.core.worked import Arrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import BOTTOM, Abilities, BatchAxes, Layer, Param
@@ -129,6 +130,18 @@ class InnerProduct(Layer):
         if run.bottom_diff[0] is not None:
             dx = run.bottom_diff[0].reshape(n, k)
             yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The products of a row; then the gradients of its first input and of the weight between the two."""
+        x, (*row, m) = arrays.bottoms[0], index
+        w = arrays.params[0].T if self.transpose else arrays.params[0]
+        value = dot(w[m], x[tuple(row)].reshape(-1))
+        yield (value + Term(arrays.params[1][m]) if self.bias_term else value).at("y", index)
+        if arrays.top_diffs:
+            dy, (n, k) = arrays.top_diffs[0], self._sizes(x.shape)
+            yield dot(dy[tuple(row)], w[:, 0]).at("dx", (*row, *(0 for _ in x.shape[len(row) :])))
+            weight = (0, m) if self.transpose else (m, 0)
+            yield dot(dy.reshape(n, -1)[:, m], x.reshape(n, k)[:, 0]).at("dw", weight)
 
 
 FEW = 8

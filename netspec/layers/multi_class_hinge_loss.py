@@ -5,10 +5,13 @@ Source: Weston & Watkins 1999, the multi-class SVM loss. (Caffe's HingeLoss is a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
+from netspec.core.worked import Arrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import Loss, cut, positions, sums
 
 
@@ -49,6 +52,22 @@ class MultiClassHingeLoss(Loss):
             shape = _matrix(run.bottom[0].shape)
             scores, dx = run.bottom[0].reshape(shape), run.bottom_diff[0].reshape(shape)
             yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """What each wrong class lacks to the margin; then the gradient of the first sample's true score."""
+        scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
+        rows, samples = scores.reshape(_matrix(scores.shape)), Term(scores.shape[0])
+        short = [
+            greatest([Term(0), Term(row[c]) - Term(row[own]) + self.margin])
+            for row, own in zip(rows, labels, strict=True)
+            for c in range(len(row))
+            if c != own
+        ]
+        yield (total(short) / samples).at("y", index)
+        if arrays.top_diffs:
+            number = sum(each > 0 for each in short[: rows.shape[1] - 1])
+            gradient = Term(-number) * arrays.loss_weight / samples
+            yield gradient.at("dx", (0, *unravelled(labels[0], scores.shape[1:])))
 
 
 def _matrix(shape: tuple[int, ...]) -> tuple[int, ...]:

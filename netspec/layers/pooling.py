@@ -6,8 +6,8 @@ Output size ceil((N+2P-F)/S)+1, one less where padding would let the last window
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,8 +15,12 @@ from netspec.codegen.geometry import PoolWindow
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, pooled, pooled_text, widest
-from netspec.layers._window import Windowed
+from netspec.core.worked import Arrays, Term, Worked, greatest, total
+from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import NOTHING, Abilities, Arity
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class Pooling(Windowed):
@@ -177,3 +181,42 @@ class Pooling(Windowed):
     def _window(self, bottom: Shape) -> PoolWindow:
         (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)
         return PoolWindow(fh, fw, sh, sw, ph, pw)
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The maximum or average of a window; then the gradient of the maximum, or of the window's first pixel."""
+        (n, c, i, j), shape = index, arrays.bottoms[0].shape
+        plane, (high, wide) = arrays.bottoms[0][n, c], arrays.tops[0].shape[2:]
+        axes = self.windows(shape)
+        rows, columns = list(meetings(shape[2], high, axes[0])), list(meetings(shape[3], wide, axes[1]))
+        pixels = _pixels(rows, columns, i, j)
+        values = [Term(plane[pixel]) for pixel in pixels]
+        yield (greatest(values) if self.pool == "MAX" else total(values) / self._area(shape, i, j)).at("y", index)
+        if not arrays.top_diffs:
+            return
+        dy = arrays.top_diffs[0][n, c]
+        most = self.pool == "MAX"
+        h, w = pixel = _place(plane, pixels) if most else pixels[0]
+        holding = [(r.window, s.window) for r in rows if r.pixel == h for s in columns if s.pixel == w]
+        if most:
+            chosen = [at for at in holding if _place(plane, _pixels(rows, columns, *at)) == pixel]
+            yield total([Term(dy[at]) for at in chosen]).at("dx", (n, c, *pixel))
+        else:
+            yield total([Term(dy[at]) / self._area(shape, *at) for at in holding]).at("dx", (n, c, *pixel))
+
+    def _area(self, bottom: Shape, *window: int) -> int:
+        """What the sum of a window is divided by: padding counts, the overhang beyond it does not."""
+        area = 1
+        for place, size, (kernel, stride, pad, _) in zip(window, bottom[2:], self.windows(bottom), strict=True):
+            start = place * stride - pad
+            area *= min(start + kernel, size + pad) - start
+        return area
+
+
+def _pixels(rows: list[Meeting], columns: list[Meeting], i: int, j: int) -> list[tuple[int, int]]:
+    """The pixels of window (i, j)."""
+    return [(r.pixel, s.pixel) for r in rows if r.window == i for s in columns if s.window == j]
+
+
+def _place(plane: Array, pixels: list[tuple[int, int]]) -> tuple[int, int]:
+    """The first of the largest pixels."""
+    return max(pixels, key=lambda pixel: plane[pixel])

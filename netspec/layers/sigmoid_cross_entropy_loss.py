@@ -6,10 +6,12 @@ a whole number, it is ignore_label, so that with `ignore_label: 0` soft targets 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
+from netspec.core.worked import Arrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import NormalizedLoss, cut, same_count, sums
 
 
@@ -48,3 +50,20 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
             yield Call(
                 loss.sigmoid_loss_backward, *run.bottom, run.top_diff[0], norm, run.bottom_diff[0], *self.ignoring
             )
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The losses of all scores; then the gradient of the first score that counts."""
+        scores, targets = arrays.bottoms
+        flat, truth, counted = scores.reshape(-1), targets.reshape(-1), self.counted(targets)
+        losses = [_loss(Term(flat[i]), Term(truth[i])) for i in counted]
+        divisor = Term(max(1, self.divisor(scores.shape[0], count(scores.shape[1:])) or len(counted)))
+        yield (total(losses) / divisor).at("y", index)
+        if arrays.top_diffs and counted:
+            x, t = Term(flat[counted[0]]), Term(truth[counted[0]])
+            gradient = (1.0 / (1.0 + (-x).exp()) - t) * arrays.loss_weight / divisor
+            yield gradient.at("dx", unravelled(counted[0], scores.shape))
+
+
+def _loss(x: Term, t: Term) -> Term:
+    """max(x, 0) - x t + ln(1 + e^-|x|)."""
+    return greatest([x, Term(0)]) - x * t + (1.0 + (-x).where(x > 0, x).exp()).log()

@@ -5,14 +5,15 @@ Source: Caffe softmax_layer.cpp; the largest x is taken off first, so that nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, Shapes, axis_of, count, widest
+from netspec.core.worked import Arrays, Term, Worked, dot, softmax
 from netspec.layers.base import TOP, Abilities, Layer
 
 
@@ -60,6 +61,15 @@ class Softmax(Layer):
                 run.top_diff[0].reshape(shape),
                 run.bottom_diff[0].reshape(shape),
             )
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """e^x over the sum of them; then the gradient of the score itself."""
+        axis = axis_of(self.axis, arrays.tops[0].shape)
+        line: Any = (*index[:axis], slice(None), *index[axis + 1 :])
+        yield softmax(arrays.bottoms[0][line].tolist(), index[axis]).at("y", index)
+        if arrays.top_diffs:
+            y, dy = arrays.tops[0], arrays.top_diffs[0]
+            yield (Term(y[index]) * (Term(dy[index]) - dot(y[line], dy[line]))).at("dx", index)
 
     def _around(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """(outer, C, inner)."""

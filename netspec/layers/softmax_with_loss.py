@@ -5,13 +5,15 @@ One position loses at most -ln(FLT_MIN) = 87.3365; the divisor is at least 1. So
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
-from netspec.core.shape import Shapes
+from netspec.core.shape import Shapes, axis_of
+from netspec.core.worked import Arrays, Term, Worked, softmax, total, unravelled
 from netspec.layers._loss import NormalizedLoss, cut, positions, sums
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity
 
@@ -79,6 +81,29 @@ class SoftmaxWithLoss(NormalizedLoss):
                 dx,
                 *self.ignoring,
             )
+
+    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The first position's probability of its label; the loss of all; the gradient of that label's score."""
+        from netspec.kernels.softmax import LOSS_CAP
+
+        scores, labels = arrays.bottoms[:2]
+        outer, classes, inner = positions((scores.shape, labels.shape), self.axis)
+        flat, own = scores.reshape(outer, classes, inner), labels.reshape(-1).astype(int).tolist()
+        counted = self.counted(labels)
+        chances = [softmax(flat[p // inner, :, p % inner].tolist(), own[p]) for p in counted]
+        losses = [-Term(chance.value).log() for chance in chances]
+        losses = [each if each < LOSS_CAP else Term(LOSS_CAP) for each in losses]
+        divisor = Term(max(1, self.divisor(outer, inner) or len(counted)))
+        place: tuple[int, ...] = ()
+        if counted:
+            axis, (o, i) = axis_of(self.axis, scores.shape), divmod(counted[0], inner)
+            before, after = unravelled(o, scores.shape[:axis]), unravelled(i, scores.shape[axis + 1 :])
+            place = (*before, own[counted[0]], *after)
+            yield chances[0].at("p", place)
+        yield (total(losses) / divisor).at("y", index)
+        if arrays.top_diffs and counted:
+            gradient = (Term(chances[0].value) - 1.0) * arrays.loss_weight / divisor
+            yield gradient.at("dx", place)
 
     def _positions(self, run: Run) -> tuple[int, int, int]:
         return positions((run.bottom[0].shape, run.bottom[1].shape), self.axis)

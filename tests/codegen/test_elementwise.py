@@ -16,6 +16,7 @@ from netspec.codegen.elementwise import found, generated, traced
 from netspec.codegen.rows import Value
 from netspec.core.calls import Call
 from netspec.core.formula import Number
+from netspec.core.worked import Term
 from netspec.layers.relu import ReLU
 from netspec.layers.sigmoid import Sigmoid
 
@@ -46,9 +47,10 @@ def test_a_formula_may_not_branch() -> None:
         generated(bad)
 
 
-def test_vectors_have_all_that_formulas_compute_with() -> None:
+@pytest.mark.parametrize("kind", [Value, Term])
+def test_vectors_and_words_have_all_that_formulas_compute_with(kind: type) -> None:
     wanted = {name for name, member in vars(Number).items() if inspect.isfunction(member)} - vars(Protocol).keys()
-    assert {"exp", "log", "power", "__gt__"} <= wanted - {"__init__", "__subclasshook__"} <= vars(Value).keys()
+    assert {"exp", "log", "power", "__gt__"} <= wanted - {"__init__", "__subclasshook__"} <= vars(kind).keys()
 
 
 def test_numbers_alone_and_constants() -> None:

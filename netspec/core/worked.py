@@ -1,0 +1,240 @@
+"""How one number of a net came about, as arithmetic that a reader can follow: `.15*.05 + .2*.1 + .35 = .3775`.
+
+A `Term` is a value together with its words. Terms compute like numbers, so that a formula explains itself when it is
+run on terms. Numbers are shown in at most four significant digits, without a zero before the point. A sum of more than
+`MOST` terms shows those at its ends. `^` is a power, `e` Euler's number, `ln` the natural logarithm: words that are not
+shortened can be computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from netspec.core.shape import Shape
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+MOST, ENDS = 12, 4
+"""Terms of a sum that are all shown; terms shown at each end of a longer sum."""
+SHORTENED = "..."
+
+_SUM, _PRODUCT, _POWER, _ATOM = range(4)
+"""How tightly words hold together."""
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The arrays of a layer in a net that has run with every blob kept, in the order N, C, H, W.
+
+    `top_diffs` is empty before a backward pass.
+    """
+
+    bottoms: Sequence[Array]
+    tops: Sequence[Array]
+    params: Sequence[Array] = ()
+    top_diffs: Sequence[Array] = ()
+
+    @property
+    def loss_weight(self) -> Term:
+        """The diff of a loss."""
+        return Term(self.top_diffs[0].item())
+
+
+@dataclass(frozen=True)
+class Worked:
+    """How the value at a place came about.
+
+    `what` is y (top 0), dx (the diff of bottom 0), dw (the diff of the weight), or p (a probability on the way to a loss).
+    """
+
+    what: str
+    at: tuple[int, ...]
+    words: str
+    value: float
+
+    def __str__(self) -> str:
+        place = f"[{','.join(map(str, self.at))}]" if self.at else ""
+        return f"{self.what}{place} = {self.words} = {short(self.value)}"
+
+
+def short(value: float) -> str:
+    """A number in at most four significant digits: .15, -.05, 12.35, 1.235e-5."""
+    mantissa, mark, exponent = f"{value:.4g}".partition("e")
+    sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+    if digits.startswith("0."):
+        digits = digits[1:]
+    return f"{sign if digits != '0' else ''}{digits}{mark}{int(exponent) if mark else ''}"
+
+
+class Term:
+    """A value and its words, which computes like a number; of a literal number the words are its short form."""
+
+    def __init__(self, value: float, words: str = "", level: int = _ATOM) -> None:
+        self.value, self.words, self.level = float(value), words or short(value), level
+        self._literal = not words
+
+    def at(self, what: str, place: Sequence[int]) -> Worked:
+        """This term as the value at a place."""
+        return Worked(what, tuple(map(int, place)), self.words, self.value)
+
+    def __repr__(self) -> str:
+        return f"{self.words} = {self.value!r}"
+
+    def _held(self, level: int, leads: bool = False) -> str:
+        """The words as an operand that holds together at a level; only the leading operand may begin with a minus."""
+        open_ = self.level < level or (self.words.startswith("-") and not leads)
+        return f"({self.words})" if open_ else self.words
+
+    def __neg__(self) -> Term:
+        if self._literal:
+            return Term(-self.value)
+        bare = self.words[1:] if self.words.startswith("-") and self.level else f"-{self._held(_PRODUCT)}"
+        return Term(-self.value, bare, _PRODUCT)
+
+    def __add__(self, other: Term | float) -> Term:
+        other = _term(other)
+        return Term(self.value + other.value, _joined([self.words, *_signed(other)]), _SUM)
+
+    def __radd__(self, other: float) -> Term:
+        return _term(other) + self
+
+    def __sub__(self, other: Term | float) -> Term:
+        other = _term(other)
+        plus = other.words.startswith("-") and other.level != _SUM
+        right = f"+ {other.words[1:]}" if plus else f"- {other._held(_PRODUCT)}"
+        return Term(self.value - other.value, f"{self.words} {right}", _SUM)
+
+    def __rsub__(self, other: float) -> Term:
+        return _term(other) - self
+
+    def __mul__(self, other: Term | float) -> Term:
+        other = _term(other)
+        return Term(self.value * other.value, f"{self._held(_PRODUCT, True)}*{other._held(_PRODUCT)}", _PRODUCT)
+
+    def __rmul__(self, other: float) -> Term:
+        return _term(other) * self
+
+    def __truediv__(self, other: Term | float) -> Term:
+        other = _term(other)
+        words = f"{self._held(_PRODUCT, True)}/{other._held(_POWER)}"
+        return Term(_value(lambda: self.value / other.value, self.value * math.inf), words, _PRODUCT)
+
+    def __rtruediv__(self, other: float) -> Term:
+        return _term(other) / self
+
+    def __gt__(self, other: Term | float) -> bool:
+        return self.value > _term(other).value
+
+    def __lt__(self, other: Term | float) -> bool:
+        return self.value < _term(other).value
+
+    def __ge__(self, other: Term | float) -> bool:
+        return self.value >= _term(other).value
+
+    def __le__(self, other: Term | float) -> bool:
+        return self.value <= _term(other).value
+
+    def where(self, mask: bool, other: Term | float) -> Term:
+        """Itself where the condition holds, else the other: the words are those of the choice."""
+        return self if mask else _term(other)
+
+    def exp(self) -> Term:
+        """e to this power."""
+        words = self.words if self.level == _ATOM else f"({self.words})"
+        return Term(_value(lambda: math.exp(self.value), math.inf), f"e^{words}", _POWER)
+
+    def log(self) -> Term:
+        """The natural logarithm."""
+        end = -math.inf if self.value == 0 else math.nan
+        return Term(_value(lambda: math.log(self.value), end), f"ln({self.words})")
+
+    def tanh(self) -> Term:
+        """The hyperbolic tangent."""
+        return Term(math.tanh(self.value), f"tanh({self.words})")
+
+    def sqrt(self) -> Term:
+        """The square root."""
+        return Term(_value(lambda: math.sqrt(self.value), math.nan), f"sqrt({self.words})")
+
+    def power(self, exponent: Term | float) -> Term:
+        """This to the power of another."""
+        other = _term(exponent)
+        end = math.inf if self.value == 0 else math.nan
+        words = f"{self._held(_ATOM)}^{other.words if other.level == _ATOM else f'({other.words})'}"
+        return Term(_value(lambda: math.pow(self.value, other.value), end), words, _POWER)
+
+
+def _term(value: Term | float) -> Term:
+    return value if isinstance(value, Term) else Term(value)
+
+
+def _value(compute: Callable[[], float], end: float) -> float:
+    """What is computed, or `end` where the result is infinite or no number."""
+    try:
+        return compute()
+    except (OverflowError, ValueError, ZeroDivisionError):
+        return end
+
+
+def _signed(term: Term) -> tuple[str, str]:
+    """A later term of a sum: its sign, and the words after it."""
+    if term.words.startswith("-") and term.level != _SUM:
+        return "-", term.words[1:]
+    return "+", term.words if not term.words.startswith("-") else f"({term.words})"
+
+
+def _joined(words: Iterable[str]) -> str:
+    return " ".join(words)
+
+
+def total(terms: Sequence[Term], value: float | None = None, count: int | None = None) -> Term:
+    """The sum of terms; 0 where there are none.
+
+    Of a sum of `count` terms that is shortened, `terms` may be only those at its ends, and `value` what all add up to.
+    """
+    count = len(terms) if count is None else count
+    value = math.fsum(term.value for term in terms) if value is None else value
+    if count < 2:
+        return terms[0] if terms else Term(0.0)
+    pieces = [_signed(term) for term in terms]
+    if count > MOST:
+        pieces = [*pieces[:ENDS], ("+", SHORTENED), *pieces[-ENDS:]]
+    return Term(value, _joined([terms[0].words, *(word for piece in pieces[1:] for word in piece)]), _SUM)
+
+
+def dot(a: Array, b: Array) -> Term:
+    """The dot product of two arrays of one shape: the sum of the products of their elements."""
+    left, right = a.reshape(-1), b.reshape(-1)
+    count = len(left)
+    shown = range(count) if count <= MOST else (*range(ENDS), *range(count - ENDS, count))
+    value = float((left.astype("float64") * right).sum())
+    return total([Term(left[i]) * Term(right[i]) for i in shown], value, count)
+
+
+def greatest(terms: Sequence[Term]) -> Term:
+    """The largest term."""
+    words = [term.words for term in terms]
+    if len(words) > MOST:
+        words = [*words[:ENDS], SHORTENED, *words[-ENDS:]]
+    return Term(max(term.value for term in terms), f"max({', '.join(words)})") if len(terms) > 1 else terms[0]
+
+
+def softmax(scores: Sequence[float], own: int) -> Term:
+    """e^own over the sum of e^score, the value without overflow."""
+    terms, most = [Term(score).exp() for score in scores], max(scores)
+    value = math.exp(scores[own] - most) / math.fsum(math.exp(score - most) for score in scores)
+    quotient = terms[own] / total(terms)
+    return Term(value, quotient.words, quotient.level)
+
+
+def unravelled(place: int, shape: Shape) -> tuple[int, ...]:
+    """The index in a shape of the value that lies `place` behind the first."""
+    index: tuple[int, ...] = ()
+    for size in reversed(shape):
+        place, last = divmod(place, size)
+        index = (last, *index)
+    return index

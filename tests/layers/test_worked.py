@@ -1,0 +1,276 @@
+"""How values came about: every layer that explains itself says what its kernels compute, and its words are right arithmetic."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from netspec.core.shape import ShapeError
+from netspec.core.worked import SHORTENED, Arrays, Term, Worked, dot, greatest, short, softmax, total
+from netspec.layers.base import LAYERS, Layer
+from tests.helpers.checks import Array, make_layer, random_params, run_layer
+
+EXPLAINED = [layer for layer in LAYERS.members() if layer.worked is not Layer.worked]
+
+NEEDED = {"num_output": 4, "kernel_size": 2}
+"""Fields that some layers cannot do without."""
+MORE: dict[str, list[dict[str, Any]]] = {
+    "Convolution": [
+        {"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)},
+        {"group": 2, "pad": 1, "num_output": 6},
+    ],
+    "InnerProduct": [{"axis": 2}, {"axis": 3, "transpose": True}],
+    "Pooling": [
+        {"kernel_size": 3, "stride": 2},
+        {"kernel_size": 3, "stride": 2, "pool": "AVE"},
+        {"kernel_size": (2, 3), "stride": 1, "pad": 1, "pool": "AVE"},
+        {"kernel_size": 3, "stride": 1, "pad": 1},
+    ],
+    "Power": [
+        {"scale": -2.0, "shift": 0.5},
+        {"power": 2.0, "scale": 0.5, "shift": -0.25},
+        {"power": 3.0, "shift": 7.0},
+        {"power": -0.5, "shift": 9.0},
+        {"power": 2.5, "scale": 0.0, "shift": 1.5},
+        {"power": 0.0},
+    ],
+    "ReLU": [{"negative_slope": 0.25}, {"negative_slope": -0.5}],
+    "Softmax": [{"axis": 2}],
+    "SoftmaxWithLoss": [{"ignore_label": 1}, {"axis": 3}],
+    "SigmoidCrossEntropyLoss": [{"ignore_label": 1}],
+}
+"""What else is tried than the defaults, each choice and each flag."""
+
+
+def configurations(layer: type[Layer]) -> Iterator[dict[str, Any]]:
+    """Fields of a layer: the defaults, each flag turned, each choice made, and what stands in MORE."""
+    base = {name: value for name, value in NEEDED.items() if name in layer.model_fields}
+    yield base
+    for name, info in layer.model_fields.items():
+        if name not in Layer.model_fields:
+            yield from (base | {name: value} for value in choices(info.annotation) if value != info.default)
+    yield from (base | more for more in MORE.get(layer.__name__, []))
+
+
+def choices(kind: Any) -> tuple[Any, ...]:
+    """All values of a flag or a choice, which may also be left out."""
+    if kind is bool:
+        return True, False
+    if get_origin(kind) is Literal:
+        return get_args(kind)
+    return tuple(value for one in get_args(kind) if get_origin(kind) is not tuple for value in choices(one))
+
+
+def rounded(*shape: int, seed: int) -> Array:
+    """Numbers of two digits after the point: what words show of them is all there is."""
+    return np.round(np.random.default_rng(seed).standard_normal(shape), 2)
+
+
+def bottoms(layer: Layer) -> list[Array] | None:
+    """Blobs that fit the layer; None where the layer takes none of those tried."""
+    x = rounded(2, 4, 5, 3, seed=1)
+    truths = (np.random.default_rng(2).integers(0, 3, shape).astype(float) for shape in ((2,), (2, 5, 3), (2, 4, 5)))
+    pairs = [*([x, truth] for truth in truths), [x, rounded(2, 4, 5, 3, seed=3) > 0]]
+    for blobs in [[x], *([x, np.asarray(b, float)] for x, b in pairs)]:
+        if layer.bottoms.holds(len(blobs)):
+            try:
+                layer.top_shapes(tuple(b.shape for b in blobs))
+            except ShapeError:
+                continue
+            return blobs
+    return None
+
+
+CASES = [
+    pytest.param(layer.__name__, fields, id=f"{layer.__name__}-{i}")
+    for layer in EXPLAINED
+    for i, fields in enumerate(configurations(layer))
+]
+
+
+def evaluated(words: str) -> float:
+    """What the words say, computed by Python."""
+    known = {"e": math.e, "ln": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "max": max}
+    return float(eval(words.replace("^", "**"), {"__builtins__": {}}, known))
+
+
+def wanted(what: str, result: Any) -> Array:
+    """The array whose value a step explains, as the kernels computed it."""
+    if what == "p":
+        return result.workspace["prob"]
+    return {"y": result.tops, "dx": result.bottom_diffs, "dw": result.param_diffs}[what][0]
+
+
+def test_layers_that_explain_themselves() -> None:
+    assert {"Convolution", "Pooling", "InnerProduct", "ReLU", "Sigmoid", "TanH", "ELU", "Power", "Softmax"} < {
+        layer.__name__ for layer in EXPLAINED
+    }
+    assert {layer.__name__ for layer in LAYERS.members() if layer.is_loss} <= {layer.__name__ for layer in EXPLAINED}
+
+
+@pytest.mark.parametrize(("kind", "fields"), CASES)
+def test_words_and_values_are_those_of_the_kernels(kind: str, fields: dict[str, Any]) -> None:
+    """Every value of the top, and the gradients that come with it."""
+    try:
+        layer = make_layer(kind, **fields)
+    except ValidationError:
+        pytest.skip("these fields exclude each other")
+    blobs = bottoms(layer)
+    if blobs is None:
+        pytest.skip("not for these shapes")
+    params = [np.round(p, 2) for p in random_params(layer, blobs)]
+    shape = layer.top_shapes(tuple(b.shape for b in blobs))[0]
+    result = run_layer(
+        layer, *blobs, params=params, top_diffs=[rounded(*shape, seed=4)], layout="NCHW" if len(shape) != 4 else None
+    )
+    arrays = Arrays(blobs, result.tops, params, result.top_diffs)
+    seen = set()
+    for index in np.ndindex(*shape):
+        steps = list(layer.worked(arrays, index))
+        assert (steps[0].what, steps[0].at) == ("y", index) or steps[0].what == "p"
+        assert list(layer.worked(Arrays(blobs, result.tops, params), index)) == [s for s in steps if s.what in "yp"]
+        for step in steps:
+            truth = wanted(step.what, result)
+            np.testing.assert_allclose(step.value, truth[step.at], rtol=1e-10, atol=1e-13, err_msg=str(step))
+            if SHORTENED not in step.words:
+                np.testing.assert_allclose(evaluated(step.words), step.value, rtol=2e-3, atol=2e-3, err_msg=str(step))
+            seen.add(step.what)
+    assert {"y", "dx"} <= seen and ("dw" in seen) == bool(params)
+
+
+def steps_of(layer: Layer, index: tuple[int, ...], *blobs: Any, params: Any = (), diff: Any = None) -> list[str]:
+    """The steps at an index, as text."""
+    values = [np.asarray(b, float) for b in blobs]
+    params = [np.asarray(p, float) for p in params]
+    result = run_layer(layer, *values, params=params, top_diffs=[np.asarray(diff, float)])
+    return [str(step) for step in layer.worked(Arrays(values, result.tops, params, result.top_diffs), index)]
+
+
+def test_the_two_layers_that_are_worked_by_hand() -> None:
+    """Mazur's example, models/two_layer_sigmoid.yaml: 0.15*0.05 + 0.20*0.10 + 0.35 = 0.3775, sigmoid 0.593269992."""
+    hidden = make_layer("InnerProduct", num_output=2)
+    params, x = [[[0.15, 0.20], [0.25, 0.30]], [0.35, 0.35]], [[0.05, 0.10]]
+    assert steps_of(hidden, (0, 0), x, params=params, diff=[[0.00877135, 0.00995425]]) == [
+        "y[0,0] = .15*.05 + .2*.1 + .35 = .3775",
+        "dx[0,0] = .008771*.15 + .009954*.25 = .003804",
+        "dw[0,0] = .008771*.05 = .0004386",
+    ]
+    sigmoid = make_layer("Sigmoid")
+    assert steps_of(sigmoid, (0, 0), [[0.3775, 0.3925]], diff=[[0.0363503, 0.0413703]]) == [
+        "y[0,0] = 1/(1 + e^-.3775) = .5933",
+        "dx[0,0] = .03635*.5933*(1 - .5933) = .008771",
+    ]
+    x = np.array([[0.3775, 0.3925]])
+    result = run_layer(sigmoid, x, top_diffs=[np.ones_like(x)])
+    (value, *_) = sigmoid.worked(Arrays([x], result.tops), (0, 0))
+    assert value.value == pytest.approx(0.593269992, abs=5e-10)
+    loss = make_layer("EuclideanLoss")
+    assert steps_of(loss, (), [[0.75136507, 0.772928465]], [[0.01, 0.99]], diff=1.0) == [
+        "y = ((.7514 - .01)^2 + (.7729 - .99)^2)/(2*1) = .2984",
+        "dx[0,0] = (.7514 - .01)*1/1 = .7414",
+    ]
+
+
+def test_a_small_convolution() -> None:
+    """3x3 pixels 1..9 under a 2x2 filter: 1*1 + 2*2 + 3*4 + 4*5 - 10 = 27."""
+    x, w = np.arange(1.0, 10).reshape(1, 1, 3, 3), np.arange(1.0, 5).reshape(1, 1, 2, 2)
+    layer = make_layer("Convolution", num_output=1, kernel_size=2)
+    diff = [[[[1, 2], [3, 4]]]]
+    assert steps_of(layer, (0, 0, 0, 0), x, params=[w, [-10]], diff=diff) == [
+        "y[0,0,0,0] = 1*1 + 2*2 + 3*4 + 4*5 - 10 = 27",
+        "dx[0,0,0,0] = 1*1 = 1",
+        "dw[0,0,0,0] = 1*1 + 2*2 + 3*4 + 4*5 = 37",
+    ]
+    assert (
+        steps_of(layer, (0, 0, 1, 1), x, params=[w, [-10]], diff=diff)[1] == "dx[0,0,1,1] = 1*4 + 2*3 + 3*2 + 4*1 = 20"
+    )
+
+
+def test_a_small_pooling() -> None:
+    x = [[[[1, 2, 0], [4, 3, 0], [0, 0, 0.5]]]]
+    most = make_layer("Pooling", kernel_size=2, stride=1)
+    assert steps_of(most, (0, 0, 0, 0), x, diff=[[[[0.25, 2], [0.5, 4]]]]) == [
+        "y[0,0,0,0] = max(1, 2, 4, 3) = 4",
+        "dx[0,0,1,0] = .25 + .5 = .75",
+    ]
+    mean = make_layer("Pooling", kernel_size=2, stride=1, pool="AVE")
+    assert steps_of(mean, (0, 0, 0, 1), x, diff=[[[[0.25, 2], [0.5, 4]]]]) == [
+        "y[0,0,0,1] = (2 + 0 + 3 + 0)/4 = 1.25",
+        "dx[0,0,0,1] = .25/4 + 2/4 = .5625",
+    ]
+
+
+def test_a_small_softmax_and_its_loss() -> None:
+    assert steps_of(make_layer("Softmax"), (0, 1), [[1, 2]], diff=[[0.5, -1]]) == [
+        "y[0,1] = e^2/(e^1 + e^2) = .7311",
+        "dx[0,1] = .7311*(-1 - (.2689*.5 + .7311*(-1))) = -.2949",
+    ]
+    assert steps_of(make_layer("SoftmaxWithLoss"), (), [[1, 2], [0, 0]], [1, 0], diff=1) == [
+        "p[0,1] = e^2/(e^1 + e^2) = .7311",
+        "y = (-ln(.7311) - ln(.5))/2 = .5032",
+        "dx[0,1] = (.7311 - 1)*1/2 = -.1345",
+    ]
+
+
+def test_scores_too_large_for_their_words() -> None:
+    assert softmax([1000.0, 1001.0], 1).value == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_a_long_sum_shows_its_ends() -> None:
+    numbers = np.arange(1.0, 14)
+    term = dot(numbers, np.ones(13))
+    assert term.words == "1*1 + 2*1 + 3*1 + 4*1 + ... + 10*1 + 11*1 + 12*1 + 13*1"
+    assert term.value == 91
+    assert total([Term(x) for x in numbers]).words == "1 + 2 + 3 + 4 + ... + 10 + 11 + 12 + 13"
+    assert greatest([Term(x) for x in numbers]).words == "max(1, 2, 3, 4, ..., 10, 11, 12, 13)"
+    assert SHORTENED not in dot(numbers[:12], np.ones(12)).words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.15, ".15"),
+        (-0.05, "-.05"),
+        (0, "0"),
+        (-0.0, "0"),
+        (1, "1"),
+        (12.3456, "12.35"),
+        (1e-5, "1e-5"),
+        (-123456, "-1.235e5"),
+        (math.inf, "inf"),
+    ],
+)
+def test_short_numbers(value: float, words: str) -> None:
+    assert short(value) == words
+
+
+def test_words_hold_together_as_their_values_do() -> None:
+    """Every two operations on numbers of every sign: the words say what was computed."""
+    operations = {
+        "add": lambda a, b: a + b,
+        "subtract": lambda a, b: a - b,
+        "multiply": lambda a, b: a * b,
+        "divide": lambda a, b: a / b,
+        "negative": lambda a, b: -a,
+        "exp": lambda a, b: a.exp(),
+        "tanh": lambda a, b: a.tanh(),
+        "square": lambda a, b: a.power(2),
+        "power of e": lambda a, b: a.exp().power(b),
+    }
+    made = [Term(value) for value in (0.5, -0.25, 2.0)]
+    for first, second, third in itertools.product(operations.values(), repeat=3):
+        for a, b, c in itertools.permutations(made, 3):
+            one, other = first(a, b), third(b, c)
+            for term in (second(one, c), second(c, one), second(one, other)):
+                if math.isfinite(term.value) and abs(term.value) < 1e6:
+                    assert evaluated(term.words) == pytest.approx(term.value, rel=1e-9), term
+
+
+def test_a_value_prints_as_a_line() -> None:
+    assert str(Worked("y", (0, 3), "1 + .5", 1.5)) == "y[0,3] = 1 + .5 = 1.5"
