@@ -23,7 +23,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import netspec
-from netspec.core.errors import CheckFailed, DataError, DivergedError, MachineError, NetspecError, SnapshotError, SpecError, UsageError
+from netspec.core.errors import (
+    CheckFailed,
+    DataError,
+    DivergedError,
+    MachineError,
+    NetspecError,
+    SnapshotError,
+    SpecError,
+    UsageError,
+)
 from netspec.core.model import PathMark, listed
 from netspec.core.rooms import Room
 from netspec.data.sources.base import SOURCES

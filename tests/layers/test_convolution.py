@@ -13,12 +13,23 @@ from pydantic import ValidationError
 from netspec.core.calls import Run
 from netspec.core.shape import ShapeError, convolved
 from netspec.layers.base import Layer
+from netspec.layers.convolution import Convolution
+from netspec.lowering.conv import Way
+from netspec.lowering.conv_depthwise import Depthwise
+from netspec.lowering.conv_direct import Direct
+from netspec.lowering.conv_winograd import Winograd
 from tests.helpers import naive
 from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
 
 
 def conv(**fields: Any) -> Layer:
     return make_layer("Convolution", **fields)
+
+
+def way_of(shape: tuple[int, ...], **fields: Any) -> Way:
+    layer = conv(**fields)
+    assert isinstance(layer, Convolution)
+    return layer.way(layer.plain(shape))
 
 
 CASES: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
@@ -221,7 +232,7 @@ def test_every_way_is_the_convolution(way: str) -> None:
     engine, shape, fields = WAYS[way]
     layer, x, u = conv(engine=engine, **fields), blob(*shape), blob(*shape, seed=2)
     params, others = random_params(layer, [x]), random_params(layer, [x], seed=6)
-    assert conv(**fields).way(shape) is layer.way(shape)  # type: ignore[attr-defined]
+    assert way_of(shape, **fields) is way_of(shape, engine=engine, **fields)
     v = blob(*layer.top_shapes((shape,))[0], seed=3)
     result = run_layer(layer, x, params=params, top_diffs=[v])
     np.testing.assert_allclose(
@@ -243,14 +254,12 @@ def test_an_engine_that_does_not_fit_is_an_error_at_its_place() -> None:
 
 
 def test_the_ways_are_chosen_by_shapes() -> None:
-    def way(shape: tuple[int, int, int, int], **fields: Any) -> str:
-        return conv(**fields).way(shape).__name__.rpartition("conv_")[2]  # type: ignore[no-any-return]
-
-    assert way((2, 64, 9, 7), num_output=32, kernel_size=3) == "winograd"
-    assert way((2, 64, 9, 7), num_output=32, kernel_size=3, stride=2) == "direct"
-    assert way((2, 64, 9, 7), num_output=20, kernel_size=3) == "direct"
-    assert way((2, 64, 9, 7), num_output=64, kernel_size=3, group=64) == "depthwise"
-    assert way((2, 64, 9, 7), num_output=128, kernel_size=3, group=64) == "direct"
+    shape = (2, 64, 9, 7)
+    assert isinstance(way_of(shape, num_output=32, kernel_size=3), Winograd)
+    assert isinstance(way_of(shape, num_output=32, kernel_size=3, stride=2), Direct)
+    assert isinstance(way_of(shape, num_output=20, kernel_size=3), Direct)
+    assert isinstance(way_of(shape, num_output=64, kernel_size=3, group=64), Depthwise)
+    assert isinstance(way_of(shape, num_output=128, kernel_size=3, group=64), Direct)
 
 
 def test_winograd_is_as_exact_as_its_points_allow() -> None:
