@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netspec.api import Net, Run, Solver
+    from netspec.core.code_files import load_code, register
     from netspec.core.errors import NetspecError
 
-__all__ = ["Net", "NetspecError", "Run", "Solver", "__version__"]
+__all__ = ["Net", "NetspecError", "Run", "Solver", "__version__", "load_code", "register"]
 __version__ = "0.1.0"
 
 
@@ -24,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from netspec.core.errors import NetspecError
 
         return NetspecError
+    if name in {"load_code", "register"}:
+        from netspec.core import code_files
+
+        return getattr(code_files, name)
     raise AttributeError(f"module 'netspec' has no attribute '{name}'")

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import inspect
 import json
+import os
 import pkgutil
 import re
 import sys
@@ -48,10 +49,12 @@ from netspec.views import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
+os.environ["NETSPEC_PLUGINS"] = "off"  # the pages are about netspec alone
+
 HEAD = "<!-- Written by scripts/docs.py; do not edit. -->\n"
 
 FAMILIES = {
-    "NS0": "Command line",
+    "NS0": "Command line, plug-ins and code files",
     "NS1": "Documents",
     "NS2": "Fields",
     "NS3": "Graph and shapes",

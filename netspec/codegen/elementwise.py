@@ -48,10 +48,11 @@ def generated(formula: Formula) -> FormulaKernel:
     return FormulaKernel(formula)
 
 
-def found(path: str) -> FormulaKernel:
-    """The kernel of the formula at `module:Class.name`. Raises ImportError or AttributeError where there is none."""
+def found(path: str) -> JitKernel:
+    """The kernel at `module:name`, or of the formula at `module:Class.name`. Raises ImportError or AttributeError."""
     module, _, name = path.partition(":")
-    return generated(reduce(getattr, name.split("."), cast(Any, importlib.import_module(module))))
+    there = reduce(getattr, name.split("."), cast(Any, importlib.import_module(module)))
+    return there if isinstance(there, JitKernel) else generated(there)
 
 
 def _written(formula: Formula, group: int) -> Callable[..., None]:

@@ -5,12 +5,12 @@ It is compiled once per number type, behind the uniform signature void(descripto
 then for every parameter an address and its lengths, an integer, or the bits of a real number. `drive` walks a table of
 (function address, descriptor address, parts) with one parallel loop a step, so results cannot depend on the number of threads.
 
-Compiled code is cached in the user's cache folder, in a directory named by a digest of all kernel sources and of the host CPU:
-an edit can never meet a stale compile. The parameter annotations say what a kernel takes: `Vector` (any array, seen flat),
-`Matrix`, `Array3`, `Array4` of the net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat;
-`int`; `Code` (something else that is Compiled, as an address), `Codes`; `float` (the net's number type). It may also
-be a NamedTuple class of such fields, as those of `geometry` are: the descriptor holds its fields in order, and the
-kernel gets the tuple.
+Compiled code is cached in the user's cache folder, below a digest of all kernel sources and of the host CPU, that of a
+plug-in or a code file under a digest of its own (`sources`): an edit can never meet a stale compile. The parameter
+annotations say what a kernel takes: `Vector` (any array, seen flat), `Matrix`, `Array3`, `Array4` of the net's number
+type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat; `int`; `Code` (something else
+that is Compiled, as an address), `Codes`; `float` (the net's number type). It may also be a NamedTuple class of such
+fields, as those of `geometry` are: the descriptor holds its fields in order, and the kernel gets the tuple.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from netspec.codegen import sources
 from netspec.codegen.geometry import GRAIN, MOST_PARTS
 from netspec.core.calls import Call
 
@@ -95,7 +96,7 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
         self._function = function
 
     def get_cache_path(self) -> str:
-        return str(cache_folder())
+        return _scratch_folder() if sources.UNKEPT in self._function.__name__ else str(cache_folder())
 
     def get_source_stamp(self) -> str:
         return digest()
@@ -124,7 +125,6 @@ class _Scratch(_Locator):
 def _scratch_folder() -> str:
     import atexit
     import shutil
-    import tempfile
 
     folder = tempfile.mkdtemp(prefix="netspec-kernels-")
     atexit.register(shutil.rmtree, folder, True)
@@ -248,8 +248,8 @@ class Compiled:
     `name` is what people read, `path` what `named` finds it by in another process: the name too, but for generated kernels.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = self.path = name
+    def __init__(self, name: str, path: str = "") -> None:
+        self.name, self.path = name, path or name
         self._addresses: dict[str, int] = {}
         self._keep: list[CFunc] = []
 
@@ -272,7 +272,8 @@ class Compiled:
             signature = (types.void(*[types.int64] * count).args, types.void)
             compiled = CFunc(function, signature, {}, {"nopython": True, "error_model": "numpy"})
             compiled._cache = _Cache(function)
-            compiled.compile()
+            with sources.refusals(self.name, self.path):
+                compiled.compile()
             if not compiled.cache_hits:
                 _tell(self.name)
             self._keep.append(compiled)
@@ -333,8 +334,7 @@ class JitKernel(Compiled):
 
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
-        module = function.__module__.rpartition(".")[2]
-        super().__init__(f"{module}.{function.__name__}")
+        super().__init__(*sources.names_of(self.function))
         self.kinds = list(inspect.signature(function).parameters.values())
         names = [p.name for p in self.kinds]
         if names[-2:] != ["part", "parts"]:
@@ -373,7 +373,7 @@ class JitKernel(Compiled):
             else:
                 raise TypeError(f"kernel {self.name}: parameter '{path}' has the unknown annotation {kind!r}")
         words = [param.rebuilt() for param in self.params]
-        name = f"{self.name.replace('.', '_')}_{dtype}"
+        name = sources.file_name(self.function, dtype)
         text = f"def {name}(d, part):\n" + "\n".join(lines) + f"\n    inner({', '.join(words)}, part, _load(d, 0))\n"
         scope = {
             "_load": _load,
@@ -519,10 +519,10 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
         words = [
             sys.executable,
             "-c",
-            "from netspec.codegen.kernel import compile_named; compile_named()",
+            f"{sources.preamble()}from netspec.codegen.kernel import compile_named; compile_named()",
             dtype,
             claims,
-            *names,
+            *(path for path in names if not path.startswith("__main__:")),  # a script is no module of theirs
         ]
         others = []
         for _ in range(processes - 1):
@@ -550,7 +550,7 @@ def _unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
 
 
 def named(name: str) -> Compiled:
-    """What is compiled under a path: `conv.convolve`, `tiles.tile_14_2`, `netspec.layers.relu:ReLU.value`."""
+    """What is compiled under a path: `conv.convolve`, `tiles.tile_14_2`, `some.loops:forward`, `some.relu:ReLU.value`."""
     if ":" in name:
         return cast(Compiled, importlib.import_module("netspec.codegen.elementwise").found(name))
     module, _, member = name.partition(".")

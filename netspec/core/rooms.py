@@ -1,7 +1,8 @@
 """Rooms: folders of equals, found by listing the folder, one class a file.
 
 The file name is the word in lower case without underscores (`inner_product.py` holds `InnerProduct`), so a word finds its file
-without importing the others, and a new file is all that a new member needs.
+without importing the others, and a new file is all that a new member needs. Installed packages add members by entry
+points, and a user's own files by `--code`; a built-in member is found first, so that a net without either pays nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import pkgutil
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+from netspec.core import plugins
 from netspec.core.spelling import suggest
 
 T = TypeVar("T")
@@ -36,17 +38,27 @@ class UnknownWord(ValueError):
         self.hint = hint
 
 
+def _folded(word: str) -> str:
+    return word.lower().replace("_", "")
+
+
 class Room(Generic[T]):
     """The members of one package that derive from `base`, by the word that selects them in YAML."""
 
+    every: ClassVar[list[Room[Any]]] = []
+    """The rooms that have been imported: whoever derives from a room's base has imported it."""
+
     def __init__(self, package: str, base: type[T], kind: str, word: Callable[[str], str] = _same) -> None:
         self.package, self.base, self.kind, self._word = package, base, kind, word
+        self.added: dict[str, tuple[type[T], str]] = {}
+        """By word, classes of `--code` files and scripts, and the name of the file that each is from."""
+        Room.every.append(self)
 
     @cache  # noqa: B019 - rooms live as long as the process
     def _files(self) -> dict[str, str]:
         path = importlib.import_module(self.package).__path__
         names = (m.name for m in pkgutil.iter_modules(path) if m.name != "base" and not m.name.startswith("_"))
-        return {name.replace("_", ""): name for name in names}
+        return {_folded(name): name for name in names}
 
     @cache  # noqa: B019
     def _load(self, file: str) -> type[T]:
@@ -56,31 +68,66 @@ class Room(Generic[T]):
             for _, c in inspect.getmembers(module, inspect.isclass)
             if issubclass(c, self.base) and c.__module__ == module.__name__
         ]
-        own = [c for c in members if c.__name__.lower() == file.replace("_", "")]
+        own = [c for c in members if c.__name__.lower() == _folded(file)]
         if len(own) != 1:
             raise ImportError(f"{module.__name__} must hold one {self.base.__name__} named after the file")
         return own[0]
 
     @cache  # noqa: B019
-    def get(self, word: str) -> type[T]:
-        """The class that `word` selects. Raises UnknownWord."""
-        file = self._files().get(word.lower().replace("_", ""))
+    def _offers(self) -> dict[str, plugins.Offer]:
+        """What installed packages offer, by word. Raises PluginError."""
+        found = plugins.offers(f"netspec.{self.package.rpartition('.')[2]}", self.kind)
+        for word, offer in found.items():
+            if _folded(word) in self._files():
+                text = f"the package '{offer.package}' offers the {self.kind} '{word}', a word of netspec itself"
+                raise plugins.PluginError(text, help=plugins.HELP)
+        return found
+
+    @cache  # noqa: B019
+    def _built_in(self, word: str) -> type[T] | None:
+        file = self._files().get(_folded(word))
         found = self._load(file) if file else None
-        if found is None or self.word(found) != word:
+        return found if found is not None and self.word(found) == word else None
+
+    @cache  # noqa: B019
+    def _plugin(self, word: str) -> type[T] | None:
+        """The class that an installed package offers under a word. Raises PluginError."""
+        offer = self._offers().get(word)
+        if offer is None:
+            return None
+        found: type[T] = plugins.load(offer, self.base, self.kind)
+        if self.word(found) != word:
+            text = f"the package '{offer.package}' offers the {self.kind} '{word}', but its class goes by "
+            raise plugins.PluginError(f"{text}'{self.word(found)}'", help=plugins.HELP)
+        return found
+
+    def get(self, word: str) -> type[T]:
+        """The class that `word` selects. Raises UnknownWord, and PluginError where an installed package is wrong."""
+        found = self._built_in(word) or self.added.get(word, (None,))[0] or self._plugin(word)
+        if found is None:
             raise UnknownWord(word, self.kind, suggest(word, self.words()))
         return found
+
+    def owner(self, word: str) -> str | None:
+        """Who has a word already: netspec, a package, or the file that added it."""
+        if _folded(word) in self._files():
+            return "netspec"
+        if word in self.added:
+            return f"'{self.added[word][1]}'"
+        offer = self._offers().get(word)
+        return f"the package '{offer.package}'" if offer else None
 
     def word(self, member: type[T]) -> str:
         """The word that selects a member."""
         return self._word(member.__name__)
 
     def words(self) -> list[str]:
-        """All words, in alphabetical order."""
-        return list(self._sorted())
+        """All words, in alphabetical order. Raises PluginError."""
+        return sorted({*self._built_in_words(), *self.added, *self._offers()})
 
     @cache  # noqa: B019
-    def _sorted(self) -> tuple[str, ...]:
-        return tuple(sorted(self.word(self._load(file)) for file in self._files().values()))
+    def _built_in_words(self) -> tuple[str, ...]:
+        return tuple(self.word(self._load(file)) for file in self._files().values())
 
     def members(self) -> list[type[T]]:
         """All classes, in the order of their words."""

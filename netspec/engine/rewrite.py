@@ -40,14 +40,14 @@ def batch_norm(shaped: ShapedGraph) -> ShapedGraph:
 def _per_channel(shaped: ShapedGraph, node: Node) -> bool:
     """Whether it is a Scale with learned factors, one for each channel."""
     layer, (shape, *others) = node.layer, shaped.bottom_shapes(node)
-    return isinstance(layer, Scale) and not others and layer.axis in {1, 1 - len(shape)} and layer.num_axes == 1
+    return type(layer) is Scale and not others and layer.axis in {1, 1 - len(shape)} and layer.num_axes == 1
 
 
 def relu(shaped: ShapedGraph) -> ShapedGraph:
     """A layer rectifies its top itself where a ReLU alone reads it."""
 
     def host(node: Node, before: Node) -> Node | None:
-        plain = isinstance(node.layer, ReLU) and node.layer.negative_slope == 0
+        plain = type(node.layer) is ReLU and node.layer.negative_slope == 0
         able = plain and "ReLU" in before.layer.abilities.along and "ReLU" not in before.along
         return replace(before, along={**before.along, "ReLU": node.index}) if able else None
 
@@ -221,7 +221,7 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
     overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
     blobs = list(graph.blobs)
     for node in graph.nodes:
-        if not isinstance(node.layer, Concat) or not graph.runs(node) or node.layout != "NHWC":
+        if type(node.layer) is not Concat or not graph.runs(node) or node.layout != "NHWC":
             continue
         shapes, top = shaped.bottom_shapes(node), graph.blobs[node.tops[0]]
         if len(shapes[0]) != 4 or node.layer.joint(shapes[0]) != 1:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from netspec.core import locate
+from netspec.core import code_files, locate
 from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Document, Mapping, Scalar, describe
 from netspec.core.places import Place, Source
@@ -37,9 +37,12 @@ class ExtendsError(SpecError):
 def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place | None = None) -> Document:
     """The document that a word names, merged over its parents: a path (relative to `base`), or a zoo name of `shelf`.
 
-    Raises UnreadableError, ExtendsError, EditError.
+    Raises UnreadableError, ExtendsError, EditError, MissingCodeError for a run whose code files are not given.
     """
-    return extended(read(_file(reference, shelf, base, via), via), shelf)
+    path = _file(reference, shelf, base, via)
+    if path.name == "config.yaml":
+        code_files.ask_for(path.parent)
+    return extended(read(path, via), shelf)
 
 
 def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) -> Path:

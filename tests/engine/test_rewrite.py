@@ -15,6 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from netspec.core.calls import Call, Run
+from netspec.core.code_files import register
 from netspec.engine.bind import compile_net
 from netspec.engine.program import Program
 from netspec.engine.rewrite import HIDING, REWRITES, rewrite
@@ -23,6 +24,7 @@ from netspec.net.graph import State
 from netspec.net.load import load_net
 from tests.engine.test_plan import run_poisoned
 from tests.engine.test_program import conv, ip, loss, net
+from tests.helpers.code import forgotten
 from tests.helpers.programs import Net, feed, shaped, training
 from tests.helpers.strategies import nets
 
@@ -242,6 +244,15 @@ def test_a_relu_that_cannot_be_computed_along(change: dict[str, Any]) -> None:
 
 
 # --- batch_norm
+
+
+def test_a_users_layer_that_derives_from_relu_is_no_relu() -> None:
+    bent = type("Bent", (LAYERS.get("ReLU"),), {"__module__": __name__, "__doc__": "Computes something else."})
+    layers = (ip("ip", 5), neuron("bent", "Bent"), ip("high", 3), loss("high"))
+    with forgotten(), fusing("InnerProduct"):
+        register(bent)
+        one = training(net(*layers), keep=False)
+    assert [step for step in one.table.steps if step.layer == "bent"]
 
 
 def normalizing(c: dict[str, Any], **fields: Any) -> tuple[dict[str, Any], ...]:

@@ -1,0 +1,229 @@
+"""Code files: Python files that a user names (`--code FILE.py`), whose classes become members of rooms.
+
+A file is loaded as a module whose name ends in the digest of its text: an edited file is another module, and never
+meets what was compiled from the old text. Runs record by name and digest the files that they were trained with. Nothing
+here takes a file to load from a YAML file or from a run: a record is only compared with what the user gave.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from netspec.core.errors import SpecError, UsageError
+from netspec.core.places import Place, Source
+from netspec.core.plugins import complete, reason
+from netspec.core.rooms import Room
+
+C = TypeVar("C", bound=type[Any])
+Record = list[dict[str, str]]
+"""Code files as a run remembers them: [{name, sha256}]."""
+
+
+class MissingCodeError(UsageError):
+    """There is no such code file, or a run was trained with a code file that is not given."""
+
+    code = "NS012"
+
+
+class CodeFileError(SpecError):
+    """A code file cannot be loaded, holds nothing that a net can use, or takes a word that has an owner."""
+
+    code = "NS013"
+
+
+@dataclass(frozen=True)
+class CodeFile:
+    """A file whose classes are members of rooms: its path, the digest of its text, and the words of its classes."""
+
+    path: Path
+    sha256: str
+    words: tuple[str, ...]
+
+
+LOADED: dict[str, CodeFile] = {}
+"""All code files of this process, by the name of their module."""
+
+_BASES = "Layer, Filler, Policy, UpdateRule, Regularizer, Source or Transform"
+
+
+def load_code(path: str | Path) -> tuple[str, ...]:
+    """Run a Python file and let YAML use its layers, fillers, policies, ..., as `--code FILE.py` does; their words.
+
+    A file is run once, and again when its text has changed: then its new classes replace the old ones.
+    Raises MissingCodeError, CodeFileError.
+    """
+    file = Path(path).expanduser().resolve()
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        said = f"the code file '{path}' cannot be read: {error.strerror}"
+        if isinstance(error, FileNotFoundError):
+            said = f"there is no code file '{path}'"
+        raise MissingCodeError(said, help="name a Python file with layers of your own") from None
+    digest = hashlib.sha256(text).hexdigest()
+    stem = re.sub(r"\W", "_", file.stem)
+    name = f"{stem}_{digest[:12]}"
+    if name in LOADED:
+        return LOADED[name].words
+    source = Source(str(path), text.decode("utf-8", "replace"))
+    try:
+        module = _run(name, file, text, digest, source)
+        classes = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == name]
+        words = _take_in(classes, file, source)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    LOADED[name] = CodeFile(file, digest, words)
+    return words
+
+
+def register(cls: C) -> C:
+    """Let YAML use a class of a script or notebook: a layer, filler, policy, ... It is a decorator too.
+
+    A class of the same name and module replaces the one that was registered before. Raises CodeFileError.
+    """
+    path = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    file = Path(path).resolve() if path else Path(cls.__module__)
+    words = _take_in([cls], file, Source(str(file), ""))
+    if file.is_file():
+        before = LOADED[cls.__module__].words if cls.__module__ in LOADED else ()
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        LOADED[cls.__module__] = CodeFile(file, digest, tuple(sorted({*before, *words})))
+    return cls
+
+
+def _run(name: str, file: Path, text: bytes, digest: str, source: Source) -> ModuleType:
+    """The module that a file makes. No `.pyc` is kept beside it: a time stamp could not tell two quick edits apart."""
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    module.__dict__["__sha256__"] = digest
+    sys.modules[name] = module
+    try:
+        exec(compile(text, str(file), "exec", dont_inherit=True), module.__dict__)
+    except SyntaxError as error:
+        if error.filename == str(file):
+            at = Place(source, error.lineno or 0, error.offset or 1)
+            raise CodeFileError(f"'{source.name}' is not Python: {error.msg}", at=at) from None
+        raise _broken(error, file, source) from None
+    except (Exception, SystemExit) as error:
+        raise _broken(error, file, source) from None
+    return module
+
+
+def _broken(error: BaseException, file: Path, source: Source) -> CodeFileError:
+    """What to say of an exception that a file's own lines raised, or that came from what they call."""
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None) or 0
+    length = len(source.line(line).strip()) or 1
+    column = len(source.line(line)) - len(source.line(line).lstrip()) + 1
+    return CodeFileError(
+        f"'{source.name}' cannot be loaded: {reason(error, str(file))}",
+        at=Place(source, line, column, length),
+        help="the file is run before a net is read",
+    )
+
+
+def _take_in(classes: Iterable[type[Any]], file: Path, source: Source) -> tuple[str, ...]:
+    """Make classes members of their rooms, in place of those of an earlier text of the file. Their words.
+
+    A class whose name begins with an underscore is a base of others and no member. Raises CodeFileError.
+    """
+    found: dict[tuple[Room[Any], str], type[Any]] = {}
+    for cls in classes:
+        for room in Room.every:
+            if not issubclass(cls, room.base) or cls is room.base or cls.__name__.startswith("_"):
+                continue
+            word = room.word(cls)
+            before = room.added[word][0] if word in room.added else None
+            owner = None if before is not None and _replaces(cls, before, file) else room.owner(word)
+            owner = "the file itself" if (room, word) in found else owner
+            if owner:
+                text = f"'{source.name}' defines the {room.kind} '{word}', which {owner} has already"
+                raise CodeFileError(text, at=_place(cls, source), help="give the class another name")
+            try:
+                complete(cls)
+            except Exception as error:
+                raise CodeFileError(
+                    f"the class {cls.__name__} is not complete: {error}", at=_place(cls, source)
+                ) from None
+            found[room, word] = cls
+    if not found:
+        text = f"'{source.name}' holds nothing that a net can use: no class in it derives from {_BASES}"
+        raise CodeFileError(text, at=Place(source), help="like `class SoftPlus(Layer):`")
+    module = next(iter(found.values())).__module__
+    for name in [name for name, one in LOADED.items() if one.path == file and name != module]:
+        for room in Room.every:
+            room.added = {word: each for word, each in room.added.items() if each[0].__module__ != name}
+        del LOADED[name]
+    for (room, word), cls in found.items():
+        room.added[word] = (cls, file.name)
+    return tuple(sorted(word for _, word in found))
+
+
+def _replaces(cls: type[Any], before: type[Any], file: Path) -> bool:
+    """Whether a class is a new form of one that was taken in before, from the same file or notebook."""
+    known = LOADED.get(before.__module__)
+    return before.__module__ == cls.__module__ or (known is not None and known.path == file)
+
+
+def _place(cls: type[Any], source: Source) -> Place:
+    """Where a class is defined in a text; the text as a whole where that cannot be seen."""
+    found = re.search(rf"^([ \t]*class\s+){cls.__name__}\b", source.text, re.MULTILINE)
+    if found is None:
+        return Place(source)
+    return Place(source, source.text.count("\n", 0, found.start()) + 1, len(found[1]) + 1, len(cls.__name__))
+
+
+def is_file(module: str) -> bool:
+    """Whether a module is one that `load_code` made; a script whose classes are registered is none."""
+    return hasattr(sys.modules.get(module), "__sha256__")
+
+
+def recorded() -> Record:
+    """The code files of this process, as a run records them."""
+    return sorted(
+        ({"name": one.path.name, "sha256": one.sha256} for one in LOADED.values()), key=lambda one: tuple(one.values())
+    )
+
+
+def ask_for(folder: Path) -> None:
+    """Raises MissingCodeError when the run in a folder was trained with a code file that is not given."""
+    try:
+        record: Record = json.loads((folder / "env.json").read_text(encoding="utf-8")).get("code", [])
+        names = {one["name"] for one in record} - {one["name"] for one in recorded()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return
+    if names:
+        listed = " and ".join(f"'{name}'" for name in sorted(names))
+        flags = " ".join(f"--code {name}" for name in sorted(names))
+        help = f"say {flags}, with the path from here; in Python, netspec.load_code"
+        raise MissingCodeError(
+            f"the run '{folder}' was trained with the code of {listed}, which is not given", help=help
+        )
+
+
+def changes(then: Any, now: Record) -> list[str]:
+    """How a run's code files differ from those that it was trained with before, a line for each."""
+    lines = []
+    before, after = ({one["name"]: one["sha256"][:12] for one in record or ()} for record in (then, now))
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            lines.append(f"code {name}: {before.get(name, 'not given')} -> {after.get(name, 'not given')}")
+    return lines
+
+
+def preamble() -> str:
+    """Python text that lets another process import what this one has: the path of modules, and the code files."""
+    files = [str(one.path) for name, one in LOADED.items() if is_file(name)]
+    load = f"from netspec.core.code_files import load_code; [load_code(p) for p in {files!r}]; " if files else ""
+    path = [one for one in sys.path if isinstance(one, str)]
+    return f"import sys; sys.path[:] = {path!r}; {load}"

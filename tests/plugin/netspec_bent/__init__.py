@@ -1,0 +1,1 @@
+"""A plug-in of netspec, as a package of its own."""
