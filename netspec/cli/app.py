@@ -56,17 +56,23 @@ def _commands() -> None:
         loaded = importlib.import_module(f"netspec.cli.{module.name}")
         name = module.name.removesuffix("_").replace("_", "-")
         if hasattr(loaded, "group"):
+            for each in loaded.group.registered_commands:
+                each.callback = _guarded(each.callback)
             app.add_typer(loaded.group, name=name)
         else:
             app.command(name)(_guarded(loaded.command))
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """The command behind the border; its errors take the form that its `--format` asks for."""
+    """The command behind the border, after the files of its `--code`; errors take the form that `--format` asks for."""
 
     @wraps(command)
     def guarded(**options: Any) -> None:
         with _border(str(options.get("format", "text"))):
+            for path in options.get("code") or ():
+                from netspec.core.code_files import load_code
+
+                load_code(path)
             command(**options)
 
     return guarded

@@ -61,6 +61,15 @@ Without = Annotated[
     list[str] | None,
     typer.Option(metavar="REWRITE", help="Leave out a rewrite; `inspect --stage rewrites` shows what each does."),
 ]
+Code = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--code",
+        metavar="FILE.py",
+        help="Python file whose layers, fillers, ... the net may use; may be said more than once. It is run first.",
+    ),
+]
+"""`cli/app.py` loads the files before the body of a command runs."""
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
 

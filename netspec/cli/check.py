@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.cli.base import ErrorFormat, answer
+from netspec.cli.base import Code, ErrorFormat, answer
 
 if TYPE_CHECKING:
     from netspec.core.nodes import Document
@@ -21,6 +21,7 @@ def command(
         ),
     ],
     data: Annotated[bool, typer.Option("--data", help="Open a solver's data too: shapes, counts, labels.")] = False,
+    code: Code = None,
     format: Annotated[ErrorFormat, typer.Option("--format", help="Form of the errors.")] = ErrorFormat.text,
 ) -> None:
     """Check nets and solvers, and say every mistake with its place."""

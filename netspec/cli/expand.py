@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Overrides, answer
+from netspec.cli.base import Code, Overrides, answer
 
 
 class Form(StrEnum):
@@ -23,6 +23,7 @@ def command(
     origins: Annotated[
         bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")
     ] = False,
+    code: Code = None,
     format: Annotated[Form, typer.Option("--format", help="Form of the flat spec.")] = Form.yaml,
 ) -> None:
     """Write a net out flat: no variables, repeats, blocks or parents left. A solver comes with its net inside."""

@@ -9,6 +9,7 @@ import typer
 
 from netspec.cli.base import (
     Batch,
+    Code,
     NetFile,
     Overrides,
     PhaseChoice,
@@ -63,6 +64,7 @@ def command(
         typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER."),
     ] = None,
     without: Without = None,
+    code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Show every layer's output size, parameters, MACs, receptive field and memory, with the arithmetic."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import answer
+from netspec.cli.base import Code, answer
 
 
 class Kind(StrEnum):
@@ -18,7 +18,10 @@ class Kind(StrEnum):
     solver = "solver"
 
 
-def command(kind: Annotated[Kind, typer.Argument(help="Which files it describes.")]) -> None:
+def command(
+    kind: Annotated[Kind, typer.Argument(help="Which files it describes.")],
+    code: Code = None,
+) -> None:
     """Print the JSON Schema of nets or solvers, for completion in an editor."""
     from netspec.views import json_schema
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import SolverOverrides, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.base import Code, SolverOverrides, TableFormat, Threads, answer, err, told_of_compiling
 
 
 def command(
@@ -20,6 +20,7 @@ def command(
         typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest."),
     ] = None,
     threads: Threads = None,
+    code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
     """Score weights on the test data, each sample exactly once."""

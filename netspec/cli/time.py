@@ -10,6 +10,7 @@ import typer
 
 from netspec.cli.base import (
     Batch,
+    Code,
     NetFile,
     Overrides,
     PhaseChoice,
@@ -30,6 +31,7 @@ def command(
     batch: Batch = None,
     threads: Threads = None,
     without: Without = None,
+    code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the table.")] = TableFormat.table,
 ) -> None:
     """Time every layer on random data: median milliseconds forward and backward."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspec.cli.base import SolverOverrides, Threads, err, told_of_compiling
+from netspec.cli.base import Code, SolverOverrides, Threads, err, told_of_compiling
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +42,7 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of random_seed.")] = None,
     threads: Threads = None,
+    code: Code = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")] = False,
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
@@ -58,6 +59,8 @@ def command(
         os.environ.setdefault("NUMBA_NUM_THREADS", str(max(threads, os.cpu_count() or 1)))
     if runs.holds(Path(solver)):
         output, solver = output or Path(solver), str(Path(solver) / runs.CONFIG)
+    if resume is not None:
+        runs.ask_for_code(Path(solver).stem, output, None if resume == LATEST else Path(resume))
     job = load_solver(solver, changes)
     with _watching() as received:
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import TableFormat, answer, out
+from netspec.cli.base import Code, TableFormat, answer, out
 
 group = typer.Typer(no_args_is_help=True, help="List, show and copy the bundled nets and solvers.")
 
@@ -17,6 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Net or solver in the 
 
 @group.command("list")
 def list_(
+    code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table,
 ) -> None:
     """List the nets with their parameters and solvers."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netspec.core import code_files
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings, SpecError
 from netspec.core.model import Model, spec_paths
@@ -180,7 +181,15 @@ def settings(job: Job) -> dict[str, Any]:
     values |= {key: value for key, value in defaults.items() if not isinstance(value, Model)}
     values["type"] = type(spec.rule).__name__
     values |= spec.rule.model_dump()
+    values |= {"code": code} if (code := code_files.recorded()) else {}
     return {key: _jsonable(value) for key, value in values.items()}
+
+
+def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """How the settings of two snapshots differ, a line for each."""
+    keys = sorted({*then, *now} - {"code"})
+    lines = [f"{key}: {then.get(key)!r} -> {now.get(key)!r}" for key in keys if now.get(key) != then.get(key)]
+    return [*code_files.changes(then.get("code"), now.get("code", [])), *lines]
 
 
 def _jsonable(value: Any) -> Any:

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
+from netspec.core import code_files
 from netspec.core.errors import DataError, MachineError, UsageError
 from netspec.core.places import Place, Source
 from netspec.language.document import dump
@@ -113,6 +114,20 @@ def places(name: str, folder: Path | None, resume: bool | Path) -> tuple[Path, P
     folder = folder or home or fresh_folder(name)
     stopped_early = file.is_dir() and file == folder / SNAPSHOTS
     return folder, None if stopped_early else file
+
+
+def ask_for_code(name: str, folder: Path | None, snapshot: Path | None) -> None:
+    """Raises MissingCodeError when the run that is to go on was trained with a code file that is not given.
+
+    `name` is the solver's, and finds the run where neither its folder nor a snapshot of it is named.
+    """
+    folders = [folder] if folder else []
+    folders += [snapshot, snapshot.parent, snapshot.parent.parent] if snapshot else []
+    if not folders:
+        with contextlib.suppress(NoRunError):
+            folders = [latest_folder(name)]
+    for each in folders:
+        code_files.ask_for(each)
 
 
 class RunFolder:
@@ -243,6 +258,7 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "threads": threads,
         "threading_layer": jit.threading_layer(),
         "data": data,
+        **({"code": code} if (code := code_files.recorded()) else {}),
     }
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec.core import code_files
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
 from netspec.engine.weights import fill_weights
@@ -19,7 +21,7 @@ from netspec.training import snapshot
 from netspec.training.blame import blame
 from netspec.training.events import Progress
 from netspec.training.feeds import open_phase
-from netspec.training.job import Job, settings
+from netspec.training.job import Job, changes, settings
 from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
 from netspec.training.tester import Tester, scores
 
@@ -171,16 +173,14 @@ class Session:
         self.iteration, self.resumed = state.iteration, path.resolve()
         self.losses.clear()
         self.losses.extend(state.losses)
-        now = settings(self.job)
-        return [
-            f"{k}: {state.solver.get(k)!r} -> {now.get(k)!r}"
-            for k in sorted({*now, *state.solver})
-            if now.get(k) != state.solver.get(k)
-        ]
+        return changes(state.solver, settings(self.job))
 
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a snapshot (fine-tuning), by name. Raises SnapshotError."""
-        return snapshot.load_weights(self.train.weights, snapshot.read_tensors(path)[0], path)
+        tensors, about = snapshot.read_tensors(path)
+        report = snapshot.load_weights(self.train.weights, tensors, path)
+        code = (about or {}).get("solver", {}).get("code")
+        return replace(report, changed=tuple(code_files.changes(code, code_files.recorded()))) if code else report
 
 
 _RESUME = "to start from its weights only, say --weights"

@@ -71,16 +71,21 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each param: loaded from the file, in the file but not in the net, in the net but left at its filler."""
+    """What became of each param: loaded from the file, in the file but not in the net, in the net but left at its filler.
+
+    `changed` says how the code files differ from those that the weights were trained with.
+    """
 
     loaded: tuple[str, ...]
     skipped: tuple[str, ...]
     left: tuple[str, ...]
+    changed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = [f"{len(self.loaded)} params loaded"]
         rows += [f"skipped (not in the net): {', '.join(self.skipped)}"] if self.skipped else []
         rows += [f"left at their fillers: {', '.join(self.left)}"] if self.left else []
+        rows += [f"changed: {'; '.join(self.changed)}"] if self.changed else []
         return "; ".join(rows)
 
 

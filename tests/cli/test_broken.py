@@ -98,8 +98,6 @@ NOT_HERE = {
     "NS003": "the Python API's diffs, tests/test_api.py",
     "NS005": "the Python API's arguments, tests/test_api.py",
     "NS011": "needs an installed package, tests/core/test_plugins.py",
-    "NS012": "a code file, tests/core/test_code_files.py",
-    "NS013": "a code file, tests/core/test_code_files.py",
     "NS014": "a kernel that numba refuses, tests/codegen/test_sources.py",
     "NS401": "needs more memory than this machine has",
     "NS501": "a family: NS503 and NS504 are its errors",
@@ -163,9 +161,25 @@ def _make(folder: Path) -> None:
     (folder / "old" / "config.yaml").touch()
     (folder / "copied" / "models").mkdir(parents=True)
     (folder / "copied" / "models" / "mlp.yaml").touch()
+    _make_code(folder)
     _make_idx(folder / "data")
     _make_numpy(folder / "data")
     _make_snapshots(folder / "snapshots")
+
+
+def _make_code(folder: Path) -> None:
+    """Code files, which no tool should read as ours, and a run that was trained with one."""
+    head = "from netspec.layers.base import Layer\n\n\n"
+    (folder / "code_syntax.py").write_text(head + "class Cube(Layer):\n    factor: float = = 1.0\n")
+    (folder / "code_raises.py").write_text(
+        head + "FACTORS = {}\n\n\nclass Cube(Layer):\n    first = FACTORS['first']\n"
+    )
+    (folder / "code_taken.py").write_text(head + "class Convolution(Layer):\n    pass\n")
+    (folder / "code_nothing.py").write_text("FACTOR = 3\n")
+    (folder / "coded").mkdir()
+    (folder / "coded" / "env.json").write_text(json.dumps({"code": [{"name": "cube.py", "sha256": "0" * 64}]}))
+    solver = "{base_lr: 1, lr_policy: fixed, max_iter: 1, net: {layers: [{name: cube, type: Cube}]}}\n"
+    (folder / "coded" / "config.yaml").write_text(solver)
 
 
 def _make_idx(folder: Path) -> None:
