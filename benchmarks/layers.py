@@ -148,11 +148,8 @@ def _torch_round(
             continue
         seed = torch.ones_like(tops[0])
         found: list[Any] = []
-        yield (
-            group,
-            "backward",
-            milliseconds(lambda: found.extend(torch.autograd.grad(tops[0], wanted, seed, allow_unused=True))),
-        )
+        gradients = partial(torch.autograd.grad, tops[0], wanted, seed, allow_unused=True)
+        yield group, "backward", milliseconds(lambda: found.extend(gradients()))  # noqa: B023
         for param, gradient in zip(reversed(params), reversed(found), strict=False):
             param.grad = gradient if param.grad is None else param.grad + gradient
     yield -1, "backward", milliseconds(peer.solver.step)
