@@ -57,9 +57,9 @@ def measure(net: str, side: str, threads: int) -> float:
 def _imported(side: str, threads: int) -> Callable[[Entry], Callable[[], None]]:
     """Import what a side needs; what builds its net and gives back its step."""
     if side == "netspec":
-        from netspec.codegen import kernel as jit
+        from netspec.codegen import driver
 
-        jit.limit_threads(threads)
+        driver.limit_threads(threads)
         return _netspec_step
     import torch
 

@@ -24,7 +24,7 @@ from rich.console import Console
 from benchmarks import inference, layers, machine, memory, scaling, tables, training
 from benchmarks.check import Disagreement
 from benchmarks.nets import ENTRIES, Entry
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 
 QUICK = 10.0
 """Seconds a net with --quick."""
@@ -90,7 +90,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the mode that the command line asks for; 1 if a check failed or a target was missed."""
     given = arguments(words)
     torch.set_num_threads(given.threads)
-    jit.limit_threads(given.threads)
+    driver.limit_threads(given.threads)
     mode, names = (layers, [given.layers]) if given.layers else (given.mode, given.nets or mode_nets(given.mode))
     progress = Console(stderr=True)
     here = machine.describe(given.threads)

@@ -100,14 +100,14 @@ class Net:
         threads: int | None = None,
         force_backward: bool = False,
     ) -> None:
-        from netspec.codegen import kernel as jit
+        from netspec.codegen import driver
 
         if phase not in get_args(Phase):
             raise BadArgumentError(f"there is no phase {phase!r}", help="TRAIN or TEST")
         if batch is not None and (not isinstance(batch, int) or batch < 1):
             raise BadArgumentError(f"a batch of {batch!r} is none", help="a whole number from 1")
         check_overrides(overrides)
-        jit.limit_threads(threads)
+        driver.limit_threads(threads)
         state = State(phase, level, tuple(stages))
         shaped = load_net(net, overrides, state, batch, gradients="inputs" if force_backward else "any")
         shaped, memory = compile_net(shaped, dtype, keep=True)

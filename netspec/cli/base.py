@@ -108,7 +108,7 @@ def answer(text: RenderableType) -> None:
 @contextmanager
 def told_of_compiling(console: Console) -> Iterator[None]:
     """While the body runs, say which kernels are compiled for this CPU; nothing when all are cached."""
-    from netspec.codegen import kernel as jit
+    from netspec.codegen import cache
 
     names: list[str] = []
     begun = time.perf_counter()
@@ -124,11 +124,11 @@ def told_of_compiling(console: Console) -> Iterator[None]:
         if status is not None:
             status.update(f"compiling kernels for this CPU, once: {name}")
 
-    jit.compiling.append(listen)
+    cache.compiling.append(listen)
     try:
         yield
     finally:
-        jit.compiling.remove(listen)
+        cache.compiling.remove(listen)
         if status is not None:
             status.stop()
         if names:

@@ -54,6 +54,18 @@ class Call:
         object.__setattr__(self, "args", args)
         object.__setattr__(self, "parts", parts)
 
+    def values(self) -> Iterator[Any]:
+        """The arguments; of a tuple, what it holds at any depth."""
+        return _flattened(self.args)
+
+
+def _flattened(value: Any) -> Iterator[Any]:
+    if isinstance(value, tuple):
+        for part in value:
+            yield from _flattened(part)
+    else:
+        yield value
+
 
 Calls = Iterator[Call]
 

@@ -57,18 +57,20 @@ class Table:
     def __init__(self, steps: Iterable[Step], dtype: str) -> None:
         import numpy as np
 
-        from netspec.codegen import kernel as jit
+        from netspec.codegen.compile import codes, prepare
+        from netspec.codegen.driver import driver
+        from netspec.codegen.kernel import JitKernel
 
         self.steps, self._dtype = tuple(steps), dtype
-        jit.prepare(jit.codes(step.call for step in self.steps), dtype)
-        self._drive = jit.driver()
+        prepare(codes(step.call for step in self.steps), dtype)
+        self._drive = driver()
         words: list[int] = []
         starts: list[int] = []
         self._alive: list[Array] = []
         rows = np.zeros((len(self.steps), 3), np.int64)
         for number, step in enumerate(self.steps):
             kernel = step.call.kernel
-            assert isinstance(kernel, jit.JitKernel)
+            assert isinstance(kernel, JitKernel)
             described, alive = kernel.describe(step.call.args, step.parts, dtype)
             starts.append(len(words))
             words += described
@@ -81,17 +83,17 @@ class Table:
 
     def describes(self, number: int) -> bool:
         """Whether a step's compiled form says what the step does; addresses of kernels that a kernel calls are made anew each time."""
-        from netspec.codegen import kernel as jit
+        from netspec.codegen.kernel import JitKernel
 
         step, row, start = self.steps[number], self._rows[number], self._starts[number]
         kernel = step.call.kernel
-        assert isinstance(kernel, jit.JitKernel)
+        assert isinstance(kernel, JitKernel)
         words, _ = kernel.describe(step.call.args, step.parts, self._dtype)
         other = sum(
             one != word
             for one, word in zip(self._descriptors[start : start + len(words)].tolist(), words, strict=False)
         )
-        called = sum(isinstance(arg, tuple) for arg in step.call.args)
+        called = sum(leaf.kind == "Codes" for leaf in kernel.leaves)
         address = self._descriptors.ctypes.data + 8 * start
         return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
 

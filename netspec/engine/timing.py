@@ -58,9 +58,9 @@ def time_net(
     without: Sequence[str] = (),
 ) -> NetTime:
     """Time a net of one phase: every layer alone, then the whole passes; `without` names rewrites to leave out."""
-    from netspec.codegen import kernel as jit
+    from netspec.codegen import driver
 
-    used = jit.limit_threads(threads)
+    used = driver.limit_threads(threads)
     shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32", without=without)
     program = bind(shaped, memory, fill_weights(shaped, "float32", seed), seed)
     shown = _rows(program.graph)

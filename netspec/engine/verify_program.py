@@ -168,7 +168,7 @@ class _Memory:
 
     def arrays(self, step: Step) -> Iterator[Array]:
         """The arrays among a step's arguments that hold something."""
-        return (arg for arg in step.call.args if hasattr(arg, "__array_interface__") and arg.size)
+        return (array for array in _arrays(step) if array.size)
 
     def foreign(self, step: Step, array: Array, one: Span) -> None:
         """An array that is neither memory of the plan nor a weight: a table of integers, which no step writes."""
@@ -199,9 +199,7 @@ def _param_diffs(program: Program, check: Check) -> None:
         return
 
     def spans(section: str) -> list[Span]:
-        return [
-            span(arg) for step in by_section[section] for arg in step.call.args if hasattr(arg, "__array_interface__")
-        ]
+        return [span(array) for step in by_section[section] for array in _arrays(step)]
 
     cleared, watched, updated = spans("clear"), set(spans("watch")), set(spans("update"))
     for param, data, diff in zip(program.graph.params, weights.data, weights.diff, strict=True):
@@ -216,3 +214,7 @@ def _param_diffs(program: Program, check: Check) -> None:
         check(clean or not any(where.meets(one) for where in cleared), f"half of '{param.name}' is cleared")
         check(one in watched, f"the gradient of param '{param.name}' is not watched")
         check(one in updated and span(data) in updated, f"param '{param.name}' is not updated")
+
+
+def _arrays(step: Step) -> Iterator[Array]:
+    return (value for value in step.call.values() if hasattr(value, "__array_interface__"))

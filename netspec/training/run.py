@@ -104,13 +104,13 @@ class Training:
 
     def _begun(self, session: Session, folder: runs.RunFolder) -> list[Note]:
         """Take up a snapshot or weights, and open the folder's files: the notes on both."""
-        from netspec.codegen import kernel as jit
+        from netspec.codegen import driver
 
         taken = self._taken_up(session)
         tester = session.test
         feeds = [feed.describe() for feed in (session.feed, tester.feed if tester else None) if feed is not None]
         folder.begin(self.job, session.iteration, session.threads, feeds)
-        layer, arena = jit.threading_layer(), session.train.plan.arena
+        layer, arena = driver.threading_layer(), session.train.plan.arena
         started = Started(session.iteration, tuple(feeds), session.threads, layer, session.seed, arena, self.folder)
         return [taken, started] if taken else [started]
 

@@ -243,7 +243,7 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
     """What a run ran on: versions, CPU, threads, data."""
     import psutil
 
-    from netspec.codegen import kernel as jit
+    from netspec.codegen import cache, driver
 
     names = ("netspec", "numpy", "numba", "llvmlite", "pydantic", "safetensors")
     return {
@@ -252,11 +252,11 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: metadata.version(name) for name in names},
-        "cpu": jit.cpu_name(),
+        "cpu": cache.cpu_name(),
         "cores": psutil.cpu_count(logical=False),
         "memory_bytes": psutil.virtual_memory().total,
         "threads": threads,
-        "threading_layer": jit.threading_layer(),
+        "threading_layer": driver.threading_layer(),
         "data": data,
         **({"code": code} if (code := code_files.recorded()) else {}),
     }

@@ -36,9 +36,9 @@ class Session:
     """
 
     def __init__(self, job: Job, threads: int | None = None, keep: bool = False) -> None:
-        from netspec.codegen import kernel as jit
+        from netspec.codegen import driver
 
-        self.threads = jit.limit_threads(threads)
+        self.threads = driver.limit_threads(threads)
         spec = job.spec
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.iteration = 0

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import pytest
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
+from netspec.codegen.compile import named
 from netspec.codegen.elementwise import found, generated, traced
 from netspec.codegen.rows import Value
 from netspec.core.calls import Call
@@ -24,8 +25,13 @@ from netspec.layers.sigmoid import Sigmoid
 def test_a_kernel_is_found_by_its_path() -> None:
     one = generated(ReLU.gradient)
     assert (one.name, one.path) == ("relu.gradient", "netspec.layers.relu:ReLU.gradient")
-    assert jit.named(one.path) is one is found(one.path)
-    assert one.params == [("y", "Vector"), ("dy", "Vector"), ("dx", "Vector"), ("negative_slope", "float")]
+    assert named(one.path) is one is found(one.path)
+    assert [(param.name, param.kind) for param in one.params] == [
+        ("y", "Vector"),
+        ("dy", "Vector"),
+        ("dx", "Vector"),
+        ("negative_slope", "float"),
+    ]
 
 
 def test_operations_are_written_down() -> None:
@@ -61,9 +67,9 @@ def test_numbers_alone_and_constants() -> None:
         return 0.5
 
     y = np.empty(37)
-    jit.run([Call(generated(level), y, 3.0)], "float64")
+    driver.run([Call(generated(level), y, 3.0)], "float64")
     assert set(y) == {3.0}
-    jit.run([Call(generated(nothing), y)], "float64")
+    driver.run([Call(generated(nothing), y)], "float64")
     assert set(y) == {0.5}
 
 
@@ -85,12 +91,12 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from bent import Bent
-from netspec.codegen import kernel as jit
+from netspec.codegen import cache, driver
 from netspec.codegen.elementwise import generated
 from netspec.core.calls import Call
-jit.compiling.append(lambda name: print("compiled", name))
+cache.compiling.append(lambda name: print("compiled", name))
 y = np.empty(40, np.float32)
-jit.run([Call(generated(Bent.value), np.full(40, 3, np.float32), y)], "float32")
+driver.run([Call(generated(Bent.value), np.full(40, 3, np.float32), y)], "float32")
 print(set(y.tolist()))
 """
 

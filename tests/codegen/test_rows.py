@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 from netspec.codegen.elementwise import generated
 from netspec.core.calls import Call
 from netspec.core.formula import Formula, Number
@@ -21,7 +21,7 @@ NOTHING = float("nan")
 def computed(formula: Formula, x: np.ndarray, *numbers: float) -> np.ndarray:
     """What the kernel of a formula of x and numbers gives, in x's own type."""
     y = np.empty_like(x)
-    jit.run([Call(generated(formula), x, y, *numbers)], str(x.dtype))
+    driver.run([Call(generated(formula), x, y, *numbers)], str(x.dtype))
     return y
 
 
@@ -30,10 +30,10 @@ def computed(formula: Formula, x: np.ndarray, *numbers: float) -> np.ndarray:
 def test_every_length_and_nothing_beyond(size: int, dtype: str) -> None:
     a, b = blob(size).astype(dtype), blob(size, seed=2).astype(dtype)
     y = np.full(size + 40, 9, dtype)
-    jit.run([Call(eltwise.weighted_sum, a, b, y[20 : 20 + size], 2.0, -1.0, NOTHING, parts=3)], dtype)
+    driver.run([Call(eltwise.weighted_sum, a, b, y[20 : 20 + size], 2.0, -1.0, NOTHING, parts=3)], dtype)
     np.testing.assert_allclose(y[20 : 20 + size], 2 * a - b, rtol=1e-5, atol=1e-6)
     assert set(y[:20]) == set(y[20 + size :]) == {9}
-    jit.run([Call(eltwise.weighted_sum, a, b, a, 2.0, -1.0, NOTHING, parts=3)], dtype)
+    driver.run([Call(eltwise.weighted_sum, a, b, a, 2.0, -1.0, NOTHING, parts=3)], dtype)
     np.testing.assert_array_equal(a, y[20 : 20 + size])
 
 
@@ -41,7 +41,7 @@ def test_a_floor_lets_nan_through() -> None:
     a, zero = np.array([np.nan, np.inf, -np.inf, -1.0, 2.0]), np.zeros(5)
     for low, wanted in ((0.0, [np.nan, np.inf, 0, 0, 2]), (NOTHING, [np.nan, np.inf, -np.inf, -1, 2])):
         y = np.empty(5)
-        jit.run([Call(eltwise.weighted_sum, a, zero, y, 1.0, 1.0, low)], "float64")
+        driver.run([Call(eltwise.weighted_sum, a, zero, y, 1.0, 1.0, low)], "float64")
         np.testing.assert_array_equal(y, wanted)
 
 
@@ -102,6 +102,6 @@ def test_large_indices_of_random_numbers() -> None:
     """The index of an element counts in 64 bits; parts draw what the whole would."""
     x, clock = np.ones(1000), np.array([3, 0], np.int64)
     one, many = np.empty(1000), np.empty(1000)
-    jit.run([Call(random.dropout, x, one, clock, 2**62 + 5, 2**31, 2.0, parts=1)], "float64")
-    jit.run([Call(random.dropout, x, many, clock, 2**62 + 5, 2**31, 2.0, parts=7)], "float64")
+    driver.run([Call(random.dropout, x, one, clock, 2**62 + 5, 2**31, 2.0, parts=1)], "float64")
+    driver.run([Call(random.dropout, x, many, clock, 2**62 + 5, 2**31, 2.0, parts=7)], "float64")
     np.testing.assert_array_equal(one, many)

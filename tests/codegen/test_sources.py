@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.codegen import kernel as jit
-from netspec.codegen import sources
+from netspec.codegen import cache, driver, sources
+from netspec.codegen.compile import named
+from netspec.codegen.kernel import JitKernel
 from netspec.core import code_files
 from netspec.core.calls import Call
 from tests.helpers.code import LAYER, forgotten
@@ -23,13 +24,13 @@ from tests.helpers.code import LAYER, forgotten
 def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of kernels that were compiled, and not loaded, from and into an empty folder."""
     names: list[str] = []
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path / "cache")
-    monkeypatch.setattr(jit, "compiling", [names.append])
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cache, "compiling", [names.append])
     with forgotten():
         yield names
 
 
-def cube(path: Path) -> jit.JitKernel:
+def cube(path: Path) -> JitKernel:
     """The forward kernel of a code file that is loaded as by a new process."""
     with forgotten():
         netspec.load_code(path)
@@ -47,14 +48,14 @@ def test_an_edited_file_compiles_anew_and_an_unchanged_one_does_not(tmp_path: Pa
         path.write_text(text)
         made = cube(path)
         made.address("float64")
-        jit.run([Call(made, x, y, 1.0, parts=1)], "float64")
+        driver.run([Call(made, x, y, 1.0, parts=1)], "float64")
         assert y[0] == value
         assert len([name for name in compiled if name.startswith("own.")]) == times
         assert made.cached("float64") and cube(path).cached("float64")
     assert not list(tmp_path.rglob("*.pyc"))
 
 
-def package(folder: Path, name: str, loops: str, beside: str = "SIZE = 2\n") -> jit.JitKernel:
+def package(folder: Path, name: str, loops: str, beside: str = "SIZE = 2\n") -> JitKernel:
     """The kernel `loops.forward` of a package that is imported as by a new process."""
     (folder / name).mkdir(exist_ok=True)
     (folder / name / "__init__.py").touch()
@@ -95,11 +96,11 @@ def test_two_packages_may_have_a_kernel_of_one_name(tmp_path: Path, monkeypatch:
     )
     assert (one.path, two.path) == ("first_own.loops:forward", "second_own.loops:forward")
     assert one.name == two.name == "loops.forward"
-    assert jit.named(one.path) is one and jit.named(two.path) is two
+    assert named(one.path) is one and named(two.path) is two
     files = [kernel.wrapper("float32")[0].__name__ for kernel in (one, two)]
     assert files[0] != files[1] and files[0].startswith("first_own_loops_forward_float32_")
-    conv = jit.named("conv.convolve")
-    assert isinstance(conv, jit.JitKernel)
+    conv = named("conv.convolve")
+    assert isinstance(conv, JitKernel)
     assert conv.wrapper("float32")[0].__name__ == "kernels_conv_convolve_float32"
 
 
@@ -137,12 +138,12 @@ def test_another_process_compiles_the_kernel_of_a_code_file(tmp_path: Path, comp
     claims = tmp_path / "claims"
     claims.mkdir()
     (name,) = code_files.LOADED
-    folder = f"kernel.cache_folder = lambda: kernel.Path({str(tmp_path / 'cache')!r})"
-    text = f"{code_files.preamble()}from netspec.codegen import kernel; {folder}"
-    command = [sys.executable, "-c", f"{text}; kernel.compile_named()", "float32", str(claims), f"{name}:forward"]
+    folder = f"cache.cache_folder = lambda: cache.Path({str(tmp_path / 'cache')!r})"
+    text = f"{code_files.preamble()}from netspec.codegen import cache, compile; {folder}"
+    command = [sys.executable, "-c", f"{text}; compile.compile_named()", "float32", str(claims), f"{name}:forward"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    kernel = jit.named(f"{name}:forward")
+    kernel = named(f"{name}:forward")
     assert kernel.cached("float32")
     kernel.address("float32")
     assert compiled == []
@@ -152,7 +153,7 @@ def test_a_kernel_without_a_text_is_not_kept(compiled: list[str], tmp_path: Path
     scope = {"__name__": "a_notebook_own"}
     exec(LOOPS.format(where="tests.codegen.test_sources").replace("longer(SIZE)", "1"), scope)
     kernel = scope["forward"]
-    assert isinstance(kernel, jit.JitKernel)
+    assert isinstance(kernel, JitKernel)
     kernel.address("float64")
     assert compiled == ["a_notebook_own.forward"] and not kernel.__class__(kernel.function).cached("float64")
     assert not list((tmp_path / "cache").glob("*.nbi"))

@@ -13,13 +13,13 @@ pytest.importorskip("torch")
 from benchmarks import accuracy_winograd, check, race, tables
 from benchmarks.nets import deployed, flops, random_batch, training, undropped
 from benchmarks.peak import peak
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 
 
 @pytest.fixture(autouse=True)
 def _all_threads() -> Iterator[None]:
     yield
-    jit.limit_threads(None)
+    driver.limit_threads(None)
 
 
 def raced(path: Path, *words: str) -> list[dict[str, object]]:

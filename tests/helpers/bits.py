@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 from netspec.engine.bind import Learning, bind, compile_net
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
@@ -17,7 +17,7 @@ from netspec.training.solvers.sgd import SGD
 
 def digest(net: str, overrides: list[str], batch: int, threads: int) -> str:
     """Of the weights after three iterations."""
-    jit.limit_threads(threads)
+    driver.limit_threads(threads)
     shaped, memory = compile_net(load_net(net, overrides, State("TRAIN"), batch), "float32")
     weights = fill_weights(shaped, "float32", 1, 1)
     learning = Learning(SGD(momentum=0.9).update, ((0.0, 5e-4),) * len(shaped.graph.params))
@@ -38,7 +38,7 @@ def main() -> None:
     """One line a number of threads."""
     net, batch, *overrides = sys.argv[1:]
     for threads in (1, 2):
-        print(threads, jit.threading_layer(), digest(net, overrides, int(batch), threads))  # noqa: T201
+        print(threads, driver.threading_layer(), digest(net, overrides, int(batch), threads))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
+from netspec.codegen.kernel import JitKernel
 from netspec.core.calls import Call, Run
 from netspec.core.shape import Shape
 from netspec.layers.base import LAYERS, Layer
@@ -127,10 +128,10 @@ class _Guarded:
 
 
 def run_reversed(calls: Iterable[Call], dtype: str) -> None:
-    """Like `jit.run`, on one thread, the last part of each call first: parts may not depend on each other."""
+    """Like `driver.run`, on one thread, the last part of each call first: parts may not depend on each other."""
     for call in calls:
         kernel = call.kernel
-        assert isinstance(kernel, jit.JitKernel)
+        assert isinstance(kernel, JitKernel)
         parts = call.parts or kernel.parts(call.args)
         words, alive = kernel.describe(call.args, parts, dtype)
         descriptor = np.array(words, np.int64)
@@ -162,7 +163,7 @@ def run_layer(
     dtype: str = "float64",
     iteration: int = 0,
     seed: int = 11,
-    runner: Runner = jit.run,
+    runner: Runner = driver.run,
     hide_undeclared: bool = False,
     layout: str | None = None,
     relu: bool = False,
@@ -400,14 +401,14 @@ def _check_written(result: Result, layer: Layer) -> None:
 
 def _check_parts(run: Callable[..., Result], whole: Result, start: list[Array]) -> None:
     """Small parts give the same as large ones, and the same bits on any number of threads and in any order."""
-    with mock.patch.object(jit, "GRAIN", SMALL_GRAIN):
+    with mock.patch("netspec.codegen.kernel.GRAIN", SMALL_GRAIN):
         try:
-            jit.limit_threads(1)
+            driver.limit_threads(1)
             one = run(param_diffs=start)
-            jit.limit_threads(2)
+            driver.limit_threads(2)
             two = run(param_diffs=start)
         finally:
-            jit.limit_threads(None)
+            driver.limit_threads(None)
         back = run(param_diffs=start, runner=run_reversed)
         _check_close(run(), whole, 1e-12, "the result depends on the number of parts")
     for other, why in ((two, "threads: 1 and 2 differ"), (back, "the parts of a call depend on each other")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 from netspec.core.calls import Update
 from netspec.training.solvers.base import UpdateRule
 from tests.helpers.checks import Array
@@ -19,7 +19,7 @@ def updated(
     state = {"lr_mult": 1.0, "l1": 0.0, "l2": 0.0} | options
     for diff in diffs:
         gate = np.array([1, factor], dtype)
-        jit.run(rule.update(Update(w, diff, history, np.array([rate], dtype), gate, **state)), dtype)
+        driver.run(rule.update(Update(w, diff, history, np.array([rate], dtype), gate, **state)), dtype)
     return w, h
 
 
@@ -28,6 +28,6 @@ def path(rule: UpdateRule, steps: int = 3, rate: float = 0.1, **options: float) 
     found, w, history = [], np.ones(1), tuple(np.zeros(1) for _ in range(rule.slots))
     state = {"lr_mult": 1.0, "l1": 0.0, "l2": 0.0} | options
     for _ in range(steps):
-        jit.run(rule.update(Update(w, w.copy(), history, np.array([rate]), np.ones(2), **state)), "float64")
+        driver.run(rule.update(Update(w, w.copy(), history, np.array([rate]), np.ones(2), **state)), "float64")
         found.append(float(w[0]))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 from netspec.core.calls import Call
 from netspec.kernels import copy
 from tests.helpers.checks import blob
@@ -18,7 +18,7 @@ from tests.helpers.checks import blob
 def test_there_and_back(shape: tuple[int, int, int], dtype: str) -> None:
     x = blob(*shape).astype(dtype)
     y, z = np.full(x.size, np.nan, dtype), np.full(x.size, np.nan, dtype)
-    jit.run([Call(copy.to_channels_last, x.reshape(-1), y, *shape, parts=3)], dtype)
+    driver.run([Call(copy.to_channels_last, x.reshape(-1), y, *shape, parts=3)], dtype)
     np.testing.assert_array_equal(y.reshape(shape[0], shape[2], shape[1]), x.transpose(0, 2, 1))
-    jit.run([Call(copy.to_channels_first, y, z, *shape, parts=3)], dtype)
+    driver.run([Call(copy.to_channels_first, y, z, *shape, parts=3)], dtype)
     np.testing.assert_array_equal(z.reshape(shape), x)

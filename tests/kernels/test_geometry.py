@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from netspec import kernels
-from netspec.codegen import geometry
-from netspec.codegen import kernel as jit
-from netspec.codegen.kernel import kernel
+from netspec.codegen import driver, geometry
+from netspec.codegen.compile import codes
+from netspec.codegen.kernel import JitKernel, kernel
 from netspec.codegen.kinds import Code, Doubles, Vector
 from netspec.codegen.tiles import tiling
 from netspec.core.calls import Call
@@ -57,7 +57,7 @@ def given(**changed: Any) -> tuple[Any, ...]:
 
 def test_a_kernel_gets_its_tuples() -> None:
     args = given()
-    jit.run([Call(spell, *args, parts=1)], "float64")
+    driver.run([Call(spell, *args, parts=1)], "float64")
     np.testing.assert_array_equal(args[1].inner.out, [3, 0.5, -4, 9, 7, 1])
 
 
@@ -80,7 +80,7 @@ def test_a_field_that_does_not_fit_is_named(changed: dict[str, Any], words: str)
 
 def test_what_tuples_hold_is_found_and_said() -> None:
     call = Call(spell, *given(), parts=1)
-    found = jit.codes([call])
+    found = codes([call])
     assert found == {spell, given()[1].code}
     words = Step("forward", "layer", 0, call, 1).arguments
     code = given()[1].code.name
@@ -102,18 +102,18 @@ def test_every_tuple_says_what_it_is(one: type) -> None:
     assert one.__doc__ and not one.__doc__.startswith(f"{one.__name__}(")
 
 
-def everything() -> list[jit.JitKernel]:
+def everything() -> list[JitKernel]:
     modules = [
         importlib.import_module(f"netspec.kernels.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)
     ]
     return sorted(
-        {one for module in modules for one in vars(module).values() if isinstance(one, jit.JitKernel)},
+        {one for module in modules for one in vars(module).values() if isinstance(one, JitKernel)},
         key=lambda one: one.name,
     )
 
 
 @pytest.mark.parametrize("one", everything(), ids=str)
-def test_no_kernel_has_many_parameters(one: jit.JitKernel) -> None:
+def test_no_kernel_has_many_parameters(one: JitKernel) -> None:
     assert len(one.params) <= MOST
     words = inspect.getdoc(one.function)
     assert words is None or not words.startswith("The same")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 from netspec.core.calls import Call
 from netspec.kernels import random
 from tests.helpers import naive
@@ -43,7 +43,7 @@ def test_every_part_of_the_key_matters() -> None:
 
     def keep(seed: int, iteration: int, sub: int) -> bytes:
         y, clock = np.empty_like(x), np.array([iteration, sub], np.int64)
-        jit.run([Call(random.dropout, x, y, clock, seed, 2**31, 2.0)], "float32")
+        driver.run([Call(random.dropout, x, y, clock, seed, 2**31, 2.0)], "float32")
         return y.tobytes()
 
     keys = [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1), (2**63 - 1, 0, 0)]

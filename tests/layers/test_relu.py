@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
 from netspec.core.calls import Run
 from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
 
@@ -35,7 +35,7 @@ def test_in_place(size: int, slope: float) -> None:
     layer, x, v = make_layer("ReLU", negative_slope=slope), blob(size), blob(size, seed=2)
     one = run_layer(layer, x, top_diffs=[v])
     run = Run("TRAIN", (y := x.copy(),), (y,), (d := v.copy(),), (d,), (), (), np.zeros(2, np.int64), 0)
-    jit.run([*layer.forward(run), *layer.backward(run)], "float64")
+    driver.run([*layer.forward(run), *layer.backward(run)], "float64")
     np.testing.assert_array_equal(y, one.tops[0])
     np.testing.assert_array_equal(d, one.bottom_diffs[0])
     assert layer.abilities.in_place and layer.abilities.reads == {"top"}

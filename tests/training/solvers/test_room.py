@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
+from netspec.codegen.geometry import GRAIN
 from netspec.core.calls import Update
 from netspec.training.solvers.base import SOLVERS, UpdateRule
 from netspec.training.solvers.nesterov import Nesterov
@@ -33,7 +34,9 @@ def test_every_type_and_field_says_what_it_is(cls: type[UpdateRule]) -> None:
 @every
 def test_nothing_moves_while_the_gate_is_shut(rule: UpdateRule) -> None:
     w, history = np.ones(5), tuple(np.full(5, 2.0) for _ in range(rule.slots))
-    jit.run(rule.update(Update(w, np.full(5, np.nan), history, np.array([0.1]), np.zeros(2), 1.0, 0.0, 0.1)), "float64")
+    driver.run(
+        rule.update(Update(w, np.full(5, np.nan), history, np.array([0.1]), np.zeros(2), 1.0, 0.0, 0.1)), "float64"
+    )
     assert (w == 1).all() and all((h == 2).all() for h in history)
 
 
@@ -41,19 +44,19 @@ def test_nothing_moves_while_the_gate_is_shut(rule: UpdateRule) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_same_bits_on_any_number_of_threads(rule: UpdateRule, dtype: str) -> None:
     results = []
-    size = 5 * jit.GRAIN + 3
-    for threads, runner in ((1, jit.run), (2, jit.run), (2, run_reversed)):
-        jit.limit_threads(threads)
+    size = 5 * GRAIN + 3
+    for threads, runner in ((1, driver.run), (2, driver.run), (2, run_reversed)):
+        driver.limit_threads(threads)
         w, diff, rate, gate = (a.astype(dtype) for a in (blob(size), blob(size, seed=3), np.full(1, 0.1), np.ones(2)))
         history = tuple(np.abs(blob(size, seed=5 + slot)).astype(dtype) for slot in range(rule.slots))
         runner(rule.update(Update(w, diff, history, rate, gate, 1.0, 0.01, 0.1)), dtype)
         results.append(b"".join(a.tobytes() for a in (w, *history)))
-    jit.limit_threads(None)
+    driver.limit_threads(None)
     assert results[0] == results[1] == results[2]
 
 
 @every
-@pytest.mark.parametrize("size", [1, 7, jit.GRAIN - 1, 2 * jit.GRAIN + 1])
+@pytest.mark.parametrize("size", [1, 7, GRAIN - 1, 2 * GRAIN + 1])
 def test_every_weight_is_updated_like_any_other(rule: UpdateRule, size: int) -> None:
     """A weight's new value depends on it alone, wherever it lies and however many there are."""
     w, diffs = blob(size), [blob(size, seed=seed) for seed in (2, 3)]

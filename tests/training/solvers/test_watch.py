@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from netspec.codegen import kernel as jit
+from netspec.codegen import driver
+from netspec.codegen.geometry import GRAIN
 from netspec.core.calls import Call
 from netspec.kernels import loss, update
 from tests.helpers.checks import Array, blob, run_reversed
 
 
-def squares(diff: Array, runner: object = jit.run) -> Array:
+def squares(diff: Array, runner: object = driver.run) -> Array:
     call = Call(update.sum_of_squares, diff, np.zeros(update.sum_of_squares.parts((diff,))))
     runner([call], str(diff.dtype))  # type: ignore[operator]
     return call.args[1]  # type: ignore[no-any-return]
@@ -23,20 +24,20 @@ def gate(
     """(open, factor, norm)."""
     result, norm = np.full(2, np.nan, dtype), np.full(1, np.nan)
     call = Call(update.gate, partials, np.array([loss_value]), result, norm, clip, iter_size, parts=1)
-    jit.run([call], dtype)
+    driver.run([call], dtype)
     return float(result[0]), float(result[1]), float(norm[0])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("size", [1, 7, 3 * jit.GRAIN + 5])
+@pytest.mark.parametrize("size", [1, 7, 3 * GRAIN + 5])
 def test_sum_of_squares(size: int, dtype: str) -> None:
     diff = blob(size).astype(dtype)
     partial = squares(diff)
-    assert partial.size == max(1, size // jit.GRAIN)
+    assert partial.size == max(1, size // GRAIN)
     np.testing.assert_allclose(partial.sum(), (diff.astype(np.float64) ** 2).sum(), rtol=1e-12)
-    jit.limit_threads(1)
+    driver.limit_threads(1)
     assert squares(diff).tobytes() == squares(diff, run_reversed).tobytes() == partial.tobytes()
-    jit.limit_threads(None)
+    driver.limit_threads(None)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -73,7 +74,7 @@ def test_clips_the_sum_over_iter_size_before_dividing() -> None:
 def test_loss_sums_weighted_tops_in_float64(dtype: str) -> None:
     total = np.array([0.5])
     top = np.full((3, 5), 1e-3, dtype)
-    jit.run(
+    driver.run(
         [
             Call(loss.add_weighted, top, 2.0, total, parts=1),
             Call(loss.add_weighted, np.array(4.0, dtype), -0.5, total, parts=1),

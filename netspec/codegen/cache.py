@@ -1,0 +1,151 @@
+"""The cache of compiled kernels, and what it is filed under: the only module that meets numba's private cache classes.
+
+Compiled code is kept in the user's cache folder, below a digest of all kernel sources and of the host CPU; that of a
+plug-in or a code file under a digest of its own too (`sources`): an edit can never meet a stale compile. With a numba
+whose cache classes are others, kernels are compiled anew in every process, and a warning says so.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+
+from netspec.codegen import sources
+
+Function = Callable[..., Any]
+
+compiling: list[Callable[[str], None]] = []
+"""Listeners: each is told the name of every kernel that is compiled anew (not loaded from the cache)."""
+
+
+def tell(name: str) -> None:
+    """Tell the listeners that a kernel was compiled anew."""
+    for listener in compiling:
+        listener(name)
+
+
+def cpu_name() -> str:
+    """LLVM's name for the host's kind of CPU, like znver4."""
+    return str(llvm.get_host_cpu_name())
+
+
+@cache
+def digest() -> str:
+    """Names the state of all kernel sources, of numba, and of the host CPU."""
+    state = hashlib.sha256()
+    package = Path(__file__).parent.parent
+    for path in (p for folder in ("kernels", "codegen") for p in sorted((package / folder).glob("*.py"))):
+        state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    features = llvm.get_host_cpu_features().flatten()
+    chosen = (os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NETSPEC_VECTOR_BYTES"))
+    for word in (numba.__version__, np.__version__, cpu_name(), features, *chosen):
+        state.update(word.encode() + b"\0")
+    return state.hexdigest()[:16]
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: NETSPEC_CACHE_DIR or the user's cache folder, below it one folder a digest."""
+    from platformdirs import user_cache_dir
+
+    root = Path(os.environ.get("NETSPEC_CACHE_DIR") or user_cache_dir("netspec"))
+    return root / "kernels" / digest()
+
+
+@cache
+def _scratch_folder() -> str:
+    """A folder of this process's own."""
+    folder = tempfile.mkdtemp(prefix="netspec-kernels-")
+    atexit.register(shutil.rmtree, folder, True)
+    return folder
+
+
+def _private_cache() -> Callable[[Function], Any] | None:
+    """What makes numba's cache of a function file it in our folder; None with a numba whose classes are others.
+
+    Checked once, by what is used of them: `filename_base` names a cached function's index file, without its ending.
+    """
+    try:
+        from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+
+        class Locator(_CacheLocator):  # type: ignore[misc]
+            """Files a compiled function under its own name in the digest's folder."""
+
+            def __init__(self, function: Function) -> None:
+                self._py_file = function.__code__.co_filename
+                self._function = function
+
+            def get_cache_path(self) -> str:
+                return _scratch_folder() if sources.UNKEPT in self._function.__name__ else str(cache_folder())
+
+            def get_source_stamp(self) -> str:
+                return digest()
+
+            def get_disambiguator(self) -> str:
+                return "0"
+
+            @classmethod
+            def from_function(cls, py_func: Function, py_file: str) -> Locator | None:
+                locator = cls(py_func)
+                try:
+                    locator.ensure_cache_path()
+                except OSError:
+                    return None
+                return locator
+
+        class Scratch(Locator):
+            """For a cache folder that cannot be written."""
+
+            def get_cache_path(self) -> str:
+                return _scratch_folder()
+
+        class Impl(CompileResultCacheImpl):  # type: ignore[misc]
+            _locator_classes = [Locator, Scratch]  # noqa: RUF012 - numba's own name
+
+        class Cache(FunctionCache):  # type: ignore[misc]
+            _impl_class = Impl
+
+        str(Cache(cpu_name)._impl.filename_base)
+    except (ImportError, AttributeError, TypeError) as error:
+        warnings.warn(
+            f"numba {numba.__version__} keeps compiled code in a way that netspec does not know ({error}): "
+            "kernels are compiled anew at every start; an older numba, or a newer netspec, avoids that",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return Cache
+
+
+@cache
+def _made() -> Callable[[Function], Any] | None:
+    return _private_cache()
+
+
+def works() -> bool:
+    """Whether compiled code can be kept with the numba that is installed."""
+    return _made() is not None
+
+
+def keep(target: Any, function: Function) -> None:
+    """Let what numba compiles for `target` (a dispatcher or CFunc of a function) come from the cache and go there."""
+    if make := _made():
+        target._cache = make(function)
+
+
+def kept(function: Function) -> bool:
+    """Whether a function's compiled form is in the cache folder."""
+    make = _made()
+    return make is not None and (cache_folder() / f"{make(function)._impl.filename_base}.nbi").exists()

@@ -1,0 +1,91 @@
+"""Compiling what a program needs, in several processes where that pays."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from netspec.codegen import cache, sources
+from netspec.codegen.driver import driver
+from netspec.codegen.kernel import Compiled
+from netspec.core.calls import Call
+
+WORTH_A_PROCESS = 2
+"""Kernels to compile that pay for the start of a process."""
+MOST_PROCESSES = 4
+"""Processes that compile at the same time; each takes some 300 MB."""
+
+
+def codes(calls: Iterable[Call]) -> set[Compiled]:
+    """All that must be compiled for calls: their kernels, and what these call by address."""
+    return {value for call in calls for value in (call.kernel, *call.values()) if isinstance(value, Compiled)}
+
+
+def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
+    """Compile the kernels that are not in the cache, in several processes where that pays.
+
+    numba compiles under one lock a process. Each takes the next kernel that none has taken. What another fails to compile is compiled here when it is first used.
+    """
+    missing = sorted({k for k in kernels if not k.cached(dtype)}, key=lambda k: (-k.weight, k.name))
+    most = min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if cache.works() else 1
+    processes = min(most, len(missing) // WORTH_A_PROCESS)
+    if processes < 2:
+        driver()
+        for one in missing:
+            one.address(dtype)
+        return
+    names = {one.path: one for one in missing}
+    with tempfile.TemporaryDirectory(prefix="netspec-claims-") as claims:
+        words = [
+            sys.executable,
+            "-c",
+            f"{sources.preamble()}from netspec.codegen.compile import compile_named; compile_named()",
+            dtype,
+            claims,
+            *(path for path in names if not path.startswith("__main__:")),  # a script is no module of theirs
+        ]
+        others = []
+        for _ in range(processes - 1):
+            with contextlib.suppress(OSError):
+                others.append(
+                    subprocess.Popen(
+                        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    )
+                )
+        driver()
+        for name in unclaimed(claims, names):
+            names.pop(name).address(dtype)
+        for other in others:
+            other.wait()
+    for one in names.values():
+        cache.tell(one.name)
+
+
+def unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
+    """The names that no other process has taken, each taken as it is given."""
+    for name in tuple(names):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL))
+            yield name
+
+
+def named(name: str) -> Compiled:
+    """What is compiled under a path: `conv.convolve`, `tiles.tile_14_2`, `some.loops:forward`, `some.relu:ReLU.value`."""
+    if ":" in name:
+        return cast(Compiled, importlib.import_module("netspec.codegen.elementwise").found(name))
+    module, _, member = name.partition(".")
+    package = "codegen" if module in {"tiles", "streams", "strips"} else "kernels"
+    return cast(Compiled, getattr(importlib.import_module(f"netspec.{package}.{module}"), member))
+
+
+def compile_named() -> None:
+    """What the other processes of `prepare` do: compile into the cache those kernels of sys.argv that nobody else has taken."""
+    dtype, claims, *names = sys.argv[1:]
+    for name in unclaimed(claims, names):
+        named(name).address(dtype)
