@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import cast
 
 from netspec.codegen import cache, sources
 from netspec.codegen.driver import driver
@@ -30,7 +30,8 @@ def codes(calls: Iterable[Call]) -> set[Compiled]:
 def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
     """Compile the kernels that are not in the cache, in several processes where that pays.
 
-    numba compiles under one lock a process. Each takes the next kernel that none has taken. What another fails to compile is compiled here when it is first used.
+    numba compiles under one lock a process. Each process takes the next kernel that no other has taken. A kernel that
+    another process failed to compile is compiled here when it is first used.
     """
     missing = sorted({k for k in kernels if not k.cached(dtype)}, key=lambda k: (-k.weight, k.name))
     most = min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if cache.works() else 1
@@ -76,7 +77,7 @@ def unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
 
 
 def named(name: str) -> Compiled:
-    """What is compiled under a path: `conv.convolve`, `tiles.tile_14_2`, `some.loops:forward`, `some.relu:ReLU.value`."""
+    """The Compiled of a path: `conv.convolve`, `tiles.tile_14_2`, `some.loops:forward`, `some.relu:ReLU.value`."""
     if ":" in name:
         return cast(Compiled, importlib.import_module("netspec.codegen.elementwise").found(name))
     module, _, member = name.partition(".")
@@ -85,7 +86,7 @@ def named(name: str) -> Compiled:
 
 
 def compile_named() -> None:
-    """What the other processes of `prepare` do: compile into the cache those kernels of sys.argv that nobody else has taken."""
+    """For the other processes of `prepare`: compile those kernels of sys.argv that no other process has taken."""
     dtype, claims, *names = sys.argv[1:]
     for name in unclaimed(claims, names):
         named(name).address(dtype)

@@ -72,7 +72,7 @@ def limit_threads(threads: int | None) -> int:
 
 
 def threading_layer() -> str:
-    """numba's threading layer: 'omp', or 'workqueue' where the system has no libgomp (the same bits, a little slower)."""
+    """numba's threading layer: 'omp', or 'workqueue' without libgomp (the same bits, a little slower)."""
     driver()
     try:
         return str(numba.threading_layer())
@@ -82,7 +82,7 @@ def threading_layer() -> str:
 
 
 def run(calls: Iterable[Call], dtype: str) -> None:
-    """Run calls one by one, outside a program: tests, gradient checks, debugging. Arguments are checked like a program's."""
+    """Run calls outside a program, for tests and debugging. Arguments are checked like a program's."""
     for call in calls:
         if not isinstance(call.kernel, JitKernel):
             raise TypeError(f"{call.kernel} is no kernel")

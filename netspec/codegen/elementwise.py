@@ -1,8 +1,8 @@
 """Kernels generated from formulas: a loop that reads the blobs a formula names, and writes the blob it computes.
 
-A formula may stand in any file, and call functions of others, so the digest of kernel sources does not cover it. The cached
-code of its kernel is therefore filed under the operations that the formula performs, which every process records anew:
-whatever changes them leads to another compile.
+A formula may stand in any file, and call functions of others, so the digest of kernel sources does not cover it. The
+cached code of its kernel is therefore filed under the operations that the formula performs, which every process records
+anew: whatever changes them leads to another compile.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CALLS = {"exp", "log", "tanh", "power"}
 class FormulaKernel(JitKernel):
     """The kernel of a formula: of the blobs it names, the blob it writes, and the numbers it names.
 
-    Its name is `relu.value`, the formula's module and name; other processes find it by `netspec.layers.relu:ReLU.value`.
+    Its name is the formula's module and name, `relu.value`; its path is `netspec.layers.relu:ReLU.value`.
     """
 
     def __init__(self, formula: Formula) -> None:

@@ -48,8 +48,8 @@ def _typed(options: dict[str, Any]) -> Callable[[F], F]:
 helper = _typed({"error_model": "numpy", "fastmath": _FLAGS, "nogil": True})
 """For functions that kernels call: compiled into them, cut into no parts."""
 
-# The only sums whose order is the compiler's: it takes as many side by side as the CPU has lanes, always in the same way,
-# so the bits repeat on one kind of CPU. NaN and infinities stay what they are (tested).
+# The only sums whose order is the compiler's: it takes as many side by side as the CPU has lanes, always in the same
+# way, so the bits repeat on one kind of CPU. NaN and infinities stay what they are (tested).
 summing = _typed({"error_model": "numpy", "fastmath": {"contract", "reassoc"}, "nogil": True})
 """For functions that kernels call to add up many values of an array in float64."""
 
@@ -63,7 +63,8 @@ def span(count: int, part: int, parts: int) -> tuple[int, int]:
 class Compiled:
     """Something that is compiled once for each number type, cached on disk, and called by its address.
 
-    `name` is what people read, `path` what `named` finds it by in another process: the name too, but for generated kernels.
+    `name` is for people. By `path`, `compile.named` finds it in another process; only generated kernels and those from
+    outside netspec have a path that differs from the name.
     """
 
     def __init__(self, name: str, path: str = "") -> None:
@@ -84,7 +85,7 @@ class Compiled:
         raise NotImplementedError
 
     def address(self, dtype: str) -> int:
-        """Address of the compiled code for float32 or float64 nets; compiles it or loads it from the cache at first use."""
+        """Address of the code for float32 or float64; compiles it or loads it from the cache at first use."""
         if dtype not in self._addresses:
             function, count = self.wrapper(dtype)
             signature = (types.void(*[types.int64] * count).args, types.void)
@@ -134,9 +135,8 @@ class JitKernel(Compiled):
             if kind in REAL or kind in FIXED:
                 rank = REAL.get(kind, 1)
                 lengths = ", ".join(f"load(d, {at + 1 + axis})" for axis in range(rank))
-                lines.append(
-                    f"    {name} = carray(pointer(load(d, {at})), ({lengths},), {'real' if kind in REAL else FIXED[kind]})"
-                )
+                number = "real" if kind in REAL else FIXED[kind]
+                lines.append(f"    {name} = carray(pointer(load(d, {at})), ({lengths},), {number})")
                 at += 1 + rank
             elif kind in ("int", "Code"):
                 lines.append(f"    {name} = load(d, {at})")
@@ -174,7 +174,7 @@ class JitKernel(Compiled):
         return max(1, min(MOST_PARTS, size // GRAIN))
 
     def describe(self, args: tuple[Any, ...], parts: int, dtype: str) -> tuple[list[int], list[NDArray[Any]]]:
-        """The descriptor of a call, and the arrays that must stay alive. Raises TypeError when an argument does not fit."""
+        """The descriptor of a call, and the arrays that must outlive it. Raises TypeError where one does not fit."""
         if len(args) != len(self.params):
             raise TypeError(f"kernel {self.name} takes {len(self.params)} arguments, not {len(args)}")
         words, alive = [parts], []

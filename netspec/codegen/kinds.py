@@ -31,7 +31,7 @@ FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int6
 
 
 class Param(NamedTuple):
-    """A parameter of a kernel, or a field of a named tuple: name (`parameter.field`), annotation, and its own fields."""
+    """A parameter of a kernel, or a field `parameter.field` of a named tuple."""
 
     name: str
     kind: str

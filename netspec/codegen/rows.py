@@ -4,10 +4,11 @@
     def axpy(x: Row, y: Row, a: Real) -> None:
         y.put(a * x.get() + y.get())
 
-makes an intrinsic that a kernel calls as axpy(count, x, x0, y, y0, a): y[y0 : y0+count] += a * x[x0 : x0+count], for flat arrays. The
-body is run when the kernel is compiled, three times: for several registers at a time (`group`), for one, and for what is left of the
-row, with a mask. A vector is read before any is written that stands behind it, so x and y may be the same memory. Products and sums may
-fuse; nothing is reordered, and NaN and infinities stay what they are.
+makes an intrinsic that a kernel calls as axpy(count, x, x0, y, y0, a), for flat arrays:
+y[y0 : y0+count] += a * x[x0 : x0+count]. The body is run three times when the kernel is compiled: for several registers
+at a time (`group`), for a single register, and under a mask for the rest of a row. A vector is read before any behind
+it is written, so x and y may be the same memory. A product and a sum may fuse; nothing is reordered, and NaN and
+infinities stay what they are.
 """
 
 from __future__ import annotations
@@ -276,78 +277,95 @@ def times(count: Value) -> Iterator[Value]:
 
 
 def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]], Any]:
-    """Make an intrinsic of a body that may see `group` registers as one vector.
+    """Make an intrinsic of a body that may see `group` registers as a single vector.
 
-    `again`: it may write a number twice, as it never reads what it writes; then what is left of a row is taken with numbers before it.
+    `again`: the body never reads what it writes, so it may write a number twice. Then the rest of a row is taken
+    together with numbers before it.
     """
 
     def decorate(body: Callable[..., None]) -> Any:
-        words = list(inspect.signature(body).parameters)
-        kinds = [str(p.annotation) for p in inspect.signature(body).parameters.values()]
-        records = {kind: body.__globals__[kind] for kind in kinds if hasattr(body.__globals__.get(kind), "_fields")}
+        made = _Intrinsic(body, group, again)
 
         def loop(typing: Any, *given: Any) -> Any:
-            wanted = list(given[:1])
-            arrays = [a for a in given[1:] if isinstance(a, types.Array)]
-            lanes = BYTES * 8 // min(a.dtype.bitwidth for a in arrays if isinstance(a.dtype, types.Float))
-            reals = types.float32 if lanes * 32 == BYTES * 8 else types.float64
-            for kind, place in zip(kinds, _places(kinds), strict=True):
-                if kind == "Row":
-                    wanted += [given[place], types.int64]
-                else:
-                    wanted.append(given[place] if kind in records else reals if kind == "Real" else types.int64)
+            wanted, lanes = made.types(given)
 
             def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
                 def write(size: int, position: Any, mask: Any) -> None:
-                    at = _Loop(builder, size, position, mask)
-                    body(
-                        *(
-                            _operand(context, at, records.get(kind, kind), signature.args, args, place)
-                            for kind, place in zip(kinds, _places(kinds), strict=True)
-                        )
-                    )
+                    made.write(context, _Loop(builder, size, position, mask), signature.args, args)
 
-                count, done = args[0], ir.Constant(_WORD, 0)
-                one = ir.Constant(_WORD, lanes)
-                if group > 1:
-                    width = ir.Constant(_WORD, lanes * group)
-                    number = builder.sdiv(count, width)
-                    with cgutils.for_range(builder, number) as each:
-                        write(lanes * group, builder.mul(each.index, width), None)
-                    done = builder.mul(number, width)
-                left = builder.sub(count, done)
-                last = builder.sub(count, one)
-                if again:  # the last vector begins early, in a row that has one
-                    rounded = builder.add(left, ir.Constant(_WORD, lanes - 1))
-                    left = builder.select(builder.icmp_signed("<", last, ir.Constant(_WORD, 0)), left, rounded)
-                number = builder.sdiv(left, one)
-                with cgutils.for_range(builder, number) as each:
-                    at = builder.add(done, builder.mul(each.index, one))
-                    write(lanes, builder.select(builder.icmp_signed("<", last, at), last, at) if again else at, None)
-                done = builder.add(done, builder.mul(number, one))
-                with builder.if_then(builder.icmp_signed("<", done, count), likely=False):
-                    kind = ir.VectorType(_INDEX, lanes)
-                    rest = _spread(builder, builder.trunc(builder.sub(count, done), _INDEX), kind)
-                    write(lanes, done, builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), rest))
+                _over_a_row(builder, args[0], lanes, group, again, write)
                 return context.get_dummy_value()
 
-            return types.void(types.int64, *wanted[1:]), generate
+            return types.void(types.int64, *wanted), generate
 
-        names = [
-            "typing",
-            "length",
-            *(
-                word
-                for name, kind in zip(words, kinds, strict=True)
-                for word in ([name, f"{name}0"] if kind == "Row" else [name])
-            ),
-        ]
         loop.__name__ = body.__name__
-        given_as = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        setattr(loop, "__signature__", inspect.Signature(given_as))  # noqa: B010 - what numba asks a function of any arguments
+        loop.__signature__ = made.signature()  # type: ignore[attr-defined]  # numba asks a function of any arguments
         return intrinsic(loop)
 
     return decorate
+
+
+class _Intrinsic:
+    """A body and the kinds of its parameters."""
+
+    def __init__(self, body: Callable[..., None], group: int, again: bool) -> None:
+        self.body, self.group, self.again = body, group, again
+        parameters, space = inspect.signature(body).parameters, body.__globals__
+        self.kinds = {name: str(parameter.annotation) for name, parameter in parameters.items()}
+        self.records = {kind: space[kind] for kind in self.kinds.values() if hasattr(space.get(kind), "_fields")}
+        self.places = _places(list(self.kinds.values()))
+
+    def signature(self) -> inspect.Signature:
+        """The intrinsic's parameters: the rows' length, then those of the body; a row is an array and an offset."""
+        names = ["typing", "length"]
+        for name, kind in self.kinds.items():
+            names += [name, f"{name}0"] if kind == "Row" else [name]
+        return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names])
+
+    def types(self, given: tuple[Any, ...]) -> tuple[list[Any], int]:
+        """numba's types of the arguments behind the length, and how many numbers a register holds."""
+        arrays = [kind for kind in given[1:] if isinstance(kind, types.Array)]
+        lanes = BYTES * 8 // min(kind.dtype.bitwidth for kind in arrays if isinstance(kind.dtype, types.Float))
+        reals = types.float32 if lanes * 32 == BYTES * 8 else types.float64
+        wanted: list[Any] = []
+        for kind, place in zip(self.kinds.values(), self.places, strict=True):
+            if kind == "Row":
+                wanted += [given[place], types.int64]
+            else:
+                wanted.append(given[place] if kind in self.records else reals if kind == "Real" else types.int64)
+        return wanted, lanes
+
+    def write(self, context: Any, loop: _Loop, given: Any, args: Any) -> None:
+        """Write the body for the vector that a loop is at."""
+        pairs = zip(self.kinds.values(), self.places, strict=True)
+        self.body(*(_operand(context, loop, self.records.get(kind, kind), given, args, place) for kind, place in pairs))
+
+
+def _over_a_row(
+    builder: Any, count: Any, lanes: int, group: int, again: bool, write: Callable[[int, Any, Any], None]
+) -> None:
+    """Loops over a row of `count` numbers: by `group` registers, by single ones, then the rest under a mask."""
+    done, one = ir.Constant(_WORD, 0), ir.Constant(_WORD, lanes)
+    if group > 1:
+        width = ir.Constant(_WORD, lanes * group)
+        number = builder.sdiv(count, width)
+        with cgutils.for_range(builder, number) as each:
+            write(lanes * group, builder.mul(each.index, width), None)
+        done = builder.mul(number, width)
+    left = builder.sub(count, done)
+    last = builder.sub(count, one)
+    if again:  # the last vector begins early, in a row that has one
+        rounded = builder.add(left, ir.Constant(_WORD, lanes - 1))
+        left = builder.select(builder.icmp_signed("<", last, ir.Constant(_WORD, 0)), left, rounded)
+    number = builder.sdiv(left, one)
+    with cgutils.for_range(builder, number) as each:
+        at = builder.add(done, builder.mul(each.index, one))
+        write(lanes, builder.select(builder.icmp_signed("<", last, at), last, at) if again else at, None)
+    done = builder.add(done, builder.mul(number, one))
+    with builder.if_then(builder.icmp_signed("<", done, count), likely=False):
+        kind = ir.VectorType(_INDEX, lanes)
+        rest = _spread(builder, builder.trunc(builder.sub(count, done), _INDEX), kind)
+        write(lanes, done, builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), rest))
 
 
 def _places(kinds: list[str]) -> list[int]:

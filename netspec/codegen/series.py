@@ -1,7 +1,7 @@
 """Functions of a vector's numbers that no CPU has an instruction for: LLVM's calls in float64, series in float32.
 
-A `Value` of rows.py goes in and comes out; its type is not named, as rows.py imports this module. The float32 functions are
-within 2 units of the last place. Source: Cephes expf, tanhf, logf (Moshier 1984).
+A `Value` of rows.py goes in and comes out; its type is not named, as rows.py imports this module. The float32 functions
+are within 2 units of the last place. Source: Cephes expf, tanhf, logf (Moshier 1984).
 """
 
 from __future__ import annotations

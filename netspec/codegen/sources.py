@@ -95,7 +95,7 @@ def stamp(kernel: Callable[..., Any]) -> str:
 
 
 def _used(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """What a function takes from around it: global names, those of functions around it and in annotations; parts of modules."""
+    """Names that a function takes from around it, and their values; of modules the members that it uses."""
     found, space = inspect.getclosurevars(function), function.__globals__
     kinds = {kind: space[kind] for kind in map(str, function.__annotations__.values()) if kind in space}
     for name, value in sorted({**kinds, **found.globals, **found.nonlocals}.items()):

@@ -12,7 +12,7 @@ from netspec.codegen.simd import Vectors, number, place
 
 
 def _turn(typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: Any, rows: Any, columns: Any) -> Any:
-    """For each row its address, then the network of exchanges: step s swaps the s-th bit of the row with that of the place."""
+    """Exchanges between registers: step s swaps the s-th bit of the row with the s-th bit of the place in it."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         frm = place(context, builder, signature.args[0], args[0], args[1])
@@ -59,7 +59,8 @@ def _turn(typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: An
 
 
 turn_tile = intrinsic(_turn)
-"""turn_tile(x, x0, x_step, y, y0, y_step, rows, columns): y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns.
+"""turn_tile(x, x0, x_step, y, y0, y_step, rows, columns) transposes a tile.
 
+y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns.
 x and y are flat; of rows and columns no more are turned than a vector has numbers.
 """

@@ -1,7 +1,9 @@
 """Vector instructions of Winograd's transforms F(4x4, 3x3), in the points 0, 1, -1, 2, -2, infinity.
 
-A transform multiplies a small square of vectors from both sides: B for tiles of the image, A for tiles of the result and of its diff, G for
-filters. Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks.
+A transform multiplies a small square of vectors from both sides: B for tiles of the image, A for tiles of the result
+and of its diff, G for filters.
+
+Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks.
 """
 
 from __future__ import annotations
@@ -165,8 +167,11 @@ def _transform(rows: list[Terms], side: int, tabled: bool) -> Any:
 def transform_back(
     typing: Any, like: Any, source: Any, plane: Any, table: Any, offset: Any, bias: Any, mode: Any
 ) -> Any:
-    """source[frequency * plane], transformed, to the table's 4 x 4 addresses + offset: plus the vector at `bias` (0: none), rectified or
-    added to what is there as the tile's `mode` says."""
+    """Transform source[frequency * plane], and store it at the table's 4 x 4 addresses + offset.
+
+    The vector at `bias` (0: none) is added; the tile's `mode` says whether the result is rectified, or added to what
+    is there.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         bytes = like.dtype.bitwidth // 8

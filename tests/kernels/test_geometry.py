@@ -74,7 +74,7 @@ def test_a_kernel_gets_its_tuples() -> None:
     ],
 )
 def test_a_field_that_does_not_fit_is_named(changed: dict[str, Any], words: str) -> None:
-    with pytest.raises(TypeError, match=f"kernel test_kernels_geometry.spell: {words}"):
+    with pytest.raises(TypeError, match=f"kernel test_geometry.spell: {words}"):
         spell.describe(given(**changed), 1, "float64")
 
 
