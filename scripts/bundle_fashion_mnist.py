@@ -1,7 +1,7 @@
-"""Makes netspec/bundled/fashion_mnist from the whole set: the first 1,000 training and 200 test images of each class, in their order.
+"""Makes netspec/bundled/fashion_mnist: the first 1,000 training and 200 test images of each class, in their order.
 
-Run it as `python scripts/bundle_fashion_mnist.py [FOLDER]`; FOLDER holds the four idx files (default: where Debian's package
-dataset-fashion-mnist puts them). The same input gives the same bytes under the same zlib.
+Run it as `python scripts/bundle_fashion_mnist.py [FOLDER]`; FOLDER holds the four idx files (default: where Debian's
+package dataset-fashion-mnist puts them). The same input gives the same bytes under the same zlib.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Writes the generated pages of docs/ and the JSON Schemas: `python scripts/docs.py [--check] [PAGE...]`.
 
-A page is a function that returns its text; with --check nothing is written, and a page that is out of date is a failure.
+A page is a function that returns its text; with --check nothing is written, and a page that is out of date is a
+failure.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def errors() -> str:
         "   = help: did you mean 'conv1'?",
         "```",
         "",
-        "`netspec check --format json` and `--format github` say the same to machines. `tests/cli/broken/` holds an example of nearly each.",
+        "`netspec check --format json` and `--format github` say the same to machines. "
+        "`tests/cli/broken/` holds an example of nearly each.",
         "",
         "| exit code | meaning |",
         "|---:|---|",
@@ -140,7 +142,7 @@ def _first_line(cls: type[Any]) -> str:
 
 
 def layers() -> str:
-    """docs/layers.md: every layer type, filler, policy, solver type, regularizer, source and transform with its fields."""
+    """docs/layers.md: every layer type, and every other choice of a word with fields of its own."""
     common = set(Layer.model_fields)
     parts = [
         HEAD,

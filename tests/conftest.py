@@ -1,6 +1,7 @@
 """What all tests share: hypothesis profiles, a place to work in, and a solver small enough to train in a blink.
 
-Kernels come from the user's own cache: it is named by a digest of the kernel sources, so it can never be stale, and no test deletes it.
+Kernels come from the user's own cache: it is named by a digest of the kernel sources, so it can never be stale, and no
+test deletes it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def arrays(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def solver(arrays: Path) -> Callable[..., dict[str, Any]]:
-    """`solver(base_lr=0.5, net=...)`: the plain values of a solver on those arrays; a change to None leaves the key out."""
+    """`solver(base_lr=0.5, net=...)`: a solver on those arrays, as plain values; None leaves a key out."""
 
     def make(**changes: Any) -> dict[str, Any]:
         data = {
@@ -90,7 +91,7 @@ def solver(arrays: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def golden() -> Callable[[str, str], None]:
-    """`golden("name.txt", text)` compares with tests/golden/name.txt; with NETSPEC_UPDATE_GOLDEN=1 it writes the file anew, to be read."""
+    """`golden("name.txt", text)` compares with tests/golden/name.txt; NETSPEC_UPDATE_GOLDEN=1 writes the file anew."""
 
     def compare(name: str, text: str) -> None:
         path = Path(__file__).parent / "golden" / name

@@ -37,7 +37,7 @@ def test_each_name_is_taken_once(tmp_path: Path) -> None:
 
 
 def test_numba_keeps_compiled_code_as_we_know_it() -> None:
-    """Fails with the first numba whose private cache classes are others: `codegen/cache.py` is then the one file to mend."""
+    """Fails with the first numba whose private cache classes are others; only `codegen/cache.py` meets them."""
     assert cache.works(), "kernels are compiled anew at every start with this numba"
 
 

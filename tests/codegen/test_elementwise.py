@@ -1,4 +1,4 @@
-"""Kernels generated from formulas: their names, what a change of a formula does to their compiled form, branches that are refused."""
+"""Kernels generated from formulas: their names, when they are compiled anew, formulas that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels of plug-ins and code files: names that meet no others, compiled forms that are never stale, other processes."""
+"""Kernels of plug-ins and code files: unique names, compiled forms that are never stale, other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels at the widths of other CPUs: 16 bytes as on ARM, 32 as with AVX2. The host's own width is what all other tests use."""
+"""The kernels at the vector widths of other CPUs: 16 bytes as on ARM, 32 as with AVX2."""
 
 from __future__ import annotations
 

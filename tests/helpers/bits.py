@@ -1,4 +1,4 @@
-"""What test_bits runs under each threading layer: some iterations of a net on 1 and 2 threads; prints digests of its weights."""
+"""Program of test_bits: some iterations of a net on 1 and 2 threads; prints digests of its weights."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ def one(fields: str) -> str:
 
 
 RELU = "{name: r, type: ReLU}"
+BASE = f"blocks:\n  b0: {{layers: [{RELU}]}}\n"
 NESTED = "".join(f"  b{i}: {{layers: [{{name: {'x' * 2500}, block: b{i - 1}, repeat: 2}}]}}\n" for i in range(1, 19))
 TENFOLD = "".join(f"  b{i}: {{layers: [{{name: a, block: b{i - 1}, repeat: 10}}]}}\n" for i in range(1, 19))
 LIST = f"vars:\n  v: [{many('1', 15000, ',')}]\n"
@@ -53,13 +54,13 @@ BOMBS = {
     "blocks doubling without layers": doubling("{name: r, type: ReLU, repeat: 0}"),
     "blocks doubling with a mistake": doubling("{name: r, type: ReLU, negative_slope: $y}"),
     "blocks doubling with an unknown block": doubling("{name: r, block: q}"),
-    "repeats of repeats": f"blocks:\n  b0: {{layers: [{RELU}]}}\n{TENFOLD}{DATA}  - {{name: x, block: b18, repeat: 8000}}\n",
+    "repeats of repeats": f"{BASE}{TENFOLD}{DATA}  - {{name: x, block: b18, repeat: 8000}}\n",
     "repeats of nothing": block(many("{name: r@, type: ReLU, repeat: 0}", 1500), "repeat: 8000"),
     "repeats": one("type: ReLU, repeat: 7900"),
     "repeats of a list": one(f"type: ReLU, repeat: 8000, param: [{many('1', 20000)}]"),
     "repeats of a text": one(f"type: ReLU, repeat: 8000, x: '{'x' * 60000}'"),
-    "repeats of a long name": f"blocks: {{b: {{layers: [{RELU}]}}}}\n{DATA}  - {{name: {'x' * 60000}, block: b, repeat: 7900}}\n",
-    "long names inside one another": f"blocks:\n  b0: {{layers: [{RELU}]}}\n{NESTED}{DATA}  - {{name: x, block: b18, repeat: 7900}}\n",
+    "repeats of a long name": f"{BASE}{DATA}  - {{name: {'x' * 60000}, block: b0, repeat: 7900}}\n",
+    "long names inside one another": f"{BASE}{NESTED}{DATA}  - {{name: x, block: b18, repeat: 7900}}\n",
     "repeats of a variable's text": TEXT + one("type: ReLU, repeat: 7900, a: a$v, b: b$v"),
     "repeats of many bottoms": one(f"type: Concat, repeat: 7900, bottom: [{many('data', 8000)}]"),
     "repeats of many tops": one(f"type: ReLU, repeat: 7900, top: [{many('t@', 8000)}]"),

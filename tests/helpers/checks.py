@@ -1,7 +1,7 @@
-"""One checker for every layer: shapes, every element written, derivatives, float32, threads, unwanted diffs, declared reads.
+"""A checker for every layer: shapes, derivatives, float32, threads, what is written and what is read.
 
-`check_layer(make_layer("InnerProduct", num_output=3), [blob(2, 5)])` is a layer's test; the truth of its forward pass (a formula in
-NumPy, a published number) stands beside it, from `forward` or `run_layer`.
+`check_layer(make_layer("InnerProduct", num_output=3), [blob(2, 5)])` is a layer's test; the truth of its forward pass
+(a formula in NumPy, a published number) stands beside it, from `forward` or `run_layer`.
 """
 
 from __future__ import annotations
@@ -173,11 +173,12 @@ def run_layer(
 ) -> Result:
     """Run forward, and backward when `top_diffs` are given, on arrays made from the layer's declarations.
 
-    Everything starts as NaN, param diffs as `param_diffs` (default 0). `wanted` says which bottoms get a diff (default: all that can),
-    `frozen` which params get none. `hide_undeclared` lets backward see NaN in place of the data it does not declare to read.
-    Blobs of four axes lie as `layout` says (default: what the layer likes best); what goes in and comes out is N, C, H, W all the same.
-    `relu` asks the layer to rectify its top, `store` to overwrite its params' diffs; to `bottom_starts` it adds its bottoms' diffs.
-    With `inside` the first top and its diff lie inside wider blobs.
+    Everything starts as NaN, param diffs as `param_diffs` (default 0). `wanted` says which bottoms get a diff (default:
+    all that can), `frozen` which params get none. `hide_undeclared` lets backward see NaN in place of the data it does
+    not declare to read. Blobs of four axes lie as `layout` says (default: what the layer likes best); what goes in and
+    comes out is N, C, H, W all the same. `relu` asks the layer to rectify its top, `store` to overwrite its params'
+    diffs; to `bottom_starts` it adds its bottoms' diffs. With `inside` the first top and its diff lie inside wider
+    blobs.
     """
     guard = _Guarded()
     shapes = tuple(np.shape(b) for b in bottoms)
@@ -339,10 +340,12 @@ def check_layer(
     rtol32: float = 1e-4,
     seed: int = 3,
 ) -> Result:
-    """Everything that holds for every layer; returns the float64 run. Bottoms and params: float64; params random if None.
+    """Check all that holds for every layer; returns the float64 run.
 
-    Stay away from kinks and ties by construction (`blob(..., away_from=[0])`, `distinct`): values move by up to 3 * `step`.
-    `backward=False` checks the forward pass only, as for layers without a gradient.
+    Bottoms and params: float64; params random if None.
+
+    Stay away from kinks and ties by construction (`blob(..., away_from=[0])`, `distinct`): values move by up to 3 *
+    `step`. `backward=False` checks the forward pass only, as for layers without a gradient.
     """
     rng = np.random.default_rng(seed)
     bottoms = [np.asarray(b, np.float64).astype(np.float32).astype(np.float64) for b in bottoms]
@@ -461,7 +464,10 @@ def _check_derivatives(
         numeric, analytic = (high - low) / (2 * step), float((diff * u).sum())
         scale = max(abs(numeric), abs(analytic), float(np.sqrt(((diff * u) ** 2).sum())))
         noise = 1e-15 * max(abs(high), abs(low)) * 10 / step
-        message = f"{layer.type}: the gradient of {what} is {analytic:.10g} along a random direction, finite differences say {numeric:.10g}"
+        message = (
+            f"{layer.type}: the gradient of {what} is {analytic:.10g} along a random direction, "
+            f"finite differences say {numeric:.10g}"
+        )
         assert abs(numeric - analytic) <= rtol * scale + noise + 1e-10, message
 
     for i in chosen:
@@ -487,7 +493,7 @@ def _check_accumulation(result: Result, fresh: Result, start: list[Array]) -> No
 def _check_rewrites(
     run: Callable[..., Result], result: Result, layer: Layer, layout: str, rng: np.random.Generator
 ) -> None:
-    """What the rewrites may ask of a layer: to overwrite its params' diffs, to add to its bottoms', to rectify its top."""
+    """Check what rewrites may ask for: to overwrite params' diffs, to add to bottoms' diffs, to rectify the top."""
     if layer.abilities.stores:
         _check_close(run(store=True, layout=layout), result, 1e-12, "changes when params' diffs are overwritten")
     if layer.abilities.adds:

@@ -1,8 +1,8 @@
 """The process that test_kill kills: `netspec train`, which stops at a chosen moment and waits there to be killed.
 
-Run as a program it is a nursery: it imports netspec once, and for every line {"argv": [...], "kind": ..., "count": ...} on stdin it forks
-a training. What it says on stdout: `reached PID` when the training waits at the count-th moment of that kind, `ended STATUS` when it is
-gone. Nothing is computed before the fork: threads do not survive it.
+Run as a program it is a nursery: it imports netspec once, and for every line {"argv": [...], "kind": ..., "count": ...}
+on stdin it forks a training. What it says on stdout: `reached PID` when the training waits at the count-th moment of
+that kind, `ended STATUS` when it is gone. Nothing is computed before the fork: threads do not survive it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Random nets in the language (variables, defaults, blocks, repeats), and a second expander, written from the design's text alone.
+"""Random nets in the language, and a second expander that follows the description of the language alone.
 
-All blobs of such a net have one shape, so that any layer may read any of them, and what `$c`, `$k` and the others mean is known here.
+All blobs of such a net have one shape, so that any layer may read any of them, and what `$c`, `$k` and the others mean
+is known here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Layers as they are defined, element by element, in plain NumPy and float64: from the papers and Caffe's facts, not from the kernels."""
+"""Layers as papers and Caffe define them, element by element, in plain NumPy and float64."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def convolution(
 def windows(size: int, kernel: int, stride: int, pad: int, ceil: bool = True, any_pad: bool | None = None) -> int:
     """How many windows a pooling layer has along an axis, found by trying.
 
-    ceil: as many as it takes to cover the padded axis; floor: as many as fit. With padding (on any axis) none starts past image and left
-    padding.
+    ceil: as many as it takes to cover the padded axis; floor: as many as fit. With padding (on any axis) none starts
+    past image and left padding.
     """
     n = 1
     if ceil:

@@ -1,4 +1,4 @@
-"""How slow this machine is: bounds on time hold for the machine they were written on, and grow with the slowness of another."""
+"""How slow this machine is: bounds on time grow by its slowness, against the machine they were written on."""
 
 from __future__ import annotations
 

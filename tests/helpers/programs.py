@@ -47,7 +47,7 @@ def training(
     hidden: bool = False,
     **options: Any,
 ) -> Program:
-    """A program that learns; `options` are those of Learning. With `hidden` it keeps only what the rewrites leave to be kept."""
+    """A program that learns; `options` are those of Learning. `hidden`: blobs that rewrites hide are not kept."""
     given = net if isinstance(net, ShapedGraph) else shaped(net)
     one, memory = compile_net(given, dtype, keep and not hidden, without)
     if hidden:
@@ -71,7 +71,7 @@ def feed(one: Program, iteration: int = 0, classes: int = 3) -> None:
 
 
 def gradients(one: Program, iteration: int = 0) -> dict[str, np.ndarray]:
-    """The diffs of all learned params after one forward and backward pass, by name; the param's values are left alone."""
+    """Diffs of all learned params by name, after a forward and a backward pass; no param changes."""
     feed(one, iteration)
     one.run("clear", "backward")
     return {
@@ -80,7 +80,7 @@ def gradients(one: Program, iteration: int = 0) -> dict[str, np.ndarray]:
 
 
 def numeric(one: Program, direction: dict[str, np.ndarray], iteration: int = 0, step: float = 1e-5) -> float:
-    """The slope of the loss when all params move along `direction`, by central differences of second and fourth order combined."""
+    """Slope of the loss when all params move along `direction`, by central differences of two steps."""
 
     def loss(move: float) -> float:
         for name, u in direction.items():

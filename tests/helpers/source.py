@@ -51,7 +51,7 @@ def modules() -> list[Module]:
 
 
 def imported(module: Module) -> Iterator[tuple[str, str]]:
-    """(module, name) of everything that a file imports from netspec, in functions too; the name is empty for whole modules."""
+    """(module, name) of all that a file imports from netspec, in functions too; of a whole module (module, "")."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names if alias.name.startswith("netspec"))
@@ -60,7 +60,7 @@ def imported(module: Module) -> Iterator[tuple[str, str]]:
 
 
 def judge(found: dict[str, int], debt: dict[str, int], what: str) -> None:
-    """Today's offenders may only become fewer and smaller: none that `debt` does not name, none beyond it, none paid but still named."""
+    """Fail for an offender that `debt` does not name or that grew, and for a debt that is paid but still named."""
     print(*(f"debt: {what}: {name} ({size})" for name, size in sorted(found.items())), sep="\n")  # noqa: T201
     grown = {name: size for name, size in found.items() if size > debt.get(name, 0)}
     paid = debt.keys() - found.keys()

@@ -1,4 +1,4 @@
-"""Random small nets as plain values: branches, in-place layers, blobs with many readers, several losses, frozen and shared params."""
+"""Random small nets as plain values: branches, layers in place, several losses, frozen and shared params."""
 
 from __future__ import annotations
 
@@ -262,7 +262,7 @@ _STEPS += ("branches", "cut", "reshape", "batch_norm", "scale", "lrn", "power")
 
 @st.composite
 def nets(draw: Any, most: int = 9, smooth: bool = False) -> Net:
-    """A net on blobs `data` and `label` that learns and ends in a loss; `smooth` leaves out kinks and `propagate_down`."""
+    """A net on `data` and `label` that ends in a loss; `smooth` leaves out kinks and `propagate_down`."""
     writer = _Writer(draw, smooth)
     writer.convolution()
     for step in draw(st.lists(st.sampled_from(_STEPS), max_size=most)):

@@ -1,4 +1,4 @@
-"""What test_widths runs at another width: layers whose kernels are written in vectors, in float32 against float64 definitions."""
+"""Program of test_widths: layers whose kernels are written in vectors, float32 against definitions in float64."""
 
 from __future__ import annotations
 
