@@ -1,1 +1,1 @@
-"""Files to batches: a feed draws samples from a source, transforms them, and reads ahead."""
+"""Data files to batches: a feed draws samples from a source, transforms them, and reads ahead."""

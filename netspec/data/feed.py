@@ -1,7 +1,7 @@
-"""Feeds: what fills a net's Input tops. A batch is a function of (seed, position); a thread prepares it before it is asked for.
+"""Feeds, which fill a net's Input tops. A batch is a function of (seed, position).
 
-Samples are counted through all epochs: number p is sample p % n, in the order of epoch p // n, so that batches run across the end of
-an epoch and a training that goes on from position p sees what it would have seen.
+Samples are counted through all epochs: number p is sample p % n in the order of epoch p // n. So batches run across the
+end of an epoch, and a training that is resumed at position p sees the samples that it would have seen.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class BadLabelError(DataError):
 
 
 class NoTrainingDataError(DataError):
-    """A transform wants a mean of the training data where there are none."""
+    """A transform wants a mean of the training data, but there are no training data."""
 
     code = "NS611"
 
@@ -89,7 +89,7 @@ def open_feed(
 
     shape, real = data.shapes[0], np.float64 if dtype == "float64" else np.float32
     applied: list[Apply] = []
-    still: list[Apply] = []  # the same as they act in TEST
+    still: list[Apply] = []  # the transforms as they act in TEST
     for place, transform in enumerate(spec.transform):
         like = [type(other) for other in spec.transform[:place]].count(type(transform))
         stream = f"{type(transform).__name__} {like}"
@@ -144,7 +144,7 @@ class _First(Dataset):
 
 
 def _all_samples(training: Callable[[], Dataset], before: tuple[Apply, ...]) -> Iterator[Array]:
-    """The first output of all training samples, after the transforms `before`, some at a time: (n, *shape)."""
+    """Yield the first output of all training samples, after the transforms `before`, in batches (n, *shape)."""
     import numpy as np
 
     data = training()
@@ -157,7 +157,10 @@ def _all_samples(training: Callable[[], Dataset], before: tuple[Apply, ...]) -> 
 
 
 class Feed:
-    """Samples in the order and form in which a net gets them; `shapes` are those of one sample, after the transforms."""
+    """Samples in the order and form in which a net gets them.
+
+    `shapes` are those of one sample, after the transforms.
+    """
 
     def __init__(
         self,
@@ -189,13 +192,19 @@ class Feed:
         return tuple(np.empty((size, *shape), self.dtype) for shape in self.shapes)
 
     def batch(self, position: int, size: int) -> tuple[Array, ...]:
-        """Samples number position..position+size-1, counted through all epochs: each output (size, *shape). Raises DataError."""
+        """Samples position..position+size-1, counted through all epochs; each output is (size, *shape).
+
+        Raises DataError.
+        """
         into = self.buffers(size)
         self.fill(position, into)
         return into
 
     def fill(self, position: int, into: tuple[Array, ...]) -> None:
-        """Write the batch that begins at `position` into arrays (N, *shape), one for each output that is wanted. Raises DataError."""
+        """Write the batch that begins at `position` into arrays (N, *shape), one for each output that is wanted.
+
+        Raises DataError.
+        """
         import numpy as np
 
         positions = np.arange(position, position + len(into[0]), dtype=np.int64)
@@ -211,7 +220,7 @@ class Feed:
         copy_batch((x, *others), into)
 
     def _shuffled(self, epoch: Index, turn: Index) -> Index:
-        """The index of the sample whose turn it is in an epoch, all (N,)."""
+        """The index of the sample whose turn it is in an epoch; `epoch`, `turn` and result are (N,)."""
         index = turn.copy()
         for number in range(int(epoch[0]), int(epoch[-1]) + 1):
             now = epoch == number
@@ -225,7 +234,10 @@ class Feed:
         return last[1]
 
     def check_labels(self, output: int, classes: int, ignore: int | None = None) -> None:
-        """See that an output holds labels 0..classes-1, or `ignore`: all of them now, or each batch as it is read. Raises BadLabelError."""
+        """Check that an output holds labels 0..classes-1, or `ignore`. Raises BadLabelError.
+
+        Where the source knows all labels they are checked now, else in each batch as it is read.
+        """
         import numpy as np
 
         labels = self.data.labels(output)
@@ -236,7 +248,7 @@ class Feed:
             self._check(labels, np.arange(len(labels)), output, classes, ignore)
 
     def _check(self, labels: Array, index: Index, output: int, classes: int, ignore: int | None) -> None:
-        """labels: (N, ...) of the samples `index` (N,)."""
+        """Raise BadLabelError at the first wrong label; labels: (N, ...) of the samples `index` (N,)."""
         import numpy as np
 
         good = (labels >= 0) & (labels < classes) & (np.floor(labels) == labels)
@@ -247,21 +259,20 @@ class Feed:
         first = tuple(np.argwhere(~good)[0])
         more = int(good.size - good.sum()) - 1
         others = f" (and {more:,} more are wrong)" if more else ""
-        fault = (
-            "is not a whole number" if np.floor(labels[first]) != labels[first] else f"is not one of 0..{classes - 1}"
-        )
-        one_based = labels.min() == 1 and labels.max() == classes
-        help = (
-            "labels count from 0, but these seem to count from 1"
-            if one_based
-            else f"what reads it has {classes} classes"
-        )
+        whole = np.floor(labels[first]) == labels[first]
+        fault = f"is not one of 0..{classes - 1}" if whole else "is not a whole number"
+        help = f"what reads it has {classes} classes"
+        if labels.min() == 1 and labels.max() == classes:
+            help = "labels count from 0, but these seem to count from 1"
         sample = self.data.name(int(index[first[0]]), output)
         raise BadLabelError(f"{sample} has the label {labels[first].item()}, which {fault}{others}", help=help)
 
 
 def copy_batch(batch: tuple[Array, ...], into: tuple[Array, ...]) -> None:
-    """Write outputs of a batch into arrays of the same shape and of a float type: a net need not take the last ones."""
+    """Write outputs of a batch into arrays of the same shape and of a float type.
+
+    A net may take fewer outputs than there are: the last ones are left out.
+    """
     import numpy as np
 
     for values, array in zip(batch[: len(into)], into, strict=True):

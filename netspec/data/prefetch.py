@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Prefetcher:
-    """A thread that prepares the batches at position, position + step, ... in a ring of buffers, before they are asked for.
+    """A thread that prepares the batches at position, position + step, ... in a ring of buffers.
 
-    What it gives is what `feed.fill` gives. `stop` is the position where the data end: the batch that reaches it is cut short there.
+    Batches are those of `feed.fill`. The data end at position `stop`: the batch that reaches it is cut short there.
     `waited` counts the seconds that `take` had to wait.
     """
 
@@ -50,11 +50,14 @@ class Prefetcher:
                 self._ready.put((slot, into))
                 position += step
             self._ready.put(IndexError("all batches were taken"))
-        except BaseException as error:  # whatever it is belongs to the one who takes
+        except BaseException as error:  # `take` raises it again
             self._ready.put(error)
 
     def take(self, into: tuple[Array, ...]) -> None:
-        """Copy the next batch into the net's input arrays, (N, *shape) for each output it takes. Raises what preparing it raised."""
+        """Copy the next batch into the net's input arrays, (N, *shape) for each output that the net takes.
+
+        Raises the error that preparing the batch raised.
+        """
         if self._failed is None:
             start = time.perf_counter()
             ready = self._ready.get()

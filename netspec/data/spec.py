@@ -12,7 +12,7 @@ from netspec.data.transforms.base import AnyTransform
 
 
 class FeedSpec(Model):
-    """The data of one phase: where they come from, what is done to them, how many at a time."""
+    """The data of one phase: the source, the transforms, the batch size."""
 
     source: AnySource = Field(description="Which data, and where they lie.")
     limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")

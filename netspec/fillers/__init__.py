@@ -1,1 +1,1 @@
-"""Shapes to the initial values of params: one filler a file."""
+"""Fillers, one a file: from a shape to the initial values of a param."""

@@ -36,7 +36,7 @@ def fans(shape: Shape) -> tuple[float, float]:
 
 
 def fan(shape: Shape, norm: VarianceNorm) -> float:
-    """The n that the variance is divided by: fan_in, fan_out, or their average."""
+    """The n that divides the variance: fan_in, fan_out, or their average."""
     fan_in, fan_out = fans(shape)
     return {"FAN_IN": fan_in, "FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}[norm]
 

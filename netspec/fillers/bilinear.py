@@ -1,4 +1,7 @@
-"""bilinear: the weights of bilinear upsampling, for Deconvolution. Source: Long, Shelhamer & Darrell 2015; Caffe filler.hpp."""
+"""bilinear: the weights of bilinear upsampling, for Deconvolution.
+
+Source: Long, Shelhamer & Darrell 2015; Caffe filler.hpp.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Bilinear(Filler):
             raise ShapeError(f"bilinear needs K x C x F x F, not {text(shape)}")
 
     def fill(self, shape: Shape, random: Generator) -> Any:
-        """The same filter in every place of `shape` (K, C, F, F)."""
+        """One filter, repeated in every place of `shape` (K, C, F, F)."""
         import numpy as np
 
         factor = -(-shape[3] // 2)

@@ -1,4 +1,4 @@
-"""constant: every value the same. Source: Caffe filler.hpp."""
+"""constant: one value everywhere. Source: Caffe filler.hpp."""
 
 from __future__ import annotations
 

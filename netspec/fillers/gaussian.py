@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Gaussian(Filler):
-    """Normal numbers; with `sparse`, each is kept with probability sparse / dim 0 and else 0."""
+    """Normal numbers; with `sparse`, each is kept with probability sparse / dim 0, and is 0 otherwise."""
 
     mean: float = Field(0.0, description="Mean.")
     std: Annotated[float, Aka("stddev")] = Field(1.0, gt=0, description="Standard deviation.")
     sparse: int = Field(-1, ge=-1, description="Expected number of nonzero weights to each input; -1 keeps all.")
 
     def check(self, shape: Shape) -> None:
-        """`sparse` needs a first axis at least as long."""
+        """Refuse a `sparse` larger than the first axis."""
         if self.sparse >= 0 and self.sparse > (shape[0] if shape else 0):
             raise ShapeError(
                 f"`sparse` {self.sparse} is more than the {shape[0] if shape else 0} outputs of {text(shape)}",

@@ -15,11 +15,11 @@ class PositiveUnitball(Filler):
     """Uniform numbers in (0, 1], each slice along the first axis divided by its sum."""
 
     def check(self, shape: Shape) -> None:
-        """A scalar has no slices."""
+        """Refuse a scalar, which has no slices."""
         if not shape:
             raise ShapeError("positive_unitball needs a first axis, but the param is a scalar")
 
     def fill(self, shape: Shape, random: Generator) -> Any:
-        """Draws for every place of `shape`, slice by slice of sum 1."""
+        """Draws for every place of `shape`; every slice sums to 1."""
         values = (1 - random.random(shape)).reshape(shape[0], -1)
         return (values / values.sum(axis=1, keepdims=True)).reshape(shape)

@@ -1,4 +1,4 @@
-"""values: the numbers themselves, as written."""
+"""values: the initial values themselves, as written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Values(Filler):
         return self
 
     def check(self, shape: Shape) -> None:
-        """As many numbers as the param has, and nested alike where they are nested."""
+        """Refuse a wrong count, or nested lists whose shape is not the param's."""
         given = _shape(self.values)
         if given is None:
             raise ShapeError("the lists of `values` differ in length or depth", field="values")

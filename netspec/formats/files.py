@@ -1,4 +1,4 @@
-"""Opening data files: each way in which a file can fail to be what it should be, said once."""
+"""Opening data files: one error class for each way in which a file can be unusable."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Idx: the format of MNIST, raw or gzipped.
 
-A file is two zero bytes, a type byte, the number of axes, each axis as a big-endian int32, then the values in row-major order.
+A file is two zero bytes, a type byte, the number of axes, each axis as a big-endian int32, then the values in row-major
+order.
 Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits".
 """
 
@@ -31,7 +32,10 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 
 
 def read_idx(path: Path) -> Array:
-    """The array in an idx file: a raw file is mapped, a gzipped one unpacked. Raises WrongFormatError, WrongSizeError, BrokenGzipError."""
+    """The array in an idx file: a raw file is mapped, a gzipped file unpacked.
+
+    Raises WrongFormatError, WrongSizeError, BrokenGzipError.
+    """
     import numpy as np
 
     with opened(path) as file:
@@ -59,7 +63,7 @@ def _starts(file: BinaryIO, magic: bytes) -> bool:
 
 
 def _unpacked(stream: gzip.GzipFile, most: int) -> bytes:
-    """What is left of a stream, up to `most` bytes; a header that lies about its size reserves no memory."""
+    """The rest of a stream, up to `most` bytes; a header that lies about its size reserves no memory."""
     pieces: list[bytes] = []
     while most and (piece := stream.read(min(most, _CHUNK))):
         pieces.append(piece)
@@ -68,7 +72,7 @@ def _unpacked(stream: gzip.GzipFile, most: int) -> bytes:
 
 
 def _header(file: Any, path: Path) -> tuple[str, Shape, int]:
-    """Type, shape and bytes of the values that follow."""
+    """(type, shape, bytes of the values that follow)."""
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES or not 0 < head[3] <= 32:
         raise WrongFormatError(

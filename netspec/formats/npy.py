@@ -1,4 +1,7 @@
-"""NumPy's files: .npy mapped into memory, .npz read array by array; nothing is ever unpickled. Source: numpy.lib.format."""
+"""NumPy's files: .npy mapped into memory, .npz read array by array; nothing is ever unpickled.
+
+Source: numpy.lib.format.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def read_npy(path: Path) -> Array:
 
 
 def read_npz(path: Path, keys: tuple[str, ...] | None) -> list[tuple[str, Array]]:
-    """Arrays of a .npz file with their keys: those asked for, or all in the order they were saved."""
+    """Arrays of a .npz file with their keys: those of `keys`, or all in the order they were saved."""
     import zipfile
     import zlib
 

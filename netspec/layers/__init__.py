@@ -1,1 +1,1 @@
-"""What a net computes, one layer type a file: fields, shapes, params, costs, and the Calls that kernels carry out."""
+"""Layer types, one a file: fields, shapes, params, costs, and the Calls that kernels carry out."""

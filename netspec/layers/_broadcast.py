@@ -1,4 +1,4 @@
-"""What Scale and Bias share: a smaller blob, learned or a second bottom, that is repeated over the other axes of x."""
+"""Base of Scale and Bias: a smaller blob, learned or a second bottom, is repeated over the other axes of x."""
 
 from __future__ import annotations
 
@@ -73,14 +73,17 @@ class Broadcast(Layer):
         return first, shape
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The first bottom's."""
+        """The first bottom's shape."""
         _, shape = self.stands(bottoms)
         if self.learned:
             check_filler(self.filler, shape)
         return (bottoms[0],)
 
     def around(self, bottoms: Shapes, layout: str) -> tuple[int, int, int]:
-        """(outer, C, inner) of x as it lies in memory, with C the count of the smaller blob; a single number may stand anywhere."""
+        """(outer, C, inner) of x as it lies in memory, with C the count of the smaller blob.
+
+        A single number is repeated over all of x, wherever it stands.
+        """
         x = bottoms[0]
         first, shape = self.stands(bottoms)
         if count(shape) == 1:
@@ -90,7 +93,7 @@ class Broadcast(Layer):
         return count(x[:first]), count(shape), count(x[first + len(shape) :])
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Sums of pieces, and of each channel; factors and constants of each slot of a row."""
+        """Sums of pieces and of each channel; factors and constants of each slot of a row."""
         c = self.around(bottoms, "NCHW")[1]
         width, pieces = slots(c, count(bottoms[0]) // c)
         wide = {"wide": Workspace((2, width))}

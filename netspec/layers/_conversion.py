@@ -1,4 +1,7 @@
-"""Conversion: a blob in another memory layout. The `layout` rewrite puts it where a layer wants another than its bottom has."""
+"""Conversion: a blob in another memory layout.
+
+The `layout` rewrite inserts it where a layer wants another layout than its bottom has.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from netspec.layers.base import NOTHING, Abilities, Layer
 class Conversion(Layer):
     """Turn channels last, or first. Not to be selected in a net.
 
-    Bottom: x (N, C, H, W). Top: the same values in the other layout. With one channel or one pixel both are the same memory.
+    Bottom: x (N, C, H, W). Top: the same values in the other layout. With one channel or one pixel both layouts are the
+    same memory.
     """
 
     to: Literal["NCHW", "NHWC"] = Field(description="Layout of the top.")
@@ -26,11 +30,11 @@ class Conversion(Layer):
         return Abilities(reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's: shapes say N, C, H, W in every layout."""
+        """The bottom's shape: shapes say N, C, H, W in every layout."""
         return bottoms
 
     def aliases(self, phase: Phase) -> bool:
-        """Where both layouts are the same bytes."""
+        """Whether both layouts are the same bytes."""
         return self.same
 
     def forward(self, run: Run) -> Calls:

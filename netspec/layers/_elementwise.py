@@ -1,4 +1,4 @@
-"""What elementwise layers share: all but their fields and their two formulas, from which the kernels are generated."""
+"""Base of elementwise layers: a layer adds its fields and two formulas, from which the kernels are generated."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Elementwise(Layer):
     """A value of the top for each value of the bottom, by a formula.
 
-    `value` computes the top from `x`, `gradient` the bottom's diff from `dy` and from `x` or `y`. Their other parameters are
-    named after fields or properties of the layer. The memory plan keeps the blobs that `gradient` reads, and a gradient that
-    does not read `x` lets the layer run in place.
+    `value` computes the top from `x`; `gradient` computes the bottom's diff from `dy` and from `x` or `y`. Their other
+    parameters are named after fields or properties of the layer. The memory plan keeps the blobs that `gradient` reads;
+    a gradient that does not read `x` lets the layer run in place.
     """
 
     value: ClassVar[Formula]
@@ -39,7 +39,7 @@ class Elementwise(Layer):
         return Abilities(layouts=ANY_LAYOUT, reads=frozenset(reads), in_place="x" not in named)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
+        """The bottom's shape."""
         return bottoms
 
     def forward(self, run: Run) -> Calls:
@@ -47,7 +47,7 @@ class Elementwise(Layer):
         yield self._call(self.formulas[0], {"x": run.bottom[0]}, run.top[0])
 
     def backward(self, run: Run) -> Calls:
-        """One pass over the top's diff and what else the gradient's formula names."""
+        """One pass over the top's diff and the blobs that the gradient's formula names."""
         if run.bottom_diff[0] is not None:
             blobs = {"x": run.bottom[0], "y": run.top[0], "dy": run.top_diff[0]}
             yield self._call(self.formulas[1], blobs, run.bottom_diff[0])
@@ -60,7 +60,7 @@ class Elementwise(Layer):
         return Call(generated(formula), *read, out, *numbers)
 
     def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The formulas, run on words."""
+        """Both formulas, with their terms as text."""
         blobs = {"x": arrays.bottoms[0], "y": arrays.tops[0]}
         yield self._explained("y", self.formulas[0], blobs, index)
         if arrays.top_diffs:

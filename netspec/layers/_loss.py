@@ -1,4 +1,4 @@
-"""What the losses and metrics on labels share: positions, how the loss is divided, and the sums that their parts leave."""
+"""Base of losses and of metrics on labels: positions, the divisor of a loss, and the sums that parts leave."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Loss(Layer):
         return Abilities(reads=BOTTOM)
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """None for the loss; a second top is like the scores."""
+        """No batch axis for the loss; a second top has the batch axis of the scores."""
         return (None, axes[0])[: len(self.top_names())]
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
@@ -42,7 +42,10 @@ class Loss(Layer):
 
 
 class NormalizedLoss(Loss):
-    """A loss that may pass over a label, and whose divisor can be chosen. Source: Caffe loss_layer.cpp, LossParameter."""
+    """A loss that may ignore a label, and whose divisor can be chosen.
+
+    Source: Caffe loss_layer.cpp, LossParameter.
+    """
 
     ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
     normalization: Literal["VALID", "FULL", "BATCH_SIZE", "NONE"] | None = Field(
@@ -56,24 +59,27 @@ class NormalizedLoss(Loss):
     usual: ClassVar[str] = "VALID"
 
     def divisor(self, outer: int, inner: int) -> int:
-        """What the sum is divided by; 0 means the number of valid positions."""
+        """The number that the sum is divided by; 0 means the number of valid positions."""
         old = None if self.normalize is None else "VALID" if self.normalize else "BATCH_SIZE"
         word = self.normalization or old or self.usual
         return {"VALID": 0, "FULL": outer * inner, "BATCH_SIZE": outer, "NONE": 1}[word]
 
     @property
     def ignoring(self) -> tuple[int, int]:
-        """For the kernels: whether a label is ignored, and which."""
+        """(1 or 0, label) for the kernels: whether a label is ignored, and which label."""
         return (0, 0) if self.ignore_label is None else (1, self.ignore_label)
 
     def counted(self, labels: Array) -> list[int]:
-        """The places among all labels, in order, of those that are not ignored."""
+        """The indices of the labels that are not ignored, in order."""
         flat = labels.reshape(-1).tolist()
         return [i for i, label in enumerate(flat) if not isfinite(label) or int(label) != self.ignore_label]
 
 
 def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
-    """(outer, C, inner) of the scores around the class axis. Raises ShapeError unless there is one label for each position."""
+    """(outer, C, inner) of the scores around the class axis.
+
+    Raises ShapeError unless there is one label for each position.
+    """
     scores, labels = bottoms
     if not -len(scores) <= axis < len(scores) and len(labels) > len(scores):
         raise ShapeError(
@@ -92,7 +98,7 @@ def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
 
 
 def same_count(bottoms: Shapes) -> None:
-    """Raises ShapeError unless both bottoms have the same batch size and as many values."""
+    """Raise ShapeError unless both bottoms have the same batch size and as many values."""
     first, second = bottoms
     if not first or not second or first[0] != second[0] or count(first) != count(second):
         raise ShapeError(
@@ -101,10 +107,13 @@ def same_count(bottoms: Shapes) -> None:
 
 
 def cut(size: int) -> int:
-    """Into how many parts a loss over `size` scores is cut: a function of the shape alone, so that sums do not depend on threads."""
+    """The number of parts of a loss over `size` scores.
+
+    It depends on the shape alone, so that sums do not depend on threads.
+    """
     return max(1, min(MOST_PARTS, size // GRAIN))
 
 
 def sums(shape: Shape) -> dict[str, Workspace]:
-    """Workspaces of a loss over a shape: what each part leaves, and the divisor that backward needs again."""
+    """Workspaces of a loss over a shape: the sums that each part leaves, and the divisor that backward needs again."""
     return {"partial": Workspace((cut(count(shape)) * 2,), "float64"), "norm": Workspace((1,), "float64", kept=True)}

@@ -1,4 +1,4 @@
-"""Views: what Flatten, Reshape and Split share. Their tops are the bottom's memory under other shapes or names, so that nothing runs."""
+"""Base of Flatten, Reshape and Split: the tops are the bottom's memory under other shapes or names."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class View(Layer):
         return Abilities(reads=NOTHING)
 
     def aliases(self, phase: Phase) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def forward(self, run: Run) -> Calls:
-        """Nothing."""
+        """No Calls."""
         return iter(())
 
     def backward(self, run: Run) -> Calls:
-        """Nothing."""
+        """No Calls."""
         return iter(())

@@ -1,4 +1,7 @@
-"""Windows: the kernel, stride and pad fields that Convolution and Pooling share, square or per axis. Source: Caffe's *_h/_w fields."""
+"""Base of Convolution and Pooling: the kernel, stride and pad of windows, square or per axis.
+
+Source: Caffe's *_h and *_w fields.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Windowed(Layer):
         return self
 
     def axes(self, dilation: tuple[int, ...] = ()) -> tuple[Window, Window]:
-        """The vertical and the horizontal axis; a kernel of 0 where none was written."""
+        """The vertical and the horizontal axis; the kernel is 0 where the net gives none."""
         kernel = _pick(self.kernel_size, self.kernel_h, self.kernel_w, 0)
         stride = _pick(self.stride, self.stride_h, self.stride_w, 1)
         pad = _pick(self.pad, self.pad_h, self.pad_w, 0)
@@ -67,7 +70,7 @@ def _pick(both: tuple[int, ...], h: int | None, w: int | None, default: int) -> 
 
 
 def meetings(size: int, windows: int, axis: Window) -> Iterator[Meeting]:
-    """Which taps of which windows lie on which of `size` pixels along an axis; taps in the padding are left out."""
+    """Where the taps of windows lie on the `size` pixels of an axis; taps in the padding are left out."""
     kernel, stride, pad, dilation = axis
     for window in range(windows):
         for tap in range(kernel):

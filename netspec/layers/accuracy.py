@@ -21,7 +21,8 @@ from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
 class Accuracy(Layer):
     """Count how often the scores are right; 0 when every label is ignored. It has no gradient.
 
-    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the accuracy, a scalar; if asked for, that of each class (C,), 0 where absent.
+    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the accuracy, a scalar; on request, the accuracy of each
+    class (C,), 0 for a class that does not occur.
     """
 
     bottoms: ClassVar[Arity] = TWO
@@ -37,7 +38,7 @@ class Accuracy(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """There is no backward."""
+        """No backward."""
         return Abilities(reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
@@ -52,7 +53,7 @@ class Accuracy(Layer):
         return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """None: shares are of the whole batch."""
+        """No batch axis: the shares are of the whole batch."""
         return (None,) * len(self.top_names())
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
@@ -60,7 +61,7 @@ class Accuracy(Layer):
         return widest(fields).whole(True, True)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Which positions are right, and counts of each class."""
+        """Which positions are right, and the counts of each class."""
         spaces = {"hit": Workspace((count(bottoms[1]),), "int32")}
         if len(self.top_names()) == 2:
             spaces["counts"] = Workspace((positions(bottoms, self.axis)[1] * 2,), "float64")
@@ -79,5 +80,5 @@ class Accuracy(Layer):
             yield Call(metric.accuracy_per_class, hit, run.bottom[1], run.workspace["counts"], run.top[1], parts=1)
 
     def backward(self, run: Run) -> Calls:
-        """Nothing."""
+        """No Calls."""
         yield from ()

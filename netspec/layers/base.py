@@ -1,4 +1,4 @@
-"""Layers: what a computation is. Its fields, shapes, parameters, cost and documentation, and the Calls that carry it out."""
+"""Layer, the base of all layer types: fields, shapes, parameters, cost, documentation and Calls."""
 
 from __future__ import annotations
 
@@ -65,11 +65,12 @@ class Abilities:
     """What a layer's kernels can do: all that the rewrites and the memory plan ask of a layer.
 
     `layouts`: how its blobs of four axes may lie in memory, the best first; with both it follows its first bottom.
-    `reads`: which data backward looks at, "bottom", "top"; the memory plan frees the rest early.
-    `along`: types of layers that it can compute along with itself where they alone read its top: ReLU (without slope), Scale.
+    `reads`: which data backward reads, "bottom", "top"; the memory plan frees the rest early.
+    `along`: layer types that it can compute along with itself where they alone read its top: ReLU (slope 0), Scale.
     `in_place`: whether top 0 may lie in the memory of bottom 0, and bottom 0's diff in that of the top's.
     `adds`: whether backward can add to its bottoms' diffs (`Run.bottom_add`).
-    `stores`: whether backward can overwrite its params' diffs instead of adding (`Run.param_add`); others find them cleared.
+    `stores`: whether backward can overwrite its params' diffs (`Run.param_add`); else they are cleared first, and it
+    adds.
     """
 
     layouts: tuple[str, ...] = ("NCHW",)
@@ -112,7 +113,7 @@ class StateRule(Model, defer_build=False):
 class Layer(Model):
     """One computation from bottoms to tops.
 
-    A subclass declares how many it takes, its fields, its shapes and its Calls; the file's docstring has the formula.
+    A subclass declares its arity, its fields, its shapes and its Calls; the file's docstring has the formula.
     """
 
     bottoms: ClassVar[Arity] = ONE
@@ -143,7 +144,7 @@ class Layer(Model):
 
     @property
     def abilities(self) -> Abilities:
-        """What its kernels can do; here the least: plain row-major blobs, nothing along, all data kept for backward."""
+        """What its kernels can do; here the least: row-major blobs, nothing along, all data kept for backward."""
         return Abilities()
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
@@ -168,7 +169,7 @@ class Layer(Model):
         raise NotImplementedError
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
-        """How the first top's shape came about, in words; empty when it is the bottom's."""
+        """The arithmetic of the first top's shape, as text; empty when it is the bottom's shape."""
         return ""
 
     def params(self) -> tuple[Param, ...]:
@@ -180,7 +181,7 @@ class Layer(Model):
         return ()
 
     def param_arithmetic(self, bottoms: Shapes) -> str:
-        """How the number of parameters came about: (5*5*1+1)*20 = 520."""
+        """The arithmetic of the number of parameters, as text: (5*5*1+1)*20 = 520."""
         return ""
 
     def macs(self, bottoms: Shapes, tops: Shapes) -> int:
@@ -188,26 +189,32 @@ class Layer(Model):
         return 0
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """What one value of a top sees of the net's input, when one of bottom i sees `fields[i]`; here the widest of them."""
+        """The part of the net's input that one value of a top depends on; here the widest of the bottoms' fields.
+
+        `fields[i]` is the part that one value of bottom i depends on.
+        """
         return widest(fields)
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """The axis of each top whose length grows with the batch, when that of bottom i is `axes[i]`; None where there is none.
+        """For each top, the axis whose length grows with the batch; None where there is none.
 
-        Here the axis of the first bottom that has one, in every top.
+        `axes[i]` is that axis of bottom i. Here every top has the axis of the first bottom that has one.
         """
         return (next((axis for axis in axes if axis is not None), None),) * len(self.top_names())
 
     def for_batch(self, tops: Shapes, batch: int) -> Shapes:
-        """The shapes of its tops at another batch size; those of a layer that is not fed follow from its bottoms."""
+        """The shapes of the tops at another batch size.
+
+        Only layers that are fed from outside change them; the tops of others follow from their bottoms.
+        """
         return tops
 
     def aliases(self, phase: Phase) -> bool:
-        """Whether every top is bottom 0 under another shape: then they share memory and nothing runs."""
+        """Whether every top is bottom 0 under another shape: they share memory, and nothing runs."""
         return False
 
     def pitched(self, bottoms: Shapes) -> bool:
-        """Whether top 0 and its diff, with channels last, may lie inside wider blobs: their arrays are then parts of others'."""
+        """Whether top 0 and its diff, with channels last, may lie inside wider blobs, as arrays with strides."""
         return False
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
@@ -227,22 +234,23 @@ class Layer(Model):
         raise NotImplementedError
 
     def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """How the value of top 0 at an index came about; nothing where a layer does not explain itself.
+        """Explanations of the value of top 0 at an index; none where a layer does not explain itself.
 
-        Where there are top diffs, also the gradients of a value of bottom 0 and of a weight that this value depends on.
+        Where there are top diffs, also of the gradients of a value of bottom 0 and of a weight that this value depends
+        on.
         """
         yield from ()
 
 
 class Broken(Layer):
-    """Stands in for a layer that did not validate, so that the passes after can check the others."""
+    """Stands in for a layer that did not validate, so that later passes can check the other layers."""
 
     bottoms: ClassVar[Arity] = Arity(0, None)
     tops: ClassVar[Arity] = Arity(0, None)
 
 
 def same_shape(bottoms: Shapes, what: str) -> Shape:
-    """The one shape of all bottoms. Raises ShapeError naming the first that differs."""
+    """The shape that all bottoms have in common. Raises ShapeError naming the first that differs."""
     for i, shape in enumerate(bottoms):
         if shape != bottoms[0]:
             raise ShapeError(

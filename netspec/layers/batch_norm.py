@@ -5,8 +5,8 @@ running sums of both are kept with the weights: mean' = f * mean' + mean, varian
 variance, scale' = f * scale' + 1. While testing, mean'/scale' and variance'/scale' take their place. Source: Ioffe &
 Szegedy 2015; Caffe batch_norm_layer.cpp.
 
-Here alone: a batch whose mean or variance is not finite leaves the running sums as they are, and so does every batch of
-phase TEST.
+Unlike in Caffe, a batch whose mean or variance is not finite leaves the running sums as they are, and so does every
+batch of phase TEST.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class BatchNorm(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """A ReLU along, and the Scale that would do what `affine` does."""
+        """Computes a ReLU along, and a Scale that does the work of `affine`."""
         along = frozenset({"ReLU"} if self.affine else {"ReLU", "Scale"})
         return Abilities(layouts=("NHWC",), reads=BOTTOM, along=along, stores=True)
 
@@ -94,7 +94,7 @@ class BatchNorm(Layer):
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
+        """The bottom's shape."""
         if not bottoms[0]:
             raise ShapeError("{bottom[0]} has no channels", field="bottom.0")
         return bottoms
@@ -107,12 +107,12 @@ class BatchNorm(Layer):
         )
 
     def param_shapes(self, bottoms: Shapes) -> Shapes:
-        """(C,) but for the scale factor, (1,)."""
+        """(C,), but (1,) for the scale factor."""
         c = (_around(bottoms[0])[1],)
         return (c, c, (1,), c, c) if self.affine else (c, c, (1,))
 
     def param_arithmetic(self, bottoms: Shapes) -> str:
-        """2*64 = 128; what is stored is not counted."""
+        """2*64 = 128; stored params are not counted."""
         c = _around(bottoms[0])[1]
         return f"2*{c} = {2 * c}"
 
@@ -171,7 +171,7 @@ class BatchNorm(Layer):
     def backward(self, run: Run) -> Calls:
         """One pass over the bottom and the top's diff for their sums, one for dx.
 
-        The bottom tells again what a ReLU let pass.
+        With a ReLU along, the bottom tells which values it let pass.
         """
         from netspec.kernels import norm, norm_planes
 

@@ -14,8 +14,9 @@ from netspec.lowering.channels import adds, affine, affine_sums
 class Bias(Broadcast):
     """Add learned constants to a blob, one for each channel, or a second bottom.
 
-    Bottoms: x, any shape (N, C, ...), and perhaps b, like x's axes from `axis` on. Top: y, the shape of x; may be computed in place.
-    Param: bias, like `num_axes` axes of x from `axis` on, unless it is the second bottom.
+    Bottoms: x, any shape (N, C, ...), and optionally b, with the shape of x's axes from `axis` on. Top: y, the shape of
+    x; may be computed in place.
+    Param: bias, with the shape of `num_axes` axes of x from `axis` on, unless b is a bottom.
     """
 
     reads: ClassVar[frozenset[str]] = NOTHING
@@ -25,7 +26,7 @@ class Bias(Broadcast):
         return (Param("bias", self.filler),) if self.learned else ()
 
     def param_shapes(self, bottoms: Shapes) -> Shapes:
-        """That of some of x's axes."""
+        """The shape of some of x's axes."""
         return (self.stands(bottoms)[1],) if self.learned else ()
 
     def param_arithmetic(self, bottoms: Shapes) -> str:

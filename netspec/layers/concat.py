@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Concat(Layer):
     """Join blobs along an axis.
 
-    Bottoms: any number, equal in all axes but one. Top: their lengths along that axis added up. One bottom alone is passed on as it is.
-    Not in place.
+    Bottoms: any number, equal in all axes but one. Top: their lengths along that axis added up. A single bottom is
+    passed on as it is. Not in place.
     """
 
     bottoms: ClassVar[Arity] = MANY
@@ -47,7 +47,7 @@ class Concat(Layer):
         return axis_of(self.axis, shape) if self.concat_dim is None else axis_of(self.concat_dim, shape, "concat_dim")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottoms', their lengths along `axis` added up."""
+        """The bottoms' shape, with their lengths along `axis` added up."""
         first = bottoms[0]
         axis = self.joint(first)
         for i, shape in enumerate(bottoms):
@@ -66,11 +66,11 @@ class Concat(Layer):
         return f"{'+'.join(map(str, lengths))} = {sum(lengths)}" if len(lengths) > 1 else ""
 
     def aliases(self, phase: Phase) -> bool:
-        """With one bottom."""
+        """Whether there is only one bottom."""
         return self.bottom is None or len(self.bottom) == 1
 
     def _blocks(self, run: Run) -> Iterator[tuple[int, int, int]]:
-        """For each bottom: (values of a block, values of a block of the top, where in it the bottom's begins)."""
+        """For each bottom: (values of its block, values of a block of the top, offset of its block in the top's)."""
         order = memory_order(len(run.bottom_shapes[0]), run.layout)
         axis = order.index(self.joint(run.bottom_shapes[0]))
         widths = [count(tuple(shape[i] for i in order[axis:])) for shape in run.bottom_shapes]
@@ -78,8 +78,8 @@ class Concat(Layer):
             yield width, sum(widths), sum(widths[:i])
 
     def _copied(self, run: Run, arrays: tuple[Array | None, ...]) -> Iterator[tuple[Array, tuple[int, int, int]]]:
-        """Those of the bottoms' arrays that do not lie inside the top, with their blocks."""
-        if not self.aliases(run.phase):  # type: ignore[arg-type]
+        """Arrays of the bottoms that do not lie inside the top already, with their blocks."""
+        if len(run.bottom) > 1:
             placed = run.placed or (False,) * len(arrays)
             for array, block, inside in zip(arrays, self._blocks(run), placed, strict=True):
                 if array is not None and not inside:

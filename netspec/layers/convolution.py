@@ -1,7 +1,7 @@
 """Convolution: cross-correlation of an image with learned filters.
 
-y[n,k,i,j] = b[k] + sum over c,u,v of w[k,c,u,v] * x[n, c, i*S - P + u*D, j*S - P + v*D]; output size (N+2P-F)/S+1, rounded down.
-Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
+y[n,k,i,j] = b[k] + sum over c,u,v of w[k,c,u,v] * x[n, c, i*S - P + u*D, j*S - P + v*D].
+The output size is (N+2P-F)/S+1, rounded down. Source: Caffe base_conv_layer.cpp, conv_layer.cpp.
 """
 
 from __future__ import annotations
@@ -122,9 +122,8 @@ class Convolution(Windowed):
         depth = f"{bottoms[0][1]}" if self.group == 1 else f"{bottoms[0][1]}/{self.group}"
         total = (kh * kw * bottoms[0][1] // self.group + self.bias_term) * self.num_output
         inside = f"{kh}*{kw}*{depth}"
-        return (
-            f"({inside}+1)*{self.num_output} = {total}" if self.bias_term else f"{inside}*{self.num_output} = {total}"
-        )
+        each = f"({inside}+1)" if self.bias_term else inside
+        return f"{each}*{self.num_output} = {total}"
 
     def macs(self, bottoms: Shapes, tops: Shapes) -> int:
         """N K H' W' * Fh Fw C/group."""
@@ -133,16 +132,16 @@ class Convolution(Windowed):
         return n * k * h * w * kh * kw * bottoms[0][1] // self.group
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """Through the window."""
+        """The bottom's field, widened by the window."""
         return widest(fields).through(self.window)
 
     def plain(self, x: Shape) -> Conv:
-        """The convolution of a bottom of shape x as its ways of computing see it."""
+        """The convolution of a bottom of shape x, as the ways of computing take it."""
         weight, *_ = self.param_shapes((x,))
         return Conv(x, self._top_shape(x), weight, self.window, self.group, self.bias_term)
 
     def way(self, conv: Conv) -> Way:
-        """The way that computes it: by the shapes alone, or the way that `engine` names. Raises ShapeError."""
+        """The first way of computing that fits the shapes, or the way that `engine` names. Raises ShapeError."""
         if self.engine == "AUTO":
             return next(way for way in WAYS.values() if way.fits(conv))
         way = WAYS[self.engine]
@@ -151,7 +150,7 @@ class Convolution(Windowed):
         return way
 
     def pitched(self, bottoms: Shapes) -> bool:
-        """As the way of computing says."""
+        """Whether the way of computing can write such a top."""
         return self.way(self.plain(bottoms[0])).pitched
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
@@ -166,22 +165,22 @@ class Convolution(Windowed):
         return spaces
 
     def forward(self, run: Run) -> Calls:
-        """y = x * w + b, rectified if asked."""
+        """y = x * w + b, rectified where a ReLU is computed along."""
         conv = self.plain(run.bottom_shapes[0])
         yield from self.way(conv).forward(conv, run, RECTIFY * run.relu)
 
     def backward(self, run: Run) -> Calls:
-        """The top's diff masked if asked; then the bias, the weight, the bottom."""
+        """Mask the top's diff where a ReLU is computed along; then the diffs of bias, weight and bottom."""
         conv = self.plain(run.bottom_shapes[0])
         way = self.way(conv)
         yield from self._top(run)
-        if run.param_diff[0] is not None:
-            yield from way.weight(conv, run)
+        if (dw := run.param_diff[0]) is not None:
+            yield from way.weight(conv, run, dw)
         if run.bottom_diff[0] is not None:
             yield from way.bottom(conv, run, ADD * run.bottom_add[0])
 
     def _top(self, run: Run) -> Calls:
-        """One pass over the top's diff: the mask of a fused ReLU, and the bias' gradient."""
+        """One pass over the top's diff: the mask of a ReLU along, and the bias' gradient."""
         from netspec.kernels import conv_gradient
 
         db = run.param_diff[1] if self.bias_term else None
@@ -232,6 +231,6 @@ WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "WINOGRAD": Winograd(), "DIREC
 
 
 def window_words(shape: tuple[int, ...], window: tuple[Window, Window]) -> str:
-    """The size arithmetic of both axes, said once when they agree."""
+    """The arithmetic of both axes' sizes, written once where they agree."""
     words = [convolved_text(size, *axis) for size, axis in zip(shape[2:], window, strict=True)]
     return words[0] if words[0] == words[1] else ", ".join(words)

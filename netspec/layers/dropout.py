@@ -1,7 +1,7 @@
 """Dropout: y = x * m / (1 - p), m = 1 with probability 1 - p, else 0; while testing y = x.
 
-Each m is a function of (seed, iteration, sub-iteration, index) alone, so backward draws it again instead of keeping it. The index counts
-in the order N, C, H, W, however the blob lies in memory.
+Each m is a function of (seed, iteration, sub-iteration, index) alone, so backward draws it again instead of keeping it.
+The index counts in the order N, C, H, W, whatever the memory layout.
 Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
 """
 
@@ -33,7 +33,7 @@ class Dropout(Layer):
         return Abilities(reads=NOTHING, layouts=ANY_LAYOUT, in_place=True)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
+        """The bottom's shape."""
         return bottoms
 
     def aliases(self, phase: Phase) -> bool:
@@ -42,12 +42,12 @@ class Dropout(Layer):
 
     def forward(self, run: Run) -> Calls:
         """Draw and apply the mask; nothing while testing."""
-        if not self.aliases(run.phase):  # type: ignore[arg-type]
+        if run.phase == "TRAIN":
             yield self._apply(run, run.bottom[0], run.top[0])
 
     def backward(self, run: Run) -> Calls:
         """Draw and apply the same mask to the diff."""
-        if not self.aliases(run.phase) and run.bottom_diff[0] is not None:  # type: ignore[arg-type]
+        if run.phase == "TRAIN" and run.bottom_diff[0] is not None:
             yield self._apply(run, run.top_diff[0], run.bottom_diff[0])
 
     def _apply(self, run: Run, x: Any, y: Any) -> Call:

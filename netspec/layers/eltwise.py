@@ -1,7 +1,7 @@
 """Eltwise: the sum, product or maximum of several blobs, element by element.
 
-SUM: y = sum over i of coeff_i * x_i. PROD: y = product of x_i. MAX: y = max of x_i; of bottoms 0 and 1 the second wins a tie, a later one
-must be strictly larger. Source: Caffe eltwise_layer.cpp.
+SUM: y = sum over i of coeff_i * x_i. PROD: y = product of x_i. MAX: y = max of x_i; a tie of bottoms 0 and 1 goes to
+bottom 1, and a later bottom must be strictly larger. Source: Caffe eltwise_layer.cpp.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Ari
 class Eltwise(Layer):
     """Combine blobs of one shape element by element.
 
-    Bottoms: two or more of any one shape. Top: that shape; its data may lie in bottom 0's or bottom 1's memory when the operation is SUM.
+    Bottoms: two or more, all of one shape. Top: that shape; its data may lie in bottom 0's or bottom 1's memory when
+    the operation is SUM.
     """
 
     bottoms: ClassVar[Arity] = Arity(2, None)
@@ -33,7 +34,7 @@ class Eltwise(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """A ReLU along; a SUM can add; only a product's gradient is made of what forward read."""
+        """Computes a ReLU along; a SUM can add to its diffs; only PROD's backward reads blobs of forward."""
         product = BOTTOM if self.stable_prod_grad else BOTTOM | TOP
         return Abilities(
             layouts=ANY_LAYOUT,
@@ -55,7 +56,7 @@ class Eltwise(Layer):
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottoms'."""
+        """The bottoms' shape."""
         if self.coeff and len(self.coeff) != len(bottoms):
             raise ShapeError(
                 f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms",
@@ -69,7 +70,7 @@ class Eltwise(Layer):
         return {"mask": Workspace(bottoms[0], "int32", kept=True)} if self.operation == "MAX" and backward else {}
 
     def forward(self, run: Run) -> Calls:
-        """The first two bottoms together, then each further one; the last step rectifies, where a ReLU is computed along."""
+        """Combine the first two bottoms, then each further bottom; the last step rectifies for a ReLU along."""
         from netspec.kernels import eltwise
 
         (a, b, *others), y = run.bottom, run.top[0]
@@ -90,7 +91,7 @@ class Eltwise(Layer):
                     yield Call(eltwise.larger, *pair, y, low)
 
     def backward(self, run: Run) -> Calls:
-        """The top's diff times the factor, times the others, or where the bottom was the largest."""
+        """The top's diff times the factor, or times the other bottoms, or where the bottom was the largest."""
         from netspec.kernels import eltwise
 
         dy, y, low = run.top_diff[0], run.top[0] if run.relu else run.top_diff[0], 0.0 if run.relu else math.nan

@@ -31,7 +31,7 @@ class Flatten(View):
         return first, last
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's, with the merged axes' count in their place."""
+        """The bottom's shape, with the merged axes' count in their place."""
         first, last = self._axes(bottoms)
         return ((*bottoms[0][:first], count(bottoms[0][first : last + 1]), *bottoms[0][last + 1 :]),)
 

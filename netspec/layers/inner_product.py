@@ -56,7 +56,7 @@ class InnerProduct(Layer):
         return ((*bottoms[0][: axis_of(self.axis, bottoms[0])], self.num_output),)
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """The bottom's, unless the batch is summed over."""
+        """The bottom's batch axis, unless the batch is summed over."""
         axis = axes[0]
         return (axis if axis is not None and axis < axis_of(self.axis, bottoms[0]) else None,)
 
@@ -99,7 +99,7 @@ class InnerProduct(Layer):
         return count(x[:axis]), count(x[axis:])
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """What `_turning` says of the product with the transposed weight; the bias's gradient in float64."""
+        """The workspaces of `_turning` for the transposed weight; the bias' gradient in float64."""
         n, k = self._sizes(bottoms[0])
         m = self.num_output
         spaces = {"sums": Workspace((m,), "float64", use="backward")} if backward else {}
@@ -108,7 +108,7 @@ class InnerProduct(Layer):
         return spaces | _turning(n, k, m, "forward")
 
     def forward(self, run: Run) -> Calls:
-        """y = x w^T + b, rectified on request."""
+        """y = x w^T + b, rectified where a ReLU is computed along."""
 
         n, k = self._sizes(run.bottom[0].shape)
         x, y = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output)
@@ -149,9 +149,9 @@ FEW = 8
 
 
 def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dict[str, Workspace]:
-    """Workspaces of (N, K) times the transpose of (M, K): the smaller factor turned.
+    """Workspaces of (N, K) times the transpose of (M, K): the transpose of the smaller factor.
 
-    Where that is the left factor, the product too.
+    Where the smaller is the left factor, also the product.
     """
     rows = -(-min(n, m) // 16) * 16
     if min(n, m) <= FEW:

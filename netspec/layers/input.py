@@ -18,7 +18,7 @@ _SIZES = {"type": "array", "items": {"type": "integer", "exclusiveMinimum": 0}, 
 
 
 def _one_or_many(value: Any) -> Any:
-    """`[64, 1, 28, 28]` is `[[64, 1, 28, 28]]`; what is wrong in it is said at its own place."""
+    """Turn one shape `[64, 1, 28, 28]` into a list of shapes; errors inside are left to the field's own check."""
     if isinstance(value, tuple) and (not value or () in value):
         raise wrong("`shape` must have at least one size", help="like [64, 1, 28, 28]")
     nested = isinstance(value, tuple) and any(isinstance(item, tuple) for item in value)
@@ -69,22 +69,22 @@ class Input(Layer):
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The declared ones."""
+        """The declared shapes."""
         return self.shape if len(self.shape) > 1 else self.shape * len(self.top_names())
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """`batch_axis`."""
+        """The declared `batch_axis` of each top."""
         return self.batch_axis if len(self.batch_axis) > 1 else self.batch_axis * len(self.top_names())
 
     def for_batch(self, tops: Shapes, batch: int) -> Shapes:
-        """With the batch size in place of each batch axis."""
+        """The shapes with the batch size in place of each batch axis."""
         pairs = zip(tops, self.batch_axes((), ()), strict=True)
         return tuple(tuple(batch if i == axis else size for i, size in enumerate(shape)) for shape, axis in pairs)
 
     def forward(self, run: Run) -> Calls:
-        """Nothing."""
+        """No Calls."""
         yield from ()
 
     def backward(self, run: Run) -> Calls:
-        """Nothing."""
+        """No Calls."""
         yield from ()

@@ -1,9 +1,10 @@
 """LRN: local response normalisation, y = x * s^-beta.
 
-ACROSS_CHANNELS: s = k + alpha/n * the sum of x^2 over n channels around the own one (Krizhevsky et al. 2012).
-WITHIN_CHANNEL: s = 1 + alpha/n^2 * the sum of x^2 over the n x n places around the own one. What lies outside the image
-or beyond the first and last channel is 0. dx = dy * s^-beta - 2 * alpha * beta / n * x * the sum over the same window
-of dy * x * s^(-beta-1). Source: Caffe lrn_layer.cpp.
+ACROSS_CHANNELS: s = k + alpha/n * the sum of x^2 over the n channels around a value's own channel (Krizhevsky et al.
+2012). WITHIN_CHANNEL: s = 1 + alpha/n^2 * the sum of x^2 over the n x n places around its own place. Values outside the
+image, or beyond the first and last channel, count as 0.
+dx = dy * s^-beta - 2 * alpha * beta / n * x * the sum over the same window of dy * x * s^(-beta-1). Source: Caffe
+lrn_layer.cpp.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class LRN(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """The neighbours side by side in memory."""
+        """Neighbours are best side by side in memory."""
         within = self.norm_region == "WITHIN_CHANNEL"
         return Abilities(layouts=("NCHW",) if within else ("NHWC",), reads=BOTTOM)
 
@@ -55,18 +56,18 @@ class LRN(Layer):
         return self
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
+        """The bottom's shape."""
         if len(bottoms[0]) != 4:
             raise ShapeError("local response normalisation reads N x C x H x W, not {bottom[0]}", field="bottom.0")
         return bottoms
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """The bottom's, and with WITHIN_CHANNEL that of the neighbours in the plane."""
+        """The bottom's field; with WITHIN_CHANNEL widened by the neighbours in the plane."""
         size = self.local_size if self.norm_region == "WITHIN_CHANNEL" else 1
         return widest(fields).through(((size, 1, 0, 1),) * 2)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """For each part a plane, or the squares of a few pixels and what backward sums, with zeros around them."""
+        """For each part a plane, or the squares of a few pixels and the sums of backward, with zeros around them."""
         n, c, h, w = bottoms[0]
         if self.norm_region == "WITHIN_CHANNEL":
             return {"window": Workspace((min(MOST_PARTS, n * c), h * w), use="backward")} if backward else {}
@@ -87,7 +88,7 @@ class LRN(Layer):
             yield Call(lrn.across_forward, *arrays, self.local_size, self.alpha, self.beta, self.k, parts=len(square))
 
     def backward(self, run: Run) -> Calls:
-        """One pass over the bottom and the top's diff; the sums of forward are made again."""
+        """One pass over the bottom and the top's diff; the sums of forward are computed again."""
         from netspec.kernels import lrn
 
         if run.bottom_diff[0] is None:

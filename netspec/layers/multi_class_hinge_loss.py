@@ -1,6 +1,6 @@
 """MultiClassHingeLoss: the mean over samples of the sum of max(0, s[j] - s[label] + margin) over the wrong classes j.
 
-Source: Weston & Watkins 1999, the multi-class SVM loss. (Caffe's HingeLoss is another one: one-vs-all.)
+Source: Weston & Watkins 1999, the multi-class SVM loss. (Caffe's HingeLoss is a different loss: one-vs-all.)
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from netspec.layers._loss import Loss, cut, positions, sums
 class MultiClassHingeLoss(Loss):
     """Ask the score of the true class to beat every other by a margin.
 
-    Bottom: scores (N, C, ...), all axes but the first together the classes; labels 0..C-1 (N,). Top: the loss, a scalar.
+    Bottom: scores (N, C, ...), where all axes but the first count as classes; labels 0..C-1 (N,). Top: the loss, a
+    scalar.
     """
 
     margin: float = Field(1.0, gt=0, allow_inf_nan=False, description="By how much the true class must win.")
@@ -54,7 +55,7 @@ class MultiClassHingeLoss(Loss):
             yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
 
     def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """What each wrong class lacks to the margin; then the gradient of the first sample's true score."""
+        """How far each wrong class is short of the margin; then the gradient of the first sample's true score."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows, samples = scores.reshape(_matrix(scores.shape)), Term(scores.shape[0])
         short = [

@@ -1,7 +1,9 @@
 """Pooling: the maximum or the average of each window of a plane.
 
-MAX: y = max of the window, the first of equals. AVE: y = sum of the window / its area, padding counted, the overhang beyond it not.
-Output size ceil((N+2P-F)/S)+1, one less where padding would let the last window start past the image. Source: Caffe pooling_layer.cpp.
+MAX: y = max of the window, the first of equals. AVE: y = sum of the window / its area; the area counts the padding, but
+not what hangs over beyond it.
+The output size is ceil((N+2P-F)/S)+1, and one less where padding would let the last window start past the image.
+Source: Caffe pooling_layer.cpp.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 class Pooling(Windowed):
     """Shrink each plane of an image to the maximum or average of its windows.
 
-    Bottom: x (N, C, H, W). Top: y (N, C, P, Q); with MAX an optional second top of that shape holds each maximum's place, h*W + w.
-    Not in place: y has another shape.
+    Bottom: x (N, C, H, W). Top: y (N, C, P, Q); with MAX an optional second top of that shape holds the place of each
+    maximum, h*W + w. Not in place: y has another shape.
     """
 
     tops: ClassVar[Arity] = Arity(1, 2)
@@ -69,7 +71,7 @@ class Pooling(Windowed):
         return self.axes()
 
     def windows(self, bottom: Shape) -> tuple[Window, Window]:
-        """`window` with the kernel of `global_pooling` filled in: the plane of `bottom` (N, C, H, W)."""
+        """Both axes for a bottom (N, C, H, W); with `global_pooling` the kernel is the whole plane."""
         if self.global_pooling:
             return Window(bottom[2]), Window(bottom[3])
         return self.window
@@ -98,14 +100,18 @@ class Pooling(Windowed):
             field = "stride" if self.stride else f"stride_{suffix}"
             start = (windows - 1) * stride - pad
             raise ShapeError(
-                f"the last of {windows} windows would start at {start}, past the {size} values of {{bottom[0]}} along this axis",
+                f"the last of {windows} windows would start at {start}, "
+                f"past the {size} values of {{bottom[0]}} along this axis",
                 field=field,
                 help="use `round_mode: FLOOR`, or a stride no larger than the window",
             )
         return windows
 
     def _dropped(self, bottom: Shape, axis: int) -> int:
-        """1 where Caffe drops an unpadded axis' last window, which starts past the image, because the other axis is padded."""
+        """1 where Caffe drops the last window of an unpadded axis, else 0.
+
+        Caffe drops it where it starts past the image and the other axis is padded.
+        """
         size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
         other = self.windows(bottom)[1 - axis][2]
         return int(
@@ -128,7 +134,7 @@ class Pooling(Windowed):
         return words[0] if words[0] == words[1] else ", ".join(words)
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """Through the window, or the whole image."""
+        """The bottom's field, widened by the window; or the whole image."""
         field = widest(fields)
         return field.whole(True, True) if self.global_pooling else field.through(self.window)
 
@@ -140,12 +146,12 @@ class Pooling(Windowed):
         return {}
 
     def _large(self, bottom: Shape) -> bool:
-        """Whether a window has more places than a byte can tell apart."""
+        """Whether a window has more places than a byte can count."""
         window = self._window(bottom)
         return window.height * window.width > 255
 
     def forward(self, run: Run) -> Calls:
-        """One pass over the windows; the places as real numbers where asked for."""
+        """One pass over the windows; then, for a second top, the places as real numbers."""
         from netspec.kernels import pooling
 
         shape = run.bottom_shapes[0]
@@ -204,7 +210,7 @@ class Pooling(Windowed):
             yield total([Term(dy[at]) / self._area(shape, *at) for at in holding]).at("dx", (n, c, *pixel))
 
     def _area(self, bottom: Shape, *window: int) -> int:
-        """What the sum of a window is divided by: padding counts, the overhang beyond it does not."""
+        """The divisor of a window's sum: padding counts, the overhang beyond it does not."""
         area = 1
         for place, size, (kernel, stride, pad, _) in zip(window, bottom[2:], self.windows(bottom), strict=True):
             start = place * stride - pad
@@ -218,5 +224,5 @@ def _pixels(rows: list[Meeting], columns: list[Meeting], i: int, j: int) -> list
 
 
 def _place(plane: Array, pixels: list[tuple[int, int]]) -> tuple[int, int]:
-    """The first of the largest pixels."""
+    """The place of the largest pixel; of equal pixels, the first."""
     return max(pixels, key=lambda pixel: plane[pixel])

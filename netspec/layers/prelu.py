@@ -1,4 +1,7 @@
-"""PReLU: y = x where x > 0, else a * x, with a learned for each channel. Source: He et al. 2015; Caffe prelu_layer.cpp."""
+"""PReLU: y = x where x > 0, else a * x, with a learned for each channel.
+
+Source: He et al. 2015; Caffe prelu_layer.cpp.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from netspec.lowering.channels import adds, slots, wide
 class PReLU(Layer):
     """Rectify a blob with a learned slope below 0.
 
-    Bottom: x (N, C, ...). Top: y, the shape of x; may be computed in place. Param: weight (C,), or a single number with `channel_shared`.
+    Bottom: x (N, C, ...). Top: y, the shape of x; may be computed in place.
+    Param: weight (C,), or a single number with `channel_shared`.
     """
 
     filler: AnyFiller = Field(Constant(value=0.25), description="Initial slopes.")
@@ -31,7 +35,7 @@ class PReLU(Layer):
         return Abilities(layouts=ANY_LAYOUT, stores=True, reads=BOTTOM)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
+        """The bottom's shape."""
         if len(bottoms[0]) < 2:
             raise ShapeError("{bottom[0]} has no axis of channels", field="bottom.0")
         check_filler(self.filler, self.param_shapes(bottoms)[0])

@@ -86,7 +86,7 @@ class Reshape(View):
         return (tuple(count(x) // known if size == -1 else size for size in result),)
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """Where the batch's length is kept or copied; else the length that is left over; None where all lengths are given."""
+        """The axis that keeps or copies the batch's length; else the axis given as -1; else None."""
         (first, last), axis = self._span(bottoms[0]), axes[0]
         if axis is None or axis < first:
             return (axis,)

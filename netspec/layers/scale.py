@@ -1,6 +1,7 @@
 """Scale: y = x * w + b, with w and b repeated over the axes of x that they do not have.
 
-Source: Caffe scale_layer.cpp; with one factor a channel, the learned half of batch normalisation (Ioffe & Szegedy 2015).
+Source: Caffe scale_layer.cpp. With one factor a channel it is the learned half of batch normalisation (Ioffe & Szegedy
+2015).
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from netspec.lowering.channels import adds, affine, affine_sums
 class Scale(Broadcast):
     """Multiply a blob with learned factors, one for each channel, or with a second bottom.
 
-    Bottoms: x, any shape (N, C, ...), and perhaps w, like x's axes from `axis` on. Top: y, the shape of x; may be computed in place.
-    Params: weight, like `num_axes` axes of x from `axis` on, unless it is the second bottom; with `bias_term`, bias of the same shape.
+    Bottoms: x, any shape (N, C, ...), and optionally w, with the shape of x's axes from `axis` on. Top: y, the shape of
+    x; may be computed in place.
+    Params: weight, with the shape of `num_axes` axes of x from `axis` on, unless w is a bottom; with `bias_term`, bias
+    of the same shape.
     """
 
     filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors.")
@@ -46,7 +49,7 @@ class Scale(Broadcast):
         return (*weight, Param("bias", self.bias_filler)) if self.bias_term else weight
 
     def param_shapes(self, bottoms: Shapes) -> Shapes:
-        """The same for both."""
+        """One shape, for weight and bias alike."""
         return (self.stands(bottoms)[1],) * len(self.params())
 
     def param_arithmetic(self, bottoms: Shapes) -> str:

@@ -1,7 +1,7 @@
 """SigmoidCrossEntropyLoss: the sum of -(t ln s(x) + (1 - t) ln(1 - s(x))) over N, s the logistic function.
 
-Computed as max(x, 0) - x t + ln(1 + exp(-|x|)). Source: Caffe sigmoid_cross_entropy_loss_layer.cpp; a target is ignored when, cut to
-a whole number, it is ignore_label, so that with `ignore_label: 0` soft targets below 1 are ignored too.
+Computed as max(x, 0) - x t + ln(1 + exp(-|x|)). A target is ignored when, cut to a whole number, it is `ignore_label`;
+so with `ignore_label: 0` soft targets below 1 are ignored too. Source: Caffe sigmoid_cross_entropy_loss_layer.cpp.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from netspec.lowering.layout import memory_order
 class Slice(Layer):
     """Cut a blob along an axis.
 
-    Bottom: x, any shape. Tops: its pieces in order, equal ones unless `slice_point` says where to cut. One top alone is x as it is.
-    Not in place.
+    Bottom: x, any shape. Tops: its pieces in order, of equal length unless `slice_point` says where to cut. A single
+    top is x as it is. Not in place.
     """
 
     tops: ClassVar[Arity] = MANY
@@ -54,11 +54,12 @@ class Slice(Layer):
         return axis_of(self.axis, shape) if self.slice_dim is None else axis_of(self.slice_dim, shape, "slice_dim")
 
     def _cuts(self, shape: Shape) -> tuple[int, ...]:
-        """Where the tops begin along the axis, and its length. Raises ShapeError."""
+        """The position along the axis where each top begins, then the axis' length. Raises ShapeError."""
         size, tops = shape[self._axis(shape)], len(self.top_names())
         if self.slice_point:
             if self.slice_point[-1] >= size:
-                text = f"{{bottom[0]}} has only {size} values along this axis, so that no top can begin at {self.slice_point[-1]}"
+                last = self.slice_point[-1]
+                text = f"{{bottom[0]}} has only {size} values along this axis, so that no top can begin at {last}"
                 raise ShapeError(text, field=f"slice_point.{tops - 2}")
             return (0, *self.slice_point, size)
         if size % tops:
@@ -71,12 +72,12 @@ class Slice(Layer):
         return tuple(range(0, size + 1, size // tops))
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's, with the length of each piece along the axis."""
+        """The bottom's shape, with the length of each piece along the axis."""
         axis, shape = self._axis(bottoms[0]), bottoms[0]
         return tuple((*shape[:axis], end - start, *shape[axis + 1 :]) for start, end in pairwise(self._cuts(shape)))
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """The bottom's; where the batch itself is cut at given points, only the last top grows with it."""
+        """The bottom's batch axis; but where `slice_point` cuts the batch, only the last top grows with it."""
         axis, tops = axes[0], len(self.top_names())
         if axis is not None and axis == self._axis(bottoms[0]) and self.slice_point:
             return (*(None,) * (tops - 1), axis)
@@ -88,11 +89,11 @@ class Slice(Layer):
         return f"{cuts[-1]} = {'+'.join(str(end - start) for start, end in pairwise(cuts))}" if len(cuts) > 2 else ""
 
     def aliases(self, phase: Phase) -> bool:
-        """With one top."""
+        """Whether there is only one top."""
         return len(self.top_names()) == 1
 
     def _blocks(self, run: Run) -> Iterator[tuple[int, int, int]]:
-        """For each top: (values of a block, values of a block of the bottom, where in it the top's begins)."""
+        """For each top: (values of its block, values of a block of the bottom, offset of its block in the bottom's)."""
         shape = run.bottom_shapes[0]
         axis, order = self._axis(shape), memory_order(len(shape), run.layout)
         inner = count(tuple(shape[i] for i in order[order.index(axis) + 1 :]))
@@ -103,7 +104,7 @@ class Slice(Layer):
         """Copy the blocks of the bottom into the tops."""
         from netspec.kernels import copy
 
-        if not self.aliases(run.phase):  # type: ignore[arg-type]
+        if len(run.top) > 1:
             for top, block in zip(run.top, self._blocks(run), strict=True):
                 yield Call(copy.concat_backward, top, run.bottom[0], *block)
 
@@ -112,6 +113,6 @@ class Slice(Layer):
         from netspec.kernels import copy
 
         dx = run.bottom_diff[0]
-        if dx is not None and not self.aliases(run.phase):  # type: ignore[arg-type]
+        if dx is not None and len(run.top_diff) > 1:
             for diff, block in zip(run.top_diff, self._blocks(run), strict=True):
                 yield Call(copy.concat_forward, diff, dx, *block)

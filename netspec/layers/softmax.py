@@ -1,6 +1,6 @@
 """Softmax: y = exp(x) / sum of exp(x) over one axis.
 
-Source: Caffe softmax_layer.cpp; the largest x is taken off first, so that nothing overflows.
+Source: Caffe softmax_layer.cpp. The largest x is subtracted first, so that nothing overflows.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Softmax(Layer):
         return Abilities(reads=TOP)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's."""
+        """The bottom's shape."""
         axis_of(self.axis, bottoms[0])
         return bottoms
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """The bottom's, and the whole of an axis of the image if that is the axis of the classes."""
+        """The bottom's field; the whole image along the axis of the classes, if that is an axis of the image."""
         axis = axis_of(self.axis, bottoms[0]) if len(bottoms[0]) == 4 else 0
         return widest(fields).whole(axis == 2, axis == 3)
 
@@ -63,7 +63,7 @@ class Softmax(Layer):
             )
 
     def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """e^x over the sum of them; then the gradient of the score itself."""
+        """e^x over the sum of all e^x; then the gradient of the score itself."""
         axis = axis_of(self.axis, arrays.tops[0].shape)
         line: Any = (*index[:axis], slice(None), *index[axis + 1 :])
         yield softmax(arrays.bottoms[0][line].tolist(), index[axis]).at("y", index)

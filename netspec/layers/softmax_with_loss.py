@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class SoftmaxWithLoss(NormalizedLoss):
     """The multinomial logistic loss of scores, with the softmax inside.
 
-    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the loss, a scalar; if asked for, the probabilities (N, C, ...).
+    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the loss, a scalar; on request, the probabilities (N, C,
+    ...).
     """
 
     tops: ClassVar[Arity] = Arity(1, 2)

@@ -1,6 +1,6 @@
 """Split: a blob under several names; their gradients are added. Source: Caffe split_layer.cpp.
 
-A blob may be read by any number of layers, so nothing here inserts a Split; it is for nets that say it.
+Any number of layers may read a blob without a Split; the layer exists for nets that contain it.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ class Split(View):
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """The bottom's, for each top."""
+        """The bottom's shape, for each top."""
         return bottoms * len(self.top_names())

@@ -1,3 +1,4 @@
-"""Shapes and arrays to Calls where a layer takes more than a few lines to compute: ways of a convolution, layouts in
-memory.
+"""Lowering of layers that take more than a few lines: convolutions, products, factors by channel, memory layouts.
+
+Each module turns the shapes and arrays of a Run into Calls.
 """

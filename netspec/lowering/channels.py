@@ -1,4 +1,4 @@
-"""Factors and constants for each channel: how the Calls of Scale, Bias, PReLU and BatchNorm go through a blob."""
+"""Calls for factors and constants of each channel: shared by Scale, Bias, PReLU and BatchNorm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from netspec.core.calls import Call, Calls, Run
 
 
 def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: Any) -> Calls:
-    """y = x * w + b for x, y (outer, C, inner) and w, b (C,), either of which may be empty: then it is 1, or 0."""
+    """y = x * w + b for x, y (outer, C, inner) and w, b (C,).
+
+    An empty w stands for 1, an empty b for 0.
+    """
     from netspec.kernels import norm, norm_planes
 
     factor, offset = wide(run, around)
@@ -24,7 +27,10 @@ def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: An
 def affine_sums(
     run: Run, around: tuple[int, int, int], x: Any, dy: Any, dw: Any, db: Any, add: tuple[int, int]
 ) -> Calls:
-    """dw, db (C,) = (or +=) the sums of dy * x and of dy; what is empty is not wanted."""
+    """dw, db (C,) = (or +=) the sums of dy * x and of dy.
+
+    An empty dw or db is not computed.
+    """
     from netspec.kernels import norm, norm_planes
 
     centre, ones = wide(run, around)
@@ -42,7 +48,10 @@ def affine_sums(
 
 
 def wide(run: Run, around: tuple[int, int, int]) -> tuple[Any, Any]:
-    """The two rows of factors and constants, one number a slot, or a channel where these are not innermost."""
+    """Two rows, of factors and of constants.
+
+    Each has one number a slot where channels are innermost, else one number a channel.
+    """
     outer, c, inner = around
     width = slots(c, outer)[0] if inner == 1 else c
     space = run.workspace["wide"]
@@ -58,11 +67,14 @@ PIECE, PIECES = 1 << 16, 32
 
 
 def slots(c: int, pixels: int) -> tuple[int, int]:
-    """(values of a row of one or more pixels of c channels, pieces) for kernels that go through a blob of channels innermost."""
+    """(width, pieces) for kernels that go through a blob whose channels are innermost.
+
+    `width` counts the values of a row, which holds one or more pixels of c channels.
+    """
     repeats = max(1, min(-(-ROW // c), pixels))
     return c * repeats, max(1, min(PIECES, c * pixels // PIECE, pixels // repeats // 8))
 
 
 def adds(run: Run, slot: int) -> int:
-    """1 where a param's diff is added to, 0 where it is overwritten."""
+    """1 where backward adds to a param's diff, 0 where it overwrites it."""
     return int(run.param_add[slot]) if 0 <= slot < len(run.param_add) else 1

@@ -1,19 +1,23 @@
-"""A convolution as a plain value, and what a way of computing it must be able to do."""
+"""A convolution as a plain value, and the protocol that every way of computing it implements."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
 
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
 
 @dataclass(frozen=True)
 class Conv:
-    """y (N, K, P, Q) = x (N, C, H, W) convolved with the weight (K, C/group, Fh, Fw), plus a bias (K,) where `bias` holds.
+    """The shapes of y = x convolved with the weight, plus a bias (K,) where `bias` holds.
 
-    `bottom`, `top` and `weight` are these shapes; `window` is that of the vertical and of the horizontal axis.
+    `bottom` is (N, C, H, W), `top` (N, K, P, Q) and `weight` (K, C/group, Fh, Fw). `window` holds the vertical and the
+    horizontal axis, each (kernel, stride, pad, dilation).
     """
 
     bottom: Shape
@@ -25,25 +29,25 @@ class Conv:
 
     @property
     def filters(self) -> int:
-        """K."""
+        """Number of filters, K."""
         return self.top[1]
 
     @property
     def pixelwise(self) -> bool:
-        """Whether every pixel of the top is a product of the pixel of the bottom that lies there."""
+        """Whether every pixel of the top depends only on the pixel of the bottom at the same place."""
         return self.single and all(axis.stride == 1 for axis in self.window)
 
     @property
     def single(self) -> bool:
-        """Whether every pixel of the top is a product of one pixel of the bottom: one tap, no padding, no groups."""
+        """Whether every pixel of the top depends on one pixel of the bottom: one tap, no padding, no groups."""
         return self.group == 1 and all(axis.kernel == 1 and axis.pad == 0 for axis in self.window)
 
 
 class Way(Protocol):
     """A way to compute convolutions: the layer takes the first that fits, so the choice depends on shapes alone.
 
-    Each of the three passes says its workspaces by name, and yields its Calls on the arrays of a run. `mode` holds the bits ADD (add to
-    what the result holds) and RECTIFY.
+    Each of the three passes names its workspaces, and yields its Calls on the arrays of a run. `mode` holds the bits
+    ADD (add to what the result holds) and RECTIFY (no value below 0).
     """
 
     wanted: ClassVar[str]
@@ -75,6 +79,6 @@ class Way(Protocol):
         """Write the bottom's diff, or add to it, from the top's diff and the weight."""
         ...
 
-    def weight(self, conv: Conv, run: Run) -> Calls:
-        """Write the weight's diff, or add to it, from the bottom and the top's diff."""
+    def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
+        """Write the weight's diff `dw`, or add to it, from the bottom and the top's diff."""
         ...

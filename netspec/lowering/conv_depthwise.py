@@ -1,13 +1,13 @@
-"""DepthwiseImages convolution (kernels/depthwise.py): one filter for each channel, images with their channels last.
+"""Depthwise convolution (kernels/depthwise.py): one filter for each channel, images with their channels last.
 
-Forward is one pass; backward to the bottom takes all phases of the stride in one step, so that each line is finished while it is near.
-All cuts are made by shapes alone, so that sums do not depend on threads.
+Forward is one pass. Backward to the bottom takes all phases of the stride in one step, so that each line is finished
+while it is in the cache. Shapes alone decide all cuts, so that sums do not depend on threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.codegen.geometry import MOST_PARTS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
@@ -15,6 +15,9 @@ from netspec.core.shape import count
 from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 WORK = 2**17
 """Products of a part."""
@@ -26,8 +29,10 @@ BAND = 65536
 WIDE = 512
 """Channels from which pixels lie so far apart that few lines at a time are better."""
 NARROW = 128
-"""Channels up to which short strips are better where a stride skips pixels, as they read memory more nearly in order; and from which the
-processor has to be told which line comes next."""
+"""Channels up to which short strips are better where a stride skips pixels: they read memory more nearly in order.
+
+From this number of channels on, the processor has to be told which line comes next.
+"""
 
 
 def _once(axes: Sequence[PassAxis]) -> list[PassAxis]:
@@ -37,7 +42,7 @@ def _once(axes: Sequence[PassAxis]) -> list[PassAxis]:
 def _passes(
     w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[PassAxis], list[PassAxis]], mode: int
 ) -> Calls:
-    """The calls from one image to the other, which lie as (N, H, W, C)."""
+    """Calls that write one image from another, both (N, H, W, C)."""
     import numpy as np
 
     from netspec.kernels import depthwise
@@ -53,11 +58,9 @@ def _passes(
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
     geometry = DepthwiseImages(n, h, width, c, p, q, across, row_step, tap_step)
     if together:
-        found = [
-            code
-            for x, size in zip(xs, sizes, strict=True)
-            for code in _strips(x, size, int(c >= NARROW and x.step == 1))
-        ]
+        found: list[Any] = []
+        for x, size in zip(xs, sizes, strict=True):
+            found += _strips(x, size, int(c >= NARROW and x.step == 1))
         codes = StripCodes(*found, *found[: 4 - len(found)])
         yield Call(depthwise.strips, *arrays, geometry, *tables, mode, codes, parts=parts)
     else:
@@ -68,7 +71,7 @@ def _passes(
 
 
 def _phase(x: PassAxis, pixels: int) -> Phase:
-    """What the kernel knows of a phase that is written in strips of so many pixels."""
+    """A phase as the kernel takes it, written in strips of `pixels` pixels."""
     return Phase(
         number=x.length,
         step=x.step,
@@ -84,12 +87,15 @@ def _phase(x: PassAxis, pixels: int) -> Phase:
 
 
 def _between(numbers: Sequence[int]) -> int:
-    """The step of a sequence with equal steps; 1 where there is none."""
+    """The step of an evenly spaced sequence; 1 where it has fewer than two numbers."""
     return numbers[1] - numbers[0] if len(numbers) > 1 else 1
 
 
 def _rows(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRows]:
-    """For each line that is written: the first row that it reads within a source of `size` rows, how many, and the first's tap."""
+    """For each line that is written: the first source row that it reads, the number of rows, and the first row's tap.
+
+    Only rows inside a source of `size` rows count.
+    """
     rows = [SourceRows(0, 0, 0)] * lines
     for axis in axes:
         for i in range(axis.length):
@@ -101,7 +107,7 @@ def _rows(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRows]:
 
 
 def _sizes(axes: Sequence[PassAxis], width: int, channels: int) -> tuple[list[tuple[int, int]], bool]:
-    """For each phase of a line the pixels of a strip, and of the last; and whether strips can do it, or spots must."""
+    """For each phase of a line (pixels of a strip, of the last strip); and whether strips fit, else spots are used."""
     from netspec.codegen.streams import share
     from netspec.codegen.strips import MOST_PIXELS
 
@@ -112,7 +118,11 @@ def _sizes(axes: Sequence[PassAxis], width: int, channels: int) -> tuple[list[tu
 
 
 def _fits_strips(axis: PassAxis, size: tuple[int, int], width: int) -> bool:
-    """Whether a line's taps are neighbours, few enough, and no strip reads more columns outside than it has taps on either side."""
+    """Whether strips can write this axis.
+
+    A line's taps must be few and adjacent, and no strip may read more columns outside of the image than it has taps, on
+    either side.
+    """
     from netspec.codegen.strips import MOST_TAPS
 
     taps, last = len(axis.taps), (axis.length - 1) // size[0] * size[0]
@@ -123,7 +133,7 @@ def _fits_strips(axis: PassAxis, size: tuple[int, int], width: int) -> bool:
 
 
 def _strips(axis: PassAxis, size: tuple[int, int], ahead: int) -> list[Any]:
-    """The strips of a phase: of all, and of what is left."""
+    """The codes of a phase's strips: of whole strips, and of the last strip."""
     from netspec.codegen.strips import strip
 
     rest = axis.length % size[0] or size[0]
@@ -131,7 +141,7 @@ def _strips(axis: PassAxis, size: tuple[int, int], ahead: int) -> list[Any]:
 
 
 def _together(channels: int, taps: int, bytes: int) -> int:
-    """Vectors of a pixel, where all of them and their sums fit the registers; else they are taken one at a time."""
+    """Vectors of a pixel that are taken together: all where they and their sums fit the registers, else 1."""
     from netspec.codegen import simd
 
     vectors, rest = divmod(channels * bytes, simd.BYTES)
@@ -149,13 +159,13 @@ def _pieces(conv: Conv) -> int:
 
 
 class Depthwise(Way):
-    """Strips of pixels with vectors along channels: for one filter a channel."""
+    """Strips of pixels with vectors along channels; for convolutions with one filter a channel."""
 
     wanted: ClassVar[str] = "one filter for each channel"
     pitched: ClassVar[bool] = False
 
     def fits(self, conv: Conv) -> bool:
-        """One filter for each channel."""
+        """Whether each channel has a filter of its own."""
         return 1 < conv.group == conv.bottom[1] == conv.filters
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
@@ -167,7 +177,7 @@ class Depthwise(Way):
         return {"packed_bottom": Workspace((_taps(conv), conv.filters), use="backward")}
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The pieces."""
+        """The pieces of the gradient."""
         return {"pieces": Workspace((_pieces(conv), _taps(conv) * conv.filters), use="backward")}
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
@@ -183,19 +193,17 @@ class Depthwise(Way):
         passes = list(bottom_passes(conv))
         axes = [one.y for one in passes], [one.x for one in passes]
         none = w.reshape(-1)[:0]
-        yield from _passes(
-            w, packed, none, (run.top_diff[0], run.bottom_diff[0]), (_once(axes[0]), _once(axes[1])), mode
-        )
+        images = (run.top_diff[0], run.bottom_diff[0])
+        yield from _passes(w, packed, none, images, (_once(axes[0]), _once(axes[1])), mode)
 
-    def weight(self, conv: Conv, run: Run) -> Calls:
-        """Pieces of the gradient, then their sum."""
+    def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
+        """Sum the gradient in pieces, then add these up."""
 
         from netspec.codegen.streams import share
         from netspec.codegen.strips import MOST_PIXELS, strip
         from netspec.kernels import depthwise
 
-        (n, c, h, width), (_, _, p, q), dw = run.bottom_shapes[0], run.top_shapes[0], run.param_diff[0]
-        assert dw is not None
+        (n, c, h, width), (_, _, p, q) = run.bottom_shapes[0], run.top_shapes[0]
         (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = conv.window
         one = forward_pass(conv)
         together = _together(c, across, dw.itemsize)

@@ -1,13 +1,13 @@
 """Convolution without gathering: the images are multiplied with packed filters where they lie (kernels/conv.py).
 
-A pass writes some pixels of an image from the taps that reach them: forward is one pass; backward to the bottom is one for every phase of
-the stride, a convolution of the top's diff with those taps of the filter that meet this phase, so that no zero is ever multiplied.
-All cuts are made by shapes alone, so that sums do not depend on threads.
+A pass writes some pixels of an image from the taps that reach them. Forward is one pass. Backward to the bottom is one
+pass for every phase of the stride: a convolution of the top's diff with those taps that meet this phase, so that no
+zero is ever multiplied. Shapes alone decide all cuts, so that sums do not depend on threads.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
@@ -26,12 +26,15 @@ from netspec.lowering.conv_passes import (
     windows_of,
 )
 
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
 LONG = 512
 """Values of a pixel that are multiplied at a time."""
 
 
 def _lines(one: Pass, images: int, channels: int) -> tuple[int, int]:
-    """(lines of a block, values of its padded source): a few thousand values, and blocks enough for all parts."""
+    """(lines of a block, values of its padded source): a few thousand values, and enough blocks for all parts."""
     wide = (one.x.length - 1) * one.x.step + one.x.extent
     most = min((SCRATCH // (wide * channels) - one.y.extent) // one.y.step + 1, one.y.length * images // PARTS)
     lines = even(one.y.length, most)
@@ -39,7 +42,10 @@ def _lines(one: Pass, images: int, channels: int) -> tuple[int, int]:
 
 
 class Sent(NamedTuple):
-    """Backward to the bottom where every pixel of the top's diff sends back to a padded image: that image's height and width."""
+    """Height and width of the padded image that backward to the bottom scatters into.
+
+    Every pixel of the top's diff adds its products there.
+    """
 
     tall: int
     wide: int
@@ -54,10 +60,9 @@ def sent(conv: Conv) -> Sent | None:
     image = Sent(max((p - 1) * sh + (kh - 1) * dh + 1, ph + h), max((q - 1) * sw + kw, pw + w))
     if conv.group > 1 or dw > 1 or n < PARTS // 2 or image.tall * image.wide * c > 2 * SCRATCH:
         return None
-    gathered = sum(one.y.length * one.x.length * len(one.y.taps) * len(one.x.taps) for one in bottom_passes(conv)) * -(
-        -c // 16
-    )
-    return image if 1.2 * p * q * kh * -(-kw * c // 16) < gathered else None
+    taps = sum(one.y.length * one.x.length * len(one.y.taps) * len(one.x.taps) for one in bottom_passes(conv))
+    gathered, scattered = taps * -(-c // 16), p * q * kh * -(-kw * c // 16)
+    return image if 1.2 * scattered < gathered else None
 
 
 def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Shape, use: Any) -> dict[str, Workspace]:
@@ -67,7 +72,7 @@ def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Sh
 
 
 def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
-    """Pack lines of taps and send every pixel's back."""
+    """Pack lines of taps, then scatter every pixel of the top's diff into the padded image."""
 
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv as loops
@@ -110,7 +115,10 @@ def _passes(
     mode: int,
     suffix: str,
 ) -> Calls:
-    """Pack and convolve, for each pass; images and shapes are (source, destination), N, C, H, W."""
+    """For each pass, pack the filters and convolve.
+
+    `images` and `shapes` are (source, destination); a shape is N, C, H, W.
+    """
     import numpy as np
 
     from netspec.codegen.tiles import tiling
@@ -148,13 +156,13 @@ def _passes(
 
 
 class Direct(Way):
-    """Products straight from the images where they lie: for every convolution."""
+    """Products straight from the images where they lie; computes every convolution."""
 
     wanted: ClassVar[str] = "every convolution"
     pitched: ClassVar[bool] = True
 
     def fits(self, conv: Conv) -> bool:
-        """Every convolution does."""
+        """Always true."""
         return True
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
@@ -170,7 +178,10 @@ class Direct(Way):
         return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The packed filters for backward to the bottom, all phases together having every tap once, and the scratch of each part."""
+        """The packed filters for backward to the bottom, and the scratch of each part.
+
+        All phases together hold every tap once.
+        """
         x, top, image = conv.bottom, conv.top, sent(conv)
         if image is not None:
             (kh, *_), (kw, *_) = conv.window
@@ -208,6 +219,6 @@ class Direct(Way):
         images = (run.top_diff[0], run.bottom_diff[0])
         yield from _passes(conv, run, list(bottom_passes(conv)), images, (run.top_shapes[0], x), none, mode, "_bottom")
 
-    def weight(self, conv: Conv, run: Run) -> Calls:
+    def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """The weight's gradient."""
-        return conv_direct_weight.calls(conv, run)
+        return conv_direct_weight.calls(conv, run, dw)

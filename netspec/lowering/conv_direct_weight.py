@@ -1,16 +1,20 @@
-"""The weight's gradient of a direct convolution: every tap's products with the top's diff, from the image where it lies.
+"""The weight's gradient of a direct convolution: every tap's pixels times the top's diff, read where they lie.
 
-It is made in pieces of the images, which are added up in order; large weights in few pieces, whose rows the parts then share.
+It is summed in pieces of the images, which are then added up in order. Large weights have few pieces; then several
+parts share the rows of a piece.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.kernels.conv_geometry import Diff, PixelGradient
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, windows_of
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 PIECES = 2**21
 """Values of all pieces, at most."""
@@ -19,7 +23,11 @@ DEEP = 256
 
 
 class Cut(NamedTuple):
-    """How a weight's gradient is cut: pieces of images that are added up at the end, shares of its rows, images x blocks of lines."""
+    """How a weight's gradient is cut.
+
+    `pieces` sum over different images or blocks of lines, and are added up at the end. `shares` of a piece's rows go to
+    different parts. `lines` is the height of a block; `scratch` counts the values that a part copies.
+    """
 
     pieces: int
     shares: int
@@ -28,7 +36,7 @@ class Cut(NamedTuple):
 
 
 def _cut(conv: Conv) -> Cut:
-    """As many pieces as fit PIECES, and shares for the other parts."""
+    """As many pieces as fit PIECES, and shares that occupy the other parts."""
     x = conv.bottom
     one, weight = forward_pass(conv), conv.weight
     n, c, h, w = x
@@ -47,7 +55,7 @@ def _cut(conv: Conv) -> Cut:
 
 
 def _far_apart(pitch: int) -> bool:
-    """Whether neighbouring pixels lie so far apart that reading a few values of each misses the nearest cache."""
+    """Whether pixels lie so far apart that reading a few values of each misses the nearest cache."""
     return pitch >= 512
 
 
@@ -63,22 +71,21 @@ def spaces(conv: Conv) -> dict[str, Workspace]:
     return {name: Workspace(shape, use="backward") for name, shape in shapes.items()}
 
 
-def calls(conv: Conv, run: Run) -> Calls:
-    """Pieces of the gradient, added up in order."""
+def calls(conv: Conv, run: Run, dw: Array) -> Calls:
+    """Sum the pieces of the gradient, then add them up in order."""
     import numpy as np
 
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv_gradient
 
-    x, dw = run.bottom_shapes[0], run.param_diff[0]
-    assert dw is not None
+    x = run.bottom_shapes[0]
     _, c, _, w = x
     groups, cut, one = conv.group, _cut(conv), forward_pass(conv)
     (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, conv.filters
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
     if conv.single:
-        yield from _weight_of_pixels(conv, run, cut)
+        yield from _weight_of_pixels(conv, run, dw, cut)
         return
     taps, windows = windows_of(one, x, c, groups, cut.lines)
     tiles = tiling(windows.run, m, dtype)
@@ -93,14 +100,13 @@ def calls(conv: Conv, run: Run) -> Calls:
     yield Call(conv_gradient.piece_to_filters, pieces[0], dw, *shape, parts=max(1, min(PARTS, k // 4)))
 
 
-def _weight_of_pixels(conv: Conv, run: Run, cut: Cut) -> Calls:
-    """The gradient where every pixel stands alone: dw is dy^T x as it is, and made in place where it is in one piece."""
+def _weight_of_pixels(conv: Conv, run: Run, dw: Array, cut: Cut) -> Calls:
+    """The gradient for filters of one tap, dw = dy^T x; computed in place where there is only one piece."""
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv_gradient
 
     (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
-    x, dw, pixels, add = run.bottom[0], run.param_diff[0], n * p * q, int(run.param_add[0])
-    assert dw is not None
+    x, pixels, add = run.bottom[0], n * p * q, int(run.param_add[0])
     if "thinned" in run.workspace:
         sizes = (h, w, c, p, q, conv.window[0][1], conv.window[1][1])
         yield Call(conv_gradient.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))

@@ -1,4 +1,4 @@
-"""Passes of a convolution: which pixels of one image are read, by which taps, for each pixel of another that is written.
+"""Passes of a convolution: for each pixel that is written, which source pixels are read, by which taps.
 
 Forward is one pass; backward to the bottom is one for every phase of the stride. Nothing here computes anything.
 """
@@ -23,9 +23,9 @@ SCRATCH = 49152
 
 
 class PassAxis(NamedTuple):
-    """One axis of a pass: output i of `length` reads source i*step + shift for every shift, and is written at i*stride + place.
+    """One axis of a pass: output i reads source i*step + shift for every shift, and is written at i*stride + place.
 
-    `taps[j]` is the tap of the filter that meets shifts[j]; shifts ascend.
+    There are `length` outputs. `taps[j]` is the tap of the filter that meets shifts[j]; shifts ascend.
     """
 
     length: int
@@ -37,12 +37,12 @@ class PassAxis(NamedTuple):
 
     @property
     def first(self) -> int:
-        """The first source that output 0 reads."""
+        """The first source index that output 0 reads."""
         return self.shifts[0] if self.shifts else 0
 
     @property
     def extent(self) -> int:
-        """Sources from the first to the last that one output reads."""
+        """Span of the sources that one output reads, from the first to the last."""
         return self.shifts[-1] - self.shifts[0] + 1 if self.shifts else 1
 
     def outside(self, size: int) -> bool:
@@ -51,27 +51,27 @@ class PassAxis(NamedTuple):
 
     @property
     def together(self) -> bool:
-        """Whether the sources that one output reads are neighbours."""
+        """Whether the sources that one output reads are adjacent."""
         return all(b - a == 1 for a, b in zip(self.shifts, self.shifts[1:], strict=False))
 
 
 class Pass(NamedTuple):
-    """What is written by one call: its two axes."""
+    """The pixels that one call writes, and what they read: a vertical and a horizontal axis."""
 
     y: PassAxis
     x: PassAxis
 
     def merged(self, groups: int) -> bool:
-        """Whether a line of taps meets one contiguous run of the source."""
+        """Whether a line of taps reads one contiguous run of the source."""
         return groups == 1 and self.x.together
 
     def taps(self, width: int) -> tuple[int, ...]:
-        """Taps of a filter with lines of `width` taps, in the order of the source."""
+        """Indices of the taps in a filter with lines of `width` taps, in the order of the source."""
         return tuple(a * width + b for a, b in product(self.y.taps, self.x.taps))
 
 
 def forward_pass(conv: Conv) -> Pass:
-    """Forward: every output reads all taps."""
+    """The pass of forward: every output reads all taps."""
     _, _, p, q = conv.top
     axes = (
         PassAxis(count, stride, tuple(tap * dilation - pad for tap in range(kernel)), tuple(range(kernel)))
@@ -81,7 +81,10 @@ def forward_pass(conv: Conv) -> Pass:
 
 
 def bottom_passes(conv: Conv) -> Iterator[Pass]:
-    """Backward to the bottom: input i of phase (i + pad) mod stride = a reads the taps f with f*dilation = a (mod stride)."""
+    """The passes of backward to the bottom, one for each phase a of the stride.
+
+    Input i with (i + pad) mod stride = a reads the taps f with f*dilation = a (mod stride).
+    """
     x = conv.bottom
     for pair in product(*(_phases(size, *axis) for size, axis in zip(x[2:], conv.window, strict=True))):
         if all(axis.length for axis in pair):
@@ -103,27 +106,31 @@ def even(total: int, most: int) -> int:
 
 
 def padded(columns: int) -> int:
-    """Columns of all panels, at most, on any kind of CPU."""
+    """Upper bound on the columns of all panels, on any kind of CPU."""
     return -(-columns // 16) * 16 + 16
 
 
 def flat(blob: Array) -> tuple[Array, int]:
-    """(N, H, W, C) as kernels take it: its values from the first to the last in a row, and how many there are from one pixel to the next.
+    """(flat values, pitch) of a blob (N, H, W, C), as kernels take it.
 
-    A blob inside a wider one has the others' values between its pixels.
+    The values run from the blob's first to its last; `pitch` counts them from one pixel to the next. A blob inside a
+    wider blob has foreign values between its pixels.
     """
     from numpy.lib.stride_tricks import as_strided
 
     *sizes, channels = blob.shape
     if blob.flags.c_contiguous:
         return blob, channels
-    axis = max(i for i, size in enumerate(sizes) if size > 1)  # the strides of others may say anything
+    axis = max(i for i, size in enumerate(sizes) if size > 1)  # an axis of length 1 may have any stride
     pitch = blob.strides[axis] // count(tuple(sizes[axis + 1 :])) // blob.itemsize
     return as_strided(blob, ((count(tuple(sizes)) - 1) * pitch + channels,), (blob.itemsize,)), pitch
 
 
 def table_of(one: Pass, groups: int, r: int, line: int, pixel: int) -> tuple[tuple[int, ...], int]:
-    """Where each run of taps begins in the source, and its length; `pixel` values from one pixel to the next, `line` to the next line."""
+    """(where each run of taps begins in the source, length of a run), both in values.
+
+    `pixel` counts values from one pixel to the next, `line` from one line to the next.
+    """
     if not one.x.shifts:
         return (), r
     ys = [(shift - one.y.first) * line for shift in one.y.shifts]
@@ -133,7 +140,10 @@ def table_of(one: Pass, groups: int, r: int, line: int, pixel: int) -> tuple[tup
 
 
 def windows_of(one: Pass, shape: Shape, pitch: int, groups: int, block: int) -> tuple[tuple[int, ...], Windows]:
-    """Where each run of taps begins in the source, N, C, H, W, and where a pass's windows lie in it; `block` lines are taken at a time."""
+    """(where each run of taps begins in the source, the windows of the pass in it).
+
+    `shape` is the source's N, C, H, W; `block` lines are written at a time.
+    """
     n, c, h, w = shape
     y, x, r = one.y, one.x, c // groups
     copied = y.outside(h) or x.outside(w)

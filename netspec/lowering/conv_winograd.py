@@ -1,15 +1,15 @@
 """Convolution with 3 x 3 filters by minimal filtering (kernels/winograd.py): stride 1, channels in multiples of 16.
 
 Few channels: every part takes its own tiles from the image to the result (`winograd_tiles`), and the weight's gradient
-is summed in pieces. Many: all parts transform a batch of tiles, then each multiplies frequencies of its own, so that no
-two stream the same filters and a weight's gradient needs no pieces, then all transform back. Which of both is chosen by
-channels alone.
+is summed in pieces. Many channels: all parts transform a batch of tiles, then each multiplies its own frequencies, then
+all transform back; so no two parts stream the same filters, and the weight's gradient needs no pieces. The number of
+channels alone decides between the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netspec.codegen.geometry import STEP
 from netspec.core.calls import Call, Calls, Run, Workspace
@@ -27,6 +27,9 @@ from netspec.kernels.conv_geometry import (
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, flat, padded
 
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
 FEW_SUMMED = 96 * 96
@@ -39,9 +42,10 @@ NEAR, FAR = 160_000, 6_000_000
 
 
 class Plan(NamedTuple):
-    """An image that is read and one that is written, and how their tiles are taken.
+    """An image that is read, an image that is written, and how their tiles are taken.
 
-    Both are (height, width, channels); `pad` is that of the source; `tiles` counts all, `room` those at a time.
+    `source` and `target` are (height, width, channels); `pad` is the source's padding. `tiles` counts all tiles, `room`
+    those of a chunk; `together` tells whether all parts work on one chunk.
     """
 
     source: Shape
@@ -53,15 +57,15 @@ class Plan(NamedTuple):
 
     @property
     def chunks(self) -> int:
-        """How often `room` tiles are taken; all about equally many."""
+        """Number of chunks of at most `room` tiles, all about equally large."""
         return -(-self.tiles // self.room)
 
     @property
     def values(self) -> tuple[int, int]:
-        """Values of the frequencies of `room` tiles, of the image read and of the one written."""
-        return tuple(
-            FREQUENCIES * (self.room * (channels + AIR) + AIR) for channels in (self.source[2], self.target[2])
-        )  # type: ignore[return-value]
+        """Values of the frequencies of `room` tiles: of the image read, of the image written."""
+        channels = self.source[2], self.target[2]
+        near, far = (FREQUENCIES * (self.room * (c + AIR) + AIR) for c in channels)
+        return near, far
 
 
 def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few: int) -> Plan:
@@ -78,19 +82,19 @@ def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few:
 
 
 def forward_plan(conv: Conv, few: int = FEW) -> Plan:
-    """From the bottom to the top."""
+    """The plan from the bottom to the top."""
     x = conv.bottom
     return _plan(x[0], x[1:], conv.top[1:], conv.window[0][2], conv.group, few)
 
 
 def bottom_plan(conv: Conv) -> Plan:
-    """From the top's diff to the bottom's."""
+    """The plan from the top's diff to the bottom's."""
     x = conv.bottom
     return _plan(x[0], conv.top[1:], x[1:], 2 - conv.window[0][2], conv.group, FEW)
 
 
 def weight_plan(conv: Conv) -> Plan:
-    """From both to the weight's diff."""
+    """The plan from the bottom and the top's diff to the weight's diff."""
     return forward_plan(conv, FEW_SUMMED)
 
 
@@ -136,7 +140,7 @@ def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, 
 
 
 def _chunks(plan: Plan) -> Iterator[Chunk]:
-    """The tiles of each chunk, as `span` cuts them."""
+    """Chunks of the plan's tiles, as `span` cuts them."""
     for chunk in range(plan.chunks):
         yield Chunk(plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks, plan.room)
 
@@ -144,7 +148,7 @@ def _chunks(plan: Plan) -> Iterator[Chunk]:
 def _geometry(
     plan: Plan, pitches: tuple[int, int], groups: int, r: int, m: int, dtype: str, summed: bool = False
 ) -> tuple[TiledImage, TiledImage, FrequencyProducts]:
-    """The image that is read, the one that is written or summed over, and the products of their frequencies."""
+    """Geometry of the image read, of the image written or summed over, and of the products of their frequencies."""
     from netspec.codegen.tiles import by_rows
 
     (h, w, c), (p, q, k), (pitch, out_pitch) = plan.source, plan.target, pitches
@@ -156,19 +160,19 @@ def _geometry(
 
 
 class Winograd(Way):
-    """Winograd's minimal filtering F(4x4, 3x3): a quarter of the products, for 3 x 3 filters."""
+    """Winograd's minimal filtering F(4x4, 3x3), for 3 x 3 filters: a quarter of the products."""
 
     wanted: ClassVar[str] = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
     pitched: ClassVar[bool] = True
 
     def fits(self, conv: Conv) -> bool:
-        """3 x 3 filters of stride 1, without dilation, on channels in multiples of 16."""
+        """Whether filters are 3 x 3 with stride 1 and no dilation, on channels in multiples of 16."""
         whole = all(channels // conv.group % 16 == 0 for channels in (conv.bottom[1], conv.filters))
         pad = conv.window[0].pad
         return whole and pad <= 2 and conv.window[0] == conv.window[1] == Window(3, 1, pad)
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """Filters and tiles as frequencies; what stands for pixels outside of the image; addresses of a tile's pixels."""
+        """Frequencies of filters and tiles, zeros for pixels outside of the image, and addresses of a tile's pixels."""
         return _filters(conv, "", False, "forward") | _spaces("", forward_plan(conv), "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
@@ -188,23 +192,22 @@ class Winograd(Way):
         return spaces | _spaces("_weight", plan, "backward")
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
-        """Filters to frequencies, then the image."""
+        """Transform the filters to frequencies, then convolve the image."""
         bias = run.param[1] if conv.bias else run.param[0].reshape(-1)[:0]
         yield from _image(conv, run, forward_plan(conv), (run.bottom[0], run.top[0]), bias, mode, "")
 
     def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
-        """Turned filters to frequencies, then from the top's diff to the bottom's."""
+        """Transform the turned filters to frequencies, then convolve the top's diff into the bottom's."""
         none = run.param[0].reshape(-1)[:0]
         images = (run.top_diff[0], run.bottom_diff[0])
         yield from _image(conv, run, bottom_plan(conv), images, none, mode, "_bottom")
 
-    def weight(self, conv: Conv, run: Run) -> Calls:
-        """The products of both images' frequencies, then back to the filter."""
+    def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
+        """Sum the products of both images' frequencies, then transform them back to filters."""
         from netspec.codegen.geometry import ADD
         from netspec.kernels import conv_gradient, winograd, winograd_gradient
 
-        x, groups, space, dw = run.bottom_shapes[0], conv.group, run.workspace, run.param_diff[0]
-        assert dw is not None
+        x, groups, space = run.bottom_shapes[0], conv.group, run.workspace
         plan = weight_plan(conv)
         near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
         r, m, pieces = x[1] // groups, conv.filters // groups, space["pieces"]

@@ -1,7 +1,7 @@
 """Products of a batch with a weight matrix, and their gradients: the kernels and tiles that the shapes choose.
 
-Letters: N rows of the batch, K values a row, M results a row. `bias` is (M,), or empty where there is none; `mode` holds the bits ADD and
-RECTIFY. Many rows meet the weight by register tiles, few by streams.
+Letters: N rows of the batch, K values a row, M results a row. `bias` is (M,), or empty where there is none; `mode`
+holds the bits ADD and RECTIFY. Many rows are multiplied by register tiles, few rows by streams.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ CACHED = 2**18
 
 
 def tiles(rows: int, columns: int, dtype: str) -> Grid:
-    """Tiles for a result of rows x columns, of as few kinds as may be. Wide ones: they read and write memory in longer runs."""
+    """Tiles for a result of rows x columns, of as few kinds as possible.
+
+    Wide tiles are preferred: they read and write memory in longer runs.
+    """
     from netspec.codegen.streams import share
     from netspec.codegen.tiles import MOST_ROWS, lanes, tile
 
@@ -35,7 +38,7 @@ def tiles(rows: int, columns: int, dtype: str) -> Grid:
 
 
 def walks(rows: int, k: int) -> Streams:
-    """Walks for a result of so many rows, each a sum of k products."""
+    """Walks for a result of `rows` rows, each value a sum of k products."""
     from netspec.codegen.streams import STEPS, share
 
     return _streams("walk", share(rows, 4), share(k, STEPS))
@@ -56,7 +59,7 @@ def _streams(kind: str, rows: tuple[int, int], steps: tuple[int, int]) -> Stream
 
 
 def _parts(products: int, most: int) -> int:
-    """Parts of a product, where `most` things can be shared out."""
+    """Number of parts that compute `products` products, where `most` things can be shared out."""
     return even_parts(products, WORK, most)
 
 
@@ -87,8 +90,8 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
 def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: Any, product: Any) -> Calls:
     """x: (N, K), w: (M, K), y: (N, M). y = x w^T + bias.
 
-    `turned` (K, at least N) and `product` (M, at least N) are for x, the small factor; with product None `turned` (K, at least M) is for w;
-    with both None nothing is turned.
+    With `product` (M, at least N), `turned` (K, at least N) takes the transpose of x, the small factor. With `product`
+    None, `turned` (K, at least M) takes the transpose of w. With both None nothing is transposed.
     """
     from netspec.kernels import inner_product
 
@@ -140,7 +143,10 @@ def multiply_columns(left: Any, right: Any, dw: Any, mode: int) -> Calls:
 
 
 def bias_gradient(y: Any, dy: Any, db: Any, sums: Any, mode: int) -> Calls:
-    """y, dy: (N, M), db, sums: (M,). With RECTIFY dy becomes 0 where y is not positive. Unless db is empty, it becomes dy's columns."""
+    """y, dy: (N, M), db, sums: (M,). db = (or +=) the column sums of dy.
+
+    With RECTIFY dy first becomes 0 where y is not positive. An empty db is not computed.
+    """
     from netspec.kernels import inner_product
 
     yield Call(inner_product.column_sums, y, dy, db, sums, mode, parts=_parts(16 * dy.size, dy.shape[1] // 64))

@@ -1,4 +1,4 @@
-"""What the filler tests share."""
+"""Fixtures of the filler tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fill = Callable[..., np.ndarray]
 
 @pytest.fixture
 def fill() -> Fill:
-    """`fill("xavier", (4, 5), variance_norm="AVERAGE")`: checked values of a shape, from a generator that starts at seed 1."""
+    """`fill("xavier", (4, 5), variance_norm="AVERAGE")`: checked values of a shape, drawn with seed 1."""
 
     def run(word: str, shape: tuple[int, ...], **fields: Any) -> np.ndarray:
         filler = FILLERS.parse({"type": word, **fields})

@@ -88,7 +88,10 @@ def test_what_tuples_hold_is_found_and_said() -> None:
 
 
 def test_geometry_needs_no_numpy() -> None:
-    words = "import sys, netspec.kernels.conv_geometry, netspec.codegen.geometry; sys.exit('numpy' in sys.modules or 'numba' in sys.modules)"
+    words = (
+        "import sys, netspec.kernels.conv_geometry, netspec.codegen.geometry; "
+        "sys.exit('numpy' in sys.modules or 'numba' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""BatchNorm against its definition and Caffe's numbers, and its running sums in a training: they are state like any weight."""
+"""BatchNorm against its definition and Caffe's numbers; its running sums in a training, where they are state."""
 
 from __future__ import annotations
 
@@ -329,7 +329,10 @@ def test_resumed_equals_uninterrupted(normalised: Make, tmp_path: Path) -> None:
 def test_an_iteration_that_fails_leaves_no_trace(
     normalised: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: int, bad: int, value: float
 ) -> None:
-    """The last batch of an update is NaN, or its labels are no classes: then its statistics are sound, and still forgotten."""
+    """The last batch of an update is NaN, or its labels are no classes.
+
+    Then its statistics are sound, and still forgotten.
+    """
     one = trained(normalised(iter_size=size), 2)
     before, batch = weights(one), one._batch
 

@@ -263,7 +263,10 @@ def test_the_ways_are_chosen_by_shapes() -> None:
 
 
 def test_winograd_is_as_exact_as_its_points_allow() -> None:
-    """Lavin & Gray 2016 report errors of some 1e-5 of the largest value for F(4x4, 3x3) in float32; ours are measured in benchmarks/."""
+    """Lavin & Gray 2016 report errors of about 1e-5 of the largest value for F(4x4, 3x3) in float32.
+
+    benchmarks/ measures the errors of these kernels.
+    """
     x = blob(2, 64, 12, 11)
     layer = conv(num_output=48, kernel_size=3, pad=1)
     params = random_params(layer, [x])

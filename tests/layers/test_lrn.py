@@ -18,7 +18,7 @@ def lrn(**fields: Any) -> Layer:
 
 
 def across(x: np.ndarray, size: int, alpha: float, beta: float, k: float) -> np.ndarray:
-    """Caffe's reference: s = k + alpha/size * the sum of squares over the channels from c - (size-1)/2 on, size of them."""
+    """Caffe's reference: s = k + alpha/size * the sum of squares over `size` channels, from c - (size-1)/2 on."""
     s, half = np.full(x.shape, float(k)), (size - 1) // 2
     for c in range(x.shape[1]):
         for i in range(max(0, c - half), min(x.shape[1], c - half + size)):

@@ -1,4 +1,4 @@
-"""How values came about: every layer that explains itself says what its kernels compute, and its words are right arithmetic."""
+"""Explanations of values: every layer that explains itself says what its kernels compute, in right arithmetic."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where samples come from: one source a file, which opens to a reader of numbered samples."""
+"""Sources of samples, one a file: a source opens to a reader of numbered samples."""

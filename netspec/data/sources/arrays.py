@@ -1,4 +1,4 @@
-"""Arrays: NumPy files, or numbers written in the spec itself; the first axis of every array counts the samples."""
+"""Arrays: NumPy files, or numbers written in the spec itself. The first axis of every array counts the samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from netspec.formats.npy import read_npy, read_npz
 
 
 class Arrays(Source):
-    """One array for each output of a sample: `outputs` names .npy files, `file` an .npz file, `values` holds the numbers."""
+    """One array for each output of a sample.
+
+    `outputs` names .npy files, `file` an .npz file, `values` holds the numbers.
+    """
 
     outputs: Listed[SpecPath] | None = Field(
         None, description="The .npy file of each output; they are mapped, not loaded."
@@ -66,7 +69,7 @@ class Arrays(Source):
 
 
 def _box(value: Any) -> Shape:
-    """The shape of nested tuples of numbers; raises what a validator raises when rows differ in length."""
+    """The shape of nested tuples of numbers; raises a validator's error when rows differ in length."""
     if isinstance(value, tuple):
         shapes = {_box(item) for item in value}
         if len(shapes) > 1:

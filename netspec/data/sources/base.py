@@ -43,7 +43,7 @@ class UnusableArrayError(DataError):
 
 
 class Dataset(ABC):
-    """Data that are open: samples by their index, counted from 0, each made of one or more outputs (image, label)."""
+    """Opened data: samples by their index, counted from 0, each made of one or more outputs (image, label)."""
 
     @property
     @abstractmethod
@@ -56,10 +56,13 @@ class Dataset(ABC):
 
     @abstractmethod
     def read(self, index: Index) -> tuple[Array, ...]:
-        """The samples at `index` (N,), each output (N, *shape) in the numbers it is stored in; the caller owns the arrays."""
+        """The samples at `index` (N,): each output (N, *shape), in the type it is stored in.
+
+        The caller owns the arrays.
+        """
 
     def labels(self, output: int) -> Array | None:
-        """Every value of an output that has one number a sample, (len,), where that costs nothing; else None."""
+        """All values of an output with one number a sample, (len,); None where that would cost reading."""
         return None
 
     @abstractmethod
@@ -68,12 +71,15 @@ class Dataset(ABC):
 
     @abstractmethod
     def name(self, index: int, output: int = 0) -> str:
-        """How to say one sample: sample 17 of train-labels-idx1-ubyte.gz."""
+        """The name of one sample in messages: sample 17 of train-labels-idx1-ubyte.gz."""
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayDataset(Dataset):
-    """Outputs that are whole arrays, in memory or mapped: `arrays[i]` is (len, *shape), `names[i]` says where it came from."""
+    """Outputs that are whole arrays, in memory or mapped.
+
+    `arrays[i]` is (len, *shape); `names[i]` says where it came from.
+    """
 
     title: str
     names: tuple[str, ...]
@@ -122,7 +128,7 @@ class ArrayDataset(Dataset):
 
 
 class Source(Model):
-    """Which data, and where they lie."""
+    """Names data and the place where they lie."""
 
     def open(self, base: Path | None) -> Dataset:
         """The data; relative paths start at `base`, the folder of the file that names them. Raises DataError."""

@@ -1,6 +1,7 @@
 """Cifar10: 60,000 colour 32x32 pictures of ten kinds of animals and vehicles.
 
-A record of the binary version is one label byte, then the red, the green and the blue plane: 1 + 3 * 32 * 32 = 3073 bytes.
+A record of the binary version is one label byte, then the red, the green and the blue plane: 1 + 3 * 32 * 32 = 3073
+bytes.
 Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images".
 """
 
@@ -22,7 +23,8 @@ from netspec.formats.files import WrongSizeError, about, beside, first_of, opene
 RECORD = 1 + 3 * 32 * 32
 
 _FILES = {"train": [f"data_batch_{i}.bin" for i in range(1, 6)], "test": ["test_batch.bin"]}
-_HELP = "fetch cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html and name the folder it is unpacked in"
+_PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+_HELP = f"fetch cifar-10-binary.tar.gz from {_PAGE} and name the folder it is unpacked in"
 
 
 class Cifar10(Source):

@@ -1,6 +1,7 @@
 """FashionMNIST: 70,000 grey 28x28 pictures of ten kinds of clothing.
 
-Source: Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms".
+Source: Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for benchmarking machine learning
+algorithms".
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ _HELP = (
 class FashionMNIST(Source):
     """Image (1, 28, 28) and label 0..9; 60,000 for training and 10,000 for testing.
 
-    Taken from `folder`, else from NETSPEC_DATA_DIR/fashion-mnist, else from Debian's package dataset-fashion-mnist, else from the
-    subset that comes with netspec: 10,000 and 2,000, as many of each class.
+    The files are looked for in `folder`; without it in NETSPEC_DATA_DIR/fashion-mnist, then in Debian's package
+    dataset-fashion-mnist, then in the subset that comes with netspec: 10,000 and 2,000 samples, equally many of each
+    class.
     """
 
     split: Literal["train", "test"] = Field(description="Which part.")
@@ -62,7 +64,7 @@ class FashionMNIST(Source):
             return open_idx(f"Fashion-MNIST {self.split}, {shown}", images, labels)
 
     def _place(self, base: Path | None) -> tuple[Path, str]:
-        """The folder, and how to say it."""
+        """(folder, its name in messages)."""
         if self.folder is not None:
             folder = beside(base, self.folder)
             return folder, str(folder)

@@ -1,6 +1,7 @@
 """Idx: the format of MNIST, raw or gzipped.
 
-A file is two zero bytes, a type byte, the number of axes, each axis as a big-endian int32, then the values in row-major order.
+A file is two zero bytes, a type byte, the number of axes, each axis as a big-endian int32, then the values in row-major
+order.
 Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits".
 """
 

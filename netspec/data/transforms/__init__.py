@@ -1,1 +1,1 @@
-"""What is done to a sample before the net sees it: one transform a file, a function of sample, seed, epoch and index."""
+"""Transforms of a sample before the net sees it, one a file: functions of sample, seed, epoch and index."""

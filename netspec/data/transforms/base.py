@@ -1,4 +1,7 @@
-"""Transforms: what happens to an image between its file and the net. A result is a function of (sample, seed, epoch, index)."""
+"""Transforms: changes of an image between its file and the net.
+
+A result is a function of (sample, seed, epoch, index).
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draw:
-    """Whose turn it is: the epoch and the index of each sample of a batch, (N,), which key every random choice."""
+    """The epoch and the index of each sample of a batch, (N,): together they key every random choice."""
 
     seed: int
     epoch: Index
     index: Index
 
     def uniform(self, purpose: str) -> NDArray[np.float64]:
-        """A number in [0, 1) for each sample, (N,), whatever else is in the batch."""
+        """A number in [0, 1) for each sample, (N,), independent of the other samples in the batch."""
         return rng.uniform(self.seed, purpose, self.epoch, self.index)
 
 
@@ -41,10 +44,11 @@ Apply = Callable[["Array", Draw], "Array"]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a transform is bound to.
+    """The facts that a transform is bound to.
 
-    `shape` is that of the samples it gets, `real` the float type of the net, `stream` its own name among the transforms.
-    `load` reads the .npy file of a path in the spec; `training` yields all training samples as they arrive here, (N, *shape).
+    `shape` is that of the samples it gets, `real` the float type of the net, `stream` its own name among the
+    transforms. `load` reads the .npy file of a path in the spec. `training` yields all training samples as they arrive
+    at this transform, (N, *shape).
     """
 
     phase: Literal["TRAIN", "TEST"]
@@ -62,11 +66,11 @@ class Transform(Model):
     """Whether TRAIN and TEST differ; what is computed over training data is computed as in TEST."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of a sample after it. Raises ShapeError."""
+        """The shape of a transformed sample. Raises ShapeError."""
         return shape
 
     def bind(self, setting: Setting) -> Apply:
-        """The function that changes a batch. Raises DataError."""
+        """The function that transforms a batch. Raises DataError."""
         raise NotImplementedError
 
 

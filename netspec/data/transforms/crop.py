@@ -1,7 +1,8 @@
 """Crop: a window of the image, anywhere in TRAIN and in the middle in TEST. Source: Caffe's transform_param.crop_size.
 
-With `pad` the image gets a border of zeros first, which is how small images are shifted: He et al. 2016, section 4.2, cut windows of 32x32
-out of 32x32 images with 4 pixels around them. Below SubtractMean the zeros are the mean; above it they are black.
+With `pad` the image gets a border of zeros first, which is how small images are shifted: He et al. 2016, section 4.2,
+cut windows of 32x32 out of 32x32 images with 4 pixels around them. Below SubtractMean the zeros are the mean; above it
+they are black.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Crop(Transform):
         return (c, h, w)
 
     def bind(self, setting: Setting) -> Apply:
-        """One copy, from the place of each sample's window; of padded images a second."""
+        """Copy each sample's window from its place; padded images are copied once more, with their border."""
         import numpy as np
         from numpy.lib.stride_tricks import sliding_window_view
 

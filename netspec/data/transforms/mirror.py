@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class Mirror(Transform):
     """Flip an image horizontally, with probability 1/2, in TRAIN only.
 
-    Caffe flips at random in TEST too, which makes a test give another answer each time; here TEST shows each image as it is.
+    Caffe flips at random in TEST too, so that each test gives another answer; here TEST shows each image as it is.
     """
 
     random: ClassVar[bool] = True
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The same. Raises ShapeError when a sample is not an image."""
+        """The shape of the sample. Raises ShapeError when it is not an image."""
         return image(shape, "Mirror")
 
     def bind(self, setting: Setting) -> Apply:

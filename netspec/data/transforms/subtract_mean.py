@@ -1,7 +1,7 @@
-"""SubtractMean: y = x - mean, where the mean is given, or stands in a file, or is computed over the training data.
+"""SubtractMean: y = x - mean, where the mean is given, or read from a file, or computed over the training data.
 
-Source: Caffe's transform_param.mean_value and mean_file. There the mean always belongs to the image before it is cropped; here it
-belongs to the samples as they arrive, so write SubtractMean before Crop to the same effect.
+Source: Caffe's transform_param.mean_value and mean_file. In Caffe the mean belongs to the image before it is cropped.
+Here it belongs to the samples as they arrive, so write SubtractMean before Crop to the same effect.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class UnfitMeanError(DataError):
-    """A file holds a mean of another shape than the samples."""
+    """The mean in a file has another shape than the samples."""
 
     code = "NS612"
     field = "file"
 
 
 class SubtractMean(Transform):
-    """Subtract one value, one of each channel, or one of each pixel."""
+    """Subtract one value, or one value for each channel, or one for each pixel."""
 
     values: Listed[float] | None = Field(None, description="One value, or one of each channel.")
     file: SpecPath | None = Field(None, description="A .npy file: (C, H, W) like the samples, or (C,).")
@@ -45,7 +45,7 @@ class SubtractMean(Transform):
         return self
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The same. Raises ShapeError when the number of values is neither 1 nor C."""
+        """The shape of the sample. Raises ShapeError when the number of values is neither 1 nor C."""
         if self.values and len(self.values) not in {1, *shape[:1]}:
             raise ShapeError(
                 f"{len(self.values)} values do not fit samples of {text(shape)}",
@@ -72,7 +72,7 @@ class SubtractMean(Transform):
         return apply
 
     def _mean(self, setting: Setting) -> Array:
-        """(1,), (C,) or the shape of a sample."""
+        """The mean: (1,), (C,) or the shape of a sample."""
         import numpy as np
 
         if self.values:
@@ -82,14 +82,18 @@ class SubtractMean(Transform):
         mean = setting.load(self.file)
         if mean.shape not in {setting.shape, setting.shape[:1]} or mean.dtype.kind not in "iuf":
             raise UnfitMeanError(
-                f"'{self.file}' holds a mean of {text(mean.shape)} ({mean.dtype}), but a sample is {text(setting.shape)} here",
+                f"'{self.file}' holds a mean of {text(mean.shape)} ({mean.dtype}), "
+                f"but a sample is {text(setting.shape)} here",
                 help="Crop before or after makes a difference" if mean.ndim == len(setting.shape) else None,
             )
         return mean
 
 
 def mean_of(setting: Setting, by_channel: bool) -> Array:
-    """The mean over all training samples: (C,) or the shape of a sample; summed in float64, sample by sample in their order."""
+    """The mean over all training samples: (C,) or the shape of a sample.
+
+    It is summed in float64, sample by sample in their order.
+    """
     import numpy as np
 
     total, samples = np.zeros(setting.shape), 0

@@ -7,7 +7,8 @@ from netspec.data.transforms.crop import Crop
 
 
 def test_the_middle_in_test_phase(bind):
-    # Caffe's own case: 3x4 crop 1 has its centre at row floor(3/2) = 1, column floor(3/2) = 1, which is value 5 (and 17 in channel 1)
+    # Caffe's own case: 3x4 crop 1 has its centre at row floor(3/2) = 1, column floor(3/2) = 1,
+    # which is value 5 (and 17 in channel 1)
     x = np.arange(2 * 3 * 4).reshape(1, 2, 3, 4)
     np.testing.assert_array_equal(bind("Crop", (2, 3, 4), "TEST", size=1)(x).ravel(), [5, 17])
     np.testing.assert_array_equal(bind("Crop", (2, 3, 4), "TEST", size=(2, 1))(x)[0, 0], [[1], [5]])
@@ -38,7 +39,8 @@ def test_a_window_of_the_whole_image_changes_nothing(bind, images):
 
 
 def test_zeros_around_the_image_in_train_phase(bind):
-    # He et al. 2016, section 4.2, in small: 3x4 windows of 3x4 images with 2 zeros at each side, written out with numpy's own padding
+    # He et al. 2016, section 4.2, in small: 3x4 windows of 3x4 images with 2 zeros at each side,
+    # written out with numpy's own padding
     x = np.broadcast_to(np.arange(1, 13).reshape(3, 4), (9000, 2, 3, 4))
     y = bind("Crop", (2, 3, 4), size=(3, 4), pad=2)(x)
     wide = np.pad(np.arange(1, 13).reshape(3, 4), 2)
