@@ -1,1 +1,1 @@
-"""Loops over arrays, one family a file: how a step is computed; with codegen the only place that imports numba."""
+"""Loops over arrays, one family a file. Only this folder and codegen import numba."""

@@ -3,12 +3,12 @@
 A filter's row of taps meets a contiguous run of the image, so that a register tile multiplies `rows` neighbouring
 pixels with a panel of weights where they lie; stride and dilation only change the tile's strides. Lines that need
 padding are copied to scratch, with the padding around them. Filters are packed once a step into panels
-[tap][value][column], columns past the last 0.
+[tap][value][column]; columns past the last are 0.
 Source: Georganas et al. 2018, Anatomy of high-performance deep learning convolutions on SIMD architectures.
 
-Letters: N images, C channels of an image that is read, K of one that is written (as many as filters); R channels that a
-group reads, M columns that a group writes; P pixels of all images. What a kernel knows of its images stands in named
-tuples (`conv_geometry`).
+Letters: N images, C channels of the image that is read, K channels of the image that is written (as many as filters); R
+channels that a group reads, M columns that a group writes; P pixels of all images. Named tuples (`conv_geometry`) hold
+what a kernel knows of its images.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from netspec.kernels.conv_geometry import Filters, Pixels, Sending, Target, Wind
 
 @kernel
 def pack(w: Vector, packed: Vector, taps: Clock, filters: Filters, part: int, parts: int) -> None:
-    """w: (K, R, area). packed: panels [group][column block][tap][value][panel] of the taps listed.
+    """Pack the filters w (K, R, area) into panels [group][column block][tap][value][panel] of the taps listed.
 
     Values are the R channels and columns the M filters of a group; where `filters.turned`, values are its filters and
     columns its channels. A part owns column blocks.
@@ -57,7 +57,7 @@ def pack(w: Vector, packed: Vector, taps: Clock, filters: Filters, part: int, pa
 
 @helper
 def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int, out: Vector) -> None:
-    """Copy `count` lines of an image, from the line `first` and the column `left` on, with zeros outside of it.
+    """Copy `count` lines of an image from line `first` and column `windows.left` on; values outside the image are 0.
 
     out: (count, reach, channels of all groups).
     """
@@ -81,9 +81,9 @@ def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int
 
 @helper
 def source_of(x: Vector, windows: Windows, image: int, line: int, count: int, scratch: Vector) -> tuple[int, int, int]:
-    """(address, pixels of a line, values of a pixel) of what the windows of `count` lines read.
+    """(address, pixels of a line, values of a pixel) of the source that the windows of `count` lines read.
 
-    Where lines are copied, they are written to scratch first; else they are read in the image itself.
+    Where `windows.copied`, the lines are written to scratch first; else they are read in the image itself.
     """
     first = windows.top + line * windows.stride_y
     if windows.copied:
@@ -203,11 +203,12 @@ def convolve_back(
     part: int,
     parts: int,
 ) -> None:
-    """dx = (with `add`: +=) what every pixel of dy sends back, a line of taps at a time.
+    """dx = (with `add`: +=) the sum of what every pixel of dy adds to its window, a line of taps at a time.
 
     Rows of a tile overlap in the image. dy: (N, lines, columns, K) with pixels `pitch` apart, dx: (N, height, width,
-    C), packed: as `pack_lines` has it, scratch: (parts, tall * wide * C). Against gathering (`convolve`), columns are
-    taps and channels together, so that few channels fill vectors too, and no padding is multiplied. A part owns images.
+    C), packed: as `pack_lines` writes it, scratch: (parts, tall * wide * C). Unlike in gathering (`convolve`), columns
+    are taps and channels together, so that few channels fill vectors too, and no padding is multiplied. A part owns
+    images.
     """
     k, r, wide, panel = sending.filters, sending.channels, sending.wide, tiles.panel
     panels, image, sums = (sending.run + panel - 1) // panel, scratch[part], Sums(1, one_tap(), sending.filters)

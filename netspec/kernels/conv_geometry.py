@@ -1,8 +1,8 @@
 """Geometry of convolution's calls: direct, by Winograd's filtering, and depthwise. See `geometry`.
 
-Letters: N images, C channels of an image that is read, K channels of one that is written (as many as filters); in each
-group R channels are read and M written. Images lie as (N, height, width, channels). Sizes are in values (numbers of an
-array) where nothing else is said.
+Letters: N images, C channels of the image that is read, K channels of the image that is written (as many as filters);
+in each group R channels are read and M written. Images lie as (N, height, width, channels). Sizes are in values
+(numbers of an array) unless said otherwise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Filters(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Where the windows of a pass lie in the images (N, height, width, ...) that it reads.
+    """The windows of a pass in the images (N, height, width, ...) that it reads.
 
     A window's taps meet `runs` contiguous runs of the image. Lines are written in blocks, whose sources are copied
     where they need padding.
@@ -53,12 +53,12 @@ class Windows(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where a pass writes in images (N, height, width, ...): every stride-th pixel from a place on."""
+    """Pixels that a pass writes in images (N, height, width, ...): every stride-th pixel from its first place on."""
 
     height: int
     width: int
     pitch: int  # from one pixel to the next
-    stride_y: int  # lines from one that is written to the next
+    stride_y: int  # lines from one written line to the next
     stride_x: int
     place_y: int  # the first line that is written
     place_x: int
@@ -77,9 +77,9 @@ class Pixels(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """Backward to the bottom by sending: every pixel of dy adds to a padded image.
+    """Backward to the bottom by scattering: every pixel of dy adds to a padded image.
 
-    dy is (N, lines, columns, K), the padded image (tall, wide, C) lies around that of dx (N, height, width, C).
+    dy is (N, lines, columns, K). The padded image (tall, wide, C) lies around that of dx (N, height, width, C).
     """
 
     images: int  # N
@@ -172,10 +172,10 @@ class Chunk(NamedTuple):
 
 
 class TileScratch(NamedTuple):
-    """What the parts of a step work in that takes its tiles from the images to the result."""
+    """Scratch of the parts in a step that takes its tiles from the images to the result."""
 
     near: Matrix  # (parts, planes): frequencies of the image that is read
-    far: Matrix  # (parts, planes): frequencies of the one that is written
+    far: Matrix  # (parts, planes): frequencies of the image that is written
     outside: Matrix  # (1 + parts, channels): zeros that are read for pixels outside; then what each part writes outside
     table: Clock  # 0, then for each part room for the addresses of a tile's pixels, twice
 
@@ -198,7 +198,7 @@ class DepthwiseImages(NamedTuple):
 
 
 class SourceRows(NamedTuple):
-    """What a line that is written reads: an entry of the table `rows`."""
+    """The source rows that a written line reads: an entry of the table `rows`."""
 
     row: int  # the first row of the source
     number: int  # rows
@@ -206,7 +206,7 @@ class SourceRows(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """Every stride-th pixel of a line that is written, and what it reads of a row: an entry of the table `phases`."""
+    """Every stride-th pixel of a written line, and the columns it reads: an entry of the table `phases`."""
 
     number: int  # pixels
     step: int  # columns of the source from one pixel's window to the next
@@ -214,14 +214,14 @@ class Phase(NamedTuple):
     taps: int
     first_tap: int  # the tap that meets a window's first column
     next_tap: int  # from a tap to that of the next column
-    stride: int  # columns from one pixel that is written to the next
+    stride: int  # columns from one written pixel to the next
     place: int  # column of the first pixel that is written
     pixels: int  # pixels of a strip
     apart: int  # columns between those that neighbouring taps meet
 
 
 class StripCodes(NamedTuple):
-    """The strips of one or two phases: of `Phase.pixels` pixels, and for those that are left."""
+    """Codes of the strips of one or two phases: strips of `Phase.pixels` pixels, and the last, shorter strips."""
 
     whole: Code
     rest: Code
@@ -230,7 +230,7 @@ class StripCodes(NamedTuple):
 
 
 class SpotCodes(NamedTuple):
-    """Spots of `Phase.pixels` pixels, and of one."""
+    """Codes of spots: of `Phase.pixels` pixels, and of one pixel."""
 
     some: Code
     one: Code
@@ -256,5 +256,5 @@ class DepthwiseGradient(NamedTuple):
     band: int  # lines of dy that are gone over once for every tap
     together: int  # taps that are summed at a time: all of a line, or one
     pixels: int  # pixels of a strip
-    whole: Code  # the strip of so many pixels
-    rest: Code  # the strip of those that are left
+    whole: Code  # the strip of `pixels` pixels
+    rest: Code  # the strip of the pixels that are left

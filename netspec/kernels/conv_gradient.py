@@ -1,4 +1,4 @@
-"""Gradients of a convolution of images whose channels lie together (N, H, W, C): of its weight, its bias and a fused ReLU.
+"""Gradients of a convolution of images with channels last (N, H, W, C): of weight, bias and a ReLU along.
 
 Letters: N images; R channels a group reads, M columns a group writes; K filters; T taps.
 """
@@ -29,7 +29,7 @@ def weight_gradient(
     part: int,
     parts: int,
 ) -> None:
-    """pieces[s] = the products of dy with what each tap saw, summed over the images and lines of piece s.
+    """pieces[s] = the products of dy with the values that each tap reads, summed over the images and lines of piece s.
 
     x: (N, height, width, C), dy: (N, lines, width, K) with pixels `diff.pitch` apart, pieces: (S, G, T, run, M) with T
     runs of taps. taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins.
@@ -122,7 +122,7 @@ def add_rows(pieces: Matrix, begin: int, total: Vector) -> None:
 
 @kernel
 def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
-    """pieces (S, M): the first becomes the sum of all, added in order. A part owns values."""
+    """pieces (S, M): the first becomes the sum of all pieces, added in order. A part owns values."""
     begin, end = span(pieces.shape[1], part, parts)
     add_rows(pieces, begin, pieces[0, begin:end])
 
@@ -174,7 +174,7 @@ def add_up(dy: Row, s: Row, number: Whole, width: Whole) -> None:
 
 @rows(group=4)
 def rectify_and_add_up(y: Row, dy: Row, s: Row, number: Whole, width: Whole) -> None:
-    """dy = 0 where y is not positive; s += the sum of what is left of dy; over a number of rows."""
+    """dy = 0 where y is not positive; s += the sum of dy after that; over a number of rows."""
     total = Variable(dy.fill(0))
     for i in times(number):
         diff = dy.get(i * width).cleared(y.get(i * width) <= 0)

@@ -1,4 +1,4 @@
-"""Moving values about: fill, copy, accumulate, turn, and the blocks of a concatenation."""
+"""Moving values: fill, copy, accumulate, transpose, and the blocks of a concatenation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def accumulate(x: Vector, y: Vector, part: int, parts: int) -> None:
 
 
 CHUNK = 4096
-"""Values of a block that are moved at a time, so that several threads may share a long one."""
+"""Values of a block that are moved at a time: several threads may share a long block."""
 
 
 @helper
@@ -73,9 +73,9 @@ def concat_backward(dx: Vector, dy: Vector, width: int, pitch: int, offset: int,
 
 
 TILE = 128
-"""Pixels that are turned at a time: a few cache lines of each channel."""
+"""Pixels that are transposed at a time: a few cache lines of each channel."""
 FEW = 8
-"""With fewer channels than that they are moved number by number."""
+"""With fewer channels than FEW, values are moved one by one."""
 
 
 @helper

@@ -1,10 +1,10 @@
-"""DepthwiseImages convolution of channels-last images: every channel has a filter of its own, so vectors run over channels.
+"""Depthwise convolution of channels-last images: every channel has its own filter, so vectors run over channels.
 
 Nothing is padded or gathered: strips (`strips`) read pixels where they lie and count columns outside as zeros; rows
 outside are left out. One loop serves forward and backward to the bottom, which with a stride writes the pixels of each
 phase from the taps that reach them.
 
-Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two tables of int64 say what is read: `rows` holds
+Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two int64 tables tell what is read: `rows` holds
 SourceRows for each line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters are packed as w
 (Fh*Fw, C).
 """
@@ -31,7 +31,7 @@ def phase_at(phases: Clock, i: int) -> Phase:
 
 @helper
 def rows_of(rows: Clock, line: int) -> SourceRows:
-    """What a line of y reads."""
+    """The source rows that a line of y reads."""
     return SourceRows(rows[line * ROWS], rows[line * ROWS + 1], rows[line * ROWS + 2])
 
 
@@ -136,10 +136,11 @@ def spots(
 
 @kernel
 def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, part: int, parts: int) -> None:
-    """pieces[part] = the sums of dy with what each tap saw. x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C).
+    """pieces[part] = the sums of the products of dy with the values that each tap reads.
 
-    A part sums over lines of its own, a band of them at a time. `images.together` taps of a line are summed at a time:
-    all, columns outside counting as zeros; or one, over the pixels for which it is inside.
+    x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C). A part sums over lines of its own, a band of them at a
+    time. `images.together` taps of a line are summed at a time: either all, where columns outside count as zeros; or
+    one tap, over the pixels for which it is inside.
     """
     g, size, total = images, dy.itemsize, pieces[part]
     c, width, q = g.channels, g.width, g.columns

@@ -1,6 +1,6 @@
 """Sums, products and maxima of several blobs, two at a time. Every array is flat, (M,), and y may be one of the others.
 
-A floor, `low`, is what y is at least: 0 where a ReLU follows, else NaN, which is none.
+`low` is a lower bound on y: 0 where a ReLU follows, else NaN, which bounds nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def raised(a: Row, b: Row, y: Row, low: Real) -> None:
 
 @rows()
 def raised_by(a: Row, b: Row, y: Row, mask: Row, low: Real, first: Whole, index: Whole) -> None:
-    """y = b and mask = `index` where b > a, else y = a and mask as it was, or `first` if this is the first step."""
+    """y = b and mask = `index` where b > a; else y = a, and mask = `first`, or is kept if `first` is -1."""
     value, more = a.get(), b.get()
     larger = more > value
     value = more.where(larger, value)
@@ -87,7 +87,7 @@ def larger(a: Vector, b: Vector, y: Vector, low: float, part: int, parts: int) -
 def larger_from(
     a: Vector, b: Vector, y: Vector, mask: Ints, low: float, of_a: int, of_b: int, part: int, parts: int
 ) -> None:
-    """y = b and mask = of_b where b > a, else y = a and mask = of_a, or as it was if that is -1.
+    """y = b and mask = of_b where b > a; else y = a, and mask = of_a, or is kept if of_a is -1.
 
     a, b, y, mask: (M,).
     """

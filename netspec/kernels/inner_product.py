@@ -1,9 +1,9 @@
 """Products of a batch with a weight matrix, and their gradients.
 
-Letters: N rows of the batch, K values a row, M results a row. The large factor, the weight, lies as it is in memory and
-is read once; the small one is turned where its rows run the wrong way. Many rows meet it by register tiles (`tiles`),
-few by streams (`streams`). Sums run over K in blocks of one size and in one order, so no cut into parts can change
-them. `bias` is (M,), or empty where there is none; `mode` holds the bits ADD and RECTIFY of `tiles`.
+Letters: N rows of the batch, K values a row, M results a row. The large factor, the weight, is read once, as it lies in
+memory; the small factor is transposed where its rows run the wrong way. Many rows are multiplied by register tiles
+(`tiles`), few rows by streams (`streams`). Sums run over K in blocks of one size and in one order, so no cut into parts
+can change them. `bias` is (M,), or empty where there is none; `mode` holds the bits ADD and RECTIFY of `tiles`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DEEP = 256
 
 @intrinsic  # type: ignore[untyped-decorator]
 def expect_writing(typing: Any, place: Any) -> Any:
-    """Say that the cache line at an address will soon be written."""
+    """Prefetch the cache line at an address for writing."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         simd.prefetch(builder, builder.inttoptr(args[0], cgutils.voidptr_t), writing=True)
@@ -43,8 +43,8 @@ def _cover(
 ) -> None:
     """result (rows, columns) = left (rows, k) right (k, columns), by panels of columns, in each by tiles of rows.
 
-    `size` is that of a number in bytes. Without `expecting` a large result that is only written would wait for its
-    cache lines: those of the next tile are asked for ahead.
+    `size` is that of a number in bytes. With `expecting` the cache lines of the next tile are prefetched for writing;
+    without it, a large result that is only written would wait for them.
     """
     high, wide, sums = grid.rows, grid.width, Sums(1, one_tap(), k)
     for j in range(0, columns, wide):
@@ -67,7 +67,7 @@ def _cover(
 
 @helper
 def _finished(value: float, constant: float, held: float, mode: int) -> float:
-    """What is stored for a sum: with the bias, with what was held, rectified."""
+    """The stored value of a sum: with the bias, with what the result held, rectified, as `mode` says."""
     value += constant
     if mode & ADD:
         value += held
@@ -76,7 +76,7 @@ def _finished(value: float, constant: float, held: float, mode: int) -> float:
 
 @kernel
 def turn(x: Matrix, y: Matrix, part: int, parts: int) -> None:
-    """x: (R, K), y: (K, at least R). y = x^T, what lies beside it is left alone; a part writes rows of y."""
+    """x: (R, K), y: (K, at least R). y = x^T; columns beyond R are left alone. A part writes rows of y."""
     r, k = x.shape
     first, last = span(k, part, parts)
     turn_block(x.reshape(r * k), first, k, y.reshape(y.size), first * y.shape[1], y.shape[1], r, last - first)
@@ -178,7 +178,7 @@ def walk_rows(x: Matrix, w: Matrix, bias: Vector, y: Matrix, mode: int, cut: Str
 def walk_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, cut: Streams, part: int, parts: int) -> None:
     """dw = left^T right. left: (N, R), right: (N, C), dw: (R, C).
 
-    A part owns rows of dw and is done with a few before it takes more.
+    A part owns rows of dw; it finishes a few before it takes more.
     """
     (n, r), c, size, high = left.shape, right.shape[1], dw.itemsize, cut.rows
     first, last = span((r + high - 1) // high, part, parts)
@@ -240,7 +240,7 @@ def dot_rows(
 
 @kernel
 def column_sums(y: Matrix, dy: Matrix, db: Vector, sums: Doubles, mode: int, part: int, parts: int) -> None:
-    """y, dy: (N, M), db, sums: (M,). As `bias_gradient` says; sums are taken in float64; a part owns columns."""
+    """y, dy: (N, M), db, sums: (M,). See `bias_gradient`; sums are taken in float64; a part owns columns."""
     zero = dy.dtype.type(0)
     first, last = span(dy.shape[1], part, parts)
     if mode & RECTIFY:

@@ -1,7 +1,8 @@
 """Losses but for softmax, and how they are summed: parts leave float64 sums, and one more call adds these in order.
 
-`partial` is (parts * 2): for each part the sum of its losses, and how many positions count. `top`, `dtop`, `norm`: (1,);
-`dtop` holds the loss weight, `norm` what the sum is divided by. Loops over M run on slices of their part: they are vectorised then.
+`partial` is (parts * 2): for each part the sum of its losses, and the number of positions that count. `top`, `dtop` and
+`norm` are (1,): `dtop` holds the loss weight, `norm` the divisor of the sum. Loops over M run on slices of their part,
+so that they are vectorised.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from netspec.codegen.kinds import Doubles, Matrix, Vector
 
 @helper
 def is_label(value: float, label: int) -> bool:
-    """Whether a real number, cut to a whole one as C does, is `label`; never for NaN or infinity."""
+    """Whether a real number, truncated as C does, is `label`; never for NaN or infinity."""
     if label > 0:
         return value >= label and value < label + 1
     if label < 0:
@@ -108,7 +109,10 @@ def sigmoid_loss_backward(
 
 @kernel
 def multi_class_hinge_forward(x: Matrix, label: Vector, partial: Doubles, margin: float, part: int, parts: int) -> None:
-    """The sum of max(0, x[j] - x[label] + margin) over the wrong classes j; x: (N, C), label: (N,). NaN where a label is no class."""
+    """The sum of max(0, x[j] - x[label] + margin) over the wrong classes j; NaN where a label is no class.
+
+    x: (N, C), label: (N,).
+    """
     total = 0.0
     for n in range(*span(x.shape[0], part, parts)):
         if not (label[n] >= 0 and label[n] < x.shape[1]):
@@ -127,7 +131,10 @@ def multi_class_hinge_forward(x: Matrix, label: Vector, partial: Doubles, margin
 def multi_class_hinge_backward(
     x: Matrix, label: Vector, dtop: Vector, dx: Matrix, margin: float, part: int, parts: int
 ) -> None:
-    """dx = dtop / N for each wrong class short of the margin, minus their number of that at the label. NaN where a label is no class."""
+    """dx = dtop / N for each wrong class short of the margin; at the label, minus dtop / N times their number.
+
+    NaN where a label is no class. x, dx: (N, C), label: (N,).
+    """
     scale = dtop[0] / x.shape[0]
     for n in range(*span(x.shape[0], part, parts)):
         if not (label[n] >= 0 and label[n] < x.shape[1]):

@@ -78,7 +78,7 @@ def windows(q: Row, s: Row, size: Whole, weight: Real, k: Real) -> None:
 
 @rows(again=True)
 def respond_usual(x: Row, q: Row, y: Row, size: Whole, weight: Real, k: Real) -> None:
-    """y = x * s^-0.75 with s of `windows`."""
+    """y = x * s^-0.75 with the s of `windows`."""
     total = Variable(q.fill(0))
     for i in times(size):
         total.set(total.get() + q.get(i))
@@ -178,7 +178,7 @@ def across_backward(
 
 @helper
 def shifted(width: int, shift: int) -> tuple[int, int]:
-    """First and one past the last place j of a row for which j + shift lies in it too."""
+    """(first, one past the last) place j of a row for which j + shift lies in the row too."""
     first = max(0, -shift)
     return first, max(first, min(width, width - shift))
 

@@ -1,4 +1,4 @@
-"""What is measured but not learned. x: (outer, C, inner); label and hit: (outer * inner,)."""
+"""Measures that are not learned from. x: (outer, C, inner); label and hit: (outer * inner,)."""
 
 from __future__ import annotations
 

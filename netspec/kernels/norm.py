@@ -1,12 +1,12 @@
 """Normalisation by channels, and factors and constants for each channel.
 
-Channels last, x is (P, C), flat: P pixels of C channels, seen as rows of `width` numbers: one pixel, or R small ones,
-so that width = R*C; P % R pixels may be left for a last, short row. What is known of a channel stands R times in arrays
-of that width, its slots. Sums run in the net's numbers over a few rows, then in float64, in pieces that the shapes
-alone decide, which are added in their order.
+With channels last, x is (P, C), flat: P pixels of C channels, seen as rows of `width` numbers. A row is one pixel, or R
+small pixels, so that width = R*C; P % R pixels may be left for a last, short row. Arrays of that width repeat the
+numbers of each channel R times, once for each slot of a row. Sums over a few rows are taken in the net's float type,
+then in float64, in pieces that depend on the shapes alone and are added in order.
 
-Elsewhere (`plane_...`) x is (N, C, inner), the width is C, and a part owns channels. Where a factor or constant (C,) is
-empty it is 1 or 0.
+In the `plane_...` kernels x is (N, C, inner), the width is C, and a part owns channels. An empty array of factors (C,)
+stands for 1, of constants for 0.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def add_products(
 
 @rows()
 def centre(x: Row, pivot: Row, number: Whole, width: Whole, one: Real) -> None:
-    """pivot = the mean of a number of rows, as far as the net's numbers tell; `one` is 1 / number."""
+    """pivot = the mean of a number of rows, in the net's float type; `one` is 1 / number."""
     total = Variable(x.fill(0))
     for i in times(number):
         total.set(total.get() + x.get(i * width) * one)
@@ -161,7 +161,7 @@ def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubl
 
 @helper
 def slot_count(piece: int, pieces: int, slot: int, repeats: int, pixels: int) -> int:
-    """How many pixels a slot of a piece has; the last piece has those that do not fill a row."""
+    """The number of pixels in a slot of a piece; the last piece has the pixels that do not fill a row."""
     first, last = span(pixels // repeats, piece, pieces)
     return last - first + (1 if piece == pieces - 1 and slot < pixels % repeats else 0)
 
@@ -179,8 +179,9 @@ def settle(
 ) -> None:
     """Statistics (C,) of a batch, and from them the coefficients of its slots (width,). Runs as one part.
 
-    The statistics come from what `moments` left in partial (parts, 3, width); where that is empty mean and variance
-    stand there already. Mode REMEMBERED adds them to the running sums; RUNNING takes the running sums' instead.
+    The statistics come from what `moments` left in partial (parts, 3, width); where that is empty, `batch` holds mean
+    and variance already. Mode REMEMBERED adds them to the running sums; RUNNING takes those of the running sums
+    instead.
     """
     mean, variance, inverse = batch.mean, batch.variance, batch.inverse
     c, width = mean.size, slots.factor.size
@@ -206,9 +207,9 @@ def settle(
 
 @helper
 def remember(batch: Statistics, running: RunningSums, fraction: float, pixels: int) -> None:
-    """Running sums (C,) and their scale (1,): times `fraction`, plus those of this batch, the variance over pixels - 1.
+    """Multiply the running sums (C,) and their scale (1,) by `fraction`, and add those of this batch.
 
-    A batch that would make any of them NaN or infinite is left out.
+    The batch's variance is over pixels - 1. A batch that would make any of them NaN or infinite is left out.
     """
     real = running.scale.dtype.type
     unbiased = pixels / (pixels - 1) if pixels > 1 else 1.0
@@ -225,7 +226,7 @@ def remember(batch: Statistics, running: RunningSums, fraction: float, pixels: i
 
 @kernel
 def repeat(w: Vector, wide: Vector, value: float, part: int, parts: int) -> None:
-    """wide (width,) = w (C,), again and again; `value` where w is empty."""
+    """wide (width,) = w (C,) repeated; `value` everywhere where w is empty."""
     for i in range(wide.size):
         wide[i] = w[i % w.size] if w.size else value
 
@@ -288,10 +289,10 @@ def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> No
 def fold_into(
     partial: Doubles, sums: Doubles, dw: Vector, db: Vector, width: int, add_w: int, add_b: int, part: int, parts: int
 ) -> None:
-    """dw, db (C,) = (with `add_w`, `add_b`: +=) the sums of dy * x and of dy; none where they are empty.
+    """dw, db (C,) = (with `add_w`, `add_b`: +=) the sums of dy * x and of dy; an empty dw or db is not computed.
 
-    Runs as one part. They come from what `gradient_sums` left in partial (parts, 2, width); where that is empty, sums
-    (2, C) of dy and dy * x hold them.
+    Runs as one part. The sums come from what `gradient_sums` left in partial (parts, 2, width); where that is empty,
+    they are in sums (2, C), of dy and of dy * x.
     """
     c = sums.size // 2
     if partial.size:

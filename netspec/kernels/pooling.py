@@ -17,15 +17,17 @@ from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
 RUN = 256
 NARROW = 64
-"""With fewer channels than NARROW, a run of about RUN values is taken vector by vector: windows or pixels that are
-alike, side by side."""
+"""With fewer channels than NARROW, a run of about RUN values is taken vector by vector.
+
+A run holds windows or pixels that are alike, side by side.
+"""
 
 
 class Walk(NamedTuple):
-    """What a loop goes over: for each of a number of windows that are alike, the tall x wide pixels inside it.
+    """The extent of a loop: for each of `number` windows that are alike, the tall x wide pixels inside it.
 
-    Backward turns the words about: for each of a number of pixels, the tall x wide windows that hold it. Whole numbers,
-    in kernels and in the bodies of `rows`.
+    In backward, for each of `number` pixels, the tall x wide windows that hold it. Whole numbers, in kernels and in the
+    bodies of `rows`.
     """
 
     number: Any  # windows (or pixels)
@@ -67,9 +69,10 @@ def maximum_only(x: Row, y: Row, walk: Walk) -> None:
 
 @rows(group=2, again=True)
 def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, left: Whole) -> None:
-    """dx = the sum of dy over those windows that chose a pixel, for each pixel.
+    """dx = for each pixel the sum of dy over those windows that chose it.
 
-    Its place in the first of its windows is `place`, and `up` and `left` less in the next ones.
+    The pixel's place in its first window is `place`; in the next windows it is `up` less by rows, `left` less by
+    columns.
     """
     for k in times(walk.number):
         total = Variable(dx.fill(0))
@@ -85,7 +88,7 @@ def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, lef
 def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole) -> None:
     """dx = dy where a window chose the pixel, else 0, for the pixels from (top, left) of each window on.
 
-    Pixels from (fh, fw) on are in none.
+    Pixels from (fh, fw) on lie in no window.
     """
     for k in times(walk.number):
         value, place = dy.get(k * walk.right), mask.get(k * walk.right)
@@ -98,7 +101,7 @@ def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh
 
 @rows(group=2, again=True)
 def mean(x: Row, y: Row, walk: Walk, area: Whole) -> None:
-    """y = the sum of each window over `area`: that of its rows' sums, which rounds little."""
+    """y = the sum of each window over `area`; rows are summed first, so that little is rounded."""
     for k in times(walk.number):
         total = Variable(x.fill(0))
         for i in times(walk.tall):
@@ -113,7 +116,7 @@ def mean(x: Row, y: Row, walk: Walk, area: Whole) -> None:
 def share(
     dy: Row, dx: Row, walk: Walk, fh: Whole, fw: Whole, sh: Whole, sw: Whole, below: Whole, beside: Whole
 ) -> None:
-    """dx = the sum of dy over the windows that hold a pixel, each over its area, for each pixel.
+    """dx = for each pixel the sum of dy over the windows that hold it, each divided by the window's area.
 
     Windows are fh x fw large and begin sh and sw apart; the padded image has `below` rows and `beside` columns from the
     start of the first window on.
@@ -138,7 +141,7 @@ def clipped(i: int, stride: int, pad: int, length: int, size: int) -> tuple[int,
 
 @helper
 def whole_windows(j: int, stride: int, pad: int, length: int, size: int, c: int) -> int:
-    """How many windows of an axis, from the j-th on, are alike: they lie wholly in the image, and are not too many."""
+    """The number of windows of an axis, from the j-th on, that are alike: wholly in the image, and not too many."""
     start = j * stride - pad
     return 1 if start < 0 or start + length > size else min((size - length - start) // stride + 1, run_length(c))
 
@@ -157,7 +160,7 @@ def covering(i: int, stride: int, pad: int, length: int, windows: int) -> tuple[
 
 @helper
 def run_length(c: int) -> int:
-    """How many windows or pixels of c channels are taken at a time."""
+    """The number of windows or pixels of c channels that are taken at a time."""
     return RUN // c if c < NARROW else 1
 
 

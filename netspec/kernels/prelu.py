@@ -53,7 +53,10 @@ def add_bent(x: Row, dy: Row, s: Row, number: Whole, width: Whole) -> None:
 
 @kernel
 def prelu_forward(x: Vector, a: Vector, y: Vector, part: int, parts: int) -> None:
-    """y = x where x > 0, else a * x. Channels are innermost; a (width,) has the slopes of a row of one or more pixels."""
+    """y = x where x > 0, else a * x, with channels innermost.
+
+    x, y: (M,), a (width,): the slopes of a row, which is one or more pixels.
+    """
     width = a.size
     first, last = span((x.size + width - 1) // width, part, parts)
     for at in range(first * width, min(last * width, x.size), width):
@@ -62,7 +65,7 @@ def prelu_forward(x: Vector, a: Vector, y: Vector, part: int, parts: int) -> Non
 
 @kernel
 def prelu_backward(x: Vector, a: Vector, dy: Vector, dx: Vector, part: int, parts: int) -> None:
-    """dx = dy where x > 0, else a * dy, for the same arrays."""
+    """dx = dy where x > 0, else a * dy; arrays as in `prelu_forward`."""
     width = a.size
     first, last = span((x.size + width - 1) // width, part, parts)
     for at in range(first * width, min(last * width, x.size), width):
@@ -71,7 +74,7 @@ def prelu_backward(x: Vector, a: Vector, dy: Vector, dx: Vector, part: int, part
 
 @kernel
 def prelu_sums(x: Vector, dy: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
-    """partial (parts, 2, width) = for each slot of a piece the sum of dy * x over x <= 0; and 0."""
+    """partial (parts, 2, width) = for each slot of a piece: the sum of dy * x over x <= 0, then 0."""
     first, last = span(x.size // width, part, parts)
     at = 2 * width * part
     for i in range(at, at + 2 * width):

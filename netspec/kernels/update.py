@@ -1,7 +1,7 @@
 """The solver's loops: the watch over gradients, and the update rules.
 
-w, diff, history: (M,). `rate` (1,) is the learning rate; `gate` (2,) says whether everything is finite (1 or 0), and
-the factor that clips the gradient and divides it by iter_size.
+w, diff, history: (M,). `rate` (1,) is the learning rate. `gate` (2,) holds 1 if everything is finite, else 0; and the
+factor that clips the gradient and divides it by iter_size.
 """
 
 from __future__ import annotations

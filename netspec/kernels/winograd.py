@@ -3,15 +3,15 @@
 Every 4 x 4 pixels of the result come from a 6 x 6 tile of the image: y = At [ (G w Gt) . (Bt x B) ] A, where the dot
 multiplies value by value, so that over channels it is 36 independent matrix products, one for each frequency. The
 weight's gradient is dw = Gt [ sum over tiles of (Bt x B) . (A dy At) ] G. Transforms run along channels. Tiles at the
-border read a vector of zeros for what lies outside, and write what lies outside to a vector that nobody reads.
+border read a vector of zeros for pixels outside, and write pixels outside to a vector that nobody reads.
 Source: Winograd 1980; Lavin & Gray 2016, Fast algorithms for convolutional neural networks (points 0, 1, -1, 2, -2,
 infinity).
 
-Letters: N images, C and K channels of the image that is read and of the one that is written; G groups, each of which
-reads R channels and writes M; T tiles at a time. Frequencies of T tiles lie as 36 planes (T, channels), with AIR values
-behind every row and every plane: 36 planes of `room` rows in all. `outside` is (1 + parts, max(C, K)): zeros that are
-read for pixels outside an image, then for each part a row that takes what would be written there. `table` holds a 0,
-then for each part room for the addresses of a tile's pixels, twice.
+Letters: N images; C channels of the image that is read, K channels of the image that is written; G groups, each of
+which reads R channels and writes M; T tiles at a time. Frequencies of T tiles lie as 36 planes (T, channels), with AIR
+values behind every row and every plane: 36 planes of `room` rows in all. `outside` is (1 + parts, max(C, K)): a row of
+zeros that is read for pixels outside an image, then for each part a row that takes the values written there. `table`
+holds a 0, then for each part room for the addresses of a tile's pixels, twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from netspec.kernels.conv_geometry import (
 
 @helper
 def inner_places(table: Clock, x: Vector, image: TiledImage, side: int) -> None:
-    """table[: side*side] = the addresses of a tile's pixels, were it to begin where x does.
+    """table[: side*side] = the addresses of a tile's pixels, for a tile that begins at x[0].
 
     It serves every tile that has all its pixels.
     """
@@ -50,10 +50,10 @@ def inner_places(table: Clock, x: Vector, image: TiledImage, side: int) -> None:
 def place_tile(
     table: Clock, x: Vector, image: TiledImage, tile: int, pad: int, side: int, outside: int
 ) -> tuple[int, int]:
-    """(address of a table of a tile's pixels, how far from those addresses they lie).
+    """(address of a table of a tile's pixels, offset to add to the table's addresses).
 
-    A tile begins `pad` pixels before every fourth. Where all its pixels are in the image, that is the table of
-    `inner_places`; else one made behind it, with `outside` for the others.
+    A tile begins `pad` pixels before every fourth pixel. A tile with all its pixels in the image uses the table of
+    `inner_places`; for others a table is made behind it, with `outside` for the pixels outside.
     """
     height, width = image.height, image.width
     n, at = tile // image.tiles, tile % image.tiles

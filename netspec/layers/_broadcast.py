@@ -20,7 +20,7 @@ class Broadcast(Layer):
 
     bottoms: ClassVar[Arity] = Arity(1, 2)
     reads: ClassVar[frozenset[str]] = BOTTOM
-    """Which data backward looks at."""
+    """The data that backward reads."""
 
     axis: Annotated[int, Aka("axes", "dim")] = Field(
         1, description="First axis of x that the smaller blob stands at; negative counts from the end."

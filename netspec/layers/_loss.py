@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 GRAIN = 2048
-"""Scores in a part: each costs an exponential or so."""
+"""Scores of a part; each costs about as much as an exponential."""
 MOST_PARTS = 64
 
 

@@ -70,7 +70,7 @@ def _pick(both: tuple[int, ...], h: int | None, w: int | None, default: int) -> 
 
 
 def meetings(size: int, windows: int, axis: Window) -> Iterator[Meeting]:
-    """Where the taps of windows lie on the `size` pixels of an axis; taps in the padding are left out."""
+    """The taps of windows that lie on the `size` pixels of an axis; taps in the padding are left out."""
     kernel, stride, pad, dilation = axis
     for window in range(windows):
         for tap in range(kernel):

@@ -19,12 +19,12 @@ from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 
 BatchAxes = tuple[int | None, ...]
-"""For each blob the axis of the batch; None where no length depends on how many samples there are."""
+"""For each blob the batch axis; None where no length depends on the number of samples."""
 
 
 @dataclass(frozen=True)
 class Arity:
-    """How many bottoms or tops a layer takes; `most` None means any number."""
+    """The number of bottoms or tops that a layer takes; `most` None means any number."""
 
     least: int
     most: int | None
@@ -62,7 +62,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a layer's kernels can do: all that the rewrites and the memory plan ask of a layer.
+    """Abilities of a layer's kernels: all that the rewrites and the memory plan ask of a layer.
 
     `layouts`: how its blobs of four axes may lie in memory, the best first; with both it follows its first bottom.
     `reads`: which data backward reads, "bottom", "top"; the memory plan frees the rest early.
@@ -83,7 +83,7 @@ class Abilities:
 
 NOTHING: frozenset[str] = frozenset()
 BOTTOM, TOP = frozenset({"bottom"}), frozenset({"top"})
-"""What backward reads: `Abilities.reads`."""
+"""Values of `Abilities.reads`: backward reads the bottoms, or the tops."""
 ANY_LAYOUT = ("NHWC", "NCHW")
 
 
@@ -144,11 +144,11 @@ class Layer(Model):
 
     @property
     def abilities(self) -> Abilities:
-        """What its kernels can do; here the least: row-major blobs, nothing along, all data kept for backward."""
+        """Abilities of its kernels; here the least: row-major blobs, nothing along, all data kept for backward."""
         return Abilities()
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
-        """Where a field was written, or else the layer's name; None where Python code made the layer."""
+        """The place where a field was written, or else the layer's name; None where Python code made the layer."""
         if isinstance(self.written, Mapping) and path and path[0] in self.written.items:
             return super().place(*path, key=key)
         return super().place("name")

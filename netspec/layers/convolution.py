@@ -227,7 +227,7 @@ def _crossed(planes: Array, rows: list[int], columns: list[int]) -> Array:
 
 
 WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "WINOGRAD": Winograd(), "DIRECT": Direct()}
-"""The ways to compute it, the first that fits being chosen."""
+"""The ways of computing by name; the layer takes the first that fits."""
 
 
 def window_words(shape: tuple[int, ...], window: tuple[Window, Window]) -> str:

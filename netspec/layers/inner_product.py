@@ -145,7 +145,7 @@ class InnerProduct(Layer):
 
 
 FEW = 8
-"""Rows that are multiplied where they lie, however their products come about."""
+"""Rows of the smaller factor up to which neither factor is transposed."""
 
 
 def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dict[str, Workspace]:

@@ -55,7 +55,7 @@ class MultiClassHingeLoss(Loss):
             yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
 
     def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """How far each wrong class is short of the margin; then the gradient of the first sample's true score."""
+        """The shortfall of the margin for each wrong class; then the gradient of the first sample's true score."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows, samples = scores.reshape(_matrix(scores.shape)), Term(scores.shape[0])
         short = [

@@ -59,11 +59,11 @@ def wide(run: Run, around: tuple[int, int, int]) -> tuple[Any, Any]:
 
 
 ROW = 64
-"""Values of a row, at least: several small pixels make one, so that a CPU's vectors are filled."""
+"""Least number of values in a row: several small pixels form a row, so that a CPU's vectors are filled."""
 
 
 PIECE, PIECES = 1 << 16, 32
-"""Values of a piece of a blob whose sum is taken, at least, and how many pieces there are, at most."""
+"""Least number of values in a piece that is summed, and greatest number of pieces."""
 
 
 def slots(c: int, pixels: int) -> tuple[int, int]:

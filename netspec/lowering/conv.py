@@ -51,7 +51,7 @@ class Way(Protocol):
     """
 
     wanted: ClassVar[str]
-    """Which convolutions it is for, in the words of an error."""
+    """The convolutions that it is for, in the words of an error."""
     pitched: ClassVar[bool]
     """Whether the top and its diff may lie inside wider blobs."""
 

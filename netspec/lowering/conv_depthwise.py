@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 WORK = 2**17
 """Products of a part."""
 PIECES = 16
-"""Pieces of a weight's gradient, at most; and pixels of a piece, at least."""
+"""Greatest number of pieces of a weight's gradient."""
 PIXELS = 64
+"""Least number of pixels in a piece."""
 BAND = 65536
 """Values of the lines that a piece goes over once for every tap."""
 WIDE = 512
-"""Channels from which pixels lie so far apart that few lines at a time are better."""
+"""Channels from which few lines are better at a time, as pixels lie far apart."""
 NARROW = 128
 """Channels up to which short strips are better where a stride skips pixels: they read memory more nearly in order.
 

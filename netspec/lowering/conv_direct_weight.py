@@ -23,7 +23,7 @@ DEEP = 256
 
 
 class Cut(NamedTuple):
-    """How a weight's gradient is cut.
+    """The cut of a weight's gradient into calls.
 
     `pieces` sum over different images or blocks of lines, and are added up at the end. `shares` of a piece's rows go to
     different parts. `lines` is the height of a block; `scratch` counts the values that a part copies.

@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
 FEW_SUMMED = 96 * 96
-"""Input times output channels up to which a part sums a weight's gradient on its own: pieces must be added up, so fewer
-than FEW."""
+"""Input times output channels of a group up to which a part sums a weight's gradient on its own.
+
+It is less than FEW, as pieces must be added up.
+"""
 LEAST = 8
-"""Tiles that a part takes at a time, at least: fewer would not be worth reading the filters for."""
+"""Least number of tiles that a part takes at a time: fewer would not be worth reading the filters for."""
 NEAR, FAR = 160_000, 6_000_000
-"""Values of the frequencies that one part, or all together, hold at a time."""
+"""Values of the frequencies held at a time: by one part, and by all parts together."""
 
 
 class Plan(NamedTuple):

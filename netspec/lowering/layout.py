@@ -1,4 +1,4 @@
-"""How a blob lies in memory."""
+"""Memory layouts of a blob."""
 
 from __future__ import annotations
 

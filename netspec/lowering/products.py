@@ -14,11 +14,11 @@ from netspec.core.calls import Call, Calls
 FEW = 8
 """Rows of a batch that are better streamed past than tiled."""
 FEW_PRODUCTS = 16
-"""Products of a gradient that are better walked along: then a walk writes it in one go."""
+"""Products of a gradient's value up to which it is computed by walks: a walk writes it in one go."""
 WORK = 2**18
 """Products of a part."""
 CACHED = 2**18
-"""Values of a weight that each band of a batch may read anew; of a larger one long runs are read, and once."""
+"""Values of a weight up to which each band of a batch reads it anew; a larger weight is read once, in long runs."""
 
 
 def tiles(rows: int, columns: int, dtype: str) -> Grid:

@@ -45,7 +45,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "SoftmaxWithLoss": [{"ignore_label": 1}, {"axis": 3}],
     "SigmoidCrossEntropyLoss": [{"ignore_label": 1}],
 }
-"""What else is tried than the defaults, each choice and each flag."""
+"""Values that are tried beside the defaults, each choice and each flag."""
 
 
 def configurations(layer: type[Layer]) -> Iterator[dict[str, Any]]:
@@ -95,7 +95,7 @@ CASES = [
 
 
 def evaluated(words: str) -> float:
-    """What the words say, computed by Python."""
+    """The value of the words, computed by Python."""
     known = {"e": math.e, "ln": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "max": max}
     return float(eval(words.replace("^", "**"), {"__builtins__": {}}, known))
 

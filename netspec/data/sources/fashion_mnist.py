@@ -19,7 +19,7 @@ from netspec.data.sources.idx import open_idx
 from netspec.formats.files import about, beside, first_of
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts the files."""
+"""The folder of Debian's package dataset-fashion-mnist."""
 
 _STEM = {"train": "train", "test": "t10k"}
 _HELP = (
