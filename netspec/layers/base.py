@@ -160,9 +160,9 @@ class Layer(Model):
 
     def top_names(self) -> tuple[str, ...]:
         """The tops as written, or the layer's name."""
-        return (
-            self.top if self.top is not None else (self.name,) if self.tops.least <= 1 and self.tops.most != 0 else ()
-        )
+        if self.top is not None:
+            return self.top
+        return (self.name,) if self.tops.least <= 1 and self.tops.most != 0 else ()
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The shape of each top. Raises ShapeError."""

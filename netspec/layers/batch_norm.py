@@ -102,9 +102,8 @@ class BatchNorm(Layer):
     def params(self) -> tuple[Param, ...]:
         """The running sums, then weight and bias with `affine`."""
         stored = tuple(Param(name, _ZERO, learned=False) for name in ("mean", "variance", "scale_factor"))
-        return (
-            (*stored, Param("weight", self.weight_filler), Param("bias", self.bias_filler)) if self.affine else stored
-        )
+        learned = (Param("weight", self.weight_filler), Param("bias", self.bias_filler))
+        return stored + learned if self.affine else stored
 
     def param_shapes(self, bottoms: Shapes) -> Shapes:
         """(C,), but (1,) for the scale factor."""
@@ -157,10 +156,8 @@ class BatchNorm(Layer):
         else:
             yield Call(norm_planes.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
         mode = RUNNING if running else REMEMBERED if run.phase == "TRAIN" else BATCH
-        batch, coefficients = (
-            Statistics(space["mean"], space["variance"], space["inverse"]),
-            Slots(factor, offset, centre),
-        )
+        batch = Statistics(space["mean"], space["variance"], space["inverse"])
+        coefficients = Slots(factor, offset, centre)
         how = Settling(self.eps, self.moving_average_fraction, pixels, mode)
         yield Call(norm.settle, partial, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
         if in_rows:
@@ -176,25 +173,15 @@ class BatchNorm(Layer):
         from netspec.kernels import norm, norm_planes
 
         n, c, inner = _around(run.bottom_shapes[0])
-        x, dy, dx, space, (own, diffs) = (
-            run.bottom[0],
-            run.top_diff[0],
-            run.bottom_diff[0],
-            run.workspace,
-            self._affine(run),
-        )
-        learning, fixed, in_rows = (
-            diffs.weight.size or diffs.bias.size,
-            self._running(run),
-            _in_rows(run.bottom_shapes[0]),
-        )
+        x, dy, dx, space = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.workspace
+        own, diffs = self._affine(run)
+        learning = diffs.weight.size or diffs.bias.size
+        fixed, in_rows = self._running(run), _in_rows(run.bottom_shapes[0])
         if dx is None and not learning:
             return
         factor, offset, centre, *others = space["coefficients"]
-        partial, low = (
-            space["partial"].reshape(-1)[: len(space["partial"]) * 2 * factor.size],
-            0.0 if run.relu else math.nan,
-        )
+        partial = space["partial"].reshape(-1)[: len(space["partial"]) * 2 * factor.size]
+        low = 0.0 if run.relu else math.nan
         if not in_rows:
             x, dy = x.reshape(n, c, inner), dy.reshape(n, c, inner)
         if fixed and not learning:

@@ -51,9 +51,8 @@ class Concat(Layer):
         first = bottoms[0]
         axis = self.joint(first)
         for i, shape in enumerate(bottoms):
-            if len(shape) != len(first) or any(
-                a != b for k, (a, b) in enumerate(zip(shape, first, strict=True)) if k != axis
-            ):
+            others = (*shape[:axis], *shape[axis + 1 :])
+            if len(shape) != len(first) or others != (*first[:axis], *first[axis + 1 :]):
                 raise ShapeError(
                     f"{{bottom[0]}} and {{bottom[{i}]}} differ in more than axis {axis}", field=f"bottom.{i}"
                 )

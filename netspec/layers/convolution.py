@@ -201,9 +201,9 @@ class Convolution(Windowed):
         (n, k, i, j), depth, filters = index, w.shape[1], self.num_output // self.group
         group = k // filters
         own = slice(group * filters, (group + 1) * filters)
-        rows, columns = (
-            list(meetings(x.shape[a], y.shape[a], axis)) for a, axis in zip((2, 3), self.window, strict=True)
-        )
+        vertical, horizontal = self.window
+        rows = list(meetings(x.shape[2], y.shape[2], vertical))
+        columns = list(meetings(x.shape[3], y.shape[3], horizontal))
         met = [m for m in rows if m.window == i], [m for m in columns if m.window == j]
         seen = _crossed(x[n, group * depth : (group + 1) * depth], *([m.pixel for m in each] for each in met))
         value = dot(_crossed(w[k], *([m.tap for m in each] for each in met)), seen)

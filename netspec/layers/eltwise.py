@@ -82,9 +82,8 @@ class Eltwise(Layer):
             elif self.operation == "PROD":
                 yield Call(eltwise.product, now, x, y, low)
             else:
-                pair, index = (
-                    ((b, a), (1, 0)) if i == 1 else ((now, x), (-1, i))
-                )  # of the first two the second wins a tie
+                # of the first two bottoms the second wins a tie
+                pair, index = ((b, a), (1, 0)) if i == 1 else ((now, x), (-1, i))
                 if "mask" in run.workspace:
                     yield Call(eltwise.larger_from, *pair, y, run.workspace["mask"], low, *index)
                 else:

@@ -99,10 +99,8 @@ class LRN(Layer):
             arrays, window = tuple(a.reshape(n * c, h, w) for a in arrays), run.workspace["window"]
             yield Call(lrn.within_backward, *arrays, window, self.local_size, self.alpha, self.beta, parts=len(window))
         else:
-            arrays, scratch = (
-                tuple(a.reshape(n * h * w, c) for a in arrays),
-                (run.workspace["square"], run.workspace["ratio"]),
-            )
+            arrays = tuple(a.reshape(n * h * w, c) for a in arrays)
+            scratch = (run.workspace["square"], run.workspace["ratio"])
             yield Call(
                 lrn.across_backward,
                 *arrays,

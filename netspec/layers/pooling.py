@@ -50,11 +50,8 @@ class Pooling(Windowed):
         for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w"):
             neutral = {"stride": 1, "pad": 0}.get(name.split("_")[0])
             value = getattr(self, name)
-            if (
-                self.global_pooling
-                and value not in (None, ())
-                and (neutral is None or value not in (neutral, (neutral,), (neutral, neutral)))
-            ):
+            idle = [None, ()] if neutral is None else [None, (), neutral, (neutral,), (neutral, neutral)]
+            if self.global_pooling and value not in idle:
                 raise wrong(f"`global_pooling` takes the whole plane, so `{name}` has no meaning", field=name)
         if not self.global_pooling and not self.kernel_size and self.kernel_h is None:
             raise wrong(
@@ -114,9 +111,10 @@ class Pooling(Windowed):
         """
         size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
         other = self.windows(bottom)[1 - axis][2]
-        return int(
-            not pad and other > 0 and (pooled(size, kernel, stride, 0, self.round_mode == "CEIL") - 1) * stride >= size
-        )
+        if pad or not other:
+            return 0
+        start = (pooled(size, kernel, stride, 0, self.round_mode == "CEIL") - 1) * stride
+        return int(start >= size)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """ceil((24+2*0-2)/2)+1 = 12, for both axes when they differ."""
@@ -127,10 +125,8 @@ class Pooling(Windowed):
         ]
         for axis in (0, 1):
             if self._dropped(bottoms[0], axis):
-                words[axis] = (
-                    words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")[0]
-                    + f" {self._size(bottoms[0], axis)}"
-                )
+                terms, _, _ = words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")
+                words[axis] = f"{terms} {self._size(bottoms[0], axis)}"
         return words[0] if words[0] == words[1] else ", ".join(words)
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:

@@ -71,12 +71,8 @@ class PReLU(Layer):
         """One pass."""
         from netspec.kernels import norm, prelu
 
-        around, x, y, a = (
-            self._around(run.bottom_shapes[0], run.layout),
-            run.bottom[0],
-            run.top[0],
-            run.param[0].reshape(-1),
-        )
+        around = self._around(run.bottom_shapes[0], run.layout)
+        x, y, a = run.bottom[0], run.top[0], run.param[0].reshape(-1)
         if around[2] == 1:
             slopes, _ = wide(run, around)
             yield Call(norm.repeat, a, slopes, 1.0, parts=1)

@@ -31,10 +31,9 @@ class Arrays(Source):
     def _one_form(self) -> Self:
         given = [name for name in ("outputs", "file", "values") if getattr(self, name)]
         if len(given) != 1:
-            both = (
-                f"{' and '.join(f'`{name}`' for name in given)} exclude each other" if given else "there are no arrays"
-            )
-            raise wrong(both, field=given[-1] if given else None, help="give one of `outputs`, `file` and `values`")
+            names = " and ".join(f"`{name}`" for name in given)
+            fault = f"{names} exclude each other" if given else "there are no arrays"
+            raise wrong(fault, field=given[-1] if given else None, help="give one of `outputs`, `file` and `values`")
         if self.keys and not self.file:
             raise wrong("`keys` chooses arrays of an .npz `file`", field="keys")
         return self

@@ -47,13 +47,9 @@ class SubtractMean(Transform):
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of the sample. Raises ShapeError when the number of values is neither 1 nor C."""
         if self.values and len(self.values) not in {1, *shape[:1]}:
-            raise ShapeError(
-                f"{len(self.values)} values do not fit samples of {text(shape)}",
-                field="values",
-                help=f"give one value, or {shape[0]}: one of each channel"
-                if shape and shape[0] > 1
-                else "give one value",
-            )
+            several = f", or {shape[0]}: one of each channel" if shape and shape[0] > 1 else ""
+            fault = f"{len(self.values)} values do not fit samples of {text(shape)}"
+            raise ShapeError(fault, field="values", help=f"give one value{several}")
         return shape
 
     def bind(self, setting: Setting) -> Apply:
