@@ -1,6 +1,6 @@
 """netspec: describe a network in a text file and train it on the CPU you have.
 
-`Net`, `Solver` and `Run` are loaded when they are first used, so that `import netspec` is cheap.
+The public names are loaded when they are first used, so that `import netspec` is cheap.
 """
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
-"""What every package stands on: errors with places, nodes of documents, shapes, models, rooms, Calls, random keys; it
-imports no other package.
+"""Base of all packages: errors with places, document nodes, shapes, models, rooms, Calls, random keys.
+
+It imports no other package of netspec.
 """

@@ -1,4 +1,7 @@
-"""What layers and solvers hand to the program: Calls on arrays. Nothing here runs anything, or imports numpy or numba."""
+"""Calls: the kernels, with their arrays, that layers and solvers hand to the program.
+
+Nothing here runs a kernel, or imports numpy or numba.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ Phase = Literal["TRAIN", "TEST"]
 
 @dataclass(frozen=True)
 class Workspace:
-    """Memory beside the blobs: `kept` from forward to backward, or scratch within one direction.
+    """Memory of a layer beside its blobs: `kept` from forward to backward, or scratch within one direction.
 
-    `kind` is real (the net's float type), uint8, int32, int64, or float64; `use` says which direction scratch serves.
+    `kind` is real (the net's float type), uint8, int32, int64, or float64. `use` names the direction that needs it.
     """
 
     shape: Shape
@@ -32,18 +35,29 @@ class Workspace:
 
 
 class Kernel(Protocol):
-    """A compiled family of loops; `netspec.codegen.kernel.kernel` makes them."""
+    """A compiled family of loops, made by `netspec.codegen.kernel.kernel`."""
 
     name: str
 
     def parts(self, args: tuple[Any, ...]) -> int:
-        """Into how many parts a call on `args` is cut: a function of shapes alone."""
+        """Number of parts that a call on `args` is cut into; it depends on shapes alone."""
+        ...
+
+    def describe(self, args: tuple[Any, ...], parts: int, dtype: str) -> tuple[list[int], list[Array]]:
+        """The words of a call's descriptor, and the arrays that must stay alive. Raises TypeError."""
+        ...
+
+    def address(self, dtype: str) -> int:
+        """Address of the compiled code for nets of a float type."""
         ...
 
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel on arrays and scalars, cut into `parts` that run in any order; None lets the kernel's default rule decide."""
+    """One kernel with its arrays and scalars, cut into `parts` that run in any order.
+
+    With `parts` None the kernel's own rule sets the number.
+    """
 
     kernel: Kernel
     args: tuple[Any, ...]
@@ -74,14 +88,15 @@ Calls = Iterator[Call]
 class Run:
     """The arrays of one layer in one net, as they lie in memory.
 
-    `layout` is that of all its blobs of four axes: with NHWC such a blob is an array (N, H, W, C). `bottom_shapes` and `top_shapes` say
-    N, C, H, W all the same. `bottom_diff[i]` is None where no gradient is wanted, `param_diff[i]` where the parameter is frozen or stored.
-    `clock` holds (iteration, sub-iteration) and `seed` the layer's own stream: together they key every random number.
+    `layout` holds for all blobs of four axes: with NHWC such a blob is an array (N, H, W, C). `bottom_shapes` and
+    `top_shapes` are in the order N, C, H, W in every layout. `bottom_diff[i]` is None where no gradient is wanted,
+    `param_diff[i]` is None where the param is frozen or stored. `clock` holds (iteration, sub-iteration), and `seed`
+    names the layer's own stream: together they key every random number.
 
-    What the rewrites decided: `along` holds, by type, the runs of layers that are computed along with this one, such as the ReLU or the
-    Scale that reads its top; `placed[i]` says that bottom i lies inside the top already, and its diff in the top's. A top with channels
-    last that lies inside a wider blob is a part of it, an array with strides. Where `bottom_add[i]` or `param_add[i]` holds, backward adds
-    to that diff, which holds something already; else it overwrites it.
+    The rewrites set the other fields. `along` holds, by type, the runs of the layers that this layer computes along
+    with itself, such as a ReLU or Scale that reads its top. `placed[i]`: bottom i lies inside the top already, and its
+    diff inside the top's diff. A top that lies inside a wider NHWC blob is a view of that blob, with strides. Where
+    `bottom_add[i]` or `param_add[i]` is true, backward adds to that diff; elsewhere it overwrites the diff.
     """
 
     phase: str
@@ -104,16 +119,16 @@ class Run:
 
     @property
     def relu(self) -> bool:
-        """Whether the layer rectifies its top itself, and masks the top's diff."""
+        """Whether the layer applies a ReLU to its top itself, and masks the top's diff."""
         return "ReLU" in self.along
 
 
 @dataclass(frozen=True)
 class Update:
-    """The arrays of one param blob in an update, and what it decays by.
+    """The arrays of one param blob in an update, and its decay coefficients.
 
-    `rate` (1,) holds the learning rate, `gate` (2,) whether the gradients are finite (1 or 0) and the factor on them
-    (clipping and 1/iter_size); both are written anew every iteration.
+    `rate` (1,) holds the learning rate. `gate` (2,) holds whether the gradients are finite (1 or 0), and the factor on
+    them (clipping and 1/iter_size). Both are rewritten every iteration.
     """
 
     weight: Array
@@ -126,6 +141,6 @@ class Update:
     l2: float
 
     def by(self, kernel: Kernel, *settings: float) -> Call:
-        """The Call of a kernel of (w, diff, each history, rate, gate, each setting of the rule, lr_mult, l1, l2)."""
+        """The Call of an update kernel on (w, diff, *history, rate, gate, *settings, lr_mult, l1, l2)."""
         arrays = (self.weight, self.diff, *self.history, self.rate, self.gate)
         return Call(kernel, *arrays, *settings, self.lr_mult, self.l1, self.l2)

@@ -1,8 +1,9 @@
 """Code files: Python files that a user names (`--code FILE.py`), whose classes become members of rooms.
 
-A file is loaded as a module whose name ends in the digest of its text: an edited file is another module, and never
-meets what was compiled from the old text. Runs record by name and digest the files that they were trained with. Nothing
-here takes a file to load from a YAML file or from a run: a record is only compared with what the user gave.
+A file is loaded as a module whose name ends in the digest of its text. An edited file is therefore another module, and
+never uses kernels that were compiled from the old text. A run records the name and digest of each file that it was
+trained with. That record is only compared with the files that the user gives: no code is loaded because a YAML file or
+a run names it.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ _BASES = "Layer, Filler, Policy, UpdateRule, Regularizer, Source or Transform"
 
 
 def load_code(path: str | Path) -> tuple[str, ...]:
-    """Run a Python file and let YAML use its layers, fillers, policies, ..., as `--code FILE.py` does; their words.
+    """Run a Python file and let YAML use its layers, fillers, policies, ..., as `--code FILE.py` does.
 
-    A file is run once, and again when its text has changed: then its new classes replace the old ones.
-    Raises MissingCodeError, CodeFileError.
+    Returns the words of its classes. A file runs once, and again when its text has changed: then its new classes
+    replace the old. Raises MissingCodeError, CodeFileError.
     """
     file = Path(path).expanduser().resolve()
     try:
@@ -87,7 +88,7 @@ def load_code(path: str | Path) -> tuple[str, ...]:
 
 
 def register(cls: C) -> C:
-    """Let YAML use a class of a script or notebook: a layer, filler, policy, ... It is a decorator too.
+    """Let YAML use a class of a script or notebook: a layer, filler, policy, ... Also a decorator.
 
     A class of the same name and module replaces the one that was registered before. Raises CodeFileError.
     """
@@ -102,7 +103,7 @@ def register(cls: C) -> C:
 
 
 def _run(name: str, file: Path, text: bytes, digest: str, source: Source) -> ModuleType:
-    """The module that a file makes. No `.pyc` is kept beside it: a time stamp could not tell two quick edits apart."""
+    """Run a file as a module. No `.pyc` is kept: its time stamp could not tell two quick edits apart."""
     module = ModuleType(name)
     module.__file__ = str(file)
     module.__dict__["__sha256__"] = digest
@@ -120,7 +121,7 @@ def _run(name: str, file: Path, text: bytes, digest: str, source: Source) -> Mod
 
 
 def _broken(error: BaseException, file: Path, source: Source) -> CodeFileError:
-    """What to say of an exception that a file's own lines raised, or that came from what they call."""
+    """The error for an exception that was raised while a file ran: in its own lines, or in code that they call."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None) or 0
     length = len(source.line(line).strip()) or 1
@@ -133,9 +134,9 @@ def _broken(error: BaseException, file: Path, source: Source) -> CodeFileError:
 
 
 def _take_in(classes: Iterable[type[Any]], file: Path, source: Source) -> tuple[str, ...]:
-    """Make classes members of their rooms, in place of those of an earlier text of the file. Their words.
+    """Make classes members of their rooms, and remove those of an earlier text of the file. Returns their words.
 
-    A class whose name begins with an underscore is a base of others and no member. Raises CodeFileError.
+    A class whose name begins with an underscore is a base class and does not become a member. Raises CodeFileError.
     """
     found: dict[tuple[Room[Any], str], type[Any]] = {}
     for cls in classes:
@@ -170,13 +171,13 @@ def _take_in(classes: Iterable[type[Any]], file: Path, source: Source) -> tuple[
 
 
 def _replaces(cls: type[Any], before: type[Any], file: Path) -> bool:
-    """Whether a class is a new form of one that was taken in before, from the same file or notebook."""
+    """Whether a class may replace `before`: both come from the same module, file or notebook."""
     known = LOADED.get(before.__module__)
     return before.__module__ == cls.__module__ or (known is not None and known.path == file)
 
 
 def _place(cls: type[Any], source: Source) -> Place:
-    """Where a class is defined in a text; the text as a whole where that cannot be seen."""
+    """The place of a class definition in a text; the text as a whole where it cannot be found."""
     found = re.search(rf"^([ \t]*class\s+){cls.__name__}\b", source.text, re.MULTILINE)
     if found is None:
         return Place(source)
@@ -184,7 +185,7 @@ def _place(cls: type[Any], source: Source) -> Place:
 
 
 def is_file(module: str) -> bool:
-    """Whether a module is one that `load_code` made; a script whose classes are registered is none."""
+    """Whether `load_code` made a module; False for a script that registered its classes itself."""
     return hasattr(sys.modules.get(module), "__sha256__")
 
 
@@ -212,7 +213,7 @@ def ask_for(folder: Path) -> None:
 
 
 def changes(then: Any, now: Record) -> list[str]:
-    """How a run's code files differ from those that it was trained with before, a line for each."""
+    """Differences between a run's code files `then` and `now`, one line for each file that differs."""
     lines = []
     before, after = ({one["name"]: one["sha256"][:12] for one in record or ()} for record in (then, now))
     for name in sorted({*before, *after}):
@@ -222,7 +223,7 @@ def changes(then: Any, now: Record) -> list[str]:
 
 
 def preamble() -> str:
-    """Python text that lets another process import what this one has: the path of modules, and the code files."""
+    """Python text that prepares another process like this one: it sets `sys.path` and loads the code files."""
     files = [str(one.path) for name, one in LOADED.items() if is_file(name)]
     load = f"from netspec.core.code_files import load_code; [load_code(p) for p in {files!r}]; " if files else ""
     path = [one for one in sys.path if isinstance(one, str)]

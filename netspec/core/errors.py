@@ -1,7 +1,7 @@
-"""Errors: what is wrong, where it was written, how it is shown, and which exit code it gives.
+"""Errors: their messages, places in a file, rendering, and exit codes.
 
-Every error a user can cause is a `NetspecError` with a stable code, a place and a help line. A pass that can find several mistakes
-collects them in a `Findings` and raises them together as one `Mistakes`.
+Every error a user can cause is a `NetspecError` with a stable code, a place and a help line. A pass that can find
+several mistakes collects them in a `Findings` and raises them together as one `Mistakes`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from netspec.core.places import Place
 class NetspecError(Exception):
     """A mistake that a user can mend.
 
-    `message` says what was found, `help` what to do, `at` where it was written, `related` other places with a word on each.
+    `message` says what was found, and `help` what to do. `at` is the place of the mistake; `related` holds other
+    places, each with a word on it.
     """
 
     code: ClassVar[str] = "NS000"
@@ -42,13 +43,13 @@ class NetspecError(Exception):
         return render(self)
 
     def changed(self, **attributes: Any) -> Self:
-        """A copy with other attributes: an error that was raised is never changed itself."""
+        """A copy with other attributes. An error that was raised is never changed itself."""
         result = copy.copy(self)
         result.__dict__.update(attributes)
         return result
 
     def at_place(self, place: Place | None) -> Self:
-        """A copy that was made at a place."""
+        """A copy with another place."""
         return self.changed(at=place)
 
     def errors(self) -> tuple[NetspecError, ...]:
@@ -152,13 +153,13 @@ class Findings:
             self.add(error)
 
     def merge(self, other: Findings) -> None:
-        """Keep what another pass over the same text found, but for what is known here: an error of the same code at the same place."""
+        """Add the errors of another pass over the same text, except those known here by code and place."""
         known = {(error.code, error.at) for error in self._errors if error.at}
         self._extend([error for error in other._errors if (error.code, error.at) not in known])
 
     @property
     def enough(self) -> bool:
-        """Whether there are so many that no more spellings are compared: each look takes time that grows with the net."""
+        """Whether to suggest no more spellings: there are many errors, and a suggestion takes time in large nets."""
         return len(self._errors) >= 100
 
     def __bool__(self) -> bool:
@@ -168,7 +169,7 @@ class Findings:
         return len(self._errors)
 
     def raise_if_any(self) -> None:
-        """Raise what was found; one error as itself, several as `Mistakes`."""
+        """Raise the errors that were found: a single error as itself, several as `Mistakes`."""
         unique: dict[tuple[object, ...], NetspecError] = {}
         again: dict[tuple[object, ...], set[str]] = {}
         for error in self._errors:
@@ -194,7 +195,7 @@ def _reading_order(error: NetspecError) -> tuple[str, int, int]:
 
 
 def exit_code(error: NetspecError) -> int:
-    """The exit code of an error, or of the first of several."""
+    """The exit code of an error; of `Mistakes` that of its first error."""
     return error.worst.exit_code if isinstance(error, Mistakes) else error.exit_code
 
 
@@ -213,7 +214,7 @@ def render(error: NetspecError, tag: str = "error") -> str:
 
 
 def _clipped(text: str, most: int = 800) -> str:
-    """A text without its middle where it is very long, as it is when a name in it is."""
+    """A text, its middle cut out where it is very long, as when it quotes a very long name."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
 
 
@@ -237,7 +238,7 @@ def _snippet(place: Place, margin: int) -> list[str]:
 
 
 def _expansions(place: Place) -> list[Place]:
-    """The places among those that brought this one here whose line is shown."""
+    """The places in the `via` chain whose lines are shown."""
     return [place.via, *_expansions(place.via)] if place.via and place.how != "from" else []
 
 

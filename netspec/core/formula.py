@@ -1,8 +1,8 @@
 """Formulas: functions of numbers that are written once, and run on vectors, on words and on plain values.
 
-The parameters of a formula say by their names what it reads: `x` is a value of the layer's bottom, `y` of its top, `dy` of the
-top's diff, and any other name is one of the layer's own numbers, such as a field. A formula computes with operators and the
-methods below, and chooses with `a.where(condition, b)`, never with `if`: in a vector every lane takes its own choice.
+The names of a formula's parameters say what it reads: `x` is a value of the layer's bottom, `y` of its top, `dy` of the
+top's diff. Any other name is a number of the layer itself, such as a field. A formula computes with operators and the
+methods below. It chooses with `a.where(condition, b)` and never with `if`, because each lane of a vector chooses alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 
 class Number(Protocol):
-    """What a formula computes with: a vector (codegen.rows.Value), or a value with its words (core.worked.Term)."""
+    """Operand of a formula: a vector (codegen.rows.Value), or a value with its words (core.worked.Term)."""
 
     def __neg__(self) -> Number: ...
     def __add__(self, other: Number | float) -> Number: ...
@@ -31,11 +31,11 @@ class Number(Protocol):
     def __le__(self, other: Number | float) -> Any: ...
 
     def where(self, mask: Any, other: Number | float) -> Number:
-        """Itself where the condition holds, else the other."""
+        """This number where the mask holds, else `other`."""
         ...
 
     def exp(self) -> Number:
-        """e to this power."""
+        """e to the power of this number."""
         ...
 
     def log(self) -> Number:
@@ -51,7 +51,7 @@ class Number(Protocol):
         ...
 
     def power(self, exponent: Number) -> Number:
-        """This to the power of another."""
+        """This number to the power of `exponent`."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Finds the file that a word names: a path, or the name of a bundled net or solver.
 
-Bundled files lie in `netspec/bundled/` of an installed wheel and at the top of a checkout; relative references between them
-(`net: ../models/lenet.yaml`) hold in both.
+Bundled files lie in `netspec/bundled/` of an installed wheel, and at the top of a checkout. Relative references between
+them (`net: ../models/lenet.yaml`) hold in both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def bundled(folder: str) -> Path:
 
 
 def shelves(folder: str) -> list[Path]:
-    """Where zoo names of `models` or `solvers` are looked up: NETSPEC_ZOO_PATH first, then the bundled ones."""
+    """Folders in which zoo names of `models` or `solvers` are looked up: NETSPEC_ZOO_PATH, then the bundled folder."""
     extra = [Path(p) for p in os.environ.get("NETSPEC_ZOO_PATH", "").split(os.pathsep) if p]
     return [*(path / folder for path in extra), bundled(folder)]
 
@@ -46,7 +46,7 @@ def find(reference: str, folder: str, base: Path | None = None) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether there is such a file; False where that cannot be known."""
+    """Whether a path exists; False where the system refuses to say."""
     try:
         return path.exists()
     except OSError:
@@ -54,5 +54,5 @@ def exists(path: Path) -> bool:
 
 
 def is_path(reference: str) -> bool:
-    """Whether a word can only be a path, and not a zoo name."""
+    """Whether a reference can only be a path: it has a YAML suffix or a separator."""
     return Path(reference).suffix in {".yaml", ".yml"} or os.sep in reference

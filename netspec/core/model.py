@@ -1,4 +1,4 @@
-"""What every value that a user writes is built on: a frozen pydantic model that refuses unknown fields and loose types."""
+"""Base of every value that a user writes: a frozen pydantic model that refuses unknown fields and loose types."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ class Model(BaseModel):
 
     @property
     def written(self) -> Node | None:
-        """The node it was read from; None where Python code made it."""
+        """The document node this value was read from; None where Python code made the value."""
         return self._written
 
     def read_from(self, node: Node | None) -> Self:
-        """This instance, which from now on knows the node it was read from."""
+        """Remember the node that this instance was read from. Returns the instance."""
         self._written = node
         return self
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
-        """Where the value at `path` was written, or the deepest that encloses it; None where nothing was written."""
+        """The place of the value at `path`, or of the deepest written value around it; None without a document."""
         return None if self._written is None else locate(self._written, *path, key=key)
 
 
 def wrong(text: str, *, field: str | None = None, help: str | None = None) -> PydanticCustomError:
-    """What a validator raises: a sentence, the field to point at, a hint. The schema pass gives it its place."""
+    """The exception for a validator: a sentence, the field to point at, a hint. The schema pass adds the place."""
     context = {"text": text, "field": field, "hint": help}
     return PydanticCustomError("netspec", "{text}", context)
 
 
 def listed(value: Any) -> Any:
-    """A single value where a list may stand: `bottom: conv1` is `bottom: [conv1]`."""
+    """Turn a single value into a tuple of one: `bottom: conv1` is `bottom: [conv1]`."""
     return value if isinstance(value, tuple) or value is None else (value,)
 
 
@@ -55,14 +55,14 @@ Listed = Annotated[tuple[T, ...], BeforeValidator(listed)]
 
 
 class Aka:
-    """Names that other programs have for a field: a mistake that uses one is told the field's own."""
+    """Names of a field in other programs. A user who writes such a name is told the field's own name."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
 
 
 def known_as(cls: type[Any]) -> dict[str, str]:
-    """Other programs' names for the fields of a model, each with the field it means."""
+    """Names of a model's fields in other programs, each with the field it means."""
     fields = getattr(cls, "model_fields", {}).items()
     return {
         other: name for name, info in fields for mark in info.metadata if isinstance(mark, Aka) for other in mark.names
@@ -77,7 +77,7 @@ SpecPath = Annotated[str, PathMark()]
 
 
 def class_of(info: FieldInfo, value: Any) -> type[Any] | None:
-    """The model class of a field's value: the class that its `type` selects from a room, or the one its annotation names."""
+    """The model class of a field's value, by the room that its `type` selects from, or by the field's annotation."""
     marks = _marks(info)
     for room in (getattr(getattr(mark, "func", None), "__self__", None) for mark in marks):
         if isinstance(room, Room):
@@ -91,7 +91,7 @@ def class_of(info: FieldInfo, value: Any) -> type[Any] | None:
 
 
 def _marks(info: FieldInfo) -> list[Any]:
-    """The types inside a field's annotation, and what is said beside them in `Annotated`."""
+    """The types inside a field's annotation, and their `Annotated` metadata."""
     found: list[Any] = [info.annotation, *info.metadata]
     for mark in found:  # grows while it is walked
         found += [*get_args(mark), *getattr(mark, "__metadata__", ())]
@@ -99,7 +99,10 @@ def _marks(info: FieldInfo) -> list[Any]:
 
 
 def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple[str | int, ...]]:
-    """Where paths stand among the plain values of a model, which need not be valid: ("data", "train", "source", "images")."""
+    """Positions of file paths among a model's plain values: ("data", "train", "source", "images").
+
+    The values need not be valid.
+    """
     for name, value in values.items() if isinstance(values, dict) else ():
         info = getattr(cls, "model_fields", {}).get(name)
         if info is None:

@@ -14,7 +14,7 @@ from netspec.core.places import Place, Source
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A word, number, boolean or nothing."""
+    """A word, number, boolean or null."""
 
     value: str | int | float | bool | None
     at: Place
@@ -104,14 +104,15 @@ class Document:
         return values
 
     def locate(self, *path: str | int) -> Place:
-        """The place of the value at `path`, or of the nearest enclosing one that was written."""
+        """The place of the value at `path`, or of the nearest enclosing value that was written."""
         return locate(self.root, *path)
 
 
 def locate(node: Node, *path: str | int, key: bool = False) -> Place:
-    """The place of the value at `path` below `node`, or of the deepest that exists; `key` asks for the last key itself.
+    """The place of the value at `path` below `node`, or of the deepest value on the way that exists.
 
-    Item 0 of what is no list is the value itself: `bottom: conv1` is `bottom: [conv1]`.
+    With `key` it is the place of the last key instead of its value. Item 0 of a value that is not a list is the value
+    itself: `bottom: conv1` is `bottom: [conv1]`.
     """
     place = node.at
     for depth, step in enumerate(path):
@@ -129,7 +130,10 @@ def locate(node: Node, *path: str | int, key: bool = False) -> Place:
 
 @contextmanager
 def placed(node: Node | None, *path: str | int) -> Iterator[None]:
-    """Errors that the body raises get the place of the value at `path`, or of the field they name in it, if they have none."""
+    """Add the place of the value at `path` to errors that the body raises without a place.
+
+    An error that names a field gets the place of that field in the value.
+    """
     try:
         yield
     except NetspecError as error:

@@ -1,4 +1,4 @@
-"""Places: where in which text a value was written."""
+"""Places: the text, line and column where a value was written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Source:
 
     @property
     def typed(self) -> bool:
-        """Whether it was typed by someone: an override, whose paths are relative to the current folder."""
+        """Whether it is an override from the command line, whose paths are relative to the current folder."""
         return self.name == COMMAND_LINE
 
     @cached_property
@@ -43,8 +43,8 @@ class Source:
 class Place:
     """Where a value was written: line and column count from 1; `length` is in characters of that line.
 
-    `via` is the place that brought this one here, innermost first, and `how` says in which way: a file that names this file ("from"), the
-    use of a block ("expanded from"), the layer that a default was given to ("merged into").
+    `via` is the place that brought this text into the spec, and `how` says in which way: a file that names this file
+    ("from"), the use of a block ("expanded from"), or the layer that a default was given to ("merged into").
     """
 
     source: Source
@@ -58,10 +58,10 @@ class Place:
         return f"{self.source.name}:{self.line}:{self.column}" if self.line else self.source.name
 
     def brought(self, via: Place, how: str) -> Place:
-        """This place as another brought it into the spec."""
+        """A copy of this place that `via` brought into the spec."""
         return Place(self.source, self.line, self.column, self.length, via, how)
 
     @property
     def chain(self) -> list[Place]:
-        """The places that brought this one here, innermost first."""
+        """The places that brought this text into the spec, innermost first."""
         return [self.via, *self.via.chain] if self.via else []

@@ -1,7 +1,7 @@
 """Plug-ins: members of rooms that installed packages offer by entry points. They are listed without being imported.
 
-The group of a room is named after its folder (`netspec.layers`), and the entry point's name is the word that selects the
-member in YAML.
+The entry-point group of a room is named after its folder (`netspec.layers`). The name of the entry point is the word
+that selects the member in YAML.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PluginError(MachineError):
 
 @dataclass(frozen=True)
 class Offer:
-    """A word that an installed package offers, and where its class is to be imported from."""
+    """A word that an installed package offers, and the entry point that its class is imported from."""
 
     word: str
     package: str
@@ -35,7 +35,7 @@ class Offer:
 
 
 def offers(group: str, kind: str) -> dict[str, Offer]:
-    """What installed packages offer to a room, by word. Raises PluginError when two of them offer one word."""
+    """Offers of installed packages to a room, by word. Raises PluginError when two packages offer the same word."""
     if os.environ.get("NETSPEC_PLUGINS") == "off":
         return {}
     from importlib.metadata import entry_points
@@ -67,14 +67,14 @@ def load(offer: Offer, base: type[Any], kind: str) -> type[Any]:
 
 
 def complete(member: type[Any]) -> None:
-    """Let pydantic build a class now, so that a field it cannot understand is found where the class is taken in."""
+    """Let pydantic build a class now, so that a faulty field is reported when the class is loaded."""
     rebuild = getattr(member, "model_rebuild", None)
     if rebuild is not None:
         rebuild()
 
 
 def reason(error: BaseException, known: str = "") -> str:
-    """An exception in one line: its class, the first line of its text, and where it was raised, if not in `known`."""
+    """An exception in one line: its class, the first line of its text, its origin unless that is the file `known`."""
     first = str(error).strip().partition("\n")[0]
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]

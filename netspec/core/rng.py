@@ -1,7 +1,8 @@
-"""Randomness as an argument: every draw is a function of (seed, purpose, ...), never of what was drawn before.
+"""Randomness as an argument: every draw is a function of (seed, purpose, ...), never of earlier draws.
 
-Philox counters for streams and orders (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), SplitMix64 for one number
-a sample (Steele, Lea & Flood 2014). Both are integers throughout, so the same numbers come out on every machine and NumPy version.
+Streams and orders use Philox counters (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"); one number
+per sample uses SplitMix64 (Steele, Lea & Flood 2014). Both compute with integers only, so every machine and every NumPy
+version gives equal numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def key(seed: int, *parts: int | str) -> int:
-    """128 bits that name one stream: a hash of the seed and the words and numbers that say what it is for."""
+    """128 bits that name one stream: a hash of the seed, and of words and numbers that state the purpose."""
     code = "".join(f"s{len(part)}:{part}" if isinstance(part, str) else f"i{int(part)};" for part in (seed, *parts))
     return int.from_bytes(blake2b(code.encode(), digest_size=16).digest(), "little")
 
@@ -41,7 +42,8 @@ def permutation(n: int, seed: int, *parts: int | str) -> NDArray[np.int64]:
 def uniform(seed: int, purpose: str, *counters: NDArray[np.int64]) -> NDArray[np.float64]:
     """One number in [0, 1) for each sample, (N,), from its own counters, each (N,): (epoch, index).
 
-    For each counter c in turn the state becomes the c-th output of a SplitMix64 that starts from it; the top 53 bits are the number.
+    For each counter c in turn, the state becomes the c-th output of a SplitMix64 that starts from the state. The top 53
+    bits of the last state are the number.
     """
     import numpy as np
 

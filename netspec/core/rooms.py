@@ -1,8 +1,9 @@
-"""Rooms: folders of equals, found by listing the folder, one class a file.
+"""Rooms: packages whose modules hold one class each, selected in YAML by a word.
 
-The file name is the word in lower case without underscores (`inner_product.py` holds `InnerProduct`), so a word finds its file
-without importing the others, and a new file is all that a new member needs. Installed packages add members by entry
-points, and a user's own files by `--code`; a built-in member is found first, so that a net without either pays nothing.
+File name and word are equal but for case and underscores (`inner_product.py` holds `InnerProduct`). So a word finds its
+file without importing the others, and a new member needs only a new file. Installed packages add members by entry
+points, and a user's own files by `--code`. Built-in members are looked up first, so that a net that uses no others does
+not pay for them.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import pkgutil
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from netspec.core import plugins
 from netspec.core.spelling import suggest
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+T = TypeVar("T", bound="BaseModel")
 
 
 def _same(word: str) -> str:
@@ -46,12 +50,12 @@ class Room(Generic[T]):
     """The members of one package that derive from `base`, by the word that selects them in YAML."""
 
     every: ClassVar[list[Room[Any]]] = []
-    """The rooms that have been imported: whoever derives from a room's base has imported it."""
+    """The rooms that have been imported; a class that derives from a room's base has imported the room."""
 
     def __init__(self, package: str, base: type[T], kind: str, word: Callable[[str], str] = _same) -> None:
         self.package, self.base, self.kind, self._word = package, base, kind, word
         self.added: dict[str, tuple[type[T], str]] = {}
-        """By word, classes of `--code` files and scripts, and the name of the file that each is from."""
+        """By word: a class of a `--code` file or script, and the name of that file."""
         Room.every.append(self)
 
     @cache  # noqa: B019 - rooms live as long as the process
@@ -75,7 +79,7 @@ class Room(Generic[T]):
 
     @cache  # noqa: B019
     def _offers(self) -> dict[str, plugins.Offer]:
-        """What installed packages offer, by word. Raises PluginError."""
+        """The offers of installed packages, by word. Raises PluginError."""
         found = plugins.offers(f"netspec.{self.package.rpartition('.')[2]}", self.kind)
         for word, offer in found.items():
             if _folded(word) in self._files():
@@ -109,7 +113,7 @@ class Room(Generic[T]):
         return found
 
     def owner(self, word: str) -> str | None:
-        """Who has a word already: netspec, a package, or the file that added it."""
+        """The owner of a word, for messages: netspec, a package, or the file that added it; None where it is free."""
         if _folded(word) in self._files():
             return "netspec"
         if word in self.added:
@@ -156,4 +160,4 @@ class Room(Generic[T]):
             member = self.get(word)
         except UnknownWord as unknown:
             raise fail(self.kind, str(unknown), () if value is not fields else ("type",), unknown.hint) from None
-        return member.model_validate({k: v for k, v in fields.items() if k != "type"})  # type: ignore[attr-defined]
+        return member.model_validate({k: v for k, v in fields.items() if k != "type"})

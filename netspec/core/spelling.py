@@ -10,12 +10,12 @@ from pathlib import PurePath
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is spelled most alike, if one is; an ending that all share (`.yaml`) does not count."""
+    """The known word of most similar spelling, if any. An ending that all share (`.yaml`) does not count."""
     return _nearest(word[:100], tuple(sorted(set(known))))
 
 
 MANY = 1000
-"""Words that a word is compared with."""
+"""Most words that a word is compared with."""
 
 
 @lru_cache(maxsize=1024)
@@ -24,7 +24,7 @@ def _nearest(word: str, names: tuple[str, ...]) -> str | None:
     if ending and all(PurePath(name).suffix == ending for name in names):
         stem = _nearest(word.removesuffix(ending), tuple(name.removesuffix(ending) for name in names))
         return stem + ending if stem is not None else None
-    if len(names) > MANY:  # each look takes time: only those that begin most alike
+    if len(names) > MANY:  # a comparison takes time: keep the alphabetical neighbours
         place = bisect(names, word)
         names = names[max(0, place - MANY // 2) : place + MANY // 2]
     folded = {name.lower(): name for name in names}

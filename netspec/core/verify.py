@@ -1,7 +1,7 @@
-"""Verifying stages: the switch, the error that a broken invariant raises, and the question that all verifiers ask.
+"""Verification of stages: its switch, the error for a broken invariant, and the check that all verifiers call.
 
-Every pass verifies the stage it made where the environment says NETSPEC_VERIFY=1, as all tests do. Without it a pass looks at the switch
-and nothing else is imported.
+With NETSPEC_VERIFY=1 in the environment, as in all tests, every pass verifies the stage that it made. Otherwise a pass
+only looks at the switch, and no verifier is imported.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 
 
 class InvariantError(Exception):
-    """A stage breaks an invariant: a bug of netspec, which nothing that a user writes can mend.
+    """A stage breaks an invariant: a bug of netspec, which no change of the user's files can mend.
 
-    No NetspecError, so that no pass collects it and nothing shows it as a mistake in a file: it ends the program with its traceback, which
-    a report of the bug needs, and with exit code 1.
+    It is not a NetspecError, so no pass collects it, and it is not shown as a mistake in a file. It ends the program
+    with exit code 1 and a traceback, which a bug report needs.
     """
 
     def __init__(self, stage: str, message: str, layer: str = "", blob: str = "") -> None:
@@ -23,17 +23,17 @@ class InvariantError(Exception):
 
 
 def verifying() -> bool:
-    """Whether passes verify what they made."""
+    """Whether passes verify their results."""
     return os.environ.get("NETSPEC_VERIFY", "0") not in {"", "0"}
 
 
 class Check:
-    """Judges one stage: `check(holds, message, layer, blob)` raises InvariantError unless something holds."""
+    """Check of one stage: `check(holds, message, layer, blob)` raises InvariantError where `holds` is false."""
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
 
     def __call__(self, holds: object, message: str, layer: str = "", blob: str = "") -> None:
-        """Raise InvariantError where it does not hold."""
+        """Raise InvariantError where `holds` is false."""
         if not holds:
             raise InvariantError(self.stage, message, layer, blob)

@@ -1,9 +1,9 @@
-"""How one number of a net came about, as arithmetic that a reader can follow: `.15*.05 + .2*.1 + .35 = .3775`.
+"""The computation of one number of a net, as arithmetic that a reader can follow: `.15*.05 + .2*.1 + .35 = .3775`.
 
-A `Term` is a value together with its words. Terms compute like numbers, so that a formula explains itself when it is
-run on terms. Numbers are shown in at most four significant digits, without a zero before the point. A sum of more than
-`MOST` terms shows those at its ends. `^` is a power, `e` Euler's number, `ln` the natural logarithm: words that are not
-shortened can be computed.
+A `Term` is a value together with its words, the text of its arithmetic. Terms compute like numbers, so a formula that
+runs on terms writes out its own arithmetic. Numbers have at most four significant digits, and no zero before the point.
+A sum of more than `MOST` terms shows only the terms at its ends. `^` is a power, `e` Euler's number, `ln` the natural
+logarithm, so that words that are not shortened can be evaluated.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 MOST, ENDS = 12, 4
-"""Terms of a sum that are all shown; terms shown at each end of a longer sum."""
+"""Most terms of a sum that is shown in full; terms shown at each end of a longer sum."""
 SHORTENED = "..."
 
 _SUM, _PRODUCT, _POWER, _ATOM = range(4)
-"""How tightly words hold together."""
+"""Precedence of the outermost operator in words."""
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """The arrays of a layer in a net that has run with every blob kept, in the order N, C, H, W.
+    """The arrays of a layer in a net that ran with every blob kept; axes in the order N, C, H, W.
 
     `top_diffs` is empty before a backward pass.
     """
@@ -46,9 +46,9 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Worked:
-    """How the value at a place came about.
+    """The arithmetic behind the value at one index of an array.
 
-    `what` is y (top 0), dx (the diff of bottom 0), dw (the diff of the weight), or p (a probability on the way to a loss).
+    `what` is y (top 0), dx (the diff of bottom 0), dw (the diff of the weight), or p (a probability that a loss uses).
     """
 
     what: str
@@ -71,21 +71,21 @@ def short(value: float) -> str:
 
 
 class Term:
-    """A value and its words, which computes like a number; of a literal number the words are its short form."""
+    """A value with its words, which computes like a number. The words of a literal number are its short form."""
 
     def __init__(self, value: float, words: str = "", level: int = _ATOM) -> None:
         self.value, self.words, self.level = float(value), words or short(value), level
         self._literal = not words
 
     def at(self, what: str, place: Sequence[int]) -> Worked:
-        """This term as the value at a place."""
+        """This term as the value of `what` at an index."""
         return Worked(what, tuple(map(int, place)), self.words, self.value)
 
     def __repr__(self) -> str:
         return f"{self.words} = {self.value!r}"
 
     def _held(self, level: int, leads: bool = False) -> str:
-        """The words as an operand that holds together at a level; only the leading operand may begin with a minus."""
+        """The words as an operand, in parentheses where needed; only a leading operand may begin with a minus."""
         open_ = self.level < level or (self.words.startswith("-") and not leads)
         return f"({self.words})" if open_ else self.words
 
@@ -139,11 +139,11 @@ class Term:
         return self.value <= _term(other).value
 
     def where(self, mask: bool, other: Term | float) -> Term:
-        """Itself where the condition holds, else the other: the words are those of the choice."""
+        """This term where the mask holds, else `other`; the words are those of the chosen term."""
         return self if mask else _term(other)
 
     def exp(self) -> Term:
-        """e to this power."""
+        """e to the power of this term."""
         words = self.words if self.level == _ATOM else f"({self.words})"
         return Term(_value(lambda: math.exp(self.value), math.inf), f"e^{words}", _POWER)
 
@@ -161,7 +161,7 @@ class Term:
         return Term(_value(lambda: math.sqrt(self.value), math.nan), f"sqrt({self.words})")
 
     def power(self, exponent: Term | float) -> Term:
-        """This to the power of another."""
+        """This term to the power of `exponent`."""
         other = _term(exponent)
         end = math.inf if self.value == 0 else math.nan
         words = f"{self._held(_ATOM)}^{other.words if other.level == _ATOM else f'({other.words})'}"
@@ -173,7 +173,7 @@ def _term(value: Term | float) -> Term:
 
 
 def _value(compute: Callable[[], float], end: float) -> float:
-    """What is computed, or `end` where the result is infinite or no number."""
+    """The computed value, or `end` where Python raises an error instead of giving infinity or NaN."""
     try:
         return compute()
     except (OverflowError, ValueError, ZeroDivisionError):
@@ -181,7 +181,7 @@ def _value(compute: Callable[[], float], end: float) -> float:
 
 
 def _signed(term: Term) -> tuple[str, str]:
-    """A later term of a sum: its sign, and the words after it."""
+    """Sign and words of a term that is not the first of a sum."""
     if term.words.startswith("-") and term.level != _SUM:
         return "-", term.words[1:]
     return "+", term.words if not term.words.startswith("-") else f"({term.words})"
@@ -194,7 +194,8 @@ def _joined(words: Iterable[str]) -> str:
 def total(terms: Sequence[Term], value: float | None = None, count: int | None = None) -> Term:
     """The sum of terms; 0 where there are none.
 
-    Of a sum of `count` terms that is shortened, `terms` may be only those at its ends, and `value` what all add up to.
+    For a shortened sum, `terms` may hold only the terms at its ends; then `count` is the number of all terms, and
+    `value` their sum.
     """
     count = len(terms) if count is None else count
     value = math.fsum(term.value for term in terms) if value is None else value
@@ -207,7 +208,7 @@ def total(terms: Sequence[Term], value: float | None = None, count: int | None =
 
 
 def dot(a: Array, b: Array) -> Term:
-    """The dot product of two arrays of one shape: the sum of the products of their elements."""
+    """The dot product of two arrays of equal shape: the sum of the products of their elements."""
     left, right = a.reshape(-1), b.reshape(-1)
     count = len(left)
     shown = range(count) if count <= MOST else (*range(ENDS), *range(count - ENDS, count))
@@ -224,7 +225,7 @@ def greatest(terms: Sequence[Term]) -> Term:
 
 
 def softmax(scores: Sequence[float], own: int) -> Term:
-    """e^own over the sum of e^score, the value without overflow."""
+    """e^scores[own] over the sum of e^score, (K,); the value is computed without overflow."""
     terms, most = [Term(score).exp() for score in scores], max(scores)
     value = math.exp(scores[own] - most) / math.fsum(math.exp(score - most) for score in scores)
     quotient = terms[own] / total(terms)
@@ -232,7 +233,7 @@ def softmax(scores: Sequence[float], own: int) -> Term:
 
 
 def unravelled(place: int, shape: Shape) -> tuple[int, ...]:
-    """The index in a shape of the value that lies `place` behind the first."""
+    """The index of the value at flat position `place` in an array of a shape."""
     index: tuple[int, ...] = ()
     for size in reversed(shape):
         place, last = divmod(place, size)

@@ -11,7 +11,7 @@ from netspec.core import rng
 from netspec.core.calls import Call, Calls, Run, Update
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
-from netspec.engine.plan import Flow, MemoryPlan, Piece, flows, plan, workspace
+from netspec.engine.plan import Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
 from netspec.engine.program import SECTIONS, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
 from netspec.engine.weights import Weights, zeros
@@ -158,12 +158,12 @@ class _Binder:
         return {param for param, yes in zip(node.params, node.stores, strict=False) if yes and self.storing}
 
     def run(
-        self, node: Node, direction: str, bottom_diff: tuple[Array | None, ...], bottom_add: tuple[bool, ...] = ()
+        self, node: Node, direction: Direction, bottom_diff: tuple[Array | None, ...], bottom_add: tuple[bool, ...] = ()
     ) -> Run:
         spaces = {}
         if self.graph.runs(node):
             for name in node.layer.workspaces(self.shaped.bottom_shapes(node), node.backward):
-                piece = workspace(self.plan, node.index, name, direction)  # type: ignore[arg-type]
+                piece = workspace(self.plan, node.index, name, direction)
                 if piece is not None:
                     spaces[name] = self.array(piece)
         learns = [self.graph.params[p].learned and node.backward for p in node.params]

@@ -59,7 +59,6 @@ class Table:
 
         from netspec.codegen.compile import codes, prepare
         from netspec.codegen.driver import driver
-        from netspec.codegen.kernel import JitKernel
 
         self.steps, self._dtype = tuple(steps), dtype
         prepare(codes(step.call for step in self.steps), dtype)
@@ -70,7 +69,6 @@ class Table:
         rows = np.zeros((len(self.steps), 3), np.int64)
         for number, step in enumerate(self.steps):
             kernel = step.call.kernel
-            assert isinstance(kernel, JitKernel)
             described, alive = kernel.describe(step.call.args, step.parts, dtype)
             starts.append(len(words))
             words += described
@@ -83,17 +81,14 @@ class Table:
 
     def describes(self, number: int) -> bool:
         """Whether a step's compiled form says what the step does; addresses of kernels that a kernel calls are made anew each time."""
-        from netspec.codegen.kernel import JitKernel
-
         step, row, start = self.steps[number], self._rows[number], self._starts[number]
         kernel = step.call.kernel
-        assert isinstance(kernel, JitKernel)
         words, _ = kernel.describe(step.call.args, step.parts, self._dtype)
         other = sum(
             one != word
             for one, word in zip(self._descriptors[start : start + len(words)].tolist(), words, strict=False)
         )
-        called = sum(leaf.kind == "Codes" for leaf in kernel.leaves)
+        called = kernel.tables
         address = self._descriptors.ctypes.data + 8 * start
         return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
 

@@ -1,4 +1,4 @@
-"""Which blobs get a gradient, and which layers run backward. Source: Caffe net.cpp (Init)."""
+"""Decides which blobs get a gradient, and which layers run backward. Source: Caffe net.cpp (Init)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ class NoGradientError(SpecError):
 
 
 def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: bool = False) -> Graph:
-    """Which bottoms get a gradient: forward from learned params, then only what lies under a loss. Source: Caffe net.cpp."""
+    """Set `propagate`, `backward` and `needs_diff`. Source: Caffe net.cpp.
+
+    A first walk, forward, follows gradients from learned params and inputs; a second, from the last layer to the first,
+    keeps only what lies under a loss.
+    """
     if gradients == "none":
         return replace(net, nodes=tuple(replace(n, propagate=(False,) * len(n.bottoms)) for n in net.nodes))
     any_top = gradients == "any"

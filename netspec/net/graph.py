@@ -1,7 +1,7 @@
 """The values of the graph: blobs, layers and params of one phase, wired by index.
 
-Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob, and memory is the
-plan's business.
+Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob. The memory
+plan decides whether both versions share memory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from netspec.core.calls import Phase
 from netspec.layers.base import Broken, Layer, Param, StateRule
 
 Gradients = Literal["none", "loss", "any", "inputs"]
-"""Where backward may start and what it reaches: nowhere; from losses down to learned params; from any top; to the inputs too."""
+"""Extent of backward: no layer; from losses down to learned params; from any top; down to the inputs too."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What include and exclude rules see."""
+    """Phase, level and stages, which include and exclude rules test."""
 
     phase: Phase = "TRAIN"
     level: int = 0
@@ -39,7 +39,7 @@ class State:
         )
 
     def keeps(self, layer: Layer) -> bool:
-        """Whether a layer takes part: any include rule, and no exclude rule, is met."""
+        """Whether a layer takes part: some include rule is met or, without include rules, no exclude rule."""
         if layer.include is not None:
             return any(self.meets(rule) for rule in layer.include)
         return not any(self.meets(rule) for rule in layer.exclude or ())
@@ -47,10 +47,11 @@ class State:
 
 @dataclass(frozen=True)
 class Blob:
-    """One version of a named blob: what `producer`'s top number `slot` writes.
+    """One version of a named blob: top number `slot` of the layer `producer`.
 
-    `loss_weight` is its share in the loss, `needs_diff` whether a gradient is computed. What the rewrites say: how it lies in memory
-    (`layout`), which blob it only holds in another layout (`copy_of`), which wider blob it lies in, from which channel on (`inside`).
+    `loss_weight` is its factor in the loss; `needs_diff` says whether a gradient is computed. The rewrites set the
+    others: `layout` is the order in memory, `copy_of` the blob whose values it holds in another layout, `inside` the
+    wider blob that it lies in, with the first channel there.
     """
 
     index: int
@@ -66,7 +67,7 @@ class Blob:
 
     @property
     def label(self) -> str:
-        """The name, with its version where there are several, and its layout where it is a copy."""
+        """The name, with its version from the second on, and with its layout where it is a copy."""
         label = self.name if self.version == 0 else f"{self.name}#{self.version}"
         return label if self.copy_of is None else f"{label} {self.layout}"
 
@@ -75,10 +76,11 @@ class Blob:
 class Node:
     """A layer in the graph, its blobs and params by index.
 
-    `propagate[i]` says whether backward writes the gradient of bottom i; `backward` whether it runs at all. The rewrites say: how its
-    blobs of four axes lie (`layout`); which layers it computes along with itself (`along`, their index by their type); whether another
-    layer computes it (`absorbed`); whether its top lies in its bottom's memory though it runs (`in_place`); whether it
-    adds to a gradient that others wrote (`adds`); whether it overwrites the gradient of param i, which is then not cleared (`stores`).
+    `propagate[i]`: backward writes the gradient of bottom i. `backward`: the layer runs backward. The rewrites set:
+    `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself, index
+    by type; `absorbed`, another layer computes it; `in_place`, it runs, and its top lies in its bottom's
+    memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which is
+    then not cleared.
     """
 
     index: int
@@ -97,7 +99,7 @@ class Node:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Which data its backward looks at, 'bottom', 'top': with a Scale its bottom, and a top that it rectified."""
+        """Data that its backward reads, 'bottom' or 'top': along with a Scale the bottom, with a ReLU the top too."""
         own = self.layer.abilities.reads if "Scale" not in self.along else frozenset({"bottom"})
         if self.absorbed or not self.backward:
             return frozenset()
@@ -106,7 +108,7 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphParam:
-    """A param blob of the net, owned by the first layer that has it; `users` are (layer, slot) in order."""
+    """A param blob of the net, owned by its first user; `users` are (layer, slot) in the order of layers."""
 
     index: int
     name: str
@@ -145,7 +147,7 @@ class Graph:
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
-        """Blobs that Input layers hold, in order: what a feed fills."""
+        """Tops of Input layers, in order: the blobs that a feed fills."""
         return tuple(top for node in self.nodes if node.layer.fed for top in node.tops)
 
     @cached_property
@@ -174,17 +176,17 @@ class Graph:
         return self.named[name]
 
     def original(self, blob: int) -> int:
-        """The blob itself, or the one whose values it holds in another layout."""
+        """The blob itself; for a copy in another layout, the blob that it copies."""
         source = self.blobs[blob].copy_of
         return blob if source is None else source
 
     def runs(self, node: Node) -> bool:
-        """Whether a layer has steps of its own: it is not computed along with another, nor only gives its bottom another shape."""
+        """Whether a layer has steps of its own: no other layer computes it, and it does more than reshape its bottom."""
         return not (node.absorbed or (node.bottoms and node.layer.aliases(self.phase)))
 
     @cached_property
     def storage(self) -> tuple[int, ...]:
-        """For every blob, the blob whose memory it lies in: itself, or the one that it reshapes or takes the place of."""
+        """For every blob, the blob whose memory it lies in: itself, or a blob that it reshapes or overwrites."""
         owner = list(range(len(self.blobs)))
         for node in self.nodes:
             if node.in_place or not self.runs(node):
@@ -193,7 +195,7 @@ class Graph:
         return tuple(owner)
 
     def house(self, blob: int) -> int:
-        """The blob whose memory holds a blob: `storage`, or the wider blob that this lies inside of."""
+        """The blob whose memory holds a blob: its `storage`, or the wider blob around that storage."""
         storage = self.storage[blob]
         inside = self.blobs[storage].inside
         return storage if inside is None else inside[0]
@@ -212,14 +214,14 @@ class Graph:
 
 
 LATER = frozenset({"batch_axis"})
-"""Fields of layers that came after digests left defaults out."""
+"""Fields of layers that were added after digests began to leave defaults out."""
 
 
 def digest(net: Graph, defaults: bool = False) -> str:
-    """Names what a graph computes: its layers with their fields, wired by blobs; not its fillers' values or its comments.
+    """Digest of the computation of a graph: its layers with their fields, and their wiring; fillers do not count.
 
-    Fields at their defaults are left out, so that a field that is added later does not make a net another; with `defaults` they
-    count, as in the snapshots of version 0.1.0.
+    Fields at their defaults are left out, so that a field that is added later does not change the digest. With
+    `defaults` they count, as in the snapshots of version 0.1.0.
     """
     rows = []
     elsewhere = {"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"}

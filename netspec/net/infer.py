@@ -1,4 +1,4 @@
-"""Graph to ShapedGraph: shapes of blobs and params, each layer's cost and receptive field, with the arithmetic in words."""
+"""Graph to ShapedGraph: shapes of blobs and params, costs and receptive fields of layers, arithmetic in words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from netspec.core.errors import Findings, SpecError
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, count, text
 from netspec.core.verify import verifying
+from netspec.fillers.base import Filler
 from netspec.layers.base import Broken
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import Cost, ShapedGraph
@@ -31,7 +32,10 @@ class ExpectError(SpecError):
 
 
 def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:
-    """The shaped graph; `batch` replaces the batch axis of every input. A layer whose bottoms are unknown is passed over."""
+    """The shaped graph; `batch` replaces the batch size of every input.
+
+    A layer is passed over where it is broken, or where the shape of a bottom is unknown. Mistakes go to `found`.
+    """
     known = _Known({}, {}, {}, {})
     costs: list[Cost] = []
     for node in graph.nodes:
@@ -48,10 +52,8 @@ def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGrap
             except ShapeError as error:
                 found.add(_placed(error, graph, node, known.blobs))
         costs.append(cost)
-    blobs, params = (
-        tuple(of.get(i, ()) for i in range(n))
-        for of, n in ((known.blobs, len(graph.blobs)), (known.params, len(graph.params)))
-    )
+    blobs = tuple(known.blobs.get(i, ()) for i in range(len(graph.blobs)))
+    params = tuple(known.params.get(i, ()) for i in range(len(graph.params)))
     axes = tuple(map(known.axes.get, range(len(graph.blobs))))
     shaped = ShapedGraph(graph, blobs, params, tuple(costs), axes)
     if verifying() and not found and graph.sound:
@@ -62,7 +64,7 @@ def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGrap
 
 
 class _Known(NamedTuple):
-    """What the layers so far made, by index: shapes of blobs and params, receptive fields and batch axes of blobs."""
+    """Results of the layers so far, by index: shapes of blobs and params, receptive fields and batch axes of blobs."""
 
     blobs: dict[int, Shape]
     params: dict[int, Shape]
@@ -71,7 +73,7 @@ class _Known(NamedTuple):
 
 
 def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int | None) -> Cost:
-    """The cost of one layer; what it makes becomes known."""
+    """The cost of one layer; the shapes of its tops and params are added to `known`."""
     layer = node.layer
     tops = layer.top_shapes(bottoms)
     if batch is not None:
@@ -99,7 +101,7 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int 
 
 
 def _bounded(shape: Shape, what: str) -> None:
-    """Raise TooLargeBlobError for a shape that no machine holds."""
+    """Raise TooLargeBlobError for a shape of too many axes or values."""
     if len(shape) > MAX_AXES:
         raise TooLargeBlobError(f"{what} {len(shape):,} axes", help=f"a blob has at most {MAX_AXES}")
     if count(shape) > MAX_COUNT:
@@ -107,9 +109,9 @@ def _bounded(shape: Shape, what: str) -> None:
         raise TooLargeBlobError(f"{what} {text(shape)} = {total} values")
 
 
-def _check_filler(filler: object, name: str, shape: Shape) -> None:
+def _check_filler(filler: Filler, name: str, shape: Shape) -> None:
     try:
-        filler.check(shape)  # type: ignore[attr-defined]
+        filler.check(shape)
     except ShapeError as error:
         field = f"{name}_filler" + (f".{error.field}" if error.field else "")
         raise ShapeError(f"the filler of `{name}`: {error.message}", field=field, help=error.help) from None
@@ -120,14 +122,12 @@ def _agree(graph: Graph, node: Node, slot: int, shape: Shape, owned: Shape) -> N
     if shape == owned or (param.permissive and count(shape) == count(owned)):
         return
     owner = graph.nodes[param.users[0][0]].layer.name
-    raise ShapeError(
-        f"layer '{node.layer.name}' needs {text(shape)} for the param it shares, but its owner, layer '{owner}', has {text(owned)}",
-        field=f"param.{slot}.name",
-    )
+    needed = f"layer '{node.layer.name}' needs {text(shape)} for the param it shares"
+    raise ShapeError(f"{needed}, but its owner, layer '{owner}', has {text(owned)}", field=f"param.{slot}.name")
 
 
 def _placed(error: ShapeError, graph: Graph, node: Node, blobs: dict[int, Shape]) -> ShapeError:
-    """The error with its place, its layer's name, and for every bottom it speaks of the name, shape and producer."""
+    """The error with its place and layer, and with name, shape and producer of each bottom that it mentions."""
     words = []
     for b in node.bottoms:
         blob = graph.blobs[b]
@@ -150,27 +150,23 @@ TOTALS: dict[str, Callable[[ShapedGraph], int]] = {
     "layers": lambda net: len(net.graph.nodes),
     "field": lambda net: net.largest_field,
 }
-"""What can be expected of a net, and how it is counted; MACs are of one image."""
+"""Totals that can be expected of a net, each with its function; MACs are of one image."""
 
 
 def expect(
     shaped: ShapedGraph, spec: NetSpec, found: Findings, wanted: Iterable[tuple[str, int]] | None = None
 ) -> None:
-    """Compare the net's totals with those wanted, or with its `expect`; only `check`, `zoo verify` and `--expect` ask."""
+    """Compare the net's totals with `wanted`, or with its `expect`; for `check`, `zoo verify` and `--expect`."""
     for word, number in spec.expect.items() if wanted is None else wanted:
         actual = TOTALS[word](shaped)
         if actual != number:
             said = "`expect`" if wanted is None else "--expect"
             at = spec.place("expect", word) if wanted is None else None
             help = "if the change is meant, take `expect` out, or write the new figures" if wanted is None else None
-            found.add(
-                ExpectError(
-                    f"net '{spec.name}' has {_words(word, actual)}, but {said} says {number:,}", at=at, help=help
-                )
-            )
+            message = f"net '{spec.name}' has {_words(word, actual)}, but {said} says {number:,}"
+            found.add(ExpectError(message, at=at, help=help))
 
 
 def _words(word: str, actual: int) -> str:
-    return {"stored": f"{actual:,} stored values", "field": f"a largest receptive field of {actual:,}"}.get(
-        word, f"{actual:,} {word}"
-    )
+    special = {"stored": f"{actual:,} stored values", "field": f"a largest receptive field of {actual:,}"}
+    return special.get(word, f"{actual:,} {word}")

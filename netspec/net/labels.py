@@ -1,4 +1,4 @@
-"""Which inputs hold labels, and how many classes the layers that read them have."""
+"""Finds the inputs that hold labels, and the number of classes of the layers that read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from netspec.net.shaped import ShapedGraph
 
 
 def label_ranges(shaped: ShapedGraph) -> dict[int, tuple[int, int | None]]:
-    """For every input that holds labels: the number of classes of the layer that reads it, and the label it ignores."""
+    """For every input that holds labels: (fewest classes of a layer that reads it, label that this layer ignores)."""
     result: dict[int, tuple[int, int | None]] = {}
     for node in shaped.graph.nodes:
         for slot, limit in node.layer.classes(shaped.bottom_shapes(node)).items():

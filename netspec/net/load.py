@@ -1,6 +1,6 @@
-"""The front half of the road in one call: a net's name to its ShapedGraph, for both phases at once.
+"""The passes from a net's name to its ShapedGraph in one call, for both phases at once.
 
-Every stage reports all its mistakes, and the later stages still check what is sound.
+Every stage reports all its mistakes, and the later stages still check the sound layers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from netspec.net.wire import wire
 
 @dataclass(frozen=True)
 class Phases:
-    """A net with its shaped graph in each phase; None in a phase that no layer takes part in, or that has mistakes of its own."""
+    """A net with its shaped graph in each phase.
+
+    The graph is None for a phase that no layer takes part in, or that has mistakes of its own.
+    """
 
     spec: NetSpec
     train: ShapedGraph | None
@@ -38,20 +41,11 @@ def load_phases(
     batch: int | None = None,
     gradients: Gradients | None = None,
 ) -> Phases:
-    """A net in both phases; `state` says which is asked for. Raises every mistake found on the way to it.
+    """A net in both phases; `state` holds the phase that is asked for. Raises every mistake found on the way to it.
 
     Mistakes of the other phase are raised too where TRAIN is asked for and the net has layers of one phase only.
     """
-    state = state or State()
-    found, others = Findings(), Findings()
-    spec = net_spec(open_net(reference, overrides), found)
-    wanted = _shaped(spec, state, found, batch, gradients)
-    other = _other_phase(spec, state, others, batch)
-    if state.phase == "TRAIN" and _differ(spec) and any(map(state.keeps, spec.layers)):
-        found.merge(others)
-    found.raise_if_any()
-    sound = None if others else other
-    return Phases(spec, wanted, sound) if state.phase == "TRAIN" else Phases(spec, sound, wanted)
+    return _load(reference, overrides, state or State(), batch, gradients)[0]
 
 
 def load_net(
@@ -62,10 +56,23 @@ def load_net(
     gradients: Gradients | None = None,
 ) -> ShapedGraph:
     """The shaped net of one state. Raises every mistake found on the way."""
-    state = state or State()
-    shaped = load_phases(reference, overrides, state, batch, gradients).of(state.phase)
-    assert shaped is not None
-    return shaped
+    return _load(reference, overrides, state or State(), batch, gradients)[1]
+
+
+def _load(
+    reference: Reference, overrides: Sequence[str], state: State, batch: int | None, gradients: Gradients | None
+) -> tuple[Phases, ShapedGraph]:
+    """A net in both phases, and its shaped graph in the phase of `state`."""
+    found, others = Findings(), Findings()
+    spec = net_spec(open_net(reference, overrides), found)
+    wanted = _shaped(spec, state, found, batch, gradients)
+    other = _other_phase(spec, state, others, batch)
+    if state.phase == "TRAIN" and _differ(spec) and any(map(state.keeps, spec.layers)):
+        found.merge(others)
+    found.raise_if_any()
+    sound = None if others else other
+    phases = Phases(spec, wanted, sound) if state.phase == "TRAIN" else Phases(spec, sound, wanted)
+    return phases, wanted
 
 
 def check_both(spec: NetSpec, found: Findings) -> None:

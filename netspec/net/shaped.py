@@ -1,4 +1,4 @@
-"""The values of shapes: a graph whose blobs and params have them, and what each of its layers costs."""
+"""ShapedGraph: a graph with the shapes of its blobs and params, and the cost of each layer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from netspec.net.graph import Graph, Node
 
 @dataclass(frozen=True)
 class Cost:
-    """What one layer costs, the words behind it, and the receptive field of its tops.
+    """Cost of one layer, the arithmetic behind its shapes, and the receptive field of its tops.
 
-    Learned and stored parameters are those that no layer above it has; MACs are of a forward pass over the batch.
+    `params` (learned) and `stored` count only parameters that no layer above it has. `macs` are of a forward
+    pass over the batch.
     """
 
     params: int = 0
@@ -27,7 +28,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class ShapedGraph:
-    """A graph whose blobs and params have shapes. `blobs[i]` belongs to `graph.blobs[i]`; empty tuples are scalars.
+    """A graph with shapes. `blobs[i]` is the shape of `graph.blobs[i]`; the empty tuple is the shape of a scalar.
 
     `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none.
     """

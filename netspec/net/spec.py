@@ -1,6 +1,6 @@
-"""Document to NetSpec: pydantic checks every field, and every error goes back to the place it was written at.
+"""Document to NetSpec: pydantic checks every field, and every error points at the place of its value.
 
-A layer that does not validate is replaced by `Broken`, so that the passes after still check the sound ones.
+A layer that does not validate is replaced by `Broken`, so that later passes still check the sound layers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from netspec.layers.base import LAYERS, Broken, Layer
 
 
 class NetSpec(Model):
-    """A net as it was written: its layers in order."""
+    """A net as the user wrote it: its layers in order."""
 
     name: str = Field("net", description="What the net is called.")
     cite: str | None = Field(None, description="The paper it comes from.")
@@ -44,7 +44,7 @@ class NetSpec(Model):
 
 
 def net_spec(document: Document, found: Findings) -> NetSpec:
-    """The net in an expanded document; what is wrong goes to `found`, and broken layers stand as `Broken`."""
+    """The net in an expanded document. Mistakes go to `found`; a layer with a mistake becomes `Broken`."""
     root = document.root
     key = "layers" if "layers" in root.items else typo("layers", root, NetSpec.model_fields)
     if key is None:
@@ -77,7 +77,7 @@ def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     for index, item in enumerate(node.items):
         if found.more:
-            break  # more mistakes than are said
+            break  # more mistakes than are reported
         layers.append(layer(item, index, found))
     seen: dict[str, int] = {}
     for index, one in enumerate(layers):

@@ -1,4 +1,4 @@
-"""Verifiers of Graph and ShapedGraph: what holds after each pass, found by another road than the pass took."""
+"""Verifiers of Graph and ShapedGraph: invariants after each pass, computed in another way than in the pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netspec.net.shaped import ShapedGraph
 
 
 def verify_graph(graph: Graph, gradients: Gradients | None = None, forced: bool = False, stage: str = "Graph") -> None:
-    """Verify the wiring of a graph, before or after rewrites; `gradients`: where backward starts, if that is known.
+    """Verify the wiring of a graph, before or after rewrites; `gradients` is the extent of backward, if known.
 
     Raises InvariantError.
     """
@@ -27,7 +27,7 @@ def verify_graph(graph: Graph, gradients: Gradients | None = None, forced: bool 
 
 
 def _blobs(graph: Graph, check: Check) -> None:
-    """Every blob has one producer, which stands above its readers; versions of a name follow one another."""
+    """Every blob has one producer, which comes before its readers; versions of a name are consecutive."""
     made = [0] * len(graph.blobs)
     latest: dict[str, Blob] = {}
     for node in graph.nodes:
@@ -54,7 +54,7 @@ def _blobs(graph: Graph, check: Check) -> None:
 
 
 def _weight(graph: Graph, blob: Blob) -> float:
-    """The share in the loss that a blob's layer gives it; a copy in another layout has none."""
+    """The loss weight that a blob's layer gives it; 0 for a copy in another layout."""
     layer = graph.nodes[blob.producer].layer
     if blob.copy_of is not None:
         return 0.0
@@ -64,7 +64,7 @@ def _weight(graph: Graph, blob: Blob) -> float:
 
 
 def _params(graph: Graph, check: Check) -> None:
-    """A param's users are the layers that have it, in order; a layer has as many params as its type says."""
+    """A param's users are the layers that have it, in order; each layer has as many params as its type declares."""
     users: list[list[tuple[int, int]]] = [[] for _ in graph.params]
     for node in graph.nodes:
         own = len(node.layer.params())
@@ -78,7 +78,7 @@ def _params(graph: Graph, check: Check) -> None:
 
 
 def _learns(graph: Graph, node: Node) -> bool:
-    """Whether a layer, or one that it computes along with itself, has a param that the solver changes."""
+    """Whether a layer, or a layer that it computes along with itself, has a param that the solver changes."""
     nodes = (node, *(graph.nodes[index] for index in node.along.values()))
     return any(graph.params[param].learned for one in nodes for param in one.params)
 
@@ -98,13 +98,12 @@ def _backward(graph: Graph, check: Check) -> None:
             needed.update(node.tops, (node.bottoms[slot] for slot in flowing))
     for blob in graph.blobs:
         said = "a diff that no layer reads or writes" if blob.needs_diff else "no diff, but a layer reads or writes it"
-        check(
-            blob.needs_diff == (blob.index in needed), f"has {said}", graph.nodes[blob.producer].layer.name, blob.name
-        )
+        maker = graph.nodes[blob.producer].layer.name
+        check(blob.needs_diff == (blob.index in needed), f"has {said}", maker, blob.name)
 
 
 def _reached(graph: Graph, gradients: Gradients, forced: bool, check: Check) -> None:
-    """Backward runs from losses down to params that learn: no layer runs for nothing, and none that learns is left out."""
+    """Backward runs from losses down to learned params: no layer runs needlessly, and no learning layer is left out."""
     if gradients == "none":
         check(not any(node.backward for node in graph.nodes), "runs backward, though no gradients were asked for")
     if gradients != "loss" or forced:
@@ -115,11 +114,8 @@ def _reached(graph: Graph, gradients: Gradients, forced: bool, check: Check) -> 
             graph.nodes[reader].propagate[slot] for top in node.tops for reader, slot in graph.readers(top)
         )
         check(under or not node.backward, "runs backward, but no loss depends on it", name)
-        check(
-            node.backward or not (under and _learns(graph, node)),
-            "learns under a loss, but does not run backward",
-            name,
-        )
+        idle = under and _learns(graph, node) and not node.backward
+        check(not idle, "learns under a loss, but does not run backward", name)
         for slot, bottom in enumerate(node.bottoms):
             learned = graph.nodes[graph.blobs[bottom].producer].backward
             asked = node.layer.propagate_down is None or node.layer.propagate_down[slot]
@@ -128,7 +124,7 @@ def _reached(graph: Graph, gradients: Gradients, forced: bool, check: Check) -> 
 
 
 def verify_shapes(shaped: ShapedGraph) -> None:
-    """Verify that shapes and costs are what each layer says for its bottoms. Raises InvariantError."""
+    """Verify that shapes and costs agree with what each layer computes from its bottoms. Raises InvariantError."""
     check, graph = Check("ShapedGraph"), shaped.graph
     pairs = ((shaped.blobs, graph.blobs), (shaped.params, graph.params), (shaped.costs, graph.nodes))
     for what, (mine, theirs) in zip(("blobs", "params", "layers"), pairs, strict=True):
@@ -141,13 +137,12 @@ def verify_shapes(shaped: ShapedGraph) -> None:
 
 
 def _shape(shaped: ShapedGraph, node: Node, check: Check) -> None:
-    """One layer's tops, params and cost."""
+    """Verify one layer's tops, params and cost."""
     graph, layer, name = shaped.graph, node.layer, node.layer.name
     bottoms, tops, cost = shaped.bottom_shapes(node), shaped.top_shapes(node), shaped.costs[node.index]
     said = layer.top_shapes(bottoms)
-    check(
-        tops in (said, layer.for_batch(said, shaped.batch)), f"tops of shapes {tops}, where the layer says {said}", name
-    )
+    right = tops in (said, layer.for_batch(said, shaped.batch))
+    check(right, f"tops of shapes {tops}, where the layer says {said}", name)
     axes = layer.batch_axes(bottoms, tuple(shaped.batch_axes[b] for b in node.bottoms))
     check(axes == tuple(shaped.batch_axes[t] for t in node.tops), "its tops have other batch axes than it says", name)
     params = layer.param_shapes(bottoms)
@@ -156,9 +151,8 @@ def _shape(shaped: ShapedGraph, node: Node, check: Check) -> None:
         same = shape == known or (param.permissive and count(shape) == count(known))
         check(same, f"param '{param.name}' has shape {known}, where the layer says {shape}", name)
     mine = [i for i in dict.fromkeys(node.params) if graph.params[i].users[0][0] == node.index]
-    learned, stored = (
-        sum(count(shaped.params[i]) for i in mine if graph.params[i].param.learned == yes) for yes in (True, False)
-    )
+    learned = sum(count(shaped.params[i]) for i in mine if graph.params[i].param.learned)
+    stored = sum(count(shaped.params[i]) for i in mine if not graph.params[i].param.learned)
     check((cost.params, cost.stored) == (learned, stored), "its cost counts other params than it owns", name)
     check(cost.macs == layer.macs(bottoms, tops), "its cost has other MACs than the layer says", name)
     fields = [shaped.costs[graph.blobs[bottom].producer].field for bottom in node.bottoms]

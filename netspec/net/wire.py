@@ -1,7 +1,7 @@
 """NetSpec and state to Graph: filter by phase, wire bottoms to tops, share params, decide which blobs need gradients.
 
-Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob, and memory is the
-plan's business. Source: Caffe net.cpp (Init), insert_splits.cpp; several readers of a blob need no Split here, their gradients are added.
+Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob. Source:
+Caffe net.cpp (Init), insert_splits.cpp. A blob with several readers needs no Split here: the gradients are added.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class EmptyNetError(SpecError):
 
 
 def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
-    """The net of one state; what is wrong goes to `found`."""
+    """The graph of a net in one state; mistakes go to `found`."""
     wiring = _Wiring(spec, state, found)
     nodes, blobs = wiring.wire()
     if not nodes and not found:
@@ -81,7 +81,7 @@ class _Wiring:
         self.current: dict[str, int] = {}
         self.blind = any(isinstance(layer, Broken) and layer.name.startswith("#") for layer in spec.layers)
         self.makers: dict[tuple[str, bool], Layer] = {}
-        """The first layer that produces a blob, by the blob's name and whether the layer takes part."""
+        """The first layer that produces a blob, by (the blob's name, whether the layer takes part)."""
         for layer in spec.layers:
             for top in layer.top_names():
                 self.makers.setdefault((top, state.keeps(layer)), layer)
@@ -113,7 +113,8 @@ class _Wiring:
         for word, names_, arity in (("bottom", names, layer.bottoms), ("top", layer.top_names(), layer.tops)):
             if not arity.holds(len(names_)):
                 at = node.layer.place(word) if getattr(layer, word) is not None else node.layer.place()
-                text = f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{'s' * (str(arity) != '1')}, not {len(names_)}"
+                plural = "s" * (str(arity) != "1")
+                text = f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{plural}, not {len(names_)}"
                 help = _BEGIN if word == "bottom" and not names_ and not self.current else _bottom_help(word, layer)
                 self.found.add(ArityError(text, at=at, help=help))
         bottoms = tuple(b for b in (self.bottom(node, name, slot) for slot, name in enumerate(names)) if b is not None)
@@ -129,7 +130,7 @@ class _Wiring:
         return None
 
     def unknown(self, node: Node, name: str, at: Place | None) -> UnknownBlobError:
-        """The error of a bottom that nothing above the layer produces, and why it does not."""
+        """The error for a bottom that no layer above produces, with the likely reason."""
         layer = node.layer
         what = f"layer '{layer.name}' reads blob '{name}', which nothing above it produces"
         kept, dropped = (self.makers.get((name, keeps)) for keeps in (True, False))
@@ -155,20 +156,20 @@ class _Wiring:
         return UnknownBlobError(what, at=at, help=help or _BEGIN)
 
     def near(self, name: str, layer: Layer) -> str | None:
-        """A help line with the blob that was meant: one of the layer's own block, else another, instances by their short names."""
+        """A help line with the blob that was probably meant: from the layer's own block, else from elsewhere.
+
+        Instances of other blocks are suggested by their short names.
+        """
         block = layer.name[: layer.name.rfind("/") + 1]
-        inner = {one.removeprefix(block).partition("/")[0] for one in self.current if one.startswith(block)} - {name}
-        outer = {one.partition("/")[0] for one in self.current if not one.startswith(block.partition("/")[0] + "/")} - {
-            name
-        }
+        inner = {blob.removeprefix(block).partition("/")[0] for blob in self.current if blob.startswith(block)} - {name}
         if block and nearest(name, inner):
             return suggest(name, inner)
-        deep = next((one for one in self.current if one.endswith(f"/{name}")), None)
-        return (
-            f"did you mean '{deep}'?"
-            if deep
-            else suggest(name, outer | inner | ({*self.current} if "/" in name else set()))
-        )
+        deep = next((blob for blob in self.current if blob.endswith(f"/{name}")), None)
+        if deep:
+            return f"did you mean '{deep}'?"
+        top = block.partition("/")[0] + "/"
+        outer = {blob.partition("/")[0] for blob in self.current if not blob.startswith(top)} - {name}
+        return suggest(name, outer | inner | ({*self.current} if "/" in name else set()))
 
     def top(self, node: Node, name: str, slot: int, bottoms: tuple[str, ...]) -> int:
         version = 0
@@ -194,14 +195,8 @@ class _Wiring:
             return
         related = [("it is produced here:", place)] if (place := maker.place()) else []
         text = f"layer '{node.layer.name}' writes blob '{name}', which layer '{maker.name}' already produces"
-        self.found.add(
-            DuplicateTopError(
-                text,
-                at=at,
-                help="name another `top`, or make '" + name + "' the bottom too, to work in place",
-                related=related,
-            )
-        )
+        help = f"name another `top`, or make '{name}' the bottom too, to work in place"
+        self.found.add(DuplicateTopError(text, at=at, help=help, related=related))
 
     def lengths(self, node: Node, bottoms: tuple[int, ...], tops: tuple[int, ...]) -> None:
         layer = node.layer
@@ -226,7 +221,7 @@ def _bottom_help(word: str, layer: Layer) -> str | None:
 
 
 def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, ...], tuple[Node, ...]]:
-    """Number the param blobs; layers whose params bear the same name share one."""
+    """Number the param blobs; layers that give a param the same name share it."""
     params: list[GraphParam] = []
     owners: dict[str, int] = {}
     result: list[Node] = []
@@ -248,11 +243,8 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
                 learned_lr = 1.0 if given.lr_mult is None else given.lr_mult
                 decay = 1.0 if given.decay_mult is None else given.decay_mult
                 name = f"{node.layer.name}.{param.name}"
-                params.append(
-                    GraphParam(
-                        index, name, param, ((node.index, slot),), learned_lr, decay, given.share_mode == "PERMISSIVE"
-                    )
-                )
+                users, permissive = ((node.index, slot),), given.share_mode == "PERMISSIVE"
+                params.append(GraphParam(index, name, param, users, learned_lr, decay, permissive))
                 if given.name is not None:
                     owners[given.name] = index
             indices.append(index)
@@ -264,11 +256,8 @@ def _join(owner: GraphParam, node: Node, slot: int, given: ParamSpec, found: Fin
     for field, mine in (("lr_mult", owner.lr_mult), ("decay_mult", owner.decay_mult)):
         other = getattr(given, field)
         if other is not None and other != mine:
-            text = f"layer '{node.layer.name}' shares param '{given.name}' with {field} {other:g}, but its owner says {mine:g}"
-            found.add(
-                SharingError(
-                    text, at=node.layer.place("param", slot, field), help="give it once, where the param is first named"
-                )
-            )
+            shares = f"layer '{node.layer.name}' shares param '{given.name}' with {field} {other:g}"
+            at, help = node.layer.place("param", slot, field), "give it once, where the param is first named"
+            found.add(SharingError(f"{shares}, but its owner says {mine:g}", at=at, help=help))
     permissive = owner.permissive or given.share_mode == "PERMISSIVE"
     return replace(owner, users=(*owner.users, (node.index, slot)), permissive=permissive)
