@@ -116,6 +116,7 @@ class JitKernel(Compiled):
             raise TypeError(f"kernel {self.name} must end with part, parts")
         self.params = [param_of(p.name, p.annotation, function.__globals__) for p in self.kinds[:-2]]
         self.leaves = [leaf for param in self.params for leaf in param.leaves()]
+        self.tables = sum(leaf.kind == "Codes" for leaf in self.leaves)
 
     @cached_property
     def inner(self) -> Any:

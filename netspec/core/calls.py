@@ -38,6 +38,8 @@ class Kernel(Protocol):
     """A compiled family of loops, made by `netspec.codegen.kernel.kernel`."""
 
     name: str
+    tables: int
+    """Number of arguments that are tables of addresses, which every description makes anew."""
 
     def parts(self, args: tuple[Any, ...]) -> int:
         """Number of parts that a call on `args` is cut into; it depends on shapes alone."""

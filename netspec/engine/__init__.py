@@ -1,1 +1,1 @@
-"""A ShapedGraph to a bound Program: rewrites, the memory plan, weights, and the table of steps that an iteration runs."""
+"""ShapedGraph to a bound Program: rewrites, the memory plan, weights, and the table of steps of an iteration."""

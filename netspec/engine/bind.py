@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learning:
-    """What a program needs to update weights: the solver type's `update`, the decay of each param, clipping, batches an update."""
+    """Settings of the weight update: the solver type's `update`, (l1, l2) of each param, clipping, batches per update."""
 
     update: Callable[[Update], Calls]
     decay: tuple[tuple[float, float], ...]
@@ -36,7 +36,10 @@ class Learning:
 def compile_net(
     shaped: ShapedGraph, dtype: str, keep: bool = False, without: Iterable[str] = ()
 ) -> tuple[ShapedGraph, MemoryPlan]:
-    """The passes between shapes and binding: rewrites, but for those `without` names or that would hide what to `keep`; the memory plan."""
+    """The passes between shapes and binding: rewrites, then the memory plan.
+
+    Rewrites named in `without` are left out. `keep` keeps every blob readable, so it leaves out those in HIDING too.
+    """
     shaped = rewrite(shaped, HIDING.union(without) if keep else frozenset(without))
     memory = plan(shaped, dtype, keep)
     if verifying():
@@ -54,7 +57,7 @@ def bind(
     learning: Learning | None = None,
     arena: Array | None = None,
 ) -> Program:
-    """A program on this plan's arena (a new one, or `arena` where it is large enough). Raises OutOfMemoryError."""
+    """A program of a plan, in a new arena, or in `arena` where that is large enough. Raises OutOfMemoryError."""
     program = _Binder(shaped, plan, weights, seed, arena).bind(learning)
     if verifying():
         from netspec.engine.verify_program import verify_program
@@ -79,7 +82,7 @@ class _Binder:
         self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
         self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
         self.diff = tuple(self.of("diff", blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
-        """Both as they lie in memory."""
+        """`data` and `diff` hold arrays with axes in memory order."""
 
     def array(self, piece: Piece) -> Array:
         import numpy as np
@@ -88,7 +91,7 @@ class _Binder:
         return self.arena[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
 
     def of(self, what: str, blob: int) -> Array:
-        """The data or diff of a blob."""
+        """The data or diff of a blob, axes in memory order."""
         storage = self.plan.storage[blob]
         inside = self.graph.blobs[storage].inside
         if inside is None:
@@ -97,12 +100,12 @@ class _Binder:
         return self.of(what, whole)[..., first : first + self.shaped.blobs[blob][1]]
 
     def lying(self, blob: int) -> Shape:
-        """The shape of a blob as it lies in memory."""
+        """The shape of a blob, axes in memory order."""
         shape = self.shaped.blobs[blob]
         return tuple(shape[axis] for axis in memory_order(len(shape), self.graph.blobs[blob].layout))
 
     def seen(self, blob: int, array: Array) -> Array:
-        """A blob's array as N, C, H, W."""
+        """A blob's array with axes N, C, H, W."""
         return array.transpose(0, 3, 1, 2) if self.graph.blobs[blob].layout == "NHWC" else array
 
     def bind(self, learning: Learning | None) -> Program:
@@ -143,7 +146,7 @@ class _Binder:
         return Call(copy.fill, array, value)
 
     def cleared(self) -> Iterator[Array]:
-        """The gradients that layers add to, in as few pieces as they lie in."""
+        """The gradients that layers add to, neighbours in memory joined to one array, (M,)."""
         flat, stored = self.weights.flat_diff, {p for node in self.graph.nodes for p in self.stored(node)}
         learned = [(index, diff) for index, diff in enumerate(self.weights.diff) if diff is not None]
         starts = [(diff.ctypes.data - flat.ctypes.data) // flat.itemsize for _, diff in learned]
@@ -208,12 +211,11 @@ class _Binder:
 
         for blob in (self.graph.blobs[b] for b in self.graph.losses):
             node = self.graph.nodes[blob.producer]
-            yield self.step(
-                "loss", node, Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.loss, parts=1)
-            )
+            call = Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.loss, parts=1)
+            yield self.step("loss", node, call)
 
     def backward(self, node: Node) -> Iterator[Step]:
-        """Seeds of the tops' diffs (section 'seed'), then the layer's own calls, then sums where a blob has several readers."""
+        """Steps that seed the tops' diffs (section 'seed'), the layer's own, and sums where a blob has several readers."""
         for top in node.tops:
             flow = self.flows.get(self.plan.storage[top])
             if flow is not None and flow.producer == node.index and self.plan.storage[top] == top:
@@ -261,9 +263,8 @@ class _Binder:
         partials = np.zeros(sum(cuts))
         start = 0
         for diff, parts in zip(diffs, cuts, strict=True):
-            yield self.step(
-                "watch", None, Call(update.sum_of_squares, diff, partials[start : start + parts], parts=parts)
-            )
+            squares = Call(update.sum_of_squares, diff, partials[start : start + parts], parts=parts)
+            yield self.step("watch", None, squares)
             start += parts
         gate = Call(update.gate, partials, self.loss, self.gate, self.norm, learning.clip, learning.iter_size, parts=1)
         yield self.step("watch", None, gate)
@@ -276,15 +277,10 @@ class _Binder:
             l1, l2 = learning.decay[index]
             arrays = (self.weights.data[index], diff, self.weights.history[index], self.rate, self.gate)
             for call in learning.update(Update(*arrays, lr_mult=param.lr_mult, l1=l1, l2=l2)):
-                yield Step(
-                    "update",
-                    param.name,
-                    -1,
-                    call,
-                    call.parts if call.parts is not None else call.kernel.parts(call.args),
-                )
+                parts = call.parts if call.parts is not None else call.kernel.parts(call.args)
+                yield Step("update", param.name, -1, call, parts)
 
 
 def local_decay(params: Iterable[GraphParam], regularizer: Any, weight_decay: float) -> tuple[tuple[float, float], ...]:
-    """(l1, l2) of every param: the regularizer at weight_decay * decay_mult."""
+    """(l1, l2) of every param: the regularizer's coefficients for weight_decay * decay_mult."""
     return tuple(regularizer.coefficients(weight_decay * param.decay_mult) for param in params)

@@ -1,8 +1,8 @@
-"""ShapedGraph to MemoryPlan: when each piece of memory is first written and last read, and where it lies in one arena.
+"""ShapedGraph to MemoryPlan: when each piece of memory is first written and last read, and its offset in one arena.
 
-Time counts layers: forward of layer i happens at i, its backward at 2L-1-i, the update at 2L. Two pieces that are alive at the same
-time never overlap; pieces that are not may share bytes. Blobs that are one another's reshapes or copies (Flatten, Split), or of which
-one takes the other's place or lies inside it, are one piece.
+Time counts layers: forward of layer i is at time i, its backward at 2L-1-i, the update at 2L. Pieces that are alive at
+a common time never overlap; other pieces may share bytes. Blobs are one piece where one is a reshape or copy of the
+other (Flatten, Split), overwrites it in place, or lies inside it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from netspec.net.shaped import ShapedGraph
 
 ALIGN = 64
 SLACK = 256
-"""Bytes behind every piece that a vector load may touch."""
+"""Bytes behind every piece that vector loads may read."""
 
 SPAN = 128
-"""Steps of time in one lane of `_place`."""
+"""Length of one lane of `_place`, in units of time."""
 
 Key = tuple[str | int, ...]
 Lying = tuple[int, int, int, int]
-"""A piece that has its place: its first byte, the byte after its last, when it is first written and last read."""
+"""A placed piece: its first byte, the byte after its last, the time of its first write, the time of its last read."""
 
 
 class OutOfMemoryError(MachineError):
@@ -53,19 +53,20 @@ class Piece:
 
     @property
     def lasting(self) -> bool:
-        """Whether it holds something that can be asked for again: a blob, or what backward needs of forward; scratch does not."""
+        """Whether it holds values that may be read later: a blob, or a workspace that is kept for backward."""
         return self.key[0] in {"data", "diff"} or (self.key[0] == "work" and len(self.key) == 3)
 
     def overlaps(self, other: Piece) -> bool:
-        """Whether both are alive at some time."""
+        """Whether there is a time at which both are alive."""
         return self.first <= other.last and other.first <= self.last
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Every piece with its place, the arena's size, and the bytes it would take without sharing.
+    """Every piece with its offset, the size of the arena, and its size if no pieces shared bytes, in bytes.
 
-    `storage[b]` is the blob whose memory blob b lives in: itself, or the one it reshapes. One that lies inside a wider blob has no piece.
+    `storage[b]` is the blob whose memory blob b lies in: itself, or a blob that it reshapes or overwrites. A blob that
+    lies inside a wider blob has no piece.
     """
 
     pieces: dict[Key, Piece]
@@ -78,10 +79,10 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class Flow:
-    """How gradients reach the memory of one blob: the layers that write into it, in the order they run.
+    """The layers that write the gradient of one blob's memory, in the order they run, as (layer, bottom slot).
 
-    The first writes the diff itself. Each later one adds to it, if it is one of `adding`, or writes a piece of its own that is then added.
-    `seed` is the loss weight of its blobs.
+    The first writer overwrites the diff. A later writer adds to the diff if it is in `adding`; otherwise it writes a
+    piece of its own, which is then added. `seed` is the sum of the loss weights of the blobs in this memory.
     """
 
     storage: int
@@ -92,7 +93,7 @@ class Flow:
 
 
 def flows(graph: Graph) -> dict[int, Flow]:
-    """The gradient flow of every piece of memory that needs a diff. What lies inside another blob flows with that."""
+    """The gradient flow of every storage that needs a diff; a blob inside a wider blob has no flow of its own."""
     owner = graph.storage
     own = {blob.index for blob in graph.blobs if blob.inside is None}
     wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff and owner[blob.index] in own)
@@ -101,7 +102,7 @@ def flows(graph: Graph) -> dict[int, Flow]:
     for node in reversed(graph.nodes):
         if node.backward and graph.runs(node):
             for slot, bottom in enumerate(node.bottoms):
-                ours = owner[bottom] in own and not (node.in_place and slot == 0)  # those are the top's already
+                ours = owner[bottom] in own and not (node.in_place and slot == 0)  # else its diff lies in the top's
                 if node.propagate[slot] and ours:
                     writers[owner[bottom]].append((node.index, slot))
     for blob in graph.blobs:
@@ -118,7 +119,10 @@ def flows(graph: Graph) -> dict[int, Flow]:
 
 
 def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
-    """Lifetimes to offsets. `keep` leaves every blob's data and diff readable, and backward repeatable, until the next forward."""
+    """Compute the lifetime and offset of every piece.
+
+    `keep` leaves data and diff of every blob readable, and backward repeatable, until the next forward.
+    """
     graph = shaped.graph
     owner = graph.storage
     pieces = [*_data(shaped, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
@@ -135,7 +139,7 @@ def _back(graph: Graph, node: int) -> int:
 
 
 def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """One piece for every memory: from the first producer in it to the last reader, or to the end if it is a result."""
+    """One piece for each storage: alive from its first producer to its last reader, or to the end if it is a result."""
     graph = shaped.graph
     first: dict[int, int] = {}
     last: dict[int, int] = {}
@@ -160,7 +164,10 @@ def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
 
 
 def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """One piece for every gradient, from its first writer to its last producer's backward, and one for every later writer."""
+    """One piece for every gradient, alive from its first writer to its last producer's backward.
+
+    Each later writer that cannot add has a piece of its own.
+    """
     graph = shaped.graph
     lasts: dict[int, int] = {}
     for blob in graph.blobs:
@@ -182,7 +189,7 @@ def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
 
 
 def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """Each layer's workspaces: kept ones once, scratch once a direction."""
+    """Pieces of workspaces: one piece for a kept workspace, one per direction for scratch."""
     graph = shaped.graph
     result = []
     for node in graph.nodes:
@@ -203,18 +210,17 @@ def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
 
 
 def _place(pieces: list[Piece]) -> list[Piece]:
-    """Greedy by size: the largest first, each at the lowest offset where it meets no living neighbour.
+    """Greedy by size: the largest piece first, each at the lowest offset where it overlaps no living piece.
 
-    What lies where is kept in lanes, so that a piece is compared with few others: one lane for each span of time, one for its middle,
-    through which all that backward reads must live, and one for all of it.
+    Placed pieces are listed in lanes, so that a new piece is compared with few others. There is one lane for each span
+    of time, one for the middle of the time, when everything that backward reads is alive, and one for the whole time.
     """
     end = max((piece.last for piece in pieces), default=0)
     spans = [_Lane(begin, begin + SPAN - 1) for begin in range(-1, end + 1, SPAN)]
     middle, whole = _Lane(end // 2, end // 2), _Lane(-1, end)
     result = []
-    for size, piece in sorted(
-        ((piece.bytes, piece) for piece in pieces), key=lambda pair: (-pair[0], pair[1].first, str(pair[1].key))
-    ):
+    sized = [(piece.bytes, piece) for piece in pieces]
+    for size, piece in sorted(sized, key=lambda pair: (-pair[0], pair[1].first, str(pair[1].key))):
         touched = spans[(piece.first + 1) // SPAN : (piece.last + 1) // SPAN + 1]
         lane = touched[0] if len(touched) == 1 else middle if piece.first <= middle.begin <= piece.last else whole
         offset = lane.lowest(size, piece.first, piece.last)
@@ -225,14 +231,17 @@ def _place(pieces: list[Piece]) -> list[Piece]:
 
 
 class _Lane:
-    """What has its place and may meet a piece that is alive within the lane's time, or through all of it. Below `floor` it is full."""
+    """Placed pieces that may overlap a piece that is alive in the lane's time.
+
+    Bytes below `floor` are occupied during the whole time of the lane.
+    """
 
     def __init__(self, begin: int, end: int) -> None:
         self.begin, self.end, self.floor = begin, end, 0
         self.above: list[Lying] = []
 
     def lowest(self, size: int, first: int, last: int) -> int:
-        """The lowest offset of a gap."""
+        """The lowest offset of a gap of `size` bytes that is free from `first` to `last`."""
         offset = self.floor
         for start, stop, born, dies in self.above:
             if born <= last and dies >= first:
@@ -243,7 +252,7 @@ class _Lane:
         return offset
 
     def put(self, lying: Lying) -> None:
-        """Take a place. Where that fills the lane from end to end of its time, the floor rises."""
+        """Add a placed piece. The floor rises where pieces occupy the bytes above it for the whole time of the lane."""
         insort(self.above, lying)
         if lying[0] > self.floor or not self.filled(lying):
             return
@@ -255,7 +264,7 @@ class _Lane:
         self.above = [other for other in self.above if other[1] > self.floor]
 
     def filled(self, lying: Lying) -> bool:
-        """Whether something is alive through all of the lane's time."""
+        """Whether a placed piece is alive through the whole time of the lane."""
         return lying[2] <= self.begin and lying[3] >= self.end
 
 
@@ -263,5 +272,5 @@ Direction = Literal["forward", "backward"]
 
 
 def workspace(plan: MemoryPlan, node: int, name: str, direction: Direction) -> Piece | None:
-    """The piece that a layer's workspace is in one direction."""
+    """The piece of a layer's workspace in one direction; None where that direction does not use it."""
     return plan.pieces.get(("work", node, name)) or plan.pieces.get(("work", node, name, direction))

@@ -1,7 +1,7 @@
 """A program: a flat table of steps, bound once to arrays; running it allocates nothing.
 
-The table runs in sections: clear (param diffs), forward, loss, backward, watch (are the gradients finite, how long are they), update.
-Every step is a kernel, its arguments and its number of parts, printable as text.
+The table has sections: clear (param diffs), forward, loss, backward, watch (are the gradients finite, and what is their
+L2 norm), update. Every step is a kernel, its arguments and its number of parts, and can be printed as text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECTIONS = ("clear", "forward", "loss", "backward", "watch", "update")
 
 @dataclass(frozen=True)
 class Step:
-    """One row of the table: which section and layer it belongs to, what runs, in how many parts."""
+    """One row of the table: its section and layer, its call, and the number of parts."""
 
     section: str
     layer: str
@@ -36,7 +36,7 @@ class Step:
 
     @property
     def arguments(self) -> str:
-        """Arrays as their kind and shape, scalars as they are."""
+        """The arguments as text: arrays by kind and shape, scalars by value."""
         return ", ".join(map(_say, self.call.args))
 
     def __str__(self) -> str:
@@ -80,14 +80,15 @@ class Table:
         self._rows = rows
 
     def describes(self, number: int) -> bool:
-        """Whether a step's compiled form says what the step does; addresses of kernels that a kernel calls are made anew each time."""
+        """Whether a step's compiled form agrees with the step.
+
+        Addresses of kernels that a kernel calls may differ: each description makes new ones.
+        """
         step, row, start = self.steps[number], self._rows[number], self._starts[number]
         kernel = step.call.kernel
         words, _ = kernel.describe(step.call.args, step.parts, self._dtype)
-        other = sum(
-            one != word
-            for one, word in zip(self._descriptors[start : start + len(words)].tolist(), words, strict=False)
-        )
+        bound = self._descriptors[start : start + len(words)].tolist()
+        other = sum(one != word for one, word in zip(bound, words, strict=False))
         called = kernel.tables
         address = self._descriptors.ctypes.data + 8 * start
         return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
@@ -100,10 +101,11 @@ class Table:
 
 @dataclass
 class Program:
-    """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order (None where there is no gradient).
+    """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order.
 
-    `clock` holds (iteration, sub-iteration); `loss` the weighted sum of losses; `rate` the learning rate; `gate` whether the
-    gradients are finite and the factor on them; `norm` their L2 length before clipping.
+    `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
+    losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their L2
+    norm before clipping.
     """
 
     shaped: ShapedGraph
@@ -144,7 +146,7 @@ class Program:
         self.table.run(*self.nodes.get((section, node), (0, 0)))
 
     def forward(self) -> float:
-        """Run forward; the weighted sum of losses."""
+        """Run forward. Returns the weighted sum of losses."""
         self.loss[0] = 0.0
         self.run("forward", "loss")
         return float(self.loss[0])

@@ -1,9 +1,11 @@
-"""ShapedGraph to ShapedGraph: named rewrites, each listable, each can be switched off.
+"""ShapedGraph to ShapedGraph: named rewrites, each of which can be switched off.
 
-A rewrite may change how blobs lie in memory or which steps run, never what is computed. `layout` gives every layer one of the layouts
-that it takes, and puts a conversion where a blob lies otherwise than a reader wants it. `batch_norm` and `relu` let a layer compute
-what follows it along with itself; `in_place` lets a top take its bottom's memory, and `place` lets the blobs that a Concat joins lie in
-its top from the start; `add` adds gradients that meet where they meet, and `store` saves clearing gradients that are overwritten.
+A rewrite may change the layout of blobs in memory and the steps that run, never the values that are computed.
+`batch_norm` and `relu` let a layer compute the layer behind it along with itself. `layout` gives every layer one of the
+layouts that it takes, and inserts a conversion where a blob has another layout than its reader. `in_place` lets a top
+overwrite its bottom, and `place` lets layers write directly into the top of the Concat that joins their tops. `add`
+lets layers add to a gradient that another layer wrote, and `store` lets them overwrite gradients of params, which are
+then not cleared.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ PLAIN = "NCHW"
 
 
 def batch_norm(shaped: ShapedGraph) -> ShapedGraph:
-    """A BatchNorm without factors of its own computes the Scale that alone reads it."""
+    """Let a BatchNorm without learned factors compute a Scale that is the only reader of its top."""
 
     def host(node: Node, before: Node) -> Node | None:
         learns = any(param.learned for param in before.layer.params())
@@ -38,13 +40,13 @@ def batch_norm(shaped: ShapedGraph) -> ShapedGraph:
 
 
 def _per_channel(shaped: ShapedGraph, node: Node) -> bool:
-    """Whether it is a Scale with learned factors, one for each channel."""
+    """Whether a layer is a Scale with learned factors, one for each channel."""
     layer, (shape, *others) = node.layer, shaped.bottom_shapes(node)
     return type(layer) is Scale and not others and layer.axis in {1, 1 - len(shape)} and layer.num_axes == 1
 
 
 def relu(shaped: ShapedGraph) -> ShapedGraph:
-    """A layer rectifies its top itself where a ReLU alone reads it."""
+    """Let a layer compute a ReLU that is the only reader of its top."""
 
     def host(node: Node, before: Node) -> Node | None:
         plain = type(node.layer) is ReLU and node.layer.negative_slope == 0
@@ -55,21 +57,21 @@ def relu(shaped: ShapedGraph) -> ShapedGraph:
 
 
 def _absorb(shaped: ShapedGraph, host: Callable[[Node, Node], Node | None]) -> ShapedGraph:
-    """Let layers compute the one that alone reads their top: `host(node, before)` is the layer before with `node` in it, if it can be."""
+    """Let layers compute the only reader of their top.
+
+    `host(node, before)` is the layer `before` changed to compute `node` too; None where it cannot.
+    """
     graph = shaped.graph
     nodes, blobs = list(graph.nodes), list(graph.blobs)
     for node in graph.nodes:
-        if (
-            len(node.tops) != 1
-            or not node.bottoms
-            or len(graph.readers(node.bottoms[0])) > 1
-            or blobs[node.bottoms[0]].loss_weight
-        ):
+        if len(node.tops) != 1 or not node.bottoms:
+            continue
+        if len(graph.readers(node.bottoms[0])) > 1 or blobs[node.bottoms[0]].loss_weight:
             continue
         before = nodes[blobs[node.bottoms[0]].producer]
         while before.absorbed:
             before = nodes[blobs[before.bottoms[0]].producer]
-        stopped = before.backward and not node.propagate[0]  # what flows into its top would flow on
+        stopped = before.backward and not node.propagate[0]  # its host would send the gradient on
         merged = host(node, before) if len(before.tops) == 1 and not stopped else None
         if merged is not None:
             nodes[node.index], nodes[before.index] = replace(node, absorbed=True), merged
@@ -78,17 +80,17 @@ def _absorb(shaped: ShapedGraph, host: Callable[[Node, Node], Node | None]) -> S
 
 
 def layout(shaped: ShapedGraph) -> ShapedGraph:
-    """Choose how each layer's blobs of four axes lie in memory: as before it, if it can; where two layers disagree, convert."""
+    """Choose the layout of each layer's blobs of four axes: that of its bottom if possible, else with a conversion."""
     return _Layout(shaped, follow=True).rewritten()
 
 
 def plain(shaped: ShapedGraph) -> ShapedGraph:
-    """What there is in place of `layout`: N, C, H, W but for layers that take no such blobs."""
+    """Runs instead of `layout` where that is off: NCHW, except for layers that do not take NCHW."""
     return _Layout(shaped, follow=False).rewritten()
 
 
 class _Layout:
-    """Walks the layers in order, and puts each conversion directly before the first layer that wants it."""
+    """Walks the layers in order, and inserts each conversion directly before the first layer that needs it."""
 
     def __init__(self, shaped: ShapedGraph, follow: bool) -> None:
         self.shaped, self.graph, self.follow = shaped, shaped.graph, follow
@@ -129,17 +131,14 @@ class _Layout:
             )
 
     def choose(self, node: Node) -> str:
-        """That of the first bottom of four axes where the layer takes it, else what the layer likes best."""
+        """The layout of the first bottom of four axes if the layer takes it, else the layer's preferred layout."""
         first = next((self.blobs[b].layout for b in node.bottoms if len(self.shapes[b]) == 4), "")
         liked = first if self.follow or node.absorbed else PLAIN
-        return (
-            liked
-            if liked in node.layer.abilities.layouts or (liked and node.absorbed)
-            else node.layer.abilities.layouts[0]
-        )
+        layouts = node.layer.abilities.layouts
+        return liked if liked in layouts or (liked and node.absorbed) else layouts[0]
 
     def wanted(self, blob: int, word: str, reader: Node) -> int:
-        """The blob, or its copy in the layout that a reader wants."""
+        """The blob itself if it has the reader's layout, else its copy in that layout."""
         if len(self.shapes[blob]) != 4 or self.blobs[blob].layout == word:
             return blob
         if (blob, word) not in self.copies:
@@ -166,10 +165,10 @@ class _Layout:
 
 
 def in_place(shaped: ShapedGraph) -> ShapedGraph:
-    """Let tops lie in their bottom's memory, and diffs likewise, where nobody else looks at it."""
+    """Let tops overwrite their bottoms, and diffs likewise, where no other layer needs the old values."""
     graph = shaped.graph
     shared: dict[int, list[int]] = {}
-    """The blobs in one memory, by the first of them."""
+    """Blobs that share memory, by the first blob in it."""
     for blob, storage in enumerate(graph.storage):
         shared.setdefault(storage, []).append(blob)
     home = list(graph.storage)
@@ -189,33 +188,35 @@ def in_place(shaped: ShapedGraph) -> ShapedGraph:
 
 
 def _may_overwrite(graph: Graph, node: Node, blobs: list[int], inside: set[int]) -> bool:
-    """Whether nothing but `node`, and layers that work in the memory of these blobs, will want what they hold, or their gradient."""
+    """Whether only `node`, and layers that work in place in this memory, read these blobs and their gradients."""
     readers = [
         (reader, slot) for blob in blobs for reader, slot in graph.readers(blob) if graph.runs(graph.nodes[reader])
     ]
     others = [(reader, slot) for reader, slot in readers if slot != 0 or reader not in inside]
-    writers = [one for one in (graph.nodes[graph.blobs[blob].producer] for blob in blobs) if graph.runs(one)]
+    producers = (graph.nodes[graph.blobs[blob].producer] for blob in blobs)
+    writers = [maker for maker in producers if graph.runs(maker)]
     wanted = any(graph.blobs[blob].loss_weight or not graph.readers(blob) for blob in blobs)
-    reread = any("top" in one.reads or (one.index in inside and one.reads) for one in writers)
-    stopped = not node.propagate[0] and any(one.backward for one in writers)
+    reread = any("top" in maker.reads or (maker.index in inside and maker.reads) for maker in writers)
+    stopped = not node.propagate[0] and any(maker.backward for maker in writers)
     return others == [(node.index, 0)] and not (wanted or reread or stopped)
 
 
 def _receives(graph: Graph, node: Node, blobs: list[int]) -> bool:
-    """Whether the gradient of a layer's top, which lies in the memory of these blobs, comes from readers alone; or there is none."""
+    """Whether a layer's top, in the memory of these blobs, has no gradient, or has one from readers only."""
     readers = [(graph.nodes[index], slot) for blob in blobs for index, slot in graph.readers(blob)]
     given = any(graph.runs(reader) and reader.propagate[slot] for reader, slot in readers)
     return not node.backward or (given and not any(graph.blobs[blob].loss_weight for blob in blobs))
 
 
 def place(shaped: ShapedGraph) -> ShapedGraph:
-    """Let layers write what a Concat alone reads directly into its top, where channels lie together; their gradients likewise.
+    """Let layers write directly into the top of a Concat that is their only reader, in NHWC; gradients likewise.
 
-    Only where that is half of the top or more: the top lives from the first of them on, which costs more memory than it saves else.
+    Only where they make up half of the Concat's top or more. The top is then alive from the first of them on, which
+    costs more memory than it saves where they are a smaller part.
     """
     graph = shaped.graph
     members: dict[int, list[Blob]] = {}
-    """The blobs in one memory."""
+    """Blobs that share memory, by their storage."""
     for blob in graph.blobs:
         members.setdefault(graph.storage[blob.index], []).append(blob)
     overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
@@ -230,9 +231,8 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
         for slot, bottom in enumerate(node.bottoms):
             blob = graph.blobs[graph.storage[bottom]]
             maker = graph.nodes[blob.producer]
-            able = (
-                len(maker.tops) == 1 and maker.layer.pitched(shaped.bottom_shapes(maker)) and blob.layout == node.layout
-            )
+            alike = len(maker.tops) == 1 and blob.layout == node.layout
+            able = alike and maker.layer.pitched(shaped.bottom_shapes(maker))
             reread = "top" in maker.reads and top.index in overwritten
             flows = (node.propagate[slot] and top.needs_diff) or not blob.needs_diff
             if able and flows and not reread and _only_for(graph, members[blob.index], node, slot):
@@ -244,19 +244,19 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
 
 
 def _only_for(graph: Graph, blobs: list[Blob], node: Node, slot: int) -> bool:
-    """Whether a layer is the only one to look at the memory of these blobs, but for what is computed along with their producer."""
+    """Whether bottom `slot` of a layer is the only reader of these blobs, except layers that their producer absorbed."""
     readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
     return readers == [(node.index, slot)] and not any(blob.loss_weight for blob in blobs)
 
 
 def add(shaped: ShapedGraph) -> ShapedGraph:
-    """Let layers that can add to their bottoms' gradients, where other layers wrote them before."""
+    """Let layers add to gradients of bottoms that other layers wrote before, where their kernels can."""
     nodes = tuple(replace(node, adds=node.layer.abilities.adds) for node in shaped.graph.nodes)
     return replace(shaped, graph=replace(shaped.graph, nodes=nodes))
 
 
 def store(shaped: ShapedGraph) -> ShapedGraph:
-    """Let layers overwrite the gradients of params that no other layer has a gradient for."""
+    """Let layers overwrite the gradients of params that no other layer computes a gradient of."""
     graph = shaped.graph
     hosts = {index: node for node in graph.nodes for index in node.along.values()}
 
@@ -267,9 +267,8 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
         able = node.backward and hosts.get(node.index, node).layer.abilities.stores
         return tuple(able and sole(graph.params[param]) for param in node.params)
 
-    return replace(
-        shaped, graph=replace(graph, nodes=tuple(replace(node, stores=stores(node)) for node in graph.nodes))
-    )
+    nodes = tuple(replace(node, stores=stores(node)) for node in graph.nodes)
+    return replace(shaped, graph=replace(graph, nodes=nodes))
 
 
 _ORDER = (batch_norm, relu, layout, in_place, place, add, store)
@@ -277,11 +276,11 @@ REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one f
 INSTEAD = {"layout": plain}
 """Pass to run when a rewrite is off; others are skipped."""
 HIDING = frozenset({"batch_norm", "relu", "in_place", "place", "store"})
-"""Those after which some blob cannot be read any more, or gradients of params do not add up."""
+"""Rewrites that make some blob unreadable, or let gradients of params be overwritten instead of added to."""
 
 
 def rewrite(shaped: ShapedGraph, without: Collection[str] = ()) -> ShapedGraph:
-    """All rewrites in order, but for those named in `without`. Raises UsageError for names that there are not."""
+    """Run all rewrites in order, except those named in `without`. Raises UsageError for unknown names."""
     for name in sorted(set(without) - set(REWRITES)):
         raise UsageError(f"there is no rewrite '{name}'", help=suggest(name, REWRITES))
     laid = False

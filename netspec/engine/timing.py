@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LayerTime:
-    """Median milliseconds of one layer and what it computes along with itself (`type` names both); `kernels`: the families that run."""
+    """Median milliseconds of one layer with the layers that it computes along with itself.
+
+    `type` names all of them; `kernels` are the kernel files that forward runs.
+    """
 
     name: str
     type: str
@@ -35,7 +38,7 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class NetTime:
-    """Median milliseconds of a net's layers, and of whole passes run in one go."""
+    """Median milliseconds of a net's layers, and of whole passes without a pause between layers."""
 
     net: str
     batch: int
@@ -57,7 +60,7 @@ def time_net(
     seed: int = 1,
     without: Sequence[str] = (),
 ) -> NetTime:
-    """Time a net of one phase: every layer alone, then the whole passes; `without` names rewrites to leave out."""
+    """Time a net in one phase: every layer alone, then whole passes. `without` names rewrites to leave out."""
     from netspec.codegen import driver
 
     used = driver.limit_threads(threads)
@@ -67,18 +70,18 @@ def time_net(
     ahead, back, whole = _measure(program, shown, _batches(program, seed), iterations)
     middle = statistics.median
     runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
-    layers = tuple(
-        LayerTime(
-            node.layer.name, _type(program.graph, node), _kernels(program, node), middle(f), middle(b) if r else 0.0
-        )
-        for node, f, b, r in zip(shown, ahead, back, runs, strict=True)
-    )
+
+    def row(node: Node, forward: list[float], backward: list[float], runs: bool) -> LayerTime:
+        words = (node.layer.name, _type(program.graph, node), _kernels(program, node))
+        return LayerTime(*words, middle(forward), middle(backward) if runs else 0.0)
+
+    layers = tuple(map(row, shown, ahead, back, runs))
     passes = (middle(column) for column in zip(*whole, strict=True))
     return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *passes)
 
 
 def _batches(program: Program, seed: int) -> list[Array]:
-    """Random values for each input: classes where it holds labels."""
+    """Random values for each input; random classes for an input that holds labels."""
     labels, random = label_ranges(program.shaped), rng.generator(seed, "time")
     batches = []
     for blob in program.graph.inputs:
@@ -90,7 +93,7 @@ def _batches(program: Program, seed: int) -> list[Array]:
 def _measure(
     program: Program, shown: list[Node], batches: list[Array], iterations: int
 ) -> tuple[list[list[float]], list[list[float]], list[tuple[float, float, float]]]:
-    """Milliseconds of every layer's forward and backward, and of the whole passes, each iteration; a round before warms up."""
+    """Milliseconds of each layer's forward and backward and of whole passes, by iteration, after a round to warm up."""
 
     def feed() -> None:
         for array, values in zip(program.inputs, batches, strict=True):
@@ -122,13 +125,13 @@ def _measure(
 
 
 def _rows(graph: Graph) -> list[Node]:
-    """The layers that get a row: those of the spec that are not computed along with another, and the conversions that cost something."""
+    """The layers that get a row: layers of the spec, unless another layer computes them, and conversions that run."""
     written = {node.index for node in graph.written}
     return [node for node in graph.nodes if graph.runs(node) or (node.index in written and not node.absorbed)]
 
 
 def _type(graph: Graph, node: Node) -> str:
-    """Convolution + ReLU: the layer's type, and those of what it computes along with itself."""
+    """Types of a layer and of the layers that it computes along with itself: Convolution + ReLU."""
     types, top = [node.layer.type], node.tops[0] if node.tops else None
     while top is not None and graph.readers(top) and graph.nodes[graph.readers(top)[0][0]].absorbed:
         after = graph.nodes[graph.readers(top)[0][0]]
@@ -138,7 +141,7 @@ def _type(graph: Graph, node: Node) -> str:
 
 
 def _kernels(program: Program, node: Node) -> str:
-    """The files of `kernels/` whose loops a layer's forward runs: winograd, conv or depthwise tells how a convolution is computed."""
+    """Files of `kernels/` that a layer's forward uses: winograd, conv or depthwise tells a convolution's algorithm."""
     first, last = program.nodes.get(("forward", node.index), (0, 0))
     return " ".join(dict.fromkeys(str(step.call.kernel).partition(".")[0] for step in program.table.steps[first:last]))
 

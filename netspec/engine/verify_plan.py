@@ -1,4 +1,4 @@
-"""Verifier of the memory plan: who touches which piece of memory at which time, found from the graph alone."""
+"""Verifier of the memory plan: the uses of each piece of memory by layer and time, derived from the graph alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYTES = {"uint8": 1, "int32": 4, "int64": 8, **FLOAT_BYTES}
 
 
 class Use(NamedTuple):
-    """A layer's use of a piece of memory at a time of the plan; within one time reads come before writes."""
+    """A layer's use of a piece of memory at a time of the plan; at equal times reads sort before writes."""
 
     time: int
     writes: bool
@@ -24,7 +24,7 @@ class Use(NamedTuple):
 
 
 def verify_plan(shaped: ShapedGraph, plan: MemoryPlan) -> None:
-    """Verify that pieces are alive whenever a layer uses them, begin with a write, and do not overlap. Raises InvariantError."""
+    """Verify that pieces are alive when used, written before read, and do not overlap. Raises InvariantError."""
     check, graph, end = Check("MemoryPlan"), shaped.graph, 2 * len(shaped.graph.nodes)
     check(plan.storage == graph.storage, "other storage than the graph's")
     for key, piece in plan.pieces.items():
@@ -40,7 +40,7 @@ def verify_plan(shaped: ShapedGraph, plan: MemoryPlan) -> None:
 
 
 def _apart(pieces: Iterable[Piece], check: Check) -> None:
-    """No two pieces that are alive at one time overlap: each is compared with its neighbours when it is born."""
+    """No two pieces that are alive at one time overlap. Each is compared with its neighbours at its first time."""
     begins = sorted(pieces, key=lambda piece: piece.first)
     ends = sorted(begins, key=lambda piece: piece.last)
     living: list[tuple[int, int, Key]] = []
@@ -58,7 +58,7 @@ def _apart(pieces: Iterable[Piece], check: Check) -> None:
 
 
 def _lifetimes(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> None:
-    """Every piece is of use, has the shape of what it holds, begins with a write, and lives from that to its last use."""
+    """Every piece is used, has its blob's shape, is written first, and is alive from that write to its last use."""
     graph, end = shaped.graph, 2 * len(shaped.graph.nodes)
     uses: dict[Key, list[Use]] = {}
     for key, use in _uses(shaped, plan, check):
@@ -79,7 +79,7 @@ def _lifetimes(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> None:
 
 
 def _uses(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> Iterator[tuple[Key, Use]]:
-    """Every use of every piece: forward, backward, and results that are asked for in the end."""
+    """Every use of every piece: by forward, by backward, and as a result at the end."""
     graph, end = shaped.graph, 2 * len(shaped.graph.nodes)
     for blob in (*graph.outputs, *graph.losses):
         yield ("data", graph.house(blob)), Use(end, False, graph.nodes[graph.blobs[blob].producer].layer.name)
@@ -101,7 +101,7 @@ def _uses(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> Iterator[tuple
 
 
 def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> Iterator[tuple[Key, Use]]:
-    """A layer's workspaces in the directions that it asks for."""
+    """The uses of a layer's workspaces, in the directions that it declares."""
     name, back = node.layer.name, 2 * len(shaped.graph.nodes) - 1 - node.index
     for word, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
         ahead, behind = space.use != "backward" or space.kept, space.use != "forward" or space.kept
@@ -116,7 +116,11 @@ def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> 
 
 
 def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[Key, list[Use]]]:
-    """The uses of gradients: the first writer overwrites, each later one adds or writes a share that is added; then the producer reads."""
+    """The uses of gradients.
+
+    The first writer overwrites the gradient; a later writer adds to it, or writes a share that is then added. Last, the
+    producer reads it.
+    """
     end = 2 * len(graph.nodes)
     writers: dict[int, list[tuple[int, int]]] = {}
     readers: dict[int, list[int]] = {}
@@ -139,9 +143,8 @@ def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[K
             key: Key = ("share", writer, slot)
             uses.append(Use(time, True, layer))
             if number == 0:
-                check(
-                    key not in plan.pieces, "writes a gradient first, but not into it", layer, graph.blobs[house].label
-                )
+                direct = key not in plan.pieces
+                check(direct, "writes a gradient first, but not into it", layer, graph.blobs[house].label)
             elif key in plan.pieces:
                 yield key, [Use(time, True, layer)]
             else:

@@ -1,4 +1,4 @@
-"""Verifier of programs: which memory each step touches, in which order, and whether its descriptor says so."""
+"""Verifier of programs: the memory that each step touches, the order of steps, and their descriptors."""
 
 from __future__ import annotations
 
@@ -31,13 +31,16 @@ class Span(NamedTuple):
 
 
 def span(array: Array) -> Span:
-    """The bytes of an array whose values lie in one row."""
+    """The bytes of a contiguous array."""
     start = int(array.__array_interface__["data"][0])
     return Span(start, start + array.nbytes)
 
 
 def verify_program(program: Program) -> None:
-    """Verify that steps run in order, on living memory that was written before, as their descriptors say. Raises InvariantError."""
+    """Verify that steps run in order, on living memory that was written before, and that descriptors agree with them.
+
+    Raises InvariantError.
+    """
     check = Check("Program")
     _order(program, check)
     _Memory(program, check).walk()
@@ -47,7 +50,7 @@ def verify_program(program: Program) -> None:
 
 
 def _order(program: Program, check: Check) -> None:
-    """Sections follow one another, layers go forward and backward in order, and each layer's range holds its steps."""
+    """Sections are consecutive, layers run forward and backward in order, and each layer's range holds its steps."""
     at, steps = 0, program.table.steps
     for section in SECTIONS:
         first, last = program.ranges[section]
@@ -66,7 +69,7 @@ def _order(program: Program, check: Check) -> None:
 
 
 class _Memory:
-    """Walks the steps and follows which pieces of memory hold something."""
+    """Walks the steps and tracks the pieces of memory that have been written."""
 
     def __init__(self, program: Program, check: Check) -> None:
         self.program, self.check, self.graph = program, check, program.graph
@@ -107,7 +110,7 @@ class _Memory:
             first = last
 
     def layer(self, section: str, node: Node, steps: tuple[Step, ...]) -> None:
-        """The steps of one layer in one section: they touch its own living pieces, and what they read was written."""
+        """The steps of one layer in one section touch its own living pieces, and read only pieces that were written."""
         graph, name = self.graph, node.layer.name
         end = 2 * len(graph.nodes)
         time = {"forward": node.index, "loss": end // 2}.get(section, end - 1 - node.index)
@@ -143,7 +146,7 @@ class _Memory:
             self.check(False, f"reads piece {key}, which nobody wrote before", name)
 
     def shares(self, node: Node, used: list[set[Key]]) -> None:
-        """What a layer writes beside a gradient is added to it by a step of its own, after all others of the layer."""
+        """Each share of a gradient that a layer writes is added to the gradient by the last step that uses it."""
         for key in (key for key in self.mine.get(node.index, ()) if key[0] == "share"):
             house = ("diff", self.graph.house(node.bottoms[int(key[2])]))
             steps = [number for number, keys in enumerate(used) if key in keys]
@@ -151,15 +154,17 @@ class _Memory:
             self.check(added, f"piece {key} is not added to the gradient", node.layer.name)
 
     def touched(self, step: Step, living: dict[Key, Span], weights: list[list[Span]]) -> set[Key]:
-        """The pieces that a step's arrays lie in; others are params of its layer, the program's state, or tables of integers."""
+        """The pieces that a step's arrays lie in.
+
+        Other arrays must be params of the step's layer, the program's state, or tables of integers.
+        """
         found: set[Key] = set()
         for array in self.arrays(step):
             one = span(array)
             if self.arena.meets(one):
                 piece = next((key for key, where in living.items() if where.holds(one)), None)
-                self.check(
-                    piece is not None, f"{step.call.kernel!r} touches memory that is not its layer's", step.layer
-                )
+                kernel = repr(step.call.kernel)
+                self.check(piece is not None, f"{kernel} touches memory that is not its layer's", step.layer)
                 if piece is not None:
                     found.add(piece)
             elif not any(where.holds(one) for own in (self.state, *weights) for where in own):
@@ -167,17 +172,17 @@ class _Memory:
         return found
 
     def arrays(self, step: Step) -> Iterator[Array]:
-        """The arrays among a step's arguments that hold something."""
+        """The arrays among a step's arguments that are not empty."""
         return (array for array in _arrays(step) if array.size)
 
     def foreign(self, step: Step, array: Array, one: Span) -> None:
-        """An array that is neither memory of the plan nor a weight: a table of integers, which no step writes."""
+        """Verify that an array outside of the plan and the weights is a table of integers, which no step writes."""
         kernel = repr(step.call.kernel)
         self.check(self.apart(one), f"{kernel} touches a param that is not its layer's", step.layer)
         self.check(array.dtype.kind in "iu", f"{kernel} touches real numbers outside of all known memory", step.layer)
 
     def solver(self, step: Step) -> None:
-        """A step of no layer: it touches gradients, its param, the program's state, or sums that the watch takes."""
+        """A step of no layer touches only gradients, its param, the program's state, or partial sums of the watch."""
         own = self.params[self.numbers[step.layer]] if step.section == "update" else [self.flat]
         for array in self.arrays(step):
             one = span(array)
@@ -192,7 +197,7 @@ class _Memory:
 
 
 def _param_diffs(program: Program, check: Check) -> None:
-    """The gradient of every param is cleared and added to, or overwritten by the only layer that has it; then it is watched and used."""
+    """The gradient of every param is cleared, or overwritten by its only layer; then it is watched and used."""
     steps, weights = program.table.steps, program.weights
     by_section = {name: steps[first:last] for name, (first, last) in program.ranges.items()}
     if not by_section["watch"]:

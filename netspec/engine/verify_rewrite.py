@@ -1,9 +1,9 @@
-"""Verifier of rewrites: what they may not change, and when what they write on layers and blobs is allowed."""
+"""Verifier of rewrites: what they must not change, and conditions on the fields of layers and blobs that they set."""
 
 from __future__ import annotations
 
 from netspec.core.shape import count
-from netspec.core.verify import Check
+from netspec.core.verify import Check, InvariantError
 from netspec.layers._conversion import Conversion
 from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
@@ -13,7 +13,7 @@ from netspec.net.verify import verify_graph
 
 
 def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: bool) -> None:
-    """Verify what a rewrite made of a graph; `laid` says that layouts were chosen by now. Raises InvariantError."""
+    """Verify the graph after a rewrite; `laid` says whether layouts have been chosen. Raises InvariantError."""
     check = Check(f"ShapedGraph after rewrite '{name}'")
     verify_graph(after.graph, stage=check.stage)
     _unchanged(before, after, check)
@@ -29,7 +29,7 @@ def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: b
 
 
 def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
-    """Layers, blobs, params, losses and totals are those from before; what is new are conversions and their blobs."""
+    """Layers, blobs, params, losses and totals are unchanged; only conversions and their blobs are new."""
     one, other = before.graph, after.graph
     check(len(after.blobs) == len(other.blobs), "not every blob has a shape")
     check(len(after.costs) == len(other.nodes), "not every layer has a cost")
@@ -45,9 +45,8 @@ def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
         check(after.costs[mine.index] == before.costs[theirs.index], "another cost than before", name)
     for left, right in zip(other.blobs, one.blobs, strict=False):
         same = (left.name, left.version, left.slot, left.loss_weight, left.copy_of)
-        check(
-            same == (right.name, right.version, right.slot, right.loss_weight, right.copy_of), "changed", "", left.name
-        )
+        kept = same == (right.name, right.version, right.slot, right.loss_weight, right.copy_of)
+        check(kept, "changed", "", left.name)
         check(after.blobs[left.index] == before.blobs[right.index], "another shape than before", "", left.name)
     for blob in other.blobs[len(one.blobs) :]:
         check(blob.copy_of is not None, "a new blob that is no copy of another", "", blob.name)
@@ -59,7 +58,7 @@ def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
 
 
 def _storage(shaped: ShapedGraph, check: Check) -> None:
-    """Blobs in one memory have as many values, in one order; the memory belongs to the first of them."""
+    """Blobs that share memory have equally many values, in the same order; the memory belongs to the first of them."""
     graph = shaped.graph
     for blob, storage in zip(graph.blobs, graph.storage, strict=True):
         maker = graph.nodes[blob.producer].layer.name
@@ -69,7 +68,10 @@ def _storage(shaped: ShapedGraph, check: Check) -> None:
 
 
 def _along(graph: Graph, check: Check) -> None:
-    """Every absorbed layer has one host, which computes its type along, below it in an unbroken chain that nobody else sees."""
+    """Every absorbed layer has one host, which can compute its type.
+
+    Between host and absorbed layer there are only absorbed layers, and no other layer reads the blobs between them.
+    """
     hosts: dict[int, Node] = {}
     for node in graph.nodes:
         for word, index in node.along.items():
@@ -82,8 +84,8 @@ def _along(graph: Graph, check: Check) -> None:
         if not node.absorbed:
             continue
         name, host = node.layer.name, hosts.get(node.index)
-        check(host is not None, "is absorbed, but no layer computes it", name)
-        assert host is not None
+        if host is None:
+            raise InvariantError(check.stage, "is absorbed, but no layer computes it", name)
         below, blob = graph.nodes[graph.blobs[node.bottoms[0]].producer], graph.blobs[node.bottoms[0]]
         check(below is host or hosts.get(below.index) is host, "does not read its host's result", name)
         alone = len(graph.readers(blob.index)) == 1 and len(node.tops) == len(below.tops) == 1
@@ -97,7 +99,7 @@ def _along(graph: Graph, check: Check) -> None:
 
 
 def _layouts(shaped: ShapedGraph, check: Check) -> None:
-    """A layer takes its layout, all its blobs of four axes lie in it, and only conversions change it."""
+    """Each layer supports its layout, its blobs of four axes have that layout, and only conversions change layouts."""
     graph = shaped.graph
     for blob in graph.blobs:
         flat = len(shaped.blobs[blob.index]) != 4
@@ -119,7 +121,7 @@ def _layouts(shaped: ShapedGraph, check: Check) -> None:
 
 
 def _in_place(shaped: ShapedGraph, node: Node, check: Check) -> None:
-    """A layer overwrites only what nobody wants any more: neither forward nor backward, nor the gradient that lay there."""
+    """A layer in place overwrites only values and gradients that no other layer needs, in forward or backward."""
     graph, name = shaped.graph, node.layer.name
     home = graph.storage[node.bottoms[0]]
     check(node.layer.abilities.in_place and len(node.tops) == 1 and graph.runs(node), "cannot work in place", name)
@@ -154,7 +156,7 @@ def _in_place(shaped: ShapedGraph, node: Node, check: Check) -> None:
 
 
 def _gradients(graph: Graph, node: Node, check: Check) -> None:
-    """A layer adds to gradients, or overwrites those of its params, only if it is able to and alone."""
+    """A layer adds to gradients if its kernels can; it overwrites those of params if no other layer adds to them."""
     name = node.layer.name
     check(not node.adds or node.layer.abilities.adds, "cannot add to its bottoms' gradients", name)
     check(len(node.stores) in {0, len(node.params)}, "has not one `stores` for each param", name)
@@ -169,7 +171,10 @@ def _gradients(graph: Graph, node: Node, check: Check) -> None:
 
 
 def _inside(shaped: ShapedGraph, check: Check) -> None:
-    """What lies inside a Concat's top lies where the Concat would copy it, is written there, and belongs to nobody else."""
+    """A blob inside a Concat's top lies where the Concat would copy it, and no other layer reads it.
+
+    Its producer must be able to write there.
+    """
     graph = shaped.graph
     taken: dict[int, list[tuple[int, int]]] = {}
     overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
@@ -183,9 +188,8 @@ def _inside(shaped: ShapedGraph, check: Check) -> None:
         check(isinstance(joins.layer, Concat) and graph.runs(joins), "lies inside what joins nothing", name, blob.name)
         able = len(maker.tops) == 1 and maker.layer.pitched(shaped.bottom_shapes(maker))
         check(able, "writes into a wider blob, but has no kernels for that", name, blob.name)
-        check(
-            blob.layout == wide.layout == "NHWC", "lies inside another, but its channels are not last", name, blob.name
-        )
+        last = blob.layout == wide.layout == "NHWC"
+        check(last, "lies inside another, but its channels are not last", name, blob.name)
         mine = [one for one in graph.blobs if graph.storage[one.index] == blob.index]
         readers = [at for one in mine for at in graph.readers(one.index) if not graph.nodes[at[0]].absorbed]
         alone = len(readers) == 1 and readers[0][0] == joins.index and not any(one.loss_weight for one in mine)

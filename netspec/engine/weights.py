@@ -1,4 +1,4 @@
-"""Weights: the param blobs of a net, filled, or shared with the net of another phase."""
+"""Weights: the param blobs of a net, filled by their fillers, or shared with the net of another phase."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PhaseShapeError(SpecError):
 
 @dataclass
 class Weights:
-    """The param blobs of a net: values, gradients and history, each kind in one piece of memory.
+    """The param blobs of a net: values, gradients and history, each contiguous in memory.
 
     `names[i]` is 'layer.param'; `diff[i]` is None for a param that the solver does not learn.
     """
@@ -44,7 +44,7 @@ class Weights:
 
 
 def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, ...]]:
-    """One zeroed piece of memory, and an array of each shape in it, every one on its own cache lines."""
+    """Zeroed memory, (M,), and arrays of the shapes in it, each on cache lines of its own."""
     import numpy as np
 
     shapes = tuple(shapes)
@@ -60,7 +60,7 @@ def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, .
 
 
 def zeros(size: int) -> np.ndarray[Any, Any]:
-    """Zeroed bytes that begin on a cache line. Raises OutOfMemoryError."""
+    """`size` zeroed bytes that begin on a cache line. Raises OutOfMemoryError."""
     import numpy as np
 
     try:
@@ -74,7 +74,10 @@ def zeros(size: int) -> np.ndarray[Any, Any]:
 def fill_weights(
     shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0, shared: Mapping[int, Array] | None = None
 ) -> Weights:
-    """Weights at their fillers' values, but for those `shared`: each param draws from its own stream, keyed by the seed and its name."""
+    """Weights at their fillers' values; params in `shared` take those arrays instead.
+
+    Each param draws from a random stream of its own, keyed by the seed and the param's name.
+    """
     params = shaped.graph.params
     _, data = allocate(shaped.params, dtype)
     flat_diff, diff = allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)
@@ -94,9 +97,10 @@ def fill_weights(
 
 
 def share_weights(shaped: ShapedGraph, owner: Graph, weights: Weights, dtype: str, seed: int) -> Weights:
-    """The weights of another phase's net: the owner's arrays by layer, its own fillers where the owner has no such layer.
+    """The weights of a net of another phase: the owner's arrays where layers match, fillers elsewhere.
 
-    Layers count, not names: a shared param may have another owner in the other phase. Raises PhaseShapeError.
+    Params are matched by (layer, slot) and not by name: a shared param may have another owner in the other phase.
+    Raises PhaseShapeError.
     """
     theirs = {place: param.index for param in owner.params for place in _users(owner, param)}
     shared: dict[int, Array] = {}

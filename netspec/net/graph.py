@@ -77,7 +77,7 @@ class Node:
     """A layer in the graph, its blobs and params by index.
 
     `propagate[i]`: backward writes the gradient of bottom i. `backward`: the layer runs backward. The rewrites set:
-    `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself, index
+    `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself,
     by type; `absorbed`, another layer computes it; `in_place`, it runs, and its top lies in its bottom's
     memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which is
     then not cleared.
@@ -181,7 +181,7 @@ class Graph:
         return blob if source is None else source
 
     def runs(self, node: Node) -> bool:
-        """Whether a layer has steps of its own: no other layer computes it, and it does more than reshape its bottom."""
+        """Whether a layer has steps of its own: no other layer computes it, and it does not only reshape."""
         return not (node.absorbed or (node.bottoms and node.layer.aliases(self.phase)))
 
     @cached_property
