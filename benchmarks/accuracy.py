@@ -1,7 +1,9 @@
-"""What LeNet reaches: on the bundled images in 1,500 iterations, and on all of Fashion-MNIST with Caffe's solver for several seeds.
+"""Accuracy of LeNet on the bundled images after 1,500 iterations, and on all of Fashion-MNIST with Caffe's solver.
 
 python benchmarks/accuracy.py subset
-python benchmarks/accuracy.py full [seed ...]        needs Debian's dataset-fashion-mnist; about eight minutes a seed on two cores
+python benchmarks/accuracy.py full [seed ...]        about eight minutes a seed on two cores
+
+`full` needs Debian's package dataset-fashion-mnist.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""How exact each way of computing a convolution is: rms error / rms of the result, against float64, in float32 on standard normal data.
+"""Rounding error of each convolution engine: rms error / rms of the result in float32, against float64.
+
+Data and weights are standard normal.
 
 python -m benchmarks.accuracy_winograd [--write]
 """
@@ -78,7 +80,7 @@ def drawn(case: Case) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.nd
 
 
 def by_torch(case: Case, dtype: torch.dtype) -> Results:
-    """PyTorch's results in one number type; in float64 they are the judge."""
+    """PyTorch's results in a float type; those in float64 are the reference."""
     x, w, dy = (torch.tensor(array, dtype=dtype) for array in drawn(case))
     x.requires_grad_(), w.requires_grad_()
     y = functional.conv2d(x, w, None, case.stride, case.pad, 1, case.group)
@@ -111,13 +113,13 @@ def by_netspec(case: Case, engine: str) -> Results:
 
 
 def errors(way: str, results: Results, judge: Results) -> dict[str, float]:
-    """rms of the error over rms of the result, of y, dX and dW."""
+    """rms of the error / rms of the result, for y, dX and dW."""
     pairs = zip(PARTS, results, judge, strict=True)
     return {f"{way} {part}": float(np.linalg.norm(mine - true) / np.linalg.norm(true)) for part, mine, true in pairs}
 
 
 def row(case: Case) -> dict[str, Any]:
-    """PyTorch's errors in float32, those of every engine that takes the layer, and the engine that is taken unless one is forced."""
+    """Errors of PyTorch in float32, errors of every engine that takes the layer, and the engine chosen by default."""
     judge = by_torch(case, torch.float64)
     found: dict[str, Any] = {"case": str(case), **errors("torch", by_torch(case, torch.float32), judge)}
     chosen = by_netspec(case, AUTO)

@@ -1,6 +1,6 @@
-"""Before a net is timed: do both sides compute the same? Losses and gradients from the same weights and data, Dropout at ratio 0.
+"""Check before timing that both sides compute equal losses and gradients, from equal weights and data, Dropout at 0.
 
-The judge is the same net in PyTorch with float64 numbers; PyTorch's own float32 stands beside netspec's for comparison.
+The reference is the net in PyTorch with float64; errors of PyTorch's float32 are shown beside those of netspec.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from netspec.net.shaped import ShapedGraph
 LOSS_BOUND, SCORE_BOUND = 1e-4, 1e-3
 """Largest relative error of the loss, and of a deployed net's scores, |s - s'| / |s'| in the L2 norm."""
 GRADIENT_BOUND, PEER_FACTOR = 2e-3, 5.0
-"""Largest relative error of any param's gradient, |g - g'| / |g'|: this, or so many times what PyTorch's own float32 has on the same net.
+"""Largest relative error of any param's gradient, |g - g'| / |g'|: this value, or this multiple of PyTorch's float32 error.
 
-Rounding moves a value across a kink of ReLU or to another maximum of a pool now and then, and each time a whole path of the gradient
-changes: one value in a million makes an error of 1e-3, and deep nets have several such layers in a row. A mistake in a kernel shows as
-1e-1 and more.
+Rounding sometimes moves a value across the kink of a ReLU, or to another maximum of a pool, and then a whole path of
+the gradient changes: one value in a million makes an error of 1e-3, and deep nets have several such layers in a row. A
+mistake in a kernel shows as 1e-1 or more.
 """
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a side is from the judge: relative error of the loss, and of the gradient of the param where it is worst."""
+    """Error of a side against the reference: of the loss, and the largest of any param's gradient; both relative."""
 
     loss: float
     gradient: float
@@ -40,7 +40,7 @@ class Agreement:
 
 
 class Disagreement(Exception):
-    """Two sides that should compute the same do not; a race between them would mean nothing."""
+    """The two sides do not compute equal results, so that a race between them would mean nothing."""
 
 
 def check_training(shaped: ShapedGraph, batch: Arrays) -> tuple[Agreement, Agreement]:
@@ -70,7 +70,7 @@ def _torch(shaped: ShapedGraph, weights: Iterable[Any], batch: Arrays) -> Side:
 
 
 def _distance(names: Sequence[str], side: Side, judge: Side) -> Agreement:
-    """Gradients that are next to nothing beside the largest (below 1e-6 of it) are measured by that instead of by themselves."""
+    """Errors of gradients; those below 1e-6 of the largest gradient are divided by that bound instead of their norm."""
     largest = max(float(np.linalg.norm(g)) for g in judge[1] if g is not None)
     errors = {
         name: float(np.linalg.norm(mine - true) / max(float(np.linalg.norm(true)), 1e-6 * largest))

@@ -13,7 +13,7 @@ TURN = 0.25
 PAUSE = 0.01
 """Seconds between turns: idle OpenMP threads of the last one stop spinning."""
 FEWEST, MOST = 3, 25
-"""Rounds, where nobody says how many."""
+"""Fewest and most rounds, where their number is not given."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Times:
 
     @property
     def quartiles(self) -> tuple[float, float]:
-        """A quarter of the steps took less than the first, a quarter more than the second."""
+        """The first and third quartile of the steps."""
         if len(self.steps) < 2:
             return self.steps[0], self.steps[0]
         low, _, high = statistics.quantiles(self.steps, n=4, method="inclusive")
@@ -34,7 +34,7 @@ class Times:
 def alternate(
     rivals: Mapping[str, Callable[[], object]], seconds: float, rounds: int | None = None
 ) -> dict[str, Times]:
-    """The times of rivals that take turns: as many rounds as fit in `seconds`, or as many as are asked for. Warm-up is not counted."""
+    """The times of rivals that take turns, after a warm-up: `rounds` rounds, or as many as fit in `seconds`."""
     for run in rivals.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in rivals}
@@ -58,18 +58,18 @@ def _turn(run: Callable[[], object]) -> list[float]:
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """How long one call takes."""
+    """Duration of one call in milliseconds."""
     begun = time.perf_counter()
     run()
     return 1000 * (time.perf_counter() - begun)
 
 
 Typical = Callable[[Sequence[float]], float]
-"""What stands for many times: their median, or their minimum."""
+"""The statistic of many times: their median, or their minimum."""
 
 
 def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float, typical: Typical) -> dict[str, Any]:
-    """What a table says of a race between netspec, eager and channels_last: times, ratios, rates. `peak` is in GFLOP/s."""
+    """Figures of a race of netspec, eager and channels_last: times, ratios, rates. `peak` is in GFLOP/s."""
     chosen = {name: typical(of.steps) for name, of in times.items()}
     mine, best = chosen["netspec"], min(chosen["eager"], chosen["channels_last"])
     rate = flops / mine / 1e6

@@ -1,9 +1,10 @@
-"""Does Winograd's rounding cost accuracy? Whole trainings with every convolution direct, and with the engine that netspec chooses.
+"""Does Winograd's rounding cost accuracy? Trainings with all convolutions direct, and with the default engines.
 
 python -m benchmarks.convergence [lenet] [resnet20] [--seeds 1 2]
 
-LeNet trains on the bundled Fashion-MNIST as it is, 1,500 iterations of 64; ResNet-20 on the same images with a border of two zeros and
-three equal channels, 600 iterations of 128. What two seeds differ by says how much of a difference between engines means nothing.
+LeNet trains on the bundled Fashion-MNIST, 1,500 iterations of 64 images; ResNet-20 on these images with a border of two
+zeros and three equal channels, 600 iterations of 128. A difference between engines counts only where it is larger than
+the difference between two seeds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import yaml
@@ -23,7 +25,7 @@ ENGINES = ("DIRECT", "AUTO")
 
 
 def lenet(folder: Path) -> list[str]:
-    """The words of a LeNet training."""
+    """The command line of a LeNet training."""
     return [
         "lenet",
         "max_iter=1500",
@@ -35,7 +37,7 @@ def lenet(folder: Path) -> list[str]:
 
 
 def resnet20(folder: Path) -> list[str]:
-    """The words of a ResNet-20 training; writes its images and its solver."""
+    """The command line of a ResNet-20 training; writes its images and its solver."""
     data = {
         split: {"source": {"type": "Arrays", "outputs": _coloured(split, folder)}, "batch_size": 128}
         for split in ("train", "test")
@@ -56,15 +58,13 @@ def resnet20(folder: Path) -> list[str]:
     }
     path = folder / "resnet20.yaml"
     path.write_text(yaml.safe_dump(solver))
-    return [
-        str(path),
-        "net.defaults.BatchNorm.moving_average_fraction=0.9",
-    ]  # 0.999 would test with statistics of long ago
+    fraction = "net.defaults.BatchNorm.moving_average_fraction=0.9"  # 0.999 would test with statistics of long ago
+    return [str(path), fraction]
 
 
-def _coloured(split: str, folder: Path) -> list[str]:
-    """The bundled images as 3 x 32 x 32, and their labels: the names of two files."""
-    dataset = FashionMNIST(split=split, subset=True).open(None)  # type: ignore[arg-type]
+def _coloured(split: Literal["train", "test"], folder: Path) -> list[str]:
+    """Write the bundled images, (N, 3, 32, 32), and their labels, (N,). Returns the names of both files."""
+    dataset = FashionMNIST(split=split, subset=True).open(None)
     images, labels = dataset.read(np.arange(len(dataset)))
     wide = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2))).repeat(3, axis=1)
     paths = [folder / f"{split}_{name}.npy" for name in ("images", "labels")]

@@ -1,4 +1,4 @@
-"""What the driver costs: LeNet's table with every kernel replaced by one that does nothing, in as many parts, beside the real step.
+"""Cost of the driver: LeNet's table with an empty kernel in each step, in as many parts, beside the real table.
 
 python -m benchmarks.dispatch
 """
@@ -41,9 +41,8 @@ def main() -> None:
         for step in program.table.steps
     ]
     real, bare = median(program.table), median(Table(empty, "float32"))
-    print(
-        f"{len(empty)} steps on {threads} threads: {real:.3f} ms, of which the driver {1000 * bare:.0f} us = {100 * bare / real:.1f} %"
-    )
+    driver = f"of which the driver {1000 * bare:.0f} us = {100 * bare / real:.1f} %"
+    print(f"{len(empty)} steps on {threads} threads: {real:.3f} ms, {driver}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A net's graph carried out by PyTorch: the other opinion on what a zoo net computes.
+"""A net's graph computed by PyTorch: an independent result for the zoo nets.
 
-`TorchNet` walks the layers of a Graph and calls `torch.nn.functional` for each, on the same weights, as its users write such nets: ReLU
-and sums in place where autograd allows it, running statistics kept along. Tests compare losses and gradients (with Dropout at ratio 0,
-for both draw their own numbers); benchmarks compare times.
+`TorchNet` walks the layers of a Graph and calls `torch.nn.functional` for each, on equal weights, as PyTorch's users
+write such nets: ReLU and sums in place where autograd allows it, and running statistics updated. Tests compare losses
+and gradients (with Dropout at ratio 0, because each side draws its own numbers); benchmarks compare times.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TorchNet:
         return tensor.contiguous(memory_format=self.layout) if tensor.dim() == 4 else tensor
 
     def _settle_statistics(self) -> None:
-        """Divide the running sums of BatchNorm by their scale, as torch expects them."""
+        """Divide the running sums of BatchNorm by their scale: torch keeps running means."""
         for node in self.graph.nodes:
             if node.layer.type == "BatchNorm":
                 mean, variance, scale = (self.params[p] for p in node.params[:3])
@@ -55,7 +55,7 @@ class TorchNet:
         return tops if isinstance(tops, tuple) else (tops,)
 
     def blobs(self, *inputs: Any, keep: bool = False) -> dict[int, Tensor]:
-        """The blobs that no layer reads, for arrays of the Inputs' tops; with `keep` every blob, none of them overwritten."""
+        """Compute the blobs that no layer reads from arrays for the Inputs; with `keep` all blobs, none overwritten."""
         blobs = {
             blob: self.placed(torch.as_tensor(array)) for blob, array in zip(self.graph.inputs, inputs, strict=True)
         }
@@ -81,12 +81,12 @@ class TorchNet:
         return [None if param.grad is None else param.grad.numpy() for param in self.params]
 
     def scores(self, *inputs: Any) -> Tensor:
-        """The last layer's top."""
+        """The top of the last layer."""
         return self.blobs(*inputs)[self.graph.nodes[-1].tops[0]]
 
 
 class TorchStepper:
-    """A TorchNet fed with one batch: `step` trains with SGD, `infer` runs forward. The batch comes in N, C, H, W order."""
+    """A TorchNet fed with one batch, in N, C, H, W order: `step` trains with SGD, `infer` runs forward."""
 
     def __init__(
         self, net: TorchNet, batch: Sequence[Any], rate: float = 0.0, momentum: float = 0.0, decay: float = 0.0
@@ -111,7 +111,7 @@ class TorchStepper:
 
 
 class Work(NamedTuple):
-    """What one layer is to do: on which bottoms, with which params, training or not, and whether bottom 0 may be overwritten."""
+    """The inputs of one layer: bottoms, params, phase, and whether bottom 0 may be overwritten."""
 
     layer: Any
     x: Sequence[Tensor]
@@ -121,11 +121,11 @@ class Work(NamedTuple):
 
 
 _UNSAVED = ("BatchNorm", "Convolution", "Eltwise", "InnerProduct", "Pooling")
-"""Types of layers whose backward does not look at their own top."""
+"""Types of layers whose backward does not read their top."""
 
 
 def may_overwrite(graph: Graph, node: Node) -> bool:
-    """Whether a layer may work in place: nobody else reads its bottom 0, and whoever made that does not need it again."""
+    """Whether a layer may work in place: its bottom 0 has no other reader, and its producer does not need it again."""
     maker = graph.nodes[graph.blobs[node.bottoms[0]].producer] if node.bottoms else node
     alone = bool(node.bottoms) and len(list(graph.readers(node.bottoms[0]))) == 1
     return alone and maker.layer.type in _UNSAVED and not _picks(maker.layer)

@@ -1,8 +1,8 @@
-"""A training step layer by layer: netspec's forward and backward beside PyTorch's, sorted by the time that netspec loses.
+"""A training step layer by layer: forward and backward of netspec and PyTorch, sorted by the time that netspec loses.
 
-A layer that another one computes along with itself (ReLU in a Convolution) counts as part of that one, on both sides; a change of layout
-has a row of its own. PyTorch runs each group of layers on its own: forward on detached bottoms, then torch.autograd.grad for the
-gradients that are wanted.
+A layer that another layer computes along with itself (ReLU in a Convolution) counts as part of that layer on both
+sides; a change of layout has a row of its own. PyTorch runs each group of layers alone: forward on detached bottoms,
+then torch.autograd.grad for the gradients that are wanted.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
 
 
 class Group(NamedTuple):
-    """Layers that are computed together: their nodes in netspec's program, and in the net as written (none for a change of layout)."""
+    """Layers that are computed together: nodes of netspec's program, and of the net as written (none for a conversion)."""
 
     compiled: list[int]
     written: list[int]
@@ -113,7 +113,7 @@ def _rounds(
 
 
 def _netspec_round(stepper: Stepper, groups: dict[int, Group]) -> Iterator[tuple[int, str, float]]:
-    """Every group forward, then backward, then the update; the feed counts as the update's, for it belongs to no layer."""
+    """Each group forward, then backward, then the update, which includes the feed, as that belongs to no layer."""
     program = stepper.program
     fed = milliseconds(stepper.feed)
     for group, members in groups.items():
@@ -156,7 +156,7 @@ def _torch_round(
 
 
 def _leaves(net: TorchNet, members: list[int], blobs: dict[int, Tensor]) -> dict[int, Tensor]:
-    """What a group reads from outside, detached; with a gradient where one is wanted."""
+    """The bottoms of a group that other groups write, detached; they require a gradient where it is wanted."""
     nodes = [net.graph.nodes[i] for i in members]
     inside = {top for node in nodes for top in node.tops}
     wanted = {
@@ -166,7 +166,7 @@ def _leaves(net: TorchNet, members: list[int], blobs: dict[int, Tensor]) -> dict
 
 
 def _forward(net: TorchNet, members: list[int], leaves: dict[int, Tensor]) -> Tensor:
-    """The first top of a group's last layer; leaves are not overwritten."""
+    """Run a group forward: the first top of its last layer. Leaves are not overwritten."""
     known = dict(leaves)
     for i in members:
         node = net.graph.nodes[i]

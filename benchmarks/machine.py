@@ -1,4 +1,4 @@
-"""What a figure depends on: the machine, its measured peak, the versions, the day."""
+"""Conditions of a measurement: the machine, its measured peak, the versions, the day."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def describe(threads: int) -> Machine:
 
 
 def _cpu() -> str:
-    """The processor's name as Linux says it, with family and model, for some virtual machines give no more than a brand."""
+    """The processor's name from Linux, with family and model, because some virtual machines name only a brand."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     said = dict(map(str.strip, line.split(":", 1)) for line in reversed(lines) if ":" in line)
     family = f" (family {said['cpu family']}, model {said['model']})" if "cpu family" in said else ""

@@ -55,7 +55,7 @@ def measure(net: str, side: str, threads: int) -> float:
 
 
 def _imported(side: str, threads: int) -> Callable[[Entry], Callable[[], None]]:
-    """Import what a side needs; what builds its net and gives back its step."""
+    """Import the modules of a side. Returns a function that builds its net and returns its step."""
     if side == "netspec":
         from netspec.codegen import driver
 
@@ -73,7 +73,7 @@ def _netspec_step(entry: Entry) -> Callable[[], None]:
 
 
 def _torch_step(entry: Entry, side: str) -> Callable[[], None]:
-    """Weights are drawn one by one: this side holds none but its own."""
+    """Weights are drawn one by one, so that this side holds no other copy of them."""
     from benchmarks.in_torch import LAYOUTS, TorchNet, TorchStepper
 
     shaped = training(entry.net, entry.batch)

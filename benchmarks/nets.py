@@ -1,4 +1,4 @@
-"""The nets of the benchmarks: which, how large, how much work they are, and the netspec programs that carry them out."""
+"""The nets of the benchmarks: their batch sizes, their floating-point operations, and their netspec programs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from netspec.training.solvers.sgd import SGD
 Arrays = list[np.ndarray[Any, Any]]
 
 RATE, MOMENTUM, DECAY = 1e-4, 0.9, 5e-4
-"""SGD's settings on both sides. The rate is small: random labels cannot be learned, and nothing may diverge while it is timed."""
+"""SGD's settings on both sides. The rate is small, because training on random labels must not diverge while timed."""
 SEED = 1
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A net of the race: its batch, and how many times PyTorch's speed it is meant to reach (eager, and channels_last)."""
+    """A net of the race: its batch, and its target speed in multiples of PyTorch's (eager, and channels_last)."""
 
     net: str
     batch: int
@@ -70,7 +70,7 @@ def deployed(net: str, batch: int) -> ShapedGraph:
 
 
 def undropped(shaped: ShapedGraph) -> ShapedGraph:
-    """The same net with every dropout_ratio at 0, so that two programs can agree."""
+    """A copy of a net with every dropout_ratio at 0, so that results of two programs can be equal."""
     nodes = tuple(
         replace(node, layer=node.layer.model_copy(update={"dropout_ratio": 0.0}))
         if node.layer.type == "Dropout"
@@ -152,7 +152,10 @@ def _train(shaped: ShapedGraph) -> Program:
 
 
 def _stir(shaped: ShapedGraph, weights: Weights) -> None:
-    """Move biases and factors off their equal starts: between two BatchNorms many gradients are 0 there, and float32 shows noise alone."""
+    """Change biases and factors from their equal initial values.
+
+    Between two BatchNorms, many gradients are 0 at these values, and float32 would show only noise.
+    """
     random = rng.generator(SEED, "stir")
     for param, array in zip(shaped.graph.params, weights.data, strict=True):
         if param.learned and array.ndim == 1:
@@ -171,7 +174,7 @@ def _test(shaped: ShapedGraph) -> Program:
 
 
 def flops(shaped: ShapedGraph, phase: Phase = "TRAIN") -> dict[int, tuple[int, int]]:
-    """(forward, backward) floating-point operations of each node that has some: backward counts only gradients that are wanted."""
+    """(forward, backward) floating-point operations of each node with any; backward counts only wanted gradients."""
     counted = {}
     for node, cost in zip(shaped.graph.nodes, shaped.costs, strict=True):
         wanted = any(shaped.graph.params[p].learned for p in node.params) + any(node.propagate)

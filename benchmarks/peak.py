@@ -56,7 +56,7 @@ def _spin(turns: int) -> float:
 
 
 def peak(threads: int, tries: int = 5) -> float:
-    """GFLOP/s of `threads` threads computing at once. They are timed by the CPU time each got, for the machine may be shared."""
+    """GFLOP/s of `threads` threads that compute at once, timed by CPU time, because the machine may be shared."""
     _spin(1)
     with ThreadPoolExecutor(threads) as pool:
         return max(sum(pool.map(_speed, [_TURNS] * threads)) for _ in range(tries))

@@ -27,11 +27,11 @@ from benchmarks.nets import ENTRIES, Entry
 from netspec.codegen import driver
 
 QUICK = 10.0
-"""Seconds a net with --quick."""
+"""Seconds per net with --quick."""
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.race", description="netspec against PyTorch, on this machine."
     )

@@ -1,4 +1,4 @@
-"""Is the time of a training step linear in the batch? Milliseconds an image for batches of 8 to 256."""
+"""Is the time of a training step linear in the batch? Milliseconds per image for batches of 8 to 256."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train steps: forward, backward and SGD's update of one batch. netspec, PyTorch as it comes (NCHW), PyTorch with channels_last."""
+"""Train steps, forward, backward and SGD's update: netspec, PyTorch as it comes (NCHW), and with channels_last."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learning:
-    """Settings of the weight update: the solver type's `update`, (l1, l2) of each param, clipping, batches per update."""
+    """Settings of the update: the solver type's `update`, (l1, l2) of each param, clipping, batches per update."""
 
     update: Callable[[Update], Calls]
     decay: tuple[tuple[float, float], ...]
@@ -215,7 +215,7 @@ class _Binder:
             yield self.step("loss", node, call)
 
     def backward(self, node: Node) -> Iterator[Step]:
-        """Steps that seed the tops' diffs (section 'seed'), the layer's own, and sums where a blob has several readers."""
+        """Steps that seed the tops' diffs (section 'seed'), the layer's own, and sums for blobs of several readers."""
         for top in node.tops:
             flow = self.flows.get(self.plan.storage[top])
             if flow is not None and flow.producer == node.index and self.plan.storage[top] == top:

@@ -104,8 +104,8 @@ class Program:
     """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order.
 
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
-    losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their L2
-    norm before clipping.
+    losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
+    L2 norm before clipping.
     """
 
     shaped: ShapedGraph

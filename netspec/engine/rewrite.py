@@ -244,7 +244,7 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
 
 
 def _only_for(graph: Graph, blobs: list[Blob], node: Node, slot: int) -> bool:
-    """Whether bottom `slot` of a layer is the only reader of these blobs, except layers that their producer absorbed."""
+    """Whether bottom `slot` of a layer is the only reader of these blobs; absorbed layers do not count."""
     readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
     return readers == [(node.index, slot)] and not any(blob.loss_weight for blob in blobs)
 

@@ -79,8 +79,8 @@ class Node:
     `propagate[i]`: backward writes the gradient of bottom i. `backward`: the layer runs backward. The rewrites set:
     `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself,
     by type; `absorbed`, another layer computes it; `in_place`, it runs, and its top lies in its bottom's
-    memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which is
-    then not cleared.
+    memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which
+    is then not cleared.
     """
 
     index: int

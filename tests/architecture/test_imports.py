@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.source import PACKAGE, ROOT, imported, modules
 
 KNOWN = {"netspec.lowering -> netspec.layers", "netspec.net.load -> netspec.training.spec"}
-"""Imports that are known to be wrong and on their way out; once none is left, take this set and its use away."""
+"""Wrong imports that are known and will be removed; once none is left, delete this set and its use."""
 
 
 def lint(folder: Path) -> tuple[int, str]:
@@ -24,7 +24,7 @@ def lint(folder: Path) -> tuple[int, str]:
 
 
 def wrong(text: str) -> set[str]:
-    """The imports that import-linter complains about: what imports what."""
+    """The imports that import-linter complains about, as "importer -> imported"."""
     return {f"{a} -> {b}" for a, b in re.findall(r"- +(netspec[\w.]*) -> ([\w.]+)", text)}
 
 
@@ -39,7 +39,7 @@ def test_all_contracts_hold() -> None:
 
 
 def _under(edge: str, known: str) -> bool:
-    """Whether an import is one of those between two modules or packages."""
+    """Whether an import is one between two modules or packages."""
     pairs = zip(edge.split(" -> "), known.split(" -> "), strict=True)
     return all(mine == whole or mine.startswith(f"{whole}.") for mine, whole in pairs)
 
@@ -144,7 +144,7 @@ def test_every_package_stands_in_the_contracts() -> None:
 
 
 def test_no_module_reaches_itself() -> None:
-    """No circle of imports, those in functions and for types among them; the package itself only names its public parts."""
+    """There is no circle of imports; imports in functions and for types count, those of `netspec` itself do not."""
     known = {module.name for module in modules()}
     graph: dict[str, set[str]] = {}
     for module in modules():

@@ -1,4 +1,4 @@
-"""The front of the road is free of numpy and numba: importing it, its rooms' members, and walking it with every net of the zoo."""
+"""The passes before binding need neither numpy nor numba: to import them and to run them on every net of the zoo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.source import Module, modules
 
 LIGHT = ("core", "language", "net", "layers", "lowering", "fillers", "formats", "data", "training.policies")
-"""Packages whose every module is light; of others see MODULES."""
+"""Packages in which every module is light; for other packages see MODULES."""
 MODULES = (
     *("engine.rewrite", "engine.plan", "engine.verify_rewrite", "engine.verify_plan", "training.spec"),
     *("views.tables", "views.columns", "views.errors", "views.inspection", "views.terminal"),
@@ -24,7 +24,7 @@ def light(module: Module) -> bool:
 
 
 def run(code: str) -> None:
-    """Run code in a process of its own, which must not have loaded numbers in the end."""
+    """Run code in a process of its own, which must not load numpy or numba."""
     ending = (
         f"import sys\nloaded = set({HEAVY!r}) & set(sys.modules)\nsys.exit(f'loaded {{loaded}}' if loaded else 0)\n"
     )

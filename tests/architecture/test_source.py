@@ -1,6 +1,6 @@
-"""How the source is written: modules and functions of bearable length, private names kept private, every package with its contract.
+"""Rules of the source: length of modules and functions, use of private names, a contract for every package.
 
-What breaks a rule today is listed as debt, which may only shrink; `pytest -s` prints it.
+Known breaches of a rule are listed as debt, which may only shrink; `pytest -s` prints it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PRIVATE = {
     "netspec.engine.rewrite reaches netspec.layers._conversion": 1,
     "netspec.engine.verify_rewrite reaches netspec.layers._conversion": 1,
 }
-"""Private names of other modules, and how often each is reached."""
+"""Private names of other modules that are used, and how often each."""
 DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}
 """Names of the standard library that begin with an underscore, but are meant for all."""
 
@@ -55,7 +55,7 @@ def private(name: str) -> bool:
 
 
 def owned(module: Module) -> set[str]:
-    """The names that a module gives: its functions, classes, variables, and attributes of its own objects."""
+    """The names that a module defines: functions, classes, variables, and attributes of its own objects."""
     result: set[str] = set()
     for node in ast.walk(module.tree):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -75,7 +75,7 @@ KNOWN = {module.name for module in modules()}
 
 
 def reached(module: Module) -> Iterator[str]:
-    """Private names of others that a module imports or reaches by attribute; a private module is its package's."""
+    """Private names of other modules that a module uses; a private module belongs to its whole package."""
     for name, what in imported(module):
         whole = f"{name}.{what}" if what and f"{name}.{what}" in KNOWN else name
         hidden = next((part for part in whole.split(".") if private(part)), None)
@@ -116,14 +116,14 @@ def test_every_module_says_what_it_holds(module: Module) -> None:
 
 
 def mutable(node: ast.expr | None) -> bool:
-    """Whether an expression makes something that can be changed."""
+    """Whether an expression makes a mutable container."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id in {"dict", "list", "set", "defaultdict", "deque"}
     return isinstance(node, (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp))
 
 
 def test_mutable_state_of_modules_is_told() -> None:
-    """Told, not refused: tables that nobody changes are lists and dicts too. Those that the module itself changes come first."""
+    """Print the mutable variables of modules. They are not refused: constant tables are lists and dicts too."""
     for module in modules():
         changed = {
             node.func.value.id

@@ -1,4 +1,4 @@
-"""Plug-ins: a package that pip installs is found by its entry points; a wrong one is one clear error that names it."""
+"""Plug-ins: a package that pip installs is found by its entry points; a faulty package gives one error with its name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WITHOUT = NET.replace("type: Bent, slope: 3", "type: ReLU").replace("{type: ramp
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that pip has installed the package of tests/plugin into, without a network."""
+    """A folder into which pip has installed the package of tests/plugin, without a network."""
     folder = tmp_path_factory.mktemp("plugin")
     shutil.copytree(ROOT / "tests" / "plugin", folder / "source")
     offline = ["--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
@@ -116,7 +116,7 @@ WRONG = {
 
 
 def package(site: Path, name: str, entries: dict[str, str], text: str = LOOPS, group: str = "fillers") -> None:
-    """What an installed package looks like: a module, its metadata, its entry points."""
+    """Write the files of an installed package: a module, its metadata, its entry points."""
     info = site / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")

@@ -1,4 +1,7 @@
-"""Promise 4 on nets that use every kind of kernel: the same bits on one thread and on two, under numba's `omp` and its `workqueue`."""
+"""Promise 4 on nets that use every kind of kernel: bits do not depend on threads.
+
+Results are equal on one thread and on two, under numba's `omp` and its `workqueue`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A convolution whose top lies inside a wider blob computes what it computes alone, to the bit, and writes nothing beside."""
+"""A convolution whose top lies inside a wider blob gives bit-identical results, and writes nothing outside its part."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The memory plan: nothing alive is written over, nothing outside is touched, and a run in shared memory is the run in memory of its own.
+"""The memory plan: living pieces are not overwritten, and sharing memory does not change the results of a run.
 
-The strongest test poisons, before every layer of a training, all bytes of the arena that the plan calls dead, so that data read too late
-or never written show up as NaN. Seeds and losses run with the layer that they belong to.
+The strongest test poisons all dead bytes of the arena before every layer of a training, so that data that are read too
+late, or never written, show up as NaN. Seeds and losses run with the layer that they belong to.
 """
 
 from __future__ import annotations
@@ -77,9 +77,8 @@ def test_training_keeps_what_backward_reads_and_frees_the_rest() -> None:
         return plan(shaped({"layers": layers})).pieces
 
     ip, neuron, back = 2, 3, 2 * 5 - 1 - 2
-    assert (
-        arena("Sigmoid")["data", ip].last < back == arena("Sigmoid")["data", neuron].last
-    )  # y (1 - y) is all it needs
+    pieces = arena("Sigmoid")  # its backward needs y (1 - y) alone
+    assert pieces["data", ip].last < back == pieces["data", neuron].last
     assert arena("ReLU")["data", ip].last < back == arena("ReLU")["data", neuron].last  # the sign of y is that of x
     turned = arena("ReLU", negative_slope=-0.5)
     assert turned["data", neuron].last < back == turned["data", ip].last
@@ -112,7 +111,7 @@ def test_testing_takes_no_gradients(net: Net) -> None:
 
 
 def time_of(step: Step, nodes: int) -> float:
-    """When a step runs, in the plan's time: the losses are summed between forward and backward."""
+    """Time of a step in the plan; the losses are summed between forward and backward."""
     ends = {"clear": -1, "loss": nodes - 0.5, "watch": 2 * nodes, "update": 2 * nodes}
     if step.section in ends:
         return ends[step.section]
@@ -120,7 +119,7 @@ def time_of(step: Step, nodes: int) -> float:
 
 
 def run_poisoned(one: Program) -> None:
-    """One iteration, every byte that the plan calls dead poisoned before every layer, and every piece before it is born."""
+    """Run one iteration; poison all dead bytes before every layer, and every piece before its first time."""
     before: float = -2
     for number, step in enumerate(one.table.steps):
         now = time_of(step, len(one.graph.nodes))
@@ -151,7 +150,7 @@ def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> No
             run_poisoned(shared)
         else:
             shared.run("clear", "update")
-        assume(np.isfinite(alone.loss[0]))  # a cubic net may blow up; what NaN there is then says nothing
+        assume(np.isfinite(alone.loss[0]))  # a cubic net may blow up; its NaNs show nothing
         assert shared.loss[0] == alone.loss[0]
         assert shared.norm[0] == alone.norm[0]
         for what in ("data", "diff"):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from numba.core.runtime import _nrt_python, rtsys
 
+from netspec.core.calls import Phase
 from netspec.core.errors import NetspecError, SpecError
 from netspec.engine.program import SECTIONS, Program
 from netspec.training.job import load_solver
@@ -64,11 +65,12 @@ def kernels(one: Program, section: str, layer: str) -> list[str]:
 
 
 def memory_of(run: Callable[[], object], times: int = 100) -> dict[str, int]:
-    """What `times` runs cost after a warm-up of 10 with tracing on.
+    """Memory that `times` runs allocate, after 10 runs to warm up.
 
-    `grown`: bytes that Python and NumPy hold more than before, `peak`: the most they held at any time beyond what they held before
-    (tracemalloc sees both: NumPy reports its arrays to it); `kernels`: arrays that numba's runtime allocated, counted by itself;
-    `resident`: growth of the process, the least of three such runs, since other threads touch new pages of their stacks now and then.
+    `grown`: additional bytes that Python and NumPy hold after the runs. `peak`: the most additional bytes at any time
+    (tracemalloc counts both: NumPy reports its arrays to it). `kernels`: arrays that numba's runtime allocated, by its
+    own count. `resident`: growth of the process in bytes, the least of three measurements, because other threads may
+    touch new pages of their stacks.
     """
     _nrt_python.memsys_enable_stats()
     process = psutil.Process()
@@ -101,9 +103,10 @@ def memory_of(run: Callable[[], object], times: int = 100) -> dict[str, int]:
 
 
 def test_an_iteration_allocates_nothing() -> None:
-    """Method: see `memory_of`. A hundred iterations of LeNet hold not one byte of array, at no time; only small Python numbers come and go.
+    """A hundred iterations of LeNet allocate no array, only small Python numbers. Method: see `memory_of`.
 
-    The driver receives its table of steps 100 times, which numba counts as an allocation each (a header of some bytes); kernels add none.
+    The driver receives its table of steps 100 times; numba counts each as one allocation (a header of some bytes).
+    Kernels add none.
     """
     session = Session(load_solver("lenet", ["data.train.batch_size=2"]))
     program = session.train
@@ -117,7 +120,7 @@ def test_an_iteration_allocates_nothing() -> None:
 
 
 def test_a_training_does_not_grow() -> None:
-    """The same of whole iterations with their data: the thread that reads batches ahead holds a few of them at a time, and never more."""
+    """Whole iterations with their data do not grow: the thread that reads ahead holds a few batches, and never more."""
     session = Session(load_solver("lenet", ["data.train.batch_size=2", "base_lr=1e-5"]))
     batch = sum(array.nbytes for array in session.train.inputs)
     try:
@@ -157,9 +160,8 @@ def test_frozen_layers_cost_no_backward_work() -> None:
     for layer in ("low", "relu"):
         assert kernels(part, "backward", layer) == [] != kernels(whole, "backward", layer)
         assert kernels(part, "forward", layer) == kernels(whole, "forward", layer)
-    assert set(kernels(part, "backward", "high")) < set(
-        kernels(whole, "backward", "high")
-    )  # without its bottom's gradient
+    fewer, all_ = (set(kernels(one, "backward", "high")) for one in (part, whole))
+    assert fewer < all_  # without its bottom's gradient
     assert kernels(part, "backward", "ip") == kernels(whole, "backward", "ip")
     assert [name for name, diff in zip(part.weights.names, part.weights.diff, strict=True) if diff is None] == [
         "low.weight",
@@ -183,7 +185,7 @@ def test_frozen_layers_cost_no_backward_work() -> None:
 
 @pytest.mark.parametrize(("weight", "bias"), [(0, 1), (1, 0), (0, 0)])
 def test_one_frozen_param(weight: float, bias: float) -> None:
-    """What is frozen gets no step, while the gradient still flows on to the layers below."""
+    """Frozen params get no step, while the gradient still flows on to the layers below."""
     given = {"param": [{"lr_mult": weight}, {"lr_mult": bias}]}
     whole, part = (training(net(ip("low", 5), ip("high", 3, **fields), loss("high"))) for fields in ({}, given))
     steps = kernels(part, "backward", "high")
@@ -239,7 +241,7 @@ def test_one_layer_that_reads_a_blob_twice() -> None:
 
 
 def test_in_place_layers_keep_what_backward_needs() -> None:
-    """Caffe loses conv's output here; single assignment does not, and both nets are the same to the bit."""
+    """Caffe loses conv's output here; with single assignment both nets are equal to the bit."""
 
     def build(in_place: bool) -> Program:
         def neuron(kind: str, bottom: str) -> dict[str, Any]:
@@ -297,7 +299,7 @@ def test_a_loss_of_weight_zero_costs_nothing() -> None:
 
 
 def test_a_loss_in_the_middle_of_a_net() -> None:
-    """A blob that is read on and counts itself: both gradients reach it. Source: Caffe net_test, TestLossWeightMidNet."""
+    """A blob with a loss weight and a reader gets both gradients. Source: Caffe net_test, TestLossWeightMidNet."""
     one = training(
         net(
             ip("low", 5, loss_weight=0.7),
@@ -312,7 +314,7 @@ def test_a_loss_in_the_middle_of_a_net() -> None:
 
 
 def test_a_loss_on_a_blob_and_on_its_other_shape() -> None:
-    """Flatten's top is its bottom's memory, and so are their gradients; each has its own share in the loss."""
+    """Flatten's top shares memory with its bottom, and so do their gradients; each has its own loss weight."""
     low, flat = ip("low", 2, axis=2, loss_weight=0.7), {"name": "flat", "type": "Flatten", "loss_weight": -0.2}
     one = training(net(low, flat, ip("ip", 3), loss("ip")))
     check_gradients(one)
@@ -380,9 +382,8 @@ def test_shared_params_add_their_gradients_and_have_one_history() -> None:
     before = shared.weights.data[0].copy()
     diff = gradients(shared)["a.weight"]
     shared.run("watch", "update")
-    np.testing.assert_allclose(
-        before - shared.weights.data[0], 0.01 * 2 * (diff + 0.01 * before), rtol=1e-9
-    )  # updated once
+    once = 0.01 * 2 * (diff + 0.01 * before)
+    np.testing.assert_allclose(before - shared.weights.data[0], once, rtol=1e-9)
 
 
 def _sum() -> dict[str, Any]:
@@ -523,8 +524,9 @@ def test_the_default_bottom_is_decided_before_phases_are_filtered() -> None:
         ip("high", 3),
         loss("high"),
     )
-    for phase, version in (("TRAIN", 1), ("TEST", 0)):
-        graph = shaped(layers, phase).graph  # type: ignore[arg-type]
+    versions: dict[Phase, int] = {"TRAIN": 1, "TEST": 0}
+    for phase, version in versions.items():
+        graph = shaped(layers, phase).graph
         (high,) = (node for node in graph.nodes if node.layer.name == "high")
         assert graph.blobs[high.bottoms[0]].name == "low"
         assert graph.blobs[high.bottoms[0]].version == version
@@ -534,7 +536,7 @@ def test_the_default_bottom_is_decided_before_phases_are_filtered() -> None:
 
 
 def test_the_slope_is_measured_well() -> None:
-    """The measure itself: a wrong gradient is seen."""
+    """The gradient check finds a wrong gradient."""
     one = training(net(ip("ip", 3), loss("ip")))
     found = gradients(one)
     slope = numeric(one, {"ip.weight": found["ip.weight"]})

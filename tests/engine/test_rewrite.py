@@ -1,4 +1,4 @@
-"""The rewrites: what each of them changes, and that outputs, losses and gradients stay what they are without it."""
+"""The rewrites: what each of them changes, and that outputs, losses and gradients are equal without it."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from tests.helpers.strategies import nets
 
 
 def able(kind: str, **changes: Any) -> Any:
-    """A patch of a layer type: abilities other than its own, given or as a function of its own."""
+    """A patch of a layer type that changes some of its abilities."""
     layer = LAYERS.get(kind)
-    own = layer.abilities.fget  # type: ignore[attr-defined]
-    return mock.patch.object(layer, "abilities", property(lambda self: dataclasses.replace(own(self), **changes)))
+    own: Any = layer.abilities
+    return mock.patch.object(layer, "abilities", property(lambda self: dataclasses.replace(own.fget(self), **changes)))
 
 
 def abilities(kind: str) -> Abilities:
-    """Those of a layer of a type with its defaults."""
+    """Abilities of a layer type with its fields at their defaults."""
     return LAYERS.get(kind).model_construct().abilities
 
 
 @contextmanager
 def declaring(name: str, **types: Any) -> Iterator[None]:
-    """Layer types with another value of an ability."""
+    """Patch an ability of several layer types."""
     with ExitStack() as stack:
         for kind, value in types.items():
             stack.enter_context(able(kind, **{name: value}))
@@ -51,7 +51,7 @@ def declaring(name: str, **types: Any) -> Iterator[None]:
 
 
 def same(one: Program, other: Program, iterations: int = 2, rtol: float = 1e-9) -> None:
-    """Both train alike: losses, outputs, gradients, weights."""
+    """Verify that both programs train alike: losses, outputs, gradients, weights."""
     for iteration in range(iterations):
         for program in (one, other):
             feed(program, iteration)
@@ -74,7 +74,7 @@ def same(one: Program, other: Program, iterations: int = 2, rtol: float = 1e-9) 
 
 LAST = ("NHWC",)
 TURNED = {kind: LAST for kind in ("Sigmoid", "TanH", "ReLU", "Eltwise", "Power")}
-"""Types that look at one value at a time: they compute the same in every layout. Dropout draws by the order in memory."""
+"""Elementwise types, whose results do not depend on the layout. Not Dropout: it draws in memory order."""
 
 
 def turned() -> AbstractContextManager[None]:
@@ -97,7 +97,7 @@ def test_layouts_change_no_number(random: Net) -> None:
 
 @given(nets())
 def test_blobs_are_seen_in_one_order(random: Net) -> None:
-    """Data and diffs of all blobs, of the API's memory, where gradients flow to the inputs too."""
+    """A program's data and diffs have axes N, C, H, W in every layout; backward starts from any top."""
     net_shaped = shaped(random, gradients="any")
     plain = training(net_shaped, without=["layout"])
     with turned():
@@ -112,7 +112,8 @@ def test_blobs_are_seen_in_one_order(random: Net) -> None:
     for blob in graph.blobs:
         assert one.graph.blobs[blob.index].label == blob.label
         pairs = [(one.data[blob.index], plain.data[blob.index])]
-        if graph.readers(blob.index) or blob.loss_weight:  # nothing flows into others: their diff may be their bottom's
+        # blobs without reader or loss weight get no gradient, and their diff may be their bottom's
+        if graph.readers(blob.index) or blob.loss_weight:
             pairs.append((one.diff[blob.index], plain.diff[blob.index]))
         for mine, theirs in pairs:
             assert (mine is None) == (theirs is None)
@@ -168,7 +169,7 @@ def test_a_layer_that_takes_both_follows_its_first_bottom() -> None:
 
 
 def rectifying(run: Run, calls: Any, back: bool) -> Any:
-    """The calls of a layer that rectifies its top, made of those of one that does not: in place, as a fused layer may."""
+    """Calls of a layer that applies a ReLU to its top itself, made of its calls without ReLU: the ReLU works in place."""
     from netspec.codegen.elementwise import generated
     from netspec.layers.relu import ReLU
 
@@ -181,7 +182,7 @@ def rectifying(run: Run, calls: Any, back: bool) -> Any:
 
 @contextmanager
 def fusing(*kinds: str) -> Iterator[None]:
-    """Layer types that take a ReLU in, whether they really do or not; those that really do are left alone."""
+    """Patch layer types to absorb a ReLU; types that can do so themselves are left unchanged."""
     with ExitStack() as stack:
         for kind, layer in zip(kinds, map(LAYERS.get, kinds), strict=True):
             if abilities(kind).along:
@@ -285,7 +286,7 @@ def test_a_scale_of_other_axes_stays(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_second_scale_is_not_lost(bias: bool) -> None:
-    """BatchNorm -> Scale -> Scale -> ReLU: the norm computes the first, and neither the second nor the ReLU behind it."""
+    """BatchNorm -> Scale -> Scale -> ReLU: the norm computes the first Scale, but not the second, nor the ReLU."""
     batch_norm, scale, relu = normalizing(conv("conv", 4), bias_term=bias)[1:4]
     again = scale | {"name": "again", "bias_term": True, "bias_filler": {"type": "gaussian", "std": 0.5}}
     layers = (conv("conv", 4), batch_norm, scale, again, relu | {"bottom": "again", "top": "again"})
@@ -352,7 +353,7 @@ def test_working_in_place_changes_no_number(random: Net) -> None:
 
 
 def convolved(name: str, outputs: int, kernel: int, bottom: str, **fields: Any) -> dict[str, Any]:
-    """One that leaves height and width as they are."""
+    """A Convolution that keeps height and width."""
     filler = {"type": "gaussian", "std": 0.2}
     return (
         conv(
@@ -363,7 +364,7 @@ def convolved(name: str, outputs: int, kernel: int, bottom: str, **fields: Any) 
 
 
 def joined(*branches: dict[str, Any], batch: int = 8, after: tuple[dict[str, Any], ...] = (), **fields: Any) -> Net:
-    """Branches over `low` (3 channels) and `mid` (16), joined, and something that learns from all of them."""
+    """Branches over `low` (3 channels) and `mid` (16), joined by a Concat, and a layer that learns from the Concat."""
     data = {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[batch, 3, 9, 7], [batch]]}
     names = list(dict.fromkeys(layer.get("top", layer["name"]) for layer in branches if layer.get("join", True)))
     kept = [{key: value for key, value in layer.items() if key != "join"} for layer in branches]
@@ -399,7 +400,7 @@ BRANCHES = (
 
 
 def inside(one: Program) -> dict[str, int]:
-    """The blobs that lie in the top of `join`, and from which channel on."""
+    """The blobs that lie inside the top of `join`, each with its first channel there."""
     top = one.graph.latest("join").index
     return {blob.name: blob.inside[1] for blob in one.graph.blobs if blob.inside is not None and blob.inside[0] == top}
 
@@ -545,7 +546,7 @@ def test_googlenet_copies_nothing_to_join_and_takes_no_more_memory(phase: Any, d
 
 
 def adding(run: Run, calls: Any) -> Any:
-    """The calls of a layer that adds to its bottoms' gradients, made of those of one that does not: before and after in one step."""
+    """Calls of a layer that adds to its bottoms' gradients, made of calls that overwrite them."""
     from netspec.kernels import copy
 
     before = [
@@ -564,9 +565,8 @@ def adding(run: Run, calls: Any) -> Any:
 @contextmanager
 def adders(*kinds: str) -> Iterator[None]:
     with ExitStack() as stack:
-        stack.enter_context(
-            mock.patch.dict(os.environ, NETSPEC_VERIFY="0")
-        )  # their scratch is memory that no plan knows
+        # scratch of `adding` is outside of the memory plan
+        stack.enter_context(mock.patch.dict(os.environ, NETSPEC_VERIFY="0"))
         for kind, layer in zip(kinds, map(LAYERS.get, kinds), strict=True):
             if not abilities(kind).adds:
                 back = layer.backward

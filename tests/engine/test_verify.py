@@ -1,4 +1,4 @@
-"""The verifiers of rewrites, memory plan and program: each invariant catches a planted mistake, and every net of the zoo passes."""
+"""Verifiers of rewrites, memory plan and program: each catches a planted mistake, and every net of the zoo passes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def blob(one: ShapedGraph, name: str, /, **changes: Any) -> ShapedGraph:
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 @pytest.mark.parametrize("name", locate.names("models"))
 def test_every_net_of_the_zoo_passes(name: str, phase: Phase) -> None:
-    """All rewrites and the plan, with blobs kept and without; those that bind are the programs of other tests."""
+    """All rewrites and the plan, with blobs kept and without. Other tests verify bound programs."""
     one = load_net(name, state=State(phase), batch=2)
     for keep in (False, True):
         verify_plan(*compile_net(one, "float32", keep))
@@ -121,7 +121,7 @@ Plant = Callable[[ShapedGraph], ShapedGraph]
 
 
 def moved(one: ShapedGraph, first: str, second: str) -> ShapedGraph:
-    """Two layers in each other's place."""
+    """Exchange two layers."""
     nodes = list(one.graph.nodes)
     a, b = number(one.graph, first), number(one.graph, second)
     nodes[a], nodes[b] = replace(nodes[b], index=a), replace(nodes[a], index=b)
@@ -296,7 +296,7 @@ def step(one: Program, section: str, layer: str, at: int = 0) -> int:
 
 
 def changed(one: Program, at: int, *args: Any, **fields: Any) -> None:
-    """Give a step other arguments or another section, but its compiled form as it was."""
+    """Change a step's arguments or section, but not its compiled form."""
     old = one.table.steps[at]
     call = Call(old.call.kernel, *args, parts=old.call.parts) if args else old.call
     new = replace(old, call=call, **fields)
@@ -304,7 +304,7 @@ def changed(one: Program, at: int, *args: Any, **fields: Any) -> None:
 
 
 def arguments(one: Program, at: int, old: Any, new: Any) -> tuple[Any, ...]:
-    """A step's arguments with `new` in place of those that lie where `old` does."""
+    """A step's arguments, with `new` in place of arrays at the address of `old`."""
     start = old.ctypes.data
     args = one.table.steps[at].call.args
     found = [isinstance(arg, np.ndarray) and arg.size > 0 and arg.ctypes.data == start for arg in args]

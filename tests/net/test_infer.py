@@ -1,4 +1,4 @@
-"""Shapes: the axis of the batch that layers declare is the axis whose length grows with the batch."""
+"""Shapes: the batch axis that layers declare is the axis whose length grows with the batch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.helpers.strategies import nets
 
 
 def growing(shaped: ShapedGraph) -> dict[str, set[int]]:
-    """The axes of every blob whose length differs in a batch that is one larger."""
+    """For every blob, the axes whose length differs when the batch is larger by 1."""
     found = Findings()
     other = infer(shaped.graph, found, shaped.batch + 1)
     assert not found

@@ -137,7 +137,7 @@ def put(shapes: tuple[Any, ...], index: int, shape: tuple[int, ...]) -> tuple[An
         (lambda s: replace(s, params=s.params[:-1]), "4 values for 5 params"),
         (lambda s: replace(s, costs=s.costs[:-1]), "7 values for 8 layers"),
         (lambda s: replace(s, blobs=put(s.blobs, 4, (4, 6))), "layer 'ip': tops of shapes"),
-        (lambda s: replace(s, blobs=put(s.blobs, 0, (4, 3, 7, 6))), "layer 'data': a top of shape"),
+        (lambda s: replace(s, blobs=put(s.blobs, 0, (4, 3, 7, 6))), "layer 'data': tops of shapes"),
         (lambda s: replace(s, params=put(s.params, 2, (5, 95))), "layer 'ip': param 'ip.weight' has shape"),
         (lambda s: cost(s, 4, params=485), "layer 'side': its cost counts other params than it owns"),
         (lambda s: cost(s, 3, macs=1), "layer 'ip': its cost has other MACs"),
@@ -150,7 +150,7 @@ def test_catches_in_shapes(plant: Callable[[ShapedGraph], ShapedGraph], said: st
 
 
 def test_passes_verify_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pass that makes something wrong is stopped where the switch is on, and not looked at where it is off."""
+    """A pass with a wrong result raises an error where the switch is on, and is not verified where it is off."""
     from netspec.layers.inner_product import InnerProduct
 
     calls: list[int] = []
@@ -170,7 +170,7 @@ def test_passes_verify_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_broken_invariant_ends_the_program_with_exit_code_1(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As any other bug of ours does: the error goes through the border that shows users' mistakes."""
+    """The error passes through the code that shows users' mistakes, like any other bug of netspec."""
     from netspec.core.errors import NetspecError
     from netspec.layers.inner_product import InnerProduct
 
