@@ -19,7 +19,9 @@ from netspec.net.shaped import ShapedGraph
 LOSS_BOUND, SCORE_BOUND = 1e-4, 1e-3
 """Largest relative error of the loss, and of a deployed net's scores, |s - s'| / |s'| in the L2 norm."""
 GRADIENT_BOUND, PEER_FACTOR = 2e-3, 5.0
-"""Largest relative error of any param's gradient, |g - g'| / |g'|: this value, or this multiple of PyTorch's float32 error.
+"""Bounds on the relative error |g - g'| / |g'| of any param's gradient; the larger bound counts.
+
+They are a fixed number, and a multiple of the error that PyTorch has with float32 on the net.
 
 Rounding sometimes moves a value across the kink of a ReLU, or to another maximum of a pool, and then a whole path of
 the gradient changes: one value in a million makes an error of 1e-3, and deep nets have several such layers in a row. A

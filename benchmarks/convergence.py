@@ -25,7 +25,7 @@ ENGINES = ("DIRECT", "AUTO")
 
 
 def lenet(folder: Path) -> list[str]:
-    """The command line of a LeNet training."""
+    """Arguments of `netspec train` for LeNet."""
     return [
         "lenet",
         "max_iter=1500",
@@ -37,7 +37,7 @@ def lenet(folder: Path) -> list[str]:
 
 
 def resnet20(folder: Path) -> list[str]:
-    """The command line of a ResNet-20 training; writes its images and its solver."""
+    """Arguments of `netspec train` for ResNet-20; writes its images and its solver."""
     data = {
         split: {"source": {"type": "Arrays", "outputs": _coloured(split, folder)}, "batch_size": 128}
         for split in ("train", "test")

@@ -71,7 +71,7 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
 
 
 class Group(NamedTuple):
-    """Layers that are computed together: nodes of netspec's program, and of the net as written (none for a conversion)."""
+    """Layers computed together: nodes of netspec's program, and of the net as written (none for a conversion)."""
 
     compiled: list[int]
     written: list[int]

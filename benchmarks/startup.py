@@ -40,12 +40,12 @@ def median(words: list[str], runs: int = 9) -> float:
 
 
 def lenet(folder: Path) -> list[str]:
-    """The command line of a LeNet training, with its test net."""
+    """Arguments of `netspec train` for LeNet, with its test net."""
     return ["lenet", "data.train.source.subset=true", "data.test.source.subset=true"]
 
 
 def resnet50(folder: Path) -> list[str]:
-    """The command line of a ResNet-50 training on eight images of noise, with a test net."""
+    """Arguments of `netspec train` for ResNet-50 on eight images of noise, with a test net."""
     random = np.random.default_rng(1)
     np.save(folder / "images.npy", random.standard_normal((8, 3, 224, 224)).astype(np.float32))
     np.save(folder / "labels.npy", np.arange(8))

@@ -33,7 +33,7 @@ SPEEDS = (
     Column("share", "of peak", ".0%"),
     Column("best_gflops", "torch's", ".0f"),
 )
-"""The columns of clock.figures: medians, their ratios, and ratios of the fastest steps, which other load distorts least."""
+"""The columns of clock.figures: medians, their ratios, and ratios of fastest steps, which other load distorts least."""
 
 
 def cell(column: Column, row: dict[str, Any]) -> str:

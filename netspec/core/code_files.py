@@ -153,9 +153,8 @@ def _take_in(classes: Iterable[type[Any]], file: Path, source: Source) -> tuple[
             try:
                 complete(cls)
             except Exception as error:
-                raise CodeFileError(
-                    f"the class {cls.__name__} is not complete: {error}", at=_place(cls, source)
-                ) from None
+                text = f"the class {cls.__name__} is not complete: {error}"
+                raise CodeFileError(text, at=_place(cls, source)) from None
             found[room, word] = cls
     if not found:
         text = f"'{source.name}' holds nothing that a net can use: no class in it derives from {_BASES}"
@@ -191,9 +190,8 @@ def is_file(module: str) -> bool:
 
 def recorded() -> Record:
     """The code files of this process, as a run records them."""
-    return sorted(
-        ({"name": one.path.name, "sha256": one.sha256} for one in LOADED.values()), key=lambda one: tuple(one.values())
-    )
+    files = ({"name": file.path.name, "sha256": file.sha256} for file in LOADED.values())
+    return sorted(files, key=lambda file: (file["name"], file["sha256"]))
 
 
 def ask_for(folder: Path) -> None:
@@ -206,10 +204,8 @@ def ask_for(folder: Path) -> None:
     if names:
         listed = " and ".join(f"'{name}'" for name in sorted(names))
         flags = " ".join(f"--code {name}" for name in sorted(names))
-        help = f"say {flags}, with the path from here; in Python, netspec.load_code"
-        raise MissingCodeError(
-            f"the run '{folder}' was trained with the code of {listed}, which is not given", help=help
-        )
+        text = f"the run '{folder}' was trained with the code of {listed}, which is not given"
+        raise MissingCodeError(text, help=f"say {flags}, with the path from here; in Python, netspec.load_code")
 
 
 def changes(then: Any, now: Record) -> list[str]:

@@ -244,11 +244,13 @@ def _expansions(place: Place) -> list[Place]:
 
 def _blank(text: str) -> str:
     """Spaces as wide as a text on a terminal; tabs stay."""
-    cells = {"W": "  ", "F": "  "}
-    return "".join(
-        "\t" if c == "\t" else "" if unicodedata.combining(c) else cells.get(unicodedata.east_asian_width(c), " ")
-        for c in text
-    )
+
+    def cells(c: str) -> str:
+        if c == "\t" or unicodedata.combining(c):
+            return c if c == "\t" else ""
+        return "  " if unicodedata.east_asian_width(c) in {"W", "F"} else " "
+
+    return "".join(map(cells, text))
 
 
 def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:

@@ -64,9 +64,8 @@ class Aka:
 def known_as(cls: type[Any]) -> dict[str, str]:
     """Names of a model's fields in other programs, each with the field it means."""
     fields = getattr(cls, "model_fields", {}).items()
-    return {
-        other: name for name, info in fields for mark in info.metadata if isinstance(mark, Aka) for other in mark.names
-    }
+    marks = [(name, mark) for name, info in fields for mark in info.metadata if isinstance(mark, Aka)]
+    return {other: name for name, mark in marks for other in mark.names}
 
 
 class PathMark:

@@ -56,17 +56,13 @@ class Mapping:
 
     def with_item(self, key: str, node: Node, at: Place) -> Mapping:
         """A copy in which `key` holds `node`."""
-        return replace(
-            self, items={**self.items, key: node}, keys={at_key: p for at_key, p in self.keys.items()} | {key: at}
-        )
+        return replace(self, items={**self.items, key: node}, keys={**self.keys, key: at})
 
     def without(self, *names: str) -> Mapping:
         """A copy that lacks some keys."""
-        return replace(
-            self,
-            items={k: v for k, v in self.items.items() if k not in names},
-            keys={k: p for k, p in self.keys.items() if k not in names},
-        )
+        items = {key: node for key, node in self.items.items() if key not in names}
+        keys = {key: place for key, place in self.keys.items() if key not in names}
+        return replace(self, items=items, keys=keys)
 
 
 Node = Scalar | Sequence | Mapping

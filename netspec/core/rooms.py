@@ -67,12 +67,8 @@ class Room(Generic[T]):
     @cache  # noqa: B019
     def _load(self, file: str) -> type[T]:
         module = importlib.import_module(f"{self.package}.{file}")
-        members = [
-            c
-            for _, c in inspect.getmembers(module, inspect.isclass)
-            if issubclass(c, self.base) and c.__module__ == module.__name__
-        ]
-        own = [c for c in members if c.__name__.lower() == _folded(file)]
+        classes = [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
+        own = [cls for cls in classes if issubclass(cls, self.base) and cls.__name__.lower() == _folded(file)]
         if len(own) != 1:
             raise ImportError(f"{module.__name__} must hold one {self.base.__name__} named after the file")
         return own[0]

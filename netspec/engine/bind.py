@@ -178,8 +178,7 @@ class _Binder:
             top_diff=tuple(d for d in (self.diff[t] for t in node.tops) if d is not None),
             param=tuple(self.view(p, slot, node) for slot, p in enumerate(node.params)),
             param_diff=tuple(
-                self.diff_view(p, slot, node) if learn else None
-                for slot, (p, learn) in enumerate(zip(node.params, learns, strict=True))
+                self.diff_view(p, slot, node) if learns[slot] else None for slot, p in enumerate(node.params)
             ),
             clock=self.clock,
             seed=rng.key(self.seed, "layer", node.layer.name) & (2**63 - 1),

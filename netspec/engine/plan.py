@@ -180,9 +180,8 @@ def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
         shape = shaped.blobs[storage]
         result.append(Piece(("diff", storage), shape, dtype, min([*times, end]), max(end, lasts.get(storage, end))))
         later = [slot for slot in flow.writers[1:] if slot not in flow.adding]
-        result += [
-            Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)) for node, slot in later
-        ]
+        for node, slot in later:
+            result.append(Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)))
         if flow.seed and flow.writers:
             result.append(Piece(("share", "loss", storage), shape, dtype, end, end))
     return result

@@ -108,13 +108,11 @@ class _Layout:
         asked = {b for node in self.nodes for b, flag in zip(node.bottoms, node.propagate, strict=True) if flag}
         for index in self.copies.values():
             copy = self.blobs[index] = replace(self.blobs[index], needs_diff=index in asked)
-            self.nodes[copy.producer] = replace(
-                self.nodes[copy.producer], propagate=(index in asked,), backward=index in asked
-            )
+            maker = self.nodes[copy.producer]
+            self.nodes[maker.index] = replace(maker, propagate=(index in asked,), backward=index in asked)
         params = tuple(map(self.param, self.graph.params))
-        nodes = tuple(
-            replace(node, along={word: self.moved[index] for word, index in node.along.items()}) for node in self.nodes
-        )
+        alongs = [{word: self.moved[index] for word, index in node.along.items()} for node in self.nodes]
+        nodes = tuple(replace(node, along=along) for node, along in zip(self.nodes, alongs, strict=True))
         graph = replace(self.graph, nodes=nodes, blobs=tuple(self.blobs), params=params)
         blobs, costs, axes = tuple(self.shapes), tuple(self.costs), tuple(self.axes)
         return replace(self.shaped, graph=graph, blobs=blobs, costs=costs, batch_axes=axes)
@@ -126,9 +124,8 @@ class _Layout:
         self.nodes.append(replace(node, index=index, bottoms=bottoms, layout=word))
         self.costs.append(self.shaped.costs[node.index])
         for top in node.tops:
-            self.blobs[top] = replace(
-                self.blobs[top], producer=index, layout=word if len(self.shapes[top]) == 4 else PLAIN
-            )
+            lying = word if len(self.shapes[top]) == 4 else PLAIN
+            self.blobs[top] = replace(self.blobs[top], producer=index, layout=lying)
 
     def choose(self, node: Node) -> str:
         """The layout of the first bottom of four axes if the layer takes it, else the layer's preferred layout."""
@@ -148,14 +145,12 @@ class _Layout:
     def convert(self, blob: Blob, shape: Shape, word: str, reader: Node) -> int:
         index, producer = len(self.blobs), len(self.nodes)
         same = shape[1] == 1 or shape[2] * shape[3] == 1
-        layer = Conversion.model_construct(
-            name=f"{blob.label} -> {reader.layer.name}", to="NHWC" if word == "NHWC" else "NCHW", same=same
-        )
+        name = f"{blob.label} -> {reader.layer.name}"
+        layer = Conversion.model_construct(name=name, to="NHWC" if word == "NHWC" else "NCHW", same=same)
         self.nodes.append(Node(producer, layer, (blob.index,), (index,), (), (False,), layout=word))
         self.costs.append(Cost(field=self.shaped.costs[self.graph.blobs[blob.index].producer].field))
-        self.blobs.append(
-            replace(blob, index=index, producer=producer, slot=0, loss_weight=0.0, layout=word, copy_of=blob.index)
-        )
+        copy = replace(blob, index=index, producer=producer, slot=0, loss_weight=0.0)
+        self.blobs.append(replace(copy, layout=word, copy_of=blob.index))
         self.shapes.append(shape)
         self.axes.append(self.axes[blob.index])
         return index
@@ -189,9 +184,7 @@ def in_place(shaped: ShapedGraph) -> ShapedGraph:
 
 def _may_overwrite(graph: Graph, node: Node, blobs: list[int], inside: set[int]) -> bool:
     """Whether only `node`, and layers that work in place in this memory, read these blobs and their gradients."""
-    readers = [
-        (reader, slot) for blob in blobs for reader, slot in graph.readers(blob) if graph.runs(graph.nodes[reader])
-    ]
+    readers = [at for blob in blobs for at in graph.readers(blob) if graph.runs(graph.nodes[at[0]])]
     others = [(reader, slot) for reader, slot in readers if slot != 0 or reader not in inside]
     producers = (graph.nodes[graph.blobs[blob].producer] for blob in blobs)
     writers = [maker for maker in producers if graph.runs(maker)]

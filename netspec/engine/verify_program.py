@@ -139,9 +139,8 @@ class _Memory:
             if section == "backward":
                 read |= {("diff", house) for house in tops if ("diff", house) in every}
                 self.shares(node, used)
-            self.written |= {
-                key for key in every if key[0] in {"diff", "share"} and (section == "seed" or key[1] not in tops)
-            }
+            gradients = {key for key in every if key[0] in {"diff", "share"}}
+            self.written |= {key for key in gradients if section == "seed" or key[1] not in tops}
         for key in sorted(read - self.written, key=str):
             self.check(False, f"reads piece {key}, which nobody wrote before", name)
 

@@ -54,9 +54,8 @@ def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, .
         starts.append(total)
         total += -(-count(shape) // lanes) * lanes
     flat = zeros((total + 2 * lanes) * np.dtype(dtype).itemsize).view(dtype)[: total + lanes]
-    return flat[:total], tuple(
-        flat[s : s + count(shape)].reshape(shape) for s, shape in zip(starts, shapes, strict=True)
-    )
+    places = zip(starts, shapes, strict=True)
+    return flat[:total], tuple(flat[start : start + count(shape)].reshape(shape) for start, shape in places)
 
 
 def zeros(size: int) -> np.ndarray[Any, Any]:
@@ -80,11 +79,10 @@ def fill_weights(
     """
     params = shaped.graph.params
     _, data = allocate(shaped.params, dtype)
-    flat_diff, diff = allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)
+    learned = [shape for shape, param in zip(shaped.params, params, strict=True) if param.learned]
+    flat_diff, diff = allocate(learned, dtype)
     diffs = iter(diff)
-    histories = [
-        allocate([s for s, p in zip(shaped.params, params, strict=True) if p.learned], dtype)[1] for _ in range(slots)
-    ]
+    histories = [allocate(learned, dtype)[1] for _ in range(slots)]
     shared = shared or {}
     for param, shape, array in zip(params, shaped.params, data, strict=True):
         if param.index not in shared:

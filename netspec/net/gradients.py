@@ -50,21 +50,11 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: b
             if runs and slot < len(flags) and flags[slot]:
                 label = net.blobs[node.bottoms[slot]].label
                 text = f"layer '{node.layer.name}' ({node.layer.type}) cannot pass a gradient to its bottom '{label}'"
-                found.add(
-                    NoGradientError(
-                        text,
-                        at=node.layer.place("bottom", slot),
-                        help="labels must not depend on learned params; set propagate_down",
-                    )
-                )
+                help = "labels must not depend on learned params; set propagate_down"
+                found.add(NoGradientError(text, at=node.layer.place("bottom", slot), help=help))
         if runs and not node.layer.differentiable:
-            found.add(
-                NoGradientError(
-                    f"layer '{node.layer.name}' ({node.layer.type}) has no gradient",
-                    at=node.layer.place(),
-                    help="set its loss_weight to 0",
-                )
-            )
+            text = f"layer '{node.layer.name}' ({node.layer.type}) has no gradient"
+            found.add(NoGradientError(text, at=node.layer.place(), help="set its loss_weight to 0"))
         for slot, bottom in enumerate(node.bottoms):
             under[bottom] = under[bottom] or flags[slot]
         nodes[node.index] = replace(node, propagate=tuple(flags), backward=runs)

@@ -51,9 +51,8 @@ def net_spec(document: Document, found: Findings) -> NetSpec:
         found.add(MissingFieldError("the net has no `layers`", at=head(root), help="a net is a list of layers"))
     layers = _layers(root.items.get(key or "layers"), found)
     values = {**root.without("layers").plain(), "layers": layers}
-    spec: NetSpec | None = validate(
-        Subject(NetSpec, values, root, "the net", ("vars", "defaults", "blocks", "extends"), words.NET_MOVED), found
-    )
+    also = ("vars", "defaults", "blocks", "extends")
+    spec: NetSpec | None = validate(Subject(NetSpec, values, root, "the net", also, words.NET_MOVED), found)
     if spec is None:
         spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
     return spec.read_from(root)
@@ -84,11 +83,8 @@ def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
         first = seen.setdefault(one.name, index)
         if first != index:
             at, before = (locate(node, i, "name") for i in (index, first))
-            found.add(
-                DuplicateNameError(
-                    f"a second layer is called '{one.name}'", at=at, related=[("the first one:", before)]
-                )
-            )
+            text, related = f"a second layer is called '{one.name}'", [("the first one:", before)]
+            found.add(DuplicateNameError(text, at=at, related=related))
     return tuple(layers)
 
 
@@ -109,13 +105,8 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
     if key is None:
         found.add(MissingFieldError(f"{owner} has no `type`", at=head(node), help="like `type: Convolution`"))
     elif not isinstance(word, str):
-        found.add(
-            WrongTypeError(
-                f"{owner}: `type` must be a word, not {say(word)}",
-                at=locate(node, key),
-                help="like `type: Convolution`",
-            )
-        )
+        text = f"{owner}: `type` must be a word, not {say(word)}"
+        found.add(WrongTypeError(text, at=locate(node, key), help="like `type: Convolution`"))
     else:
         try:
             cls = LAYERS.get(word)
@@ -123,17 +114,9 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
             at, text = locate(node, key), f"{owner}: there is no layer type '{word}'"
             found.add(UnknownWordError(text, at=at, help=words.type_hint(word, LAYERS.words(), words.LAYER_TYPES)))
         else:
-            result = validate(
-                Subject(
-                    cls,
-                    values,
-                    node,
-                    f"{owner} ({word})",
-                    also=["type", "block", "repeat", "when"],
-                    moved=words.LAYER_MOVED,
-                ),
-                found,
-            )
+            also = ["type", "block", "repeat", "when"]
+            subject = Subject(cls, values, node, f"{owner} ({word})", also=also, moved=words.LAYER_MOVED)
+            result = validate(subject, found)
     if result is None:
         return _broken(values, index, node)
     return result

@@ -59,9 +59,8 @@ def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "l
     wiring = _Wiring(spec, state, found)
     nodes, blobs = wiring.wire()
     if not nodes and not found:
-        found.add(
-            EmptyNetError(f"no layer of net '{spec.name}' takes part in phase {state.phase}", at=spec.place("layers"))
-        )
+        text = f"no layer of net '{spec.name}' takes part in phase {state.phase}"
+        found.add(EmptyNetError(text, at=spec.place("layers")))
     params, nodes = _share(nodes, found)
     forced = gradients == "inputs" or spec.force_backward
     net = decide_gradients(Graph(spec.name, state, nodes, blobs, params), found, gradients, forced)
@@ -95,11 +94,9 @@ class _Wiring:
             above = next(iter(layer.top_names()), above)
             node = Node(len(nodes), layer, (), (), ())
             if layer.include is not None and layer.exclude is not None:
+                text = f"layer '{layer.name}' says both `include` and `exclude`"
                 at = node.layer.place("exclude", key=True)
-                help = "one of them says it all"
-                self.found.add(
-                    FieldCountError(f"layer '{layer.name}' says both `include` and `exclude`", at=at, help=help)
-                )
+                self.found.add(FieldCountError(text, at=at, help="one of them says it all"))
             if self.state.keeps(layer):
                 self.kept.append(layer)
                 nodes.append(self.connect(node, names))
@@ -139,21 +136,17 @@ class _Wiring:
             return UnknownBlobError(f"layer '{layer.name}' reads its own top '{name}'", at=at, help=near or _BEGIN)
         if kept is not None and (at_kept := kept.place()) is not None:
             related = [(f"'{name}' is produced only further down, by layer '{kept.name}':", at_kept)]
-            return UnknownBlobError(
-                what, at=at, help=f"move layer '{kept.name}' above layer '{layer.name}'", related=related
-            )
+            help = f"move layer '{kept.name}' above layer '{layer.name}'"
+            return UnknownBlobError(what, at=at, help=help, related=related)
         if dropped is not None and (at_dropped := dropped.place()) is not None:
             reason = f"layer '{dropped.name}' produces it, but takes no part in phase {self.state.phase}:"
-            related = [(reason, at_dropped)]
-            return UnknownBlobError(
-                what, at=at, help="give this layer the same include or exclude rules", related=related
-            )
+            help = "give this layer the same include or exclude rules"
+            return UnknownBlobError(what, at=at, help=help, related=[(reason, at_dropped)])
         if self.found.enough:
             return UnknownBlobError(what, at=at)
         named = next((x for x in self.spec.layers if x.name == name and x.top), None)
         writes = f"layer '{name}' writes {' and '.join(f'{top!r}' for top in named.top or ())}" if named else None
-        help = writes or self.near(name, layer)
-        return UnknownBlobError(what, at=at, help=help or _BEGIN)
+        return UnknownBlobError(what, at=at, help=writes or self.near(name, layer) or _BEGIN)
 
     def near(self, name: str, layer: Layer) -> str | None:
         """A help line with the blob that was probably meant: from the layer's own block, else from elsewhere.

@@ -1,4 +1,4 @@
-"""Plug-ins: a package that pip installs is found by its entry points; a faulty package gives one error with its name."""
+"""Plug-ins: a package that pip installs is found by its entry points; a faulty package gives one error."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_a_layer_that_takes_both_follows_its_first_bottom() -> None:
 
 
 def rectifying(run: Run, calls: Any, back: bool) -> Any:
-    """Calls of a layer that applies a ReLU to its top itself, made of its calls without ReLU: the ReLU works in place."""
+    """Calls of a layer that applies a ReLU to its top itself: its own calls, and a ReLU in place."""
     from netspec.codegen.elementwise import generated
     from netspec.layers.relu import ReLU
 
