@@ -88,7 +88,7 @@ Calls = Iterator[Call]
 
 @dataclass(frozen=True)
 class Run:
-    """The arrays of one layer in one net, as they lie in memory.
+    """The arrays of one layer in one net, axes in memory order.
 
     `layout` holds for all blobs of four axes: with NHWC such a blob is an array (N, H, W, C). `bottom_shapes` and
     `top_shapes` are in the order N, C, H, W in every layout. `bottom_diff[i]` is None where no gradient is wanted,

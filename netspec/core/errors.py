@@ -136,7 +136,7 @@ class Findings:
         self.more = 0
 
     def add(self, error: NetspecError) -> None:
-        """Keep an error (or each of several)."""
+        """Add an error, or each error of a `Mistakes`."""
         self._extend(error.errors())
 
     def _extend(self, errors: Sequence[NetspecError]) -> None:
@@ -146,7 +146,7 @@ class Findings:
 
     @contextmanager
     def catching(self) -> Iterator[None]:
-        """Keep the error that the body raises, if it raises one."""
+        """Add the error that the body raises, if any."""
         try:
             yield
         except NetspecError as error:
@@ -245,12 +245,14 @@ def _expansions(place: Place) -> list[Place]:
 def _blank(text: str) -> str:
     """Spaces as wide as a text on a terminal; tabs stay."""
 
-    def cells(c: str) -> str:
-        if c == "\t" or unicodedata.combining(c):
-            return c if c == "\t" else ""
-        return "  " if unicodedata.east_asian_width(c) in {"W", "F"} else " "
+    def blank(character: str) -> str:
+        if character == "\t":
+            return character
+        if unicodedata.combining(character):
+            return ""
+        return "  " if unicodedata.east_asian_width(character) in {"W", "F"} else " "
 
-    return "".join(map(cells, text))
+    return "".join(map(blank, text))
 
 
 def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:

@@ -41,7 +41,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value was written: line and column count from 1; `length` is in characters of that line.
+    """Place of a written value: line and column count from 1; `length` is in characters of that line.
 
     `via` is the place that brought this text into the spec, and `how` says in which way: a file that names this file
     ("from"), the use of a block ("expanded from"), or the layer that a default was given to ("merged into").

@@ -35,7 +35,7 @@ def snake(name: str) -> str:
 
 
 class UnknownWord(ValueError):
-    """No member of a room answers to a word; `hint` suggests one."""
+    """No member of a room has this word; `hint` is a help line, such as the nearest word."""
 
     def __init__(self, word: str, room: str, hint: str | None) -> None:
         super().__init__(f"unknown {room} '{word}'")

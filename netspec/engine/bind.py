@@ -146,7 +146,7 @@ class _Binder:
         return Call(copy.fill, array, value)
 
     def cleared(self) -> Iterator[Array]:
-        """The gradients that layers add to, neighbours in memory joined to one array, (M,)."""
+        """The gradients that layers add to, as arrays (M,) that each span neighbours in memory."""
         flat, stored = self.weights.flat_diff, {p for node in self.graph.nodes for p in self.stored(node)}
         learned = [(index, diff) for index, diff in enumerate(self.weights.diff) if diff is not None]
         starts = [(diff.ctypes.data - flat.ctypes.data) // flat.itemsize for _, diff in learned]

@@ -1,4 +1,4 @@
-"""The values of the graph: blobs, layers and params of one phase, wired by index.
+"""The graph: blobs, layers and params of one phase, which refer to each other by index.
 
 Blobs are single-assignment inside: a layer that names its bottom as its top makes a new version of the blob. The memory
 plan decides whether both versions share memory.

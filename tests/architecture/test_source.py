@@ -115,6 +115,10 @@ def test_every_module_says_what_it_holds(module: Module) -> None:
     assert module.doc and not module.doc.startswith(("The same", "TODO"))
 
 
+CHANGING = frozenset({"append", "add", "clear", "extend", "pop", "setdefault", "update"})
+"""Methods that change a container."""
+
+
 def mutable(node: ast.expr | None) -> bool:
     """Whether an expression makes a mutable container."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -122,25 +126,26 @@ def mutable(node: ast.expr | None) -> bool:
     return isinstance(node, (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp))
 
 
+def changed(tree: ast.AST) -> set[str]:
+    """Variables that a module changes, by a method of containers or by assignment to an item."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in CHANGING:
+                names.add(name)
+            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                names.add(name)
+    return names
+
+
 def test_mutable_state_of_modules_is_told() -> None:
     """Print the mutable variables of modules. They are not refused: constant tables are lists and dicts too."""
     for module in modules():
-        changed = {
-            node.func.value.id
-            for node in ast.walk(module.tree)
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and isinstance(node.func.value, ast.Name)
-            if node.func.attr in {"append", "add", "clear", "extend", "pop", "setdefault", "update"}
-        } | {
-            node.value.id
-            for node in ast.walk(module.tree)
-            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name)
-        }
+        variables = changed(module.tree)
         for node in module.tree.body:
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             if mutable(getattr(node, "value", None)) and names != ["__all__"]:
                 for name in names:
-                    word = "changed by its module" if name in changed else "a table"
+                    word = "changed by its module" if name in variables else "a table"
                     print(f"mutable at module level: {module.name}.{name} ({word})")  # noqa: T201

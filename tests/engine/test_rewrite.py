@@ -180,6 +180,11 @@ def rectifying(run: Run, calls: Any, back: bool) -> Any:
         yield Call(generated(ReLU.value), run.top[0], run.top[0], 0.0)
 
 
+def with_relu(method: Any, back: bool) -> Any:
+    """A layer's `forward` or `backward` with a ReLU along."""
+    return lambda self, run: rectifying(run, partial(method, self), back)
+
+
 @contextmanager
 def fusing(*kinds: str) -> Iterator[None]:
     """Patch layer types to absorb a ReLU; types that can do so themselves are left unchanged."""
@@ -187,15 +192,10 @@ def fusing(*kinds: str) -> Iterator[None]:
         for kind, layer in zip(kinds, map(LAYERS.get, kinds), strict=True):
             if abilities(kind).along:
                 continue
-            ahead, back = layer.forward, layer.backward
-            patch = stack.enter_context
-            patch(able(kind, along=frozenset({"ReLU"})))
-            patch(
-                mock.patch.object(layer, "forward", lambda self, run, f=ahead: rectifying(run, partial(f, self), False))
-            )
-            patch(
-                mock.patch.object(layer, "backward", lambda self, run, f=back: rectifying(run, partial(f, self), True))
-            )
+            stack.enter_context(able(kind, along=frozenset({"ReLU"})))
+            for name, back in (("forward", False), ("backward", True)):
+                fused = with_relu(getattr(layer, name), back)
+                stack.enter_context(mock.patch.object(layer, name, fused))
         yield
 
 
