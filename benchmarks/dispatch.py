@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from netspec.codegen import driver
+from netspec.codegen.driver import limit_threads
 from netspec.core.calls import Call
 from netspec.engine.bind import Learning, bind, compile_net
 from netspec.engine.program import Step, Table
@@ -31,7 +31,7 @@ def median(table: Table, rounds: int = 400) -> float:
 
 
 def main() -> None:
-    threads = driver.limit_threads(2)
+    threads = limit_threads(2)
     shaped, memory = compile_net(load_net("lenet"), "float32")
     learning = Learning(SGD(momentum=0.9).update, ((0.0, 5e-4),) * len(shaped.graph.params))
     program = bind(shaped, memory, fill_weights(shaped, "float32", 1, 1), 1, learning)

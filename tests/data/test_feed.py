@@ -267,7 +267,7 @@ train:
 
 def located(folder, text):
     node = parse(text, "solver.yaml").root.items["train"]
-    return open_feed(FeedSpec.model_validate(node.plain()), "TRAIN", 1, folder, node=node)
+    return open_feed(FeedSpec.model_validate(node.plain()).read_from(node), "TRAIN", 1, folder)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netspec.layers.convolution import Convolution
-from netspec.lowering import conv_depthwise as _depthwise
+from netspec.lowering.conv_depthwise import Depthwise
 from tests.helpers import naive
 from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params
 
@@ -45,11 +45,11 @@ WINDOWS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
 def test_definition_and_derivatives(
     shape: tuple[int, int, int, int], window: dict[str, Any], bias_term: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Convolution, "way", lambda self, x: _depthwise)
+    monkeypatch.setattr(Convolution, "way", lambda self, conv: Depthwise())
     x, c = blob(*shape), shape[1]
     layer = make_layer("Convolution", num_output=c, group=c, bias_term=bias_term, **window)
     assert isinstance(layer, Convolution)
-    assert _depthwise.fits(layer, shape)
+    assert Depthwise().fits(layer.plain(shape))
     params = random_params(layer, [x])
     check_layer(layer, [x], params=params)
     pairs = [(pair[0], pair[1]) for pair in zip(*(axis[1:] for axis in layer.window), strict=True)]
@@ -62,5 +62,5 @@ def test_only_one_filter_for_each_channel() -> None:
     dense = make_layer("Convolution", num_output=3, kernel_size=3)
     assert isinstance(several, Convolution)
     assert isinstance(dense, Convolution)
-    assert not _depthwise.fits(several, (1, 3, 5, 5))
-    assert not _depthwise.fits(dense, (1, 3, 5, 5))
+    assert not Depthwise().fits(several.plain((1, 3, 5, 5)))
+    assert not Depthwise().fits(dense.plain((1, 3, 5, 5)))
