@@ -1,4 +1,4 @@
-"""What a Python user holds: `Net` and `Solver`, as in pycaffe, and `Run`, each loaded when it is first used."""
+"""The Python API: `Net` and `Solver`, as in pycaffe, and `Run`; each is imported when it is first used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A net of one phase, as in pycaffe: its blobs, its params, forward and backward.
+"""Net: a net of one phase, as in pycaffe, with its blobs and params, forward and backward.
 
 Every blob's data and diff stay readable, so a Net uses more memory than the command line does.
 """
@@ -53,13 +53,13 @@ class NoDiffError(UsageError):
 
 
 class BadArgumentError(UsageError):
-    """A call that cannot mean anything: a phase that does not exist, a batch of none, backward before forward."""
+    """A call without meaning: an unknown phase, a batch of 0, backward before forward."""
 
     code = "NS005"
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raises BadArgumentError unless overrides are a list of words."""
+    """Raise BadArgumentError unless `overrides` is a list of words."""
     if isinstance(overrides, (str, dict)):
         raise BadArgumentError("overrides are a list", help='like ["base_lr=0.1", "max_iter=100"]')
 
@@ -119,14 +119,14 @@ class Net:
 
     @classmethod
     def around(cls, program: Program) -> Net:
-        """A net on a program that already runs, as in a training."""
+        """A Net around an existing program, such as a training's."""
         net = cls.__new__(cls)
         net._program = program
         net._ran = True
         return net
 
     def _fill_seeds(self) -> None:
-        """Loss weights stand in the diffs of their tops from the start, as in Caffe."""
+        """Write each loss weight into the diff of its top, as Caffe does at set-up."""
         for blob in self._program.graph.blobs:
             diff = self._program.diff[blob.index]
             if diff is not None and blob.loss_weight:
@@ -134,7 +134,7 @@ class Net:
 
     @property
     def program(self) -> Program:
-        """The program it runs."""
+        """The program that the net runs."""
         return self._program
 
     @property
@@ -144,7 +144,7 @@ class Net:
 
     @property
     def blobs(self) -> Mapping[str, Blob]:
-        """Every blob by name, in the order they are produced; the last version of one that was worked on in place."""
+        """Every blob by name, in the order of production; of a blob that is changed in place, the last version."""
         program = self._program
         return {
             name: Blob(program.data[blob.index], program.diff[blob.index]) for name, blob in program.graph.named.items()
@@ -152,7 +152,7 @@ class Net:
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
-        """The param blobs of every layer that has some, weight first; layers that share them see the same memory."""
+        """The param blobs of every layer with params, weight first; layers that share a param see the same memory."""
         weights, shaped = self._program.weights, self._program.shaped
 
         def blob(param: int, shape: Shape) -> Blob:
@@ -178,7 +178,7 @@ class Net:
         return [graph.blobs[i].name for i in graph.outputs]
 
     def forward(self, **inputs: Any) -> dict[str, Array]:
-        """Compute all blobs; inputs not given keep what they hold. Returns copies of the outputs.
+        """Compute all blobs; inputs that are not given keep their values. Returns copies of the outputs.
 
         Raises UnknownNameError, WrongShapeError, WrongLabelError.
         """
@@ -225,14 +225,17 @@ class Net:
             raise BadArgumentError("backward before the first forward", help="call net.forward(...) first")
         program, graph = self._program, self._program.graph
         given: dict[int, Array] = {}
+        diffs: dict[int, Array] = {}
         for name, value in top_diffs.items():
             if name not in self.blobs:
                 raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, self.blobs))
             blob = graph.latest(name)
-            if program.diff[blob.index] is None:
+            diff = program.diff[blob.index]
+            if diff is None:
                 raise NoDiffError(
                     f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True"
                 )
+            diffs[blob.index] = diff
             given[blob.index] = self._fitting(name, program.data[blob.index], value)
         start = max((graph.blobs[b].producer for b in given), default=len(graph.nodes) - 1)
         for storage, flow in program.flows.items():
@@ -244,9 +247,7 @@ class Net:
             if not given:
                 program.run_node("seed", node.index)
             for index in (index for index, end in ends.items() if end == node.index):
-                diff = program.diff[index]
-                assert diff is not None
-                diff += given[index]  # to what flowed here from other given tops
+                diffs[index] += given[index]  # added to the gradient that arrives from other given tops
             program.run_node("backward", node.index)
         return {
             graph.blobs[i].name: None if program.diff[i] is None else np.array(program.diff[i]) for i in graph.inputs
@@ -278,7 +279,7 @@ class Net:
         snapshot.write_weights(Path(path), dict(zip(weights.names, weights.data, strict=True)))
 
     def load(self, path: str | Path) -> LoadReport:
-        """Read params by name from a snapshot or weights file; says what was loaded, skipped and left.
+        """Read params by name from a snapshot or weights file; returns a report of params loaded, skipped and left.
 
         Raises SnapshotError.
         """

@@ -1,4 +1,4 @@
-"""A training that was: what its run folder holds, and the nets that it left."""
+"""Run: a finished or interrupted training, read from its run folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from netspec.training.snapshot import MissingSnapshotError
 
 
 class Run:
-    """A run folder, as it was when it was read.
+    """A run folder: its configuration, events and snapshots at the time of reading.
 
-    Raises NoRunError where the folder is not that of a run, BrokenRunError where one of its files is broken.
+    Raises NoRunError if the folder is no run folder, BrokenRunError if a file in it is broken.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -35,12 +35,12 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What it ran on: command, versions, CPU, threads, data; of its last start, where it was resumed."""
+        """The environment of the run's last start: command, versions, CPU, threads, data."""
         return self._record.environment
 
     @property
     def events(self) -> list[Event]:
-        """What happened, in order: Display, Tested, Snapshotted and Finished events."""
+        """The events in order: Display, Tested, Snapshotted and Finished."""
         return self._record.events
 
     @property
@@ -49,7 +49,7 @@ class Run:
         return self._record.snapshots
 
     def test(self, snapshot: str | Path | None = None, *, threads: int | None = None) -> dict[str, float]:
-        """Mean of every output over the test data with the weights of a snapshot (left out: the latest).
+        """Mean of every output over the test data, with the weights of a snapshot (by default the latest).
 
         Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError.
         """
@@ -64,9 +64,9 @@ class Run:
         batch: int | None = None,
         threads: int | None = None,
     ) -> Net:
-        """The net of a phase with a snapshot's weights (left out: the latest), on memory of its own.
+        """The net of a phase with a snapshot's weights (by default the latest), on memory of its own.
 
-        `batch` left out is the batch size of the run in that phase. Raises MissingSnapshotError, BadArgumentError,
+        `batch` is by default the run's batch size in that phase. Raises MissingSnapshotError, BadArgumentError,
         SnapshotError.
         """
         spec = self._job().spec

@@ -1,4 +1,4 @@
-"""A training that is driven from Python, as in pycaffe."""
+"""Solver: a training that is driven from Python, as in pycaffe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Solver:
 
     @property
     def job(self) -> Job:
-        """The spec it was made from."""
+        """The Job that the solver was created from."""
         return self._job
 
     @property
@@ -53,7 +53,7 @@ class Solver:
         return self._session.loss
 
     def step(self, n: int = 1) -> float:
-        """Train `n` iterations; the last one's loss. Raises NotFiniteLossError."""
+        """Train `n` iterations; returns the loss of the last iteration. Raises NotFiniteLossError."""
         loss = float("nan")
         for _ in range(n):
             loss = self._session.step()
@@ -80,7 +80,7 @@ class Solver:
         return Path(path)
 
     def restore(self, path: str | Path) -> list[str]:
-        """Take up the state in a snapshot; returns the solver settings that changed since. Raises SnapshotError."""
+        """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
         self._session.close()
         return self._session.restore(Path(path))
 

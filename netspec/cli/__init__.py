@@ -1,5 +1,5 @@
-"""The command line, one command a file: each reads its words, calls the library, and renders what comes back."""
+"""The command line: each file holds a command, which parses its arguments, calls the library and renders the result."""
 
 import gc
 
-gc.set_threshold(100_000)  # starting up makes many objects and little garbage
+gc.set_threshold(100_000)  # start-up creates many objects and little garbage

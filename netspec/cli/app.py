@@ -1,4 +1,4 @@
-"""The command line: one command a file, and the one border where errors are shown and become exit codes."""
+"""The entry point: registers the commands, and turns errors into messages and exit codes in a single place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Describe a network in a text file and train it on the CPU you have.",
-    epilog="Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, 7 snapshot does not fit, "
+    epilog="Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, "
+    "7 snapshot does not fit, "
     "9 the machine refused, 130/143 stopped by a signal.",
 )
 
@@ -64,7 +65,7 @@ def _commands() -> None:
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """The command behind the border, after the files of its `--code`; errors take the form that `--format` asks for."""
+    """A command wrapped in `_border`, its `--code` files loaded first; errors are shown in the form of `--format`."""
 
     @wraps(command)
     def guarded(**options: Any) -> None:
@@ -80,7 +81,7 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _border(form: str) -> Iterator[None]:
-    """Where errors are shown, in a form, and become exit codes."""
+    """Catch errors of the body, show them in a form, and exit with their codes."""
     try:
         yield
     except NetspecError as error:
@@ -91,7 +92,7 @@ def _border(form: str) -> Iterator[None]:
         sys.exit(MachineError.exit_code)
     except BrokenPipeError:
         raise
-    except OSError as error:  # that no one expected: a full disk under a log, a folder that may not be entered
+    except OSError as error:  # an unexpected OSError: a full disk under a log, a folder without permission
         where = f"'{error.filename}': " if error.filename else ""
         _show(MachineError(f"the machine refused: {where}{error.strerror or error}"), form)
         sys.exit(MachineError.exit_code)
@@ -131,7 +132,7 @@ def main() -> None:
     if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
         signal.signal(
             signal.SIGPIPE, signal.SIG_DFL
-        )  # `netspec ... | head` ends as other tools do; a training goes on unseen
+        )  # `netspec ... | head` ends like other tools; a training goes on silently
     _commands()
     try:
         with _border("text"):

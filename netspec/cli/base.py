@@ -1,4 +1,4 @@
-"""What commands share: their options, where they print, and how they report compiling."""
+"""Shared by the commands: options, consoles for stdout and stderr, and the report of compiling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -69,36 +69,36 @@ Code = Annotated[
         help="Python file whose layers, fillers, ... the net may use; may be said more than once. It is run first.",
     ),
 ]
-"""`cli/app.py` loads the files before the body of a command runs."""
+"""Option `--code`; `cli/app.py` loads the files before the body of a command runs."""
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
 
 def out() -> Console:
-    """Standard output: the answer. A hundred columns where there is no terminal."""
+    """Console on standard output, for the answer; 160 columns wide where it is no terminal."""
     return _console(sys.stdout)
 
 
 def err() -> Console:
-    """Standard error: progress."""
+    """Console on standard error, for progress."""
     return _console(sys.stderr)
 
 
-def _console(stream: object) -> Console:
+def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     class Patient(Console):
-        """Where no one reads any more, nothing is printed, and the work goes on."""
+        """Console that goes silent when its reader closes the pipe, so that the work goes on."""
 
         def on_broken_pipe(self) -> None:
             self.quiet = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
     terminal = bool(getattr(stream, "isatty", lambda: False)())
-    return Patient(file=stream, highlight=False, width=None if terminal else 160, soft_wrap=not terminal)  # type: ignore[arg-type]
+    return Patient(file=stream, highlight=False, width=None if terminal else 160, soft_wrap=not terminal)
 
 
 def answer(text: RenderableType) -> None:
-    """Print a result to stdout; plain text as it is."""
+    """Print a result to stdout; a plain text is printed without markup."""
     if isinstance(text, str):
         sys.stdout.write(text + "\n")
     else:
@@ -107,7 +107,7 @@ def answer(text: RenderableType) -> None:
 
 @contextmanager
 def told_of_compiling(console: Console) -> Iterator[None]:
-    """While the body runs, say which kernels are compiled for this CPU; nothing when all are cached."""
+    """While the body runs, report which kernels are compiled for this CPU; silent when all are cached."""
     from netspec.codegen import cache
 
     names: list[str] = []

@@ -41,7 +41,7 @@ def command(
 
 
 def _one(name: str, overrides: list[str], data: bool) -> str:
-    """The line about a sound file. Raises its mistakes."""
+    """The line that reports a sound file. Raises the file's mistakes."""
     from netspec.core.errors import Findings
     from netspec.language.references import open_any
     from netspec.training.job import job_of
@@ -59,7 +59,7 @@ def _one(name: str, overrides: list[str], data: bool) -> str:
 
 
 def _net(document: Document) -> str:
-    """The line about a sound net."""
+    """The line that reports a sound net."""
     from netspec.core.errors import Findings
     from netspec.net.infer import expect
     from netspec.net.load import load_phases

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """How far along the road to look."""
+    """Stages of the road from spec to program that can be shown."""
 
     graph = "graph"
     shapes = "shapes"
@@ -39,7 +39,7 @@ class Stage(StrEnum):
 
 
 class Order(StrEnum):
-    """What rows are sorted by."""
+    """Keys that rows can be sorted by."""
 
     params = "params"
     macs = "macs"
@@ -101,7 +101,7 @@ def command(
 
 
 def _expected(words: list[str]) -> list[tuple[str, int]]:
-    """The words of --expect as keys and numbers. Raises UsageError."""
+    """Parse the values of --expect to keys and numbers. Raises UsageError."""
     from netspec.core.errors import UsageError
     from netspec.core.spelling import suggest
     from netspec.net.infer import TOTALS
@@ -119,7 +119,7 @@ def _expected(words: list[str]) -> list[tuple[str, int]]:
 
 
 def _compare(shaped: ShapedGraph, spec: NetSpec, wanted: list[tuple[str, int]]) -> None:
-    """Raise what is not as it was expected to be."""
+    """Raise the errors of all totals that differ from the expected numbers."""
     from netspec.core.errors import Findings
     from netspec.net.infer import expect
 

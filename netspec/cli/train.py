@@ -80,14 +80,14 @@ def _render(training: Training, console: Console) -> None:
     """Print the notes and events of a training as they come."""
     from netspec.training.events import Display, Tested
 
-    _print(next(training), console)  # the net, before its kernels are compiled
+    _print(next(training), console)  # the note on the net, before its kernels are compiled
     with told_of_compiling(console):
         first = next(training)
     with _live(training, console) as line:
         for event in chain([first], training):
             if line is not None and isinstance(event, Tested):
                 line.scores = event.outputs
-            if line is None or not isinstance(event, Display):  # the live line says it already
+            if line is None or not isinstance(event, Display):  # the live line shows it already
                 _print(event, console)
 
 
@@ -100,7 +100,7 @@ _STYLES = {"Tested": "bold green", "Snapshotted": "dim", "Finished": "bold"}
 
 @contextmanager
 def _live(training: Training, console: Console) -> Iterator[TrainingLine | None]:
-    """On a terminal, a line that is kept up to date below what is printed; elsewhere nothing."""
+    """On a terminal, a progress line kept up to date below the printed text; elsewhere nothing."""
     if not console.is_terminal or console.quiet:
         yield None
         return
@@ -115,17 +115,18 @@ def _live(training: Training, console: Console) -> Iterator[TrainingLine | None]
 
 @contextmanager
 def _watching() -> Iterator[list[int]]:
-    """A list that a signal to stop is put into; a second signal ends the process at once."""
+    """A list that receives the signals to stop; a second signal ends the process at once."""
     received: list[int] = []
 
     def handle(number: int, frame: object) -> None:
         if received:
             os._exit(EXITS[number])
         received.append(number)
-        text = f"\n{signal.Signals(number).name}: finishing this iteration and writing a snapshot; once more to quit at once\n"
+        name = signal.Signals(number).name
+        text = f"\n{name}: finishing this iteration and writing a snapshot; once more to quit at once\n"
         try:
             sys.stderr.write(text)
-        except RuntimeError:  # the signal came in the middle of a print, which cannot be entered again
+        except RuntimeError:  # the signal interrupted a print, and print is not reentrant
             os.write(2, text.encode())
 
     before = {number: signal.signal(number, handle) for number in EXITS}

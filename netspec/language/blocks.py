@@ -1,4 +1,4 @@
-"""`blocks`: layers that are written once and used by name, and the frame in which an instance of a block is written out."""
+"""`blocks`: layers that are written once and used by name; and Frame, the names that an instance of a block sees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.language.words import meant
 from netspec.layers.base import Layer
 
 MAX_NESTED = 20
-"""Blocks inside one another."""
+"""Most blocks inside one another."""
 INSTANCE = ("name", "block", "bottom", "vars", "repeat", "when", "include", "exclude")
 """Keys of an entry that is an instance of a block."""
 
@@ -30,41 +30,41 @@ class UnknownBlockError(SpecError):
 
 
 class BlockCycleError(SpecError):
-    """A block uses itself, through however many others."""
+    """A block contains an instance of itself, directly or through other blocks."""
 
     code = "NS124"
 
 
 class BadBlockError(SpecError):
-    """A block, or an instance of one, is not written as one."""
+    """A block or an instance of a block has the wrong form."""
 
     code = "NS125"
 
 
 class MissingVariableError(SpecError):
-    """An instance does not give a variable that its block wants, or gives one that it does not know."""
+    """An instance leaves out a variable that its block requires, or gives a variable that the block lacks."""
 
     code = "NS126"
 
 
 @dataclass
 class Frame:
-    """Where layers are written to: the net itself, or an instance of a block."""
+    """The names that entries of `layers` see: those of the net, or of an instance of a block and what is around it."""
 
     scope: Scope
     prefix: str = ""
     outer: Frame | None = None
     via: Place | None = None
     own: set[str] = field(default_factory=set)
-    """Names that are this frame's: of its entries and their tops."""
+    """Names that this frame's entries define: their own and those of their tops."""
     answers: dict[str, str] = field(default_factory=dict)
-    """The blob that the name of an instance or of a repeated layer stands for."""
+    """Name of an instance or of a repeated layer, to the full name of its last top."""
     rules: dict[str, tuple[Place, Node]] = field(default_factory=dict)
-    """`include` or `exclude` of the instance."""
+    """`include` or `exclude` of the instance: its place and its value."""
     blocks: tuple[str, ...] = ()
 
     def resolve(self, name: str) -> str:
-        """The full name of the blob that a name means here."""
+        """Full name of the blob that `name` refers to in this frame."""
         frame: Frame | None = self
         while frame is not None:
             if name in frame.answers:
@@ -75,11 +75,11 @@ class Frame:
         return name
 
     def here(self, place: Place) -> Place:
-        """A place in a block's text, as this frame's instance brought it into the net."""
+        """A place in a block's text, with the note that it was expanded from this frame's instance."""
         return place.brought(self.via, "expanded from") if self.via else place
 
     def bottoms(self, node: Node) -> Node:
-        """A bottom's names in full."""
+        """The value of a `bottom` key with every name replaced by the full name of its blob."""
         if isinstance(node, Items):
             return Items(tuple([self.bottoms(item) for item in node.items]), node.at)
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
@@ -87,7 +87,7 @@ class Frame:
         return node
 
     def tops(self, node: Node) -> Node:
-        """A top's names in full; that of an instance is its last top, as in bottoms."""
+        """The value of a `top` key with full names; the name of an instance stands for its last top."""
         if isinstance(node, Items):
             return Items(tuple([self.tops(item) for item in node.items]), node.at)
         if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
@@ -95,7 +95,7 @@ class Frame:
         return node
 
     def ruled_once(self, at: Place, what: str, found: Findings) -> None:
-        """Refuse an include or exclude rule of a layer or an instance where the instance it belongs to has one."""
+        """Report an include or exclude rule inside an instance that has such a rule itself."""
         if self.rules:
             place, _ = next(iter(self.rules.values()))
             text = f"{what} and the instance of the block it stands in both say when it takes part"
@@ -109,12 +109,12 @@ class Blocks:
     def __init__(self, variables: Variables) -> None:
         self.variables = variables
         self.tables: dict[str, Mapping | None] = {}
-        """None for a block that is not written as one."""
+        """Name to the block's mapping; None for a block of the wrong form, which is reported already."""
         self.blind = False
-        """Whether the table cannot be read."""
+        """Whether `blocks` is no mapping, so that no name can be called unknown."""
 
     def read(self, node: Node | None) -> None:
-        """Read the table of a net."""
+        """Read the net's `blocks` table and check the form of each block."""
         self.blind = node is not None and not isinstance(node, Mapping)
         for name, block in self.variables.mapping(
             node, "blocks", "{unit: {vars: {width: 64}, layers: [...]}}", BadBlockError
@@ -139,8 +139,8 @@ class Blocks:
                     BadBlockError(text, at=at, help=f"like `{name}: {{vars: {{width: 64}}, layers: [...]}}`")
                 )
 
-    def of(self, node: Node, frame: Frame) -> Mapping | None:
-        """The block that an instance names."""
+    def of(self, node: Node, frame: Frame) -> tuple[str, Mapping] | None:
+        """The name and the block that an instance gives; None after an error. Raises Stop on a cycle or deep nesting."""
         word = node.value if isinstance(node, Scalar) else None
         if isinstance(node, Wrong):
             return None
@@ -162,10 +162,11 @@ class Blocks:
         if len(frame.blocks) >= MAX_NESTED:
             self.variables.found.add(TooLargeError(f"more than {MAX_NESTED} blocks inside one another", at=node.at))
             raise Stop
-        return self.tables[word]
+        block = self.tables[word]
+        return None if block is None else (word, block)
 
     def unknown_key(self, key: str, word: str, name: str, block: Mapping, at: Place) -> BadBlockError:
-        """The error of a key that an instance does not have."""
+        """The error for a key that an instance may not have."""
         declared = block.items.get("vars")
         if key == "type":
             return BadBlockError(
@@ -184,26 +185,31 @@ class Blocks:
     def arguments(
         self, item: Mapping, word: str, block: Mapping, frame: Frame, at: Place, strange: Iterable[str]
     ) -> dict[str, Node] | None:
-        """The variables that an instance gives, worked out where it stands; `strange` are keys that no instance has."""
+        """Values of the variables that an instance gives, in the scope around it; None after an error.
+
+        `strange` are the instance's unknown keys: a variable of such a name is not reported as missing too.
+        """
         declared, table = block.items.get("vars"), item.items.get("vars")
         wanted = self.variables.mapping(declared, "vars", "{width: 64}")
         self.variables.spend(len(wanted), at)
         given: dict[str, Node] = {}
+        places = table.keys if isinstance(table, Mapping) else {}
         sound = table is None or isinstance(table, Mapping) or is_nothing(table)
         excused: set[str | None] = set(strange) if sound else set(wanted)
         for name, node in self.variables.mapping(table, "vars", "{width: 64}").items():
             if name not in wanted:
                 excused.add(None if self.variables.found.enough else nearest(name, wanted))
                 help = self.variables.near(name, wanted) if wanted else f"block '{word}' has no `vars:`"
-                place = frame.here(table.keys[name])  # type: ignore[union-attr]
+                place = frame.here(places[name])
                 self.variables.found.add(
                     MissingVariableError(f"block '{word}' has no variable '{name}'", at=place, help=help)
                 )
                 sound = False
             given[name] = self.variables.replaced(node, frame.scope, frame.via)
+        places = declared.keys if isinstance(declared, Mapping) else {}
         for name, node in wanted.items():
             if is_nothing(node) and is_nothing(given.get(name)) and name not in excused:
-                related = [(f"'{name}' has no value of its own here:", declared.keys[name])]  # type: ignore[union-attr]
+                related = [(f"'{name}' has no value of its own here:", places[name])]
                 text = f"the instance of block '{word}' does not give its variable '{name}'"
                 self.variables.found.add(
                     MissingVariableError(text, at=at, help=f"like `vars: {{{name}: ...}}`", related=related)

@@ -1,4 +1,4 @@
-"""`defaults`: the fields that a net gives to every layer of a type, under what the layer says itself."""
+"""`defaults`: the fields that a net gives to every layer of a type, unless the layer has them itself."""
 
 from __future__ import annotations
 
@@ -58,12 +58,10 @@ class Defaults:
                         DefaultsError(f"{word} has no field `{name}` to give a default", at=place, help=help)
                     )
             fields = fields.without(*(name for name in fields.items if name not in known))
-            done = self.variables.replaced(fields, self.variables.top, None)
-            if isinstance(done, Mapping):
-                self.tables[word] = done
+            self.tables[word] = self.variables.replaced(fields, self.variables.top, None)
 
     def merge(self, word: str, items: dict[str, Node], keys: dict[str, Place], at: Place) -> None:
-        """Give a layer the defaults of its type under what it says itself."""
+        """Add the defaults of a layer's type to `items` and `keys`, for the fields that the layer lacks."""
         defaults = self.tables.get(word)
         if defaults is None:
             return

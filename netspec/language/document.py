@@ -1,8 +1,8 @@
 """Text to Document: plain values, each with the file, line and column it was written at.
 
-YAML is scanned by PyYAML's C parser, event by event, so that depth, size and aliases are bounded before anything is built.
-Scalars follow the YAML 1.2 core schema: `1e-3` is a number, `no` is a word, `010` is ten; a duplicate key is an error.
-The only module that imports yaml.
+PyYAML's C parser yields events, so that depth, size and aliases are bounded before anything is built.
+Scalars follow the YAML 1.2 core schema: `1e-3` is a number, `no` is a word, `010` is ten.
+A duplicate key is an error. No other module imports yaml.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _NO_TEXT = "the file holds a character that YAML does not allow"
 
 
 _TOO_NESTED = "exceeded maximum nesting depth"
-"""What PyYAML's parser says of a text that is nested more than a thousand deep."""
+"""Part of PyYAML's message for a text that is nested more than a thousand deep."""
 MAX_DEPTH = 100
 MAX_NODES = 200_000
 
 
 class DuplicateKeyError(SpecError):
-    """A mapping says the same key twice."""
+    """A mapping has the same key twice."""
 
     code = "NS103"
 
 
 class EmptyDocumentError(SpecError):
-    """There is nothing in the file, or something other than a mapping."""
+    """The file is empty, or holds something other than a mapping."""
 
     code = "NS104"
 
@@ -70,7 +70,7 @@ _BEGIN = "a net begins with `layers:`, a solver with `net:`"
 
 
 def parse_value(text: str, source: Source, column: int) -> Node:
-    """The node of a short text (an override's value) that stands in line 1 of another source, from `column` on."""
+    """Parse a short text, such as an override's value, that stands in line 1 of `source` from `column` on."""
     try:
         node = _Builder(Source(source.name, text), None).build()
     except SpecError as error:
@@ -80,7 +80,7 @@ def parse_value(text: str, source: Source, column: int) -> Node:
 
 
 def from_python(value: Any, name: str) -> Document:
-    """The document of plain Python values, as the YAML they would be written in: errors point into that text."""
+    """Convert plain Python values to a document, by way of YAML text: errors point into that text."""
     try:
         text = dump(value)
     except yaml.representer.RepresenterError as error:
@@ -91,20 +91,23 @@ def from_python(value: Any, name: str) -> Document:
 
 
 def dump(value: Any) -> str:
-    """Plain values as YAML text that `parse` reads back to the same values."""
+    """Write plain values as YAML text that `parse` reads back to equal values."""
     return yaml.dump(_listed(value), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 @lru_cache(maxsize=4096, typed=True)
 def word(value: str | int | float | bool | None) -> str:
-    """One plain value as YAML, so that it may stand on one line and inside brackets."""
+    """Write a plain value as YAML on one line, so that it may stand inside brackets."""
     style = '"' if isinstance(value, str) and not value.isprintable() else None
     text = yaml.dump([value], Dumper=_Dumper, width=2**20, allow_unicode=True, default_style=style)
     return str(text).rstrip("\n")[1:-1] if style is None else str(text).rstrip("\n").removeprefix("- ").strip("[]")
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes floats so that YAML 1.1 readers agree, words that YAML 1.2 would read as numbers in quotes, and short lists on one line."""
+    """Writes YAML that readers of YAML 1.1 and 1.2 understand alike; short lists stand on one line.
+
+    Floats have a form that both read as floats; words that YAML 1.2 would read as numbers are quoted.
+    """
 
     def represent_list(self, data: Any) -> yaml.SequenceNode:
         flat = not any(isinstance(item, (list, dict)) for item in data)
@@ -149,7 +152,7 @@ def _moved(node: Node, source: Source, line: int, column: int) -> Node:
 
 @dataclass
 class _Frame:
-    """A collection that is being built."""
+    """A mapping or sequence whose items are still being read."""
 
     at: Place
     items: list[Node] = field(default_factory=list)
@@ -163,7 +166,7 @@ class _Frame:
 
 
 class _Builder:
-    """Builds nodes from parser events with an explicit stack, so that no input can exhaust Python's or C's own."""
+    """Builds nodes from parser events with an explicit stack, so that no input overflows the call stack."""
 
     def __init__(self, source: Source, via: Place | None) -> None:
         self.source, self.via, self.nodes = source, via, 0
@@ -191,7 +194,7 @@ class _Builder:
             raise SyntaxMistake(f"this is not YAML: {error}", at=Place(self.source, via=self.via)) from None
 
     def nested(self) -> int:
-        """Where the text first has more brackets open than may be; 0 where it never has."""
+        """Index of the character at which the open brackets first exceed MAX_DEPTH; 0 if they never do."""
         depth = 0
         for position, character in enumerate(self.source.text):
             depth += (character in "[{") - (character in "]}")
@@ -200,7 +203,7 @@ class _Builder:
         return 0
 
     def nth(self, position: int) -> Place:
-        """The place of a character of the text, counted from 0."""
+        """Place of the character at an index, counted from 0."""
         lines = split_lines(self.source.text[:position])
         return Place(self.source, len(lines), len(lines[-1]) + 1, 1, self.via)
 

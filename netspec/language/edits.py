@@ -1,6 +1,6 @@
-"""A child's mapping over its parent's: values key by key, layers by name, entries that insert, replace and remove.
+"""Merge of a child's mapping over its parent's, key by key; layers by name, with edits of the parent's layers.
 
-A choice (`{type: X, ...}`), a list, a variable and a block that says its layers are replaced whole.
+Replaced whole, not merged: a choice (`{type: X, ...}`), a list, a variable, and a block that has `layers`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from netspec.language.words import EDITS, EDITS_ELSEWHERE
 
 
 class EditError(SpecError):
-    """An entry edits a layer that the parent does not have, or does not say what it is."""
+    """An entry edits a layer that the parent lacks, or adds a layer without the keys that a layer needs."""
 
     code = "NS131"
 
 
 def merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
-    """A net or a solver over its parent: layers by name, also those of a net inside a solver; variables whole; the rest key by key."""
+    """Merge a net or a solver over its parent.
+
+    Layers are merged by name, also those of a net inside a solver; a variable is replaced whole; other keys one by one.
+    """
     items = dict(parent.items)
     for key, node in child.items.items():
         before = parent.items.get(key)
@@ -46,27 +49,28 @@ def merged(parent: Mapping, child: Mapping, found: Findings) -> Mapping:
 
 
 def _of(items: dict[str, Node], parent: Mapping, child: Mapping) -> Mapping:
-    """What a child and its parent say together."""
+    """A mapping of merged items; each key's place is the child's where the child has the key, else the parent's."""
     keys = {**parent.keys, **child.keys}
     return replace(parent, items=items, keys={key: keys[key] for key in items})
 
 
 def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
-    """A mapping over another, key by key; a mapping that says `whole` is put in the place of the parent's."""
+    """Merge `child` over `parent`, key by key; a value that has the key `whole` replaces the parent's."""
     items = dict(parent.items)
     for key, node in child.items.items():
         says = whole is not None and isinstance(node, Mapping) and whole in node.items
+        before = items.get(key)
         if key != "vars" and _takes_back(node, parent.items.get(key)):
             del items[key]
-        elif key == "vars" and isinstance(node, Mapping) and isinstance(items.get(key), Mapping):
-            items[key] = _joined(items[key], node)  # type: ignore[arg-type]
+        elif key == "vars" and isinstance(node, Mapping) and isinstance(before, Mapping):
+            items[key] = _joined(before, node)
         else:
             items[key] = node if says else _value(parent.items.get(key), node)
     return _of(items, parent, child)
 
 
 def _known_variables(parent: Mapping, child: Mapping, before: Mapping, node: Mapping, found: Findings) -> None:
-    """A child's variable that neither its parent has nor anything names is a slip of the pen."""
+    """Report the child's variables that the parent lacks and that no text uses: they are misspelled."""
     new = [name for name in node.items if name not in before.items]
     used = (
         {word for root in (parent, child) for text in texts(root) if "$" in text for word in _WORD.findall(text)}
@@ -85,17 +89,17 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def _takes_back(node: Node, before: Node | None) -> bool:
-    """Whether a child's value is `~` where the parent has one: then it is as if the parent had none."""
+    """Whether the child's value is `~` and the parent has a value, which is then removed."""
     return before is not None and isinstance(node, Scalar) and node.value is None
 
 
 def _joined(before: Mapping, node: Mapping) -> Mapping:
-    """Variables over the parent's, each whole: `~` is a value to them."""
+    """The parent's variables updated by the child's; here `~` is a value like any other."""
     return replace(before, items={**before.items, **node.items}, keys={**before.keys, **node.keys})
 
 
 def _value(before: Node | None, node: Node) -> Node:
-    """A value over the parent's: what they say together where both are mappings and the child's is no choice of its own."""
+    """The child's value, merged with the parent's if both are mappings and the child's selects no other type."""
     if not isinstance(node, Mapping) or "type" in node.items or "block" in node.items:
         return node
     if isinstance(before, Scalar) and isinstance(before.value, str):
@@ -105,17 +109,17 @@ def _value(before: Node | None, node: Node) -> Node:
 
 @dataclass(eq=False)
 class _Link:
-    """A layer in the order of the net."""
+    """A layer as a node of a doubly linked list, which holds the order of the net."""
 
     node: Node
     before: _Link | None = None
     after: _Link | None = None
     last: _Link | None = None
-    """The last of those that were inserted after it."""
+    """The last layer that was inserted after this layer."""
 
 
 class _Edited:
-    """A parent's layers, edited by a child's entries one after the other; a chain, so that thousands of edits take no time."""
+    """A parent's layers, edited by a child's entries in order. A linked list keeps thousands of edits fast."""
 
     def __init__(self, layers: Items, found: Findings) -> None:
         self.found = found
@@ -125,7 +129,7 @@ class _Edited:
             self.put(node, self.end)
 
     def by(self, edits: Items) -> Items:
-        """The layers as the child has them."""
+        """The parent's layers after all edits of the child."""
         for entry in edits.items:
             with self.found.catching():
                 self.edit(entry)
@@ -136,7 +140,7 @@ class _Edited:
         return Items(tuple(nodes), edits.at)
 
     def edit(self, entry: Node) -> None:
-        """Carry out one entry. Raises EditError."""
+        """Apply one entry of the child. Raises EditError."""
         if not isinstance(entry, Mapping):
             self.put(entry, self.end)
             return
@@ -159,7 +163,7 @@ class _Edited:
             return
         name = _name(entry)
         link = self.named.get(name) if name is not None else None
-        if link is not None:
+        if link is not None and isinstance(link.node, Mapping):
             link.node = self.over(link.node, entry, str(name))
         elif "type" in entry.items or "block" in entry.items or name is None:
             self.put(entry, self.end)
@@ -170,9 +174,8 @@ class _Edited:
                 f"the net that this one extends has no layer '{name}'", at=entry.items["name"].at, help=help
             )
 
-    def over(self, before: Node, entry: Mapping, name: str) -> Node:
-        """A layer with the fields that an entry gives. Raises EditError."""
-        assert isinstance(before, Mapping)
+    def over(self, before: Mapping, entry: Mapping, name: str) -> Node:
+        """The parent's layer updated by the fields of an entry. Raises EditError."""
         for key, other in (("type", "block"), ("block", "type")):
             if key in entry.items and (other in before.items or entry.value(key) != before.value(key)):
                 was = f"{other} {before.value(other)}" if other in before.items else f"{key} {before.value(key)}"
@@ -183,7 +186,7 @@ class _Edited:
         return replace(_over(before, entry), at=entry.at)
 
     def remove(self, entry: Mapping) -> None:
-        """Take out one layer, or several. Raises EditError."""
+        """Remove the named layer or layers. Raises EditError."""
         node = entry.items["remove"]
         other = next((key for key in entry.keys if key != "remove"), None)
         if other is not None:
@@ -194,7 +197,7 @@ class _Edited:
                 self.cut(self.target("remove", one))
 
     def change(self, word: str, entry: Mapping) -> None:
-        """Insert or replace. Raises EditError."""
+        """Insert a layer, or put it in the place of another. Raises EditError."""
         at = entry.items[word].at
         link = self.target(word, entry.items[word])
         target, new = str(_name(link.node)), entry.without(word)
@@ -219,8 +222,7 @@ class _Edited:
                 f"there is a layer '{name}' already", at=new.items["name"].at, help="give the new layer another name"
             )
         if word == "insert_before":
-            assert link.before is not None
-            self.put(new, link.before)
+            self.put(new, link.before or self.begin)
         else:
             link.last = self.put(new, link.last if link.last and link.last.before else link)
 
@@ -236,11 +238,11 @@ class _Edited:
         return link
 
     def near(self, name: str) -> str | None:
-        """A help line with the layer that was probably meant; none once there are many mistakes, as each look takes time."""
+        """A help line with the layer name nearest to `name`; None after many mistakes, since each search takes time."""
         return None if self.found.enough else suggest(name, self.named)
 
     def put(self, node: Node, before: _Link) -> _Link:
-        """A node into the chain, behind a link."""
+        """Insert a node into the list behind a link; the new link."""
         link = _Link(node, before, before.after)
         if before.after is not None:
             before.after.before = link
@@ -253,13 +255,13 @@ class _Edited:
         return link
 
     def cut(self, link: _Link) -> None:
-        """A link out of the chain."""
-        assert link.before is not None
-        link.before.after = link.after
+        """Remove a link from the list."""
+        before = link.before or self.begin
+        before.after = link.after
         if link.after is not None:
-            link.after.before = link.before
+            link.after.before = before
         else:
-            self.end = link.before
+            self.end = before
         link.before = None
         del self.named[str(_name(link.node))]
 
@@ -270,5 +272,5 @@ def _name(node: Node) -> str | None:
 
 
 def _named(entry: Mapping, name: str, at: Place) -> Mapping:
-    """An entry with a name in front."""
+    """A copy of an entry whose first key is `name`."""
     return replace(entry, items={"name": Scalar(name, at), **entry.items}, keys={"name": at, **entry.keys})

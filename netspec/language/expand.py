@@ -1,8 +1,8 @@
-"""Document to Document, before validation: overrides, variables, defaults, repeats and blocks; every value keeps its origin.
+"""Document to flat Document, before validation: applies overrides, variables, defaults, repeats and blocks.
 
-`$x` and `$(expression)` become values (`variables.py`); a block's layers stand in the net as `instance/inner`, a repeated entry as
-`name/0`, `name/1`...
-What comes out is flat: the same net as if it had been written out by hand, and expanding it again changes nothing.
+`$x` and `$(expression)` become values (`variables.py`). A block's layers are named `instance/inner`, the copies of a
+repeated entry `name/0`, `name/1`, ... The result is the net that one would write by hand without these tools;
+expanding it again changes nothing. Every value keeps the place it was written at.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from netspec.language.variables import Variables
 from netspec.language.words import EDITS, NET_FIELDS
 
 TABLES = ("vars", "defaults", "blocks")
-"""What expansion reads beside the layers."""
+"""Keys of a net that expansion reads besides `layers`."""
 MAX_ENTRIES = 3 * MAX_LAYERS // 2
-"""Entries that are looked at on the way, instances and copies among them."""
+"""Most entries that expansion visits, instances and copies included."""
 
 
 class RepeatError(SpecError):
-    """`repeat` is no count, or `when` neither true nor false."""
+    """`repeat` is not a whole number from 0, or `when` is neither true nor false."""
 
     code = "NS127"
 
 
 class UnknownTableError(SpecError):
-    """A key of the net that must be `vars`, `defaults` or `blocks`."""
+    """A key of the net that is a misspelled `vars`, `defaults` or `blocks`."""
 
     code = "NS129"
 
@@ -50,9 +50,9 @@ class DuplicateNameError(SpecError):
 
 
 def expand(document: Document, overrides: Iterable[str | Override] = (), apart: str | None = None) -> Document:
-    """The flat document. Raises every mistake found.
+    """Expand a document to a flat document. Raises every mistake found.
 
-    Overrides are texts, or parsed where they are for a document inside another. A mapping under the key `apart` stays as it is.
+    Overrides are texts, or parsed for a document inside another. A mapping under the key `apart` stays as it is.
     """
     found = Findings()
     root = document.root
@@ -71,7 +71,7 @@ def expand(document: Document, overrides: Iterable[str | Override] = (), apart: 
 
 
 _What = Literal["layer", "instance", "top"]
-"""What a name is given to; a repeated layer counts as an instance."""
+"""Kind of thing that has a name; a repeated layer counts as an instance."""
 
 
 class _Expander(Variables):
@@ -80,12 +80,12 @@ class _Expander(Variables):
     def __init__(self, found: Findings) -> None:
         super().__init__(found)
         self.seen = 0
-        """Entries of `layers` that were looked at."""
+        """Number of entries of `layers` visited so far."""
         self.blocks = Blocks(self)
         self.flat = FlatLayers(self, self.blocks)
 
     def root(self, root: Mapping, apart: str | None) -> Mapping:
-        """The flat document's root."""
+        """The root mapping of the flat document."""
         if apart is None and "layers" in root.items and self.misspelled(root):
             return root
         table = root.items.get("vars")
@@ -112,7 +112,7 @@ class _Expander(Variables):
         return replace(rest, items={key: done[key] for key in rest.items})
 
     def misspelled(self, root: Mapping) -> bool:
-        """Whether a key must be one of those that expansion reads: what it holds would be missed everywhere."""
+        """Report misspelled names of tables, whose contents would be missed everywhere. True after any mistake."""
         known = {*TABLES, *NET_FIELDS}
         wrong = {key: near for key in root.items if key not in known and (near := nearest(key, known)) in TABLES}
         for key, near in wrong.items():
@@ -125,7 +125,7 @@ class _Expander(Variables):
     # --- the net ---
 
     def net(self, root: Mapping) -> Node:
-        """The flat list of layers."""
+        """Expand the value of `layers` to the flat list of layers."""
         node = root.items["layers"]
         if isinstance(node, Scalar):
             node = self.replaced(node, self.top, None)
@@ -138,7 +138,7 @@ class _Expander(Variables):
         return replace(node, items=tuple(self.flat.layers))
 
     def entries(self, items: Iterable[Node], frame: Frame) -> None:
-        """Write every entry of `layers`, of the net or of a block, into the flat list."""
+        """Append every entry of `layers`, of the net or of a block, to the flat list."""
         items = [item if isinstance(item, Mapping) else self.replaced(item, frame.scope, frame.via) for item in items]
         for item in items:
             frame.own.update(self.names_in(item, frame))
@@ -153,7 +153,6 @@ class _Expander(Variables):
                 self.expanded(item, frame, seen)
                 continue
             node = self.replaced(item, frame.scope, frame.via)
-            assert isinstance(node, Mapping)
             self.once(node.items.get("name"), "layer", seen)
             top = node.items.get("top")
             for one in top.items if isinstance(top, Items) else (top,):
@@ -161,7 +160,7 @@ class _Expander(Variables):
             self.flat.write(node, frame)
 
     def look_at(self, item: Node) -> None:
-        """Count an entry, or a copy of one. Raises Stop where there are too many, or more mistakes than are said."""
+        """Count an entry or a copy of an entry. Raises Stop when entries or mistakes are too many."""
         self.seen += 1
         if self.seen > MAX_ENTRIES:
             self.found.add(TooLargeError(f"more than {MAX_ENTRIES:,} layers, instances and repeats", at=item.at))
@@ -170,7 +169,7 @@ class _Expander(Variables):
             raise Stop
 
     def unedited(self, item: Mapping, frame: Frame) -> Mapping:
-        """An entry without the words that edit a parent's layers: they are an error in what extends nothing."""
+        """An entry without the keys that edit a parent's layers, each reported: the net extends no other."""
         for key in EDITS:
             if key in item.items:
                 help = "it edits a layer of the net that this one `extends`; this net extends none"
@@ -179,7 +178,7 @@ class _Expander(Variables):
         return item
 
     def once(self, name: Node | None, what: _What, seen: dict[str, tuple[Place, _What]]) -> bool:
-        """Whether a name is new, or may be said again: two plain layers of one name are the schema's to refuse."""
+        """Whether a name is new or may be repeated; else report it. Validation refuses equal names of plain layers."""
         if not isinstance(name, Scalar) or not isinstance(name.value, str) or isinstance(name, Blob):
             return True
         if name.value not in seen:
@@ -199,7 +198,7 @@ class _Expander(Variables):
         return False
 
     def names_in(self, item: Node, frame: Frame) -> Iterator[str]:
-        """The names that an entry gives to blobs of its frame."""
+        """Names that an entry defines in its frame: its own and those of its tops."""
         if not isinstance(item, Mapping):
             return
         for key in ("name", "top"):
@@ -211,7 +210,10 @@ class _Expander(Variables):
                         yield text.value
 
     def expanded(self, item: Mapping, frame: Frame, seen: dict[str, tuple[Place, _What]]) -> None:
-        """An entry with `block`, `repeat` or `when`: as many instances or copies as it says, each reading the one before."""
+        """Append the instances or copies that an entry with `block`, `repeat` or `when` stands for.
+
+        The first bottom of each copy is the last top of the copy before.
+        """
         name, wanted, number = self.named(item, frame, seen), self.when(item, frame), self.repeat(item, frame)
         if name is None or wanted is None or number is None:
             return
@@ -233,7 +235,6 @@ class _Expander(Variables):
                 node = self.replaced(
                     copied, scope, frame.via or repeated, "expanded from" if frame.via else "repeated by"
                 )
-                assert isinstance(node, Mapping)
                 self.flat.write(
                     node.with_item("name", Scalar(called, node.items["name"].at), node.keys["name"]), within
                 )
@@ -245,7 +246,7 @@ class _Expander(Variables):
             frame.answers[name] = self.flat.above
 
     def named(self, item: Mapping, frame: Frame, seen: dict[str, tuple[Place, _What]]) -> str | None:
-        """The name of an entry with `block`, `repeat` or `when`."""
+        """The name of an entry with `block`, `repeat` or `when`; None after an error."""
         node = self.replaced(item.items.get("name", Scalar(None, item.at)), frame.scope, frame.via)
         if isinstance(node, Wrong):
             return None
@@ -261,7 +262,7 @@ class _Expander(Variables):
         return node.value if self.once(node, "instance", seen) else None
 
     def when(self, item: Mapping, frame: Frame) -> bool | None:
-        """Whether an entry takes part."""
+        """The value of an entry's `when`: whether the entry is in the net. None after an error."""
         if "when" not in item.items:
             return True
         node = self.replaced(item.items["when"], frame.scope, frame.via)
@@ -274,7 +275,7 @@ class _Expander(Variables):
         return node.value
 
     def repeat(self, item: Mapping, frame: Frame) -> int | None:
-        """How often an entry stands in the net."""
+        """The value of an entry's `repeat`, 1 without it; None after an error."""
         if "repeat" not in item.items:
             return 1
         node = self.replaced(item.items["repeat"], frame.scope, frame.via)
@@ -300,7 +301,7 @@ class _Expander(Variables):
         return number
 
     def first_bottom(self, item: Mapping, frame: Frame) -> str | None:
-        """The full name of the first bottom that an entry gives."""
+        """The full name of the first blob in an entry's `bottom`, if it has one."""
         if "bottom" not in item.items:
             return None
         node = self.replaced(item.items["bottom"], frame.scope, None, quiet=True)
@@ -312,12 +313,12 @@ class _Expander(Variables):
     # --- blocks ---
 
     def instance(self, item: Mapping, name: str, frame: Frame, count: Scalar) -> None:
-        """The layers of a block, for one instance of it; `count` is its `$i`."""
+        """Append the layers of a block for one instance; `count` is its `$i`."""
         node = self.replaced(item.items["block"], frame.scope, frame.via)
-        block = self.blocks.of(node, frame)
-        if block is None:
+        named = self.blocks.of(node, frame)
+        if named is None:
             return
-        word, at = str(node.value), node.at  # type: ignore[union-attr]
+        (word, block), at = named, node.at
         strange = [key for key in item.keys if key not in INSTANCE]
         for key in strange:
             self.found.add(self.blocks.unknown_key(key, word, name, block, frame.here(item.keys[key])))
@@ -359,7 +360,7 @@ class _Expander(Variables):
         frame.answers.update({f"{name}/{answer}": blob for answer, blob in inner.answers.items()})
 
     def bottoms(self, item: Mapping, frame: Frame) -> Items | Wrong:
-        """The blobs that an instance reads: those it names, or what is written above it."""
+        """The blobs that an instance reads: its `bottom`, else the first top of the layer above it."""
         node, at = item.items.get("bottom"), frame.here(item.items["block"].at)
         if node is None:
             return Items(() if self.flat.above is None else (Blob(self.flat.above, at),), at)
@@ -380,7 +381,7 @@ class _Expander(Variables):
 
 
 def _after_first(item: Mapping, blob: Blob) -> Mapping:
-    """A repeated entry from its second copy on: its first bottom is what the copy before gives."""
+    """An entry for its second or a later copy: its first bottom is `blob`, the top of the copy before."""
     node = item.items.get("bottom")
     if node is None:
         return item

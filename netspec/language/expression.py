@@ -1,7 +1,8 @@
-"""Expressions: the arithmetic inside `$(...)`, carried out by a whitelist over Python's own syntax tree.
+"""Expressions: evaluates the arithmetic inside `$(...)`, over Python's syntax tree with a whitelist of nodes.
 
-Numbers, texts, truth and lists; the operators of arithmetic, comparison and choice; indexing; five functions. No attribute, no other call,
-no name but the variables. Length, depth and the growth of every value are bounded, so that no expression takes long.
+Allowed: numbers, strings, booleans, lists; operators of arithmetic, comparison and choice; indexing; five functions.
+Not allowed: attributes, other calls, names other than variables. Length, depth and the size of every value are
+bounded, so that no expression takes long.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from netspec.core.spelling import nearest, suggest
 
 MAX_LENGTH = 400
-"""Characters of an expression."""
+"""Most characters of an expression."""
 MAX_DEPTH = 40
-"""Operations inside one another."""
+"""Most operations inside one another."""
 MAX_NUMBER = 2**63
-"""What no whole number may reach."""
+"""Bound that the absolute value of a whole number must stay below."""
 MAX_CHARACTERS = 10_000
-"""Of a text."""
+"""Most characters of a string."""
 MAX_ITEMS = 1_000
-"""Of a list."""
+"""Most items of a list."""
 
 Value = int | float | str | bool | None | tuple[Any, ...] | dict[str, Any]
 
 
 class Refused(Exception):
-    """An expression that cannot be read or carried out: what is wrong, and with which of its characters."""
+    """An expression that cannot be parsed or evaluated: the reason, and the start and length of the part at fault."""
 
     def __init__(self, text: str, start: int = 0, length: int | None = None, help: str | None = None) -> None:
         super().__init__(text)
@@ -40,12 +41,15 @@ class Refused(Exception):
 
 
 def evaluate(text: str, look_up: Callable[[str, int], Value]) -> Value:
-    """The value of an expression; `look_up` gives a variable's value by its name and where in the text it stands. Raises Refused."""
+    """Evaluate an expression. Raises Refused.
+
+    `look_up` returns a variable's value, given its name and the index in the text where the name stands.
+    """
     return _Evaluation(text, look_up).value(_parsed(text), 0)
 
 
 def closing(text: str, start: int) -> int | None:
-    """Where the ( at `start` is closed; None where it is not. Brackets in quotes do not count."""
+    """Index of the ) that closes the ( at `start`, None if nothing does. Brackets in quotes do not count."""
     depth, quote = 0, ""
     for i in range(start, len(text)):
         c = text[i]
@@ -93,7 +97,7 @@ _FOREIGN = [
         (r"\bif\b(?!.*\belse\b)", "a choice is written `a if condition else b`"),
     )
 ]
-"""What other languages write, and how it is written here."""
+"""Syntax of other languages, and the help line that says how to write it here."""
 
 
 def _parsed(text: str) -> ast.expr:
@@ -101,7 +105,7 @@ def _parsed(text: str) -> ast.expr:
         raise Refused(f"an expression of more than {MAX_LENGTH} characters", help="give its parts in `vars:`")
     tree = _tree(text)
     if isinstance(tree, Refused):
-        raise tree.with_traceback(None)  # it is kept: it must not keep the frames it went through
+        raise tree.with_traceback(None)  # the exception is cached: its traceback would keep stack frames alive
     return tree
 
 
@@ -135,7 +139,7 @@ _OTHERS = {"ceiling": "ceil", "int": "floor", "maximum": "max", "minimum": "min"
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def _is_number(value: Value) -> bool:
+def _is_number(value: Value) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
@@ -151,7 +155,7 @@ def _kind(value: Value) -> str:
 
 
 def _comparable(sign: str, a: Value, b: Value) -> bool:
-    """Whether two values can be compared in little time: scalars, lists of scalars with ==, a scalar with what it is looked for in."""
+    """Whether two values can be compared in bounded time: scalars, lists of scalars by ==, a scalar by `in`."""
     if sign in {"==", "!="}:
         lists = [value for value in (a, b) if isinstance(value, tuple)]
         return not any(isinstance(item, (tuple, dict)) for value in lists for item in value) and not isinstance(a, dict)
@@ -159,11 +163,11 @@ def _comparable(sign: str, a: Value, b: Value) -> bool:
 
 
 WORDS = frozenset({*_WORDS, *_FUNCTIONS})
-"""Names that mean something else than a variable."""
+"""Names that are constants or functions, so that no variable may have them."""
 
 
 class _Evaluation:
-    """One expression and its variables."""
+    """Evaluates one expression; each method `_node` evaluates the syntax node of that name."""
 
     def __init__(self, text: str, look_up: Callable[[str, int], Value]) -> None:
         self.text, self.look_up = text, look_up
@@ -218,7 +222,7 @@ class _Evaluation:
             return not value
         if not _is_number(value):
             raise self.refuse(f"{_kind(value)} takes no sign", node)
-        return -value if isinstance(node.op, ast.USub) else value  # type: ignore[operator]
+        return -value if isinstance(node.op, ast.USub) else value
 
     def _binop(self, node: ast.BinOp, depth: int) -> Value:
         a, b = self.value(node.left, depth), self.value(node.right, depth)
@@ -276,14 +280,16 @@ class _Evaluation:
         if isinstance(holder, dict):
             if not isinstance(index, str) or index not in holder:
                 raise self.refuse(f"the mapping has no {index!r}", node, suggest(str(index), holder))
-            return holder[index]  # type: ignore[no-any-return]
+            value: Value = holder[index]
+            return value
         if not isinstance(holder, tuple):
             raise self.refuse(f"{_kind(holder)} has no items", node)
         if not isinstance(index, int) or isinstance(index, bool):
             raise self.refuse(f"an item is counted by a whole number, not by {_said(index)}", node)
         if not -len(holder) <= index < len(holder):
             raise self.refuse(f"there is no item {index} in a list of {len(holder)}", node, "items count from 0")
-        return holder[index]  # type: ignore[no-any-return]
+        item: Value = holder[index]
+        return item
 
     def _call(self, node: ast.Call, depth: int) -> Value:
         if not isinstance(node.func, ast.Name):
@@ -304,10 +310,14 @@ class _Evaluation:
             )
         if name == "round" and len(values) == 2 and (not isinstance(values[1], int) or abs(values[1]) > 20):
             raise self.refuse("round takes a number and how many decimals", node)
-        return _FUNCTIONS[name](values) if name in {"min", "max"} else _FUNCTIONS[name](*values)  # type: ignore[no-any-return]
+        result: Value = _FUNCTIONS[name](values) if name in {"min", "max"} else _FUNCTIONS[name](*values)
+        return result
 
 
-_ALLOWED = "there are numbers, texts, lists, variables, + - * / // % **, comparisons, `a if c else b`, x[i], min, max, round, ceil, floor"
+_ALLOWED = (
+    "there are numbers, texts, lists, variables, + - * / // % **, comparisons, `a if c else b`, x[i], "
+    "min, max, round, ceil, floor"
+)
 
 
 def _what(node: ast.expr) -> str:
@@ -323,5 +333,5 @@ def _what(node: ast.expr) -> str:
 
 
 def _said(value: Value) -> str:
-    """A value in the words of an error: numbers as they are."""
+    """A value in the words of an error: a number as it is, another value by its kind."""
     return str(value) if _is_number(value) else _kind(value)

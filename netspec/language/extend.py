@@ -1,8 +1,8 @@
-"""`extends`: a document merged over its parent, before anything else; every value keeps the file, line and column it was written at.
+"""`extends`: merges a document over its parent, before anything else; every value keeps its place.
 
-What the child says goes over what the parent says, key by key; a choice (`{type: X, ...}`), a list, a variable and a block that says its
-layers are replaced whole. Layers are merged by their names, and an entry may say where it goes: `insert_before`, `insert_after`, `replace`,
-`remove`. `expect` is not inherited.
+The child's values replace the parent's, key by key. Replaced whole: a choice (`{type: X, ...}`), a list, a variable,
+and a block that has `layers`. Layers are merged by their names; an entry may edit the parent's layers by
+`insert_before`, `insert_after`, `replace` or `remove`. `expect` is not inherited.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Shelf = Literal["models", "solvers"]
 
 
 MAX_PARENTS = 20
-"""Files above one another."""
+"""Most files that extend one another in a row."""
 
 
 class ExtendsError(SpecError):
@@ -35,7 +35,7 @@ class ExtendsError(SpecError):
 
 
 def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place | None = None) -> Document:
-    """The document that a word names, merged over its parents: a path (relative to `base`), or a zoo name of `shelf`.
+    """The document at a path (relative to `base`) or of a zoo name on `shelf`, merged over its parents.
 
     Raises UnreadableError, ExtendsError, EditError, MissingCodeError for a run whose code files are not given.
     """
@@ -46,7 +46,7 @@ def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place
 
 
 def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) -> Path:
-    """The file that a word names. Raises UnreadableError for a word that is no path and not in the zoo."""
+    """The file at a path or of a zoo name. Raises UnreadableError for a word that is neither."""
     path = locate.find(reference, shelf, base)
     if not locate.is_path(reference) and not locate.exists(path):
         at = via or Place(Source(reference, ""))
@@ -59,7 +59,7 @@ def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) ->
 
 
 def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ()) -> Document:
-    """A document merged over the one it extends; itself where it extends none. `below` are the documents that brought this one here.
+    """Merge a document over the document it extends, if any. `below` are the files that lead to it by `extends`.
 
     A zoo name is looked up on the shelf that the document itself belongs on, if that can be seen, else on `shelf`.
     """

@@ -1,4 +1,4 @@
-"""A spec file to its Document, and the errors of a file that cannot be read."""
+"""Reads a spec file as a Document; errors for files that cannot be read."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ class FlatLayers:
         self.variables, self.blocks, self.defaults = variables, blocks, Defaults(variables)
         self.layers: list[Node] = []
         self.above: str | None = None
-        """The blob that an entry without `bottom` reads: the first top of what is written above it."""
+        """The blob that an entry without `bottom` reads: the first top of the entry above it."""
         self.asked: Place | None = None
         """Place of an instance's `bottom:`, until its first layer reads it."""
         self.last: str | None = None
         """The first top of the last layer written."""
 
     def write(self, node: Mapping, frame: Frame) -> None:
-        """Write one layer: defaults under its fields, its names and blobs in full."""
+        """Append one layer: its fields over the defaults of its type, its names and blobs in full."""
         items, keys = dict(node.items), dict(node.keys)
         name, word = items.get("name"), items.get("type")
         if isinstance(name, Scalar) and isinstance(name.value, str) and frame.prefix:
@@ -75,7 +75,7 @@ def _class_of(word: Node | None) -> type[Layer] | None:
 
 
 def _optional(cls: type[Layer] | None, key: str) -> bool:
-    """Whether `key: ~` is as if the field were not written: where it may be left out."""
+    """Whether a field may be left out, so that `key: ~` means that it is not given."""
     info = cls.model_fields.get(key) if cls is not None else None
     return info is not None and not info.is_required()
 

@@ -1,6 +1,6 @@
-"""Overrides: `key.sub=value` of the command line as an edit of a document (`base_lr=0.1`, `layers.conv1.num_output=32`).
+"""Overrides: `key.sub=value` on the command line, as an edit of a document (`layers.conv1.num_output=32`).
 
-Layers are named by their names; a name with dots stands in quotes. What is written is checked like the files.
+A layer is addressed by its name; a name with dots stands in quotes. The new value is validated like those of the files.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class OverrideError(UsageError):
 
 @dataclass(frozen=True)
 class Override:
-    """One `key.sub=value`: the steps of its key, each with the column it begins at, and the node of its value.
+    """A parsed `key.sub=value`: the steps of its key, each with the column where it begins, and the node of its value.
 
-    `outer` counts the steps in front that led to the document it is for: 1 for `net.layers...` seen from the net.
+    The first `outer` steps lead to the document that is edited: 1 for `net.layers...`, seen from the net.
     """
 
     source: Source
@@ -40,25 +40,25 @@ class Override:
 
     @property
     def path(self) -> tuple[tuple[str, int], ...]:
-        """The steps within its document."""
+        """The steps of the key within the document that is edited."""
         return self.steps[self.outer :]
 
     @property
     def prefix(self) -> str:
-        """The text in front of its path: `net.`."""
+        """The text of the key in front of `path`, such as `net.`."""
         return self.source.text[: self.path[0][1] - 1].rstrip("\"'")
 
     def inside(self, key: str) -> Override | None:
-        """The override as the document under `key` sees it; None where it is not for that document."""
+        """The override seen from the document under `key`; None if the override edits something else."""
         return replace(self, outer=self.outer + 1) if len(self.path) > 1 and self.path[0][0] == key else None
 
     def place(self, step: tuple[str, int]) -> Place:
-        """Where a step was typed."""
+        """Place on the command line of a step of the key."""
         return Place(self.source, 1, step[1], len(step[0]))
 
 
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
-    """The overrides of a command line. Raises every OverrideError."""
+    """Parse the overrides of a command line. Raises every OverrideError."""
     found, parsed = Findings(), []
     for text in texts:
         with found.catching():
@@ -68,7 +68,7 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 
 
 def parse_override(text: str) -> Override:
-    """One override. Raises OverrideError."""
+    """Parse one override. Raises OverrideError."""
     source = Source(COMMAND_LINE, text)
     key, equals, value = text.partition("=")
     if not equals:
@@ -95,13 +95,11 @@ def parse_override(text: str) -> Override:
 def override(root: Mapping, one: Override) -> Mapping:
     """`root` with an override applied. Raises OverrideError."""
     _check_names(root, one)
-    result = _put(root, list(one.path), one.value, one.source)
-    assert isinstance(result, Mapping)  # a path has a step, and a mapping stays one
-    return result
+    return _put_key(root, list(one.path), one.value, one.source)
 
 
 def _check_names(root: Mapping, one: Override) -> None:
-    """Raise OverrideError for a variable or a block that the file does not have: nothing would read it."""
+    """Raise OverrideError for a variable or a block that the file lacks: nothing would read the value."""
     source, steps, table, first = one.source, one.path, root.items.get("vars"), one.path[0][0]
     if "layers" in root.items and first not in NET_FIELDS and isinstance(table, Mapping) and first in table.items:
         help = f"write {one.prefix}vars.{source.text[len(one.prefix) :]}"
@@ -126,7 +124,7 @@ def _check_names(root: Mapping, one: Override) -> None:
 
 
 def _known(holder: Node | None, key: str, step: tuple[str, int], what: str, source: Source) -> Node:
-    """What a table of the file holds under a name."""
+    """The value under a name in a table of the file, such as `vars`. Raises OverrideError."""
     table = holder.items.get(key) if isinstance(holder, Mapping) else None
     names = table.items if isinstance(table, Mapping) else {}
     if step[0] not in names:
@@ -139,20 +137,26 @@ def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) 
     """`node` with `value` at the path `steps`."""
     if not steps:
         return value
-    (name, column), rest = steps[0], steps[1:]
-    at = Place(source, 1, column, len(name))
     if isinstance(node, Scalar) and node.value is None:
         node = Mapping({}, {}, node.at)
     if isinstance(node, Scalar) and isinstance(node.value, str):
         node = Mapping({"type": node}, {"type": node.at}, node.at)
     if isinstance(node, Mapping):
-        inner = node.items.get(name, Scalar(None, at))
-        return node.with_item(
-            name, _put(inner, rest, value, source), node.keys[name] if rest and name in node.items else at
-        )
+        return _put_key(node, steps, value, source)
+    (name, column), rest = steps[0], steps[1:]
+    at = Place(source, 1, column, len(name))
     if isinstance(node, Items):
         return _put_item(node, name, at, rest, value, source)
     raise OverrideError(f"'{source.text[: column - 2]}' is {describe(node)}: it holds no '{name}'", at=at)
+
+
+def _put_key(node: Mapping, steps: list[tuple[str, int]], value: Node, source: Source) -> Mapping:
+    """A mapping with `value` at the path `steps`, which has a step."""
+    (name, column), rest = steps[0], steps[1:]
+    at = Place(source, 1, column, len(name))
+    inner = node.items.get(name, Scalar(None, at))
+    place = node.keys[name] if rest and name in node.items else at
+    return node.with_item(name, _put(inner, rest, value, source), place)
 
 
 def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], value: Node, source: Source) -> Items:
@@ -179,7 +183,7 @@ def _name(node: Node) -> str | None:
 
 
 def _not_expanded(root: Mapping, step: tuple[str, int], source: Source) -> None:
-    """Raise OverrideError for a layer that only expansion makes, and say what to change instead."""
+    """Raise OverrideError for a layer that expansion creates, with the key to change instead as help."""
     name, blocks = step[0], root.items.get("blocks")
     path, used = name.split("/"), _entry(root, name.partition("/")[0])
     if _entry(root, name) is not None or used is None:

@@ -1,4 +1,4 @@
-"""Relative paths in a spec: made whole where the file that holds them is merged into one of another folder."""
+"""Relative paths in a spec: made absolute when their file is merged into a file of another folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from netspec.data.spec import FeedsSpec
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file."""
+    """Whether two paths lead to the same file."""
     return os.path.realpath(one) == os.path.realpath(other)
 
 
 def rebased(parent: Document, base: Path) -> Mapping:
-    """The root of a parent that lies in another folder than its child, its relative paths made whole: paths hold where they are written."""
+    """A parent's root, its relative paths made absolute: they start from the parent's folder, not from the child's."""
     if parent.path is None or same_file(parent.path.parent, base):
         return parent.root
     folder = parent.path.parent.resolve()
@@ -28,7 +28,10 @@ def rebased(parent: Document, base: Path) -> Mapping:
 
 
 def typed_paths(root: Mapping, base: Path) -> Mapping:
-    """The root of a solver that lies in `base`; paths that were typed as overrides are relative to the current folder, and made to be."""
+    """A solver's root; paths typed as overrides, relative to the current folder, are made relative to `base`.
+
+    `base` is the folder of the solver file.
+    """
 
     def whole(node: Scalar) -> Scalar:
         relative = node.at.source.typed and not os.path.isabs(str(node.value)) and str(base) != "."
@@ -38,7 +41,7 @@ def typed_paths(root: Mapping, base: Path) -> Mapping:
 
 
 def _with_paths(root: Mapping, whole: Callable[[Scalar], Scalar]) -> Mapping:
-    """The root of a solver, its relative paths changed."""
+    """A solver's root, with every relative path replaced by `whole` of it."""
 
     def changed(node: Node) -> Node:
         written = isinstance(node, Scalar) and isinstance(node.value, str) and "$" not in node.value
@@ -48,24 +51,26 @@ def _with_paths(root: Mapping, whole: Callable[[Scalar], Scalar]) -> Mapping:
     paths: list[tuple[str | int, ...]] = [("weights",), *spec_paths(FeedsSpec, data, "data")]
     if isinstance(net, Scalar) and isinstance(net.value, str) and locate.is_path(net.value):
         paths.append(("net",))
-    result: Node = root
     for path in paths:
-        result = _changed_at(result, path, changed)
-    assert isinstance(result, Mapping)
-    return result
+        root = _changed_in(root, path, changed)
+    return root
 
 
 def _changed_at(node: Node, path: tuple[str | int, ...], change: Callable[[Node], Node]) -> Node:
-    """A node with the value at a path changed, where there is one; item 0 of what is no list is the value itself."""
+    """A node with the value at a path changed, if it exists; a value that is no list is its own item 0."""
     if not path:
         return change(node)
     step, rest = path[0], path[1:]
     if isinstance(node, Mapping):
-        held = node.items.get(str(step))
-        return (
-            node if held is None else node.with_item(str(step), _changed_at(held, rest, change), node.keys[str(step)])
-        )
+        return _changed_in(node, path, change)
     if isinstance(node, Items) and isinstance(step, int):
         items = tuple(_changed_at(item, rest, change) if i == step else item for i, item in enumerate(node.items))
         return replace(node, items=items)
     return _changed_at(node, rest, change) if step == 0 else node
+
+
+def _changed_in(node: Mapping, path: tuple[str | int, ...], change: Callable[[Node], Node]) -> Mapping:
+    """A mapping with the value at a path, which has a step, changed; the mapping itself if there is no such value."""
+    key, rest = str(path[0]), path[1:]
+    held = node.items.get(key)
+    return node if held is None else node.with_item(key, _changed_at(held, rest, change), node.keys[key])

@@ -1,7 +1,7 @@
-"""References: the word that names a net or a solver, to expanded documents.
+"""References: opens what names a net or a solver, and expands its documents.
 
-A reference is a path, a zoo name, plain Python values, or a document. It is opened once. A solver comes with the document of its net, each
-expanded with its own overrides: `net.layers.conv1.num_output=32` is the net's.
+A reference is a path, a zoo name, plain Python values, or a document. It is opened once. A solver is opened together
+with its net. Each is expanded with its own overrides: `net.layers.conv1.num_output=32` belongs to the net.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class WrongFileError(SpecError):
 
 @dataclass(frozen=True)
 class Opened:
-    """The expanded documents of a reference: of a solver (without its net) and its net, or of a net alone.
+    """The expanded documents of a reference: a solver (without its net) and its net, or a net alone.
 
-    `net` is None where the solver names none, or names one that cannot be opened.
+    `net` is None if the solver names no net, or a net that cannot be opened.
     """
 
     solver: Document | None
@@ -52,7 +52,7 @@ class Opened:
 
     @property
     def flat(self) -> Document:
-        """The net; of a solver the solver with its net inside."""
+        """The solver with its net inside; the net where there is no solver."""
         if self.solver is None:
             assert self.net is not None
             return self.net
@@ -63,7 +63,7 @@ class Opened:
 
 
 def is_net(document: Document) -> bool:
-    """Whether a document is meant as a net: it has layers, or nothing that only a solver has."""
+    """Whether a document is meant as a net: it has `layers`, or no key that only a solver has."""
     return kind_of(document) != "solvers"
 
 
@@ -75,7 +75,7 @@ def open_net(reference: Reference, overrides: Sequence[str] = ()) -> Document:
 
 
 def open_solver(reference: Reference, found: Findings, overrides: Sequence[str] = ()) -> Opened:
-    """The expanded documents of a solver and its net. Mistakes of the net go to `found`, those of the solver are raised."""
+    """The expanded documents of a solver and its net. Mistakes in the net go to `found`; others are raised."""
     raw = _raw(reference, "solvers")
     if "net" not in raw.root.items and "layers" in raw.root.items:
         at = raw.root.keys["layers"]
@@ -85,7 +85,10 @@ def open_solver(reference: Reference, found: Findings, overrides: Sequence[str] 
 
 
 def open_any(reference: str, overrides: Sequence[str] = (), prefer: Shelf = "models") -> Opened:
-    """The expanded documents of a net or a solver; `prefer` says which is meant by a zoo name that both have. Raises every mistake."""
+    """The expanded documents of a net or a solver. Raises every mistake.
+
+    `prefer` is the shelf of the zoo to search for a name that stands for both a net and a solver.
+    """
     other: Shelf = "solvers" if prefer == "models" else "models"
     shelf = other if reference in locate.names(other) and reference not in locate.names(prefer) else prefer
     raw, changes = _raw(reference, shelf), parse_overrides(overrides)
@@ -98,7 +101,7 @@ def open_any(reference: str, overrides: Sequence[str] = (), prefer: Shelf = "mod
 
 
 def _raw(reference: Reference, shelf: Shelf) -> Document:
-    """The document of a reference, merged over its parents, before it is expanded."""
+    """The document of a reference, merged over its parents, not yet expanded."""
     if isinstance(reference, Document):
         return reference
     if isinstance(reference, dict):
@@ -107,7 +110,7 @@ def _raw(reference: Reference, shelf: Shelf) -> Document:
 
 
 def _solver(raw: Document, overrides: Iterable[Override], found: Findings) -> Opened:
-    """A solver, and its net with the overrides that begin with `net.`."""
+    """Expand a solver, and its net with the overrides that begin with `net.`."""
     inside = [(one, one.inside("net")) for one in overrides]
     document = expand(raw, [one for one, inner in inside if inner is None], apart="net")
     base = raw.path.parent if raw.path else Path()
@@ -130,7 +133,7 @@ def _net_of(node: Node, document: Document, overrides: Sequence[Override], base:
 
 
 def _net(document: Document, overrides: Sequence[Override]) -> Document:
-    """An expanded net. Raises WrongFileError where the document is a solver."""
+    """Expand a net. Raises WrongFileError if the document is a solver."""
     if not is_net(document):
         at = document.root.keys.get("net") or next(iter(document.root.keys.values()))
         help = "`netspec train` takes solvers; its `net:` names the net"

@@ -1,4 +1,4 @@
-"""What a plain scalar means in the YAML 1.2 core schema: `1e-3` is a number, `no` is a word, `010` is ten."""
+"""Plain scalars to values by the YAML 1.2 core schema: `1e-3` is a number, `no` is a word, `010` is ten."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_whole(text: str) -> bool:
 
 
 def resolve(text: str) -> str | int | float | bool | None:
-    """What a plain scalar means in the YAML 1.2 core schema; a word is itself."""
+    """The value of a plain scalar in the YAML 1.2 core schema; a word is itself."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _NUMERIC:

@@ -1,4 +1,4 @@
-"""Scopes: which variables have which values where, and what stands for a name that cannot be worked out."""
+"""Scopes: the variables that are visible at a place, and the nodes that stand for blobs and for reported mistakes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
 
 OWN = {"i": "the count of a repeat", "bottom": "what an instance reads", "bottoms": "all that an instance reads"}
-"""Variables that are not the user's to give."""
+"""Variables that netspec sets, so that `vars` may not, and their meanings."""
 
 
 class UnknownVariableError(SpecError):
@@ -20,7 +20,7 @@ class UnknownVariableError(SpecError):
 
 
 class BadVariableError(SpecError):
-    """A variable holds something that cannot stand where it is used, or is given by itself."""
+    """A variable holds a value that cannot stand where it is used, or is defined by itself."""
 
     code = "NS121"
 
@@ -32,25 +32,29 @@ class ExpressionError(SpecError):
 
 
 class Stop(Exception):
-    """The net grew beyond all bounds: nothing more is looked at."""
+    """The net is too large or recursive, or the mistakes are too many: expansion ends here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blob(Scalar):
-    """The full name of a blob: unlike a name that is written, it is not looked up in the block it stands in."""
+    """The full name of a blob: unlike a name in the file, it is not looked up in the block around it."""
 
 
 class FullName(str):
-    """The full name of a blob as a value of expressions."""
+    """The full name of a blob, as a value inside expressions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wrong(Scalar):
-    """Stands where a mistake was made that is told already: what depends on it is not judged."""
+    """Stands for a value whose mistake is reported already: what depends on it is not checked."""
 
 
 class Scope:
-    """Variables by name, given on demand, so that they may name one another in any order; what is not here is asked of `outer`."""
+    """Variables by name; a name that is missing here is looked up in `outer`.
+
+    `written` holds unevaluated nodes, `given` values. A value is computed when it is first needed, so that variables
+    may use one another in any order.
+    """
 
     def __init__(
         self,
@@ -61,11 +65,11 @@ class Scope:
     ) -> None:
         self.written, self.outer = written, outer
         self.via, self.around = via, around
-        """For a block's variables: the instance that they are worked out for, and the variables where it stands."""
+        """For a block's variables: the place of the instance, and the scope around the instance."""
         self.given: dict[str, Node] = {}
 
     def holder(self, name: str) -> Scope | None:
-        """The nearest scope that has a variable."""
+        """The innermost scope that has the variable; None if no scope has it."""
         scope: Scope | None = self
         while scope is not None and name not in scope.given and name not in scope.written:
             scope = scope.outer
@@ -77,12 +81,12 @@ class Scope:
 
 
 def is_nothing(node: Node | None) -> bool:
-    """Whether a node is left out, or `~`; a mistake that is told already is not."""
+    """Whether a node is missing or `~`; a Wrong, whose mistake is reported already, is neither."""
     return node is None or (isinstance(node, Scalar) and node.value is None and not isinstance(node, Wrong))
 
 
 def moved(node: Node, via: Place, how: str) -> Node:
-    """A node as `via` brought it into the spec."""
+    """A copy of a node whose places say that `via` brought it into the spec; `how` is the verb shown in errors."""
     if isinstance(node, Scalar):
         return Scalar(node.value, node.at.brought(via, how), node.quoted)
     if isinstance(node, Items):

@@ -1,4 +1,4 @@
-"""Plain values to an instance of a Model, and each of pydantic's complaints to an error with its place, its bound and a help line."""
+"""Validation: plain values to a Model; each error of pydantic becomes a SpecError with place, bound and help."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.language import words
 
 
 class MissingFieldError(SpecError):
-    """A field that must be given is not there."""
+    """A required field is missing."""
 
     code = "NS201"
 
@@ -41,7 +41,7 @@ class OutOfRangeError(SpecError):
 
 
 class UnknownWordError(SpecError):
-    """A word that selects nothing: a layer type, filler, policy, phase."""
+    """An unknown word where a layer type, filler, policy or phase is selected."""
 
     code = "NS205"
 
@@ -53,7 +53,7 @@ class InvalidFieldError(SpecError):
 
 
 class CaffeWrapperError(SpecError):
-    """A Caffe field that netspec writes elsewhere."""
+    """A Caffe field whose value stands in another place in netspec."""
 
     code = "NS207"
 
@@ -63,10 +63,10 @@ Path = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Subject:
-    """What is validated: the class, the values and the node they come from, and how to speak of it.
+    """Input of a validation: the class, the values, the node they come from, and how errors name their owner.
 
-    `also` are further keys that a suggestion may name; `moved` says of keys (dotted) where they are said here;
-    `hidden` are fields (dotted) whose absence need not be said; `others` are other programs' names for the keys of `also`.
+    `also` are more keys that a suggestion may name, `others` other programs' names for them. `moved` maps dotted keys
+    to a help line with their place in netspec. `hidden` are dotted fields whose absence is not reported.
     """
 
     cls: type[Any]
@@ -80,7 +80,7 @@ class Subject:
 
 
 def validate(subject: Subject, found: Findings) -> Any:
-    """An instance of the class, or None after its errors went to `found`."""
+    """An instance of the class; None after errors, which go to `found`."""
     try:
         return _attached(subject.cls.model_validate(subject.values), subject.node)
     except ValidationError as error:
@@ -100,7 +100,7 @@ def validate(subject: Subject, found: Findings) -> Any:
 
 
 def _attached(model: Any, node: Node) -> Any:
-    """An instance that knows the node it was read from, and so for those inside it; defaults know none."""
+    """The instance, with its node set as `written`, and so on for the models inside it; defaults have no node."""
     if isinstance(model, tuple):
         items = node.items if isinstance(node, Sequence) else (node,)
         return tuple(_attached(each, item) for each, item in zip(model, items, strict=False))
@@ -183,7 +183,7 @@ def _bound(kind: str, context: dict[str, Any]) -> str | None:
 
 
 def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
-    """How the value would be written that was probably meant."""
+    """A help line: how to write the value that was probably meant."""
     if at and isinstance(given, float) and "$(" in at.source.line(at.line)[at.column - 1 :][: at.length]:
         return (
             "whole numbers are divided by //; round, ceil and floor make one of any other"
@@ -236,11 +236,11 @@ def _inside(path: Path) -> str:
 
 
 Known = tuple[Collection[str], dict[str, str]]
-"""The keys that may stand in a place, and other programs' names for them."""
+"""The valid keys of a mapping, and other programs' names for them."""
 
 
 def _known(subject: Subject, path: Path) -> Known:
-    """The keys that may stand where `path` does."""
+    """The valid keys of the mapping that holds `path`."""
     here = _class_at(subject.cls, subject.values, path[:-1])
     names = set(getattr(here, "model_fields", {})) | (set(subject.also) if len(path) == 1 else set())
     others = known_as(here) if here is not None else {}
@@ -264,7 +264,7 @@ def say(value: Any, bare: bool = False) -> str:
 
 
 def head(node: Node | None) -> Place | None:
-    """Where a mapping that lacks something begins: its name or its type if it has one, else its first key."""
+    """Place to report a missing key at: the mapping's `name` or `type` if it has one, else its first key."""
     if isinstance(node, Mapping) and node.items:
         said = [node.items[key] for key in ("name", "type") if isinstance(node.items.get(key), Scalar)]
         return said[0].at if said else next(iter(node.keys.values()))
@@ -272,7 +272,7 @@ def head(node: Node | None) -> Place | None:
 
 
 def _below(node: Node, path: Path) -> Node:
-    """The value at `path`, or the deepest that exists; item 0 of what is no list is the value itself."""
+    """The value at `path`, or the deepest that exists; a value that is no list is its own item 0."""
     for step in path:
         if (isinstance(node, Mapping) and step in node.items) or (isinstance(node, Sequence) and isinstance(step, int)):
             node = node.items[step]
@@ -297,7 +297,7 @@ def _class_at(cls: type[Any], values: Any, path: Path) -> type[Any] | None:
 
 
 def _described(subject: Subject, path: Path) -> str | None:
-    """What the schema says about the field at `path`."""
+    """The name and the schema's description of the field at `path`."""
     names = [i for i, step in enumerate(path) if isinstance(step, str)]
     if not names:
         return None

@@ -1,6 +1,6 @@
-"""Variables: what `$name` and `$(expression)` in a document become. Every value keeps the place it was written at, and how it came there.
+"""Variables: replaces `$name` and `$(expression)` in a document. Every value keeps the place it was written at.
 
-What grows is counted while it is made: short texts that name one another must not become more than a machine holds.
+Values are counted while they are created: a few short variables that use one another could else fill the memory.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import keyword
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, overload
 
 from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Mapping, Node, Scalar, describe
@@ -34,37 +34,37 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
-"""How a variable is written elsewhere."""
+"""A variable in the syntax of other tools, such as ${name}."""
 
 
 MAX_VALUES = 100_000
-"""Values that a net or solver may have once it is expanded."""
+"""Most values of an expanded net or solver."""
 
 
 MAX_WORK = 3 * MAX_VALUES // 2
-"""Values that are worked out on the way."""
+"""Most values created during expansion, those later dropped included."""
 
 
 class Variables:
-    """Replaces variables in the nodes of one document; what is wrong goes to `found`."""
+    """Replaces variables in the nodes of one document; mistakes go to `found`."""
 
     def __init__(self, found: Findings) -> None:
         self.found = found
         self.top = Scope({})
         """The variables of the document itself."""
         self.busy: list[tuple[Scope, str]] = []
-        """Variables that are being worked out, outermost first."""
+        """Variables whose evaluation is in progress, outermost first."""
         self.sizes: dict[int, tuple[int, int]] = {}
         self.alive: list[Node] = []
-        """Nodes whose ids are keys of `sizes` and `plains`."""
+        """Nodes whose ids are keys of `sizes` and `plains`, kept so that no id is reused."""
         self.plains: dict[int, Value] = {}
         self.values = self.work = 0
-        """Values of the finished document; those that were worked out on the way."""
+        """Number of values in the finished document; number created during expansion."""
 
     def mapping(
         self, node: Node | None, key: str, example: str, error: type[SpecError] = BadVariableError
     ) -> dict[str, Node]:
-        """The items of what must be a mapping, or be left out."""
+        """The items of a mapping; none if it is missing, or of another kind, which is reported."""
         if isinstance(node, Mapping):
             return node.items
         if node is not None and not (isinstance(node, Scalar) and node.value is None):
@@ -75,7 +75,7 @@ class Variables:
         return {}
 
     def declared(self, node: Node | None, example: str) -> dict[str, Node]:
-        """The variables in a `vars:` table, whose names can be used."""
+        """The variables in a `vars:` table; names that cannot be used are reported."""
         items = self.mapping(node, "vars", example)
         for name in items:
             at = node.keys[name] if isinstance(node, Mapping) else None
@@ -91,14 +91,14 @@ class Variables:
         return items
 
     def spend(self, number: int, at: Place) -> None:
-        """Count values before they are worked out. Raises Stop, after an error, when they are too many."""
+        """Count values before they are created. Raises Stop, after an error, when they are too many."""
         self.work += number
         if self.work > MAX_WORK:
             self.too_large(self.work, 0, at)
             raise Stop
 
     def near(self, word: str, known: Iterable[str]) -> str | None:
-        """A help line with what was probably meant; none once there are many mistakes, as each look takes time."""
+        """A help line with the nearest known word; None after many mistakes, since each search takes time."""
         return None if self.found.enough else suggest(word, known)
 
     def variable(self, scope: Scope, name: str) -> Node:
@@ -153,10 +153,21 @@ class Variables:
         self.found.add(UnknownVariableError(f"no `vars:` gives ${name}", at=at, help=help))
         return None
 
+    @overload
+    def replaced(
+        self, node: Mapping, scope: Scope, via: Place | None, how: str = ..., quiet: bool = ...
+    ) -> Mapping: ...
+
+    @overload
+    def replaced(self, node: Node, scope: Scope, via: Place | None, how: str = ..., quiet: bool = ...) -> Node: ...
+
     def replaced(
         self, node: Node, scope: Scope, via: Place | None, how: str = "expanded from", quiet: bool = False
     ) -> Node:
-        """A node with its variables replaced; its places say that `via` brought it here. `quiet` keeps mistakes to itself."""
+        """A copy of a node with its variables replaced; its places say that `via` brought it here.
+
+        `how` is the verb that errors show for `via`. With `quiet`, mistakes are not reported.
+        """
         if quiet:
             found, self.found = self.found, Findings()
             try:
@@ -176,7 +187,10 @@ class Variables:
         return Mapping(items, {key: at.brought(via, how) for key, at in node.keys.items()} if via else node.keys, at)
 
     def text(self, node: Scalar, scope: Scope, at: Place) -> Node:
-        """What a text with `$` in it becomes: the value itself where it is wholly one variable or expression, else a text."""
+        """The value of a text that holds `$`; Wrong after an error.
+
+        A text that is a single variable or expression becomes its value, of any kind; other texts stay texts.
+        """
         text = str(node.value)
         parts: list[str] = []
         position, sound = 0, True
@@ -209,7 +223,7 @@ class Variables:
         return Scalar(done, at, node.quoted) if sound else Wrong(None, at)
 
     def end(self, text: str, start: int, node: Scalar, at: Place) -> int | None:
-        """Where the variable or expression ends that begins at `start`."""
+        """Index after the variable or expression that begins at `start`; None after an error."""
         if text.startswith("$(", start):
             closed = closing(text, start + 1)
             if closed is not None:
@@ -263,7 +277,7 @@ class Variables:
             return None
 
     def plain(self, node: Node) -> Value:
-        """A node as a value of expressions; what several share is made once."""
+        """A node as a value inside expressions; a shared node is converted once."""
         if isinstance(node, Scalar):
             return FullName(node.value) if isinstance(node, Blob) else node.value
         known = self.plains.get(id(node))
@@ -279,7 +293,7 @@ class Variables:
         return known
 
     def node(self, value: Value, at: Place) -> Node:
-        """A value at the place of its expression. Raises Stop, after an error, when expressions made too many."""
+        """An expression's value as a node at its place. Raises Stop, after an error, when values are too many."""
         if not isinstance(value, (tuple, dict)):
             return Blob(str(value), at) if isinstance(value, FullName) else Scalar(value, at)
         self.spend(len(value), at)
@@ -290,7 +304,7 @@ class Variables:
     # --- sizes ---
 
     def count(self, node: Node, at: Place) -> None:
-        """Add a finished node to the whole. Raises Stop, after an error, when that is too large."""
+        """Count the values of a finished node. Raises Stop, after an error, when the document is too large."""
         number, depth = self.measure(node)
         self.values += number
         if self.values > MAX_VALUES or depth > MAX_DEPTH:
@@ -298,14 +312,14 @@ class Variables:
             raise Stop
 
     def too_large(self, number: int, depth: int, at: Place) -> None:
-        """The error of what grew beyond bounds."""
+        """Report a document that has too many values or is nested too deep."""
         what = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
         self.found.add(
             TooLargeError(f"{what} once variables and blocks are expanded", at=at, help="a spec is a short text file")
         )
 
     def measure(self, node: Node) -> tuple[int, int]:
-        """Values (long texts count as several) and depth of a node; what several share is walked once."""
+        """Number of values (long texts count as several) and depth of a node; a shared node is walked once."""
         if isinstance(node, Scalar):
             return (1 + len(node.value) // 64 if isinstance(node.value, str) else 1), 0
         known = self.sizes.get(id(node))
@@ -321,22 +335,25 @@ class Variables:
 
 
 class _Unknown(Exception):
-    """A variable in an expression is not known; the error is said already."""
+    """A variable in an expression has no value; the error is reported already."""
 
 
 def _said(node: Scalar) -> str:
-    """A value inside a text."""
+    """A value as part of a text."""
     value: Any = node.value
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _used(name: str, value: Node, at: Place) -> Place:
-    """The place of a variable's value where it is used: the one it was written at, put in here; `at` for what netspec gives itself."""
+    """Place of a variable's value where it is used: where it was written, brought in by `at`.
+
+    For a variable that netspec sets, `at` alone.
+    """
     return at if name in OWN or not isinstance(value, Scalar) else value.at.brought(at, "put into")
 
 
 def _part(node: Scalar, at: Place, start: int, length: int) -> Place:
-    """The place of some characters of a scalar that stands on one line; else of the whole."""
+    """Place of some characters of a scalar on a single line; of a longer scalar the whole place."""
     text, begin = str(node.value), at.column + (1 if node.quoted else 0)
     if at.source.line(at.line)[begin - 1 : begin - 1 + len(text)] != text:
         return at

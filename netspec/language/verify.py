@@ -1,4 +1,4 @@
-"""Verifier of flat documents: nothing is left that expansion reads, and every value has a place in a text."""
+"""Verifier of flat documents: no key or variable for expansion is left, and every value has a place in a text."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from netspec.language.scopes import Wrong
 
 OF_A_DOCUMENT = frozenset({"vars", "defaults", "blocks", "extends"})
 OF_A_LAYER = frozenset({"block", "repeat", "when", "insert_before", "insert_after", "replace", "remove"})
-"""Keys that no flat document has: expansion, or the merge with what it extends, has taken them out."""
+"""Keys that no flat document has: expansion, or the merge with the parent, removes them."""
 
 
 def verify_flat(document: Document, apart: str | None = None) -> None:
-    """Verify a document that was expanded, all but the mapping under the key `apart`. Raises InvariantError.
+    """Verify an expanded document, except for the mapping under the key `apart`. Raises InvariantError.
 
-    Such a document would expand to itself: no table, repeat, block or edit is left, and no text asks for a variable.
+    A flat document expands to itself: no table, repeat, block or edit is left, and no text uses a variable.
     """
     check = Check(f"flat Document '{document.source.name}'")
     tables = {"vars"} if apart is not None else OF_A_DOCUMENT
@@ -31,7 +31,7 @@ def verify_flat(document: Document, apart: str | None = None) -> None:
 
 
 def _layers(node: Node | None, check: Check) -> None:
-    """No entry stands for other layers."""
+    """Check that no entry of `layers` stands for other layers."""
     for item in node.items if isinstance(node, Sequence) else ():
         if isinstance(item, Mapping):
             left, name = OF_A_LAYER & item.items.keys(), item.value("name")
@@ -39,12 +39,12 @@ def _layers(node: Node | None, check: Check) -> None:
 
 
 class _Walk:
-    """Visits every value."""
+    """Checks every value of a document."""
 
     def __init__(self, check: Check) -> None:
         self.check = check
         self.escaped: dict[int, bool] = {}
-        """Whether a text, by its id, writes a dollar sign that is meant as such."""
+        """Whether a Source, by its id, holds `$$`."""
         self.lines: dict[int, int] = {}
 
     def visit(self, node: Node) -> None:
@@ -62,21 +62,21 @@ class _Walk:
             self.visit(item)
 
     def table(self, node: Mapping) -> None:
-        """Every key of a mapping has a place."""
+        """Check that every key of a mapping has a place."""
         self.check(node.items.keys() == node.keys.keys(), f"has keys without a place, at {node.at}")
         for at in node.keys.values():
             self.place(at)
 
     def place(self, at: Place) -> None:
-        """A place is a line and a column of its text."""
+        """Check that a place is a line and a column inside its text."""
         key = id(at.source)
         if key not in self.lines:
             self.lines[key] = len(at.source.text) and at.source.text.count("\n") + 1
         self.check(at.line >= 1 and at.column >= 1, f"has a value without a place, in '{at.source.name}'")
-        # other breaks than \n end lines too: only a text without them has as many lines as this says
+        # \r and Unicode line breaks end lines too; the count is right only for a text without them
         inside = at.line <= self.lines[key] or not at.source.text.isascii() or "\r" in at.source.text
         self.check(inside, f"has a value at line {at.line} of '{at.source.name}', which ends before")
 
     def escapes(self, source: Source) -> bool:
-        """Whether a text writes `$$`, which becomes a dollar sign."""
+        """Whether a text holds `$$`, which becomes a dollar sign."""
         return self.escaped.setdefault(id(source), "$$" in source.text)

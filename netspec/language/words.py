@@ -1,4 +1,4 @@
-"""What people who come from Caffe or from other tools write, and how netspec says it: for the help lines of errors."""
+"""Words of Caffe and other tools, and how netspec writes them: for the help lines of errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEYS = {
     "network": "net",
     "optimizer": "type",
 }
-"""What others call keys that are no fields of a model. Their names for fields stand at the fields (`Aka`)."""
+"""Other tools' names for keys that are no fields of a model. Names for fields stand at the fields (`Aka`)."""
 
 LAYER_TYPES = {
     "AdaptiveAvgPool2d": "Pooling",
@@ -55,7 +55,7 @@ LAYER_TYPES = {
     "Tanh": "TanH",
     "View": "Reshape",
 }
-"""A layer type's name elsewhere, and Caffe's."""
+"""Other tools' names of layer types, to Caffe's."""
 
 FILLERS = {
     "glorot": "xavier",
@@ -69,15 +69,15 @@ FILLERS = {
     "truncated_normal": "gaussian",
     "zeros": "constant",
 }
-"""A filler's name elsewhere, and Caffe's."""
+"""Other tools' names of fillers, to Caffe's."""
 
 SOLVER_TYPES = {"GradientDescent": "SGD", "Momentum": "SGD", "NAG": "Nesterov", "momentum": "SGD", "nag": "Nesterov"}
-"""A solver type's name elsewhere, and Caffe's."""
+"""Other tools' names of solver types, to Caffe's."""
 
 _INPUT = "write a layer: {name: data, type: Input, shape: [64, 1, 28, 28]}"
 
 NET_MOVED = {"input": _INPUT, "input_shape": _INPUT, "input_dim": _INPUT, "state": "say `--phase` on the command line"}
-"""Fields of a Caffe net that are said elsewhere here."""
+"""Fields of a Caffe net that stand in another place in netspec, to a help line."""
 
 LAYER_MOVED = {
     "activation": "it is a layer of its own, below this one: {name: relu1, type: ReLU}",
@@ -87,7 +87,7 @@ LAYER_MOVED = {
     "phase": "say `include: {phase: TEST}`",
     "transform_param": "transforms stand in the solver's `data:`",
 }
-"""Fields of a Caffe layer that are said elsewhere here."""
+"""Fields of a Caffe layer that stand in another place in netspec, to a help line."""
 
 SOLVER_MOVED = {
     "blocks": "they belong to the net",
@@ -105,13 +105,13 @@ SOLVER_MOVED = {
     "test_net": "one net file serves every phase: say `net:`",
     "train_net": "one net file serves every phase: say `net:`",
 }
-"""Fields of a Caffe solver that are said elsewhere here."""
+"""Fields of a Caffe solver that stand in another place in netspec, to a help line."""
 
 NET_FIELDS = ("blocks", "cite", "defaults", "expect", "force_backward", "layers", "name")
 """Fields that only a net has."""
 
 EDITS = ("insert_before", "insert_after", "replace", "remove")
-"""What an entry of `layers` may do to the net that this one extends."""
+"""Keys by which an entry of `layers` edits the net that its own net extends."""
 
 EDITS_ELSEWHERE = {
     "after": "insert_after",
@@ -121,10 +121,10 @@ EDITS_ELSEWHERE = {
     "drop": "remove",
     "insert": "insert_after",
 }
-"""What one might write for it."""
+"""Words that one might write for the keys in EDITS."""
 
 POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
-"""Fields that stand at the top of a Caffe solver, and in `lr_policy` here."""
+"""Fields that stand at the top of a Caffe solver, and inside `lr_policy` in netspec."""
 
 
 def meant(word: str, known: Iterable[str], others: Mapping[str, str] = KEYS) -> str | None:
@@ -144,6 +144,6 @@ def hint(word: str, known: Iterable[str], others: Mapping[str, str] = KEYS) -> s
 
 
 def type_hint(word: str, known: Iterable[str], others: Mapping[str, str]) -> str | None:
-    """A help line as of `hint` for a type of Caffe's; `others` are names that other programs have for types."""
+    """A help line for an unknown type, like `hint`; `others` are names that other programs have for types."""
     names = set(known)
     return f"Caffe calls it '{others[word]}'" if others.get(word) in names else hint(word, names)

@@ -1,4 +1,4 @@
-"""Document to text: YAML that reads back to the same values, one layer a line; or one value a line, each with the place it came from."""
+"""Document to text: YAML that reads back to equal values, with a line for each layer, or each value and its place."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from netspec.core.places import Place
 from netspec.language.document import word
 
 WIDTH = 100
-"""Columns that a value in braces or brackets may take before it is written over several lines."""
+"""Most columns of a value in braces or brackets; a longer value is written over several lines."""
 MARGIN = 44
 """Column at which origins begin, where the values leave room."""
 
 
 def write(document: Document, origins: bool = False) -> str:
-    """The document as text. With `origins` every value is followed by the place it was written at, and by those that brought it there."""
+    """The document as text.
+
+    With `origins` every value is followed by the place it was written at, and by the places that brought it there.
+    """
     lines = _mapping(document.root, 0, origins)
     return "\n".join(f"{text:<{MARGIN}}  # {origin(at)}" if origins and at else text for text, at in lines)
 
 
 def origin(place: Place) -> str:
-    """A place and those that brought it into the spec: resnet.yaml:9:14, expanded from resnet.yaml:30:5."""
+    """A place and the places that brought it into the spec: resnet.yaml:9:14, expanded from resnet.yaml:30:5."""
     return str(place) + (f", {place.how} {origin(place.via)}" if place.via else "")
 
 
@@ -30,7 +33,7 @@ Line = tuple[str, Place | None]
 
 
 def _mapping(node: Mapping, indent: int, origins: bool, first: str = "") -> Iterator[Line]:
-    """The lines of a mapping; `first` stands before the first one, as `- ` does."""
+    """The lines of a mapping; `first` is the text before the first line, such as `- `."""
     pad = " " * indent
     for key, value in node.items.items():
         head = f"{first or pad}{word(key)}:"

@@ -1,6 +1,6 @@
-"""Why a text is not YAML, in words for the one who wrote the line, and at the line that is to be changed.
+"""Errors of YAML syntax, in the terms of a user, at the line that must be changed.
 
-The parser tells what it met and where, in its own terms, and mostly one line too late.
+The parser's own messages use its internal terms, and mostly point a line too far down.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class SyntaxMistake(SpecError):
 
 
 def explain(problem: str, context: str, at: Place, opened: Place) -> SyntaxMistake:
-    """The error of what libyaml calls `problem`, met at `at` within the `context` that began at `opened`."""
+    """The error for libyaml's message `problem`, raised at `at` in the `context` that began at `opened`."""
     line = at.source.line(at.line)
     if tab := re.match(r"[ -]*\t", line):
         return SyntaxMistake("a tab in the indentation", at=replace(at, column=tab.end()), help="indent with spaces")
@@ -53,7 +53,7 @@ def explain(problem: str, context: str, at: Place, opened: Place) -> SyntaxMista
 
 
 def _no_pair(opened: Place) -> SyntaxMistake:
-    """A line that should be `key: value`."""
+    """The error for a line that should be `key: value`."""
     line = opened.source.line(opened.line)
     help = "a line is `key: value` or `- value`"
     if re.search(r"^\s*\w+\s*\{\s*$", opened.source.text, re.MULTILINE):
@@ -68,7 +68,7 @@ def _no_pair(opened: Place) -> SyntaxMistake:
 
 
 def _unclosed(bracket: str, at: Place, opened: Place) -> SyntaxMistake:
-    """A list or mapping in brackets that goes on where a comma or its end should stand."""
+    """The error for a missing comma or closing bracket in a list or mapping in brackets."""
     line = at.source.line(at.line)
     if line[at.column - 2 : at.column] == "${":
         name = re.match(r"\{\s*(\w+)\s*\}", line[at.column - 1 :])
@@ -84,7 +84,7 @@ def _unclosed(bracket: str, at: Place, opened: Place) -> SyntaxMistake:
 
 
 def _misfit(at: Place, opened: Place) -> SyntaxMistake:
-    """A line whose indentation is that of no block, or text after a value that has ended."""
+    """The error for a line whose indentation fits no block, or for text after the end of a value."""
     line = at.source.line(at.line)
     if at.column > len(line) - len(line.lstrip()) + 1:
         return SyntaxMistake(

@@ -20,7 +20,7 @@ class UnknownZooError(UsageError):
 
 
 class ExistsError(MachineError):
-    """A copy would write over a file."""
+    """A copy would overwrite a file."""
 
     code = "NS525"
 
@@ -48,7 +48,7 @@ def entries() -> list[Entry]:
 
 
 def _net_of(path: Path) -> str:
-    """The name of the net that a solver trains, as it is or changed inside the solver."""
+    """The zoo name of the net that a solver trains, by name or by `extends` of a net inside the solver."""
     for solver in _with_parents([path]):
         net = read(solver).plain().get("net")
         net = net.get("extends") if isinstance(net, dict) else net
@@ -58,7 +58,10 @@ def _net_of(path: Path) -> str:
 
 
 def files(name: str) -> list[Path]:
-    """The net of that name and its solvers, or the solver of that name and its net; then the files they extend. Raises UnknownZooError."""
+    """The net of a name and its solvers, or the solver of that name and its net; then the files that these extend.
+
+    Raises UnknownZooError.
+    """
     models, solvers = locate.names("models"), locate.names("solvers")
     for entry in entries():
         if entry.name == name:
@@ -69,7 +72,7 @@ def files(name: str) -> list[Path]:
 
 
 def _with_parents(paths: list[Path]) -> list[Path]:
-    """These files, and behind them every file that one of them extends."""
+    """The given files, followed by every file that they extend."""
     found = list(paths)
     for path in found:
         parent = read(path).plain().get("extends")
@@ -82,9 +85,9 @@ def _with_parents(paths: list[Path]) -> list[Path]:
 
 
 def copy(name: str, folder: Path, force: bool = False) -> list[Path]:
-    """Copy a net and its solvers to folder/models and folder/solvers; the new paths. Raises UnknownZooError, ExistsError.
+    """Copy a net and its solvers to folder/models and folder/solvers; returns the new paths.
 
-    The schemas that an editor reads go with them; those of an earlier copy are written anew.
+    The JSON Schemas for editors are written too, over those of an earlier copy. Raises UnknownZooError, ExistsError.
     """
     pairs = [(path, folder / path.parent.name / path.name) for path in files(name)]
     taken = [str(target) for _, target in pairs if target.exists()]

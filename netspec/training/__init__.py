@@ -1,3 +1,1 @@
-"""A solver file to events and files: the job, its feeds and tests, the loop over iterations, snapshots and run
-folders.
-"""
+"""Training: from a solver file to events and files. Job, feeds, tests, the iteration loop, snapshots, run folders."""

@@ -1,4 +1,4 @@
-"""Blame: which layer and blob was the first that is not finite."""
+"""Blame: finds the first layer and blob of an iteration that is not finite."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netspec.net.shaped import ShapedGraph
 
 Suspect = tuple[str, "Array", str]
-"""An array in the words of an error, the array, and the advice where it is not finite."""
+"""A description of an array for an error, the array, and the help line if it is not finite."""
 
 
 class NotFiniteLossError(DivergedError):
@@ -26,7 +26,7 @@ class NotFiniteLossError(DivergedError):
 def blame(
     net: ShapedGraph, program: Program, seed: int, iteration: int, batches: Iterable[Sequence[Array]]
 ) -> NotFiniteLossError:
-    """Repeat an iteration on its batches with every blob kept: the error that names what is not finite first.
+    """Repeat an iteration on its batches with every blob kept; the error that names the first array not finite.
 
     `net` is the training net before it was compiled, `program` its program, with weights as before the iteration.
     """
@@ -83,7 +83,7 @@ def _backward(kept: Program) -> Iterator[Suspect]:
 
 
 def _judge(name: str, array: Array) -> str | None:
-    """What is wrong with an array that is not finite; None where it is."""
+    """The words for an array that holds NaN or infinity; None if it is finite."""
     import numpy as np
 
     bad = ~np.isfinite(array)

@@ -1,7 +1,7 @@
-"""Events and notes: what a training reports, as values; their text, and the rows that events are kept as.
+"""Events and notes: the reports of a training as values, their text, and the rows that store events.
 
-An event happens at an iteration and becomes a row of metrics.jsonl; a note says what is trained, from where and on
-what. `str` of either is the text for people: a line, or a few.
+An event happens at an iteration and becomes a row of metrics.jsonl. A note describes the start of a run: folder,
+resumed or loaded weights, data. `str` of either is its text for people, a line or a few.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is: `loss` and `rate` of the last iteration, NaN before the first; `samples` an iteration."""
+    """How far a training is: `loss` and `rate` of the last iteration, NaN before the first; `samples` per iteration."""
 
     iteration: int
     last: int
@@ -34,7 +34,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Display:
-    """A progress line: mean loss of the last `average_loss` iterations, the net's outputs, the rate, pace and time left.
+    """A progress line: mean loss of the last `average_loss` iterations, outputs of the net, rate, pace, time left.
 
     `speed` is in samples a second, `left` in seconds; `gradient` is the L2 norm before clipping.
     """
@@ -80,7 +80,7 @@ class Snapshotted:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end; `stopped` says what asked for it before the last iteration."""
+    """The end of a training; `stopped` is the reason if it ended before the last iteration."""
 
     iteration: int
     stopped: str | None
@@ -114,7 +114,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The state of a snapshot was taken up; `changed` are the settings that differ from it, `last` is max_iter."""
+    """The state of a snapshot was restored; `changed` are the settings that differ from it, `last` is max_iter."""
 
     path: Path
     iteration: int
@@ -131,7 +131,7 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Weights were read from a file; `report` says what became of each param."""
+    """Weights were read from a file; `report` lists the params loaded, skipped and left."""
 
     path: Path
     report: LoadReport
@@ -142,7 +142,7 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Started:
-    """The first iteration is about to begin: on which data (a text for each feed), with how much of the machine.
+    """The first iteration is about to begin; has the data (a text for each feed) and the resources in use.
 
     `arena` is in bytes.
     """
@@ -169,7 +169,7 @@ Note = Opened | Resumed | Loaded | Started
 
 
 def row(event: Event) -> dict[str, Any]:
-    """An event as the values of a row; of a snapshot's path its name alone."""
+    """An event as the values of a row; of a snapshot's path only the file name."""
     values: dict[str, Any] = {"event": type(event).__name__.lower(), **asdict(event)}
     if isinstance(event, Snapshotted):
         values["path"] = event.path.name
@@ -183,7 +183,7 @@ def _written(value: Any) -> Any:
 
 
 def from_row(values: dict[str, Any], snapshots: Path) -> Event:
-    """The event that a row keeps; its snapshot lies in the folder `snapshots`. Raises ValueError, with a sentence."""
+    """The event in a row; `snapshots` is the folder of a snapshot's file. Raises ValueError with a sentence."""
     kinds, kind = _kinds(), values.get("event")
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"there is no event {kind!r}")

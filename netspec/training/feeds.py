@@ -17,13 +17,16 @@ class MisfitError(DataError):
 
 
 class TooFewSamplesError(DataError):
-    """There is nothing to test on."""
+    """The data of a phase have no samples."""
 
     code = "NS621"
 
 
 def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
-    """The feed of a phase, checked against its net's inputs and labels; None for a net without inputs. Raises DataError."""
+    """The feed of a phase, checked against its net's inputs and labels; None for a net without inputs.
+
+    Raises DataError.
+    """
     spec = job.spec.data.train if phase == "TRAIN" else job.spec.data.test
     shaped = job.train if phase == "TRAIN" else job.test
     if spec is None or shaped is None or not shaped.graph.inputs:
@@ -35,8 +38,9 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     graph = shaped.graph
     if len(feed.shapes) < len(graph.inputs):
         names = ", ".join(f"'{graph.blobs[i].name}'" for i in graph.inputs)
-        text_ = f"the net has {len(graph.inputs)} inputs ({names}), but the source has {len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
-        raise MisfitError(text_, at=at, help="name the source's labels, or take the top out of the net's Input")
+        outputs = f"{len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
+        message = f"the net has {len(graph.inputs)} inputs ({names}), but the source has {outputs}"
+        raise MisfitError(message, at=at, help="name the source's labels, or take the top out of the net's Input")
     for blob, shape in zip(graph.inputs, feed.shapes, strict=False):
         axis = shaped.batch_axes[blob]
         wanted = tuple(size for i, size in enumerate(shaped.blobs[blob]) if i != axis)

@@ -1,4 +1,4 @@
-"""A solver file's name to a Job: the training that it describes, with the shaped net of each phase."""
+"""Solver file to Job: the training that it describes, with the shaped net of each phase."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from netspec.core import code_files
 from netspec.core.calls import Phase
-from netspec.core.errors import Findings, SpecError
+from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.model import Model, spec_paths
 from netspec.language.references import Opened, Reference, open_solver
 from netspec.net.graph import Graph, State
@@ -37,8 +37,8 @@ class NoDataError(SpecError):
 class Job:
     """A training: the solver, the net, and the shaped net of each phase.
 
-    `values` are the plain values of the solver with its net inside, as they were written once overrides were applied and the language
-    expanded; `base` is the folder that their relative paths start from.
+    `values` are the plain values of the solver with its net inside, as written, after overrides and expansion.
+    `base` is the folder that their relative paths start from.
     """
 
     name: str
@@ -49,17 +49,24 @@ class Job:
     values: dict[str, Any]
     base: Path
 
+    def phase(self, phase: Phase) -> ShapedGraph:
+        """The shaped net of a phase. Raises UsageError where the job has no test data."""
+        if phase == "TRAIN":
+            return self.train
+        if self.test is None:
+            name = self.spec.written.at.source.name if self.spec.written else self.name
+            raise UsageError(f"'{name}' has no test data", help="add `data: test:` to the solver")
+        return self.test
+
     def shaped(self, phase: Phase, batch: int) -> ShapedGraph:
         """The net of one phase at another batch size."""
         found = Findings()
-        of = self.train if phase == "TRAIN" else self.test
-        assert of is not None
-        result = infer(of.graph, found, batch)
+        result = infer(self.phase(phase).graph, found, batch)
         found.raise_if_any()
         return result
 
     def with_paths(self, change: Callable[[str], str]) -> dict[str, Any]:
-        """The values with every path changed."""
+        """A copy of `values` with `change` applied to every path."""
         result: dict[str, Any] = self.values
         for path in spec_paths(SolverSpec, self.values):
             result = _changed_at(result, path, change)
@@ -86,7 +93,7 @@ def load_solver(reference: Reference, overrides: Sequence[str] = (), keep: bool 
 
 
 def job_of(opened: Opened, found: Findings, keep: bool = False) -> Job:
-    """The job of an opened solver. Raises what was found before, and every mistake in the solver and in its net."""
+    """The job of an opened solver. Raises the mistakes in `found`, and all in the solver and in its net."""
     assert opened.solver is not None
     spec = solver_spec(opened.solver, found)
     net = net_spec(opened.net, found) if opened.net is not None else None
@@ -102,7 +109,7 @@ def job_of(opened: Opened, found: Findings, keep: bool = False) -> Job:
 
 
 def _phases(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> tuple[ShapedGraph, ShapedGraph | None]:
-    """The shaped nets of training and, where there are test data or a net that needs none, of testing."""
+    """The shaped nets of TRAIN and, if there are test data or the TEST net needs none, of TEST; else None."""
     train_graph = wire(net, State("TRAIN", spec.level, spec.stage), found, "any" if keep else "loss")
     _check_data(train_graph, spec, found)
     if not found:
@@ -169,11 +176,11 @@ SETTINGS = (
     "random_seed",
     "dtype",
 )
-"""Fields of a solver that its snapshots hold."""
+"""Fields of a solver that are stored in its snapshots."""
 
 
 def settings(job: Job) -> dict[str, Any]:
-    """The solver in a snapshot, so that a resume can tell what changed; of paths the last part alone, so that they may move."""
+    """Solver settings to store in a snapshot, so that a resume reports changes; of a path only its last part."""
     spec, written = job.spec, job.with_paths(lambda path: Path(path).name)
     values = {key: value for key, value in written.items() if key in SETTINGS}
     values["data"] = written.get("data", {})
@@ -186,7 +193,7 @@ def settings(job: Job) -> dict[str, Any]:
 
 
 def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """How the settings of two snapshots differ, a line for each."""
+    """The differences between the settings of two snapshots, as lines of text."""
     keys = sorted({*then, *now} - {"code"})
     lines = [f"{key}: {then.get(key)!r} -> {now.get(key)!r}" for key in keys if now.get(key) != then.get(key)]
     return [*code_files.changes(then.get("code"), now.get("code", [])), *lines]

@@ -1,4 +1,4 @@
-"""A training in its run folder, from the lock to the last event; and the test of weights. Prints nothing."""
+"""Runs a training in its run folder, from the lock to the last event; and tests weights. Prints nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from netspec.core.errors import NetspecError, UsageError
+from netspec.core.errors import NetspecError
 from netspec.core.nodes import placed
 from netspec.training import runs
 from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started
@@ -26,11 +26,11 @@ def run(
     threads: int | None = None,
     stopping: Callable[[], str | None] = lambda: None,
 ) -> Training:
-    """Train a job in a folder (left out: the next of runs/NAME-1, runs/NAME-2, ...), event by event.
+    """Train a job in a folder (by default the next of runs/NAME-1, runs/NAME-2, ...), event by event.
 
-    `resume` is True to go on from the folder's latest snapshot, or the snapshot to go on from. `weights` is a file of
-    weights to start from, in place of the solver's own. `stopping` is asked before every iteration for a reason to stop.
-    Raises NoRunError.
+    `resume` is the snapshot to resume from; True is the folder's latest snapshot. `weights` is a
+    file of weights to start from, in place of the solver's own. `stopping` is asked before every iteration for a reason
+    to stop. Raises NoRunError.
     """
     begin = resume if isinstance(resume, bool) else Path(resume)
     path, snapshot = runs.places(job.name, None if folder is None else Path(folder), begin)
@@ -40,10 +40,10 @@ def run(
 
 @dataclass(eq=False, repr=False)
 class Training:
-    """A training in its run folder: an iterator of notes and events, each recorded in the folder before it is given.
+    """A training in its run folder: an iterator of notes and events, each recorded in the folder before it is yielded.
 
-    Nothing happens before the first is asked for. From then on the folder is locked, until the training ends, raises or
-    is closed. Raises FolderInUseError, FolderTakenError, WriteError, SnapshotError, DataError, NotFiniteLossError.
+    Work begins with the first `next`. From then on the folder is locked, until the training ends, raises or is closed.
+    Raises FolderInUseError, FolderTakenError, WriteError, SnapshotError, DataError, NotFiniteLossError.
     """
 
     job: Job
@@ -65,7 +65,7 @@ class Training:
         return next(self._events)
 
     def close(self) -> None:
-        """End the training where it is, without a snapshot, and free the folder."""
+        """End the training where it is, without a snapshot, and unlock the folder."""
         self._events.close()
 
     def __enter__(self) -> Training:
@@ -76,13 +76,13 @@ class Training:
 
     @property
     def progress(self) -> Progress:
-        """How far it is, at any moment."""
+        """How far the training is; may be read at any moment."""
         if self._session is None:
             return Progress(0, self.job.spec.max_iter, float("nan"), float("nan"), 0)
         return self._session.progress
 
     def _recorded(self) -> Generator[Note | Event, None, None]:
-        """Every note and event, after it was recorded; an error ends the log."""
+        """Yield every note and event after it is recorded; an error is logged last and raised."""
         folder = runs.RunFolder(self.folder, self.resumed)
         try:
             net = self.job.train
@@ -103,7 +103,7 @@ class Training:
             folder.close()
 
     def _begun(self, session: Session, folder: runs.RunFolder) -> list[Note]:
-        """Take up a snapshot or weights, and open the folder's files: the notes on both."""
+        """Restore a snapshot or load weights, and open the folder's files; yields the notes on both."""
         from netspec.codegen import driver
 
         taken = self._taken_up(session)
@@ -115,7 +115,7 @@ class Training:
         return [taken, started] if taken else [started]
 
     def _taken_up(self, session: Session) -> Note | None:
-        """Take up what the training goes on from or starts from. Raises SnapshotError."""
+        """Restore the snapshot or load the weights to start from; the note on it. Raises SnapshotError."""
         if self.snapshot is not None:
             changed = session.restore(self.snapshot)
             return Resumed(self.snapshot, session.iteration, tuple(changed), session.spec.max_iter)
@@ -130,13 +130,11 @@ class Training:
 
 
 def load_tester(job: Job, weights: Path, threads: int | None = None) -> tuple[Tester, Loaded]:
-    """A tester of the weights in a file, and the note that says what became of each param.
+    """A Tester of the weights in a file, and the note that tells which params were loaded.
 
     Raises UsageError where the job has no test data, SnapshotError, DataError.
     """
-    if job.test is None:
-        name = job.spec.written.at.source.name if job.spec.written else job.name
-        raise UsageError(f"'{name}' has no test data", help="add `data: test:` to the solver")
+    job.phase("TEST")  # raises before anything is compiled
     session = Session(job, threads)
     report = session.load(weights)
     assert session.test is not None

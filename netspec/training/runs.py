@@ -1,9 +1,10 @@
-"""Run folders: what a training leaves behind, written and read back.
+"""Run folders: writes the files that a training leaves behind, and reads them back.
 
 config.yaml (resolved), metrics.jsonl, log.txt, env.json, snapshots/.
 
-A folder is locked while it trains. On resume, lines of metrics.jsonl at or after the snapshot's iteration are dropped, so that the
-file ends as if the run had never been interrupted; later snapshots, of a run that goes on from an earlier one, are set aside.
+A folder is locked during its training. On resume, lines of metrics.jsonl at or after the snapshot's iteration are
+dropped, so that the file ends as if the run had never been interrupted. If a run resumes from a snapshot other than
+the latest, the later snapshots are set aside.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class NoRunError(UsageError):
 
 
 class BrokenRunError(DataError):
-    """A file of a run folder does not hold what a training writes."""
+    """A file of a run folder has contents that no training writes."""
 
     code = "NS526"
 
@@ -59,7 +60,7 @@ CONFIG, ENVIRONMENT, METRICS, LOG, SNAPSHOTS = "config.yaml", "env.json", "metri
 
 
 def holds(folder: Path) -> bool:
-    """Whether a folder is that of a run."""
+    """Whether a folder is a run folder."""
     return (folder / CONFIG).is_file()
 
 
@@ -73,7 +74,7 @@ def fresh_folder(name: str) -> Path:
 
 
 def latest_folder(name: str) -> Path:
-    """The run of this name with the highest number that holds a snapshot. Raises NoRunError."""
+    """The run folder of this name with the highest number among those with a snapshot. Raises NoRunError."""
     root = Path(os.environ.get("NETSPEC_RUNS_DIR", "runs"))
     numbered = [
         (int(p.name.rpartition("-")[2]), p) for p in root.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()
@@ -91,11 +92,11 @@ def latest_folder(name: str) -> Path:
 
 
 def places(name: str, folder: Path | None, resume: bool | Path) -> tuple[Path, Path | None]:
-    """The folder of a run of this name, and the snapshot it goes on from; None where it begins at the first iteration.
+    """The folder of a run of this name, and the snapshot to resume from; None for a start at the first iteration.
 
-    `resume` is a snapshot, a folder of snapshots, or True for the latest of the run folder. A folder left out is that of
-    the snapshot; else, among runs/NAME-1, runs/NAME-2, ..., the last to go on with, or the next for a new run.
-    Raises NoRunError.
+    `resume` is a snapshot, a folder of snapshots, or True for the latest of the run folder. If no folder is
+    given, it is that of the snapshot; else, among runs/NAME-1, runs/NAME-2, ..., the last for a resume and the next for
+    a new run. Raises NoRunError.
     """
     if resume is False:
         return folder or fresh_folder(name), None
@@ -117,9 +118,9 @@ def places(name: str, folder: Path | None, resume: bool | Path) -> tuple[Path, P
 
 
 def ask_for_code(name: str, folder: Path | None, snapshot: Path | None) -> None:
-    """Raises MissingCodeError when the run that is to go on was trained with a code file that is not given.
+    """Raise MissingCodeError if the run to resume was trained with a code file that is not given now.
 
-    `name` is the solver's, and finds the run where neither its folder nor a snapshot of it is named.
+    `name` is the solver's. It finds the run if neither its folder nor a snapshot is given.
     """
     folders = [folder] if folder else []
     folders += [snapshot, snapshot.parent, snapshot.parent.parent] if snapshot else []
@@ -131,7 +132,7 @@ def ask_for_code(name: str, folder: Path | None, snapshot: Path | None) -> None:
 
 
 class RunFolder:
-    """The folder of one training: opened and locked, and told every event."""
+    """The folder of a training: opens and locks it, and records every event."""
 
     def __init__(self, path: Path, resumed: bool) -> None:
         self.path = path
@@ -159,7 +160,7 @@ class RunFolder:
         self._log: IO[str] | None = None
 
     def begin(self, job: Job, iteration: int, threads: int, data: list[str]) -> None:
-        """Write config.yaml and env.json, and open the metrics for an iteration to begin at."""
+        """Write config.yaml and env.json, and open the metrics; earlier lines from `iteration` on are dropped."""
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         replaced = snapshot.set_aside(self.snapshots, iteration)
@@ -172,7 +173,7 @@ class RunFolder:
             kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _before(line, iteration)]
             begun_from = self.snapshots / snapshot.name(iteration)
             last = json.dumps(row(Snapshotted(iteration, begun_from)))
-            if begun_from.exists() and last not in kept:  # killed between writing it and saying so
+            if begun_from.exists() and last not in kept:  # killed after writing the snapshot, before its event
                 kept.append(last)
             snapshot.write_whole(path, "".join(line + "\n" for line in kept).encode())
         self._metrics = path.open("a", encoding="utf-8")
@@ -181,20 +182,20 @@ class RunFolder:
             self.log(f"{len(replaced)} later snapshots moved to {replaced[0].parent / 'replaced'}")
 
     def record(self, event: Event) -> None:
-        """Add an event to metrics.jsonl, and its text to log.txt."""
+        """Append an event to metrics.jsonl, and its text to log.txt."""
         if self._metrics is not None:
             self._metrics.write(json.dumps(row(event)) + "\n")
             self._metrics.flush()
         self.log(str(event))
 
     def log(self, text: str) -> None:
-        """Add a text to log.txt, with the time."""
+        """Append a text to log.txt, with the time."""
         if self._log is not None:
             self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
             self._log.flush()
 
     def close(self) -> None:
-        """Close the files and free the folder."""
+        """Close the files and unlock the folder."""
         for file in (self._metrics, self._log):
             if file is not None:
                 file.close()
@@ -207,7 +208,7 @@ class RunFolder:
 
 
 def _kept(child: Path) -> bool:
-    """Whether something in a folder is more than what a training leaves that failed, or was killed, before it began."""
+    """Whether a folder holds more than a training leaves that failed, or was killed, before its first iteration."""
     if child.name == SNAPSHOTS and child.is_dir():
         return any(child.iterdir())
     return child.name != ".lock" and not (child.name.startswith(".") and child.suffix == ".tmp")
@@ -223,7 +224,7 @@ def _before(line: str, iteration: int) -> bool:
 
 
 def config(job: Job) -> str:
-    """The resolved solver with its net inside and absolute paths, as YAML that `netspec train` takes from anywhere."""
+    """The resolved solver with its net inside and absolute paths, as YAML for `netspec train` in any folder."""
     values = job.with_paths(lambda path: str((job.base / Path(path).expanduser()).resolve()))
     return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(
         _literal(values)
@@ -231,7 +232,7 @@ def config(job: Job) -> str:
 
 
 def _literal(value: Any) -> Any:
-    """A `$` in resolved text means itself: doubled, it is read as one."""
+    """Plain values with every `$` doubled: resolved text has no variables, and `$$` is read as a dollar sign."""
     if isinstance(value, dict):
         return {key: _literal(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -240,7 +241,7 @@ def _literal(value: Any) -> Any:
 
 
 def environment(threads: int, data: list[str]) -> dict[str, Any]:
-    """What a run ran on: versions, CPU, threads, data."""
+    """The environment of a run: versions, CPU, threads, data."""
     import psutil
 
     from netspec.codegen import cache, driver
@@ -264,7 +265,7 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The values in a run folder when it was read: configuration, environment, events, snapshots by iteration.
+    """The contents of a run folder at the time of reading: configuration, environment, events, snapshots by iteration.
 
     A `$` in a text of `config` is doubled, as in every solver file.
     """
@@ -282,7 +283,7 @@ class RunRecord:
 
 
 def read(folder: Path) -> RunRecord:
-    """The values in a run folder. A run that was killed while its folder was opened may lack env.json and events.
+    """Read a run folder. A run that was killed while its folder was opened may lack env.json and events.
 
     Raises NoRunError where config.yaml is missing, BrokenRunError, and the errors of a document.
     """
@@ -300,7 +301,7 @@ def _environment(path: Path) -> dict[str, Any]:
 
 
 def _events(path: Path) -> list[Event]:
-    """The events in a file of rows; a last row without its end, torn by a kill or still being written, is left out."""
+    """The events in metrics.jsonl; an incomplete last row, torn by a kill or still being written, is left out."""
     source = _source(path)
     *rows, rest = source.text.split("\n")
     if _whole(rest):
@@ -315,7 +316,7 @@ def _events(path: Path) -> list[Event]:
 
 
 def _source(path: Path) -> Source:
-    """The text of a file, empty where there is none."""
+    """The text of a file; empty if there is no file."""
     try:
         return Source(str(path), path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
@@ -333,7 +334,7 @@ def _whole(text: str) -> bool:
 
 
 def _values(text: str, source: Source, line: int) -> dict[str, Any]:
-    """The JSON object in a text that begins at a line of a file. Raises BrokenRunError."""
+    """The JSON object in a text that stands at a line of a file. Raises BrokenRunError."""
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:

@@ -1,7 +1,7 @@
 """A session: a training in progress.
 
-One iteration is `iter_size` batches forward and backward, and one update. The state is (weights, history, iteration); batches and
-random numbers are functions of (seed, iteration). Source: Caffe solver.cpp.
+One iteration is `iter_size` batches forward and backward, and one update. The state is (weights, history, iteration);
+batches and random numbers are functions of (seed, iteration). Source: Caffe solver.cpp.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Session:
     """A training in progress: programs, feeds and the iteration.
 
-    `keep` leaves every blob's data and diff readable. Raises DataError, OutOfMemoryError.
+    `keep` gives every blob's data and diff memory of its own, so that they can be read.
+    Raises DataError, OutOfMemoryError.
     """
 
     def __init__(self, job: Job, threads: int | None = None, keep: bool = False) -> None:
@@ -69,7 +70,7 @@ class Session:
             self._prefetch = None
 
     def _batch(self, number: int) -> None:
-        """Put training batch `number` into the net's inputs."""
+        """Copy training batch `number` into the net's inputs."""
         if self.feed is None:
             return
         if self._prefetch is None or self._prefetched != number:
@@ -90,13 +91,16 @@ class Session:
 
     @property
     def progress(self) -> Progress:
-        """How far it is."""
+        """How far the training is."""
         loss = self.losses[-1] if self.losses else float("nan")
         samples = self.batch * self.spec.iter_size
         return Progress(self.iteration, self.spec.max_iter, loss, self.rate, samples)
 
     def step(self) -> float:
-        """One iteration; its loss. Weights are unchanged when it raises, and so is what layers store beside them as they run forward."""
+        """Train one iteration; returns its loss.
+
+        If it raises, weights are unchanged, and so are the stored params that layers update in forward.
+        """
         for array, before in self._stored:
             before[...] = array
         try:
@@ -135,7 +139,7 @@ class Session:
         snapshot.write(path, self.state())
 
     def state(self) -> Snapshot:
-        """Weights, history and iteration, and what they belong to."""
+        """The state as a Snapshot: weights, history, iteration, and the net and settings that they belong to."""
         weights = self.train.weights
         pairs = {
             (slot, name): array
@@ -148,7 +152,7 @@ class Session:
         )
 
     def restore(self, path: Path) -> list[str]:
-        """Take up the state of a snapshot; the solver settings that differ from it. Raises SnapshotError."""
+        """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
         state = snapshot.read(path)
         weights = self.train.weights
         snapshot.compare(weights, state.weights, path, strict=True)
@@ -165,7 +169,8 @@ class Session:
         same = {key: array.shape for key, array in own.items()} == {
             key: array.shape for key, array in state.history.items()
         }
-        if not same or state.solver.get("type") != rule:  # arrays of the same shape hold something else
+        # another solver type's history may have the same shapes, but holds other values
+        if not same or state.solver.get("type") != rule:
             raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
         snapshot.load_weights(weights, state.weights, path)
         for key, array in state.history.items():

@@ -1,7 +1,7 @@
-"""State to file and back: weights, solver history, iteration, seed and what they belong to, in one safetensors file.
+"""Snapshots: weights, history, iteration, seed, net and solver settings in a safetensors file, written and read.
 
-A snapshot is complete or absent: it is written beside its place, flushed to the disk, and renamed. The position in the data and every
-random number are functions of (seed, iteration), so that these two are all there is to say about them.
+A snapshot is complete or absent: it is written to a temporary file, flushed to the disk, and renamed. The position in
+the data and every random number are functions of (seed, iteration), so a snapshot stores only these two.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _NAME = re.compile(r"iter_(\d+)\.safetensors")
 
 
 class MissingSnapshotError(SnapshotError):
-    """There is no such snapshot."""
+    """The snapshot file does not exist."""
 
     code = "NS511"
 
 
 class UnreadableSnapshotError(SnapshotError):
-    """The file is not a snapshot, or not one that this version reads."""
+    """The file is not a snapshot, or has a format that this version does not read."""
 
     code = "NS512"
 
@@ -59,7 +59,7 @@ class WriteError(MachineError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a snapshot file holds. `weights` by 'layer.param', `history` by (slot, 'layer.param')."""
+    """The contents of a snapshot file. `weights` by 'layer.param', `history` by (slot, 'layer.param')."""
 
     iteration: int
     weights: dict[str, Array]
@@ -71,9 +71,9 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of each param: loaded from the file, in the file but not in the net, in the net but left at its filler.
+    """Names of params: loaded from the file; in the file but not in the net; in the net but left at their fillers.
 
-    `changed` says how the code files differ from those that the weights were trained with.
+    `changed` lists differences between the code files in use and those the weights were trained with.
     """
 
     loaded: tuple[str, ...]
@@ -90,7 +90,7 @@ class LoadReport:
 
 
 def name(iteration: int) -> str:
-    """iter_000500.safetensors."""
+    """File name of an iteration's snapshot: iter_000500.safetensors."""
     return f"iter_{iteration:06d}.safetensors"
 
 
@@ -122,7 +122,7 @@ def write_weights(path: Path, tensors: dict[str, Array], about: dict[str, str] |
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file by new content: its old content stays until the new is safely on the disk. Raises WriteError."""
+    """Replace a file's content; the old content stays until the new is safely on the disk. Raises WriteError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def read(path: Path) -> Snapshot:
-    """The snapshot in a file. Raises MissingSnapshotError, UnreadableSnapshotError."""
+    """Read a snapshot file. Raises MissingSnapshotError, UnreadableSnapshotError."""
     tensors, about = read_tensors(path)
     if about is None:
         raise UnreadableSnapshotError(
@@ -177,7 +177,7 @@ def read(path: Path) -> Snapshot:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, Any] | None]:
-    """All arrays in a safetensors file, and what netspec wrote about them (None in a file from elsewhere)."""
+    """All arrays in a safetensors file, and netspec's metadata (None in a file of another program)."""
     from safetensors import SafetensorError, safe_open
 
     if path.is_dir():
@@ -216,13 +216,13 @@ def latest(folder: Path) -> Path | None:
 
 
 def prune(folder: Path, keep: int) -> None:
-    """Delete all but the last `keep` snapshots, and what an interrupted write left behind."""
+    """Delete all but the last `keep` snapshots, and the temporary files of interrupted writes."""
     for path in [*listing(folder)[:-keep], *folder.glob(".iter_*.tmp")]:
         path.unlink(missing_ok=True)
 
 
 def set_aside(folder: Path, iteration: int) -> list[Path]:
-    """Move the snapshots after an iteration to `replaced` below their folder: a run goes on from there, and writes its own."""
+    """Move the snapshots after an iteration to the subfolder `replaced`: a resumed run writes its own."""
     later = [path for path in listing(folder) if int(path.stem.removeprefix("iter_")) > iteration]
     for path in later:
         (folder / "replaced").mkdir(exist_ok=True)
@@ -231,7 +231,7 @@ def set_aside(folder: Path, iteration: int) -> list[Path]:
 
 
 def load_weights(weights: Weights, tensors: dict[str, Array], path: Path) -> LoadReport:
-    """Copy arrays into a net's params by name. Raises OtherNetError when a shape differs, or when no name has a partner."""
+    """Copy arrays into a net's params by name. Raises OtherNetError when a shape differs or no name matches."""
     tensors = {key: array for key, array in tensors.items() if not key.startswith("history.")}
     extra, missing = compare(weights, tensors, path)
     for key, array in tensors.items():
@@ -243,9 +243,9 @@ def load_weights(weights: Weights, tensors: dict[str, Array], path: Path) -> Loa
 def compare(
     weights: Weights, tensors: dict[str, Array], path: Path, strict: bool = False
 ) -> tuple[list[str], list[str]]:
-    """The arrays without a param and the params without an array.
+    """Match arrays and params by name: the arrays without a param, and the params without an array.
 
-    Raises OtherNetError when a shape differs, when no name has a partner, or when `strict` and one has none.
+    Raises OtherNetError when a shape differs, when no name matches, or with `strict` when any name has no match.
     """
     wrong = [
         f"'{key}' is {text(array.shape)} in the snapshot and {text(weights.data[weights.index(key)].shape)} in the net"

@@ -1,4 +1,4 @@
-"""The training loop: tests, steps and snapshots in Caffe's order. It yields what happened and prints nothing."""
+"""The training loop: tests, steps and snapshots in Caffe's order. It yields events and prints nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from netspec.training import snapshot
 from netspec.training.events import Display, Event, Finished, Snapshotted, Tested
 from netspec.training.session import Session
-from netspec.training.tester import named, outputs
+from netspec.training.tester import Tester, named, outputs
 
 
 def solve(
@@ -29,7 +29,8 @@ def solve(
         if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve()
         else -1
     )
-    blas = threadpool_limits(limits=1, user_api="blas")  # NumPy's own threads would only take the kernels' cores
+    # more threads of NumPy's BLAS would compete with the kernels for cores
+    blas = threadpool_limits(limits=1, user_api="blas")
     try:
         while session.iteration < spec.max_iter and not stopping():
             iteration = session.iteration
@@ -39,7 +40,7 @@ def solve(
                 and (iteration > 0 or spec.test_initialization)
             )
             if session.test is not None and due:
-                yield _tested(session)
+                yield _tested(session, session.test)
                 since, seen = time.perf_counter(), 0
             rate = session.rate
             session.step()
@@ -58,17 +59,16 @@ def solve(
         if folder is not None and wanted and written != session.iteration:
             yield _snapshotted(session, folder)
         if session.test is not None and stopped is None:
-            yield _tested(session)
+            yield _tested(session, session.test)
     finally:
         blas.restore_original_limits()
         session.close()
     yield Finished(session.iteration, stopped, time.perf_counter() - begun, session.waited)
 
 
-def _tested(session: Session) -> Tested:
+def _tested(session: Session, tester: Tester) -> Tested:
     begun = time.perf_counter()
-    assert session.test is not None
-    means, samples = session.test.run()
+    means, samples = tester.run()
     return Tested(session.iteration, means, samples, time.perf_counter() - begun)
 
 

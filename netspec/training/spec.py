@@ -1,4 +1,4 @@
-"""Document to SolverSpec: a training as it was written, apart from its net."""
+"""Document to SolverSpec: the solver file as it was written, without its net."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SolverSpec(Model):
 
 
 def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
-    """The training in an expanded document, without its net; None when a field that everything needs is wrong."""
+    """The SolverSpec of an expanded document, without its net; None when a field that everything needs is wrong."""
     root = document.root
     values = root.without("net").plain()
     word = values.pop("type", "SGD")
@@ -99,12 +99,12 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
 
 
 def _all_fields() -> set[str]:
-    """The fields of all solver types, when nobody knows which was meant."""
+    """The fields of all solver types, for suggestions when the type is unknown."""
     return {name for member in SOLVERS.members() for name in member.model_fields}
 
 
 def _fields_of_others(values: dict[str, Any]) -> dict[str, str]:
-    """What to say of fields that only other solver types have."""
+    """Help lines for fields that only other solver types have."""
     types = {
         key: [SOLVERS.word(m) for m in SOLVERS.members() if key in m.model_fields]
         for key in values.keys() - SolverSpec.model_fields
@@ -115,7 +115,7 @@ def _fields_of_others(values: dict[str, Any]) -> dict[str, str]:
 
 
 def _policy_fields(values: dict[str, Any]) -> dict[str, str]:
-    """What to say of a policy's fields that stand beside `lr_policy`, as in Caffe."""
+    """Help lines for fields of a policy that stand beside `lr_policy`, as in Caffe."""
     written = {key: values[key] for key in words.POLICY_FIELDS if key in values}
     policy = values.get("lr_policy")
     inside = policy if isinstance(policy, dict) else {"type": policy if isinstance(policy, str) else "step"}

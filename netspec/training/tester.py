@@ -18,26 +18,24 @@ if TYPE_CHECKING:
 
 
 MOST_SCORES = 100
-"""Values of a vector that are shown one by one."""
+"""Most values of a vector score, each of which is shown under its own name."""
 
 
 class Tester:
     """The TEST net on the training's weights: programs for a whole batch and for the short last one."""
 
     def __init__(self, job: Job, owner: Program, seed: int, keep: bool) -> None:
-        assert job.test is not None
         self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
         self.feed = open_phase(job, "TEST", seed)
         self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
         self.programs: dict[int, Program] = {}
-        self.scores = scores(job.test)
+        self.scores = scores(job.phase("TEST"))
         self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
 
     def program(self, size: int) -> Program:
-        """The TEST program for batches of `size`; the training's memory is used where blobs need not be kept."""
+        """The TEST program for batches of `size`; it uses the training's arena unless blobs are kept."""
         if size not in self.programs:
-            shaped = self.job.shaped("TEST", size) if self.feed else self.job.test
-            assert shaped is not None
+            shaped = self.job.shaped("TEST", size) if self.feed else self.job.phase("TEST")
             dtype = self.job.spec.dtype
             shaped, memory = compile_net(shaped, dtype, self.keep)
             weights = share_weights(shaped, self.owner.graph, self.owner.weights, dtype, self.seed)
@@ -47,7 +45,7 @@ class Tester:
         return self.programs[size]
 
     def run(self) -> tuple[dict[str, float], int]:
-        """The mean of every output over the whole test set (or `test_iter` batches), and how many samples that were."""
+        """The mean of every output over the whole test set (or `test_iter` batches), and the number of samples."""
         import numpy as np
 
         limit = self.job.spec.test_iter
@@ -73,12 +71,12 @@ class Tester:
 
 
 def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:
-    """The blobs that nothing reads and that are `scores`, by name."""
+    """Data of the blobs that no layer reads and that are among `scores`, by name."""
     return {program.graph.blobs[b].name: program.data[b] for b in program.graph.outputs if b in chosen}
 
 
 def scores(shaped: ShapedGraph) -> frozenset[int]:
-    """The blobs that speak of a batch as a whole: scalars and short vectors whose length does not depend on the batch."""
+    """The blobs that describe a whole batch: scalars and short vectors whose length does not depend on the batch."""
     pairs = enumerate(zip(shaped.blobs, shaped.batch_axes, strict=True))
     return frozenset(
         b for b, (shape, axis) in pairs if axis is None and len(shape) <= 1 and count(shape) <= MOST_SCORES

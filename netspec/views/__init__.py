@@ -1,3 +1,1 @@
-"""Values to what people and machines read: tables, text in columns, JSON, Markdown, JSON Schemas; nothing is decided
-here.
-"""
+"""Views: values to tables, text in columns, JSON, Markdown and JSON Schemas. Nothing is decided here."""

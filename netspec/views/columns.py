@@ -1,4 +1,7 @@
-"""Text in columns, for a terminal and for Markdown. Widths are computed here: rich's own tables measure every cell several times."""
+"""Text in columns, for a terminal and for Markdown.
+
+Widths are computed here, since rich's own tables are slow: they measure every cell several times.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ if TYPE_CHECKING:
 
 GAP = "  "
 INDENT = " " * 12
-"""Where a note goes on that is longer than the terminal is wide."""
+"""Indentation of the second and later lines of a note that is wider than the terminal."""
 
 
 class Table:
-    """Rows of cells under bold heads and one line, and notes below them. Columns in `right` hold numbers."""
+    """Rows of cells under bold heads and a rule, with notes below. Columns in `right` are right-aligned numbers."""
 
     def __init__(
         self, heads: Sequence[str], title: str | None = None, right: Iterable[int] = (), notes: Sequence[str] = ()
@@ -24,11 +27,11 @@ class Table:
         self.rows: list[tuple[str, ...]] = []
 
     def add_row(self, *cells: str) -> None:
-        """One more row, a cell for each head."""
+        """Append a row, with a cell for each head."""
         self.rows.append(tuple(cell if cell.isprintable() else _printable(cell) for cell in cells))
 
     def fitted(self, width: int, ranks: Sequence[int]) -> Table:
-        """With as many columns as fit into `width`, in the order of their ranks; those of rank 0 whether they fit or not."""
+        """A copy with as many columns as fit into `width`, by rank; columns of rank 0 are always kept."""
         widths = self._widths()
         free, kept = width + len(GAP), set()
         for column in sorted(range(len(self.heads)), key=lambda c: ranks[c]):
@@ -44,7 +47,7 @@ class Table:
         return result
 
     def markdown(self) -> str:
-        """The same as Markdown, its notes as a list."""
+        """The table as Markdown, its notes as a list."""
         lines = [f"**{self.title}**", ""] if self.title else []
         rules = ("---:" if c in self.right else "---" for c in range(len(self.heads)))
         lines += ["| " + " | ".join(self.heads) + " |", "|" + "|".join(rules) + "|"]
@@ -83,7 +86,7 @@ class Table:
 
 
 def _width(text: str) -> int:
-    """Cells that a text takes on a terminal."""
+    """Number of terminal cells that a text occupies."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

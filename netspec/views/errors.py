@@ -1,4 +1,4 @@
-"""Errors for machines: JSON, and the commands that GitHub shows beside the code."""
+"""Errors for machines: JSON, and GitHub workflow commands, which GitHub shows beside the code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _as_json(place: Place) -> dict[str, Any]:
 
 
 def as_github(error: NetspecError) -> str:
-    """The errors as workflow commands that GitHub shows beside the code."""
+    """The errors as GitHub workflow commands, which GitHub shows beside the code."""
     rows = []
     for e in error.errors():
         where = (

@@ -1,4 +1,4 @@
-"""ShapedGraph and MemoryPlan to Inspection: what `inspect` says of a net, as plain values."""
+"""ShapedGraph and MemoryPlan to Inspection: the numbers that `inspect` shows of a net, as plain values."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from netspec.net.shaped import ShapedGraph
 
 @dataclass(frozen=True)
 class Row:
-    """One layer, or the layers of a block together. MACs are per image.
+    """A layer, or the layers of a block together. MACs are per image.
 
-    Params are learned ones, `stored` the others; both belong to the first layer that has them. Bytes of activations are those of tops that
-    have memory of their own; `training_bytes` adds to them and to the weights the gradients of both and a history of the weights.
+    `params` counts learned params, `stored` the others; a shared param belongs to the first layer that has it.
+    `activation_bytes` counts tops with memory of their own. `training_bytes` is the sum of activations, weights, the
+    gradients of both, and a history of the weights.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Row:
 
     @property
     def memory(self) -> int:
-        """Bytes it takes while training, or while testing in a net of phase TEST."""
+        """Bytes that the layer needs in training, or in testing for a net of phase TEST."""
         return self.training_bytes or self.weight_bytes + self.activation_bytes
 
 
@@ -48,8 +49,8 @@ class Row:
 class Inspection:
     """A net's rows and totals. Bytes are of the batch; FLOPs are per image.
 
-    `forward_bytes` and `training_bytes` are what a pass forward and a training take at their peak: weights (with gradients and one history)
-    and the arena of that phase. None where the net has no such phase.
+    `forward_bytes` and `training_bytes` are the peaks of a forward pass and of a training: weights (in training also
+    their gradients and a history) and the arena of that phase. None if the net has no such phase.
     """
 
     net: str
@@ -74,7 +75,10 @@ class Inspection:
         return 2 * self.macs
 
     def collapsed(self, depth: int) -> Inspection:
-        """With rows down to `depth` levels of the names (a/b/c has three); what lies deeper is one row a block, where the block begins."""
+        """A copy with rows down to `depth` levels of the names (a/b/c has three).
+
+        The layers of a deeper block are summed in one row, at the place of the block's first layer.
+        """
         blocks: dict[tuple[str, ...], list[Row]] = {}
         for row in self.rows:
             path = row.name.split("/")
@@ -145,7 +149,7 @@ def _weight_bytes(shaped: ShapedGraph, size: int) -> int:
 
 
 def _peak(shaped: ShapedGraph, memory: MemoryPlan) -> int | None:
-    """Bytes that a net takes at its peak; None if it is a TRAIN net that learns nothing."""
+    """Peak memory of a net in bytes; None for a TRAIN net that learns nothing."""
     training = shaped.graph.phase == "TRAIN"
     if training and not any(node.backward for node in shaped.graph.nodes):
         return None
@@ -155,7 +159,7 @@ def _peak(shaped: ShapedGraph, memory: MemoryPlan) -> int | None:
 
 
 def _block(name: str, inside: list[Row]) -> Row:
-    """The layers of a block as one row: what it reads from outside, what its last layer writes, and sums."""
+    """The layers of a block as a row: the blobs it reads from outside, the tops of its last layer, and sums."""
     made: set[str] = set()
     bottoms: dict[str, None] = {}
     for row in inside:
@@ -190,12 +194,12 @@ ORDERS: dict[str, Callable[[Row], tuple[float | str, ...]]] = {
     "memory": lambda row: (-row.memory,),
     "name": lambda row: (row.name,),
 }
-"""What rows can be sorted by: numbers from the largest, names from A; equal ones stay in the net's order."""
+"""Keys that rows can be sorted by: numbers from the largest, names from A; ties stay in the net's order."""
 
 
 @dataclass(frozen=True)
 class ParamUse:
-    """A param of a layer: the name it is known by, and the factors on its rate and its decay."""
+    """A param of a layer: its name, and the factors on its rate and its decay."""
 
     name: str
     learned: bool
@@ -217,7 +221,7 @@ class Wire:
 
 
 def wiring(net: Graph) -> tuple[Wire, ...]:
-    """The layers of a net, wired."""
+    """The wiring of every layer of a net, in order."""
 
     def wire(node: Node) -> Wire:
         params = tuple(
@@ -240,7 +244,7 @@ def wiring(net: Graph) -> tuple[Wire, ...]:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """What a rewrite did to a layer, in words."""
+    """The effect of a rewrite on a layer, in words."""
 
     rewrite: str
     layer: str
@@ -248,7 +252,7 @@ class Rewritten:
 
 
 def rewritten(net: Graph) -> tuple[Rewritten, ...]:
-    """What the rewrites did, in the order of the layers."""
+    """The effects of the rewrites, in the order of the layers."""
     adding = {writer for flow in flows(net).values() for writer in flow.adding}
     return tuple(
         Rewritten(name, node.layer.name, effect) for node in net.nodes for name, effect in _effects(net, node, adding)
@@ -256,7 +260,10 @@ def rewritten(net: Graph) -> tuple[Rewritten, ...]:
 
 
 def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
-    """The rewrites that changed a layer, and how; `adding` has the (layer, bottom slot) that add to a gradient."""
+    """The rewrites that changed a layer, each with its effect in words.
+
+    `adding` holds each (layer, bottom slot) whose gradient is added to what an earlier writer left.
+    """
     copy = net.blobs[node.tops[0]] if node.tops else None
     if copy is not None and copy.copy_of is not None:
         work = "" if net.runs(node) else ": the same memory"
@@ -282,7 +289,7 @@ def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[t
 
 @dataclass(frozen=True)
 class Held:
-    """A piece of memory: what it holds, its shape, the times it is first written and last read, and where it lies."""
+    """A piece of memory: its contents, shape, times of first write and last read, and offset."""
 
     name: str
     kind: str
@@ -303,7 +310,10 @@ def pieces(net: Graph, memory: MemoryPlan) -> tuple[Held, ...]:
 
 
 def _name(net: Graph, piece: Piece) -> str:
-    """data conv1; diff conv1; share sum of pool1 (what a later reader adds to the diff); work conv1 columns forward."""
+    """A piece's name: data conv1; diff conv1; share sum of pool1; work conv1 columns forward.
+
+    A share is the part of a diff that a later reader adds.
+    """
     match piece.key:
         case ("data" | "diff" as what, int(blob)):
             return f"{what} {net.blobs[blob].label}"

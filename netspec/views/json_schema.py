@@ -1,12 +1,13 @@
 """JSON Schemas of nets and solvers for editors: completion, hover, and a mark under what is wrong.
 
-Fields, bounds, defaults and descriptions come from the models, words from the rooms: a new file of a room is in the schema at once.
-Draft 7 with the notes that yaml-language-server reads (`enumDescriptions`, `defaultSnippets`, `errorMessage`, `doNotSuggest`).
+Fields, bounds, defaults and descriptions come from the models, type names from the rooms: a new file of a room is in
+the schema at once. Draft 7, with the keywords of yaml-language-server (`enumDescriptions`, `defaultSnippets`,
+`errorMessage`, `doNotSuggest`).
 
-A schema sees a file before it is expanded. So any value may be a `$...`, and a definition `X` says only what may stand in an X; what must
-stand in it, which a parent (`extends`) or `defaults` may give, is said apart by `X.needs`.
+A schema describes a file before expansion. So any value may be a `$...`, and a definition `X` lists only the keys that
+X may have. The keys that X must have stand apart in `X.needs`, since a parent (`extends`) or `defaults` may give them.
 
-Long because one schema is one table of definitions, each of which names the others.
+Long because a schema is a single table of definitions, each of which refers to others.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from netspec.training.spec import SolverSpec
 Schema = dict[str, Any]
 
 CHOICES: tuple[Room[Any], ...] = (FILLERS, POLICIES, REGULARIZERS, SOURCES, TRANSFORMS)
-"""Rooms whose members are written `{type: X, ...}`, or `X` where nothing more must be said."""
+"""Rooms whose members are written `{type: X, ...}`, or `X` if no other field is required."""
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _WORD: Schema = {"type": "string"}
@@ -52,20 +53,20 @@ def net_schema() -> Schema:
 
 
 def solver_schema() -> Schema:
-    """The schema of a solver file, and of a net that is written in it."""
+    """The schema of a solver file, a net inside it included."""
     made = _Definitions()
     return {"$schema": _DRAFT, **made.solver(), "definitions": made.in_order()}
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator; it says `{"room": name}` for a choice, and knows that one item may stand for a list of one."""
+    """Pydantic's schema generator, with `{"room": name}` for a choice, and a single item in place of a list of one."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never: it would be the field's name."""
+        """Always false: the title would repeat the field's name."""
         return False
 
     def function_before_schema(self, schema: Any) -> Schema:
-        """A choice, one or many, or what pydantic says."""
+        """The schema of a choice or of one or many items; of other fields pydantic's own."""
         function = schema["function"]["function"]
         room = getattr(function, "__self__", None)
         if isinstance(room, Room):
@@ -74,24 +75,24 @@ class _Generator(GenerateJsonSchema):
         return {"anyOf": [inner["items"], inner]} if function is listed else inner
 
     def dict_schema(self, schema: Any) -> Schema:
-        """Where the keys are known words, each is a property."""
+        """The schema of a dict; if its keys are an enumeration, each key is a property."""
         inner = super().dict_schema(schema)
         names = inner.get("propertyNames", {}).get("enum")
         return {"type": "object", **_closed(dict.fromkeys(names, inner["additionalProperties"]))} if names else inner
 
     def null_schema(self, schema: Any) -> Schema:
-        """Nothing, which a user seldom writes."""
+        """The schema of None, which editors do not offer, since a user seldom writes it."""
         return {"type": "null", "description": "As if it were left out."}
 
     def default_schema(self, schema: Any) -> Schema:
-        """A default is said where it could be written."""
+        """The schema with its default; a default of None, [] or {} is left out."""
         inner = super().default_schema(schema)
         if inner.get("default") in (None, [], {}):
             inner.pop("default", None)
         return inner
 
     def encode_default(self, dft: Any) -> Any:
-        """A choice as it would be written."""
+        """A default as JSON; a choice as it is written in YAML."""
         if not isinstance(dft, BaseModel):
             return super().encode_default(dft)
         said = dft.model_dump(mode="json", exclude_defaults=True)
@@ -103,19 +104,19 @@ class _Generator(GenerateJsonSchema):
 
 
 class _Definitions(dict[str, Schema]):
-    """The definitions of one schema, made where they are first spoken of."""
+    """The definitions of a schema, each created at its first use."""
 
     def __init__(self) -> None:
         super().__init__(variable={"title": "variable", **_WORD, "pattern": "\\$"})
 
     def in_order(self) -> Schema:
-        """Those that say something, by name."""
+        """The definitions that are not empty, sorted by name."""
         return {name: self[name] for name in sorted(self) if self[name]}
 
     # --- fields ---
 
     def fields(self, cls: type[BaseModel]) -> tuple[dict[str, Schema], Schema]:
-        """What may be written for each field of a class; and what must be."""
+        """The schemas of the fields of a class, and the schema of its required keys."""
         raw = cls.model_json_schema(schema_generator=_Generator, ref_template="#/definitions/{model}")
         for name, model in raw.get("$defs", {}).items():
             if name not in self:
@@ -131,7 +132,7 @@ class _Definitions(dict[str, Schema]):
         )
 
     def written(self, field: Schema) -> Schema:
-        """What may be written for a field: its value, or a `$...`."""
+        """The schema of a field's value: the value itself, or a `$...`."""
         notes: Schema = {key: field[key] for key in ("description", "default") if key in field}
         said = field.get("anyOf") or [{key: item for key, item in field.items() if key not in notes}]
         options = [self.option(option, notes.get("description", "")) for option in said]
@@ -143,10 +144,11 @@ class _Definitions(dict[str, Schema]):
         return {**notes, **(options[0] if len(options) == 1 else {"anyOf": options})}
 
     def option(self, option: Schema, description: str) -> Schema:
-        """One form of a field's value."""
+        """The schema of one form of a field's value."""
         if "room" in option:
             return _ref(self.choice(next(room for room in CHOICES if _name(room) == option["room"])))
-        if "items" in option:  # with a description it is unlike the other forms, whose titles an editor would else list
+        if "items" in option:
+            # the description makes it differ from the other forms: an editor would else list all their titles
             return {
                 **option,
                 "items": self.written(option["items"]),
@@ -157,7 +159,7 @@ class _Definitions(dict[str, Schema]):
         return option
 
     def needs(self, field: Schema) -> Schema:
-        """What must be there in a value, at any depth; empty where nothing must."""
+        """The schema of the required keys of a value, at any depth; empty if none is required."""
         if "room" in field:
             return _ref(f"{field['room']}.needs")
         if "$ref" in field:
@@ -177,11 +179,11 @@ class _Definitions(dict[str, Schema]):
     # --- rooms ---
 
     def choice(self, room: Room[Any]) -> str:
-        """The definition of what is written `{type: X, ...}` or `X`."""
+        """The definition of a choice, which is written `{type: X, ...}` or `X`."""
         name = _name(room)
         if name in self:
             return name
-        self[name] = {}  # a member may hold another of the room
+        self[name] = {}  # set first: a member may hold another member of its room
         cases, needs, bare, snippets, forms = [], [], [], [], []
         for member in room.members():
             word = room.word(member)
@@ -211,7 +213,7 @@ class _Definitions(dict[str, Schema]):
         return name
 
     def layers(self) -> list[Schema]:
-        """Makes the definition of every layer type. What each needs, as cases."""
+        """Create the definition of every layer type; returns the required keys of each, as cases."""
         common, _ = self.fields(Layer)
         self["layer"] = {"properties": common}
         self["repeat"] = {
@@ -242,7 +244,7 @@ class _Definitions(dict[str, Schema]):
     # --- nets ---
 
     def net(self) -> Schema:
-        """A net."""
+        """The schema of a net."""
         fields, _ = self.fields(NetSpec)
         self["layers.needs"] = _every(self.layers())
         self.entries()
@@ -271,7 +273,7 @@ class _Definitions(dict[str, Schema]):
         return {"title": "net", "type": "object", **_closed(keys), "allOf": [extends, complete]}
 
     def entries(self) -> None:
-        """Makes the definitions of what may stand in `layers`: `entry`, and `edit` in a net that extends another."""
+        """Create the definitions of the entries of `layers`: `entry`, and `edit` for a net that extends another."""
         named = {name: _ref(f"layer/properties/{name}") for name in ("name", "bottom", "include", "exclude")}
         block = {**_WORD, "description": "The block that it is an instance of."}
         given = {**_VALUES, "description": "The block's variables, by name."}
@@ -321,7 +323,7 @@ class _Definitions(dict[str, Schema]):
         self["edit"] = {**entry, "allOf": [*either, *changes]}
 
     def changed(self) -> str:
-        """The definition of an entry that changes fields of a layer, or of an instance, in the extended net: any of any type."""
+        """The definition of an entry that changes a layer or an instance of the extended net: fields of any type."""
         found: dict[str, list[tuple[Schema, Schema]]] = {}
         for definition in ("instance", *(f"layers.{word}" for word in LAYERS.words())):
             for name, field in self[definition]["properties"].items():
@@ -341,7 +343,7 @@ class _Definitions(dict[str, Schema]):
         return "changed"
 
     def defaults(self) -> Schema:
-        """`defaults:`"""
+        """The schema of `defaults:`."""
         apart = {"name", "type", "bottom", "top", "repeat", "when", *_EDITS}
         given = {}
         for member in LAYERS.members():
@@ -356,7 +358,7 @@ class _Definitions(dict[str, Schema]):
         }
 
     def blocks(self) -> Schema:
-        """`blocks:`"""
+        """The schema of `blocks:`."""
         given = {**_VALUES, "description": "The block's variables; the instance must give one that is `~`."}
         layers = {"description": "The block's layers.", "type": "array", "minItems": 1, "items": _ref("entry")}
         block = {
@@ -374,7 +376,7 @@ class _Definitions(dict[str, Schema]):
     # --- solvers ---
 
     def solver(self) -> Schema:
-        """A solver."""
+        """The schema of a solver."""
         spec, needs = self.fields(SolverSpec)
         self["net"] = self.net()
         keys: dict[str, Any] = {
@@ -422,12 +424,12 @@ def _closed(properties: dict[str, Any]) -> Schema:
 
 
 def _unsaid(names: dict[str, str]) -> Schema:
-    """Words that may stand there, but that no editor should offer."""
+    """A schema of valid words that no editor should offer."""
     return {name: {**_WORD, "doNotSuggest": True} for name in names}
 
 
 def _within(properties: dict[str, Schema]) -> Schema:
-    """What is asked of properties, in a form from which no editor takes words to offer."""
+    """A schema with conditions on properties, in a form from which no editor takes words to offer."""
     return {"patternProperties": {f"^{name}$": schema for name, schema in properties.items()}} if properties else {}
 
 
@@ -449,12 +451,12 @@ def _when(word: str, then: Schema) -> Schema:
 
 
 def _kind(word: str, cls: type[Any]) -> Schema:
-    """The `type` of a member: what an editor shows of it."""
+    """The schema of a member's `type`, with the text that an editor shows for it."""
     return {"const": word, "description": _doc(cls), "doNotSuggest": True}
 
 
 def _words(room: Room[Any], description: str) -> Schema:
-    """The `type` of what is not known yet."""
+    """The schema of a choice's `type`: all type names of the room, or a variable."""
     return {
         "description": description,
         "anyOf": [{**_enum(room, room.members()), "description": description}, _ref("variable")],
@@ -469,7 +471,7 @@ def _enum(room: Room[Any], members: list[type[Any]]) -> Schema:
 
 
 def _doc(cls: type[Any]) -> str:
-    """A docstring, each paragraph in one line."""
+    """A docstring with each paragraph joined to a single line."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(cls.__doc__ or ""))
 
 

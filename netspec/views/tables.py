@@ -1,4 +1,4 @@
-"""What `inspect` shows of a net at each stage of the road, as a table, JSON, CSV and Markdown."""
+"""The answers of `inspect` for each stage of a net, as a table, JSON, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View:
-    """One answer in every form. A `table` of a given width has the columns that fit, one of None has all."""
+    """An answer in every form. `table(width)` has the columns that fit into the width, `table(None)` all columns."""
 
     table: Callable[[int | None], Table]
     values: Callable[[], Any]
     records: Callable[[], list[dict[str, Any]]]
     plain: Callable[[], str] | None = None
-    """What a terminal gets in place of the table."""
+    """The text to print on a terminal in place of the table."""
 
     def form(self, word: str, width: int) -> RenderableType:
         """The answer as `table`, `json`, `csv` or `md`."""
@@ -46,7 +46,7 @@ class View:
 
 
 def _csv(records: list[dict[str, Any]]) -> str:
-    """One line a record, under the names of its values."""
+    """A header of the records' keys, then a line for each record."""
     out = io.StringIO()
     writer = csv.DictWriter(out, records[0] if records else (), lineterminator="\n")
     writer.writeheader()
@@ -58,24 +58,29 @@ def _csv(records: list[dict[str, Any]]) -> str:
 
 
 CONVENTION = {
-    "MACs": "1 MAC (multiply-accumulate) = 2 FLOPs; MACs of Convolution and InnerProduct, biases and other layers not counted",
-    "params": "learned ones, each counted where it first appears; stored: kept with them but not learned (running statistics)",
-    "field": "receptive field in the input, height x width unless equal, not clipped at borders; stride: from one field to the next",
-    "bytes": "activations are tops with memory of their own; training adds weights, the gradients of both and one history of the weights",
+    "MACs": "1 MAC (multiply-accumulate) = 2 FLOPs; MACs of Convolution and InnerProduct, "
+    "biases and other layers not counted",
+    "params": "learned ones, each counted where it first appears; "
+    "stored: kept with them but not learned (running statistics)",
+    "field": "receptive field in the input, height x width unless equal, not clipped at borders; "
+    "stride: from one field to the next",
+    "bytes": "activations are tops with memory of their own; "
+    "training adds weights, the gradients of both and one history of the weights",
 }
-"""What is counted, and how."""
+"""How MACs, params, receptive fields and bytes are counted, by the word in the table."""
 
 
 def totals(one: Inspection) -> list[str]:
-    """The lines under the table."""
+    """The lines of totals under the table."""
     stored = f"; stored but not learned {one.stored:,}" if one.stored else ""
     training = " (forward and backward)" if one.phase == "TRAIN" else ""
     peaks = {"forward alone": one.forward_bytes, "training": one.training_bytes}
     said = ", ".join(f"{word} {size(number)}" for word, number in peaks.items() if number is not None)
+    at = f"at batch {one.batch}, {one.dtype}"
     lines = [
         f"params      {one.params:,} ({short(one.params)}){stored}",
         f"MACs        {one.macs:,} ({short(one.macs)}) an image, {one.flops:,} FLOPs",
-        f"memory      weights {size(one.weight_bytes)}, activations {size(one.activation_bytes)} at batch {one.batch}, {one.dtype}",
+        f"memory      weights {size(one.weight_bytes)}, activations {size(one.activation_bytes)} {at}",
         f"            one arena of {size(one.arena_bytes)} holds blobs, gradients and workspaces{training}",
         *(
             [f"peak        {said}: the arena and the weights, for training with gradients and one history"]
@@ -89,7 +94,10 @@ def totals(one: Inspection) -> list[str]:
 
 
 class Column(NamedTuple):
-    """One column of `inspect`: its head, its rank (which of them a narrow terminal gets), what it says of a row, if it is a number."""
+    """A column of `inspect`: its head, its rank, the text of a row's cell, and whether it holds numbers.
+
+    A narrow terminal drops the columns of the highest ranks first.
+    """
 
     head: str
     rank: int
@@ -124,13 +132,16 @@ COLUMNS = (
 
 
 def sides(pair: tuple[float, float]) -> str:
-    """(7, 7) -> 7; (1, 7) -> 1x7; inf is all of the image, whose stride is 0: -."""
+    """Height and width as text: (7, 7) -> 7; (1, 7) -> 1x7; inf -> all (the whole image); stride 0 -> -."""
     words = [{inf: "all", 0: "-"}.get(side, f"{side:g}") for side in pair]
     return words[0] if words[0] == words[1] else "x".join(words)
 
 
 def inspect_table(one: Inspection, width: int | None = None, order: str | None = None) -> Table:
-    """The table and totals; a terminal that is narrow gets fewer columns, never cut words, but always what the rows are sorted by."""
+    """The table of layers and its totals.
+
+    A narrow terminal gets fewer columns, never cut words, and always the column that the rows are sorted by.
+    """
     memory = "training" if one.phase == "TRAIN" else "activations"
     shown = {"macs": "MACs", "memory": memory}.get(order or "")
     there = {"stored": one.stored, "training": one.phase == "TRAIN", "how": all(row.layers == 1 for row in one.rows)}
@@ -164,7 +175,7 @@ def shapes(one: Inspection, order: str | None = None) -> View:
 
 
 def _field(row: Row) -> dict[str, Any]:
-    """A side of the field may be "all"; then neighbours lie nowhere."""
+    """The receptive field for JSON: an infinite side is "all", and the stride between such fields is None."""
     return {
         "field": ["all" if side == inf else side for side in row.field.size],
         "stride": [side or None for side in row.field.stride],
@@ -194,7 +205,7 @@ def _record(row: Row) -> dict[str, Any]:
 
 
 def graph(net: Graph) -> View:
-    """How the layers are wired."""
+    """The answer of `inspect --stage graph`: how the layers are wired."""
     wires = wiring(net)
 
     def table(width: int | None) -> Table:
@@ -214,7 +225,8 @@ def graph(net: Graph) -> View:
 
 WIRING = (
     "top         blob#1 is what the blob holds after it was written a second time",
-    "params      with lr_mult, and decay_mult where it is not 1; a shared one has the name of the layer that has it first",
+    "params      with lr_mult, and decay_mult where it is not 1; "
+    "a shared one has the name of the layer that has it first",
     "gradient of the bottoms whose gradients the layer computes",
 )
 
@@ -229,7 +241,7 @@ def _wire(wire: Wire) -> dict[str, str]:
 
 
 def _param(use: ParamUse, layer: str) -> str:
-    """weight lr 1; bias lr 2 decay 0; mean stored."""
+    """A param as text: weight lr 1; bias lr 2 decay 0; mean stored."""
     name = use.name.removeprefix(f"{layer}.")
     return (
         f"{name} stored"
@@ -239,7 +251,7 @@ def _param(use: ParamUse, layer: str) -> str:
 
 
 def rewrites(net: Graph) -> View:
-    """What the rewrites did to which layer."""
+    """The answer of `inspect --stage rewrites`: the effects of each rewrite on each layer."""
     records = [asdict(one) for one in rewritten(net)]
 
     def table(width: int | None) -> Table:
@@ -252,12 +264,13 @@ def rewrites(net: Graph) -> View:
 
 
 def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:
-    """What lies in the arena, where, and how long."""
+    """The answer of `inspect --stage plan`: the pieces of the arena, their offsets and lifetimes."""
     net, batch, last = shaped.graph, max(1, shaped.batch), 2 * len(shaped.graph.nodes)
     held = pieces(net, memory)
     notes = (
         f"arena       {size(memory.arena)}; without sharing {size(memory.unshared)}",
-        f"time        layer i runs forward at i and backward at {last - 1}-i, counted from 0; data come at -1, the update is at {last}",
+        f"time        layer i runs forward at i and backward at {last - 1}-i, counted from 0; "
+        f"data come at -1, the update is at {last}",
     )
 
     def table(width: int | None) -> Table:
@@ -282,7 +295,7 @@ def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:
 
 
 def program(one: Program) -> View:
-    """The steps of a pass forward and backward."""
+    """The answer of `inspect --stage program`: the steps of a pass forward and backward."""
     net = one.graph
 
     def records() -> list[dict[str, Any]]:

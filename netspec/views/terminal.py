@@ -1,4 +1,4 @@
-"""Values to text: times, progress, errors, in the form a terminal wants. Runs nothing."""
+"""Values to terminal text: times, progress, errors. Runs nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def short(number: float) -> str:
-    """25557032 -> 25.6 M."""
+    """A count in short form: 25557032 -> 25.6 M."""
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g} {letter}"
@@ -28,7 +28,7 @@ def short(number: float) -> str:
 
 
 def size(number: int) -> str:
-    """1724320 -> 1.64 MiB."""
+    """A number of bytes in binary units: 1724320 -> 1.64 MiB."""
     for unit, letter in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
         if number >= unit:
             return f"{number / unit:.2f} {letter}"
@@ -71,7 +71,7 @@ def _styled(line: str, number: int) -> Any:
 
 
 def time_table(one: NetTime) -> Table:
-    """Per-layer times and those of whole passes."""
+    """The table of times per layer and per pass."""
     heads = ("layer", "type", "kernels", "forward ms", "backward ms", "share")
     notes = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
     notes += [
@@ -90,7 +90,7 @@ def time_table(one: NetTime) -> Table:
 
 
 class TrainingLine:
-    """The live line of a training on a terminal: how far, loss, last test, rate, images a second, time left."""
+    """The live line of a training on a terminal: progress, loss, last test, rate, images per second, time left."""
 
     def __init__(self, progress: Callable[[], Progress]) -> None:
         self.progress = progress

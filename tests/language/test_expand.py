@@ -21,12 +21,11 @@ from netspec.core import spelling
 from netspec.core.errors import Mistakes, NetspecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.places import Place, Source
+from netspec.language.blocks import BadBlockError, BlockCycleError
 from netspec.language.document import TooLargeError, dump, parse, parse_value
 from netspec.language.expand import (
     MAX_ENTRIES,
     MAX_LAYERS,
-    BadBlockError,
-    BlockCycleError,
     DuplicateNameError,
     RepeatError,
     expand,

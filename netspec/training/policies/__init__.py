@@ -1,1 +1,1 @@
-"""Learning rates: one policy a file, a pure function of the iteration."""
+"""Learning-rate policies: each file holds a policy, a pure function of the iteration."""

@@ -1,4 +1,4 @@
-"""Powers that never raise: too large is infinity."""
+"""Powers without OverflowError: a result that is too large is infinity."""
 
 from __future__ import annotations
 

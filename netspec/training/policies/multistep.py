@@ -1,6 +1,7 @@
 """multistep: base_lr * gamma ** (number of steps taken), with a step at each stepvalue.
 
-Caffe takes at most one step an iteration: stepvalues 10, 10, 10 take effect at 10, 11, 12. Source: Caffe sgd_solver.cpp.
+Caffe takes at most one step an iteration: stepvalues 10, 10, 10 take effect at 10, 11, 12.
+Source: Caffe sgd_solver.cpp.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Multistep(Policy):
         return self
 
     def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
-        """base_lr * gamma ** (steps that took effect by now)."""
+        """base_lr * gamma ** (number of steps that took effect up to iter)."""
         steps, effect = 0, -1
         for value in self.stepvalue:
             effect = max(value, effect + 1)

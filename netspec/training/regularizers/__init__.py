@@ -1,1 +1,1 @@
-"""Weight decay: one regularizer a file, which gives a param's coefficients."""
+"""Weight decay: each file holds a regularizer, which gives a param's coefficients."""

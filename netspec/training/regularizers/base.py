@@ -1,4 +1,4 @@
-"""Regularizers: what weight decay adds to a gradient, as the coefficients of w and of sign(w)."""
+"""Regularizers: the term that weight decay adds to a gradient, as the coefficients of w and of sign(w)."""
 
 from __future__ import annotations
 

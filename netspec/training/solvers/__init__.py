@@ -1,1 +1,1 @@
-"""Update rules: one solver type a file, which yields the Calls that update a param."""
+"""Update rules: each file holds a solver type, which yields the Calls that update a param."""

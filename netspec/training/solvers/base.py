@@ -1,4 +1,4 @@
-"""Solver types: the update rule. A rule is data; its Calls turn gradients and history into new weights."""
+"""Base of the solver types: an update rule yields the Calls that turn gradients and history into new weights."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Nesterov: h' = momentum * h + rate * g, w = w - ((1 + momentum) * h' - momentum * h), with g the clipped, divided and decayed gradient.
+"""Nesterov: h' = momentum * h + rate * g, w = w - ((1 + momentum) * h' - momentum * h).
 
-The weights are kept one momentum step ahead of Nesterov's own, where he takes the gradient.
-Source: Caffe nesterov_solver.cpp; Nesterov 1983; for weights that are ahead, Bengio, Boulanger-Lewandowski & Pascanu 2013.
+g is the clipped, divided and decayed gradient. The weights w are Nesterov's look-ahead point, one momentum step ahead
+of his own weights: there he takes the gradient.
+Source: Caffe nesterov_solver.cpp; Nesterov 1983; for the look-ahead form Bengio, Boulanger-Lewandowski & Pascanu 2013.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Nesterov(UpdateRule):
     momentum: float = Field(0.0, ge=0, lt=1, description="Share of the last step that is taken again.")
 
     def update(self, run: Update) -> Calls:
-        """One pass over the weights."""
+        """A single Call that updates weight and history."""
         from netspec.kernels import update
 
         yield run.by(update.nesterov, self.momentum)

@@ -1,7 +1,8 @@
-"""RMSProp: h = rms_decay * h + (1 - rms_decay) * g^2, w = w - rate * g / (sqrt(h) + delta), with g the clipped, divided, decayed gradient.
+"""RMSProp: h = rms_decay * h + (1 - rms_decay) * g^2, w = w - rate * g / (sqrt(h) + delta).
 
-Source: Caffe rmsprop_solver.cpp; Tieleman & Hinton 2012. As in Caffe h starts at zero and there is no momentum. TensorFlow's is another
-rule: its h starts at one, its delta stands below the root, and it has a momentum.
+g is the clipped, divided and decayed gradient. Source: Caffe rmsprop_solver.cpp; Tieleman & Hinton 2012.
+As in Caffe, h starts at zero and there is no momentum. TensorFlow's rule differs: its h starts at one, its delta stands
+under the root, and it has a momentum.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class RMSProp(UpdateRule):
     rms_decay: Annotated[float, Aka("rho")] = Field(
         0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration."
     )
-    # the least that is not zero as float32: a gradient that was always zero makes a step of 0 / delta
+    # the smallest positive float32: a gradient that was always zero makes a step of 0 / delta
     delta: Annotated[float, Aka("eps")] = Field(
         1e-8, ge=1e-30, description="Added to the root, so that nothing is divided by zero."
     )

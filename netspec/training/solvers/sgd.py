@@ -1,6 +1,6 @@
 """SGD: h = momentum * h + rate * g, w = w - h, with g the clipped, divided and decayed gradient.
 
-Source: Caffe sgd_solver.cpp; the rate stands inside the history, so that a change of rate does not rescale it.
+Source: Caffe sgd_solver.cpp. The history includes the rate, so that a later change of rate does not rescale it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SGD(UpdateRule):
     momentum: float = Field(0.0, ge=0, lt=1, description="Share of the last step that is taken again.")
 
     def update(self, run: Update) -> Calls:
-        """One pass over the weights."""
+        """A single Call that updates weight and history."""
         from netspec.kernels import update
 
         yield run.by(update.sgd, self.momentum)
