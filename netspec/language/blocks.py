@@ -140,7 +140,7 @@ class Blocks:
                 )
 
     def of(self, node: Node, frame: Frame) -> tuple[str, Mapping] | None:
-        """The name and the block that an instance gives; None after an error. Raises Stop on a cycle or deep nesting."""
+        """The name and the block that an instance gives; None after an error. Raises Stop on a cycle or deep nests."""
         word = node.value if isinstance(node, Scalar) else None
         if isinstance(node, Wrong):
             return None

@@ -1,4 +1,4 @@
-"""The Python API, used as pycaffe's users use it: blobs, params, forward, backward from any top, surgery, a solver by hand."""
+"""The Python API, used like pycaffe: blobs, params, forward, backward from any top, net surgery, a Solver."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_backward_starts_from_any_top(net: netspec.Net, top: str) -> None:
     weights = np.random.default_rng(9).standard_normal(net.blobs[top].data.shape)
     param = net.params["conv"][0]
     direction, numeric = slope(net, param.data, lambda: float((net.blobs[top].data * weights).sum()))
-    net.backward()  # leaves gradients everywhere, none of which may be met again
+    net.backward()  # leaves gradients in all diffs, which must not leak into the next pass
     net.clear_param_diffs()
     net.backward(**{top: weights})
     assert param.diff is not None
@@ -206,7 +206,7 @@ def test_solver_by_hand(solver: Callable[..., dict[str, Any]], tmp_path: Path) -
 
 
 def test_kept_blobs_change_no_result(solver: Callable[..., dict[str, Any]]) -> None:
-    """Session without kept blobs (the command line's) and Solver with all of them: the same weights."""
+    """A Session without kept blobs, as on the command line, and a Solver with all blobs kept give equal weights."""
     from netspec.training.job import load_solver
     from netspec.training.session import Session
 
@@ -243,7 +243,7 @@ def check_given(net: netspec.Net, **given: np.ndarray) -> None:
 
 
 def test_losses_do_not_count_where_tops_are_given() -> None:
-    """Neither one on the way, nor one beside it."""
+    """Neither a loss on the way down nor a loss beside it counts."""
     net = corner(
         {"name": "aside", "type": "InnerProduct", "bottom": "squash", "num_output": 5, "weight_filler": "xavier"},
         {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["aside", "label"]},
@@ -255,7 +255,7 @@ def test_losses_do_not_count_where_tops_are_given() -> None:
 
 
 def test_a_reshaped_top_is_given_while_another_layer_reads_its_bottom() -> None:
-    """Flatten's top shares the memory of its bottom, and of the gradient that comes from the layer beside."""
+    """Flatten's top shares memory with its bottom, and its diff with the gradient from the other reader."""
     net = corner(
         {"name": "beside", "type": "InnerProduct", "bottom": "squash", "num_output": 5, "weight_filler": "xavier"},
         {"name": "flat", "type": "Flatten", "bottom": "squash"},
@@ -323,7 +323,7 @@ def test_a_refused_restore_changes_nothing(solver: Callable[..., dict[str, Any]]
 
 
 def test_views_are_writable_and_live(net: netspec.Net) -> None:
-    """What a user writes into a blob or a diff is what the next pass reads."""
+    """The next pass reads the values that a user writes into a blob or a diff."""
     net.blobs["data"].data[...] = 0
     net.forward()
     bias = net.params["conv"][1].data

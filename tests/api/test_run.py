@@ -1,4 +1,4 @@
-"""A run folder in Python: what it holds, the scores of its snapshots, and its nets."""
+"""A run folder in Python: its contents, the scores of its snapshots, and its nets."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Broken files, and what the command line says of them, word for word.
+"""Broken files, and the messages of the command line about them, word for word.
 
-Every `broken/NAME.txt` is a transcript: the command, what it wrote to stderr (and to stdout, after a line `stdout:`), its exit code.
-To add a case, write the broken file, and a transcript with its first line `$ netspec ...` and its last `exit N`; then run
-`NETSPEC_UPDATE_GOLDEN=1 pytest tests/test_broken.py`, which writes the text between, and read it as the one who made the mistake.
-Files that are large or not text are made here, in `_make`; the commands run in a copy of the folder.
+Every `broken/NAME.txt` is a transcript: the command, its stderr (then, after a line `stdout:`, its stdout), its exit
+code. To add a case, write the broken file, and a transcript with its first line `$ netspec ...` and its last `exit N`.
+Then run `NETSPEC_UPDATE_GOLDEN=1 pytest tests/cli/test_broken.py`, which writes the text between, and read that text as
+the author of the mistake would. Large or binary files are created by `_make`; the commands run in a copy of the folder.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _here(
 
 
 def _process(words: list[str]) -> tuple[int, str, str]:
-    """The same of a process of its own."""
+    """Exit code, stdout and stderr of the command line, run as a process."""
     done = subprocess.run(
         [sys.executable, "-m", "netspec", *words], capture_output=True, text=True, encoding="utf-8", timeout=60
     )
@@ -137,11 +137,13 @@ def test_a_broken_file_is_refused_as_quickly_as_a_sound_one_is_read(
         begun = time.process_time()
         with pytest.raises(SpecError):
             load_net(name)
-        assert time.process_time() - begun < 10  # a shared machine is slow; what this guards against takes minutes
+        assert (
+            time.process_time() - begun < 10
+        )  # a shared machine is slow; the defect that this guards against takes minutes
 
 
 def _make(folder: Path) -> None:
-    """The files that are too large, or too little like text, to be kept beside the others."""
+    """Create the files that are too large, or too unlike text, to be stored in the repository."""
     noise = random.Random(0).randbytes(2**20)
     with (folder / "garbage.yaml").open("wb") as file:
         for _ in range(100):
@@ -168,7 +170,7 @@ def _make(folder: Path) -> None:
 
 
 def _make_code(folder: Path) -> None:
-    """Code files, which no tool should read as ours, and a run that was trained with one."""
+    """Create code files, which no tool should check as part of the project, and a run that was trained with one."""
     head = "from netspec.layers.base import Layer\n\n\n"
     (folder / "code_syntax.py").write_text(head + "class Cube(Layer):\n    factor: float = = 1.0\n")
     (folder / "code_raises.py").write_text(

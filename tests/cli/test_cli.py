@@ -1,4 +1,4 @@
-"""The command line, as a user drives it: what a run leaves behind, what goes to stdout, what the exit codes are."""
+"""The command line, as a user drives it: the files of a run, the output on stdout, the exit codes."""
 
 from __future__ import annotations
 

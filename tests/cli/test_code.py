@@ -18,7 +18,7 @@ Cli = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def own(cli: Cli) -> Iterator[Cli]:
-    """The command line; what a command loads is gone when it ends, as with a process."""
+    """The command line; the code that a command loads is gone when it ends, as with a process."""
 
     def call(*words: Any) -> tuple[int, str, str]:
         with forgotten():

@@ -1,4 +1,4 @@
-"""The benchmarks run: a check that passes and one that fails, each table, the peak. Figures are not judged. Skipped without torch."""
+"""The benchmarks run: a passing and a failing check, each table, the peak. Figures are not judged. Needs torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel: it carries the zoo, the bundled images and their licence, and works from a folder that knows no checkout."""
+"""The wheel: it holds the zoo, the bundled images and their licence, and works outside of a checkout."""
 
 from __future__ import annotations
 

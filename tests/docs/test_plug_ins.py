@@ -1,4 +1,4 @@
-"""The page "Your own layers": its example works, and what it shows is what is printed."""
+"""The page "Your own layers": its example works, and the output it shows is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README does what it says: its files are sound, its Python runs, and what it shows is what is printed."""
+"""The README is true: its files are sound, its Python runs, and the output it shows is printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page "Writing a net": its files are sound, and what it shows is what is printed."""
+"""The page "Writing a net": its files are sound, and the output it shows is printed."""
 
 from __future__ import annotations
 

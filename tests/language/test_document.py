@@ -179,7 +179,7 @@ def test_the_place_of_every_scalar_holds_the_text_of_its_value(values: dict[str,
         try:
             value = parse_value(text, Source("text", text), 1).plain()
         except SpecError:
-            assert not whole  # a text that goes on in the next line
+            assert not whole  # a text that continues on the next line
             continue
         assert value == scalar.value or not whole
     for mapping in _mappings(document.root):

@@ -1,4 +1,4 @@
-"""Expansion: the same net as one written out by hand; every value keeps its origin; an override is an edit; nothing grows beyond bounds."""
+"""Expansion: equal to a net written out by hand; values keep their origins; overrides are edits; sizes are bounded."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ SPECS = st.dictionaries(WORDS.filter(lambda key: key != "vars"), TREES, min_size
 
 
 def paths(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """The path of everything inside."""
+    """The path of every value inside."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path for step, item in items for path in [(*here, step), *paths(item, (*here, step))]]
 
@@ -109,7 +109,7 @@ def test_layers_are_set_by_name_and_names_with_dots_in_quotes() -> None:
 
 
 def inside(text: str) -> Override:
-    """An override as the net of a solver sees it."""
+    """An override, seen from the net of a solver."""
     one = parse_override(text).inside("net")
     assert one is not None
     return one
@@ -436,7 +436,11 @@ def test_what_depends_on_a_mistake_is_not_one() -> None:
     text = """
 vars: {a: $(1 / 0), b: $(a + 1), c: [$b], d: x$b}
 blocks: {unit: {vars: {w: ~}, layers: [{name: r, type: ReLU}]}}
-layers: [{name: data, type: Input}, {name: u, block: unit, repeat: $(b), vars: {w: $d}}, {name: $d, block: unit}, {name: v, block: $b}]
+layers:
+  - {name: data, type: Input}
+  - {name: u, block: unit, repeat: $(b), vars: {w: $d}}
+  - {name: $d, block: unit}
+  - {name: v, block: $b}
 """
     with pytest.raises(ExpressionError):
         expand(parse(text))
@@ -480,7 +484,7 @@ def test_every_value_of_the_flat_net_keeps_the_place_it_was_written_at(net: dict
             "include",
             "exclude",
             "bottom",
-        }:  # which may stand on the instance, and what is above it elsewhere
+        }:  # `when` may stand on the instance; the layers above it come from elsewhere
             instances = len([name for name in names if not name.isdigit()]) - 1
             assert len([place for place in places if place.how == "expanded from" and place.via]) == instances
 
@@ -593,7 +597,10 @@ def test_overrides_of_a_net_that_extends_are_edits_of_the_child(
     ],
 )
 def test_overrides_that_nothing_would_read_are_refused(text: str, words: str) -> None:
-    net = "vars: {n: 1}\nblocks: {b: {vars: {w: 1}, layers: [{name: r, type: ReLU}]}}\nlayers: [{name: u, block: b, repeat: 2}]\n"
+    net = (
+        "vars: {n: 1}\nblocks: {b: {vars: {w: 1}, layers: [{name: r, type: ReLU}]}}\n"
+        "layers: [{name: u, block: b, repeat: 2}]\n"
+    )
     with pytest.raises(OverrideError, match=words):
         expand(parse(net), [text])
 

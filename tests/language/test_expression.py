@@ -1,4 +1,4 @@
-"""Expressions: what Python's own arithmetic gives for all that is allowed, and a refusal, at once, for all that is not."""
+"""Expressions: allowed expressions have the values that Python gives; all others are refused, and quickly."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LISTS = st.sampled_from(["widths", "[1, 2]", "[n]", "(1, half)", "[]"])
 
 
 def operations(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Numbers out of numbers."""
+    """Operations from numbers to a number."""
     pairs = st.tuples(inner, st.sampled_from(["+", "-", "*", "/", "//", "%", "**"]), inner)
     truths = st.tuples(inner, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), inner).map(" ".join)
     tests = (
@@ -79,7 +79,7 @@ def plain(value: Any) -> Any:
 
 
 def too_large(value: Any) -> bool:
-    """Whether a number is none that a net can hold."""
+    """Whether a number is too large for a net."""
     return (
         isinstance(value, complex)
         or (isinstance(value, float) and not math.isfinite(value))
@@ -291,7 +291,7 @@ def refused(text: str) -> bool:
 
 WHOLE = "\uff4e"  # a wide n, which Python reads as n
 HARMLESS = {"n # x", "n<" * 190 + "n", "(" * 199 + "n" + ")" * 199, WHOLE}
-"""Strange, but arithmetic."""
+"""Strange expressions that are valid arithmetic."""
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

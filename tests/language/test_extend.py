@@ -1,4 +1,4 @@
-"""Extends: what a child and its parents say together, compared with a merge written here; origins and paths stay the parents'."""
+"""Extends: merges of child and parents against a merge written here; origins and paths stay the parents'."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def layer(name: str) -> st.SearchStrategy[Entry]:
 
 
 def sections() -> st.SearchStrategy[Entry]:
-    """What stands beside the layers."""
+    """The keys of a net besides `layers`."""
     defaults = st.dictionaries(TYPES, FIELDS, max_size=2)
     blocks = st.dictionaries(
         st.sampled_from("uv"),
@@ -89,17 +89,17 @@ def families(draw: Any) -> tuple[Entry, Entry]:
     """A parent and its child."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1))
     parent = draw(sections()) | {"layers": [draw(layer(name)) for name in names]}
-    if "vars" in parent:  # all that the child may give: one that nothing uses is a mistake
+    if "vars" in parent:  # every variable that the child may give: an unused variable is a mistake
         parent["vars"] = {"p": 1, "q": 1, "r": 1} | parent["vars"]
     return parent, draw(sections()) | {"layers": draw(ENTRIES)}
 
 
 class Wrong(Exception):
-    """An edit that cannot be."""
+    """An edit that must be refused."""
 
 
 def over(parent: Any, child: Any) -> Any:
-    """A value over another, as the design has it."""
+    """A value merged over another by the rules of the design."""
     if not isinstance(child, dict) or "type" in child:
         return child
     parent = {"type": parent} if isinstance(parent, str) else parent
@@ -109,7 +109,7 @@ def over(parent: Any, child: Any) -> Any:
 
 
 def laid(parent: Entry, child: Entry) -> Entry:
-    """A mapping over another; nothing takes back what the parent says."""
+    """A mapping merged over another, where no `~` removes a value of the parent."""
     result = dict(parent)
     for key, value in child.items():
         if value is None and key in parent:
@@ -120,7 +120,7 @@ def laid(parent: Entry, child: Entry) -> Entry:
 
 
 def merged(parent: Entry, child: Entry) -> Entry:
-    """A child over its parent, as the design has it. Raises Wrong."""
+    """A child merged over its parent by the rules of the design. Raises Wrong."""
     result = {key: value for key, value in copy.deepcopy(parent).items() if key != "expect"}
     for key, value in copy.deepcopy(child).items():
         if value is None and key in result:
@@ -147,7 +147,7 @@ def merged(parent: Entry, child: Entry) -> Entry:
 
 
 def edit(cells: list[Any], entry: Entry, last: dict[int, Any]) -> None:
-    """Carry out one entry of a child; `last` holds what was inserted behind a layer."""
+    """Apply an entry of a child; `last` holds the layer inserted last behind each layer."""
 
     def find(name: str) -> Any:
         for cell in cells:
@@ -196,7 +196,7 @@ def frozen(value: Any) -> Any:
 
 
 def opened(folder: Path, **files: Entry) -> Document:
-    """The first of several files, all written to a folder."""
+    """Write the files to a folder; the merged document of the first file."""
     for name, values in files.items():
         (folder / f"{name}.yaml").write_text(dump(values), encoding="utf-8")
     return open_spec(str(folder / f"{next(iter(files))}.yaml"), "models")
@@ -311,7 +311,7 @@ def test_a_word_alone_says_which_shelf_a_parent_stands_on(tmp_path: Path) -> Non
 def test_paths_of_a_solver_hold_where_they_are_written(
     sibling: bool, solver: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A parent in another folder (or the same): its net and its data are found from there, the child's from the child's folder."""
+    """A parent's paths start from the parent's folder, which may be another, and a child's from the child's."""
     base, other = tmp_path / "base", tmp_path / ("base" if sibling else "other")
     for folder in (base / "nets", base / "data", other):
         folder.mkdir(parents=True, exist_ok=True)

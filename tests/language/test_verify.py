@@ -1,4 +1,4 @@
-"""The verifier of flat documents: each invariant catches a planted mistake; what is flat would expand to itself."""
+"""The verifier of flat documents: each invariant catches a planted mistake; a flat document expands to itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents as text, and `netspec expand`: what is written reads back to the same values, with or without origins."""
+"""Documents as text, and `netspec expand`: the text reads back to equal values, with or without origins."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_what_is_written_is_expanded_to_the_same_values(values: dict[str, Any]) 
 
 def test_a_layer_is_a_line_and_with_origins_a_value_is() -> None:
     net = parse(
-        "vars: {n: 20}\nlayers:\n  - name: conv1\n    type: Convolution\n    num_output: $n\n  - {name: relu, type: ReLU}\n",
+        "vars: {n: 20}\nlayers:\n"
+        "  - name: conv1\n    type: Convolution\n    num_output: $n\n"
+        "  - {name: relu, type: ReLU}\n",
         "n.yaml",
     )
     assert (
@@ -108,7 +110,8 @@ vars: {width: 4}
 blocks:
   unit:
     vars: {w: ~}
-    layers: [{name: conv, type: Convolution, num_output: $w, kernel_size: 3, pad: 1}, {name: relu, type: ReLU, top: conv}]
+    layers: [{name: conv, type: Convolution, num_output: $w, kernel_size: 3, pad: 1}, \
+{name: relu, type: ReLU, top: conv}]
 layers:
   - {name: data, type: Input, top: [data, label], shape: [[4, 1, 6, 5], [4]]}
   - {name: u, block: unit, repeat: 2, vars: {w: $width}}

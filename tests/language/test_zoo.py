@@ -1,4 +1,4 @@
-"""The zoo: every net's totals against published or hand-counted figures, every solver sound, everything found by name."""
+"""The zoo: totals of nets against published or hand-counted figures; solvers are sound; entries are found by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SOLVERS = sorted(locate.names("solvers"))
 
 
 class Hand:
-    """A net counted by hand, from the table of its paper: c channels in, k filters of f x f, an output of size x size."""
+    """Counts a net by hand from its paper's table: c channels in, k filters of f x f, an output of size x size."""
 
     def __init__(self) -> None:
         self.params = self.macs = 0
@@ -31,17 +31,17 @@ class Hand:
     def conv(
         self, c: int, k: int, f: int, size: int, *, group: int = 1, bias: bool = False, norm: bool = False
     ) -> None:
-        """A convolution, perhaps with biases, perhaps with the factors and constants of a BatchNorm behind it."""
+        """Add a convolution, optionally with biases, or with the factors and constants of a BatchNorm behind it."""
         weights = f * f * c // group * k
         self.params += weights + (k if bias else 0) + (2 * k if norm else 0)
         self.macs += weights * size * size
 
     def norm(self, c: int) -> None:
-        """A BatchNorm in front of a convolution."""
+        """Add a BatchNorm in front of a convolution."""
         self.params += 2 * c
 
     def fc(self, c: int, k: int) -> tuple[int, int]:
-        """The last layer, with biases; the totals."""
+        """Add the last layer, with biases; returns the totals."""
         self.params += c * k + k
         self.macs += c * k
         return self.params, self.macs
@@ -72,7 +72,7 @@ def resnet_of_cifar(n: int) -> tuple[int, int]:
 
 
 def resnet(units: Sequence[int]) -> tuple[int, int]:
-    """He et al. 2016, table 1: bottlenecks, the stride in their first 1x1, and a projection in the first of each stage."""
+    """He et al. 2016, table 1: bottlenecks with the stride in their first 1x1; a projection begins each stage."""
     net, c = Hand(), 64
     net.conv(3, 64, 7, 112, norm=True)
     for mid, size, times in zip((64, 128, 256, 512), (56, 28, 14, 7), units, strict=True):
@@ -87,7 +87,10 @@ def resnet(units: Sequence[int]) -> tuple[int, int]:
 
 
 def wide_resnet(depth: int, widen: int) -> tuple[int, int]:
-    """Zagoruyko & Komodakis 2016, table 1: a BatchNorm before each 3x3, a bare 1x1 where the shape changes, a BatchNorm at the end."""
+    """Zagoruyko & Komodakis 2016, table 1.
+
+    A BatchNorm before each 3x3, a 1x1 without BatchNorm where the shape changes, a BatchNorm at the end.
+    """
     net, c = Hand(), 16
     net.conv(3, 16, 3, 32)
     for k, size in ((16 * widen, 32), (32 * widen, 16), (64 * widen, 8)):
@@ -103,7 +106,10 @@ def wide_resnet(depth: int, widen: int) -> tuple[int, int]:
 
 
 def densenet_of_cifar(depth: int, growth: int) -> tuple[int, int]:
-    """Huang et al. 2017, section 3: three dense blocks, transitions that keep the channels, a BatchNorm before each convolution."""
+    """Huang et al. 2017, section 3.
+
+    Three dense blocks, transitions that keep the channels, a BatchNorm before each convolution.
+    """
     net, c = Hand(), 16
     net.conv(3, 16, 3, 32)
     for size in (32, 16, 8):
@@ -184,7 +190,7 @@ IN_FULL = {
     "densenet121": (7_978_856, 2_834_161_664),  # torchvision; cap-lab/MidapSim
     "mobilenet_v1": (4_231_976, 568_740_352),  # Keras: trainable params, and the MACs of its layers
 }
-"""What others count, figure by figure; where they count more than convolutions and products, no MACs."""
+"""Exact counts of other programs: params and MACs; no MACs if they count more than convolutions and products."""
 
 
 def totals(shaped: ShapedGraph) -> tuple[int, int]:
@@ -230,14 +236,14 @@ def test_totals_round_to_those_of_the_papers(name: str, params: str | None, macs
 
 
 def rounded(count: int, like: str) -> str:
-    """A count in millions, to as many digits as another says."""
+    """A count in millions, rounded to as many digits as the published figure has."""
     return f"{count / 1e6:.{len(like.removesuffix(' M').partition('.')[2])}f} M"
 
 
 def test_googlenet_has_its_heads_while_training_only() -> None:
     train, test = load_net("googlenet"), load_net("googlenet", state=State("TEST"))
     assert totals(test) == (6_998_552, 1_582_671_872)  # Caffe models/bvlc_googlenet/deploy
-    for shaped, convolutions in ((train, 59), (test, 57)):  # of the same
+    for shaped, convolutions in ((train, 59), (test, 57)):  # of the deploy net too
         types = [node.layer.type for node in shaped.graph.nodes]
         assert (types.count("Convolution"), types.count("Concat")) == (convolutions, 9)
     losses = (train.graph.blobs[blob] for blob in train.graph.losses)
@@ -246,24 +252,26 @@ def test_googlenet_has_its_heads_while_training_only() -> None:
 
 SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "alexnet": {  # Caffe models/bvlc_alexnet
-        "conv1": (96, 55, 55), "pool1": (96, 27, 27), "conv2": (256, 27, 27), "pool2": (256, 13, 13), "conv3": (384, 13, 13),
-        "conv5": (256, 13, 13), "pool5": (256, 6, 6), "fc6": (4096,), "fc8": (1000,),
+        "conv1": (96, 55, 55), "pool1": (96, 27, 27), "conv2": (256, 27, 27), "pool2": (256, 13, 13),
+        "conv3": (384, 13, 13), "conv5": (256, 13, 13), "pool5": (256, 6, 6), "fc6": (4096,), "fc8": (1000,),
     },
     "googlenet": {  # Szegedy et al. 2015, table 1
-        "conv1/7x7_s2": (64, 112, 112), "pool1/3x3_s2": (64, 56, 56), "conv2/3x3": (192, 56, 56), "pool2/3x3_s2": (192, 28, 28),
+        "conv1/7x7_s2": (64, 112, 112), "pool1/3x3_s2": (64, 56, 56), "conv2/3x3": (192, 56, 56),
+        "pool2/3x3_s2": (192, 28, 28),
         "inception_3a/output": (256, 28, 28), "inception_3b/output": (480, 28, 28), "pool3/3x3_s2": (480, 14, 14),
-        "inception_4a/output": (512, 14, 14), "inception_4b/output": (512, 14, 14), "inception_4c/output": (512, 14, 14),
-        "inception_4d/output": (528, 14, 14), "inception_4e/output": (832, 14, 14), "pool4/3x3_s2": (832, 7, 7),
+        "inception_4a/output": (512, 14, 14), "inception_4b/output": (512, 14, 14),
+        "inception_4c/output": (512, 14, 14), "inception_4d/output": (528, 14, 14),
+        "inception_4e/output": (832, 14, 14), "pool4/3x3_s2": (832, 7, 7),
         "inception_5a/output": (832, 7, 7), "inception_5b/output": (1024, 7, 7), "pool5/7x7_s1": (1024, 1, 1),
         "loss1/ave_pool": (512, 4, 4), "loss2/ave_pool": (528, 4, 4),
     },
     "resnet50": {  # He et al. 2016, table 1
-        "conv1": (64, 112, 112), "conv2_x/2/relu3": (256, 56, 56), "conv3_x/3/relu3": (512, 28, 28), "conv4_x/5/relu3": (1024, 14, 14),
-        "conv5_x/2/relu3": (2048, 7, 7), "pool5": (2048, 1, 1),
+        "conv1": (64, 112, 112), "conv2_x/2/relu3": (256, 56, 56), "conv3_x/3/relu3": (512, 28, 28),
+        "conv4_x/5/relu3": (1024, 14, 14), "conv5_x/2/relu3": (2048, 7, 7), "pool5": (2048, 1, 1),
     },
     "densenet121": {  # Huang et al. 2017, table 1
-        "conv0": (64, 112, 112), "pool0": (64, 56, 56), "half1": (128, 28, 28), "half2": (256, 14, 14), "half3": (512, 7, 7),
-        "relu5": (1024, 7, 7),
+        "conv0": (64, 112, 112), "pool0": (64, 56, 56), "half1": (128, 28, 28), "half2": (256, 14, 14),
+        "half3": (512, 7, 7), "relu5": (1024, 7, 7),
     },
 }  # fmt: skip
 
@@ -303,7 +311,7 @@ def test_blobs_have_the_sizes_of_the_papers(name: str) -> None:
     ],
 )
 def test_shortcuts_lead_where_they_should(name: str, wanted: dict[str, str]) -> None:
-    """The last bottom of a layer: what is added to a unit's convolutions."""
+    """The shortcut is the last bottom of the layer that adds it to a unit's convolutions."""
     net = load_net(name).graph
     last = {node.layer.name: net.blobs[node.bottoms[-1]].name for node in net.nodes if node.bottoms}
     assert {layer: last[layer] for layer in wanted} == wanted
@@ -374,7 +382,7 @@ def test_a_solver_that_changes_a_net_inside_belongs_to_it() -> None:
 
 
 def test_filters_of_the_course_example() -> None:
-    """A 32x32x3 input through ten 5x5 filters, stride 1, pad 2: 32x32x10 and 760 parameters (CS231n, convolutional networks)."""
+    """CS231n, convolutional networks: 32x32x3, ten 5x5 filters, stride 1, pad 2 give 32x32x10 and 760 parameters."""
     net = {
         "layers": [
             {"name": "data", "type": "Input", "shape": [[1, 3, 32, 32]]},
@@ -392,7 +400,7 @@ def test_copy_gives_files_that_work_where_they_are(tmp_path: Path) -> None:
     paths = zoo.copy("lenet", tmp_path)
     copied = ["models/lenet.yaml", "models/net.schema.json", "solvers/lenet.yaml", "solvers/solver.schema.json"]
     assert sorted(p.relative_to(tmp_path).as_posix() for p in paths) == copied
-    zoo.copy("mlp", tmp_path)  # the schemas that are there already are nobody's work
+    zoo.copy("mlp", tmp_path)  # schemas may be overwritten: they are no one's own work
     written = load_solver(tmp_path / "solvers" / "lenet.yaml").net.written
     assert written is not None
     assert Path(written.at.source.name).resolve() == (tmp_path / "models" / "lenet.yaml").resolve()

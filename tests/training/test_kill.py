@@ -1,8 +1,8 @@
 """Promise 5: killed at any moment, a run loses at most what came after its last snapshot, and ends with the same bytes.
 
-Fifty times and more a training gets SIGKILL, at moments that a seed draws: between, before and in iterations, in the middle of a row of
-metrics, while the folder is opened, while old snapshots are deleted, and at each stage of writing a snapshot. After every kill all
-snapshots are read; then the run is resumed, until it ends; then another begins.
+More than fifty times a training gets SIGKILL, at moments drawn from a seed: before, in and between iterations, in the
+middle of a row of metrics, while the folder is opened, while old snapshots are deleted, and at each stage of writing a
+snapshot. After every kill all snapshots are read. Then the run is resumed until it ends, and another run begins.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Nursery:
         return self.process.stdout.readline().decode().strip()
 
     def train(self, argv: list[str], kind: str, count: int) -> int:
-        """Train, and kill at the count-th moment of a kind: what the process ended with, as os.waitpid says it."""
+        """Train, and kill at the count-th moment of a kind; the status of the process, as os.waitpid returns it."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"argv": argv, "kind": kind, "count": count}).encode() + b"\n")
         self.process.stdin.flush()
@@ -88,7 +88,7 @@ def iterations(run: Path) -> list[tuple[str, int]]:
 
 
 def check_snapshots(run: Path) -> int:
-    """Every file that calls itself a snapshot is one: the iteration of the latest."""
+    """Check that every file named as a snapshot is valid; the iteration of the latest."""
     latest = 0
     for path in snapshot.listing(run / "snapshots"):
         state = snapshot.read(path)

@@ -1,4 +1,4 @@
-"""Deep nets learn: each brings the loss of 64 images it sees again and again below .05, by the command the zoo gives for it."""
+"""Deep nets learn: trained on 64 repeated images by the zoo's command, each reaches a loss below .05."""
 
 from __future__ import annotations
 

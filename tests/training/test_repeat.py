@@ -1,7 +1,8 @@
-"""Promise 4: the same files and seed give the same bytes, whatever the number of threads, and whether or not the run was interrupted.
+"""Promise 4: equal files and seed give equal bytes, for any number of threads, interrupted or not.
 
-The solver has everything that draws random numbers: fillers, Dropout, shuffling, crops and flips; a test set with a short last batch; a
-mean loss over several iterations. Its runs are compared by the bytes of their last snapshot, which holds weights, history and losses.
+The solver has every source of random numbers: fillers, Dropout, shuffling, crops and flips. It has a test set with a
+short last batch, and a mean loss over several iterations. Runs are compared by the bytes of their last snapshot, which
+holds weights, history and losses.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def last(run: Path) -> bytes:
 
 
 def metrics(run: Path) -> list[tuple[str, int, Any]]:
-    """What metrics.jsonl says, but for times and for snapshots that only an interrupted run has."""
+    """The rows of metrics.jsonl without times, and without snapshots that only an interrupted run has."""
     rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     shown = [
         (r["event"], r["iteration"], [r.get(k) for k in ("loss", "outputs", "rate", "gradient", "samples")])
@@ -144,7 +145,7 @@ def test_threads_and_threading_layers_change_nothing(
 
 
 def stopped(number: int, at: int, patch: pytest.MonkeyPatch) -> None:
-    """From now on a training gets a signal in the middle of its iteration `at`."""
+    """Make every training from now on receive a signal in the middle of its iteration `at`."""
     step = Session.step
 
     def interrupted(self: Session) -> float:
@@ -160,7 +161,7 @@ def stopped(number: int, at: int, patch: pytest.MonkeyPatch) -> None:
 def test_interrupted_and_resumed(
     folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli, number: int, code: int, at: int
 ) -> None:
-    """Stopped in iteration `at`, again two iterations later, and resumed each time: the same bytes at the end."""
+    """Stopped in iteration `at`, again two iterations later, and resumed each time, a run ends with equal bytes."""
     run, words = tmp_path / "run", ("train", folder / "solver.yaml", "-o", tmp_path / "run")
     for count, moment in enumerate((at, at + 2)):
         if moment >= LAST:
@@ -181,7 +182,7 @@ def test_interrupted_and_resumed(
 def test_a_process_that_is_interrupted(
     folder: Path, reference: tuple[bytes, Any], tmp_path: Path, number: int, code: int
 ) -> None:
-    """The same with processes, the second of them started from the run folder, as `netspec train RUN --resume`."""
+    """Interrupts and resumes processes; the second starts from the run folder, as `netspec train RUN --resume`."""
     program = (
         "import os, sys; from netspec.training.session import Session; step = Session.step\n"
         f"def stopped(self):\n    if self.iteration == 6: os.kill(os.getpid(), {int(number)})\n    return step(self)\n"
@@ -197,7 +198,7 @@ def test_a_process_that_is_interrupted(
 
 
 def test_resumed_elsewhere_from_a_file(folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli) -> None:
-    """A snapshot is all there is to a run: with the solver's files it goes on anywhere."""
+    """A snapshot and the solver's files suffice to resume a run in any folder."""
     file = folder / "reference" / "snapshots" / "iter_000008.safetensors"
     code, _, said = cli("train", folder / "solver.yaml", "-o", tmp_path / "run", "--resume", file)
     assert code == 0, said
@@ -206,7 +207,7 @@ def test_resumed_elsewhere_from_a_file(folder: Path, reference: tuple[bytes, Any
 
 
 def test_going_back_to_an_earlier_snapshot(folder: Path, tmp_path: Path, cli: Cli) -> None:
-    """Later snapshots of the same folder are set aside: the next `--resume` must not take one of them for its own."""
+    """Later snapshots of the folder are set aside: the next `--resume` must not start from them."""
     run, words = tmp_path / "run", ("train", folder / "solver.yaml", "-o", tmp_path / "run")
     assert cli(*words)[0] == 0
     before = last(run)
@@ -232,7 +233,7 @@ def test_going_back_to_an_earlier_snapshot(folder: Path, tmp_path: Path, cli: Cl
 def test_the_same_weights_from_an_inline_net_and_from_files(
     folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli
 ) -> None:
-    """Where a net and its data are written is not part of a run."""
+    """The place where a net and its data are written has no influence on a run."""
     whole = values()
     (tmp_path / "net.yaml").write_text(dump(whole.pop("net")), encoding="utf-8")
     for phase in ("train", "test"):

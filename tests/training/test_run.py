@@ -1,4 +1,4 @@
-"""A training in its run folder, without a command line: what it yields, what it leaves, how it goes on and how it ends."""
+"""A training in its run folder, without a command line: its events, its files, resuming, and its end."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_stopped_and_resumed_ends_with_the_same_bytes(job: Callable[..., Job], t
 
 @pytest.mark.parametrize("given", ["file", "snapshots", "folder"])
 def test_resumed_from_a_place(job: Callable[..., Job], tmp_path: Path, given: str) -> None:
-    """A snapshot, a folder of snapshots or a run folder: each goes on in its own run folder."""
+    """From a snapshot, a folder of snapshots or a run folder, a run resumes in its own run folder."""
     folder = tmp_path / "run"
     list(run(job(snapshot=5, max_iter=10), folder))
     file = folder / "snapshots" / snapshot.name(10)

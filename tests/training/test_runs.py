@@ -1,4 +1,4 @@
-"""Run folders read back: rows and events are each other's inverse; what is torn, broken or missing."""
+"""Run folders read back: events survive the way through rows; torn, broken and missing files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENTS = {
 
 
 def comparable(event: Event) -> Any:
-    """The values of an event in which every number that JSON does not know is the same word."""
+    """The values of an event; every number that JSON lacks is replaced by one and the same word."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The zoo's nets against PyTorch: the same loss and the same gradients from the same weights. Skipped where torch is not installed."""
+"""The zoo's nets against PyTorch: equal weights give equal losses and gradients. Skipped without torch."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_two_batches_an_update_are_one_of_twice_the_size(solver: Make) -> None:
 
 @pytest.mark.parametrize(("ratio", "own"), [(0.0, False), (0.5, True)])
 def test_every_batch_of_an_update_has_its_own_random_numbers(solver: Make, ratio: float, own: bool) -> None:
-    """Of the same batch twice the gradient is twice that of one, unless Dropout draws anew."""
+    """With an equal batch twice, the gradient is twice that of a single batch, unless Dropout draws anew."""
 
     def norm(size: int) -> float:
         values = solver(iter_size=size)
@@ -183,7 +183,7 @@ def test_every_batch_of_an_update_has_its_own_random_numbers(solver: Make, ratio
 
 
 def test_clipping_is_of_the_sum_before_it_is_divided(solver: Make) -> None:
-    """Caffe clips what iter_size batches add up to, then divides, then adds the decay."""
+    """Caffe clips the sum over iter_size batches, then divides it, then adds the decay."""
     fields = {"dtype": "float64", "momentum": 0, "iter_size": 2, "lr_policy": "fixed"}
     free = session(solver(**fields, weight_decay=0))
     before = weights(free)
@@ -214,7 +214,7 @@ def test_clipping_is_of_the_sum_before_it_is_divided(solver: Make) -> None:
     ],
 )
 def test_policies_rule_the_updates(solver: Make, policy: Any, rates: list[float]) -> None:
-    """The rate that is shown, and the one that the weights move by."""
+    """Checks the rate that is shown, and the rate that the weights move by."""
     values = solver(
         lr_policy=policy, display=1, max_iter=6, momentum=0, weight_decay=0, dtype="float64", test_interval=None
     )
@@ -285,7 +285,7 @@ def test_the_last_snapshots_are_kept(solver: Make, tmp_path: Path) -> None:
 
 
 def test_a_stop_that_is_asked_for(solver: Make, tmp_path: Path) -> None:
-    """The iteration is finished, a snapshot written, nothing tested any more."""
+    """The iteration is finished and a snapshot written; no test follows."""
     one = session(solver(test_interval=3))
     found = list(solve(one, tmp_path, lambda: "SIGTERM" if one.iteration == 5 else None))
     assert [(type(e), e.iteration) for e in found] == [(Scored, 0), (Scored, 3), (Snapshotted, 5), (Finished, 5)]
@@ -338,7 +338,7 @@ def test_testing_does_not_disturb_training(solver: Make) -> None:
 
 
 def test_outputs_of_single_samples_are_no_scores(solver: Make) -> None:
-    """A blob with a row a sample has no mean over batches: the short last batch would not even fit."""
+    """A blob with a row per sample has no mean over batches: the short last batch has another shape."""
     values = solver()
     values["net"]["layers"] += [
         {"name": "prob", "type": "Softmax", "bottom": "ip"},
@@ -350,7 +350,7 @@ def test_outputs_of_single_samples_are_no_scores(solver: Make) -> None:
 
 
 def test_testing_finds_shared_params_by_layer(solver: Make) -> None:
-    """The first of the sharers owns the param; where it takes no part, the next one does, with the same weights."""
+    """The first layer that shares a param owns it; in a phase without that layer the next does, with equal weights."""
     values = solver()
     share = [{"name": "w"}, {"name": "b"}]
     low, total = (
@@ -395,7 +395,7 @@ TYPES: list[Values] = [{"type": "SGD"}, {"type": "Nesterov"}, {"type": "RMSProp"
 
 @pytest.mark.parametrize("fields", TYPES, ids=lambda fields: fields["type"])
 def test_resumed_equals_uninterrupted(solver: Make, tmp_path: Path, fields: Values) -> None:
-    """k iterations, a snapshot, k more in another process' place: the same bytes as 2k at once."""
+    """k iterations, a snapshot, and k more in a new session give the bytes of 2k iterations at once."""
     values = solver(average_loss=5, **fields)
     whole = trained(values, 10)
     whole.snapshot(tmp_path / "whole.safetensors")
@@ -478,7 +478,7 @@ def test_another_net_is_refused_and_nothing_is_changed(solver: Make, tmp_path: P
 def test_the_history_of_another_solver_type_is_refused(
     solver: Make, tmp_path: Path, before: Values, after: Values
 ) -> None:
-    """Its arrays may have the same shapes: a mean of squares is no last step."""
+    """Its arrays may have equal shapes, but a mean of squares is not a last step."""
     trained(solver(**before), 2).snapshot(tmp_path / "two.safetensors")
     with pytest.raises(OtherNetError, match=f"has no history for the solver type {after['type']}"):
         session(solver(**after)).restore(tmp_path / "two.safetensors")
@@ -523,8 +523,8 @@ def test_fine_tuning_says_what_became_of_each_param(solver: Make, tmp_path: Path
     assert report.skipped == ("ip.bias", "ip.weight")
     assert report.left == ("ip_new.weight", "ip_new.bias")
     assert (
-        str(report)
-        == "2 params loaded; skipped (not in the net): ip.bias, ip.weight; left at their fillers: ip_new.weight, ip_new.bias"
+        str(report) == "2 params loaded; skipped (not in the net): ip.bias, ip.weight; "
+        "left at their fillers: ip_new.weight, ip_new.bias"
     )
     assert (weights(one)["conv.weight"] == weights(old)["conv.weight"]).all()
     assert (weights(one)["ip_new.weight"] == fresh).all()

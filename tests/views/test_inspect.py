@@ -1,4 +1,4 @@
-"""What `inspect` says: receptive fields as published, bytes as the program takes them, blocks, sorting, stages, --expect; and how fast."""
+"""`inspect`: receptive fields as published, bytes as in the program, blocks, sorting, stages, --expect; speed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def fields(layers: Layers) -> dict[str, tuple[Any, Any]]:
 
 # --- receptive fields
 
-"""(layers, {layer: (size, stride)}) of Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", table."""
+"""(layers, {layer: (size, stride)}).
+
+Source: the table in Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks".
+"""
 
 
 def alexnet() -> Layers:
@@ -196,7 +199,7 @@ def test_losses_and_metrics_see_everything() -> None:
     )
 )
 def test_a_field_is_what_one_value_depends_on(windows: list[tuple[int, int, int, int]]) -> None:
-    """By counting: the places that the windows of a place look at, and those of its neighbour."""
+    """Counts the input places that a place's windows read, and those that its neighbour's windows read."""
 
     def places(at: int) -> tuple[int, int]:
         seen = {at}
@@ -372,7 +375,7 @@ def test_every_width_gets_whole_words(width: int, depth: int) -> None:
     everything = {word for line in text(views.inspect_table(one), 1000).splitlines() for word in line.split()}
     fitted = views.inspect_table(one, width)
     assert fitted.notes[-1].startswith("left out") == (len(fitted.heads) < len(views.inspect_table(one).heads))
-    everything |= set(fitted.notes[-1].split())  # which says that columns are missing
+    everything |= set(fitted.notes[-1].split())  # the note that columns are missing
     assert {word for line in lines[1:] for word in line.split() if set(word) != {"─"}} <= everything
 
 
@@ -566,7 +569,7 @@ LIVES = st.tuples(st.integers(1, 40), st.integers(-1, 300), st.integers(0, 300))
 
 @given(st.lists(LIVES, max_size=60), st.integers(1, 300))
 def test_pieces_are_placed_as_the_rule_says(lives: list[tuple[int, int, int]], end: int) -> None:
-    """The rule, word for word: the largest first, each at the lowest offset where it meets no living neighbour."""
+    """The rule: the largest piece first, each at the lowest offset where it overlaps no living piece."""
     given = [
         Piece(("data", i), (size * 16,), "float32", min(first, end), min(first + length, end))
         for i, (size, first, length) in enumerate(lives)
@@ -583,7 +586,7 @@ def test_pieces_are_placed_as_the_rule_says(lives: list[tuple[int, int, int]], e
 
 
 def test_a_net_of_a_thousand_layers_is_inspected_in_no_time() -> None:
-    """0.3 s of a quiet core; what this guards against, work that grows with the square of the net, took 3 s."""
+    """It takes 0.3 s on a quiet core; it took 3 s when the work grew with the square of the net."""
     layers = resnet(3, 8, 190, 3)
     assert len(layers) > 1000
     net = load_net(

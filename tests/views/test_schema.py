@@ -1,4 +1,4 @@
-"""The JSON Schemas: they hold what netspec holds and refuse what it refuses; a real language server completes and explains with them."""
+"""The JSON Schemas: they accept and refuse files as netspec does; a real language server completes with them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ blocks:
     layers:
       - {name: conv, type: Convolution, kernel_size: $kernel, pad: "$([1, 0])", num_output: $width, stride: $stride}
       - {name: act, type: $act}
-      - {name: again, type: Convolution, bottom: $bottom, num_output: $width, kernel_size: 1, stride: [$stride, $(stride)]}
+      - {name: again, type: Convolution, bottom: $bottom, num_output: $width, kernel_size: 1, \
+stride: [$stride, $(stride)]}
       - {name: sum, type: Eltwise, bottom: [act, again], operation: SUM, coeff: [1, $(0.5 * 2)]}
   pair:
     layers:
@@ -67,7 +68,8 @@ layers:
   - {name: data, type: Input, top: [data, label], shape: [[2, 1, 9, 9], [2]]}
   - {name: pair, block: pair, bottom: data, repeat: 1}
   - {name: more, block: unit, vars: {width: 8}, exclude: [{phase: TEST, stage: [quick]}, {max_level: -9}]}
-  - {name: conv, type: Convolution, kernel_size: 3, pad: 1, repeat: $(2 if wide else 1), weight_filler: $filler, bias_term: $wide}
+  - {name: conv, type: Convolution, kernel_size: 3, pad: 1, repeat: $(2 if wide else 1), \
+weight_filler: $filler, bias_term: $wide}
   - name: scores$$1
     type: InnerProduct
     num_output: $classes
@@ -186,7 +188,7 @@ def problems(text: str, kind: str | None = None) -> list[str]:
 
 
 def checked(text: str) -> None:
-    """Raises what netspec finds wrong before it builds a graph."""
+    """Raise the mistakes that netspec finds before it builds a graph."""
     raw, found = document.parse(text), Findings()
     shelf = "models" if is_net(raw) else "solvers"
     flat = expand(extended(raw, shelf), apart=None if shelf == "models" else "net")
@@ -202,7 +204,7 @@ def checked(text: str) -> None:
     found.raise_if_any()
 
 
-# --- the same as netspec ---
+# --- agreement with netspec ---
 
 
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -234,7 +236,7 @@ def test_what_is_wrong_is_refused_by_both(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests" / "broken").glob("*.yaml")), ids=lambda path: path.stem)
 def test_no_file_that_netspec_can_read_is_underlined(path: Path) -> None:
-    """Of the broken files, those whose fields are right."""
+    """Checks the broken files whose fields are right."""
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
         checked(text)
@@ -278,7 +280,7 @@ def member_validator(room: str, word: str) -> Draft7Validator:
 def test_a_member_with_any_fields_is_accepted_by_both_or_refused_by_both(
     room: str, word: str, data: st.DataObject
 ) -> None:
-    """Where the schema can tell: rules between fields are netspec's alone."""
+    """As far as a schema can tell: only netspec checks rules between fields."""
     member = ROOMS[room].get(word)
     names = list(member.model_fields)
     chosen = data.draw(st.lists(st.sampled_from([*names, "unknown"]), max_size=3, unique=True)) if names else []
@@ -287,7 +289,7 @@ def test_a_member_with_any_fields_is_accepted_by_both_or_refused_by_both(
         fields.setdefault("name", "it")
     said = {"type": word, **fields}
     if "$" in json.dumps(said):
-        return  # what it stands for is not known yet
+        return  # the value of the variable is not known yet
     if fields.get("computed") == 1:
         return  # pydantic takes 1 where `true` is meant
     try:

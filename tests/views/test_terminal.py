@@ -1,4 +1,4 @@
-"""The live line of a training, made of plain values."""
+"""The live line of a training, built from plain values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nesterov against Caffe's numbers, a NumPy reference, and Nesterov's own method, whose weights lag one momentum step behind."""
+"""Nesterov against Caffe's numbers, a NumPy reference, and Nesterov's own method, one momentum step behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.helpers.updates import path, updated
 @pytest.mark.parametrize(
     ("decay", "expected"),
     # plain: h = .1, w -= 1.9 * .1; h = .9 * .1 + .1 * .81 = .171, w -= 1.9 * .171 - .9 * .1
-    # decay, so that g = 1.5 w: h = .15, w -= 1.9 * .15; h = .24225, w -= 1.9 * .24225 - .9 * .15; h = .27648375, w -= .307294125
+    # decay, so that g = 1.5 w: h = .15, w -= 1.9 * .15; h = .24225, w -= 1.9 * .24225 - .9 * .15;
+    # h = .27648375, w -= .307294125
     [(0.0, [0.81, 0.5751, 0.327321]), (0.5, [0.715, 0.389725, 0.082430875])],
     ids=["plain", "weight decay"],
 )
@@ -29,7 +30,7 @@ def test_toy_table(decay: float, expected: list[float]) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("regularizer", [L1(), L2()])
 def test_reference(regularizer: L1 | L2, dtype: str) -> None:
-    """Five steps of Caffe's loop: history_ to update_, the new history, (1 + momentum) of it less momentum of the old."""
+    """Five steps of Caffe's loop: the new history, then a step of (1 + momentum) * new - momentum * old history."""
     l1, l2 = regularizer.coefficients(0.3)
     w, diffs = blob(7, 5).astype(dtype), [blob(7, 5, seed=s).astype(dtype) for s in range(2, 7)]
     w[0, :3] = 0
@@ -45,7 +46,10 @@ def test_reference(regularizer: L1 | L2, dtype: str) -> None:
 
 
 def test_it_is_nesterovs_method_seen_one_momentum_step_ahead() -> None:
-    """x, v of Sutskever et al. 2013, equations 3 and 4, on a bowl: the gradient is taken at x + momentum * v, and that point is our w."""
+    """x, v of Sutskever et al. 2013, equations 3 and 4, on a bowl.
+
+    The gradient is taken at x + momentum * v, and that point is our w.
+    """
     x, v, momentum, rate = 1.0, 0.0, 0.8, 0.1
     ahead = []
     for _ in range(6):

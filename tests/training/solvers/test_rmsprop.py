@@ -19,7 +19,8 @@ def test_toy_table() -> None:
 
 
 def test_numbers_that_come_out_even() -> None:
-    # rms_decay .75, delta .5: h = 4 / 4 = 1, w = 1 - .3 * 2 / (1 + .5) = .6; then h = (3 + 13) / 4 = 4, w = .6 - .3 * sqrt(13) / 2.5
+    # rms_decay .75, delta .5: h = 4 / 4 = 1, w = 1 - .3 * 2 / (1 + .5) = .6;
+    # then h = (3 + 13) / 4 = 4, w = .6 - .3 * sqrt(13) / 2.5
     rule = RMSProp(rms_decay=0.75, delta=0.5)
     w, h = updated(rule, np.ones(1), [np.full(1, 2.0)], 0.3)
     assert (w[0], h[0]) == (pytest.approx(0.6, rel=1e-14), 1)

@@ -1,4 +1,4 @@
-"""What every solver type keeps to, whatever its rule."""
+"""Rules that every solver type obeys."""
 
 from __future__ import annotations
 
