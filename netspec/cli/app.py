@@ -130,9 +130,8 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
 def main() -> None:
     """Run the command line; never returns."""
     if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
-        signal.signal(
-            signal.SIGPIPE, signal.SIG_DFL
-        )  # `netspec ... | head` ends like other tools; a training goes on silently
+        # `netspec ... | head` ends like other tools; a training goes on silently
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     _commands()
     try:
         with _border("text"):

@@ -18,7 +18,7 @@ from netspec.language.words import meant
 from netspec.layers.base import Layer
 
 MAX_NESTED = 20
-"""Most blocks inside one another."""
+"""Maximum depth of blocks inside blocks."""
 INSTANCE = ("name", "block", "bottom", "vars", "repeat", "when", "include", "exclude")
 """Keys of an entry that is an instance of a block."""
 

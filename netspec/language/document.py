@@ -115,9 +115,9 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_word(self, data: str) -> yaml.ScalarNode:
         other = means_other(data)
-        style = (
-            '"' if re.search("[\r\x85\u2028\u2029\ufeff]", data) else "'" if other else None
-        )  # where PyYAML would lose a line break
+        style = "'" if other else None
+        if re.search("[\r\x85\u2028\u2029\ufeff]", data):  # PyYAML would lose such a line break without double quotes
+            style = '"'
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -279,11 +279,8 @@ class _Builder:
         frame = self.stack[-1] if self.stack else None
         if frame and frame.mapping and frame.pending is None:
             line = self.source.line(at.line)
-            braces = (
-                re.match(r"\{\s*([A-Za-z_]\w*)\s*\}\}", line[at.column - 1 :])
-                if line[at.column - 2 : at.column - 1] == "{"
-                else None
-            )
+            double = line[at.column - 2 : at.column - 1] == "{"
+            braces = re.match(r"\{\s*([A-Za-z_]\w*)\s*\}\}", line[at.column - 1 :]) if double else None
             help = f"write a variable as ${braces[1]}" if braces else "does a `$(...)` or a brace want quotes?"
             raise UnsupportedYamlError("a key must be a word", at=at, help=help)
         mapping = isinstance(event, yaml.MappingStartEvent)

@@ -72,11 +72,9 @@ def _over(parent: Mapping, child: Mapping, whole: str | None = None) -> Mapping:
 def _known_variables(parent: Mapping, child: Mapping, before: Mapping, node: Mapping, found: Findings) -> None:
     """Report the child's variables that the parent lacks and that no text uses: they are misspelled."""
     new = [name for name in node.items if name not in before.items]
-    used = (
-        {word for root in (parent, child) for text in texts(root) if "$" in text for word in _WORD.findall(text)}
-        if new
-        else set()
-    )
+    if not new:
+        return
+    used = {word for root in (parent, child) for text in texts(root) if "$" in text for word in _WORD.findall(text)}
     for name in new:
         if name not in used:
             help = None if found.enough else suggest(name, before.items)
@@ -208,13 +206,9 @@ class _Edited:
             self.named.setdefault(_name(link.node) or target, link)
             return
         if name is None or not ("type" in new.items or "block" in new.items):
-            lacks = (
-                "`type`"
-                if name is not None
-                else "`name`"
-                if "type" in new.items or "block" in new.items
-                else "`name` and a `type`"
-            )
+            lacks = "`type`" if name is not None else "`name` and a `type`"
+            if name is None and ("type" in new.items or "block" in new.items):
+                lacks = "`name`"
             help = f"like `{{{word}: {target}, name: bn1, type: BatchNorm}}`"
             raise EditError(f"a new layer needs a {lacks}", at=entry.keys[word], help=help)
         if name in self.named:

@@ -28,7 +28,7 @@ from netspec.language.words import EDITS, NET_FIELDS
 TABLES = ("vars", "defaults", "blocks")
 """Keys of a net that expansion reads besides `layers`."""
 MAX_ENTRIES = 3 * MAX_LAYERS // 2
-"""Most entries that expansion visits, instances and copies included."""
+"""Maximum number of entries that expansion visits, instances and copies included."""
 
 
 class RepeatError(SpecError):
@@ -75,7 +75,7 @@ _What = Literal["layer", "instance", "top"]
 
 
 class _Expander(Variables):
-    """Expands one document; what is wrong goes to `found`."""
+    """Expands one document; mistakes go to `found`."""
 
     def __init__(self, found: Findings) -> None:
         super().__init__(found)
@@ -187,14 +187,11 @@ class _Expander(Variables):
         first, before = seen[name.value]
         if "instance" not in {before, what} or what == "top":
             return True
-        text = (
-            f"a second entry is called '{name.value}'" if before != "top" else f"there is a blob '{name.value}' already"
-        )
-        self.found.add(
-            DuplicateNameError(
-                text, at=name.at, related=[("the first one:" if before != "top" else "it is written here:", first)]
-            )
-        )
+        if before == "top":
+            text, where = f"there is a blob '{name.value}' already", "it is written here:"
+        else:
+            text, where = f"a second entry is called '{name.value}'", "the first one:"
+        self.found.add(DuplicateNameError(text, at=name.at, related=[(where, first)]))
         return False
 
     def names_in(self, item: Node, frame: Frame) -> Iterator[str]:
@@ -232,12 +229,10 @@ class _Expander(Variables):
                 self.instance(copied, called, within, counted)
             else:
                 repeated = item.items["repeat"].at if "repeat" in item.items else None
-                node = self.replaced(
-                    copied, scope, frame.via or repeated, "expanded from" if frame.via else "repeated by"
-                )
-                self.flat.write(
-                    node.with_item("name", Scalar(called, node.items["name"].at), node.keys["name"]), within
-                )
+                how = "expanded from" if frame.via else "repeated by"
+                node = self.replaced(copied, scope, frame.via or repeated, how)
+                node = node.with_item("name", Scalar(called, node.items["name"].at), node.keys["name"])
+                self.flat.write(node, within)
             if self.flat.above is not None:
                 frame.answers[called] = self.flat.above
         if number == 0:
@@ -283,16 +278,13 @@ class _Expander(Variables):
             return None
         number = node.value if isinstance(node, Scalar) else None
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-            help = (
-                "whole numbers are divided by //"
-                if isinstance(number, float)
-                else "like `repeat: 3`; inside, $i counts from 0"
-            )
+            help = "like `repeat: 3`; inside, $i counts from 0"
+            if isinstance(number, float):
+                help = "whole numbers are divided by //"
             if isinstance(number, str) and number.isdigit():
                 help = "write it without quotes"
-            self.found.add(
-                RepeatError(f"`repeat` must be a whole number, 0 or more, not {describe(node)}", at=node.at, help=help)
-            )
+            text = f"`repeat` must be a whole number, 0 or more, not {describe(node)}"
+            self.found.add(RepeatError(text, at=node.at, help=help))
             return None
         if number > MAX_LAYERS:
             text = f"a net has at most {MAX_LAYERS:,} layers, not {number:,} copies of one"
@@ -350,10 +342,8 @@ class _Expander(Variables):
         for key in ("include", "exclude"):
             if key in item.items:
                 frame.ruled_once(frame.here(item.keys[key]), "the block's instance", self.found)
-                inner.rules[key] = (
-                    frame.here(item.keys[key]),
-                    self.replaced(item.items[key], frame.scope, frame.via),
-                )
+                rule = self.replaced(item.items[key], frame.scope, frame.via)
+                inner.rules[key] = (frame.here(item.keys[key]), rule)
         layers = block.items["layers"]
         assert isinstance(layers, Items)
         self.entries(layers.items, inner)
@@ -367,17 +357,12 @@ class _Expander(Variables):
         node = frame.bottoms(self.replaced(node, frame.scope, frame.via))
         items = node.items if isinstance(node, Items) else (node,)
         wrong = next((one for one in items if isinstance(one, Wrong)), None)
-        if wrong is None and (not items or not all(isinstance(one, Blob) for one in items)):
-            self.found.add(
-                BadBlockError(
-                    "`bottom` of an instance names the blobs it reads", at=node.at, help="like `bottom: pool1`"
-                )
-            )
-        return (
-            Items(tuple(items), node.at)
-            if items and all(isinstance(one, Blob) for one in items)
-            else wrong or Wrong(None, node.at)
-        )
+        if items and all(isinstance(one, Blob) for one in items):
+            return Items(tuple(items), node.at)
+        if wrong is None:
+            text = "`bottom` of an instance names the blobs it reads"
+            self.found.add(BadBlockError(text, at=node.at, help="like `bottom: pool1`"))
+        return wrong or Wrong(None, node.at)
 
 
 def _after_first(item: Mapping, blob: Blob) -> Mapping:

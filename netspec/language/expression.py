@@ -19,15 +19,15 @@ from typing import Any, TypeGuard
 from netspec.core.spelling import nearest, suggest
 
 MAX_LENGTH = 400
-"""Most characters of an expression."""
+"""Maximum length of an expression in characters."""
 MAX_DEPTH = 40
-"""Most operations inside one another."""
+"""Maximum depth of nested operations."""
 MAX_NUMBER = 2**63
 """Bound that the absolute value of a whole number must stay below."""
 MAX_CHARACTERS = 10_000
-"""Most characters of a string."""
+"""Maximum length of a string."""
 MAX_ITEMS = 1_000
-"""Most items of a list."""
+"""Maximum length of a list."""
 
 Value = int | float | str | bool | None | tuple[Any, ...] | dict[str, Any]
 
@@ -175,16 +175,14 @@ class _Evaluation:
 
     def refuse(self, what: str, node: ast.expr, help: str | None = None) -> Refused:
         start = len(self.text.strip().encode()[: node.col_offset].decode(errors="ignore")) if node.lineno == 1 else 0
-        length = (
-            (node.end_col_offset or node.col_offset + 1) - node.col_offset if node.end_lineno == node.lineno == 1 else 1
-        )
+        end = node.end_col_offset or node.col_offset + 1
+        length = end - node.col_offset if node.end_lineno == node.lineno == 1 else 1
         return Refused(what, self.shift + start, length, help)
 
     def value(self, node: ast.expr, depth: int) -> Value:
         if depth > MAX_DEPTH:
-            raise self.refuse(
-                f"more than {MAX_DEPTH} operations inside one another", node, "give parts of it in `vars:`"
-            )
+            text = f"more than {MAX_DEPTH} operations inside one another"
+            raise self.refuse(text, node, "give parts of it in `vars:`")
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
             raise self.refuse(f"{_what(node)} has no place in an expression", node, _ALLOWED)
@@ -304,10 +302,8 @@ class _Evaluation:
         most = {"min": MAX_ITEMS, "max": MAX_ITEMS, "round": 2}.get(name, 1)
         odd = [_kind(value) for value in values if not _is_number(value)]
         if not 1 <= len(values) <= most or odd or node.keywords:
-            raise self.refuse(
-                f"{name} takes {'one number' if most == 1 else 'numbers'}{', not ' if odd else ''}{''.join(odd[:1])}",
-                node,
-            )
+            wanted, given = "one number" if most == 1 else "numbers", f", not {odd[0]}" if odd else ""
+            raise self.refuse(f"{name} takes {wanted}{given}", node)
         if name == "round" and len(values) == 2 and (not isinstance(values[1], int) or abs(values[1]) > 20):
             raise self.refuse("round takes a number and how many decimals", node)
         result: Value = _FUNCTIONS[name](values) if name in {"min", "max"} else _FUNCTIONS[name](*values)

@@ -25,7 +25,7 @@ Shelf = Literal["models", "solvers"]
 
 
 MAX_PARENTS = 20
-"""Most files that extend one another in a row."""
+"""Maximum length of a chain of files that extend one another."""
 
 
 class ExtendsError(SpecError):
@@ -106,7 +106,7 @@ _ONE: dict[Shelf, str] = {"models": "net", "solvers": "solver"}
 
 
 def kind_of(document: Document) -> Shelf | None:
-    """What a document is, if it can be seen: a net has layers, a solver a net, or anything that nets do not have."""
+    """The shelf of a document: "models" if it has `layers`, "solvers" if a key that nets lack, else None."""
     keys = document.root.items.keys() - {"extends", "vars"}
     if "layers" in keys or "net" in keys:
         return "models" if "layers" in keys else "solvers"

@@ -45,14 +45,10 @@ def read(path: Path, via: Place | None = None) -> Document:
         line = raw[: error.start].count(b"\n") + 1
         source = Source(name, raw.decode("utf-8", errors="replace"))
         column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
-        help = (
-            "it seems to be UTF-16: save it as UTF-8"
-            if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}
-            else "save the file as UTF-8"
-        )
-        raise UnreadableError(
-            f"'{name}' is not UTF-8 text (byte {error.start + 1})", at=Place(source, line, column), help=help
-        ) from None
+        utf16 = raw[:2] in {b"\xff\xfe", b"\xfe\xff"}
+        help = "it seems to be UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
+        text, at = f"'{name}' is not UTF-8 text (byte {error.start + 1})", Place(source, line, column)
+        raise UnreadableError(text, at=at, help=help) from None
     return replace(parse(text, name, via), path=path)
 
 

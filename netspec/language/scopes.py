@@ -26,7 +26,7 @@ class BadVariableError(SpecError):
 
 
 class ExpressionError(SpecError):
-    """What stands in `$(...)` cannot be read or carried out."""
+    """The expression in a `$(...)` cannot be parsed or evaluated."""
 
     code = "NS122"
 

@@ -130,9 +130,8 @@ def _error(problem: Any, subject: Subject) -> SpecError:
         inner = context.get("field")
         chosen = UnknownWordError if context["text"].startswith("unknown ") else InvalidFieldError
         at = locate(node, *path, inner) if inner else at if path else head(node)
-        return chosen(
-            f"{owner}: {context['text']}", at=at, help=_other_word(context["text"], given) or context.get("hint")
-        )
+        help = _other_word(context["text"], given) or context.get("hint")
+        return chosen(f"{owner}: {context['text']}", at=at, help=help)
     if kind == "missing":
         return MissingFieldError(
             f"{owner} lacks `{path[-1]}`{_inside(path)}", at=head(_below(node, path[:-1])), help=described
@@ -142,17 +141,15 @@ def _error(problem: Any, subject: Subject) -> SpecError:
     if kind == "extra_forbidden":
         return _unknown_field(path, subject, _known(subject, path))
     if kind in {"literal_error", "enum"}:
-        return UnknownWordError(
-            f"{owner}: `{name}` cannot be {say(given)}", at=at, help=suggest(str(given), _options(context))
-        )
+        help = suggest(str(given), _options(context))
+        return UnknownWordError(f"{owner}: `{name}` cannot be {say(given)}", at=at, help=help)
     bound = _bound(kind, context)
     if bound:
         length = f"{len(given)}" if kind in {"too_long", "too_short"} and isinstance(given, tuple) else say(given)
         return OutOfRangeError(f"{owner}: `{name}` must be {bound}, not {length}", at=at, help=described)
     wanted = _WANTED.get(kind, problem["msg"][0].lower() + problem["msg"][1:])
-    return WrongTypeError(
-        f"{owner}: `{name}` must be {wanted}, not {say(given)}", at=at, help=_rewritten(kind, given, at) or described
-    )
+    help = _rewritten(kind, given, at) or described
+    return WrongTypeError(f"{owner}: `{name}` must be {wanted}, not {say(given)}", at=at, help=help)
 
 
 _WANTED = {
@@ -185,11 +182,8 @@ def _bound(kind: str, context: dict[str, Any]) -> str | None:
 def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
     """A help line: how to write the value that was probably meant."""
     if at and isinstance(given, float) and "$(" in at.source.line(at.line)[at.column - 1 :][: at.length]:
-        return (
-            "whole numbers are divided by //; round, ceil and floor make one of any other"
-            if kind.startswith("int_")
-            else None
-        )
+        help = "whole numbers are divided by //; round, ceil and floor make one of any other"
+        return help if kind.startswith("int_") else None
     if kind in {"int_type", "int_from_float"} and isinstance(given, float) and given.is_integer():
         return f"write {int(given)}"
     if kind in {"int_type", "float_type"} and isinstance(given, str):
@@ -209,11 +203,9 @@ def _options(context: dict[str, Any]) -> list[str]:
 
 def _other_word(text: str, given: Any) -> str | None:
     word = given.get("type") if isinstance(given, dict) else given
-    return (
-        f"Caffe calls it '{words.FILLERS[word]}'"
-        if text.startswith("unknown filler") and word in words.FILLERS
-        else None
-    )
+    if text.startswith("unknown filler") and word in words.FILLERS:
+        return f"Caffe calls it '{words.FILLERS[word]}'"
+    return None
 
 
 def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
@@ -223,10 +215,8 @@ def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
         return CaffeWrapperError(text, at=at, help=subject.moved[dotted(path)])
     if len(path) == 1 and name.endswith("_param"):
         fields = _keys(subject.values.get(name))
-        shown = (
-            ": " + ", ".join(f"{key}: {say(subject.values[name][key], bare=True)}" for key in fields) if fields else ""
-        )
-        help = f"fields stand directly beside `name` and `type`{shown}"
+        shown = ", ".join(f"{key}: {say(subject.values[name][key], bare=True)}" for key in fields)
+        help = "fields stand directly beside `name` and `type`" + (f": {shown}" if shown else "")
         return CaffeWrapperError(f"{text}: fields are not wrapped here", at=at, help=help)
     return UnknownFieldError(text, at=at, help=words.hint(name, *known))
 
@@ -249,14 +239,10 @@ def _known(subject: Subject, path: Path) -> Known:
 
 def say(value: Any, bare: bool = False) -> str:
     """A value as it is written in YAML, if it is short; `bare` leaves the quotes out."""
-    if isinstance(value, (tuple, dict)):
-        return (
-            ("[...]" if isinstance(value, tuple) else "{...}")
-            if bare
-            else "a list"
-            if isinstance(value, tuple)
-            else "a mapping"
-        )
+    if isinstance(value, tuple):
+        return "[...]" if bare else "a list"
+    if isinstance(value, dict):
+        return "{...}" if bare else "a mapping"
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     text = str(value) if bare or not isinstance(value, str) else repr(value)

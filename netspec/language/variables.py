@@ -38,11 +38,11 @@ _BRACED = re.compile(r"\$\s*\{?\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}?")
 
 
 MAX_VALUES = 100_000
-"""Most values of an expanded net or solver."""
+"""Maximum number of values of an expanded net or solver."""
 
 
 MAX_WORK = 3 * MAX_VALUES // 2
-"""Most values created during expansion, those later dropped included."""
+"""Maximum number of values created during expansion, those later dropped included."""
 
 
 class Variables:
@@ -141,12 +141,8 @@ class Variables:
         elif inside is not None and name == "bottom":
             help = "there is nothing above the instance that it could read"
         elif name in {"i", "bottom", "bottoms"}:
-            what = (
-                "counts the repeats of an entry that says `repeat`"
-                if name == "i"
-                else "is what an instance reads, inside its block"
-            )
-            help = f"${name} {what}"
+            counts = "counts the repeats of an entry that says `repeat`"
+            help = f"${name} {counts if name == 'i' else 'is what an instance reads, inside its block'}"
         else:
             names = scope.names() - {"i", "bottom", "bottoms"}
             help = self.near(name, names) if names else "add it under `vars:`; write $$ for the sign itself"
@@ -243,11 +239,8 @@ class Variables:
         braced = _BRACED.match(text, start)
         help = "a variable is written $name, an expression $(width * 2), the sign itself $$"
         if braced is not None:
-            help = (
-                f"write ${braced[1]}, without braces"
-                if "{" in braced[0]
-                else f"write ${braced[1]}; the sign itself is $$"
-            )
+            rest = ", without braces" if "{" in braced[0] else "; the sign itself is $$"
+            help = f"write ${braced[1]}{rest}"
         place = _part(node, at, start, len(braced[0]) if braced else 1)
         self.found.add(ExpressionError("a $ that begins no variable", at=place, help=help))
         return None
@@ -256,9 +249,9 @@ class Variables:
         """The value of `$name` or `$(expression)`; None after an error."""
         if text[1] != "(":
             chosen = self.look_up(text[1:], scope, _part(node, at, start, len(text)))
-            return (
-                None if chosen is None or isinstance(chosen, Wrong) else replace(chosen, at=_used(text[1:], chosen, at))
-            )
+            if chosen is None or isinstance(chosen, Wrong):
+                return None
+            return replace(chosen, at=_used(text[1:], chosen, at))
 
         def given(name: str, offset: int) -> Value:
             chosen = self.look_up(name, scope, _part(node, at, start + 2 + offset, len(name)))
@@ -283,11 +276,10 @@ class Variables:
         known = self.plains.get(id(node))
         if known is None:
             items = node.items
-            known = (
-                {key: self.plain(item) for key, item in items.items()}
-                if isinstance(items, dict)
-                else tuple(map(self.plain, items))
-            )
+            if isinstance(items, dict):
+                known = {key: self.plain(item) for key, item in items.items()}
+            else:
+                known = tuple(map(self.plain, items))
             self.plains[id(node)] = known
             self.alive.append(node)
         return known

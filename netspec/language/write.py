@@ -10,7 +10,7 @@ from netspec.core.places import Place
 from netspec.language.document import word
 
 WIDTH = 100
-"""Most columns of a value in braces or brackets; a longer value is written over several lines."""
+"""Maximum width of a value in braces or brackets; a longer value is written over several lines."""
 MARGIN = 44
 """Column at which origins begin, where the values leave room."""
 

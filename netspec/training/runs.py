@@ -39,7 +39,7 @@ class FolderInUseError(MachineError):
 
 
 class FolderTakenError(UsageError):
-    """A new run may not write over an old one."""
+    """A new run may not overwrite an old run."""
 
     code = "NS523"
 

@@ -24,11 +24,9 @@ def solve(
     spec = session.spec
     begun = time.perf_counter()
     seen, since = 0, begun
-    written = (
-        session.iteration
-        if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve()
-        else -1
-    )
+    written = -1
+    if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve():
+        written = session.iteration
     # more threads of NumPy's BLAS would compete with the kernels for cores
     blas = threadpool_limits(limits=1, user_api="blas")
     try:

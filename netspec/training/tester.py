@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 MOST_SCORES = 100
-"""Most values of a vector score, each of which is shown under its own name."""
+"""Maximum length of a vector score, whose values are shown one by one."""
 
 
 class Tester:

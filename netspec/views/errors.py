@@ -34,11 +34,8 @@ def as_github(error: NetspecError) -> str:
     """The errors as GitHub workflow commands, which GitHub shows beside the code."""
     rows = []
     for e in error.errors():
-        where = (
-            f" file={e.at.source.name},line={e.at.line},col={e.at.column},title={e.code}"
-            if e.at
-            else f" title={e.code}"
-        )
+        place = f"file={e.at.source.name},line={e.at.line},col={e.at.column}," if e.at else ""
+        where = f" {place}title={e.code}"
         text = e.message + (f" (help: {e.help})" if e.help else "")
         rows.append(f"::error{where}::" + text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
     return "\n".join(rows)

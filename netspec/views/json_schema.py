@@ -144,7 +144,7 @@ class _Definitions(dict[str, Schema]):
         return {**notes, **(options[0] if len(options) == 1 else {"anyOf": options})}
 
     def option(self, option: Schema, description: str) -> Schema:
-        """The schema of one form of a field's value."""
+        """The schema of a form that a field's value may take."""
         if "room" in option:
             return _ref(self.choice(next(room for room in CHOICES if _name(room) == option["room"])))
         if "items" in option:
@@ -395,12 +395,9 @@ class _Definitions(dict[str, Schema]):
                 **_closed({**dict.fromkeys(keys, True), **own, "type": _kind(word, member)}),
             }
             known |= dict.fromkeys(own, True)
-            selected = (
-                [{"if": {"anyOf": [_has("type"), _has("extends")]}, "else": _ref("solvers.SGD")}]
-                if word == "SGD"
-                else []
-            )
-            cases += [_when(word, _ref(f"solvers.{word}")), *selected]
+            cases.append(_when(word, _ref(f"solvers.{word}")))
+            if word == "SGD":
+                cases.append({"if": {"anyOf": [_has("type"), _has("extends")]}, "else": _ref("solvers.SGD")})
             wanted.append(_when(word, must) if must else {})
         complete = {"if": _has("extends"), "else": _all(wanted)}
         return {

@@ -243,11 +243,9 @@ def _wire(wire: Wire) -> dict[str, str]:
 def _param(use: ParamUse, layer: str) -> str:
     """A param as text: weight lr 1; bias lr 2 decay 0; mean stored."""
     name = use.name.removeprefix(f"{layer}.")
-    return (
-        f"{name} stored"
-        if not use.learned
-        else f"{name} lr {use.lr_mult:g}" + f" decay {use.decay_mult:g}" * (use.decay_mult != 1)
-    )
+    if not use.learned:
+        return f"{name} stored"
+    return f"{name} lr {use.lr_mult:g}" + f" decay {use.decay_mult:g}" * (use.decay_mult != 1)
 
 
 def rewrites(net: Graph) -> View:

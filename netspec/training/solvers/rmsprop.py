@@ -30,7 +30,7 @@ class RMSProp(UpdateRule):
     )
 
     def update(self, run: Update) -> Calls:
-        """One pass over the weights."""
+        """A single Call that updates weight and history."""
         from netspec.kernels import update
 
         yield run.by(update.rmsprop, self.rms_decay, 1 - self.rms_decay, self.delta)
