@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shape, ShapeError
 from netspec.data.transforms.base import Apply, Setting, Transform, image
 
@@ -30,7 +30,9 @@ class Crop(Transform):
     size: Listed[Annotated[int, Field(gt=0)]] = Field(
         max_length=2, description="Window height and width: one number, or [h, w]."
     )
-    pad: int = Field(0, ge=0, description="Zeros at each side of the image, fewer than the window is wide and high.")
+    pad: Annotated[int, Aka("padding")] = Field(
+        0, ge=0, description="Zeros at each side of the image, fewer than the window is wide and high."
+    )
 
     @field_validator("size")
     @classmethod

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from netspec.core.model import Aka
 from netspec.training.policies._power import power as raised
 from netspec.training.policies.base import Policy
 
@@ -12,7 +15,7 @@ class Inv(Policy):
     """The rate falls like a power of the iteration."""
 
     gamma: float = Field(ge=0, allow_inf_nan=False, description="How fast it falls.")
-    power: float = Field(allow_inf_nan=False, description="Exponent of the fall.")
+    power: Annotated[float, Aka("exponent")] = Field(allow_inf_nan=False, description="Exponent of the fall.")
 
     def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
         """base_lr * (1 + gamma * iter) ** -power."""

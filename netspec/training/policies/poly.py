@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
+from netspec.core.model import Aka
 from netspec.training.policies._power import power as raised
 from netspec.training.policies.base import Policy
 
@@ -11,7 +14,9 @@ from netspec.training.policies.base import Policy
 class Poly(Policy):
     """The rate falls to 0 at max_iter, along a polynomial."""
 
-    power: float = Field(ge=0, allow_inf_nan=False, description="Exponent; 1 is a straight line.")
+    power: Annotated[float, Aka("exponent")] = Field(
+        ge=0, allow_inf_nan=False, description="Exponent; 1 is a straight line."
+    )
 
     def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
         """base_lr * (1 - iter / max_iter) ** power."""

@@ -25,7 +25,7 @@ class RMSProp(UpdateRule):
         0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration."
     )
     # the smallest positive float32: a gradient that was always zero makes a step of 0 / delta
-    delta: Annotated[float, Aka("eps")] = Field(
+    delta: Annotated[float, Aka("eps", "epsilon")] = Field(
         1e-8, ge=1e-30, description="Added to the root, so that nothing is divided by zero."
     )
 
