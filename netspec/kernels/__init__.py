@@ -1,1 +1,1 @@
-"""Loops over arrays, one family a file. Only this folder and codegen import numba."""
+"""Loops over arrays, one family a file; with codegen the only place that imports numba."""

@@ -1,1 +1,1 @@
-"""Training: from a solver file to events and files. Job, feeds, tests, the iteration loop, snapshots, run folders."""
+"""A solver file to events and files: job, feeds, tests, the iteration loop, snapshots and run folders."""

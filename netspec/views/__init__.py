@@ -1,1 +1,1 @@
-"""Views: values to tables, text in columns, JSON, Markdown and JSON Schemas. Nothing is decided here."""
+"""Values to tables, text in columns, JSON, Markdown and JSON Schemas; nothing is decided here."""
