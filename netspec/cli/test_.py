@@ -28,7 +28,7 @@ def command(
     from netspec.training import snapshot
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
-    from netspec.views.columns import Table
+    from netspec.views.columns import Columns
 
     if os.sep in solver and not Path(solver).exists():
         raise UsageError(f"there is no run folder or solver '{solver}'")
@@ -49,7 +49,7 @@ def command(
     if format is TableFormat.csv:
         answer("\n".join(["output,mean", *(f"{name},{value!r}" for name, value in scores.items())]))
         return
-    table = Table(("output", f"mean over {samples:,} samples"), right=(1,))
+    table = Columns(("output", f"mean over {samples:,} samples"), right=(1,))
     for name, value in scores.items():
         table.add_row(name, f"{value:.4f}")
     answer(table)

@@ -23,7 +23,7 @@ def list_(
     """List the nets with their parameters and solvers."""
     from netspec.language import zoo
     from netspec.net.load import load_net
-    from netspec.views.columns import Table
+    from netspec.views.columns import Columns
 
     rows = [(e, load_net(str(e.path))) for e in zoo.entries()]
     if format is TableFormat.json:
@@ -39,7 +39,7 @@ def list_(
             "\n".join(["name,params,solvers", *(f"{e.name},{s.total_params},{' '.join(e.solvers)}" for e, s in rows)])
         )
         return
-    table = Table(("name", "params", "solvers", "from"), right=(1,))
+    table = Columns(("name", "params", "solvers", "from"), right=(1,))
     for entry, shaped in rows:
         table.add_row(entry.name, f"{shaped.total_params:,}", " ".join(entry.solvers), entry.cite)
     answer(table.fitted(out().width, ranks=(0, 1, 2, 3)))

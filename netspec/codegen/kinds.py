@@ -30,7 +30,7 @@ REAL = {"Vector": 1, "Matrix": 2, "Array3": 3, "Array4": 4}
 FIXED = {"Ints": "int32", "Bytes": "uint8", "Doubles": "float64", "Clock": "int64", "Codes": "int64"}
 
 
-class Param(NamedTuple):
+class Parameter(NamedTuple):
     """A parameter of a kernel, or a field `parameter.field` of a named tuple."""
 
     name: str
@@ -38,7 +38,7 @@ class Param(NamedTuple):
     record: Any = None
     fields: tuple[Any, ...] = ()
 
-    def leaves(self) -> Iterator[Param]:
+    def leaves(self) -> Iterator[Parameter]:
         """The parameter itself, or all that its fields consist of, in the descriptor's order."""
         return (leaf for field in self.fields for leaf in field.leaves()) if self.record else iter((self,))
 
@@ -61,13 +61,13 @@ class Param(NamedTuple):
         return [one for field, inner in zip(self.fields, value, strict=True) for one in field.flat(inner)]
 
 
-def param_of(name: str, annotation: Any, space: dict[str, Any]) -> Param:
+def param_of(name: str, annotation: Any, space: dict[str, Any]) -> Parameter:
     """The parameter of a name and an annotation, which means what it does in the module of namespace `space`."""
     kind = str(getattr(annotation, "__forward_arg__", annotation))
     record = space.get(kind)
     if not (isinstance(record, type) and hasattr(record, "_fields")):
-        return Param(name, kind)
+        return Parameter(name, kind)
     inside = vars(sys.modules[record.__module__])
-    return Param(
+    return Parameter(
         name, kind, record, tuple(param_of(f"{name}.{field}", a, inside) for field, a in record.__annotations__.items())
     )

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from netspec.core.errors import SpecError, UsageError
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 from netspec.core.plugins import complete, reason
 from netspec.core.rooms import Room
 
@@ -75,7 +75,7 @@ def load_code(path: str | Path) -> tuple[str, ...]:
     name = f"{stem}_{digest[:12]}"
     if name in LOADED:
         return LOADED[name].words
-    source = Source(str(path), text.decode("utf-8", "replace"))
+    source = SourceText(str(path), text.decode("utf-8", "replace"))
     try:
         module = _run(name, file, text, digest, source)
         classes = [one for one in vars(module).values() if isinstance(one, type) and one.__module__ == name]
@@ -94,7 +94,7 @@ def register(cls: C) -> C:
     """
     path = getattr(sys.modules.get(cls.__module__), "__file__", None)
     file = Path(path).resolve() if path else Path(cls.__module__)
-    words = _take_in([cls], file, Source(str(file), ""))
+    words = _take_in([cls], file, SourceText(str(file), ""))
     if file.is_file():
         before = LOADED[cls.__module__].words if cls.__module__ in LOADED else ()
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -102,7 +102,7 @@ def register(cls: C) -> C:
     return cls
 
 
-def _run(name: str, file: Path, text: bytes, digest: str, source: Source) -> ModuleType:
+def _run(name: str, file: Path, text: bytes, digest: str, source: SourceText) -> ModuleType:
     """Run a file as a module. No `.pyc` is kept: its time stamp could not tell two quick edits apart."""
     module = ModuleType(name)
     module.__file__ = str(file)
@@ -120,7 +120,7 @@ def _run(name: str, file: Path, text: bytes, digest: str, source: Source) -> Mod
     return module
 
 
-def _broken(error: BaseException, file: Path, source: Source) -> CodeFileError:
+def _broken(error: BaseException, file: Path, source: SourceText) -> CodeFileError:
     """The error for an exception that was raised while a file ran: in its own lines, or in code that they call."""
     frames = traceback.extract_tb(error.__traceback__)
     line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(file)), None) or 0
@@ -133,7 +133,7 @@ def _broken(error: BaseException, file: Path, source: Source) -> CodeFileError:
     )
 
 
-def _take_in(classes: Iterable[type[Any]], file: Path, source: Source) -> tuple[str, ...]:
+def _take_in(classes: Iterable[type[Any]], file: Path, source: SourceText) -> tuple[str, ...]:
     """Make classes members of their rooms, and remove those of an earlier text of the file. Returns their words.
 
     A class whose name begins with an underscore is a base class and does not become a member. Raises CodeFileError.
@@ -175,7 +175,7 @@ def _replaces(cls: type[Any], before: type[Any], file: Path) -> bool:
     return before.__module__ == cls.__module__ or (known is not None and known.path == file)
 
 
-def _place(cls: type[Any], source: Source) -> Place:
+def _place(cls: type[Any], source: SourceText) -> Place:
     """The place of a class definition in a text; the text as a whole where it cannot be found."""
     found = re.search(rf"^([ \t]*class\s+){cls.__name__}\b", source.text, re.MULTILINE)
     if found is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.core.errors import Mistakes, NetspecError
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Document:
     """One file's values with their places."""
 
     root: Mapping
-    source: Source
+    source: SourceText
     path: Path | None = None
 
     def plain(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """A text that was read: the name to show for it, and its lines."""
 
     name: str
@@ -47,7 +47,7 @@ class Place:
     ("from"), the use of a block ("expanded from"), or the layer that a default was given to ("merged into").
     """
 
-    source: Source
+    source: SourceText
     line: int = 0
     column: int = 0
     length: int = 1

@@ -27,7 +27,7 @@ _SUM, _PRODUCT, _POWER, _ATOM = range(4)
 
 
 @dataclass(frozen=True)
-class Arrays:
+class LayerArrays:
     """The arrays of a layer in a net that ran with every blob kept; axes in the order N, C, H, W.
 
     `top_diffs` is empty before a backward pass.

@@ -21,7 +21,7 @@ from netspec.layers._conversion import Conversion
 from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale
-from netspec.net.graph import Blob, Graph, GraphParam, Node
+from netspec.net.graph import Graph, GraphBlob, GraphParam, Node
 from netspec.net.shaped import Cost, ShapedGraph
 
 PLAIN = "NCHW"
@@ -142,7 +142,7 @@ class _Layout:
             self.copies[blob, word] = self.convert(self.blobs[blob], self.shapes[blob], word, reader)
         return self.copies[blob, word]
 
-    def convert(self, blob: Blob, shape: Shape, word: str, reader: Node) -> int:
+    def convert(self, blob: GraphBlob, shape: Shape, word: str, reader: Node) -> int:
         index, producer = len(self.blobs), len(self.nodes)
         same = shape[1] == 1 or shape[2] * shape[3] == 1
         name = f"{blob.label} -> {reader.layer.name}"
@@ -208,7 +208,7 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
     costs more memory than it saves where they are a smaller part.
     """
     graph = shaped.graph
-    members: dict[int, list[Blob]] = {}
+    members: dict[int, list[GraphBlob]] = {}
     """Blobs that share memory, by their storage."""
     for blob in graph.blobs:
         members.setdefault(graph.storage[blob.index], []).append(blob)
@@ -236,7 +236,7 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
     return replace(shaped, graph=replace(graph, blobs=tuple(blobs)))
 
 
-def _only_for(graph: Graph, blobs: list[Blob], node: Node, slot: int) -> bool:
+def _only_for(graph: Graph, blobs: list[GraphBlob], node: Node, slot: int) -> bool:
     """Whether bottom `slot` of a layer is the only reader of these blobs; absorbed layers do not count."""
     readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
     return readers == [(node.index, slot)] and not any(blob.loss_weight for blob in blobs)

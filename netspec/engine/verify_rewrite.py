@@ -7,7 +7,7 @@ from netspec.core.verify import Check, InvariantError
 from netspec.layers._conversion import Conversion
 from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
-from netspec.net.graph import Blob, Graph, Node
+from netspec.net.graph import Graph, GraphBlob, Node
 from netspec.net.shaped import ShapedGraph
 from netspec.net.verify import verify_graph
 
@@ -129,7 +129,7 @@ def _in_place(shaped: ShapedGraph, node: Node, check: Check) -> None:
     check(home not in graph.inputs, "works in place on an input", name)
     check(not (node.backward and "bottom" in node.reads), "overwrites what its own backward reads", name)
     newer = {node.tops[0]}
-    older: list[Blob] = []
+    older: list[GraphBlob] = []
     for blob in (one for one in graph.blobs if graph.storage[one.index] == home):
         maker = graph.nodes[blob.producer]
         derived = bool(maker.bottoms) and (maker.in_place or not graph.runs(maker)) and maker.bottoms[0] in newer

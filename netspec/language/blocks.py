@@ -12,7 +12,7 @@ from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
 from netspec.core.spelling import nearest
 from netspec.language.document import TooLargeError
-from netspec.language.scopes import Blob, Scope, Stop, Wrong, is_nothing
+from netspec.language.scopes import BlobName, Scope, Stop, Wrong, is_nothing
 from netspec.language.variables import Variables
 from netspec.language.words import meant
 from netspec.layers.base import Layer
@@ -82,16 +82,16 @@ class Frame:
         """The value of a `bottom` key with every name replaced by the full name of its blob."""
         if isinstance(node, Items):
             return Items(tuple([self.bottoms(item) for item in node.items]), node.at)
-        if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
-            return Blob(self.resolve(node.value), node.at)
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, BlobName):
+            return BlobName(self.resolve(node.value), node.at)
         return node
 
     def tops(self, node: Node) -> Node:
         """The value of a `top` key with full names; the name of an instance stands for its last top."""
         if isinstance(node, Items):
             return Items(tuple([self.tops(item) for item in node.items]), node.at)
-        if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, Blob):
-            return Blob(self.answers.get(node.value, self.prefix + node.value), node.at)
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not isinstance(node, BlobName):
+            return BlobName(self.answers.get(node.value, self.prefix + node.value), node.at)
         return node
 
     def ruled_once(self, at: Place, what: str, found: Findings) -> None:

@@ -17,7 +17,7 @@ import yaml
 
 from netspec.core.errors import SpecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
-from netspec.core.places import Place, Source, split_lines
+from netspec.core.places import Place, SourceText, split_lines
 from netspec.language.scalars import is_whole, means_other, resolve
 from netspec.language.yaml_errors import SyntaxMistake, explain
 
@@ -56,7 +56,7 @@ class UnsupportedYamlError(SpecError):
 
 def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document:
     """The document in a text; `name` is shown in errors."""
-    source = Source(name, text)
+    source = SourceText(name, text)
     root = _Builder(source, via).build()
     if not isinstance(root, Mapping):
         if isinstance(root, Scalar) and root.value is None:
@@ -69,10 +69,10 @@ def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document
 _BEGIN = "a net begins with `layers:`, a solver with `net:`"
 
 
-def parse_value(text: str, source: Source, column: int) -> Node:
+def parse_value(text: str, source: SourceText, column: int) -> Node:
     """Parse a short text, such as an override's value, that stands in line 1 of `source` from `column` on."""
     try:
-        node = _Builder(Source(source.name, text), None).build()
+        node = _Builder(SourceText(source.name, text), None).build()
     except SpecError as error:
         at = Place(source, 1, column, max(1, len(text)))
         raise type(error)(error.message, at=at, help=error.help) from None
@@ -138,7 +138,7 @@ def _listed(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value  # a NumPy scalar as the number it is
 
 
-def _moved(node: Node, source: Source, line: int, column: int) -> Node:
+def _moved(node: Node, source: SourceText, line: int, column: int) -> Node:
     def move(place: Place) -> Place:
         return Place(source, line, column + place.column - 1 if place.line == 1 else column, place.length)
 
@@ -168,7 +168,7 @@ class _Frame:
 class _Builder:
     """Builds nodes from parser events with an explicit stack, so that no input overflows the call stack."""
 
-    def __init__(self, source: Source, via: Place | None) -> None:
+    def __init__(self, source: SourceText, via: Place | None) -> None:
         self.source, self.via, self.nodes = source, via, 0
         self.anchors: dict[str, tuple[Node, int, int]] = {}
         self.stack: list[_Frame] = []

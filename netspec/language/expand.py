@@ -21,7 +21,7 @@ from netspec.language.blocks import INSTANCE, BadBlockError, Blocks, Frame
 from netspec.language.document import TooLargeError
 from netspec.language.flat import MAX_LAYERS, FlatLayers
 from netspec.language.override import Override, override, parse_override
-from netspec.language.scopes import Blob, Scope, Stop, Wrong
+from netspec.language.scopes import BlobName, Scope, Stop, Wrong
 from netspec.language.variables import Variables
 from netspec.language.words import EDITS, NET_FIELDS
 
@@ -179,7 +179,7 @@ class _Expander(Variables):
 
     def once(self, name: Node | None, what: _What, seen: dict[str, tuple[Place, _What]]) -> bool:
         """Whether a name is new or may be repeated; else report it. Validation refuses equal names of plain layers."""
-        if not isinstance(name, Scalar) or not isinstance(name.value, str) or isinstance(name, Blob):
+        if not isinstance(name, Scalar) or not isinstance(name.value, str) or isinstance(name, BlobName):
             return True
         if name.value not in seen:
             seen[name.value] = name.at, what
@@ -203,7 +203,7 @@ class _Expander(Variables):
             for each in node.items if isinstance(node, Items) else (node,):
                 if isinstance(each, Scalar) and isinstance(each.value, str):
                     text = self.replaced(each, frame.scope, None, quiet=True) if "$" in each.value else each
-                    if isinstance(text, Scalar) and isinstance(text.value, str) and not isinstance(text, Blob):
+                    if isinstance(text, Scalar) and isinstance(text.value, str) and not isinstance(text, BlobName):
                         yield text.value
 
     def expanded(self, item: Mapping, frame: Frame, seen: dict[str, tuple[Place, _What]]) -> None:
@@ -222,7 +222,7 @@ class _Expander(Variables):
                 scope = Scope({"i": counted}, frame.scope)
                 copied = item.without("repeat")
                 if count and self.flat.above is not None:
-                    copied = _after_first(copied, Blob(self.flat.above, frame.here(item.items["repeat"].at)))
+                    copied = _after_first(copied, BlobName(self.flat.above, frame.here(item.items["repeat"].at)))
             within = replace(frame, scope=scope)
             called = f"{name}/{count}" if "repeat" in item.items else name
             if "block" in item.items:
@@ -300,7 +300,7 @@ class _Expander(Variables):
         first = node.items[0] if isinstance(node, Items) and node.items else node
         if not isinstance(first, Scalar) or not isinstance(first.value, str):
             return None
-        return first.value if isinstance(first, Blob) else frame.resolve(first.value)
+        return first.value if isinstance(first, BlobName) else frame.resolve(first.value)
 
     # --- blocks ---
 
@@ -353,11 +353,11 @@ class _Expander(Variables):
         """The blobs that an instance reads: its `bottom`, else the first top of the layer above it."""
         node, at = item.items.get("bottom"), frame.here(item.items["block"].at)
         if node is None:
-            return Items(() if self.flat.above is None else (Blob(self.flat.above, at),), at)
+            return Items(() if self.flat.above is None else (BlobName(self.flat.above, at),), at)
         node = frame.bottoms(self.replaced(node, frame.scope, frame.via))
         items = node.items if isinstance(node, Items) else (node,)
         wrong = next((one for one in items if isinstance(one, Wrong)), None)
-        if items and all(isinstance(one, Blob) for one in items):
+        if items and all(isinstance(one, BlobName) for one in items):
             return Items(tuple(items), node.at)
         if wrong is None:
             text = "`bottom` of an instance names the blobs it reads"
@@ -365,7 +365,7 @@ class _Expander(Variables):
         return wrong or Wrong(None, node.at)
 
 
-def _after_first(item: Mapping, blob: Blob) -> Mapping:
+def _after_first(item: Mapping, blob: BlobName) -> Mapping:
     """An entry for its second or a later copy: its first bottom is `blob`, the top of the copy before."""
     node = item.items.get("bottom")
     if node is None:

@@ -14,7 +14,7 @@ from typing import Literal
 from netspec.core import code_files, locate
 from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Document, Mapping, Scalar, describe
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 from netspec.core.spelling import nearest, suggest
 from netspec.language.edits import merged
 from netspec.language.files import UnreadableError, read
@@ -49,7 +49,7 @@ def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) ->
     """The file at a path or of a zoo name. Raises UnreadableError for a word that is neither."""
     path = locate.find(reference, shelf, base)
     if not locate.is_path(reference) and not locate.exists(path):
-        at = via or Place(Source(reference, ""))
+        at = via or Place(SourceText(reference, ""))
         there = [p.name for p in (base or Path()).glob("*.yaml")]
         help = suggest(reference, [*locate.names(shelf), *there])
         raise UnreadableError(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netspec.core.errors import SpecError
 from netspec.core.nodes import Document
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 from netspec.core.spelling import suggest
 from netspec.language.document import parse
 
@@ -23,7 +23,7 @@ class UnreadableError(SpecError):
 def read(path: Path, via: Place | None = None) -> Document:
     """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors."""
     name = _shown(path)
-    at = via or Place(Source(name, ""))
+    at = via or Place(SourceText(name, ""))
     try:
         if path.is_dir():
             raise UnreadableError(f"'{name}' is a directory, not a file", at=at, help="name the YAML file inside it")
@@ -43,7 +43,7 @@ def read(path: Path, via: Place | None = None) -> Document:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        source = Source(name, raw.decode("utf-8", errors="replace"))
+        source = SourceText(name, raw.decode("utf-8", errors="replace"))
         column = len(raw[raw.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
         utf16 = raw[:2] in {b"\xff\xfe", b"\xfe\xff"}
         help = "it seems to be UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"

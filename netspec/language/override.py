@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.nodes import Mapping, Node, Scalar, describe
 from netspec.core.nodes import Sequence as Items
-from netspec.core.places import COMMAND_LINE, Place, Source
+from netspec.core.places import COMMAND_LINE, Place, SourceText
 from netspec.core.spelling import suggest
 from netspec.language.document import parse_value
 from netspec.language.words import NET_FIELDS
@@ -33,7 +33,7 @@ class Override:
     The first `outer` steps lead to the document that is edited: 1 for `net.layers...`, seen from the net.
     """
 
-    source: Source
+    source: SourceText
     steps: tuple[tuple[str, int], ...]
     value: Node
     outer: int = 0
@@ -69,7 +69,7 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 
 def parse_override(text: str) -> Override:
     """Parse one override. Raises OverrideError."""
-    source = Source(COMMAND_LINE, text)
+    source = SourceText(COMMAND_LINE, text)
     key, equals, value = text.partition("=")
     if not equals:
         at, help = Place(source, 1, 1, len(text)), "write key=value, without spaces around ="
@@ -123,7 +123,7 @@ def _check_names(root: Mapping, one: Override) -> None:
             _known(block, "vars", steps[3], "variable", source)
 
 
-def _known(holder: Node | None, key: str, step: tuple[str, int], what: str, source: Source) -> Node:
+def _known(holder: Node | None, key: str, step: tuple[str, int], what: str, source: SourceText) -> Node:
     """The value under a name in a table of the file, such as `vars`. Raises OverrideError."""
     table = holder.items.get(key) if isinstance(holder, Mapping) else None
     names = table.items if isinstance(table, Mapping) else {}
@@ -133,7 +133,7 @@ def _known(holder: Node | None, key: str, step: tuple[str, int], what: str, sour
     return names[step[0]]
 
 
-def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) -> Node:
+def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: SourceText) -> Node:
     """`node` with `value` at the path `steps`."""
     if not steps:
         return value
@@ -150,7 +150,7 @@ def _put(node: Node, steps: list[tuple[str, int]], value: Node, source: Source) 
     raise OverrideError(f"'{source.text[: column - 2]}' is {describe(node)}: it holds no '{name}'", at=at)
 
 
-def _put_key(node: Mapping, steps: list[tuple[str, int]], value: Node, source: Source) -> Mapping:
+def _put_key(node: Mapping, steps: list[tuple[str, int]], value: Node, source: SourceText) -> Mapping:
     """A mapping with `value` at the path `steps`, which has a step."""
     (name, column), rest = steps[0], steps[1:]
     at = Place(source, 1, column, len(name))
@@ -159,7 +159,7 @@ def _put_key(node: Mapping, steps: list[tuple[str, int]], value: Node, source: S
     return node.with_item(name, _put(inner, rest, value, source), place)
 
 
-def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], value: Node, source: Source) -> Items:
+def _put_item(node: Items, name: str, at: Place, rest: list[tuple[str, int]], value: Node, source: SourceText) -> Items:
     by_name = {_name(item): i for i, item in enumerate(node.items) if _name(item) is not None}
     if by_name:
         index = by_name.get(name)
@@ -182,7 +182,7 @@ def _name(node: Node) -> str | None:
     return str(name.value) if isinstance(name, Scalar) else None
 
 
-def _not_expanded(root: Mapping, step: tuple[str, int], source: Source) -> None:
+def _not_expanded(root: Mapping, step: tuple[str, int], source: SourceText) -> None:
     """Raise OverrideError for a layer that expansion creates, with the key to change instead as help."""
     name, blocks = step[0], root.items.get("blocks")
     path, used = name.split("/"), _entry(root, name.partition("/")[0])

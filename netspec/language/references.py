@@ -30,7 +30,7 @@ class WrongFileError(SpecError):
 
 
 @dataclass(frozen=True)
-class Opened:
+class Documents:
     """The expanded documents of a reference: a solver (without its net) and its net, or a net alone.
 
     `net` is None if the solver names no net, or a net that cannot be opened.
@@ -74,7 +74,7 @@ def open_net(reference: Reference, overrides: Sequence[str] = ()) -> Document:
     return _net(_raw(reference, "models"), parse_overrides(overrides))
 
 
-def open_solver(reference: Reference, found: Findings, overrides: Sequence[str] = ()) -> Opened:
+def open_solver(reference: Reference, found: Findings, overrides: Sequence[str] = ()) -> Documents:
     """The expanded documents of a solver and its net. Mistakes in the net go to `found`; others are raised."""
     raw = _raw(reference, "solvers")
     if "net" not in raw.root.items and "layers" in raw.root.items:
@@ -84,7 +84,7 @@ def open_solver(reference: Reference, found: Findings, overrides: Sequence[str] 
     return _solver(raw, parse_overrides(overrides), found)
 
 
-def open_any(reference: str, overrides: Sequence[str] = (), prefer: Shelf = "models") -> Opened:
+def open_any(reference: str, overrides: Sequence[str] = (), prefer: Shelf = "models") -> Documents:
     """The expanded documents of a net or a solver. Raises every mistake.
 
     `prefer` is the shelf of the zoo to search for a name that stands for both a net and a solver.
@@ -93,7 +93,7 @@ def open_any(reference: str, overrides: Sequence[str] = (), prefer: Shelf = "mod
     shelf = other if reference in locate.names(other) and reference not in locate.names(prefer) else prefer
     raw, changes = _raw(reference, shelf), parse_overrides(overrides)
     if is_net(raw):
-        return Opened(None, expand(raw, changes))
+        return Documents(None, expand(raw, changes))
     found = Findings()
     opened = _solver(raw, changes, found)
     found.raise_if_any()
@@ -109,7 +109,7 @@ def _raw(reference: Reference, shelf: Shelf) -> Document:
     return open_spec(str(reference), shelf)
 
 
-def _solver(raw: Document, overrides: Iterable[Override], found: Findings) -> Opened:
+def _solver(raw: Document, overrides: Iterable[Override], found: Findings) -> Documents:
     """Expand a solver, and its net with the overrides that begin with `net.`."""
     inside = [(one, one.inside("net")) for one in overrides]
     document = expand(raw, [one for one, inner in inside if inner is None], apart="net")
@@ -119,7 +119,7 @@ def _solver(raw: Document, overrides: Iterable[Override], found: Findings) -> Op
     if node is not None:
         with found.catching():
             net = _net_of(node, document, [inner for _, inner in inside if inner is not None], base)
-    return Opened(document, net)
+    return Documents(document, net)
 
 
 def _net_of(node: Node, document: Document, overrides: Sequence[Override], base: Path) -> Document:

@@ -36,7 +36,7 @@ class Stop(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Blob(Scalar):
+class BlobName(Scalar):
     """The full name of a blob: unlike a name in the file, it is not looked up in the block around it."""
 
 

@@ -21,7 +21,7 @@ from netspec.language.expression import MAX_CHARACTERS, WORDS, Refused, Value, c
 from netspec.language.scopes import (
     OWN,
     BadVariableError,
-    Blob,
+    BlobName,
     ExpressionError,
     FullName,
     Scope,
@@ -174,7 +174,7 @@ class Variables:
             at = node.at.brought(via, how) if via else node.at
             if isinstance(node.value, str) and "$" in node.value:
                 return self.text(node, scope, at)
-            return node if via is None or isinstance(node, Blob) else Scalar(node.value, at, node.quoted)
+            return node if via is None or isinstance(node, BlobName) else Scalar(node.value, at, node.quoted)
         self.spend(len(node.items), node.at)
         at = node.at.brought(via, how) if via else node.at
         if isinstance(node, Items):
@@ -272,7 +272,7 @@ class Variables:
     def plain(self, node: Node) -> Value:
         """A node as a value inside expressions; a shared node is converted once."""
         if isinstance(node, Scalar):
-            return FullName(node.value) if isinstance(node, Blob) else node.value
+            return FullName(node.value) if isinstance(node, BlobName) else node.value
         known = self.plains.get(id(node))
         if known is None:
             items = node.items
@@ -287,7 +287,7 @@ class Variables:
     def node(self, value: Value, at: Place) -> Node:
         """An expression's value as a node at its place. Raises Stop, after an error, when values are too many."""
         if not isinstance(value, (tuple, dict)):
-            return Blob(str(value), at) if isinstance(value, FullName) else Scalar(value, at)
+            return BlobName(str(value), at) if isinstance(value, FullName) else Scalar(value, at)
         self.spend(len(value), at)
         if isinstance(value, tuple):
             return Items(tuple([self.node(item, at) for item in value]), at)

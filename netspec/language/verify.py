@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 from netspec.core.verify import Check
 from netspec.language.scopes import Wrong
 
@@ -44,7 +44,7 @@ class _Walk:
     def __init__(self, check: Check) -> None:
         self.check = check
         self.escaped: dict[int, bool] = {}
-        """Whether a Source, by its id, holds `$$`."""
+        """Whether a SourceText, by its id, holds `$$`."""
         self.lines: dict[int, int] = {}
 
     def visit(self, node: Node) -> None:
@@ -77,6 +77,6 @@ class _Walk:
         inside = at.line <= self.lines[key] or not at.source.text.isascii() or "\r" in at.source.text
         self.check(inside, f"has a value at line {at.line} of '{at.source.name}', which ends before")
 
-    def escapes(self, source: Source) -> bool:
+    def escapes(self, source: SourceText) -> bool:
         """Whether a text holds `$$`, which becomes a dollar sign."""
         return self.escaped.setdefault(id(source), "$$" in source.text)

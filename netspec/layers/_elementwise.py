@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.formula import BLOBS, Formula, names
 from netspec.core.shape import Shapes
-from netspec.core.worked import Arrays, Term, Worked
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.layers.base import ANY_LAYOUT, Abilities, Layer
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Elementwise(Layer):
         numbers = [getattr(self, name) for name in names(formula) if name not in BLOBS]
         return Call(generated(formula), *read, out, *numbers)
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """Both formulas, with their terms as text."""
         blobs = {"x": arrays.bottoms[0], "y": arrays.tops[0]}
         yield self._explained("y", self.formulas[0], blobs, index)

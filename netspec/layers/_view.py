@@ -6,7 +6,7 @@ from netspec.core.calls import Calls, Phase, Run
 from netspec.layers.base import NOTHING, Abilities, Layer
 
 
-class View(Layer):
+class ViewLayer(Layer):
     """A layer that computes nothing."""
 
     @property

@@ -14,7 +14,7 @@ from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.rooms import Room
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
-from netspec.core.worked import Arrays, Worked
+from netspec.core.worked import LayerArrays, Worked
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 
@@ -233,7 +233,7 @@ class Layer(Model):
         """Calls that write each wanted bottom diff and add to each wanted param diff."""
         raise NotImplementedError
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """Explanations of the value of top 0 at an index; none where a layer does not explain itself.
 
         Where there are top diffs, also of the gradients of a value of bottom 0 and of a weight that this value depends

@@ -15,7 +15,7 @@ from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, convolved, convolved_text, widest
-from netspec.core.worked import Arrays, Term, Worked, dot
+from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._window import Windowed, meetings
@@ -195,7 +195,7 @@ class Convolution(Windowed):
         if db is not None:
             yield Call(conv_gradient.bias_gradient, sums[: parts * k], db, int(run.param_add[1]), parts=1)
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The products of a window; then the gradients of the first pixel and the first weight that meet in it."""
         x, y, w = arrays.bottoms[0], arrays.tops[0], arrays.params[0]
         (n, k, i, j), depth, filters = index, w.shape[1], self.num_output // self.group

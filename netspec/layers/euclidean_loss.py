@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
-from netspec.core.worked import Arrays, Term, Worked, total
+from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import Loss, cut, same_count, sums
 
 
@@ -45,7 +45,7 @@ class EuclideanLoss(Loss):
             if diff is not None:
                 yield Call(loss.euclidean_backward, *run.bottom, run.top_diff[0], diff, sign * run.bottom[0].shape[0])
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The squares of all differences; then the gradient of the first value."""
         a, b = arrays.bottoms
         samples = Term(a.shape[0])

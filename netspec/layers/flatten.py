@@ -8,11 +8,11 @@ from pydantic import Field
 
 from netspec.core.model import Aka
 from netspec.core.shape import ShapeError, Shapes, axis_of, count
-from netspec.layers._view import View
+from netspec.layers._view import ViewLayer
 from netspec.layers.base import BatchAxes
 
 
-class Flatten(View):
+class Flatten(ViewLayer):
     """Merge the axes from `axis` to `end_axis` into one.
 
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.

@@ -15,7 +15,7 @@ from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
-from netspec.core.worked import Arrays, Term, Worked, dot
+from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import BOTTOM, Abilities, BatchAxes, Layer, Param
@@ -131,7 +131,7 @@ class InnerProduct(Layer):
             dx = run.bottom_diff[0].reshape(n, k)
             yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The products of a row; then the gradients of its first input and of the weight between the two."""
         x, (*row, m) = arrays.bottoms[0], index
         w = arrays.params[0].T if self.transpose else arrays.params[0]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
-from netspec.core.worked import Arrays, Term, Worked, greatest, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import Loss, cut, positions, sums
 
 
@@ -54,7 +54,7 @@ class MultiClassHingeLoss(Loss):
             scores, dx = run.bottom[0].reshape(shape), run.bottom_diff[0].reshape(shape)
             yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The shortfall of the margin for each wrong class; then the gradient of the first sample's true score."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows, samples = scores.reshape(_matrix(scores.shape)), Term(scores.shape[0])

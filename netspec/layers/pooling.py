@@ -17,7 +17,7 @@ from netspec.codegen.geometry import PoolWindow
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, pooled, pooled_text, widest
-from netspec.core.worked import Arrays, Term, Worked, greatest, total
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import NOTHING, Abilities, Arity
 
@@ -184,7 +184,7 @@ class Pooling(Windowed):
         (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)
         return PoolWindow(fh, fw, sh, sw, ph, pw)
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The maximum or average of a window; then the gradient of the maximum, or of the window's first pixel."""
         (n, c, i, j), shape = index, arrays.bottoms[0].shape
         plane, (high, wide) = arrays.bottoms[0][n, c], arrays.tops[0].shape[2:]

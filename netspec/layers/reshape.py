@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count, text
-from netspec.layers._view import View
+from netspec.layers._view import ViewLayer
 from netspec.layers.base import BatchAxes
 
 
@@ -21,7 +21,7 @@ def _unwrapped(value: Any) -> Any:
     return value
 
 
-class Reshape(View):
+class Reshape(ViewLayer):
     """Give a blob, or some of its axes, other lengths.
 
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.

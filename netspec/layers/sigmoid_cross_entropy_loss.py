@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
-from netspec.core.worked import Arrays, Term, Worked, greatest, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import NormalizedLoss, cut, same_count, sums
 
 
@@ -51,7 +51,7 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
                 loss.sigmoid_loss_backward, *run.bottom, run.top_diff[0], norm, run.bottom_diff[0], *self.ignoring
             )
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The losses of all scores; then the gradient of the first score that counts."""
         scores, targets = arrays.bottoms
         flat, truth, counted = scores.reshape(-1), targets.reshape(-1), self.counted(targets)

@@ -13,7 +13,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.model import Aka
 from netspec.core.shape import ReceptiveField, Shapes, axis_of, count, widest
-from netspec.core.worked import Arrays, Term, Worked, dot, softmax
+from netspec.core.worked import LayerArrays, Term, Worked, dot, softmax
 from netspec.layers.base import TOP, Abilities, Layer
 
 
@@ -62,7 +62,7 @@ class Softmax(Layer):
                 run.bottom_diff[0].reshape(shape),
             )
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """e^x over the sum of all e^x; then the gradient of the score itself."""
         axis = axis_of(self.axis, arrays.tops[0].shape)
         line: Any = (*index[:axis], slice(None), *index[axis + 1 :])

@@ -13,7 +13,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes, axis_of
-from netspec.core.worked import Arrays, Term, Worked, softmax, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
 from netspec.layers._loss import NormalizedLoss, cut, positions, sums
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity
 
@@ -83,7 +83,7 @@ class SoftmaxWithLoss(NormalizedLoss):
                 *self.ignoring,
             )
 
-    def worked(self, arrays: Arrays, index: tuple[int, ...]) -> Iterator[Worked]:
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The first position's probability of its label; the loss of all; the gradient of that label's score."""
         from netspec.kernels.softmax import LOSS_CAP
 

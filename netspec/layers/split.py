@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.core.shape import Shapes
-from netspec.layers._view import View
+from netspec.layers._view import ViewLayer
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity
 
 
-class Split(View):
+class Split(ViewLayer):
     """Hand out a blob under several names.
 
     Bottom: x, any shape. Tops: any number, all the same memory as x; nothing is computed.

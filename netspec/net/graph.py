@@ -46,7 +46,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Blob:
+class GraphBlob:
     """One version of a named blob: top number `slot` of the layer `producer`.
 
     `loss_weight` is its factor in the loss; `needs_diff` says whether a gradient is computed. The rewrites set the
@@ -131,7 +131,7 @@ class Graph:
     name: str
     state: State
     nodes: tuple[Node, ...]
-    blobs: tuple[Blob, ...]
+    blobs: tuple[GraphBlob, ...]
     params: tuple[GraphParam, ...]
 
     @property
@@ -167,11 +167,11 @@ class Graph:
         return tuple(node for node in self.nodes if all(self.blobs[top].copy_of is None for top in node.tops))
 
     @cached_property
-    def named(self) -> dict[str, Blob]:
+    def named(self) -> dict[str, GraphBlob]:
         """The last version of every named blob, in the order they are first produced."""
         return {blob.name: blob for blob in self.blobs if blob.copy_of is None}
 
-    def latest(self, name: str) -> Blob:
+    def latest(self, name: str) -> GraphBlob:
         """The last version of a named blob. Raises KeyError."""
         return self.named[name]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.core.shape import count
 from netspec.core.verify import Check
-from netspec.net.graph import Blob, Gradients, Graph, GraphParam, Node
+from netspec.net.graph import Gradients, Graph, GraphBlob, GraphParam, Node
 from netspec.net.shaped import ShapedGraph
 
 
@@ -14,7 +14,7 @@ def verify_graph(graph: Graph, gradients: Gradients | None = None, forced: bool 
     Raises InvariantError.
     """
     check = Check(stage)
-    kinds: dict[str, tuple[Node | Blob | GraphParam, ...]]
+    kinds: dict[str, tuple[Node | GraphBlob | GraphParam, ...]]
     kinds = {"layer": graph.nodes, "blob": graph.blobs, "param": graph.params}
     for what, values in kinds.items():
         numbers = [value.index for value in values]
@@ -29,7 +29,7 @@ def verify_graph(graph: Graph, gradients: Gradients | None = None, forced: bool 
 def _blobs(graph: Graph, check: Check) -> None:
     """Every blob has one producer, which comes before its readers; versions of a name are consecutive."""
     made = [0] * len(graph.blobs)
-    latest: dict[str, Blob] = {}
+    latest: dict[str, GraphBlob] = {}
     for node in graph.nodes:
         name = node.layer.name
         check(node.layer.bottoms.holds(len(node.bottoms)), f"reads {len(node.bottoms)} blobs", name)
@@ -53,7 +53,7 @@ def _blobs(graph: Graph, check: Check) -> None:
         check(blob.loss_weight == _weight(graph, blob), "has another loss weight than its layer says", blob=blob.name)
 
 
-def _weight(graph: Graph, blob: Blob) -> float:
+def _weight(graph: Graph, blob: GraphBlob) -> float:
     """The loss weight that a blob's layer gives it; 0 for a copy in another layout."""
     layer = graph.nodes[blob.producer].layer
     if blob.copy_of is not None:

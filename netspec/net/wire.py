@@ -14,7 +14,7 @@ from netspec.core.spelling import nearest, suggest
 from netspec.core.verify import verifying
 from netspec.layers.base import Broken, Layer, ParamSpec
 from netspec.net.gradients import decide_gradients
-from netspec.net.graph import Blob, Gradients, Graph, GraphParam, Node, State
+from netspec.net.graph import Gradients, Graph, GraphBlob, GraphParam, Node, State
 from netspec.net.spec import NetSpec
 
 
@@ -76,7 +76,7 @@ class _Wiring:
 
     def __init__(self, spec: NetSpec, state: State, found: Findings) -> None:
         self.spec, self.state, self.found = spec, state, found
-        self.blobs: list[Blob] = []
+        self.blobs: list[GraphBlob] = []
         self.current: dict[str, int] = {}
         self.blind = any(isinstance(layer, Broken) and layer.name.startswith("#") for layer in spec.layers)
         self.makers: dict[tuple[str, bool], Layer] = {}
@@ -86,7 +86,7 @@ class _Wiring:
                 self.makers.setdefault((top, state.keeps(layer)), layer)
         self.kept: list[Layer] = []
 
-    def wire(self) -> tuple[tuple[Node, ...], tuple[Blob, ...]]:
+    def wire(self) -> tuple[tuple[Node, ...], tuple[GraphBlob, ...]]:
         nodes: list[Node] = []
         above: str | None = None
         for layer in self.spec.layers:
@@ -176,12 +176,12 @@ class _Wiring:
             weight = weights[slot] if slot < len(weights) else 0.0
         else:
             weight = 1.0 if node.layer.is_loss and slot == 0 else 0.0
-        blob = Blob(len(self.blobs), name, version, node.index, slot, weight)
+        blob = GraphBlob(len(self.blobs), name, version, node.index, slot, weight)
         self.blobs.append(blob)
         self.current[name] = blob.index
         return blob.index
 
-    def duplicate(self, node: Node, name: str, slot: int, before: Blob) -> None:
+    def duplicate(self, node: Node, name: str, slot: int, before: GraphBlob) -> None:
         maker = self.kept[before.producer]
         at = node.layer.place("top", slot)
         if isinstance(node.layer, Broken) or isinstance(maker, Broken) or maker.name == node.layer.name:

@@ -11,7 +11,7 @@ from netspec.core import code_files
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.model import Model, spec_paths
-from netspec.language.references import Opened, Reference, open_solver
+from netspec.language.references import Documents, Reference, open_solver
 from netspec.net.graph import Graph, State
 from netspec.net.infer import infer
 from netspec.net.load import check_both
@@ -92,7 +92,7 @@ def load_solver(reference: Reference, overrides: Sequence[str] = (), keep: bool 
     return job_of(open_solver(reference, found, overrides), found, keep)
 
 
-def job_of(opened: Opened, found: Findings, keep: bool = False) -> Job:
+def job_of(opened: Documents, found: Findings, keep: bool = False) -> Job:
     """The job of an opened solver. Raises the mistakes in `found`, and all in the solver and in its net."""
     assert opened.solver is not None
     spec = solver_spec(opened.solver, found)

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from netspec.core import code_files
 from netspec.core.errors import DataError, MachineError, UsageError
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 from netspec.language.document import dump
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
@@ -315,12 +315,12 @@ def _events(path: Path) -> list[Event]:
     return events
 
 
-def _source(path: Path) -> Source:
+def _source(path: Path) -> SourceText:
     """The text of a file; empty if there is no file."""
     try:
-        return Source(str(path), path.read_text(encoding="utf-8", errors="replace"))
+        return SourceText(str(path), path.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
-        return Source(str(path), "")
+        return SourceText(str(path), "")
     except OSError as error:
         raise BrokenRunError(f"'{path}' cannot be read: {error.strerror}") from None
 
@@ -333,7 +333,7 @@ def _whole(text: str) -> bool:
     return True
 
 
-def _values(text: str, source: Source, line: int) -> dict[str, Any]:
+def _values(text: str, source: SourceText, line: int) -> dict[str, Any]:
     """The JSON object in a text that stands at a line of a file. Raises BrokenRunError."""
     try:
         values = json.loads(text)

@@ -17,7 +17,7 @@ INDENT = " " * 12
 """Indentation of the second and later lines of a note that is wider than the terminal."""
 
 
-class Table:
+class Columns:
     """Rows of cells under bold heads and a rule, with notes below. Columns in `right` are right-aligned numbers."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Table:
         """Append a row, with a cell for each head."""
         self.rows.append(tuple(cell if cell.isprintable() else _printable(cell) for cell in cells))
 
-    def fitted(self, width: int, ranks: Sequence[int]) -> Table:
+    def fitted(self, width: int, ranks: Sequence[int]) -> Columns:
         """A copy with as many columns as fit into `width`, by rank; columns of rank 0 are always kept."""
         widths = self._widths()
         free, kept = width + len(GAP), set()
@@ -40,7 +40,7 @@ class Table:
                 free -= needed
                 kept.add(column)
         order = sorted(kept)
-        result = Table(
+        result = Columns(
             [self.heads[c] for c in order], self.title, (i for i, c in enumerate(order) if c in self.right), self.notes
         )
         result.rows = [tuple(cells[c] for c in order) for cells in self.rows]

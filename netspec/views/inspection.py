@@ -14,7 +14,7 @@ from netspec.net.shaped import ShapedGraph
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """A layer, or the layers of a block together. MACs are per image.
 
     `params` counts learned params, `stored` the others; a shared param belongs to the first layer that has it.
@@ -56,7 +56,7 @@ class Inspection:
     net: str
     phase: Phase
     batch: int
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
     layers: int
     params: int
     stored: int
@@ -79,7 +79,7 @@ class Inspection:
 
         The layers of a deeper block are summed in one row, at the place of the block's first layer.
         """
-        blocks: dict[tuple[str, ...], list[Row]] = {}
+        blocks: dict[tuple[str, ...], list[LayerRow]] = {}
         for row in self.rows:
             path = row.name.split("/")
             blocks.setdefault((row.name,) if len(path) <= depth else (*path[:depth], ""), []).append(row)
@@ -114,7 +114,7 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | Non
     )
 
 
-def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> Row:
+def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> LayerRow:
     net, cost = shaped.graph, shaped.costs[node.index]
     tops = shaped.top_shapes(node)
     own = [top for top in node.tops if ("data", top) in memory.pieces]
@@ -125,7 +125,7 @@ def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> Row:
     )
     weights, activations = (cost.params + cost.stored) * size, sum(count(shaped.blobs[top]) for top in own) * size
     diffs = sum(count(shaped.blobs[top]) for top in own if ("diff", top) in memory.pieces) * size
-    return Row(
+    return LayerRow(
         name=node.layer.name,
         type=node.layer.type,
         bottoms=tuple(net.blobs[b].name for b in node.bottoms),
@@ -158,7 +158,7 @@ def _peak(shaped: ShapedGraph, memory: MemoryPlan) -> int | None:
     return memory.arena + _weight_bytes(shaped, size) + (2 * learned * size if training else 0)
 
 
-def _block(name: str, inside: list[Row]) -> Row:
+def _block(name: str, inside: list[LayerRow]) -> LayerRow:
     """The layers of a block as a row: the blobs it reads from outside, the tops of its last layer, and sums."""
     made: set[str] = set()
     bottoms: dict[str, None] = {}
@@ -166,11 +166,11 @@ def _block(name: str, inside: list[Row]) -> Row:
         bottoms |= dict.fromkeys(b for b in row.bottoms if b not in made)
         made.update(row.tops)
 
-    def total(of: Callable[[Row], int]) -> int:
+    def total(of: Callable[[LayerRow], int]) -> int:
         return sum(map(of, inside))
 
     last = inside[-1]
-    return Row(
+    return LayerRow(
         name=name,
         type=f"block ({len(inside)} layer{'s' * (len(inside) != 1)})",
         bottoms=tuple(bottoms),
@@ -188,7 +188,7 @@ def _block(name: str, inside: list[Row]) -> Row:
     )
 
 
-ORDERS: dict[str, Callable[[Row], tuple[float | str, ...]]] = {
+ORDERS: dict[str, Callable[[LayerRow], tuple[float | str, ...]]] = {
     "params": lambda row: (-row.params,),
     "macs": lambda row: (-row.macs,),
     "memory": lambda row: (-row.memory,),

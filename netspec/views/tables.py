@@ -14,8 +14,8 @@ from netspec.core.shape import POINT, text
 from netspec.engine.plan import MemoryPlan
 from netspec.net.graph import Graph
 from netspec.net.shaped import ShapedGraph
-from netspec.views.columns import Table
-from netspec.views.inspection import ORDERS, Inspection, ParamUse, Row, Wire, pieces, rewritten, wiring
+from netspec.views.columns import Columns
+from netspec.views.inspection import ORDERS, Inspection, LayerRow, ParamUse, Wire, pieces, rewritten, wiring
 from netspec.views.terminal import short, size
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class View:
     """An answer in every form. `table(width)` has the columns that fit into the width, `table(None)` all columns."""
 
-    table: Callable[[int | None], Table]
+    table: Callable[[int | None], Columns]
     values: Callable[[], Any]
     records: Callable[[], list[dict[str, Any]]]
     plain: Callable[[], str] | None = None
@@ -101,7 +101,7 @@ class Column(NamedTuple):
 
     head: str
     rank: int
-    cell: Callable[[Row], str]
+    cell: Callable[[LayerRow], str]
     right: bool = False
 
 
@@ -137,7 +137,7 @@ def sides(pair: tuple[float, float]) -> str:
     return words[0] if words[0] == words[1] else "x".join(words)
 
 
-def inspect_table(one: Inspection, width: int | None = None, order: str | None = None) -> Table:
+def inspect_table(one: Inspection, width: int | None = None, order: str | None = None) -> Columns:
     """The table of layers and its totals.
 
     A narrow terminal gets fewer columns, never cut words, and always the column that the rows are sorted by.
@@ -148,7 +148,7 @@ def inspect_table(one: Inspection, width: int | None = None, order: str | None =
     absent = [head for head, filled in there.items() if not filled]
     columns = [column for column in COLUMNS if column.head not in absent]
     right = [i for i, column in enumerate(columns) if column.right]
-    table = Table(
+    table = Columns(
         [column.head for column in columns], f"{one.net}  phase {one.phase}  batch {one.batch}", right, totals(one)
     )
     for row in one.rows:
@@ -174,7 +174,7 @@ def shapes(one: Inspection, order: str | None = None) -> View:
     return View(lambda width: inspect_table(one, width, order), values, lambda: [_record(row) for row in one.rows])
 
 
-def _field(row: Row) -> dict[str, Any]:
+def _field(row: LayerRow) -> dict[str, Any]:
     """The receptive field for JSON: an infinite side is "all", and the stride between such fields is None."""
     return {
         "field": ["all" if side == inf else side for side in row.field.size],
@@ -182,7 +182,7 @@ def _field(row: Row) -> dict[str, Any]:
     }
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: LayerRow) -> dict[str, Any]:
     return {
         "layer": row.name,
         "type": row.type,
@@ -208,8 +208,8 @@ def graph(net: Graph) -> View:
     """The answer of `inspect --stage graph`: how the layers are wired."""
     wires = wiring(net)
 
-    def table(width: int | None) -> Table:
-        table = Table(
+    def table(width: int | None) -> Columns:
+        table = Columns(
             ("layer", "type", "bottom", "top", "params", "gradient of"), f"{net.name}  phase {net.phase}", notes=WIRING
         )
         for wire in wires:
@@ -252,8 +252,8 @@ def rewrites(net: Graph) -> View:
     """The answer of `inspect --stage rewrites`: the effects of each rewrite on each layer."""
     records = [asdict(one) for one in rewritten(net)]
 
-    def table(width: int | None) -> Table:
-        table = Table(("rewrite", "layer", "effect"), f"{net.name}  phase {net.phase}")
+    def table(width: int | None) -> Columns:
+        table = Columns(("rewrite", "layer", "effect"), f"{net.name}  phase {net.phase}")
         for record in records:
             table.add_row(*record.values())
         return table if width is None else table.fitted(width, (0, 0, 0))
@@ -271,9 +271,9 @@ def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:
         f"data come at -1, the update is at {last}",
     )
 
-    def table(width: int | None) -> Table:
+    def table(width: int | None) -> Columns:
         heads = ("piece", "shape", "kind", "from", "to", "offset", "bytes")
-        table = Table(heads, f"{net.name}  phase {net.phase}  batch {batch}", (3, 4, 5, 6), notes)
+        table = Columns(heads, f"{net.name}  phase {net.phase}  batch {batch}", (3, 4, 5, 6), notes)
         for piece in held:
             numbers = (piece.first, piece.last, piece.offset, piece.bytes)
             table.add_row(piece.name, text(piece.shape), piece.kind, *(f"{number:,}" for number in numbers))
@@ -302,8 +302,8 @@ def program(one: Program) -> View:
         )
         return [dict(zip(("section", "layer", "kernel", "parts", "arguments"), row, strict=True)) for row in rows]
 
-    def table(width: int | None) -> Table:
-        table = Table(("section", "layer", "kernel", "parts", "arguments"), f"{net.name}  phase {net.phase}", (3,))
+    def table(width: int | None) -> Columns:
+        table = Columns(("section", "layer", "kernel", "parts", "arguments"), f"{net.name}  phase {net.phase}", (3,))
         for record in records():
             table.add_row(*map(str, record.values()))
         return table

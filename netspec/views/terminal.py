@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import NetspecError, render
 from netspec.core.shape import clock
-from netspec.views.columns import Table
+from netspec.views.columns import Columns
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -70,14 +70,14 @@ def _styled(line: str, number: int) -> Any:
     return Text(line)
 
 
-def time_table(one: NetTime) -> Table:
+def time_table(one: NetTime) -> Columns:
     """The table of times per layer and per pass."""
     heads = ("layer", "type", "kernels", "forward ms", "backward ms", "share")
     notes = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
     notes += [
         f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"
     ]
-    table = Table(
+    table = Columns(
         heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", (3, 4, 5), notes
     )
     whole = sum(t.forward + t.backward for t in one.layers) or 1.0

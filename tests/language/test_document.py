@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from netspec.core.errors import NetspecError, SpecError, render
 from netspec.core.locate import bundled
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
-from netspec.core.places import Source, split_lines
+from netspec.core.places import SourceText, split_lines
 from netspec.language.document import (
     MAX_DEPTH,
     DuplicateKeyError,
@@ -177,7 +177,7 @@ def test_the_place_of_every_scalar_holds_the_text_of_its_value(values: dict[str,
         text = line[scalar.at.column - 1 : scalar.at.column - 1 + scalar.at.length]
         whole = scalar.at.column - 1 + scalar.at.length < len(line)
         try:
-            value = parse_value(text, Source("text", text), 1).plain()
+            value = parse_value(text, SourceText("text", text), 1).plain()
         except SpecError:
             assert not whole  # a text that continues on the next line
             continue

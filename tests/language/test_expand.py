@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from netspec.core import spelling
 from netspec.core.errors import Mistakes, NetspecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar
-from netspec.core.places import Place, Source
+from netspec.core.places import Place, SourceText
 from netspec.language.blocks import BadBlockError, BlockCycleError
 from netspec.language.document import TooLargeError, dump, parse, parse_value
 from netspec.language.expand import (
@@ -469,7 +469,7 @@ def test_every_value_of_the_flat_net_keeps_the_place_it_was_written_at(net: dict
     for path, scalar in scalars(flat.root):
         places = [scalar.at, *scalar.at.chain]
         text = text_at(scalar.at)
-        value = parse_value(text, Source("text", text), 1).plain()
+        value = parse_value(text, SourceText("text", text), 1).plain()
         if "$" not in text and path[-1] != "name" and not {"top", "bottom"} & set(path):
             assert value == scalar.value
         if path[0] != "layers":

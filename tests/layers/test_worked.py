@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
-from netspec.core.worked import SHORTENED, Arrays, Term, Worked, dot, greatest, short, softmax, total
+from netspec.core.worked import SHORTENED, LayerArrays, Term, Worked, dot, greatest, short, softmax, total
 from netspec.layers.base import LAYERS, Layer
 from tests.helpers.checks import Array, make_layer, random_params, run_layer
 
@@ -129,12 +129,13 @@ def test_words_and_values_are_those_of_the_kernels(kind: str, fields: dict[str, 
     result = run_layer(
         layer, *blobs, params=params, top_diffs=[rounded(*shape, seed=4)], layout="NCHW" if len(shape) != 4 else None
     )
-    arrays = Arrays(blobs, result.tops, params, result.top_diffs)
+    arrays = LayerArrays(blobs, result.tops, params, result.top_diffs)
     seen = set()
     for index in np.ndindex(*shape):
         steps = list(layer.worked(arrays, index))
         assert (steps[0].what, steps[0].at) == ("y", index) or steps[0].what == "p"
-        assert list(layer.worked(Arrays(blobs, result.tops, params), index)) == [s for s in steps if s.what in "yp"]
+        forward = layer.worked(LayerArrays(blobs, result.tops, params), index)
+        assert list(forward) == [s for s in steps if s.what in "yp"]
         for step in steps:
             truth = wanted(step.what, result)
             np.testing.assert_allclose(step.value, truth[step.at], rtol=1e-10, atol=1e-13, err_msg=str(step))
@@ -149,7 +150,7 @@ def steps_of(layer: Layer, index: tuple[int, ...], *blobs: Any, params: Any = ()
     values = [np.asarray(b, float) for b in blobs]
     params = [np.asarray(p, float) for p in params]
     result = run_layer(layer, *values, params=params, top_diffs=[np.asarray(diff, float)])
-    return [str(step) for step in layer.worked(Arrays(values, result.tops, params, result.top_diffs), index)]
+    return [str(step) for step in layer.worked(LayerArrays(values, result.tops, params, result.top_diffs), index)]
 
 
 def test_the_two_layers_that_are_worked_by_hand() -> None:
@@ -168,7 +169,7 @@ def test_the_two_layers_that_are_worked_by_hand() -> None:
     ]
     x = np.array([[0.3775, 0.3925]])
     result = run_layer(sigmoid, x, top_diffs=[np.ones_like(x)])
-    (value, *_) = sigmoid.worked(Arrays([x], result.tops), (0, 0))
+    (value, *_) = sigmoid.worked(LayerArrays([x], result.tops), (0, 0))
     assert value.value == pytest.approx(0.593269992, abs=5e-10)
     loss = make_layer("EuclideanLoss")
     assert steps_of(loss, (), [[0.75136507, 0.772928465]], [[0.01, 0.99]], diff=1.0) == [
