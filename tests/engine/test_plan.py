@@ -18,9 +18,8 @@ from netspec.core.calls import Phase
 from netspec.core.shape import count
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.plan import ALIGN, SLACK, MemoryPlan, OutOfMemoryError, Piece, plan
-from netspec.engine.program import Program, Step
 from netspec.engine.weights import fill_weights
-from tests.helpers.programs import POISON, SEED, Net, feed, shaped, training
+from tests.helpers.programs import POISON, SEED, Net, feed, run_poisoned, shaped, training
 from tests.helpers.strategies import nets
 
 
@@ -108,32 +107,6 @@ def test_testing_takes_no_gradients(net: Net) -> None:
 
 
 # --- the plan at work
-
-
-def time_of(step: Step, nodes: int) -> float:
-    """Time of a step in the plan; the losses are summed between forward and backward."""
-    ends = {"clear": -1, "loss": nodes - 0.5, "watch": 2 * nodes, "update": 2 * nodes}
-    if step.section in ends:
-        return ends[step.section]
-    return step.node if step.section == "forward" else 2 * nodes - 1 - step.node
-
-
-def run_poisoned(one: Program) -> None:
-    """Run one iteration; poison all dead bytes before every layer, and every piece before its first time."""
-    before: float = -2
-    for number, step in enumerate(one.table.steps):
-        now = time_of(step, len(one.graph.nodes))
-        assert now >= before, "the steps do not run in the plan's order"
-        if now != before:
-            dead = np.ones(one.arena.size, bool)
-            for piece in one.plan.pieces.values():
-                if piece.first < now <= piece.last:  # what begins now holds nothing yet
-                    dead[piece.offset : piece.offset + piece.bytes] = False
-                if now == piece.first == -1:
-                    dead[piece.offset : piece.offset + piece.bytes] = False
-            one.arena[dead] = POISON
-        before = now
-        one.table.run(number, number + 1)
 
 
 @settings(max_examples=60)

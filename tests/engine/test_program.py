@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import gc
 import tracemalloc
 from collections.abc import Callable
@@ -20,41 +19,8 @@ from netspec.engine.program import SECTIONS, Program
 from netspec.training.job import load_solver
 from netspec.training.session import Session
 from tests.helpers.programs import check_gradients, feed, gradients, numeric, shaped, training
+from tests.helpers.specs import conv, ip, loss, net
 from tests.helpers.strategies import nets
-
-FILLER = {"type": "gaussian", "std": 0.1}
-INPUT = {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[4, 3, 6, 5], [4]]}
-
-
-def ip(name: str, outputs: int, bottom: str | None = None, **fields: Any) -> dict[str, Any]:
-    layer = {
-        "name": name,
-        "type": "InnerProduct",
-        "num_output": outputs,
-        "weight_filler": FILLER,
-        "bias_filler": FILLER,
-        **fields,
-    }
-    return layer | ({"bottom": bottom} if bottom else {})
-
-
-def conv(name: str, outputs: int, **fields: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "type": "Convolution",
-        "num_output": outputs,
-        "kernel_size": 2,
-        "weight_filler": FILLER,
-        **fields,
-    }
-
-
-def loss(bottom: str, name: str = "loss", label: str = "label", **fields: Any) -> dict[str, Any]:
-    return {"name": name, "type": "SoftmaxWithLoss", "bottom": [bottom, label], **fields}
-
-
-def net(*layers: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    return {"name": "test", **fields, "layers": [copy.deepcopy(layer) for layer in (INPUT, *layers)]}
 
 
 def kernels(one: Program, section: str, layer: str) -> list[str]:

@@ -22,10 +22,9 @@ from netspec.engine.rewrite import HIDING, REWRITES, rewrite
 from netspec.layers.base import LAYERS, Abilities
 from netspec.net.graph import State
 from netspec.net.load import load_net
-from tests.engine.test_plan import run_poisoned
-from tests.engine.test_program import conv, ip, loss, net
 from tests.helpers.code import forgotten
-from tests.helpers.programs import Net, feed, shaped, training
+from tests.helpers.programs import Net, feed, run_poisoned, shaped, training
+from tests.helpers.specs import conv, ip, loss, net
 from tests.helpers.strategies import nets
 
 

@@ -34,6 +34,7 @@ from netspec.language.files import UnreadableError, read
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.helpers.pace import slowness
+from tests.helpers.plain import VALUES, frozen, types_of
 
 PIECES = [
     *(
@@ -133,39 +134,13 @@ def test_any_file_is_a_document_or_an_error(content: bytes, tmp_path_factory: py
         assert render(error)
 
 
-WORDS = st.text(max_size=12) | st.sampled_from(
-    ["", "no", "yes", "null", "~", "010", "0o17", "1e5", ".5", "1:30", "<<", "a: b", "# c", "'", "-"]
-)
-WORDS = WORDS.filter(lambda word: not re.search("[\ud800-\udfff]", word))
-NUMBERS = st.integers(-(10**39), 10**39) | st.floats(allow_nan=False)
-PLAIN = st.recursive(
-    st.none() | st.booleans() | NUMBERS | WORDS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=4),
-    max_leaves=12,
-)
-VALUES = st.dictionaries(WORDS, PLAIN, min_size=1, max_size=5)
-
-
-def frozen(value: Any) -> Any:
-    """Plain values as a Document gives them: lists are tuples."""
-    if isinstance(value, dict):
-        return {key: frozen(item) for key, item in value.items()}
-    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
-
-
 @settings(max_examples=400)
 @given(VALUES)
 def test_what_is_dumped_is_read_again(values: dict[str, Any]) -> None:
     again = parse(dump(values)).plain()
     assert again == frozen(values)
-    assert _types(again) == _types(frozen(values))
+    assert types_of(again) == types_of(frozen(values))
     assert parse(dump(again)).plain() == again
-
-
-def _types(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _types(item) for key, item in value.items()}
-    return tuple(map(_types, value)) if isinstance(value, tuple) else type(value)
 
 
 @settings(max_examples=300)

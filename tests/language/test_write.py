@@ -22,7 +22,7 @@ from netspec.net.graph import State, digest
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.conftest import NET
-from tests.language.test_document import VALUES, _types, frozen
+from tests.helpers.plain import VALUES, frozen, types_of
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -63,7 +63,7 @@ def test_what_is_written_is_expanded_to_the_same_values(values: dict[str, Any]) 
         return  # words of the language
     for origins in (False, True):
         again = expand(parse(write(document, origins))).plain()
-        assert again == frozen(values) and _types(again) == _types(frozen(values))
+        assert again == frozen(values) and types_of(again) == types_of(frozen(values))
 
 
 def test_a_layer_is_a_line_and_with_origins_a_value_is() -> None:

@@ -18,7 +18,7 @@ from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
 from netspec.training.blame import NotFiniteLossError
 from tests.helpers.checks import Result, blob, check_layer, forward, make_layer, random_params, run_layer
-from tests.training.test_train import session, trained, weights
+from tests.helpers.sessions import session, trained, weights
 
 Values = dict[str, Any]
 Make = Callable[..., Values]

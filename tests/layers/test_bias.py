@@ -9,8 +9,8 @@ import pytest
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
+from tests.helpers.broadcast import CASES, X, wide
 from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params
-from tests.layers.test_scale import CASES, X, wide
 
 
 def bias(**fields: Any) -> Layer:

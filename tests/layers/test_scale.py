@@ -10,29 +10,12 @@ from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
+from tests.helpers.broadcast import CASES, X, wide
 from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
 
 
 def scale(**fields: Any) -> Layer:
     return make_layer("Scale", **fields)
-
-
-X = (2, 3, 4, 5)
-CASES = [
-    ({}, (3,)),
-    ({"axis": 0}, (2,)),
-    ({"axis": 0, "num_axes": 2}, (2, 3)),
-    ({"num_axes": 2}, (3, 4)),
-    ({"axis": 2, "num_axes": -1}, (4, 5)),
-    ({"axis": -1}, (5,)),
-    ({"axis": 0, "num_axes": -1}, X),
-    ({"axis": 3, "num_axes": 0}, ()),
-]
-
-
-def wide(w: np.ndarray, axis: int) -> np.ndarray:
-    """w with axes of length 1 behind it, so that NumPy broadcasts it from `axis` of x on."""
-    return w.reshape(*w.shape, *(1,) * (len(X) - axis % len(X) - w.ndim)) if w.ndim else w
 
 
 @pytest.mark.parametrize("bias_term", [False, True])

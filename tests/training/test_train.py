@@ -18,30 +18,13 @@ from netspec.training import snapshot
 from netspec.training.blame import NotFiniteLossError
 from netspec.training.events import Display, Event, Finished, Snapshotted
 from netspec.training.events import Tested as Scored
-from netspec.training.job import load_solver
 from netspec.training.session import Session
 from netspec.training.snapshot import OtherNetError, UnreadableSnapshotError
 from netspec.training.solve import solve
 from tests.conftest import CLASSES, NET, TEST_SAMPLES, samples
+from tests.helpers.sessions import Values, session, trained, weights
 
-Values = dict[str, Any]
 Make = Callable[..., Values]
-
-
-def session(values: Values, *overrides: str) -> Session:
-    return Session(load_solver(values, overrides))
-
-
-def trained(values: Values, steps: int) -> Session:
-    one = session(values)
-    for _ in range(steps):
-        one.step()
-    one.close()
-    return one
-
-
-def weights(one: Session) -> dict[str, np.ndarray]:
-    return {name: array.copy() for name, array in zip(one.train.weights.names, one.train.weights.data, strict=True)}
 
 
 def events(values: Values, folder: Path | None = None, **options: Any) -> list[Event]:
