@@ -17,7 +17,7 @@ from netspec.core.errors import UsageError
 from netspec.core.shape import Shape
 from netspec.core.spelling import suggest
 from netspec.core.verify import verifying
-from netspec.layers._conversion import Conversion
+from netspec.engine.conversion import Conversion
 from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.core.shape import count
 from netspec.core.verify import Check, InvariantError
-from netspec.layers._conversion import Conversion
+from netspec.engine.conversion import Conversion
 from netspec.layers.concat import Concat
 from netspec.layers.relu import ReLU
 from netspec.net.graph import Graph, GraphBlob, Node

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers import ROOT
 from tests.helpers.source import Module, imported, judge, modules
 
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
@@ -21,8 +22,6 @@ PRIVATE = {
     "netspec.codegen.cache reaches numba's _CacheLocator": 1,
     "netspec.codegen.cache reaches ._cache": 1,
     "netspec.codegen.cache reaches ._impl": 2,
-    "netspec.engine.rewrite reaches netspec.layers._conversion": 1,
-    "netspec.engine.verify_rewrite reaches netspec.layers._conversion": 1,
 }
 """Private names of other modules that are used, and how often each."""
 DOCUMENTED = {"_asdict", "_exit", "_fields", "_make", "_replace"}
@@ -113,6 +112,12 @@ def test_every_package_says_its_contract_in_a_sentence(module: Module) -> None:
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
 def test_every_module_says_what_it_holds(module: Module) -> None:
     assert module.doc and not module.doc.startswith(("The same", "TODO"))
+
+
+def test_no_test_takes_from_another() -> None:
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.name.startswith("test_")]
+    taking = [path.name for path in files if re.search(r"^from tests\.(\w+\.)*test_", path.read_text(), re.MULTILINE)]
+    assert len(files) > 50 and taking == [], "what two of them need stands in tests/helpers"
 
 
 CHANGING = frozenset({"append", "add", "clear", "extend", "pop", "setdefault", "update"})

@@ -15,7 +15,7 @@ from netspec.layers.base import NOTHING, Abilities, Layer
 
 
 class Conversion(Layer):
-    """Turn channels last, or first. Not to be selected in a net.
+    """Turn channels last, or first: the engine's own layer, which no net can name.
 
     Bottom: x (N, C, H, W). Top: the same values in the other layout. With one channel or one pixel both layouts are the
     same memory.
