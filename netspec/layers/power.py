@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka, wrong
-from netspec.layers._elementwise import Elementwise
+from netspec.layers.base_elementwise import Elementwise
 
 
 class Power(Elementwise):

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka
-from netspec.layers._elementwise import Elementwise
+from netspec.layers.base_elementwise import Elementwise
 
 
 class ReLU(Elementwise):

@@ -6,7 +6,7 @@ Source: Caffe tanh_layer.cpp.
 from __future__ import annotations
 
 from netspec.core.formula import Number
-from netspec.layers._elementwise import Elementwise
+from netspec.layers.base_elementwise import Elementwise
 
 
 class TanH(Elementwise):

@@ -74,7 +74,7 @@ def test_numbers_alone_and_constants() -> None:
 
 
 PLUGIN = """
-from netspec.layers._elementwise import Elementwise
+from netspec.layers.base_elementwise import Elementwise
 from helping import bend
 
 class Bent(Elementwise):
