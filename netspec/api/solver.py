@@ -26,8 +26,7 @@ class Solver:
         check_overrides(overrides)
         self._job = load_solver(solver, overrides, keep=True)
         self._session = Session(self._job, threads, keep=True)
-        if self._job.spec.weights is not None:
-            self._session.load(self._job.base / Path(self._job.spec.weights).expanduser())
+        self._session.load_own()
         self.net = Net.around(self._session.train)
         tester = self._session.test
         self.test_nets = [Net.around(program) for program in tester.programs.values()] if tester else []

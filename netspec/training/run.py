@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.core.errors import NetspecError
-from netspec.core.nodes import placed
 from netspec.training import runs
 from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started
 from netspec.training.job import Job
@@ -121,12 +120,8 @@ class Training:
             return Resumed(self.snapshot, session.iteration, tuple(changed), session.spec.max_iter)
         if self.weights is not None:
             return Loaded(self.weights, session.load(self.weights))
-        own = session.spec.weights
-        if own is None:
-            return None
-        path = self.job.base / Path(own).expanduser()
-        with placed(session.spec.written, "weights"):
-            return Loaded(path, session.load(path))
+        own = session.load_own()
+        return None if own is None else Loaded(*own)
 
 
 def load_tester(job: Job, weights: Path, threads: int | None = None) -> tuple[Tester, Loaded]:

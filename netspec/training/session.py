@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.core import code_files
+from netspec.core.nodes import placed
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
 from netspec.engine.weights import fill_weights
@@ -186,6 +187,15 @@ class Session:
         report = snapshot.load_weights(self.train.weights, tensors, path)
         code = (about or {}).get("solver", {}).get("code")
         return replace(report, changed=tuple(code_files.changes(code, code_files.recorded()))) if code else report
+
+    def load_own(self) -> tuple[Path, LoadReport] | None:
+        """Start from the weights that the solver names, if any. Raises SnapshotError placed at its `weights`."""
+        own = self.spec.weights
+        if own is None:
+            return None
+        path = self.job.base / Path(own).expanduser()
+        with placed(self.spec.written, "weights"):
+            return path, self.load(path)
 
 
 _RESUME = "to start from its weights only, say --weights"

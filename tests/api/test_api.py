@@ -11,6 +11,7 @@ import pytest
 
 import netspec
 from netspec.core.errors import NetspecError
+from netspec.language.document import dump
 
 NET: dict[str, Any] = {
     "name": "branches",
@@ -183,6 +184,16 @@ def test_phases_of_one_file_differ() -> None:
     assert train.outputs == ["loss"]
     assert test.outputs == ["accuracy", "loss"]
     assert test.blobs["ip2"].data.shape == (3, 10)
+
+
+def test_weights_that_are_missing_are_an_error_at_their_place(
+    solver: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "fine.yaml"
+    path.write_text(dump(solver(weights="gone.safetensors")))
+    with pytest.raises(NetspecError, match=r"gone\.safetensors") as error:
+        netspec.Solver(path)
+    assert error.value.at is not None and "gone" in error.value.at.source.line(error.value.at.line)
 
 
 def test_solver_by_hand(solver: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
