@@ -130,9 +130,6 @@ def _true(builder: Any, number: Any) -> Any:
     return builder.icmp_signed("!=", number, simd.number(0))
 
 
-EMIT = {"dots": (_dots, DOTS), "walk": (_walk, WALK)}
-
-
 class Stream(Compiled):
     """Code of one kind and size, that kernels call by its address.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.core import rng
+from netspec.core.calls import Phase
 from netspec.core.errors import DataError
 from netspec.core.nodes import Node, placed
 from netspec.core.shape import Shapes, text
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Index = NDArray[np.int64]
-
-
-Phase = Literal["TRAIN", "TEST"]
 
 
 _CHUNK = 1024

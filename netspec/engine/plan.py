@@ -56,10 +56,6 @@ class Piece:
         """Whether it holds values that may be read later: a blob, or a workspace that is kept for backward."""
         return self.key[0] in {"data", "diff"} or (self.key[0] == "work" and len(self.key) == 3)
 
-    def overlaps(self, other: Piece) -> bool:
-        """Whether there is a time at which both are alive."""
-        return self.first <= other.last and other.first <= self.last
-
 
 @dataclass(frozen=True)
 class MemoryPlan:

@@ -21,6 +21,9 @@ from netspec.net.load import load_net
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
+SEED = 1
+"""Of the weights and inputs; their values change no time."""
+
 
 @dataclass(frozen=True)
 class LayerTime:
@@ -57,7 +60,6 @@ def time_net(
     batch: int | None,
     iterations: int,
     threads: int | None,
-    seed: int = 1,
     without: Sequence[str] = (),
 ) -> NetTime:
     """Time a net in one phase: every layer alone, then whole passes. `without` names rewrites to leave out."""
@@ -65,9 +67,9 @@ def time_net(
 
     used = driver.limit_threads(threads)
     shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32", without=without)
-    program = bind(shaped, memory, fill_weights(shaped, "float32", seed), seed)
+    program = bind(shaped, memory, fill_weights(shaped, "float32", SEED), SEED)
     shown = _rows(program.graph)
-    ahead, back, whole = _measure(program, shown, _batches(program, seed), iterations)
+    ahead, back, whole = _measure(program, shown, _batches(program), iterations)
     middle = statistics.median
     runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
 
@@ -80,9 +82,9 @@ def time_net(
     return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *passes)
 
 
-def _batches(program: Program, seed: int) -> list[Array]:
+def _batches(program: Program) -> list[Array]:
     """Random values for each input; random classes for an input that holds labels."""
-    labels, random = label_ranges(program.shaped), rng.generator(seed, "time")
+    labels, random = label_ranges(program.shaped), rng.generator(SEED, "time")
     batches = []
     for blob in program.graph.inputs:
         shape = program.data[blob].shape

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Phase, Run, Workspace
+from netspec.core.calls import Calls, Phase, Run, Workspace
 from netspec.core.model import Aka, Listed, Model
 from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.rooms import Room
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
 from netspec.core.worked import LayerArrays, Worked
-from netspec.fillers.base import AnyFiller, Filler
-from netspec.fillers.constant import Constant
+from netspec.fillers.base import Filler
 
 BatchAxes = tuple[int | None, ...]
 """For each blob the batch axis; None where no length depends on the number of samples."""
@@ -39,16 +38,7 @@ class Arity:
         return self.least <= number and (self.most is None or number <= self.most)
 
 
-ONE = Arity(1, 1)
-
-
-TWO = Arity(2, 2)
-
-
-NONE = Arity(0, 0)
-
-
-MANY = Arity(1, None)
+ONE, TWO, NONE, MANY = Arity(1, 1), Arity(2, 2), Arity(0, 0), Arity(1, None)
 
 
 @dataclass(frozen=True)
@@ -230,7 +220,11 @@ class Layer(Model):
         raise NotImplementedError
 
     def backward(self, run: Run) -> Calls:
-        """Calls that write each wanted bottom diff and add to each wanted param diff."""
+        """Calls that write or add to each wanted bottom diff, and each wanted param diff.
+
+        By default they write bottom diffs and add to param diffs; `run.bottom_add` and `run.param_add` say otherwise,
+        where `abilities` offer it.
+        """
         raise NotImplementedError
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
@@ -260,35 +254,3 @@ def same_shape(bottoms: Shapes, what: str) -> Shape:
 
 
 LAYERS: Room[Layer] = Room("netspec.layers", Layer, "layer type")
-
-
-AnyLayer = Annotated[Layer, BeforeValidator(LAYERS.parse)]
-
-
-__all__ = [
-    "LAYERS",
-    "MANY",
-    "NONE",
-    "ONE",
-    "TWO",
-    "AnyFiller",
-    "AnyLayer",
-    "Arity",
-    "Broken",
-    "Call",
-    "Calls",
-    "Constant",
-    "Filler",
-    "Layer",
-    "Listed",
-    "Param",
-    "ParamSpec",
-    "Phase",
-    "Run",
-    "Shape",
-    "ShapeError",
-    "Shapes",
-    "StateRule",
-    "Workspace",
-    "same_shape",
-]

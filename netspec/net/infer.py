@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from netspec.core.errors import Findings, SpecError
+from netspec.core.errors import CheckFailed, Findings, SpecError
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, count, text
 from netspec.core.verify import verifying
 from netspec.fillers.base import Filler
@@ -24,11 +24,10 @@ class TooLargeBlobError(ShapeError):
     code = "NS311"
 
 
-class ExpectError(SpecError):
+class ExpectError(CheckFailed, SpecError):
     """The net's totals are not what its `expect`, or `--expect`, says."""
 
     code = "NS312"
-    exit_code = 6
 
 
 def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:

@@ -39,13 +39,12 @@ def load_phases(
     overrides: Sequence[str] = (),
     state: State | None = None,
     batch: int | None = None,
-    gradients: Gradients | None = None,
 ) -> Phases:
     """A net in both phases; `state` holds the phase that is asked for. Raises every mistake found on the way to it.
 
     Mistakes of the other phase are raised too where TRAIN is asked for and the net has layers of one phase only.
     """
-    return _load(reference, overrides, state or State(), batch, gradients)[0]
+    return _load(reference, overrides, state or State(), batch, None)[0]
 
 
 def load_net(

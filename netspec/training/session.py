@@ -142,15 +142,16 @@ class Session:
     def state(self) -> Snapshot:
         """The state as a Snapshot: weights, history, iteration, and the net and settings that they belong to."""
         weights = self.train.weights
-        pairs = {
-            (slot, name): array
-            for name, slots in zip(weights.names, weights.history, strict=True)
-            for slot, array in enumerate(slots)
-        }
         data = dict(zip(weights.names, weights.data, strict=True))
         return Snapshot(
-            self.iteration, data, pairs, digest(self.job.train.graph), settings(self.job), tuple(self.losses)
+            self.iteration, data, self._history(), digest(self.job.train.graph), settings(self.job), tuple(self.losses)
         )
+
+    def _history(self) -> dict[tuple[int, str], Array]:
+        """The history, by slot and param name."""
+        weights = self.train.weights
+        named = zip(weights.names, weights.history, strict=True)
+        return {(slot, name): array for name, slots in named for slot, array in enumerate(slots)}
 
     def restore(self, path: Path) -> list[str]:
         """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
@@ -161,11 +162,7 @@ class Session:
             raise OtherNetError(
                 f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
             )
-        own = {
-            (slot, name): array
-            for name, slots in zip(weights.names, weights.history, strict=True)
-            for slot, array in enumerate(slots)
-        }
+        own = self._history()
         rule = type(self.spec.rule).__name__
         same = {key: array.shape for key, array in own.items()} == {
             key: array.shape for key, array in state.history.items()

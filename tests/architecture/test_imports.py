@@ -12,9 +12,6 @@ import pytest
 
 from tests.helpers.source import PACKAGE, ROOT, imported, modules
 
-KNOWN = {"netspec.lowering -> netspec.layers", "netspec.net.load -> netspec.training.spec"}
-"""Wrong imports that are known and will be removed; once none is left, delete this set and its use."""
-
 
 def lint(folder: Path) -> tuple[int, str]:
     """The exit code and the text of import-linter in a folder."""
@@ -30,11 +27,6 @@ def wrong(text: str) -> set[str]:
 
 def test_all_contracts_hold() -> None:
     code, text = lint(ROOT)
-    found = wrong(text)
-    rest = {one for one in found if not any(_under(one, known) for known in KNOWN)}
-    assert not rest, text
-    if code and found:
-        pytest.xfail(f"known wrong imports: {sorted(found)}")
     assert code == 0, text
 
 
@@ -151,16 +143,7 @@ def test_no_module_reaches_itself() -> None:
         if module.name != "netspec":
             targets = {f"{name}.{what}" if f"{name}.{what}" in known else name for name, what in imported(module)}
             graph[module.name] = targets & known - {"netspec", module.name}
-    left = {name for name in graph if not name.startswith("netspec.lowering")} if _known_circle() else set(graph)
+    left = set(graph)
     while free := {name for name in left if not graph[name] & left}:
         left -= free
     assert not left, f"these import one another, or what does: {sorted(left)}"
-
-
-def _known_circle() -> bool:
-    """Whether lowering still imports layers, which import it: see KNOWN."""
-    return any(
-        module.name.startswith("netspec.lowering") and name.startswith("netspec.layers")
-        for module in modules()
-        for name, _ in imported(module)
-    )

@@ -25,7 +25,7 @@ from netspec.engine.verify_rewrite import verify_rewritten
 from netspec.net.graph import Graph, State
 from netspec.net.load import load_net
 from netspec.net.shaped import ShapedGraph
-from tests.helpers.programs import Net, shaped, training
+from tests.helpers.programs import Net, meet, shaped, training
 from tests.helpers.strategies import nets
 
 FILLER = {"type": "gaussian", "std": 0.1}
@@ -242,7 +242,7 @@ def test_catches_in_a_plan() -> None:
     share = next(key for key in memory.pieces if key[0] == "share")
     space = next(key for key in memory.pieces if key[0] == "work" and key[-1] == "backward")
     other = memory.pieces["diff", graph.storage[low]]
-    assert data.overlaps(memory.pieces["data", graph.storage[low]]) and side
+    assert meet(data, memory.pieces["data", graph.storage[low]]) and side
     planted: list[tuple[MemoryPlan, str]] = [
         (replace(memory, storage=(0,) * len(graph.blobs)), "other storage than the graph's"),
         (piece(memory, ("data", norm), key=("data", 99)), "says that it is"),

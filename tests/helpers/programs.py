@@ -9,7 +9,7 @@ import numpy as np
 
 from netspec.core.calls import Phase
 from netspec.engine.bind import Learning, bind, compile_net
-from netspec.engine.plan import ALIGN, plan
+from netspec.engine.plan import ALIGN, Piece, plan
 from netspec.engine.program import Program, Step
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
@@ -130,3 +130,8 @@ def run_poisoned(one: Program) -> None:
             one.arena[dead] = POISON
         before = now
         one.table.run(number, number + 1)
+
+
+def meet(piece: Piece, other: Piece) -> bool:
+    """Whether there is a time at which both pieces are alive."""
+    return piece.first <= other.last and other.first <= piece.last

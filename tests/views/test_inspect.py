@@ -25,7 +25,7 @@ from netspec.net.load import load_net, load_phases
 from netspec.net.shaped import ShapedGraph
 from netspec.views import tables as views
 from netspec.views.inspection import Inspection, inspection, pieces, wiring
-from tests.helpers.programs import training
+from tests.helpers.programs import meet, training
 
 Layers = list[dict[str, Any]]
 Cli = Callable[..., tuple[int, str, str]]
@@ -577,7 +577,7 @@ def test_pieces_are_placed_as_the_rule_says(lives: list[tuple[int, int, int]], e
     placed: list[Piece] = []
     for piece in sorted(given, key=lambda p: (-p.bytes, p.first, str(p.key))):
         offset = 0
-        for other in sorted((p for p in placed if p.overlaps(piece)), key=lambda p: p.offset):
+        for other in sorted((p for p in placed if meet(p, piece)), key=lambda p: p.offset):
             if other.offset - offset >= piece.bytes:
                 break
             offset = max(offset, other.offset + other.bytes)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator
 
 from netspec.core import rng
+from netspec.core.calls import Phase
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shape, ShapeError, text
@@ -51,7 +52,7 @@ class Setting:
     at this transform, (N, *shape).
     """
 
-    phase: Literal["TRAIN", "TEST"]
+    phase: Phase
     shape: Shape
     real: Real
     stream: str

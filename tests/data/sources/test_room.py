@@ -4,7 +4,7 @@ from netspec.data.sources.base import SOURCES
 
 
 def test_the_room_lists_its_sources():
-    assert SOURCES.words() == ["Arrays", "Cifar10", "FashionMNIST", "Idx"]
+    assert {"Arrays", "Cifar10", "FashionMNIST", "Idx"} <= set(SOURCES.words())
 
 
 @pytest.mark.parametrize("cls", SOURCES.members())

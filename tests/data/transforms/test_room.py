@@ -4,7 +4,7 @@ from netspec.data.transforms.base import TRANSFORMS
 
 
 def test_the_room_lists_its_transforms():
-    assert TRANSFORMS.words() == ["Crop", "Mirror", "Scale", "SubtractMean"]
+    assert {"Crop", "Mirror", "Scale", "SubtractMean"} <= set(TRANSFORMS.words())
 
 
 @pytest.mark.parametrize("cls", TRANSFORMS.members())
