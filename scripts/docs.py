@@ -120,7 +120,7 @@ def _coded() -> dict[str, type[NetspecError]]:
         code = cls.__dict__.get("code")
         if code is None:
             continue
-        if code in found:
+        if found.get(code, cls) is not cls:
             sys.exit(f"{code} is both {found[code].__qualname__} and {cls.__qualname__}")
         if code[:3] not in FAMILIES or not re.fullmatch(r"NS\d{3}", code):
             sys.exit(f"{cls.__qualname__} has the code {code}, of no family")
