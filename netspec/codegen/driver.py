@@ -46,10 +46,10 @@ def _drive(table: Any, first: int, last: int) -> None:
     for step in range(first, last):
         function, descriptor, parts = table[step, 0], table[step, 1], table[step, 2]
         if parts == 1:
-            _call(function, descriptor, 0)  # type: ignore[call-arg]
+            _call(function, descriptor, 0)
         else:
             for part in numba.prange(parts):
-                _call(function, descriptor, part)  # type: ignore[call-arg]
+                _call(function, descriptor, part)
 
 
 @cache

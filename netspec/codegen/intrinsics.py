@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numba.extending
 from numba import types
 from numba.core import cgutils
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def intrinsic(function: F) -> F:
-    """numba.extending.intrinsic, which for a type checker changes nothing."""
-    return cast(F, numba.extending.intrinsic(function))
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """numba.extending.intrinsic, typed: kernels call the result without the typing context."""
+    return numba.extending.intrinsic(function)
 
 
 @intrinsic

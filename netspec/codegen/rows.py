@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import accumulate
 from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from netspec.codegen import series
+from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.simd import BYTES
 
 _INDEX, _WORD, _BIT, _BYTE = ir.IntType(32), ir.IntType(64), ir.IntType(1), ir.IntType(8)
@@ -143,6 +145,10 @@ class Value:
     def log(self) -> Value:
         """The natural logarithm of each lane."""
         return cast(Value, series.log(self))
+
+    def log1p(self) -> Value:
+        """The natural logarithm of 1 + each lane."""
+        return cast(Value, series.log1p(self))
 
     def tanh(self) -> Value:
         """The hyperbolic tangent of each lane."""
@@ -284,7 +290,7 @@ def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]],
     """
 
     def decorate(body: Callable[..., None]) -> Any:
-        made = _Intrinsic(body, group, again)
+        made = _Intrinsic(body)
 
         def loop(typing: Any, *given: Any) -> Any:
             wanted, lanes = made.types(given)
@@ -308,8 +314,8 @@ def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]],
 class _Intrinsic:
     """A body and the kinds of its parameters."""
 
-    def __init__(self, body: Callable[..., None], group: int, again: bool) -> None:
-        self.body, self.group, self.again = body, group, again
+    def __init__(self, body: Callable[..., None]) -> None:
+        self.body = body
         parameters, space = inspect.signature(body).parameters, body.__globals__
         self.kinds = {name: str(parameter.annotation) for name, parameter in parameters.items()}
         self.records = {kind: space[kind] for kind in self.kinds.values() if hasattr(space.get(kind), "_fields")}
@@ -329,21 +335,18 @@ class _Intrinsic:
         reals = types.float32 if lanes * 32 == BYTES * 8 else types.float64
         wanted: list[Any] = []
         for kind, place in zip(self.kinds.values(), self.places, strict=True):
-            if kind == "Row":
-                wanted += [given[place], types.int64]
-            else:
-                wanted.append(given[place] if kind in self.records else reals if kind == "Real" else types.int64)
+            as_given = kind == "Row" or kind in self.records
+            wanted.append(given[place] if as_given else reals if kind == "Real" else types.int64)
+            wanted += [types.int64] * (kind == "Row")
         return wanted, lanes
 
     def write(self, context: Any, loop: _Loop, given: Any, args: Any) -> None:
         """Write the body for the vector that a loop is at."""
-        pairs = zip(self.kinds.values(), self.places, strict=True)
-        self.body(*(_operand(context, loop, self.records.get(kind, kind), given, args, place) for kind, place in pairs))
+        kinds = [self.records.get(kind, kind) for kind in self.kinds.values()]
+        self.body(*map(partial(_operand, context, loop, given, args), kinds, self.places))
 
 
-def _over_a_row(
-    builder: Any, count: Any, lanes: int, group: int, again: bool, write: Callable[[int, Any, Any], None]
-) -> None:
+def _over_a_row(builder: Any, count: Any, lanes: int, group: int, again: bool, write: Callable[..., None]) -> None:
     """Loops over a row of `count` numbers: by `group` registers, by single ones, then the rest under a mask."""
     done, one = ir.Constant(_WORD, 0), ir.Constant(_WORD, lanes)
     if group > 1:
@@ -369,15 +372,11 @@ def _over_a_row(
 
 
 def _places(kinds: list[str]) -> list[int]:
-    """Where among the arguments each parameter stands; a row takes two, array and offset."""
-    places, at = [], 1
-    for kind in kinds:
-        places.append(at)
-        at += 1 + (kind == "Row")
-    return places
+    """Index of each parameter among the arguments; a row takes two, array and offset."""
+    return list(accumulate((1 + (kind == "Row") for kind in kinds[:-1]), initial=1))
 
 
-def _operand(context: Any, loop: _Loop, kind: Any, given: Any, args: Any, place: int) -> Any:
+def _operand(context: Any, loop: _Loop, given: Any, args: Any, kind: Any, place: int) -> Any:
     """What a body gets for a parameter: a row, a number, or a named tuple of whole numbers."""
     if kind == "Row":
         array = context.make_array(given[place])(context, loop.builder, args[place])

@@ -85,6 +85,14 @@ def log(x: Any) -> Any:
     return found.where(x < math.inf, x).where(x > 0.0, x.where(x.is_nan(), below))
 
 
+def log1p(x: Any) -> Any:
+    """The natural logarithm of 1 + each lane; what rounding takes from 1 + x is given back (Kahan; Goldberg 1991)."""
+    near = 1.0 + x
+    kept = near - 1.0
+    there = near.log() * (x / kept)
+    return there.where(x < math.inf, near.log()).where(kept > 0.0, there.where(kept < 0.0, x))
+
+
 def polynomial(x: Any, first: float, *others: float) -> Any:
     """A polynomial in each lane, the highest power first."""
     total = x * first

@@ -16,7 +16,8 @@ import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from netspec.codegen.intrinsics import intrinsic
 
 _FEATURES = llvm.get_host_cpu_features() if numba.config.CPU_NAME in (None, "host") else {"avx2": True}
 _WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
@@ -172,7 +173,7 @@ def _clear() -> Any:
     return intrinsic(clear)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def copy_rows(typing: Any, x: Any, x0: Any, pitch: Any, y: Any, y0: Any, width: Any, rows: Any, count: Any) -> Any:
     """y[y0 + r*width : + count] = x[x0 + r*pitch : + count] for every row r; x and y are flat."""
 
@@ -198,7 +199,7 @@ def copy_rows(typing: Any, x: Any, x0: Any, pitch: Any, y: Any, y0: Any, width: 
     return types.void(x, whole, whole, y, whole, whole, whole, whole), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def lanes_of(typing: Any, x: Any) -> Any:
     """How many numbers of an array a vector has."""
 

@@ -19,10 +19,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, Tiling
+from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import Compiled, helper
 
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
@@ -192,7 +192,7 @@ def lanes(dtype: str) -> int:
     return simd.BYTES // (4 if dtype == "float32" else 8)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def address(typing: Any, array: Any, offset: Any) -> Any:
     """The address of array[offset], for a flat array."""
 

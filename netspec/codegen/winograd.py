@@ -14,10 +14,10 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, SIDE, STEP
+from netspec.codegen.intrinsics import intrinsic
 
 Terms = Sequence[tuple[float, int]]
 
@@ -163,7 +163,7 @@ def _transform(rows: list[Terms], side: int, tabled: bool) -> Any:
     return intrinsic(transform)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def transform_back(
     typing: Any, like: Any, source: Any, plane: Any, table: Any, offset: Any, bias: Any, mode: Any
 ) -> Any:

@@ -42,6 +42,10 @@ class Number(Protocol):
         """The natural logarithm: -inf of 0, NaN of negative numbers."""
         ...
 
+    def log1p(self) -> Number:
+        """The natural logarithm of 1 + this number, exact for small numbers too."""
+        ...
+
     def tanh(self) -> Number:
         """The hyperbolic tangent."""
         ...

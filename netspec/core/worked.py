@@ -152,6 +152,11 @@ class Term:
         end = -math.inf if self.value == 0 else math.nan
         return Term(_value(lambda: math.log(self.value), end), f"ln({self.words})")
 
+    def log1p(self) -> Term:
+        """The natural logarithm of 1 + this term."""
+        end = -math.inf if self.value == -1 else math.nan
+        return Term(_value(lambda: math.log1p(self.value), end), f"ln({(1.0 + self).words})")
+
     def tanh(self) -> Term:
         """The hyperbolic tangent."""
         return Term(math.tanh(self.value), f"tanh({self.words})")

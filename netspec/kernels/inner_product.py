@@ -12,10 +12,10 @@ from typing import Any
 
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams
+from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.streams import call
@@ -26,7 +26,7 @@ DEEP = 256
 """Products that a tile sums in registers before they meet what memory holds."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def expect_writing(typing: Any, place: Any) -> Any:
     """Prefetch the cache line at an address for writing."""
 

@@ -98,6 +98,25 @@ def test_logarithm_at_the_ends(dtype: str) -> None:
     )
 
 
+def of_one_more(x: Number) -> Number:
+    return x.log1p()
+
+
+def test_logarithm_of_one_more_keeps_small_numbers() -> None:
+    sizes = np.logspace(-38, 30, 40001)
+    x = np.concatenate([sizes, -sizes[sizes < 0.999], blob(20000, scale=1e-3), [1.0, -0.5]]).astype(np.float32)
+    y, truth = computed(of_one_more, x), np.log1p(x.astype(np.float64))
+    unit = np.spacing(np.abs(truth.astype(np.float32))).astype(np.float64)
+    assert np.max(np.abs(y - truth) / unit) <= 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logarithm_of_one_more_at_the_ends(dtype: str) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -1.0, -1.5, 1e-30, -1e-30], dtype)
+    wanted = np.array([np.nan, np.inf, np.nan, 0.0, -np.inf, np.nan, 1e-30, -1e-30], dtype)
+    np.testing.assert_array_equal(computed(of_one_more, x), wanted)
+
+
 def test_large_indices_of_random_numbers() -> None:
     """The index of an element counts in 64 bits; parts draw what the whole would."""
     x, clock = np.ones(1000), np.array([3, 0], np.int64)
