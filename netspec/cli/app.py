@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import signal
 import sys
@@ -132,6 +133,7 @@ def main() -> None:
     if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
         # `netspec ... | head` ends like other tools; a training goes on silently
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads every installed package
     _commands()
     try:
         with _border("text"):
