@@ -44,11 +44,12 @@ def _one(name: str, overrides: list[str], data: bool) -> str:
     """The line that reports a sound file. Raises the file's mistakes."""
     from netspec.core.errors import Findings
     from netspec.language.references import open_any
-    from netspec.training.job import job_of
 
     opened = open_any(name, overrides, "solvers" if data else "models")
     if opened.solver is None:
         return _net(opened.flat)
+    from netspec.training.job import job_of
+
     job = job_of(opened, Findings())
     if not data:
         return f"{opened.path}: a sound solver for net '{job.net.name}'"

@@ -11,7 +11,6 @@ from netspec.core import locate
 from netspec.core.model import spec_paths
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.nodes import Sequence as Items
-from netspec.data.spec import FeedsSpec
 
 
 def same_file(one: Path, other: Path) -> bool:
@@ -42,6 +41,7 @@ def typed_paths(root: Mapping, base: Path) -> Mapping:
 
 def _with_paths(root: Mapping, whole: Callable[[Scalar], Scalar]) -> Mapping:
     """A solver's root, with every relative path replaced by `whole` of it."""
+    from netspec.data.spec import FeedsSpec
 
     def changed(node: Node) -> Node:
         written = isinstance(node, Scalar) and isinstance(node.value, str) and "$" not in node.value
