@@ -43,7 +43,7 @@ def cpu_name() -> str:
 
 @cache
 def digest() -> str:
-    """Names the state of all kernel sources, of numba, and of the host CPU."""
+    """A name for the state of all kernel sources, of numba and NumPy, and of the host CPU."""
     state = hashlib.sha256()
     package = Path(__file__).parent.parent
     for path in (p for folder in ("kernels", "codegen") for p in sorted((package / folder).glob("*.py"))):
@@ -57,7 +57,7 @@ def digest() -> str:
 
 @cache
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: NETSPEC_CACHE_DIR or the user's cache folder, below it one folder a digest."""
+    """The folder of compiled kernels: one for each digest, in NETSPEC_CACHE_DIR or the user's cache folder."""
     from platformdirs import user_cache_dir
 
     root = Path(os.environ.get("NETSPEC_CACHE_DIR") or user_cache_dir("netspec"))
@@ -66,16 +66,16 @@ def cache_folder() -> Path:
 
 @cache
 def _scratch_folder() -> str:
-    """A folder of this process's own."""
+    """A folder that ends with this process."""
     folder = tempfile.mkdtemp(prefix="netspec-kernels-")
     atexit.register(shutil.rmtree, folder, True)
     return folder
 
 
 def _private_cache() -> Callable[[Function], Any] | None:
-    """What makes numba's cache of a function file it in our folder; None with a numba whose classes are others.
+    """numba's FunctionCache, made to keep its files in our folder; None if this numba's cache classes differ.
 
-    Checked once, by what is used of them: `filename_base` names a cached function's index file, without its ending.
+    They are checked by use: `filename_base` is the name of a cached function's index file, without its ending.
     """
     try:
         from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
@@ -106,7 +106,7 @@ def _private_cache() -> Callable[[Function], Any] | None:
                 return locator
 
         class Scratch(Locator):
-            """For a cache folder that cannot be written."""
+            """Keeps compiled code for this process alone, where the cache folder cannot be written."""
 
             def get_cache_path(self) -> str:
                 return _scratch_folder()
@@ -140,7 +140,7 @@ def works() -> bool:
 
 
 def keep(target: Any, function: Function) -> None:
-    """Let what numba compiles for `target` (a dispatcher or CFunc of a function) come from the cache and go there."""
+    """Let `target`, numba's dispatcher or CFunc of a function, load compiled code from the cache and save it there."""
     if make := _made():
         target._cache = make(function)
 

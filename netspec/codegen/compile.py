@@ -17,7 +17,7 @@ from netspec.codegen.kernel import Compiled
 from netspec.core.calls import Call
 
 WORTH_A_PROCESS = 2
-"""Kernels to compile that pay for the start of a process."""
+"""Fewest kernels for which another process is started."""
 MOST_PROCESSES = 4
 """Processes that compile at the same time; each takes some 300 MB."""
 
@@ -69,7 +69,7 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
 
 
 def unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
-    """The names that no other process has taken, each taken as it is given."""
+    """Names that no other process has claimed; each is claimed when it is yielded, by a file in `folder`."""
     for name in tuple(names):
         with contextlib.suppress(FileExistsError):
             os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL))

@@ -24,7 +24,7 @@ SIDE, STEP = 6, 4
 
 
 def even_parts(products: int, work: int, most: int) -> int:
-    """How many parts of at least `work` products, at most `most`: a power of two, so that threads share them evenly."""
+    """The number of parts of at least `work` products: a power of two, at most `most`, so that threads share evenly."""
     return 1 << max(0, min(products // work, most, MOST_PARTS).bit_length() - 1)
 
 
@@ -32,7 +32,7 @@ def even_parts(products: int, work: int, most: int) -> int:
 
 
 class Tiling(NamedTuple):
-    """How a product of many rows and columns is cut into register tiles: `tiles.tiling` chooses it.
+    """The cut of a product of many rows and columns into register tiles; `tiles.tiling` chooses it.
 
     Columns come in panels, rows in blocks. All blocks of a panel take tall tiles or low ones, which have one row less.
     """
@@ -49,7 +49,7 @@ class Tiling(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """How register tiles cover the result of an InnerProduct: `inner_product.tiles` chooses it."""
+    """The cut of an InnerProduct's result into register tiles; `products.tiles` chooses it."""
 
     rows: int  # rows of a tile
     width: int  # columns of a tile
@@ -61,7 +61,7 @@ class Grid(NamedTuple):
 
 
 class Streams(NamedTuple):
-    """How streams cover a product of few rows: `inner_product.walks` and `dots` choose it."""
+    """The cut of a product of few rows into streams; `products.walks` and `products.dots` choose it."""
 
     rows: int  # rows of the result that are computed at a time
     steps: int  # of a walk: rows of the weight at a time; of a dot tile: columns of the result
@@ -88,10 +88,9 @@ class PoolWindow(NamedTuple):
 # --- normalisation
 
 BATCH, REMEMBERED, RUNNING = 0, 1, 2
-"""What BatchNorm normalises by: the batch's statistics; these, which are added to the running sums too; the running
-statistics."""
+"""Statistics that BatchNorm normalises by: the batch's; the batch's, added to the running sums too; the running."""
 LRN_PIXELS = 8
-"""Pixels that LRN works on at a time: what was written a moment ago is not yet ready to be read at another place."""
+"""Pixels that LRN works on at a time; fewer would read values at once after they are written, which stalls."""
 
 
 class Affine(NamedTuple):
@@ -119,7 +118,7 @@ class RunningSums(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What a batch is normalised by, (C,)."""
+    """Mean, variance and inverse deviation (C,) that a batch is normalised by."""
 
     mean: Doubles
     variance: Doubles
@@ -143,7 +142,7 @@ class Slopes(NamedTuple):
 
 
 class Settling(NamedTuple):
-    """How statistics of a batch are made and remembered."""
+    """Settings for the statistics of a batch and for the running sums."""
 
     eps: float  # added to the variance
     fraction: float  # what a running sum keeps of itself

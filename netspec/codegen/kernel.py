@@ -61,7 +61,7 @@ def span(count: int, part: int, parts: int) -> tuple[int, int]:
 
 
 class Compiled:
-    """Something that is compiled once for each number type, cached on disk, and called by its address.
+    """Code that is compiled once for each number type, cached on disk, and called by its address.
 
     `name` is for people. By `path`, `compile.named` finds it in another process; only generated kernels and those from
     outside netspec have a path that differs from the name.

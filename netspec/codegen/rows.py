@@ -32,13 +32,13 @@ _CONTRACT = ("contract",)
 
 
 class Value:
-    """A vector, or one whole number (of 64 bits) that is the same for all lanes, in a program that is being written."""
+    """A vector, or a 64-bit whole number that all lanes share, in the program that is being written."""
 
     def __init__(self, loop: _Loop, value: Any) -> None:
         self.loop, self.value = loop, value
 
     def _with(self, other: Any) -> Any:
-        """The other operand, as the same kind."""
+        """The other operand, as a vector of this type."""
         if isinstance(other, Value):
             return other.value
         kind = self.value.type
@@ -110,23 +110,23 @@ class Value:
         return self._compare(">=", other)
 
     def equals(self, other: Any) -> Value:
-        """In which lanes they are equal."""
+        """A mask of the lanes where the two are equal."""
         return self._compare("==", other)
 
     def least(self, other: Value) -> Value:
-        """The smaller of two."""
+        """The smaller of the two in each lane."""
         return self.where(self < other, other)
 
     def is_nan(self) -> Value:
-        """In which lanes it is no number."""
+        """A mask of the lanes that are NaN."""
         return self._compare("!=", self)
 
     def where(self, mask: Value, other: Any) -> Value:
-        """Itself in the lanes of the mask, else the other."""
+        """This value in the lanes of the mask, `other` in the rest."""
         return Value(self.loop, self.loop.builder.select(mask.value, self.value, self._with(other)))
 
     def cleared(self, mask: Value) -> Value:
-        """Itself, but 0 in the lanes of the mask."""
+        """This value, with 0 in the lanes of the mask."""
         zero = ir.Constant(self.value.type, None)
         return Value(self.loop, self.loop.builder.select(mask.value, zero, self.value))
 
@@ -196,11 +196,11 @@ class Variable:
         self.set(value)
 
     def get(self) -> Value:
-        """What it is now."""
+        """The current value."""
         return Value(self._loop, self._loop.builder.load(self._place))
 
     def set(self, value: Value) -> None:
-        """Change it."""
+        """Replace the value."""
         self._loop.builder.store(value.value, self._place)
 
 
@@ -212,7 +212,7 @@ class Row:
 
     @property
     def kind(self) -> Any:
-        """Its vectors' type."""
+        """The type of the row's vectors."""
         return ir.VectorType(self.element, self.loop.lanes)
 
     def places(self) -> Value:
@@ -266,7 +266,7 @@ Whole = Value
 
 
 class _Loop:
-    """Where a body is being written: so many lanes, from a position of the row on, perhaps under a mask."""
+    """The vector that a body is written for: its number of lanes, its position in the row, and a mask or None."""
 
     def __init__(self, builder: Any, lanes: int, position: Any, mask: Any) -> None:
         self.builder, self.lanes, self.position, self.mask = builder, lanes, position, mask
@@ -277,7 +277,7 @@ class _Loop:
 
 
 def times(count: Value) -> Iterator[Value]:
-    """What stands in a `for` over this is done `count` times."""
+    """A loop in the written program: the body of a `for` over this runs `count` times there."""
     with cgutils.for_range(count.loop.builder, count.value) as loop:
         yield Value(count.loop, loop.index)
 
@@ -377,7 +377,7 @@ def _places(kinds: list[str]) -> list[int]:
 
 
 def _operand(context: Any, loop: _Loop, given: Any, args: Any, kind: Any, place: int) -> Any:
-    """What a body gets for a parameter: a row, a number, or a named tuple of whole numbers."""
+    """The operand that a body gets for a parameter: a row, a number, or a named tuple of whole numbers."""
     if kind == "Row":
         array = context.make_array(given[place])(context, loop.builder, args[place])
         return Row(loop, loop.builder.gep(array.data, [args[place + 1]]), context.get_data_type(given[place].dtype))

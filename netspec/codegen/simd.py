@@ -24,7 +24,7 @@ _WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 1
 BYTES = min(_WIDEST, int(os.environ.get("NETSPEC_VECTOR_BYTES", _WIDEST)))
 """Bytes of a vector register."""
 REGISTERS = 16 if BYTES == 32 else 32
-"""How many of them there are: 32 with AVX-512 and on ARM."""
+"""Number of vector registers: 32 with AVX-512 and on ARM, else 16."""
 
 _INDEX, _WORD = ir.IntType(32), ir.IntType(64)
 
@@ -40,7 +40,7 @@ def place(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any
 
 
 def prefetch(builder: Any, place: Any, writing: bool) -> None:
-    """Say that the cache line at a pointer will soon be read, or written; it may point at nothing."""
+    """Prefetch the cache line at a pointer, for reading or writing; the pointer may be invalid."""
     kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _INDEX, _INDEX, _INDEX])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     builder.call(
@@ -101,7 +101,7 @@ class Vectors:
         return self.builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INDEX, self.lanes), None))
 
     def mask(self, count: Any, v: int = 0) -> Any:
-        """Which lanes of the v-th vector of a row are among the row's first `count` numbers."""
+        """A mask of the lanes of a row's v-th vector that are among its first `count` numbers."""
         kind = ir.VectorType(_WORD, self.lanes)
         lanes = ir.Constant(kind, [v * self.lanes + lane for lane in range(self.lanes)])
         return self.builder.icmp_signed("<", lanes, self.spread(count, kind))
@@ -201,7 +201,7 @@ def copy_rows(typing: Any, x: Any, x0: Any, pitch: Any, y: Any, y0: Any, width: 
 
 @intrinsic
 def lanes_of(typing: Any, x: Any) -> Any:
-    """How many numbers of an array a vector has."""
+    """The number of elements of an array that fit a vector."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return number(8 * BYTES // x.dtype.bitwidth)

@@ -1,6 +1,6 @@
-"""Where a kernel's text stands: in netspec itself, a plug-in, a code file, or a script.
+"""Origins of kernels: netspec itself, a plug-in, a code file, or a script.
 
-The compiled forms of netspec's own kernels are kept below the digest of `kernels/` and `codegen/` (`kernel.digest`).
+The compiled forms of netspec's own kernels are kept below the digest of `kernels/` and `codegen/` (`cache.digest`).
 A kernel from elsewhere has a stamp beside that: a digest of its package, and of all that it uses from other modules.
 """
 
@@ -24,9 +24,9 @@ from netspec.core.errors import SpecError
 
 OWN = ("netspec.kernels.", "netspec.codegen.")
 UNKEPT = "unkept"
-"""In the file name of a compiled form that must not outlive its process, as its text is in no file: a notebook's."""
+"""Part of the file name of compiled code that must not outlive its process: its text is in no file (a notebook)."""
 _GIVEN = {"builtins", "llvmlite", "netspec", "numba", "numpy", *sys.stdlib_module_names}
-"""Packages that the name of the cache folder stands for."""
+"""Packages that need no digest of their own: the cache folder's name covers them."""
 
 
 class KernelError(SpecError):
@@ -36,7 +36,7 @@ class KernelError(SpecError):
 
 
 def names_of(function: Callable[..., Any]) -> tuple[str, str]:
-    """What people read of a kernel, `loops.forward`; and its path, which is `package.loops:forward` from elsewhere."""
+    """A kernel's name, `loops.forward`, and its path: `package.loops:forward` if it is from outside of netspec."""
     module = function.__module__
     name = f"{module.rpartition('.')[2]}.{function.__name__}"
     if module.startswith(OWN):

@@ -24,9 +24,9 @@ WALK = ("columns", "a", "lda", "step", "b", "ldb", "c", "ldc", "adding")
 FEW_COLUMNS = 4
 """Columns of a dot tile."""
 SUMS = simd.REGISTERS // 2 if simd.REGISTERS == 32 else 9
-"""Registers that hold its sums: what is left beside a value of every row of A and one of B."""
+"""Registers for the sums of a dot tile; the others hold a value of every row of A and one of B."""
 STEPS = 8
-"""Rows of B, and of C, that a walk goes along: as many streams as a core's prefetcher follows."""
+"""Rows of B and C in a walk: as many streams as a core's prefetcher follows."""
 
 
 def _dots(rows: int, columns: int, bytes: int) -> Any:
@@ -170,7 +170,7 @@ class Stream(Compiled):
 
 @cache
 def made(cls: Any, kind: str, *size: int) -> Any:
-    """The one of a size."""
+    """The stream of a kind and size."""
     return cls(kind, *size)
 
 

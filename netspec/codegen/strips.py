@@ -101,7 +101,7 @@ SPOT = (
     "channels",
 )
 GRAD = ("strips", "x", "first", "width", "lines", "xline", "dy", "dyline", "g", "channels")
-"""What the codes take: addresses are in bytes, all else is in values; `strips` is how many strips lie side by side."""
+"""Arguments of the codes. Addresses are in bytes, all else in values; `strips` counts strips side by side."""
 call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD))
 """call_strip(code, strips, Reading(...), Taps(...), Writing(...)): the strips of a line.
 call_spot(code, strips, Spots(...), Taps(...), Writing(...)): pixels of a line, several at a time.
@@ -125,7 +125,7 @@ class _Pixels:
 
 
 def _inside(builder: Any, emit: simd.Vectors, first: Any, width: Any, columns: range, taps: int) -> dict[int, Any]:
-    """For the columns near both ends a mask: all lanes or none, whether the column is inside of the image."""
+    """A mask for each column near an end of the line: all lanes if the column is inside the image, else none."""
     kind = ir.VectorType(ir.IntType(1), emit.lanes)
     masks = {}
     for i in columns:
@@ -145,7 +145,7 @@ def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, i
 
 
 def _ends(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: _Pixels, bias: Any, mode: Any) -> None:
-    """The bias, what y holds, rectification; then y is written."""
+    """Add the bias and what y holds, rectify, and write y."""
     places = [y[o] for o in range(len(sums))]
     constant = cgutils.alloca_once_value(builder, emit.zero)
     with builder.if_then(builder.icmp_unsigned("!=", bias[0], simd.number(0))):
@@ -213,7 +213,7 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
 
 
 def _spot(pixels: int, bytes: int) -> Any:
-    """The intrinsic of so many pixels whose taps are counted as it runs."""
+    """The intrinsic of some pixels; the number of taps is an argument."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         strips, taps, rows, x, xrow, xstep, xtap, w, wrow, wtap, y, ystep, bias, mode, channels = args

@@ -26,12 +26,11 @@ from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import Compiled, helper
 
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
-"""Rows of a tile, by its vectors: sums, a row of B and one value of A fit the registers, the rows' addresses the
-others."""
+"""Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
 
 
 class Sums(NamedTuple):
-    """What a tile sums over: taps t and products i."""
+    """The sums of a tile: over taps t and products i."""
 
     taps: int  # number of taps
     offsets: int  # address of where each tap's values begin in A, int64
@@ -67,7 +66,7 @@ class Result(NamedTuple):
 ARGUMENTS = tuple(
     f"{group.__name__.lower()}_{field}" for group in (Sums, Left, Right, Result) for field in group._fields
 )
-"""What the code of a tile takes. Addresses are in bytes, all else is in values."""
+"""Arguments of a tile's code. Addresses are in bytes, all else in values."""
 
 multiply = simd.caller(len(ARGUMENTS))
 """multiply(code, Sums(...), Left(...), Right(...), Result(...)): call a tile by its address."""
@@ -118,7 +117,7 @@ def _emit(rows: int, vectors: int, bytes: int) -> Any:
 def _finish(
     builder: Any, whole: Any, sums: Any, load: Callable[..., Any], store: Callable[..., Any], ends: tuple[Any, ...]
 ) -> None:
-    """What stands after the products: the bias, what C holds, rectification.
+    """Add the bias and what C holds, rectify, and write C.
 
     C is written row by row, so that rows may overlap.
     """
