@@ -21,6 +21,9 @@ ADD, RECTIFY = 1, 2
 """Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
 SIDE, STEP = 6, 4
 """Pixels of the side of a tile of Winograd's filtering that are read, and written."""
+FREQUENCIES = 36
+AIR = 16
+"""Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
 
 
 def even_parts(products: int, work: int, most: int) -> int:

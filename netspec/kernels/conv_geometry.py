@@ -124,10 +124,6 @@ class PixelGradient(NamedTuple):
 
 # --- Winograd's convolution
 
-FREQUENCIES = 36
-AIR = 16
-"""Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
-
 
 class TiledImage(NamedTuple):
     """An image (N, height, width, channels) cut into tiles, one every STEP pixels."""

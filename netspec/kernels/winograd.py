@@ -16,22 +16,13 @@ holds a 0, then for each part room for the addresses of a tile's pixels, twice.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import SIDE, STEP
+from netspec.codegen.geometry import AIR, FREQUENCIES, SIDE, STEP
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.codegen.winograd import transform_back, transform_diff, transform_filter, transform_image
-from netspec.kernels.conv_geometry import (
-    AIR,
-    FREQUENCIES,
-    Chunk,
-    Chunks,
-    Filters,
-    FrequencyProducts,
-    TiledImage,
-    TileScratch,
-)
+from netspec.kernels.conv_geometry import Chunk, Chunks, Filters, FrequencyProducts, TiledImage, TileScratch
 
 
 @helper

@@ -5,13 +5,13 @@ Letters and layout as in `winograd`.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD
+from netspec.codegen.geometry import ADD, FREQUENCIES
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.codegen.winograd import transform_filter_back
-from netspec.kernels.conv_geometry import FREQUENCIES, Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
+from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
 from netspec.kernels.winograd import gather, gather_diff, plane_of, row_of, table_of
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from netspec.codegen.geometry import MOST_PARTS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import count
-from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.kernels.conv_geometry import Phase, SourceRows
 
 WORK = 2**17
 """Products of a part."""
@@ -47,6 +47,7 @@ def _passes(
     import numpy as np
 
     from netspec.kernels import depthwise
+    from netspec.kernels.conv_geometry import DepthwiseImages, SpotCodes, StripCodes
 
     (n, h, width, c), (_, p, q, _), (down, across) = images[0].shape, images[1].shape, w.shape[2:]
     ys, xs = axes
@@ -73,6 +74,8 @@ def _passes(
 
 def _phase(x: PassAxis, pixels: int) -> Phase:
     """A phase as the kernel takes it, written in strips of `pixels` pixels."""
+    from netspec.kernels.conv_geometry import Phase
+
     return Phase(
         number=x.length,
         step=x.step,
@@ -97,6 +100,8 @@ def _rows(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRows]:
 
     Only rows inside a source of `size` rows count.
     """
+    from netspec.kernels.conv_geometry import SourceRows
+
     rows = [SourceRows(0, 0, 0)] * lines
     for axis in axes:
         for i in range(axis.length):
@@ -199,10 +204,10 @@ class Depthwise(Way):
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the gradient in pieces, then add these up."""
-
         from netspec.codegen.streams import share
         from netspec.codegen.strips import MOST_PIXELS, strip
         from netspec.kernels import depthwise
+        from netspec.kernels.conv_geometry import DepthwiseGradient
 
         (n, c, h, width), (_, _, p, q) = run.bottom_shapes[0], run.top_shapes[0]
         (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = conv.window

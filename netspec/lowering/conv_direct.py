@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
-from netspec.kernels.conv_geometry import Filters, Pixels, Sending, Target
 from netspec.lowering import conv_direct_weight
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import (
@@ -73,9 +72,9 @@ def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Sh
 
 def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
     """Pack lines of taps, then scatter every pixel of the top's diff into the padded image."""
-
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv as loops
+    from netspec.kernels.conv_geometry import Sending
 
     (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
     (kh, sh, ph, dh), (kw, sw, pw, _) = conv.window
@@ -123,6 +122,7 @@ def _passes(
 
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv as loops
+    from netspec.kernels.conv_geometry import Filters, Pixels, Target
 
     (n, c, h, w), (_, k, *_) = shapes
     groups, weight = conv.group, run.param[0]

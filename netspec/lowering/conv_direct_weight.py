@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.kernels.conv_geometry import Diff, PixelGradient
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, windows_of
 
@@ -77,6 +76,7 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
 
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv_gradient
+    from netspec.kernels.conv_geometry import Diff
 
     x = run.bottom_shapes[0]
     _, c, _, w = x
@@ -104,6 +104,7 @@ def _weight_of_pixels(conv: Conv, run: Run, dw: Array, cut: Cut) -> Calls:
     """The gradient for filters of one tap, dw = dy^T x; computed in place where there is only one piece."""
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv_gradient
+    from netspec.kernels.conv_geometry import PixelGradient
 
     (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
     x, pixels, add = run.bottom[0], n * p * q, int(run.param_add[0])

@@ -10,11 +10,11 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.shape import Shape, count
-from netspec.kernels.conv_geometry import Windows
 from netspec.lowering.conv import Conv
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.kernels.conv_geometry import Windows
 
 PARTS = 16
 """Parts of a step: enough for as many cores, few enough that each has scratch of its own."""
@@ -144,6 +144,8 @@ def windows_of(one: Pass, shape: Shape, pitch: int, groups: int, block: int) -> 
 
     `shape` is the source's N, C, H, W; `block` lines are written at a time.
     """
+    from netspec.kernels.conv_geometry import Windows
+
     n, c, h, w = shape
     y, x, r = one.y, one.x, c // groups
     copied = y.outside(h) or x.outside(w)

@@ -11,24 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from netspec.codegen.geometry import STEP
+from netspec.codegen.geometry import AIR, FREQUENCIES, STEP
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
-from netspec.kernels.conv_geometry import (
-    AIR,
-    FREQUENCIES,
-    Chunk,
-    Chunks,
-    Filters,
-    FrequencyProducts,
-    TiledImage,
-    TileScratch,
-)
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, flat, padded
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.kernels.conv_geometry import Chunk, FrequencyProducts, TiledImage
 
 FEW = 128 * 128
 """Input times output channels of a group up to which a part works on its own."""
@@ -121,6 +112,7 @@ def _filters(conv: Conv, name: str, turned: bool, use: Any) -> dict[str, Workspa
 
 def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str) -> Calls:
     from netspec.kernels import winograd
+    from netspec.kernels.conv_geometry import Chunks, Filters, TileScratch
 
     w, groups, space = run.param[0], conv.group, run.workspace
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
@@ -143,6 +135,8 @@ def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, 
 
 def _chunks(plan: Plan) -> Iterator[Chunk]:
     """Chunks of the plan's tiles, as `span` cuts them."""
+    from netspec.kernels.conv_geometry import Chunk
+
     for chunk in range(plan.chunks):
         yield Chunk(plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks, plan.room)
 
@@ -152,6 +146,7 @@ def _geometry(
 ) -> tuple[TiledImage, TiledImage, FrequencyProducts]:
     """Geometry of the image read, of the image written or summed over, and of the products of their frequencies."""
     from netspec.codegen.tiles import by_rows
+    from netspec.kernels.conv_geometry import FrequencyProducts, TiledImage
 
     (h, w, c), (p, q, k), (pitch, out_pitch) = plan.source, plan.target, pitches
     across, tiles = -(-q // STEP), -(-p // STEP) * -(-q // STEP)
@@ -208,6 +203,7 @@ class Winograd(Way):
         """Sum the products of both images' frequencies, then transform them back to filters."""
         from netspec.codegen.geometry import ADD
         from netspec.kernels import conv_gradient, winograd, winograd_gradient
+        from netspec.kernels.conv_geometry import Chunks, TileScratch
 
         x, groups, space = run.bottom_shapes[0], conv.group, run.workspace
         plan = weight_plan(conv)
