@@ -72,6 +72,7 @@ def _scratch_folder() -> str:
     return folder
 
 
+@cache
 def _private_cache() -> Callable[[Function], Any] | None:
     """numba's FunctionCache, made to keep its files in our folder; None if this numba's cache classes differ.
 
@@ -129,23 +130,18 @@ def _private_cache() -> Callable[[Function], Any] | None:
     return Cache
 
 
-@cache
-def _made() -> Callable[[Function], Any] | None:
-    return _private_cache()
-
-
 def works() -> bool:
     """Whether compiled code can be kept with the numba that is installed."""
-    return _made() is not None
+    return _private_cache() is not None
 
 
 def keep(target: Any, function: Function) -> None:
     """Let `target`, numba's dispatcher or CFunc of a function, load compiled code from the cache and save it there."""
-    if make := _made():
+    if make := _private_cache():
         target._cache = make(function)
 
 
 def kept(function: Function) -> bool:
     """Whether a function's compiled form is in the cache folder."""
-    make = _made()
+    make = _private_cache()
     return make is not None and (cache_folder() / f"{make(function)._impl.filename_base}.nbi").exists()

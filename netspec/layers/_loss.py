@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from netspec.codegen.geometry import MOST_PARTS
 from netspec.core.calls import Workspace
 from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, axis_of, count, widest
 from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 GRAIN = 2048
 """Scores of a part; each costs about as much as an exponential."""
-MOST_PARTS = 64
 
 
 class Loss(Layer):
