@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import inf, prod
+from collections.abc import Iterable
+from math import prod
 from typing import NamedTuple
 
 from netspec.core.errors import SpecError
@@ -84,41 +84,6 @@ class Window(NamedTuple):
     stride: int = 1
     pad: int = 0
     dilation: int = 1
-
-
-class ReceptiveField(NamedTuple):
-    """Receptive field: (height, width) of the input region that one value of a blob depends on.
-
-    `stride` is the distance between the regions of neighbours. The size is theoretical: padding is not clipped off. inf
-    is the whole image, with stride 0. Source: Araujo et al. 2019.
-    """
-
-    size: tuple[float, float]
-    stride: tuple[float, float]
-
-    def through(self, window: Iterable[Sequence[int]]) -> ReceptiveField:
-        """The field behind a (kernel, stride, pad, dilation) per axis: size + (kernel-1)*dilation*stride."""
-        (kh, sh, _, dh), (kw, sw, _, dw) = window
-        (h, w), (y, x) = self
-        return ReceptiveField((h + (kh - 1) * dh * y, w + (kw - 1) * dw * x), (y * sh, x * sw))
-
-    def whole(self, height: bool, width: bool) -> ReceptiveField:
-        """The field widened to the whole of the image's height, width or both."""
-        (h, w), (y, x) = self
-        return ReceptiveField((inf if height else h, inf if width else w), (0 if height else y, 0 if width else x))
-
-
-POINT = ReceptiveField((1, 1), (1, 1))
-"""Receptive field of a value of the input: the value itself."""
-
-
-def widest(fields: Sequence[ReceptiveField]) -> ReceptiveField:
-    """The largest size and stride of several fields; POINT where there are none."""
-    if len(fields) < 2:
-        return fields[0] if fields else POINT
-    sizes, strides = zip(*fields, strict=True)
-    (h, w), (y, x) = ((max(each[0] for each in both), max(each[1] for each in both)) for both in (sizes, strides))
-    return ReceptiveField((h, w), (y, x))
 
 
 def clock(seconds: float) -> str:

@@ -96,7 +96,7 @@ class _Layout:
         self.shaped, self.graph, self.follow = shaped, shaped.graph, follow
         self.nodes: list[Node] = []
         self.blobs, self.shapes = list(self.graph.blobs), list(shaped.blobs)
-        self.axes = list(shaped.batch_axes)
+        self.axes, self.fields = list(shaped.batch_axes), list(shaped.fields)
         self.costs: list[Cost] = []
         self.moved: dict[int, int] = {}
         """The new index of every layer."""
@@ -114,8 +114,9 @@ class _Layout:
         alongs = [{word: self.moved[index] for word, index in node.along.items()} for node in self.nodes]
         nodes = tuple(replace(node, along=along) for node, along in zip(self.nodes, alongs, strict=True))
         graph = replace(self.graph, nodes=nodes, blobs=tuple(self.blobs), params=params)
-        blobs, costs, axes = tuple(self.shapes), tuple(self.costs), tuple(self.axes)
-        return replace(self.shaped, graph=graph, blobs=blobs, costs=costs, batch_axes=axes)
+        blobs, axes, fields = tuple(self.shapes), tuple(self.axes), tuple(self.fields)
+        costs = tuple(self.costs)
+        return replace(self.shaped, graph=graph, blobs=blobs, costs=costs, batch_axes=axes, fields=fields)
 
     def place(self, node: Node) -> None:
         word = self.choose(node)
@@ -148,11 +149,12 @@ class _Layout:
         name = f"{blob.label} -> {reader.layer.name}"
         layer = Conversion.model_construct(name=name, to="NHWC" if word == "NHWC" else "NCHW", same=same)
         self.nodes.append(Node(producer, layer, (blob.index,), (index,), (), (False,), layout=word))
-        self.costs.append(Cost(field=self.shaped.costs[self.graph.blobs[blob.index].producer].field))
+        self.costs.append(Cost())
         copy = replace(blob, index=index, producer=producer, slot=0, loss_weight=0.0)
         self.blobs.append(replace(copy, layout=word, copy_of=blob.index))
         self.shapes.append(shape)
         self.axes.append(self.axes[blob.index])
+        self.fields.append(self.fields[blob.index])
         return index
 
     def param(self, param: GraphParam) -> GraphParam:

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from netspec.codegen.geometry import MOST_PARTS
 from netspec.core.calls import Workspace
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, axis_of, count, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Loss(Layer):
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The whole image: a loss adds up all of it."""
-        return widest(fields).whole(True, True)
+        return union(bottoms, fields).whole(True, True)
 
 
 class NormalizedLoss(Loss):

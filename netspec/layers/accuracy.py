@@ -13,7 +13,8 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
-from netspec.core.shape import ReceptiveField, ShapeError, Shapes, count, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import ShapeError, Shapes, count
 from netspec.layers._loss import positions
 from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
 
@@ -58,7 +59,7 @@ class Accuracy(Layer):
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The whole image."""
-        return widest(fields).whole(True, True)
+        return union(bottoms, fields).whole(True, True)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Which positions are right, and the counts of each class."""

@@ -12,8 +12,9 @@ from netspec.core.calls import Calls, Phase, Run, Workspace
 from netspec.core.model import Aka, Listed, Model
 from netspec.core.nodes import Mapping
 from netspec.core.places import Place
+from netspec.core.receptive import ReceptiveField, union
 from netspec.core.rooms import Room
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, widest
+from netspec.core.shape import Shape, ShapeError, Shapes
 from netspec.core.worked import LayerArrays, Worked
 from netspec.fillers.base import Filler
 
@@ -179,11 +180,15 @@ class Layer(Model):
         return 0
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """The part of the net's input that one value of a top depends on; here the widest of the bottoms' fields.
+        """The region of the net's input that each value of a top depends on; here the union of the bottoms' fields.
 
-        `fields[i]` is the part that one value of bottom i depends on.
+        `fields[i]` is the region that each value of bottom i depends on.
         """
-        return widest(fields)
+        return union(bottoms, fields)
+
+    def receptive_fields(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> tuple[ReceptiveField, ...]:
+        """The receptive field of each top; here all have the same."""
+        return (self.receptive_field(bottoms, fields),) * len(self.top_names())
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
         """For each top, the axis whose length grows with the batch; None where there is none.

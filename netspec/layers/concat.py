@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, wrong
+from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer
 from netspec.lowering.layout import memory_order
@@ -63,6 +65,14 @@ class Concat(Layer):
         axis = self.joint(bottoms[0])
         lengths = [shape[axis] for shape in bottoms]
         return f"{'+'.join(map(str, lengths))} = {sum(lengths)}" if len(lengths) > 1 else ""
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The union of the bottoms' fields; bottoms that follow each other in the image are seen from their places."""
+        axis = self.joint(bottoms[0])
+        if len(bottoms[0]) == 4 and axis >= 2:
+            starts = accumulate((shape[axis] for shape in bottoms), initial=0)
+            fields = [field.shifted(axis, -start) for field, start in zip(fields, starts, strict=False)]
+        return union(bottoms, fields)
 
     def aliases(self, phase: Phase) -> bool:
         """Whether there is only one bottom."""

@@ -14,7 +14,8 @@ from pydantic import Field, model_validator
 from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed, wrong
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, convolved, convolved_text, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import Shape, ShapeError, Shapes, Window, convolved, convolved_text
 from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -133,7 +134,7 @@ class Convolution(Windowed):
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field, widened by the window."""
-        return widest(fields).through(self.window)
+        return union(bottoms, fields).through(self.window)
 
     def plain(self, x: Shape) -> Conv:
         """The convolution of a bottom of shape x, as the ways of computing take it."""

@@ -14,7 +14,8 @@ from pydantic import Field
 from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.model import Aka
-from netspec.core.shape import ReceptiveField, Shape, Shapes, axis_of, count, text, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import Shape, Shapes, axis_of, count, text
 from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
@@ -91,7 +92,7 @@ class InnerProduct(Layer):
         """The whole of the axes that are summed over."""
         axis = axis_of(self.axis, bottoms[0])
         height, width = (axis <= 2, axis <= 3) if len(bottoms[0]) == 4 else (axis <= 1, axis <= 1)
-        return widest(fields).whole(height, width)
+        return union(bottoms, fields).whole(height, width)
 
     def _sizes(self, x: Shape) -> tuple[int, int]:
         """(N, K): the axes before `axis` and from it on."""

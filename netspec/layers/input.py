@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, TypeAdapter, WithJsonSchema, model_validator
 
 from netspec.core.calls import Calls, Run
 from netspec.core.model import Aka, Listed, wrong
+from netspec.core.receptive import NOTHING_SEEN, POINT, ReceptiveField
 from netspec.core.shape import Shapes
 from netspec.layers.base import MANY, NONE, NOTHING, Abilities, Arity, BatchAxes, Layer
 
@@ -71,6 +73,10 @@ class Input(Layer):
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The declared shapes."""
         return self.shape if len(self.shape) > 1 else self.shape * len(self.top_names())
+
+    def receptive_fields(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> tuple[ReceptiveField, ...]:
+        """Each value of an image sees itself."""
+        return tuple(POINT if len(shape) == 4 else NOTHING_SEEN for shape in self.top_shapes(bottoms))
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
         """The declared `batch_axis` of each top."""

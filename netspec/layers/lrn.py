@@ -17,7 +17,8 @@ from pydantic import Field, model_validator
 from netspec.codegen.geometry import GRAIN, LRN_PIXELS, MOST_PARTS
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
-from netspec.core.shape import ReceptiveField, ShapeError, Shapes, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import ShapeError, Shapes, Window
 from netspec.layers.base import BOTTOM, Abilities, Layer
 
 
@@ -63,8 +64,8 @@ class LRN(Layer):
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field; with WITHIN_CHANNEL widened by the neighbours in the plane."""
-        size = self.local_size if self.norm_region == "WITHIN_CHANNEL" else 1
-        return widest(fields).through(((size, 1, 0, 1),) * 2)
+        field, size = union(bottoms, fields), self.local_size
+        return field.through((Window(size, pad=size // 2),) * 2) if self.norm_region == "WITHIN_CHANNEL" else field
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """For each part a plane, or the squares of a few pixels and the sums of backward, with zeros around them."""

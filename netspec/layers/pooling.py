@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 from netspec.codegen.geometry import PoolWindow
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, Window, pooled, pooled_text, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import Shape, ShapeError, Shapes, Window, pooled, pooled_text
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import NOTHING, Abilities, Arity
@@ -131,7 +132,7 @@ class Pooling(Windowed):
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field, widened by the window; or the whole image."""
-        field = widest(fields)
+        field = union(bottoms, fields)
         return field.whole(True, True) if self.global_pooling else field.through(self.window)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from netspec.core.model import Aka, Listed, wrong
+from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.layers._view import ViewLayer
 from netspec.layers.base import BatchAxes
@@ -84,6 +86,12 @@ class Reshape(ViewLayer):
                 field="shape",
             )
         return (tuple(count(x) // known if size == -1 else size for size in result),)
+
+    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
+        """The bottom's field; the whole image where height and width are other than the bottom's."""
+        field, (top,) = union(bottoms, fields), self.top_shapes(bottoms)
+        moved = len(top) == 4 and top[2:] != bottoms[0][2:]
+        return field.whole(moved and bool(field.rows), moved and bool(field.columns))
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
         """The axis that keeps or copies the batch's length; else the axis given as -1; else None."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, Listed, wrong
+from netspec.core.receptive import ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer
 from netspec.lowering.layout import memory_order
@@ -87,6 +88,12 @@ class Slice(Layer):
         """12 = 2+6+4."""
         cuts = self._cuts(bottoms[0])
         return f"{cuts[-1]} = {'+'.join(str(end - start) for start, end in pairwise(cuts))}" if len(cuts) > 2 else ""
+
+    def receptive_fields(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> tuple[ReceptiveField, ...]:
+        """The bottom's field, from the place where each top begins if the image is cut."""
+        axis, (field,) = self._axis(bottoms[0]), fields
+        cuts = self._cuts(bottoms[0])[:-1] if len(bottoms[0]) == 4 and axis >= 2 else ()
+        return tuple(field.shifted(axis, cut) for cut in cuts) or super().receptive_fields(bottoms, fields)
 
     def aliases(self, phase: Phase) -> bool:
         """Whether there is only one top."""

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.model import Aka
-from netspec.core.shape import ReceptiveField, Shapes, axis_of, count, widest
+from netspec.core.receptive import ReceptiveField, union
+from netspec.core.shape import Shapes, axis_of, count
 from netspec.core.worked import LayerArrays, Term, Worked, dot, softmax
 from netspec.layers.base import TOP, Abilities, Layer
 
@@ -40,7 +41,7 @@ class Softmax(Layer):
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field; the whole image along the axis of the classes, if that is an axis of the image."""
         axis = axis_of(self.axis, bottoms[0]) if len(bottoms[0]) == 4 else 0
-        return widest(fields).whole(axis == 2, axis == 3)
+        return union(bottoms, fields).whole(axis == 2, axis == 3)
 
     def forward(self, run: Run) -> Calls:
         """One pass."""

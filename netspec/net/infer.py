@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from netspec.core.errors import CheckFailed, Findings, SpecError
-from netspec.core.shape import ReceptiveField, Shape, ShapeError, Shapes, count, text
+from netspec.core.receptive import NOTHING_SEEN, ReceptiveField
+from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.core.verify import verifying
 from netspec.fillers.base import Filler
 from netspec.layers.base import Broken
@@ -54,7 +55,8 @@ def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGrap
     blobs = tuple(known.blobs.get(i, ()) for i in range(len(graph.blobs)))
     params = tuple(known.params.get(i, ()) for i in range(len(graph.params)))
     axes = tuple(map(known.axes.get, range(len(graph.blobs))))
-    shaped = ShapedGraph(graph, blobs, params, tuple(costs), axes)
+    fields = tuple(known.fields.get(i, NOTHING_SEEN) for i in range(len(graph.blobs)))
+    shaped = ShapedGraph(graph, blobs, params, tuple(costs), axes, fields)
     if verifying() and not found and graph.sound:
         from netspec.net.verify import verify_shapes
 
@@ -79,9 +81,9 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int 
         tops = layer.for_batch(tops, batch)
     for shape in tops:
         _bounded(shape, f"layer '{layer.name}' would write")
-    field = layer.receptive_field(bottoms, [known.fields[b] for b in node.bottoms])
+    fields = layer.receptive_fields(bottoms, [known.fields[b] for b in node.bottoms])
     axes = layer.batch_axes(bottoms, tuple(known.axes[b] for b in node.bottoms))
-    for top, shape, axis in zip(node.tops, tops, axes, strict=True):
+    for top, shape, field, axis in zip(node.tops, tops, fields, axes, strict=True):
         known.blobs[top], known.fields[top], known.axes[top] = shape, field, axis
     shapes = layer.param_shapes(bottoms)
     learned = stored = 0
@@ -96,7 +98,7 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int 
         learned += count(shape) if param.param.learned else 0
         stored += 0 if param.param.learned else count(shape)
     words = layer.shape_arithmetic(bottoms), layer.param_arithmetic(bottoms) if learned else ""
-    return Cost(learned, stored, layer.macs(bottoms, tops), *words, field)
+    return Cost(learned, stored, layer.macs(bottoms, tops), *words)
 
 
 def _bounded(shape: Shape, what: str) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from netspec.core.shape import POINT, ReceptiveField, Shapes, count
+from netspec.core.receptive import ReceptiveField, Region
+from netspec.core.shape import Shapes, count
 from netspec.layers.base import BatchAxes
 from netspec.net.graph import Graph, Node
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one layer, the arithmetic behind its shapes, and the receptive field of its tops.
+    """Cost of one layer, and the arithmetic behind its shapes.
 
     `params` (learned) and `stored` count only parameters that no layer above it has. `macs` are of a forward
     pass over the batch.
@@ -23,14 +24,14 @@ class Cost:
     macs: int = 0
     shape_words: str = ""
     param_words: str = ""
-    field: ReceptiveField = POINT
 
 
 @dataclass(frozen=True)
 class ShapedGraph:
     """A graph with shapes. `blobs[i]` is the shape of `graph.blobs[i]`; the empty tuple is the shape of a scalar.
 
-    `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none.
+    `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none. `fields[i]` is
+    its receptive field.
     """
 
     graph: Graph
@@ -38,6 +39,7 @@ class ShapedGraph:
     params: Shapes
     costs: tuple[Cost, ...]
     batch_axes: BatchAxes
+    fields: tuple[ReceptiveField, ...]
 
     @property
     def batch(self) -> int:
@@ -63,7 +65,12 @@ class ShapedGraph:
     @property
     def largest_field(self) -> int:
         """The longer side of the largest receptive field that is not the whole image; 0 without one."""
-        return int(max((max(cost.field.size) for cost in self.costs if inf not in cost.field.size), default=0))
+        sizes = (self.region(blob).size for blob in range(len(self.blobs)))
+        return int(max((max(size) for size in sizes if inf not in size), default=0))
+
+    def region(self, blob: int) -> Region:
+        """The receptive field of a blob in numbers."""
+        return self.fields[blob].over(self.blobs[blob])
 
     def bottom_shapes(self, node: Node) -> Shapes:
         """The shapes a layer reads."""

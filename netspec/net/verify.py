@@ -155,5 +155,5 @@ def _shape(shaped: ShapedGraph, node: Node, check: Check) -> None:
     stored = sum(count(shaped.params[i]) for i in mine if not graph.params[i].param.learned)
     check((cost.params, cost.stored) == (learned, stored), "its cost counts other params than it owns", name)
     check(cost.macs == layer.macs(bottoms, tops), "its cost has other MACs than the layer says", name)
-    fields = [shaped.costs[graph.blobs[bottom].producer].field for bottom in node.bottoms]
-    check(cost.field == layer.receptive_field(bottoms, fields), "its receptive field is another", name)
+    fields = layer.receptive_fields(bottoms, [shaped.fields[bottom] for bottom in node.bottoms])
+    check(fields == tuple(shaped.fields[t] for t in node.tops), "its tops have other receptive fields", name)

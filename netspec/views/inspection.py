@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from netspec.core.calls import Phase
-from netspec.core.shape import FLOAT_BYTES, POINT, ReceptiveField, count
+from netspec.core.receptive import NOTHING_SEEN, Region
+from netspec.core.shape import FLOAT_BYTES, count
 from netspec.engine.plan import MemoryPlan, Piece, flows, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
+
+_NOWHERE = NOTHING_SEEN.over(())
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class LayerRow:
     shape: tuple[int, ...]
     shapes: tuple[tuple[int, ...], ...]
     shape_arithmetic: str = ""
-    field: ReceptiveField = POINT
+    field: Region = _NOWHERE
     params: int = 0
     stored: int = 0
     param_arithmetic: str = ""
@@ -133,7 +136,7 @@ def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> Laye
         shape=tops[0] if tops else (),
         shapes=tops,
         shape_arithmetic=cost.shape_words,
-        field=cost.field,
+        field=shaped.region(node.tops[0]) if node.tops else _NOWHERE,
         params=cost.params,
         stored=cost.stored,
         param_arithmetic=cost.param_words,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netspec.core.shape import POINT, text
+from netspec.core.shape import text
 from netspec.engine.plan import MemoryPlan
 from netspec.net.graph import Graph
 from netspec.net.shaped import ShapedGraph
@@ -63,7 +63,7 @@ CONVENTION = {
     "params": "learned ones, each counted where it first appears; "
     "stored: kept with them but not learned (running statistics)",
     "field": "receptive field in the input, height x width unless equal, not clipped at borders; "
-    "stride: from one field to the next",
+    "stride: from one field to the next; start: of the first field, negative in the padding",
     "bytes": "activations are tops with memory of their own; "
     "training adds weights, the gradients of both and one history of the weights",
 }
@@ -121,19 +121,20 @@ COLUMNS = (
     Column("how", 4, lambda row: row.shape_arithmetic),
     Column("params", 0, lambda row: _number(row.params), right=True),
     Column("how", 5, lambda row: row.param_arithmetic),
-    Column("stored", 8, lambda row: _number(row.stored), right=True),
+    Column("stored", 9, lambda row: _number(row.stored), right=True),
     Column("MACs", 1, lambda row: _number(row.macs), right=True),
     Column("field", 6, lambda row: sides(row.field.size), right=True),
     Column("stride", 7, lambda row: sides(row.field.stride), right=True),
-    Column("activations", 9, lambda row: _bytes(row.activation_bytes), right=True),
-    Column("training", 10, lambda row: _bytes(row.training_bytes), right=True),
-    Column("weights", 11, lambda row: _bytes(row.weight_bytes), right=True),
+    Column("start", 8, lambda row: sides(row.field.start, zero="0"), right=True),
+    Column("activations", 10, lambda row: _bytes(row.activation_bytes), right=True),
+    Column("training", 11, lambda row: _bytes(row.training_bytes), right=True),
+    Column("weights", 12, lambda row: _bytes(row.weight_bytes), right=True),
 )
 
 
-def sides(pair: tuple[float, float]) -> str:
-    """Height and width as text: (7, 7) -> 7; (1, 7) -> 1x7; inf -> all (the whole image); stride 0 -> -."""
-    words = [{inf: "all", 0: "-"}.get(side, f"{side:g}") for side in pair]
+def sides(pair: tuple[float, float], zero: str = "-") -> str:
+    """Height and width as text: (7, 7) -> 7; (1, 7) -> 1x7; inf -> all (the whole image); -inf and a stride 0 -> -."""
+    words = [{inf: "all", -inf: "-", 0: zero}.get(side, f"{side:g}") for side in pair]
     return words[0] if words[0] == words[1] else "x".join(words)
 
 
@@ -168,17 +169,18 @@ def shapes(one: Inspection, order: str | None = None) -> View:
     one = one if order is None else replace(one, rows=tuple(sorted(one.rows, key=ORDERS[order])))
 
     def values() -> dict[str, Any]:
-        rows = [asdict(replace(row, field=POINT)) | _field(row) for row in one.rows]
+        rows = [asdict(row) | _field(row) for row in one.rows]
         return asdict(replace(one, rows=())) | {"rows": rows, "flops": one.flops, "convention": CONVENTION}
 
     return View(lambda width: inspect_table(one, width, order), values, lambda: [_record(row) for row in one.rows])
 
 
 def _field(row: LayerRow) -> dict[str, Any]:
-    """The receptive field for JSON: an infinite side is "all", and the stride between such fields is None."""
+    """The receptive field for JSON: an infinite side is "all", and the stride and start of such fields are None."""
     return {
         "field": ["all" if side == inf else side for side in row.field.size],
         "stride": [side or None for side in row.field.stride],
+        "start": [None if side == -inf else side for side in row.field.start],
     }
 
 
@@ -195,6 +197,7 @@ def _record(row: LayerRow) -> dict[str, Any]:
         "macs": row.macs,
         "field": sides(row.field.size),
         "stride": sides(row.field.stride),
+        "start": sides(row.field.start, zero="0"),
         "activation_bytes": row.activation_bytes,
         "training_bytes": row.training_bytes,
         "weight_bytes": row.weight_bytes,

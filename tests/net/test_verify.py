@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from netspec.core import locate
+from netspec.core.receptive import NOTHING_SEEN
 from netspec.core.verify import InvariantError
 from netspec.net.graph import Graph, State
 from netspec.net.load import load_net
@@ -141,7 +142,7 @@ def put(shapes: tuple[Any, ...], index: int, shape: tuple[int, ...]) -> tuple[An
         (lambda s: replace(s, params=put(s.params, 2, (5, 95))), "layer 'ip': param 'ip.weight' has shape"),
         (lambda s: cost(s, 4, params=485), "layer 'side': its cost counts other params than it owns"),
         (lambda s: cost(s, 3, macs=1), "layer 'ip': its cost has other MACs"),
-        (lambda s: cost(s, 2, field=s.costs[0].field), "layer 'tanh': its receptive field is another"),
+        (lambda s: replace(s, fields=put(s.fields, 3, NOTHING_SEEN)), "layer 'tanh': its tops have other receptive"),
     ],
 )
 def test_catches_in_shapes(plant: Callable[[ShapedGraph], ShapedGraph], said: str) -> None:

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from netspec.core.calls import Phase
-from netspec.core.shape import POINT, ReceptiveField, widest
 from netspec.engine.plan import Piece, _place, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import State
@@ -193,33 +191,6 @@ def test_losses_and_metrics_see_everything() -> None:
     assert fields(layers)["accuracy"] == fields(layers)["loss"] == ("all", "-")
 
 
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2), st.integers(1, 3)), min_size=1, max_size=4
-    )
-)
-def test_a_field_is_what_one_value_depends_on(windows: list[tuple[int, int, int, int]]) -> None:
-    """Counts the input places that a place's windows read, and those that its neighbour's windows read."""
-
-    def places(at: int) -> tuple[int, int]:
-        seen = {at}
-        for kernel, stride, pad, dilation in reversed(windows):
-            seen = {place * stride - pad + dilation * tap for place in seen for tap in range(kernel)}
-        return min(seen), max(seen)
-
-    field = POINT
-    for window in windows:
-        field = field.through((window, (1, 1, 0, 1)))
-    (first, last), (after, _) = places(0), places(1)
-    assert field == ReceptiveField((last - first + 1, 1), (after - first, 1))
-
-
-def test_the_widest_of_several_fields() -> None:
-    one, other = ReceptiveField((5, 3), (1, 4)), ReceptiveField((4, inf), (2, 0))
-    assert widest([one, other]) == ReceptiveField((5, inf), (2, 4))
-    assert widest([]) == POINT
-
-
 # --- memory
 
 
@@ -392,6 +363,7 @@ def test_wide_terminals_get_every_column_and_narrow_ones_the_first() -> None:
         "MACs",
         "field",
         "stride",
+        "start",
         "activations",
         "training",
         "weights",
@@ -418,13 +390,14 @@ def test_json_csv_and_markdown_say_the_same(cli: Cli) -> None:
     by_name = {row["name"]: row for row in whole["rows"]}
     assert (by_name["conv2"]["field"], by_name["conv2"]["stride"]) == ([14, 14], [2, 2])
     assert (by_name["ip1"]["field"], by_name["ip1"]["stride"]) == (["all", "all"], [None, None])
+    assert (by_name["conv2"]["start"], by_name["ip1"]["start"]) == ([0, 0], [None, None])
     lines = {row["layer"]: row for row in csv.DictReader(io.StringIO(cli("inspect", "lenet", "--format", "csv")[1]))}
     for name, row in by_name.items():
         for key in ("params", "stored", "macs", "activation_bytes", "training_bytes", "weight_bytes"):
             assert lines[name][key] == str(row[key])
     assert (lines["conv2"]["field"], lines["conv2"]["stride"], lines["ip1"]["field"]) == ("14", "2", "all")
     markdown = cli("inspect", "lenet", "--format", "md")[1]
-    assert "| field | stride | activations | training | weights |" in markdown
+    assert "| field | stride | start | activations | training | weights |" in markdown
 
 
 # --- stages
