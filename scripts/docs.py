@@ -15,6 +15,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -35,6 +36,7 @@ from netspec.core.errors import (
     SpecError,
     UsageError,
 )
+from netspec.core.explained import Explained
 from netspec.core.model import PathMark, listed
 from netspec.core.rooms import Room
 from netspec.data.sources.base import SOURCES
@@ -62,6 +64,7 @@ FAMILIES = {
     "NS4": "Plan and program",
     "NS5": "Solver, snapshot and run",
     "NS6": "Data",
+    "NS7": "Foreign files",
 }
 
 
@@ -132,6 +135,31 @@ def _below(cls: type[NetspecError]) -> Iterator[type[NetspecError]]:
     for child in cls.__subclasses__():
         yield child
         yield from _below(child)
+
+
+def explained() -> str:
+    """netspec/bundled/errors.json: what `netspec explain` says of each code."""
+    examples = _examples()
+    records = []
+    for code, cls in _coded().items():
+        _first_line(cls)
+        command, said = examples.get(code, ("", ""))
+        meaning = inspect.getdoc(cls) or ""
+        one = Explained(code, cls.__name__, cls.exit_code, meaning, command, said)
+        records.append(asdict(one))
+    return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
+
+
+def _examples() -> dict[str, tuple[str, str]]:
+    """For each code the shortest error of the transcripts in tests/cli/broken: the command, and what it says."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted((ROOT / "tests" / "cli" / "broken").glob("*.txt")):
+        first, *lines, _ = path.read_text(encoding="utf-8").splitlines()
+        for said in re.findall(r"(?:^|\n\n)(error\[NS\d{3}\].*?)(?=\n\n|\Z)", "\n".join(lines), re.S):
+            code = said[len("error[") : len("error[NS000")]
+            if code not in found or len(said) < len(found[code][1]):
+                found[code] = (first.removeprefix("$ "), said)
+    return found
 
 
 def _first_line(cls: type[Any]) -> str:
@@ -315,6 +343,7 @@ def solver_schema() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors,
+    "netspec/bundled/errors.json": explained,
     "docs/layers.md": layers,
     "models/net.schema.json": net_schema,
     "solvers/solver.schema.json": solver_schema,

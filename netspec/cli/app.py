@@ -16,20 +16,23 @@ from typing import Annotated, Any
 import typer
 
 from netspec import __version__
+from netspec.cli.base import width
+from netspec.cli.help import PANELS, Command, Group, example
 from netspec.core.errors import MachineError, Mistakes, NetspecError, exit_code
 from netspec.core.locate import exists
 from netspec.views.errors import as_github, as_json
 
 app = typer.Typer(
     name="netspec",
+    cls=Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Describe a network in a text file and train it on the CPU you have.",
-    epilog="Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, "
-    "7 snapshot does not fit, "
-    "9 the machine refused, 130/143 stopped by a signal.",
+    epilog="Begin with `netspec zoo list` and `netspec train lenet max_iter=1000`.\n\n"
+    "Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, "
+    "7 snapshot does not fit, 9 the machine refused, 130/143 stopped by a signal.",
 )
 
 
@@ -50,19 +53,18 @@ def _common(
 
 @cache
 def _commands() -> None:
-    """Register every file of this folder: a function named like the file, or a `group` of commands."""
+    """Register every file of this folder that names its PANEL: its `command`, with an EXAMPLE, or its `group`."""
     folder = importlib.import_module("netspec.cli")
-    for module in pkgutil.iter_modules(folder.__path__):
-        if module.name in {"app", "base"}:
-            continue
-        loaded = importlib.import_module(f"netspec.cli.{module.name}")
-        name = module.name.removesuffix("_").replace("_", "-")
+    files = (importlib.import_module(f"netspec.cli.{module.name}") for module in pkgutil.iter_modules(folder.__path__))
+    for loaded in sorted((file for file in files if hasattr(file, "PANEL")), key=lambda file: PANELS.index(file.PANEL)):
+        name = loaded.__name__.rpartition(".")[2].removesuffix("_").replace("_", "-")
         if hasattr(loaded, "group"):
             for each in loaded.group.registered_commands:
-                each.callback = _guarded(each.callback)
-            app.add_typer(loaded.group, name=name)
+                each.callback, each.cls = _guarded(each.callback), Command
+            app.add_typer(loaded.group, name=name, cls=Group, rich_help_panel=loaded.PANEL)
         else:
-            app.command(name)(_guarded(loaded.command))
+            epilog = example(loaded.EXAMPLE)
+            app.command(name, cls=Command, epilog=epilog, rich_help_panel=loaded.PANEL)(_guarded(loaded.command))
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -113,7 +115,7 @@ def _show(error: NetspecError, form: str) -> None:
         from netspec.views.terminal import styled_error
 
         console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print(styled_error(error))
+        console.print(styled_error(error, width(sys.stderr)))
         if isinstance(error, Mistakes):
             console.print(f"\n[bold]{error.message}[/bold]")
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from netspec.cli import complete
+from netspec.core.shape import counted
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -42,17 +45,23 @@ class ErrorFormat(StrEnum):
 
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Values to change: layers.conv1.num_output=32", show_default=False),
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="Values to change: layers.conv1.num_output=32; null drops one.",
+        show_default=False,
+        autocompletion=complete.net_keys,
+    ),
 ]
 SolverOverrides = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KEY=VALUE]...",
-        help="Values to change: base_lr=0.1 net.layers.conv1.num_output=32",
+        help="Values to change: base_lr=0.1 net.layers.conv1.num_output=32; null drops one.",
         show_default=False,
+        autocompletion=complete.solver_keys,
     ),
 ]
-NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.")]
+NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.", autocompletion=complete.nets)]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results."),
@@ -74,7 +83,7 @@ Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of t
 
 
 def out() -> Console:
-    """Console on standard output, for the answer; 160 columns wide where it is no terminal."""
+    """Console on standard output, for the answer."""
     return _console(sys.stdout)
 
 
@@ -93,8 +102,27 @@ def _console(stream: TextIO) -> Console:
             self.quiet = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
-    terminal = bool(getattr(stream, "isatty", lambda: False)())
-    return Patient(file=stream, highlight=False, width=None if terminal else 160, soft_wrap=not terminal)
+    terminal = _is_terminal(stream)
+    wide = None if terminal else width(stream) or UNBOUNDED
+    return Patient(file=stream, highlight=False, width=wide, soft_wrap=not terminal)
+
+
+UNBOUNDED = 100_000
+"""Width of a console whose lines are as long as they need to be."""
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def width(stream: TextIO) -> int | None:
+    """COLUMNS where it is set; else the columns of a terminal, and None elsewhere: as wide as the lines need to be."""
+    from rich.console import Console
+
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    return Console(file=stream).width if _is_terminal(stream) else None
 
 
 def answer(text: RenderableType) -> None:
@@ -133,6 +161,6 @@ def told_of_compiling(console: Console) -> Iterator[None]:
             status.stop()
         if names:
             console.print(
-                f"compiled {len(names)} kernels in {time.perf_counter() - begun:.1f} s: {', '.join(names)}",
+                f"compiled {counted(len(names), 'kernel')} in {time.perf_counter() - begun:.1f} s: {', '.join(names)}",
                 soft_wrap=True,
             )

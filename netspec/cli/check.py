@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netspec.cli import complete
 from netspec.cli.base import Code, ErrorFormat, answer
+from netspec.cli.help import NETS
 
 if TYPE_CHECKING:
     from netspec.core.nodes import Document
+
+PANEL = NETS
+EXAMPLE = "netspec check lenet my_net.yaml my_solver.yaml"
 
 
 def command(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE... [KEY=VALUE]...", help="Nets and solvers (files or zoo names), then values to change."
+            metavar="FILE... [KEY=VALUE]...",
+            help="Nets and solvers (files or zoo names), then values to change.",
+            autocompletion=complete.specs,
         ),
     ],
     data: Annotated[bool, typer.Option("--data", help="Open a solver's data too: shapes, counts, labels.")] = False,
@@ -51,17 +58,19 @@ def _one(name: str, overrides: list[str], data: bool) -> str:
     from netspec.training.job import job_of
 
     job = job_of(opened, Findings())
+    sound = f"{opened.solver.source.name}: a sound solver for net '{job.net.name}'"
     if not data:
-        return f"{opened.path}: a sound solver for net '{job.net.name}'"
+        return sound
     from netspec.training.feeds import open_phase
 
     feeds = [feed.describe() for feed in (open_phase(job, "TRAIN", 1), open_phase(job, "TEST", 1)) if feed is not None]
-    return f"{opened.path}: a sound solver for net '{job.net.name}'; {'; '.join(feeds)}"
+    return "; ".join([sound, *feeds])
 
 
 def _net(document: Document) -> str:
     """The line that reports a sound net."""
     from netspec.core.errors import Findings
+    from netspec.core.shape import counted
     from netspec.net.infer import expect
     from netspec.net.load import load_phases
 
@@ -71,4 +80,5 @@ def _net(document: Document) -> str:
     expect(shaped, phases.spec, found)
     found.raise_if_any()
     macs = shaped.total_macs // max(1, shaped.batch)
-    return f"{document.path}: a sound net, {shaped.total_params:,} parameters, {macs:,} MACs an image"
+    params = counted(shaped.total_params, "parameter")
+    return f"{document.source.name}: a sound net, {params}, {counted(macs, 'MAC')} an image"

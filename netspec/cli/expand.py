@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
+from netspec.cli import complete
 from netspec.cli.base import Code, Overrides, answer
+from netspec.cli.help import NETS
+
+PANEL = NETS
+EXAMPLE = "netspec expand resnet20 --origins"
 
 
 class Form(StrEnum):
@@ -18,7 +23,9 @@ class Form(StrEnum):
 
 
 def command(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Net or solver: a file or a zoo name.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Net or solver: a file or a zoo name.", autocompletion=complete.specs)
+    ],
     overrides: Overrides = None,
     origins: Annotated[
         bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")

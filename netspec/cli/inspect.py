@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,15 +18,19 @@ from netspec.cli.base import (
     Without,
     answer,
     err,
-    out,
     told_of_compiling,
+    width,
 )
+from netspec.cli.help import NETS
 
 if TYPE_CHECKING:
     from netspec.engine.plan import MemoryPlan
     from netspec.engine.program import Program
     from netspec.net.shaped import ShapedGraph
     from netspec.net.spec import NetSpec
+
+PANEL = NETS
+EXAMPLE = "netspec inspect lenet layers.conv1.num_output=32 --sort params"
 
 
 class Stage(StrEnum):
@@ -64,6 +69,7 @@ def command(
         typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER."),
     ] = None,
     without: Without = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say how everything is counted.")] = False,
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
@@ -77,8 +83,9 @@ def command(
     from netspec.views import tables as views
 
     wanted = _expected(expect or [])
-    if stage is not Stage.shapes and (depth or sort):
-        raise UsageError(f"`--{'depth' if depth else 'sort'}` is for the shapes, not for `--stage {stage.value}`")
+    given = [word for word, said in {"depth": depth, "sort": sort, "verbose": verbose}.items() if said]
+    if stage is not Stage.shapes and given:
+        raise UsageError(f"`--{given[0]}` is for the shapes, not for `--stage {stage.value}`")
     phases = load_phases(net, overrides or [], State(phase.value), batch)
     written, other = (phases.train, phases.test) if phase is PhaseChoice.TRAIN else (phases.test, phases.train)
     assert written is not None
@@ -90,14 +97,14 @@ def command(
             view = views.graph(written.graph)
         case Stage.shapes:
             one = inspection.inspection(shaped, memory, other)
-            view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value)
+            view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value, verbose)
         case Stage.rewrites:
             view = views.rewrites(shaped.graph)
         case Stage.plan:
             view = views.plan(shaped, memory)
         case Stage.program:
             view = views.program(_bound(shaped, memory))
-    answer(view.form(format.value, out().width))
+    answer(view.form(format.value, width(sys.stdout)))
 
 
 def _expected(words: list[str]) -> list[tuple[str, int]]:

@@ -9,6 +9,10 @@ from typing import Annotated
 import typer
 
 from netspec.cli.base import Code, answer
+from netspec.cli.help import HELP
+
+PANEL = HELP
+EXAMPLE = "netspec schema net > net.schema.json"
 
 
 class Kind(StrEnum):
@@ -19,7 +23,7 @@ class Kind(StrEnum):
 
 
 def command(
-    kind: Annotated[Kind, typer.Argument(help="Which files it describes.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="What it describes: net or solver.")],
     code: Code = None,
 ) -> None:
     """Print the JSON Schema of nets or solvers, for completion in an editor."""

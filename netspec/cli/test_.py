@@ -9,11 +9,22 @@ from typing import Annotated
 
 import typer
 
+from netspec.cli import complete
 from netspec.cli.base import Code, SolverOverrides, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.help import TRAINING
+from netspec.core.shape import counted
+
+PANEL = TRAINING
+EXAMPLE = "netspec test runs/lenet-1"
 
 
 def command(
-    solver: Annotated[str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.")],
+    solver: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.", autocompletion=complete.solvers
+        ),
+    ],
     overrides: SolverOverrides = None,
     weights: Annotated[
         Path | None,
@@ -49,7 +60,7 @@ def command(
     if format is TableFormat.csv:
         answer("\n".join(["output,mean", *(f"{name},{value!r}" for name, value in scores.items())]))
         return
-    table = Columns(("output", f"mean over {samples:,} samples"), right=(1,))
+    table = Columns(("output", f"mean over {counted(samples, 'sample')}"), right=(1,))
     for name, value in scores.items():
         table.add_row(name, f"{value:.4f}")
     answer(table)

@@ -21,6 +21,10 @@ from netspec.cli.base import (
     err,
     told_of_compiling,
 )
+from netspec.cli.help import TRAINING
+
+PANEL = TRAINING
+EXAMPLE = "netspec time lenet --batch 1"
 
 
 def command(

@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netspec.cli import complete
 from netspec.cli.base import Code, SolverOverrides, Threads, err, told_of_compiling
+from netspec.cli.help import TRAINING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from netspec.training.events import Event, Note
+    from netspec.training.events import Event, Note, Tested
     from netspec.training.run import Training
-    from netspec.views.terminal import TrainingLine
+    from netspec.views.live import TrainingLine
+
+PANEL = TRAINING
+EXAMPLE = "netspec train lenet max_iter=1000 base_lr=0.02"
 
 LATEST = "latest"
 EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -28,7 +33,12 @@ EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM:
 
 def command(
     solver: Annotated[
-        str, typer.Argument(metavar="SOLVER", help="Solver file, zoo name, or the folder of an earlier run.")
+        str,
+        typer.Argument(
+            metavar="SOLVER",
+            help="Solver file, zoo name, or the folder of an earlier run.",
+            autocompletion=complete.solvers,
+        ),
     ],
     overrides: SolverOverrides = None,
     output: Annotated[
@@ -78,21 +88,42 @@ def command(
 
 def _render(training: Training, console: Console) -> None:
     """Print the notes and events of a training as they come."""
-    from netspec.training.events import Display, Tested
+    from netspec.training.best import judge
+    from netspec.training.events import Display, Finished, Tested
+    from netspec.views.terminal import done, progress_line
 
     _print(next(training), console)  # the note on the net, before its kernels are compiled
     with told_of_compiling(console):
         first = next(training)
+    test = training.job.test
+    judged = judge(test) if test is not None else None
     with _live(training, console) as line:
         for event in chain([first], training):
-            if line is not None and isinstance(event, Tested):
-                line.scores = event.outputs
-            if line is None or not isinstance(event, Display):  # the live line shows it already
+            if isinstance(event, Display):
+                if line is None:  # the live line shows it already
+                    _print(event, console, progress_line(event, training.progress))
+            elif isinstance(event, Finished):
+                _print(event, console, done(event, _tests(training.folder), judged, training.folder))
+            else:
                 _print(event, console)
+            if line is not None and isinstance(event, Tested):
+                line.tested = judged.first(event.outputs) if judged else event.outputs
 
 
-def _print(event: Note | Event, console: Console) -> None:
-    console.print(str(event), markup=False, style=_STYLES.get(type(event).__name__))
+def _tests(folder: Path) -> list[Tested]:
+    """The tests of a run, those before a resume too; none where the record of the run is damaged."""
+    from netspec.core.errors import NetspecError
+    from netspec.training.events import Tested
+    from netspec.training.runs import read
+
+    try:
+        return [event for event in read(folder).events if isinstance(event, Tested)]
+    except NetspecError:
+        return []
+
+
+def _print(event: Note | Event, console: Console, text: str | None = None) -> None:
+    console.print(text or str(event), markup=False, style=_STYLES.get(type(event).__name__))
 
 
 _STYLES = {"Tested": "bold green", "Snapshotted": "dim", "Finished": "bold"}
@@ -104,12 +135,9 @@ def _live(training: Training, console: Console) -> Iterator[TrainingLine | None]
     if not console.is_terminal or console.quiet:
         yield None
         return
-    from rich.live import Live
+    from netspec.views.live import TrainingLine
 
-    from netspec.views.terminal import TrainingLine
-
-    line = TrainingLine(lambda: training.progress)
-    with Live(line, console=console, refresh_per_second=4, transient=True):
+    with TrainingLine(lambda: training.progress, console) as line:
         yield line
 
 

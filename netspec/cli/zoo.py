@@ -2,61 +2,57 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Code, TableFormat, answer, out
+from netspec.cli import complete
+from netspec.cli.base import Code, TableFormat, answer, width
+from netspec.cli.help import NETS, example
 
-group = typer.Typer(no_args_is_help=True, help="List, show and copy the bundled nets and solvers.")
+PANEL = NETS
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Net or solver in the zoo.")]
+group = typer.Typer(
+    no_args_is_help=True, help="List, show and copy the bundled nets and solvers.", epilog=example("netspec zoo list")
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Net or solver in the zoo.", autocompletion=complete.zoo)]
 
 
-@group.command("list")
+@group.command("list", epilog=example("netspec zoo list"))
 def list_(
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table,
 ) -> None:
-    """List the nets with their parameters and solvers."""
+    """List the nets with their size, and the solvers with their data and what they reached."""
     from netspec.language import zoo
     from netspec.net.load import load_net
-    from netspec.views.columns import Columns
+    from netspec.training.recipes import recipe
+    from netspec.views.zoo import zoo_view
 
-    rows = [(e, load_net(str(e.path))) for e in zoo.entries()]
-    if format is TableFormat.json:
-        answer(
-            json.dumps(
-                [{"name": e.name, "params": s.total_params, "solvers": e.solvers, "cite": e.cite} for e, s in rows],
-                indent=2,
-            )
-        )
-        return
-    if format is TableFormat.csv:
-        answer(
-            "\n".join(["name,params,solvers", *(f"{e.name},{s.total_params},{' '.join(e.solvers)}" for e, s in rows)])
-        )
-        return
-    table = Columns(("name", "params", "solvers", "from"), right=(1,))
-    for entry, shaped in rows:
-        table.add_row(entry.name, f"{shaped.total_params:,}", " ".join(entry.solvers), entry.cite)
-    answer(table.fitted(out().width, ranks=(0, 1, 2, 3)))
+    rows = [(e, load_net(str(e.path)), [recipe(name) for name in e.solvers]) for e in zoo.entries()]
+    answer(zoo_view(rows).form(format.value, width(sys.stdout)))
 
 
-@group.command()
-def show(name: Name) -> None:
+@group.command(epilog=example("netspec zoo show lenet"))
+def show(
+    name: Name,
+    solver: Annotated[bool, typer.Option("--solver", help="The solver, where a net has that name too.")] = False,
+) -> None:
     """Print a net or solver as it is written."""
     from netspec.core import locate
     from netspec.language import zoo
 
     files = zoo.files(name)
-    path = files[0] if name in locate.names("models") else files[1]
+    solvers = locate.names("solvers")
+    net = name in locate.names("models") and not (solver and name in solvers)
+    path = files[0] if net else solvers[name]
     answer(path.read_text().rstrip("\n"))
 
 
-@group.command()
+@group.command(epilog=example("netspec zoo copy lenet my_nets"))
 def copy(
     name: Name,
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where models/ and solvers/ are made.")] = Path(),

@@ -7,12 +7,12 @@ several mistakes collects them in a `Findings` and raises them together as one `
 from __future__ import annotations
 
 import copy
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 from netspec.core.places import Place
+from netspec.core.snippet import folded, snippet
 
 
 class NetspecError(Exception):
@@ -199,17 +199,24 @@ def exit_code(error: NetspecError) -> int:
     return error.worst.exit_code if isinstance(error, Mistakes) else error.exit_code
 
 
-def render(error: NetspecError, tag: str = "error") -> str:
-    """The error as text: message, place, source line, caret, help. Shape taken from ruff."""
-    lines = [f"{tag}[{error.code}]: {_clipped(error.message)}"]
+def render(error: NetspecError, tag: str = "error", width: int | None = None) -> str:
+    """The error as text: message, place, source line, caret, help. Shape taken from ruff.
+
+    Source lines are cut to `width`, and sentences folded; places are left whole.
+    """
+
+    def said(text: str, indent: int) -> list[str]:
+        return [text] if width is None else folded(text, width, " " * indent)
+
+    lines = said(f"{tag}[{error.code}]: {_clipped(error.message)}", 4)
     places = [place for _, place in (("", error.at), *error.related) if place]
     margin = max((len(str(one.line)) for place in places for one in [place, *_expansions(place)]), default=1)
     if error.at:
-        lines += _snippet(error.at, margin)
+        lines += _snippet(error.at, margin, width)
     for word, place in error.related:
-        lines += [f"{' ' * margin} = {_clipped(word)}", *_snippet(place, margin)]
+        lines += said(f"{' ' * margin} = {_clipped(word)}", margin + 3) + _snippet(place, margin, width)
     if error.help:
-        lines.append(f"{' ' * margin} = help: {_clipped(error.help)}")
+        lines += said(f"{' ' * margin} = help: {_clipped(error.help)}", margin + len(" = help: "))
     return "\n".join(lines)
 
 
@@ -218,21 +225,17 @@ def _clipped(text: str, most: int = 800) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
 
 
-def _snippet(place: Place, margin: int) -> list[str]:
+def _snippet(place: Place, margin: int, width: int | None) -> list[str]:
     pad = " " * margin
     lines = [f"{pad}--> {_clipped(str(place))}"]
     if place.line:
-        text, column = _window(place.source.line(place.line), place.column)
-        before, marked = text[: column - 1], text[column - 1 : column - 1 + place.length]
-        lines += [
-            f"{pad} |",
-            f"{place.line:>{margin}} | {text}",
-            f"{pad} | {_blank(before)}{'^' * max(1, len(_blank(marked)))}",
-        ]
+        room = None if width is None else width - margin - len(" | ")
+        text, carets = snippet(place.source.line(place.line), place.column, place.length, room)
+        lines += [f"{pad} |", f"{place.line:>{margin}} | {text}", f"{pad} | {carets}"]
     if place.via and place.how == "from":
         lines += [f"{pad} = from {outer}" for outer in place.chain]
     elif place.via:
-        head, *rest = _snippet(place.via, margin)
+        head, *rest = _snippet(place.via, margin, width)
         lines += [head.replace("-->", f" = {place.how}", 1), *rest]
     return lines
 
@@ -240,23 +243,3 @@ def _snippet(place: Place, margin: int) -> list[str]:
 def _expansions(place: Place) -> list[Place]:
     """The places in the `via` chain whose lines are shown."""
     return [place.via, *_expansions(place.via)] if place.via and place.how != "from" else []
-
-
-def _blank(text: str) -> str:
-    """Spaces as wide as a text on a terminal; tabs stay."""
-
-    def blank(character: str) -> str:
-        if character == "\t":
-            return character
-        if unicodedata.combining(character):
-            return ""
-        return "  " if unicodedata.east_asian_width(character) in {"W", "F"} else " "
-
-    return "".join(map(blank, text))
-
-
-def _window(text: str, column: int, width: int = 160) -> tuple[str, int]:
-    """The part of a very long line around a column, with control characters made visible."""
-    start = max(0, column - width // 2) if len(text) > width else 0
-    part = text[start : start + width]
-    return "".join(c if c == "\t" or c.isprintable() else "�" for c in part), column - start

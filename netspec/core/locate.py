@@ -45,6 +45,24 @@ def find(reference: str, folder: str, base: Path | None = None) -> Path:
     return path if exists(path) or is_path(reference) else names(folder).get(reference, path)
 
 
+def shown(path: Path) -> str:
+    """A path as a user would type it: `zoo:NAME` for a zoo file, relative where it lies below the current folder.
+
+    Someone who works in the folder of `models` and `solvers` types a path.
+    """
+    try:
+        whole, here = path.resolve(), Path.cwd()
+    except (ValueError, OSError, RuntimeError):
+        return str(path)
+    relative = whole.relative_to(here) if whole.is_relative_to(here) else None
+    if relative is not None and len(relative.parts) <= 2:
+        return str(relative)
+    shelved = (shelf for folder in ("models", "solvers") for shelf in shelves(folder))
+    if whole.suffix == ".yaml" and any(whole.parent == shelf.resolve() for shelf in shelved):
+        return f"zoo:{whole.stem}"
+    return str(path if relative is None else relative)
+
+
 def exists(path: Path) -> bool:
     """Whether a path exists; False where the system refuses to say."""
     try:

@@ -142,8 +142,10 @@ class Room(Generic[T]):
             return value
         fields = {"type": value} if isinstance(value, str) else value
 
-        def fail(kind: str, text: str, where: tuple[str, ...], hint: str | None = None) -> ValidationError:
-            problem = PydanticCustomError("netspec", "{text}", {"text": text, "hint": hint})
+        def fail(
+            kind: str, text: str, where: tuple[str, ...], hint: str | None = None, word: str | None = None
+        ) -> ValidationError:
+            problem = PydanticCustomError("netspec", "{text}", {"text": text, "hint": hint, "word": word, "room": self})
             details = InitErrorDetails(type=problem, loc=where, input=value)
             return ValidationError.from_exception_data(kind, [details])
 
@@ -155,5 +157,5 @@ class Room(Generic[T]):
         try:
             member = self.get(word)
         except UnknownWord as unknown:
-            raise fail(self.kind, str(unknown), () if value is not fields else ("type",), unknown.hint) from None
+            raise fail(self.kind, str(unknown), () if value is not fields else ("type",), unknown.hint, word) from None
         return member.model_validate({k: v for k, v in fields.items() if k != "type"})

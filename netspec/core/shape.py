@@ -86,6 +86,11 @@ class Window(NamedTuple):
     dilation: int = 1
 
 
+def counted(count: int, word: str, plural: str | None = None) -> str:
+    """A number of things: 1 sample; 2,000 samples; `plural` is a plural without an s."""
+    return f"{count:,} {word if count == 1 else plural or word + 's'}"
+
+
 def clock(seconds: float) -> str:
     """Seconds as hours, minutes and seconds: 3671 -> 1:01:11."""
     whole = int(seconds)

@@ -16,7 +16,7 @@ from netspec.core import rng
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError
 from netspec.core.nodes import Node, placed
-from netspec.core.shape import Shapes, text
+from netspec.core.shape import Shapes, counted, text
 from netspec.data.sources.base import Dataset, load_array
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Apply, Draw, Setting
@@ -108,7 +108,7 @@ def _limited(data: Dataset, limit: int | None) -> Dataset:
         return data
     if limit > len(data):
         raise LimitError(
-            f"`limit` asks for {limit:,} samples, but there are only {len(data):,}",
+            f"`limit` asks for {counted(limit, 'sample')}, but there are only {len(data):,}",
             help="leave it out to take them all",
         )
     return _First(data, limit)
@@ -256,10 +256,10 @@ class Feed:
             return
         first = tuple(np.argwhere(~good)[0])
         more = int(good.size - good.sum()) - 1
-        others = f" (and {more:,} more are wrong)" if more else ""
+        others = f" (and {more:,} more {'is' if more == 1 else 'are'} wrong)" if more else ""
         whole = np.floor(labels[first]) == labels[first]
         fault = f"is not one of 0..{classes - 1}" if whole else "is not a whole number"
-        help = f"what reads it has {classes} classes"
+        help = f"what reads it has {counted(classes, 'class', 'classes')}"
         if labels.min() == 1 and labels.max() == classes:
             help = "labels count from 0, but these seem to count from 1"
         sample = self.data.name(int(index[first[0]]), output)

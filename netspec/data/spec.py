@@ -14,12 +14,14 @@ from netspec.data.transforms.base import AnyTransform
 class FeedSpec(Model):
     """The data of one phase: the source, the transforms, the batch size."""
 
-    source: AnySource = Field(description="Which data, and where they lie.")
+    source: Annotated[AnySource, Aka("data", "dataset")] = Field(description="Which data, and where they lie.")
     limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")
     batch_size: Annotated[int, Aka("batch")] = Field(
         gt=0, description="Samples in a batch: the first axis of the net's Inputs."
     )
-    transform: Listed[AnyTransform] = Field((), description="What is done to each image, in this order.")
+    transform: Annotated[Listed[AnyTransform], Aka("augment", "augmentation", "transforms")] = Field(
+        (), description="What is done to each image, in this order."
+    )
     shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")
 
 

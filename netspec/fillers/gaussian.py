@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from netspec.core.model import Aka
-from netspec.core.shape import Shape, ShapeError, text
+from netspec.core.shape import Shape, ShapeError, counted, text
 from netspec.fillers.base import Filler
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ class Gaussian(Filler):
     def check(self, shape: Shape) -> None:
         """Refuse a `sparse` larger than the first axis."""
         if self.sparse >= 0 and self.sparse > (shape[0] if shape else 0):
-            raise ShapeError(
-                f"`sparse` {self.sparse} is more than the {shape[0] if shape else 0} outputs of {text(shape)}",
-                field="sparse",
-            )
+            outputs = counted(shape[0] if shape else 0, "output")
+            raise ShapeError(f"`sparse` {self.sparse} is more than the {outputs} of {text(shape)}", field="sparse")
 
     def fill(self, shape: Shape, random: Generator) -> Any:
         """Draws for every place of `shape`."""

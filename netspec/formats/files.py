@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from netspec.core.errors import DataError
+from netspec.core.shape import counted
 from netspec.core.spelling import suggest
 
 if TYPE_CHECKING:
@@ -110,4 +111,4 @@ def check_size(path: Path, held: int, wanted: int, reason: str) -> None:
     if held != wanted:
         much = f"ends after {held:,}" if held < wanted else "goes on"
         help = "the copy was cut short: fetch it again" if held < wanted else "is it really this kind of file?"
-        raise WrongSizeError(f"'{path}' should hold {wanted:,} bytes {reason}, but it {much}", help=help)
+        raise WrongSizeError(f"'{path}' should hold {counted(wanted, 'byte')} {reason}, but it {much}", help=help)

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from netspec.core.shape import Shape, count, text
+from netspec.core.shape import Shape, count, counted, text
 from netspec.formats.files import BrokenGzipError, WrongFormatError, check_size, opened
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _header(file: Any, path: Path) -> tuple[str, Shape, int]:
             help="an idx file begins with 00 00, a type (08 for bytes) and the number of axes",
         )
     axes = file.read(4 * head[3])
-    check_size(path, 4 + len(axes), 4 + 4 * head[3], f"of header, for {head[3]} axes")
+    check_size(path, 4 + len(axes), 4 + 4 * head[3], f"of header, for {counted(head[3], 'axis', 'axes')}")
     shape = tuple(int.from_bytes(axes[i : i + 4], "big") for i in range(0, len(axes), 4))
     dtype = _TYPES[head[2]]
     return dtype, shape, count(shape) * int(dtype[2])

@@ -7,9 +7,10 @@ from netspec.core.model import known_as
 from netspec.core.nodes import Mapping, Node, describe
 from netspec.core.places import Place
 from netspec.core.rooms import UnknownWord
+from netspec.language.elsewhere import word_help
 from netspec.language.scopes import is_nothing, moved
 from netspec.language.variables import Variables
-from netspec.language.words import LAYER_TYPES, hint, type_hint
+from netspec.language.words import hint
 from netspec.layers.base import LAYERS
 
 
@@ -35,7 +36,7 @@ class Defaults:
             try:
                 cls = LAYERS.get(word)
             except UnknownWord:
-                help = type_hint(word, LAYERS.words(), LAYER_TYPES)
+                help = word_help("layer type", word, LAYERS.words())
                 self.variables.found.add(
                     DefaultsError(f"`defaults` speaks of '{word}', which is no layer type", at=at, help=help)
                 )

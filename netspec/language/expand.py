@@ -19,6 +19,7 @@ from netspec.core.spelling import nearest
 from netspec.core.verify import verifying
 from netspec.language.blocks import INSTANCE, BadBlockError, Blocks, Frame
 from netspec.language.document import TooLargeError
+from netspec.language.elsewhere import NET, key_help
 from netspec.language.flat import MAX_LAYERS, FlatLayers
 from netspec.language.override import Override, override, parse_override
 from netspec.language.scopes import BlobName, Scope, Stop, Wrong
@@ -114,7 +115,8 @@ class _Expander(Variables):
     def misspelled(self, root: Mapping) -> bool:
         """Report misspelled names of tables, whose contents would be missed everywhere. True after any mistake."""
         known = {*TABLES, *NET_FIELDS}
-        wrong = {key: near for key in root.items if key not in known and (near := nearest(key, known)) in TABLES}
+        strange = (key for key in root.items if key not in known and key_help(key, NET) is None)
+        wrong = {key: near for key in strange if (near := nearest(key, known)) in TABLES}
         for key, near in wrong.items():
             if near not in root.items:
                 self.found.add(

@@ -2,7 +2,7 @@
 
 The child's values replace the parent's, key by key. Replaced whole: a choice (`{type: X, ...}`), a list, a variable,
 and a block that has `layers`. Layers are merged by their names; an entry may edit the parent's layers by
-`insert_before`, `insert_after`, `replace` or `remove`. `expect` is not inherited.
+`insert_before`, `insert_after`, `replace` or `remove`. `expect` and `reached` are not inherited.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
         text = f"'{parent.source.name}' is a {_ONE[other]}, which a {_ONE[kind]} cannot extend"
         raise ExtendsError(text, at=node.at, help="a solver names its net: `net: lenet.yaml`")
     found = Findings()
-    above = rebased(parent, base).without("expect", *(["net"] if apart else []))
+    above = rebased(parent, base).without("expect", "reached", *(["net"] if apart else []))
     root = merged(above, document.root.without("extends"), found)
     found.raise_if_any()
     return replace(document, root=replace(root, at=document.root.at))

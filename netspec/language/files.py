@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from netspec.core.errors import SpecError
+from netspec.core.locate import shown
 from netspec.core.nodes import Document
 from netspec.core.places import Place, SourceText
 from netspec.core.spelling import suggest
+from netspec.language import foreign
 from netspec.language.document import parse
 
 MAX_BYTES = 16 * 2**20
@@ -21,8 +23,8 @@ class UnreadableError(SpecError):
 
 
 def read(path: Path, via: Place | None = None) -> Document:
-    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors."""
-    name = _shown(path)
+    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors, ForeignFileError."""
+    name = shown(path)
     at = via or Place(SourceText(name, ""))
     try:
         if path.is_dir():
@@ -35,6 +37,7 @@ def read(path: Path, via: Place | None = None) -> Document:
         raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
     except ValueError as error:
         raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
+    foreign.refuse(path, raw, name, at)
     if len(raw) > MAX_BYTES:
         raise UnreadableError(
             f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file"
@@ -49,21 +52,17 @@ def read(path: Path, via: Place | None = None) -> Document:
         help = "it seems to be UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
         text, at = f"'{name}' is not UTF-8 text (byte {error.start + 1})", Place(source, line, column)
         raise UnreadableError(text, at=at, help=help) from None
-    return replace(parse(text, name, via), path=path)
-
-
-def _shown(path: Path) -> str:
-    """A path as the user would type it: relative where that is shorter."""
     try:
-        relative = path.resolve().relative_to(Path.cwd())
-    except (ValueError, OSError, RuntimeError):
-        return str(path)
-    return str(relative)
+        return replace(parse(text, name, via), path=path)
+    except SpecError:
+        if foreign.is_prototxt(text):
+            raise foreign.prototxt(text, name, at) from None
+        raise
 
 
 def _neighbours(path: Path) -> str | None:
     if not path.parent.is_dir():
-        return f"the folder '{_shown(path.parent)}' does not exist"
+        return f"the folder '{shown(path.parent)}' does not exist"
     try:
         names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
     except OSError:

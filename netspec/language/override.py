@@ -1,6 +1,7 @@
 """Overrides: `key.sub=value` on the command line, as an edit of a document (`layers.conv1.num_output=32`).
 
-A layer is addressed by its name; a name with dots stands in quotes. The new value is validated like those of the files.
+A layer is addressed by its name; a name with dots stands in quotes. The new value is validated like those of the files;
+`null` drops a key that the file has.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class Override:
     def prefix(self) -> str:
         """The text of the key in front of `path`, such as `net.`."""
         return self.source.text[: self.path[0][1] - 1].rstrip("\"'")
+
+    @property
+    def drops(self) -> bool:
+        """Whether the value is a written `null`, which drops a key. A variable keeps it: null is a value there."""
+        null = isinstance(self.value, Scalar) and self.value.value is None
+        return null and not self.source.text.endswith("=") and "vars" not in (name for name, _ in self.steps)
 
     def inside(self, key: str) -> Override | None:
         """The override seen from the document under `key`; None if the override edits something else."""
@@ -95,7 +102,27 @@ def parse_override(text: str) -> Override:
 def override(root: Mapping, one: Override) -> Mapping:
     """`root` with an override applied. Raises OverrideError."""
     _check_names(root, one)
-    return _put_key(root, list(one.path), one.value, one.source)
+    dropped = _dropped(root, list(one.path)) if one.drops else None
+    return dropped if isinstance(dropped, Mapping) else _put_key(root, list(one.path), one.value, one.source)
+
+
+def _dropped(node: Node, steps: list[tuple[str, int]]) -> Node | None:
+    """`node` without the key at the path `steps`; None where there is no such key."""
+    (name, _), rest = steps[0], steps[1:]
+    if isinstance(node, Items):
+        items = list(node.items)
+        index = next((i for i, item in enumerate(items) if _name(item) == name), None)
+        inner = None if index is None or not rest else _dropped(items[index], rest)
+        if index is None or inner is None:
+            return None
+        items[index] = inner
+        return replace(node, items=tuple(items))
+    if not isinstance(node, Mapping) or name not in node.items:
+        return None
+    if not rest:
+        return node.without(name)
+    inner = _dropped(node.items[name], rest)
+    return None if inner is None else node.with_item(name, inner, node.keys[name])
 
 
 def _check_names(root: Mapping, one: Override) -> None:

@@ -12,8 +12,10 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.model import Model, class_of, known_as
 from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import Place
+from netspec.core.rooms import Room
+from netspec.core.shape import counted
 from netspec.core.spelling import suggest
-from netspec.language import words
+from netspec.language import elsewhere, words
 
 
 class MissingFieldError(SpecError):
@@ -52,8 +54,8 @@ class InvalidFieldError(SpecError):
     code = "NS206"
 
 
-class CaffeWrapperError(SpecError):
-    """A Caffe field whose value stands in another place in netspec."""
+class ElsewhereError(SpecError):
+    """A key of Caffe or another program whose value stands in another place in netspec, or which netspec lacks."""
 
     code = "NS207"
 
@@ -66,7 +68,7 @@ class Subject:
     """Input of a validation: the class, the values, the node they come from, and how errors name their owner.
 
     `also` are more keys that a suggestion may name, `others` other programs' names for them. `moved` maps dotted keys
-    to a help line with their place in netspec. `hidden` are dotted fields whose absence is not reported.
+    to a help line, as in `elsewhere`. `hidden` are dotted fields whose absence is not reported.
     """
 
     cls: type[Any]
@@ -130,7 +132,8 @@ def _error(problem: Any, subject: Subject) -> SpecError:
         inner = context.get("field")
         chosen = UnknownWordError if context["text"].startswith("unknown ") else InvalidFieldError
         at = locate(node, *path, inner) if inner else at if path else head(node)
-        help = _other_word(context["text"], given) or context.get("hint")
+        word, room = context.get("word"), context.get("room")
+        help = context.get("hint") if word is None else elsewhere.word_help(room.kind, word, room.words())
         return chosen(f"{owner}: {context['text']}", at=at, help=help)
     if kind == "missing":
         return MissingFieldError(
@@ -171,8 +174,8 @@ def _bound(kind: str, context: dict[str, Any]) -> str | None:
         "greater_than_equal": lambda: f"at least {context['ge']:g}",
         "less_than": lambda: f"less than {context['lt']:g}",
         "less_than_equal": lambda: f"at most {context['le']:g}",
-        "too_long": lambda: f"a list of at most {context['max_length']} values",
-        "too_short": lambda: f"a list of at least {context['min_length']} values",
+        "too_long": lambda: f"a list of at most {counted(context['max_length'], 'value')}",
+        "too_short": lambda: f"a list of at least {counted(context['min_length'], 'value')}",
         "string_too_short": lambda: "a word that is not empty",
         "finite_number": lambda: "a finite number",
     }
@@ -201,24 +204,45 @@ def _options(context: dict[str, Any]) -> list[str]:
     return str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
 
 
-def _other_word(text: str, given: Any) -> str | None:
-    word = given.get("type") if isinstance(given, dict) else given
-    if text.startswith("unknown filler") and word in words.FILLERS:
-        return f"Caffe calls it '{words.FILLERS[word]}'"
-    return None
-
-
 def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
     name, at = str(path[-1]), locate(subject.node, *path, key=True)
     text = f"{subject.owner} has no key `{name}`{_inside(path)}"
-    if dotted(path) in subject.moved:
-        return CaffeWrapperError(text, at=at, help=subject.moved[dotted(path)])
+    moved = None if name in known[1] else elsewhere.key_help(dotted(path), subject.moved)
+    if moved is not None:
+        return ElsewhereError(text, at=at, help=moved)
     if len(path) == 1 and name.endswith("_param"):
         fields = _keys(subject.values.get(name))
         shown = ", ".join(f"{key}: {say(subject.values[name][key], bare=True)}" for key in fields)
         help = "fields stand directly beside `name` and `type`" + (f": {shown}" if shown else "")
-        return CaffeWrapperError(f"{text}: fields are not wrapped here", at=at, help=help)
-    return UnknownFieldError(text, at=at, help=words.hint(name, *known))
+        return ElsewhereError(f"{text}: fields are not wrapped here", at=at, help=help)
+    here = _class_at(subject.cls, subject.values, path[:-1])
+    others = None if name in known[1] else _of_others(here, name)
+    advice = others or words.hint(name, *known) or "leave it out"
+    return UnknownFieldError(text, at=at, help=advice + _drop(subject, path))
+
+
+def _of_others(cls: type[Any] | None, name: str) -> str | None:
+    """A help line: which other members of a class's room have a field of this name."""
+    room = next((room for room in Room.every if cls is not None and issubclass(cls, room.base)), None)
+    if room is None:
+        return None
+    owners = [room.word(member) for member in room.members() if name in member.model_fields]
+    listed = " and ".join(filter(None, (", ".join(owners[:-1]), *owners[-1:])))
+    return f"it belongs to {listed}" if 0 < len(owners) <= _MOST_OWNERS else None
+
+
+_MOST_OWNERS = 6
+
+
+def _drop(subject: Subject, path: Path) -> str:
+    """How to drop a key on the command line, where a value beside it was changed there."""
+    holder = _below(subject.node, path[:-1])
+    beside = holder.items.values() if isinstance(holder, Mapping) else ()
+    typed = next((node.at.source.text for node in beside if node.at.source.typed), None)
+    if typed is None or locate(subject.node, *path, key=True).source.typed:
+        return ""
+    above = typed.partition("=")[0].rpartition(".")[0]
+    return f"; on the command line `{above}.{path[-1]}=null` drops it" if above else f"; `{path[-1]}=null` drops it"
 
 
 def _inside(path: Path) -> str:

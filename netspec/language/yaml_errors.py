@@ -56,9 +56,7 @@ def _no_pair(opened: Place) -> SyntaxMistake:
     """The error for a line that should be `key: value`."""
     line = opened.source.line(opened.line)
     help = "a line is `key: value` or `- value`"
-    if re.search(r"^\s*\w+\s*\{\s*$", opened.source.text, re.MULTILINE):
-        help = "it looks like Caffe's prototxt: a net is YAML here"
-    elif ":" in line:
+    if ":" in line:
         help = "a space is missing after the ':'"
     return SyntaxMistake(
         "this line is no `key: value`",

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.calls import Workspace
 from netspec.core.model import Aka, wrong
-from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Arity, Layer
@@ -60,7 +60,10 @@ class Broadcast(Layer):
             first = axis_of(self.axis, x)
             last = len(x) if self.num_axes == -1 else first + self.num_axes
             if last > len(x):
-                raise ShapeError(f"{{bottom[0]}} has no {self.num_axes} axes from axis {first} on", field="num_axes")
+                raise ShapeError(
+                    f"{{bottom[0]}} has no {counted(self.num_axes, 'axis', 'axes')} from axis {first} on",
+                    field="num_axes",
+                )
             return first, x[first:last]
         shape = bottoms[1]
         first = axis_of(self.axis, x) if shape else 0

@@ -93,7 +93,8 @@ def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
     if count(labels) != outer * inner:
         wanted = f"{outer}" if inner == 1 else f"{outer}*{inner} = {outer * inner}"
         raise ShapeError(
-            f"{{bottom[0]}} needs {wanted} labels, but {{bottom[1]}} holds {count(labels)}", field="bottom.1"
+            f"{{bottom[0]}} needs {wanted} label{'s' * (outer * inner != 1)}, but {{bottom[1]}} holds {count(labels)}",
+            field="bottom.1",
         )
     return outer, classes, inner
 

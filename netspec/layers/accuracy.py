@@ -14,7 +14,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import ShapeError, Shapes, count
+from netspec.core.shape import ShapeError, Shapes, count, counted
 from netspec.layers._loss import positions
 from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
 
@@ -28,6 +28,7 @@ class Accuracy(Layer):
 
     bottoms: ClassVar[Arity] = TWO
     tops: ClassVar[Arity] = Arity(1, 2)
+    is_score: ClassVar[bool] = True
     differentiable: ClassVar[bool] = False
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
 
@@ -46,7 +47,10 @@ class Accuracy(Layer):
         """A scalar, and (C,) for a second top."""
         _, classes, _ = positions(bottoms, self.axis)
         if self.top_k > classes:
-            raise ShapeError(f"`top_k` {self.top_k} is more than the {classes} classes of {{bottom[0]}}", field="top_k")
+            raise ShapeError(
+                f"`top_k` {self.top_k} is more than the {counted(classes, 'class', 'classes')} of {{bottom[0]}}",
+                field="top_k",
+            )
         return ((), (classes,))[: len(self.top_names())]
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:

@@ -110,6 +110,8 @@ class Layer(Model):
     bottoms: ClassVar[Arity] = ONE
     tops: ClassVar[Arity] = ONE
     is_loss: ClassVar[bool] = False
+    is_score: ClassVar[bool] = False
+    """Whether its first top says how good the net is: the higher, the better."""
     differentiable: ClassVar[bool] = True
     fed: ClassVar[bool] = False
     """Whether its tops are filled from outside: by a feed, or by the caller of a Net."""

@@ -43,7 +43,7 @@ class Convolution(Windowed):
     bias_term: Annotated[bool, Aka("bias", "use_bias")] = Field(
         True, description="Whether each filter adds a learned constant."
     )
-    dilation: Listed[Annotated[int, Field(gt=0)]] = Field(
+    dilation: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("dilation_rate")] = Field(
         (), description="Distance between filter taps, D (default 1).", max_length=2
     )
     group: Annotated[int, Aka("groups")] = Field(

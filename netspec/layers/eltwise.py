@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Listed, wrong
-from netspec.core.shape import ShapeError, Shapes
+from netspec.core.shape import ShapeError, Shapes, counted
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, same_shape
 
 
@@ -49,7 +49,7 @@ class Eltwise(Layer):
             raise wrong(f"`coeff` belongs to SUM, not to {self.operation}", field="coeff")
         if self.coeff and self.bottom is not None and len(self.coeff) != len(self.bottom):
             raise wrong(
-                f"{len(self.coeff)} coefficients for {len(self.bottom)} bottoms",
+                f"{counted(len(self.coeff), 'coefficient')} for {counted(len(self.bottom), 'bottom')}",
                 field="coeff",
                 help="give one for each, or none",
             )
@@ -59,7 +59,7 @@ class Eltwise(Layer):
         """The bottoms' shape."""
         if self.coeff and len(self.coeff) != len(bottoms):
             raise ShapeError(
-                f"{len(self.coeff)} coefficients for {len(bottoms)} bottoms",
+                f"{counted(len(self.coeff), 'coefficient')} for {counted(len(bottoms), 'bottom')}",
                 field="coeff",
                 help="give one for each, or none",
             )

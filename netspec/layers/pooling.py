@@ -17,7 +17,7 @@ from netspec.codegen.geometry import PoolWindow
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import Shape, ShapeError, Shapes, Window, pooled, pooled_text
+from netspec.core.shape import Shape, ShapeError, Shapes, Window, counted, pooled, pooled_text
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import NOTHING, Abilities, Arity
@@ -99,7 +99,7 @@ class Pooling(Windowed):
             start = (windows - 1) * stride - pad
             raise ShapeError(
                 f"the last of {windows} windows would start at {start}, "
-                f"past the {size} values of {{bottom[0]}} along this axis",
+                f"past the {counted(size, 'value')} of {{bottom[0]}} along this axis",
                 field=field,
                 help="use `round_mode: FLOOR`, or a stride no larger than the window",
             )

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import Shape, ShapeError, Shapes, count, text
+from netspec.core.shape import Shape, ShapeError, Shapes, count, counted, text
 from netspec.layers._view import ViewLayer
 from netspec.layers.base import BatchAxes
 
@@ -53,7 +53,8 @@ class Reshape(ViewLayer):
             raise ShapeError(f"axis {self.axis} does not exist in {{bottom[0]}}", field="axis")
         last = len(x) if self.num_axes == -1 else first + self.num_axes
         if last > len(x):
-            raise ShapeError(f"{{bottom[0]}} has no {self.num_axes} axes from axis {first} on", field="num_axes")
+            axes = counted(self.num_axes, "axis", "axes")
+            raise ShapeError(f"{{bottom[0]}} has no {axes} from axis {first} on", field="num_axes")
         return first, last
 
     def _sizes(self, x: Shape) -> tuple[Shape, int]:
@@ -77,12 +78,12 @@ class Reshape(ViewLayer):
         if -1 not in result:
             if known != count(x):
                 raise ShapeError(
-                    f"{text(result)} = {known:,} values, but {{bottom[0]}} has {count(x):,}", field="shape"
+                    f"{text(result)} = {counted(known, 'value')}, but {{bottom[0]}} has {count(x):,}", field="shape"
                 )
             return (result,)
         if count(x) % known:
             raise ShapeError(
-                f"the {count(x):,} values of {{bottom[0]}} are not a multiple of {known:,}, the other lengths",
+                f"the {counted(count(x), 'value')} of {{bottom[0]}} are not a multiple of {known:,}, the other lengths",
                 field="shape",
             )
         return (tuple(count(x) // known if size == -1 else size for size in result),)

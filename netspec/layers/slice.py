@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField
-from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer
 from netspec.lowering.layout import memory_order
 
@@ -59,14 +59,14 @@ class Slice(Layer):
         size, tops = shape[self._axis(shape)], len(self.top_names())
         if self.slice_point:
             if self.slice_point[-1] >= size:
-                last = self.slice_point[-1]
-                text = f"{{bottom[0]}} has only {size} values along this axis, so that no top can begin at {last}"
+                values, last = counted(size, "value"), self.slice_point[-1]
+                text = f"{{bottom[0]}} has only {values} along this axis, so that no top can begin at {last}"
                 raise ShapeError(text, field=f"slice_point.{tops - 2}")
             return (0, *self.slice_point, size)
         if size % tops:
             help = "say with `slice_point` where to cut"
             raise ShapeError(
-                f"the {size} values of {{bottom[0]}} along this axis cannot be cut into {tops} equal tops",
+                f"the {counted(size, 'value')} of {{bottom[0]}} along this axis cannot be cut into {tops} equal tops",
                 field="top",
                 help=help,
             )

@@ -14,7 +14,7 @@ from netspec.core.errors import Findings
 from netspec.core.model import Model
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
 from netspec.core.rooms import UnknownWord
-from netspec.language import words
+from netspec.language import elsewhere, words
 from netspec.language.expand import DuplicateNameError
 from netspec.language.validate import (
     MissingFieldError,
@@ -52,7 +52,7 @@ def net_spec(document: Document, found: Findings) -> NetSpec:
     layers = _layers(root.items.get(key or "layers"), found)
     values = {**root.without("layers").plain(), "layers": layers}
     also = ("vars", "defaults", "blocks", "extends")
-    spec: NetSpec | None = validate(Subject(NetSpec, values, root, "the net", also, words.NET_MOVED), found)
+    spec: NetSpec | None = validate(Subject(NetSpec, values, root, "the net", also, elsewhere.NET), found)
     if spec is None:
         spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
     return spec.read_from(root)
@@ -112,10 +112,10 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
             cls = LAYERS.get(word)
         except UnknownWord:
             at, text = locate(node, key), f"{owner}: there is no layer type '{word}'"
-            found.add(UnknownWordError(text, at=at, help=words.type_hint(word, LAYERS.words(), words.LAYER_TYPES)))
+            found.add(UnknownWordError(text, at=at, help=elsewhere.word_help("layer type", word, LAYERS.words())))
         else:
             also = ["type", "block", "repeat", "when"]
-            subject = Subject(cls, values, node, f"{owner} ({word})", also=also, moved=words.LAYER_MOVED)
+            subject = Subject(cls, values, node, f"{owner} ({word})", also=also, moved=elsewhere.LAYER)
             result = validate(subject, found)
     if result is None:
         return _broken(values, index, node)

@@ -7,14 +7,14 @@ resumed or loaded weights, data. `str` of either is its text for people, a line 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from netspec.core.shape import clock
+from netspec.core.shape import clock, counted
 from netspec.training.snapshot import LoadReport
 
 Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
@@ -23,13 +23,21 @@ Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is: `loss` and `rate` of the last iteration, NaN before the first; `samples` per iteration."""
+    """How far a training is: `loss` and `rate` of the last iteration, NaN before the first; `samples` per iteration.
+
+    `mean` and `scores` are means of the loss and of the net's other scalar outputs over the last `over` iterations: as
+    many as lie between two progress lines. `epoch` is None without training data.
+    """
 
     iteration: int
     last: int
     loss: float
     rate: float
     samples: int
+    mean: float = math.nan
+    over: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
+    epoch: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Tested:
 
     def __str__(self) -> str:
         values = " ".join(f"{name} {value:.4f}" for name, value in self.outputs.items())
-        return f"test at iter {self.iteration}: {values} ({self.samples:,} samples, {self.seconds:.1f} s)"
+        return f"test at iter {self.iteration}: {values} ({counted(self.samples, 'sample')}, {self.seconds:.1f} s)"
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ class Opened:
     macs: int
 
     def __str__(self) -> str:
-        return f"net '{self.net}': {self.params:,} parameters, {self.macs:,} MACs an image"
+        return f"net '{self.net}': {counted(self.params, 'parameter')}, {counted(self.macs, 'MAC')} an image"
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ class Started:
     folder: Path
 
     def __str__(self) -> str:
-        threads, memory = f"{self.threads} thread{'s' * (self.threads > 1)}", f"arena {self.arena / 2**20:.1f} MiB"
+        threads, memory = counted(self.threads, "thread"), f"arena {self.arena / 2**20:.1f} MiB"
         lines = [f"data: {'; '.join(self.data)}"] if self.data else []
         lines.append(f"{threads}, seed {self.seed}, {memory}; run folder {self.folder}")
         if self.threading_layer != "omp":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError
-from netspec.core.shape import text
+from netspec.core.shape import counted, text
 from netspec.data.feed import Feed, open_feed
 from netspec.net.labels import label_ranges
 from netspec.training.job import Job
@@ -38,8 +38,8 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     graph = shaped.graph
     if len(feed.shapes) < len(graph.inputs):
         names = ", ".join(f"'{graph.blobs[i].name}'" for i in graph.inputs)
-        outputs = f"{len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
-        message = f"the net has {len(graph.inputs)} inputs ({names}), but the source has {outputs}"
+        outputs = counted(len(feed.shapes), "output")
+        message = f"the net has {counted(len(graph.inputs), 'input')} ({names}), but the source has {outputs}"
         raise MisfitError(message, at=at, help="name the source's labels, or take the top out of the net's Input")
     for blob, shape in zip(graph.inputs, feed.shapes, strict=False):
         axis = shaped.batch_axes[blob]

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from netspec.core import code_files
 from netspec.core.errors import DataError, MachineError, UsageError
 from netspec.core.places import Place, SourceText
+from netspec.core.shape import counted
 from netspec.language.document import dump
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
@@ -179,7 +180,7 @@ class RunFolder:
         self._metrics = path.open("a", encoding="utf-8")
         self._log = (self.path / LOG).open("a", encoding="utf-8")
         if replaced:
-            self.log(f"{len(replaced)} later snapshots moved to {replaced[0].parent / 'replaced'}")
+            self.log(f"{counted(len(replaced), 'later snapshot')} moved to {replaced[0].parent / 'replaced'}")
 
     def record(self, event: Event) -> None:
         """Append an event to metrics.jsonl, and its text to log.txt."""
@@ -226,6 +227,7 @@ def _before(line: str, iteration: int) -> bool:
 def config(job: Job) -> str:
     """The resolved solver with its net inside and absolute paths, as YAML for `netspec train` in any folder."""
     values = job.with_paths(lambda path: str((job.base / Path(path).expanduser()).resolve()))
+    values = {key: value for key, value in values.items() if key != "reached"}  # of another run
     return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(
         _literal(values)
     )

@@ -6,6 +6,7 @@ batches and random numbers are functions of (seed, iteration). Source: Caffe sol
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,10 +25,14 @@ from netspec.training.events import Progress
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job, changes, settings
 from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
-from netspec.training.tester import Tester, scores
+from netspec.training.tester import Tester, outputs, scores
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+
+
+MEAN_OF = 100
+"""Iterations that the shown means cover where the solver has no `display`."""
 
 
 class Session:
@@ -53,8 +58,12 @@ class Session:
         self.train = bind(shaped, memory, weights, self.seed, learning)
         self.test = Tester(job, self.train, self.seed, keep) if job.test is not None else None
         self.losses: deque[float] = deque(maxlen=spec.average_loss)
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
         self.scores = scores(job.train)
+        self._means = {
+            name: array for name, array in outputs(self.train, self.scores).items() if not array.ndim and name != "loss"
+        }
         stored = (
             array for array, param in zip(weights.data, shaped.graph.params, strict=True) if not param.param.learned
         )
@@ -95,7 +104,11 @@ class Session:
         """How far the training is."""
         loss = self.losses[-1] if self.losses else float("nan")
         samples = self.batch * self.spec.iter_size
-        return Progress(self.iteration, self.spec.max_iter, loss, self.rate, samples)
+        epoch = None if self.feed is None else self.iteration * samples / len(self.feed)
+        recent = self._recent.copy()  # another thread may show the progress while this one trains
+        mean, *own = (sum(column) / len(recent) for column in zip(*recent, strict=True)) if recent else (math.nan,)
+        means = dict(zip(self._means, own, strict=False))
+        return Progress(self.iteration, self.spec.max_iter, loss, self.rate, samples, mean, len(recent), means, epoch)
 
     def step(self) -> float:
         """Train one iteration; returns its loss.
@@ -126,6 +139,7 @@ class Session:
         if program.gate[0] == 0 or loss - loss != 0:
             raise blame(self.job.train, program, self.seed, self.iteration, self._batches())
         self.losses.append(loss)
+        self._recent.append((loss, *map(float, self._means.values())))
         self.iteration += 1
         return loss
 

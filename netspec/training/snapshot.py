@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import DivergedError, MachineError, SnapshotError
-from netspec.core.shape import text
+from netspec.core.shape import counted, text
 from netspec.core.spelling import suggest
+from netspec.language.foreign import weights_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -82,7 +83,7 @@ class LoadReport:
     changed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        rows = [f"{len(self.loaded)} params loaded"]
+        rows = [f"{counted(len(self.loaded), 'param')} loaded"]
         rows += [f"skipped (not in the net): {', '.join(self.skipped)}"] if self.skipped else []
         rows += [f"left at their fillers: {', '.join(self.left)}"] if self.left else []
         rows += [f"changed: {'; '.join(self.changed)}"] if self.changed else []
@@ -191,7 +192,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, Any] | None]:
             about = (file.metadata() or {}).get("netspec")
     except (SafetensorError, OSError, TypeError, AttributeError) as error:
         raise UnreadableSnapshotError(
-            f"'{path}' is not a snapshot: {error}", help="snapshots are safetensors files"
+            f"'{path}' is not a snapshot: {error}", help=f"{weights_of(path) or ''}snapshots are safetensors files"
         ) from None
     if not about:
         return tensors, None

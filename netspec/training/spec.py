@@ -12,7 +12,7 @@ from netspec.core.nodes import Document, locate
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import suggest
 from netspec.data.spec import FeedsSpec
-from netspec.language import words
+from netspec.language import elsewhere, words
 from netspec.language.validate import MissingFieldError, Subject, UnknownWordError, WrongTypeError, head, say, validate
 from netspec.net.spec import typo
 from netspec.training.policies.base import AnyPolicy
@@ -31,28 +31,54 @@ class SolverSpec(Model):
     lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
         description="The rate as a function of the iteration."
     )
-    max_iter: Annotated[int, Aka("epochs", "iterations", "steps")] = Field(gt=0, description="Iterations to train.")
-    iter_size: int = Field(1, gt=0, description="Batches whose gradients are added before one update.")
+    max_iter: Annotated[int, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")] = Field(
+        gt=0, description="Iterations to train."
+    )
+    iter_size: Annotated[
+        int,
+        Aka("accumulate_grad_batches", "accumulation_steps", "gradient_accumulation", "gradient_accumulation_steps"),
+    ] = Field(1, gt=0, description="Batches whose gradients are added before one update.")
     weight_decay: Annotated[float, Aka("decay", "l2")] = Field(0.0, ge=0, description="Strength of the regularizer.")
     regularization_type: AnyRegularizer = Field(L2(), description="L1 or L2.")
-    clip_gradients: Annotated[float | None, Aka("clip", "clip_grad", "grad_clip")] = Field(
-        None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit."
+    clip_gradients: Annotated[
+        float | None,
+        Aka(
+            "clip",
+            "clip_grad",
+            "clip_norm",
+            "clipnorm",
+            "grad_clip",
+            "gradient_clip_val",
+            "gradient_clipping",
+            "max_grad_norm",
+        ),
+    ] = Field(None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit.")
+    test_interval: Annotated[int | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")] = Field(
+        None, gt=0, description="Iterations between tests; left out: only at the end."
     )
-    test_interval: int | None = Field(None, gt=0, description="Iterations between tests; left out: only at the end.")
     test_iter: int | None = Field(
         None, gt=0, description="Batches of a test; left out: every test sample exactly once."
     )
     test_initialization: bool = Field(True, description="Test once before the first iteration.")
-    display: int = Field(0, ge=0, description="Iterations between progress lines; 0: none.")
+    display: Annotated[int, Aka("log_every", "log_interval", "print_freq")] = Field(
+        0, ge=0, description="Iterations between progress lines; 0: none."
+    )
     average_loss: int = Field(1, gt=0, description="Losses that the displayed one is the mean of.")
-    snapshot: int = Field(0, ge=0, description="Iterations between snapshots; 0: only at the end.")
+    snapshot: Annotated[
+        int, Aka("checkpoint_every", "checkpoints", "checkpoint_interval", "save_every", "save_interval")
+    ] = Field(0, ge=0, description="Iterations between snapshots; 0: only at the end.")
     snapshot_keep: int = Field(3, gt=0, description="How many of the latest snapshots are kept.")
     snapshot_after_train: bool = Field(True, description="Write a snapshot after the last iteration.")
     random_seed: Annotated[int, Aka("seed")] = Field(
         1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout."
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="Number type of blobs and params.")
-    weights: SpecPath | None = Field(None, description="Snapshot to start from (fine-tuning).")
+    weights: Annotated[SpecPath | None, Aka("checkpoint", "init_weights", "load_weights", "pretrained")] = Field(
+        None, description="Snapshot to start from (fine-tuning)."
+    )
+    reached: dict[str, float] = Field(
+        {}, description="Scores measured after this training, by the output's name; `netspec zoo list` shows them."
+    )
     stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
     level: int = Field(0, description="Level that the nets' include and exclude rules see.")
     rule: UpdateRule = Field(exclude=True, description="The solver type with its own fields.")
@@ -74,14 +100,15 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
         try:
             cls = SOLVERS.get(word)
         except UnknownWord:
-            help = words.type_hint(word, SOLVERS.words(), words.SOLVER_TYPES)
+            help = elsewhere.word_help("solver type", word, SOLVERS.words())
             found.add(UnknownWordError(f"there is no solver type '{word}'", at=locate(root, "type"), help=help))
     owner = f"the solver ({word})" if cls else "the solver"
     fields = set(cls.model_fields) if cls else _all_fields()
     own = {key: values.pop(key) for key in list(values) if key in fields}
     rule = validate(Subject(cls, own, root, owner), found) if cls else None
-    moved = words.SOLVER_MOVED | _policy_fields(values) | _fields_of_others(values)
+    moved = elsewhere.SOLVER | _policy_fields(values) | _fields_of_others(values)
     hidden = [f"lr_policy.{key}" for key in words.POLICY_FIELDS if key in values]
+    hidden += ["max_iter"] if any(elsewhere.key_help(key, moved) == elsewhere.EPOCHS for key in values) else []
     subject = Subject(
         SolverSpec,
         {**values, "rule": rule or UpdateRule()},

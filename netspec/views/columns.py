@@ -5,9 +5,11 @@ Widths are computed here, since rich's own tables are slow: they measure every c
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from netspec.core.snippet import cell_width, folded
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -17,21 +19,33 @@ INDENT = " " * 12
 """Indentation of the second and later lines of a note that is wider than the terminal."""
 
 
+UNDER = " " * 4
+"""Indentation of the second line of a row."""
+
+
 class Columns:
-    """Rows of cells under bold heads and a rule, with notes below. Columns in `right` are right-aligned numbers."""
+    """Rows of cells under bold heads and a rule, with notes below. Columns in `right` are right-aligned numbers.
+
+    `under` holds, for each row, the text of a second line; most have none.
+    """
 
     def __init__(
         self, heads: Sequence[str], title: str | None = None, right: Iterable[int] = (), notes: Sequence[str] = ()
     ) -> None:
         self.heads, self.title, self.right, self.notes = tuple(heads), title, frozenset(right), tuple(notes)
         self.rows: list[tuple[str, ...]] = []
+        self.under: list[str] = []
 
     def add_row(self, *cells: str) -> None:
         """Append a row, with a cell for each head."""
+        self.under.append("")
         self.rows.append(tuple(cell if cell.isprintable() else _printable(cell) for cell in cells))
 
-    def fitted(self, width: int, ranks: Sequence[int]) -> Columns:
-        """A copy with as many columns as fit into `width`, by rank; columns of rank 0 are always kept."""
+    def fitted(self, width: int, ranks: Sequence[int], labels: Mapping[int, str] = MappingProxyType({})) -> Columns:
+        """A copy with as many columns as fit into `width`, by rank; columns of rank 0 are always kept.
+
+        Of the columns that do not fit, those with a label stand in a second line under their row.
+        """
         widths = self._widths()
         free, kept = width + len(GAP), set()
         for column in sorted(range(len(self.heads)), key=lambda c: ranks[c]):
@@ -44,6 +58,10 @@ class Columns:
             [self.heads[c] for c in order], self.title, (i for i, c in enumerate(order) if c in self.right), self.notes
         )
         result.rows = [tuple(cells[c] for c in order) for cells in self.rows]
+        below = [(column, label) for column, label in labels.items() if column not in kept]
+        result.under = [
+            "; ".join(f"{label} {cells[column]}" for column, label in below if cells[column]) for cells in self.rows
+        ]
         return result
 
     def markdown(self) -> str:
@@ -67,31 +85,23 @@ class Columns:
             yield Segment.line()
         yield Segment(self._line(self.heads, widths), bold)
         yield Segment(f"\n{'─' * (sum(widths) + len(GAP) * (len(widths) - 1))}\n")
-        yield Segment("".join(f"{self._line(cells, widths)}\n" for cells in self.rows))
+        for cells, under in zip(self.rows, self.under, strict=True):
+            yield Segment(f"{self._line(cells, widths)}\n")
+            for line in folded(UNDER + under, options.max_width, UNDER * 2) if under else ():
+                yield Segment(f"{line}\n", Style(dim=True))
         for note in self.notes:
-            for line in textwrap.wrap(
-                note, options.max_width, subsequent_indent=INDENT, break_on_hyphens=False, break_long_words=False
-            ):
+            for line in folded(note, options.max_width, INDENT):
                 yield Segment(f"{line}\n")
 
     def _widths(self) -> list[int]:
-        return [max(map(_width, column)) for column in zip(self.heads, *self.rows, strict=True)]
+        return [max(map(cell_width, column)) for column in zip(self.heads, *self.rows, strict=True)]
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         padded = []
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-            space = " " * (width - _width(cell))
+            space = " " * (width - cell_width(cell))
             padded.append(space + cell if column in self.right else cell + space)
         return GAP.join(padded).rstrip()
-
-
-def _width(text: str) -> int:
-    """Number of terminal cells that a text occupies."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
 
 
 def _printable(text: str) -> str:

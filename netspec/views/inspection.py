@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from netspec.core.calls import Phase
 from netspec.core.receptive import NOTHING_SEEN, Region
-from netspec.core.shape import FLOAT_BYTES, count
+from netspec.core.shape import FLOAT_BYTES, count, counted
 from netspec.engine.plan import MemoryPlan, Piece, flows, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import Graph, Node
@@ -175,7 +175,7 @@ def _block(name: str, inside: list[LayerRow]) -> LayerRow:
     last = inside[-1]
     return LayerRow(
         name=name,
-        type=f"block ({len(inside)} layer{'s' * (len(inside) != 1)})",
+        type=f"block ({counted(len(inside), 'layer')})",
         bottoms=tuple(bottoms),
         tops=last.tops,
         shape=last.shape,

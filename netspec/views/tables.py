@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netspec.core.shape import text
+from netspec.core.shape import counted, text
 from netspec.engine.plan import MemoryPlan
 from netspec.net.graph import Graph
 from netspec.net.shaped import ShapedGraph
@@ -34,7 +34,7 @@ class View:
     plain: Callable[[], str] | None = None
     """The text to print on a terminal in place of the table."""
 
-    def form(self, word: str, width: int) -> RenderableType:
+    def form(self, word: str, width: int | None) -> RenderableType:
         """The answer as `table`, `json`, `csv` or `md`."""
         if word == "json":
             return json.dumps(self.values(), indent=2)
@@ -70,26 +70,26 @@ CONVENTION = {
 """How MACs, params, receptive fields and bytes are counted, by the word in the table."""
 
 
-def totals(one: Inspection) -> list[str]:
-    """The lines of totals under the table."""
+def totals(one: Inspection, verbose: bool = False) -> list[str]:
+    """The lines of totals under the table; `verbose` adds the details of memory, and how everything is counted."""
     stored = f"; stored but not learned {one.stored:,}" if one.stored else ""
-    training = " (forward and backward)" if one.phase == "TRAIN" else ""
-    peaks = {"forward alone": one.forward_bytes, "training": one.training_bytes}
-    said = ", ".join(f"{word} {size(number)}" for word, number in peaks.items() if number is not None)
-    at = f"at batch {one.batch}, {one.dtype}"
+    peaks = {"training": one.training_bytes, "forward": one.forward_bytes}
+    said = ", ".join(f"{size(number)} {word}" for word, number in peaks.items() if number is not None)
     lines = [
         f"params      {one.params:,} ({short(one.params)}){stored}",
-        f"MACs        {one.macs:,} ({short(one.macs)}) an image, {one.flops:,} FLOPs",
-        f"memory      weights {size(one.weight_bytes)}, activations {size(one.activation_bytes)} {at}",
-        f"            one arena of {size(one.arena_bytes)} holds blobs, gradients and workspaces{training}",
-        *(
-            [f"peak        {said}: the arena and the weights, for training with gradients and one history"]
-            if said
-            else []
-        ),
+        f"MACs        {one.macs:,} ({short(one.macs)}) an image; 1 MAC = 2 FLOPs",
+        f"memory      weights {size(one.weight_bytes)}" + (f"; peak {said}" if said else ""),
     ]
-    return lines + [
-        f"{'' if i else 'convention':<12}{word}: {words}" for i, (word, words) in enumerate(CONVENTION.items())
+    return lines + (_details(one) if verbose else [])
+
+
+def _details(one: Inspection) -> list[str]:
+    training = " (forward and backward)" if one.phase == "TRAIN" else ""
+    return [
+        f"            activations {size(one.activation_bytes)} at batch {one.batch}, {one.dtype}",
+        f"            one arena of {size(one.arena_bytes)} holds blobs, gradients and workspaces{training}",
+        "            peak: the arena and the weights, for training with gradients and one history",
+        *(f"{'' if i else 'convention':<12}{word}: {words}" for i, (word, words) in enumerate(CONVENTION.items())),
     ]
 
 
@@ -138,10 +138,13 @@ def sides(pair: tuple[float, float], zero: str = "-") -> str:
     return words[0] if words[0] == words[1] else "x".join(words)
 
 
-def inspect_table(one: Inspection, width: int | None = None, order: str | None = None) -> Columns:
+def inspect_table(
+    one: Inspection, width: int | None = None, order: str | None = None, verbose: bool = False
+) -> Columns:
     """The table of layers and its totals.
 
-    A narrow terminal gets fewer columns, never cut words, and always the column that the rows are sorted by.
+    A narrow terminal gets fewer columns, never cut words, and always the column that the rows are sorted by; the
+    arithmetic then stands in a second line under a layer.
     """
     memory = "training" if one.phase == "TRAIN" else "activations"
     shown = {"macs": "MACs", "memory": memory}.get(order or "")
@@ -150,29 +153,34 @@ def inspect_table(one: Inspection, width: int | None = None, order: str | None =
     columns = [column for column in COLUMNS if column.head not in absent]
     right = [i for i, column in enumerate(columns) if column.right]
     table = Columns(
-        [column.head for column in columns], f"{one.net}  phase {one.phase}  batch {one.batch}", right, totals(one)
+        [column.head for column in columns],
+        f"{one.net}  phase {one.phase}  batch {one.batch}",
+        right,
+        totals(one, verbose),
     )
     for row in one.rows:
         table.add_row(*(column.cell(row) for column in columns))
-    if width is None:
-        return table
-    fitted = table.fitted(width, [0 if column.head == shown else column.rank for column in columns])
-    if left_out := len(columns) - len(fitted.heads):
-        fitted.notes += (
-            f"left out    {left_out} of {len(columns)} columns: a wider terminal or --format csv shows all",
-        )
-    return fitted
+    arithmetic = {i: columns[i - 1].head for i, column in enumerate(columns) if column.head == "how"}
+    if width is not None:
+        table = table.fitted(width, [0 if column.head == shown else column.rank for column in columns], arithmetic)
+    left_out = len(columns) - len(table.heads)
+    more = [] if verbose else ["-v: how all this is counted"]
+    more += [f"--format csv: {counted(left_out, 'more column')}"] if left_out else []
+    table.notes += (f"more        {'; '.join(more)}",) if more else ()
+    return table
 
 
-def shapes(one: Inspection, order: str | None = None) -> View:
-    """The table of layers with its totals, sorted by one of the ORDERS."""
+def shapes(one: Inspection, order: str | None = None, verbose: bool = False) -> View:
+    """The table of layers with its totals, sorted by one of the ORDERS; `verbose` adds how everything is counted."""
     one = one if order is None else replace(one, rows=tuple(sorted(one.rows, key=ORDERS[order])))
 
     def values() -> dict[str, Any]:
         rows = [asdict(row) | _field(row) for row in one.rows]
         return asdict(replace(one, rows=())) | {"rows": rows, "flops": one.flops, "convention": CONVENTION}
 
-    return View(lambda width: inspect_table(one, width, order), values, lambda: [_record(row) for row in one.rows])
+    return View(
+        lambda width: inspect_table(one, width, order, verbose), values, lambda: [_record(row) for row in one.rows]
+    )
 
 
 def _field(row: LayerRow) -> dict[str, Any]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import deque
-from collections.abc import Callable
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import NetspecError, render
-from netspec.core.shape import clock
+from netspec.core.shape import clock, counted
 from netspec.views.columns import Columns
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.console import RenderableType
 
     from netspec.engine.timing import NetTime
-    from netspec.training.events import Progress
+    from netspec.training.best import Judge
+    from netspec.training.events import Display, Finished, Progress, Tested
 
 
 def short(number: float) -> str:
@@ -35,18 +36,18 @@ def size(number: int) -> str:
     return f"{number} B"
 
 
-def styled_error(error: NetspecError) -> RenderableType:
-    """An error for a terminal: red tag, blue margins."""
+def styled_error(error: NetspecError, width: int | None = None) -> RenderableType:
+    """An error for a terminal: red tag, blue margins; source lines are cut to `width`, sentences folded."""
     from rich.text import Text
 
     result = Text()
     for index, one in enumerate(error.errors()):
         if index:
             result.append("\n\n")
-        for number, line in enumerate(render(one).split("\n")):
-            if number:
-                result.append("\n")
-            result.append(_styled(line, number))
+        lines = render(one, width=width).split("\n")
+        head = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("-->", "= "))), len(lines))
+        shown = [Text(line, "bold") if 0 < i < head else _styled(line, i) for i, line in enumerate(lines)]
+        result.append(Text("\n").join(shown))
     return result
 
 
@@ -78,7 +79,10 @@ def time_table(one: NetTime) -> Columns:
         f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"
     ]
     table = Columns(
-        heads, f"{one.net}  batch {one.batch}  {one.threads} threads  median of {one.iterations}", (3, 4, 5), notes
+        heads,
+        f"{one.net}  batch {one.batch}  {counted(one.threads, 'thread')}  median of {one.iterations}",
+        (3, 4, 5),
+        notes,
     )
     whole = sum(t.forward + t.backward for t in one.layers) or 1.0
     for t in one.layers:
@@ -89,35 +93,34 @@ def time_table(one: NetTime) -> Columns:
     return table
 
 
-class TrainingLine:
-    """The live line of a training on a terminal: progress, loss, last test, rate, images per second, time left."""
+def progress_line(event: Display, now: Progress) -> str:
+    """A line of progress, with means over the iterations since the line before."""
+    loss, scores, mean = means(now)
+    others = [f"{name} {value:.4g}" for name, value in event.outputs.items() if name not in {"loss", *now.scores}]
+    epoch = [] if now.epoch is None else [f"epoch {now.epoch:.2f}"]
+    pace = [f"lr {event.rate:.4g}", f"{event.speed:,.0f} img/s", f"eta {_clock(event.left)}"]
+    return " ".join(filter(None, [f"iter {event.iteration}", *epoch, loss, scores, mean, *others, *pace]))
 
-    def __init__(self, progress: Callable[[], Progress]) -> None:
-        self.progress = progress
-        self.scores: dict[str, float] = {}
-        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), progress().iteration)], maxlen=40)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
+def means(now: Progress) -> tuple[str, str, str]:
+    """The words for the mean loss, for the means of the net's own scores, and for how many iterations they cover."""
+    if not now.over:
+        return "", "", ""
+    scores = " ".join(f"{name} {value:.4g}" for name, value in now.scores.items())
+    return f"loss {now.mean:.4g}", scores, f"(mean of {now.over})" if now.over > 1 else ""
 
-        now = self.progress()
-        line = Text("  ".join(self._words(now)), no_wrap=True, overflow="ellipsis")
-        if options.max_width < len(line) + 28:
-            yield line
-            return
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row(ProgressBar(total=now.last, completed=now.iteration, width=24), line)
-        yield grid
 
-    def _words(self, now: Progress) -> list[str]:
-        self._seen.append((time.monotonic(), now.iteration))
-        (then, before), moment = self._seen[0], self._seen[-1][0]
-        pace = (now.iteration - before) / max(moment - then, 1e-9)
-        words = [f"iter {now.iteration}/{now.last}"]
-        words += [f"loss {now.loss:.4g}"] if math.isfinite(now.loss) else []
-        words += [f"lr {now.rate:.4g}"]
-        if pace:
-            words += [f"{pace * now.samples:,.0f} img/s", f"eta {clock((now.last - now.iteration) / pace)}"]
-        return words + [f"test {name} {value:.4f}" for name, value in self.scores.items() if name != "loss"]
+def done(event: Finished, tests: Sequence[Tested], judge: Judge | None, folder: Path) -> str:
+    """The end of a training: the best test, the run folder, and the command to go on with."""
+    best = judge.best(tests) if judge is not None else None
+    lines = [str(event)]
+    if best is not None and judge is not None:
+        lines.append(f"best test {judge.output} {best.outputs[judge.output]:.4f} at iter {best.iteration}")
+    named = f"run folder {folder}"
+    if event.stopped is None and tests:
+        named += f"; next: netspec test {shlex.quote(str(folder))}"
+    return "\n".join([*lines, named])
+
+
+def _clock(seconds: float) -> str:
+    return clock(seconds) if math.isfinite(seconds) else "?"

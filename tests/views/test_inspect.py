@@ -22,6 +22,7 @@ from netspec.net.graph import State
 from netspec.net.load import load_net, load_phases
 from netspec.net.shaped import ShapedGraph
 from netspec.views import tables as views
+from netspec.views.columns import UNDER
 from netspec.views.inspection import Inspection, inspection, pieces, wiring
 from tests.helpers.programs import meet, training
 
@@ -342,12 +343,32 @@ def test_every_width_gets_whole_words(width: int, depth: int) -> None:
     one = seen(resnet(1, 2), "TRAIN").collapsed(depth)
     lines = text(views.inspect_table(one, width), width).splitlines()
     assert max(map(len, lines)) <= width
-    assert [line.split()[0] for line in lines[3 : 3 + len(one.rows)]] == [row.name for row in one.rows]
+    rows = [line for line in lines[3:-4] if not line.startswith(UNDER)]
+    assert [line.split()[0] for line in rows] == [row.name for row in one.rows]
     everything = {word for line in text(views.inspect_table(one), 1000).splitlines() for word in line.split()}
     fitted = views.inspect_table(one, width)
-    assert fitted.notes[-1].startswith("left out") == (len(fitted.heads) < len(views.inspect_table(one).heads))
+    assert ("more column" in fitted.notes[-1]) == (len(fitted.heads) < len(views.inspect_table(one).heads))
     everything |= set(fitted.notes[-1].split())  # the note that columns are missing
+    everything |= {f"{word};" for word in everything}  # where two pieces of arithmetic share a line
     assert {word for line in lines[1:] for word in line.split() if set(word) != {"─"}} <= everything
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+@pytest.mark.parametrize("width", range(80, 201, 12))
+def test_arithmetic_is_kept_and_the_footer_has_four_lines(width: int, phase: Phase) -> None:
+    one = seen([image(), conv("convolution_of_a_long_name", 7, 2, 3), {"name": "n", "type": "BatchNorm"}], phase)
+    lines = text(views.inspect_table(one, width), width).splitlines()
+    assert lines[-4].startswith("params ") and lines[-1].startswith("more ")
+    (row,) = (i for i, line in enumerate(lines) if line.startswith("convolution"))
+    shown = " ".join(lines[row : row + 2])
+    assert "(64+2*3-7)/2+1 = 32" in shown and "(7*7*3+1)*4 = 592" in shown
+    assert "convention" in text(views.inspect_table(one, width, verbose=True), width)
+
+
+def test_what_stands_under_a_row_says_what_it_explains() -> None:
+    one = seen([image(), conv("a", 7, 2, 3)], "TRAIN")
+    assert views.inspect_table(one, 50).under[1] == "output (64+2*3-7)/2+1 = 32; params (7*7*3+1)*4 = 592"
+    assert not any(views.inspect_table(one, 300).under)
 
 
 def test_wide_terminals_get_every_column_and_narrow_ones_the_first() -> None:

@@ -1,33 +1,38 @@
-"""The live line of a training, built from plain values."""
+"""Lines of a training and its end, built from plain values."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
+from math import nan
+from pathlib import Path
 
-import pytest
-from rich.console import Console
+from netspec.training.best import Judge
+from netspec.training.events import Display, Finished, Progress
+from netspec.training.events import Tested as Scored
+from netspec.views.terminal import done, progress_line
 
-from netspec.training.events import Progress
-from netspec.views import terminal
-from netspec.views.terminal import TrainingLine
-
-
-def shown(line: TrainingLine, width: int) -> str:
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(line)
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+LINE = Display(400, 0.71, {"loss": 0.71, "accuracy": 0.5, "each[1]": 0.25}, 0.01, 1.5, 7292.4, 12.3)
+NOW = Progress(401, 500, 0.71, 0.01, 64, 0.42345, 100, {"accuracy": 0.8734}, 2.5664)
+TESTS = [
+    Scored(i, {"accuracy": a, "loss": b}, 11, 0.1) for i, a, b in ((0, 0.1, 2.3), (100, 0.9, nan), (200, 0.9, 0.4))
+]
 
 
-def test_the_line_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, clock = Progress(10, 310, float("nan"), 0.01, 128), 100.0
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: clock)
-    line = TrainingLine(lambda: now)
-    assert shown(line, 40) == "iter 10/310  lr 0.01\n"  # no iteration yet: no loss, no pace
-    now, clock = replace(now, iteration=60, loss=0.51239), 102.0
-    line.scores = {"accuracy": 0.25, "loss": 1.5}
-    words = "iter 60/310  loss 0.5124  lr 0.01  3,200 img/s  eta 0:00:10  test accuracy 0.2500"
-    assert shown(line, 90) == words + "\n"
-    wide = shown(line, 140)
-    assert wide.rstrip().endswith(words) and len(wide) > len(words) + 24  # with a bar
-    assert shown(line, 60).rstrip().endswith("…")
+def test_a_line_of_progress_shows_means_and_the_epoch() -> None:
+    means = "loss 0.4234 accuracy 0.8734 (mean of 100) each[1] 0.25"
+    assert progress_line(LINE, NOW) == f"iter 400 epoch 2.57 {means} lr 0.01 7,292 img/s eta 0:00:12"
+    first = replace(NOW, over=1, epoch=None, scores={})
+    assert progress_line(replace(LINE, outputs={}, left=nan), first) == "iter 400 loss 0.4234 lr 0.01 7,292 img/s eta ?"
+
+
+def test_the_end_names_the_best_test_the_folder_and_the_next_command() -> None:
+    end = Finished(500, None, 61.0, 0.0)
+    folder = Path("runs/a net-1")
+    assert done(end, TESTS, Judge("accuracy", True), folder).splitlines() == [
+        "done at iter 500 after 0:01:01",
+        "best test accuracy 0.9000 at iter 100",
+        "run folder runs/a net-1; next: netspec test 'runs/a net-1'",
+    ]
+    assert "best test loss 0.4000 at iter 200" in done(end, TESTS, Judge("loss", False), folder)
+    stopped = done(replace(end, stopped="SIGINT"), [], Judge("accuracy", True), folder)
+    assert stopped == "done at iter 500 after 0:01:01, stopped by SIGINT\nrun folder runs/a net-1"

@@ -45,6 +45,11 @@ class Arrays(Source):
             _box(output)
         return values
 
+    @property
+    def bundled(self) -> bool:
+        """True for numbers in the spec."""
+        return self.values is not None
+
     def open(self, base: Path | None) -> Dataset:
         """The arrays. Raises DataError."""
         import numpy as np

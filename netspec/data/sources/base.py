@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 from netspec.core.errors import DataError
 from netspec.core.model import Model
 from netspec.core.rooms import Room
-from netspec.core.shape import Shapes, text
+from netspec.core.shape import Shapes, counted, text
 from netspec.formats.files import about, beside
 from netspec.formats.npy import read_npy
 
@@ -120,7 +120,7 @@ class ArrayDataset(Dataset):
 
     def describe(self) -> str:
         """The title, the number of samples and the shape of the first output."""
-        return f"{self.title}: {len(self):,} samples of {text(self.shapes[0])}"
+        return f"{self.title}: {counted(len(self), 'sample')} of {text(self.shapes[0])}"
 
     def name(self, index: int, output: int = 0) -> str:
         """The index and the file of the output."""
@@ -129,6 +129,11 @@ class ArrayDataset(Dataset):
 
 class Source(Model):
     """Names data and the place where they lie."""
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the data come with netspec or stand in the spec, so that they can be opened anywhere."""
+        return False
 
     def open(self, base: Path | None) -> Dataset:
         """The data; relative paths start at `base`, the folder of the file that names them. Raises DataError."""

@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import Field
 
 from netspec.core.model import SpecPath
+from netspec.core.shape import counted
 from netspec.data.sources.base import ArrayDataset, Dataset, Source
 from netspec.formats.files import WrongSizeError, about, beside, first_of, opened
 
@@ -68,6 +69,6 @@ def _records(path: Path) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size % RECORD:
             raise WrongSizeError(
-                f"'{path}' holds {size:,} bytes, not a whole number of {RECORD}-byte records", help=_HELP
+                f"'{path}' holds {counted(size, 'byte')}, not a whole number of {RECORD}-byte records", help=_HELP
             )
         return file.read()

@@ -52,6 +52,11 @@ class FashionMNIST(Source):
             )
         return self
 
+    @property
+    def bundled(self) -> bool:
+        """True where no folder is named."""
+        return self.folder is None
+
     def open(self, base: Path | None) -> Dataset:
         """The images and labels. Raises DataError."""
         folder, shown = self._place(base)

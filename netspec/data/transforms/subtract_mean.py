@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.errors import DataError
 from netspec.core.model import Listed, SpecPath, wrong
-from netspec.core.shape import Shape, ShapeError, text
+from netspec.core.shape import Shape, ShapeError, counted, text
 from netspec.data.transforms.base import Apply, Setting, Transform
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class SubtractMean(Transform):
         """The shape of the sample. Raises ShapeError when the number of values is neither 1 nor C."""
         if self.values and len(self.values) not in {1, *shape[:1]}:
             several = f", or {shape[0]}: one of each channel" if shape and shape[0] > 1 else ""
-            fault = f"{len(self.values)} values do not fit samples of {text(shape)}"
+            fault = f"{counted(len(self.values), 'value')} do not fit samples of {text(shape)}"
             raise ShapeError(fault, field="values", help=f"give one value{several}")
         return shape
 

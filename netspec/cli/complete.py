@@ -1,0 +1,111 @@
+"""Completion in the shell: zoo names, spec files, run folders, keys of overrides, error codes. Loads no numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from netspec.core import locate
+
+if TYPE_CHECKING:
+    from netspec.core.nodes import Document
+    from netspec.language.extend import Shelf
+
+
+def nets(incomplete: str) -> list[str]:
+    """Zoo nets and spec files."""
+    return [*_beginning(incomplete, locate.names("models")), *_files(incomplete)]
+
+
+def solvers(incomplete: str) -> list[str]:
+    """Zoo solvers, spec files and run folders."""
+    runs = _runs(incomplete)
+    files = [path for path in _files(incomplete) if path.removesuffix("/") not in runs]
+    return [*_beginning(incomplete, locate.names("solvers")), *files, *runs]
+
+
+def specs(incomplete: str) -> list[str]:
+    """Zoo nets and solvers, and spec files."""
+    return sorted({*nets(incomplete), *solvers(incomplete)})
+
+
+def zoo(incomplete: str) -> list[str]:
+    """Zoo nets and solvers."""
+    return _beginning(incomplete, {**locate.names("models"), **locate.names("solvers")})
+
+
+def codes(incomplete: str) -> list[tuple[str, str]]:
+    """Error codes with their meaning."""
+    from netspec.core.explained import explained
+
+    return [(one.code, one.summary) for one in explained() if one.code.startswith(incomplete.upper())]
+
+
+def net_keys(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Keys of overrides of the net that the command line names."""
+    return _keys(ctx.params.get("net") or ctx.params.get("file"), "models", incomplete)
+
+
+def solver_keys(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Keys of overrides of the solver that the command line names, and of its net below `net.`."""
+    return _keys(ctx.params.get("solver"), "solvers", incomplete)
+
+
+def _beginning(incomplete: str, words: Mapping[str, Any]) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def _files(incomplete: str) -> list[str]:
+    """YAML files, and folders to go on in, that a path begins."""
+    folder, begun = os.path.split(incomplete)
+    return sorted(
+        entry + "/" * is_folder
+        for entry, is_folder in _entries(folder, begun)
+        if is_folder or entry.endswith((".yaml", ".yml"))
+    )
+
+
+def _runs(incomplete: str) -> list[str]:
+    """Run folders in the folder of runs."""
+    root = os.environ.get("NETSPEC_RUNS_DIR", "runs")
+    found = [path for path, is_folder in _entries(root, "") if is_folder]
+    return sorted(path for path in found if path.startswith(incomplete) and os.path.isfile(f"{path}/config.yaml"))
+
+
+def _entries(folder: str, begun: str) -> Iterator[tuple[str, bool]]:
+    """(path, whether it is a folder) of what is in a folder and begins with some letters; hidden files on demand."""
+    try:
+        with os.scandir(folder or ".") as entries:
+            for entry in entries:
+                if entry.name.startswith(begun) and (begun or not entry.name.startswith(".")):
+                    yield os.path.join(folder, entry.name), entry.is_dir()
+    except OSError:
+        return
+
+
+def _keys(name: str | None, shelf: Shelf, incomplete: str) -> list[str]:
+    """Keys that begin with some letters, of the spec of a name: those with keys below end in a dot, others in `=`."""
+    from netspec.core.errors import NetspecError
+    from netspec.language.extend import open_spec
+
+    if not name or "=" in incomplete:
+        return []
+    try:
+        document = open_spec(str(name), shelf)
+        found = _below(document, shelf, incomplete)
+        while len(found) == 1 and found[0].endswith("."):  # the shell would put a space behind it
+            found = _below(document, shelf, found[0])
+    except NetspecError:
+        return []
+    return found
+
+
+def _below(document: Document, shelf: Shelf, incomplete: str) -> list[str]:
+    from netspec.cli.keys import keys
+
+    above, dot, begun = incomplete.rpartition(".")
+    path = above.split(".") if above else []
+    return [f"{above}{dot}{key}" for key in keys(document, shelf, path) if key.startswith(begun)]

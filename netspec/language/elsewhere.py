@@ -1,0 +1,319 @@
+"""Words of Caffe and other programs that netspec writes otherwise, or does not have: for the help lines of errors.
+
+Names that other programs give a field stand at the field (`Aka`). Here stand keys whose value belongs elsewhere or
+nowhere, and words for layer types, fillers and other choices. Case, hyphens and underscores do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from netspec.language.words import hint
+
+_INPUT = "write a layer: {name: data, type: Input, shape: [64, 1, 28, 28]}"
+_CPU = "netspec trains on the CPU; leave it out"
+_SOLVER = "it belongs to the solver, a file of its own: see `netspec zoo show lenet --solver`"
+_LOSS = "the loss is a layer of the net: {name: loss, type: SoftmaxWithLoss, bottom: [scores, label]}"
+_METRIC = (
+    "a metric is a layer of the net: {name: accuracy, type: Accuracy, bottom: [scores, label], include: {phase: TEST}}"
+)
+_BOTTOM = "it follows from the bottom; leave it out"
+EPOCHS = "netspec counts iterations: `max_iter` is epochs * samples / batch_size"
+"""The help line for keys that mean `max_iter`, but count otherwise."""
+_STOPPING = (
+    "not there yet: set `max_iter`; the end of a training names its best test, and `snapshot:` keeps weights on the way"
+)
+_WARMUP = "no policy warms up yet: train some iterations at a low `base_lr`, then go on with `--resume base_lr=...`"
+_NO = "netspec does not have it yet; leave it out"
+_TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
+_THREADS = "batches are prepared beside the training; leave it out"
+_NORM = "it is a layer of its own, below this one: {name: bn1, type: BatchNorm, affine: true}"
+_DECAY = "`weight_decay` stands in the solver; `param: [{decay_mult: 0}]` exempts a param"
+_RUN = "a run writes into one folder: say `--output DIR` on the command line"
+_ADAM = "it belongs to Adam, which netspec does not have yet; SGD and Nesterov have `momentum`, RMSProp `rms_decay`"
+
+
+LAYER = {
+    **dict.fromkeys(
+        ("in_channels", "in_features", "in_dim", "input_dim", "input_channels", "num_features", "num_input"), _BOTTOM
+    ),
+    **dict.fromkeys(("batch_norm", "bn", "norm", "batch_normalization"), _NORM),
+    **dict.fromkeys(
+        ("trainable", "frozen", "freeze", "requires_grad"), "`param: [{lr_mult: 0}, {lr_mult: 0}]` freezes its params"
+    ),
+    **dict.fromkeys(("lr", "learning_rate"), "`param: [{lr_mult: 2}]` is a factor on the solver's rate"),
+    **dict.fromkeys(
+        ("weight_decay", "regularizer", "kernel_regularizer", "bias_regularizer", "weight_regularizer"), _DECAY
+    ),
+    **dict.fromkeys(("data_format", "layout"), "blobs are N, C, H, W; leave it out"),
+    "activation": "it is a layer of its own, below this one: {name: relu1, type: ReLU}",
+    "blobs_lr": "say `param: [{lr_mult: 1}, {lr_mult: 2}]`",
+    "data_param": "sources stand in the solver's `data:`",
+    "dropout": "it is a layer of its own, below this one: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
+    "input_shape": "an Input layer says it: {name: data, type: Input, shape: [64, 1, 28, 28]}",
+    "padding_mode": "borders are zeros; leave it out",
+    "phase": "say `include: {phase: TEST}`",
+    "transform_param": "transforms stand in the solver's `data:`",
+}
+"""Keys of other programs' layers, to a help line."""
+
+_FEED = {
+    **dict.fromkeys(("num_workers", "workers", "prefetch", "pin_memory", "persistent_workers"), _THREADS),
+    "drop_last": "an epoch goes on in the next batch, and a test has each sample once; leave it out",
+    **dict.fromkeys(
+        ("path", "root", "folder", "file", "files", "split", "images", "labels"),
+        "it belongs to the source: `source: {type: Idx, images: FILE, labels: FILE}`",
+    ),
+    **dict.fromkeys(
+        ("mean", "std", "normalize", "crop_size", "mirror", "scale"),
+        "it is a transform: `transform: [{type: SubtractMean, values: [104]}, {type: Crop, size: 24}, Mirror]`",
+    ),
+}
+
+SOLVER = {
+    **dict.fromkeys(("accelerator", "cuda", "device", "device_id", "gpu", "gpus", "solver_mode", "use_gpu"), _CPU),
+    **dict.fromkeys(("epochs", "epoch", "max_epochs", "n_epochs", "num_epochs", "steps_per_epoch"), EPOCHS),
+    **dict.fromkeys(("early_stopping", "early_stop", "patience", "min_delta", "monitor"), _STOPPING),
+    **dict.fromkeys(("warmup", "warmup_epochs", "warmup_iters", "warmup_steps", "burn_in"), _WARMUP),
+    **dict.fromkeys(("loss", "loss_fn", "loss_function", "criterion"), _LOSS),
+    **dict.fromkeys(("metric", "metrics", "accuracy"), _METRIC),
+    **dict.fromkeys(("batch_size", "batch"), "put it below `train:` and `test:` of `data:`"),
+    **dict.fromkeys(
+        ("transform", "transforms", "augment", "augmentation", "augmentations", "preprocessing"),
+        "put a list `transform:` below `train:` and `test:` of `data:`",
+    ),
+    **dict.fromkeys(("train", "train_data", "train_set", "training", "source"), _TRAIN),
+    **dict.fromkeys(
+        ("test", "test_data", "eval", "val", "val_data", "valid", "validation", "validation_data"),
+        "what a training is tested on stands in `data: {test: ...}`",
+    ),
+    **dict.fromkeys(("num_workers", "workers", "prefetch", "pin_memory"), _THREADS),
+    **dict.fromkeys(
+        ("amp", "bf16", "fp16", "mixed_precision", "precision"), "netspec trains in float32; `dtype: float64` is there"
+    ),
+    **dict.fromkeys(("ema", "swa", "label_smoothing", "mixup", "cutmix", "cutout"), _NO),
+    **dict.fromkeys(("distributed", "num_nodes", "strategy", "sync_bn"), "netspec trains on one machine; leave it out"),
+    **dict.fromkeys(("beta1", "beta_1", "beta2", "beta_2", "betas", "amsgrad", "momentum2"), _ADAM),
+    **dict.fromkeys(
+        ("step_size", "lr_decay", "decay_rate", "lr_step"),
+        "it belongs to the policy: `lr_policy: {type: step, gamma: 0.1, stepsize: 1000}`",
+    ),
+    **dict.fromkeys(
+        ("milestones", "lr_steps"), "say `lr_policy: {type: multistep, gamma: 0.1, stepvalue: [1000, 2000]}`"
+    ),
+    **dict.fromkeys(
+        ("t_max", "eta_min", "min_lr", "max_lr"), "no policy takes it; say `lr_policy: {type: poly, power: 1}`"
+    ),
+    **dict.fromkeys(
+        ("logger", "tensorboard", "wandb", "mlflow"), "a run's figures are in its folder, metrics.jsonl; leave it out"
+    ),
+    **dict.fromkeys(
+        ("output", "output_dir", "save_dir", "log_dir", "logdir", "run_dir", "project", "snapshot_prefix"), _RUN
+    ),
+    **dict.fromkeys(("train_net", "test_net"), "one net file serves every phase: say `net:`"),
+    **dict.fromkeys(("blocks", "defaults"), "they belong to the net"),
+    "callbacks": "netspec has none: `test_interval`, `snapshot` and `display` say what is done when",
+    "data.batch_size": "put it below `train:` or `test:`",
+    "data.source": "put it below `train:` or `test:`",
+    "data.transform": "put it below `train:` or `test:`",
+    **{f"data.{key}": "say `test:`" for key in ("dev", "eval", "val", "valid", "validation")},
+    **{f"data.{phase}.{key}": help for phase in ("train", "test") for key, help in _FEED.items()},
+    **dict.fromkeys(("eps", "epsilon", "delta", "rho", "rms_decay"), "it belongs to `type: RMSProp`"),
+    "deterministic": "every training is; leave it out",
+    "dropout": "it is a layer of the net: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
+    "l1": "say `regularization_type: L1`, and `weight_decay:` for its strength",
+    "name": "a run is called after its solver file; `--output DIR` chooses its folder",
+    "nesterov": "say `type: Nesterov`",
+    "optimizer": "say `type:`, like `type: SGD`, its fields beside it",
+    "resume": "say `--resume` on the command line",
+    "shuffle": "put it below `train:` of `data:`",
+    "snapshot_format": "snapshots are safetensors files; leave it out",
+    "solver_type": "say `type:`",
+    "verbose": "`display:` is how often progress is shown; `--quiet` shows none",
+}
+"""Keys of other programs' solvers, dotted where they stand deeper, to a help line."""
+
+_OWN = "base_lr data display learning_rate lr lr_policy max_iter momentum random_seed scheduler seed snapshot type"
+
+NET = {
+    **dict.fromkeys((*(key for key in SOLVER if "." not in key), *_OWN.split()), _SOLVER),
+    **dict.fromkeys(("input", "input_shape", "input_dim", "input_size", "inputs"), _INPUT),
+    **dict.fromkeys(("loss", "loss_fn", "criterion"), _LOSS),
+    **dict.fromkeys(("metric", "metrics", "accuracy"), _METRIC),
+    **dict.fromkeys(("backbone", "neck", "head", "model", "modules"), "a net is one list: `layers:`"),
+    **dict.fromkeys(("batch_size", "batch"), "it is the first axis of the Input, or `batch_size` in the solver's data"),
+    **dict.fromkeys(
+        ("num_classes", "classes", "nc"),
+        "it is `num_output` of the last layer; to name it: `vars: {classes: 10}`, `num_output: $classes`",
+    ),
+    "state": "say `--phase` on the command line",
+}
+"""Keys of other programs' nets, to a help line."""
+
+_POOL, _DEPTHWISE = "Pooling", "say Convolution with `group` equal to the channels"
+_FED = "data come from the solver's `data:`; the net has {name: data, type: Input, top: [data, label], shape: ...}"
+_RECURRENT = "netspec has no recurrent layers"
+
+KINDS: dict[str, dict[str, str]] = {
+    "layer type": {
+        **dict.fromkeys(("AveragePooling2D", "AvgPool", "AvgPool2d", "AdaptiveAvgPool2d", "GlobalAveragePool"), _POOL),
+        **dict.fromkeys(("GlobalAveragePooling2D", "MaxPool", "MaxPool2d", "MaxPooling2D", "Subsampling"), _POOL),
+        **dict.fromkeys(("Add", "Sum", "Mul", "Multiply", "Maximum"), "Eltwise"),
+        **dict.fromkeys(("BCEWithLogitsLoss", "BCELoss", "BinaryCrossEntropy"), "SigmoidCrossEntropyLoss"),
+        **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization"), "BatchNorm"),
+        **dict.fromkeys(("Conv", "Conv2D", "Convolution2D"), "Convolution"),
+        **dict.fromkeys(
+            ("CrossEntropy", "CrossEntropyLoss", "SoftmaxLoss", "NLLLoss", "LogSoftmax"), "SoftmaxWithLoss"
+        ),
+        **dict.fromkeys(("CategoricalCrossentropy", "SparseCategoricalCrossentropy"), "SoftmaxWithLoss"),
+        **dict.fromkeys(("Dense", "FullyConnected", "FC", "Gemm", "Linear"), "InnerProduct"),
+        **dict.fromkeys(("L2Loss", "MSELoss", "MSE", "MeanSquaredError"), "EuclideanLoss"),
+        **dict.fromkeys(("LocalResponseNorm", "LocalResponseNormalization"), "LRN"),
+        **dict.fromkeys(("Dropout2d", "SpatialDropout2D"), "Dropout"),
+        **dict.fromkeys(("Affine", "Rescaling"), "Scale"),
+        "BiasAdd": "Bias",
+        "Chunk": "Slice",
+        "Concatenate": "Concat",
+        "LeakyReLU": "ReLU",
+        "MultiMarginLoss": "MultiClassHingeLoss",
+        "Pow": "Power",
+        "View": "Reshape",
+    },
+    "filler": {
+        **dict.fromkeys(("glorot", "glorot_uniform", "glorot_normal", "xavier_uniform", "xavier_normal"), "xavier"),
+        **dict.fromkeys(("he", "he_normal", "he_uniform", "kaiming", "kaiming_normal", "kaiming_uniform"), "msra"),
+        **dict.fromkeys(("normal", "random_normal", "truncated_normal"), "gaussian"),
+        **dict.fromkeys(("zeros", "zero", "ones"), "constant"),
+        "random_uniform": "uniform",
+    },
+    "solver type": {
+        **dict.fromkeys(("GradientDescent", "Momentum"), "SGD"),
+        "NAG": "Nesterov",
+    },
+    "lr policy": {
+        **dict.fromkeys(("linear", "polynomial", "LinearLR", "PolynomialLR"), "poly"),
+        **dict.fromkeys(("exponential", "ExponentialLR"), "exp"),
+        **dict.fromkeys(("constant", "ConstantLR", "none"), "fixed"),
+        **dict.fromkeys(("StepLR", "steps"), "step"),
+        **dict.fromkeys(("MultiStepLR", "piecewise"), "multistep"),
+    },
+    "transform": {
+        **dict.fromkeys(("RandomHorizontalFlip", "HorizontalFlip", "Flip", "RandomFlip"), "Mirror"),
+        **dict.fromkeys(("RandomCrop", "CenterCrop", "Pad"), "Crop"),
+        **dict.fromkeys(("Normalize", "Standardize", "Mean"), "SubtractMean"),
+        **dict.fromkeys(("Rescale", "ToTensor", "Rescaling"), "Scale"),
+    },
+    "source": {
+        **dict.fromkeys(("MNIST", "EMNIST", "KMNIST"), "Idx"),
+        **dict.fromkeys(("CIFAR", "CIFAR-10"), "Cifar10"),
+        **dict.fromkeys(("Numpy", "npy", "npz", "Tensor"), "Arrays"),
+    },
+}
+"""Other programs' words for a choice, to netspec's, for each kind of choice."""
+
+ABSENT: dict[str, dict[str, str]] = {
+    "layer type": {
+        **dict.fromkeys(("Data", "ImageData", "HDF5Data", "MemoryData", "DummyData", "WindowData"), _FED),
+        **dict.fromkeys(("LSTM", "GRU", "RNN", "Recurrent"), _RECURRENT),
+        **dict.fromkeys(("DepthwiseConv", "DepthwiseConv2D", "ConvolutionDepthwise"), _DEPTHWISE),
+        **dict.fromkeys(
+            ("Residual", "ResidualBlock", "BasicBlock", "Bottleneck", "Sequential"), "write it in `blocks:`"
+        ),
+        **dict.fromkeys(
+            ("GroupNorm", "LayerNorm", "InstanceNorm", "InstanceNorm2d"), "netspec has BatchNorm and LRN so far"
+        ),
+        **dict.fromkeys(
+            ("GELU", "SiLU", "Swish", "Mish", "ReLU6", "Hardswish", "Softplus", "SELU", "BNLL", "AbsVal", "Exp", "Log"),
+            "netspec has ReLU, PReLU, ELU, Sigmoid, TanH and Power so far; a layer of your own: docs/plug-ins.md",
+        ),
+        **dict.fromkeys(
+            ("Deconvolution", "ConvTranspose", "ConvTranspose2d", "Conv2DTranspose", "Upsample", "Interp"),
+            "netspec has no layer that enlarges an image yet",
+        ),
+        **dict.fromkeys(("Conv1d", "Conv3d", "Conv1D", "Conv3D"), "Convolution has two axes of an image"),
+        **dict.fromkeys(
+            ("Attention", "MultiHeadAttention", "Transformer", "Embedding", "Embed"),
+            "netspec is for images: it has none",
+        ),
+        **dict.fromkeys(("Identity", "Silence", "Noop"), "it does nothing; leave it out"),
+        **dict.fromkeys(
+            ("L1Loss", "SmoothL1Loss", "HuberLoss", "ContrastiveLoss", "InfogainLoss", "HingeLoss"),
+            "netspec does not have it yet",
+        ),
+        **dict.fromkeys(("ZeroPadding2D", "Pad"), "say `pad` at the Convolution or Pooling below it"),
+        "Activation": "name the function: `type: ReLU`, Sigmoid, TanH, Softmax, ...",
+        "Python": "a layer of your own stands in a Python file: `--code FILE.py`, docs/plug-ins.md",
+        "SeparableConv2D": "two layers: Convolution with `group` equal to the channels, then one of kernel_size 1",
+    },
+    "solver type": {
+        **dict.fromkeys(
+            ("Adam", "AdamW", "Adamax", "NAdam", "AdaDelta", "AdaGrad", "Lion", "LAMB", "LARS", "LBFGS", "Adafactor"),
+            "netspec does not have it yet: it has SGD and Nesterov (with momentum) and RMSProp",
+        )
+    },
+    "lr policy": {
+        **dict.fromkeys(
+            (
+                "cosine",
+                "cos",
+                "cosine_annealing",
+                "CosineAnnealingLR",
+                "CosineDecay",
+                "onecycle",
+                "OneCycleLR",
+                "cyclic",
+            ),
+            "netspec does not have it yet: {type: poly, power: 1} falls to 0 at max_iter, too",
+        ),
+        **dict.fromkeys(
+            ("plateau", "ReduceLROnPlateau"),
+            "netspec does not have it yet: a rate is a function of the iteration, like {type: multistep, ...}",
+        ),
+        **dict.fromkeys(("warmup", "warmup_cosine"), _WARMUP),
+    },
+    "source": {
+        **dict.fromkeys(
+            ("ImageFolder", "ImageData", "folder", "LMDB", "LevelDB", "Data", "HDF5", "HDF5Data", "CSV", "ImageNet"),
+            "netspec does not read it yet: {type: Arrays, outputs: [images.npy, labels.npy]} reads arrays of any data",
+        )
+    },
+    "transform": {
+        **dict.fromkeys(
+            ("Resize", "RandomResizedCrop", "ColorJitter", "Rotate", "RandomRotation", "Cutout", "RandomErasing"),
+            "netspec does not have it yet: it has Crop, Mirror, Scale and SubtractMean",
+        )
+    },
+    "regularizer": dict.fromkeys(("elastic", "elastic_net", "l1_l2"), "netspec has L1 and L2, one at a time"),
+}
+"""Words of other programs that netspec has no equal for, to a help line, for each kind of choice."""
+
+
+def key_help(path: str, table: Mapping[str, str]) -> str | None:
+    """The help line for a dotted key of another program; `table` is NET, LAYER or SOLVER."""
+    above, _, name = path.rpartition(".")
+    return _folded_table(tuple(table.items())).get(f"{above}.{_folded(name)}".lstrip("."))
+
+
+def word_help(kind: str, word: str, known: Iterable[str]) -> str | None:
+    """The help line for an unknown word where a choice of a kind (layer type, filler, ...) is made."""
+    names = set(known)
+    other = _folded_table(tuple(KINDS.get(kind, {}).items())).get(_folded(word))
+    if other in names:
+        return f"Caffe calls it '{other}'" if kind in _CAFFES else f"say '{other}'"
+    return _folded_table(tuple(ABSENT.get(kind, {}).items())).get(_folded(word)) or hint(word, names)
+
+
+_CAFFES = {"layer type", "filler", "solver type", "lr policy"}
+"""Choices whose words are Caffe's own."""
+
+
+@cache
+def _folded_table(items: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """A table whose keys have no capitals, hyphens and underscores in their last part."""
+    parts = ((key.rpartition("."), help) for key, help in items)
+    return {f"{above}{dot}{_folded(name)}": help for (above, dot, name), help in parts}
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("_", "").replace("-", "").replace(" ", "")

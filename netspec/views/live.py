@@ -1,0 +1,129 @@
+"""The live line of a training: rich's progress columns, as many and as long as fit into the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
+from rich.control import Control
+from rich.progress import BarColumn, ProgressColumn, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.segment import ControlType, Segment
+from rich.table import Column
+
+from netspec.core.shape import clock
+from netspec.core.snippet import cell_width
+from netspec.training.events import Progress
+from netspec.views.terminal import means
+
+BAR = 12
+"""Cells of the bar."""
+
+PERIOD = 600.0
+"""Seconds that the time left is estimated from: an iteration of a large net may take a minute."""
+
+SHRINK = (
+    ("speed",),
+    ("bar",),
+    ("test",),
+    ("rate",),
+    ("iter",),
+    ("test",),
+    ("loss", "mean"),
+    ("scores",),
+    ("epoch",),
+    ("iter",),
+    ("loss",),
+)
+"""Parts that take their next shorter form, or vanish, one step after the other until the line fits."""
+
+
+class TrainingLine(RichProgress):
+    """A line kept up to date below the printed text; loss, test score and time left stay at any width.
+
+    `tested` are the scores of the last test, the one that the training is judged by in front.
+    """
+
+    def __init__(self, progress: Callable[[], Progress], console: Console, **options: Any) -> None:
+        self.progress, self.tested = progress, dict[str, float]()
+        super().__init__(console=console, refresh_per_second=4, transient=True, speed_estimate_period=PERIOD, **options)
+        now = progress()
+        self._task = self.add_task("", total=now.last, completed=now.iteration)
+
+    def start(self) -> None:
+        """Begin to show the line."""
+        super().start()
+        self.console.push_render_hook(_Anchor())
+
+    def stop(self) -> None:
+        """Take the line away."""
+        if self.live.is_started:
+            self.console.pop_render_hook()
+        super().stop()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The line as a table of one row, made anew for the terminal's width of this moment."""
+        if not self.tasks:
+            return
+        now = self.progress()
+        self.update(self._task, completed=now.iteration)
+        shown = fitted(self._forms(now), self.console.width)
+        self.columns = tuple(_column(name) for name, words in shown.items() if words)
+        self.tasks[0].fields.update(shown)
+        yield self.make_tasks_table(self.tasks)
+
+    def _forms(self, now: Progress) -> dict[str, list[str]]:
+        """Each part's words, from the longest form to the shortest."""
+        task = self.tasks[0]
+        loss, scores, mean = means(now)
+        speed = f"{task.speed * now.samples:,.0f} img/s" if task.speed else ""
+        tested = [f"{name} {value:.4f}" for name, value in self.tested.items()]
+        first = f"{next(iter(self.tested.values())):.4f}" if tested else ""
+        return {
+            "bar": [" " * BAR, ""],
+            "iter": [f"iter {now.iteration}/{now.last}", f"iter {now.iteration}", ""],
+            "epoch": [f"epoch {now.epoch:.2f}", ""] if now.epoch is not None else [""],
+            "loss": [loss, f"mean {loss}", loss] if mean else [loss],
+            "scores": [scores, ""],
+            "mean": [mean, ""],
+            "rate": [f"lr {now.rate:.4g}", ""],
+            "speed": [speed, ""],
+            "eta": [f"eta {clock(task.time_remaining)}" if task.time_remaining is not None else ""],
+            "test": [f"test {' '.join(tested)}", f"test {tested[0]}", f"test {first}"] if tested else [""],
+        }
+
+
+class _Anchor(RenderHook):
+    """Leaves the cursor at the beginning of the live line, and erases what is below before the line is drawn anew.
+
+    A terminal that becomes narrower wraps the line, but the cursor stays at its beginning: nothing of it is left over.
+    """
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_EraseBelow(), *renderables, Control(ControlType.CARRIAGE_RETURN)]
+
+
+class _EraseBelow:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment("\x1b[J", None, [(ControlType.CLEAR,)])
+
+
+def fitted(forms: dict[str, list[str]], width: int) -> dict[str, str]:
+    """The form of each part in which the line, with a space between parts, fits into `width`, or the shortest."""
+    chosen = dict.fromkeys(forms, 0)
+    for shrinking in ((), *SHRINK):
+        for name in shrinking:
+            chosen[name] = min(chosen[name] + 1, len(forms[name]) - 1)
+        shown = {name: forms[name][form] for name, form in chosen.items()}
+        words = list(filter(None, shown.values()))
+        if sum(map(cell_width, words)) + len(words) - 1 <= width:
+            break
+    return shown
+
+
+def _column(name: str) -> ProgressColumn:
+    if name == "bar":
+        return BarColumn(BAR)
+    column = Column(no_wrap=True, overflow="ellipsis")
+    return TextColumn(f"{{task.fields[{name}]}}", markup=False, table_column=column)

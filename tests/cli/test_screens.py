@@ -1,0 +1,118 @@
+"""What the commands show in a terminal of 80 columns and in one of 160, word for word.
+
+Goldens are `tests/golden/screens/NAME_WIDTH.txt`; `NETSPEC_UPDATE_GOLDEN=1` writes them anew: read them then.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from netspec.cli import train
+from netspec.training.events import Display, Event, Finished, Note, Opened, Progress, Snapshotted, Started, row
+from netspec.training.events import Tested as Scored
+from netspec.training.job import Job, load_solver
+
+Cli = Callable[..., tuple[int, str, str]]
+Golden = Callable[[str, str], None]
+
+WIDTHS = (80, 160)
+
+SCREENS = {
+    "help": ("--help",),
+    "help_train": ("train", "--help"),
+    "help_inspect": ("inspect", "--help"),
+    "help_zoo": ("zoo", "--help"),
+    "zoo_list": ("zoo", "list"),
+    "inspect_lenet": ("inspect", "lenet"),
+    "inspect_resnet20": ("inspect", "resnet20"),
+    "inspect_verbose": ("inspect", "mlp", "-v"),
+    "inspect_depth": ("inspect", "resnet50", "--depth", "1"),
+    "explain": ("explain", "NS302"),
+}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", SCREENS)
+def test_a_screen(name: str, width: int, cli: Cli, golden: Golden, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, err = cli(*SCREENS[name])
+    assert (code, err) == (0, "")
+    golden(f"screens/{name}_{width}.txt", "".join(line.rstrip() + "\n" for line in out.splitlines()))
+    assert max(map(cell_len, out.splitlines())) <= width
+
+
+MISTAKES = """\
+name: Wide
+layers:
+  - {name: data, type: Input, top: [data, label], shape: [[64, 1, 28, 28], [64]]}
+  - {name: 畳み込み, type: Convolution, num_output: 16, kernel_size: 5, engine: AUTO, bottom: datum, strides: 2}
+  - {name: ip,	type: InnerProduct,	num_output: 10,	bottom: 畳み込み, weight_filler: {type: gauss}, bias_term: yes}
+"""
+
+
+@pytest.mark.parametrize("width", (40, *WIDTHS))
+def test_carets_of_errors(width: int, cli: Cli, golden: Golden, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    (here / "wide.yaml").write_text(MISTAKES, encoding="utf-8")
+    code, out, err = cli("check", "wide.yaml")
+    assert (code, out) == (3, "")
+    golden(f"screens/error_{width}.txt", err)
+    assert max(cell_len(line) for line in err.splitlines() if " | " in line) <= width
+
+
+class Recorded:
+    """A training that was: its notes and events, and how far it was at each of them."""
+
+    def __init__(self, job: Job, folder: Path, steps: list[tuple[Note | Event, Progress]]) -> None:
+        self.job, self.folder, self.progress = job, folder, steps[0][1]
+        self._steps = iter(steps)
+
+    def __iter__(self) -> Iterator[Note | Event]:
+        return self
+
+    def __next__(self) -> Note | Event:
+        event, self.progress = next(self._steps)
+        return event
+
+
+def steps(folder: Path) -> list[tuple[Note | Event, Progress]]:
+    begin = Progress(0, 200, float("nan"), 0.01, 64, epoch=0.0)
+    data = ("Fashion-MNIST train, bundled subset: 10,000 samples of 1x28x28",)
+    events: list[tuple[Note | Event, Progress]] = [
+        (Opened(folder, "tiny", 1, 2_293_000), begin),
+        (Started(0, data, 1, "omp", 1, 4_813_000, folder), begin),
+        (Scored(0, {"accuracy": 0.0985, "loss": 2.3905}, 1, 0.1), begin),
+    ]
+    for done, loss, right in ((1, 2.441, 0.125), (101, 0.6771, 0.7521), (200, 0.4911, 0.8312)):
+        now = Progress(done, 200, loss, 0.0099, 64, loss, min(done, 100), {"correct": right}, done * 64 / 10_000)
+        line = Display(done - 1, loss + 0.1, {"loss": loss, "correct": 0.5}, 0.0099, 1.5, 7291.6, (200 - done) / 100)
+        events.append((line, now))
+    tests = [(100, 0.8445, 0.4221), (200, 0.8415, 0.4312)]
+    events += [(Scored(i, {"accuracy": a, "loss": b}, 2000, 0.1), now) for i, a, b in tests]
+    events += [(Snapshotted(200, folder / "snapshots" / "iter_000200.safetensors"), now)]
+    return [*events, (Finished(200, None, 17.2, 0.0), now)]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_lines_of_a_training(
+    width: int, golden: Golden, here: Path, solver: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are printed where no line can be kept up to date."""
+    folder = Path("runs/tiny-1")
+    folder.mkdir(parents=True)
+    said = steps(folder)
+    (folder / "config.yaml").write_text("max_iter: 200\n")
+    rows = [json.dumps(row(event)) for event, _ in said if isinstance(event, Event)]
+    (folder / "metrics.jsonl").write_text("".join(f"{each}\n" for each in rows))
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False, soft_wrap=True)
+    training: Any = Recorded(load_solver(solver(test_interval=100)), folder, said)
+    train._render(training, console)
+    golden(f"screens/train_{width}.txt", console.file.getvalue())  # type: ignore[attr-defined]

@@ -1,0 +1,134 @@
+"""Words of other programs: every answer names something that netspec has, whichever way the word is spelled."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from netspec.core.errors import NetspecError
+from netspec.core.rooms import Room
+from netspec.data.sources.base import SOURCES
+from netspec.data.transforms.base import TRANSFORMS
+from netspec.fillers.base import FILLERS
+from netspec.language import elsewhere
+from netspec.language.document import parse
+from netspec.layers.base import LAYERS
+from netspec.net.load import load_net
+from netspec.training.job import load_solver
+from netspec.training.policies.base import POLICIES
+from netspec.training.regularizers.base import REGULARIZERS
+from netspec.training.solvers.base import SOLVERS
+
+ROOMS: dict[str, Room[Any]] = {
+    room.kind: room for room in (LAYERS, FILLERS, SOLVERS, POLICIES, REGULARIZERS, SOURCES, TRANSFORMS)
+}
+
+
+@pytest.mark.parametrize("kind", ROOMS)
+def test_words_lead_to_members(kind: str) -> None:
+    words = ROOMS[kind].words()
+    for other, own in elsewhere.KINDS.get(kind, {}).items():
+        assert own in words and other not in words
+        for spelling in (other, other.lower(), other.upper()):
+            assert str(elsewhere.word_help(kind, spelling, words)).endswith(f"'{own}'")
+    for absent, help in elsewhere.ABSENT.get(kind, {}).items():
+        assert elsewhere.word_help(kind, absent.lower(), words) == help, "a word cannot be both here and absent"
+        assert absent not in words
+
+
+@pytest.mark.parametrize("table", [elsewhere.NET, elsewhere.LAYER, elsewhere.SOLVER])
+def test_answers_are_yaml_that_can_be_read(table: dict[str, str]) -> None:
+    for help in table.values():
+        for mapping in re.findall(r"\{[^{}.]*(?:\{[^{}.]*\}[^{}.]*)*\}", help):
+            assert parse(f"x: {mapping}", "help").plain()
+
+
+SOLVER = "base_lr: 0.1\nlr_policy: fixed\nmax_iter: 9\nnet: {layers: [{name: data, type: Input, shape: [2, 3]}]}\n"
+NET = "layers: [{name: data, type: Input, shape: [2, 3, 4, 5]}]\n"
+LAYER = "layers:\n  - {name: data, type: Input, shape: [2, 3, 4, 5]}\n"
+
+
+def advice(load: Any, text: str) -> str:
+    """The help of the mistake in the last line of a spec."""
+    with pytest.raises(NetspecError) as raised:
+        load(parse(text, "spec"))
+    last = len(text.splitlines())
+    (help,) = (error.help for error in raised.value.errors() if error.at and error.at.line == last)
+    return str(help)
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("early_stopping: {patience: 3}", "not there yet"),
+        ("earlyStopping: true", "not there yet"),
+        ("batch-size: 64", "`data:`"),
+        ("validation: {source: x}", "`data: {test: ...}`"),
+        ("metrics: [accuracy]", "type: Accuracy"),
+        ("device: cuda", "CPU"),
+        ("betas: [0.9, 0.99]", "Adam"),
+        ("eps: 0.1", "RMSProp"),
+        ("num_epochs: 3", "`max_iter` is epochs"),
+        ("data: {val: {source: FashionMNIST, batch_size: 2}}", "`test:`"),
+        ("regularization_type: elastic_net", "one at a time"),
+        ("type: adam", "SGD and Nesterov"),
+        ("seed: 3", "'random_seed'"),
+        ("grad_clip: 3", "'clip_gradients'"),
+        ("milestones: [3, 4]", "type: multistep"),
+    ],
+)
+def test_words_of_other_programs_in_a_solver(line: str, wanted: str) -> None:
+    assert wanted in advice(load_solver, SOLVER + line)
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        ("cosine", "poly"),
+        ("{type: CosineAnnealingLR, T_max: 9}", "poly"),
+        ("ReduceLROnPlateau", "multistep"),
+        ("linear", "Caffe calls it 'poly'"),
+        ("{type: fixed, gamma: 0.1}", "it belongs to exp, inv, multistep, sigmoid and step"),
+        ("{type: fixed, strange: 0.1}", "leave it out"),
+        ("{type: step, gamma: 0.1, stepsize: 3, power: 2}", "it belongs to inv and poly"),
+    ],
+)
+def test_words_of_other_programs_for_a_policy(policy: str, wanted: str) -> None:
+    text = SOLVER.replace("lr_policy: fixed\n", "") + f"lr_policy: {policy}"
+    assert wanted in advice(load_solver, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("loss: mse", "SoftmaxWithLoss"),
+        ("optimizer: Adam", "the solver"),
+        ("epochs: 3", "the solver"),
+        ("backbone: x", "`layers:`"),
+        ("num_classes: 10", "`num_output`"),
+        ("input_shape: [1, 2]", "type: Input"),
+    ],
+)
+def test_words_of_other_programs_in_a_net(line: str, wanted: str) -> None:
+    assert wanted in advice(load_net, NET + line)
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ("type: Convolution, num_output: 2, kernel_size: 1, in_channels: 3", "follows from the bottom"),
+        ("type: Convolution, num_output: 2, kernel_size: 1, activation: relu", "type: ReLU"),
+        ("type: InnerProduct, num_output: 2, dropout: 0.5", "type: Dropout"),
+        ("type: Dropout, dropout: 0.5", "'dropout_ratio'"),
+        ("type: InnerProduct, num_output: 2, trainable: false", "lr_mult: 0"),
+        ("type: ReLU, num_output: 3", "it belongs to Convolution and InnerProduct"),
+        ("type: conv_2d, num_output: 2", "'Convolution'"),
+        ("type: DepthwiseConv2D", "`group`"),
+        ("type: LSTM", "recurrent"),
+        ("type: InnerProduct, num_output: 2, weight_filler: Xavier_Uniform", "'xavier'"),
+    ],
+)
+def test_words_of_other_programs_in_a_layer(fields: str, wanted: str) -> None:
+    assert wanted in advice(load_net, LAYER + f"  - {{name: x, {fields}}}")

@@ -1,0 +1,93 @@
+"""The live line of a training, built from plain values, at every width of a terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from netspec.training.events import Progress
+from netspec.views.live import TrainingLine
+
+NOW = Progress(60, 310, 0.71, 0.01, 128, 0.51239, 50, {"accuracy": 0.8125}, 2.56)
+TESTED = {"accuracy": 0.25, "loss": 1.5}
+
+
+class Shown:
+    """A line of a training that has run for two seconds, from iteration 10 on, on a clock that stands still."""
+
+    def __init__(self, now: Progress = NOW, tested: dict[str, float] = TESTED) -> None:
+        self.clock, self.now = 100.0, replace(now, iteration=10)
+        self.console = Console(width=200, file=io.StringIO(), color_system=None)
+        options = {"get_time": lambda: self.clock, "disable": True}
+        self.line = TrainingLine(lambda: self.now, self.console, **options)
+        self.line.tested = tested
+        for self.clock, iteration in ((101.0, 35), (102.0, now.iteration)):
+            self.now = replace(now, iteration=iteration)
+            self.at(200)
+
+    def at(self, width: int) -> str:
+        self.console.width = width
+        self.console.file = io.StringIO()
+        self.console.print(self.line.get_renderable())
+        return self.console.file.getvalue()
+
+
+WIDTHS = {
+    200: "━━ iter 60/310 epoch 2.56 loss 0.5124 accuracy 0.8125 (mean of 50) lr 0.01 3,200 img/s eta 0:00:10"
+    " test accuracy 0.2500 loss 1.5000",
+    120: "iter 60/310 epoch 2.56 loss 0.5124 accuracy 0.8125 (mean of 50) lr 0.01 eta 0:00:10"
+    " test accuracy 0.2500 loss 1.5000",
+    100: "iter 60/310 epoch 2.56 loss 0.5124 accuracy 0.8125 (mean of 50) eta 0:00:10 test accuracy 0.2500",
+    80: "iter 60 epoch 2.56 mean loss 0.5124 accuracy 0.8125 eta 0:00:10 test 0.2500",
+    60: "iter 60 epoch 2.56 mean loss 0.5124 eta 0:00:10 test 0.2500",
+    50: "iter 60 mean loss 0.5124 eta 0:00:10 test 0.2500",
+    40: "mean loss 0.5124 eta 0:00:10 test 0.2500",
+    36: "loss 0.5124 eta 0:00:10 test 0.2500",
+}
+
+
+def test_what_a_narrow_terminal_keeps() -> None:
+    shown = Shown()
+    found = {width: " ".join(shown.at(width).replace("━", "").replace("╸", "").split()) for width in WIDTHS}
+    assert found == {width: words.removeprefix("━━ ") for width, words in WIDTHS.items()}
+    assert [width for width in WIDTHS if "━" in shown.at(width)] == [200]
+
+
+def test_before_the_first_iteration_and_without_data_or_tests() -> None:
+    shown = Shown(replace(NOW, epoch=None, scores={}, over=1), {})
+    assert "loss 0.5124 lr" in shown.at(120) and "epoch" not in shown.at(120)
+    shown.now = replace(NOW, iteration=0, over=0, epoch=0.0)
+    assert "loss" not in shown.at(120) and "iter 0/310 epoch 0.00" in shown.at(120)
+
+
+@given(
+    st.integers(40, 200),
+    st.floats(1e-9, 1e9),
+    st.integers(1, 10**7),
+    st.dictionaries(st.text("ab[名]{}", min_size=1, max_size=30), st.floats(0, 1), max_size=4),
+)
+def test_it_never_wraps(width: int, loss: float, last: int, scores: dict[str, float]) -> None:
+    shown = Shown(replace(NOW, mean=loss, last=last + 60, scores=scores), scores)
+    text = shown.at(width)
+    assert text.count("\n") == 1 and cell_len(text.rstrip("\n")) <= width
+    assert f"loss {loss:.4g}" in text and "eta " in text
+    if scores and width >= 60:
+        assert f"{next(iter(scores.values())):.4f}" in text
+
+
+def test_the_line_is_drawn_and_taken_away_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    console = Console(width=60, file=io.StringIO(), force_terminal=True, legacy_windows=False)
+    with TrainingLine(lambda: NOW, console) as line:
+        line.refresh()
+        console.print("a test")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "loss 0.5124" in text and "a test" in text
+    assert "\x1b[J" in text, "what a resize left over is erased"
+    assert text.endswith("\x1b[2K") and "\x1b[?25h" in text
