@@ -7,6 +7,7 @@ from typing import Any
 
 from netspec.api.net import Net
 from netspec.core.calls import Phase
+from netspec.core.locate import RUN_CONFIG
 from netspec.training import runs
 from netspec.training.events import Event
 from netspec.training.job import Job, load_solver
@@ -84,7 +85,7 @@ class Run:
         )
 
     def _job(self) -> Job:
-        return load_solver(self.path / runs.CONFIG)
+        return load_solver(self.path / RUN_CONFIG)
 
     def _snapshot(self, wanted: str | Path | None) -> Path:
         """A snapshot, or the latest. Raises MissingSnapshotError."""

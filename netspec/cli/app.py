@@ -10,16 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from netspec import __version__
-from netspec.cli.base import width
+from netspec.cli.base import is_override, width
 from netspec.cli.help import PANELS, Command, Group, example
 from netspec.core.errors import MachineError, Mistakes, NetspecError, exit_code
-from netspec.core.locate import exists
 from netspec.views.errors import as_github, as_json
 
 app = typer.Typer(
@@ -125,7 +123,7 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
     result = list(words)
     for i, word in enumerate(words):
         after = words[i + 1] if i + 1 < len(words) else "-"
-        if word == option and (after.startswith("-") or ("=" in after and not exists(Path(after)))):
+        if word == option and (after.startswith("-") or is_override(after)):
             result[i] = f"{option}={default}"
     return result
 

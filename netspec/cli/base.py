@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from netspec.cli import complete
+from netspec.core.locate import exists, expanded
 from netspec.core.shape import counted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from netspec.language.asked import AskedState
 
 
 class PhaseChoice(StrEnum):
@@ -61,7 +64,23 @@ SolverOverrides = Annotated[
         autocompletion=complete.solver_keys,
     ),
 ]
-NetFile = Annotated[str, typer.Argument(metavar="NET", help="Net file or zoo name.", autocompletion=complete.nets)]
+NetFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="NET",
+        help="Net, solver or run folder: a path, a zoo name, or - for standard input.",
+        autocompletion=complete.specs,
+    ),
+]
+Stages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--net-stage", metavar="NAME", help="Stage that include and exclude rules see; may be said more than once."
+    ),
+]
+Level = Annotated[
+    int | None, typer.Option("--net-level", metavar="N", help="Level that include and exclude rules see.")
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results."),
@@ -80,6 +99,18 @@ Code = Annotated[
 ]
 """Option `--code`; `cli/app.py` loads the files before the body of a command runs."""
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
+
+
+def asked_state(stages: list[str] | None, level: int | None) -> AskedState:
+    """The values of `--net-stage` and `--net-level`."""
+    from netspec.language.asked import AskedState
+
+    return AskedState(tuple(stages or ()), level)
+
+
+def is_override(word: str) -> bool:
+    """Whether a word is `KEY=VALUE` and not the name of a file."""
+    return "=" in word and not exists(expanded(word))
 
 
 def out() -> Console:

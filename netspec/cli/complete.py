@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from netspec.language.extend import Shelf
 
 
-def nets(incomplete: str) -> list[str]:
-    """Zoo nets and spec files."""
-    return [*_beginning(incomplete, locate.names("models")), *_files(incomplete)]
-
-
 def solvers(incomplete: str) -> list[str]:
     """Zoo solvers, spec files and run folders."""
     runs = _runs(incomplete)
@@ -28,8 +23,8 @@ def solvers(incomplete: str) -> list[str]:
 
 
 def specs(incomplete: str) -> list[str]:
-    """Zoo nets and solvers, and spec files."""
-    return sorted({*nets(incomplete), *solvers(incomplete)})
+    """Zoo nets and solvers, spec files and run folders."""
+    return sorted({*_beginning(incomplete, locate.names("models")), *solvers(incomplete)})
 
 
 def zoo(incomplete: str) -> list[str]:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli import complete
-from netspec.cli.base import Code, Overrides, answer
+from netspec.cli.base import Code, Level, NetFile, Overrides, Stages, answer, asked_state
 from netspec.cli.help import NETS
 
 PANEL = NETS
@@ -23,24 +22,27 @@ class Form(StrEnum):
 
 
 def command(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Net or solver: a file or a zoo name.", autocompletion=complete.specs)
-    ],
+    file: NetFile,
     overrides: Overrides = None,
     origins: Annotated[
         bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")
     ] = False,
+    net_stage: Stages = None,
+    net_level: Level = None,
     code: Code = None,
     format: Annotated[Form, typer.Option("--format", help="Form of the flat spec.")] = Form.yaml,
 ) -> None:
-    """Write a net out flat: no variables, repeats, blocks or parents left. A solver comes with its net inside."""
+    """Write a net out flat: no variables, repeats, blocks or parents left. A solver comes with its net inside.
+
+    With a stage or level, layers that take part in neither phase are left out.
+    """
     import json
 
     from netspec.core.errors import UsageError
-    from netspec.language.references import open_any
     from netspec.language.write import write
+    from netspec.training.nets import flat
 
     if origins and format is Form.json:
         raise UsageError("--origins are comments, which JSON does not have", help="leave out one of the two")
-    document = open_any(file, overrides or []).flat
+    document = flat(file, overrides or [], asked_state(net_stage, net_level))
     answer(json.dumps(document.plain(), indent=2) if format is Form.json else write(document, origins))

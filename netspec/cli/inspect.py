@@ -11,12 +11,15 @@ import typer
 from netspec.cli.base import (
     Batch,
     Code,
+    Level,
     NetFile,
     Overrides,
     PhaseChoice,
+    Stages,
     TableFormat,
     Without,
     answer,
+    asked_state,
     err,
     told_of_compiling,
     width,
@@ -57,6 +60,8 @@ def command(
     overrides: Overrides = None,
     phase: Annotated[PhaseChoice, typer.Option(case_sensitive=False, help="Phase to look at.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
+    net_stage: Stages = None,
+    net_level: Level = None,
     stage: Annotated[
         Stage, typer.Option(help="The wiring, the shapes and costs, what is rewritten, the memory plan, or the steps.")
     ] = Stage.shapes,
@@ -77,8 +82,8 @@ def command(
     from netspec.core.errors import UsageError
     from netspec.engine.plan import plan
     from netspec.engine.rewrite import rewrite
-    from netspec.net.graph import State
     from netspec.net.load import load_phases
+    from netspec.training.nets import choose
     from netspec.views import inspection
     from netspec.views import tables as views
 
@@ -86,18 +91,19 @@ def command(
     given = [word for word, said in {"depth": depth, "sort": sort, "verbose": verbose}.items() if said]
     if stage is not Stage.shapes and given:
         raise UsageError(f"`--{given[0]}` is for the shapes, not for `--stage {stage.value}`")
-    phases = load_phases(net, overrides or [], State(phase.value), batch)
+    one = choose(net, overrides or [], phase.value, asked_state(net_stage, net_level))
+    phases = load_phases(one.net, (), one.state, batch or one.batch)
     written, other = (phases.train, phases.test) if phase is PhaseChoice.TRAIN else (phases.test, phases.train)
     assert written is not None
     _compare(written, phases.spec, wanted)
     shaped = rewrite(written, without or ())
-    memory = plan(shaped)
+    memory = plan(shaped, one.dtype)
     match stage:
         case Stage.graph:
             view = views.graph(written.graph)
         case Stage.shapes:
-            one = inspection.inspection(shaped, memory, other)
-            view = views.shapes(one.collapsed(depth) if depth else one, sort and sort.value, verbose)
+            seen = inspection.inspection(shaped, memory, other)
+            view = views.shapes(seen.collapsed(depth) if depth else seen, sort and sort.value, verbose)
         case Stage.rewrites:
             view = views.rewrites(shaped.graph)
         case Stage.plan:

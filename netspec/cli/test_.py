@@ -10,8 +10,20 @@ from typing import Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Code, SolverOverrides, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.base import (
+    Code,
+    Level,
+    SolverOverrides,
+    Stages,
+    TableFormat,
+    Threads,
+    answer,
+    asked_state,
+    err,
+    told_of_compiling,
+)
 from netspec.cli.help import TRAINING
+from netspec.core.locate import exists, expanded
 from netspec.core.shape import counted
 
 PANEL = TRAINING
@@ -28,27 +40,34 @@ def command(
     overrides: SolverOverrides = None,
     weights: Annotated[
         Path | None,
-        typer.Option("--weights", metavar="FILE", help="Snapshot to test; left out with a run folder: its latest."),
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            parser=expanded,
+            help="Snapshot to test; left out with a run folder: its latest.",
+        ),
     ] = None,
+    net_stage: Stages = None,
+    net_level: Level = None,
     threads: Threads = None,
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
     """Score weights on the test data, each sample exactly once."""
     from netspec.core.errors import UsageError
-    from netspec.training import snapshot
+    from netspec.training import folders, snapshot
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
     from netspec.views.columns import Columns
 
-    if os.sep in solver and not Path(solver).exists():
+    path = expanded(solver)
+    if os.sep in solver and not exists(path):
         raise UsageError(f"there is no run folder or solver '{solver}'")
-    if Path(solver).is_dir():
-        weights = weights or snapshot.latest(Path(solver) / "snapshots")
-        solver = str(Path(solver) / "config.yaml")
+    if weights is None and folders.holds(path):
+        weights = snapshot.latest(path / folders.SNAPSHOTS)
     if weights is None:
         raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
-    job = load_solver(solver, overrides or [])
+    job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level))
     console = err()
     with told_of_compiling(console):
         tester, loaded = load_tester(job, weights, threads)

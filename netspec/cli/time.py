@@ -11,13 +11,16 @@ import typer
 from netspec.cli.base import (
     Batch,
     Code,
+    Level,
     NetFile,
     Overrides,
     PhaseChoice,
+    Stages,
     TableFormat,
     Threads,
     Without,
     answer,
+    asked_state,
     err,
     told_of_compiling,
 )
@@ -33,6 +36,8 @@ def command(
     iterations: Annotated[int, typer.Option("--iterations", "-n", min=1, help="Runs to take the median of.")] = 50,
     phase: Annotated[PhaseChoice, typer.Option(case_sensitive=False, help="Phase to time.")] = PhaseChoice.TRAIN,
     batch: Batch = None,
+    net_stage: Stages = None,
+    net_level: Level = None,
     threads: Threads = None,
     without: Without = None,
     code: Code = None,
@@ -40,11 +45,15 @@ def command(
 ) -> None:
     """Time every layer on random data: median milliseconds forward and backward."""
     from netspec.engine.timing import time_net
+    from netspec.net.load import load_net
+    from netspec.training.nets import choose
     from netspec.views import terminal as report
 
+    one = choose(net, overrides or [], phase.value, asked_state(net_stage, net_level))
+    shaped = load_net(one.net, (), one.state, batch or one.batch)
     console = err()
     with told_of_compiling(console):
-        measured = time_net(net, overrides or [], phase.value, batch, iterations, threads, without=without or ())
+        measured = time_net(shaped, one.dtype, iterations, threads, without=without or ())
     if format is TableFormat.json:
         answer(json.dumps(asdict(measured), indent=2))
     elif format is TableFormat.csv:

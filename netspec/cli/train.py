@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Code, SolverOverrides, Threads, err, told_of_compiling
+from netspec.cli.base import (
+    Code,
+    Level,
+    SolverOverrides,
+    Stages,
+    Threads,
+    asked_state,
+    err,
+    is_override,
+    told_of_compiling,
+)
 from netspec.cli.help import TRAINING
+from netspec.core.locate import expanded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,59 +43,81 @@ LATEST = "latest"
 EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
+Solver = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SOLVER]",
+        help="Solver file, zoo name, - for standard input, or the folder of an earlier run; "
+        "left out: the only solver in the current folder.",
+        show_default=False,
+        autocompletion=complete.solvers,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", parser=expanded, help="Run folder; left out: runs/NAME-1, -2, ..."),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", parser=expanded, help="Start from these weights (fine-tuning)."),
+]
+
+
 def command(
-    solver: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOLVER",
-            help="Solver file, zoo name, or the folder of an earlier run.",
-            autocompletion=complete.solvers,
-        ),
-    ],
+    solver: Solver = None,
     overrides: SolverOverrides = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run folder; left out: runs/NAME-1, -2, ...")
-    ] = None,
+    output: Output = None,
     resume: Annotated[
         str | None, typer.Option("--resume", metavar="[FILE]", help="Go on from a snapshot; without FILE, the latest.")
     ] = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="FILE", help="Start from these weights (fine-tuning).")
-    ] = None,
+    weights: Weights = None,
+    net_stage: Stages = None,
+    net_level: Level = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of random_seed.")] = None,
     threads: Threads = None,
     code: Code = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")] = False,
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
-    from netspec.training import runs
+    from netspec.core.locate import RUN_CONFIG
+    from netspec.training import folders
     from netspec.training.job import load_solver
     from netspec.training.run import run
 
     console = err()
     console.quiet = quiet
-    changes = list(overrides or [])
+    solver, changes = _named(solver, overrides or [])
     if seed is not None:
         changes.append(f"random_seed={seed}")
     if threads is not None:
         os.environ.setdefault("NUMBA_NUM_THREADS", str(max(threads, os.cpu_count() or 1)))
-    if runs.holds(Path(solver)):
-        output, solver = output or Path(solver), str(Path(solver) / runs.CONFIG)
+    if folders.holds(expanded(solver)):
+        output, solver = output or expanded(solver), str(expanded(solver) / RUN_CONFIG)
+    begin: bool | Path = resume is not None
     if resume is not None:
-        runs.ask_for_code(Path(solver).stem, output, None if resume == LATEST else Path(resume))
-    job = load_solver(solver, changes)
+        begin = resume == LATEST or expanded(resume)
+        folders.ask_for_code(Path(solver).stem, output, begin if isinstance(begin, Path) else None)
+    job = load_solver(solver, changes, asked=asked_state(net_stage, net_level))
     with _watching() as received:
 
         def stopping() -> str | None:
             return signal.Signals(received[0]).name if received else None
 
-        begin = False if resume is None else resume == LATEST or resume
         with run(job, output, resume=begin, weights=weights, threads=threads, stopping=stopping) as training:
             _render(training, console)
         if received:
-            console.print(f"go on with: netspec train {training.folder} --resume", markup=False)
+            console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume", markup=False)
     if received:
         sys.exit(EXITS[received[0]])
+
+
+def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:
+    """The solver and the overrides; the first word may be an override, and the solver the only one there is."""
+    from netspec.language.references import only_solver
+
+    if solver is None:
+        return only_solver(), list(overrides)
+    return (only_solver(), [solver, *overrides]) if is_override(solver) else (solver, list(overrides))
 
 
 def _render(training: Training, console: Console) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Code, TableFormat, answer, width
+from netspec.cli.base import Code, TableFormat, answer, err, width
 from netspec.cli.help import NETS, example
+from netspec.core.locate import expanded
 
 PANEL = NETS
 
@@ -27,12 +28,19 @@ def list_(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table,
 ) -> None:
     """List the nets with their size, and the solvers with their data and what they reached."""
+    from netspec.core.errors import NetspecError
     from netspec.language import zoo
     from netspec.net.load import load_net
     from netspec.training.recipes import recipe
     from netspec.views.zoo import zoo_view
 
-    rows = [(e, load_net(str(e.path)), [recipe(name) for name in e.solvers]) for e in zoo.entries()]
+    rows = []
+    for entry in zoo.entries():
+        try:
+            rows.append((entry, load_net(str(entry.path)), [recipe(name) for name in entry.solvers]))
+        except NetspecError as error:  # a file of a zoo of one's own, which hides none of the others
+            for each in error.errors():
+                err().print(f"'{entry.name}' is left out: {each.message}", markup=False, soft_wrap=True)
     answer(zoo_view(rows).form(format.value, width(sys.stdout)))
 
 
@@ -42,20 +50,17 @@ def show(
     solver: Annotated[bool, typer.Option("--solver", help="The solver, where a net has that name too.")] = False,
 ) -> None:
     """Print a net or solver as it is written."""
-    from netspec.core import locate
     from netspec.language import zoo
 
-    files = zoo.files(name)
-    solvers = locate.names("solvers")
-    net = name in locate.names("models") and not (solver and name in solvers)
-    path = files[0] if net else solvers[name]
-    answer(path.read_text().rstrip("\n"))
+    answer(zoo.text(name, solver).rstrip("\n"))
 
 
 @group.command(epilog=example("netspec zoo copy lenet my_nets"))
 def copy(
     name: Name,
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where models/ and solvers/ are made.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", parser=expanded, help="Where models/ and solvers/ are made.")
+    ] = Path(),
     force: Annotated[bool, typer.Option("--force", "-f", help="Write over files that exist.")] = False,
 ) -> None:
     """Copy a net with its solvers, to change them."""

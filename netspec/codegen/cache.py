@@ -23,6 +23,7 @@ import numba
 import numpy as np
 
 from netspec.codegen import sources
+from netspec.core.locate import folder_of
 
 Function = Callable[..., Any]
 
@@ -60,7 +61,7 @@ def cache_folder() -> Path:
     """The folder of compiled kernels: one for each digest, in NETSPEC_CACHE_DIR or the user's cache folder."""
     from platformdirs import user_cache_dir
 
-    root = Path(os.environ.get("NETSPEC_CACHE_DIR") or user_cache_dir("netspec"))
+    root = folder_of("NETSPEC_CACHE_DIR") or Path(user_cache_dir("netspec"))
     return root / "kernels" / digest()
 
 

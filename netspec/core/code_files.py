@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 import traceback
@@ -62,7 +63,7 @@ def load_code(path: str | Path) -> tuple[str, ...]:
     Returns the words of its classes. A file runs once, and again when its text has changed: then its new classes
     replace the old. Raises MissingCodeError, CodeFileError.
     """
-    file = Path(path).expanduser().resolve()
+    file = Path(os.path.realpath(os.path.expanduser(path)))
     try:
         text = file.read_bytes()
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 
 def split_lines(text: str) -> list[str]:
@@ -20,15 +21,11 @@ COMMAND_LINE = "command line"
 
 @dataclass(frozen=True)
 class SourceText:
-    """A text that was read: the name to show for it, and its lines."""
+    """A text that was read: the name to show for it, its lines, and the folder that paths in it start from."""
 
     name: str
     text: str = field(repr=False)
-
-    @property
-    def typed(self) -> bool:
-        """Whether it is an override from the command line, whose paths are relative to the current folder."""
-        return self.name == COMMAND_LINE
+    folder: Path = field(default=Path(), repr=False)
 
     @cached_property
     def _lines(self) -> list[str]:

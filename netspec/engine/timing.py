@@ -10,13 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netspec.core import rng
-from netspec.core.calls import Phase
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights
-from netspec.net.graph import Graph, Node, State
+from netspec.net.graph import Graph, Node
 from netspec.net.labels import label_ranges
-from netspec.net.load import load_net
+from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -54,20 +53,14 @@ class NetTime:
 
 
 def time_net(
-    net: str,
-    overrides: Sequence[str],
-    phase: Phase,
-    batch: int | None,
-    iterations: int,
-    threads: int | None,
-    without: Sequence[str] = (),
+    shaped: ShapedGraph, dtype: str, iterations: int, threads: int | None, without: Sequence[str] = ()
 ) -> NetTime:
     """Time a net in one phase: every layer alone, then whole passes. `without` names rewrites to leave out."""
     from netspec.codegen import driver
 
     used = driver.limit_threads(threads)
-    shaped, memory = compile_net(load_net(net, overrides, State(phase), batch), "float32", without=without)
-    program = bind(shaped, memory, fill_weights(shaped, "float32", SEED), SEED)
+    shaped, memory = compile_net(shaped, dtype, without=without)
+    program = bind(shaped, memory, fill_weights(shaped, dtype, SEED), SEED)
     shown = _rows(program.graph)
     ahead, back, whole = _measure(program, shown, _batches(program), iterations)
     middle = statistics.median

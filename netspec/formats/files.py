@@ -69,17 +69,14 @@ def about(field: str) -> Iterator[None]:
         raise error if error.field else error.changed(field=field) from None
 
 
-def beside(base: Path | None, path: str) -> Path:
-    """A path that a spec names, relative to the folder of that spec."""
-    return Path(os.path.normpath((base or Path()) / Path(path).expanduser()))
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The file at `path`, open for reading. Raises MissingDataError, UnreadableDataError."""
     try:
         if path.is_dir():
             raise UnreadableDataError(f"'{path}' is a directory, not a file", help="name a file inside it")
+        if "\0" in str(path):
+            raise UnreadableDataError(f"{str(path)!r} is no file name: it holds a null character")
         with path.open("rb") as file:
             yield file
     except (FileNotFoundError, NotADirectoryError):
@@ -89,18 +86,20 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _neighbour(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"there is no folder '{path.parent}' either; paths are relative to the file they are written in"
-    return suggest(path.name, os.listdir(path.parent)) or "paths are relative to the file they are written in"
+    rule = "paths are relative to the file they are written in"
+    try:
+        return suggest(path.name, os.listdir(path.parent)) or rule
+    except OSError:
+        return f"there is no folder '{path.parent}' either; {rule}"
 
 
 def first_of(folder: Path, names: Sequence[str], help: str) -> Path:
     """The first of `names` that exists in `folder`. Raises MissingDataError, saying what was looked for."""
-    if not folder.exists():
+    if not os.path.exists(folder):
         raise MissingDataError(f"there is no folder '{folder}'", help=help)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UnreadableDataError(f"'{folder}' is not a folder", help="name the folder that holds the files")
-    found = next((folder / name for name in names if (folder / name).exists()), None)
+    found = next((folder / name for name in names if os.path.exists(folder / name)), None)
     if found is None:
         raise MissingDataError(f"the folder '{folder}' holds no {' or '.join(names)}", help=help)
     return found

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -54,9 +55,9 @@ class UnsupportedYamlError(SpecError):
     code = "NS106"
 
 
-def parse(text: str, name: str = "<text>", via: Place | None = None) -> Document:
-    """The document in a text; `name` is shown in errors."""
-    source = SourceText(name, text)
+def parse(text: str, name: str = "<text>", via: Place | None = None, folder: Path = Path()) -> Document:
+    """The document in a text; `name` is shown in errors, and paths in the text start from `folder`."""
+    source = SourceText(name, text, folder)
     root = _Builder(source, via).build()
     if not isinstance(root, Mapping):
         if isinstance(root, Scalar) and root.value is None:

@@ -17,8 +17,8 @@ from netspec.core.nodes import Document, Mapping, Scalar, describe
 from netspec.core.places import Place, SourceText
 from netspec.core.spelling import nearest, suggest
 from netspec.language.edits import merged
-from netspec.language.files import UnreadableError, read
-from netspec.language.paths import rebased, same_file
+from netspec.language.files import UnreadableError, read, read_stdin
+from netspec.language.paths import same_file
 from netspec.language.words import NET_FIELDS
 
 Shelf = Literal["models", "solvers"]
@@ -39,8 +39,10 @@ def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place
 
     Raises UnreadableError, ExtendsError, EditError, MissingCodeError for a run whose code files are not given.
     """
+    if reference == "-" and base is None:
+        return extended(read_stdin(), shelf)
     path = _file(reference, shelf, base, via)
-    if path.name == "config.yaml":
+    if path.name == locate.RUN_CONFIG:
         code_files.ask_for(path.parent)
     return extended(read(path, via), shelf)
 
@@ -48,14 +50,14 @@ def open_spec(reference: str, shelf: Shelf, base: Path | None = None, via: Place
 def _file(reference: str, shelf: Shelf, base: Path | None, via: Place | None) -> Path:
     """The file at a path or of a zoo name. Raises UnreadableError for a word that is neither."""
     path = locate.find(reference, shelf, base)
-    if not locate.is_path(reference) and not locate.exists(path):
-        at = via or Place(SourceText(reference, ""))
-        there = [p.name for p in (base or Path()).glob("*.yaml")]
-        help = suggest(reference, [*locate.names(shelf), *there])
-        raise UnreadableError(
-            f"there is neither a file '{reference}' nor a {_ONE[shelf]} of that name in the zoo", at=at, help=help
-        )
-    return path
+    if path is not None:
+        return path
+    at, named = via or Place(SourceText(reference, "")), locate.names(shelf)
+    if (name := locate.zoo_name(reference)) is not None:
+        raise UnreadableError(f"the zoo has no {_ONE[shelf]} '{name}'", at=at, help=suggest(name, named))
+    there = [path.name for path in locate.specs(base or Path())]
+    text = f"there is neither a file '{reference}' nor a {_ONE[shelf]} of that name in the zoo"
+    raise UnreadableError(text, at=at, help=suggest(reference, [*named, *there]))
 
 
 def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ()) -> Document:
@@ -76,8 +78,7 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
         raise ExtendsError(
             f"`extends` names one {_ONE[shelf]}, not {describe(node)}", at=node.at, help="like `extends: resnet50.yaml`"
         )
-    base = document.path.parent if document.path else Path()
-    path = _file(node.value, shelf, base, node.at)
+    path = _file(node.value.replace("$$", "$"), shelf, node.at.source.folder, node.at)
     chain = (*below, document)
     if any(one.path is not None and same_file(one.path, path) for one in chain):
         names = " -> ".join([*(one.source.name for one in chain), node.value])
@@ -96,7 +97,7 @@ def extended(document: Document, shelf: Shelf, below: tuple[Document, ...] = ())
         text = f"'{parent.source.name}' is a {_ONE[other]}, which a {_ONE[kind]} cannot extend"
         raise ExtendsError(text, at=node.at, help="a solver names its net: `net: lenet.yaml`")
     found = Findings()
-    above = rebased(parent, base).without("expect", "reached", *(["net"] if apart else []))
+    above = parent.root.without("expect", "reached", *(["net"] if apart else []))
     root = merged(above, document.root.without("extends"), found)
     found.raise_if_any()
     return replace(document, root=replace(root, at=document.root.at))

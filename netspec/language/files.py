@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +25,10 @@ class UnreadableError(SpecError):
 
 
 def read(path: Path, via: Place | None = None) -> Document:
-    """The document in a file. Raises UnreadableError, SyntaxMistake and the other NS1xx errors, ForeignFileError."""
+    """The document in a file or pipe. Raises UnreadableError, ForeignFileError, and NS1xx errors of the text.
+
+    Paths in it start from its folder; those in a pipe, which lies in none, from the current folder.
+    """
     name = shown(path)
     at = via or Place(SourceText(name, ""))
     try:
@@ -37,13 +42,47 @@ def read(path: Path, via: Place | None = None) -> Document:
         raise UnreadableError(f"'{name}' cannot be read: {error.strerror}", at=at) from None
     except ValueError as error:
         raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
+    lies = path.is_file() and not _DESCRIPTOR.match(str(path))
     foreign.refuse(path, raw, name, at)
+    document = _parsed(_text(raw, name, at), name, at, via, path.parent if lies else Path())
+    return replace(document, path=path) if lies else document
+
+
+_DESCRIPTOR = re.compile(r"/dev/(stdin$|fd/)|/proc/(self|\d+)/fd/")
+"""Names of open files, pipes among them, that tell nothing of a folder."""
+
+
+def read_stdin() -> Document:
+    """The document on standard input. Raises what `read` raises."""
+    at = Place(SourceText(STDIN, ""))
+    try:
+        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
+    except OSError as error:
+        raise UnreadableError(f"standard input cannot be read: {error.strerror or error}", at=at) from None
+    return _parsed(_text(raw, STDIN, at), STDIN, at)
+
+
+STDIN = "standard input"
+
+
+def _parsed(text: str, name: str, at: Place, via: Place | None = None, folder: Path = Path()) -> Document:
+    """The document of a text. Raises ForeignFileError for a prototxt, and what `parse` raises."""
+    try:
+        return parse(text, name, via, folder)
+    except SpecError:
+        if foreign.is_prototxt(text):
+            raise foreign.prototxt(text, name, at) from None
+        raise
+
+
+def _text(raw: bytes, name: str, at: Place) -> str:
+    """The text in the bytes of a file. Raises UnreadableError if they are too many, or no UTF-8."""
     if len(raw) > MAX_BYTES:
         raise UnreadableError(
             f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file"
         )
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         source = SourceText(name, raw.decode("utf-8", errors="replace"))
@@ -52,12 +91,6 @@ def read(path: Path, via: Place | None = None) -> Document:
         help = "it seems to be UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
         text, at = f"'{name}' is not UTF-8 text (byte {error.start + 1})", Place(source, line, column)
         raise UnreadableError(text, at=at, help=help) from None
-    try:
-        return replace(parse(text, name, via), path=path)
-    except SpecError:
-        if foreign.is_prototxt(text):
-            raise foreign.prototxt(text, name, at) from None
-        raise
 
 
 def _neighbours(path: Path) -> str | None:

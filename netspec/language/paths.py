@@ -1,4 +1,4 @@
-"""Relative paths in a spec: made absolute when their file is merged into a file of another folder."""
+"""Paths in a solver: each starts from the folder of the text that it is written in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netspec.core import locate
 from netspec.core.model import spec_paths
-from netspec.core.nodes import Document, Mapping, Node, Scalar
+from netspec.core.nodes import Mapping, Node, Scalar
 from netspec.core.nodes import Sequence as Items
 
 
@@ -18,40 +18,20 @@ def same_file(one: Path, other: Path) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def rebased(parent: Document, base: Path) -> Mapping:
-    """A parent's root, its relative paths made absolute: they start from the parent's folder, not from the child's."""
-    if parent.path is None or same_file(parent.path.parent, base):
-        return parent.root
-    folder = parent.path.parent.resolve()
-    return _with_paths(parent.root, lambda node: replace(node, value=str(folder / str(node.value))))
+def settled(root: Mapping, base: Path) -> Mapping:
+    """A solver's root, expanded, whose relative paths all start from `base`, the folder of the solver file.
 
-
-def typed_paths(root: Mapping, base: Path) -> Mapping:
-    """A solver's root; paths typed as overrides, relative to the current folder, are made relative to `base`.
-
-    `base` is the folder of the solver file.
+    Paths that were written elsewhere, in a parent in another folder or on the command line, become absolute.
     """
-
-    def whole(node: Scalar) -> Scalar:
-        relative = node.at.source.typed and not os.path.isabs(str(node.value)) and str(base) != "."
-        return replace(node, value=os.path.relpath(str(node.value), base)) if relative else node
-
-    return _with_paths(root, whole)
-
-
-def _with_paths(root: Mapping, whole: Callable[[Scalar], Scalar]) -> Mapping:
-    """A solver's root, with every relative path replaced by `whole` of it."""
     from netspec.data.spec import FeedsSpec
 
     def changed(node: Node) -> Node:
-        written = isinstance(node, Scalar) and isinstance(node.value, str) and "$" not in node.value
-        return whole(node) if isinstance(node, Scalar) and written and not str(node.value).startswith("~") else node
+        if not isinstance(node, Scalar) or not isinstance(node.value, str) or same_file(node.at.source.folder, base):
+            return node
+        path = Path.cwd() / node.at.source.folder / locate.expanded(node.value)
+        return replace(node, value=str(locate.tidy(path)))
 
-    net, data = root.items.get("net"), root.value("data")
-    paths: list[tuple[str | int, ...]] = [("weights",), *spec_paths(FeedsSpec, data, "data")]
-    if isinstance(net, Scalar) and isinstance(net.value, str) and locate.is_path(net.value):
-        paths.append(("net",))
-    for path in paths:
+    for path in (("weights",), *spec_paths(FeedsSpec, root.value("data"), "data")):
         root = _changed_in(root, path, changed)
     return root
 

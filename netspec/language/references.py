@@ -6,19 +6,23 @@ with its net. Each is expanded with its own overrides: `net.layers.conv1.num_out
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from netspec.core import locate
-from netspec.core.errors import Findings, SpecError
+from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.nodes import Document, Mapping, Node, Scalar
+from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.document import from_python
 from netspec.language.expand import expand
 from netspec.language.extend import Shelf, extended, kind_of, open_spec
+from netspec.language.files import read
 from netspec.language.override import Override, parse_overrides
-from netspec.language.paths import typed_paths
+from netspec.language.paths import settled
 
 Reference = str | Path | dict[str, Any] | Document
 
@@ -40,15 +44,26 @@ class Documents:
     net: Document | None
 
     @property
-    def path(self) -> Path | None:
-        """The file that was named."""
+    def named(self) -> Document:
+        """The document that was named."""
         document = self.solver or self.net
-        return document.path if document is not None else None
+        assert document is not None
+        return document
+
+    @property
+    def path(self) -> Path | None:
+        """The file that was named; None for a pipe and for plain values."""
+        return self.named.path
+
+    @property
+    def title(self) -> str:
+        """What was named, for people: the file, or `standard input`."""
+        return str(self.path or self.named.source.name)
 
     @property
     def base(self) -> Path:
         """The folder that relative paths start from."""
-        return self.path.parent if self.path else Path()
+        return self.named.source.folder
 
     @property
     def flat(self) -> Document:
@@ -74,30 +89,69 @@ def open_net(reference: Reference, overrides: Sequence[str] = ()) -> Document:
     return _net(_raw(reference, "models"), parse_overrides(overrides))
 
 
-def open_solver(reference: Reference, found: Findings, overrides: Sequence[str] = ()) -> Documents:
+def open_solver(
+    reference: Reference, found: Findings, overrides: Sequence[str] = (), asked: AskedState = NOTHING_ASKED
+) -> Documents:
     """The expanded documents of a solver and its net. Mistakes in the net go to `found`; others are raised."""
     raw = _raw(reference, "solvers")
     if "net" not in raw.root.items and "layers" in raw.root.items:
         at = raw.root.keys["layers"]
         help = "a solver names its net: `net: this-file.yaml`"
         raise WrongFileError(f"'{raw.source.name}' is a net, not a solver", at=at, help=help)
-    return _solver(raw, parse_overrides(overrides), found)
+    return _solver(raw, parse_overrides(overrides), found, asked)
 
 
-def open_any(reference: str, overrides: Sequence[str] = (), prefer: Shelf = "models") -> Documents:
+def open_any(
+    reference: Reference,
+    overrides: Sequence[str] = (),
+    prefer: Shelf = "models",
+    asked: AskedState = NOTHING_ASKED,
+) -> Documents:
     """The expanded documents of a net or a solver. Raises every mistake.
 
     `prefer` is the shelf of the zoo to search for a name that stands for both a net and a solver.
     """
-    other: Shelf = "solvers" if prefer == "models" else "models"
-    shelf = other if reference in locate.names(other) and reference not in locate.names(prefer) else prefer
-    raw, changes = _raw(reference, shelf), parse_overrides(overrides)
+    raw, changes = _raw(reference, _shelf(reference, prefer)), parse_overrides(overrides)
     if is_net(raw):
-        return Documents(None, expand(raw, changes))
+        return Documents(None, asked.checked(expand(raw, changes)))
     found = Findings()
-    opened = _solver(raw, changes, found)
+    opened = _solver(raw, changes, found, asked)
     found.raise_if_any()
     return opened
+
+
+def only_solver() -> str:
+    """The only solver in the current folder; `.` in a run folder. Raises UsageError if there is none, or several."""
+    if os.path.isfile(locate.RUN_CONFIG):
+        return os.curdir
+    kinds = {path: _trains(path) for path in locate.specs(Path())}
+    found = [path for path, trains in kinds.items() if trains] or [path for path in kinds if kinds[path] is None]
+    if len(found) == 1:
+        return str(found[0])
+    if not found:
+        help = "name a solver file, a run folder, or a solver of the zoo; `netspec zoo list` has their names"
+        raise UsageError("which solver? there is none in the current folder", help=help)
+    several = ", ".join(f"'{path}'" for path in found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    help = f"like `netspec train {shlex.quote(str(found[0]))}`"
+    raise UsageError(f"which solver? the current folder has {several}", help=help)
+
+
+def _trains(path: Path) -> bool | None:
+    """Whether a file is a solver; None for a file that cannot be read."""
+    try:
+        document = read(path)
+    except SpecError:
+        return None
+    return not is_net(document) and not document.root.items.keys().isdisjoint({"net", "extends"})
+
+
+def _shelf(reference: Reference, prefer: Shelf) -> Shelf:
+    """The preferred shelf of the zoo, or the other if it alone has the name that a reference says."""
+    if not isinstance(reference, str):
+        return prefer
+    other: Shelf = "solvers" if prefer == "models" else "models"
+    name = locate.zoo_name(reference) or reference
+    return other if name in locate.names(other) and name not in locate.names(prefer) else prefer
 
 
 def _raw(reference: Reference, shelf: Shelf) -> Document:
@@ -109,27 +163,28 @@ def _raw(reference: Reference, shelf: Shelf) -> Document:
     return open_spec(str(reference), shelf)
 
 
-def _solver(raw: Document, overrides: Iterable[Override], found: Findings) -> Documents:
+def _solver(raw: Document, overrides: Iterable[Override], found: Findings, asked: AskedState) -> Documents:
     """Expand a solver, and its net with the overrides that begin with `net.`."""
     inside = [(one, one.inside("net")) for one in overrides]
     document = expand(raw, [one for one, inner in inside if inner is None], apart="net")
-    base = raw.path.parent if raw.path else Path()
-    document = replace(document, root=typed_paths(document.root, base))
-    node, net = document.root.items.get("net"), None
+    root = asked.added_to(settled(document.root, document.source.folder))
+    document = replace(document, root=root)
+    node, net = root.items.get("net"), None
     if node is not None:
         with found.catching():
-            net = _net_of(node, document, [inner for _, inner in inside if inner is not None], base)
+            net = _net_of(node, document, [inner for _, inner in inside if inner is not None])
+            net = asked.checked(net)
     return Documents(document, net)
 
 
-def _net_of(node: Node, document: Document, overrides: Sequence[Override], base: Path) -> Document:
+def _net_of(node: Node, document: Document, overrides: Sequence[Override]) -> Document:
     """The expanded net that a solver holds or names under `net`. Raises WrongFileError and what the language finds."""
     if isinstance(node, Mapping):
         return expand(extended(Document(node, document.source, document.path), "models"), overrides)
     if not isinstance(node, Scalar) or not isinstance(node.value, str):
         text = "`net` must name a net file or a zoo net, or hold a net"
         raise WrongFileError(text, at=node.at, help="like `net: ../models/lenet.yaml`")
-    return _net(open_spec(node.value, "models", base, node.at), overrides)
+    return _net(open_spec(node.value, "models", node.at.source.folder, node.at), overrides)
 
 
 def _net(document: Document, overrides: Sequence[Override]) -> Document:

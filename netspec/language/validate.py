@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from netspec.core.errors import Findings, SpecError
 from netspec.core.model import Model, class_of, known_as
 from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
-from netspec.core.places import Place
+from netspec.core.places import COMMAND_LINE, Place
 from netspec.core.rooms import Room
 from netspec.core.shape import counted
 from netspec.core.spelling import suggest
@@ -238,8 +238,8 @@ def _drop(subject: Subject, path: Path) -> str:
     """How to drop a key on the command line, where a value beside it was changed there."""
     holder = _below(subject.node, path[:-1])
     beside = holder.items.values() if isinstance(holder, Mapping) else ()
-    typed = next((node.at.source.text for node in beside if node.at.source.typed), None)
-    if typed is None or locate(subject.node, *path, key=True).source.typed:
+    typed = next((node.at.source.text for node in beside if node.at.source.name == COMMAND_LINE), None)
+    if typed is None or locate(subject.node, *path, key=True).source.name == COMMAND_LINE:
         return ""
     above = typed.partition("=")[0].rpartition(".")[0]
     return f"; on the command line `{above}.{path[-1]}=null` drops it" if above else f"; `{path[-1]}=null` drops it"

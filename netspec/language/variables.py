@@ -209,7 +209,8 @@ class Variables:
             sound = sound and value is not None
             parts.append(_said(value) if isinstance(value, Scalar) else "")
             position = end
-            at = value.at if value is not None and start == 0 and value.at.source.typed else at
+            if value is not None and start == 0 and value.at.source.folder != at.source.folder:
+                at = value.at  # a path begins in the folder of the text that holds its beginning
         done = "".join([*parts, text[position:]])
         if len(done) > MAX_CHARACTERS and sound:
             help = "a spec is a short text file"

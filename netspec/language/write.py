@@ -25,8 +25,12 @@ def write(document: Document, origins: bool = False) -> str:
 
 
 def origin(place: Place) -> str:
-    """A place and the places that brought it into the spec: resnet.yaml:9:14, expanded from resnet.yaml:30:5."""
-    return str(place) + (f", {place.how} {origin(place.via)}" if place.via else "")
+    """A place and the places that brought it into the spec: resnet.yaml:9:14, expanded from resnet.yaml:30:5.
+
+    It stands on one line, whatever the name of the file.
+    """
+    here = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(place))
+    return here + (f", {place.how} {origin(place.via)}" if place.via else "")
 
 
 Line = tuple[str, Place | None]

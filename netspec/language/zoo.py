@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from netspec.core import locate
-from netspec.core.errors import MachineError, UsageError
+from netspec.core.errors import MachineError, SpecError, UsageError
 from netspec.core.spelling import suggest
 from netspec.language.extend import Shelf
 from netspec.language.files import read
+from netspec.language.paths import same_file
 
 
 class UnknownZooError(UsageError):
@@ -37,11 +39,11 @@ class Entry:
 
 
 def entries() -> list[Entry]:
-    """Every net in the zoo."""
+    """Every net in the zoo, those too whose files cannot be read."""
     solvers = {name: _net_of(path) for name, path in locate.names("solvers").items()}
     found = []
     for name, path in locate.names("models").items():
-        values = read(path).plain()
+        values = _plain(path)
         mine = tuple(solver for solver, net in solvers.items() if net == name)
         found.append(Entry(name, path, str(values.get("name", name)), str(values.get("cite", "")), mine))
     return found
@@ -50,11 +52,19 @@ def entries() -> list[Entry]:
 def _net_of(path: Path) -> str:
     """The zoo name of the net that a solver trains, by name or by `extends` of a net inside the solver."""
     for solver in _with_parents([path]):
-        net = read(solver).plain().get("net")
+        net = _plain(solver).get("net")
         net = net.get("extends") if isinstance(net, dict) else net
         if isinstance(net, str):
-            return Path(net).stem
+            return Path(net.removeprefix(locate.ZOO)).stem
     return ""
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """The values of a file; none of a file that cannot be read."""
+    try:
+        return read(path).plain()
+    except SpecError:
+        return {}
 
 
 def files(name: str) -> list[Path]:
@@ -62,24 +72,41 @@ def files(name: str) -> list[Path]:
 
     Raises UnknownZooError.
     """
-    models, solvers = locate.names("models"), locate.names("solvers")
-    for entry in entries():
-        if entry.name == name:
-            return _with_parents([entry.path, *(solvers[solver] for solver in entry.solvers)])
+    models, solvers, name = locate.names("models"), locate.names("solvers"), name.removeprefix(locate.ZOO)
+    if name in models:
+        mine = [path for path in solvers.values() if _net_of(path) == name]
+        return _with_parents([models[name], *mine])
     if name in solvers:
-        return _with_parents([models[_net_of(solvers[name])], solvers[name]])
-    raise UnknownZooError(f"the zoo has no '{name}'", help=suggest(name, [*models, *solvers]))
+        net = models.get(_net_of(solvers[name]))
+        return _with_parents([*([net] if net else []), solvers[name]])
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> UnknownZooError:
+    return UnknownZooError(
+        f"the zoo has no '{name}'", help=suggest(name, [*locate.names("models"), *locate.names("solvers")])
+    )
+
+
+def text(name: str, solver: bool = False) -> str:
+    """A net or solver of the zoo as it is written; `solver` for a name that both have. Raises UnknownZooError."""
+    name = name.removeprefix(locate.ZOO)
+    net, trains = locate.names("models").get(name), locate.names("solvers").get(name)
+    path = (trains or net) if solver else (net or trains)
+    if path is None:
+        raise _unknown(name)
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _with_parents(paths: list[Path]) -> list[Path]:
     """The given files, followed by every file that they extend."""
     found = list(paths)
     for path in found:
-        parent = read(path).plain().get("extends")
+        parent = _plain(path).get("extends")
         if isinstance(parent, str):
             shelf: Shelf = "solvers" if path in locate.names("solvers").values() else "models"
             above = locate.find(parent, shelf, path.parent)
-            if above.resolve() not in {other.resolve() for other in found}:
+            if above is not None and not any(same_file(above, other) for other in found):
                 found.append(above)
     return found
 

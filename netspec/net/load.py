@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings
+from netspec.core.nodes import Document, Mapping, Node, Scalar
+from netspec.core.nodes import Sequence as Items
 from netspec.language.references import Reference, open_net
 from netspec.net.graph import Gradients, State
 from netspec.net.infer import infer
@@ -81,6 +83,30 @@ def check_both(spec: NetSpec, found: Findings) -> None:
     _other_phase(spec, State(), others, None)
     if _differ(spec):
         found.merge(others)
+
+
+def kept(net: Document, state: State, found: Findings) -> Document:
+    """A flat net without the layers that take part in neither phase. Mistakes in its layers go to `found`.
+
+    A layer that reads the first top of the layer above it, without saying so, says so where that layer is left out.
+    """
+    node = net.root.items.get("layers")
+    layers = net_spec(net, found).layers
+    states = [replace(state, phase="TRAIN"), replace(state, phase="TEST")]
+    items: list[Node] = []
+    above = last = None
+    for item, layer in zip(node.items if isinstance(node, Items) else (), layers, strict=False):
+        top = next(iter(layer.top_names()), None)
+        if any(one.keeps(layer) for one in states):
+            if layer.bottom is None and above is not None and above != last and layer.bottoms.most != 0:
+                assert isinstance(item, Mapping)
+                item = item.with_item("bottom", Scalar(above, item.at), item.at)
+            items.append(item)
+            last = top or last
+        above = top or above
+    if not isinstance(node, Items):
+        return net
+    return replace(net, root=net.root.with_item("layers", replace(node, items=tuple(items)), net.root.keys["layers"]))
 
 
 def _shaped(

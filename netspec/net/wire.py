@@ -71,6 +71,20 @@ def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "l
     return net
 
 
+def check_left_out(spec: NetSpec, state: State, found: Findings) -> None:
+    """Check the layers that take part in neither phase of a state: a bottom that no layer produces is a mistake."""
+    states = [replace(state, phase="TRAIN"), replace(state, phase="TEST")]
+    made: set[str] = set()
+    for layer in spec.layers:
+        if not any(one.keeps(layer) for one in states):
+            for slot, name in enumerate(layer.bottom or ()):
+                if name not in made:
+                    text = f"layer '{layer.name}' reads blob '{name}', which nothing above it produces in any state"
+                    at, help = layer.place("bottom", slot), suggest(name, made) or _BEGIN
+                    found.add(UnknownBlobError(text, at=at, help=help))
+        made.update(layer.top_names())
+
+
 class _Wiring:
     """Follows the layers in file order and remembers which layer holds the latest version of each blob."""
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netspec.core import code_files
+from netspec.core import code_files, locate
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.model import Model, spec_paths
+from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import Documents, Reference, open_solver
 from netspec.net.graph import Graph, State
 from netspec.net.infer import infer
-from netspec.net.load import check_both
 from netspec.net.shaped import ShapedGraph
-from netspec.net.spec import NetSpec, net_spec
+from netspec.net.spec import NetSpec
 from netspec.net.wire import wire
-from netspec.training.spec import SolverSpec, solver_spec
+from netspec.training.nets import specs
+from netspec.training.spec import SolverSpec
 
 
 class NothingToLearnError(SpecError):
@@ -83,25 +84,20 @@ def _changed_at(value: Any, path: tuple[str | int, ...], change: Callable[[str],
     return tuple(_changed_at(item, rest, change) if i == step else item for i, item in enumerate(value))
 
 
-def load_solver(reference: Reference, overrides: Sequence[str] = (), keep: bool = False) -> Job:
+def load_solver(
+    reference: Reference, overrides: Sequence[str] = (), keep: bool = False, asked: AskedState = NOTHING_ASKED
+) -> Job:
     """The job in a solver file (or a zoo name, or plain values). Raises every mistake found in it and in its net.
 
     `keep` prepares nets whose backward may start from any top.
     """
     found = Findings()
-    return job_of(open_solver(reference, found, overrides), found, keep)
+    return job_of(open_solver(reference, found, overrides, asked), found, keep)
 
 
 def job_of(opened: Documents, found: Findings, keep: bool = False) -> Job:
     """The job of an opened solver. Raises the mistakes in `found`, and all in the solver and in its net."""
-    assert opened.solver is not None
-    spec = solver_spec(opened.solver, found)
-    net = net_spec(opened.net, found) if opened.net is not None else None
-    if net is None or spec is None:
-        if net is not None:
-            check_both(net, found)
-        found.raise_if_any()
-        raise AssertionError("a solver without errors has a net")
+    spec, net = specs(opened, found)
     train, test = _phases(spec, net, found, keep)
     found.raise_if_any()
     name = opened.path.stem if opened.path else net.name
@@ -181,7 +177,7 @@ SETTINGS = (
 
 def settings(job: Job) -> dict[str, Any]:
     """Solver settings to store in a snapshot, so that a resume reports changes; of a path only its last part."""
-    spec, written = job.spec, job.with_paths(lambda path: Path(path).name)
+    spec, written = job.spec, job.with_paths(lambda path: Path(locate.whole(job.base, path)).name)
     values = {key: value for key, value in written.items() if key in SETTINGS}
     values["data"] = written.get("data", {})
     defaults = {key: getattr(spec, key) for key in SETTINGS if key not in values}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.core.errors import NetspecError
-from netspec.training import runs
+from netspec.training import folders, runs
 from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started
 from netspec.training.job import Job
 from netspec.training.session import Session
@@ -32,9 +32,10 @@ def run(
     to stop. Raises NoRunError.
     """
     begin = resume if isinstance(resume, bool) else Path(resume)
-    path, snapshot = runs.places(job.name, None if folder is None else Path(folder), begin)
+    path, snapshot = folders.places(job.name, None if folder is None else Path(folder), begin)
     own = None if weights is None else Path(weights)
-    return Training(job, path, snapshot, begin is not False, own, threads, stopping)
+    chosen = folder is None and not path.exists()
+    return Training(job, path, snapshot, begin is not False, own, threads, stopping, chosen)
 
 
 @dataclass(eq=False, repr=False)
@@ -42,6 +43,7 @@ class Training:
     """A training in its run folder: an iterator of notes and events, each recorded in the folder before it is yielded.
 
     Work begins with the first `next`. From then on the folder is locked, until the training ends, raises or is closed.
+    A folder that was `chosen` as the next that is free may be another then: two that start together get one each.
     Raises FolderInUseError, FolderTakenError, WriteError, SnapshotError, DataError, NotFiniteLossError.
     """
 
@@ -52,6 +54,7 @@ class Training:
     weights: Path | None
     threads: int | None
     stopping: Callable[[], str | None]
+    chosen: bool = False
 
     def __post_init__(self) -> None:
         self._session: Session | None = None
@@ -82,6 +85,8 @@ class Training:
 
     def _recorded(self) -> Generator[Note | Event, None, None]:
         """Yield every note and event after it is recorded; an error is logged last and raised."""
+        if self.chosen:
+            self.folder = folders.claimed_folder(self.job.name)
         folder = runs.RunFolder(self.folder, self.resumed)
         try:
             net = self.job.train

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import platform
 import sys
 import time
@@ -24,12 +23,14 @@ from filelock import FileLock, Timeout
 
 from netspec.core import code_files
 from netspec.core.errors import DataError, MachineError, UsageError
+from netspec.core.locate import RUN_CONFIG, whole
 from netspec.core.places import Place, SourceText
 from netspec.core.shape import counted
 from netspec.language.document import dump
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
 from netspec.training.events import Event, Snapshotted, from_row, row
+from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
 from netspec.training.job import Job
 
 
@@ -45,91 +46,13 @@ class FolderTakenError(UsageError):
     code = "NS523"
 
 
-class NoRunError(UsageError):
-    """There is no run in that folder, or nothing to resume."""
-
-    code = "NS524"
-
-
 class BrokenRunError(DataError):
     """A file of a run folder has contents that no training writes."""
 
     code = "NS526"
 
 
-CONFIG, ENVIRONMENT, METRICS, LOG, SNAPSHOTS = "config.yaml", "env.json", "metrics.jsonl", "log.txt", "snapshots"
-
-
-def holds(folder: Path) -> bool:
-    """Whether a folder is a run folder."""
-    return (folder / CONFIG).is_file()
-
-
-def fresh_folder(name: str) -> Path:
-    """The first of runs/NAME-1, runs/NAME-2, ... that does not exist."""
-    root = Path(os.environ.get("NETSPEC_RUNS_DIR", "runs"))
-    number = 1
-    while (root / f"{name}-{number}").exists():
-        number += 1
-    return root / f"{name}-{number}"
-
-
-def latest_folder(name: str) -> Path:
-    """The run folder of this name with the highest number among those with a snapshot. Raises NoRunError."""
-    root = Path(os.environ.get("NETSPEC_RUNS_DIR", "runs"))
-    numbered = [
-        (int(p.name.rpartition("-")[2]), p) for p in root.glob(f"{name}-*") if p.name.rpartition("-")[2].isdigit()
-    ]
-    found = [
-        path
-        for _, path in sorted(numbered)
-        if path.name.rpartition("-")[0] == name and snapshot.latest(path / SNAPSHOTS)
-    ]
-    if not found:
-        raise NoRunError(
-            f"no run of '{name}' in '{root}' has a snapshot to resume from", help="say --output DIR or --resume FILE"
-        )
-    return found[-1]
-
-
-def places(name: str, folder: Path | None, resume: bool | Path) -> tuple[Path, Path | None]:
-    """The folder of a run of this name, and the snapshot to resume from; None for a start at the first iteration.
-
-    `resume` is a snapshot, a folder of snapshots, or True for the latest of the run folder. If no folder is
-    given, it is that of the snapshot; else, among runs/NAME-1, runs/NAME-2, ..., the last for a resume and the next for
-    a new run. Raises NoRunError.
-    """
-    if resume is False:
-        return folder or fresh_folder(name), None
-    if resume is True:
-        folder = folder or latest_folder(name)
-        file = snapshot.latest(folder / SNAPSHOTS)
-        if file is None and not (folder / CONFIG).exists():
-            raise NoRunError(
-                f"'{folder}' holds no snapshot to resume from", help="say --resume FILE, or leave --resume out"
-            )
-        return folder, file
-    file = resume
-    if file.is_dir():
-        file = snapshot.latest(file / SNAPSHOTS) or snapshot.latest(file) or file
-    home = file.parent.parent if file.parent.name == SNAPSHOTS else None
-    folder = folder or home or fresh_folder(name)
-    stopped_early = file.is_dir() and file == folder / SNAPSHOTS
-    return folder, None if stopped_early else file
-
-
-def ask_for_code(name: str, folder: Path | None, snapshot: Path | None) -> None:
-    """Raise MissingCodeError if the run to resume was trained with a code file that is not given now.
-
-    `name` is the solver's. It finds the run if neither its folder nor a snapshot is given.
-    """
-    folders = [folder] if folder else []
-    folders += [snapshot, snapshot.parent, snapshot.parent.parent] if snapshot else []
-    if not folders:
-        with contextlib.suppress(NoRunError):
-            folders = [latest_folder(name)]
-    for each in folders:
-        code_files.ask_for(each)
+ENVIRONMENT, METRICS, LOG = "env.json", "metrics.jsonl", "log.txt"
 
 
 class RunFolder:
@@ -138,34 +61,29 @@ class RunFolder:
     def __init__(self, path: Path, resumed: bool) -> None:
         self.path = path
         self.snapshots = path / SNAPSHOTS
-        if path.exists() and not path.is_dir():
-            raise snapshot.WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
-        if not resumed and path.is_dir() and any(map(_kept, path.iterdir())):
-            raise FolderTakenError(
-                f"'{path}' already holds files", help="say --resume to go on with that run, or another --output"
-            )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            self.snapshots.mkdir(exist_ok=True)
-            self._lock = FileLock(path / ".lock")
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise FolderInUseError(
-                f"another process is training in '{path}'", help="wait for it, or choose another --output"
-            ) from None
-        except OSError as error:
-            raise snapshot.WriteError(
-                f"'{path}' cannot be written: {error.strerror}", help="choose another --output"
-            ) from None
         self._metrics: IO[str] | None = None
         self._log: IO[str] | None = None
+        if path.exists() and not path.is_dir():
+            raise snapshot.WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
+        with writable(path):
+            if not resumed and not (path / _LOCK).exists():  # a folder of no run is left as it is
+                _refuse_taken(path)
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path)
+            try:
+                if not resumed:  # asked again under the lock: another run may just have ended here
+                    _refuse_taken(path)
+                self.snapshots.mkdir(exist_ok=True)
+            except BaseException:
+                self._lock.release()
+                raise
 
     def begin(self, job: Job, iteration: int, threads: int, data: list[str]) -> None:
         """Write config.yaml and env.json, and open the metrics; earlier lines from `iteration` on are dropped."""
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         replaced = snapshot.set_aside(self.snapshots, iteration)
-        snapshot.write_whole(self.path / CONFIG, config(job).encode())
+        snapshot.write_whole(self.path / RUN_CONFIG, config(job).encode())
         snapshot.write_whole(
             self.path / ENVIRONMENT, (json.dumps(environment(threads, data), indent=2) + "\n").encode()
         )
@@ -178,7 +96,7 @@ class RunFolder:
                 kept.append(last)
             snapshot.write_whole(path, "".join(line + "\n" for line in kept).encode())
         self._metrics = path.open("a", encoding="utf-8")
-        self._log = (self.path / LOG).open("a", encoding="utf-8")
+        self._log = (self.path / LOG).open("a", encoding="utf-8", errors="backslashreplace")  # of names of files
         if replaced:
             self.log(f"{counted(len(replaced), 'later snapshot')} moved to {replaced[0].parent / 'replaced'}")
 
@@ -200,19 +118,45 @@ class RunFolder:
         for file in (self._metrics, self._log):
             if file is not None:
                 file.close()
-        self._lock.release()
         if self._metrics is None:  # a training that failed before it began leaves nothing behind
             with contextlib.suppress(OSError):
-                (self.path / ".lock").unlink(missing_ok=True)
                 self.snapshots.rmdir()
+                (self.path / _LOCK).unlink(missing_ok=True)  # before it is given back: then it may be another's
                 self.path.rmdir()
+        self._lock.release()
+
+
+_LOCK = ".lock"
+
+
+def _locked(folder: Path) -> FileLock:
+    """The lock of a run folder, taken. Raises FolderInUseError."""
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+        if not (folder / _LOCK).exists():  # its last owner deleted it in the meantime
+            lock.release()
+            raise Timeout(str(folder / _LOCK))
+    except Timeout:
+        raise FolderInUseError(
+            f"another process is training in '{folder}'", help="wait for it, or choose another --output"
+        ) from None
+    return lock
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Raise FolderTakenError if a folder holds anything that is not the rest of a start that failed."""
+    if folder.is_dir() and any(map(_kept, folder.iterdir())):
+        raise FolderTakenError(
+            f"'{folder}' already holds files", help="say --resume to go on with that run, or another --output"
+        )
 
 
 def _kept(child: Path) -> bool:
     """Whether a folder holds more than a training leaves that failed, or was killed, before its first iteration."""
     if child.name == SNAPSHOTS and child.is_dir():
         return any(child.iterdir())
-    return child.name != ".lock" and not (child.name.startswith(".") and child.suffix == ".tmp")
+    return child.name != _LOCK and not (child.name.startswith(".") and child.suffix == ".tmp")
 
 
 def _before(line: str, iteration: int) -> bool:
@@ -225,12 +169,25 @@ def _before(line: str, iteration: int) -> bool:
 
 
 def config(job: Job) -> str:
-    """The resolved solver with its net inside and absolute paths, as YAML for `netspec train` in any folder."""
-    values = job.with_paths(lambda path: str((job.base / Path(path).expanduser()).resolve()))
+    """The resolved solver with its net inside and absolute paths, as YAML for `netspec train` in any folder.
+
+    Raises WriteError for a path that is no text.
+    """
+    values = job.with_paths(lambda path: _text(whole(job.base, path)))
     values = {key: value for key, value in values.items() if key != "reached"}  # of another run
     return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(
         _literal(values)
     )
+
+
+def _text(path: str) -> str:
+    """A path that YAML can hold. Raises WriteError."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        text = f"{RUN_CONFIG} cannot hold the path {path!r}, which is not UTF-8"
+        raise snapshot.WriteError(text, help="give the file or folder another name") from None
+    return path
 
 
 def _literal(value: Any) -> Any:
@@ -292,7 +249,7 @@ def read(folder: Path) -> RunRecord:
     if not holds(folder):
         found = "is not the folder of a run: it has no config.yaml" if folder.is_dir() else "is not a folder"
         raise NoRunError(f"'{folder}' {found}", help="name a folder that `netspec train` wrote")
-    config = read_document(folder / CONFIG).plain()
+    config = read_document(folder / RUN_CONFIG).plain()
     snapshots = snapshot.listing(folder / SNAPSHOTS)
     return RunRecord(folder, config, _environment(folder / ENVIRONMENT), _events(folder / METRICS), snapshots)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.core import code_files
+from netspec.core import code_files, locate
 from netspec.core.nodes import placed
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
@@ -204,7 +204,7 @@ class Session:
         own = self.spec.weights
         if own is None:
             return None
-        path = self.job.base / Path(own).expanduser()
+        path = locate.beside(self.job.base, own)
         with placed(self.spec.written, "weights"):
             return path, self.load(path)
 

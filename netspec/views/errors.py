@@ -34,8 +34,13 @@ def as_github(error: NetspecError) -> str:
     """The errors as GitHub workflow commands, which GitHub shows beside the code."""
     rows = []
     for e in error.errors():
-        place = f"file={e.at.source.name},line={e.at.line},col={e.at.column}," if e.at else ""
-        where = f" {place}title={e.code}"
+        name = _escaped(e.at.source.name).replace(":", "%3A").replace(",", "%2C") if e.at else ""
+        place = f"file={name},line={e.at.line},col={e.at.column}," if e.at else ""
         text = e.message + (f" (help: {e.help})" if e.help else "")
-        rows.append(f"::error{where}::" + text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
+        rows.append(f"::error {place}title={e.code}::{_escaped(text)}")
     return "\n".join(rows)
+
+
+def _escaped(text: str) -> str:
+    """A text as workflow commands want it: on one line."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

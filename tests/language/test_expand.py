@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from netspec.core import spelling
 from netspec.core.errors import Mistakes, NetspecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar
-from netspec.core.places import Place, SourceText
+from netspec.core.places import COMMAND_LINE, Place, SourceText
 from netspec.language.blocks import BadBlockError, BlockCycleError
 from netspec.language.document import TooLargeError, dump, parse, parse_value
 from netspec.language.expand import (
@@ -59,6 +59,13 @@ def paths(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     return [path for step, item in items for path in [(*here, step), *paths(item, (*here, step))]]
 
 
+def put(holder: Any, path: Sequence[str | int], value: Any) -> None:
+    """Edit what lies at the last step of a path as an override does: null drops a key, but for a variable."""
+    holder[path[-1]] = value
+    if value is None and isinstance(holder, dict) and "vars" not in path:
+        del holder[path[-1]]
+
+
 @settings(max_examples=300)
 @given(st.data(), SPECS, TREES)
 def test_an_override_is_an_edit_of_the_file(data: Any, spec: dict[str, Any], value: Any) -> None:
@@ -67,7 +74,7 @@ def test_an_override_is_an_edit_of_the_file(data: Any, spec: dict[str, Any], val
     inner = edited
     for step in path[:-1]:
         inner = inner[step]
-    inner[path[-1]] = value
+    put(inner, path, value)
     key = ".".join(str(step) for step in path)
     done = expand(parse(dump(spec)), [f"{key}={json.dumps(value)}"])
     assert done.plain() == parse(dump(edited)).plain()
@@ -167,7 +174,7 @@ def test_a_variable_that_is_overridden_points_to_the_override_and_to_where_it_is
     document = expand(parse("vars: {n: 10}\na: {b: $n, c: x$n}\n"), ["vars.n=three"])
     assert document.plain() == {"a": {"b": "three", "c": "xthree"}}
     at = document.locate("a", "b")
-    assert at.source.typed and at.column == 8 and at.via is not None
+    assert at.source.name == COMMAND_LINE and at.column == 8 and at.via is not None
     assert (at.how, at.via.line, at.via.column) == ("put into", 2, 8)
     assert document.locate("a", "c").line == 2
 
@@ -559,7 +566,7 @@ def test_overrides_of_variables_blocks_and_defaults_are_edits_of_the_file(
     inner = edited
     for step in path[:-1]:
         inner = inner[step]
-    inner[path[-1]] = value
+    put(inner, path, value)
     done = outcome(lambda: expand(parse(written(net)), [f"{key}={json.dumps(value)}"]))
     assert done == outcome(lambda: expand(parse(written(edited))))
 
@@ -577,8 +584,8 @@ def test_overrides_of_a_net_that_extends_are_edits_of_the_child(
     ]
     path = data.draw(st.sampled_from(choices))
     change: Any = {path[1]: value} if path[0] == "vars" else [{"name": entry["name"], path[-1]: value}]
-    if isinstance(value, dict) or path[-1] in {"type", "block"}:
-        return  # what a child says is merged; what an override says stands alone
+    if isinstance(value, dict) or path[-1] in {"type", "block"} or value is None:
+        return  # what a child says is merged; what an override says stands alone, and null drops a parent's key too
     (folder / "child.yaml").write_text("extends: parent.yaml\n")
     (folder / "other.yaml").write_text(dump({"extends": "parent.yaml", path[0]: change}))
     key = ".".join(json.dumps(step, ensure_ascii=False) for step in path)

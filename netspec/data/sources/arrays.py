@@ -7,10 +7,11 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from netspec.core.locate import beside
 from netspec.core.model import Listed, SpecPath, wrong
 from netspec.core.shape import Shape
 from netspec.data.sources.base import ArrayDataset, Dataset, Source
-from netspec.formats.files import about, beside
+from netspec.formats.files import about
 from netspec.formats.npy import read_npy, read_npz
 
 

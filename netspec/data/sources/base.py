@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator
 
 from netspec.core.errors import DataError
+from netspec.core.locate import beside
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shapes, counted, text
-from netspec.formats.files import about, beside
+from netspec.formats.files import about
 from netspec.formats.npy import read_npy
 
 if TYPE_CHECKING:

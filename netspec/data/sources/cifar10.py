@@ -16,10 +16,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from netspec.core.locate import beside
 from netspec.core.model import SpecPath
 from netspec.core.shape import counted
 from netspec.data.sources.base import ArrayDataset, Dataset, Source
-from netspec.formats.files import WrongSizeError, about, beside, first_of, opened
+from netspec.formats.files import WrongSizeError, about, first_of, opened
 
 RECORD = 1 + 3 * 32 * 32
 

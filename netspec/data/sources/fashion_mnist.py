@@ -6,17 +6,16 @@ algorithms".
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from netspec.core.locate import bundled
+from netspec.core.locate import beside, bundled, folder_of
 from netspec.core.model import SpecPath, wrong
 from netspec.data.sources.base import Dataset, Source
 from netspec.data.sources.idx import open_idx
-from netspec.formats.files import about, beside, first_of
+from netspec.formats.files import about, first_of
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """The folder of Debian's package dataset-fashion-mnist."""
@@ -73,8 +72,8 @@ class FashionMNIST(Source):
         if self.folder is not None:
             folder = beside(base, self.folder)
             return folder, str(folder)
-        own = os.environ.get("NETSPEC_DATA_DIR")
-        for folder in [Path(own, "fashion-mnist"), DEBIAN] if own else [DEBIAN]:
+        own = folder_of("NETSPEC_DATA_DIR")
+        for folder in [own / "fashion-mnist", DEBIAN] if own else [DEBIAN]:
             if not self.subset and folder.is_dir():
                 return folder, str(folder)
         return bundled("fashion_mnist"), "bundled subset"

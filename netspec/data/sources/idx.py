@@ -11,9 +11,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from netspec.core.locate import beside
 from netspec.core.model import SpecPath
 from netspec.data.sources.base import ArrayDataset, Dataset, Source
-from netspec.formats.files import about, beside
+from netspec.formats.files import about
 from netspec.formats.idx import read_idx
 
 
