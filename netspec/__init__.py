@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from netspec.api import Net, Run, Solver
     from netspec.core.code_files import load_code, register
-    from netspec.core.errors import NetspecError
+    from netspec.core.errors import NetspecError, NetspecWarning
 
-__all__ = ["Net", "NetspecError", "Run", "Solver", "__version__", "load_code", "register"]
+__all__ = ["Net", "NetspecError", "NetspecWarning", "Run", "Solver", "__version__", "load_code", "register"]
 __version__ = "0.1.0"
 
 
@@ -21,10 +21,10 @@ def __getattr__(name: str) -> Any:
         from netspec import api
 
         return getattr(api, name)
-    if name == "NetspecError":
-        from netspec.core.errors import NetspecError
+    if name in {"NetspecError", "NetspecWarning"}:
+        from netspec.core import errors
 
-        return NetspecError
+        return getattr(errors, name)
     if name in {"load_code", "register"}:
         from netspec.core import code_files
 

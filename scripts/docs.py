@@ -97,7 +97,8 @@ def errors() -> str:
         lines += ["", f"## {prefix}xx: {title}", "", "| code | error | exit code | meaning |", "|---|---|---:|---|"]
         for code, cls in coded.items():
             if code.startswith(prefix):
-                lines.append(f"| {code} | {cls.__name__} | {cls.exit_code} | {_first_line(cls)} |")
+                ends = cls.exit_code if cls.severity == "error" else "warning"
+                lines.append(f"| {code} | {cls.__name__} | {ends} | {_first_line(cls)} |")
     return "\n".join(lines) + "\n"
 
 

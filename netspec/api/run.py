@@ -54,7 +54,7 @@ class Run:
 
         Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError.
         """
-        tester, _ = load_tester(self._job(), self._snapshot(snapshot), threads)
+        tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads)
         return tester.run()[0]
 
     def net(
@@ -70,8 +70,8 @@ class Run:
         `batch` is by default the run's batch size in that phase. Raises MissingSnapshotError, BadArgumentError,
         SnapshotError.
         """
-        spec = self._job().spec
-        feed = spec.data.train if phase == "TRAIN" else spec.data.test
+        spec = self._job(phase).spec
+        feed = spec.feed(phase)
         return Net(
             self.config["net"],
             phase=phase,
@@ -84,8 +84,9 @@ class Run:
             threads=threads,
         )
 
-    def _job(self) -> Job:
-        return load_solver(self.path / RUN_CONFIG)
+    def _job(self, phase: Phase) -> Job:
+        """The run's job, for one phase."""
+        return load_solver(self.path / RUN_CONFIG, phases=(phase,))
 
     def _snapshot(self, wanted: str | Path | None) -> Path:
         """A snapshot, or the latest. Raises MissingSnapshotError."""

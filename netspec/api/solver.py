@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from netspec.api.net import Net, check_overrides
-from netspec.core.errors import UsageError
-from netspec.training.events import Event
+from netspec.core.errors import NetspecError, NetspecWarning, UsageError
+from netspec.training.events import Event, Warned
 from netspec.training.job import Job, load_solver
+from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.solve import solve
 
 
 class Solver:
     """A training that is driven from Python; `net` and `test_nets` keep every blob readable.
+
+    Before its first iteration, and after some more, it may issue a NetspecWarning.
 
     `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
     """
@@ -54,18 +58,34 @@ class Solver:
     def step(self, n: int = 1) -> float:
         """Train `n` iterations; returns the loss of the last iteration. Raises NotFiniteLossError."""
         loss = float("nan")
+        self._warn(self._session.warnings())
         for _ in range(n):
             loss = self._session.step()
+            if self.iter == FIRST:
+                self._warn(self._session.warnings())
         return loss
 
     def solve(self) -> None:
         """Train to `max_iter`."""
-        for _ in solve(self._session):
+        for _ in self.events():
             pass
 
     def events(self) -> Iterator[Event]:
         """Train to `max_iter`, yielding every Display, Tested and Finished event."""
-        return solve(self._session)
+        self._warn(self._session.warnings())
+        return self._events()
+
+    def _events(self) -> Iterator[Event]:
+        for event in solve(self._session):
+            if isinstance(event, Warned):
+                self._warn([event.warning])
+            else:
+                yield event
+
+    def _warn(self, found: list[NetspecError]) -> None:
+        """Issue what rules say against the training as Python warnings."""
+        for warning in found:
+            warnings.warn(str(warning), NetspecWarning, stacklevel=3)
 
     def test(self) -> dict[str, float]:
         """Mean of every output of the test net over the test set."""

@@ -104,9 +104,9 @@ def _show(error: NetspecError, form: str) -> None:
     if form == "json":
         import json
 
-        sys.stdout.write(json.dumps({"errors": as_json(error)}, indent=2) + "\n")
+        sys.stdout.write(json.dumps(as_json(error.errors()), indent=2) + "\n")
     elif form == "github":
-        sys.stdout.write(as_github(error) + "\n")
+        sys.stdout.write(as_github(error.errors()) + "\n")
     else:
         from rich.console import Console
 

@@ -1,16 +1,18 @@
-"""`netspec check`: every mistake in nets and solvers, before anything runs."""
+"""`netspec check`: every mistake in nets and solvers, and warnings, before anything runs."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Code, ErrorFormat, Level, Stages, answer, asked_state, is_override
+from netspec.cli.base import Code, ErrorFormat, Level, Stages, answer, asked_state, err, is_override, width
 from netspec.cli.help import NETS
 
 if TYPE_CHECKING:
+    from netspec.core.errors import Findings, NetspecError
     from netspec.core.nodes import Document
     from netspec.language.asked import AskedState
 
@@ -27,7 +29,9 @@ def command(
             autocompletion=complete.specs,
         ),
     ],
-    data: Annotated[bool, typer.Option("--data", help="Open a solver's data too: shapes, counts, labels.")] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Open a solver's data and weights too: shapes, counts, labels.")
+    ] = False,
     net_stage: Stages = None,
     net_level: Level = None,
     code: Code = None,
@@ -43,50 +47,71 @@ def command(
     found, fine = Findings(), []
     for name in names:
         with found.catching():
-            fine.append(_one(name, overrides, data, asked_state(net_stage, net_level)))
+            fine.append(_one(name, overrides, data, asked_state(net_stage, net_level), found))
     found.raise_if_any()
-    answer('{"errors": []}' if format is ErrorFormat.json else "\n".join(fine) if format is ErrorFormat.text else "")
+    _report(fine, found.warnings, format)
 
 
-def _one(name: str, overrides: list[str], data: bool, asked: AskedState) -> str:
-    """The line that reports a sound file. Raises the file's mistakes."""
+def _report(fine: list[str], warnings: list[NetspecError], format: ErrorFormat) -> None:
+    """Show that files are sound: their lines on stdout, and warnings on stderr; or all of it for machines."""
+    import json
+
+    from netspec.core.errors import Mistakes
+    from netspec.views.errors import as_github, as_json
+    from netspec.views.terminal import styled_error
+
+    if format is ErrorFormat.json:
+        answer(json.dumps(as_json(warnings), indent=2))
+    elif format is ErrorFormat.github:
+        answer(as_github(warnings))
+    else:
+        if warnings:
+            err().print(styled_error(Mistakes(warnings), width(sys.stderr)))
+        answer("\n".join(fine))
+
+
+def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: Findings) -> str:
+    """The line that reports a sound file; warnings go to `found`. Raises the file's mistakes."""
     from netspec.core.errors import Findings
     from netspec.language.references import open_any
+    from netspec.training.rules.base import Known, judge
 
     opened = open_any(name, overrides, "solvers" if data else "models", asked)
     if opened.solver is None:
-        return f"{opened.title}: a sound net, {_net(opened.flat, asked)}"
+        return f"{opened.title}: a sound net, {_net(opened.flat, asked, found)}"
     from netspec.net.wire import check_left_out
     from netspec.training.job import job_of
+    from netspec.training.rehearsal import rehearse
 
-    found = Findings()
-    job = job_of(opened, found)
-    check_left_out(job.net, job.train.graph.state, found)
-    found.raise_if_any()
-    sound = f"{opened.title}: a sound solver for net '{job.net.name}'"
-    if not data:
-        return sound
-    from netspec.training.feeds import open_phase
-
-    feeds = [feed.describe() for feed in (open_phase(job, "TRAIN", 1), open_phase(job, "TEST", 1)) if feed is not None]
-    return "; ".join([sound, *feeds])
+    mistakes = Findings()
+    job = job_of(opened, mistakes)
+    check_left_out(job.net, job.train.graph.state, mistakes)
+    mistakes.raise_if_any()
+    feeds, warnings = rehearse(job) if data else ({}, judge(Known(job.nets, job), "warning"))
+    for warning in warnings:
+        found.add(warning)
+    words = [f"a sound solver for net '{job.net.name}'", *(feed.describe() for feed in feeds.values())]
+    return f"{opened.title}: {'; '.join(words)}"
 
 
-def _net(document: Document, asked: AskedState) -> str:
-    """The totals of a sound net. Raises its mistakes."""
+def _net(document: Document, asked: AskedState, found: Findings) -> str:
+    """The totals of a sound net; warnings go to `found`. Raises its mistakes."""
     from netspec.core.errors import Findings
     from netspec.core.shape import counted
     from netspec.net.graph import State
     from netspec.net.infer import expect
     from netspec.net.load import load_phases
     from netspec.net.wire import check_left_out
+    from netspec.training.rules.base import Known, judge
 
     state = State("TRAIN", asked.level or 0, asked.stages)
-    phases, found = load_phases(document, state=state), Findings()
+    phases, mistakes = load_phases(document, state=state), Findings()
     shaped = phases.train
     assert shaped is not None
-    expect(shaped, phases.spec, found)
-    check_left_out(phases.spec, state, found)
-    found.raise_if_any()
+    expect(shaped, phases.spec, mistakes)
+    check_left_out(phases.spec, state, mistakes)
+    mistakes.raise_if_any()
+    for warning in judge(Known({"TRAIN": shaped}), "warning"):
+        found.add(warning)
     macs = shaped.total_macs // max(1, shaped.batch)
     return f"{counted(shaped.total_params, 'parameter')}, {counted(macs, 'MAC')} an image"

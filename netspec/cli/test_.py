@@ -67,7 +67,7 @@ def command(
         weights = snapshot.latest(path / folders.SNAPSHOTS)
     if weights is None:
         raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
-    job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level))
+    job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
     console = err()
     with told_of_compiling(console):
         tester, loaded = load_tester(job, weights, threads)

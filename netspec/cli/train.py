@@ -160,7 +160,7 @@ def _print(event: Note | Event, console: Console, text: str | None = None) -> No
     console.print(text or str(event), markup=False, style=_STYLES.get(type(event).__name__))
 
 
-_STYLES = {"Tested": "bold green", "Snapshotted": "dim", "Finished": "bold"}
+_STYLES = {"Warned": "yellow", "Tested": "bold green", "Snapshotted": "dim", "Finished": "bold"}
 
 
 @contextmanager

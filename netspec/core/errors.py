@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from netspec.core.places import Place
 from netspec.core.snippet import folded, snippet
@@ -24,6 +24,7 @@ class NetspecError(Exception):
 
     code: ClassVar[str] = "NS000"
     exit_code: ClassVar[int] = 1
+    severity: ClassVar[Literal["error", "warning"]] = "error"
 
     def __init__(
         self,
@@ -105,21 +106,35 @@ class MachineError(NetspecError):
     exit_code = 9
 
 
+class Caution(NetspecError):
+    """A warning: what it names runs, but surely not as it is meant. It is shown, and never raised alone."""
+
+    exit_code = 0
+    severity = "warning"
+
+
+class NetspecWarning(UserWarning):
+    """A Caution, as the Python API issues it."""
+
+
 class Mistakes(NetspecError):
-    """Several errors of one stage, in the order of their places; `more` were found beyond them."""
+    """Several errors of one stage, and warnings, in the order of their places; `more` were found beyond them."""
 
     def __init__(self, errors: Iterable[NetspecError], more: int = 0) -> None:
         self._errors = tuple(errors)
         self.more = more
-        super().__init__(f"{len(self._errors)} errors" + (f", and {more:,} more" if more else ""))
+        warnings = sum(error.severity == "warning" for error in self._errors)
+        counts = [(len(self._errors) - warnings, "error"), (warnings, "warning")]
+        words = [f"{number} {word}{'s' * (number > 1)}" for number, word in counts if number]
+        super().__init__(", ".join(words) + (f", and {more:,} more" if more else ""))
 
     @property
     def worst(self) -> NetspecError:
-        """The error whose family decides the exit code: the first."""
-        return self._errors[0]
+        """The error whose family decides the exit code: the first, before any warning."""
+        return min(self._errors, key=lambda error: error.severity == "warning")
 
     def errors(self) -> tuple[NetspecError, ...]:
-        """The single errors."""
+        """The single errors and warnings."""
         return self._errors
 
     def __str__(self) -> str:
@@ -127,17 +142,22 @@ class Mistakes(NetspecError):
 
 
 class Findings:
-    """Collects the errors of a pass so that all are reported at once; beyond `MOST` they are only counted."""
+    """Collects the errors of a pass so that all are reported at once; beyond `MOST` they are only counted.
+
+    Warnings are kept apart: they make nothing fail, and are raised only along with errors.
+    """
 
     MOST = 1000
 
     def __init__(self) -> None:
         self._errors: list[NetspecError] = []
+        self.warnings: list[NetspecError] = []
         self.more = 0
 
     def add(self, error: NetspecError) -> None:
-        """Add an error, or each error of a `Mistakes`."""
-        self._extend(error.errors())
+        """Add an error or a warning, or each of a `Mistakes`."""
+        self._extend([each for each in error.errors() if each.severity == "error"])
+        self.warnings += [each for each in error.errors() if each.severity == "warning"]
 
     def _extend(self, errors: Sequence[NetspecError]) -> None:
         free = self.MOST - len(self._errors)
@@ -168,8 +188,11 @@ class Findings:
     def __len__(self) -> int:
         return len(self._errors)
 
+    def __iter__(self) -> Iterator[NetspecError]:
+        return iter(self._errors)
+
     def raise_if_any(self) -> None:
-        """Raise the errors that were found: a single error as itself, several as `Mistakes`."""
+        """Raise the errors that were found: a single error as itself, several, or some with warnings, as `Mistakes`."""
         unique: dict[tuple[object, ...], NetspecError] = {}
         again: dict[tuple[object, ...], set[str]] = {}
         for error in self._errors:
@@ -184,10 +207,10 @@ class Findings:
             places = f"{len(messages):,} more {'place' if len(messages) == 1 else 'places'}"
             first = unique[written]
             unique[written] = first.changed(message=f"{first.message} (and so in {places} that it is expanded to)")
-        if len(unique) == 1:
+        if len(unique) == 1 and not self.warnings:
             raise next(iter(unique.values()))
         if unique:
-            raise Mistakes(sorted(unique.values(), key=_reading_order), self.more)
+            raise Mistakes(sorted([*unique.values(), *self.warnings], key=_reading_order), self.more)
 
 
 def _reading_order(error: NetspecError) -> tuple[str, int, int]:
@@ -199,8 +222,8 @@ def exit_code(error: NetspecError) -> int:
     return error.worst.exit_code if isinstance(error, Mistakes) else error.exit_code
 
 
-def render(error: NetspecError, tag: str = "error", width: int | None = None) -> str:
-    """The error as text: message, place, source line, caret, help. Shape taken from ruff.
+def render(error: NetspecError, width: int | None = None) -> str:
+    """The error or warning as text: message, place, source line, caret, help. Shape taken from ruff.
 
     Source lines are cut to `width`, and sentences folded; places are left whole.
     """
@@ -208,7 +231,7 @@ def render(error: NetspecError, tag: str = "error", width: int | None = None) ->
     def said(text: str, indent: int) -> list[str]:
         return [text] if width is None else folded(text, width, " " * indent)
 
-    lines = said(f"{tag}[{error.code}]: {_clipped(error.message)}", 4)
+    lines = said(f"{error.severity}[{error.code}]: {_clipped(error.message)}", 4)
     places = [place for _, place in (("", error.at), *error.related) if place]
     margin = max((len(str(one.line)) for place in places for one in [place, *_expansions(place)]), default=1)
     if error.at:

@@ -38,6 +38,15 @@ def text(shape: Shape) -> str:
     return "x".join(map(str, shape)) if shape else "scalar"
 
 
+CHANNELS_FIRST = "channels come first: array.transpose(0, 3, 1, 2)"
+"""Help for data whose samples are (H, W, C)."""
+
+
+def channels_last(sample: Shape) -> bool:
+    """Whether a sample looks like an image (H, W, C)."""
+    return len(sample) == 3 and sample[2] in {1, 3, 4} and sample[0] not in {1, 3, 4}
+
+
 def axis_of(axis: int, shape: Shape, field: str = "axis") -> int:
     """The axis counted from the front. Raises ShapeError when the shape has no such axis."""
     if not -len(shape) <= axis < len(shape):

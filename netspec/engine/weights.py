@@ -94,26 +94,41 @@ def fill_weights(
     return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, history)
 
 
-def share_weights(shaped: ShapedGraph, owner: Graph, weights: Weights, dtype: str, seed: int) -> Weights:
+def share_weights(shaped: ShapedGraph, owner: ShapedGraph, weights: Weights, dtype: str, seed: int) -> Weights:
     """The weights of a net of another phase: the owner's arrays where layers match, fillers elsewhere.
 
-    Params are matched by (layer, slot) and not by name: a shared param may have another owner in the other phase.
     Raises PhaseShapeError.
     """
-    theirs = {place: param.index for param in owner.params for place in _users(owner, param)}
-    shared: dict[int, Array] = {}
-    for param in shaped.graph.params:
-        index = next((theirs[place] for place in _users(shaped.graph, param) if place in theirs), None)
-        if index is None:
-            continue
-        array, wanted = weights.data[index], shaped.params[param.index]
-        if array.shape != wanted and not (param.permissive and array.size == count(wanted)):
-            phases = (text(array.shape), owner.phase, text(wanted), shaped.graph.phase)
+    pairs = shared_params(shaped, owner)
+    shared = {own: weights.data[theirs].reshape(shaped.params[own]) for own, theirs in pairs.items()}
+    return fill_weights(shaped, dtype, seed, shared=shared)
+
+
+def shared_params(shaped: ShapedGraph, owner: ShapedGraph) -> dict[int, int]:
+    """The params that a net shares with the net of another phase, each with its index there. Raises PhaseShapeError."""
+    pairs = same_params(shaped.graph, owner.graph)
+    for own, index in pairs.items():
+        param, wanted, theirs = shaped.graph.params[own], shaped.params[own], owner.params[index]
+        if theirs != wanted and not (param.permissive and count(theirs) == count(wanted)):
+            phases = (text(theirs), owner.graph.phase, text(wanted), shaped.graph.phase)
             message = "param '{}' is {} in phase {}, but {} in phase {}".format(param.name, *phases)
             at = shaped.graph.nodes[param.users[0][0]].layer.place()
             raise PhaseShapeError(message, at=at, help="both phases use one param: feed them samples of one shape")
-        shared[param.index] = array.reshape(wanted)
-    return fill_weights(shaped, dtype, seed, shared=shared)
+    return pairs
+
+
+def same_params(net: Graph, owner: Graph) -> dict[int, int]:
+    """The params that two phases of a net have in common: the index in the one, and in the other.
+
+    Params are matched by (layer, slot) and not by name: a shared param may have another owner in the other phase.
+    """
+    theirs = {place: param.index for param in owner.params for place in _users(owner, param)}
+    pairs = {}
+    for param in net.params:
+        index = next((theirs[place] for place in _users(net, param) if place in theirs), None)
+        if index is not None:
+            pairs[param.index] = index
+    return pairs
 
 
 def _users(graph: Graph, param: GraphParam) -> list[tuple[str, int]]:

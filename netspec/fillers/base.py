@@ -21,6 +21,11 @@ class Filler(Model):
 
     random: ClassVar[bool] = True
 
+    @property
+    def level(self) -> float | None:
+        """The one value that it fills with; None where values differ."""
+        return None
+
     def check(self, shape: Shape) -> None:
         """Raise ShapeError when this filler cannot fill `shape`."""
 

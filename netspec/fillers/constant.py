@@ -20,6 +20,11 @@ class Constant(Filler):
 
     value: float = Field(0.0, description="The value.")
 
+    @property
+    def level(self) -> float | None:
+        """The value."""
+        return self.value
+
     def fill(self, shape: Shape, random: Generator) -> Any:
         """`value` in every place of `shape`."""
         import numpy as np

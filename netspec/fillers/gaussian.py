@@ -21,6 +21,11 @@ class Gaussian(Filler):
     std: Annotated[float, Aka("stddev")] = Field(1.0, gt=0, description="Standard deviation.")
     sparse: int = Field(-1, ge=-1, description="Expected number of nonzero weights to each input; -1 keeps all.")
 
+    @property
+    def level(self) -> float | None:
+        """0 where `sparse` keeps nothing."""
+        return 0.0 if self.sparse == 0 else None
+
     def check(self, shape: Shape) -> None:
         """Refuse a `sparse` larger than the first axis."""
         if self.sparse >= 0 and self.sparse > (shape[0] if shape else 0):

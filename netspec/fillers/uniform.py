@@ -29,6 +29,11 @@ class Uniform(Filler):
             )
         return self
 
+    @property
+    def level(self) -> float | None:
+        """The bounds, where they are equal."""
+        return self.min if self.min == self.max else None
+
     def fill(self, shape: Shape, random: Generator) -> Any:
         """Draws for every place of `shape`."""
         return random.uniform(self.min, self.max, shape)

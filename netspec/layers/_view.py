@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.core.calls import Calls, Phase, Run
-from netspec.layers.base import NOTHING, Abilities, Layer
+from netspec.layers.base import NOTHING, Abilities, Layer, Passing
 
 
 class ViewLayer(Layer):
@@ -13,6 +13,11 @@ class ViewLayer(Layer):
     def abilities(self) -> Abilities:
         """Backward reads nothing."""
         return Abilities(reads=NOTHING)
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay."""
+        return Passing("all")
 
     def aliases(self, phase: Phase) -> bool:
         """Always true."""

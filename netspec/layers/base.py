@@ -72,6 +72,25 @@ class Abilities:
     stores: bool = False
 
 
+@dataclass(frozen=True)
+class Passing:
+    """How zeros and equal channels pass through a layer: the facts by which rules judge whether a net can learn.
+
+    `zeros`: top 0 is 0 where "all" bottoms and all `added` params are; of a product where "any" bottom is; None: not
+    known. `stops`: where the bottom is 0, no gradient passes. `factor`: the slot of the param that all of the bottom is
+    multiplied with, so that a param of zeros gives a top of 0, and no gradient to the bottom. `added`: slots of params
+    that are added; the gradient of the others is 0 where the bottom is.
+    `channels`: "alike" where each channel is computed alone and by one rule, so that equal channels stay equal and get
+    equal gradients; "mixed" where each is a sum over all channels, weighted by a row of the factor.
+    """
+
+    zeros: Literal["all", "any"] | None = None
+    stops: bool = False
+    factor: int | None = None
+    added: frozenset[int] = frozenset()
+    channels: Literal["alike", "mixed"] | None = None
+
+
 NOTHING: frozenset[str] = frozenset()
 BOTTOM, TOP = frozenset({"bottom"}), frozenset({"top"})
 """Values of `Abilities.reads`: backward reads the bottoms, or the tops."""
@@ -139,6 +158,11 @@ class Layer(Model):
     def abilities(self) -> Abilities:
         """Abilities of its kernels; here the least: row-major blobs, nothing along, all data kept for backward."""
         return Abilities()
+
+    @property
+    def passing(self) -> Passing:
+        """How zeros and equal channels pass; here nothing is known, and nothing is judged."""
+        return Passing()
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
         """The place where a field was written, or else the layer's name; None where Python code made the layer."""
@@ -217,6 +241,10 @@ class Layer(Model):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """For each bottom that holds labels: (number of classes, the label that is ignored)."""
         return {}
+
+    def chance(self, bottoms: Shapes) -> float | None:
+        """The loss of a guess that finds all classes equally likely; None where it is not known."""
+        return None
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Memory that its Calls need beside the blobs; `backward` says whether a backward will follow."""

@@ -9,7 +9,7 @@ from netspec.core.calls import Call, Calls, Run
 from netspec.core.formula import BLOBS, Formula, names
 from netspec.core.shape import Shapes
 from netspec.core.worked import LayerArrays, Term, Worked
-from netspec.layers.base import ANY_LAYOUT, Abilities, Layer
+from netspec.layers.base import ANY_LAYOUT, Abilities, Layer, Passing
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -37,6 +37,20 @@ class Elementwise(Layer):
         named = names(self.formulas[1])
         reads = {blob for name, blob in (("x", "bottom"), ("y", "top")) if name in named}
         return Abilities(layouts=ANY_LAYOUT, reads=frozenset(reads), in_place="x" not in named)
+
+    @property
+    def passing(self) -> Passing:
+        """By the formulas at 0."""
+        blobs = {"x": Term(0.0), "dy": Term(1.0)}
+        blobs["y"] = self._number(self.formulas[0], blobs)
+        slope = self._number(self.formulas[1], blobs)
+        return Passing("all" if blobs["y"].value == 0 else None, stops=slope.value == 0, channels="alike")
+
+    def _number(self, formula: Formula, blobs: dict[str, Term]) -> Term:
+        """The value of a formula for values of blobs, with its words."""
+        terms = (blobs[name] if name in BLOBS else Term(getattr(self, name)) for name in names(formula))
+        found = cast("Term | float", formula(*terms))
+        return found if isinstance(found, Term) else Term(found)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape."""
@@ -67,6 +81,4 @@ class Elementwise(Layer):
             yield self._explained("dx", self.formulas[1], blobs | {"dy": arrays.top_diffs[0]}, index)
 
     def _explained(self, what: str, formula: Formula, blobs: dict[str, Array], index: tuple[int, ...]) -> Worked:
-        terms = (Term(blobs[name][index] if name in BLOBS else getattr(self, name)) for name in names(formula))
-        found = cast("Term | float", formula(*terms))
-        return (found if isinstance(found, Term) else Term(found)).at(what, index)
+        return self._number(formula, {name: Term(array[index]) for name, array in blobs.items()}).at(what, index)

@@ -12,7 +12,7 @@ batch of phase TEST.
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -34,7 +34,7 @@ from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec
+from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing
 from netspec.lowering.channels import adds, slots
 
 _ZERO = Constant(value=0.0)
@@ -71,6 +71,12 @@ class BatchNorm(Layer):
         """Computes a ReLU along, and a Scale that does the work of `affine`."""
         along = frozenset({"ReLU"} if self.affine else {"ReLU", "Scale"})
         return Abilities(layouts=("NHWC",), reads=BOTTOM, along=along, stores=True)
+
+    @property
+    def passing(self) -> Passing:
+        """A batch of zeros stays so, unless its statistics are given; with `affine`, factors multiply."""
+        zeros: Literal["all"] | None = None if self.use_global_stats else "all"
+        return Passing(zeros, factor=3 if self.affine else None, added=frozenset({4}), channels="alike")
 
     @field_validator("param")
     @classmethod

@@ -7,7 +7,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes, count
 from netspec.layers._broadcast import Broadcast
-from netspec.layers.base import NOTHING, Param
+from netspec.layers.base import NOTHING, Param, Passing
 from netspec.lowering.channels import adds, affine, affine_sums
 
 
@@ -20,6 +20,12 @@ class Bias(Broadcast):
     """
 
     reads: ClassVar[frozenset[str]] = NOTHING
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay where zeros are added."""
+        alike = self.learned and self.axis == 1
+        return Passing("all", added=frozenset({0}), channels="alike" if alike else None)
 
     def params(self) -> tuple[Param, ...]:
         """Bias, unless it is a bottom."""

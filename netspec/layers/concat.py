@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer, Passing
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
@@ -47,6 +47,11 @@ class Concat(Layer):
     def joint(self, shape: Shape) -> int:
         """The axis of the joint, counted from the front."""
         return axis_of(self.axis, shape) if self.concat_dim is None else axis_of(self.concat_dim, shape, "concat_dim")
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay."""
+        return Passing("all")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottoms' shape, with their lengths along `axis` added up."""

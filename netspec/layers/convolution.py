@@ -20,7 +20,7 @@ from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._window import Windowed, meetings
-from netspec.layers.base import BOTTOM, Abilities, Param
+from netspec.layers.base import BOTTOM, Abilities, Param, Passing
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct
@@ -76,6 +76,12 @@ class Convolution(Windowed):
     def window(self) -> tuple[Window, Window]:
         """(kernel, stride, pad, dilation) of the vertical and the horizontal axis."""
         return self.axes(self.dilation)
+
+    @property
+    def passing(self) -> Passing:
+        """The weight mixes all channels, unless they are in groups; the bias is added."""
+        channels: Literal["mixed"] | None = "mixed" if self.group == 1 else None
+        return Passing("all", factor=0, added=frozenset({1}), channels=channels)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N, K, H', W')."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes
-from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer
+from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer, Passing
 
 
 class Dropout(Layer):
@@ -31,6 +31,11 @@ class Dropout(Layer):
     def abilities(self) -> Abilities:
         """In place: backward draws the mask again."""
         return Abilities(reads=NOTHING, layouts=ANY_LAYOUT, in_place=True)
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay; channels become unequal by chance."""
+        return Passing("all")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape."""

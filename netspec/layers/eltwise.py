@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Listed, wrong
 from netspec.core.shape import ShapeError, Shapes, counted
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, same_shape
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, Passing, same_shape
 
 
 class Eltwise(Layer):
@@ -54,6 +54,11 @@ class Eltwise(Layer):
                 help="give one for each, or none",
             )
         return self
+
+    @property
+    def passing(self) -> Passing:
+        """A product is 0 where any bottom is."""
+        return Passing("any" if self.operation == "PROD" else "all", channels="alike")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottoms' shape."""

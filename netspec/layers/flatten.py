@@ -9,7 +9,7 @@ from pydantic import Field
 from netspec.core.model import Aka
 from netspec.core.shape import ShapeError, Shapes, axis_of, count
 from netspec.layers._view import ViewLayer
-from netspec.layers.base import BatchAxes
+from netspec.layers.base import BatchAxes, Passing
 
 
 class Flatten(ViewLayer):
@@ -29,6 +29,11 @@ class Flatten(ViewLayer):
             field = "end_axis" if "end_axis" in self.model_fields_set else "axis"
             raise ShapeError(f"`end_axis` {self.end_axis} lies before `axis` {self.axis} in {{bottom[0]}}", field=field)
         return first, last
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay, and the channels where they are the first axis that is merged."""
+        return Passing("all", channels="alike" if self.axis == 1 else None)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape, with the merged axes' count in their place."""

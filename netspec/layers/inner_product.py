@@ -19,7 +19,7 @@ from netspec.core.shape import Shape, Shapes, axis_of, count, text
 from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, Abilities, BatchAxes, Layer, Param
+from netspec.layers.base import BOTTOM, Abilities, BatchAxes, Layer, Param, Passing
 from netspec.lowering import products
 
 
@@ -51,6 +51,12 @@ class InnerProduct(Layer):
     def abilities(self) -> Abilities:
         """A ReLU along; backward reads the bottom, adds and stores."""
         return Abilities(reads=BOTTOM, along=frozenset({"ReLU"}), adds=True, stores=True)
+
+    @property
+    def passing(self) -> Passing:
+        """The weight mixes all that is summed over; the bias is added."""
+        channels: Literal["mixed"] | None = "mixed" if self.axis == 1 else None
+        return Passing("all", factor=0, added=frozenset({1}), channels=channels)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N..., M)."""

@@ -19,7 +19,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import ShapeError, Shapes, Window
-from netspec.layers.base import BOTTOM, Abilities, Layer
+from netspec.layers.base import BOTTOM, Abilities, Layer, Passing
 
 
 class LRN(Layer):
@@ -55,6 +55,11 @@ class LRN(Layer):
                 "within a channel `k` is always 1", field="k", help="leave it out: Caffe does not read it there"
             )
         return self
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay; channels are alike where none sees another."""
+        return Passing("all", channels="alike" if self.norm_region == "WITHIN_CHANNEL" else None)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape."""

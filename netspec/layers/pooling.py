@@ -20,7 +20,7 @@ from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window, counted, pooled, pooled_text
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._window import Meeting, Windowed, meetings
-from netspec.layers.base import NOTHING, Abilities, Arity
+from netspec.layers.base import NOTHING, Abilities, Arity, Passing
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -73,6 +73,11 @@ class Pooling(Windowed):
         if self.global_pooling:
             return Window(bottom[2]), Window(bottom[3])
         return self.window
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay; each channel is pooled alone."""
+        return Passing("all", channels="alike")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N, C, P, Q), once or twice."""

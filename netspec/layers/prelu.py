@@ -15,7 +15,7 @@ from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import check_filler
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer, Param
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer, Param, Passing
 from netspec.lowering.channels import adds, slots, wide
 
 
@@ -33,6 +33,11 @@ class PReLU(Layer):
     def abilities(self) -> Abilities:
         """Any layout; backward reads the bottom."""
         return Abilities(layouts=ANY_LAYOUT, stores=True, reads=BOTTOM)
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay, whatever the slopes."""
+        return Passing("all", channels="alike")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape."""

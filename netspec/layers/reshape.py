@@ -11,7 +11,7 @@ from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, count, counted, text
 from netspec.layers._view import ViewLayer
-from netspec.layers.base import BatchAxes
+from netspec.layers.base import BatchAxes, Passing
 
 
 def _unwrapped(value: Any) -> Any:
@@ -71,20 +71,25 @@ class Reshape(ViewLayer):
         result = (*x[:first], *sizes, *x[last:])
         return result, count(size for size in result if size != -1)
 
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay, and the channels where only the axes behind the batch are merged."""
+        return Passing("all", channels="alike" if self.shape == (0, -1) and self.axis == 0 else None)
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The new shape, of as many values as the bottom."""
         x = bottoms[0]
         result, known = self._sizes(x)
         if -1 not in result:
             if known != count(x):
-                raise ShapeError(
-                    f"{text(result)} = {counted(known, 'value')}, but {{bottom[0]}} has {count(x):,}", field="shape"
-                )
+                message = f"{text(result)} = {counted(known, 'value')}, but {{bottom[0]}} has {count(x):,}"
+                raise ShapeError(message, field="shape", help=_HELP)
             return (result,)
         if count(x) % known:
             raise ShapeError(
                 f"the {counted(count(x), 'value')} of {{bottom[0]}} are not a multiple of {known:,}, the other lengths",
                 field="shape",
+                help=_HELP,
             )
         return (tuple(count(x) // known if size == -1 else size for size in result),)
 
@@ -95,14 +100,18 @@ class Reshape(ViewLayer):
         return field.whole(moved and bool(field.rows), moved and bool(field.columns))
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """The axis that keeps or copies the batch's length; else the axis given as -1; else None."""
+        """The axis that keeps or copies the batch's length, or has it at the same place; else the axis given as -1.
+
+        None where neither is there.
+        """
         (first, last), axis = self._span(bottoms[0]), axes[0]
         if axis is None or axis < first:
             return (axis,)
         if axis >= last:
             return (axis - last + first + len(self.shape),)
-        copied = axis - first
-        if copied < len(self.shape) and self.shape[copied] == 0:
+        copied = self.shape[axis - first] if axis - first < len(self.shape) else None
+        before = all(size in {0, x} for size, x in zip(self.shape, bottoms[0][first:axis], strict=False))
+        if copied == 0 or (copied == bottoms[0][axis] and before):
             return (axis,)
         return (first + self.shape.index(-1) if -1 in self.shape else None,)
 
@@ -111,3 +120,6 @@ class Reshape(ViewLayer):
         result, known = self._sizes(bottoms[0])
         total = count(bottoms[0])
         return f"{total}/{known} = {total // known}" if -1 in result else ""
+
+
+_HELP = "a length of 0 is that of the bottom at its place, as for the batch; -1 is what is left over"

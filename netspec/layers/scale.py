@@ -16,7 +16,7 @@ from netspec.core.shape import Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import Broadcast
-from netspec.layers.base import Param
+from netspec.layers.base import Param, Passing
 from netspec.lowering.channels import adds, affine, affine_sums
 
 
@@ -42,6 +42,14 @@ class Scale(Broadcast):
         if "bias_filler" in self.model_fields_set and not self.bias_term:
             raise wrong("`bias_filler` has nothing to fill", field="bias_filler", help="say `bias_term: true`")
         return self
+
+    @property
+    def passing(self) -> Passing:
+        """Learned factors multiply; a second bottom makes it a product."""
+        added = frozenset({len(self.params()) - 1} if self.bias_term else ())
+        if not self.learned:
+            return Passing(None if self.bias_term else "any")
+        return Passing("all", factor=0, added=added, channels="alike" if self.axis == 1 else None)
 
     def params(self) -> tuple[Param, ...]:
         """Weight unless it is a bottom, bias with `bias_term`."""

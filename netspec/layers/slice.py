@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer, Passing
 from netspec.lowering.layout import memory_order
 
 
@@ -71,6 +71,11 @@ class Slice(Layer):
                 help=help,
             )
         return tuple(range(0, size + 1, size // tops))
+
+    @property
+    def passing(self) -> Passing:
+        """Zeros stay."""
+        return Passing("all")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape, with the length of each piece along the axis."""

@@ -6,6 +6,7 @@ One position loses at most -ln(FLT_MIN) = 87.3365; the divisor is at least 1. So
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import log
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -47,6 +48,13 @@ class SoftmaxWithLoss(NormalizedLoss):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
+
+    def chance(self, bottoms: Shapes) -> float | None:
+        """ln C, where the loss is a mean over the labels that count."""
+        outer, classes, inner = positions(bottoms, self.axis)
+        divisor = self.divisor(outer, inner)
+        mean = divisor == 0 or (divisor == outer * inner and self.ignore_label is None)
+        return log(classes) if mean else None
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The probabilities, unless they are a top; each part's sum."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from netspec.core.shape import Shapes
 from netspec.layers._view import ViewLayer
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Passing
 
 
 class Split(ViewLayer):
@@ -24,6 +24,11 @@ class Split(ViewLayer):
     def abilities(self) -> Abilities:
         """Backward reads nothing."""
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)
+
+    @property
+    def passing(self) -> Passing:
+        """Everything passes."""
+        return Passing("all", channels="alike")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape, for each top."""

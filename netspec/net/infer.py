@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from netspec.core.errors import CheckFailed, Findings, SpecError
+from netspec.core.errors import CheckFailed, Findings, NetspecError, SpecError
 from netspec.core.receptive import NOTHING_SEEN, ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.core.verify import verifying
@@ -25,6 +25,16 @@ class TooLargeBlobError(ShapeError):
     code = "NS311"
 
 
+class FixedBatchError(ShapeError):
+    """A layer fits the batch size that the net is written with, but not the batch size that is asked for.
+
+    `hint` is what the layer itself advises.
+    """
+
+    code = "NS313"
+    hint: str | None = None
+
+
 class ExpectError(CheckFailed, SpecError):
     """The net's totals are not what its `expect`, or `--expect`, says."""
 
@@ -34,8 +44,42 @@ class ExpectError(CheckFailed, SpecError):
 def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGraph:
     """The shaped graph; `batch` replaces the batch size of every input.
 
-    A layer is passed over where it is broken, or where the shape of a bottom is unknown. Mistakes go to `found`.
+    A layer is passed over where it is broken, or where the shape of a bottom is unknown. Mistakes go to `found`; those
+    that the net has at the batch size asked for, and not as it is written, are FixedBatchErrors.
     """
+    own = Findings()
+    shaped = _inferred(graph, own, batch)
+    for error in own if batch is None else _compared(graph, own):
+        found.add(error)
+    found.more += own.more
+    if verifying() and not found and graph.sound:
+        from netspec.net.verify import verify_shapes
+
+        verify_shapes(shaped)
+    return shaped
+
+
+def _compared(graph: Graph, errors: Findings) -> list[NetspecError]:
+    """Errors at a batch size that was asked for; those not found at the size that is written are FixedBatchErrors."""
+    if not errors:
+        return []
+    written = Findings()
+    size = _inferred(graph, Findings(), None).batch
+    _inferred(graph, written, size)
+    always = {(error.code, error.at) for error in written}
+    pairs = ((error, isinstance(error, ShapeError) and (error.code, error.at) not in always) for error in errors)
+    return [_fixed(error, size) if fixed else error for error, fixed in pairs]
+
+
+def _fixed(error: NetspecError, size: int) -> FixedBatchError:
+    """The error of a layer that only fits the batch size that is written in the net."""
+    hint = f", or mend the layer: {error.help}" if error.help else ""
+    help = f"the net is written for batches of {size:,}: choose that batch size{hint}"
+    return FixedBatchError(error.message, help=help).changed(at=error.at, hint=error.help)
+
+
+def _inferred(graph: Graph, found: Findings, batch: int | None) -> ShapedGraph:
+    """The shaped graph at a batch size, or at the sizes of its inputs as they are written."""
     known = _Known({}, {}, {}, {})
     costs: list[Cost] = []
     for node in graph.nodes:
@@ -56,12 +100,7 @@ def infer(graph: Graph, found: Findings, batch: int | None = None) -> ShapedGrap
     params = tuple(known.params.get(i, ()) for i in range(len(graph.params)))
     axes = tuple(map(known.axes.get, range(len(graph.blobs))))
     fields = tuple(known.fields.get(i, NOTHING_SEEN) for i in range(len(graph.blobs)))
-    shaped = ShapedGraph(graph, blobs, params, tuple(costs), axes, fields)
-    if verifying() and not found and graph.sound:
-        from netspec.net.verify import verify_shapes
-
-        verify_shapes(shaped)
-    return shaped
+    return ShapedGraph(graph, blobs, params, tuple(costs), axes, fields)
 
 
 class _Known(NamedTuple):

@@ -1,7 +1,7 @@
 """Events and notes: the reports of a training as values, their text, and the rows that store events.
 
 An event happens at an iteration and becomes a row of metrics.jsonl. A note describes the start of a run: folder,
-resumed or loaded weights, data. `str` of either is its text for people, a line or a few.
+resumed or loaded weights, data, warnings. `str` of either is its text for people, a line or a few.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from netspec.core.errors import NetspecError
 from netspec.core.shape import clock, counted
 from netspec.training.snapshot import LoadReport
 
@@ -173,7 +174,17 @@ class Started:
         return "\n".join(lines)
 
 
-Note = Opened | Resumed | Loaded | Started
+@dataclass(frozen=True)
+class Warned:
+    """A rule has something to say against the training, which goes on: before it begins, or after some iterations."""
+
+    warning: NetspecError
+
+    def __str__(self) -> str:
+        return str(self.warning)
+
+
+Note = Opened | Resumed | Loaded | Started | Warned
 
 
 def row(event: Event) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,23 @@ from netspec.core import code_files, locate
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.model import Model, spec_paths
+from netspec.engine.weights import same_params, shared_params
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import Documents, Reference, open_solver
 from netspec.net.graph import Graph, State
 from netspec.net.infer import infer
+from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec
 from netspec.net.wire import wire
 from netspec.training.nets import specs
 from netspec.training.spec import SolverSpec
 
+PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
+
 
 class NothingToLearnError(SpecError):
-    """The training net has no loss, or no param that learns."""
+    """The training net has no loss, or no param that learns and that a loss reaches."""
 
     code = "NS308"
 
@@ -36,19 +40,29 @@ class NoDataError(SpecError):
 
 @dataclass(frozen=True)
 class Job:
-    """A training: the solver, the net, and the shaped net of each phase.
+    """A training: the solver, the net, and the shaped net of each phase that was loaded.
 
-    `values` are the plain values of the solver with its net inside, as written, after overrides and expansion.
-    `base` is the folder that their relative paths start from.
+    `nets` has no TEST without test data, and no TRAIN where weights are only tested. `values` are the plain values of
+    the solver with its net inside, as written, after overrides and expansion. `base` is the folder that their relative
+    paths start from.
     """
 
     name: str
     spec: SolverSpec
     net: NetSpec
-    train: ShapedGraph
-    test: ShapedGraph | None
+    nets: Mapping[Phase, ShapedGraph]
     values: dict[str, Any]
     base: Path
+
+    @property
+    def train(self) -> ShapedGraph:
+        """The shaped net of TRAIN."""
+        return self.nets["TRAIN"]
+
+    @property
+    def test(self) -> ShapedGraph | None:
+        """The shaped net of TEST, if there is one."""
+        return self.nets.get("TEST")
 
     def phase(self, phase: Phase) -> ShapedGraph:
         """The shaped net of a phase. Raises UsageError where the job has no test data."""
@@ -85,53 +99,65 @@ def _changed_at(value: Any, path: tuple[str | int, ...], change: Callable[[str],
 
 
 def load_solver(
-    reference: Reference, overrides: Sequence[str] = (), keep: bool = False, asked: AskedState = NOTHING_ASKED
+    reference: Reference,
+    overrides: Sequence[str] = (),
+    keep: bool = False,
+    phases: tuple[Phase, ...] = PHASES,
+    asked: AskedState = NOTHING_ASKED,
 ) -> Job:
     """The job in a solver file (or a zoo name, or plain values). Raises every mistake found in it and in its net.
 
-    `keep` prepares nets whose backward may start from any top.
+    `keep` prepares nets whose backward may start from any top. `phases` are those that will run: only their nets and
+    data must be there.
     """
     found = Findings()
-    return job_of(open_solver(reference, found, overrides, asked), found, keep)
+    return job_of(open_solver(reference, found, overrides, asked), found, keep, phases)
 
 
-def job_of(opened: Documents, found: Findings, keep: bool = False) -> Job:
+def job_of(opened: Documents, found: Findings, keep: bool = False, phases: tuple[Phase, ...] = PHASES) -> Job:
     """The job of an opened solver. Raises the mistakes in `found`, and all in the solver and in its net."""
     spec, net = specs(opened, found)
-    train, test = _phases(spec, net, found, keep)
+    nets: dict[Phase, ShapedGraph] = {}
+    if "TRAIN" in phases:
+        nets["TRAIN"] = _train(spec, net, found, keep)
+    others = Findings()
+    if "TEST" in phases and (test := _test(spec, net, others, keep)) is not None:
+        nets["TEST"] = test
+    found.merge(others)
+    if not found and len(nets) > 1:
+        with found.catching():
+            shared_params(nets["TEST"], nets["TRAIN"])
     found.raise_if_any()
     name = opened.path.stem if opened.path else net.name
-    return Job(name, spec, net, train, test, opened.flat.plain(), opened.base)
+    return Job(name, spec, net, nets, opened.flat.plain(), opened.base)
 
 
-def _phases(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> tuple[ShapedGraph, ShapedGraph | None]:
-    """The shaped nets of TRAIN and, if there are test data or the TEST net needs none, of TEST; else None."""
-    train_graph = wire(net, State("TRAIN", spec.level, spec.stage), found, "any" if keep else "loss")
-    _check_data(train_graph, spec, found)
+def _train(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> ShapedGraph:
+    """The shaped net of TRAIN, which must have data, a loss and params."""
+    graph = wire(net, State("TRAIN", spec.level, spec.stage), found, "any" if keep else "loss")
+    _check_data(graph, spec, found)
     if not found:
-        _check_learning(train_graph, found)
-    train = infer(train_graph, found, spec.data.train.batch_size if spec.data.train else None)
-    test_state = State("TEST", spec.level, spec.stage)
-    test: ShapedGraph | None = None
-    wants = spec.data.test is not None or (spec.test_interval is not None)
-    if wants and any(map(test_state.keeps, net.layers)):
-        others = Findings()
-        test_graph = wire(net, test_state, others, "any" if keep else "none")
-        test = infer(test_graph, others, spec.data.test.batch_size if spec.data.test else None)
-        found.merge(others)
-        _check_data(test_graph, spec, found)
-        if spec.data.test is None and spec.test_iter is None and not test_graph.inputs:
-            help = "say how many batches of the net's own data a test takes"
-            found.add(
-                NoDataError(
-                    "a test without test data needs `test_iter`", at=spec.place("test_interval", key=True), help=help
-                )
-            )
-    return train, test
+        _check_learning(graph, found)
+    return infer(graph, found, spec.data.train.batch_size if spec.data.train else None)
+
+
+def _test(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> ShapedGraph | None:
+    """The shaped net of TEST, if there are test data or it needs none."""
+    state = State("TEST", spec.level, spec.stage)
+    wanted = spec.data.test is not None or spec.test_interval is not None
+    if not wanted or not any(map(state.keeps, net.layers)):
+        return None
+    graph = wire(net, state, found, "any" if keep else "none")
+    result = infer(graph, found, spec.data.test.batch_size if spec.data.test else None)
+    _check_data(graph, spec, found)
+    if spec.data.test is None and spec.test_iter is None and not graph.inputs:
+        at, help = spec.place("test_interval", key=True), "say how many batches of the net's own data a test takes"
+        found.add(NoDataError("a test without test data needs `test_iter`", at=at, help=help))
+    return result
 
 
 def _check_data(net: Graph, spec: SolverSpec, found: Findings) -> None:
-    feed = spec.data.train if net.phase == "TRAIN" else spec.data.test
+    feed = spec.feed(net.phase)
     word = net.phase.lower()
     names = [net.blobs[i].name for i in net.inputs]
     if names and feed is None:
@@ -159,6 +185,19 @@ def _check_learning(net: Graph, found: Findings) -> None:
         )
     elif not any(param.learned for param in net.params):
         found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: every lr_mult is 0", at=at))
+    elif len(unmoved(net, [None] * len(net.params))) == sum(param.learned for param in net.params):
+        text = f"net '{net.name}' has nothing to learn: no loss reaches a param that may change"
+        found.add(NothingToLearnError(text, at=at, help="is there a `propagate_down: false`, or an `lr_mult: 0`?"))
+
+
+def trained_names(job: Job) -> dict[str, str]:
+    """For every param of the TEST net its name in the TRAIN net: a shared param may have another owner there.
+
+    Only the wiring of the TRAIN net is looked at, which may have mistakes.
+    """
+    spec, test = job.spec, job.phase("TEST").graph
+    train = wire(job.net, State("TRAIN", spec.level, spec.stage), Findings(), "none")
+    return {test.params[own].name: train.params[theirs].name for own, theirs in same_params(test, train).items()}
 
 
 SETTINGS = (

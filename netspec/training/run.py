@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.core.errors import NetspecError
-from netspec.training import folders, runs
-from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started
-from netspec.training.job import Job
+from netspec.training import folders, runs, snapshot
+from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Warned
+from netspec.training.feeds import open_phase
+from netspec.training.job import Job, trained_names
 from netspec.training.session import Session
 from netspec.training.solve import solve
 from netspec.training.tester import Tester
@@ -93,12 +94,14 @@ class Training:
             yield Opened(self.folder, self.job.net.name, net.total_params, net.total_macs // max(1, net.batch))
             session = self._session = Session(self.job, self.threads)
             for note in self._begun(session, folder):
-                for line in str(note).split("\n"):
-                    folder.log(line)
+                _log(note, folder)
                 yield note
             with closing(solve(session, folder.snapshots, self.stopping)) as events:
                 for event in events:
-                    folder.record(event)
+                    if isinstance(event, Warned):
+                        _log(event, folder)
+                    else:
+                        folder.record(event)
                     yield event
         except NetspecError as error:
             folder.log(str(error))
@@ -107,7 +110,7 @@ class Training:
             folder.close()
 
     def _begun(self, session: Session, folder: runs.RunFolder) -> list[Note]:
-        """Restore a snapshot or load weights, and open the folder's files; yields the notes on both."""
+        """Restore a snapshot or load weights, open the folder's files, and judge; the notes on all of it."""
         from netspec.codegen import driver
 
         taken = self._taken_up(session)
@@ -116,7 +119,8 @@ class Training:
         folder.begin(self.job, session.iteration, session.threads, feeds)
         layer, arena = driver.threading_layer(), session.train.plan.arena
         started = Started(session.iteration, tuple(feeds), session.threads, layer, session.seed, arena, self.folder)
-        return [taken, started] if taken else [started]
+        warned = [Warned(warning) for warning in session.warnings()]
+        return [*([taken] if taken else []), *warned, started]
 
     def _taken_up(self, session: Session) -> Note | None:
         """Restore the snapshot or load the weights to start from; the note on it. Raises SnapshotError."""
@@ -129,13 +133,23 @@ class Training:
         return None if own is None else Loaded(*own)
 
 
+def _log(note: Note, folder: runs.RunFolder) -> None:
+    """Write a note to the log of a run, line by line."""
+    for line in str(note).split("\n"):
+        folder.log(line)
+
+
 def load_tester(job: Job, weights: Path, threads: int | None = None) -> tuple[Tester, Loaded]:
     """A Tester of the weights in a file, and the note that tells which params were loaded.
 
+    It reads test data only, and the job may be loaded for TEST alone.
+
     Raises UsageError where the job has no test data, SnapshotError, DataError.
     """
+    from netspec.codegen import driver
+
     job.phase("TEST")  # raises before anything is compiled
-    session = Session(job, threads)
-    report = session.load(weights)
-    assert session.test is not None
-    return session.test, Loaded(weights, report)
+    driver.limit_threads(threads)
+    seed = job.spec.random_seed
+    tester = Tester(job, open_phase(job, "TEST", seed), None, seed)
+    return tester, Loaded(weights, snapshot.load_file(tester.weights, weights, trained_names(job)))

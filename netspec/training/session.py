@@ -9,12 +9,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.core import code_files, locate
-from netspec.core.nodes import placed
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
 from netspec.engine.weights import fill_weights
@@ -22,13 +19,16 @@ from netspec.net.graph import digest
 from netspec.training import snapshot
 from netspec.training.blame import blame
 from netspec.training.events import Progress
-from netspec.training.feeds import open_phase
+from netspec.training.feeds import open_phases
 from netspec.training.job import Job, changes, settings
+from netspec.training.rehearsal import load_own
+from netspec.training.rules.base import FIRST, Known, judge
 from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
 from netspec.training.tester import Tester, outputs, scores
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.core.errors import NetspecError
 
 
 MEAN_OF = 100
@@ -50,13 +50,14 @@ class Session:
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.iteration = 0
         self.resumed: Path | None = None
-        self.feed = open_phase(job, "TRAIN", self.seed)
+        self.feeds = open_phases(job, self.seed)
+        self.feed = self.feeds.get("TRAIN")
         shaped, memory = compile_net(job.train, spec.dtype, keep)
         weights = fill_weights(shaped, spec.dtype, self.seed, spec.rule.slots)
         decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
         learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size)
         self.train = bind(shaped, memory, weights, self.seed, learning)
-        self.test = Tester(job, self.train, self.seed, keep) if job.test is not None else None
+        self.test = Tester(job, self.feeds.get("TEST"), self.train, self.seed, keep) if job.test is not None else None
         self.losses: deque[float] = deque(maxlen=spec.average_loss)
         self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
@@ -69,6 +70,8 @@ class Session:
         )
         self._stored = [(array, array.copy()) for array in stored]
         self.waited = 0.0
+        self._first: list[float] = []
+        self._said: set[str] = set()
         self._prefetch: Prefetcher | None = None
         self._prefetched = -1
 
@@ -88,6 +91,14 @@ class Session:
             self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
         self._prefetch.take(self.train.inputs)
         self._prefetched = number + 1
+
+    def warnings(self) -> list[NetspecError]:
+        """What rules say against this training, with the weights and first losses that it has now, and not before."""
+        weights = dict(zip(self.train.weights.names, self.train.weights.data, strict=True))
+        found = judge(Known(self.job.nets, self.job, self.feeds, weights, self._first), "warning")
+        new = [warning for warning in found if warning.code not in self._said]
+        self._said.update(warning.code for warning in new)
+        return new
 
     @property
     def rate(self) -> float:
@@ -140,6 +151,8 @@ class Session:
             raise blame(self.job.train, program, self.seed, self.iteration, self._batches())
         self.losses.append(loss)
         self._recent.append((loss, *map(float, self._means.values())))
+        if self.iteration == len(self._first) < FIRST:
+            self._first.append(loss)
         self.iteration += 1
         return loss
 
@@ -188,25 +201,18 @@ class Session:
         for key, array in state.history.items():
             own[key][...] = array
         self.iteration, self.resumed = state.iteration, path.resolve()
+        self._first.clear()
         self.losses.clear()
         self.losses.extend(state.losses)
         return changes(state.solver, settings(self.job))
 
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a snapshot (fine-tuning), by name. Raises SnapshotError."""
-        tensors, about = snapshot.read_tensors(path)
-        report = snapshot.load_weights(self.train.weights, tensors, path)
-        code = (about or {}).get("solver", {}).get("code")
-        return replace(report, changed=tuple(code_files.changes(code, code_files.recorded()))) if code else report
+        return snapshot.load_file(self.train.weights, path)
 
     def load_own(self) -> tuple[Path, LoadReport] | None:
         """Start from the weights that the solver names, if any. Raises SnapshotError placed at its `weights`."""
-        own = self.spec.weights
-        if own is None:
-            return None
-        path = locate.beside(self.job.base, own)
-        with placed(self.spec.written, "weights"):
-            return path, self.load(path)
+        return load_own(self.job, self.train.weights)
 
 
 _RESUME = "to start from its weights only, say --weights"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netspec.core import code_files
 from netspec.core.errors import DivergedError, MachineError, SnapshotError
 from netspec.core.shape import counted, text
 from netspec.core.spelling import suggest
@@ -229,6 +230,21 @@ def set_aside(folder: Path, iteration: int) -> list[Path]:
         (folder / "replaced").mkdir(exist_ok=True)
         os.replace(path, folder / "replaced" / path.name)
     return later
+
+
+def load_file(weights: Weights, path: Path, also: Mapping[str, str] | None = None) -> LoadReport:
+    """Copy the arrays of a file into a net's params by name. Raises SnapshotError.
+
+    `also` holds for some params another name, under which they are looked for too.
+    """
+    tensors, about = read_tensors(path)
+    other = {own: name for own, name in (also or {}).items() if own not in tensors and name in tensors}
+    found = {own: tensors[name] for own, name in other.items()}
+    used = set(other.values()) - set(weights.names)
+    tensors = {name: array for name, array in tensors.items() if name not in used} | found
+    report = load_weights(weights, tensors, path)
+    code = (about or {}).get("solver", {}).get("code")
+    return replace(report, changed=tuple(code_files.changes(code, code_files.recorded()))) if code else report
 
 
 def load_weights(weights: Weights, tensors: dict[str, Array], path: Path) -> LoadReport:

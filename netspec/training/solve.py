@@ -7,15 +7,18 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from netspec.training import snapshot
-from netspec.training.events import Display, Event, Finished, Snapshotted, Tested
+from netspec.training.events import Display, Event, Finished, Snapshotted, Tested, Warned
+from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.tester import Tester, named, outputs
 
 
 def solve(
     session: Session, folder: Path | None = None, stopping: Callable[[], str | None] = lambda: None
-) -> Generator[Event, None, None]:
+) -> Generator[Event | Warned, None, None]:
     """Train to the last iteration, or until `stopping` gives a reason; snapshots go to `folder`.
+
+    Warnings of the first iterations are yielded among the events.
 
     Raises NotFiniteLossError, DataError, WriteError.
     """
@@ -43,6 +46,8 @@ def solve(
             rate = session.rate
             session.step()
             seen += 1
+            if session.iteration == FIRST:
+                yield from map(Warned, session.warnings())
             if spec.display and iteration % spec.display == 0:
                 now = time.perf_counter()
                 pace = seen / max(now - since, 1e-9)

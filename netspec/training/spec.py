@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from netspec.core.calls import Phase
 from netspec.core.errors import Findings
 from netspec.core.model import Aka, Listed, Model, SpecPath, known_as
 from netspec.core.nodes import Document, locate
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import suggest
-from netspec.data.spec import FeedsSpec
+from netspec.data.spec import FeedSpec, FeedsSpec
 from netspec.language import elsewhere, words
 from netspec.language.validate import MissingFieldError, Subject, UnknownWordError, WrongTypeError, head, say, validate
 from netspec.net.spec import typo
@@ -82,6 +83,10 @@ class SolverSpec(Model):
     stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
     level: int = Field(0, description="Level that the nets' include and exclude rules see.")
     rule: UpdateRule = Field(exclude=True, description="The solver type with its own fields.")
+
+    def feed(self, phase: Phase) -> FeedSpec | None:
+        """The data of a phase."""
+        return self.data.train if phase == "TRAIN" else self.data.test
 
 
 def solver_spec(document: Document, found: Findings) -> SolverSpec | None:

@@ -8,13 +8,13 @@ from netspec.core.shape import count
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
-from netspec.engine.weights import share_weights
+from netspec.engine.weights import Weights, fill_weights, share_weights
 from netspec.net.shaped import ShapedGraph
-from netspec.training.feeds import open_phase
 from netspec.training.job import Job
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.data.feed import Feed
 
 
 MOST_SCORES = 100
@@ -22,26 +22,38 @@ MOST_SCORES = 100
 
 
 class Tester:
-    """The TEST net on the training's weights: programs for a whole batch and for the short last one."""
+    """The TEST net: programs for a whole batch and for the short last one.
 
-    def __init__(self, job: Job, owner: Program, seed: int, keep: bool) -> None:
+    It runs on the weights of `owner`, a training's program; without one, on weights of its own.
+    """
+
+    def __init__(self, job: Job, feed: Feed | None, owner: Program | None, seed: int, keep: bool = False) -> None:
         self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
-        self.feed = open_phase(job, "TEST", seed)
+        self.feed = feed
         self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
         self.programs: dict[int, Program] = {}
         self.scores = scores(job.phase("TEST"))
         self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
 
+    @property
+    def weights(self) -> Weights:
+        """The weights that are tested."""
+        assert self.owner is not None  # the constructor has made a program
+        return self.owner.weights
+
     def program(self, size: int) -> Program:
-        """The TEST program for batches of `size`; it uses the training's arena unless blobs are kept."""
+        """The TEST program for batches of `size`; it uses the owner's arena unless blobs are kept."""
         if size not in self.programs:
             shaped = self.job.shaped("TEST", size) if self.feed else self.job.phase("TEST")
             dtype = self.job.spec.dtype
             shaped, memory = compile_net(shaped, dtype, self.keep)
-            weights = share_weights(shaped, self.owner.graph, self.owner.weights, dtype, self.seed)
-            self.programs[size] = bind(
-                shaped, memory, weights, self.seed, arena=None if self.keep else self.owner.arena
-            )
+            if self.owner is None:
+                weights, arena = fill_weights(shaped, dtype, self.seed), None
+            else:
+                weights = share_weights(shaped, self.owner.shaped, self.owner.weights, dtype, self.seed)
+                arena = None if self.keep else self.owner.arena
+            self.programs[size] = bind(shaped, memory, weights, self.seed, arena=arena)
+            self.owner = self.owner or self.programs[size]
         return self.programs[size]
 
     def run(self) -> tuple[dict[str, float], int]:

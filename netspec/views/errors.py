@@ -1,15 +1,20 @@
-"""Errors for machines: JSON, and GitHub workflow commands, which GitHub shows beside the code."""
+"""Errors and warnings for machines: JSON, and GitHub workflow commands, which GitHub shows beside the code."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from netspec.core.errors import NetspecError
 from netspec.core.places import Place
 
 
-def as_json(error: NetspecError) -> list[dict[str, Any]]:
-    """The errors as plain values for `--format json`."""
+def as_json(findings: Sequence[NetspecError]) -> dict[str, Any]:
+    """Errors and warnings as plain values for `--format json`."""
+    return {f"{word}s": _listed([each for each in findings if each.severity == word]) for word in ("error", "warning")}
+
+
+def _listed(findings: Sequence[NetspecError]) -> list[dict[str, Any]]:
     return [
         {
             "code": e.code,
@@ -22,7 +27,7 @@ def as_json(error: NetspecError) -> list[dict[str, Any]]:
             "expanded_from": [_as_json(p) for p in e.at.chain] if e.at else [],
             "related": [{"message": word, **_as_json(p)} for word, p in e.related],
         }
-        for e in error.errors()
+        for e in findings
     ]
 
 
@@ -30,14 +35,14 @@ def _as_json(place: Place) -> dict[str, Any]:
     return {"file": place.source.name, "line": place.line, "column": place.column}
 
 
-def as_github(error: NetspecError) -> str:
-    """The errors as GitHub workflow commands, which GitHub shows beside the code."""
+def as_github(findings: Sequence[NetspecError]) -> str:
+    """Errors and warnings as GitHub workflow commands, which GitHub shows beside the code."""
     rows = []
-    for e in error.errors():
+    for e in findings:
         name = _escaped(e.at.source.name).replace(":", "%3A").replace(",", "%2C") if e.at else ""
         place = f"file={name},line={e.at.line},col={e.at.column}," if e.at else ""
         text = e.message + (f" (help: {e.help})" if e.help else "")
-        rows.append(f"::error {place}title={e.code}::{_escaped(text)}")
+        rows.append(f"::{e.severity} {place}title={e.code}::{_escaped(text)}")
     return "\n".join(rows)
 
 

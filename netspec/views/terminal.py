@@ -37,7 +37,10 @@ def size(number: int) -> str:
 
 
 def styled_error(error: NetspecError, width: int | None = None) -> RenderableType:
-    """An error for a terminal: red tag, blue margins; source lines are cut to `width`, sentences folded."""
+    """An error for a terminal: red tag, of a warning yellow, and blue margins.
+
+    Source lines are cut to `width`, sentences folded.
+    """
     from rich.text import Text
 
     result = Text()
@@ -46,17 +49,17 @@ def styled_error(error: NetspecError, width: int | None = None) -> RenderableTyp
             result.append("\n\n")
         lines = render(one, width=width).split("\n")
         head = next((i for i, line in enumerate(lines) if line.lstrip().startswith(("-->", "= "))), len(lines))
-        shown = [Text(line, "bold") if 0 < i < head else _styled(line, i) for i, line in enumerate(lines)]
+        shown = [Text(line, "bold") if 0 < i < head else _styled(line, i, one.severity) for i, line in enumerate(lines)]
         result.append(Text("\n").join(shown))
     return result
 
 
-def _styled(line: str, number: int) -> Any:
+def _styled(line: str, number: int, severity: str) -> Any:
     from rich.text import Text
 
     if number == 0:
         tag, _, message = line.partition(": ")
-        return Text.assemble((tag, "bold red"), (": " + message, "bold"))
+        return Text.assemble((tag, "bold red" if severity == "error" else "bold yellow"), (": " + message, "bold"))
     stripped = line.lstrip()
     if stripped.startswith("-->"):
         return Text.assemble((line[: line.index("-->") + 3], "bold blue"), line[line.index("-->") + 3 :])

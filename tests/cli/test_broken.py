@@ -103,6 +103,7 @@ NOT_HERE = {
     "NS501": "a family: NS503 and NS504 are its errors",
     "NS502": "a family: NS312 is its error",
     "NS503": "written by a snapshot of weights that are not finite, tests/test_train.py",
+    "NS505": "takes a hundred iterations, tests/training/rules/test_stalled_loss.py",
     "NS510": "a family",
     "NS520": "a family",
     "NS526": "runs.read of a broken folder, tests/training/test_runs.py",
@@ -117,7 +118,8 @@ def test_every_code_has_its_case() -> None:
     codes = set(re.findall(r"NS\d{3}", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")))
     shown = set(
         re.findall(
-            r"error\[(NS\d{3})\]", " ".join((CORPUS / f"{case}.txt").read_text(encoding="utf-8") for case in CASES)
+            r'(?:(?:error|warning)\[|title=|"code": ")(NS\d{3})',
+            " ".join((CORPUS / f"{case}.txt").read_text(encoding="utf-8") for case in CASES),
         )
     )
     assert codes - shown - set(NOT_HERE) == set()
@@ -208,6 +210,8 @@ def _make_numpy(folder: Path) -> None:
     np.save(folder / "x.npy", np.zeros((4, 3), np.float32))
     np.save(folder / "y.npy", np.zeros(4, np.int64))
     np.save(folder / "large.npy", np.zeros((4, 1, 8, 8), np.float32))
+    np.save(folder / "hwc.npy", np.zeros((4, 2, 5, 3), np.float32))
+    np.save(folder / "one_hot.npy", np.eye(4, dtype=np.float32))
     np.save(folder / "words.npy", np.array(["a", "b", "c", "d"]))
     np.save(folder / "pickled.npy", np.array([{"a": 1}] * 4, object))
     (folder / "short.npy").write_bytes((folder / "y.npy").read_bytes()[:-8])

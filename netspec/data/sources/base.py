@@ -99,9 +99,8 @@ class ArrayDataset(Dataset):
         lengths = [len(array) for array in self.arrays]
         if len(set(lengths)) > 1:
             each = ", ".join(f"{name} has {length:,}" for name, length in zip(self.names, lengths, strict=True))
-            raise UnequalLengthsError(
-                f"the outputs differ in their number of samples: {each}", help="do the files belong together?"
-            )
+            help = _turned(self.names, self.arrays) or "do the files belong together?"
+            raise UnequalLengthsError(f"the outputs differ in their number of samples: {each}", help=help)
 
     @property
     def shapes(self) -> Shapes:
@@ -126,6 +125,16 @@ class ArrayDataset(Dataset):
     def name(self, index: int, output: int = 0) -> str:
         """The index and the file of the output."""
         return f"sample {index} of {self.names[output]}"
+
+
+def _turned(names: tuple[str, ...], arrays: tuple[Array, ...]) -> str | None:
+    """Help where one array has as many samples as the others on another axis than the first."""
+    for i, (name, array) in enumerate(zip(names, arrays, strict=True)):
+        lengths = {len(other) for j, other in enumerate(arrays) if j != i}
+        axes = [axis for axis, size in enumerate(array.shape) if lengths == {size}]
+        if axes and axes[0] > 0:
+            return f"the first axis counts the samples: of {name} take np.moveaxis(array, {axes[0]}, 0)"
+    return None
 
 
 class Source(Model):

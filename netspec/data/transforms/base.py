@@ -78,7 +78,8 @@ class Transform(Model):
 def image(shape: Shape, what: str) -> tuple[int, int, int]:
     """(C, H, W) of a sample that must be an image. Raises ShapeError."""
     if len(shape) != 3:
-        raise ShapeError(f"{what} takes images (C, H, W), but a sample is {text(shape)}")
+        help = "put the axis of channels in: array[:, None]" if len(shape) == 2 else None
+        raise ShapeError(f"{what} takes images (C, H, W), but a sample is {text(shape)}", help=help)
     return shape[0], shape[1], shape[2]
 
 

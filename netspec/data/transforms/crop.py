@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from netspec.core.model import Aka, Listed, wrong
-from netspec.core.shape import Shape, ShapeError
+from netspec.core.shape import CHANNELS_FIRST, Shape, ShapeError, channels_last
 from netspec.data.transforms.base import Apply, Setting, Transform, image
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Crop(Transform):
         h, w = self.size[0], self.size[-1]
         if h > height + 2 * self.pad or w > width + 2 * self.pad:
             padded = f" with {self.pad} zeros at each side" if self.pad else ""
-            raise ShapeError(f"a window of {h}x{w} does not fit into images of {height}x{width}{padded}", field="size")
+            text = f"a window of {h}x{w} does not fit into images of {height}x{width}{padded}"
+            raise ShapeError(text, field="size", help=CHANNELS_FIRST if channels_last(shape) else None)
         return (c, h, w)
 
     def bind(self, setting: Setting) -> Apply:

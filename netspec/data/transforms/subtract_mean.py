@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.errors import DataError
 from netspec.core.model import Listed, SpecPath, wrong
-from netspec.core.shape import Shape, ShapeError, counted, text
+from netspec.core.shape import CHANNELS_FIRST, Shape, ShapeError, channels_last, counted, text
 from netspec.data.transforms.base import Apply, Setting, Transform
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class SubtractMean(Transform):
         if self.values and len(self.values) not in {1, *shape[:1]}:
             several = f", or {shape[0]}: one of each channel" if shape and shape[0] > 1 else ""
             fault = f"{counted(len(self.values), 'value')} do not fit samples of {text(shape)}"
-            raise ShapeError(fault, field="values", help=f"give one value{several}")
+            turned = channels_last(shape) and len(self.values) == shape[2]
+            raise ShapeError(fault, field="values", help=CHANNELS_FIRST if turned else f"give one value{several}")
         return shape
 
     def bind(self, setting: Setting) -> Apply:

@@ -151,3 +151,12 @@ def test_arrays_that_cannot_feed_a_net(tmp_path):
         parse(file="none.npz").open(tmp_path)
     with pytest.raises(EmptyDataError, match="it is 2x0"):
         parse(values=(((), ()),)).open(None)
+
+
+def test_an_array_that_is_turned_is_named(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 7), np.float32))
+    np.save(tmp_path / "y.npy", np.zeros(7))
+    source = parse(outputs=("x.npy", "y.npy"))
+    with pytest.raises(UnequalLengthsError) as caught:
+        source.open(tmp_path)
+    assert caught.value.help == "the first axis counts the samples: of x.npy take np.moveaxis(array, 1, 0)"

@@ -84,6 +84,15 @@ def test_windows_that_do_not_fit():
         Crop(size=1).output_shape((4,))
 
 
+def test_images_with_their_channels_last_or_without_any_are_recognised():
+    with pytest.raises(ShapeError) as caught:
+        Crop(size=6).output_shape((8, 9, 3))
+    assert caught.value.help == "channels come first: array.transpose(0, 3, 1, 2)"
+    with pytest.raises(ShapeError) as caught:
+        Crop(size=6).output_shape((8, 9))
+    assert caught.value.help == "put the axis of channels in: array[:, None]"
+
+
 @pytest.mark.parametrize("size", [0, (1, 2, 3), ()])
 def test_sizes_that_make_no_sense(size):
     with pytest.raises(ValidationError):

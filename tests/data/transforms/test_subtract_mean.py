@@ -65,6 +65,9 @@ def test_a_wrong_number_of_values():
     assert caught.value.field == "values"
     with pytest.raises(ShapeError):
         SubtractMean(values=(1, 2)).output_shape(())
+    with pytest.raises(ShapeError) as caught:
+        SubtractMean(values=(1, 2, 3)).output_shape((8, 9, 3))
+    assert caught.value.help == "channels come first: array.transpose(0, 3, 1, 2)"
 
 
 @pytest.mark.parametrize(

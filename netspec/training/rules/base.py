@@ -1,0 +1,110 @@
+"""Rule: a judgement about what is known of a training; and `judge`, which asks all rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from netspec.core.calls import Phase
+from netspec.core.errors import Findings, NetspecError
+from netspec.core.model import Model
+from netspec.core.rooms import Room
+from netspec.net.shaped import ShapedGraph
+from netspec.training.job import Job
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+    from netspec.data.feed import Feed
+
+
+FIRST = 100
+"""Iterations whose losses rules look at."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a training; empty or None where it is not known yet.
+
+    `nets` holds the net of each phase, of a net without a solver too. `weights` are the params by name, before the
+    first iteration; `losses` are those of the first iterations, at most `FIRST`, in order.
+    """
+
+    nets: Mapping[Phase, ShapedGraph]
+    job: Job | None = None
+    feeds: Mapping[Phase, Feed] = field(default_factory=dict)
+    weights: Mapping[str, Array] | None = None
+    losses: Sequence[float] = ()
+
+    @property
+    def learner(self) -> ShapedGraph | None:
+        """The net of TRAIN, if it has a loss."""
+        net = self.nets.get("TRAIN")
+        return net if net is not None and net.graph.losses else None
+
+    def levels(self, net: ShapedGraph) -> list[float | None]:
+        """For each param the one value that it begins with, by its weights or else its filler; None where they differ.
+
+        Also None where the solver names a file of weights that is not read yet.
+        """
+        if self.weights is None and self.job is not None and self.job.spec.weights is not None:
+            return [None] * len(net.params)
+        if self.weights is None:
+            return [param.param.filler.level for param in net.graph.params]
+        arrays = (self.weights[param.name] for param in net.graph.params)
+        return [float(array.flat[0]) if array.size and array.min() == array.max() else None for array in arrays]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A solver as plain values, with its data inside, and the losses of its first iterations."""
+
+    solver: Mapping[str, Any]
+    losses: Sequence[float] = ()
+
+
+class Rule(Model):
+    """A judgement: a finding where what is known says that a training cannot run, or cannot do what it is meant to.
+
+    A rule claims only what is sure, and nothing where it does not know enough.
+    """
+
+    finding: ClassVar[type[NetspecError]]
+    """The class of its findings: an error makes `check` fail and the training not start; a `Caution` is shown."""
+    wrong: ClassVar[Example]
+    """A training that it finds fault with."""
+    fine: ClassVar[Example]
+    """One that is as near as can be, and that it lets pass."""
+
+    def judge(self, known: Known) -> Iterator[NetspecError]:
+        """The findings."""
+        raise NotImplementedError
+
+
+RULES: Room[Rule] = Room("netspec.training.rules", Rule, "rule")
+
+
+def judge(known: Known, severity: Literal["error", "warning"]) -> list[NetspecError]:
+    """The findings of a severity of all rules, in the order of the rules' names."""
+    rules = (rule() for rule in RULES.members() if rule.finding.severity == severity)
+    return [finding for rule in rules for finding in rule.judge(known)]
+
+
+def refuse(known: Known) -> None:
+    """Raise the errors that the rules find."""
+    found = Findings()
+    for error in judge(known, "error"):
+        found.add(error)
+    found.raise_if_any()
+
+
+def named(layers: Sequence[str], most: int = 6) -> str:
+    """'conv1', 'conv2' and 'ip'; of many only the first."""
+    words = [f"'{layer}'" for layer in layers[:most]]
+    more = len(layers) - most
+    words += [f"{more} more"] if more > 0 else []
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+LEARNING: dict[str, Any] = {"base_lr": 0.1, "lr_policy": "fixed", "max_iter": 1}
+"""The solver's own fields in examples."""

@@ -1,0 +1,124 @@
+"""SampleShapes: data whose samples have not the shape that the net's inputs take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+from typing import Any, ClassVar
+
+from netspec.core.errors import DataError, NetspecError
+from netspec.core.shape import CHANNELS_FIRST, Shape, channels_last, count, text
+from netspec.data.feed import Feed
+from netspec.net.labels import label_ranges
+from netspec.net.shaped import ShapedGraph
+from netspec.training.rules.base import LEARNING, Example, Known, Rule, named
+
+
+class MisfitError(DataError):
+    """The data do not have the shape of the net's inputs."""
+
+    code = "NS620"
+
+
+def _solver(shape: list[int]) -> dict[str, Any]:
+    layers = [
+        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, *shape], [2]]},
+        {"name": "ip", "type": "InnerProduct", "num_output": 4},
+        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
+    ]
+    values = [[[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]]] * 2, [0, 3]]
+    feed = {"source": {"type": "Arrays", "values": values}, "batch_size": 2}
+    return {**LEARNING, "net": {"layers": layers}, "data": {"train": feed}}
+
+
+class SampleShapes(Rule):
+    """Samples of another shape than an input, with the help that fits: axes in another order, too many, too few."""
+
+    finding: ClassVar[type[NetspecError]] = MisfitError
+    wrong: ClassVar[Example] = Example(_solver([3, 2]))
+    fine: ClassVar[Example] = Example(_solver([2, 3]))
+
+    def judge(self, known: Known) -> Iterator[NetspecError]:
+        """An error for each input of a phase whose data are there; one if the outputs of the source are swapped."""
+        for phase, feed in known.feeds.items():
+            shaped, spec = known.nets[phase], known.job.spec.feed(phase) if known.job else None
+            at = spec.place("source") if spec else None
+            names = [shaped.graph.blobs[i].name for i in shaped.graph.inputs]
+            wanted = [_sample_shape(shaped, blob) for blob in shaped.graph.inputs]
+            if len(feed.shapes) < len(names):
+                outputs = f"{len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
+                listed = ", ".join(f"'{name}'" for name in names)
+                message = f"the net has {len(names)} inputs ({listed}), but the source has {outputs}"
+                help = "name the source's labels, or take the top out of the net's Input"
+                yield MisfitError(message, at=at, help=help)
+                continue
+            pairs = list(zip(names, wanted, feed.shapes, strict=False))
+            wrong = [i for i, (_, shape, given) in enumerate(pairs) if shape != given]
+            swapped = len(wrong) > 1 and sorted(feed.shapes[: len(wanted)]) == sorted(wanted)
+            for i in wrong[:1] if swapped else wrong:
+                name, shape, given = pairs[i]
+                message = f"input '{name}' takes samples of {text(shape)}, but the data have {text(given)}"
+                help = f"give the outputs of the source in the order of the inputs: {named(names)}"
+                help = help if swapped else _advice(shaped, feed, i)
+                yield MisfitError(message, at=at, help=help)
+
+
+def _sample_shape(shaped: ShapedGraph, blob: int) -> Shape:
+    """The shape of one sample of an input: without the batch axis."""
+    axis = shaped.batch_axes[blob]
+    return tuple(size for i, size in enumerate(shaped.blobs[blob]) if i != axis)
+
+
+def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:
+    """What to do where output `number` of a feed does not fit its input."""
+    blob = shaped.graph.inputs[number]
+    wanted, given = _sample_shape(shaped, blob), feed.shapes[number]
+    net = f"say `shape: {_input_shape(shaped, blob, given)}` for '{shaped.graph.blobs[blob].name}' in the net"
+    labels = label_ranges(shaped).get(blob)
+    if labels is not None and (call := _one_hot(wanted, given, labels[0])) is not None:
+        return f"labels are numbers of classes, not a row of scores each: {call}"
+    if (order := _order(given, wanted)) is not None:
+        if channels_last(given) and order == (2, 0, 1):
+            return CHANNELS_FIRST
+        if channels_last(wanted) and order == (1, 2, 0):
+            return f"channels come first: {net}"
+        return f"array.transpose{(0, *(axis + 1 for axis in order))}, or {net}"
+    if channels_last(given) and len(wanted) == 3 and given[2] == wanted[0]:
+        return f"{CHANNELS_FIRST}, which makes samples of {text((given[2], *given[:2]))}"
+    if count(given) == count(wanted):
+        changed = f"save array.reshape({', '.join(map(str, (-1, *wanted)))})"
+        return changed if labels is None and len(given) < len(wanted) else f"{net}, or {changed}"
+    larger = len(given) == len(wanted) == 3 and all(a >= b for a, b in zip(given, wanted, strict=True))
+    if number == 0 and larger and given[0] == wanted[0]:
+        return f"{net}, or cut the images: `transform: {{type: Crop, size: {_size(wanted[1:])}}}`"
+    return net
+
+
+def _size(size: Sequence[int]) -> str:
+    return f"{size[0]}" if len(set(size)) == 1 else str(list(size))
+
+
+def _one_hot(wanted: Shape, given: Shape, classes: int) -> str | None:
+    """The call that makes labels of samples with a score for each class along one axis; None where they are not so."""
+    for axis in (i for i, size in enumerate(given) if size == classes):
+        before, after = given[:axis], given[axis + 1 :]
+        if (*before, *after) == wanted:
+            return f"array.argmax({axis + 1})"
+        if (*before, 1, *after) == wanted:
+            return f"array.argmax({axis + 1}, keepdims=True)"
+    return None
+
+
+def _order(given: Shape, wanted: Shape) -> Shape | None:
+    """The order of the given axes that makes the wanted shape; channels from the back first, where several do."""
+    if len(given) != len(wanted) or sorted(given) != sorted(wanted) or len(given) > 5:
+        return None
+    rotations = (tuple(range(k, len(given))) + tuple(range(k)) for k in (len(given) - 1, 1))
+    orders = (*rotations, *permutations(range(len(given))))
+    return next(order for order in orders if tuple(given[axis] for axis in order) == wanted)
+
+
+def _input_shape(shaped: ShapedGraph, blob: int, sample: Shape) -> list[int]:
+    """The shape to write for an input that takes such samples."""
+    axis = min(shaped.batch_axes[blob] or 0, len(sample))
+    return [*sample[:axis], shaped.batch, *sample[axis:]]
