@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,11 +16,12 @@ from netspec.core.errors import DataError, UsageError
 from netspec.core.nodes import Document
 from netspec.core.shape import Shape, text
 from netspec.core.spelling import suggest
+from netspec.data.labels import LabelRule, classes
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
-from netspec.net.labels import label_ranges
+from netspec.net.labels import label_readers, label_rules
 from netspec.net.load import load_net
 from netspec.training import snapshot
 from netspec.training.snapshot import LoadReport
@@ -190,23 +192,39 @@ class Net:
             array[...] = self._fitting(name, array, value)
         self._check_labels()
         program.forward()
+        self._check_computed_labels()
         self._ran = True
         return {program.graph.blobs[b].name: program.data[b].copy() for b in program.graph.outputs}
 
+    @cached_property
+    def _label_rules(self) -> tuple[LabelRule, ...]:
+        return label_rules(self._program.shaped)
+
     def _check_labels(self) -> None:
+        """Check the labels in the inputs. Raises WrongLabelError."""
         import numpy as np
 
         program = self._program
-        for blob, (classes, ignore) in label_ranges(program.shaped).items():
-            values = program.data[blob]
-            good = (values >= 0) & (values < classes) & (np.floor(values) == values)
-            good |= values == ignore if ignore is not None else False
-            if not good.all():
-                where = tuple(int(i) for i in np.argwhere(~good)[0])
-                name = program.graph.blobs[blob].name
-                raise WrongLabelError(
-                    f"'{name}' holds {values[where]:g} at {list(where)}, which is not a label in 0..{classes - 1}"
-                )
+        for rule in self._label_rules:
+            blob = program.graph.inputs[rule.output]
+            wrong = np.moveaxis(rule.wrong(program.inputs[rule.output]), 0, program.shaped.batch_axes[blob] or 0)
+            self._refuse(blob, wrong, rule.classes)
+
+    def _check_computed_labels(self) -> None:
+        """Check the labels that the net computes, when it has run. Raises WrongLabelError."""
+        program = self._program
+        for _, blob, number, ignore in label_readers(program.shaped):
+            self._refuse(blob, ~classes(program.data[blob], number, ignore), number)
+
+    def _refuse(self, blob: int, wrong: Array, number: int) -> None:
+        """Raise WrongLabelError if a label of a blob is wrong; `wrong` has the blob's shape."""
+        import numpy as np
+
+        if wrong.any():
+            where = tuple(np.argwhere(wrong)[0].tolist())
+            name, value = self._program.graph.blobs[blob].name, self._program.data[blob][where]
+            message = f"'{name}' holds {value:g} at {list(where)}, which is not a label in 0..{number - 1}"
+            raise WrongLabelError(message)
 
     @property
     def loss(self) -> float:

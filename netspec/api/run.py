@@ -50,9 +50,10 @@ class Run:
         return self._record.snapshots
 
     def test(self, snapshot: str | Path | None = None, *, threads: int | None = None) -> dict[str, float]:
-        """Mean of every output over the test data, with the weights of a snapshot (by default the latest).
+        """Every score over the test data, with the weights of a snapshot (by default the latest).
 
-        Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError.
+        Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError,
+        NotFiniteScoreError.
         """
         tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads)
         return tester.run()[0]

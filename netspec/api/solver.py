@@ -88,7 +88,7 @@ class Solver:
             warnings.warn(str(warning), NetspecWarning, stacklevel=3)
 
     def test(self) -> dict[str, float]:
-        """Mean of every output of the test net over the test set."""
+        """Every score of the test net over the test set. Raises NotFiniteScoreError, DataError."""
         if self._session.test is None:
             raise UsageError("the solver has no test data", help="add `data: test:`")
         return self._session.test.run()[0]

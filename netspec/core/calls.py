@@ -5,7 +5,7 @@ Nothing here runs a kernel, or imports numpy or numba.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+    Arrays = tuple[Array, ...]
+    Move = Callable[[Arrays], Arrays]
     Clock = NDArray[np.int64]
 
 Phase = Literal["TRAIN", "TEST"]
@@ -26,12 +28,14 @@ class Workspace:
     """Memory of a layer beside its blobs: `kept` from forward to backward, or scratch within one direction.
 
     `kind` is real (the net's float type), uint8, int32, int64, or float64. `use` names the direction that needs it.
+    `score`: a Metric reads it when all layers have run forward; so it is kept to the end.
     """
 
     shape: Shape
     kind: Literal["real", "uint8", "int32", "int64", "float64"] = "real"
     kept: bool = False
     use: Literal["forward", "backward", "both"] = "both"
+    score: bool = False
 
 
 class Kernel(Protocol):

@@ -6,7 +6,7 @@ end of an epoch, and a training that is resumed at position p sees the samples t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from netspec.core.calls import Phase
 from netspec.core.errors import DataError
 from netspec.core.nodes import Node, placed
 from netspec.core.shape import Shapes, counted, text
+from netspec.data.labels import BadLabelError, LabelRule, fault
 from netspec.data.sources.base import Dataset, load_array
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Apply, Draw, Setting
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 1024
 """Samples that are read at a time when something is computed over all of them."""
-
-
-class BadLabelError(DataError):
-    """A label is not one of the classes 0..classes-1."""
-
-    code = "NS610"
 
 
 class NoTrainingDataError(DataError):
@@ -173,7 +168,8 @@ class Feed:
         self.data, self.shapes, self.dtype = data, shapes, dtype
         self._transforms, self._seed, self._shuffle, self._node = transforms, seed, shuffle, node
         self._last: tuple[int, Index] | None = None
-        self._checks: dict[int, tuple[int, int | None]] = {}
+        self._rules: list[LabelRule] = []
+        """Rules that are checked in each batch."""
 
     def __len__(self) -> int:
         return len(self.data)
@@ -203,19 +199,29 @@ class Feed:
 
         Raises DataError.
         """
-        import numpy as np
-
-        positions = np.arange(position, position + len(into[0]), dtype=np.int64)
-        epoch, turn = np.divmod(positions, len(self.data))
-        index = self._shuffled(epoch, turn) if self._shuffle else turn
+        epoch, index = self._chosen(position, len(into[0]))
         with placed(self._node, "source"):
-            x, *others = outputs = self.data.read(index)
-            for output, (classes, ignore) in self._checks.items():
-                self._check(outputs[output], index, output, classes, ignore)
+            x, *others = self.data.read(index)
         draw = Draw(self._seed, epoch, index)
         for apply in self._transforms:
             x = apply(x, draw)
-        copy_batch((x, *others), into)
+        batch = (x, *others)
+        for rule in self._rules:
+            if rule.alike or len(rule.places) == len(index):
+                self._check(rule, batch[rule.output], index)
+        copy_batch(batch, into)
+
+    def name(self, position: int, output: int = 0) -> str:
+        """The name of the sample at a position, in messages."""
+        _, index = self._chosen(position, 1)
+        return self.data.name(int(index[0]), output)
+
+    def _chosen(self, position: int, size: int) -> tuple[Index, Index]:
+        """The epoch and the index of each sample of a batch; both (size,)."""
+        import numpy as np
+
+        epoch, turn = np.divmod(np.arange(position, position + size, dtype=np.int64), len(self.data))
+        return epoch, self._shuffled(epoch, turn) if self._shuffle else turn
 
     def _shuffled(self, epoch: Index, turn: Index) -> Index:
         """The index of the sample whose turn it is in an epoch; `epoch`, `turn` and result are (N,)."""
@@ -231,39 +237,54 @@ class Feed:
             last = self._last = (epoch, rng.permutation(len(self.data), self._seed, "shuffle", epoch))
         return last[1]
 
-    def check_labels(self, output: int, classes: int, ignore: int | None = None) -> None:
-        """Check that an output holds labels 0..classes-1, or `ignore`. Raises BadLabelError.
+    def check_labels(self, rules: Iterable[LabelRule], batches: Sequence[int] = ()) -> None:
+        """Check the labels of all samples. Raises BadLabelError.
 
-        Where the source knows all labels they are checked now, else in each batch as it is read.
+        Labels that the source does not know without reading, and those that a transform changes, are checked in each
+        batch as it is read. So are labels whose place depends on the sample's place in the batch; and the batches that
+        begin at the positions `batches` are checked for them now.
         """
         import numpy as np
 
-        labels = self.data.labels(output)
-        if labels is None:
-            self._checks[output] = (classes, ignore)
-            return
-        with placed(self._node, "source"):
-            self._check(labels, np.arange(len(labels)), output, classes, ignore)
+        for rule in rules:
+            changed = rule.output == 0 and self._transforms
+            labels = None if changed else self.data.labels(rule.output)
+            if labels is None or not rule.alike:
+                self._rules.append(rule)
+            if labels is None:
+                continue
+            if rule.alike:
+                for start in range(0, len(labels), _CHUNK):
+                    some = labels[start : start + _CHUNK]
+                    self._check(rule, some, np.arange(start, start + len(some)), labels)
+                continue
+            for position in batches:
+                _, index = self._chosen(position, len(rule.places))
+                self._check(rule, labels[index], index)
 
-    def _check(self, labels: Array, index: Index, output: int, classes: int, ignore: int | None) -> None:
-        """Raise BadLabelError at the first wrong label; labels: (N, ...) of the samples `index` (N,)."""
+    def _check(self, rule: LabelRule, labels: Array, index: Index, whole: Array | None = None) -> None:
+        """Raise BadLabelError at the first wrong label; labels: (N, ...) of the samples `index` (N,).
+
+        `whole` are the labels of all samples, where the rule holds for all.
+        """
         import numpy as np
 
-        good = (labels >= 0) & (labels < classes) & (np.floor(labels) == labels)
-        if ignore is not None:
-            good |= labels == ignore
-        if good.all():
+        wrong = rule.wrong(labels)
+        if not wrong.any():
             return
-        first = tuple(np.argwhere(~good)[0])
-        more = int(good.size - good.sum()) - 1
+        first = tuple(np.argwhere(wrong)[0].tolist())
+        help = f"{rule.reader} has {counted(rule.classes, 'class', 'classes')}"
+        if whole is not None:
+            wrong = rule.wrong(whole)
+            if labels[first] == rule.classes and rule.from_one(whole):
+                help = "labels count from 0, but these seem to count from 1"
+        sample = self.data.name(int(index[first[0]]), rule.output)
+        label, where = labels[first].item(), f" at {list(first[1:])}" if labels[0].size > 1 else ""
+        more = int(wrong.sum()) - 1
         others = f" (and {more:,} more {'is' if more == 1 else 'are'} wrong)" if more else ""
-        whole = np.floor(labels[first]) == labels[first]
-        fault = f"is not one of 0..{classes - 1}" if whole else "is not a whole number"
-        help = f"what reads it has {counted(classes, 'class', 'classes')}"
-        if labels.min() == 1 and labels.max() == classes:
-            help = "labels count from 0, but these seem to count from 1"
-        sample = self.data.name(int(index[first[0]]), output)
-        raise BadLabelError(f"{sample} has the label {labels[first].item()}, which {fault}{others}", help=help)
+        with placed(self._node, "source"):
+            message = f"{sample} has the label {label}{where}, which {fault(label, rule.classes)}{others}"
+            raise BadLabelError(message, help=help)
 
 
 def copy_batch(batch: tuple[Array, ...], into: tuple[Array, ...]) -> None:

@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Run, Update
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
 from netspec.engine.plan import Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
-from netspec.engine.program import SECTIONS, Program, Step, Table
+from netspec.engine.program import SECTIONS, Measured, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
 from netspec.engine.weights import Weights, zeros
 from netspec.lowering.layout import memory_order
@@ -131,9 +131,16 @@ class _Binder:
         data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
         diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
         arrays = (self.clock, self.loss, self.rate, self.gate, self.norm)
-        return Program(
-            self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, self.flows, self.arena, nodes
-        )
+        rest = (self.flows, self.arena, tuple(self.metrics()), nodes)
+        return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, *rest)
+
+    def metrics(self) -> Iterator[Measured]:
+        """The metrics of the layers that run."""
+        for node in filter(self.graph.runs, self.graph.nodes):
+            metric = node.layer.metric(self.shaped.bottom_shapes(node))
+            if metric is not None:
+                piece = self.plan.pieces["work", node.index, metric.space]
+                yield Measured(node.index, metric, self.array(piece))
 
     def step(self, section: str, node: Node | None, call: Call) -> Step:
         parts = call.parts if call.parts is not None else call.kernel.parts(call.args)

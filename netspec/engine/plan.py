@@ -53,7 +53,7 @@ class Piece:
 
     @property
     def lasting(self) -> bool:
-        """Whether it holds values that may be read later: a blob, or a workspace that is kept for backward."""
+        """Whether it holds values that may be read later: a blob, or a workspace that is kept."""
         return self.key[0] in {"data", "diff"} or (self.key[0] == "work" and len(self.key) == 3)
 
 
@@ -184,7 +184,7 @@ def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
 
 
 def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """Pieces of workspaces: one piece for a kept workspace, one per direction for scratch."""
+    """Pieces of workspaces: one piece for a kept workspace or for statistics, one per direction for scratch."""
     graph = shaped.graph
     result = []
     for node in graph.nodes:
@@ -193,8 +193,8 @@ def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
         for name, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
             kind = dtype if space.kind == "real" else space.kind
             ahead, back = node.index, _back(graph, node.index)
-            if space.kept:
-                end = back if node.backward else ahead
+            if space.kept or space.score:
+                end = 2 * len(graph.nodes) if space.score else back if node.backward else ahead
                 result.append(Piece(("work", node.index, name), space.shape, kind, ahead, end))
                 continue
             if space.use != "backward":

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.core.calls import Call
+from netspec.core.metric import Metric
 from netspec.engine.plan import Flow, MemoryPlan
 from netspec.engine.weights import Weights
 from netspec.net.graph import Graph
@@ -99,13 +100,21 @@ class Table:
             self._drive(self._rows, first, last)
 
 
+class Measured(NamedTuple):
+    """The metric of a layer, and the array in which forward leaves the statistics of a batch."""
+
+    node: int
+    metric: Metric
+    space: Array
+
+
 @dataclass
 class Program:
     """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order.
 
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
-    L2 norm before clipping.
+    L2 norm before clipping. `metrics` are those of its layers, in order.
     """
 
     shaped: ShapedGraph
@@ -122,6 +131,7 @@ class Program:
     norm: Array
     flows: dict[int, Flow]
     arena: Array
+    metrics: tuple[Measured, ...]
     nodes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     @property

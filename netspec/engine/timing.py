@@ -14,7 +14,7 @@ from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import Graph, Node
-from netspec.net.labels import label_ranges
+from netspec.net.labels import label_rules
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
@@ -76,12 +76,13 @@ def time_net(
 
 
 def _batches(program: Program) -> list[Array]:
-    """Random values for each input; random classes for an input that holds labels."""
-    labels, random = label_ranges(program.shaped), rng.generator(SEED, "time")
-    batches = []
-    for blob in program.graph.inputs:
-        shape = program.data[blob].shape
-        batches.append(random.integers(0, labels[blob][0], shape) if blob in labels else random.random(shape))
+    """Random values for each input; random classes where they are labels."""
+    random = rng.generator(SEED, "time")
+    batches = [random.random(array.shape) for array in program.inputs]
+    for rule in sorted(label_rules(program.shaped), key=lambda rule: -rule.classes):
+        batch = batches[rule.output]
+        places = rule.places.reshape(batch.shape)
+        batch[places] = random.integers(0, rule.classes, int(places.sum()))
     return batches
 
 

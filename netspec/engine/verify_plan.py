@@ -104,15 +104,18 @@ def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> 
     """The uses of a layer's workspaces, in the directions that it declares."""
     name, back = node.layer.name, 2 * len(shaped.graph.nodes) - 1 - node.index
     for word, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
-        ahead, behind = space.use != "backward" or space.kept, space.use != "forward" or space.kept
+        kept = space.kept or space.score
+        ahead, behind = space.use != "backward" or kept, space.use != "forward" or kept
         sides = [("forward", node.index)] * ahead + [("backward", back)] * (behind and node.backward)
         for side, time in sides:
-            key: Key = ("work", node.index, word, *(() if space.kept else (side,)))
+            key: Key = ("work", node.index, word, *(() if kept else (side,)))
             piece = plan.pieces.get(key)
             kind = plan.dtype if space.kind == "real" else space.kind
             right = piece is not None and (piece.shape, piece.kind) == (space.shape, kind)
             check(right, f"workspace '{word}' has no piece of its shape and kind", name)
             yield key, Use(time, True, name)
+        if space.score:
+            yield ("work", node.index, word), Use(2 * len(shaped.graph.nodes), False, name)
 
 
 def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[Key, list[Use]]]:

@@ -25,6 +25,12 @@ def is_label(value: float, label: int) -> bool:
     return value > -1 and value < 1
 
 
+@helper
+def is_class(value: float, classes: int) -> bool:
+    """Whether a real number is one of the labels 0..classes-1; never for NaN."""
+    return value >= 0 and value < classes and value == int(value)
+
+
 @kernel
 def add_weighted(top: Vector, weight: float, loss: Doubles, part: int, parts: int) -> None:
     """loss (1,) += weight * the sum of top (M,). Runs as one part."""
@@ -115,7 +121,7 @@ def multi_class_hinge_forward(x: Matrix, label: Vector, partial: Doubles, margin
     """
     total = 0.0
     for n in range(*span(x.shape[0], part, parts)):
-        if not (label[n] >= 0 and label[n] < x.shape[1]):
+        if not is_class(label[n], x.shape[1]):
             total = math.nan
             continue
         own = int(label[n])
@@ -137,7 +143,7 @@ def multi_class_hinge_backward(
     """
     scale = dtop[0] / x.shape[0]
     for n in range(*span(x.shape[0], part, parts)):
-        if not (label[n] >= 0 and label[n] < x.shape[1]):
+        if not is_class(label[n], x.shape[1]):
             for c in range(x.shape[1]):
                 dx[n, c] = math.nan
             continue

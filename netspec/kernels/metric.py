@@ -6,9 +6,11 @@ import math
 
 from netspec.codegen.kernel import kernel, span
 from netspec.codegen.kinds import Array3, Doubles, Ints, Vector
-from netspec.kernels.loss import is_label
+from netspec.kernels.loss import is_class
 
 MISS, HIT, IGNORED, NO_CLASS = 0, 1, 2, 3
+UNKNOWN = 4
+"""Added to MISS or HIT where a score is NaN."""
 
 
 @kernel
@@ -22,16 +24,18 @@ def accuracy_hits(
     classes, inner = x.shape[1], x.shape[2]
     for p in range(*span(x.shape[0] * inner, part, parts)):
         o, i = p // inner, p % inner
-        if ignoring and is_label(label[p], ignore):
+        if ignoring and label[p] == ignore:
             hit[p] = IGNORED
-        elif not (label[p] >= 0 and label[p] < classes):
+        elif not is_class(label[p], classes):
             hit[p] = NO_CLASS
         else:
             own = int(label[p])
             better = 0
+            unknown = 0
             for c in range(classes):
                 better += c != own and not x[o, c, i] < x[o, own, i]
-            hit[p] = HIT if better < top_k else MISS
+                unknown += x[o, c, i] != x[o, c, i]
+            hit[p] = (HIT if better < top_k else MISS) + (UNKNOWN if unknown else 0)
 
 
 @kernel
@@ -44,21 +48,31 @@ def accuracy_mean(hit: Ints, top: Vector, part: int, parts: int) -> None:
     valid = 0
     wrong = 0
     for p in range(hit.size):
-        hits += hit[p] == HIT
+        hits += hit[p] % UNKNOWN == HIT
         valid += hit[p] != IGNORED
         wrong += hit[p] == NO_CLASS
     top[0] = math.nan if wrong else hits / max(1, valid)
 
 
 @kernel
-def accuracy_per_class(hit: Ints, label: Vector, counts: Doubles, top: Vector, part: int, parts: int) -> None:
-    """top (C,) = hits over positions with each label, 0 where it does not occur; counts: (C * 2,). Runs as one part."""
+def accuracy_counts(hit: Ints, label: Vector, counts: Doubles, part: int, parts: int) -> None:
+    """counts (C * 2 + 1,) = hits and positions of each label; last NaN if a label is no class or a score NaN, else 0.
+
+    Runs as one part.
+    """
     for i in range(counts.size):
         counts[i] = 0.0
     for p in range(hit.size):
-        if hit[p] == HIT or hit[p] == MISS:
+        if hit[p] == NO_CLASS or hit[p] >= UNKNOWN:
+            counts[counts.size - 1] = math.nan
+        if hit[p] != NO_CLASS and hit[p] != IGNORED:
             c = int(label[p])
-            counts[2 * c] += hit[p]
+            counts[2 * c] += hit[p] % UNKNOWN == HIT
             counts[2 * c + 1] += 1.0
+
+
+@kernel
+def accuracy_per_class(counts: Doubles, top: Vector, part: int, parts: int) -> None:
+    """top (C,) = hits over positions with each label, 0 where it does not occur. Runs as one part."""
     for c in range(top.size):
         top[c] = counts[2 * c] / max(1.0, counts[2 * c + 1])

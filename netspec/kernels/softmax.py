@@ -10,7 +10,7 @@ import math
 
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Array3, Doubles, Vector
-from netspec.kernels.loss import is_label
+from netspec.kernels.loss import is_class
 
 LOSS_CAP = 126.0 * math.log(2.0)
 """-ln(FLT_MIN), 87.3365: the most that one position can lose. Source: Caffe softmax_loss_layer.cpp."""
@@ -67,10 +67,10 @@ def softmax_loss_forward(
     for p in range(*span(x.shape[0] * inner, part, parts)):
         o, i = p // inner, p % inner
         most, mass = normalise(x, prob, o, i)
-        if ignoring and is_label(label[p], ignore):
+        if ignoring and label[p] == ignore:
             continue
         valid += 1
-        if label[p] >= 0 and label[p] < classes:
+        if is_class(label[p], classes):
             loss = math.log(mass) - (x[o, int(label[p]), i] - most)
             total += LOSS_CAP if loss > LOSS_CAP else loss
         else:
@@ -100,8 +100,8 @@ def softmax_loss_backward(
     for p in range(*span(prob.shape[0] * inner, part, parts)):
         o, i = p // inner, p % inner
         factor = scale
-        known = label[p] >= 0 and label[p] < classes
-        if ignoring and is_label(label[p], ignore):
+        known = is_class(label[p], classes)
+        if ignoring and label[p] == ignore:
             for c in range(classes):
                 dx[o, c, i] = 0
             continue

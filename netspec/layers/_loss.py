@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from netspec.codegen.geometry import MOST_PARTS
 from netspec.core.calls import Workspace
+from netspec.core.metric import Metric
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer
@@ -19,6 +21,29 @@ if TYPE_CHECKING:
 
 GRAIN = 2048
 """Scores of a part; each costs about as much as an exponential."""
+
+
+@dataclass(frozen=True)
+class Quotient(Metric):
+    """A loss: the sum over all positions, divided by the sum of the batches' divisors, which counts as at least 1.
+
+    `divisor` is that of a batch; 0 means the number of positions that count. With `whole` nothing is divided.
+    """
+
+    divisor: int
+    whole: bool = False
+    space = "partial"
+
+    def statistics(self, space: Array) -> Array:
+        """(sum, divisor), from what the parts left."""
+        pair: Array = space.reshape(-1, 2).sum(axis=0)
+        if self.divisor:
+            pair[1] = self.divisor
+        return pair
+
+    def finish(self, total: Array) -> tuple[Array, ...]:
+        """The loss."""
+        return (total[0] if self.whole else total[0] / max(1.0, total[1]),)
 
 
 class Loss(Layer):
@@ -59,11 +84,19 @@ class NormalizedLoss(Loss):
 
     usual: ClassVar[str] = "VALID"
 
+    @property
+    def normalized(self) -> str:
+        """The normalization in force."""
+        old = None if self.normalize is None else "VALID" if self.normalize else "BATCH_SIZE"
+        return self.normalization or old or self.usual
+
     def divisor(self, outer: int, inner: int) -> int:
         """The number that the sum is divided by; 0 means the number of valid positions."""
-        old = None if self.normalize is None else "VALID" if self.normalize else "BATCH_SIZE"
-        word = self.normalization or old or self.usual
-        return {"VALID": 0, "FULL": outer * inner, "BATCH_SIZE": outer, "NONE": 1}[word]
+        return {"VALID": 0, "FULL": outer * inner, "BATCH_SIZE": outer, "NONE": 1}[self.normalized]
+
+    def quotient(self, outer: int, inner: int) -> Quotient:
+        """The metric of a loss over outer * inner positions."""
+        return Quotient(self.divisor(outer, inner), self.normalized == "NONE")
 
     @property
     def ignoring(self) -> tuple[int, int]:
@@ -118,4 +151,5 @@ def cut(size: int) -> int:
 
 def sums(shape: Shape) -> dict[str, Workspace]:
     """Workspaces of a loss over a shape: the sums that each part leaves, and the divisor that backward needs again."""
-    return {"partial": Workspace((cut(count(shape)) * 2,), "float64"), "norm": Workspace((1,), "float64", kept=True)}
+    partial = Workspace((cut(count(shape)) * 2,), "float64", score=True)
+    return {"partial": partial, "norm": Workspace((1,), "float64", kept=True)}

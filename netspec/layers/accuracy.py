@@ -7,16 +7,37 @@ Source: Caffe accuracy_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.metric import Metric
 from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import ShapeError, Shapes, count, counted
 from netspec.layers._loss import positions
 from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+@dataclass(frozen=True)
+class Shares(Metric):
+    """The share of right positions, and that of each class.
+
+    Statistics: for each class its right positions and its positions; then 0, or NaN where a label is no class or a
+    score no number.
+    """
+
+    space = "counts"
+
+    def finish(self, total: Array) -> tuple[Array, ...]:
+        """The accuracy of all positions, and (C,) of each class; 0 without positions."""
+        right, positions = total[:-1].reshape(-1, 2).T
+        return right.sum() / positions.sum().clip(1), right / positions.clip(1)
 
 
 class Accuracy(Layer):
@@ -65,12 +86,14 @@ class Accuracy(Layer):
         """The whole image."""
         return union(bottoms, fields).whole(True, True)
 
+    def metric(self, bottoms: Shapes) -> Shares:
+        """The shares of the positions of all batches."""
+        return Shares()
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Which positions are right, and the counts of each class."""
-        spaces = {"hit": Workspace((count(bottoms[1]),), "int32")}
-        if len(self.top_names()) == 2:
-            spaces["counts"] = Workspace((positions(bottoms, self.axis)[1] * 2,), "float64")
-        return spaces
+        counts = Workspace((2 * positions(bottoms, self.axis)[1] + 1,), "float64", score=True)
+        return {"hit": Workspace((count(bottoms[1]),), "int32"), "counts": counts}
 
     def forward(self, run: Run) -> Calls:
         """Judge every position, then count."""
@@ -78,11 +101,12 @@ class Accuracy(Layer):
 
         scores = run.bottom[0].reshape(positions((run.bottom[0].shape, run.bottom[1].shape), self.axis))
         ignoring = (0, 0) if self.ignore_label is None else (1, self.ignore_label)
-        hit = run.workspace["hit"]
+        hit, counts = run.workspace["hit"], run.workspace["counts"]
         yield Call(metric.accuracy_hits, scores, run.bottom[1], hit, self.top_k, *ignoring)
         yield Call(metric.accuracy_mean, hit, run.top[0], parts=1)
+        yield Call(metric.accuracy_counts, hit, run.bottom[1], counts, parts=1)
         if len(run.top) == 2:
-            yield Call(metric.accuracy_per_class, hit, run.bottom[1], run.workspace["counts"], run.top[1], parts=1)
+            yield Call(metric.accuracy_per_class, counts, run.top[1], parts=1)
 
     def backward(self, run: Run) -> Calls:
         """No Calls."""

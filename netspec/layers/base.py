@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Phase, Run, Workspace
+from netspec.core.metric import Metric
 from netspec.core.model import Aka, Listed, Model
 from netspec.core.nodes import Mapping
 from netspec.core.places import Place
@@ -17,6 +18,9 @@ from netspec.core.rooms import Room
 from netspec.core.shape import Shape, ShapeError, Shapes
 from netspec.core.worked import LayerArrays, Worked
 from netspec.fillers.base import Filler
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Arrays, Move
 
 BatchAxes = tuple[int | None, ...]
 """For each blob the batch axis; None where no length depends on the number of samples."""
@@ -234,6 +238,16 @@ class Layer(Model):
         """Whether every top is bottom 0 under another shape: they share memory, and nothing runs."""
         return False
 
+    def moves(self, phase: Phase) -> Move | None:
+        """Itself as a function of arrays, where it only moves values; None where it computes.
+
+        Labels are followed through it. Here a layer whose tops are its bottom's memory gives the bottom their shapes.
+        """
+        return self._reshaped if self.aliases(phase) else None
+
+    def _reshaped(self, bottoms: Arrays) -> Arrays:
+        return tuple(bottoms[0].reshape(shape) for shape in self.top_shapes((bottoms[0].shape,)))
+
     def pitched(self, bottoms: Shapes) -> bool:
         """Whether top 0 and its diff, with channels last, may lie inside wider blobs, as arrays with strides."""
         return False
@@ -244,6 +258,10 @@ class Layer(Model):
 
     def chance(self, bottoms: Shapes) -> float | None:
         """The loss of a guess that finds all classes equally likely; None where it is not known."""
+        return None
+
+    def metric(self, bottoms: Shapes) -> Metric | None:
+        """How its tops without a batch axis come about over several batches; None where it does not say."""
         return None
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:

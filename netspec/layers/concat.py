@@ -16,7 +16,7 @@ from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Lay
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Array
+    from netspec.core.calls import Array, Arrays, Move
 
 
 class Concat(Layer):
@@ -78,6 +78,15 @@ class Concat(Layer):
             starts = accumulate((shape[axis] for shape in bottoms), initial=0)
             fields = [field.shifted(axis, -start) for field, start in zip(fields, starts, strict=False)]
         return union(bottoms, fields)
+
+    def moves(self, phase: Phase) -> Move:
+        """Join the arrays."""
+        return self._joined
+
+    def _joined(self, bottoms: Arrays) -> Arrays:
+        import numpy as np
+
+        return (np.concatenate(bottoms, self.joint(bottoms[0].shape)),)
 
     def aliases(self, phase: Phase) -> bool:
         """Whether there is only one bottom."""

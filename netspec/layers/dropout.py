@@ -7,7 +7,7 @@ Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes
 from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer, Passing
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Move
 
 
 class Dropout(Layer):
@@ -44,6 +47,10 @@ class Dropout(Layer):
     def aliases(self, phase: Phase) -> bool:
         """While testing nothing is dropped, and the top is the bottom."""
         return phase == "TEST"
+
+    def moves(self, phase: Phase) -> Move | None:
+        """While testing, or where nothing is ever dropped, the bottom itself."""
+        return self._reshaped if phase == "TEST" or self.dropout_ratio == 0 else None
 
     def forward(self, run: Run) -> Calls:
         """Draw and apply the mask; nothing while testing."""

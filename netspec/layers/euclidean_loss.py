@@ -8,7 +8,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, total
-from netspec.layers._loss import Loss, cut, same_count, sums
+from netspec.layers._loss import Loss, Quotient, cut, same_count, sums
 
 
 class EuclideanLoss(Loss):
@@ -23,6 +23,10 @@ class EuclideanLoss(Loss):
         """A scalar."""
         same_count(bottoms)
         return ((),)
+
+    def metric(self, bottoms: Shapes) -> Quotient:
+        """The loss over the samples of all batches."""
+        return Quotient(2 * bottoms[0][0])
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Each part's sum."""

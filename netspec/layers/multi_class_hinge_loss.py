@@ -12,7 +12,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import Loss, cut, positions, sums
+from netspec.layers._loss import Loss, Quotient, cut, positions, sums
 
 
 class MultiClassHingeLoss(Loss):
@@ -32,6 +32,10 @@ class MultiClassHingeLoss(Loss):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {1: (_matrix(bottoms[0])[1], None)}
+
+    def metric(self, bottoms: Shapes) -> Quotient:
+        """The loss over the samples of all batches."""
+        return Quotient(bottoms[0][0])
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Each part's sum."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.codegen.geometry import PoolWindow
-from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.calls import Call, Calls, Phase, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window, counted, pooled, pooled_text
@@ -23,7 +23,7 @@ from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import NOTHING, Abilities, Arity, Passing
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Array
+    from netspec.core.calls import Array, Arrays, Move
 
 
 class Pooling(Windowed):
@@ -85,6 +85,15 @@ class Pooling(Windowed):
             raise ShapeError("pooling reads N x C x H x W, not {bottom[0]}", field="bottom.0")
         sizes = tuple(self._size(bottoms[0], axis) for axis in (0, 1))
         return ((*bottoms[0][:2], *sizes),) * len(self.top_names())
+
+    def moves(self, phase: Phase) -> Move | None:
+        """Every so many rows and columns, where a window is a single value."""
+        single = all(window.kernel == 1 and window.pad == 0 for window in self.window)
+        return self._sampled if single and len(self.top_names()) == 1 else None
+
+    def _sampled(self, bottoms: Arrays) -> Arrays:
+        (_, down, _, _), (_, across, _, _) = self.window
+        return (bottoms[0][:, :, ::down, ::across],)
 
     def _size(self, bottom: Shape, axis: int) -> int:
         """Windows along one spatial axis. Raises ShapeError where one would lie wholly outside the image."""

@@ -6,13 +6,17 @@ power * scale * (shift + scale * x) ^ (power - 1); Caffe divides y by the base, 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
+from netspec.core.calls import Phase
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka, wrong
 from netspec.layers.base_elementwise import Elementwise
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Move
 
 
 class Power(Elementwise):
@@ -43,6 +47,10 @@ class Power(Elementwise):
         if self.power == 1:
             return self.line, self.line_gradient
         return (self.square, self.square_gradient) if self.power == 2 else (self.value, self.gradient)
+
+    def moves(self, phase: Phase) -> Move | None:
+        """The bottom itself, where y = x."""
+        return self._reshaped if self.power == self.scale == 1 and self.shift == 0 else None
 
     @property
     def level(self) -> float:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import NormalizedLoss, cut, same_count, sums
+from netspec.layers._loss import NormalizedLoss, Quotient, cut, same_count, sums
 
 
 class SigmoidCrossEntropyLoss(NormalizedLoss):
@@ -27,6 +27,10 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
         """A scalar."""
         same_count(bottoms)
         return ((),)
+
+    def metric(self, bottoms: Shapes) -> Quotient:
+        """The loss over all scores of all batches."""
+        return self.quotient(bottoms[0][0], count(bottoms[0][1:]))
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Each part's sum."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,9 @@ from netspec.core.receptive import ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer, Passing
 from netspec.lowering.layout import memory_order
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Arrays, Move
 
 
 class Slice(Layer):
@@ -99,6 +102,14 @@ class Slice(Layer):
         axis, (field,) = self._axis(bottoms[0]), fields
         cuts = self._cuts(bottoms[0])[:-1] if len(bottoms[0]) == 4 and axis >= 2 else ()
         return tuple(field.shifted(axis, cut) for cut in cuts) or super().receptive_fields(bottoms, fields)
+
+    def moves(self, phase: Phase) -> Move:
+        """Cut the array."""
+        return self._cut
+
+    def _cut(self, bottoms: Arrays) -> Arrays:
+        before = (slice(None),) * self._axis(bottoms[0].shape)
+        return tuple(bottoms[0][(*before, slice(*ends))] for ends in pairwise(self._cuts(bottoms[0].shape)))
 
     def aliases(self, phase: Phase) -> bool:
         """Whether there is only one top."""

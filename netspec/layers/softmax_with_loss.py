@@ -15,7 +15,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes, axis_of
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
-from netspec.layers._loss import NormalizedLoss, cut, positions, sums
+from netspec.layers._loss import NormalizedLoss, Quotient, cut, positions, sums
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class SoftmaxWithLoss(NormalizedLoss):
         divisor = self.divisor(outer, inner)
         mean = divisor == 0 or (divisor == outer * inner and self.ignore_label is None)
         return log(classes) if mean else None
+
+    def metric(self, bottoms: Shapes) -> Quotient:
+        """The loss over all positions of all batches."""
+        outer, _, inner = positions(bottoms, self.axis)
+        return self.quotient(outer, inner)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The probabilities, unless they are a top; each part's sum."""

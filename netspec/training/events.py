@@ -64,7 +64,7 @@ class Display:
 
 @dataclass(frozen=True)
 class Tested:
-    """A test over `samples` samples: the mean of every output, weighted by samples."""
+    """A test over `samples` samples: every score over all of them."""
 
     iteration: int
     outputs: dict[str, Number]

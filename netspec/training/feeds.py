@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError, Findings
 from netspec.data.feed import Feed, open_feed
-from netspec.net.labels import label_ranges
+from netspec.net.labels import label_rules
 from netspec.training.job import Job
 from netspec.training.rules.base import Known, refuse
 
@@ -28,8 +30,7 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=spec.place("source"))
     refuse(Known({phase: shaped}, job, {phase: feed}))
-    for blob, (classes, ignore) in label_ranges(shaped).items():
-        feed.check_labels(shaped.graph.inputs.index(blob), classes, ignore)
+    _check_labels(feed, job, phase, spec.batch_size)
     return feed
 
 
@@ -41,3 +42,22 @@ def open_phases(job: Job, seed: int) -> dict[Phase, Feed]:
             feeds[phase] = open_phase(job, phase, seed)
     found.raise_if_any()
     return {phase: feed for phase, feed in feeds.items() if feed is not None}
+
+
+def sample_names(feed: Feed | None, position: int) -> Callable[[int, int], str]:
+    """The name of sample n of input i in the batch that begins at a position, in messages."""
+
+    def name(sample: int, source: int) -> str:
+        return f"sample {position + sample}" if feed is None else feed.name(position + sample, source)
+
+    return name
+
+
+def _check_labels(feed: Feed, job: Job, phase: Phase, batch: int) -> None:
+    """Check the labels of a feed; where batches matter, of the first epoch: in TEST with its short last one."""
+    rules = label_rules(job.phase(phase))
+    whole, rest = range(0, len(feed) - batch + 1, batch), len(feed) % batch
+    feed.check_labels(rules, whole if whole or phase == "TEST" else (0,))
+    if phase == "TEST" and rest and not all(rule.alike for rule in rules):
+        short = label_rules(job.shaped(phase, rest))
+        feed.check_labels((rule for rule in short if not rule.alike), (len(feed) - rest,))

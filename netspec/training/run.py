@@ -45,7 +45,8 @@ class Training:
 
     Work begins with the first `next`. From then on the folder is locked, until the training ends, raises or is closed.
     A folder that was `chosen` as the next that is free may be another then: two that start together get one each.
-    Raises FolderInUseError, FolderTakenError, WriteError, SnapshotError, DataError, NotFiniteLossError.
+    Raises FolderInUseError, FolderTakenError, WriteError, SnapshotError, DataError, NotFiniteLossError,
+    NotFiniteScoreError.
     """
 
     job: Job

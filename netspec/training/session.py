@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec.core.errors import NetspecError
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import digest
 from netspec.training import snapshot
-from netspec.training.blame import blame
+from netspec.training.blame import Fed, blame, blame_score
 from netspec.training.events import Progress
-from netspec.training.feeds import open_phases
+from netspec.training.feeds import open_phases, sample_names
 from netspec.training.job import Job, changes, settings
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
@@ -156,11 +157,25 @@ class Session:
         self.iteration += 1
         return loss
 
-    def _batches(self) -> Iterator[tuple[Array, ...]]:
-        """The inputs of each batch of the coming iteration."""
+    def _batches(self) -> Iterator[Fed]:
+        """Each batch of the coming iteration."""
         for sub in range(self.spec.iter_size):
-            self._batch(self.iteration * self.spec.iter_size + sub)
-            yield self.train.inputs
+            number = self.iteration * self.spec.iter_size + sub
+            self._batch(number)
+            names = sample_names(self.feed, number * self.batch)
+            yield Fed(self.train.inputs, names, (self.iteration, sub))
+
+    def blame_score(self) -> NetspecError:
+        """The error for a score of the last iteration that is not finite; the state is not changed."""
+        stored = [(array, array.copy()) for array, _ in self._stored]
+        self.iteration -= 1
+        try:
+            *_, batch = self._batches()
+            return blame_score(self.job.train, self.train, self.seed, batch, f"iteration {self.iteration}")
+        finally:
+            self.iteration += 1
+            for array, before in stored:
+                array[...] = before
 
     def snapshot(self, path: Path) -> None:
         """Write the state to a file."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 
+from netspec.core.errors import DataError, DivergedError
 from netspec.training import snapshot
 from netspec.training.events import Display, Event, Finished, Snapshotted, Tested, Warned
 from netspec.training.rules.base import FIRST
@@ -18,16 +21,17 @@ def solve(
 ) -> Generator[Event | Warned, None, None]:
     """Train to the last iteration, or until `stopping` gives a reason; snapshots go to `folder`.
 
-    Warnings of the first iterations are yielded among the events.
+    Warnings of the first iterations are yielded among the events. When data or numbers go bad, a snapshot of the last
+    good state is written before the error is raised.
 
-    Raises NotFiniteLossError, DataError, WriteError.
+    Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """
     from threadpoolctl import threadpool_limits
 
     spec = session.spec
     begun = time.perf_counter()
     seen, since = 0, begun
-    written = -1
+    begin, written = session.iteration, -1
     if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve():
         written = session.iteration
     # more threads of NumPy's BLAS would compete with the kernels for cores
@@ -63,6 +67,12 @@ def solve(
             yield _snapshotted(session, folder)
         if session.test is not None and stopped is None:
             yield _tested(session, session.test)
+    except (DataError, DivergedError):
+        # the state is that of the last iteration that went well; where it is not finite there is nothing to keep
+        if folder is not None and session.iteration not in {begin, written}:
+            with suppress(DivergedError):
+                yield _snapshotted(session, folder)
+        raise
     finally:
         blas.restore_original_limits()
         session.close()
@@ -81,6 +91,8 @@ def _display(session: Session, iteration: int, rate: float, speed: float, left: 
         for name, array in outputs(session.train, session.scores).items()
         for key, value in named(name, array).items()
     }
+    if not all(map(isfinite, values.values())):
+        raise session.blame_score()
     return Display(iteration, session.loss, values, rate, float(session.train.norm[0]), speed, left)
 
 

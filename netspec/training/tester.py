@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from math import isfinite
+from typing import TYPE_CHECKING
 
+from netspec.core.errors import NetspecError
 from netspec.core.shape import count
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import Weights, fill_weights, share_weights
 from netspec.net.shaped import ShapedGraph
+from netspec.training.blame import Fed, NotFiniteScoreError, blame_score
+from netspec.training.feeds import sample_names
 from netspec.training.job import Job
+from netspec.training.tally import Tally
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -57,29 +62,51 @@ class Tester:
         return self.programs[size]
 
     def run(self) -> tuple[dict[str, float], int]:
-        """The mean of every output over the whole test set (or `test_iter` batches), and the number of samples."""
-        import numpy as np
+        """Every score over the whole test set (or `test_iter` batches), and the number of samples.
 
-        limit = self.job.spec.test_iter
-        total = len(self.feed) if self.feed else self.batch * (limit or 1)
-        if limit is not None:
-            total = min(total, limit * self.batch) if self.feed else limit * self.batch
-        sums: dict[str, Any] = {}
-        prefetch = Prefetcher(self.feed, 0, self.batch, stop=total) if self.feed else None
+        A score is what one forward over all samples as a single batch would give, however they are cut into batches:
+        the exceptions are blobs whose layers have no Metric (`training/tally.py`). So a loss with `normalization: NONE`
+        is the sum over the whole set. Raises DataError, NotFiniteScoreError.
+        """
+        net = self.job.phase("TEST")
+        tally = Tally(net, tuple(blob for blob in net.graph.outputs if blob in self.scores))
+        program = self.program(min(self.batch, self.total))
+        prefetch = Prefetcher(self.feed, 0, self.batch, stop=self.total) if self.feed else None
         try:
-            for start in range(0, total, self.batch):
-                size = min(self.batch, total - start)
+            for start in range(0, self.total, self.batch):
+                size = min(self.batch, self.total - start)
                 program = self.program(size)
                 program.clock[:] = (0, start)
                 if prefetch:
                     prefetch.take(program.inputs)
                 program.forward()
-                for name, array in outputs(program, self.scores).items():
-                    sums[name] = sums.get(name, 0.0) + size * np.asarray(array, np.float64)
+                if not tally.add(program, size):
+                    raise self._blame(program, start, size)
         finally:
             if prefetch:
                 prefetch.close()
-        return {key: value for name, array in sums.items() for key, value in named(name, array / total).items()}, total
+        result: dict[str, float] = {}
+        for blob, array in tally.finish(program).items():
+            result |= named(net.graph.blobs[blob].name, array)
+        for name, value in result.items():
+            if not isfinite(value):
+                raise NotFiniteScoreError(f"test: '{name}' is {value} over the {self.total:,} samples of the test")
+        return result, self.total
+
+    @property
+    def total(self) -> int:
+        """Samples in a test."""
+        limit = self.job.spec.test_iter
+        if not self.feed:
+            return self.batch * (limit or 1)
+        return len(self.feed) if limit is None else min(len(self.feed), limit * self.batch)
+
+    def _blame(self, program: Program, start: int, size: int) -> NetspecError:
+        """The error for a batch with a score that is not finite."""
+        feed = self.feed
+        net = self.job.shaped("TEST", size) if feed else self.job.phase("TEST")
+        arrays = feed.batch(start, size)[: len(program.inputs)] if feed else ()
+        return blame_score(net, program, self.seed, Fed(arrays, sample_names(feed, start), (0, start)), "test")
 
 
 def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:

@@ -100,7 +100,7 @@ NOT_HERE = {
     "NS011": "needs an installed package, tests/core/test_plugins.py",
     "NS014": "a kernel that numba refuses, tests/codegen/test_sources.py",
     "NS401": "needs more memory than this machine has",
-    "NS501": "a family: NS503 and NS504 are its errors",
+    "NS501": "a family: NS503, NS504 and NS506 are its errors",
     "NS502": "a family: NS312 is its error",
     "NS503": "written by a snapshot of weights that are not finite, tests/test_train.py",
     "NS505": "takes a hundred iterations, tests/training/rules/test_stalled_loss.py",

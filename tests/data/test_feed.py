@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
-from netspec.data.feed import BadLabelError, LimitError, NoTrainingDataError, open_feed
+from netspec.data.feed import LimitError, NoTrainingDataError, open_feed
+from netspec.data.labels import BadLabelError, LabelRule
 from netspec.data.prefetch import Prefetcher
 from netspec.data.sources.base import ArrayDataset, Source
 from netspec.data.spec import FeedSpec
@@ -145,9 +146,9 @@ def test_a_limit_of_all_samples_is_none(folder):
 
 
 def test_labels_beyond_a_limit_are_not_looked_at():
-    feed_of([0, 1, 2, 9], limit=3).check_labels(1, 3)
+    feed_of([0, 1, 2, 9], limit=3).check_labels([rule(3)])
     with pytest.raises(BadLabelError, match="sample 3 of output 1"):
-        feed_of([0, 1, 2, 9], limit=4).check_labels(1, 3)
+        feed_of([0, 1, 2, 9], limit=4).check_labels([rule(3)])
 
 
 def test_the_mean_is_that_of_the_samples_within_the_limit(folder):
@@ -221,10 +222,14 @@ def feed_of(labels, **fields):
     return open_feed(FeedSpec.model_validate({"source": source, "batch_size": 2, **fields}), "TRAIN", 1)
 
 
+def rule(classes, ignore=None, places=((True,),) * 2, output=1):
+    return LabelRule(output, classes, ignore, "layer 'loss' (SoftmaxWithLoss)", np.array(places))
+
+
 def test_labels_that_are_classes():
-    feed_of([0, 1, 2, 2]).check_labels(1, 3)
-    feed_of([0.0, 1.0, 255.0]).check_labels(1, 2, ignore=255)
-    feed_of([0, -1]).check_labels(1, 1, ignore=-1)
+    feed_of([0, 1, 2, 2]).check_labels([rule(3)])
+    feed_of([0.0, 1.0, 255.0]).check_labels([rule(2, ignore=255)])
+    feed_of([0, -1]).check_labels([rule(1, ignore=-1)])
 
 
 @pytest.mark.parametrize(
@@ -233,23 +238,76 @@ def test_labels_that_are_classes():
         ([0, 3, 1], "sample 1 of output 1 of `values` has the label 3, which is not one of 0..2"),
         ([0, 3, 1, -1, 7], "0..2 (and 2 more are wrong)"),
         ([0, 1, 1.5], "sample 2 of output 1 of `values` has the label 1.5, which is not a whole number"),
-        ([0, float("nan")], "the label nan"),
+        ([0, float("nan")], "the label nan, which is not a whole number"),
         ([1, 2, 3], "these seem to count from 1"),
+        ([1, 2, 3, 9, 9], "these seem to count from 1"),
+        ([1, 1, 2, 3, 0], "layer 'loss' (SoftmaxWithLoss) has 3 classes"),
+        ([1, 2, 4], "layer 'loss' (SoftmaxWithLoss) has 3 classes"),
     ],
 )
 def test_labels_that_are_not(labels, says):
     with pytest.raises(BadLabelError) as caught:
-        feed_of(labels).check_labels(1, 3)
+        feed_of(labels).check_labels([rule(3, ignore=9)])
     assert says in str(caught.value)
     assert (caught.value.code, caught.value.exit_code) == ("NS610", 4)
 
 
-def test_labels_of_many_values_are_checked_batch_by_batch(folder):
-    feed = open_feed(spec(outputs=("x.npy", "maps.npy")), "TEST", 1, folder)
-    feed.check_labels(1, 2)
+COLUMNS = [(0, 1), (2, 4), (1, 0), (0, 3), (2, 9)]
+"""The first of 3 classes, the second of 4, where 9 is ignored; a wrong 4 in sample 1."""
+
+
+def columns(values, transform=()):
+    source = {"type": "Arrays", "values": (tuple(values), tuple(values))}
+    fields = {"source": source, "batch_size": 2, "shuffle": False, "transform": transform}
+    return open_feed(FeedSpec.model_validate(fields), "TRAIN", 1)
+
+
+def test_each_column_has_classes_of_its_own():
+    first, second = rule(3, places=((True, False),) * 2), rule(4, ignore=9, places=((False, True),) * 2)
+    columns(COLUMNS).check_labels([first])
+    with pytest.raises(BadLabelError, match=r"sample 1 of output 1 of `values` has the label 4 at \[1\], which is not"):
+        columns(COLUMNS).check_labels([first, second])
+    with pytest.raises(BadLabelError, match="count from 1"):
+        columns([(row[0], row[1] + 1) for row in COLUMNS if row[1] in {0, 1, 3}]).check_labels([first, second])
+
+
+def test_labels_whose_place_depends_on_the_batch_are_checked_batch_by_batch():
+    """The second sample of a batch has 4 classes, the first has 5."""
+    labels = [4, 3, 4, 4, 0]
+    split = [rule(5, places=((True,), (False,))), rule(4, places=((False,), (True,)))]
+    feed_of(labels, shuffle=False).check_labels(split, [0])
+    with pytest.raises(
+        BadLabelError, match=r"sample 3 of output 1 of `values` has the label 4, which is not one of 0\.\.3"
+    ):
+        feed_of(labels, shuffle=False).check_labels(split, [0, 2])
+    feed = feed_of(labels, shuffle=False)
+    feed.check_labels(split)
     feed.batch(0, 2)
-    with pytest.raises(BadLabelError, match=r"sample 2 of maps\.npy has the label 2"):
-        feed.batch(0, 4)
+    feed.batch(3, 2)
+    feed.batch(2, 1)  # a batch of another size has rules of its own
+    with pytest.raises(BadLabelError, match="sample 3 "):
+        feed.batch(2, 2)
+
+
+def test_labels_that_the_source_does_not_know_are_checked_batch_by_batch(monkeypatch):
+    """What a single batch holds says nothing about where labels begin."""
+    monkeypatch.setattr(ArrayDataset, "labels", lambda self, output: None)
+    feed = feed_of([0, 2, 1, 2, 3], shuffle=False)
+    feed.check_labels([rule(3)])
+    feed.batch(0, 4)
+    with pytest.raises(BadLabelError, match="sample 4 of output 1 of `values` has the label 3") as caught:
+        feed.batch(2, 3)
+    assert caught.value.help == "layer 'loss' (SoftmaxWithLoss) has 3 classes"
+
+
+def test_labels_that_a_transform_changes_are_checked_behind_it():
+    feed = columns([(2.0,), (4.0,), (6.0,), (1.0,)], {"type": "Scale", "factor": 0.5})
+    feed.check_labels([rule(3, output=0)])
+    feed.batch(0, 2)
+    with pytest.raises(BadLabelError, match=r"sample 2 .* has the label 3\.0, which is not one of 0\.\.2"):
+        feed.batch(1, 2)
+    with pytest.raises(BadLabelError, match=r"sample 3 .* has the label 0\.5, which is not a whole number"):
+        feed.batch(3, 1)
 
 
 # --- places
@@ -289,7 +347,7 @@ def test_errors_point_at_what_was_written(folder, change, error, place):
 def test_labels_point_at_the_source(folder):
     feed = located(folder, SOLVER.replace("size: 9", "size: 2"))
     with pytest.raises(BadLabelError) as caught:
-        feed.check_labels(1, 2)
+        feed.check_labels([rule(2)])
     assert str(caught.value.at) == "solver.yaml:2:11"
 
 

@@ -238,7 +238,7 @@ def test_catches_in_a_plan() -> None:
     ip, relu, low, loss = (graph.latest(name).index for name in ("ip", "relu", "low", "loss"))
     norm = graph.storage[relu]
     data, diff = memory.pieces["data", norm], memory.pieces["diff", norm]
-    side = number(graph, "side")
+    side, statistics = number(graph, "side"), ("work", number(graph, "loss"), "partial")
     share = next(key for key in memory.pieces if key[0] == "share")
     space = next(key for key in memory.pieces if key[0] == "work" and key[-1] == "backward")
     other = memory.pieces["diff", graph.storage[low]]
@@ -256,6 +256,7 @@ def test_catches_in_a_plan() -> None:
         (piece(memory, ("diff", norm), first=diff.first + 1), "before it is alive"),
         (piece(memory, ("diff", norm), last=diff.last - 1), "when it is alive no more"),
         (piece(memory, ("data", loss), last=end - 1), "layer 'loss': .* when it is alive no more"),
+        (piece(memory, statistics, last=end - 1), "layer 'loss': .* when it is alive no more"),
         (piece(memory, ("data", ip), kind="float64"), "is float64|overlap|lies beyond"),
         (piece(memory, ("data", ip), shape=(4, 4)), r"blob 'ip': piece \('data', \d+\) is float32 \(4, 4\)"),
         (piece(memory, space, shape=(1,)), "has no piece of its shape and kind"),

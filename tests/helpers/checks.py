@@ -237,7 +237,7 @@ def run_layer(
         )
 
     for name, w in declared.items():
-        if not w.kept:
+        if not (w.kept or w.score):
             space[name][...] = _start(space[name].dtype)
     able = set(range(len(bottom))) - layer.no_diff
     chosen = able if wanted is None else set(wanted)
@@ -370,6 +370,7 @@ def check_layer(
 
     result = run()
     _check_written(result, layer)
+    _check_declared(result, layer, phase)
     for layout in layer.abilities.layouts[1:]:
         _check_close(run(layout=layout), result, 1e-12, f"the layouts {layer.abilities.layouts[0]} and {layout} differ")
     _check_parts(run, result, start)
@@ -400,6 +401,19 @@ def _check_written(result: Result, layer: Layer) -> None:
                 assert not len(missing), (
                     f"{layer.type}: {what} {i} {a.shape} is NaN or not written at {tuple(map(int, missing[0]))}"
                 )
+
+
+def _check_declared(result: Result, layer: Layer, phase: str) -> None:
+    """The layer as a function that moves arrays, and its metric over a single batch, give its tops."""
+    move = layer.moves(phase)  # type: ignore[arg-type]
+    if move is not None:
+        for moved, top in zip(move(tuple(result.bottoms)), result.tops, strict=True):
+            np.testing.assert_array_equal(moved, top, err_msg="the layer does not only move values as it says")
+    metric = layer.metric(tuple(b.shape for b in result.bottoms))
+    if metric is not None:
+        finished = metric.finish(metric.statistics(result.workspace[metric.space]))
+        for value, top in zip(finished, result.tops, strict=False):
+            np.testing.assert_allclose(value, top, rtol=1e-12, err_msg="the metric of a batch is not its score")
 
 
 def _check_parts(run: Callable[..., Result], whole: Result, start: list[Array]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from netspec.core.shape import ShapeError
-from tests.helpers.checks import Array, blob, check_layer, distinct, forward, labels, make_layer
+from tests.helpers.checks import Array, blob, check_layer, distinct, forward, labels, make_layer, run_layer
 
 
 def accuracy(x: Any, label: Any, **fields: Any) -> float:
@@ -50,10 +50,12 @@ def test_per_class_accuracy_is_zero_for_a_class_that_does_not_occur() -> None:
     np.testing.assert_allclose(result.tops[0], right[label != 0].mean())
 
 
-@pytest.mark.parametrize("label", [-1.0, 3.0, 1e30, np.nan])
+@pytest.mark.parametrize("label", [-1.0, 3.0, 0.5, 7.5, 1e30, np.nan])
 def test_a_label_that_is_no_class_gives_nan(label: float) -> None:
     mean, per_class = forward(
-        make_layer("Accuracy", top=["a", "b"]), np.array([[1.0, 2, 3], [3, 2, 1]]), np.array([2.0, label])
+        make_layer("Accuracy", top=["a", "b"], ignore_label=7),
+        np.array([[1.0, 2, 3], [3, 2, 1]]),
+        np.array([2.0, label]),
     )
     assert np.isnan(mean)
     np.testing.assert_array_equal(per_class, [0, 0, 1])
@@ -61,6 +63,18 @@ def test_a_label_that_is_no_class_gives_nan(label: float) -> None:
 
 def test_scores_that_are_not_numbers_are_wrong() -> None:
     assert accuracy([[np.nan, 0.0], [0.0, np.nan], [np.nan, np.nan]], [0, 0, 1]) == 0
+    assert accuracy([[np.nan, 0.0, 1.0]], [2], top_k=2) == 1
+
+
+@pytest.mark.parametrize(("score", "label"), [(np.nan, 1.0), (0.5, 1.5), (0.5, np.nan)])
+def test_statistics_of_what_cannot_be_scored_are_not_finite(score: float, label: float) -> None:
+    """Positions with an ignored label are not looked at."""
+    layer, x = make_layer("Accuracy", ignore_label=9), np.array([[1.0, 0.0], [score, 0.0], [0.0, 1.0]])
+    counts = run_layer(layer, x, np.array([0.0, label, 9.0])).workspace["counts"]
+    assert np.isnan(counts[-1])
+    np.testing.assert_array_equal(counts[:2], [1, 1])
+    counts = run_layer(layer, x, np.array([0.0, 9.0, 1.0])).workspace["counts"]
+    np.testing.assert_array_equal(counts, [1, 1, 1, 1, 0])
 
 
 def test_classes_and_shapes() -> None:

@@ -79,3 +79,10 @@ def test_refused_ratios(ratio: float) -> None:
 def test_both_layouts_drop_the_same() -> None:
     layer, x = make_layer("Dropout"), blob(2, 5, 3, 7)
     np.testing.assert_array_equal(forward(layer, x, layout="NHWC")[0], forward(layer, x, layout="NCHW")[0])
+
+
+def test_where_nothing_is_dropped_it_only_moves_values() -> None:
+    """`check_layer` compares what it says of itself with its top."""
+    kept, dropped = make_layer("Dropout", dropout_ratio=0), make_layer("Dropout")
+    assert kept.moves("TRAIN") and dropped.moves("TEST") and not dropped.moves("TRAIN")
+    check_layer(kept, [blob(2, 3)])

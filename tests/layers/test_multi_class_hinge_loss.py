@@ -37,7 +37,7 @@ def test_gradient_counts_the_classes_that_are_short() -> None:
     np.testing.assert_allclose(result.bottom_diffs[0], [[-1, 1, 0], [0, 0, 0], [1, 1, -2]])
 
 
-@pytest.mark.parametrize("label", [-1.0, 3.0, 1e30, np.nan])
+@pytest.mark.parametrize("label", [-1.0, 3.0, 0.5, 1e30, np.nan])
 def test_a_label_that_is_no_class_gives_nan(label: float) -> None:
     result = run_layer(make_layer("MultiClassHingeLoss"), SCORES[:2], np.array([0.0, label]), top_diffs=[np.array(1.0)])
     diff = result.bottom_diffs[0]

@@ -242,3 +242,14 @@ def test_large_windows_have_large_places(size: tuple[int, int], kind: type) -> N
     np.testing.assert_allclose(result.tops[0], y, rtol=1e-6)
     np.testing.assert_array_equal(result.tops[1], places)
     assert result.workspace["mask"].dtype == kind
+
+
+@pytest.mark.parametrize(("how", "fields"), [("MAX", {}), ("AVE", {}), ("MAX", {"stride": (2, 3)})])
+def test_windows_of_one_value_only_move_values(how: str, fields: dict[str, Any]) -> None:
+    """`check_layer` compares what it says of itself with its top."""
+    layer = pool(pool=how, kernel_size=1, **fields)
+    assert layer.moves("TEST") is not None
+    check_layer(layer, [distinct(2, 3, 5, 7)])
+    others: list[dict[str, Any]] = [{"kernel_size": 2}, {"kernel_h": 1, "kernel_w": 2}, {"global_pooling": True}]
+    others.append({"kernel_size": 1, "top": ["y", "mask"]})
+    assert not any(pool(**other).moves("TEST") for other in others)

@@ -48,3 +48,10 @@ def test_constants_do_not_spread_nan() -> None:
 def test_refuses_a_constant_that_is_no_number(fields: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         make_layer("Power", scale=0.0, **fields)
+
+
+def test_the_identity_only_moves_values() -> None:
+    """`check_layer` compares what it says of itself with its top."""
+    assert make_layer("Power").moves("TRAIN") is not None
+    check_layer(make_layer("Power"), [blob(2, 3)])
+    assert not any(make_layer("Power", **{name: 2}).moves("TRAIN") for name in ("power", "scale", "shift"))

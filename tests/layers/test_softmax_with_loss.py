@@ -95,7 +95,7 @@ def test_a_hopeless_score_costs_at_most_87(dtype: str) -> None:
     np.testing.assert_array_equal(result.bottom_diffs[0], [[-1, 1]])
 
 
-@pytest.mark.parametrize("label", [-1.0, 3.0, 1e30, -1e30, np.nan, np.inf])
+@pytest.mark.parametrize("label", [-1.0, 3.0, 0.5, 7.5, 1e30, -1e30, np.nan, np.inf])
 def test_a_label_that_is_no_class_gives_nan_and_reads_nothing_else(label: float) -> None:
     layer = make_layer("SoftmaxWithLoss", ignore_label=7)
     result = run_layer(layer, blob(2, 3), np.array([1.0, label]), top_diffs=[np.array(1.0)])

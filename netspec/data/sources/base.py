@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 
+_MOST_LABELS = 2**24
+"""Values of an output of more than one number a sample that are looked at before they are read for a batch."""
+
+
 class UnequalLengthsError(DataError):
     """The outputs of a source have different numbers of samples."""
 
@@ -63,7 +67,7 @@ class Dataset(ABC):
         """
 
     def labels(self, output: int) -> Array | None:
-        """All values of an output with one number a sample, (len,); None where that would cost reading."""
+        """All values of an output, (len, *shape); None where looking at them would cost much reading."""
         return None
 
     @abstractmethod
@@ -115,8 +119,9 @@ class ArrayDataset(Dataset):
         return tuple(array.take(index, axis=0) for array in self.arrays)
 
     def labels(self, output: int) -> Array | None:
-        """The array itself, when it has one number a sample."""
-        return self.arrays[output] if self.arrays[output].ndim == 1 else None
+        """The array itself, unless it is large."""
+        array = self.arrays[output]
+        return array if array.ndim == 1 or array.size <= _MOST_LABELS else None
 
     def describe(self) -> str:
         """The title, the number of samples and the shape of the first output."""

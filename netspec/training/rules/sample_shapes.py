@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from netspec.core.errors import DataError, NetspecError
 from netspec.core.shape import CHANNELS_FIRST, Shape, channels_last, count, text
 from netspec.data.feed import Feed
-from netspec.net.labels import label_ranges
+from netspec.net.labels import label_rules
 from netspec.net.shaped import ShapedGraph
 from netspec.training.rules.base import LEARNING, Example, Known, Rule, named
 
@@ -74,8 +74,8 @@ def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:
     blob = shaped.graph.inputs[number]
     wanted, given = _sample_shape(shaped, blob), feed.shapes[number]
     net = f"say `shape: {_input_shape(shaped, blob, given)}` for '{shaped.graph.blobs[blob].name}' in the net"
-    labels = label_ranges(shaped).get(blob)
-    if labels is not None and (call := _one_hot(wanted, given, labels[0])) is not None:
+    classes = min((rule.classes for rule in label_rules(shaped) if rule.output == number), default=None)
+    if classes is not None and (call := _one_hot(wanted, given, classes)) is not None:
         return f"labels are numbers of classes, not a row of scores each: {call}"
     if (order := _order(given, wanted)) is not None:
         if channels_last(given) and order == (2, 0, 1):
