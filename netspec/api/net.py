@@ -19,12 +19,13 @@ from netspec.core.spelling import suggest
 from netspec.data.labels import LabelRule, classes
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
-from netspec.engine.weights import fill_weights
+from netspec.engine.weights import fill_weights, params_by_key
 from netspec.net.graph import State
 from netspec.net.labels import label_readers, label_rules
 from netspec.net.load import load_net
 from netspec.training import snapshot
-from netspec.training.snapshot import LoadReport
+from netspec.training.loading import LoadReport, load
+from netspec.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -179,7 +180,7 @@ class Net:
         graph = self._program.graph
         return [graph.blobs[i].name for i in graph.outputs]
 
-    def forward(self, **inputs: Any) -> dict[str, Array]:
+    def forward(self, /, **inputs: Any) -> dict[str, Array]:
         """Compute all blobs; inputs that are not given keep their values. Returns copies of the outputs.
 
         Raises UnknownNameError, WrongShapeError, WrongLabelError.
@@ -231,7 +232,7 @@ class Net:
         """Weighted sum of the losses of the last forward."""
         return float(self._program.loss[0])
 
-    def backward(self, **top_diffs: Any) -> dict[str, Array | None]:
+    def backward(self, /, **top_diffs: Any) -> dict[str, Array | None]:
         """Compute gradients of the weighted losses, or of the sum of some tops times their given diffs.
 
         With diffs given, nothing above the topmost of them runs, and the losses do not count. Returns the diffs of the
@@ -292,17 +293,19 @@ class Net:
         self._program.weights.flat_diff[:] = 0
 
     def save(self, path: str | Path) -> None:
-        """Write the params to a safetensors file, by 'layer.param'. Raises WriteError, NotFiniteError."""
-        weights = self._program.weights
-        snapshot.write_weights(Path(path), dict(zip(weights.names, weights.data, strict=True)))
+        """Write the params of every layer to a safetensors file, a shared one under each layer that has it.
+
+        Raises WriteError, NotFiniteError.
+        """
+        weights = params_by_key(self._program.shaped, self._program.weights)
+        snapshot.write(Path(path), Snapshot(None, weights))
 
     def load(self, path: str | Path) -> LoadReport:
-        """Read params by name from a snapshot or weights file; returns a report of params loaded, skipped and left.
+        """Read params by layer and name from a snapshot or a safetensors file of any program.
 
-        Raises SnapshotError.
+        Returns a report of the params loaded, skipped and left. Raises SnapshotError.
         """
-        tensors, _ = snapshot.read_tensors(Path(path))
-        return snapshot.load_weights(self._program.weights, tensors, Path(path))
+        return load(self._program.shaped, self._program.weights, Path(path))
 
     def __repr__(self) -> str:
         graph = self._program.graph

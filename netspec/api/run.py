@@ -9,10 +9,10 @@ from netspec.api.net import Net
 from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
 from netspec.training import runs
+from netspec.training.container import MissingSnapshotError
 from netspec.training.events import Event
 from netspec.training.job import Job, load_solver
 from netspec.training.run import load_tester
-from netspec.training.snapshot import MissingSnapshotError
 
 
 class Run:

@@ -112,10 +112,10 @@ def _show(error: NetspecError, form: str) -> None:
 
         from netspec.views.terminal import styled_error
 
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
         console.print(styled_error(error, width(sys.stderr)))
         if isinstance(error, Mistakes):
-            console.print(f"\n[bold]{error.message}[/bold]")
+            console.print(f"\n{error.message}", style="bold")
 
 
 def _optional_value(words: list[str], option: str, default: str) -> list[str]:

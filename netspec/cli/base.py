@@ -135,7 +135,8 @@ def _console(stream: TextIO) -> Console:
 
     terminal = _is_terminal(stream)
     wide = None if terminal else width(stream) or UNBOUNDED
-    return Patient(file=stream, highlight=False, width=wide, soft_wrap=not terminal)
+    # names of layers and files are printed as they are: [bold] and :smile: are text
+    return Patient(file=stream, markup=False, emoji=False, highlight=False, width=wide, soft_wrap=not terminal)
 
 
 UNBOUNDED = 100_000

@@ -57,6 +57,7 @@ def _report(fine: list[str], warnings: list[NetspecError], format: ErrorFormat) 
     import json
 
     from netspec.core.errors import Mistakes
+    from netspec.core.visible import visible
     from netspec.views.errors import as_github, as_json
     from netspec.views.terminal import styled_error
 
@@ -67,7 +68,7 @@ def _report(fine: list[str], warnings: list[NetspecError], format: ErrorFormat) 
     else:
         if warnings:
             err().print(styled_error(Mistakes(warnings), width(sys.stderr)))
-        answer("\n".join(fine))
+        answer("\n".join(map(visible, fine)))
 
 
 def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: Findings) -> str:

@@ -55,10 +55,12 @@ def command(
 ) -> None:
     """Score weights on the test data, each sample exactly once."""
     from netspec.core.errors import UsageError
+    from netspec.core.spelling import unused
     from netspec.training import folders, snapshot
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
     from netspec.views.columns import Columns
+    from netspec.views.tables import csv_text
 
     path = expanded(solver)
     if os.sep in solver and not exists(path):
@@ -71,13 +73,13 @@ def command(
     console = err()
     with told_of_compiling(console):
         tester, loaded = load_tester(job, weights, threads)
-    console.print(str(loaded), markup=False)
+    console.print(str(loaded))
     scores, samples = tester.run()
     if format is TableFormat.json:
-        answer(json.dumps({"samples": samples, **scores}, indent=2))
+        answer(json.dumps({unused("samples", scores): samples, **scores}, indent=2))
         return
     if format is TableFormat.csv:
-        answer("\n".join(["output,mean", *(f"{name},{value!r}" for name, value in scores.items())]))
+        answer(csv_text(("output", "mean"), scores.items()))
         return
     table = Columns(("output", f"mean over {counted(samples, 'sample')}"), right=(1,))
     for name, value in scores.items():

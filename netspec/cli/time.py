@@ -48,6 +48,7 @@ def command(
     from netspec.net.load import load_net
     from netspec.training.nets import choose
     from netspec.views import terminal as report
+    from netspec.views.tables import csv_text
 
     one = choose(net, overrides or [], phase.value, asked_state(net_stage, net_level))
     shaped = load_net(one.net, (), one.state, batch or one.batch)
@@ -57,13 +58,7 @@ def command(
     if format is TableFormat.json:
         answer(json.dumps(asdict(measured), indent=2))
     elif format is TableFormat.csv:
-        answer(
-            "\n".join(
-                [
-                    "layer,type,forward_ms,backward_ms",
-                    *(f"{t.name},{t.type},{t.forward:.6f},{t.backward:.6f}" for t in measured.layers),
-                ]
-            )
-        )
+        rows = ((t.name, t.type, f"{t.forward:.6f}", f"{t.backward:.6f}") for t in measured.layers)
+        answer(csv_text(("layer", "type", "forward_ms", "backward_ms"), rows))
     else:
         answer(report.time_table(measured))

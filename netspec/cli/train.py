@@ -106,7 +106,7 @@ def command(
         with run(job, output, resume=begin, weights=weights, threads=threads, stopping=stopping) as training:
             _render(training, console)
         if received:
-            console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume", markup=False)
+            console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume")
     if received:
         sys.exit(EXITS[received[0]])
 
@@ -157,7 +157,7 @@ def _tests(folder: Path) -> list[Tested]:
 
 
 def _print(event: Note | Event, console: Console, text: str | None = None) -> None:
-    console.print(text or str(event), markup=False, style=_STYLES.get(type(event).__name__))
+    console.print(text or str(event), style=_STYLES.get(type(event).__name__))
 
 
 _STYLES = {"Warned": "yellow", "Tested": "bold green", "Snapshotted": "dim", "Finished": "bold"}

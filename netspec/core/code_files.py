@@ -24,6 +24,7 @@ from netspec.core.errors import SpecError, UsageError
 from netspec.core.places import Place, SourceText
 from netspec.core.plugins import complete, reason
 from netspec.core.rooms import Room
+from netspec.core.visible import visible
 
 C = TypeVar("C", bound=type[Any])
 Record = list[dict[str, str]]
@@ -191,7 +192,7 @@ def is_file(module: str) -> bool:
 
 def recorded() -> Record:
     """The code files of this process, as a run records them."""
-    files = ({"name": file.path.name, "sha256": file.sha256} for file in LOADED.values())
+    files = ({"name": visible(file.path.name), "sha256": file.sha256} for file in LOADED.values())
     return sorted(files, key=lambda file: (file["name"], file["sha256"]))
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from netspec.core.places import Place
 from netspec.core.snippet import folded, snippet
+from netspec.core.visible import visible
 
 
 class NetspecError(Exception):
@@ -244,7 +245,8 @@ def render(error: NetspecError, width: int | None = None) -> str:
 
 
 def _clipped(text: str, most: int = 800) -> str:
-    """A text, its middle cut out where it is very long, as when it quotes a very long name."""
+    """A text on one line, its middle cut out where it is very long, as when it quotes a very long name."""
+    text = visible(text)
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 4 :]}"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -17,8 +18,9 @@ FLOAT_BYTES = {"float32": 4, "float64": 8}
 class ShapeError(SpecError):
     """A layer cannot take the shapes it is given.
 
-    The text may contain `{bottom[0]}`, which the shape pass replaces by the blob's name, shape and producer. `field` is
-    the layer's field to point at (a list index follows it after a dot); without it the error points at the layer.
+    The text may contain `{bottom[0]}`, which the shape pass replaces by the blob's name, shape and producer; a name
+    in the text goes through `unfilled` first. `field` is the layer's field to point at (a list index follows it after a
+    dot); without it the error points at the layer.
     """
 
     code = "NS310"
@@ -26,6 +28,20 @@ class ShapeError(SpecError):
     def __init__(self, message: str, *, field: str | None = None, help: str | None = None) -> None:
         super().__init__(message, help=help)
         self.field = field
+
+
+_GAP = re.compile(r"\{(?:\{|bottom\[\d+\]\})")
+
+
+def unfilled(name: str) -> str:
+    """A name as the text of a ShapeError has it: a `{bottom[0]}` in it stays as it is."""
+    return name.replace("{", "{{")
+
+
+def filled(text: str, bottoms: Sequence[str]) -> str:
+    """The text of a ShapeError with the words for bottom i in place of `{bottom[i]}`, and { for {{."""
+    words = {"{{": "{"} | {f"{{bottom[{i}]}}": word for i, word in enumerate(bottoms)}
+    return _GAP.sub(lambda gap: words.get(gap[0], gap[0]), text)
 
 
 def count(shape: Iterable[int]) -> int:

@@ -1,10 +1,10 @@
-"""Spelling: the known word that was probably meant."""
+"""Spelling: the known word that was probably meant, and a word that nothing else has."""
 
 from __future__ import annotations
 
 import difflib
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import PurePath
 
@@ -39,3 +39,10 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
     if near is not None:
         return f"did you mean '{near}'?"
     return f"one of: {', '.join(names)}" if 0 < len(names) <= 40 else None
+
+
+def unused(word: str, taken: Collection[str]) -> str:
+    """The word, or where it is taken, the word with as many ' behind it as nothing else has."""
+    while word in taken:
+        word += "'"
+    return word

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.core.calls import Call
 from netspec.core.metric import Metric
+from netspec.core.visible import visible
 from netspec.engine.plan import Flow, MemoryPlan
 from netspec.engine.weights import Weights
 from netspec.net.graph import Graph
@@ -41,7 +42,7 @@ class Step:
         return ", ".join(map(_say, self.call.args))
 
     def __str__(self) -> str:
-        return f"{self.section:<8} {self.layer:<20} {self.call.kernel!s:<32} {self.parts:>3}  {self.arguments}"
+        return f"{self.section:<8} {visible(self.layer):<20} {self.call.kernel!s:<32} {self.parts:>3}  {self.arguments}"
 
 
 def _say(value: Any) -> str:

@@ -10,7 +10,7 @@ from netspec.core import rng
 from netspec.core.errors import SpecError
 from netspec.core.shape import Shape, count, text
 from netspec.engine.plan import OutOfMemoryError
-from netspec.net.graph import Graph, GraphParam
+from netspec.net.graph import Graph, GraphParam, ParamKey
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class PhaseShapeError(SpecError):
 class Weights:
     """The param blobs of a net: values, gradients and history, each contiguous in memory.
 
-    `names[i]` is 'layer.param'; `diff[i]` is None for a param that the solver does not learn.
+    `names[i]` is 'layer.param' of the first layer that has it; `diff[i]` is None for a param that the solver does not
+    learn.
     """
 
     names: tuple[str, ...]
@@ -41,6 +42,14 @@ class Weights:
     def index(self, name: str) -> int:
         """The position of a param by name. Raises ValueError."""
         return self.names.index(name)
+
+
+def params_by_key(shaped: ShapedGraph, weights: Weights) -> dict[ParamKey, Array]:
+    """Views of every layer's params, each in the shape that its layer gives it; layers that share one see the same."""
+    graph = shaped.graph
+    shapes = (shape for node in graph.nodes for shape in node.layer.param_shapes(shaped.bottom_shapes(node)))
+    pairs = zip(graph.param_keys.items(), shapes, strict=True)
+    return {key: weights.data[index].reshape(shape) for (key, index), shape in pairs}
 
 
 def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, ...]]:

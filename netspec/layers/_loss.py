@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -89,6 +89,11 @@ class NormalizedLoss(Loss):
         """The normalization in force."""
         old = None if self.normalize is None else "VALID" if self.normalize else "BATCH_SIZE"
         return self.normalization or old or self.usual
+
+    def identity(self) -> dict[str, Any]:
+        """With the word for the divisor, unless it is the usual one."""
+        fields = {name: value for name, value in super().identity().items() if not name.startswith("normaliz")}
+        return fields if self.normalized == self.usual else fields | {"normalization": self.normalized}
 
     def divisor(self, outer: int, inner: int) -> int:
         """The number that the sum is divided by; 0 means the number of valid positions."""

@@ -6,7 +6,7 @@ Source: Caffe's *_h and *_w fields.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,9 @@ class Meeting(NamedTuple):
     window: int
     tap: int
     pixel: int
+
+
+_MEASURES = ("kernel", "stride", "pad")
 
 
 class Windowed(Layer):
@@ -53,6 +56,14 @@ class Windowed(Layer):
             if (h is None) != (w is None):
                 raise wrong(f"`{name}_h` and `{name}_w` go together", field=split)
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """Height and width of the window's measures, in whichever way they are written; steps of 1 are left out."""
+        fields = super().identity()
+        measured = {"kernel_size", "dilation", *(f"{name}{end}" for name in _MEASURES for end in ("", "_h", "_w"))}
+        measures = zip(Window._fields, *self.axes(fields.get("dilation", ())), Window(0), strict=True)
+        window = {name: (h, w) for name, h, w, usual in measures if {h, w} != {usual}}
+        return {name: value for name, value in fields.items() if name not in measured} | {"window": window}
 
     def axes(self, dilation: tuple[int, ...] = ()) -> tuple[Window, Window]:
         """The vertical and the horizontal axis; the kernel is 0 where the net gives none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -185,6 +185,15 @@ class Layer(Model):
             return self.top
         return (self.name,) if self.tops.least <= 1 and self.tops.most != 0 else ()
 
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide what it computes: a snapshot's net is known by them. Wiring and fillers are not.
+
+        Fields at their defaults are left out, so that a field that is added later changes no identity. A layer type
+        whose fields can say one thing in several ways has one way here.
+        """
+        fields = self.model_dump(exclude={*Layer.model_fields}, exclude_defaults=True)
+        return {name: value for name, value in fields.items() if not name.endswith("filler")}
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The shape of each top. Raises ShapeError."""
         raise NotImplementedError
@@ -294,6 +303,13 @@ class Broken(Layer):
 
     bottoms: ClassVar[Arity] = Arity(0, None)
     tops: ClassVar[Arity] = Arity(0, None)
+
+
+def one_axis(fields: dict[str, Any], old: str, usual: int = 1) -> dict[str, Any]:
+    """The fields of an identity with the axis under its own name, where Caffe's `old` word for it may be given."""
+    kept = {name: value for name, value in fields.items() if name not in {"axis", old}}
+    axis = fields.get(old, fields.get("axis", usual))
+    return kept if axis == usual else kept | {"axis": axis}
 
 
 def same_shape(bottoms: Shapes, what: str) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer, Passing
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer, Passing, one_axis
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Concat(Layer):
         if self.concat_dim is not None and "axis" in self.model_fields_set:
             raise wrong("`axis` and `concat_dim` say the same", field="concat_dim", help="leave `concat_dim` out")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """With `concat_dim` as the axis that it is."""
+        return one_axis(super().identity(), "concat_dim")
 
     def joint(self, shape: Shape) -> int:
         """The axis of the joint, counted from the front."""

@@ -7,7 +7,7 @@ bottom 1, and a later bottom must be strictly larger. Source: Caffe eltwise_laye
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,6 +31,10 @@ class Eltwise(Layer):
     stable_prod_grad: bool = Field(
         True, description="Gradient of PROD as the product of the others; else y / x, undefined at 0."
     )
+
+    def identity(self) -> dict[str, Any]:
+        """Without factors that are all 1."""
+        return {name: value for name, value in super().identity().items() if name != "coeff" or {*self.coeff} != {1}}
 
     @property
     def abilities(self) -> Abilities:

@@ -70,6 +70,10 @@ class Input(Layer):
                 raise wrong(f"{list(shape)} has no axis {axis}", field="batch_axis", help="axes count from 0")
         return self
 
+    def identity(self) -> dict[str, Any]:
+        """The shapes of a batch of one: the batch size is the feed's."""
+        return super().identity() | {"shape": self.for_batch(self.top_shapes(()), 1)}
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The declared shapes."""
         return self.shape if len(self.shape) > 1 else self.shape * len(self.top_names())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer, Passing
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer, Passing, one_axis
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Slice(Layer):
         if any(b <= a for a, b in pairwise(self.slice_point)):
             raise wrong("the values of `slice_point` must grow", field="slice_point")
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """With `slice_dim` as the axis that it is."""
+        return one_axis(super().identity(), "slice_dim")
 
     def _axis(self, shape: Shape) -> int:
         """The axis that is cut, counted from the front."""

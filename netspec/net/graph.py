@@ -6,12 +6,10 @@ plan decides whether both versions share memory.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from netspec.core.calls import Phase
 from netspec.layers.base import Broken, Layer, Param, StateRule
@@ -67,8 +65,12 @@ class GraphBlob:
 
     @property
     def label(self) -> str:
-        """The name, with its version from the second on, and with its layout where it is a copy."""
-        label = self.name if self.version == 0 else f"{self.name}#{self.version}"
+        """The name, with its version from the second on, and with its layout where it is a copy.
+
+        A name that looks like another blob's label stands in quotes.
+        """
+        label = repr(self.name) if "#" in self.name else self.name
+        label += f"#{self.version}" if self.version else ""
         return label if self.copy_of is None else f"{label} {self.layout}"
 
 
@@ -104,6 +106,16 @@ class Node:
         if self.absorbed or not self.backward:
             return frozenset()
         return own | {"top"} if "ReLU" in self.along else own
+
+
+class ParamKey(NamedTuple):
+    """A param of a layer. Its text layer.param is unambiguous: the names of params are words without dots."""
+
+    layer: str
+    param: str
+
+    def __str__(self) -> str:
+        return f"{self.layer}.{self.param}" if self.layer else self.param
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,15 @@ class Graph:
         """The last version of every named blob, in the order they are first produced."""
         return {blob.name: blob for blob in self.blobs if blob.copy_of is None}
 
+    @cached_property
+    def param_keys(self) -> dict[ParamKey, int]:
+        """The index of each layer's params, in the order of layers; those that layers share are there several times."""
+        return {
+            ParamKey(node.layer.name, param.name): index
+            for node in self.nodes
+            for param, index in zip(node.layer.params(), node.params, strict=True)
+        }
+
     def latest(self, name: str) -> GraphBlob:
         """The last version of a named blob. Raises KeyError."""
         return self.named[name]
@@ -211,25 +232,3 @@ class Graph:
             for slot, bottom in enumerate(node.bottoms):
                 result[bottom].append((node.index, slot))
         return result
-
-
-LATER = frozenset({"batch_axis"})
-"""Fields of layers that were added after digests began to leave defaults out."""
-
-
-def digest(net: Graph, defaults: bool = False) -> str:
-    """Digest of the computation of a graph: its layers with their fields, and their wiring; fillers do not count.
-
-    Fields at their defaults are left out, so that a field that is added later does not change the digest. With
-    `defaults` they count, as in the snapshots of version 0.1.0.
-    """
-    rows = []
-    elsewhere = {"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"}
-    elsewhere |= LATER if defaults else set()
-    for node in net.nodes:
-        fields = node.layer.model_dump(exclude=elsewhere, exclude_defaults=not defaults)
-        kept = {key: value for key, value in fields.items() if not key.endswith("filler")}
-        params = [(net.params[p].name, net.params[p].lr_mult, net.params[p].decay_mult) for p in node.params]
-        tops = [(net.blobs[t].label, net.blobs[t].loss_weight) for t in node.tops]
-        rows.append([node.layer.type, kept, [net.blobs[b].label for b in node.bottoms], tops, params, node.propagate])
-    return hashlib.sha256(json.dumps(rows, sort_keys=True, default=list).encode()).hexdigest()[:32]

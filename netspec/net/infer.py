@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netspec.core.errors import CheckFailed, Findings, NetspecError, SpecError
 from netspec.core.receptive import NOTHING_SEEN, ReceptiveField
-from netspec.core.shape import Shape, ShapeError, Shapes, count, text
+from netspec.core.shape import Shape, ShapeError, Shapes, count, filled, text, unfilled
 from netspec.core.verify import verifying
 from netspec.fillers.base import Filler
 from netspec.layers.base import Broken
@@ -119,7 +119,7 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int 
     if batch is not None:
         tops = layer.for_batch(tops, batch)
     for shape in tops:
-        _bounded(shape, f"layer '{layer.name}' would write")
+        _bounded(shape, f"layer '{unfilled(layer.name)}' would write")
     fields = layer.receptive_fields(bottoms, [known.fields[b] for b in node.bottoms])
     axes = layer.batch_axes(bottoms, tuple(known.axes[b] for b in node.bottoms))
     for top, shape, field, axis in zip(node.tops, tops, fields, axes, strict=True):
@@ -131,7 +131,7 @@ def _layer(graph: Graph, node: Node, bottoms: Shapes, known: _Known, batch: int 
         if index in known.params:
             _agree(graph, node, slot, shape, known.params[index])
             continue
-        _bounded(shape, f"layer '{layer.name}' would have a param of")
+        _bounded(shape, f"layer '{unfilled(layer.name)}' would have a param of")
         _check_filler(param.param.filler, param.param.name, shape)
         known.params[index] = shape
         learned += count(shape) if param.param.learned else 0
@@ -161,8 +161,8 @@ def _agree(graph: Graph, node: Node, slot: int, shape: Shape, owned: Shape) -> N
     param = graph.params[node.params[slot]]
     if shape == owned or (param.permissive and count(shape) == count(owned)):
         return
-    owner = graph.nodes[param.users[0][0]].layer.name
-    needed = f"layer '{node.layer.name}' needs {text(shape)} for the param it shares"
+    owner, name = (unfilled(one.layer.name) for one in (graph.nodes[param.users[0][0]], node))
+    needed = f"layer '{name}' needs {text(shape)} for the param it shares"
     raise ShapeError(f"{needed}, but its owner, layer '{owner}', has {text(owned)}", field=f"param.{slot}.name")
 
 
@@ -174,9 +174,7 @@ def _placed(error: ShapeError, graph: Graph, node: Node, blobs: dict[int, Shape]
         maker = graph.nodes[blob.producer].layer
         made = f", from layer '{maker.name}'" if maker.name != blob.name else ""
         words.append(f"'{blob.name}' ({text(blobs[b])}{made})")
-    message = error.message
-    for i, word in enumerate(words):
-        message = message.replace(f"{{bottom[{i}]}}", word)
+    message = filled(error.message, words)
     if not message.startswith("layer '"):
         message = f"layer '{node.layer.name}' ({node.layer.type}): {message}"
     path = [int(step) if step.isdigit() else step for step in (error.field or "name").split(".")]

@@ -81,7 +81,7 @@ def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
     seen: dict[str, int] = {}
     for index, one in enumerate(layers):
         first = seen.setdefault(one.name, index)
-        if first != index:
+        if first != index and one.name:
             at, before = (locate(node, i, "name") for i in (index, first))
             text, related = f"a second layer is called '{one.name}'", [("the first one:", before)]
             found.add(DuplicateNameError(text, at=at, related=related))
@@ -94,7 +94,7 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
         example = str(node.value) if isinstance(node, Scalar) and node.value in LAYERS.words() else "ReLU"
         help = f"like `- {{name: {example.lower()}{index}, type: {example}}}`"
         found.add(WrongTypeError("a layer is a mapping with `name` and `type`", at=node.at, help=help))
-        return _broken({}, index, Mapping({}, {}, node.at))
+        return _broken({}, Mapping({}, {}, node.at))
     values = node.plain()
     owner = f"layer '{values['name']}'" if isinstance(values.get("name"), str) else f"layer {index + 1}"
     key = "type" if "type" in values else typo("type", node, ())
@@ -118,11 +118,13 @@ def layer(node: Node, index: int, found: Findings) -> Layer:
             subject = Subject(cls, values, node, f"{owner} ({word})", also=also, moved=elsewhere.LAYER)
             result = validate(subject, found)
     if result is None:
-        return _broken(values, index, node)
+        return _broken(values, node)
     return result
 
 
-def _broken(values: dict[str, Any], index: int, node: Mapping) -> Layer:
+def _broken(values: dict[str, Any], node: Mapping) -> Layer:
+    """The stand-in for a layer with a mistake; without a name that is a text, its name is empty."""
+
     def names(key: str) -> tuple[str, ...] | None:
         value = values.get(key)
         value = (value,) if isinstance(value, str) else value
@@ -130,7 +132,7 @@ def _broken(values: dict[str, Any], index: int, node: Mapping) -> Layer:
 
     name = values.get("name")
     stand_in = Broken.model_construct(
-        name=name if isinstance(name, str) else f"#{index}",
+        name=name if isinstance(name, str) else "",
         bottom=names("bottom"),
         top=names("top"),
         include=None,

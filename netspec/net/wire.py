@@ -48,6 +48,12 @@ class SharingError(SpecError):
     code = "NS305"
 
 
+class ParamNameError(SpecError):
+    """A layer type gives its params names that are no words, or one name twice: nothing could tell them apart."""
+
+    code = "NS309"
+
+
 class EmptyNetError(SpecError):
     """No layer is left after filtering."""
 
@@ -92,7 +98,7 @@ class _Wiring:
         self.spec, self.state, self.found = spec, state, found
         self.blobs: list[GraphBlob] = []
         self.current: dict[str, int] = {}
-        self.blind = any(isinstance(layer, Broken) and layer.name.startswith("#") for layer in spec.layers)
+        self.blind = any(isinstance(layer, Broken) and not layer.name for layer in spec.layers)
         self.makers: dict[tuple[str, bool], Layer] = {}
         """The first layer that produces a blob, by (the blob's name, whether the layer takes part)."""
         for layer in spec.layers:
@@ -239,6 +245,12 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
             has = f"{len(own)} param{'s' * (len(own) != 1)}" if own else "no params"
             text = f"layer '{node.layer.name}' ({node.layer.type}) has {has}, but `param` describes {len(specs)}"
             found.add(FieldCountError(text, at=node.layer.place("param", len(own))))
+        names = [param.name for param in own]
+        if len(set(names)) != len(names) or not all(map(str.isidentifier, names)):
+            text = f"layer type {node.layer.type} calls its params {', '.join(map(repr, names))}"
+            found.add(
+                ParamNameError(text, at=node.layer.place("type"), help="each needs a name of its own, like weight")
+            )
         indices: list[int] = []
         for slot, param in enumerate(own):
             given = specs[slot] if slot < len(specs) else ParamSpec()

@@ -16,7 +16,8 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from netspec.core.errors import NetspecError
 from netspec.core.shape import clock, counted
-from netspec.training.snapshot import LoadReport
+from netspec.core.visible import visible
+from netspec.training.loading import LoadReport
 
 Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
 """A float of an event. JSON has no NaN and no infinity: in a row they are null, and null is read as NaN."""
@@ -57,7 +58,7 @@ class Display:
     left: Number
 
     def __str__(self) -> str:
-        values = [f"{name} {value:.4g}" for name, value in self.outputs.items() if name != "loss"]
+        values = [f"{visible(name)} {value:.4g}" for name, value in self.outputs.items() if name != "loss"]
         head, tail = f"iter {self.iteration} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} img/s"
         return " ".join([head, *values, tail, f"eta {_clock(self.left)}"])
 
@@ -72,7 +73,7 @@ class Tested:
     seconds: Number
 
     def __str__(self) -> str:
-        values = " ".join(f"{name} {value:.4f}" for name, value in self.outputs.items())
+        values = " ".join(f"{visible(name)} {value:.4f}" for name, value in self.outputs.items())
         return f"test at iter {self.iteration}: {values} ({counted(self.samples, 'sample')}, {self.seconds:.1f} s)"
 
 
@@ -118,7 +119,8 @@ class Opened:
     macs: int
 
     def __str__(self) -> str:
-        return f"net '{self.net}': {counted(self.params, 'parameter')}, {counted(self.macs, 'MAC')} an image"
+        params, macs = counted(self.params, "parameter"), counted(self.macs, "MAC")
+        return f"net '{visible(self.net)}': {params}, {macs} an image"
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Loaded:
     report: LoadReport
 
     def __str__(self) -> str:
-        return f"weights from {self.path}: {self.report}"
+        return visible(f"weights from {self.path}: {self.report}")
 
 
 @dataclass(frozen=True)

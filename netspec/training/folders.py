@@ -12,6 +12,7 @@ from netspec.core import code_files
 from netspec.core.errors import UsageError
 from netspec.core.locate import RUN_CONFIG, folder_of, tidy
 from netspec.training import snapshot
+from netspec.training.container import WriteError
 
 
 class NoRunError(UsageError):
@@ -121,6 +122,4 @@ def writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise snapshot.WriteError(
-            f"'{folder}' cannot be written: {error.strerror}", help="choose another --output"
-        ) from None
+        raise WriteError(f"'{folder}' cannot be written: {error.strerror}", help="choose another --output") from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,7 @@ from netspec.core.model import Model, spec_paths
 from netspec.engine.weights import same_params, shared_params
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import Documents, Reference, open_solver
-from netspec.net.graph import Graph, State
+from netspec.net.graph import Graph, ParamKey, State
 from netspec.net.infer import infer
 from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
@@ -128,8 +131,13 @@ def job_of(opened: Documents, found: Findings, keep: bool = False, phases: tuple
         with found.catching():
             shared_params(nets["TEST"], nets["TRAIN"])
     found.raise_if_any()
-    name = opened.path.stem if opened.path else net.name
+    name = opened.path.stem if opened.path else _file_name(net.name)
     return Job(name, spec, net, nets, opened.flat.plain(), opened.base)
+
+
+def _file_name(text: str) -> str:
+    """A text as part of a file's name: letters, digits, dots and dashes of it."""
+    return re.sub(r"[^\w.-]+", "_", text)[:100].lstrip(".") or "net"
 
 
 def _train(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> ShapedGraph:
@@ -190,14 +198,20 @@ def _check_learning(net: Graph, found: Findings) -> None:
         found.add(NothingToLearnError(text, at=at, help="is there a `propagate_down: false`, or an `lr_mult: 0`?"))
 
 
-def trained_names(job: Job) -> dict[str, str]:
-    """For every param of the TEST net its name in the TRAIN net: a shared param may have another owner there.
+def trained_keys(job: Job) -> dict[ParamKey, ParamKey]:
+    """For every param of the TEST net its key in the TRAIN net: a shared param may have another owner there.
 
     Only the wiring of the TRAIN net is looked at, which may have mistakes.
     """
     spec, test = job.spec, job.phase("TEST").graph
     train = wire(job.net, State("TRAIN", spec.level, spec.stage), Findings(), "none")
-    return {test.params[own].name: train.params[theirs].name for own, theirs in same_params(test, train).items()}
+    ours, theirs = _owners(test), _owners(train)
+    return {ours[own]: theirs[other] for own, other in same_params(test, train).items()}
+
+
+def _owners(graph: Graph) -> dict[int, ParamKey]:
+    """The key of every param in the first layer that has it."""
+    return {index: key for key, index in reversed(graph.param_keys.items())}
 
 
 SETTINGS = (
@@ -210,6 +224,8 @@ SETTINGS = (
     "clip_gradients",
     "random_seed",
     "dtype",
+    "level",
+    "stage",
 )
 """Fields of a solver that are stored in its snapshots."""
 
@@ -224,14 +240,38 @@ def settings(job: Job) -> dict[str, Any]:
     values["type"] = type(spec.rule).__name__
     values |= spec.rule.model_dump()
     values |= {"code": code} if (code := code_files.recorded()) else {}
-    return {key: _jsonable(value) for key, value in values.items()}
+    return {key: _brief(_jsonable(value)) for key, value in values.items()}
 
 
 def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The differences between the settings of two snapshots, as lines of text."""
-    keys = sorted({*then, *now} - {"code"})
-    lines = [f"{key}: {then.get(key)!r} -> {now.get(key)!r}" for key in keys if now.get(key) != then.get(key)]
+    """The differences between the settings of two snapshots, as lines of text; a setting that only one has is none."""
+    pairs = {key: (_brief(then[key]), now[key]) for key in sorted({*then} & {*now} - {"code"})}
+    lines = [f"{key}: {before!r} -> {after!r}" for key, (before, after) in pairs.items() if before != after]
     return [*code_files.changes(then.get("code"), now.get("code", [])), *lines]
+
+
+def _brief(value: Any) -> Any:
+    """Values of JSON in which a long list stands as its length and digest: a solver may hold its data."""
+    if isinstance(value, dict):
+        return {key: _brief(item) for key, item in value.items()}
+    if not isinstance(value, list) or len(text := json.dumps(value)) < 10_000:
+        return value
+    return f"{len(value)} items, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def flat_net(job: Job) -> dict[str, Any]:
+    """The net of a job as plain values to store in a snapshot; every `$` is doubled, so that they are a net to read."""
+    net: dict[str, Any] = _jsonable(literal(job.values["net"]))
+    return net
+
+
+def literal(value: Any) -> Any:
+    """Plain values with every `$` doubled: resolved text has no variables, and `$$` is read as a dollar sign."""
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [literal(item) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
 
 
 def _jsonable(value: Any) -> Any:

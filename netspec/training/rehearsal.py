@@ -10,11 +10,10 @@ from netspec.core.errors import NetspecError
 from netspec.core.nodes import placed
 from netspec.data.feed import Feed
 from netspec.engine.weights import Weights, fill_weights
-from netspec.training import snapshot
 from netspec.training.feeds import open_phases
 from netspec.training.job import Job
+from netspec.training.loading import LoadReport, load
 from netspec.training.rules.base import Known, judge
-from netspec.training.snapshot import LoadReport
 
 
 def rehearse(job: Job) -> tuple[dict[Phase, Feed], list[NetspecError]]:
@@ -37,4 +36,4 @@ def load_own(job: Job, weights: Weights) -> tuple[Path, LoadReport] | None:
         return None
     path = locate.beside(job.base, own)
     with placed(job.spec.written, "weights"):
-        return path, snapshot.load_file(weights, path)
+        return path, load(job.train, weights, path)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.core.errors import NetspecError
-from netspec.training import folders, runs, snapshot
+from netspec.training import folders, runs
 from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Warned
 from netspec.training.feeds import open_phase
-from netspec.training.job import Job, trained_names
+from netspec.training.job import Job, trained_keys
+from netspec.training.loading import load
 from netspec.training.session import Session
 from netspec.training.solve import solve
 from netspec.training.tester import Tester
@@ -153,4 +154,4 @@ def load_tester(job: Job, weights: Path, threads: int | None = None) -> tuple[Te
     driver.limit_threads(threads)
     seed = job.spec.random_seed
     tester = Tester(job, open_phase(job, "TEST", seed), None, seed)
-    return tester, Loaded(weights, snapshot.load_file(tester.weights, weights, trained_names(job)))
+    return tester, Loaded(weights, load(tester.shaped, tester.weights, weights, trained_keys(job)))

@@ -29,9 +29,10 @@ from netspec.core.shape import counted
 from netspec.language.document import dump
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
+from netspec.training.container import WriteError, write_whole
 from netspec.training.events import Event, Snapshotted, from_row, row
 from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
-from netspec.training.job import Job
+from netspec.training.job import Job, literal
 
 
 class FolderInUseError(MachineError):
@@ -64,7 +65,7 @@ class RunFolder:
         self._metrics: IO[str] | None = None
         self._log: IO[str] | None = None
         if path.exists() and not path.is_dir():
-            raise snapshot.WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
+            raise WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
         with writable(path):
             if not resumed and not (path / _LOCK).exists():  # a folder of no run is left as it is
                 _refuse_taken(path)
@@ -83,10 +84,8 @@ class RunFolder:
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         replaced = snapshot.set_aside(self.snapshots, iteration)
-        snapshot.write_whole(self.path / RUN_CONFIG, config(job).encode())
-        snapshot.write_whole(
-            self.path / ENVIRONMENT, (json.dumps(environment(threads, data), indent=2) + "\n").encode()
-        )
+        write_whole(self.path / RUN_CONFIG, config(job).encode())
+        write_whole(self.path / ENVIRONMENT, (json.dumps(environment(threads, data), indent=2) + "\n").encode())
         path = self.path / METRICS
         if path.exists():
             kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _before(line, iteration)]
@@ -94,7 +93,7 @@ class RunFolder:
             last = json.dumps(row(Snapshotted(iteration, begun_from)))
             if begun_from.exists() and last not in kept:  # killed after writing the snapshot, before its event
                 kept.append(last)
-            snapshot.write_whole(path, "".join(line + "\n" for line in kept).encode())
+            write_whole(path, "".join(line + "\n" for line in kept).encode())
         self._metrics = path.open("a", encoding="utf-8")
         self._log = (self.path / LOG).open("a", encoding="utf-8", errors="backslashreplace")  # of names of files
         if replaced:
@@ -176,7 +175,7 @@ def config(job: Job) -> str:
     values = job.with_paths(lambda path: _text(whole(job.base, path)))
     values = {key: value for key, value in values.items() if key != "reached"}  # of another run
     return "# Written by netspec: the solver with its net, overrides applied and variables replaced.\n" + dump(
-        _literal(values)
+        literal(values)
     )
 
 
@@ -186,17 +185,8 @@ def _text(path: str) -> str:
         path.encode()
     except UnicodeEncodeError:
         text = f"{RUN_CONFIG} cannot hold the path {path!r}, which is not UTF-8"
-        raise snapshot.WriteError(text, help="give the file or folder another name") from None
+        raise WriteError(text, help="give the file or folder another name") from None
     return path
-
-
-def _literal(value: Any) -> Any:
-    """Plain values with every `$` doubled: resolved text has no variables, and `$$` is read as a dollar sign."""
-    if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_literal(item) for item in value]
-    return value.replace("$", "$$") if isinstance(value, str) else value
 
 
 def environment(threads: int, data: list[str]) -> dict[str, Any]:

@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING
 from netspec.core.errors import NetspecError
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
-from netspec.engine.weights import fill_weights
-from netspec.net.graph import digest
+from netspec.engine.weights import fill_weights, params_by_key
+from netspec.net.digest import digest, earlier_digests
+from netspec.net.graph import ParamKey
 from netspec.training import snapshot
 from netspec.training.blame import Fed, blame, blame_score
+from netspec.training.container import UnreadableSnapshotError
 from netspec.training.events import Progress
 from netspec.training.feeds import open_phases, sample_names
-from netspec.training.job import Job, changes, settings
+from netspec.training.job import Job, changes, flat_net, settings
+from netspec.training.loading import LoadReport, OtherNetError, fitted, load, match
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
-from netspec.training.snapshot import LoadReport, OtherNetError, Snapshot
+from netspec.training.snapshot import Snapshot
 from netspec.training.tester import Tester, outputs, scores
 
 if TYPE_CHECKING:
@@ -183,47 +186,60 @@ class Session:
 
     def state(self) -> Snapshot:
         """The state as a Snapshot: weights, history, iteration, and the net and settings that they belong to."""
-        weights = self.train.weights
-        data = dict(zip(weights.names, weights.data, strict=True))
         return Snapshot(
-            self.iteration, data, self._history(), digest(self.job.train.graph), settings(self.job), tuple(self.losses)
+            self.iteration,
+            params_by_key(self.train.shaped, self.train.weights),
+            self._history(),
+            digest(self.job.train.graph),
+            flat_net(self.job),
+            settings(self.job),
+            tuple(self.losses),
         )
 
-    def _history(self) -> dict[tuple[int, str], Array]:
-        """The history, by slot and param name."""
-        weights = self.train.weights
-        named = zip(weights.names, weights.history, strict=True)
-        return {(slot, name): array for name, slots in named for slot, array in enumerate(slots)}
+    def _history(self) -> dict[tuple[int, ParamKey], Array]:
+        """The history by slot and param; that of a shared param under the first layer that has it."""
+        first: dict[int, ParamKey] = {}
+        for key, index in self.train.graph.param_keys.items():
+            first.setdefault(index, key)
+        history = self.train.weights.history
+        return {(slot, key): array for index, key in first.items() for slot, array in enumerate(history[index])}
 
     def restore(self, path: Path) -> list[str]:
         """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
         state = snapshot.read(path)
-        weights = self.train.weights
-        snapshot.compare(weights, state.weights, path, strict=True)
-        if state.net not in {digest(self.job.train.graph), digest(self.job.train.graph, defaults=True)}:
+        if state.iteration is None:
+            raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=_RESUME)
+        if state.unknown:
+            held = " and ".join(state.unknown)
+            raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=_RESUME)
+        found = match(self.train.shaped, self.train.weights, state, path, strict=True)
+        graph = self.job.train.graph
+        if state.digest not in {digest(graph), *earlier_digests(graph)}:
             raise OtherNetError(
                 f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
             )
-        own = self._history()
-        rule = type(self.spec.rule).__name__
-        same = {key: array.shape for key, array in own.items()} == {
-            key: array.shape for key, array in state.history.items()
-        }
-        # another solver type's history may have the same shapes, but holds other values
-        if not same or state.solver.get("type") != rule:
-            raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
-        snapshot.load_weights(weights, state.weights, path)
-        for key, array in state.history.items():
-            own[key][...] = array
+        history = self._fitting_history(state, path)
+        found.copy()
+        for own, array in history:
+            own[...] = array
         self.iteration, self.resumed = state.iteration, path.resolve()
         self._first.clear()
         self.losses.clear()
         self.losses.extend(state.losses)
         return changes(state.solver, settings(self.job))
 
+    def _fitting_history(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
+        """Pairs of an array of the history and that of a snapshot. Raises SnapshotError where they do not fit."""
+        own, rule = self._history(), type(self.spec.rule).__name__
+        shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, state.history))
+        # another solver type's history may have the same shapes, but holds other values
+        if shapes != theirs or state.solver.get("type") != rule:
+            raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
+        return fitted(((f"the history of '{key[1]}'", own[key], state.history[key]) for key in own), path)
+
     def load(self, path: Path) -> LoadReport:
-        """Start from the weights of a snapshot (fine-tuning), by name. Raises SnapshotError."""
-        return snapshot.load_file(self.train.weights, path)
+        """Start from the weights of a file (fine-tuning), by layer and param. Raises SnapshotError."""
+        return load(self.train.shaped, self.train.weights, path)
 
     def load_own(self) -> tuple[Path, LoadReport] | None:
         """Start from the weights that the solver names, if any. Raises SnapshotError placed at its `weights`."""

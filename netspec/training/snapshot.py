@@ -1,7 +1,9 @@
-"""Snapshots: weights, history, iteration, seed, net and solver settings in a safetensors file, written and read.
+"""Snapshots: the state of a training in a safetensors file, written and read, and the snapshots in a folder.
 
-A snapshot is complete or absent: it is written to a temporary file, flushed to the disk, and renamed. The position in
-the data and every random number are functions of (seed, iteration), so a snapshot stores only these two.
+The file's text maps every array to its meaning: what it is, and of which layer and param. Labels of arrays are for
+people and other programs, and decide nothing. The text also holds the flat net, the solver's settings and the digest of
+the net. The position in the data and every random number are functions of (seed, iteration), so a snapshot stores only
+these two. Decision 15 has the format, and its history.
 """
 
 from __future__ import annotations
@@ -9,86 +11,94 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.core import code_files
-from netspec.core.errors import DivergedError, MachineError, SnapshotError
-from netspec.core.shape import counted, text
-from netspec.core.spelling import suggest
-from netspec.language.foreign import weights_of
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
+
+from netspec.core.model import Model
+from netspec.core.spelling import unused
+from netspec.net.graph import ParamKey
+from netspec.training.container import Contents, UnreadableSnapshotError, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.engine.weights import Weights
 
-FORMAT = 1
+FORMAT = 2
 _NAME = re.compile(r"iter_(\d+)\.safetensors")
-
-
-class MissingSnapshotError(SnapshotError):
-    """The snapshot file does not exist."""
-
-    code = "NS511"
-
-
-class UnreadableSnapshotError(SnapshotError):
-    """The file is not a snapshot, or has a format that this version does not read."""
-
-    code = "NS512"
-
-
-class OtherNetError(SnapshotError):
-    """The snapshot belongs to another net."""
-
-    code = "NS513"
-
-
-class NotFiniteError(DivergedError):
-    """A weight is NaN or infinite: no snapshot may hold it."""
-
-    code = "NS503"
-
-
-class WriteError(MachineError):
-    """The disk is full, or the folder may not be written."""
-
-    code = "NS521"
+_HISTORY_1 = re.compile(r"history\.(\d{1,9}):(.+)", re.DOTALL)
+"""Label of an array of history in format 1. Weights are called layer.param."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The contents of a snapshot file. `weights` by 'layer.param', `history` by (slot, 'layer.param')."""
+    """The contents of a snapshot file.
 
-    iteration: int
-    weights: dict[str, Array]
-    history: dict[tuple[int, str], Array] = field(default_factory=dict)
-    net: str = ""
+    `weights` are the params of every layer, shared ones under each layer that has them; `history` is by (slot, param),
+    a shared param's under the first layer that has it. `iteration` is None in a file of weights alone. `digest` is the
+    net's, `net` its flat plain values, `solver` the settings. `unread` are weights whose numbers are no floats, each
+    with the type of its numbers; `unknown` are the kinds of arrays that this version does not restore.
+    """
+
+    iteration: int | None
+    weights: dict[ParamKey, Array]
+    history: dict[tuple[int, ParamKey], Array] = field(default_factory=dict)
+    digest: str = ""
+    net: dict[str, Any] = field(default_factory=dict)
     solver: dict[str, Any] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    unread: dict[ParamKey, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+
+
+class _Header(Model):
+    """Base of the parts of a file's text. Keys that this version does not know are for later versions."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Format(_Header):
+    format: int | None = None
+
+
+class _Meaning(_Header):
+    """What an array is: a 'weight', or a slot of the 'history'."""
+
+    what: str
+    layer: str = ""
+    param: str = ""
+    slot: int = Field(0, ge=0)
+
+
+class _Code(_Header):
+    name: str
+    sha256: str
+
+
+class _Settings(_Header):
+    model_config = ConfigDict(extra="allow")
+
+    code: list[_Code] = Field([])
+
+
+class _State(_Header):
+    """What both formats say of a training."""
+
+    iteration: int | None = Field(None, ge=0, lt=2**53)
+    solver: _Settings = _Settings()
     losses: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """Names of params: loaded from the file; in the file but not in the net; in the net but left at their fillers.
+class _Format1(_State):
+    iteration: int = Field(ge=0, lt=2**53)
+    net: str
 
-    `changed` lists differences between the code files in use and those the weights were trained with.
-    """
 
-    loaded: tuple[str, ...]
-    skipped: tuple[str, ...]
-    left: tuple[str, ...]
-    changed: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        rows = [f"{counted(len(self.loaded), 'param')} loaded"]
-        rows += [f"skipped (not in the net): {', '.join(self.skipped)}"] if self.skipped else []
-        rows += [f"left at their fillers: {', '.join(self.left)}"] if self.left else []
-        rows += [f"changed: {'; '.join(self.changed)}"] if self.changed else []
-        return "; ".join(rows)
+class _Format2(_State):
+    arrays: dict[str, _Meaning]
+    digest: str = ""
+    net: dict[str, JsonValue] = Field({})
 
 
 def name(iteration: int) -> str:
@@ -98,112 +108,92 @@ def name(iteration: int) -> str:
 
 def write(path: Path, state: Snapshot) -> None:
     """Write a snapshot, whole or not at all. Raises NotFiniteError, WriteError."""
-    tensors = dict(state.weights)
-    tensors |= {f"history.{slot}:{param}": array for (slot, param), array in state.history.items()}
+    rows = [(str(key), _Meaning(what="weight", **key._asdict()), array) for key, array in state.weights.items()]
+    rows += [
+        (f"history.{slot}:{key}", _Meaning(what="history", **key._asdict(), slot=slot), array)
+        for (slot, key), array in state.history.items()
+    ]
+    arrays: dict[str, Array] = {}
+    meanings: dict[str, Any] = {}
+    for label, meaning, array in rows:
+        label = unused(label, arrays)  # a layer may be called 'history.0:conv'
+        arrays[label], meanings[label] = array, meaning.model_dump(exclude_defaults=True)
     about = {
         "format": FORMAT,
+        "arrays": meanings,
         "iteration": state.iteration,
+        "digest": state.digest,
         "net": state.net,
         "solver": state.solver,
         "losses": state.losses,
     }
-    write_weights(path, tensors, {"netspec": json.dumps(about, sort_keys=True)})
-
-
-def write_weights(path: Path, tensors: dict[str, Array], about: dict[str, str] | None = None) -> None:
-    """Write arrays by name, whole or not at all. Raises NotFiniteError, WriteError."""
-    import numpy as np
-    from safetensors.numpy import save
-
-    for key, array in tensors.items():
-        if not np.isfinite(array).all():
-            raise NotFiniteError(
-                f"'{key}' is not finite, so no snapshot was written", help="lower base_lr, or set clip_gradients"
-            )
-    write_whole(path, save(tensors, about))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file's content; the old content stays until the new is safely on the disk. Raises WriteError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _refusals(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(
-            f"'{path}' cannot be written: {error.strerror}", help="free some space, or choose another --output"
-        ) from None
+    write_arrays(path, arrays, json.dumps(about, sort_keys=True))
 
 
 def read(path: Path) -> Snapshot:
-    """Read a snapshot file. Raises MissingSnapshotError, UnreadableSnapshotError."""
-    tensors, about = read_tensors(path)
-    if about is None:
-        raise UnreadableSnapshotError(
-            f"'{path}' holds weights, but no solver state to resume from",
-            help="to start from its weights, say --weights",
-        )
-    weights = {key: array for key, array in tensors.items() if not key.startswith("history.")}
-    history: dict[tuple[int, str], Array] = {}
+    """Read a snapshot, or a file of weights of any program. Raises MissingSnapshotError, UnreadableSnapshotError."""
+    contents = read_arrays(path)
+    if contents.about is None:
+        meanings = {label: _weight(label) for label in (*contents.arrays, *contents.others)}
+        return _snapshot(path, contents, meanings, _State())
     try:
-        for key, array in tensors.items():
-            if key.startswith("history."):
-                slot, _, param = key.removeprefix("history.").partition(":")
-                history[int(slot), param] = array
-        return Snapshot(
-            int(about["iteration"]), weights, history, about["net"], dict(about["solver"]), tuple(about["losses"])
-        )
-    except (KeyError, ValueError, TypeError):
-        raise UnreadableSnapshotError(
-            f"'{path}' does not say what it belongs to", help="to start from its weights, say --weights"
-        ) from None
+        format = _Format.model_validate_json(contents.about).format
+        if format == 1:
+            old = _Format1.model_validate_json(contents.about)
+            meanings = {label: _meaning_1(label) for label in (*contents.arrays, *contents.others)}
+            return _snapshot(path, contents, meanings, old, digest=old.net)
+        if format == FORMAT:
+            new = _Format2.model_validate_json(contents.about)
+            return _snapshot(path, contents, new.arrays, new, digest=new.digest, net=new.net)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise _damaged(path, f"{where + ': ' if where else ''}{first['msg']}") from None
+    raise UnreadableSnapshotError(f"'{path}' has format {format}, this version reads 1 and {FORMAT}")
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, Any] | None]:
-    """All arrays in a safetensors file, and netspec's metadata (None in a file of another program)."""
-    from safetensors import SafetensorError, safe_open
+def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], state: _State, **also: Any) -> Snapshot:
+    """The snapshot of a file whose arrays have these meanings. Raises UnreadableSnapshotError."""
+    labels = {*contents.arrays, *contents.others}
+    for label in sorted(labels ^ {*meanings}):
+        raise _damaged(path, f"it {'does not describe' if label in labels else 'lacks'} the array '{label}'")
+    known: dict[tuple[str, int, ParamKey], str] = {}
+    for label, meaning in meanings.items():
+        if meaning.what in {"weight", "history"}:
+            key = ParamKey(meaning.layer, meaning.param)
+            if known.setdefault((meaning.what, meaning.slot, key), label) != label:
+                raise _damaged(path, f"two arrays are the {meaning.what} of '{key}'")
+            if meaning.what == "history" and label in contents.others:
+                raise _damaged(path, f"the history '{label}' holds {contents.others[label]}, and no floats")
+    weights = {key: label for (what, _, key), label in known.items() if what == "weight"}
+    return Snapshot(
+        state.iteration,
+        {key: contents.arrays[label] for key, label in weights.items() if label in contents.arrays},
+        {(slot, key): contents.arrays[label] for (what, slot, key), label in known.items() if what == "history"},
+        solver=state.solver.model_dump(exclude_unset=True),
+        losses=state.losses,
+        unread={key: contents.others[label] for key, label in weights.items() if label in contents.others},
+        unknown=tuple(sorted({meaning.what for meaning in meanings.values()} - {"weight", "history"})),
+        **also,
+    )
 
-    if path.is_dir():
-        raise MissingSnapshotError(f"'{path}' is a folder, not a snapshot", help="name a .safetensors file in it")
-    if not path.is_file():
-        there = [p.name for p in path.parent.glob("*.safetensors")] if path.parent.is_dir() else []
-        raise MissingSnapshotError(f"there is no snapshot '{path}'", help=suggest(path.name, there) if there else None)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-            about = (file.metadata() or {}).get("netspec")
-    except (SafetensorError, OSError, TypeError, AttributeError) as error:
-        raise UnreadableSnapshotError(
-            f"'{path}' is not a snapshot: {error}", help=f"{weights_of(path) or ''}snapshots are safetensors files"
-        ) from None
-    if not about:
-        return tensors, None
-    try:
-        parsed = dict(json.loads(about))
-    except (TypeError, ValueError):
-        parsed = {}
-    if parsed.get("format") != FORMAT:
-        raise UnreadableSnapshotError(f"'{path}' has format {parsed.get('format')}, this version reads {FORMAT}")
-    return tensors, parsed
+
+def _weight(label: str) -> _Meaning:
+    """The weight that a label layer.param names. The names of params are without dots."""
+    layer, _, param = label.rpartition(".")
+    return _Meaning(what="weight", layer=layer, param=param)
+
+
+def _meaning_1(label: str) -> _Meaning:
+    """The meaning of an array in format 1, by its label."""
+    found = _HISTORY_1.fullmatch(label)
+    return _weight(found[2]).model_copy(update={"what": "history", "slot": int(found[1])}) if found else _weight(label)
+
+
+def _damaged(path: Path, why: str) -> UnreadableSnapshotError:
+    return UnreadableSnapshotError(
+        f"'{path}' does not say what it holds: {why}", help="it is damaged: take an earlier snapshot"
+    )
 
 
 def listing(folder: Path) -> list[Path]:
@@ -230,58 +220,3 @@ def set_aside(folder: Path, iteration: int) -> list[Path]:
         (folder / "replaced").mkdir(exist_ok=True)
         os.replace(path, folder / "replaced" / path.name)
     return later
-
-
-def load_file(weights: Weights, path: Path, also: Mapping[str, str] | None = None) -> LoadReport:
-    """Copy the arrays of a file into a net's params by name. Raises SnapshotError.
-
-    `also` holds for some params another name, under which they are looked for too.
-    """
-    tensors, about = read_tensors(path)
-    other = {own: name for own, name in (also or {}).items() if own not in tensors and name in tensors}
-    found = {own: tensors[name] for own, name in other.items()}
-    used = set(other.values()) - set(weights.names)
-    tensors = {name: array for name, array in tensors.items() if name not in used} | found
-    report = load_weights(weights, tensors, path)
-    code = (about or {}).get("solver", {}).get("code")
-    return replace(report, changed=tuple(code_files.changes(code, code_files.recorded()))) if code else report
-
-
-def load_weights(weights: Weights, tensors: dict[str, Array], path: Path) -> LoadReport:
-    """Copy arrays into a net's params by name. Raises OtherNetError when a shape differs or no name matches."""
-    tensors = {key: array for key, array in tensors.items() if not key.startswith("history.")}
-    extra, missing = compare(weights, tensors, path)
-    for key, array in tensors.items():
-        if key in weights.names:
-            weights.data[weights.index(key)][...] = array
-    return LoadReport(tuple(k for k in weights.names if k in tensors), tuple(extra), tuple(missing))
-
-
-def compare(
-    weights: Weights, tensors: dict[str, Array], path: Path, strict: bool = False
-) -> tuple[list[str], list[str]]:
-    """Match arrays and params by name: the arrays without a param, and the params without an array.
-
-    Raises OtherNetError when a shape differs, when no name matches, or with `strict` when any name has no match.
-    """
-    wrong = [
-        f"'{key}' is {text(array.shape)} in the snapshot and {text(weights.data[weights.index(key)].shape)} in the net"
-        for key, array in tensors.items()
-        if key in weights.names and array.shape != weights.data[weights.index(key)].shape
-    ]
-    missing, extra = (_but(weights.names, tensors), _but(tensors, weights.names))
-    if strict:
-        wrong += [f"'{key}' is only in the net" for key in missing] + [
-            f"'{key}' is only in the snapshot" for key in extra
-        ]
-    elif not wrong and len(extra) == len(tensors):
-        wrong = [f"it has {', '.join(list(tensors)[:6]) or 'nothing'}", f"the net has {', '.join(weights.names[:6])}"]
-    if wrong:
-        rest = f" (and {len(wrong) - 4} more)" if len(wrong) > 4 else ""
-        hint = None if strict else "give the layer another name to start it from its filler"
-        raise OtherNetError(f"'{path}' belongs to another net: {'; '.join(wrong[:4])}{rest}", help=hint)
-    return extra, missing
-
-
-def _but(these: Sequence[str] | dict[str, Array], those: Sequence[str] | dict[str, Array]) -> list[str]:
-    return [key for key in these if key not in those]

@@ -13,7 +13,7 @@ from netspec.training import snapshot
 from netspec.training.events import Display, Event, Finished, Snapshotted, Tested, Warned
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
-from netspec.training.tester import Tester, named, outputs
+from netspec.training.tester import Tester, labelled, outputs
 
 
 def solve(
@@ -86,11 +86,7 @@ def _tested(session: Session, tester: Tester) -> Tested:
 
 
 def _display(session: Session, iteration: int, rate: float, speed: float, left: float) -> Display:
-    values = {
-        key: value
-        for name, array in outputs(session.train, session.scores).items()
-        for key, value in named(name, array).items()
-    }
+    values = labelled(outputs(session.train, session.scores))
     if not all(map(isfinite, values.values())):
         raise session.blame_score()
     return Display(iteration, session.loss, values, rate, float(session.train.norm[0]), speed, left)

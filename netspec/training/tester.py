@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from netspec.core.errors import NetspecError
 from netspec.core.shape import count
+from netspec.core.spelling import unused
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
@@ -38,13 +40,17 @@ class Tester:
         self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
         self.programs: dict[int, Program] = {}
         self.scores = scores(job.phase("TEST"))
-        self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
+        self._first = self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
 
     @property
     def weights(self) -> Weights:
         """The weights that are tested."""
-        assert self.owner is not None  # the constructor has made a program
-        return self.owner.weights
+        return self._first.weights
+
+    @property
+    def shaped(self) -> ShapedGraph:
+        """The net that the weights belong to."""
+        return self._first.shaped
 
     def program(self, size: int) -> Program:
         """The TEST program for batches of `size`; it uses the owner's arena unless blobs are kept."""
@@ -85,9 +91,7 @@ class Tester:
         finally:
             if prefetch:
                 prefetch.close()
-        result: dict[str, float] = {}
-        for blob, array in tally.finish(program).items():
-            result |= named(net.graph.blobs[blob].name, array)
+        result = labelled({net.graph.blobs[blob].name: array for blob, array in tally.finish(program).items()})
         for name, value in result.items():
             if not isfinite(value):
                 raise NotFiniteScoreError(f"test: '{name}' is {value} over the {self.total:,} samples of the test")
@@ -122,7 +126,11 @@ def scores(shaped: ShapedGraph) -> frozenset[int]:
     )
 
 
-def named(name: str, array: Array) -> dict[str, float]:
-    """A scalar under its name; the values of a vector under name[i]."""
-    values = array.reshape(-1)
-    return {name: float(values[0])} if array.ndim == 0 else {f"{name}[{i}]": float(v) for i, v in enumerate(values)}
+def labelled(arrays: Mapping[str, Array]) -> dict[str, float]:
+    """A scalar under its name; the values of a vector under name[i], or name[i]' where a blob is called so."""
+    result: dict[str, float] = {}
+    for name, array in arrays.items():
+        for i, value in enumerate(array.reshape(-1)):
+            key = name if array.ndim == 0 else unused(f"{name}[{i}]", {*arrays, *result})
+            result[key] = float(value)
+    return result

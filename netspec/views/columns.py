@@ -5,11 +5,13 @@ Widths are computed here, since rich's own tables are slow: they measure every c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netspec.core.snippet import cell_width, folded
+from netspec.core.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -39,7 +41,7 @@ class Columns:
     def add_row(self, *cells: str) -> None:
         """Append a row, with a cell for each head."""
         self.under.append("")
-        self.rows.append(tuple(cell if cell.isprintable() else _printable(cell) for cell in cells))
+        self.rows.append(tuple(map(visible, cells)))
 
     def fitted(self, width: int, ranks: Sequence[int], labels: Mapping[int, str] = MappingProxyType({})) -> Columns:
         """A copy with as many columns as fit into `width`, by rank; columns of rank 0 are always kept.
@@ -66,13 +68,10 @@ class Columns:
 
     def markdown(self) -> str:
         """The table as Markdown, its notes as a list."""
-        lines = [f"**{self.title}**", ""] if self.title else []
+        lines = [f"**{_escaped(visible(self.title))}**", ""] if self.title else []
         rules = ("---:" if c in self.right else "---" for c in range(len(self.heads)))
         lines += ["| " + " | ".join(self.heads) + " |", "|" + "|".join(rules) + "|"]
-        lines += [
-            "| " + " | ".join(cell.replace("*", "\\*").replace("|", "\\|") for cell in cells) + " |"
-            for cells in self.rows
-        ]
+        lines += ["| " + " | ".join(map(_escaped, cells)) + " |" for cells in self.rows]
         return "\n".join([*lines, "", *(f"- {' '.join(note.split())}" for note in self.notes)] if self.notes else lines)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -81,7 +80,7 @@ class Columns:
 
         bold, widths = Style(bold=True), self._widths()
         if self.title:
-            yield Segment(self.title, bold)
+            yield Segment(visible(self.title), bold)
             yield Segment.line()
         yield Segment(self._line(self.heads, widths), bold)
         yield Segment(f"\n{'─' * (sum(widths) + len(GAP) * (len(widths) - 1))}\n")
@@ -104,5 +103,9 @@ class Columns:
         return GAP.join(padded).rstrip()
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "�" for c in text)
+_MARKS = re.compile(r"[\\*|`~<&\[\]]|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown reads as more than a character; an underscore within a word is none of it."""
+
+
+def _escaped(text: str) -> str:
+    return _MARKS.sub(r"\\\g<0>", text)

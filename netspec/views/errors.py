@@ -39,13 +39,15 @@ def as_github(findings: Sequence[NetspecError]) -> str:
     """Errors and warnings as GitHub workflow commands, which GitHub shows beside the code."""
     rows = []
     for e in findings:
-        name = _escaped(e.at.source.name).replace(":", "%3A").replace(",", "%2C") if e.at else ""
-        place = f"file={name},line={e.at.line},col={e.at.column}," if e.at else ""
+        place = f"file={_property(e.at.source.name)},line={e.at.line},col={e.at.column}," if e.at else ""
         text = e.message + (f" (help: {e.help})" if e.help else "")
-        rows.append(f"::{e.severity} {place}title={e.code}::{_escaped(text)}")
+        rows.append(f"::{e.severity} {place}title={e.code}::{_data(text)}")
     return "\n".join(rows)
 
 
-def _escaped(text: str) -> str:
-    """A text as workflow commands want it: on one line."""
+def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

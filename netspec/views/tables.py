@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -39,19 +40,28 @@ class View:
         if word == "json":
             return json.dumps(self.values(), indent=2)
         if word == "csv":
-            return _csv(self.records())
+            records = self.records()
+            return csv_text(records[0] if records else (), (record.values() for record in records))
         if word == "md":
             return self.table(None).markdown()
         return self.plain() if self.plain else self.table(width)
 
 
-def _csv(records: list[dict[str, Any]]) -> str:
-    """A header of the records' keys, then a line for each record."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, records[0] if records else (), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return out.getvalue().rstrip("\n")
+def csv_text(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """The heads and the rows as CSV, without the last line break."""
+
+    def line(row: Iterable[Any]) -> str:
+        out = io.StringIO()
+        csv.writer(out).writerow(row)  # with its own line ends, which both are quoted in a cell
+        return out.getvalue().removesuffix("\r\n")
+
+    return "\n".join(map(line, [heads, *rows]))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names with spaces between them; a name that has spaces or quotes itself is quoted, as in JSON."""
+    plain = re.compile(r"[^\s\"]+")
+    return " ".join(name if plain.fullmatch(name) else json.dumps(name, ensure_ascii=False) for name in names)
 
 
 # --- shapes and costs
@@ -116,7 +126,7 @@ def _bytes(number: int) -> str:
 COLUMNS = (
     Column("layer", 0, lambda row: row.name),
     Column("type", 2, lambda row: row.type),
-    Column("bottom", 3, lambda row: " ".join(row.bottoms) or "-"),
+    Column("bottom", 3, lambda row: listed(row.bottoms) or "-"),
     Column("output", 0, lambda row: " ".join(map(text, row.shapes)) or "-"),
     Column("how", 4, lambda row: row.shape_arithmetic),
     Column("params", 0, lambda row: _number(row.params), right=True),
@@ -196,7 +206,7 @@ def _record(row: LayerRow) -> dict[str, Any]:
     return {
         "layer": row.name,
         "type": row.type,
-        "bottoms": " ".join(row.bottoms),
+        "bottoms": listed(row.bottoms),
         "output": " ".join(map(text, row.shapes)),
         "shape_arithmetic": row.shape_arithmetic,
         "params": row.params,
@@ -244,16 +254,17 @@ WIRING = (
 
 def _wire(wire: Wire) -> dict[str, str]:
     params = ", ".join(_param(use, wire.name) for use in wire.params)
-    blobs = (" ".join(labels) for labels in (wire.bottoms, wire.tops))
+    blobs = map(listed, (wire.bottoms, wire.tops))
     return dict(zip(("layer", "type", "bottoms", "tops"), (wire.name, wire.type, *blobs), strict=True)) | {
         "params": params,
-        "gradients": " ".join(wire.gradients),
+        "gradients": listed(wire.gradients),
     }
 
 
 def _param(use: ParamUse, layer: str) -> str:
     """A param as text: weight lr 1; bias lr 2 decay 0; mean stored."""
-    name = use.name.removeprefix(f"{layer}.")
+    owner, _, own = use.name.rpartition(".")
+    name = own if owner == layer else use.name
     if not use.learned:
         return f"{name} stored"
     return f"{name} lr {use.lr_mult:g}" + f" decay {use.decay_mult:g}" * (use.decay_mult != 1)

@@ -27,6 +27,7 @@ from filelock import FileLock
 from safetensors.numpy import save_file
 
 from netspec.cli import app
+from netspec.net.graph import ParamKey
 from netspec.training import snapshot
 from tests.helpers import ROOT
 
@@ -99,6 +100,7 @@ NOT_HERE = {
     "NS005": "the Python API's arguments, tests/test_api.py",
     "NS011": "needs an installed package, tests/core/test_plugins.py",
     "NS014": "a kernel that numba refuses, tests/codegen/test_sources.py",
+    "NS309": "a layer type of the user's own, tests/net/test_wire.py",
     "NS401": "needs more memory than this machine has",
     "NS501": "a family: NS503, NS504 and NS506 are its errors",
     "NS502": "a family: NS312 is its error",
@@ -220,12 +222,11 @@ def _make_numpy(folder: Path) -> None:
 
 def _make_snapshots(folder: Path) -> None:
     weights = {"ip.weight": np.zeros((2, 3), np.float32), "ip.bias": np.zeros(2, np.float32)}
-    history = {(0, name): array for name, array in weights.items()}
     image = {"ip.weight": np.zeros((10, 36), np.float32), "ip.bias": np.zeros(10, np.float32)}
-    snapshot.write(folder / "other.safetensors", snapshot.Snapshot(1, weights, history, net="another"))
-    snapshot.write(
-        folder / "image.safetensors", snapshot.Snapshot(1, image, {(0, k): v for k, v in image.items()}, net="another")
-    )
+    for name, arrays in (("other", weights), ("image", image)):
+        keyed = {ParamKey(*label.split(".")): array for label, array in arrays.items()}
+        history = {(0, key): array for key, array in keyed.items()}
+        snapshot.write(folder / f"{name}.safetensors", snapshot.Snapshot(1, keyed, history, digest="another"))
     whole = (folder / "other.safetensors").read_bytes()
     (folder / "truncated.safetensors").write_bytes(whole[:-20])
     (folder / "header.safetensors").write_bytes(whole[:20])
@@ -233,6 +234,16 @@ def _make_snapshots(folder: Path) -> None:
     save_file({"fc.weight": np.zeros((2, 3), np.float32)}, folder / "stranger.safetensors")
     save_file(weights, folder / "newer.safetensors", {"netspec": json.dumps({"format": 99, "iteration": 1})})
     save_file(weights, folder / "foreign.safetensors", {"netspec": "yes"})
+    save_file({"ip.weight": weights["ip.weight"]}, folder / "lacking.safetensors", _text(whole))
+    whole_numbers = {label: array.astype(np.int64) for label, array in weights.items()}
+    save_file(whole_numbers, folder / "whole_numbers.safetensors")
+
+
+def _text(content: bytes) -> dict[str, str]:
+    """The metadata in the content of a safetensors file."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata
 
 
 def test_errors_as_json_have_places(

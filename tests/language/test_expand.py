@@ -35,7 +35,8 @@ from netspec.language.override import Override, OverrideError, override, parse_o
 from netspec.language.scopes import BadVariableError, ExpressionError, UnknownVariableError
 from netspec.language.variables import MAX_VALUES
 from netspec.language.write import write
-from netspec.net.graph import State, digest
+from netspec.net.digest import digest
+from netspec.net.graph import State
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.helpers import ROOT
@@ -120,6 +121,61 @@ def inside(text: str) -> Override:
     one = parse_override(text).inside("net")
     assert one is not None
     return one
+
+
+ODD_NAMES = [
+    "a.b",
+    "a=b",
+    "=",
+    "a='b'",
+    'say "x"',
+    "it's",
+    'it\'s "x"',
+    "a[0]",
+    "[bold]",
+    "{bottom[0]}",
+    "back\\slash",
+    "two\nlines",
+    " ",
+    "tab\tbed",
+    "\x1b[31m",
+    "..",
+    "#1",
+    "a: b",
+    "$x",
+    "$$",
+    "é ü",
+    "-1",
+    "0",
+    "²",
+    "a.'b'.c",
+]
+
+
+IN_DOUBLE = [(name, json.dumps(name)) for name in ODD_NAMES]
+IN_SINGLE = [(name, "'" + name.replace("'", "''") + "'") for name in ODD_NAMES if name.isprintable()]
+
+
+@pytest.mark.parametrize(("name", "quoted"), [*IN_DOUBLE, *IN_SINGLE])
+def test_any_name_can_be_overridden_in_quotes(name: str, quoted: str) -> None:
+    """In double quotes as JSON writes it, in single quotes with each of them doubled."""
+    layers = [{"name": other, "pad": 1} for other in ("first", name.replace("$", "$$"), "last")]
+    done = expand(parse(dump({"layers": layers})), [f"layers.{quoted}.pad=2", "layers.last.pad=3"])
+    assert [layer["pad"] for layer in done.plain()["layers"]] == [1, 2, 3]
+    assert done.plain()["layers"][1]["name"] == name
+    net = expand(parse(dump({"net": {"layers": layers}})), [f"net.layers.{quoted}={{name: new}}"])
+    assert net.plain()["net"]["layers"][1] == {"name": "new"}
+    with pytest.raises(OverrideError) as caught:
+        expand(parse("layers: [{name: other}]"), [f"layers.{quoted}.pad=2"])
+    at = caught.value.at
+    assert at is not None and at.source.text[at.column - 1 :][: at.length] == quoted
+
+
+@pytest.mark.parametrize("text", ['layers."a.pad=1', "layers.'a'b.pad=1", 'layers."\\q".pad=1', "'=1"])
+def test_quotes_that_do_not_close_are_said(text: str) -> None:
+    with pytest.raises(NetspecError) as caught:
+        expand(parse("layers: [{name: a, pad: 1}]"), [text]) and pytest.fail("nothing was said")
+    assert caught.value.at is not None
 
 
 def test_an_override_inside_another_document_is_shown_whole() -> None:

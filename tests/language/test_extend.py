@@ -17,7 +17,7 @@ from netspec.language.edits import EditError
 from netspec.language.expand import expand
 from netspec.language.extend import ExtendsError, open_spec
 from netspec.language.references import open_any
-from netspec.net.graph import digest
+from netspec.net.digest import digest
 from netspec.net.load import load_net, load_phases
 from netspec.training.job import load_solver
 from tests.conftest import NET

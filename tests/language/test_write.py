@@ -18,7 +18,8 @@ from netspec.core.locate import names
 from netspec.language.document import dump, from_python, parse
 from netspec.language.expand import expand
 from netspec.language.write import MARGIN, origin, write
-from netspec.net.graph import State, digest
+from netspec.net.digest import digest
+from netspec.net.graph import State
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.conftest import NET

@@ -13,12 +13,12 @@ import pytest
 from netspec.core.errors import NetspecError, UsageError
 from netspec.training import events, runs, snapshot
 from netspec.training.blame import NotFiniteLossError
+from netspec.training.container import MissingSnapshotError
 from netspec.training.events import Display, Finished, Loaded, Opened, Resumed, Snapshotted, Started
 from netspec.training.events import Tested as Scored
 from netspec.training.job import Job, load_solver
 from netspec.training.run import load_tester, run
 from netspec.training.runs import FolderInUseError, FolderTakenError, NoRunError
-from netspec.training.snapshot import MissingSnapshotError
 
 Make = Callable[..., dict[str, Any]]
 NOTES = (Opened, Resumed, Loaded, Started)

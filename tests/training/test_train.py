@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,11 @@ from netspec.core.errors import NetspecError
 from netspec.engine.weights import PhaseShapeError
 from netspec.training import snapshot
 from netspec.training.blame import NotFiniteLossError
+from netspec.training.container import UnreadableSnapshotError
 from netspec.training.events import Display, Event, Finished, Snapshotted
 from netspec.training.events import Tested as Scored
+from netspec.training.loading import OtherNetError
 from netspec.training.session import Session
-from netspec.training.snapshot import OtherNetError, UnreadableSnapshotError
 from netspec.training.solve import solve
 from tests.conftest import CLASSES, NET, TEST_SAMPLES, samples
 from tests.helpers.sessions import Values, session, trained, weights
@@ -404,16 +404,6 @@ def test_a_restore_in_the_middle_of_a_training(solver: Make, tmp_path: Path) -> 
     one.close()
 
 
-def test_what_a_snapshot_holds(solver: Make, tmp_path: Path, arrays: Path) -> None:
-    trained(solver(), 3).snapshot(tmp_path / "three.safetensors")
-    state = snapshot.read(tmp_path / "three.safetensors")
-    names = {"conv.weight", "conv.bias", "ip.weight", "ip.bias"}
-    assert (state.iteration, state.weights.keys(), state.history.keys()) == (3, names, {(0, name) for name in names})
-    assert (state.solver["type"], state.solver["momentum"], state.solver["base_lr"]) == ("SGD", 0.9, 0.1)
-    assert str(arrays) not in json.dumps(state.solver)  # it may be moved
-    assert list(tmp_path.iterdir()) == [tmp_path / "three.safetensors"]
-
-
 def test_changed_settings_are_reported(solver: Make, tmp_path: Path) -> None:
     trained(solver(), 3).snapshot(tmp_path / "three.safetensors")
     changes = {"base_lr": 0.05, "max_iter": 30, "momentum": 0.8, "lr_policy": "fixed"}
@@ -473,23 +463,6 @@ def test_weights_alone_are_no_state(solver: Make, tmp_path: Path) -> None:
         one.restore(tmp_path / "weights.safetensors")
 
 
-@pytest.mark.parametrize(
-    "about",
-    [
-        "{}",
-        "garbage",
-        "[1, 2]",
-        '{"format": 1}',
-        '{"format": 1, "iteration": "x", "net": "", "solver": {}, "losses": []}',
-    ],
-)
-def test_a_snapshot_that_says_nonsense(solver: Make, tmp_path: Path, about: str) -> None:
-    one = session(solver())
-    snapshot.write_weights(tmp_path / "odd.safetensors", weights(one), {"netspec": about})
-    with pytest.raises(UnreadableSnapshotError):
-        one.restore(tmp_path / "odd.safetensors")
-
-
 def test_fine_tuning_says_what_became_of_each_param(solver: Make, tmp_path: Path) -> None:
     old = trained(solver(), 3)
     old.snapshot(tmp_path / "old.safetensors")
@@ -537,7 +510,8 @@ def test_divergence_names_the_layer_the_blob_and_the_iteration(solver: Make, tmp
     assert all(np.isfinite(array).all() for array in weights(one).values())
     assert [p.name for p in snapshot.listing(tmp_path)] == [snapshot.name(i) for i in range(1, iteration + 1)][-3:]
     state = snapshot.read(tmp_path / snapshot.name(iteration))
-    assert all((state.weights[name] == array).all() for name, array in weights(one).items())  # as before this iteration
+    for key, array in state.weights.items():
+        assert (weights(one)[str(key)] == array).all()  # as before this iteration
 
 
 @pytest.mark.parametrize("size", [1, 2])

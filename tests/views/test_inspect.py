@@ -399,7 +399,7 @@ def test_wide_terminals_get_every_column_and_narrow_ones_the_first() -> None:
 def test_names_that_a_terminal_shows_otherwise() -> None:
     one = seen([image(5), conv("[red]\x1bカ", 3), conv("b", 3)])
     lines = text(views.inspect_table(one)).splitlines()
-    assert "[red]�カ" in lines[4]
+    assert "[red]\\x1bカ" in lines[4]
     assert lines[4].index("Convolution") + 1 == lines[5].index("Convolution")  # one sign that is two cells wide
 
 

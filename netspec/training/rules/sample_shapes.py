@@ -87,7 +87,7 @@ def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:
         return f"{CHANNELS_FIRST}, which makes samples of {text((given[2], *given[:2]))}"
     if count(given) == count(wanted):
         changed = f"save array.reshape({', '.join(map(str, (-1, *wanted)))})"
-        return changed if labels is None and len(given) < len(wanted) else f"{net}, or {changed}"
+        return changed if classes is None and len(given) < len(wanted) else f"{net}, or {changed}"
     larger = len(given) == len(wanted) == 3 and all(a >= b for a, b in zip(given, wanted, strict=True))
     if number == 0 and larger and given[0] == wanted[0]:
         return f"{net}, or cut the images: `transform: {{type: Crop, size: {_size(wanted[1:])}}}`"

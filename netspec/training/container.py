@@ -1,0 +1,129 @@
+"""Files that are written whole or not at all, and safetensors files: arrays by label, and a text of netspec's own.
+
+A file is complete or absent: it is written to a temporary file, flushed to the disk, and renamed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.core.errors import DivergedError, MachineError, SnapshotError
+from netspec.core.spelling import suggest
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}
+"""Types of numbers that weights may have, by safetensors's words."""
+_KEY = "netspec"
+_MOST = 90_000_000
+"""Most bytes of netspec's text: safetensors reads no header above 100 MB, and lists the arrays there too."""
+
+
+class MissingSnapshotError(SnapshotError):
+    """The snapshot file does not exist."""
+
+    code = "NS511"
+
+
+class UnreadableSnapshotError(SnapshotError):
+    """The file is not a snapshot, is damaged, or has a format that this version does not read."""
+
+    code = "NS512"
+
+
+class NotFiniteError(DivergedError):
+    """A weight is NaN or infinite: no snapshot may hold it."""
+
+    code = "NS503"
+
+
+class WriteError(MachineError):
+    """The disk is full, or the folder may not be written."""
+
+    code = "NS521"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The contents of a safetensors file.
+
+    `arrays` are its arrays of floats by label; `others` are the labels of all other arrays, each with the word for its
+    type of numbers. `about` is netspec's text, None in a file of another program.
+    """
+
+    arrays: dict[str, Array]
+    others: dict[str, str]
+    about: str | None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array], about: str) -> None:
+    """Write arrays by label, whole or not at all. Raises NotFiniteError, WriteError."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    for label, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise NotFiniteError(
+                f"'{label}' is not finite, so no snapshot was written", help="lower base_lr, or set clip_gradients"
+            )
+    if len(about.encode()) > _MOST:
+        raise WriteError(f"'{path}' cannot be written: the description of its net is larger than 90 MB")
+    write_whole(path, save({label: np.ascontiguousarray(array) for label, array in arrays.items()}, {_KEY: about}))
+
+
+def read_arrays(path: Path) -> Contents:
+    """Read a safetensors file. Raises MissingSnapshotError, UnreadableSnapshotError."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.is_dir():
+        raise MissingSnapshotError(f"'{path}' is a folder, not a snapshot", help="name a .safetensors file in it")
+    if not path.is_file():
+        there = [p.name for p in path.parent.glob("*.safetensors")] if path.parent.is_dir() else []
+        raise MissingSnapshotError(f"there is no snapshot '{path}'", help=suggest(path.name, there) if there else None)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            types = {label: file.get_slice(label).get_dtype() for label in file.keys()}  # noqa: SIM118 - not a dict
+            arrays = {label: file.get_tensor(label) for label, word in types.items() if word in FLOATS}
+            about = (file.metadata() or {}).get(_KEY)
+    except (SafetensorError, OSError, ValueError, OverflowError) as error:
+        raise UnreadableSnapshotError(
+            f"'{path}' is not a snapshot: {error}", help="snapshots are safetensors files"
+        ) from None
+    return Contents(arrays, {label: word for label, word in types.items() if word not in FLOATS}, about)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file's content; the old content stays until the new is safely on the disk. Raises WriteError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(
+            f"'{path}' cannot be written: {error.strerror}", help="free some space, or choose another --output"
+        ) from None

@@ -1,0 +1,173 @@
+"""Loading: arrays of a file into a net's params, matched by layer and param.
+
+A param that layers share takes the array of the last of them that the file holds, as in Caffe, where layers are loaded
+in order. Nothing is copied before everything fits. Source: Caffe net.cpp (CopyTrainedLayersFrom).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from netspec.core import code_files
+from netspec.core.errors import SnapshotError
+from netspec.core.shape import counted, text
+from netspec.engine.weights import Weights, params_by_key
+from netspec.net.graph import ParamKey
+from netspec.net.shaped import ShapedGraph
+from netspec.training import snapshot
+from netspec.training.container import FLOATS, UnreadableSnapshotError
+from netspec.training.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+MOST = 4
+"""Most differences that an error lists."""
+
+
+class OtherNetError(SnapshotError):
+    """The snapshot belongs to another net."""
+
+    code = "NS513"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Names of params: loaded from the file; in the file but not in the net; in the net but left at their fillers.
+
+    `changed` lists differences between the code files in use and those the weights were trained with. `merged` says of
+    each shared param for which the file has several different arrays which of them was taken.
+    """
+
+    loaded: tuple[str, ...]
+    skipped: tuple[str, ...]
+    left: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        rows = [f"{counted(len(self.loaded), 'param')} loaded"]
+        rows += [f"skipped (not in the net): {', '.join(self.skipped)}"] if self.skipped else []
+        rows += [f"left at their fillers: {', '.join(self.left)}"] if self.left else []
+        rows += [f"shared, but different in the file: {'; '.join(self.merged)}"] if self.merged else []
+        rows += [f"changed: {'; '.join(self.changed)}"] if self.changed else []
+        return "; ".join(rows)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A file that fits a net: pairs of a param and the array to copy into it, and the report of it."""
+
+    pairs: tuple[tuple[Array, Array], ...]
+    report: LoadReport
+
+    def copy(self) -> None:
+        """Copy the arrays into the params."""
+        for param, array in self.pairs:
+            param[...] = array
+
+
+def load(
+    shaped: ShapedGraph, weights: Weights, path: Path, also: Mapping[ParamKey, ParamKey] = MappingProxyType({})
+) -> LoadReport:
+    """Start from the weights in a file. Raises SnapshotError, and then nothing has changed.
+
+    `also` holds for some params another key, under which they are looked for too.
+    """
+    state = snapshot.read(path)
+    found = match(shaped, weights, _renamed(state, shaped, also), path)
+    found.copy()
+    code = state.solver.get("code")
+    return replace(found.report, changed=tuple(code_files.changes(code, code_files.recorded()) if code else ()))
+
+
+def _renamed(state: Snapshot, shaped: ShapedGraph, also: Mapping[ParamKey, ParamKey]) -> Snapshot:
+    """A snapshot whose arrays have the keys of the net, where it has them under their other keys."""
+    found = {own: key for own, key in also.items() if own not in state.weights and key in state.weights}
+    used = set(found.values()) - set(shaped.graph.param_keys)
+    weights = {key: array for key, array in state.weights.items() if key not in used}
+    return replace(state, weights=weights | {own: state.weights[key] for own, key in found.items()})
+
+
+def match(shaped: ShapedGraph, weights: Weights, state: Snapshot, path: Path, strict: bool = False) -> Match:
+    """Match the weights of a file with the params of a net.
+
+    Raises OtherNetError when a shape differs, when no name matches, or with `strict` when any name has no match;
+    UnreadableSnapshotError when an array holds numbers that no param can take.
+    """
+    own, params = params_by_key(shaped, weights), shaped.graph.params
+    given = [key for key in own if key in state.weights or key in state.unread]
+    skipped = [key for key in (*state.weights, *state.unread) if key not in own]
+    indices = shaped.graph.param_keys
+    filled = {indices[key] for key in given}
+    loaded, left = ([p.name for p in params if (p.index in filled) == yes] for yes in (True, False))
+    wrong = [
+        f"'{key}' is {text(state.weights[key].shape)} in the snapshot and {text(own[key].shape)} in the net"
+        for key in sorted(given)
+        if key in state.weights and state.weights[key].shape != own[key].shape
+    ]
+    if strict:
+        wrong += [f"'{name}' is only in the net" for name in left]
+        wrong += [f"'{key}' is only in the snapshot" for key in skipped]
+    elif not wrong and not given:
+        wrong = [
+            f"it has {', '.join(map(str, skipped[:6])) or 'nothing'}",
+            f"the net has {', '.join(p.name for p in params[:6])}",
+        ]
+    if wrong:
+        hint = None if strict else "give the layer another name to start it from its filler"
+        raise OtherNetError(f"'{path}' belongs to another net: {_few(wrong)}", help=hint)
+    unread = [f"'{key}' holds {state.unread[key]}" for key in given if key in state.unread]
+    whole = [(f"'{key}'", own[key], state.weights[key]) for key in given if key in state.weights]
+    pairs = fitted(whole, path, unread)
+    merged = _merged(given, indices, state)
+    return Match(pairs, LoadReport(tuple(loaded), tuple(map(str, skipped)), tuple(left), merged=merged))
+
+
+def fitted(
+    wanted: Iterable[tuple[str, Array, Array]], path: Path, wrong: Iterable[str] = ()
+) -> tuple[tuple[Array, Array], ...]:
+    """Pairs of an own array and the file's in the own type of numbers, from (name, own array, the file's array).
+
+    Raises UnreadableSnapshotError where an array is not finite in that type, and for what is `wrong` already.
+    """
+    import numpy as np
+
+    pairs, said = [], list(wrong)
+    for name, own, array in wanted:
+        with np.errstate(over="ignore"):
+            values = array.astype(own.dtype, copy=False)
+        if not np.isfinite(array).all():
+            said.append(f"{name} is not finite")
+        elif not np.isfinite(values).all():
+            said.append(f"{name} has values beyond the range of {own.dtype}")
+        pairs.append((own, values))
+    if said:
+        help = f"weights are finite, and {', '.join(FLOATS.values())}"
+        raise UnreadableSnapshotError(f"'{path}' holds what no param can take: {_few(said)}", help=help)
+    return tuple(pairs)
+
+
+def _few(said: list[str]) -> str:
+    """The first texts of a list, and how many more there are."""
+    return "; ".join(said[:MOST]) + (f" (and {len(said) - MOST} more)" if len(said) > MOST else "")
+
+
+def _merged(given: list[ParamKey], indices: dict[ParamKey, int], state: Snapshot) -> tuple[str, ...]:
+    """For each shared param of which the file holds different arrays: the one that is taken, and the others."""
+    import numpy as np
+
+    sharing: dict[int, list[ParamKey]] = {}
+    for key in given:
+        sharing.setdefault(indices[key], []).append(key)
+    said = []
+    for *keys, taken in sharing.values():
+        flat = [state.weights[key].reshape(-1) for key in (*keys, taken)]
+        others = [f"'{key}'" for key, array in zip(keys, flat, strict=False) if not np.array_equal(array, flat[-1])]
+        if others:
+            said.append(f"'{taken}' was taken, not {' or '.join(others)}")
+    return tuple(said)
