@@ -6,41 +6,44 @@ Every blob's data and diff stay readable, so a Net uses more memory than the com
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from netspec.api.arguments import (
+    BadArgumentError,
+    fitting,
+    flag,
+    number_type,
+    overrides_of,
+    path_of,
+    phase_of,
+    spec_of,
+    threads_of,
+    whole,
+    words_of,
+)
+from netspec.api.blobs import Blob, Named, UnknownNameError, no_diff
+from netspec.api.recipe import Recipe, twin
 from netspec.core.calls import Phase
-from netspec.core.errors import DataError, UsageError
+from netspec.core.errors import DataError
 from netspec.core.nodes import Document
 from netspec.core.shape import Shape, text
 from netspec.core.spelling import suggest
 from netspec.data.labels import LabelRule, classes
-from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
-from netspec.engine.weights import fill_weights, params_by_key
+from netspec.engine.weights import params_by_key
+from netspec.language.references import open_net
 from netspec.net.graph import State
 from netspec.net.labels import label_readers, label_rules
-from netspec.net.load import load_net
 from netspec.training import snapshot
 from netspec.training.loading import LoadReport, load
 from netspec.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from netspec.core.calls import Array
-
-
-class UnknownNameError(UsageError):
-    """A blob, input or layer of that name is not in the net."""
-
-    code = "NS002"
-
-
-class WrongShapeError(DataError):
-    """An array does not have the shape of its blob."""
-
-    code = "NS622"
 
 
 class WrongLabelError(DataError):
@@ -49,33 +52,8 @@ class WrongLabelError(DataError):
     code = "NS623"
 
 
-class NoDiffError(UsageError):
-    """The blob has no gradient."""
-
-    code = "NS003"
-
-
-class BadArgumentError(UsageError):
-    """A call without meaning: an unknown phase, a batch of 0, backward before forward."""
-
-    code = "NS005"
-
-
-def check_overrides(overrides: Sequence[str]) -> None:
-    """Raise BadArgumentError unless `overrides` is a list of words."""
-    if isinstance(overrides, (str, dict)):
-        raise BadArgumentError("overrides are a list", help='like ["base_lr=0.1", "max_iter=100"]')
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A named array in N, C, H, W order: `data`, and `diff` where a gradient is computed (None elsewhere).
-
-    Both are writable views.
-    """
-
-    data: Array
-    diff: Array | None
+_BY_HAND = -1
+"""Sub-iteration of a forward by hand on a training's net: no iteration of the training draws its masks."""
 
 
 class Net:
@@ -84,17 +62,22 @@ class Net:
     `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError
     for `weights`.
 
-    `blobs[name]` and `params[layer][i]` have `data` and `diff`. Param diffs add up over `backward` calls, as in Caffe,
-    until `clear_param_diffs()`. `force_backward` computes the gradients of the inputs too.
+    `blobs[name]` and `params[layer][i]` have `data` and `diff`; what is written into them is what the next forward and
+    backward read. Param diffs add up over `backward` calls, as in Caffe, until `clear_param_diffs()`. `force_backward`
+    computes the gradients of the inputs too. Every forward of a TRAIN net draws new random masks (`forwards`).
+
+    `copy` and `pickle` make a net of its own of it, with equal params and their diffs, inputs and `forwards`. A copy
+    has the other blobs too; a net from a pickle computes them at its next forward. Several threads may use a net: each
+    call waits until the one before has ended, as calls of nets that share weights do.
     """
 
     def __init__(
         self,
-        net: str | Path | dict[str, Any] | Document,
+        net: str | Path | Mapping[str, Any] | Document,
         *,
         phase: Phase = "TEST",
         weights: str | Path | None = None,
-        dtype: Literal["float32", "float64"] = "float32",
+        dtype: Literal["float32", "float64"] | type[np.floating[Any]] | np.dtype[Any] = "float32",
         overrides: Sequence[str] = (),
         level: int = 0,
         stages: Sequence[str] = (),
@@ -103,37 +86,36 @@ class Net:
         threads: int | None = None,
         force_backward: bool = False,
     ) -> None:
-        from netspec.codegen import driver
-
-        if phase not in get_args(Phase):
-            raise BadArgumentError(f"there is no phase {phase!r}", help="TRAIN or TEST")
-        if batch is not None and (not isinstance(batch, int) or batch < 1):
-            raise BadArgumentError(f"a batch of {batch!r} is none", help="a whole number from 1")
-        check_overrides(overrides)
-        driver.limit_threads(threads)
-        state = State(phase, level, tuple(stages))
-        shaped = load_net(net, overrides, state, batch, gradients="inputs" if force_backward else "any")
-        shaped, memory = compile_net(shaped, dtype, keep=True)
-        self._program = bind(shaped, memory, fill_weights(shaped, dtype, seed), seed)
-        self._ran = False
-        self._fill_seeds()
-        if weights is not None:
-            self.load(weights)
+        state = State(phase_of(phase), whole(level, "level"), words_of(stages, "stages", '["deploy"]'))
+        size = None if batch is None else whole(batch, "batch", 1)
+        gradients: Literal["inputs", "any"] = "inputs" if flag(force_backward, "force_backward") else "any"
+        how = (number_type(dtype), whole(seed, "seed", 0), threads_of(threads))
+        path = None if weights is None else path_of(weights, "a file of weights")
+        document = open_net(spec_of(net, "a net"), overrides_of(overrides))
+        recipe = Recipe(document, state, size, gradients, *how)
+        self._hold(recipe.program(), recipe)
+        if path is not None:
+            self.load(path)
 
     @classmethod
-    def around(cls, program: Program) -> Net:
-        """A Net around an existing program, such as a training's."""
+    def around(cls, program: Program, recipe: Recipe) -> Net:
+        """A Net around an existing program, such as a training's; the recipe is for its copies."""
         net = cls.__new__(cls)
-        net._program = program
-        net._ran = True
+        net._hold(program, recipe)
+        net._ran, net._sub = True, _BY_HAND
         return net
 
-    def _fill_seeds(self) -> None:
-        """Write each loss weight into the diff of its top, as Caffe does at set-up."""
-        for blob in self._program.graph.blobs:
-            diff = self._program.diff[blob.index]
-            if diff is not None and blob.loss_weight:
-                diff[...] = blob.loss_weight
+    def _hold(self, program: Program, recipe: Recipe) -> None:
+        self._program, self._recipe = program, recipe
+        self._ran, self._forwards, self._sub = False, 0, 0
+        for storage, diff in self._ends().items():  # the loss weights, as in Caffe at set-up
+            diff[...] = program.flows[storage].seed
+
+    def _ends(self) -> dict[int, Array]:
+        """The diffs that no layer writes, by blob: backward starts from them, and they are the caller's."""
+        program = self._program
+        pairs = ((storage, program.diff[storage]) for storage, flow in program.flows.items() if not flow.writers)
+        return {storage: diff for storage, diff in pairs if diff is not None}
 
     @property
     def program(self) -> Program:
@@ -147,11 +129,14 @@ class Net:
 
     @property
     def blobs(self) -> Mapping[str, Blob]:
-        """Every blob by name, in the order of production; of a blob that is changed in place, the last version."""
-        program = self._program
-        return {
-            name: Blob(program.data[blob.index], program.diff[blob.index]) for name, blob in program.graph.named.items()
-        }
+        """Every blob by name, in the order of production.
+
+        Of a blob that is changed in place it is the last version; of an input the first, which a caller fills.
+        """
+        program, graph = self._program, self._program.graph
+        shown = graph.named | {graph.blobs[index].name: graph.blobs[index] for index in graph.inputs}
+        blobs = {name: Blob(name, program.data[one.index], program.diff[one.index]) for name, one in shown.items()}
+        return Named(blobs, "blob", "net.blobs[name].data[...] = values")
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
@@ -160,13 +145,15 @@ class Net:
 
         def blob(param: int, shape: Shape) -> Blob:
             diff = weights.diff[param]
-            return Blob(weights.data[param].reshape(shape), None if diff is None else diff.reshape(shape))
+            data = weights.data[param].reshape(shape)
+            return Blob(weights.names[param], data, None if diff is None else diff.reshape(shape))
 
-        return {
+        params = {
             node.layer.name: tuple(map(blob, node.params, node.layer.param_shapes(shaped.bottom_shapes(node))))
             for node in shaped.graph.nodes
             if node.params
         }
+        return Named(params, "layer with params called", "net.params[layer][0].data[...] = values")
 
     @property
     def inputs(self) -> list[str]:
@@ -180,22 +167,49 @@ class Net:
         graph = self._program.graph
         return [graph.blobs[i].name for i in graph.outputs]
 
+    @property
+    def forwards(self) -> int:
+        """Forwards so far. With the seed, it is what the random masks of a TRAIN net's next forward are drawn by.
+
+        So two nets of one seed draw equal masks, forward by forward. Set it back to draw those of an earlier forward
+        again: after `net.forwards = 0` the next forward draws the masks of the first.
+        """
+        return self._forwards
+
+    @forwards.setter
+    def forwards(self, number: int) -> None:
+        self._forwards = whole(number, "number of forwards", 0)
+
     def forward(self, /, **inputs: Any) -> dict[str, Array]:
         """Compute all blobs; inputs that are not given keep their values. Returns copies of the outputs.
 
         Raises UnknownNameError, WrongShapeError, WrongLabelError.
         """
-        program = self._program
+        program, graph = self._program, self._program.graph
+        places = dict(zip(self.inputs, graph.inputs, strict=True))
+        given: list[tuple[Array, Array]] = []
         for name, value in inputs.items():
-            if name not in self.inputs:
-                raise UnknownNameError(f"the net has no input '{name}'", help=suggest(name, self.inputs))
-            array = program.data[program.graph.inputs[self.inputs.index(name)]]
-            array[...] = self._fitting(name, array, value)
-        self._check_labels()
-        program.forward()
-        self._check_computed_labels()
-        self._ran = True
-        return {program.graph.blobs[b].name: program.data[b].copy() for b in program.graph.outputs}
+            if name not in places:
+                raise UnknownNameError(f"the net has no input '{name}'", help=suggest(name, places))
+            array, axis = program.data[places[name]], program.shaped.batch_axes[places[name]]
+            given.append((array, self._apart(fitting(name, array, value, axis))))
+        with program.weights.turn.lock():
+            for array, values in given:
+                array[...] = values
+            self._check_labels()
+            if graph.phase == "TRAIN":
+                program.clock[:] = self._forwards, self._sub
+            program.forward()
+            self._check_computed_labels()
+            self._ran = True
+            self._forwards += 1
+            return {graph.blobs[b].name: program.data[b].copy() for b in graph.outputs}
+
+    def _apart(self, values: Array) -> Array:
+        """Values that are given to the net, copied where they may be a view of its own blobs, which change."""
+        import numpy as np
+
+        return values.copy() if np.may_share_memory(values, self._program.arena) else values
 
     @cached_property
     def _label_rules(self) -> tuple[LabelRule, ...]:
@@ -235,8 +249,10 @@ class Net:
     def backward(self, /, **top_diffs: Any) -> dict[str, Array | None]:
         """Compute gradients of the weighted losses, or of the sum of some tops times their given diffs.
 
-        With diffs given, nothing above the topmost of them runs, and the losses do not count. Returns the diffs of the
-        inputs (None without `force_backward`). Raises UnknownNameError, WrongShapeError, NoDiffError.
+        Without diffs given, it starts from the diffs of the blobs that no layer reads, as they are: the loss weight of
+        a loss, 0 of others, or what was written into them. With diffs given, nothing above the topmost of them runs,
+        and the losses do not count. Returns the diffs of the inputs (None without `force_backward`).
+        Raises UnknownNameError, WrongShapeError, NoDiffError.
         """
         import numpy as np
 
@@ -244,49 +260,45 @@ class Net:
             raise BadArgumentError("backward before the first forward", help="call net.forward(...) first")
         program, graph = self._program, self._program.graph
         given: dict[int, Array] = {}
-        diffs: dict[int, Array] = {}
         for name, value in top_diffs.items():
-            if name not in self.blobs:
-                raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, self.blobs))
-            blob = graph.latest(name)
-            diff = program.diff[blob.index]
-            if diff is None:
-                raise NoDiffError(
-                    f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True"
-                )
-            diffs[blob.index] = diff
-            given[blob.index] = self._fitting(name, program.data[blob.index], value)
+            if name not in graph.named:
+                raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, graph.named))
+            blob = graph.latest(name).index
+            if program.diff[blob] is None:
+                raise no_diff(name)
+            given[blob] = self._apart(fitting(name, program.data[blob], value))
+        with program.weights.turn.lock():
+            ends = {storage: diff.copy() for storage, diff in self._ends().items()}
+            try:
+                self._backward(given, {} if given else ends)
+            finally:
+                for storage, diff in self._ends().items():
+                    diff[...] = ends[storage]
+            diffs = ((graph.blobs[i].name, program.diff[i]) for i in graph.inputs)
+            return {name: None if diff is None else np.array(diff) for name, diff in diffs}
+
+    def _backward(self, given: Mapping[int, Array], ends: Mapping[int, Array]) -> None:
+        """Run backward from the given diffs of some blobs, or, without them, from those of `ends` and the losses."""
+        program, graph = self._program, self._program.graph
         start = max((graph.blobs[b].producer for b in given), default=len(graph.nodes) - 1)
         for storage, flow in program.flows.items():
             diff = program.diff[storage]
             if diff is not None and (not flow.writers or flow.writers[0][0] > start):
                 diff[...] = 0
-        ends = {index: program.flows[program.plan.storage[index]].producer for index in given}
+        begins: dict[int, list[tuple[int, Array]]] = {}
+        for blob, values in (*given.items(), *ends.items()):
+            begins.setdefault(program.flows[program.plan.storage[blob]].producer, []).append((blob, values))
         for node in reversed(graph.nodes[: start + 1]):
             if not given:
                 program.run_node("seed", node.index)
-            for index in (index for index, end in ends.items() if end == node.index):
-                diffs[index] += given[index]  # added to the gradient that arrives from other given tops
+            for blob, values in begins.get(node.index, ()):
+                total = program.diff[blob]
+                assert total is not None
+                if blob in ends:
+                    total[...] = values
+                else:
+                    total += values  # to the gradient that arrives from other given tops
             program.run_node("backward", node.index)
-        return {
-            graph.blobs[i].name: None if program.diff[i] is None else np.array(program.diff[i]) for i in graph.inputs
-        }
-
-    @staticmethod
-    def _fitting(name: str, array: Array, value: Any) -> Array:
-        """The value as an array of the blob's shape and number type. Raises WrongShapeError."""
-        import numpy as np
-
-        try:
-            given = np.asarray(value)
-            if given.shape == array.shape:
-                return given.astype(array.dtype, copy=False)
-        except (TypeError, ValueError) as error:
-            raise WrongShapeError(f"what was given for blob '{name}' is no array of numbers: {error}") from None
-        raise WrongShapeError(
-            f"blob '{name}' has the shape {text(array.shape)}, not {text(given.shape)}",
-            help="say batch=... for another batch",
-        )
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all params to zero."""
@@ -297,17 +309,79 @@ class Net:
 
         Raises WriteError, NotFiniteError.
         """
-        weights = params_by_key(self._program.shaped, self._program.weights)
-        snapshot.write(Path(path), Snapshot(None, weights))
+        program, target = self._program, path_of(path, "a file of weights")
+        with program.weights.turn.lock():
+            snapshot.write(target, Snapshot(None, params_by_key(program.shaped, program.weights)))
 
     def load(self, path: str | Path) -> LoadReport:
         """Read params by layer and name from a snapshot or a safetensors file of any program.
 
         Returns a report of the params loaded, skipped and left. Raises SnapshotError.
         """
-        return load(self._program.shaped, self._program.weights, Path(path))
+        source = path_of(path, "a file of weights")
+        program = self._program
+        with program.weights.turn.lock():
+            return load(program.shaped, program.weights, source)
+
+    def __copy__(self) -> Self:
+        copy = type(self).__new__(type(self))
+        with self._program.weights.turn.lock():
+            vars(copy).update(vars(self))
+            copy._program = twin(self._program, self._recipe.seed)
+        return copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        from copy import deepcopy
+
+        copy = memo[id(self)] = self.__copy__()
+        vars(copy).update(deepcopy(self._others(), memo))
+        return copy
+
+    def _others(self) -> dict[str, Any]:
+        """Attributes that a caller or a subclass gave to the net."""
+        own = {"_program", "_recipe", "_ran", "_forwards", "_sub"}
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __getstate__(self) -> dict[str, Any]:
+        program, weights = self._program, self._program.weights
+        with weights.turn.lock():
+            return {
+                "recipe": self._recipe,
+                "params": dict(zip(weights.names, (array.copy() for array in weights.data), strict=True)),
+                "diffs": weights.flat_diff.copy(),
+                "inputs": [program.data[index].copy() for index in program.graph.inputs],
+                "ends": [diff.copy() for diff in self._ends().values()],
+                "forwards": (self._forwards, self._sub),
+                "others": self._others(),
+            }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._hold(state["recipe"].program(filled=False), state["recipe"])
+        program, weights = self._program, self._program.weights
+        for name, array in zip(weights.names, weights.data, strict=True):
+            array[...] = state["params"][name]
+        weights.flat_diff[:] = state["diffs"]
+        fed = [program.data[index] for index in program.graph.inputs]
+        for array, values in zip((*fed, *self._ends().values()), (*state["inputs"], *state["ends"]), strict=True):
+            array[...] = values
+        self._forwards, self._sub = state["forwards"]
+        vars(self).update(state["others"])
 
     def __repr__(self) -> str:
-        graph = self._program.graph
-        params = self._program.shaped.total_params
-        return f"<Net '{graph.name}' {graph.phase}: {len(graph.written)} layers, {params:,} params>"
+        program, graph = self._program, self._program.graph
+        layers = len(graph.written)
+        size = f"{layers} layer{'s' * (layers != 1)}, {program.shaped.total_params:,} params"
+        fed = _few([f"{graph.blobs[index].name} {text(program.shaped.blobs[index])}" for index in graph.inputs])
+        return f"<Net {self.name!r} {graph.phase} {program.plan.dtype}: {size}; {fed} -> {_few(self.outputs)}>"
+
+    def _repr_html_(self) -> str:
+        """The table of `netspec inspect`, for notebooks."""
+        from netspec.views.inspection import inspection
+        from netspec.views.tables import inspect_table
+
+        return inspect_table(inspection(self._program.shaped, self._program.plan)).html()
+
+
+def _few(words: Sequence[str]) -> str:
+    """Words with commas between them, the first four where they are many; "nothing" where there are none."""
+    return ", ".join(words) or "nothing" if len(words) <= 5 else f"{', '.join(words[:4])} and {len(words) - 4} more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from netspec.api.arguments import path_of, phase_of, threads_of
 from netspec.api.net import Net
 from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
@@ -22,7 +23,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._record = runs.read(Path(folder))
+        self._record = runs.read(path_of(folder, "a run folder"))
 
     @property
     def path(self) -> Path:
@@ -55,7 +56,7 @@ class Run:
         Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError,
         NotFiniteScoreError.
         """
-        tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads)
+        tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads_of(threads))
         return tester.run()[0]
 
     def net(
@@ -71,7 +72,7 @@ class Run:
         `batch` is by default the run's batch size in that phase. Raises MissingSnapshotError, BadArgumentError,
         SnapshotError.
         """
-        spec = self._job(phase).spec
+        spec = self._job(phase_of(phase)).spec
         feed = spec.feed(phase)
         return Net(
             self.config["net"],
@@ -91,7 +92,7 @@ class Run:
 
     def _snapshot(self, wanted: str | Path | None) -> Path:
         """A snapshot, or the latest. Raises MissingSnapshotError."""
-        found = self._record.latest if wanted is None else Path(wanted)
+        found = self._record.latest if wanted is None else path_of(wanted, "a snapshot")
         if found is None:
             raise MissingSnapshotError(
                 f"the run '{self.path}' has no snapshot yet", help="`netspec train RUN --resume` goes on with it"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
-from netspec.api.net import Net, check_overrides
+from netspec.api.arguments import BadArgumentError, overrides_of, path_of, spec_of, threads_of, whole
+from netspec.api.net import Net
+from netspec.api.recipe import Recipe
+from netspec.core import nodes
+from netspec.core.calls import Phase
 from netspec.core.errors import NetspecError, NetspecWarning, UsageError
+from netspec.core.nodes import Document
+from netspec.net.graph import State
 from netspec.training.events import Event, Warned
 from netspec.training.job import Job, load_solver
 from netspec.training.rules.base import FIRST
@@ -22,18 +28,34 @@ class Solver:
     Before its first iteration, and after some more, it may issue a NetspecWarning.
 
     `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
+
+    An exception at any moment, such as KeyboardInterrupt, leaves a state from which `step` goes on: the iteration it
+    came in is done and counted, or has changed nothing. Nobody needs to call `close()`: a Solver that is dropped gives
+    back its thread and memory.
     """
 
     def __init__(
-        self, solver: str | Path | dict[str, Any], overrides: Sequence[str] = (), threads: int | None = None
+        self,
+        solver: str | Path | Mapping[str, Any] | Document,
+        overrides: Sequence[str] = (),
+        threads: int | None = None,
     ) -> None:
-        check_overrides(overrides)
-        self._job = load_solver(solver, overrides, keep=True)
-        self._session = Session(self._job, threads, keep=True)
+        most = threads_of(threads)
+        self._job = load_solver(spec_of(solver, "a solver"), overrides_of(overrides), keep=True)
+        self._session = Session(self._job, most, keep=True)
         self._session.load_own()
-        self.net = Net.around(self._session.train)
-        tester = self._session.test
-        self.test_nets = [Net.around(program) for program in tester.programs.values()] if tester else []
+        feed, tester = self._job.spec.data.train, self._session.test
+        self.net = Net.around(self._session.train, self._recipe("TRAIN", feed.batch_size if feed is not None else None))
+        programs = tester.programs.items() if tester is not None else ()
+        fed = tester is not None and tester.feed is not None
+        self.test_nets = [Net.around(one, self._recipe("TEST", size if fed else None)) for size, one in programs]
+
+    def _recipe(self, phase: Phase, batch: int | None) -> Recipe:
+        spec, written = self._job.spec, self._job.net.written
+        assert isinstance(written, nodes.Mapping)
+        state = State(phase, spec.level, spec.stage)
+        document = Document(written, written.at.source)
+        return Recipe(document, state, batch, "any", spec.dtype, spec.random_seed, self._session.threads)
 
     @property
     def job(self) -> Job:
@@ -59,7 +81,7 @@ class Solver:
         """Train `n` iterations; returns the loss of the last iteration. Raises NotFiniteLossError."""
         loss = float("nan")
         self._warn(self._session.warnings())
-        for _ in range(n):
+        for _ in range(whole(n, "number of iterations", 0)):
             loss = self._session.step()
             if self.iter == FIRST:
                 self._warn(self._session.warnings())
@@ -91,20 +113,24 @@ class Solver:
         """Every score of the test net over the test set. Raises NotFiniteScoreError, DataError."""
         if self._session.test is None:
             raise UsageError("the solver has no test data", help="add `data: test:`")
-        return self._session.test.run()[0]
+        with self._session.train.weights.turn.lock():
+            return self._session.test.run()[0]
 
     def snapshot(self, path: str | Path) -> Path:
         """Write the whole state to a file. Raises WriteError."""
-        self._session.snapshot(Path(path))
-        return Path(path)
+        target = path_of(path, "a snapshot")
+        with self._session.train.weights.turn.lock():
+            self._session.snapshot(target)
+        return target
 
     def restore(self, path: str | Path) -> list[str]:
         """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
-        self._session.close()
-        return self._session.restore(Path(path))
+        source = path_of(path, "a snapshot")
+        with self._session.train.weights.turn.lock():
+            return self._session.restore(source)
 
     def close(self) -> None:
-        """End the thread that prepares batches."""
+        """End the thread that prepares batches; the next step starts another."""
         self._session.close()
 
     def __enter__(self) -> Solver:
@@ -112,3 +138,14 @@ class Solver:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        help = (
+            "write `solver.snapshot(path)`, and `restore(path)` it in a new Solver; its nets can be copied and pickled"
+        )
+        raise BadArgumentError("a Solver holds open data and a thread, so it is not copied or pickled", help=help)
+
+    def __repr__(self) -> str:
+        spec = self._job.spec
+        done = f"iteration {self.iter:,} of {spec.max_iter:,}"
+        return f"<Solver {self._job.name!r} {type(spec.rule).__name__}: {done}, loss {self.loss:.4g}, lr {self.lr:.4g}>"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from netspec.codegen import cache, sources
-from netspec.codegen.driver import driver
+from netspec.codegen.driver import prepare_driver
 from netspec.codegen.kernel import Compiled
 from netspec.core.calls import Call
 
@@ -37,7 +37,7 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
     most = min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if cache.works() else 1
     processes = min(most, len(missing) // WORTH_A_PROCESS)
     if processes < 2:
-        driver()
+        prepare_driver()
         for one in missing:
             one.address(dtype)
         return
@@ -59,7 +59,7 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
                         words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                     )
                 )
-        driver()
+        prepare_driver()
         for name in unclaimed(claims, names):
             names.pop(name).address(dtype)
         for other in others:

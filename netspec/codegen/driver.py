@@ -1,12 +1,16 @@
 """The driver, which runs a table of compiled kernels, and the threads it runs them on.
 
 `drive` walks a table of (function address, descriptor address, parts) with one parallel loop a step, so results cannot
-depend on the number of threads.
+depend on the number of threads. It may be called from any thread, and in a forked process: there it runs on
+one thread, since the threads of the parent do not survive a fork, and GNU OpenMP then waits for them for ever
+(decision 16).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
@@ -14,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba import types
+from numba.core.compiler_lock import global_compiler_lock
 from numpy.typing import NDArray
 
 from netspec.codegen import cache as compiled_code
@@ -26,6 +31,9 @@ if os.environ.keys().isdisjoint(("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")):
     # with another process on one of two cores a step took four to six times as long (benchmarks/README.md).
     # Read when numba starts its threads.
     os.environ["GOMP_SPINCOUNT"] = "1000"
+
+_HOME = os.getpid()
+"""The process whose threads the driver uses; in a process that is forked from it the driver is alone."""
 
 
 @intrinsic
@@ -52,11 +60,22 @@ def _drive(table: Any, first: int, last: int) -> None:
                 _call(function, descriptor, part)
 
 
+def _drive_alone(table: Any, first: int, last: int) -> None:
+    for step in range(first, last):
+        function, descriptor, parts = table[step, 0], table[step, 1], table[step, 2]
+        for part in range(parts):
+            _call(function, descriptor, part)
+
+
+Drive = Callable[[NDArray[np.int64], int, int], None]
+
+
 @cache
-def driver() -> Callable[[NDArray[np.int64], int, int], None]:
-    """`drive(table, first, last)`: run these steps of a table in order, the parts of each in parallel."""
-    dispatcher = numba.njit(parallel=True, nogil=True)(_drive)
-    compiled_code.keep(dispatcher, _drive)
+def _compiled(parallel: bool) -> Drive:
+    """`drive(table, first, last)` as machine code: in parallel, or on the caller's thread alone."""
+    function = _drive if parallel else _drive_alone
+    dispatcher = numba.njit(parallel=parallel, nogil=True)(function)
+    compiled_code.keep(dispatcher, function)
     known = len(dispatcher.stats.cache_hits)
     dispatcher.compile(types.void(types.int64[:, ::1], types.int64, types.int64))
     if len(dispatcher.stats.cache_hits) == known:
@@ -64,20 +83,85 @@ def driver() -> Callable[[NDArray[np.int64], int, int], None]:
     return dispatcher  # type: ignore[no-any-return]
 
 
+def alone() -> bool:
+    """Whether this process was forked from the one whose threads the driver uses."""
+    return os.getpid() != _HOME
+
+
+_TURN = threading.Lock()
+"""Held by a call in parallel where the threads serve one caller at a time."""
+
+
+@cache
+def _serve_many() -> bool:
+    """Whether calls from several threads may run at the same time: not on numba's 'workqueue' threads."""
+    return threading_layer() != "workqueue"
+
+
+def prepare_driver() -> None:
+    """Compile the driver, or load it from the cache."""
+    _compiled(not alone())
+
+
+def drive(table: NDArray[np.int64], first: int, last: int, threads: int) -> None:
+    """Run the steps first..last-1 of a table in order, the parts of each on this many threads.
+
+    An interrupt comes before all of them or after all of them: they are a single call for Python.
+    """
+    if alone():
+        _compiled(False)(table, first, last)
+    else:
+        before = numba.get_num_threads()
+        if before != threads:
+            numba.set_num_threads(threads)
+        try:
+            with contextlib.nullcontext() if _serve_many() else _TURN:
+                _compiled(True)(table, first, last)
+        finally:
+            if before != threads:
+                numba.set_num_threads(before)  # the calling thread's own, for other code that it runs
+
+
+def _before_fork() -> None:
+    """Make ready for a child: its driver is compiled here, and no other thread is in the middle of compiling."""
+    if not alone():
+        _compiled(False)
+    global_compiler_lock.acquire()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
+
+
 def limit_threads(threads: int | None) -> int:
-    """Let the driver use this many threads (None: all cores the process may use); returns how many it got."""
+    """Let what is bound from now on in this thread use this many threads (None: all cores the process may use).
+
+    Returns how many it got: 1 in a forked process.
+    """
+    if alone():
+        return 1
     most = int(numba.config.NUMBA_NUM_THREADS)
     numba.set_num_threads(max(1, min(threads or most, most)))
-    return int(numba.get_num_threads())
+    return threads_here()
+
+
+def threads_here() -> int:
+    """The threads that `limit_threads` left to the calling thread."""
+    return 1 if alone() else int(numba.get_num_threads())
 
 
 def threading_layer() -> str:
     """numba's threading layer: 'omp', or 'workqueue' without libgomp (the same bits, a little slower)."""
-    driver()
+    prepare_driver()
     try:
         return str(numba.threading_layer())
     except ValueError:  # no parallel loop has run yet
-        driver()(np.zeros((1, 3), np.int64), 0, 0)
+        with _TURN:
+            _compiled(True)(np.zeros((1, 3), np.int64), 0, 0)
         return str(numba.threading_layer())
 
 
@@ -90,5 +174,5 @@ def run(calls: Iterable[Call], dtype: str) -> None:
         words, alive = call.kernel.describe(call.args, parts, dtype)
         descriptor = np.array(words, np.int64)
         table = np.array([[call.kernel.address(dtype), descriptor.ctypes.data, parts]], np.int64)
-        driver()(table, 0, 1)
+        drive(table, 0, 1, threads_here())
         del alive

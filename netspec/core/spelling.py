@@ -1,4 +1,4 @@
-"""Spelling: the known word that was probably meant, and a word that nothing else has."""
+"""Spelling: the known word that was probably meant, a word that nothing else has, and values in words of an error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from bisect import bisect
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import PurePath
+from typing import Any
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -46,3 +47,9 @@ def unused(word: str, taken: Collection[str]) -> str:
     while word in taken:
         word += "'"
     return word
+
+
+def shown(value: Any) -> str:
+    """A Python value in the words of an error, cut where it is long."""
+    words = " ".join(repr(value).split())
+    return words if len(words) <= 80 else f"{words[:60]}… ({type(value).__name__})"

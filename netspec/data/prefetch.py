@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from netspec.data.feed import Feed, copy_batch
@@ -19,39 +21,32 @@ class Prefetcher:
     """A thread that prepares the batches at position, position + step, ... in a ring of buffers.
 
     Batches are those of `feed.fill`. The data end at position `stop`: the batch that reaches it is cut short there.
-    `waited` counts the seconds that `take` had to wait.
+    `waited` counts the seconds that `take` had to wait. The thread knows the work, not the Prefetcher: it ends when the
+    Prefetcher is closed, or when nobody holds it any more.
     """
 
     def __init__(
         self, feed: Feed, position: int, size: int, *, step: int | None = None, stop: int | None = None, depth: int = 3
     ) -> None:
         self.waited = 0.0
-        self._feed, self._ring = feed, [feed.buffers(size) for _ in range(depth)]
-        self._free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._ready: queue.SimpleQueue[tuple[int, tuple[Array, ...]] | BaseException] = queue.SimpleQueue()
+        self._position: int | None = position
+        self._step, self._process = step or size, os.getpid()
         self._failed: BaseException | None = None
-        self._closing = False
-        for slot in range(depth):
-            self._free.put(slot)
+        self._work = _Work(feed, size, depth)
         self._thread = threading.Thread(
-            target=self._work, args=(position, size, step or size, stop), name="netspec feed", daemon=True
+            target=self._work.run, args=(position, self._step, stop), name="netspec feed", daemon=True
         )
+        self._end = weakref.finalize(self, self._work.end)
+        self._end.atexit = False  # the thread is a daemon
         self._thread.start()
 
-    def _work(self, position: int, size: int, step: int, stop: int | None) -> None:
-        try:
-            while stop is None or position < stop:
-                slot = self._free.get()
-                if slot is None or self._closing:
-                    return
-                short = size if stop is None else min(size, stop - position)
-                into = tuple(array[:short] for array in self._ring[slot])
-                self._feed.fill(position, into)
-                self._ready.put((slot, into))
-                position += step
-            self._ready.put(IndexError("all batches were taken"))
-        except BaseException as error:  # `take` raises it again
-            self._ready.put(error)
+    @property
+    def position(self) -> int | None:
+        """Position of the batch that `take` gives next.
+
+        None after a `take` that did not come to its end, and in a forked process, which does not have the thread.
+        """
+        return self._position if self._process == os.getpid() else None
 
     def take(self, into: tuple[Array, ...]) -> None:
         """Copy the next batch into the net's input arrays, (N, *shape) for each output that the net takes.
@@ -59,21 +54,22 @@ class Prefetcher:
         Raises the error that preparing the batch raised.
         """
         if self._failed is None:
+            at, self._position = self._position, None
             start = time.perf_counter()
-            ready = self._ready.get()
+            ready = self._work.ready.get()
             self.waited += time.perf_counter() - start
             if not isinstance(ready, BaseException):
                 slot, batch = ready
                 copy_batch(batch, into)
-                self._free.put(slot)
+                self._work.free.put(slot)
+                self._position = None if at is None else at + self._step
                 return
             self._failed = ready
         raise self._failed
 
     def close(self) -> None:
         """End the thread and wait for it."""
-        self._closing = True
-        self._free.put(None)
+        self._end()
         self._thread.join()
 
     def __enter__(self) -> Self:
@@ -81,3 +77,37 @@ class Prefetcher:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Work:
+    """The thread's side: a ring of buffers, those that are free, and those that are ready with their batches."""
+
+    def __init__(self, feed: Feed, size: int, depth: int) -> None:
+        self.free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.ready: queue.SimpleQueue[tuple[int, tuple[Array, ...]] | BaseException] = queue.SimpleQueue()
+        self._feed, self._size = feed, size
+        self._ring = [feed.buffers(size) for _ in range(depth)]
+        self._ending = False
+        for slot in range(depth):
+            self.free.put(slot)
+
+    def end(self) -> None:
+        """Let the thread end after the batch that it is at."""
+        self._ending = True
+        self.free.put(None)
+
+    def run(self, position: int, step: int, stop: int | None) -> None:
+        """Prepare batches until the data or the Prefetcher end."""
+        try:
+            while stop is None or position < stop:
+                slot = self.free.get()
+                if slot is None or self._ending:
+                    return
+                short = self._size if stop is None else min(self._size, stop - position)
+                into = tuple(array[:short] for array in self._ring[slot])
+                self._feed.fill(position, into)
+                self.ready.put((slot, into))
+                position += step
+            self.ready.put(IndexError("all batches were taken"))
+        except BaseException as error:  # `take` raises it again
+            self.ready.put(error)

@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Run, Update
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
 from netspec.engine.plan import Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
-from netspec.engine.program import SECTIONS, Measured, Program, Step, Table
+from netspec.engine.program import SECTIONS, Iterations, Measured, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
 from netspec.engine.weights import Weights, zeros
 from netspec.lowering.layout import memory_order
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learning:
-    """Settings of the update: the solver type's `update`, (l1, l2) of each param, clipping, batches per update."""
+    """Settings of the update: the solver type's `update`, (l1, l2) of each param, clipping, batches per update.
+
+    `remembered` is how many of the last losses are kept.
+    """
 
     update: Callable[[Update], Calls]
     decay: tuple[tuple[float, float], ...]
     clip: float = 0.0
     iter_size: int = 1
+    remembered: int = 1
 
 
 def compile_net(
@@ -80,6 +84,7 @@ class _Binder:
         self.clock = np.zeros(2, np.int64)
         self.loss, self.norm = np.zeros(1), np.zeros(1)
         self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
+        self.pending = np.zeros_like(weights.flat_stored)
         self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
         self.diff = tuple(self.of("diff", blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
         """`data` and `diff` hold arrays with axes in memory order."""
@@ -109,15 +114,19 @@ class _Binder:
         return array.transpose(0, 3, 1, 2) if self.graph.blobs[blob].layout == "NHWC" else array
 
     def bind(self, learning: Learning | None) -> Program:
+        import numpy as np
+
         self.storing = learning is None or learning.iter_size == 1
         sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
         sections["forward"] = [step for node in self.graph.nodes for step in self.forward(node)]
         sections["loss"] = list(self.losses())
         sections["backward"] = [step for node in reversed(self.graph.nodes) for step in self.backward(node)]
+        iterations = Iterations(np.zeros(2, np.int64), np.zeros(learning.remembered if learning else 1))
         if learning is not None and self.weights.flat_diff.size:
             sections["clear"] = [self.step("clear", None, self.fill(array, 0.0)) for array in self.cleared()]
             sections["watch"] = list(self.watch(learning))
             sections["update"] = list(self.update(learning))
+            sections |= self.counting(iterations, learning.iter_size)
         steps: list[Step] = []
         ranges: dict[str, tuple[int, int]] = {}
         nodes: dict[tuple[str, int], tuple[int, int]] = {}
@@ -130,7 +139,7 @@ class _Binder:
         table = Table(steps, self.plan.dtype)
         data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
         diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
-        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm)
+        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm, iterations)
         rest = (self.flows, self.arena, tuple(self.metrics()), nodes)
         return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, *rest)
 
@@ -274,6 +283,17 @@ class _Binder:
             start += parts
         gate = Call(update.gate, partials, self.loss, self.gate, self.norm, learning.clip, learning.iter_size, parts=1)
         yield self.step("watch", None, gate)
+
+    def counting(self, iterations: Iterations, iter_size: int) -> dict[str, list[Step]]:
+        """The steps that keep stored params as they are until the iteration counts, and that make it count."""
+        from netspec.kernels import update
+
+        both = (self.weights.flat_stored, self.pending)
+        ends = (self.gate, self.loss, iterations.counts, iterations.recent, *both, iter_size)
+        calls = {"commit": Call(update.commit, *ends, parts=1)}
+        if self.pending.size:
+            calls |= {"resume": Call(update.resume, self.clock, *both), "suspend": Call(update.suspend, *both)}
+        return {section: [self.step(section, None, call)] for section, call in calls.items()}
 
     def update(self, learning: Learning) -> Iterator[Step]:
         for index, param in enumerate(self.graph.params):

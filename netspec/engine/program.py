@@ -1,12 +1,14 @@
 """A program: a flat table of steps, bound once to arrays; running it allocates nothing.
 
-The table has sections: clear (param diffs), forward, loss, backward, watch (are the gradients finite, and what is their
-L2 norm), update. Every step is a kernel, its arguments and its number of parts, and can be printed as text.
+The table has sections: clear (param diffs), resume, forward, loss, backward, suspend, watch (are the gradients finite,
+and what is their L2 norm), update, commit. Between resume and suspend the stored params are those of the batches so
+far; commit makes the iteration count (decision 16). Every step is a kernel, its arguments and its number of parts, and
+can be printed as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array, Clock
 
 
-SECTIONS = ("clear", "forward", "loss", "backward", "watch", "update")
+SECTIONS = ("clear", "resume", "forward", "loss", "backward", "suspend", "watch", "update", "commit")
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,20 @@ def _say(value: Any) -> str:
 
 
 class Table:
-    """Steps and their compiled form: rows of (function, descriptor, parts)."""
+    """Steps and their compiled form: rows of (function, descriptor, parts).
+
+    `threads` is the number of threads that it runs on, whichever thread calls it; that of the thread that makes it.
+    """
 
     def __init__(self, steps: Iterable[Step], dtype: str) -> None:
         import numpy as np
 
         from netspec.codegen.compile import codes, prepare
-        from netspec.codegen.driver import driver
+        from netspec.codegen.driver import drive, threads_here
 
         self.steps, self._dtype = tuple(steps), dtype
         prepare(codes(step.call for step in self.steps), dtype)
-        self._drive = driver()
+        self._drive, self.threads = drive, threads_here()
         words: list[int] = []
         starts: list[int] = []
         self._alive: list[Array] = []
@@ -98,7 +103,36 @@ class Table:
     def run(self, first: int, last: int) -> None:
         """Run the steps from `first` to just before `last`."""
         if first < last:
-            self._drive(self._rows, first, last)
+            self._drive(self._rows, first, last, self.threads)
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """The iterations that a program counted, and the last of their losses.
+
+    The program's last step writes both, together with the weights for an interrupt: either all of them are new, or
+    none. `counts` is (iterations, losses written into `recent`); `recent` (R,) is a ring.
+    """
+
+    counts: Clock
+    recent: Array
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return int(self.counts[0])
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The last losses, oldest first."""
+        last, size = int(self.counts[1]), len(self.recent)
+        return tuple(float(self.recent[number % size]) for number in range(max(0, last - size), last))
+
+    def set(self, iteration: int, losses: Sequence[float]) -> None:
+        """Go on from an iteration with these losses."""
+        kept = tuple(losses)[-len(self.recent) :]
+        self.recent[: len(kept)] = kept
+        self.counts[:] = iteration, len(kept)
 
 
 class Measured(NamedTuple):
@@ -115,7 +149,7 @@ class Program:
 
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
-    L2 norm before clipping. `metrics` are those of its layers, in order.
+    L2 norm before clipping. `metrics` are those of its layers, in order; `iterations` counts those of a training.
     """
 
     shaped: ShapedGraph
@@ -130,6 +164,7 @@ class Program:
     rate: Array
     gate: Array
     norm: Array
+    iterations: Iterations
     flows: dict[int, Flow]
     arena: Array
     metrics: tuple[Measured, ...]

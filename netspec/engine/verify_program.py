@@ -77,12 +77,14 @@ class _Memory:
         weights = program.weights
         self.where = {key: Span(base + p.offset, base + p.offset + p.bytes) for key, p in program.plan.pieces.items()}
         self.written: set[Key] = {("data", self.graph.house(blob)) for blob in self.graph.inputs}
-        self.state = [span(array) for array in (program.clock, program.loss, program.rate, program.gate, program.norm)]
+        iterations = (program.iterations.counts, program.iterations.recent)
+        arrays = (program.clock, program.loss, program.rate, program.gate, program.norm, *iterations)
+        self.state = [span(array) for array in arrays]
         self.params = [
             [span(array) for array in (data, diff, *(history or ())) if array is not None]
             for data, diff, history in zip(weights.data, weights.diff, weights.history, strict=True)
         ]
-        self.flat = span(weights.flat_diff)
+        self.flat, self.stored = span(weights.flat_diff), span(weights.flat_stored)
         self.all = sorted(one for own in self.params for one in own)
         self.numbers = {param.name: param.index for param in self.graph.params}
         self.mine: dict[int, list[Key]] = {}
@@ -181,13 +183,19 @@ class _Memory:
         self.check(array.dtype.kind in "iu", f"{kernel} touches real numbers outside of all known memory", step.layer)
 
     def solver(self, step: Step) -> None:
-        """A step of no layer touches only gradients, its param, the program's state, or partial sums of the watch."""
-        own = self.params[self.numbers[step.layer]] if step.section == "update" else [self.flat]
+        """A step of no layer touches only the program's state and what its section is about.
+
+        That are gradients, partial sums of the watch, the param of an update, or the stored params and those pending.
+        """
+        counting = step.section in {"resume", "suspend", "commit"}
+        own = [self.stored] if counting else [self.flat]
+        if step.section == "update":
+            own = self.params[self.numbers[step.layer]]
         for array in self.arrays(step):
             one = span(array)
             mine = any(where.holds(one) for where in (*self.state, *own))
-            watched = step.section == "watch" and self.apart(one) and not self.arena.meets(one)
-            self.check(mine or watched, f"{step.call.kernel!r} touches memory that is not its own", step.layer)
+            private = (counting or step.section == "watch") and self.apart(one) and not self.arena.meets(one)
+            self.check(mine or private, f"{step.call.kernel!r} touches memory that is not its own", step.layer)
 
     def apart(self, one: Span) -> bool:
         """Whether a span has no byte in common with any param or its gradient."""

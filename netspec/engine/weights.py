@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from netspec.core import rng
@@ -25,19 +28,38 @@ class PhaseShapeError(SpecError):
     code = "NS402"
 
 
+class Turn:
+    """A lock that one thread holds at a time, as often as it likes: `with turn.lock(): ...`.
+
+    A forked process finds it free, whichever thread of its parent held it.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._process = threading.RLock(), os.getpid()
+
+    def lock(self) -> AbstractContextManager[object]:
+        """The lock of this process."""
+        if self._process != os.getpid():
+            self._lock, self._process = threading.RLock(), os.getpid()
+        return self._lock
+
+
 @dataclass
 class Weights:
     """The param blobs of a net: values, gradients and history, each contiguous in memory.
 
     `names[i]` is 'layer.param' of the first layer that has it; `diff[i]` is None for a param that the solver does not
-    learn.
+    learn. `flat_diff` spans all gradients, `flat_stored` the values of all params that layers store. `turn` belongs to
+    the thread that runs one of the nets that share these weights.
     """
 
     names: tuple[str, ...]
     data: tuple[Array, ...]
     diff: tuple[Array | None, ...]
     flat_diff: Array
+    flat_stored: Array
     history: tuple[tuple[Array, ...], ...] = ()
+    turn: Turn = field(default_factory=Turn)
 
     def index(self, name: str) -> int:
         """The position of a param by name. Raises ValueError."""
@@ -86,21 +108,35 @@ def fill_weights(
 
     Each param draws from a random stream of its own, keyed by the seed and the param's name.
     """
+    weights, shared = new_weights(shaped, dtype, slots), shared or {}
+    for param, shape, array in zip(shaped.graph.params, shaped.params, weights.data, strict=True):
+        if param.index not in shared:
+            array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
+    return replace(weights, data=tuple(shared.get(index, array) for index, array in enumerate(weights.data)))
+
+
+def new_weights(shaped: ShapedGraph, dtype: str, slots: int = 0) -> Weights:
+    """Weights that are all 0."""
     params = shaped.graph.params
-    _, data = allocate(shaped.params, dtype)
+    flat_stored, data = _values(shaped, dtype)
     learned = [shape for shape, param in zip(shaped.params, params, strict=True) if param.learned]
     flat_diff, diff = allocate(learned, dtype)
     diffs = iter(diff)
     histories = [allocate(learned, dtype)[1] for _ in range(slots)]
-    shared = shared or {}
-    for param, shape, array in zip(params, shaped.params, data, strict=True):
-        if param.index not in shared:
-            array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
-    data = tuple(shared.get(index, array) for index, array in enumerate(data))
     own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
     columns = iter(zip(*histories, strict=True)) if histories else iter(())
     history = tuple(tuple(next(columns)) if p.learned and slots else () for p in params)
-    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, history)
+    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, flat_stored, history)
+
+
+def _values(shaped: ShapedGraph, dtype: str) -> tuple[Array, tuple[Array, ...]]:
+    """Memory for the values of all params; those that layers store lie together in the array that comes first."""
+    kinds = [param.param.learned for param in shaped.graph.params]
+    pairs = tuple(zip(shaped.params, kinds, strict=True))
+    _, learned = allocate((shape for shape, learns in pairs if learns), dtype)
+    flat, stored = allocate((shape for shape, learns in pairs if not learns), dtype)
+    pools = {True: iter(learned), False: iter(stored)}
+    return flat, tuple(next(pools[kind]) for kind in kinds)
 
 
 def share_weights(shaped: ShapedGraph, owner: ShapedGraph, weights: Weights, dtype: str, seed: int) -> Weights:
@@ -110,7 +146,7 @@ def share_weights(shaped: ShapedGraph, owner: ShapedGraph, weights: Weights, dty
     """
     pairs = shared_params(shaped, owner)
     shared = {own: weights.data[theirs].reshape(shaped.params[own]) for own, theirs in pairs.items()}
-    return fill_weights(shaped, dtype, seed, shared=shared)
+    return replace(fill_weights(shaped, dtype, seed, shared=shared), turn=weights.turn)
 
 
 def shared_params(shaped: ShapedGraph, owner: ShapedGraph) -> dict[int, int]:

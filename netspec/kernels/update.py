@@ -1,4 +1,4 @@
-"""The solver's loops: the watch over gradients, and the update rules.
+"""The solver's loops: the watch over gradients, the update rules, and what makes an iteration count.
 
 w, diff, history: (M,). `rate` (1,) is the learning rate. `gate` (2,) holds 1 if everything is finite, else 0; and the
 factor that clips the gradient and divides it by iter_size.
@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from netspec.codegen.kernel import helper, kernel, span, summing
-from netspec.codegen.kinds import Doubles, Vector
+from netspec.codegen.kinds import Clock, Doubles, Vector
 
 
 @summing
@@ -51,6 +51,55 @@ def gate(
     else:
         gate[0] = 0.0
         gate[1] = 0.0
+
+
+@kernel
+def resume(clock: Clock, stored: Vector, pending: Vector, part: int, parts: int) -> None:
+    """Begin a batch of an iteration: `stored` becomes what the batches before it made of it.
+
+    stored, pending: (M,), clock: (2,). Before the first batch both hold the stored params as they are; later they are
+    exchanged.
+    """
+    first, last = span(stored.size, part, parts)
+    for i in range(first, last):
+        kept = stored[i]
+        if clock[1] > 0:
+            stored[i] = pending[i]
+        pending[i] = kept
+
+
+@kernel
+def suspend(stored: Vector, pending: Vector, part: int, parts: int) -> None:
+    """End a batch: `stored` is again as before the iteration, `pending` what it becomes. Both: (M,)."""
+    first, last = span(stored.size, part, parts)
+    for i in range(first, last):
+        stored[i], pending[i] = pending[i], stored[i]
+
+
+@kernel
+def commit(
+    gate: Vector,
+    loss: Doubles,
+    counts: Clock,
+    recent: Doubles,
+    stored: Vector,
+    pending: Vector,
+    iter_size: int,
+    part: int,
+    parts: int,
+) -> None:
+    """Count an iteration whose update was made: stored params, loss and iteration. Nothing while the gate is shut.
+
+    counts (2,) = the iterations, and the losses written into the ring `recent` (R,); loss: (1,), the sum over iter_size
+    batches; stored, pending: (M,). Runs as one part.
+    """
+    if gate[0] == 0:
+        return
+    for i in range(stored.size):
+        stored[i] = pending[i]
+    recent[counts[1] % recent.size] = loss[0] / iter_size
+    counts[0] += 1
+    counts[1] += 1
 
 
 @helper

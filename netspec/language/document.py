@@ -16,9 +16,11 @@ from typing import Any
 
 import yaml
 
-from netspec.core.errors import SpecError
+from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
 from netspec.core.places import Place, SourceText, split_lines
+from netspec.core.spelling import shown
+from netspec.language.plain import MAX_DEPTH, MAX_NODES, Plain
 from netspec.language.scalars import is_whole, means_other, resolve
 from netspec.language.yaml_errors import SyntaxMistake, explain
 
@@ -27,8 +29,6 @@ _NO_TEXT = "the file holds a character that YAML does not allow"
 
 _TOO_NESTED = "exceeded maximum nesting depth"
 """Part of PyYAML's message for a text that is nested more than a thousand deep."""
-MAX_DEPTH = 100
-MAX_NODES = 200_000
 
 
 class DuplicateKeyError(SpecError):
@@ -81,19 +81,36 @@ def parse_value(text: str, source: SourceText, column: int) -> Node:
 
 
 def from_python(value: Any, name: str) -> Document:
-    """Convert plain Python values to a document, by way of YAML text: errors point into that text."""
-    try:
-        text = dump(value)
-    except yaml.representer.RepresenterError as error:
-        raise UnsupportedYamlError(
-            f"{error.args[-1]!r} is no plain value", help="give numbers, words, lists and dicts"
-        ) from None
+    """Convert Python values to a document, by way of YAML text: errors point into that text.
+
+    NumPy's scalars and arrays, and paths, become plain values. Raises UnsupportedYamlError for values that cannot.
+    """
+    turned = Plain()
+    text = _dumped(turned.of(value), turned)
+    found = Findings()
+    for path, bad, help in turned.bad:
+        at = parse(text, name).locate(*path)
+        found.add(UnsupportedYamlError(f"{shown(bad)} is no plain value", at=at, help=help))
+    found.raise_if_any()
     return parse(text, name)
 
 
 def dump(value: Any) -> str:
-    """Write plain values as YAML text that `parse` reads back to equal values."""
-    return yaml.dump(_listed(value), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    """Write values as YAML text that `parse` reads back to equal values. Raises UnsupportedYamlError, TooLargeError."""
+    turned = Plain()
+    text = _dumped(turned.of(value), turned)
+    for _, bad, help in turned.bad:
+        raise UnsupportedYamlError(f"{shown(bad)} is no plain value", help=help)
+    return text
+
+
+def _dumped(values: Any, turned: Plain) -> str:
+    if turned.large:
+        raise TooLargeError(f"nested more than {MAX_DEPTH} deep, or more than {MAX_NODES:,} values", help=_SHORT)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+_SHORT = "a spec is short"
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -129,14 +146,6 @@ _Dumper.add_representer(list, _Dumper.represent_list)
 
 
 _Dumper.add_representer(str, _Dumper.represent_word)
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_listed(item) for item in value]
-    return value.item() if hasattr(value, "item") else value  # a NumPy scalar as the number it is
 
 
 def _moved(node: Node, source: SourceText, line: int, column: int) -> Node:

@@ -16,8 +16,9 @@ from netspec.core.nodes import Mapping, Node, Scalar, describe
 from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
 from netspec.core.spelling import suggest
-from netspec.language.document import MAX_DEPTH, TooLargeError
+from netspec.language.document import TooLargeError
 from netspec.language.expression import MAX_CHARACTERS, WORDS, Refused, Value, closing, evaluate
+from netspec.language.plain import MAX_DEPTH
 from netspec.language.scopes import (
     OWN,
     BadVariableError,

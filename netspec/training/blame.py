@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.errors import DivergedError, NetspecError
@@ -49,8 +50,9 @@ class Suspect(NamedTuple):
 def blame(net: ShapedGraph, program: Program, seed: int, iteration: int, batches: Iterable[Fed]) -> NetspecError:
     """Repeat an iteration on its batches with every blob kept; the error that names the first array not finite.
 
-    `net` is the training net before it was compiled, `program` its program, with weights as before the iteration. The
-    error is a NotFiniteLossError, or a BadLabelError where a layer reads a label that is no class.
+    `net` is the training net before it was compiled, `program` its program, with weights as before the iteration. They
+    stay so: layers store into copies. The error is a NotFiniteLossError, or a BadLabelError where a layer reads a label
+    that is no class.
     """
     overflow = "the sum of squared gradients is too large to be a number"
     suspects = _iteration(net, program, seed, batches)
@@ -83,13 +85,19 @@ def _first(
 
 
 def _kept(net: ShapedGraph, program: Program, seed: int) -> Program:
-    """A program of the same net and weights that keeps every blob."""
-    return bind(*compile_net(net, program.plan.dtype, keep=True), program.weights, seed)
+    """A program of the same net and weights that keeps every blob; layers store into copies of their params."""
+    learned = (param.param.learned for param in net.graph.params)
+    pairs = zip(program.weights.data, learned, strict=True)
+    weights = replace(program.weights, data=tuple(a if learns else a.copy() for a, learns in pairs))
+    kept = bind(*compile_net(net, program.plan.dtype, keep=True), weights, seed)
+    kept.table.threads = program.table.threads
+    return kept
 
 
 def _iteration(net: ShapedGraph, program: Program, seed: int, batches: Iterable[Fed]) -> Iterator[Suspect]:
     """Every array of an iteration as soon as it is computed: params, then blobs and gradients of each batch."""
-    weights, kept = program.weights, _kept(net, program, seed)
+    kept = _kept(net, program, seed)
+    weights = kept.weights
     weights.flat_diff[:] = 0
     for name, array in zip(weights.names, weights.data, strict=True):
         yield Suspect(f"param '{name}'", array, _DIVERGED)

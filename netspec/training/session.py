@@ -2,6 +2,9 @@
 
 One iteration is `iter_size` batches forward and backward, and one update. The state is (weights, history, iteration);
 batches and random numbers are functions of (seed, iteration). Source: Caffe solver.cpp.
+
+The weights, the history, the losses and the iteration are written by one call of the program, the last of an iteration.
+So an exception that Python raises at any moment, such as KeyboardInterrupt, finds an iteration counted or not begun.
 """
 
 from __future__ import annotations
@@ -52,32 +55,25 @@ class Session:
         self.threads = driver.limit_threads(threads)
         spec = job.spec
         self.job, self.spec, self.seed = job, spec, spec.random_seed
-        self.iteration = 0
         self.resumed: Path | None = None
         self.feeds = open_phases(job, self.seed)
         self.feed = self.feeds.get("TRAIN")
         shaped, memory = compile_net(job.train, spec.dtype, keep)
         weights = fill_weights(shaped, spec.dtype, self.seed, spec.rule.slots)
         decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
-        learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size)
+        learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size, spec.average_loss)
         self.train = bind(shaped, memory, weights, self.seed, learning)
         self.test = Tester(job, self.feeds.get("TEST"), self.train, self.seed, keep) if job.test is not None else None
-        self.losses: deque[float] = deque(maxlen=spec.average_loss)
         self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
         self.scores = scores(job.train)
         self._means = {
             name: array for name, array in outputs(self.train, self.scores).items() if not array.ndim and name != "loss"
         }
-        stored = (
-            array for array, param in zip(weights.data, shaped.graph.params, strict=True) if not param.param.learned
-        )
-        self._stored = [(array, array.copy()) for array in stored]
         self.waited = 0.0
         self._first: list[float] = []
         self._said: set[str] = set()
         self._prefetch: Prefetcher | None = None
-        self._prefetched = -1
 
     def close(self) -> None:
         """End the thread that prepares batches."""
@@ -90,11 +86,20 @@ class Session:
         """Copy training batch `number` into the net's inputs."""
         if self.feed is None:
             return
-        if self._prefetch is None or self._prefetched != number:
+        if self._prefetch is None or self._prefetch.position != number * self.batch:
             self.close()
             self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
         self._prefetch.take(self.train.inputs)
-        self._prefetched = number + 1
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done."""
+        return self.train.iterations.iteration
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The losses of the last iterations, `average_loss` at most."""
+        return self.train.iterations.losses
 
     def warnings(self) -> list[NetspecError]:
         """What rules say against this training, with the weights and first losses that it has now, and not before."""
@@ -112,12 +117,13 @@ class Session:
     @property
     def loss(self) -> float:
         """Mean loss of the last iterations; NaN before the first."""
-        return sum(self.losses) / len(self.losses) if self.losses else float("nan")
+        losses = self.losses
+        return sum(losses) / len(losses) if losses else float("nan")
 
     @property
     def progress(self) -> Progress:
         """How far the training is."""
-        loss = self.losses[-1] if self.losses else float("nan")
+        loss = next(reversed(self.losses), float("nan"))
         samples = self.batch * self.spec.iter_size
         epoch = None if self.feed is None else self.iteration * samples / len(self.feed)
         recent = self._recent.copy()  # another thread may show the progress while this one trains
@@ -126,59 +132,41 @@ class Session:
         return Progress(self.iteration, self.spec.max_iter, loss, self.rate, samples, mean, len(recent), means, epoch)
 
     def step(self) -> float:
-        """Train one iteration; returns its loss.
+        """Train one iteration; returns its loss. Raises NotFiniteLossError, DataError.
 
-        If it raises, weights are unchanged, and so are the stored params that layers update in forward.
+        If it raises, at whatever moment, the iteration is counted and all of it is done, or the state is unchanged: the
+        weights, the stored params that layers update in forward, the history, the losses and the iteration.
         """
-        for array, before in self._stored:
-            before[...] = array
-        try:
-            return self._step()
-        except BaseException:
-            for array, before in self._stored:
-                array[...] = before
-            raise
-
-    def _step(self) -> float:
         program, size = self.train, self.spec.iter_size
-        program.rate[0] = self.rate
-        program.loss[0] = 0.0
-        program.clock[0] = self.iteration
-        for sub in range(size):
-            self._batch(self.iteration * size + sub)
-            program.clock[1] = sub
-            program.run("clear" if sub == 0 else "forward", "update" if size == 1 else "backward")
-        if size > 1:
-            program.run("watch", "update")
-        loss = float(program.loss[0]) / size
-        if program.gate[0] == 0 or loss - loss != 0:
-            raise blame(self.job.train, program, self.seed, self.iteration, self._batches())
-        self.losses.append(loss)
-        self._recent.append((loss, *map(float, self._means.values())))
-        if self.iteration == len(self._first) < FIRST:
-            self._first.append(loss)
-        self.iteration += 1
-        return loss
+        with program.weights.turn.lock():
+            iteration = self.iteration
+            program.rate[0] = self.rate
+            program.loss[0] = 0.0
+            for sub in range(size):
+                self._batch(iteration * size + sub)
+                program.clock[:] = iteration, sub
+                program.run("resume" if sub else "clear", "suspend" if sub < size - 1 else "commit")
+            if self.iteration == iteration:
+                raise blame(self.job.train, program, self.seed, iteration, self._batches(iteration))
+            loss = float(program.loss[0]) / size
+            self._recent.append((loss, *map(float, self._means.values())))
+            if iteration == len(self._first) < FIRST:
+                self._first.append(loss)
+            return loss
 
-    def _batches(self) -> Iterator[Fed]:
-        """Each batch of the coming iteration."""
+    def _batches(self, iteration: int) -> Iterator[Fed]:
+        """Each batch of an iteration."""
         for sub in range(self.spec.iter_size):
-            number = self.iteration * self.spec.iter_size + sub
+            number = iteration * self.spec.iter_size + sub
             self._batch(number)
             names = sample_names(self.feed, number * self.batch)
-            yield Fed(self.train.inputs, names, (self.iteration, sub))
+            yield Fed(self.train.inputs, names, (iteration, sub))
 
     def blame_score(self) -> NetspecError:
         """The error for a score of the last iteration that is not finite; the state is not changed."""
-        stored = [(array, array.copy()) for array, _ in self._stored]
-        self.iteration -= 1
-        try:
-            *_, batch = self._batches()
-            return blame_score(self.job.train, self.train, self.seed, batch, f"iteration {self.iteration}")
-        finally:
-            self.iteration += 1
-            for array, before in stored:
-                array[...] = before
+        last = self.iteration - 1
+        *_, batch = self._batches(last)
+        return blame_score(self.job.train, self.train, self.seed, batch, f"iteration {last}")
 
     def snapshot(self, path: Path) -> None:
         """Write the state to a file."""
@@ -193,7 +181,7 @@ class Session:
             digest(self.job.train.graph),
             flat_net(self.job),
             settings(self.job),
-            tuple(self.losses),
+            self.losses,
         )
 
     def _history(self) -> dict[tuple[int, ParamKey], Array]:
@@ -222,10 +210,9 @@ class Session:
         found.copy()
         for own, array in history:
             own[...] = array
-        self.iteration, self.resumed = state.iteration, path.resolve()
+        self.train.iterations.set(state.iteration, state.losses)
+        self.resumed = path.resolve()
         self._first.clear()
-        self.losses.clear()
-        self.losses.extend(state.losses)
         return changes(state.solver, settings(self.job))
 
     def _fitting_history(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:

@@ -63,8 +63,10 @@ class Tester:
             else:
                 weights = share_weights(shaped, self.owner.shaped, self.owner.weights, dtype, self.seed)
                 arena = None if self.keep else self.owner.arena
-            self.programs[size] = bind(shaped, memory, weights, self.seed, arena=arena)
-            self.owner = self.owner or self.programs[size]
+            program = bind(shaped, memory, weights, self.seed, arena=arena)
+            self.owner = self.owner or program
+            program.table.threads = self.owner.table.threads
+            self.programs[size] = program
         return self.programs[size]
 
     def run(self) -> tuple[dict[str, float], int]:

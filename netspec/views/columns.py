@@ -74,6 +74,21 @@ class Columns:
         lines += ["| " + " | ".join(map(_escaped, cells)) + " |" for cells in self.rows]
         return "\n".join([*lines, "", *(f"- {' '.join(note.split())}" for note in self.notes)] if self.notes else lines)
 
+    def html(self) -> str:
+        """The table as HTML that needs nothing else, its notes below."""
+        from html import escape
+
+        def cells(tag: str, words: Iterable[str]) -> str:
+            sides = ("right" if column in self.right else "left" for column in range(len(self.heads)))
+            styled = zip(words, sides, strict=True)
+            return "".join(f'<{tag} style="text-align: {side}">{escape(word)}</{tag}>' for word, side in styled)
+
+        caption = [f"<caption><b>{escape(visible(self.title))}</b></caption>"] if self.title else []
+        lines = ["<table>", *caption, f"<thead><tr>{cells('th', self.heads)}</tr></thead>", "<tbody>"]
+        lines += [f"<tr>{cells('td', row)}</tr>" for row in self.rows]
+        notes = "\n".join(escape(note) for note in self.notes)
+        return "\n".join([*lines, "</tbody>", "</table>", *([f"<pre>{notes}</pre>"] if notes else [])])
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.segment import Segment
         from rich.style import Style

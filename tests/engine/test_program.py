@@ -113,7 +113,7 @@ def test_sections_follow_one_another() -> None:
     one = training(net(conv("conv", 2), ip("ip", 3), loss("ip")))
     assert list(one.ranges) == list(SECTIONS)
     assert [first for first, _ in one.ranges.values()] == [0, *(last for _, last in list(one.ranges.values())[:-1])]
-    assert one.ranges["update"][1] == len(one.table.steps)
+    assert one.ranges["commit"][1] == len(one.table.steps)
     for (section, node), (first, last) in one.nodes.items():
         assert {(s.section, s.node) for s in one.table.steps[first:last]} == {(section, node)}
 

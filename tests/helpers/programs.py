@@ -10,7 +10,7 @@ import numpy as np
 from netspec.core.calls import Phase
 from netspec.engine.bind import Learning, bind, compile_net
 from netspec.engine.plan import ALIGN, Piece, plan
-from netspec.engine.program import Program, Step
+from netspec.engine.program import SECTIONS, Program, Step
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
 from netspec.net.load import load_net
@@ -108,7 +108,7 @@ def check_gradients(one: Program, rtol: float = 1e-6, iteration: int = 0) -> Non
 
 def time_of(step: Step, nodes: int) -> float:
     """Time of a step in the plan; the losses are summed between forward and backward."""
-    ends = {"clear": -1, "loss": nodes - 0.5, "watch": 2 * nodes, "update": 2 * nodes}
+    ends = {"clear": -1, "resume": -1, "loss": nodes - 0.5} | dict.fromkeys(SECTIONS[5:], 2 * nodes)
     if step.section in ends:
         return ends[step.section]
     return step.node if step.section == "forward" else 2 * nodes - 1 - step.node

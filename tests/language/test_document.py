@@ -19,7 +19,6 @@ from netspec.core.locate import bundled
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import SourceText, split_lines
 from netspec.language.document import (
-    MAX_DEPTH,
     DuplicateKeyError,
     EmptyDocumentError,
     SyntaxMistake,
@@ -31,6 +30,7 @@ from netspec.language.document import (
     parse_value,
 )
 from netspec.language.files import UnreadableError, read
+from netspec.language.plain import MAX_DEPTH
 from netspec.net.load import load_net
 from netspec.training.job import load_solver
 from tests.helpers.pace import slowness

@@ -549,7 +549,7 @@ def test_a_gradient_that_overflows_is_named(solver: Make) -> None:
         match=r"iteration 0: the gradient of (blob 'ip', from layer 'loss'|param 'ip.weight' in layer)",
     ):
         for _ in range(3):
-            one.iteration = 0
+            one.train.iterations.set(0, ())
             one.step()
     assert np.isfinite(one.train.loss[0])
     one.close()
