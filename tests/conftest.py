@@ -21,6 +21,10 @@ os.environ.setdefault(
     "NETSPEC_VERIFY", "1"
 )  # every pass verifies the stage it made, in the processes that tests start too
 
+for _name in ("COLUMNS", "LINES"):  # readline, which pytest imports, sets them for child processes
+    os.environ.pop(_name, None)
+    os.unsetenv(_name)
+
 settings.register_profile("netspec", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=400, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netspec"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from netspec import __version__
+from netspec.cli import signals
 from netspec.cli.base import is_override, width
 from netspec.cli.help import PANELS, Command, Group, example
 from netspec.core.errors import MachineError, Mistakes, NetspecError, exit_code
@@ -130,17 +130,16 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
 
 def main() -> None:
     """Run the command line; never returns."""
-    if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
-        # `netspec ... | head` ends like other tools; a training goes on silently
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads every installed package
-    _commands()
-    try:
-        with _border("text"):
-            app(_optional_value(sys.argv[1:], "--resume", "latest"))
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    with signals.ending():
+        if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
+            # `netspec ... | head` ends like other tools; a training goes on silently
+            signals.end_with_reader()
+        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads every installed package
+        _commands()
+        try:
+            with _border("text"):
+                app(_optional_value(sys.argv[1:], "--resume", "latest"))
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(141)
     sys.exit(0)

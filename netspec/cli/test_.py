@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +54,7 @@ def command(
 ) -> None:
     """Score weights on the test data, each sample exactly once."""
     from netspec.core.errors import UsageError
+    from netspec.core.locate import has_separator
     from netspec.core.spelling import unused
     from netspec.training import folders, snapshot
     from netspec.training.job import load_solver
@@ -63,7 +63,7 @@ def command(
     from netspec.views.tables import csv_text
 
     path = expanded(solver)
-    if os.sep in solver and not exists(path):
+    if has_separator(solver) and not exists(path):
         raise UsageError(f"there is no run folder or solver '{solver}'")
     if weights is None and folders.holds(path):
         weights = snapshot.latest(path / folders.SNAPSHOTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from netspec.cli.base import (
     asked_state,
     err,
     told_of_compiling,
+    width,
 )
 from netspec.cli.help import TRAINING
 
@@ -61,4 +63,5 @@ def command(
         rows = ((t.name, t.type, f"{t.forward:.6f}", f"{t.backward:.6f}") for t in measured.layers)
         answer(csv_text(("layer", "type", "forward_ms", "backward_ms"), rows))
     else:
-        answer(report.time_table(measured))
+        table, wide = report.time_table(measured), width(sys.stdout)
+        answer(table if wide is None else table.fitted(wide, ranks=(0, 2, 3, 0, 0, 1)))

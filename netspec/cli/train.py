@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from netspec.cli.base import (
     told_of_compiling,
 )
 from netspec.cli.help import TRAINING
+from netspec.cli.signals import Finishing
 from netspec.core.locate import expanded
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ PANEL = TRAINING
 EXAMPLE = "netspec train lenet max_iter=1000 base_lr=0.02"
 
 LATEST = "latest"
-EXITS: dict[int, int] = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
+_STOPPING = "finishing this batch and writing a snapshot; once more to quit at once"
 
 
 Solver = Annotated[
@@ -98,17 +98,12 @@ def command(
         begin = resume == LATEST or expanded(resume)
         folders.ask_for_code(Path(solver).stem, output, begin if isinstance(begin, Path) else None)
     job = load_solver(solver, changes, asked=asked_state(net_stage, net_level))
-    with _watching() as received:
-
-        def stopping() -> str | None:
-            return signal.Signals(received[0]).name if received else None
-
-        with run(job, output, resume=begin, weights=weights, threads=threads, stopping=stopping) as training:
-            _render(training, console)
-        if received:
-            console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume")
-    if received:
-        sys.exit(EXITS[received[0]])
+    stop = Finishing(lambda name: console.print(f"{name}: {_STOPPING}"))
+    with run(job, output, resume=begin, weights=weights, threads=threads, stopping=stop) as training:
+        whole = _render(training, console, stop)
+    if not whole:
+        console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume")
+        sys.exit(stop.exit_code)
 
 
 def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:
@@ -120,8 +115,11 @@ def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:
     return (only_solver(), [solver, *overrides]) if is_override(solver) else (solver, list(overrides))
 
 
-def _render(training: Training, console: Console) -> None:
-    """Print the notes and events of a training as they come."""
+def _render(training: Training, console: Console, stop: Finishing) -> bool:
+    """Print the notes and events of a training as they come; whether it came to its end.
+
+    Until the net is compiled and the data are open there is nothing to finish: a signal to stop ends it there.
+    """
     from netspec.training.best import judge
     from netspec.training.events import Display, Finished, Tested
     from netspec.views.terminal import done, progress_line
@@ -131,7 +129,7 @@ def _render(training: Training, console: Console) -> None:
         first = next(training)
     test = training.job.test
     judged = judge(test) if test is not None else None
-    with _live(training, console) as line:
+    with stop, _live(training, console) as line:
         for event in chain([first], training):
             if isinstance(event, Display):
                 if line is None:  # the live line shows it already
@@ -142,6 +140,7 @@ def _render(training: Training, console: Console) -> None:
                 _print(event, console)
             if line is not None and isinstance(event, Tested):
                 line.tested = judged.first(event.outputs) if judged else event.outputs
+    return isinstance(event, Finished) and event.stopped is None
 
 
 def _tests(folder: Path) -> list[Tested]:
@@ -173,27 +172,3 @@ def _live(training: Training, console: Console) -> Iterator[TrainingLine | None]
 
     with TrainingLine(lambda: training.progress, console) as line:
         yield line
-
-
-@contextmanager
-def _watching() -> Iterator[list[int]]:
-    """A list that receives the signals to stop; a second signal ends the process at once."""
-    received: list[int] = []
-
-    def handle(number: int, frame: object) -> None:
-        if received:
-            os._exit(EXITS[number])
-        received.append(number)
-        name = signal.Signals(number).name
-        text = f"\n{name}: finishing this iteration and writing a snapshot; once more to quit at once\n"
-        try:
-            sys.stderr.write(text)
-        except RuntimeError:  # the signal interrupted a print, and print is not reentrant
-            os.write(2, text.encode())
-
-    before = {number: signal.signal(number, handle) for number in EXITS}
-    try:
-        yield received
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -18,11 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
 import numpy as np
 
 from netspec.codegen import sources
+from netspec.codegen.cpu import cpu_name, features
 from netspec.core.locate import folder_of
 
 Function = Callable[..., Any]
@@ -37,11 +37,6 @@ def tell(name: str) -> None:
         listener(name)
 
 
-def cpu_name() -> str:
-    """LLVM's name for the host's kind of CPU, like znver4."""
-    return str(llvm.get_host_cpu_name())
-
-
 @cache
 def digest() -> str:
     """A name for the state of all kernel sources, of numba and NumPy, and of the host CPU."""
@@ -49,9 +44,9 @@ def digest() -> str:
     package = Path(__file__).parent.parent
     for path in (p for folder in ("kernels", "codegen") for p in sorted((package / folder).glob("*.py"))):
         state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    features = llvm.get_host_cpu_features().flatten()
+    host = ",".join(f"{name}={has}" for name, has in sorted(features().items()))
     chosen = (os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NETSPEC_VECTOR_BYTES"))
-    for word in (numba.__version__, np.__version__, cpu_name(), features, *chosen):
+    for word in (numba.__version__, np.__version__, cpu_name(), host, *chosen):
         state.update(word.encode() + b"\0")
     return state.hexdigest()[:16]
 

@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from netspec.codegen import cache, sources
@@ -34,7 +36,7 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
     another process failed to compile is compiled here when it is first used.
     """
     missing = sorted({k for k in kernels if not k.cached(dtype)}, key=lambda k: (-k.weight, k.name))
-    most = min(len(os.sched_getaffinity(0)), MOST_PROCESSES) if cache.works() else 1
+    most = min(_cores(), MOST_PROCESSES) if cache.works() else 1
     processes = min(most, len(missing) // WORTH_A_PROCESS)
     if processes < 2:
         prepare_driver()
@@ -51,28 +53,51 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
             claims,
             *(path for path in names if not path.startswith("__main__:")),  # a script is no module of theirs
         ]
-        others = []
-        for _ in range(processes - 1):
-            with contextlib.suppress(OSError):
-                others.append(
-                    subprocess.Popen(
-                        words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                    )
-                )
-        prepare_driver()
-        for name in unclaimed(claims, names):
-            names.pop(name).address(dtype)
-        for other in others:
-            other.wait()
+        with _running(words, processes - 1) as others:
+            prepare_driver()
+            for name in unclaimed(claims, names):
+                names.pop(name).address(dtype)
+            for other in others:
+                other.wait()
     for one in names.values():
         cache.tell(one.name)
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system says so; else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _running(words: list[str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """As many processes of a command as the system allows; none is left when the body ends, nor when we are killed.
+
+    Each ends when its standard input, a pipe that only we write to, is closed.
+    """
+    nothing = subprocess.DEVNULL
+    others: list[subprocess.Popen[bytes]] = []
+    try:
+        with contextlib.suppress(OSError):
+            for _ in range(count):
+                others.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing))
+        yield others
+    finally:
+        for other in others:
+            other.communicate()
+
+
+def _end_with_parent() -> None:
+    """End this process when its standard input is closed."""
+    os.read(0, 1)
+    os._exit(1)
 
 
 def unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:
     """Names that no other process has claimed; each is claimed when it is yielded, by a file in `folder`."""
     for name in tuple(names):
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(os.path.join(folder, name), os.O_CREAT | os.O_EXCL))
+            # a colon is no part of a file's name on Windows, and no part of a kernel's other than here
+            os.close(os.open(os.path.join(folder, name.replace(":", "+")), os.O_CREAT | os.O_EXCL))
             yield name
 
 
@@ -87,6 +112,7 @@ def named(name: str) -> Compiled:
 
 def compile_named() -> None:
     """For the other processes of `prepare`: compile those kernels of sys.argv that no other process has taken."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     dtype, claims, *names = sys.argv[1:]
     for name in unclaimed(claims, names):
         named(name).address(dtype)

@@ -11,15 +11,15 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from netspec.codegen.cpu import features
 from netspec.codegen.intrinsics import intrinsic
 
-_FEATURES = llvm.get_host_cpu_features() if numba.config.CPU_NAME in (None, "host") else {"avx2": True}
+_FEATURES = features() if numba.config.CPU_NAME in (None, "host") else {"avx2": True}
 _WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
 BYTES = min(_WIDEST, int(os.environ.get("NETSPEC_VECTOR_BYTES", _WIDEST)))
 """Bytes of a vector register."""

@@ -108,7 +108,7 @@ def find(reference: str, folder: str, base: Path | None = None) -> Path | None:
 def zoo_name(reference: str) -> str | None:
     """The name in `zoo:NAME`; None for any other word, such as a path through a folder that is called so."""
     name = reference.removeprefix(ZOO)
-    return None if name == reference or _separated(name) else name
+    return None if name == reference or has_separator(name) else name
 
 
 def shown(path: Path) -> str:
@@ -135,11 +135,12 @@ def exists(path: Path) -> bool:
 
 def is_path(reference: str) -> bool:
     """Whether a reference can only be a path: it has a YAML suffix or a separator."""
-    return Path(reference).suffix in _SUFFIXES or _separated(reference)
+    return Path(reference).suffix in _SUFFIXES or has_separator(reference)
 
 
-def _separated(text: str) -> bool:
-    return any(sep in text for sep in (os.sep, os.altsep) if sep)
+def has_separator(text: str) -> bool:
+    """Whether a text has a separator of paths; Windows has two, and drives."""
+    return os.sep in text or (os.altsep or os.sep) in text or bool(Path(text).drive)
 
 
 _SUFFIXES = {".yaml", ".yml"}

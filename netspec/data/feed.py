@@ -68,7 +68,10 @@ def open_feed(
         data = _limited(data, spec.limit)
 
     def training() -> Dataset:
-        opened = data if phase == "TRAIN" else _limited(train.source.open(base), train.limit) if train else None
+        try:
+            opened = data if phase == "TRAIN" else _limited(train.source.open(base), train.limit) if train else None
+        except DataError as error:
+            raise error.changed(message=f"the mean of the training data is wanted: {error.message}") from None
         if opened is None:
             raise NoTrainingDataError(
                 "the mean of the training data is wanted, but there are none", help="add `train` beside `test`"

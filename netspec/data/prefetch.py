@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from netspec.data.feed import Feed, copy_batch
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+_TURN, _PATIENCE = 0.1, 5.0
+"""Seconds: between two questions while a batch is not there; for which the end of a source is waited for."""
 
 
 class Prefetcher:
@@ -48,15 +52,21 @@ class Prefetcher:
         """
         return self._position if self._process == os.getpid() else None
 
-    def take(self, into: tuple[Array, ...]) -> None:
+    def take(self, into: tuple[Array, ...], waiting: Callable[[], None] = lambda: None) -> None:
         """Copy the next batch into the net's input arrays, (N, *shape) for each output that the net takes.
 
-        Raises the error that preparing the batch raised.
+        While the batch is not there, `waiting` is called from time to time, and may raise. Raises the error that
+        preparing the batch raised.
         """
         if self._failed is None:
             at, self._position = self._position, None
             start = time.perf_counter()
-            ready = self._work.ready.get()
+            while True:
+                try:
+                    ready = self._work.ready.get(timeout=_TURN)
+                    break
+                except queue.Empty:
+                    waiting()
             self.waited += time.perf_counter() - start
             if not isinstance(ready, BaseException):
                 slot, batch = ready
@@ -68,9 +78,9 @@ class Prefetcher:
         raise self._failed
 
     def close(self) -> None:
-        """End the thread and wait for it."""
+        """End the thread and wait for it; a source that hangs is left behind."""
         self._end()
-        self._thread.join()
+        self._thread.join(_PATIENCE)
 
     def __enter__(self) -> Self:
         return self

@@ -209,7 +209,7 @@ def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
     text = f"{subject.owner} has no key `{name}`{_inside(path)}"
     moved = None if name in known[1] else elsewhere.key_help(dotted(path), subject.moved)
     if moved is not None:
-        return ElsewhereError(text, at=at, help=moved)
+        return ElsewhereError(text, at=at, help=moved + _drop(subject, path))
     if len(path) == 1 and name.endswith("_param"):
         fields = _keys(subject.values.get(name))
         shown = ", ".join(f"{key}: {say(subject.values[name][key], bare=True)}" for key in fields)
@@ -235,14 +235,14 @@ _MOST_OWNERS = 6
 
 
 def _drop(subject: Subject, path: Path) -> str:
-    """How to drop a key on the command line, where a value beside it was changed there."""
+    """How to drop a key on the command line, where its `type` was changed there."""
     holder = _below(subject.node, path[:-1])
-    beside = holder.items.values() if isinstance(holder, Mapping) else ()
-    typed = next((node.at.source.text for node in beside if node.at.source.name == COMMAND_LINE), None)
-    if typed is None or locate(subject.node, *path, key=True).source.name == COMMAND_LINE:
+    word = holder.items.get("type") if isinstance(holder, Mapping) else None
+    key = locate(subject.node, *path, key=True)
+    if word is None or word.at.source.name != COMMAND_LINE or key.source.name == COMMAND_LINE:
         return ""
-    above = typed.partition("=")[0].rpartition(".")[0]
-    return f"; on the command line `{above}.{path[-1]}=null` drops it" if above else f"; `{path[-1]}=null` drops it"
+    above, dot, _ = word.at.source.text.partition("=")[0].rpartition(".")
+    return f"; on the command line `{above}{dot}{path[-1]}=null` drops it"
 
 
 def _inside(path: Path) -> str:

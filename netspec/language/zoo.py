@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,5 +125,11 @@ def copy(name: str, folder: Path, force: bool = False) -> list[Path]:
         pairs += [(path, folder / shelf / path.name) for path in locate.bundled(shelf).glob("*.schema.json")]
     for source, target in pairs:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        unfinished = target.with_name(f".{target.name}.tmp")
+        try:
+            shutil.copyfile(source, unfinished)
+            os.replace(unfinished, target)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
     return [target for _, target in pairs]

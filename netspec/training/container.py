@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.errors import DivergedError, MachineError, SnapshotError
 from netspec.core.spelling import suggest
+from netspec.language.foreign import weights_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -93,7 +94,7 @@ def read_arrays(path: Path) -> Contents:
             about = (file.metadata() or {}).get(_KEY)
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
         raise UnreadableSnapshotError(
-            f"'{path}' is not a snapshot: {error}", help="snapshots are safetensors files"
+            f"'{path}' is not a snapshot: {error}", help=f"{weights_of(path) or ''}snapshots are safetensors files"
         ) from None
     return Contents(arrays, {label: word for label, word in types.items() if word not in FLOATS}, about)
 
@@ -112,11 +113,12 @@ def write_whole(path: Path, content: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if hasattr(os, "O_DIRECTORY"):  # Windows opens no folders, and flushes a file's name with it
+            folder = os.open(path.parent, os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 @contextmanager

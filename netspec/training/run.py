@@ -30,8 +30,8 @@ def run(
     """Train a job in a folder (by default the next of runs/NAME-1, runs/NAME-2, ...), event by event.
 
     `resume` is the snapshot to resume from; True is the folder's latest snapshot. `weights` is a
-    file of weights to start from, in place of the solver's own. `stopping` is asked before every iteration for a reason
-    to stop. Raises NoRunError.
+    file of weights to start from, in place of the solver's own. `stopping` is asked between batches for a reason to
+    stop. Raises NoRunError.
     """
     begin = resume if isinstance(resume, bool) else Path(resume)
     path, snapshot = folders.places(job.name, None if folder is None else Path(folder), begin)
@@ -95,6 +95,8 @@ class Training:
             net = self.job.train
             yield Opened(self.folder, self.job.net.name, net.total_params, net.total_macs // max(1, net.batch))
             session = self._session = Session(self.job, self.threads)
+            if session.test is not None:
+                session.test.prepare()
             for note in self._begun(session, folder):
                 _log(note, folder)
                 yield note

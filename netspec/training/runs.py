@@ -94,8 +94,9 @@ class RunFolder:
             if begun_from.exists() and last not in kept:  # killed after writing the snapshot, before its event
                 kept.append(last)
             write_whole(path, "".join(line + "\n" for line in kept).encode())
-        self._metrics = path.open("a", encoding="utf-8")
-        self._log = (self.path / LOG).open("a", encoding="utf-8", errors="backslashreplace")  # of names of files
+        self._metrics = path.open("a", encoding="utf-8", newline="\n")
+        # names of files may be no UTF-8
+        self._log = (self.path / LOG).open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
         if replaced:
             self.log(f"{counted(len(replaced), 'later snapshot')} moved to {replaced[0].parent / 'replaced'}")
 
@@ -193,7 +194,8 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
     """The environment of a run: versions, CPU, threads, data."""
     import psutil
 
-    from netspec.codegen import cache, driver
+    from netspec.codegen import driver
+    from netspec.codegen.cpu import cpu_name
 
     names = ("netspec", "numpy", "numba", "llvmlite", "pydantic", "safetensors")
     return {
@@ -202,7 +204,7 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: metadata.version(name) for name in names},
-        "cpu": cache.cpu_name(),
+        "cpu": cpu_name(),
         "cores": psutil.cpu_count(logical=False),
         "memory_bytes": psutil.virtual_memory().total,
         "threads": threads,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,6 @@ from netspec.training.tester import Tester, outputs, scores
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.core.errors import NetspecError
 
 
 MEAN_OF = 100
@@ -70,6 +69,8 @@ class Session:
         self._means = {
             name: array for name, array in outputs(self.train, self.scores).items() if not array.ndim and name != "loss"
         }
+        self.between: Callable[[], None] = lambda: None
+        """Called between batches; if it raises, the iteration or the test that is under way ends and counts nothing."""
         self.waited = 0.0
         self._first: list[float] = []
         self._said: set[str] = set()
@@ -89,7 +90,7 @@ class Session:
         if self._prefetch is None or self._prefetch.position != number * self.batch:
             self.close()
             self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
-        self._prefetch.take(self.train.inputs)
+        self._prefetch.take(self.train.inputs, self.between)
 
     @property
     def iteration(self) -> int:
@@ -143,6 +144,8 @@ class Session:
             program.rate[0] = self.rate
             program.loss[0] = 0.0
             for sub in range(size):
+                if sub > 0:
+                    self.between()
                 self._batch(iteration * size + sub)
                 program.clock[:] = iteration, sub
                 program.run("resume" if sub else "clear", "suspend" if sub < size - 1 else "commit")

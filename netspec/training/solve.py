@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from math import isfinite
 from pathlib import Path
@@ -21,57 +21,39 @@ def solve(
 ) -> Generator[Event | Warned, None, None]:
     """Train to the last iteration, or until `stopping` gives a reason; snapshots go to `folder`.
 
-    Warnings of the first iterations are yielded among the events. When data or numbers go bad, a snapshot of the last
-    good state is written before the error is raised.
+    `stopping` is asked between batches. An iteration that is stopped has changed nothing, and a test that is stopped
+    has no event: a training that resumes from the snapshot repeats them. Warnings of the first iterations are yielded
+    among the events. When data or numbers go bad, a snapshot of the last good state is written before the error is
+    raised.
 
     Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """
     from threadpoolctl import threadpool_limits
 
-    spec = session.spec
+    def between() -> None:
+        if reason := stopping():
+            raise _Stopped(reason)
+
+    session.between = between
+    snapshots = _Snapshots(session, folder)
     begun = time.perf_counter()
-    seen, since = 0, begun
-    begin, written = session.iteration, -1
-    if folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve():
-        written = session.iteration
+    begin, stopped = session.iteration, None
     # more threads of NumPy's BLAS would compete with the kernels for cores
     blas = threadpool_limits(limits=1, user_api="blas")
     try:
-        while session.iteration < spec.max_iter and not stopping():
-            iteration = session.iteration
-            due = (
-                spec.test_interval
-                and iteration % spec.test_interval == 0
-                and (iteration > 0 or spec.test_initialization)
-            )
-            if session.test is not None and due:
-                yield _tested(session, session.test)
-                since, seen = time.perf_counter(), 0
-            rate = session.rate
-            session.step()
-            seen += 1
-            if session.iteration == FIRST:
-                yield from map(Warned, session.warnings())
-            if spec.display and iteration % spec.display == 0:
-                now = time.perf_counter()
-                pace = seen / max(now - since, 1e-9)
-                left = (spec.max_iter - session.iteration) / pace
-                yield _display(session, iteration, rate, pace * session.batch * spec.iter_size, left)
-                since, seen = time.perf_counter(), 0
-            if folder is not None and spec.snapshot and session.iteration % spec.snapshot == 0:
-                yield _snapshotted(session, folder)
-                written = session.iteration
-        stopped = stopping()
-        wanted = stopped is not None or spec.snapshot_after_train
-        if folder is not None and wanted and written != session.iteration:
-            yield _snapshotted(session, folder)
-        if session.test is not None and stopped is None:
+        yield from _iterations(session, snapshots)
+        if session.spec.snapshot_after_train:
+            yield from snapshots.write()
+        if session.test is not None:
             yield _tested(session, session.test)
+    except _Stopped as reason:
+        stopped = str(reason)
+        yield from snapshots.write()
     except (DataError, DivergedError):
         # the state is that of the last iteration that went well; where it is not finite there is nothing to keep
-        if folder is not None and session.iteration not in {begin, written}:
+        if session.iteration != begin:
             with suppress(DivergedError):
-                yield _snapshotted(session, folder)
+                yield from snapshots.write()
         raise
     finally:
         blas.restore_original_limits()
@@ -79,9 +61,59 @@ def solve(
     yield Finished(session.iteration, stopped, time.perf_counter() - begun, session.waited)
 
 
+class _Stopped(Exception):
+    """Raised between two batches where there is a reason to stop, which is its text."""
+
+
+class _Snapshots:
+    """Writes the snapshots of a training, one at most of an iteration; none where there is no folder."""
+
+    def __init__(self, session: Session, folder: Path | None) -> None:
+        self._session, self._folder = session, folder
+        begun = folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve()
+        self._last = session.iteration if begun else -1
+
+    def write(self) -> Iterator[Snapshotted]:
+        """Write the snapshot of this iteration, if there is none yet."""
+        session, folder = self._session, self._folder
+        if folder is None or self._last == session.iteration:
+            return
+        path = folder / snapshot.name(session.iteration)
+        session.snapshot(path)
+        snapshot.prune(folder, session.spec.snapshot_keep)
+        self._last = session.iteration
+        yield Snapshotted(session.iteration, path)
+
+
+def _iterations(session: Session, snapshots: _Snapshots) -> Iterator[Event | Warned]:
+    """Train to the last iteration, with the tests, displays, snapshots and warnings that are due on the way."""
+    spec = session.spec
+    seen, since = 0, time.perf_counter()
+    while session.iteration < spec.max_iter:
+        session.between()
+        iteration = session.iteration
+        due = spec.test_interval and iteration % spec.test_interval == 0 and (iteration > 0 or spec.test_initialization)
+        if session.test is not None and due:
+            yield _tested(session, session.test)
+            since, seen = time.perf_counter(), 0
+        rate = session.rate
+        session.step()
+        seen += 1
+        if session.iteration == FIRST:
+            yield from map(Warned, session.warnings())
+        if spec.display and iteration % spec.display == 0:
+            now = time.perf_counter()
+            pace = seen / max(now - since, 1e-9)
+            left = (spec.max_iter - session.iteration) / pace
+            yield _display(session, iteration, rate, pace * session.batch * spec.iter_size, left)
+            since, seen = time.perf_counter(), 0
+        if spec.snapshot and session.iteration % spec.snapshot == 0:
+            yield from snapshots.write()
+
+
 def _tested(session: Session, tester: Tester) -> Tested:
     begun = time.perf_counter()
-    means, samples = tester.run()
+    means, samples = tester.run(session.between)
     return Tested(session.iteration, means, samples, time.perf_counter() - begun)
 
 
@@ -90,10 +122,3 @@ def _display(session: Session, iteration: int, rate: float, speed: float, left: 
     if not all(map(isfinite, values.values())):
         raise session.blame_score()
     return Display(iteration, session.loss, values, rate, float(session.train.norm[0]), speed, left)
-
-
-def _snapshotted(session: Session, folder: Path) -> Snapshotted:
-    path = folder / snapshot.name(session.iteration)
-    session.snapshot(path)
-    snapshot.prune(folder, session.spec.snapshot_keep)
-    return Snapshotted(session.iteration, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -69,8 +69,15 @@ class Tester:
             self.programs[size] = program
         return self.programs[size]
 
-    def run(self) -> tuple[dict[str, float], int]:
+    def prepare(self) -> None:
+        """Bind the program of the short last batch too, so that no kernel is compiled in the middle of a training."""
+        if self.feed and (short := self.total % self.batch):
+            self.program(short)
+
+    def run(self, between: Callable[[], None] = lambda: None) -> tuple[dict[str, float], int]:
         """Every score over the whole test set (or `test_iter` batches), and the number of samples.
+
+        `between` is called between batches, and may raise to end the test.
 
         A score is what one forward over all samples as a single batch would give, however they are cut into batches:
         the exceptions are blobs whose layers have no Metric (`training/tally.py`). So a loss with `normalization: NONE`
@@ -82,11 +89,12 @@ class Tester:
         prefetch = Prefetcher(self.feed, 0, self.batch, stop=self.total) if self.feed else None
         try:
             for start in range(0, self.total, self.batch):
+                between()
                 size = min(self.batch, self.total - start)
                 program = self.program(size)
                 program.clock[:] = (0, start)
                 if prefetch:
-                    prefetch.take(program.inputs)
+                    prefetch.take(program.inputs, between)
                 program.forward()
                 if not tally.add(program, size):
                     raise self._blame(program, start, size)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.language import files
+from netspec.language import document, files
 from netspec.language.document import dump
 from tests.helpers.mutations import seeds
 from tests.helpers.trees import NAMES, Tree
@@ -149,3 +149,31 @@ def test_every_command_takes_every_reference(seed: int, here: Path, cli: Cli, mo
     else:
         assert said(command, out) == name
         assert ('"prob"' in out) == (deploy or command == "expand")
+
+
+def test_a_name_of_a_file_breaks_no_line(here: Path, cli: Cli) -> None:
+    file = here / "a,b:c%\nlayers: x.yaml"
+    file.write_text(dump(net("odd", 4)))
+    code, out, _ = cli("expand", file.name, "--origins")
+    assert code == 0 and document.parse(out).plain() == document.parse(file.read_text()).plain()
+    file.write_text("layers: 3\n")
+    code, out, _ = cli("check", file.name, "--format", "github")
+    (line,) = out.splitlines()
+    assert code == 3 and line.startswith("::error file=a%2Cb%3Ac%25%0Alayers%3A x.yaml,line=1,col=9,title=NS203::")
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="the system takes only names that are text")
+def test_names_that_are_no_text(here: Path, solver: Callable[..., dict[str, Any]], cli: Cli) -> None:
+    """A solver and a run may be called so; a path that config.yaml cannot hold is refused before the training."""
+    name = os.fsdecode(b"s\xff")
+    (here / f"{name}.yaml").write_text(dump(solver(max_iter=1)))
+    assert cli("train", f"{name}.yaml", "-q")[0] == cli("train", f"runs/{name}-1", "--resume", "-q")[0] == 0
+    (here / name).mkdir()
+    source = {"type": "Arrays", "outputs": ["x.npy", "y.npy"]}
+    np.save(here / name / "x.npy", np.ones((5, 3), np.float32))
+    np.save(here / name / "y.npy", np.zeros(5, np.int64))
+    values = solver(max_iter=1, net=net("odd", 4), data={"train": {"source": source, "batch_size": 2}})
+    (here / name / "s.yaml").write_text(dump(values))
+    code, _, err = cli("train", f"{name}/s.yaml", "-q", "-o", "r")
+    assert code == 9 and "config.yaml cannot hold the path" in err
+    assert not (here / "r").exists()

@@ -1,4 +1,4 @@
-"""Words that name files: home folders, steps back, zoo names beside files and folders of those names."""
+"""Words that name files: home folders, steps back, zoo names beside files and folders; paths as users type them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from netspec.core import locate
+from tests.helpers import ROOT
 
 
 @pytest.fixture
@@ -103,3 +104,35 @@ def test_a_word_that_names_nothing(zoo: Path, here: Path) -> None:
     (here / "n[1]*.yaml").mkdir()
     assert locate.find("n[1]*.yaml", "models") == Path("n[1]*.yaml")
     assert list(locate.specs(here)) == []
+
+
+def test_a_zoo_file_goes_by_its_name(here: Path) -> None:
+    assert locate.shown(locate.names("models")["lenet"]) == "zoo:lenet"
+    assert locate.shown(locate.names("solvers")["lenet"]) == "zoo:lenet"
+    assert locate.shown(locate.bundled("models") / "net.schema.json").endswith("models/net.schema.json")
+
+
+def test_in_the_folder_of_the_zoo_it_is_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    lenet = locate.names("models")["lenet"]
+    monkeypatch.chdir(ROOT)
+    assert locate.shown(lenet) == "models/lenet.yaml"
+    monkeypatch.chdir(ROOT / "models")
+    assert locate.shown(lenet) == "lenet.yaml"
+    monkeypatch.chdir(ROOT.parent.parent)
+    assert locate.shown(lenet) == "zoo:lenet", "as in a folder above an environment"
+
+
+def test_a_zoo_of_ones_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = here / "nets" / "zoo" / "models" / "mine.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("layers: []\n")
+    assert locate.shown(own) == "nets/zoo/models/mine.yaml"
+    monkeypatch.setenv("NETSPEC_ZOO_PATH", str(here / "nets" / "zoo"))
+    assert locate.shown(own) == "zoo:mine"
+
+
+def test_other_files(here: Path) -> None:
+    assert locate.shown(here / "a.yaml") == "a.yaml"
+    assert locate.shown(Path("b") / ".." / "a.yaml") == "b/../a.yaml", "b may be a link"
+    assert locate.shown(Path("/nowhere/a.yaml")) == "/nowhere/a.yaml"
+    assert locate.shown(Path("a\0.yaml")) == "a\0.yaml"

@@ -376,6 +376,19 @@ def test_catches_memory_that_is_not_a_layers() -> None:
         verify_program(swapped(one, "update", "ip.weight", one.weights.data[index], one.weights.data[other]))
 
 
+@pytest.mark.parametrize(
+    "other", [lambda one: one.weights.data[0], lambda one: one.weights.diff[0], lambda one: one.arena]
+)
+def test_catches_a_commit_of_other_memory(other: Callable[[Program], Any]) -> None:
+    one = program()
+    place = step(one, "commit", "")
+    args = list(one.table.steps[place].call.args)
+    args[3] = other(one)
+    changed(one, place, *args)
+    with pytest.raises(InvariantError, match=r"update\.commit touches memory that is not its own"):
+        verify_program(one)
+
+
 def test_catches_gradients_that_are_not_cleared_or_added() -> None:
     one = program(without=["store"])
     changed(one, 0, one.table.steps[0].call.args[0][:16], 0.0)

@@ -63,8 +63,8 @@ class Wiring:
         return made
 
     def grow(self) -> None:
-        """Add a random layer that moves labels, or one that computes."""
-        blob = self.pick(*self.blobs)
+        """Add a random layer that moves labels, or one that computes, behind one of the last blobs."""
+        blob = self.pick(*self.blobs[-3:])
         steps = [self.same, self.same, self.shaped, self.shaped, self.sliced, self.sliced, self.joined, self.sampled]
         self.pick(*steps)(blob)
 
@@ -193,11 +193,11 @@ def random_wiring(random: np.random.Generator, phase: str, batch: int, cut: bool
         shape = wiring.pick((), (2,), (3,), (3, 4), (2, 3, 4))
         wiring.inputs[f"label{i}"] = shape
         wiring.blobs.append(Blob(f"label{i}", (batch, *shape)))
-    for _ in range(random.integers(0, 7)):
+    for _ in range(random.integers(1, 8)):
         wiring.grow()
     whole = [blob for blob in wiring.blobs if blob.shape[0] == batch]
-    for _ in range(random.integers(1, 5)):
-        wiring.read(wiring.pick(*wiring.blobs))
+    for _ in range(random.integers(1, 4)):
+        wiring.read(wiring.pick(*wiring.blobs[-4:]))
     if cut:
-        wiring.read_cut(wiring.pick(*whole))
+        wiring.read_cut(wiring.pick(*whole[-4:]))
     return wiring

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from netspec import Run
-from netspec.core.errors import UsageError
+from netspec.core.errors import DataError, UsageError
 from netspec.training import snapshot
 from netspec.training.job import load_solver
 from netspec.training.run import load_tester, run
@@ -87,3 +87,14 @@ def test_a_job_without_test_data_says_so(tmp_path: Path) -> None:
     job = load_solver(whole, phases=("TEST",))
     with pytest.raises(UsageError, match="has no test data"):
         load_tester(job, tmp_path / "none.safetensors")
+
+
+def test_only_a_mean_of_the_training_data_still_needs_them(tmp_path: Path) -> None:
+    whole = values(tmp_path)
+    for feed in whole["data"].values():
+        feed["transform"] = [{"type": "SubtractMean", "computed": "pixel"}]
+    with run(load_solver(whole), tmp_path / "r") as training:
+        list(training)
+    (tmp_path / "train_x.npy").unlink()
+    with pytest.raises(DataError, match="the mean of the training data is wanted: there is no file"):
+        Run(tmp_path / "r").test()

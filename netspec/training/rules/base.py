@@ -106,5 +106,15 @@ def named(layers: Sequence[str], most: int = 6) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-LEARNING: dict[str, Any] = {"base_lr": 0.1, "lr_policy": "fixed", "max_iter": 1}
-"""The solver's own fields in examples."""
+def example(layers: Sequence[Mapping[str, Any]], sample: Sequence[int] = (3,), **fields: Any) -> dict[str, Any]:
+    """A solver for examples: two samples with labels below 4, these layers between an Input and a loss, more fields."""
+    source = {"type": "Arrays", "values": [[_sample(0.5, sample), _sample(-1.5, sample)], [0, 3]]}
+    first = {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, *sample], [2]]}
+    last = {"name": "loss", "type": "SoftmaxWithLoss", "bottom": [layers[-1]["name"], "label"]}
+    solver = {"base_lr": 0.1, "lr_policy": "fixed", "max_iter": 1, **fields, "net": {"layers": [first, *layers, last]}}
+    return solver if "data" in solver else {**solver, "data": {"train": {"source": source, "batch_size": 2}}}
+
+
+def _sample(value: float, shape: Sequence[int]) -> Any:
+    """Nested lists of a shape, of numbers that differ."""
+    return [_sample(value + i, shape[1:]) for i in range(shape[0])] if shape else value

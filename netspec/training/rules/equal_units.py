@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from netspec.core.errors import Caution, NetspecError
 from netspec.net.learning import twins, unmoved
-from netspec.training.rules.base import LEARNING, Example, Known, Rule, named
+from netspec.training.rules.base import Example, Known, Rule, example, named
 
 
 class EqualUnitsWarning(Caution):
@@ -17,15 +17,12 @@ class EqualUnitsWarning(Caution):
 
 
 def _solver(filler: Any) -> dict[str, Any]:
-    layers = [
-        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, 3], [2]]},
+    layers: list[dict[str, Any]] = [
         {"name": "ip1", "type": "InnerProduct", "num_output": 5, "weight_filler": {"type": "constant", "value": 0.1}},
         {"name": "sigmoid1", "type": "Sigmoid"},
         {"name": "ip2", "type": "InnerProduct", "num_output": 4, "weight_filler": filler},
-        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip2", "label"]},
     ]
-    source = {"type": "Arrays", "values": [[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]], [0, 3]]}
-    return {**LEARNING, "net": {"layers": layers}, "data": {"train": {"source": source, "batch_size": 2}}}
+    return example(layers)
 
 
 class EqualUnits(Rule):

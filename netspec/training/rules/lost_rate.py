@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from netspec.core.errors import Caution, NetspecError
-from netspec.training.rules.base import LEARNING, Example, Known, Rule
+from netspec.training.rules.base import Example, Known, Rule, example
 
 NOTHING = 1e-9
 """Part of base_lr below which a float32 weight hardly changes any more."""
@@ -19,15 +19,8 @@ class LostRateWarning(Caution):
 
 
 def _solver(gamma: float) -> dict[str, Any]:
-    layers = [
-        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, 3], [2]]},
-        {"name": "ip", "type": "InnerProduct", "num_output": 4},
-        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
-    ]
-    source = {"type": "Arrays", "values": [[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]], [0, 3]]}
     policy = {"type": "exp", "gamma": gamma}
-    feed = {"source": source, "batch_size": 2}
-    return {**LEARNING, "lr_policy": policy, "max_iter": 10_000, "net": {"layers": layers}, "data": {"train": feed}}
+    return example([{"name": "ip", "type": "InnerProduct", "num_output": 4}], lr_policy=policy, max_iter=10_000)
 
 
 class LostRate(Rule):

@@ -11,7 +11,7 @@ from netspec.core.shape import CHANNELS_FIRST, Shape, channels_last, count, text
 from netspec.data.feed import Feed
 from netspec.net.labels import label_rules
 from netspec.net.shaped import ShapedGraph
-from netspec.training.rules.base import LEARNING, Example, Known, Rule, named
+from netspec.training.rules.base import Example, Known, Rule, example, named
 
 
 class MisfitError(DataError):
@@ -21,14 +21,9 @@ class MisfitError(DataError):
 
 
 def _solver(shape: list[int]) -> dict[str, Any]:
-    layers = [
-        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, *shape], [2]]},
-        {"name": "ip", "type": "InnerProduct", "num_output": 4},
-        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
-    ]
-    values = [[[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]]] * 2, [0, 3]]
-    feed = {"source": {"type": "Arrays", "values": values}, "batch_size": 2}
-    return {**LEARNING, "net": {"layers": layers}, "data": {"train": feed}}
+    source = {"type": "Arrays", "values": [[[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]]] * 2, [0, 3]]}
+    data = {"train": {"source": source, "batch_size": 2}}
+    return example([{"name": "ip", "type": "InnerProduct", "num_output": 4}], shape, data=data)
 
 
 class SampleShapes(Rule):
@@ -119,6 +114,7 @@ def _order(given: Shape, wanted: Shape) -> Shape | None:
 
 
 def _input_shape(shaped: ShapedGraph, blob: int, sample: Shape) -> list[int]:
-    """The shape to write for an input that takes such samples."""
-    axis = min(shaped.batch_axes[blob] or 0, len(sample))
-    return [*sample[:axis], shaped.batch, *sample[axis:]]
+    """The shape to write for an input that takes such samples, with the batch size that is written now."""
+    top, axis = shaped.graph.blobs[blob], shaped.batch_axes[blob] or 0
+    batch = shaped.graph.nodes[top.producer].layer.top_shapes(())[top.slot][axis]
+    return [*sample[:axis], batch, *sample[axis:]]

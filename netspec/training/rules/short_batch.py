@@ -9,7 +9,7 @@ from netspec.core.errors import DataError, Findings, NetspecError
 from netspec.net.infer import infer
 from netspec.net.shaped import ShapedGraph
 from netspec.training.job import Job
-from netspec.training.rules.base import LEARNING, Example, Known, Rule
+from netspec.training.rules.base import Example, Known, Rule, example
 
 TRIED = 8
 """Batch sizes that are tried for one that fits."""
@@ -22,15 +22,13 @@ class ShortBatchError(DataError):
 
 
 def _solver(rows: int) -> dict[str, Any]:
-    layers = [
-        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, 1, 3], [2]]},
-        {"name": "rows", "type": "Reshape", "shape": [rows, 3]},
-        {"name": "ip", "type": "InnerProduct", "num_output": 4},
-        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
-    ]
     source = {"type": "Arrays", "values": [[[[0.5, -1.0, 2.0]]] * 3, [0, 3, 1]]}
     feed = {"source": source, "batch_size": 2}
-    return {**LEARNING, "net": {"layers": layers}, "data": {"train": feed, "test": feed}}
+    layers: list[dict[str, Any]] = [
+        {"name": "rows", "type": "Reshape", "shape": [rows, 3]},
+        {"name": "ip", "type": "InnerProduct", "num_output": 4},
+    ]
+    return example(layers, (1, 3), data={"train": feed, "test": feed})
 
 
 class ShortBatch(Rule):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
-from netspec.training.rules.base import FIRST, LEARNING, Example, Known, Rule
+from netspec.training.rules.base import FIRST, Example, Known, Rule, example
 
 NEAR = 0.01
 """Distance from the loss of a guess, as a part of it, that is no progress."""
@@ -18,22 +18,7 @@ class StalledLossWarning(Caution):
     code = "NS505"
 
 
-_SOLVER: dict[str, Any] = {
-    **LEARNING,
-    "net": {
-        "layers": [
-            {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, 3], [2]]},
-            {"name": "ip", "type": "InnerProduct", "num_output": 4},
-            {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
-        ]
-    },
-    "data": {
-        "train": {
-            "source": {"type": "Arrays", "values": [[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]], [0, 3]]},
-            "batch_size": 2,
-        }
-    },
-}
+_SOLVER = example([{"name": "ip", "type": "InnerProduct", "num_output": 4}])
 
 
 class StalledLoss(Rule):

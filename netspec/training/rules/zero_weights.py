@@ -9,7 +9,7 @@ from netspec.core.errors import Caution, NetspecError
 from netspec.net.graph import Node
 from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
-from netspec.training.rules.base import LEARNING, Example, Known, Rule, named
+from netspec.training.rules.base import Example, Known, Rule, example, named
 
 
 class ZeroWeightsWarning(Caution):
@@ -19,15 +19,12 @@ class ZeroWeightsWarning(Caution):
 
 
 def _solver(filler: str) -> dict[str, Any]:
-    layers = [
-        {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, 3], [2]]},
+    layers: list[dict[str, Any]] = [
         {"name": "ip1", "type": "InnerProduct", "num_output": 5, "weight_filler": filler},
         {"name": "relu1", "type": "ReLU"},
         {"name": "ip2", "type": "InnerProduct", "num_output": 4},
-        {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip2", "label"]},
     ]
-    source = {"type": "Arrays", "values": [[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]], [0, 3]]}
-    return {**LEARNING, "net": {"layers": layers}, "data": {"train": {"source": source, "batch_size": 2}}}
+    return example(layers)
 
 
 class ZeroWeights(Rule):

@@ -1,0 +1,65 @@
+"""The kernels on other CPUs, emulated: weights after a training there and here differ by roundings alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec.language.document import dump
+from netspec.training import snapshot
+from netspec.training.job import load_solver
+from netspec.training.session import Session
+from tests.helpers import cpus
+
+ROOT = Path(__file__).parents[2]
+EMULATORS = {"arm64": "qemu-aarch64", "haswell": "qemu-x86_64", "nehalem": "qemu-x86_64"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """`trained(name, *command)`: the weights of one of the nets after a training by that command."""
+    folder = tmp_path_factory.mktemp("cpus")
+
+    def train(name: str, *command: str) -> dict[str, Any]:
+        file, run = folder / f"{name}.yaml", folder / f"{name} {Path(command[0]).name} {command[1]}"
+        file.write_text(dump(cpus.solver(name, folder)), encoding="utf-8")
+        if not run.exists():
+            words = [*command, "train", str(file), "-o", str(run)]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=7200)
+            assert done.returncode == 0, done.stderr
+        return snapshot.read(run / "snapshots" / snapshot.name(cpus.ITERATIONS)).weights
+
+    return train
+
+
+def test_the_nets_run_every_kernel_file(tmp_path: Path) -> None:
+    used = set()
+    for name in cpus.SETTINGS:
+        session = Session(load_solver(cpus.solver(name, tmp_path)))
+        assert session.test is not None
+        whole, short = (session.test.program(size) for size in (cpus.BATCH, cpus.SAMPLES % cpus.BATCH))
+        used |= {s.call.kernel.path for program in (session.train, whole, short) for s in program.table.steps}  # type: ignore[attr-defined]
+    files = {path.stem for path in (ROOT / "netspec" / "kernels").glob("*.py")} - {"__init__", "conv_geometry"}
+    assert files <= {path.partition(".")[0] for path in used}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cpus.SETTINGS)
+@pytest.mark.parametrize("cpu", EMULATORS)
+def test_another_cpu_trains_the_same(cpu: str, name: str, trained: Callable[..., dict[str, Any]]) -> None:
+    if "NETSPEC_EMULATED" not in os.environ or not shutil.which(EMULATORS[cpu]):
+        pytest.skip("NETSPEC_EMULATED names no folder for emulated CPUs (see scripts/emulated), or there is no qemu")
+    here = trained(name, sys.executable, "-m", "netspec")
+    there = trained(name, str(ROOT / "scripts" / "emulated"), cpu)
+    assert here.keys() == there.keys()
+    distance = max(np.abs(there[key] - value).max() for key, value in here.items())
+    print(f"{cpu} {name}: {distance:.1e}")  # noqa: T201 - pytest -s shows the figures
+    assert distance <= cpus.APART[name]
