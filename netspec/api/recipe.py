@@ -27,6 +27,9 @@ class Recipe:
 
     def program(self, filled: bool = True) -> Program:
         """A program on new memory, its params at their fillers' values, or at 0. Raises the errors of the spec."""
+        from netspec.codegen import environment
+
+        environment.load()
         from netspec.codegen import driver
 
         driver.limit_threads(self.threads)

@@ -15,7 +15,7 @@ from netspec.core.calls import Phase
 from netspec.core.errors import NetspecError, NetspecWarning, UsageError
 from netspec.core.nodes import Document
 from netspec.net.graph import State
-from netspec.training.events import Event, Warned
+from netspec.training.events import Event, Unwritten, Warned
 from netspec.training.job import Job, load_solver
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
@@ -101,7 +101,7 @@ class Solver:
         for event in solve(self._session):
             if isinstance(event, Warned):
                 self._warn([event.warning])
-            else:
+            elif not isinstance(event, Unwritten):  # without a folder nothing is refused
                 yield event
 
     def _warn(self, found: list[NetspecError]) -> None:

@@ -17,6 +17,7 @@ from netspec import __version__
 from netspec.cli import signals
 from netspec.cli.base import is_override, width
 from netspec.cli.help import PANELS, Command, Group, example
+from netspec.cli.surroundings import OutputError, overrule_numba, safe_streams
 from netspec.core.errors import MachineError, Mistakes, NetspecError, exit_code
 from netspec.views.errors import as_github, as_json
 
@@ -91,8 +92,8 @@ def _border(form: str) -> Iterator[None]:
     except MemoryError:
         _show(MachineError("the machine has no memory left", help="lower the batch size"), form)
         sys.exit(MachineError.exit_code)
-    except BrokenPipeError:
-        raise
+    except EOFError as error:  # typer would take it for the user's
+        raise RuntimeError("a file ended early, and no code of ours said which") from error
     except OSError as error:  # an unexpected OSError: a full disk under a log, a folder without permission
         where = f"'{error.filename}': " if error.filename else ""
         _show(MachineError(f"the machine refused: {where}{error.strerror or error}"), form)
@@ -101,6 +102,8 @@ def _border(form: str) -> Iterator[None]:
 
 def _show(error: NetspecError, form: str) -> None:
     """An error as json or github to stdout, in any other form as text to stderr."""
+    if isinstance(error, OutputError):
+        form = "text"
     if form == "json":
         import json
 
@@ -130,16 +133,13 @@ def _optional_value(words: list[str], option: str, default: str) -> list[str]:
 
 def main() -> None:
     """Run the command line; never returns."""
-    with signals.ending():
-        if sys.argv[1:2] != ["train"] or {"-h", "--help"} & set(sys.argv):
-            # `netspec ... | head` ends like other tools; a training goes on silently
-            signals.end_with_reader()
-        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads every installed package
+    overrule_numba()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # finding them reads every installed package
+    with signals.ending(), safe_streams():
         _commands()
-        try:
-            with _border("text"):
+        with _border("text"):
+            try:
                 app(_optional_value(sys.argv[1:], "--resume", "latest"))
-        except BrokenPipeError:
-            sys.stderr.close()
-            sys.exit(141)
+            finally:
+                sys.stdout.flush()
     sys.exit(0)

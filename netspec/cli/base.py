@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from netspec.cli import complete
+from netspec.codegen.environment import MOST_THREADS
 from netspec.core.locate import exists, expanded
 from netspec.core.shape import counted
 
@@ -83,7 +84,14 @@ Level = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", "-j", min=1, envvar="NETSPEC_THREADS", help="Threads; changes speed, never results."),
+    typer.Option(
+        "--threads",
+        "-j",
+        min=1,
+        max=MOST_THREADS,
+        envvar="NETSPEC_THREADS",
+        help="Threads; changes speed, never results.",
+    ),
 ]
 Without = Annotated[
     list[str] | None,
@@ -126,17 +134,10 @@ def err() -> Console:
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    class Patient(Console):
-        """Console that goes silent when its reader closes the pipe, so that the work goes on."""
-
-        def on_broken_pipe(self) -> None:
-            self.quiet = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
-
     terminal = _is_terminal(stream)
     wide = None if terminal else width(stream) or UNBOUNDED
     # names of layers and files are printed as they are: [bold] and :smile: are text
-    return Patient(file=stream, markup=False, emoji=False, highlight=False, width=wide, soft_wrap=not terminal)
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=wide, soft_wrap=not terminal)
 
 
 UNBOUNDED = 100_000
@@ -157,38 +158,54 @@ def width(stream: TextIO) -> int | None:
     return Console(file=stream).width if _is_terminal(stream) else None
 
 
+def is_live(console: Console) -> bool:
+    """Whether a console may show what is rewritten in place: a real terminal that can, whatever FORCE_COLOR says."""
+    known = os.name == "nt" or bool(os.environ.get("TERM"))
+    return known and console.file.isatty() and console.is_interactive and not console.quiet
+
+
 def answer(text: RenderableType) -> None:
     """Print a result to stdout; a plain text is printed without markup."""
     if isinstance(text, str):
         sys.stdout.write(text + "\n")
     else:
         out().print(text, crop=False)
+    sys.stdout.flush()  # an answer that cannot be printed is found here
 
 
 @contextmanager
 def told_of_compiling(console: Console) -> Iterator[None]:
     """While the body runs, report which kernels are compiled for this CPU; silent when all are cached."""
+    from netspec.codegen import environment
+
+    environment.load()
     from netspec.codegen import cache
 
     names: list[str] = []
     begun = time.perf_counter()
-    status = console.status("compiling kernels for this CPU, once") if console.is_terminal else None
+    status = console.status("compiling kernels for this CPU") if is_live(console) else None
+
+    def remark(text: str) -> None:
+        console.print(text, markup=False, soft_wrap=True)
 
     def listen(name: str) -> None:
         if not names:
             if status is None:
-                console.print("compiling kernels for this CPU (kept for later runs)")
+                kept = "" if cache.refusal() else " (kept for later runs)"
+                console.print(f"compiling kernels for this CPU{kept}")
             else:
                 status.start()
         names.append(name)
         if status is not None:
-            status.update(f"compiling kernels for this CPU, once: {name}")
+            status.update(f"compiling kernels for this CPU: {name}")
 
     cache.compiling.append(listen)
+    cache.remarking.append(remark)
     try:
         yield
     finally:
         cache.compiling.remove(listen)
+        cache.remarking.remove(remark)
         if status is not None:
             status.stop()
         if names:

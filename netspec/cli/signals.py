@@ -40,12 +40,6 @@ def quit_at_once() -> None:
     _handle(lambda number, _: os._exit(exit_code(number)))
 
 
-def end_with_reader() -> None:
-    """End without a word when the reader of our output has closed the pipe, where the system has a signal for that."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-
-
 @contextmanager
 def ending() -> Iterator[None]:
     """While the body runs, a signal to stop ends it with SystemExit.

@@ -22,6 +22,7 @@ from netspec.cli.base import (
     Threads,
     asked_state,
     err,
+    is_live,
     is_override,
     told_of_compiling,
 )
@@ -165,7 +166,7 @@ _STYLES = {"Warned": "yellow", "Tested": "bold green", "Snapshotted": "dim", "Fi
 @contextmanager
 def _live(training: Training, console: Console) -> Iterator[TrainingLine | None]:
     """On a terminal, a progress line kept up to date below the printed text; elsewhere nothing."""
-    if not console.is_terminal or console.quiet:
+    if not is_live(console):
         yield None
         return
     from netspec.views.live import TrainingLine

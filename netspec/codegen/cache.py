@@ -1,19 +1,26 @@
-"""The cache of compiled kernels, and what it is filed under: the only module that meets numba's private cache classes.
+"""The cache of compiled kernels, and what it is filed under: the only module that meets numba's private parts.
 
-Compiled code is kept in the user's cache folder, below a digest of all kernel sources and of the host CPU; that of a
-plug-in or a code file under a digest of its own too (`sources`): an edit can never meet a stale compile. With a numba
-whose cache classes are others, kernels are compiled anew in every process, and a warning says so.
+Compiled code is kept in the user's cache folder, below a digest of all kernel sources, of numba and its settings, and
+of the host CPU; that of a plug-in or a code file under a digest of its own too (`sources`): an edit can never meet a
+stale compile. Each kernel is one file: the SHA-256 of what follows and of what it was compiled for, then the code as
+numba pickles it. A file that is not exactly what was written is never unpickled nor run: the kernel is compiled anew,
+and a remark says so. With a numba whose private parts are others, kernels are compiled anew in every process.
 """
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import hashlib
 import os
-import shutil
+import pickle
+import re
+import stat
+import sys
 import tempfile
+import time
+import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,14 +28,30 @@ from typing import Any
 import numba
 import numpy as np
 
-from netspec.codegen import sources
-from netspec.codegen.cpu import cpu_name, features
+from netspec.codegen import environment, sources
+from netspec.codegen.cpu import cpu_name, features, system
 from netspec.core.locate import folder_of
 
 Function = Callable[..., Any]
 
 compiling: list[Callable[[str], None]] = []
 """Listeners: each is told the name of every kernel that is compiled anew (not loaded from the cache)."""
+remarking: list[Callable[[str], None]] = []
+"""Listeners: each is told, once, why kernels are compiled that need not be. Where nobody listens Python warns."""
+
+ENDING = ".kernel"
+_OURS = re.compile(r".*\.(kernel|tmp|nbi|nbc)", re.DOTALL)
+"""Names of files that this and earlier versions wrote."""
+_MOST_BYTES = 2**26
+"""More than a compiled kernel takes: a file of that size is none."""
+_TRIAL_BYTES = 2**18
+"""About what the largest kernel of netspec takes: written to see whether the folder takes files."""
+_STRANGE = (
+    f"numba {numba.__version__} keeps compiled code in a way that netspec does not know: kernels are compiled anew at "
+    "every start; an older numba, or a newer netspec, avoids that"
+)
+KEPT_DAYS = 60
+"""Compiled code that no process has used for so long is deleted when other code is compiled."""
 
 
 def tell(name: str) -> None:
@@ -38,106 +61,214 @@ def tell(name: str) -> None:
 
 
 @cache
+def remark(text: str) -> None:
+    """Tell the listeners something about the cache; each text is told once."""
+    if not remarking:
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+    for listener in remarking:
+        listener(text)
+
+
+@cache
 def digest() -> str:
-    """A name for the state of all kernel sources, of numba and NumPy, and of the host CPU."""
+    """A name for the state of all kernel sources, of Python, NumPy, numba and its settings, and of the host CPU."""
     state = hashlib.sha256()
     package = Path(__file__).parent.parent
     for path in (p for folder in ("kernels", "codegen") for p in sorted((package / folder).glob("*.py"))):
         state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     host = ",".join(f"{name}={has}" for name, has in sorted(features().items()))
-    chosen = (os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NETSPEC_VECTOR_BYTES"))
-    for word in (numba.__version__, np.__version__, cpu_name(), host, *chosen):
+    chosen = os.environ.get("NETSPEC_VECTOR_BYTES", "")
+    versions = (numba.__version__, np.__version__, sys.version, system())
+    for word in (*versions, cpu_name(), host, chosen, repr(environment.settings())):
         state.update(word.encode() + b"\0")
     return state.hexdigest()[:16]
 
 
 @cache
-def cache_folder() -> Path:
-    """The folder of compiled kernels: one for each digest, in NETSPEC_CACHE_DIR or the user's cache folder."""
+def _root() -> Path:
+    """The folder of all digests' folders, in NETSPEC_CACHE_DIR or the user's cache folder."""
     from platformdirs import user_cache_dir
 
-    root = folder_of("NETSPEC_CACHE_DIR") or Path(user_cache_dir("netspec"))
-    return root / "kernels" / digest()
+    given = folder_of("NETSPEC_CACHE_DIR")
+    root = given or Path(user_cache_dir("netspec"))
+    if given is None and not root.is_absolute():  # a user without a home: the path would begin in the current folder
+        root = Path(os.devnull)
+    return root.absolute() / "kernels"
 
 
 @cache
-def _scratch_folder() -> str:
-    """A folder that ends with this process."""
-    folder = tempfile.mkdtemp(prefix="netspec-kernels-")
-    atexit.register(shutil.rmtree, folder, True)
-    return folder
+def cache_folder() -> Path:
+    """The folder of compiled kernels: one for each digest."""
+    return _root() / digest()
 
 
 @cache
 def _private_cache() -> Callable[[Function], Any] | None:
-    """numba's FunctionCache, made to keep its files in our folder; None if this numba's cache classes differ.
-
-    They are checked by use: `filename_base` is the name of a cached function's index file, without its ending.
-    """
+    """Makes what numba asks for compiled code and gives it to; None if this numba's private parts are others."""
     try:
-        from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+        from numba.core.caching import NullCache
+        from numba.core.compiler import CompileResult
+        from numba.core.serialize import dumps
 
-        class Locator(_CacheLocator):  # type: ignore[misc]
-            """Files a compiled function under its own name in the digest's folder."""
+        rebuild, reduce = CompileResult._rebuild, CompileResult._reduce
+
+        class Kept(NullCache):  # type: ignore[misc]
+            """The compiled form of one function, in a file of the cache folder."""
 
             def __init__(self, function: Function) -> None:
-                self._py_file = function.__code__.co_filename
-                self._function = function
+                self._file = KernelFile(function)
 
-            def get_cache_path(self) -> str:
-                return _scratch_folder() if sources.UNKEPT in self._function.__name__ else str(cache_folder())
-
-            def get_source_stamp(self) -> str:
-                return digest()
-
-            def get_disambiguator(self) -> str:
-                return "0"
-
-            @classmethod
-            def from_function(cls, py_func: Function, py_file: str) -> Locator | None:
-                locator = cls(py_func)
-                try:
-                    locator.ensure_cache_path()
-                except OSError:
+            def load_overload(self, signature: Any, context: Any) -> Any:
+                context.refresh()
+                payload = self._file.read(_made_for(signature, context.codegen()))
+                if payload is None:
                     return None
-                return locator
+                try:
+                    return rebuild(context, *pickle.loads(payload))
+                except Exception as error:  # whole, but written by a numba that calls itself as this one does
+                    remark(f"the kernel cache '{cache_folder()}' is another numba's ({error}): compiled anew")
+                    return None
 
-        class Scratch(Locator):
-            """Keeps compiled code for this process alone, where the cache folder cannot be written."""
+            def save_overload(self, signature: Any, compiled: Any) -> None:
+                if compiled.lifted or compiled.library.has_dynamic_globals:
+                    remark("kernels that use large arrays of their module are compiled anew at every start")
+                    return
+                self._file.write(_made_for(signature, compiled.library.codegen), dumps(reduce(compiled)))
 
-            def get_cache_path(self) -> str:
-                return _scratch_folder()
+    except (ImportError, AttributeError):
+        remark(_STRANGE)
+        return None
+    return Kept
 
-        class Impl(CompileResultCacheImpl):  # type: ignore[misc]
-            _locator_classes = [Locator, Scratch]  # noqa: RUF012 - numba's own name
 
-        class Cache(FunctionCache):  # type: ignore[misc]
-            _impl_class = Impl
+def _made_for(signature: Any, codegen: Any) -> bytes:
+    """What a function is compiled for beside what the folder's name covers: its arguments, and LLVM's target."""
+    return repr((str(signature), codegen.magic_tuple(), environment.settings())).encode()
 
-        str(Cache(cpu_name)._impl.filename_base)
-    except (ImportError, AttributeError, TypeError) as error:
-        warnings.warn(
-            f"numba {numba.__version__} keeps compiled code in a way that netspec does not know ({error}): "
-            "kernels are compiled anew at every start; an older numba, or a newer netspec, avoids that",
-            RuntimeWarning,
-            stacklevel=2,
+
+class KernelFile:
+    """The file of one function's compiled form."""
+
+    def __init__(self, function: Function) -> None:
+        code = function.__code__
+        self.path = cache_folder() / f"{function.__name__}{ENDING}"
+        self._name = repr((digest(), function.__name__, code.co_code.hex(), code.co_names)).encode()
+
+    def whole(self) -> bool:
+        """Whether the file is there and holds what was written, for whatever target."""
+        content = self._content()
+        return content is not None and self._parts(content) is not None
+
+    def read(self, made_for: bytes) -> bytes | None:
+        """The payload of the file; None if there is none, if it is damaged, or made for another target."""
+        content = self._content()
+        parts = self._parts(content) if content is not None else None
+        return parts[1] if parts is not None and parts[0] == hashlib.sha256(made_for).digest() else None
+
+    def _content(self) -> bytes | None:
+        """The bytes of the file; None if there is no file."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            with open(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe, a device
+                    return b""
+                _use(self.path)
+                return file.read(_MOST_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:  # a folder in its place, a circle of links, no permission, a broken disk
+            return b""
+
+    def _parts(self, content: bytes) -> tuple[bytes, bytes] | None:
+        """(digest of what it was made for, payload) of a file's bytes; None, with a remark, if they are damaged."""
+        kept, made_for, payload = content[:32], content[32:64], content[64:]
+        if kept == self._sum(made_for, payload):
+            return made_for, payload
+        remark(
+            f"the kernel cache '{self.path.parent}' holds files that are damaged, foreign or unreadable: they are compiled anew"
         )
         return None
-    return Cache
+
+    def _sum(self, made_for: bytes, payload: bytes) -> bytes:
+        return hashlib.sha256(b"\0".join((self._name, made_for, payload))).digest()
+
+    def write(self, made_for: bytes, payload: bytes) -> None:
+        """Replace the file, whole or not at all; where the folder refuses, a remark says so."""
+        made_for = hashlib.sha256(made_for).digest()
+        beside = self.path.with_name(f"{uuid.uuid4().hex}.tmp")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                beside.write_bytes(self._sum(made_for, payload) + made_for + payload)
+                os.replace(beside, self.path)
+            except OSError:
+                beside.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            remark(_refused(error))
+            return
+        _prune()
 
 
-def works() -> bool:
-    """Whether compiled code can be kept with the numba that is installed."""
-    return _private_cache() is not None
+def _use(path: Path) -> None:
+    """Let a file of the cache look used; a cache of others, or one that cannot be written, stays as it is."""
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > 86400:
+            os.utime(path)
+
+
+def _refused(error: OSError) -> str:
+    return (
+        f"the kernel cache '{cache_folder()}' cannot be written ({error.strerror or error}): "
+        "kernels are compiled anew at every start; NETSPEC_CACHE_DIR names another folder"
+    )
+
+
+@cache
+def _prune() -> None:
+    """Delete compiled code that was not used for KEPT_DAYS; once a process, and only files that netspec names so."""
+    oldest = time.time() - KEPT_DAYS * 86400
+    for folder in _folders():
+        with contextlib.suppress(OSError):  # not ours to change, or deleted by another process
+            for entry in os.scandir(folder):
+                if _OURS.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    os.unlink(entry.path)
+            if folder != cache_folder():
+                folder.rmdir()  # refused while it holds a file
+
+
+def _folders() -> Iterator[Path]:
+    """The folders of all digests, of this and of other versions."""
+    try:
+        yield from (Path(one.path) for one in os.scandir(_root()) if re.fullmatch("[0-9a-f]{16}", one.name))
+    except OSError:
+        return
+
+
+def refusal() -> str | None:
+    """Why compiled code cannot be kept, or None. Tried, since permissions do not tell of a full disk."""
+    if _private_cache() is None:
+        return _STRANGE
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+            if file.write(bytes(_TRIAL_BYTES)) != _TRIAL_BYTES:
+                raise OSError("too little space is left")
+    except OSError as error:
+        return _refused(error)
+    return None
 
 
 def keep(target: Any, function: Function) -> None:
-    """Let `target`, numba's dispatcher or CFunc of a function, load compiled code from the cache and save it there."""
-    if make := _private_cache():
+    """Let `target`, numba's dispatcher or CFunc of a function, load compiled code from the cache and save it there.
+
+    Code whose text is in no file (a notebook) is not kept.
+    """
+    if sources.UNKEPT not in function.__name__ and (make := _private_cache()):
         target._cache = make(function)
 
 
 def kept(function: Function) -> bool:
-    """Whether a function's compiled form is in the cache folder."""
-    make = _private_cache()
-    return make is not None and (cache_folder() / f"{make(function)._impl.filename_base}.nbi").exists()
+    """Whether a function's compiled form is in the cache folder, whole."""
+    return sources.UNKEPT not in function.__name__ and _private_cache() is not None and KernelFile(function).whole()

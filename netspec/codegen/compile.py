@@ -36,9 +36,11 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
     another process failed to compile is compiled here when it is first used.
     """
     missing = sorted({k for k in kernels if not k.cached(dtype)}, key=lambda k: (-k.weight, k.name))
-    most = min(_cores(), MOST_PROCESSES) if cache.works() else 1
-    processes = min(most, len(missing) // WORTH_A_PROCESS)
-    if processes < 2:
+    processes = min(_most_processes(), len(missing) // WORTH_A_PROCESS)
+    refused = cache.refusal() if missing else None
+    if refused:
+        cache.remark(refused)
+    if processes < 2 or refused:  # what others compile reaches this process through the cache alone
         prepare_driver()
         for one in missing:
             one.address(dtype)
@@ -47,6 +49,7 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
     with tempfile.TemporaryDirectory(prefix="netspec-claims-") as claims:
         words = [
             sys.executable,
+            "-P",  # the current folder is no place to import from; the preamble says where from
             "-c",
             f"{sources.preamble()}from netspec.codegen.compile import compile_named; compile_named()",
             dtype,
@@ -90,6 +93,11 @@ def _end_with_parent() -> None:
     """End this process when its standard input is closed."""
     os.read(0, 1)
     os._exit(1)
+
+
+def _most_processes() -> int:
+    """Processes that may compile at once; 1 where no Python can be started, as in a program that embeds it."""
+    return min(_cores(), MOST_PROCESSES) if "python" in os.path.basename(sys.executable or "").lower() else 1
 
 
 def unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:

@@ -13,15 +13,17 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.core.compiler_lock import global_compiler_lock
 from numpy.typing import NDArray
 
 from netspec.codegen import cache as compiled_code
+from netspec.codegen import environment
 from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import JitKernel
 from netspec.core.calls import Call
@@ -50,6 +52,31 @@ def _call(typingctx: Any, function: Any, descriptor: Any, part: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
+@intrinsic
+def _swap(typingctx: Any, threads: Any) -> Any:
+    """Let the calling thread's parallel loops use this many threads, if more than 0; the number before.
+
+    By the names that numba's own compiled loops use. Its Python functions for this take a lock, in Python: an exception
+    that comes while they do leaves it locked for ever.
+    """
+    from llvmlite import ir
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number, module = ir.IntType(32), builder.module
+        get = get_or_insert_function(module, ir.FunctionType(number, []), "get_num_threads")
+        put = get_or_insert_function(module, ir.FunctionType(ir.VoidType(), [number]), "set_num_threads")
+        before, wanted = builder.call(get, []), builder.trunc(args[0], number)
+        with builder.if_then(builder.icmp_signed(">", wanted, number(0))):
+            builder.call(put, [wanted])
+        return builder.zext(before, ir.IntType(64))
+
+    return types.int64(types.int64), generate
+
+
+def _swap_threads(threads: int) -> Any:
+    return _swap(threads)
+
+
 def _drive(table: Any, first: int, last: int) -> None:
     for step in range(first, last):
         function, descriptor, parts = table[step, 0], table[step, 1], table[step, 2]
@@ -70,17 +97,30 @@ def _drive_alone(table: Any, first: int, last: int) -> None:
 Drive = Callable[[NDArray[np.int64], int, int], None]
 
 
+def _machine_code(function: Callable[..., Any], signature: Any, **options: bool) -> Any:
+    """A function compiled, or loaded from the cache. Raises SettingError."""
+    environment.check()
+    dispatcher = numba.njit(nogil=True, **options)(function)
+    compiled_code.keep(dispatcher, function)
+    known = len(dispatcher.stats.cache_hits)
+    dispatcher.compile(signature)
+    if len(dispatcher.stats.cache_hits) == known:
+        compiled_code.tell("driver")
+    return dispatcher
+
+
 @cache
 def _compiled(parallel: bool) -> Drive:
     """`drive(table, first, last)` as machine code: in parallel, or on the caller's thread alone."""
-    function = _drive if parallel else _drive_alone
-    dispatcher = numba.njit(parallel=parallel, nogil=True)(function)
-    compiled_code.keep(dispatcher, function)
-    known = len(dispatcher.stats.cache_hits)
-    dispatcher.compile(types.void(types.int64[:, ::1], types.int64, types.int64))
-    if len(dispatcher.stats.cache_hits) == known:
-        compiled_code.tell("driver")
-    return dispatcher  # type: ignore[no-any-return]
+    signature = types.void(types.int64[:, ::1], types.int64, types.int64)
+    return cast(Drive, _machine_code(_drive if parallel else _drive_alone, signature, parallel=parallel))
+
+
+@cache
+def _thread_setting() -> Callable[[int], int]:
+    """`setting(threads)`: as `_swap`."""
+    numba.get_num_threads()  # starts numba's threads, whose functions the code is linked with
+    return cast(Callable[[int], int], _machine_code(_swap_threads, types.int64(types.int64)))
 
 
 def alone() -> bool:
@@ -101,6 +141,8 @@ def _serve_many() -> bool:
 def prepare_driver() -> None:
     """Compile the driver, or load it from the cache."""
     _compiled(not alone())
+    if not alone():
+        _thread_setting()
 
 
 def drive(table: NDArray[np.int64], first: int, last: int, threads: int) -> None:
@@ -111,15 +153,12 @@ def drive(table: NDArray[np.int64], first: int, last: int, threads: int) -> None
     if alone():
         _compiled(False)(table, first, last)
     else:
-        before = numba.get_num_threads()
-        if before != threads:
-            numba.set_num_threads(threads)
+        before = _thread_setting()(threads)
         try:
             with contextlib.nullcontext() if _serve_many() else _TURN:
                 _compiled(True)(table, first, last)
         finally:
-            if before != threads:
-                numba.set_num_threads(before)  # the calling thread's own, for other code that it runs
+            _thread_setting()(before)  # the calling thread's own, for other code that it runs
 
 
 def _before_fork() -> None:
@@ -145,13 +184,14 @@ def limit_threads(threads: int | None) -> int:
     if alone():
         return 1
     most = int(numba.config.NUMBA_NUM_THREADS)
-    numba.set_num_threads(max(1, min(threads or most, most)))
+    with environment.starting_threads(most):
+        _thread_setting()(max(1, min(threads or most, most)))
     return threads_here()
 
 
 def threads_here() -> int:
     """The threads that `limit_threads` left to the calling thread."""
-    return 1 if alone() else int(numba.get_num_threads())
+    return 1 if alone() else int(_thread_setting()(0))
 
 
 def threading_layer() -> str:

@@ -25,7 +25,7 @@ from numba import types
 from numba.core.ccallback import CFunc
 from numpy.typing import NDArray
 
-from netspec.codegen import cache, sources
+from netspec.codegen import cache, environment, sources
 from netspec.codegen.geometry import GRAIN, MOST_PARTS
 from netspec.codegen.intrinsics import load, load_real, pointer
 from netspec.codegen.kinds import FIXED, REAL, param_of
@@ -87,6 +87,7 @@ class Compiled:
     def address(self, dtype: str) -> int:
         """Address of the code for float32 or float64; compiles it or loads it from the cache at first use."""
         if dtype not in self._addresses:
+            environment.check()
             function, count = self.wrapper(dtype)
             signature = (types.void(*[types.int64] * count).args, types.void)
             compiled = CFunc(function, signature, {}, {"nopython": True, "error_model": "numpy"})

@@ -7,7 +7,6 @@ gradients of channels) are rounded otherwise at another width; on one kind of CP
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,12 +15,13 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from netspec.codegen import environment
 from netspec.codegen.cpu import features
 from netspec.codegen.intrinsics import intrinsic
 
 _FEATURES = features() if numba.config.CPU_NAME in (None, "host") else {"avx2": True}
 _WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
-BYTES = min(_WIDEST, int(os.environ.get("NETSPEC_VECTOR_BYTES", _WIDEST)))
+BYTES = min(_WIDEST, environment.number_of("NETSPEC_VECTOR_BYTES", (16, 32, 64)) or _WIDEST)
 """Bytes of a vector register."""
 REGISTERS = 16 if BYTES == 32 else 32
 """Number of vector registers: 32 with AVX-512 and on ARM, else 16."""

@@ -56,6 +56,9 @@ def time_net(
     shaped: ShapedGraph, dtype: str, iterations: int, threads: int | None, without: Sequence[str] = ()
 ) -> NetTime:
     """Time a net in one phase: every layer alone, then whole passes. `without` names rewrites to leave out."""
+    from netspec.codegen import environment
+
+    environment.load()
     from netspec.codegen import driver
 
     used = driver.limit_threads(threads)

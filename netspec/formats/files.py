@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
+import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +61,60 @@ class PickledDataError(FileError):
     """A NumPy file holds Python objects, which are programs that reading would run: they are never unpickled."""
 
     code = "NS606"
+
+
+class ChangedDataError(FileError):
+    """A data file was cut short or written to while it was in use."""
+
+    code = "NS614"
+
+
+class Watched:
+    """A data file that stays open while its data are in use, and must stay as it was when it was opened.
+
+    A file that is renamed, deleted or replaced by another stays readable as it was.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self._file = open(os.dup(file.fileno()), "rb", buffering=0)  # noqa: SIM115 - closed with its owner
+        self._lock = threading.Lock()
+        weakref.finalize(self, self._file.close)
+        self._stamp = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        """(bytes, time of the last change); of a pipe nothing, which is read once."""
+        found = os.fstat(self._file.fileno())
+        return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (0, 0)
+
+    def _read(self, place: int, into: memoryview) -> int:
+        """Read bytes from `place` on into a buffer; how many there were."""
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [into], place)
+        with self._lock:
+            self._file.seek(place)
+            return self._file.readinto(into)
+
+    def fill(self, place: int, into: memoryview) -> None:
+        """Fill a buffer with the bytes from `place` on. Raises ChangedDataError, UnreadableDataError."""
+        try:
+            while into and (got := self._read(place, into)):
+                place, into = place + got, into[got:]
+        except OSError as error:
+            raise UnreadableDataError(f"'{self.path}' cannot be read: {error.strerror or error}") from None
+        if into:
+            self.check()
+            raise UnreadableDataError(f"'{self.path}' cannot be read: it ends early")
+
+    def check(self) -> None:
+        """Raise ChangedDataError unless the file is as it was."""
+        now = self._now()
+        if now != self._stamp:
+            cut = f"cut from {self._stamp[0]:,} to {now[0]:,} bytes" if now[0] < self._stamp[0] else "written to"
+            raise ChangedDataError(
+                f"'{self.path}' was {cut} while it was in use",
+                help="start again with the file as it shall be; to replace a file in use, write another and rename it",
+            )
 
 
 @contextmanager

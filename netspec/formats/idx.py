@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from netspec.core.shape import Shape, count, counted, text
-from netspec.formats.files import BrokenGzipError, WrongFormatError, check_size, opened
+from netspec.formats.files import BrokenGzipError, Watched, WrongFormatError, check_size, opened
+from netspec.formats.rows import Rows, open_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,15 +32,15 @@ _CHUNK = 2**24
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def read_idx(path: Path) -> Array:
-    """The array in an idx file: a raw file is mapped, a gzipped file unpacked.
+def read_idx(path: Path) -> tuple[Array | Rows, Watched]:
+    """The array in an idx file, and the file: rows of a large raw file are read as they are asked for.
 
     Raises WrongFormatError, WrongSizeError, BrokenGzipError.
     """
     import numpy as np
 
     with opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        size, watched = os.fstat(file.fileno()).st_size, Watched(path, file)
         if _starts(file, _GZIP):
             try:
                 with gzip.open(file) as stream:
@@ -50,10 +51,11 @@ def read_idx(path: Path) -> Array:
                     f"'{path}' does not unpack: {error}", help="the copy is damaged: fetch it again"
                 ) from None
             check_size(path, len(data), wanted, f"after its header, which says {text(shape)}")
-            return np.frombuffer(data, dtype).reshape(shape)
+            return np.frombuffer(data, dtype).reshape(shape), watched
         dtype, shape, wanted = _header(file, path)
         check_size(path, size - file.tell(), wanted, f"after its header, which says {text(shape)}")
-        return np.asarray(np.memmap(file, dtype, "r", file.tell(), shape)) if wanted else np.empty(shape, dtype)
+        kind = np.dtype(dtype)
+        return (open_rows(watched, file.tell(), shape, kind) if wanted else np.empty(shape, kind)), watched
 
 
 def _starts(file: BinaryIO, magic: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""NumPy's files: .npy mapped into memory, .npz read array by array; nothing is ever unpickled.
+"""NumPy's files: .npy read by rows, .npz array by array; nothing is ever unpickled.
 
 Source: numpy.lib.format.
 """
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.core.shape import count, text
 from netspec.core.spelling import suggest
-from netspec.formats.files import MissingDataError, PickledDataError, WrongFormatError, check_size, opened
+from netspec.formats.files import (
+    MissingDataError,
+    PickledDataError,
+    Watched,
+    WrongFormatError,
+    check_size,
+    opened,
+)
+from netspec.formats.rows import Rows, open_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +30,22 @@ _UNPICKLED = "save numbers: numpy.save(path, array.astype('float32'))"
 
 
 def read_npy(path: Path) -> Array:
-    """The array in a .npy file, mapped and not loaded. Raises WrongFormatError, PickledDataError, WrongSizeError."""
+    """The array in a .npy file. Raises WrongFormatError, PickledDataError, WrongSizeError."""
+    import numpy as np
+
+    return np.asarray(open_npy(path)[0])
+
+
+def open_npy(path: Path) -> tuple[Array | Rows, Watched]:
+    """The array in a .npy file, its rows read as they are asked for where it is large, and the file.
+
+    Raises WrongFormatError, PickledDataError, WrongSizeError.
+    """
     import numpy as np
     from numpy.lib import format
 
     with opened(path) as file:
+        watched = Watched(path, file)
         try:
             version = format.read_magic(file)
             header = format.read_array_header_1_0 if version == (1, 0) else format.read_array_header_2_0
@@ -42,13 +61,11 @@ def read_npy(path: Path) -> Array:
             size,
             f"after its header, which says {text(shape)} of {dtype}",
         )
-        if not size:
-            return np.empty(shape, dtype)
-        return np.asarray(np.memmap(file, dtype, "r", start, shape, "F" if fortran else "C"))
+        return (open_rows(watched, start, shape, dtype, fortran) if size else np.empty(shape, dtype)), watched
 
 
-def read_npz(path: Path, keys: tuple[str, ...] | None) -> list[tuple[str, Array]]:
-    """Arrays of a .npz file with their keys: those of `keys`, or all in the order they were saved."""
+def open_npz(path: Path, keys: tuple[str, ...] | None) -> tuple[list[tuple[str, Array]], Watched]:
+    """Arrays of a .npz file with their keys, those of `keys` or all in the order they were saved, and the file."""
     import zipfile
     import zlib
 
@@ -60,12 +77,13 @@ def read_npz(path: Path, keys: tuple[str, ...] | None) -> list[tuple[str, Array]
             raise WrongFormatError(
                 f"'{path}' is not a .npz file", help="numpy.savez writes one; a .npy file goes under `outputs`"
             )
+        watched = Watched(path, file)
         try:
             with NpzFile(file, allow_pickle=False) as archive:
                 for key in keys or ():
                     if key not in archive.files:
                         raise MissingDataError(f"'{path}' has no array '{key}'", help=suggest(key, archive.files))
-                return [(key, np.asarray(archive[key])) for key in keys or archive.files]
+                return [(key, np.asarray(archive[key])) for key in keys or archive.files], watched
         except (ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             if "allow_pickle" in str(error):
                 raise PickledDataError(f"'{path}' holds Python objects, not numbers", help=_UNPICKLED) from None

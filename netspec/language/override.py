@@ -145,7 +145,7 @@ def _dropped(node: Node, steps: Sequence[Step]) -> Node | None:
     name, rest = steps[0].name, steps[1:]
     if isinstance(node, Items):
         items = list(node.items)
-        index = next((i for i, item in enumerate(items) if _name(item) == name), None)
+        index = _position(node, name)
         inner = None if index is None or not rest else _dropped(items[index], rest)
         if index is None or inner is None:
             return None
@@ -227,22 +227,25 @@ def _put_key(node: Mapping, steps: list[Step], value: Node, source: SourceText) 
 def _put_item(node: Items, steps: list[Step], value: Node, source: SourceText) -> Items:
     """A list with `value` in the entry that the first step names, or whose position it is."""
     name, at = steps[0].name, _place(source, steps[0])
-    written = {each: i for i, item in enumerate(node.items) if (each := _name(item)) is not None}
-    by_name = written | {_meant(each): i for each, i in written.items()}
-    if by_name:
-        index = by_name.get(name)
-        if index is None:
-            where = source.text[: at.column - 2]
-            raise OverrideError(f"`{where}` has no '{name}'", at=at, help=suggest(name, filter(None, written)))
-    elif name.isascii() and name.isdigit() and int(name) < len(node.items):
-        index = int(name)
-    else:
+    index = _position(node, name)
+    if index is None:
+        names = list(filter(None, map(_name, node.items)))
+        if names:
+            raise OverrideError(f"`{source.text[: at.column - 2]}` has no '{name}'", at=at, help=suggest(name, names))
         raise OverrideError(
             f"'{name}' is not a position in a list of {len(node.items)}", at=at, help="positions count from 0"
         )
     items = list(node.items)
     items[index] = _put(items[index], steps[1:], value, source)
     return replace(node, items=tuple(items))
+
+
+def _position(node: Items, name: str) -> int | None:
+    """The position of an item by its name, or, in a list of items without names, by its number."""
+    written = {each: i for i, item in enumerate(node.items) if (each := _name(item)) is not None}
+    if written:
+        return (written | {_meant(each): i for each, i in written.items()}).get(name)
+    return int(name) if name.isascii() and name.isdigit() and int(name) < len(node.items) else None
 
 
 def _name(node: Node) -> str | None:

@@ -1,7 +1,8 @@
 """Events and notes: the reports of a training as values, their text, and the rows that store events.
 
-An event happens at an iteration and becomes a row of metrics.jsonl. A note describes the start of a run: folder,
-resumed or loaded weights, data, warnings. `str` of either is its text for people, a line or a few.
+An event happens at an iteration and becomes a row of metrics.jsonl. A note describes the start of a run (folder,
+resumed or loaded weights, data), a warning, or a file that the disk refused. `str` of either is its text for people, a
+line or a few.
 """
 
 from __future__ import annotations
@@ -186,7 +187,18 @@ class Warned:
         return str(self.warning)
 
 
-Note = Opened | Resumed | Loaded | Started | Warned
+@dataclass(frozen=True)
+class Unwritten:
+    """The disk refused a file; the training goes on."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+Note = Opened | Resumed | Loaded | Started | Warned | Unwritten
 
 
 def row(event: Event) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from netspec.core.errors import NetspecError
 from netspec.training import folders, runs
-from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Warned
+from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Unwritten, Warned
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job, trained_keys
 from netspec.training.loading import load
@@ -102,11 +102,13 @@ class Training:
                 yield note
             with closing(solve(session, folder.snapshots, self.stopping)) as events:
                 for event in events:
-                    if isinstance(event, Warned):
+                    if isinstance(event, Warned | Unwritten):
                         _log(event, folder)
                     else:
                         folder.record(event)
                     yield event
+                    yield from folder.refusals()
+            folder.finish()
         except NetspecError as error:
             folder.log(str(error))
             raise

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -30,9 +30,10 @@ from netspec.language.document import dump
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
 from netspec.training.container import WriteError, write_whole
-from netspec.training.events import Event, Snapshotted, from_row, row
+from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
 from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
 from netspec.training.job import Job, literal
+from netspec.training.lines import Lines
 
 
 class FolderInUseError(MachineError):
@@ -62,8 +63,10 @@ class RunFolder:
     def __init__(self, path: Path, resumed: bool) -> None:
         self.path = path
         self.snapshots = path / SNAPSHOTS
-        self._metrics: IO[str] | None = None
-        self._log: IO[str] | None = None
+        self._metrics: Lines | None = None
+        self._log: Lines | None = None
+        self._refused: dict[Path, OSError] = {}
+        self._told: set[Path] = set()
         if path.exists() and not path.is_dir():
             raise WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
         with writable(path):
@@ -94,24 +97,38 @@ class RunFolder:
             if begun_from.exists() and last not in kept:  # killed after writing the snapshot, before its event
                 kept.append(last)
             write_whole(path, "".join(line + "\n" for line in kept).encode())
-        self._metrics = path.open("a", encoding="utf-8", newline="\n")
-        # names of files may be no UTF-8
-        self._log = (self.path / LOG).open("a", encoding="utf-8", errors="backslashreplace", newline="\n")
+        self._metrics, self._log = Lines(path), Lines(self.path / LOG)
         if replaced:
             self.log(f"{counted(len(replaced), 'later snapshot')} moved to {replaced[0].parent / 'replaced'}")
 
     def record(self, event: Event) -> None:
         """Append an event to metrics.jsonl, and its text to log.txt."""
-        if self._metrics is not None:
-            self._metrics.write(json.dumps(row(event)) + "\n")
-            self._metrics.flush()
+        self._add(self._metrics, json.dumps(row(event)))
         self.log(str(event))
 
     def log(self, text: str) -> None:
         """Append a text to log.txt, with the time."""
-        if self._log is not None:
-            self._log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
-            self._log.flush()
+        self._add(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+
+    def _add(self, file: Lines | None, line: str) -> None:
+        if file is not None and (error := file.add(line)):
+            self._refused.setdefault(file.path, error)
+
+    def refusals(self) -> list[Unwritten]:
+        """Notes on the files that the disk began to refuse since this was last asked."""
+        new = [path for path in self._refused if path not in self._told]
+        self._told.update(new)
+        why = "cannot be written: {}; its lines are kept until there is room"
+        return [Unwritten(path, f"'{path}' {why.format(self._refused[path].strerror)}") for path in new]
+
+    def finish(self) -> None:
+        """Write the lines that the disk refused. Raises WriteError where it still refuses."""
+        for file in (self._metrics, self._log):
+            if file is not None and (error := file.write()):
+                raise WriteError(
+                    f"the last {file.left} lines of '{file.path}' cannot be written: {error.strerror}",
+                    help="the snapshots are whole without them",
+                )
 
     def close(self) -> None:
         """Close the files and unlock the folder."""

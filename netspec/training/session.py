@@ -49,6 +49,9 @@ class Session:
     """
 
     def __init__(self, job: Job, threads: int | None = None, keep: bool = False) -> None:
+        from netspec.codegen import environment
+
+        environment.load()
         from netspec.codegen import driver
 
         self.threads = driver.limit_threads(threads)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from netspec.core.errors import DataError, DivergedError
 from netspec.training import snapshot
-from netspec.training.events import Display, Event, Finished, Snapshotted, Tested, Warned
+from netspec.training.container import WriteError
+from netspec.training.events import Display, Event, Finished, Snapshotted, Tested, Unwritten, Warned
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.tester import Tester, labelled, outputs
@@ -18,13 +19,13 @@ from netspec.training.tester import Tester, labelled, outputs
 
 def solve(
     session: Session, folder: Path | None = None, stopping: Callable[[], str | None] = lambda: None
-) -> Generator[Event | Warned, None, None]:
+) -> Generator[Event | Warned | Unwritten, None, None]:
     """Train to the last iteration, or until `stopping` gives a reason; snapshots go to `folder`.
 
     `stopping` is asked between batches. An iteration that is stopped has changed nothing, and a test that is stopped
     has no event: a training that resumes from the snapshot repeats them. Warnings of the first iterations are yielded
-    among the events. When data or numbers go bad, a snapshot of the last good state is written before the error is
-    raised.
+    among the events. A snapshot on the way that the disk refuses is left out with a note; the last one is not. When
+    data or numbers go bad, a snapshot of the last good state is written before the error is raised.
 
     Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """
@@ -42,7 +43,7 @@ def solve(
     blas = threadpool_limits(limits=1, user_api="blas")
     try:
         yield from _iterations(session, snapshots)
-        if session.spec.snapshot_after_train:
+        if session.spec.snapshot_after_train or snapshots.refused:
             yield from snapshots.write()
         if session.test is not None:
             yield _tested(session, session.test)
@@ -72,20 +73,31 @@ class _Snapshots:
         self._session, self._folder = session, folder
         begun = folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve()
         self._last = session.iteration if begun else -1
+        self.refused = False
+        """Whether the last snapshot on the way was refused."""
+
+    def try_write(self) -> Iterator[Snapshotted | Unwritten]:
+        """Write the snapshot of this iteration on the way; a note where the disk refuses it."""
+        try:
+            yield from self.write()
+        except WriteError as error:
+            self.refused = True
+            path = (self._folder or Path()) / snapshot.name(self._session.iteration)
+            yield Unwritten(path, f"{error.message}; the training goes on without this snapshot")
 
     def write(self) -> Iterator[Snapshotted]:
-        """Write the snapshot of this iteration, if there is none yet."""
+        """Write the snapshot of this iteration, if there is none yet. Raises WriteError."""
         session, folder = self._session, self._folder
         if folder is None or self._last == session.iteration:
             return
         path = folder / snapshot.name(session.iteration)
         session.snapshot(path)
         snapshot.prune(folder, session.spec.snapshot_keep)
-        self._last = session.iteration
+        self._last, self.refused = session.iteration, False
         yield Snapshotted(session.iteration, path)
 
 
-def _iterations(session: Session, snapshots: _Snapshots) -> Iterator[Event | Warned]:
+def _iterations(session: Session, snapshots: _Snapshots) -> Iterator[Event | Warned | Unwritten]:
     """Train to the last iteration, with the tests, displays, snapshots and warnings that are due on the way."""
     spec = session.spec
     seen, since = 0, time.perf_counter()
@@ -108,7 +120,7 @@ def _iterations(session: Session, snapshots: _Snapshots) -> Iterator[Event | War
             yield _display(session, iteration, rate, pace * session.batch * spec.iter_size, left)
             since, seen = time.perf_counter(), 0
         if spec.snapshot and session.iteration % spec.snapshot == 0:
-            yield from snapshots.write()
+            yield from snapshots.try_write()
 
 
 def _tested(session: Session, tester: Tester) -> Tested:

@@ -109,6 +109,22 @@ def test_a_fork_waits_until_no_thread_compiles() -> None:
     thread.join()
 
 
+def test_running_a_net_takes_no_lock_that_numba_takes_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt inside of it would leave it locked for all other threads."""
+    from numba.np.ufunc import parallel
+
+    one = netspec.Net(forks.SPEC)
+    one.forward(data=forks.X)
+
+    def locked() -> None:
+        raise AssertionError("numba's lock is taken")
+
+    monkeypatch.setattr(parallel, "_launch_threads", locked)
+    with pytest.raises(AssertionError):
+        numba.get_num_threads()
+    one.forward(data=forks.X)
+
+
 def test_the_driver_alone_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     one = netspec.Net(forks.SPEC)
     right = one.forward(data=forks.X)["p"]

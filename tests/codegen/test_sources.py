@@ -156,7 +156,7 @@ def test_a_kernel_without_a_text_is_not_kept(compiled: list[str], tmp_path: Path
     assert isinstance(kernel, JitKernel)
     kernel.address("float64")
     assert compiled == ["a_notebook_own.forward"] and not kernel.__class__(kernel.function).cached("float64")
-    assert not list((tmp_path / "cache").glob("*.nbi"))
+    assert not list((tmp_path / "cache").glob("*.kernel"))
 
 
 SIZE, longer = 2, None  # what LOOPS imports from here

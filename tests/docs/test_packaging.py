@@ -47,7 +47,7 @@ def test_wheel_holds_what_a_user_needs_and_nothing_else(wheel: Path) -> None:
     assert {"train-images-idx3-ubyte.gz", "LICENSE"} <= {
         Path(n).name for n in names if n.startswith("netspec/bundled/fashion_mnist/")
     }
-    assert not [n for n in names if n.endswith((".nbi", ".nbc", ".pyc")) or n.startswith("tests/")]
+    assert not [n for n in names if n.endswith((".kernel", ".pyc")) or n.startswith("tests/")]
 
 
 def test_zoo_names_resolve_from_the_wheel(installed: Path, tmp_path: Path) -> None:

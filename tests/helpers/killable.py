@@ -45,12 +45,13 @@ class Torn:
     def __init__(self, file: Any, moment: Callable[[], None]) -> None:
         self.file, self.moment = file, moment
 
-    def write(self, content: Any) -> None:
+    def write(self, content: Any) -> int:
         middle = len(content) // 2
         self.file.write(content[:middle])
         self.file.flush()
         self.moment()
         self.file.write(content[middle:])
+        return len(content)
 
     def __enter__(self) -> Torn:
         return self
@@ -119,7 +120,7 @@ def watch(at: Moments) -> None:
 
     def begun(self: RunFolder, *args: Any) -> None:
         begin(self, *args)
-        self._metrics = Torn(self._metrics, lambda: at("half a row"))
+        self._metrics._file = Torn(self._metrics._file, lambda: at("half a row"))
 
     os.fsync, os.replace, Path.open, Path.unlink = fsync_, rename_, opened, unlinked  # type: ignore[assignment]
     Session.step, Program.run, RunFolder.record, RunFolder.begin = stepped, ran, recorded, begun  # type: ignore[method-assign]

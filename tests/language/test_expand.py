@@ -60,11 +60,12 @@ def paths(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int,
     return [path for step, item in items for path in [(*here, step), *paths(item, (*here, step))]]
 
 
-def put(holder: Any, path: Sequence[str | int], value: Any) -> None:
-    """Edit what lies at the last step of a path as an override does: null drops a key, but for a variable."""
-    holder[path[-1]] = value
-    if value is None and isinstance(holder, dict) and "vars" not in path:
-        del holder[path[-1]]
+def put(inner: Any, path: Sequence[str | int], value: Any) -> None:
+    """Set the value of an override at the last step of a path; null drops a key, but for those of variables."""
+    if value is None and isinstance(inner, dict) and "vars" not in path:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
 
 
 @settings(max_examples=300)
@@ -640,8 +641,8 @@ def test_overrides_of_a_net_that_extends_are_edits_of_the_child(
     ]
     path = data.draw(st.sampled_from(choices))
     change: Any = {path[1]: value} if path[0] == "vars" else [{"name": entry["name"], path[-1]: value}]
-    if isinstance(value, dict) or path[-1] in {"type", "block"} or value is None:
-        return  # what a child says is merged; what an override says stands alone, and null drops a parent's key too
+    if isinstance(value, dict) or path[-1] in {"type", "block"} or (value is None and path[0] == "layers"):
+        return  # what a child says is merged; what an override says stands alone, and its null drops a key
     (folder / "child.yaml").write_text("extends: parent.yaml\n")
     (folder / "other.yaml").write_text(dump({"extends": "parent.yaml", path[0]: change}))
     key = ".".join(json.dumps(step, ensure_ascii=False) for step in path)

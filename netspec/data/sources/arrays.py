@@ -12,7 +12,7 @@ from netspec.core.model import Listed, SpecPath, wrong
 from netspec.core.shape import Shape
 from netspec.data.sources.base import ArrayDataset, Dataset, Source
 from netspec.formats.files import about
-from netspec.formats.npy import read_npy, read_npz
+from netspec.formats.npy import open_npy, open_npz
 
 
 class Arrays(Source):
@@ -22,7 +22,7 @@ class Arrays(Source):
     """
 
     outputs: Listed[SpecPath] | None = Field(
-        None, description="The .npy file of each output; they are mapped, not loaded."
+        None, description="The .npy file of each output; large ones are read as they are needed."
     )
     file: SpecPath | None = Field(None, description="An .npz file.")
     keys: Listed[str] | None = Field(None, description="The array of `file` for each output; left out: all, as saved.")
@@ -61,16 +61,16 @@ class Arrays(Source):
         if self.file:
             path = beside(base, self.file)
             with about("file"):
-                members = read_npz(path, self.keys)
-            return ArrayDataset(
-                str(path), tuple(f"{path.name}[{key}]" for key, _ in members), tuple(array for _, array in members)
-            )
-        arrays = []
+                members, file = open_npz(path, self.keys)
+            names = tuple(f"{path.name}[{key}]" for key, _ in members)
+            return ArrayDataset(str(path), names, tuple(array for _, array in members), watched=(file,))
+        opened = []
         paths = [beside(base, output) for output in self.outputs or ()]
         for i, path in enumerate(paths):
             with about(f"outputs.{i}"):
-                arrays.append(read_npy(path))
-        return ArrayDataset(", ".join(map(str, paths)), tuple(path.name for path in paths), tuple(arrays))
+                opened.append(open_npy(path))
+        arrays, files = zip(*opened, strict=True)
+        return ArrayDataset(", ".join(map(str, paths)), tuple(path.name for path in paths), arrays, watched=files)
 
 
 def _box(value: Any) -> Shape:

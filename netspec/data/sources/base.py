@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +14,9 @@ from netspec.core.locate import beside
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shapes, counted, text
-from netspec.formats.files import about
+from netspec.formats.files import Watched, about
 from netspec.formats.npy import read_npy
+from netspec.formats.rows import Rows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,14 +82,15 @@ class Dataset(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ArrayDataset(Dataset):
-    """Outputs that are whole arrays, in memory or mapped.
+    """Outputs that are whole arrays, in memory or in files.
 
-    `arrays[i]` is (len, *shape); `names[i]` says where it came from.
+    `arrays[i]` is (len, *shape); `names[i]` says where it came from. The files `watched` must stay as they are.
     """
 
     title: str
     names: tuple[str, ...]
-    arrays: tuple[Array, ...]
+    arrays: tuple[Array | Rows, ...]
+    watched: tuple[Watched, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         for name, array in zip(self.names, self.arrays, strict=True):
@@ -115,13 +117,18 @@ class ArrayDataset(Dataset):
         return len(self.arrays[0])
 
     def read(self, index: Index) -> tuple[Array, ...]:
-        """Copies of the rows at `index`."""
-        return tuple(array.take(index, axis=0) for array in self.arrays)
+        """Copies of the rows at `index`. Raises ChangedDataError where a file is no longer what was opened."""
+        rows = tuple(array.take(index, axis=0) for array in self.arrays)
+        for file in self.watched:
+            file.check()
+        return rows
 
     def labels(self, output: int) -> Array | None:
         """The array itself, unless it is large."""
+        import numpy as np
+
         array = self.arrays[output]
-        return array if array.ndim == 1 or array.size <= _MOST_LABELS else None
+        return np.asarray(array) if array.ndim == 1 or array.size <= _MOST_LABELS else None
 
     def describe(self) -> str:
         """The title, the number of samples and the shape of the first output."""
@@ -132,7 +139,7 @@ class ArrayDataset(Dataset):
         return f"sample {index} of {self.names[output]}"
 
 
-def _turned(names: tuple[str, ...], arrays: tuple[Array, ...]) -> str | None:
+def _turned(names: tuple[str, ...], arrays: tuple[Array | Rows, ...]) -> str | None:
     """Help where one array has as many samples as the others on another axis than the first."""
     for i, (name, array) in enumerate(zip(names, arrays, strict=True)):
         lengths = {len(other) for j, other in enumerate(arrays) if j != i}

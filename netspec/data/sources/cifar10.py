@@ -20,7 +20,7 @@ from netspec.core.locate import beside
 from netspec.core.model import SpecPath
 from netspec.core.shape import counted
 from netspec.data.sources.base import ArrayDataset, Dataset, Source
-from netspec.formats.files import WrongSizeError, about, first_of, opened
+from netspec.formats.files import Watched, WrongSizeError, about, first_of, opened
 
 RECORD = 1 + 3 * 32 * 32
 
@@ -43,12 +43,15 @@ class Cifar10(Source):
         if (folder / "cifar-10-batches-bin").is_dir():
             folder /= "cifar-10-batches-bin"
         with about("folder"):
-            batches = [_records(first_of(folder, [name], _HELP)) for name in _FILES[self.split]]
+            read = [_records(first_of(folder, [name], _HELP)) for name in _FILES[self.split]]
+        batches, watched = zip(*read, strict=True)
         records = np.concatenate([np.frombuffer(batch, np.uint8).reshape(-1, RECORD) for batch in batches])
         arrays = (np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32), records[:, 0].copy())
         ends = tuple(accumulate(len(batch) // RECORD for batch in batches))
         files = tuple(_FILES[self.split])
-        return _Batches(f"CIFAR-10 {self.split}, {folder}", (", ".join(files),) * 2, arrays, files, ends)
+        return _Batches(
+            f"CIFAR-10 {self.split}, {folder}", (", ".join(files),) * 2, arrays, files, ends, watched=watched
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +67,12 @@ class _Batches(ArrayDataset):
         return f"sample {index - (self.ends[file - 1] if file else 0)} of {self.files[file]}"
 
 
-def _records(path: Path) -> bytes:
-    """The bytes of one batch file. Raises WrongSizeError."""
+def _records(path: Path) -> tuple[bytes, Watched]:
+    """The bytes of one batch file, and the file. Raises WrongSizeError."""
     with opened(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        size, watched = os.fstat(file.fileno()).st_size, Watched(path, file)
         if size % RECORD:
             raise WrongSizeError(
                 f"'{path}' holds {counted(size, 'byte')}, not a whole number of {RECORD}-byte records", help=_HELP
             )
-        return file.read()
+        return file.read(), watched

@@ -34,11 +34,12 @@ class Idx(Source):
 def open_idx(title: str, images: Path, labels: Path | None) -> ArrayDataset:
     """Images (len, C, H, W) and labels (len,) as a dataset. Raises DataError."""
     with about("images"):
-        arrays = [read_idx(images)]
-    if arrays[0].ndim == 3:
-        arrays[0] = arrays[0][:, None]
-    if labels is None:
-        return ArrayDataset(title, (images.name,), tuple(arrays))
-    with about("labels"):
-        arrays.append(read_idx(labels))
-    return ArrayDataset(title, (images.name, labels.name), tuple(arrays))
+        opened = [read_idx(images)]
+    if opened[0][0].ndim == 3:
+        array, file = opened[0]
+        opened[0] = array.reshape(len(array), 1, *array.shape[1:]), file
+    if labels is not None:
+        with about("labels"):
+            opened.append(read_idx(labels))
+    arrays, files = zip(*opened, strict=True)
+    return ArrayDataset(title, tuple(file.path.name for file in files), arrays, watched=files)

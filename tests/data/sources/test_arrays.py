@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from netspec.data.sources.arrays import Arrays
 from netspec.data.sources.base import SOURCES, EmptyDataError, UnequalLengthsError, UnusableArrayError
+from netspec.formats import rows
 from netspec.formats.files import MissingDataError, PickledDataError, WrongFormatError, WrongSizeError
 
 X = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
@@ -27,11 +28,13 @@ def check_contents(data):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_npy_files_are_mapped(tmp_path, order):
+@pytest.mark.parametrize("in_memory", [0, 2**28])
+def test_npy_files(tmp_path, order, in_memory, monkeypatch):
+    monkeypatch.setattr(rows, "IN_MEMORY", in_memory)
     np.save(tmp_path / "x.npy", np.array(X, order=order))
     np.save(tmp_path / "y.npy", Y)
     data = parse(outputs=("x.npy", "y.npy")).open(tmp_path)
-    assert isinstance(data.arrays[0].base, np.memmap)
+    assert isinstance(data.arrays[1], np.ndarray if in_memory else rows.Rows)
     check_contents(data)
     assert data.name(1, 1) == "sample 1 of y.npy"
 

@@ -1,0 +1,37 @@
+"""Text files that grow by lines while a training runs, and lose none where the disk refuses for a while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class Lines:
+    """A file that lines are appended to. What the disk does not take is kept, and written before the next line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        self._left = b""
+
+    @property
+    def left(self) -> int:
+        """Number of lines that are not wholly in the file."""
+        return self._left.count(b"\n")
+
+    def add(self, line: str) -> OSError | None:
+        """Append a line, after those that are left; the disk's refusal, if it refuses."""
+        self._left += line.encode("utf-8", "backslashreplace") + b"\n"
+        return self.write()
+
+    def write(self) -> OSError | None:
+        """Write the lines that are left; the disk's refusal, if it refuses."""
+        try:
+            while self._left:
+                self._left = self._left[self._file.write(self._left) :]
+        except OSError as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        """Close the file; lines that are left are lost."""
+        self._file.close()
