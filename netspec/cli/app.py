@@ -139,7 +139,7 @@ def main() -> None:
         _commands()
         with _border("text"):
             try:
-                app(_optional_value(sys.argv[1:], "--resume", "latest"))
+                app(_optional_value(sys.argv[1:], "--resume", "latest"), prog_name="netspec")
             finally:
                 sys.stdout.flush()
     sys.exit(0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +14,9 @@ from netspec.cli import complete
 from netspec.cli.base import Code, TableFormat, answer, err, width
 from netspec.cli.help import NETS, example
 from netspec.core.locate import expanded
+
+if TYPE_CHECKING:
+    from netspec.training.recipes import Recipe
 
 PANEL = NETS
 
@@ -28,7 +33,6 @@ def list_(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the list.")] = TableFormat.table,
 ) -> None:
     """List the nets with their size, and the solvers with their data and what they reached."""
-    from netspec.core.errors import NetspecError
     from netspec.language import zoo
     from netspec.net.load import load_net
     from netspec.training.recipes import recipe
@@ -36,12 +40,26 @@ def list_(
 
     rows = []
     for entry in zoo.entries():
-        try:
-            rows.append((entry, load_net(str(entry.path)), [recipe(name) for name in entry.solvers]))
-        except NetspecError as error:  # a file of a zoo of one's own, which hides none of the others
-            for each in error.errors():
-                err().print(f"'{entry.name}' is left out: {each.message}", markup=False, soft_wrap=True)
+        with _left_out(entry.name):
+            recipes: list[Recipe] = []
+            net = load_net(str(entry.path))
+            for name in entry.solvers:
+                with _left_out(name):
+                    recipes.append(recipe(name))
+            rows.append((entry, net, recipes))
     answer(zoo_view(rows).form(format.value, width(sys.stdout)))
+
+
+@contextmanager
+def _left_out(name: str) -> Iterator[None]:
+    """Say on standard error what is wrong with a file of a zoo of one's own; it hides none of the others."""
+    from netspec.core.errors import NetspecError
+
+    try:
+        yield
+    except NetspecError as error:
+        for each in error.errors():
+            err().print(f"'{name}' is left out: {each.message}", soft_wrap=True)
 
 
 @group.command(epilog=example("netspec zoo show lenet"))

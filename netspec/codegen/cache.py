@@ -185,7 +185,8 @@ class KernelFile:
         if kept == self._sum(made_for, payload):
             return made_for, payload
         remark(
-            f"the kernel cache '{self.path.parent}' holds files that are damaged, foreign or unreadable: they are compiled anew"
+            f"the kernel cache '{self.path.parent}' holds files that are damaged, foreign or unreadable: "
+            "they are compiled anew"
         )
         return None
 

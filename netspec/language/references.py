@@ -57,8 +57,8 @@ class Documents:
 
     @property
     def title(self) -> str:
-        """What was named, for people: the file, or `standard input`."""
-        return str(self.path or self.named.source.name)
+        """What was named, for people: the file, `zoo:NAME`, or `standard input`."""
+        return self.named.source.name
 
     @property
     def base(self) -> Path:

@@ -99,8 +99,8 @@ def test_an_interrupted_solver(solver: Make, monkeypatch: pytest.MonkeyPatch) ->
     one.step()
     take = Prefetcher.take
 
-    def interrupted(self: Prefetcher, into: Any) -> None:
-        take(self, into)
+    def interrupted(self: Prefetcher, *arguments: Any) -> None:
+        take(self, *arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

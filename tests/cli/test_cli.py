@@ -169,7 +169,7 @@ def test_inspect_in_every_form() -> None:
     assert (as_json["params"], as_json["macs"], as_json["flops"]) == (431080, 2293000, 4586000)
     rows = list(csv.DictReader(io.StringIO(netspec("inspect", "lenet", "--format", "csv").stdout)))
     assert [r["layer"] for r in rows][:2] == ["data", "conv1"] and rows[1]["params"] == "520"
-    assert netspec("inspect", "lenet", "--format", "md").stdout.count("|---") == 13
+    assert netspec("inspect", "lenet", "--format", "md").stdout.count("|---") == 14
 
 
 def test_inspect_at_another_batch_and_phase() -> None:

@@ -30,7 +30,7 @@ def own(cli: Cli) -> Iterator[Cli]:
 @pytest.fixture
 def folder(here: Path, solver: Callable[..., dict[str, Any]]) -> Path:
     """A folder with cube.py, seven.py, net.yaml and solver.yaml, which need both."""
-    values = solver(max_iter=4, snapshot=2)
+    values = solver(max_iter=4, snapshot=2, base_lr=0.001)  # a cubic net soon blows up
     layers = values["net"]["layers"]
     layers[2] = {"name": "cube", "type": "Cube"}
     layers[3]["bias_filler"] = "seven"

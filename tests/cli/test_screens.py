@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from netspec.cli import train
+from netspec.cli.signals import Finishing
 from netspec.training.events import Display, Event, Finished, Note, Opened, Progress, Snapshotted, Started, row
 from netspec.training.events import Tested as Scored
 from netspec.training.job import Job, load_solver
@@ -114,5 +115,5 @@ def test_the_lines_of_a_training(
     (folder / "metrics.jsonl").write_text("".join(f"{each}\n" for each in rows))
     console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False, soft_wrap=True)
     training: Any = Recorded(load_solver(solver(test_interval=100)), folder, said)
-    train._render(training, console)
+    train._render(training, console, Finishing(print))
     golden(f"screens/train_{width}.txt", console.file.getvalue())  # type: ignore[attr-defined]

@@ -185,7 +185,7 @@ def test_before_the_first_iteration_there_is_nothing_to_finish(
         send(name)
         time.sleep(60)
 
-    monkeypatch.setattr(sessions, "open_phase", opening)
+    monkeypatch.setattr(sessions, "open_phases", opening)
     done, out, said = cli("train", file, "-o", "run")
     assert done == code and not out and "finishing" not in said and "go on" not in said
     assert not Path("run").exists()
@@ -240,7 +240,7 @@ def test_an_import_that_is_cut_short(file: Path, cli: Cli, monkeypatch: pytest.M
         except SystemExit:
             raise ImportError("numpy._core.multiarray failed to import") from None
 
-    monkeypatch.setattr(sessions, "open_phase", cut)
+    monkeypatch.setattr(sessions, "open_phases", cut)
     assert cli("train", file, "-o", "run")[0] == 130
 
 
@@ -282,7 +282,7 @@ def cold(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Pop
     monkeypatch.setenv("TMPDIR", str(file.parent))
     words = [sys.executable, "-m", "netspec", "train", str(file), "-o", "run"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
-    while not list(file.parent.glob("cache/kernels/*/*.nbc")):
+    while not list(file.parent.glob("cache/kernels/*/*.kernel")):
         assert process.poll() is None
         time.sleep(0.05)
     yield process
@@ -297,7 +297,7 @@ def test_a_stop_while_kernels_are_compiled(cold: subprocess.Popen[bytes], file: 
     assert cold.returncode == 130 and b"Traceback" not in said
     assert not any(helper.is_running() for helper in helpers)
     assert not (file.parent / "run").exists() and not list(file.parent.glob("netspec-claims-*"))
-    assert list(file.parent.glob("cache/kernels/*/*.nbc"))
+    assert list(file.parent.glob("cache/kernels/*/*.kernel"))
 
 
 def test_no_helper_outlives_a_kill(cold: subprocess.Popen[bytes]) -> None:

@@ -28,7 +28,7 @@ from tests.helpers.mutations import seeds
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder, below a root of its own."""
-    driver.driver()  # from the user's own cache
+    driver.prepare_driver()  # from the user's own cache
     path = tmp_path / "kernels" / ("0" * 15 + "1")
     monkeypatch.setattr(cache, "_root", lambda: path.parent)
     monkeypatch.setattr(cache, "cache_folder", lambda: path)

@@ -118,11 +118,11 @@ def test_shared_memory_trains_like_memory_of_its_own(net: Net, dtype: str) -> No
             if iteration == 1:
                 one.arena[:] = POISON  # nothing in it may be needed from one iteration to the next
             feed(one, iteration)
-        alone.run("clear", "update")
+        alone.run("clear", "commit")
         if iteration < 2:
             run_poisoned(shared)
         else:
-            shared.run("clear", "update")
+            shared.run("clear", "commit")
         assume(np.isfinite(alone.loss[0]))  # a cubic net may blow up; its NaNs show nothing
         assert shared.loss[0] == alone.loss[0]
         assert shared.norm[0] == alone.norm[0]

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from netspec.formats.files import ChangedDataError
-from netspec.training import snapshot
+from netspec.training import container
+from netspec.training.container import WriteError
 from netspec.training.events import Display, Snapshotted, Unwritten
 from netspec.training.job import load_solver
 from netspec.training.lines import Lines
 from netspec.training.run import run
-from netspec.training.snapshot import WriteError
 
 Make = Callable[..., dict[str, Any]]
 
@@ -61,7 +61,7 @@ def test_a_full_disk_does_not_end_a_training(
 ) -> None:
     """The disk is full from iteration 4 on; `again`: until iteration 12, else for ever."""
     full: list[str] = []
-    write_whole, write = snapshot.write_whole, Lines.write
+    write_whole, write = container.write_whole, Lines.write
 
     def refused(self: Lines) -> OSError | None:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else write(self)
@@ -72,7 +72,7 @@ def test_a_full_disk_does_not_end_a_training(
         write_whole(path, content)
 
     monkeypatch.setattr(Lines, "write", refused)
-    monkeypatch.setattr(snapshot, "write_whole", whole)
+    monkeypatch.setattr(container, "write_whole", whole)
     job = load_solver(solver(max_iter=16, display=1, snapshot=4, snapshot_after_train=False), [])
     found: list[Any] = []
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from netspec import NetspecWarning, Solver
+from netspec.net.graph import ParamKey
 from netspec.training import snapshot
 from netspec.training.events import Event, Note, Warned
 from netspec.training.job import load_solver
@@ -43,9 +44,10 @@ def test_a_training_says_so_before_it_begins(tmp_path: Path) -> None:
 
 
 def test_loaded_weights_are_judged_instead_of_fillers(tmp_path: Path) -> None:
-    drawn = {"ip1.weight": np.arange(15, dtype=np.float32).reshape(5, 3) - 7}
+    key = ParamKey("ip1", "weight")
+    drawn = {key: np.arange(15, dtype=np.float32).reshape(5, 3) - 7}
     snapshot.write(tmp_path / "drawn.safetensors", snapshot.Snapshot(1, drawn))
-    snapshot.write(tmp_path / "zero.safetensors", snapshot.Snapshot(1, {"ip1.weight": np.zeros((5, 3), np.float32)}))
+    snapshot.write(tmp_path / "zero.safetensors", snapshot.Snapshot(1, {key: np.zeros((5, 3), np.float32)}))
     fine = dict(ZeroWeights.fine.solver)
     assert codes(trained(tmp_path / "a", ZERO, weights=tmp_path / "drawn.safetensors")) == []
     assert codes(trained(tmp_path / "b", {**ZERO, "weights": str(tmp_path / "drawn.safetensors")})) == []
