@@ -61,11 +61,8 @@ class Prefetcher:
         if self._failed is None:
             at, self._position = self._position, None
             start = time.perf_counter()
-            while True:
-                try:
-                    ready = self._work.ready.get(timeout=_TURN)
-                    break
-                except queue.Empty:
+            while (ready := self._work.next()) is None:
+                if not self._work.bell.acquire(timeout=_TURN):
                     waiting()
             self.waited += time.perf_counter() - start
             if not isinstance(ready, BaseException):
@@ -89,17 +86,37 @@ class Prefetcher:
         self.close()
 
 
+_Ready = tuple[int, "tuple[Array, ...]"] | BaseException
+
+
 class _Work:
-    """The thread's side: a ring of buffers, those that are free, and those that are ready with their batches."""
+    """The thread's side: a ring of buffers, those that are free, and those that are ready with their batches.
+
+    The lock `bell` is released when something is ready. A queue that is asked with a timeout would do, but for a signal
+    that comes when the time is up: CPython 3.11 then waits for ever (Modules/_queuemodule.c computes a negative rest).
+    """
 
     def __init__(self, feed: Feed, size: int, depth: int) -> None:
         self.free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self.ready: queue.SimpleQueue[tuple[int, tuple[Array, ...]] | BaseException] = queue.SimpleQueue()
+        self.bell = threading.Lock()
+        self._ready: queue.SimpleQueue[_Ready] = queue.SimpleQueue()
         self._feed, self._size = feed, size
         self._ring = [feed.buffers(size) for _ in range(depth)]
         self._ending = False
         for slot in range(depth):
             self.free.put(slot)
+
+    def next(self) -> _Ready | None:
+        """What is ready next; None where there is nothing yet."""
+        try:
+            return self._ready.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _give(self, ready: _Ready) -> None:
+        self._ready.put(ready)
+        if self.bell.locked():  # nobody else releases it
+            self.bell.release()
 
     def end(self) -> None:
         """Let the thread end after the batch that it is at."""
@@ -116,8 +133,8 @@ class _Work:
                 short = self._size if stop is None else min(self._size, stop - position)
                 into = tuple(array[:short] for array in self._ring[slot])
                 self._feed.fill(position, into)
-                self.ready.put((slot, into))
+                self._give((slot, into))
                 position += step
-            self.ready.put(IndexError("all batches were taken"))
+            self._give(IndexError("all batches were taken"))
         except BaseException as error:  # `take` raises it again
-            self.ready.put(error)
+            self._give(error)
