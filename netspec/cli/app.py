@@ -54,7 +54,8 @@ def _common(
 def _commands() -> None:
     """Register every file of this folder that names its PANEL: its `command`, with an EXAMPLE, or its `group`."""
     folder = importlib.import_module("netspec.cli")
-    files = (importlib.import_module(f"netspec.cli.{module.name}") for module in pkgutil.iter_modules(folder.__path__))
+    names = (module.name for module in pkgutil.iter_modules(folder.__path__) if not module.name.startswith("_"))
+    files = (importlib.import_module(f"netspec.cli.{name}") for name in names)
     for loaded in sorted((file for file in files if hasattr(file, "PANEL")), key=lambda file: PANELS.index(file.PANEL)):
         name = loaded.__name__.rpartition(".")[2].removesuffix("_").replace("_", "-")
         if hasattr(loaded, "group"):

@@ -99,7 +99,7 @@ def _keys(name: str | None, shelf: Shelf, incomplete: str) -> list[str]:
 
 
 def _below(document: Document, shelf: Shelf, incomplete: str) -> list[str]:
-    from netspec.cli.keys import keys
+    from netspec.cli._keys import keys
 
     above, dot, begun = incomplete.rpartition(".")
     path = above.split(".") if above else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings
@@ -14,7 +14,9 @@ from netspec.language.references import Documents, Reference, open_any
 from netspec.net.graph import State
 from netspec.net.load import check_both, kept
 from netspec.net.spec import NetSpec, net_spec
-from netspec.training.spec import SolverSpec, solver_spec
+
+if TYPE_CHECKING:
+    from netspec.training.spec import SolverSpec
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ def flat(reference: Reference, overrides: Sequence[str] = (), asked: AskedState 
 
 def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
     """The specs of an opened solver and of its net. Where either cannot be read, raises all mistakes in `found`."""
+    from netspec.training.spec import solver_spec  # a net alone has no use for its rooms
+
     assert opened.solver is not None
     spec = solver_spec(opened.solver, found)
     net = net_spec(opened.net, found) if opened.net is not None else None

@@ -11,11 +11,11 @@ from netspec.core.errors import Findings, NetspecError
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.net.shaped import ShapedGraph
-from netspec.training.job import Job
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a net alone is judged too, without what a training needs
     from netspec.core.calls import Array
     from netspec.data.feed import Feed
+    from netspec.training.job import Job
 
 
 FIRST = 100

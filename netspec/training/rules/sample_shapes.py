@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import permutations
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.core.errors import DataError, NetspecError
 from netspec.core.shape import CHANNELS_FIRST, Shape, channels_last, count, text
-from netspec.data.feed import Feed
-from netspec.net.labels import label_rules
 from netspec.net.shaped import ShapedGraph
 from netspec.training.rules.base import Example, Known, Rule, example, named
+
+if TYPE_CHECKING:
+    from netspec.data.feed import Feed
 
 
 class MisfitError(DataError):
@@ -69,6 +70,8 @@ def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:
     blob = shaped.graph.inputs[number]
     wanted, given = _sample_shape(shaped, blob), feed.shapes[number]
     net = f"say `shape: {_input_shape(shaped, blob, given)}` for '{shaped.graph.blobs[blob].name}' in the net"
+    from netspec.net.labels import label_rules
+
     classes = min((rule.classes for rule in label_rules(shaped) if rule.output == number), default=None)
     if classes is not None and (call := _one_hot(wanted, given, classes)) is not None:
         return f"labels are numbers of classes, not a row of scores each: {call}"

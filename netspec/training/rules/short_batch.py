@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.core.errors import DataError, Findings, NetspecError
 from netspec.net.infer import infer
 from netspec.net.shaped import ShapedGraph
-from netspec.training.job import Job
 from netspec.training.rules.base import Example, Known, Rule, example
+
+if TYPE_CHECKING:
+    from netspec.training.job import Job
 
 TRIED = 8
 """Batch sizes that are tried for one that fits."""
