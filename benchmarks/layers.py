@@ -126,7 +126,7 @@ def _netspec_round(stepper: Stepper, groups: dict[int, Group]) -> Iterator[tuple
         for section in ("seed", "backward"):
             took[leaders[i]] += milliseconds(partial(program.run_node, section, i))
     yield from ((group, "backward", of) for group, of in took.items())
-    yield -1, "backward", fed + cleared + milliseconds(partial(program.run, "watch", "update"))
+    yield -1, "backward", fed + cleared + milliseconds(partial(program.run, "watch", "commit"))
 
 
 def _torch_round(

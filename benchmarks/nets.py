@@ -15,7 +15,7 @@ from netspec.engine.program import Program
 from netspec.engine.weights import Weights, fill_weights
 from netspec.language.references import open_net
 from netspec.net.graph import State
-from netspec.net.labels import label_ranges
+from netspec.net.labels import label_rules
 from netspec.net.load import load_net
 from netspec.net.shaped import ShapedGraph
 from netspec.training.regularizers.l2 import L2
@@ -83,11 +83,11 @@ def undropped(shaped: ShapedGraph) -> ShapedGraph:
 def random_batch(shaped: ShapedGraph, seed: int = SEED) -> Arrays:
     """Standard normal images and random labels for the net's inputs, float32."""
     random = rng.generator(seed, "benchmark")
-    labels = label_ranges(shaped)
+    classes = {shaped.graph.inputs[rule.output]: rule.classes for rule in label_rules(shaped)}
 
     def values(blob: int) -> np.ndarray[Any, Any]:
         shape = shaped.blobs[blob]
-        drawn = random.integers(0, labels[blob][0], shape) if blob in labels else random.standard_normal(shape)
+        drawn = random.integers(0, classes[blob], shape) if blob in classes else random.standard_normal(shape)
         return drawn.astype(np.float32)
 
     return [values(blob) for blob in shaped.graph.inputs]
@@ -118,7 +118,7 @@ class Stepper:
         program = self.program
         self.feed()
         program.loss[0] = 0.0
-        program.run("clear", "update")
+        program.run("clear", "commit")
         program.clock[0] += 1
 
     def gradients(self) -> tuple[float, list[np.ndarray[Any, Any] | None]]:

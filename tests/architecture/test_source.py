@@ -6,8 +6,10 @@ Known breaches of a rule are listed as debt, which may only shrink; `pytest -s` 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -154,3 +156,14 @@ def test_mutable_state_of_modules_is_told() -> None:
                 for name in names:
                     word = "changed by its module" if name in variables else "a table"
                     print(f"mutable at module level: {module.name}.{name} ({word})")  # noqa: T201
+
+
+@pytest.mark.parametrize("path", sorted([*(ROOT / "benchmarks").glob("*.py"), ROOT / "scripts" / "dump"]), ids=str)
+def test_what_is_imported_from_netspec_is_there(path: Path) -> None:
+    """Benchmarks need torch, which tests run without: their imports would go stale unseen."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("netspec"):
+            module = importlib.import_module(node.module or "")
+            for name in node.names:
+                known = hasattr(module, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
+                assert known, f"{node.module} has no {name.name}"
