@@ -81,7 +81,7 @@ def command(
     if format is TableFormat.csv:
         answer(csv_text(("output", "mean"), scores.items()))
         return
-    table = Columns(("output", f"mean over {counted(samples, 'sample')}"), right=(1,))
+    table = Columns(("output", f"over {counted(samples, 'sample')}"), right=(1,))
     for name, value in scores.items():
         table.add_row(name, f"{value:.4f}")
     answer(table)
