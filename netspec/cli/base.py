@@ -186,7 +186,7 @@ def told_of_compiling(console: Console) -> Iterator[None]:
     status = console.status("compiling kernels for this CPU") if is_live(console) else None
 
     def remark(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, soft_wrap=True)
 
     def listen(name: str) -> None:
         if not names:

@@ -65,9 +65,9 @@ def _files(incomplete: str) -> list[str]:
 
 def _runs(incomplete: str) -> list[str]:
     """Run folders in the folder of runs."""
-    root = os.environ.get("NETSPEC_RUNS_DIR", "runs")
-    found = [path for path, is_folder in _entries(root, "") if is_folder]
-    return sorted(path for path in found if path.startswith(incomplete) and os.path.isfile(f"{path}/config.yaml"))
+    found = [path for path, is_folder in _entries(str(locate.runs_folder()), "") if is_folder]
+    runs = (path for path in found if os.path.isfile(os.path.join(path, locate.RUN_CONFIG)))
+    return sorted(path for path in runs if path.startswith(incomplete))
 
 
 def _entries(folder: str, begun: str) -> Iterator[tuple[str, bool]]:

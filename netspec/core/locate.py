@@ -32,6 +32,11 @@ def folder_of(variable: str) -> Path | None:
     return expanded(text) if text else None
 
 
+def runs_folder() -> Path:
+    """The folder of runs whose folder nobody names."""
+    return folder_of("NETSPEC_RUNS_DIR") or Path("runs")
+
+
 def beside(base: Path | None, path: str) -> Path:
     """A path that a spec names, relative to the folder `base` of that spec."""
     return tidy((base or Path()) / expanded(path))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from netspec.core import code_files
 from netspec.core.errors import UsageError
-from netspec.core.locate import RUN_CONFIG, folder_of, tidy
+from netspec.core.locate import RUN_CONFIG, runs_folder, tidy
 from netspec.training import snapshot
 from netspec.training.container import WriteError
 
@@ -30,14 +30,9 @@ def holds(folder: Path) -> bool:
     return (folder / RUN_CONFIG).is_file()
 
 
-def _root() -> Path:
-    """The folder of runs whose folder nobody names."""
-    return folder_of("NETSPEC_RUNS_DIR") or Path("runs")
-
-
 def _numbered(name: str) -> Iterator[Path]:
     """runs/NAME-1, runs/NAME-2, ...; a name of any text becomes a single step of a path."""
-    return (_root() / f"{_step(name)}-{number}" for number in itertools.count(1))
+    return (runs_folder() / f"{_step(name)}-{number}" for number in itertools.count(1))
 
 
 def _step(name: str) -> str:
@@ -63,7 +58,7 @@ def claimed_folder(name: str) -> Path:
 
 def latest_folder(name: str) -> Path:
     """The run folder of this name with the highest number among those with a snapshot. Raises NoRunError."""
-    root, numbers = _root(), {}
+    root, numbers = runs_folder(), {}
     for path in root.iterdir() if root.is_dir() else ():
         stem, _, number = path.name.rpartition("-")
         if stem == _step(name) and number.isdecimal() and snapshot.latest(path / SNAPSHOTS):
