@@ -140,6 +140,36 @@ def densenet(units: Sequence[int]) -> tuple[int, int]:
     return net.fc(c, 1000)
 
 
+def resnext(groups: int, width: int, units: Sequence[int]) -> tuple[int, int]:
+    """Xie et al. 2017, table 1: bottlenecks whose 3x3 has groups and, in the first one of a stage, the stride."""
+    net, c = Hand(), 64
+    net.conv(3, 64, 7, 112, norm=True)
+    for stage, (size, times) in enumerate(zip((56, 28, 14, 7), units, strict=True)):
+        mid, k, before = groups * width * 2**stage, 256 * 2**stage, size if stage == 0 else 2 * size
+        for unit in range(times):
+            net.conv(c, mid, 1, size if unit else before, norm=True)
+            net.conv(mid, mid, 3, size, group=groups, norm=True)
+            net.conv(mid, k, 1, size, norm=True)
+            if unit == 0:
+                net.conv(c, k, 1, size, norm=True)
+            c = k
+    return net.fc(2048, 1000)
+
+
+def squeezenet(sizes: Sequence[int]) -> tuple[int, int]:
+    """Iandola et al. 2016, v1.1 of the authors: sides of conv1's top, and of the three pools' tops."""
+    net, c = Hand(), 64
+    net.conv(3, c, 3, sizes[0], bias=True)
+    fires = zip((16, 16, 32, 32, 48, 48, 64, 64), (1, 1, 2, 2, 3, 3, 3, 3), strict=True)
+    for squeeze, pools in fires:
+        net.conv(c, squeeze, 1, sizes[pools], bias=True)
+        for f in (1, 3):
+            net.conv(squeeze, 4 * squeeze, f, sizes[pools], bias=True)
+        c = 8 * squeeze
+    net.conv(c, 1000, 1, sizes[3], bias=True)
+    return net.params, net.macs
+
+
 def mobilenet() -> tuple[int, int]:
     """Howard et al. 2017, table 1: a 3x3 for each channel, then a 1x1 across them."""
     net, c = Hand(), 32
@@ -178,6 +208,8 @@ PUBLISHED = {
     "densenet40": densenet_of_cifar(40, 12),
     "densenet121": densenet((6, 12, 24, 16)),
     "mobilenet_v1": mobilenet(),
+    "resnext50": resnext(32, 4, (3, 4, 6, 3)),
+    "squeezenet": squeezenet((113, 56, 28, 14)),
 }
 
 IN_FULL = {
@@ -189,6 +221,8 @@ IN_FULL = {
     "densenet40": (1_019_722, None),  # ports of the authors' code
     "densenet121": (7_978_856, 2_834_161_664),  # torchvision; cap-lab/MidapSim
     "mobilenet_v1": (4_231_976, 568_740_352),  # Keras: trainable params, and the MACs of its layers
+    "resnext50": (25_028_904, None),  # torchvision
+    "squeezenet": (1_235_496, None),  # torchvision
 }
 """Exact counts of other programs: params and MACs; no MACs if they count more than convolutions and products."""
 
@@ -225,6 +259,7 @@ def test_totals_counted_by_hand_are_those_of_others(name: str) -> None:
         ("mobilenet_v1", "4.2 M", 569e6),  # table 4
         ("densenet40", "1.0 M", None),  # table 2
         ("densenet121", None, 5.7e9 / 2),  # figure 3: about 0.57e10 FLOPs, two to a multiply-add
+        ("resnext50", "25.0 M", 4.2e9),  # table 1
     ],
 )
 def test_totals_round_to_those_of_the_papers(name: str, params: str | None, macs: float | None) -> None:
@@ -272,6 +307,16 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "densenet121": {  # Huang et al. 2017, table 1
         "conv0": (64, 112, 112), "pool0": (64, 56, 56), "half1": (128, 28, 28), "half2": (256, 14, 14),
         "half3": (512, 7, 7), "relu5": (1024, 7, 7),
+    },
+    "resnext50": {  # Xie et al. 2017, table 1
+        "conv1": (64, 112, 112), "pool1": (64, 56, 56), "conv2_x/0/relu2": (128, 56, 56),
+        "conv2_x/2/relu3": (256, 56, 56), "conv3_x/0/relu1": (256, 56, 56), "conv3_x/0/relu2": (256, 28, 28),
+        "conv3_x/3/relu3": (512, 28, 28), "conv4_x/5/relu3": (1024, 14, 14), "conv5_x/2/relu3": (2048, 7, 7),
+    },
+    "squeezenet": {  # SqueezeNet_v1.1 of the authors
+        "conv1": (64, 113, 113), "pool1": (64, 56, 56), "fire3/concat": (128, 56, 56), "pool3": (128, 28, 28),
+        "fire5/concat": (256, 28, 28), "pool5": (256, 14, 14), "fire7/concat": (384, 14, 14),
+        "fire9/concat": (512, 14, 14), "conv10": (1000, 14, 14), "pool10": (1000, 1, 1),
     },
 }  # fmt: skip
 
@@ -337,6 +382,10 @@ def test_shortcuts_lead_where_they_should(name: str, wanted: dict[str, str]) -> 
         # torchvision's densenet169 and densenet201; MACs of cap-lab/MidapSim
         ("densenet121", ["vars.units=[6, 12, 32, 32]"], "14.149480 M", 3_359_843_328),
         ("densenet121", ["vars.units=[6, 12, 48, 32]"], "20.013928 M", 4_291_365_888),
+        # torchvision's resnext101_32x8d, resnet50 (with the stride in the 3x3), and squeezenet1_1 of 224x224 images
+        ("resnext50", ["vars.units=[3, 4, 23, 3]", "vars.width=8"], "88.791336 M", resnext(32, 8, (3, 4, 23, 3))[1]),
+        ("resnext50", ["vars.groups=1", "vars.width=64"], "25.557032 M", resnext(1, 64, (3, 4, 6, 3))[1]),
+        ("squeezenet", ["layers.data.shape=[[2, 3, 224, 224], [2]]"], "1.235496 M", squeezenet((111, 55, 27, 13))[1]),
     ],
 )
 def test_variables_make_the_other_nets_of_a_paper(name: str, overrides: list[str], params: str, macs: int) -> None:

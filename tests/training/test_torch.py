@@ -30,6 +30,8 @@ NETS = {
         "layers.data.shape=[[2, 3, 64, 64], [2]]",
     ],
     "densenet121": ["vars.units=[2, 1, 2, 1]", "layers.data.shape=[[2, 3, 64, 64], [2]]"],
+    "resnext50": ["vars.units=[1, 2, 1, 1]", "vars.groups=8", "layers.data.shape=[[2, 3, 64, 64], [2]]"],
+    "squeezenet": ["layers.drop9.dropout_ratio=0", "vars.classes=7", "layers.data.shape=[[2, 3, 63, 63], [2]]"],
 }
 
 
