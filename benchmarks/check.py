@@ -5,12 +5,11 @@ The reference is the net in PyTorch with float64; errors of PyTorch's float32 ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.in_torch import TorchNet
 from benchmarks.nets import Arrays, Stepper, undropped
@@ -45,23 +44,38 @@ class Disagreement(Exception):
     """The two sides do not compute equal results, so that a race between them would mean nothing."""
 
 
-def check_training(shaped: ShapedGraph, batch: Arrays) -> tuple[Agreement, Agreement]:
-    """(netspec's, torch's float32) distance from float64. Raises Disagreement."""
+@dataclass(frozen=True)
+class Checked:
+    """Errors of each side against the reference; `allowed` is the bound on those of gradients."""
+
+    sides: Mapping[str, Agreement]
+    allowed: float
+
+    def agrees(self, side: str) -> bool:
+        """Whether a side is within the bounds."""
+        found = self.sides[side]
+        return found.loss <= LOSS_BOUND and found.gradient <= self.allowed
+
+
+Side = tuple[float, Sequence[Any]]
+"""A loss, and each param's gradient or None."""
+
+
+def check_training(shaped: ShapedGraph, batch: Arrays, others: Mapping[str, Side] | None = None) -> Checked:
+    """The distances of netspec, of torch's float32 and of others from float64. Raises Disagreement for netspec's."""
     shaped = undropped(shaped)
     stepper = Stepper(shaped, batch)
     names, weights = stepper.program.weights.names, stepper.weights
     judge = _torch(
         shaped, (array.astype(np.float64) for array in weights), [array.astype(np.float64) for array in batch]
     )
-    mine, peer = (_distance(names, side, judge) for side in (stepper.gradients(), _torch(shaped, weights, batch)))
-    allowed = max(GRADIENT_BOUND, PEER_FACTOR * peer.gradient)
-    if not (mine.loss <= LOSS_BOUND and mine.gradient <= allowed):
-        raise Disagreement(f"netspec: {mine}; torch float32: {peer}; allowed: {LOSS_BOUND:.0e} and {allowed:.1e}")
-    return mine, peer
-
-
-Side = tuple[float, list[Any]]
-"""A loss, and each param's gradient or None."""
+    sides = {"netspec": stepper.gradients(), "torch": _torch(shaped, weights, batch), **(others or {})}
+    errors = {name: _distance(names, side, judge) for name, side in sides.items()}
+    checked = Checked(errors, max(GRADIENT_BOUND, PEER_FACTOR * errors["torch"].gradient))
+    if not checked.agrees("netspec"):
+        said = "; ".join(f"{name}: {error}" for name, error in errors.items())
+        raise Disagreement(f"{said}; allowed: {LOSS_BOUND:.0e} and {checked.allowed:.1e}")
+    return checked
 
 
 def _torch(shaped: ShapedGraph, weights: Iterable[Any], batch: Arrays) -> Side:
@@ -83,11 +97,9 @@ def _distance(names: Sequence[str], side: Side, judge: Side) -> Agreement:
     return Agreement(abs(side[0] - judge[0]) / abs(judge[0]), errors[worst], worst)
 
 
-def check_inference(stepper: Stepper, net: TorchNet) -> float:
-    """Relative L2 distance of both sides' scores. Raises Disagreement."""
-    with torch.inference_mode():
-        theirs = net.scores(*stepper.batch).numpy()
-    error = float(np.linalg.norm(stepper.scores() - theirs) / np.linalg.norm(theirs))
+def check_scores(ours: Any, theirs: Any, peer: str) -> float:
+    """Relative L2 distance of netspec's scores from a peer's. Raises Disagreement."""
+    error = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
     if not error <= SCORE_BOUND:
-        raise Disagreement(f"scores differ by {error:.1e}; allowed: {SCORE_BOUND:.0e}")
+        raise Disagreement(f"scores differ from those of {peer} by {error:.1e}; allowed: {SCORE_BOUND:.0e}")
     return error

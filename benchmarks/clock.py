@@ -6,14 +6,17 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 TURN = 0.25
 """Seconds that a turn lasts at least, unless one step is longer."""
-PAUSE = 0.01
-"""Seconds between turns: idle OpenMP threads of the last one stop spinning."""
+PAUSE = 0.05
+"""Seconds between turns: idle threads of the last one stop spinning (ONNX Runtime's spin for .04)."""
 FEWEST, MOST = 3, 25
 """Fewest and most rounds, where their number is not given."""
+Step = Callable[[], float | None]
+"""One step of a rival; where it ran in another process, it returns the milliseconds that it took there."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,21 @@ class Times:
 
 
 def alternate(
-    rivals: Mapping[str, Callable[[], object]], seconds: float, rounds: int | None = None
+    rivals: Mapping[str, Step], seconds: float, rounds: int | None = None, fewest: int = FEWEST
 ) -> dict[str, Times]:
     """The times of rivals that take turns, after a warm-up: `rounds` rounds, or as many as fit in `seconds`."""
     for run in rivals.values():
         run()
     times: dict[str, list[float]] = {name: [] for name in rivals}
     until, done = time.monotonic() + seconds, 0
-    while done < rounds if rounds else done < FEWEST or (done < MOST and time.monotonic() < until):
+    while done < rounds if rounds else done < fewest or (done < MOST and time.monotonic() < until):
         for name, run in rivals.items():
             times[name] += _turn(run)
         done += 1
     return {name: Times(tuple(steps)) for name, steps in times.items()}
 
 
-def _turn(run: Callable[[], object]) -> list[float]:
+def _turn(run: Step) -> list[float]:
     """Milliseconds of each step of a turn; short steps have one before them that warms the caches."""
     time.sleep(PAUSE)
     first = milliseconds(run)
@@ -58,10 +61,10 @@ def _turn(run: Callable[[], object]) -> list[float]:
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """Duration of one call in milliseconds."""
+    """Duration of one call in milliseconds: what it returns, if that is a number of its own clock."""
     begun = time.perf_counter()
-    run()
-    return 1000 * (time.perf_counter() - begun)
+    took = run()
+    return took if isinstance(took, float) else 1000 * (time.perf_counter() - begun)
 
 
 Typical = Callable[[Sequence[float]], float]
@@ -69,20 +72,20 @@ Typical = Callable[[Sequence[float]], float]
 
 
 def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float, typical: Typical) -> dict[str, Any]:
-    """Figures of a race of netspec, eager and channels_last: times, ratios, rates. `peak` is in GFLOP/s."""
+    """Figures of a race of netspec and its peers: times, ratios, rates. `peak` is in GFLOP/s."""
     chosen = {name: typical(of.steps) for name, of in times.items()}
-    mine, best = chosen["netspec"], min(chosen["eager"], chosen["channels_last"])
+    fastest = {name: min(of.steps) for name, of in times.items()}
+    peers = [name for name in times if name != "netspec"]
+    mine, best = chosen["netspec"], min(chosen[peer] for peer in peers)
     rate = flops / mine / 1e6
     return {
         "batch": batch,
         **chosen,
+        **{f"over_{peer}": chosen[peer] / mine for peer in peers},
         "images": 1000 * batch / mine,
-        "over_eager": chosen["eager"] / mine,
-        "over_channels_last": chosen["channels_last"] / mine,
         "over_best": best / mine,
-        "fastest": {name: min(of.steps) for name, of in times.items()},
-        "over_best_fastest": min(min(times[peer].steps) for peer in ("eager", "channels_last"))
-        / min(times["netspec"].steps),
+        "fastest": fastest,
+        "over_best_fastest": min(fastest[peer] for peer in peers) / fastest["netspec"],
         "gflops": rate,
         "share": rate / peak,
         "best_gflops": flops / best / 1e6,
@@ -90,3 +93,12 @@ def figures(times: Mapping[str, Times], batch: int, flops: int, peak: float, typ
         "steps": len(times["netspec"].steps),
         "quartiles": {name: of.quartiles for name, of in times.items()},
     }
+
+
+PEERS = {"eager": "torch", "channels_last": "ch. last", "keras": "Keras", "onnx": "ONNX Runtime"}
+"""The peers, and how tables call them."""
+
+
+def missed(found: Mapping[str, Any], wanted: Mapping[str, float]) -> str:
+    """The peers beside which less than the speed wanted was reached; a peer that was not raced is not missed."""
+    return ", ".join(name for peer, name in PEERS.items() if found.get(f"over_{peer}", inf) < wanted.get(peer, 0.0))

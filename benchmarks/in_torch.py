@@ -106,8 +106,12 @@ class TorchStepper:
 
     def infer(self) -> None:
         """One forward pass without gradients."""
+        self.scores()
+
+    def scores(self) -> Any:
+        """The last layer's top, without gradients."""
         with torch.inference_mode():
-            self.net.scores(*self.batch)
+            return self.net.scores(*self.batch).numpy()
 
 
 class Work(NamedTuple):
@@ -160,6 +164,8 @@ def _convolution(work: Work) -> Tensor:
 
 def _pooling(work: Work) -> Tensor:
     layer, x = work.layer, work.x[0]
+    if layer.global_pooling and layer.pool == "AVE":
+        return functional.adaptive_avg_pool2d(x, 1)
     (fh, sh, ph, _), (fw, sw, pw, _) = layer.windows(tuple(x.shape))
     if _picks(layer):
         return x[:, :, ::sh, ::sw]
@@ -210,6 +216,12 @@ def _power(work: Work) -> Tensor:
     return (layer.shift + layer.scale * work.x[0]) ** layer.power
 
 
+def _softmax_with_loss(work: Work) -> Tensor:
+    """Labels (N,) belong to scores (N, C, 1, 1) too; torch wants (N, 1, 1) then."""
+    scores, labels = work.x
+    return functional.cross_entropy(scores, labels.long().reshape(len(scores), *scores.shape[2:]))
+
+
 def _dropout(work: Work) -> Tensor:
     ratio = work.layer.dropout_ratio
     return functional.dropout(work.x[0], ratio, work.training) if ratio else work.x[0]
@@ -227,5 +239,5 @@ _LAYERS: dict[str, Callable[[Work], Any]] = {
     "Power": _power,
     "ReLU": lambda work: functional.relu(work.x[0], inplace=work.overwrite),
     "Scale": _scale,
-    "SoftmaxWithLoss": lambda work: functional.cross_entropy(work.x[0], work.x[1].long()),
+    "SoftmaxWithLoss": _softmax_with_loss,
 }

@@ -21,27 +21,31 @@ from torch import Tensor
 from benchmarks.clock import FEWEST, MOST, milliseconds
 from benchmarks.in_torch import LAYOUTS, TorchNet, TorchStepper
 from benchmarks.machine import Machine
+from benchmarks.modes import Mode
 from benchmarks.nets import DECAY, MOMENTUM, RATE, Entry, Stepper, flops, random_batch, training
 from benchmarks.tables import Column
 from netspec.net.graph import Graph
 
-NAME, TITLE = "layers", "Layer by layer, milliseconds forward and backward; `lost` is beside PyTorch's faster layout"
-COLUMNS = (
-    Column("layers", "layers"),
-    Column("type", "type"),
-    Column("shape", "first top"),
-    Column("netspec_forward", "forward", ".3f"),
-    Column("eager_forward", "torch", ".3f"),
-    Column("channels_last_forward", "ch. last", ".3f"),
-    Column("netspec_backward", "backward", ".3f"),
-    Column("eager_backward", "torch", ".3f"),
-    Column("channels_last_backward", "ch. last", ".3f"),
-    Column("gflops_forward", "GFLOP/s fwd", ".0f"),
-    Column("gflops_backward", "bwd", ".0f"),
-    Column("best_forward", "torch's fwd", ".0f"),
-    Column("best_backward", "bwd", ".0f"),
-    Column("ratio", "ratio", ".2f"),
-    Column("lost", "lost ms", ".3f"),
+MODE = Mode(
+    "layers",
+    "Layer by layer, milliseconds forward and backward; `lost` is beside PyTorch's faster layout",
+    (
+        Column("layers", "layers"),
+        Column("type", "type"),
+        Column("shape", "first top"),
+        Column("netspec_forward", "forward", ".3f"),
+        Column("eager_forward", "torch", ".3f"),
+        Column("channels_last_forward", "ch. last", ".3f"),
+        Column("netspec_backward", "backward", ".3f"),
+        Column("eager_backward", "torch", ".3f"),
+        Column("channels_last_backward", "ch. last", ".3f"),
+        Column("gflops_forward", "GFLOP/s fwd", ".0f"),
+        Column("gflops_backward", "bwd", ".0f"),
+        Column("best_forward", "torch's fwd", ".0f"),
+        Column("best_backward", "bwd", ".0f"),
+        Column("ratio", "ratio", ".2f"),
+        Column("lost", "lost ms", ".3f"),
+    ),
 )
 Clocked = dict[tuple[int, str], list[float]]
 """Milliseconds of every round, by group and direction. Group -1 is the update of the weights."""

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import results
 from benchmarks.peak import LANES, peak
 
 
@@ -26,13 +27,8 @@ class Machine:
 
     @property
     def sentence(self) -> str:
-        f = self.facts
-        versions = ", ".join(f"{name} {number}" for name, number in f["versions"].items())
-        return (
-            f"{f['cpu']}, {f['cores']} logical CPUs, {f['threads']} threads, {f['lanes']} float32 lanes, "
-            f"peak {f['peak_gflops']:.0f} GFLOP/s as measured, load average before {f['load']}, "
-            f"{f['system']}, {versions}, {f['date']}."
-        )
+        """The facts in words."""
+        return results.sentence({"machine": self.facts, "rows": []})
 
 
 def describe(threads: int) -> Machine:

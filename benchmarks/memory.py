@@ -14,19 +14,11 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import modes
 from benchmarks.machine import Machine
 from benchmarks.nets import DECAY, ENTRIES, MOMENTUM, RATE, Entry, Stepper, random_batch, training
-from benchmarks.tables import Column
 
-NAME, TITLE = "memory", "Peak memory of ten training steps, MiB beyond the imports"
-COLUMNS = (
-    Column("net", "net"),
-    Column("batch", "batch", "d"),
-    Column("netspec", "netspec", ",.0f"),
-    Column("eager", "torch", ",.0f"),
-    Column("channels_last", "its channels_last", ",.0f"),
-    Column("share", "netspec of torch's", ".0%"),
-)
+MODE = modes.MEMORY
 SIDES = ("netspec", "eager", "channels_last")
 STEPS = 10
 

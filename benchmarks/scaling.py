@@ -7,22 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks import modes
 from benchmarks.clock import alternate
 from benchmarks.in_torch import LAYOUTS, TorchNet, TorchStepper
 from benchmarks.machine import Machine
 from benchmarks.nets import DECAY, MOMENTUM, RATE, Entry, Stepper, random_batch, training
-from benchmarks.tables import Column
 
-NAME, TITLE = "scaling", "Milliseconds an image, by batch"
-COLUMNS = (
-    Column("net", "net"),
-    Column("batch", "batch", "d"),
-    Column("netspec", "netspec ms/image", ".4f"),
-    Column("relative", "beside the largest batch", ".2f"),
-    Column("eager", "torch ms/image", ".4f"),
-    Column("eager_relative", "beside the largest batch", ".2f"),
-    Column("channels_last", "its channels_last", ".4f"),
-)
+MODE = modes.SCALING
 NETS = ("lenet", "resnet20")
 BATCHES = (8, 16, 32, 64, 128, 256)
 
@@ -43,5 +34,5 @@ def _row(net: str, size: int, given: argparse.Namespace) -> dict[str, Any]:
     rivals = {"netspec": stepper.step}
     for name, layout in LAYOUTS.items():
         rivals[name] = TorchStepper(TorchNet(shaped, stepper.weights, layout), batch, RATE, MOMENTUM, DECAY).step
-    times = alternate(rivals, given.seconds / len(BATCHES), given.rounds)
+    times = alternate(rivals, given.seconds / len(BATCHES), given.rounds, given.fewest)
     return {"net": net, "batch": size, **{name: given.typical(of.steps) / size for name, of in times.items()}}

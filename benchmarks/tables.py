@@ -20,22 +20,6 @@ class Column(NamedTuple):
     form: str = ""
 
 
-SPEEDS = (
-    Column("netspec", "netspec ms", ",.2f"),
-    Column("eager", "torch ms", ",.2f"),
-    Column("channels_last", "its ch. last", ",.2f"),
-    Column("images", "images/s", ",.0f"),
-    Column("over_eager", "x torch", ".2f"),
-    Column("over_channels_last", "x ch. last", ".2f"),
-    Column("over_best", "x faster", ".2f"),
-    Column("over_best_fastest", "by minima", ".2f"),
-    Column("gflops", "GFLOP/s", ".0f"),
-    Column("share", "of peak", ".0%"),
-    Column("best_gflops", "torch's", ".0f"),
-)
-"""The columns of clock.figures: medians, their ratios, and ratios of fastest steps, which other load distorts least."""
-
-
 def cell(column: Column, row: dict[str, Any]) -> str:
     """A row's value as text; empty where it has none."""
     value = row.get(column.key)
@@ -63,12 +47,15 @@ def markdown(columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join([head, f"|{rule}", *body])
 
 
+def between(text: str, name: str, body: str) -> str:
+    """A page with something else between the markers of that name. Raises SystemExit if it has none."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SystemExit(f"{README} has no place for this table: {begin} ... {end}")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{body}\n{end}{rest.partition(end)[2]}"
+
+
 def write(name: str, sentence: str, columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> None:
     """Put the table between the markers of that name, with the machine above it."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    page = README.read_text()
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise SystemExit(f"{README} has no place for this table: {begin} ... {end}")
-    before, _, rest = page.partition(begin)
-    after = rest.partition(end)[2]
-    README.write_text(f"{before}{begin}\n{sentence}\n\n{markdown(columns, rows)}\n{end}{after}")
+    README.write_text(between(README.read_text(), name, f"{sentence}\n\n{markdown(columns, rows)}"))
