@@ -121,8 +121,8 @@ class Race:
     def _save(self) -> None:
         """Write the file of --json with what there is."""
         if self.given.json:
-            found = {"mode": self.mode.MODE.name, "machine": self.here.facts, "rows": self.rows}
-            self.given.json.write_text(json.dumps({**found, "mean": results.mean(self.rows)}, indent=1) + "\n")
+            found = {"mode": self.mode.MODE.name, "machine": self.here.facts, "rows": self.rows, "mean": self.mean}
+            self.given.json.write_text(json.dumps(found, indent=1) + "\n")
 
     def show(self) -> None:
         """Print the table and its notes; keep the rows with --write."""
@@ -137,8 +137,12 @@ class Race:
     @property
     def missed(self) -> bool:
         """Whether a check failed, or a target was missed."""
-        training_mean = self.mode is training and results.mean(self.rows).get("missed")
-        return bool(training_mean) or any(row.get("missed") for row in self.rows)
+        return bool(self.mean.get("missed")) or any(row.get("missed") for row in self.rows)
+
+    @property
+    def mean(self) -> dict[str, Any]:
+        """The geometric means of training; other modes have none."""
+        return results.mean(self.rows) if self.mode is training else {}
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -19,11 +19,40 @@ MOST_PARTS = 64
 """Parts of a step, at most."""
 ADD, RECTIFY = 1, 2
 """Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
-SIDE, STEP = 6, 4
-"""Pixels of the side of a tile of Winograd's filtering that are read, and written."""
-FREQUENCIES = 36
 AIR = 16
 """Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
+DENSE = 32
+"""Channels up to which rows of frequencies lie without air: so few lines do not meet in a cache."""
+
+
+class Minimal(NamedTuple):
+    """Winograd's minimal filtering F(step x step, taps x taps), in some finite points and infinity.
+
+    `step` x `step` pixels of the result come from a tile of `side` x `side` pixels by as many products, one for each
+    frequency.
+    """
+
+    step: int  # pixels of a tile's side that are written
+    taps: int  # of a filter's side
+    points: tuple[float, ...]
+
+    @property
+    def side(self) -> int:
+        """Pixels of a tile's side that are read."""
+        return self.step + self.taps - 1
+
+    @property
+    def frequencies(self) -> int:
+        """Products for each pair of a channel and a filter."""
+        return self.side**2
+
+
+MINIMAL = {3: Minimal(4, 3, (0, 1, -1, 2, -2)), 5: Minimal(4, 5, (0, 1, -1, 2, -2, 0.5, -0.5))}
+"""The filtering for each number of taps."""
+PLACES = max(minimal.frequencies for minimal in MINIMAL.values())
+"""Room for the addresses of a tile's pixels."""
+FILTERS_TURNED = 16
+"""Values of filters that are turned at a time on their way to or from frequencies, so that they stay near."""
 
 
 def even_parts(products: int, work: int, most: int) -> int:

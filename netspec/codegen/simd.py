@@ -39,13 +39,16 @@ def place(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
-def prefetch(builder: Any, place: Any, writing: bool) -> None:
-    """Prefetch the cache line at a pointer, for reading or writing; the pointer may be invalid."""
+def prefetch(builder: Any, place: Any, writing: bool, near: int = 3) -> None:
+    """Prefetch the cache line at a pointer, for reading or writing; the pointer may be invalid.
+
+    `near` is 3 for the nearest cache, 2 for the second.
+    """
     kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _INDEX, _INDEX, _INDEX])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     builder.call(
         function,
-        [builder.bitcast(place, cgutils.voidptr_t), *(ir.Constant(_INDEX, value) for value in (int(writing), 3, 1))],
+        [builder.bitcast(place, cgutils.voidptr_t), *(ir.Constant(_INDEX, value) for value in (int(writing), near, 1))],
     )
 
 
@@ -56,12 +59,17 @@ def intrinsic_of(words: tuple[str, ...], generate: Callable[..., Any]) -> Any:
     return intrinsic(scope["emit"])
 
 
-def caller(count: int) -> Any:
-    """call(code, *words): call compiled code by its address with `count` int64; a named tuple stands for its fields."""
+def caller(count: int, optional: int = 0) -> Any:
+    """call(code, *words): call compiled code by its address with `count` int64; a named tuple stands for its fields.
+
+    The last `optional` of them may be left out, and are 0 then.
+    """
 
     def call(typing: Any, code: Any, *words: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             given = list(_numbers(builder, args[1]))
+            if len(given) == count - optional:
+                given += [number(0)] * optional
             if len(given) != count:
                 raise TypeError(f"the code takes {count} numbers, not {len(given)}")
             pointer = ir.FunctionType(ir.VoidType(), [_WORD] * count).as_pointer()
@@ -209,6 +217,21 @@ def lanes_of(typing: Any, x: Any) -> Any:
     return types.int64(x), generate
 
 
+def _expecting(writing: bool) -> Any:
+    """The intrinsic `expect_reading` or `expect_writing`."""
+
+    def expect(typing: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            prefetch(builder, builder.inttoptr(args[0], cgutils.voidptr_t), writing, near=2)
+            return context.get_dummy_value()
+
+        return types.void(types.int64), generate
+
+    return intrinsic(expect)
+
+
+expect_reading, expect_writing = _expecting(writing=False), _expecting(writing=True)
+"""expect_reading(address), expect_writing(address): bring a line to the second cache; the address may be invalid."""
 copy_run = _run(adding=False)
 """copy_run(x, x0, y, y0, count): y[y0 : y0+count] = x[x0 : x0+count]; x and y are flat."""
 add_run = _run(adding=True)

@@ -100,16 +100,17 @@ SPOT = (
     "mode",
     "channels",
 )
-GRAD = ("strips", "x", "first", "width", "lines", "xline", "dy", "dyline", "g", "channels")
+GRAD = ("strips", "x", "first", "width", "lines", "xline", "dy", "dyline", "g", "channels", "pitch")
 """Arguments of the codes. Addresses are in bytes, all else in values; `strips` counts strips side by side."""
 call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD))
 """call_strip(code, strips, Reading(...), Taps(...), Writing(...)): the strips of a line.
 call_spot(code, strips, Spots(...), Taps(...), Writing(...)): pixels of a line, several at a time.
-call_grad(code, strips, Reading(...), Lines(...), g, channels): the gradient of a line of taps, at the address g."""
+call_grad(code, strips, Reading(...), Lines(...), g, channels, pitch): the gradient of a line of taps, at the address g,
+for some of the `pitch` channels of a pixel."""
 MOST_PIXELS, MOST_TAPS = 8, 7
 
 
-class _Pixels:
+class Pixels:
     """Pixels that follow one another in memory; three share an address register."""
 
     def __init__(self, builder: Any, start: Any, pitch: Any) -> None:
@@ -124,7 +125,9 @@ class _Pixels:
         return self.builder.gep(place, [(self.pitch, self.twice)[i % 3 - 1]]) if i % 3 else place
 
 
-def _inside(builder: Any, emit: simd.Vectors, first: Any, width: Any, columns: range, taps: int) -> dict[int, Any]:
+def columns_inside(
+    builder: Any, emit: simd.Vectors, first: Any, width: Any, columns: range, taps: int
+) -> dict[int, Any]:
     """A mask for each column near an end of the line: all lanes if the column is inside the image, else none."""
     kind = ir.VectorType(ir.IntType(1), emit.lanes)
     masks = {}
@@ -144,7 +147,7 @@ def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, i
     )
 
 
-def _ends(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: _Pixels, bias: Any, mode: Any) -> None:
+def finish(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: Pixels, bias: Any, mode: Any) -> None:
     """Add the bias and what y holds, rectify, and write y."""
     places = [y[o] for o in range(len(sums))]
     constant = cgutils.alloca_once_value(builder, emit.zero)
@@ -182,17 +185,17 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
         with cgutils.for_range(builder, strips) as strip:
             done = builder.mul(strip.index, simd.number(pixels))
             column = builder.mul(done, simd.number(step))
-            masks = _inside(builder, whole, builder.add(first, column), width, columns, taps)
+            masks = columns_inside(builder, whole, builder.add(first, column), width, columns, taps)
             line, result = builder.gep(x, [builder.mul(column, channels)]), builder.gep(y, [builder.mul(done, ystep)])
 
             def body(emit: simd.Vectors, mask: Any, at: Any) -> None:
                 for total in sums:
                     builder.store(emit.zero, total)
                 with cgutils.for_range(builder, rows) as row:
-                    source = _Pixels(
+                    source = Pixels(
                         builder, builder.gep(line, [builder.add(at, builder.mul(row.index, xrow))]), channels
                     )
-                    filters = _Pixels(builder, builder.gep(w, [builder.add(at, builder.mul(row.index, wrow))]), wstep)
+                    filters = Pixels(builder, builder.gep(w, [builder.add(at, builder.mul(row.index, wrow))]), wstep)
                     factors = [emit.load(filters[t], mask) for t in range(taps)]
                     for i in columns:
                         pairs = [(o, i - o * step) for o in range(pixels) if 0 <= i - o * step < taps]
@@ -200,11 +203,11 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
                             value = _load(builder, bytes, emit, source[i], mask, masks.get(i))
                             for o, t in pairs:
                                 builder.store(emit.multiply_add(value, factors[t], builder.load(sums[o])), sums[o])
-                below = _Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
+                below = Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
                 for i in range(pixels * ahead):
                     simd.prefetch(builder, below[i], writing=False)
-                places = _Pixels(builder, builder.gep(result, [at]), ystep)
-                _ends(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
+                places = Pixels(builder, builder.gep(result, [at]), ystep)
+                finish(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
 
             along(builder, bytes, channels, body)
         return context.get_dummy_value()
@@ -232,12 +235,12 @@ def _spot(pixels: int, bytes: int) -> Any:
                         builder.add(builder.mul(row.index, r), builder.mul(tap.index, t))
                         for r, t in ((xrow, xtap), (wrow, wtap))
                     ]
-                    source = _Pixels(builder, builder.gep(line, [builder.add(at, where[0])]), xstep)
+                    source = Pixels(builder, builder.gep(line, [builder.add(at, where[0])]), xstep)
                     factor = emit.load(builder.gep(w, [builder.add(at, where[1])]), mask)
                     for o, total in enumerate(sums):
                         builder.store(emit.multiply_add(emit.load(source[o], mask), factor, builder.load(total)), total)
-                places = _Pixels(builder, builder.gep(result, [at]), ystep)
-                _ends(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
+                places = Pixels(builder, builder.gep(result, [at]), ystep)
+                finish(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
 
             along(builder, bytes, channels, body)
         return context.get_dummy_value()
@@ -255,7 +258,7 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
     chains = min(pixels, max(1, 4 // (taps * together)) if together > 1 else {1: 4, 2: 2, 3: 2}.get(taps, 1))
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, x, first, width, lines, xline, dy, dyline, g, channels = args
+        strips, x, first, width, lines, xline, dy, dyline, g, channels, pitch = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, dy, g = pointers(builder, whole, x, dy, g)
         keys = [(v, t, chain) for v in range(together) for t in range(taps) for chain in range(chains)]
@@ -268,12 +271,12 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
             with cgutils.for_range(builder, lines) as line, cgutils.for_range(builder, strips) as strip:
                 done = builder.mul(strip.index, simd.number(pixels))
                 column = builder.mul(done, simd.number(step))
-                masks = _inside(builder, emit, builder.add(first, column), width, columns, taps)
-                below = builder.add(at, builder.add(builder.mul(line.index, xline), builder.mul(column, channels)))
-                above = builder.add(at, builder.add(builder.mul(line.index, dyline), builder.mul(done, channels)))
+                masks = columns_inside(builder, emit, builder.add(first, column), width, columns, taps)
+                below = builder.add(at, builder.add(builder.mul(line.index, xline), builder.mul(column, pitch)))
+                above = builder.add(at, builder.add(builder.mul(line.index, dyline), builder.mul(done, pitch)))
                 source, target = (
-                    _Pixels(builder, builder.gep(x, [below]), channels),
-                    _Pixels(builder, builder.gep(dy, [above]), channels),
+                    Pixels(builder, builder.gep(x, [below]), pitch),
+                    Pixels(builder, builder.gep(dy, [above]), pitch),
                 )
                 diffs = [[emit.load(target[o], mask, v) for v in range(vectors)] for o in range(pixels)]
                 for i in columns:
@@ -283,7 +286,7 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
                         for o, t in pairs:
                             total = sums[v, t, o % chains]
                             builder.store(emit.multiply_add(value, diffs[o][v], builder.load(total)), total)
-            places = _Pixels(builder, builder.gep(g, [at]), channels)
+            places = Pixels(builder, builder.gep(g, [at]), pitch)
             for v, t in product(range(vectors), range(taps)):
                 value = emit.load(places[t], mask, v)
                 for chain in range(chains):

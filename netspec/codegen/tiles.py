@@ -11,9 +11,10 @@ convolution.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 from llvmlite import ir
@@ -27,6 +28,16 @@ from netspec.codegen.kernel import Compiled, helper
 
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
 """Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
+
+
+Kind = Literal["any", "along", "across"]
+"""Kinds of tile, by A's strides: any; `along` where its step is 1, as in an image; `across` where its pitch is 1, as in
+gradients, whose rows lie side by side. All compute the same bits; the last two are faster."""
+KINDS = get_args(Kind)
+LINE = 64
+"""Bytes of a cache line."""
+TOGETHER = 2
+"""Products of a turn of the loop where the kind of tile is known."""
 
 
 class Sums(NamedTuple):
@@ -63,55 +74,188 @@ class Result(NamedTuple):
     tail: int  # columns of the last vector
 
 
-ARGUMENTS = tuple(
-    f"{group.__name__.lower()}_{field}" for group in (Sums, Left, Right, Result) for field in group._fields
-)
+class Ahead(NamedTuple):
+    """What will be read after this tile, in bytes: product i of tap t prefetches the cache line t*tap + i*step on.
+
+    Where it is left out of a call, nothing is prefetched; tiles for any strides never do. Any address is allowed.
+    """
+
+    address: int
+    tap: int
+    step: int
+
+
+_GROUPS: tuple[Any, ...] = (Sums, Left, Right, Result, Ahead)
+Words: Any = namedtuple("Words", [f"{group.__name__.lower()}_{field}" for group in _GROUPS for field in group._fields])
 """Arguments of a tile's code. Addresses are in bytes, all else in values."""
 
-multiply = simd.caller(len(ARGUMENTS))
-"""multiply(code, Sums(...), Left(...), Right(...), Result(...)): call a tile by its address."""
+multiply = simd.caller(len(Words._fields), optional=len(Ahead._fields))
+"""multiply(code, Sums(...), Left(...), Right(...), Result(...)[, Ahead(...)]): call a tile by its address."""
 
 
-def _emit(rows: int, vectors: int, bytes: int) -> Any:
-    """The intrinsic of one size of tile for numbers of `bytes` bytes."""
+def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
+    """The intrinsic of a kind and size of tile for numbers of `bytes` bytes."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        taps, offsets, k, a, lda, step, b, bt, ldb, c, ldc, bias, mode, tail = args
+        words = Words(*args)
         whole, cut = simd.Vectors(builder, bytes, masked=False), simd.Vectors(builder, bytes, masked=True)
-        number = whole.kind.element.as_pointer()
-        a, b, c, bias = (builder.inttoptr(address, number) for address in (a, b, c, bias))
-        offsets = builder.inttoptr(offsets, ir.IntType(64).as_pointer())
-        mask = cut.mask(tail)
+        element = whole.kind.element.as_pointer()
+        c, bias = (builder.inttoptr(address, element) for address in (words.result_address, words.result_bias))
+        mask = cut.mask(words.result_tail)
         sums = [[cgutils.alloca_once_value(builder, whole.zero) for _ in range(vectors)] for _ in range(rows)]
 
         def load(row: Any, v: int) -> Any:
             return cut.load(row, mask, v) if v == vectors - 1 else whole.load(row, None, v)
 
-        twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
-        with cgutils.for_range(builder, taps) as tap:
-            start = builder.gep(a, [builder.load(builder.gep(offsets, [tap.index]))])
-            groups = [start]  # rows in threes share one address register: p, p + lda, p + 2 lda
-            for _ in range(1, (rows + 2) // 3):
-                groups.append(builder.gep(groups[-1], [thrice]))
-            panel = builder.gep(b, [builder.mul(tap.index, bt)])
-            with cgutils.for_range(builder, k) as product:
-                row = builder.gep(panel, [builder.mul(product.index, ldb)])
-                values = [load(row, v) for v in range(vectors)]
-                at = builder.mul(product.index, step)
-                for r, line in enumerate(sums):
-                    place = builder.gep(groups[r // 3], [at])
-                    place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
-                    factor = whole.spread(builder.load(place))
-                    for total, value in zip(line, values, strict=True):
-                        builder.store(whole.multiply_add(factor, value, builder.load(total)), total)
-
         def store(value: Any, row: Any, v: int) -> None:
             (cut if v == vectors - 1 else whole).store(value, row, mask, v)
 
-        _finish(builder, whole, sums, load, store, (c, ldc, bias, mode))
+        def add_products(factor: Any, values: list[Any], line: list[Any]) -> None:
+            for total, value in zip(line, values, strict=True):
+                builder.store(whole.multiply_add(whole.spread(factor), value, builder.load(total)), total)
+
+        body = _Loop(builder, bytes, sums, load, add_products)
+        if kind != "any":
+            body.expect_result(words)
+        offsets = builder.inttoptr(words.sums_offsets, ir.IntType(64).as_pointer())
+        nothing = builder.icmp_signed("==", words.ahead_address, simd.number(0))
+        ahead = builder.select(nothing, words.left_address, words.ahead_address)
+        with cgutils.for_range(builder, words.sums_taps) as tap:
+            offset = builder.load(builder.gep(offsets, [tap.index]))
+            a = builder.add(words.left_address, body.in_bytes(offset))
+            b = builder.add(words.right_address, body.in_bytes(builder.mul(tap.index, words.right_tap)))
+            if kind == "any":
+                body.any_steps(words, a, b)
+            else:
+                body.fixed_steps(words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))), kind)
+        _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 
-    return simd.intrinsic_of(ARGUMENTS, generate)
+    return simd.intrinsic_of(Words._fields, generate)
+
+
+class _Loop:
+    """Writes the loop over the products of a tap.
+
+    `sums` are the places of the sums, by row and vector. `load(row, v)` reads the v-th vector of a row of B, and
+    `add_products(factor, values, line)` adds a factor times these vectors to a line of sums.
+    """
+
+    def __init__(self, builder: Any, bytes: int, sums: list[list[Any]], load: Any, add_products: Any) -> None:
+        self.builder, self.bytes, self.sums, self.load, self.add_products = builder, bytes, sums, load, add_products
+        self.element = (ir.FloatType() if bytes == 4 else ir.DoubleType()).as_pointer()
+
+    def in_bytes(self, count: Any) -> Any:
+        """So many values, in bytes."""
+        return self.builder.mul(count, simd.number(self.bytes))
+
+    def pointer(self, address: Any, *offsets: Any) -> Any:
+        """A pointer to a value at an address plus offsets in bytes."""
+        for offset in offsets:
+            address = self.builder.add(address, offset)
+        return self.builder.inttoptr(address, self.element)
+
+    def expect_result(self, words: Words) -> None:
+        """Prefetch C for writing, so that it has arrived when the sums are done."""
+        row, pitch = words.result_address, self.in_bytes(words.result_pitch)
+        for _ in self.sums:
+            for line in range(0, len(self.sums[0]) * simd.BYTES, LINE):
+                simd.prefetch(self.builder, self.pointer(row, simd.number(line)), writing=True)
+            row = self.builder.add(row, pitch)
+
+    def any_steps(self, words: Words, a: Any, b: Any) -> None:
+        """The loop for any strides of A."""
+        builder, lda = self.builder, words.left_pitch
+        twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
+        groups = [self.pointer(a)]  # rows in threes share one address register: p, p + lda, p + 2 lda
+        for _ in range(1, (len(self.sums) + 2) // 3):
+            groups.append(builder.gep(groups[-1], [thrice]))
+        panel = self.pointer(b)
+        with cgutils.for_range(builder, words.sums_products) as product:
+            row = builder.gep(panel, [builder.mul(product.index, words.right_pitch)])
+            values = [self.load(row, v) for v in range(len(self.sums[0]))]
+            at = builder.mul(product.index, words.left_step)
+            for r, line in enumerate(self.sums):
+                place = builder.gep(groups[r // 3], [at])
+                place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
+                self.add_products(builder.load(place), values, line)
+
+    def fixed_steps(self, words: Words, starts: tuple[Any, Any, Any], kind: Kind) -> None:
+        """The loop for an A whose values lie side by side, along its rows or across them.
+
+        `starts` are the addresses of A, of B and of what is prefetched ahead.
+        """
+        builder, total, along = self.builder, words.sums_products, kind == "along"
+        at_a, at_b, at_ahead = (cgutils.alloca_once(builder, start.type) for start in starts)
+        for start, at in zip(starts, (at_a, at_b, at_ahead), strict=True):
+            builder.store(start, at)
+        ldb = self.in_bytes(words.right_pitch)
+        row_of = self._along(self.in_bytes(words.left_pitch)) if along else self._across(self.in_bytes(words.left_step))
+        steps = self._multiples(ldb, TOGETHER)
+
+        def turn(count: Any, together: int) -> None:
+            with cgutils.for_range(builder, count):
+                p, q = self._opaque(builder.load(at_a)), self._opaque(builder.load(at_b))
+                place, next_p = row_of(p, together)
+                ahead = self._opaque(builder.load(at_ahead))
+                for i in range(together):
+                    simd.prefetch(builder, self.pointer(ahead), writing=False)
+                    ahead = builder.add(ahead, words.ahead_step)
+                    row = builder.add(q, steps[i])
+                    values = [self.load(self.pointer(row), v) for v in range(len(self.sums[0]))]
+                    for r, line in enumerate(self.sums):
+                        self.add_products(builder.load(place(r, i)), values, line)
+                builder.store(next_p, at_a)
+                builder.store(ahead, at_ahead)
+                builder.store(builder.add(q, builder.mul(ldb, simd.number(together))), at_b)
+
+        turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
+        turn(builder.urem(total, simd.number(TOGETHER)), 1)
+
+    def _along(self, lda: Any) -> Any:
+        """Places of A's values along its rows: nine rows are reached from one register by multiples of the pitch."""
+        rows = self._multiples(lda, 9)
+
+        def begin(p: Any, together: int) -> Any:
+            bases = [p]
+            for _ in range(9, len(self.sums), 9):
+                bases.append(self._opaque(self.builder.add(bases[-1], self.builder.mul(lda, simd.number(9)))))
+
+            def place(r: int, i: int) -> Any:
+                return self.pointer(bases[r // 9], rows[r % 9], simd.number(i * self.bytes))
+
+            return place, self.builder.add(p, simd.number(together * self.bytes))
+
+        return begin
+
+    def _across(self, step: Any) -> Any:
+        """Places of A's values across its rows: neighbours of the first row's."""
+
+        def begin(p: Any, together: int) -> Any:
+            bases = [p]
+            for _ in range(together):
+                bases.append(self.builder.add(bases[-1], step))
+
+            def place(r: int, i: int) -> Any:
+                return self.pointer(bases[i], simd.number(r * self.bytes))
+
+            return place, bases[-1]
+
+        return begin
+
+    def _multiples(self, value: Any, count: int) -> list[Any]:
+        """0, 1, 2, ... times a value, of which x86 reaches the even ones from the odd ones without another register."""
+        odd = {n: self.builder.mul(value, simd.number(n)) for n in range(1, count, 2)}
+        found = [simd.number(0)]
+        for n in range(1, count):
+            twos = (n & -n).bit_length() - 1
+            found.append(self.builder.shl(odd[n >> twos], simd.number(twos)) if twos else odd[n])
+        return found
+
+    def _opaque(self, value: Any) -> Any:
+        """The value, of which LLVM must not know how it grows: else it makes a chain of additions of all addresses."""
+        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
+        return self.builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=False), [value])
 
 
 def _finish(
@@ -151,39 +295,39 @@ def _finish(
 
 
 class Tile(Compiled):
-    """One size of tile."""
+    """A kind and size of tile."""
 
-    def __init__(self, rows: int, vectors: int) -> None:
-        super().__init__(f"tiles.tile_{rows}_{vectors}")
-        self.rows, self.vectors = rows, vectors
+    def __init__(self, kind: Kind, rows: int, vectors: int) -> None:
+        super().__init__(f"tiles.{kind}_{rows}_{vectors}")
+        self.kind, self.rows, self.vectors = kind, rows, vectors
 
     @property
     def weight(self) -> int:
         """A rough measure of how long it takes to compile."""
-        return 300 + 20 * self.rows * self.vectors
+        return 300 + (20 if self.kind == "any" else 60) * self.rows * self.vectors
 
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """The function to compile, and its number of arguments."""
         name = f"{self.name.replace('.', '_')}_{dtype}"
-        words = ", ".join(ARGUMENTS)
-        scope = {"tile": _emit(self.rows, self.vectors, 4 if dtype == "float32" else 8), "__name__": __name__}
+        words = ", ".join(Words._fields)
+        code = _emit(self.kind, self.rows, self.vectors, 4 if dtype == "float32" else 8)
+        scope = {"tile": code, "__name__": __name__}
         exec(compile(f"def {name}({words}):\n    tile({words})\n", __file__, "exec"), scope)
-        return cast(Callable[..., Any], scope[name]), len(ARGUMENTS)
+        return cast(Callable[..., Any], scope[name]), len(Words._fields)
 
 
 @cache
-def tile(rows: int, vectors: int) -> Tile:
-    """The tile of a size."""
-    return Tile(rows, vectors)
+def tile(rows: int, vectors: int, kind: Kind = "any") -> Tile:
+    """The tile of a size and kind."""
+    return Tile(kind, rows, vectors)
 
 
 def __getattr__(name: str) -> Tile:
-    """`tile_14_2`: by its name, for the process that compiles others' kernels."""
-    word, _, size = name.partition("_")
-    if word != "tile":
+    """`along_14_2`: by its name, for the process that compiles others' kernels."""
+    kind, *size = name.split("_")
+    if kind not in KINDS or len(size) != 2:
         raise AttributeError(name)
-    rows, vectors = map(int, size.split("_"))
-    return tile(rows, vectors)
+    return tile(int(size[0]), int(size[1]), cast(Kind, kind))
 
 
 def lanes(dtype: str) -> int:
@@ -232,8 +376,8 @@ def one_tap() -> int:
 
 
 @cache
-def tiling(count: int, columns: int, dtype: str) -> Tiling:
-    """The tiles of a product, by its size alone on one kind of CPU.
+def tiling(count: int, columns: int, dtype: str, kind: Kind = "any") -> Tiling:
+    """The tiles of a product, by its size alone on one kind of CPU; `kind` says what is known of A's strides.
 
     They are tall ones of two vectors where that is possible, with blocks of rows as equal as can be.
     """
@@ -245,18 +389,20 @@ def tiling(count: int, columns: int, dtype: str) -> Tiling:
     blocks = -(-count // most)
     rows = -(-count // blocks)
     low = max(1, rows - 1)
-    tiles = (tile(rows, across), tile(low, across), tile(rows, edge), tile(low, edge))
+    tiles = (tile(r, vectors, kind) for vectors in (across, edge) for r in (rows, low))
     return Tiling(wide, across * wide, blocks, rows, count - blocks * (rows - 1), *tiles)
 
 
-def by_rows(counts: Iterable[int], columns: int, dtype: str) -> tuple[int, int, tuple[Tile | None, ...]]:
+def by_rows(
+    counts: Iterable[int], columns: int, dtype: str, kind: Kind = "any"
+) -> tuple[int, int, tuple[Tile | None, ...]]:
     """Columns of a panel, rows of a tile at most, and the tiles by their rows, for products of these numbers of rows.
 
     Whole panels' tiles come first, from 0 rows to most, then the last panel's.
     """
-    cuts = [tiling(count, columns, dtype) for count in counts]
+    cuts = [tiling(count, columns, dtype, kind) for count in counts]
     across, edge = cuts[0].tall.vectors, cuts[0].tall_edge.vectors
     most = min(MOST_ROWS[across], MOST_ROWS[edge])
     rows = {r for cut in cuts for r in (cut.rows, *((cut.rows - 1,) if cut.more < cut.blocks else ()))}
-    codes = (tile(r, vectors) if r in rows else None for vectors in (across, edge) for r in range(most + 1))
+    codes = (tile(r, vectors, kind) if r in rows else None for vectors in (across, edge) for r in range(most + 1))
     return cuts[0].panel, most, tuple(codes)

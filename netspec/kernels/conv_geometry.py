@@ -126,7 +126,7 @@ class PixelGradient(NamedTuple):
 
 
 class TiledImage(NamedTuple):
-    """An image (N, height, width, channels) cut into tiles, one every STEP pixels."""
+    """An image (N, height, width, channels) cut into tiles of side x side pixels, one every `step` pixels."""
 
     height: int
     width: int
@@ -135,6 +135,26 @@ class TiledImage(NamedTuple):
     across: int  # tiles of a line of tiles
     tiles: int  # tiles of an image
     pad: int  # pixels before its place at which a tile begins
+    side: int
+    step: int
+    code: Code  # the transform of tiles to frequencies, or of frequencies to tiles
+
+
+class FrequencyFilters(NamedTuple):
+    """The weight (K, R, taps x taps) of a convolution, and its frequencies: for products, or summed for its gradient.
+
+    The frequencies of a product are [frequency][group][column block][value][panel], as `conv.pack` has them; those of
+    the gradient [frequency][group][R][M], with rows of whole vectors.
+    """
+
+    groups: int
+    filters: int  # K, of all groups
+    channels: int  # R
+    area: int  # taps of a filter
+    panel: int  # columns of a panel, or of a row of the M
+    plane: int  # from one frequency to the next
+    turned: int  # 0: a column is a filter, for forward; 1: a column is a channel, for backward to the bottom
+    code: Code  # the transform
 
 
 class FrequencyProducts(NamedTuple):
@@ -143,6 +163,8 @@ class FrequencyProducts(NamedTuple):
     For the weight's gradient they are (R, tiles) with (tiles, M).
     """
 
+    frequencies: int
+    plane: int  # from one frequency of the filters, or of the gradient, to the next
     groups: int
     channels: int  # R
     filters: int  # M
@@ -176,16 +198,17 @@ class TileScratch(NamedTuple):
     table: Clock  # 0, then for each part room for the addresses of a tile's pixels, twice
 
 
-# --- depthwise convolution
+# --- depthwise and grouped convolution
 
 
 class DepthwiseImages(NamedTuple):
-    """The images of a depthwise pass: it reads (N, height, width, C) and writes (N, lines, columns, C)."""
+    """The images of a depthwise or grouped pass: it reads (N, height, width, C) and writes (N, lines, columns, C)."""
 
     images: int  # N
     height: int
     width: int
     channels: int  # C
+    group: int  # channels of a group; 1: depthwise
     lines: int
     columns: int
     across: int  # taps of a filter's line
@@ -233,12 +256,13 @@ class SpotCodes(NamedTuple):
 
 
 class DepthwiseGradient(NamedTuple):
-    """The weight's gradient of a depthwise convolution, from x (N, height, width, C) and dy (N, lines, columns, C)."""
+    """The weight's gradient, from x (N, height, width, C) and dy (N, lines, columns, C)."""
 
     images: int  # N
     height: int
     width: int
     channels: int  # C
+    group: int  # channels of a group; 1: depthwise
     lines: int
     columns: int
     down: int  # lines of taps
@@ -249,6 +273,7 @@ class DepthwiseGradient(NamedTuple):
     pad_x: int
     dilation_y: int
     dilation_x: int
+    shares: int  # parts that share the channels of a piece
     band: int  # lines of dy that are gone over once for every tap
     together: int  # taps that are summed at a time: all of a line, or one
     pixels: int  # pixels of a strip

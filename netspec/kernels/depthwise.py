@@ -1,18 +1,19 @@
-"""Depthwise convolution of channels-last images: every channel has its own filter, so vectors run over channels.
+"""Depthwise and grouped convolution of channels-last images, vectors along channels, which lie in groups of G.
 
-Nothing is padded or gathered: strips (`strips`) read pixels where they lie and count columns outside as zeros; rows
-outside are left out. One loop serves forward and backward to the bottom, which with a stride writes the pixels of each
-phase from the taps that reach them.
+Depthwise is the case G = 1: every channel has its own filter. Nothing is padded or gathered: strips (`strips`,
+`grouped`) read pixels where they lie and count columns outside as zeros; rows outside are left out. One loop serves
+forward and backward to the bottom, which with a stride writes the pixels of each phase from the taps that reach them.
 
 Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two int64 tables tell what is read: `rows` holds
 SourceRows for each line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters are packed as w
-(Fh*Fw, C).
+(Fh*Fw, G, C).
 """
 
 from __future__ import annotations
 
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Clock, Matrix, Vector
+from netspec.codegen.kinds import Array3, Clock, Matrix, Vector
+from netspec.codegen.simd import clear_run
 from netspec.codegen.strips import Lines, Reading, Spots, Taps, Writing, call_grad, call_spot, call_strip
 from netspec.codegen.tiles import address
 from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
@@ -44,6 +45,20 @@ def pack(w: Matrix, packed: Matrix, part: int, parts: int) -> None:
 
 
 @kernel
+def pack_groups(w: Array3, packed: Array3, turned: int, part: int, parts: int) -> None:
+    """w: (C, G, T), packed: (T, G, C) = the filters' T taps, channels innermost. A part owns channels.
+
+    With `turned`, for the bottom's diff, a value's filters and a filter's values change places within each group.
+    """
+    c, group, taps = w.shape
+    first, last = span(c, part, parts)
+    for t in range(taps):
+        for i in range(group):
+            for k in range(first, last):
+                packed[t, i, k] = w[k - k % group + i, k % group, t] if turned else w[k, i, t]
+
+
+@kernel
 def strips(
     x: Vector,
     w: Vector,
@@ -68,8 +83,8 @@ def strips(
         image, source = unit // images.lines, rows_of(rows, unit % images.lines)
         for i in range(phases.size // PHASE):
             phase = phase_at(phases, i)
-            filters = ws + (source.tap * images.across + phase.first_tap) * c * size
-            taps = Taps(filters, images.tap_step * images.across * c, phase.next_tap * c)
+            filters = ws + (source.tap * images.across + phase.first_tap) * c * images.group * size
+            taps = Taps(filters, images.tap_step * images.across * c * images.group, phase.next_tap * c * images.group)
             done = 0
             for piece in range(2):
                 some = phase.number // phase.pixels if piece == 0 else 1 if phase.number % phase.pixels else 0
@@ -136,18 +151,19 @@ def spots(
 
 @kernel
 def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, part: int, parts: int) -> None:
-    """pieces[part] = the sums of the products of dy with the values that each tap reads.
+    """pieces[s] = the sums of the products of dy with the values that each tap reads, for the lines of piece s.
 
-    x: (N, H, W, C), dy: (N, P, Q, C), pieces: (parts, Fh*Fw*C). A part sums over lines of its own, a band of them at a
-    time. `images.together` taps of a line are summed at a time: either all, where columns outside count as zeros; or
-    one tap, over the pixels for which it is inside.
+    x: (N, H, W, C), dy: (N, P, Q, C), pieces: (S, Fh*Fw*G*C). A part sums for some channels of a piece, over a
+    band of lines at a time. `images.together` taps of a line are summed at a time: either all, where columns outside
+    count as zeros; or one tap, over the pixels for which it is inside.
     """
-    g, size, total = images, dy.itemsize, pieces[part]
-    c, width, q = g.channels, g.width, g.columns
-    for i in range(total.size):
-        total[i] = 0
-    xs, dys, gs = address(x, 0), address(dy, 0), address(pieces.reshape(pieces.size), part * pieces.shape[1])
-    unit, end = span(g.images * g.lines, part, parts)
+    g, size, piece = images, dy.itemsize, pieces[part // images.shares]
+    c, width, q, own = g.channels, g.width, g.columns, g.channels // g.shares
+    channel = part % g.shares * own
+    for row in range(channel, piece.size, c):
+        clear_run(piece, row, own)
+    xs, dys, gs = address(x, channel), address(dy, channel), address(piece, channel)
+    unit, end = span(g.images * g.lines, part // g.shares, pieces.shape[0])
     while unit < end:
         image, begin = unit // g.lines, unit % g.lines
         stop = min(begin + g.band, g.lines, begin + end - unit)
@@ -171,24 +187,26 @@ def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGrad
                     start = xs + ((image * g.height + low * g.stride_y + shift) * width + column) * c * size
                     diffs = Lines(dys + ((image * g.lines + low) * q + o) * c * size, q * c)
                     reading = Reading(start, column, width, lines, g.stride_y * width * c)
-                    call_grad(code, times, reading, diffs, gs + (u * g.across + v) * c * size, c)
+                    call_grad(code, times, reading, diffs, gs + (u * g.across + v) * c * g.group * size, own, c)
                     o += strip
         unit += stop - begin
 
 
 @kernel
-def join(pieces: Matrix, dw: Matrix, adding: int, part: int, parts: int) -> None:
-    """pieces: (S, T*C), dw: (C, T). dw = (with `adding`: +=) the sum of the pieces in their order, turned.
+def join(pieces: Matrix, dw: Array3, adding: int, part: int, parts: int) -> None:
+    """pieces: (S, T*G*C), dw: (C, G, T). dw = (with `adding`: +=) the sum of the pieces in their order, turned.
 
     A part owns channels.
     """
-    c, taps = dw.shape
+    c, group, taps = dw.shape
     first, last = span(c, part, parts)
     for t in range(taps):
-        total = pieces[0, t * c + first : t * c + last]
-        for piece in range(1, pieces.shape[0]):
-            more = pieces[piece, t * c + first : t * c + last]
-            for i in range(total.size):
-                total[i] += more[i]
-        for i in range(total.size):
-            dw[first + i, t] = dw[first + i, t] + total[i] if adding else total[i]
+        for i in range(group):
+            at = (t * group + i) * c
+            total = pieces[0, at + first : at + last]
+            for piece in range(1, pieces.shape[0]):
+                more = pieces[piece, at + first : at + last]
+                for k in range(total.size):
+                    total[k] += more[k]
+            for k in range(total.size):
+                dw[first + k, i, t] = dw[first + k, i, t] + total[k] if adding else total[k]

@@ -5,14 +5,13 @@ Letters and layout as in `winograd`.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, FREQUENCIES
+from netspec.codegen.geometry import ADD
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
-from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.codegen.winograd import transform_filter_back
+from netspec.codegen.tiles import LINE, Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
-from netspec.kernels.winograd import gather, gather_diff, plane_of, row_of, table_of
+from netspec.kernels.winograd import expect, gather, plane_of, row_of, table_of
 
 
 @helper
@@ -22,17 +21,15 @@ def gradient_products(
     piece: Vector,
     offsets: int,
     product: FrequencyProducts,
-    shares: int,
     begin: int,
     end: int,
     count: int,
     room: int,
     mode: int,
 ) -> None:
-    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M).
+    """piece[f, group] (R, M) = (with mode ADD: +=) source[f]^T (R, count) diff[f] (count, M), for some frequencies f.
 
-    `begin` to `end` count (frequency, share). source, diff: the planes of `room` tiles; piece: (36, G, R, M). `offsets`
-    is the address of a 0.
+    source, diff: the planes of `room` tiles; piece: (frequencies, G, R, M). `offsets` is the address of a 0.
     """
     r, m, panel, most, groups = product.channels, product.filters, product.panel, product.most, product.groups
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
@@ -41,11 +38,10 @@ def gradient_products(
     more = r - blocks * (rows - 1)
     row_in, row_out = row_of(groups * r), row_of(groups * m)
     plane_in, plane_out = plane_of(groups * r, room), plane_of(groups * m, room)
+    line = (m + 15) // 16 * 16
     sums = Sums(1, offsets, count)
-    for job in range(begin, end):
-        f = job // shares
-        low, high = span(groups * panels, job % shares, shares)
-        for gp in range(low, high):
+    for f in range(begin, end):
+        for gp in range(groups * panels):
             group, p = gp // panels, gp % panels
             _, tail, whole = panel_at(p * panel, panel, m, lanes)
             edge = 0 if whole else most + 1
@@ -53,8 +49,9 @@ def gradient_products(
             for block in range(blocks):
                 v, tall = rows_at(block, rows, more)
                 a = Left(address(source, f * plane_in + group * r + v), 1, row_in)
-                c = Result(address(piece, ((f * groups + group) * r + v) * m + p * panel), m, 0, mode, tail)
-                multiply(product.codes[edge + tall], sums, a, b, c)
+                c = Result(address(piece, f * product.plane + (group * r + v) * line + p * panel), line, 0, mode, tail)
+                ahead = Ahead(b.address + panel * source.itemsize + block * LINE, 0, row_out * source.itemsize)
+                multiply(product.codes[edge + tall], sums, a, b, c, ahead)
 
 
 @kernel
@@ -70,7 +67,7 @@ def winograd_gradient_tiles(
     part: int,
     parts: int,
 ) -> None:
-    """pieces[part] (36, G, R, M) = the sums over the part's tiles, for few channels.
+    """pieces[part] (frequencies, G, R, M) = the sums over the part's tiles, for few channels.
 
     x: (N, height, width, C), dy: (N, height, width, K).
     """
@@ -81,9 +78,12 @@ def winograd_gradient_tiles(
         first, last = span(chunks.tiles, number, chunks.number)
         chunk = Chunk(first, last, room)
         gather(x, outside[0], own, source, chunk, first, last, near)
-        gather_diff(dy, outside[0], own, target, chunk, first, last, far)
+        gather(dy, outside[0], own, target, chunk, first, last, far)
+        following = min(chunks.tiles, last + room)
+        expect(x, source, last, following, False)
+        expect(dy, target, last, following, False)
         mode, count = ADD if number > begin else 0, last - first
-        gradient_products(near, far, pieces[part], offsets, product, 1, 0, FREQUENCIES, count, room, mode)
+        gradient_products(near, far, pieces[part], offsets, product, 0, product.frequencies, count, room, mode)
 
 
 @kernel
@@ -98,32 +98,10 @@ def winograd_gradient_multiply(
     part: int,
     parts: int,
 ) -> None:
-    """piece (36, G, R, M) = (with mode ADD: +=) the sums over a chunk's tiles, whose planes are `near` and `far`.
+    """piece (frequencies, G, R, M) = (with mode ADD: +=) the sums over a chunk's tiles, from the planes near and far.
 
-    A part owns frequencies, or shares of one: no partial sums.
+    A part owns frequencies: no partial sums.
     """
-    shares = max(1, parts // FREQUENCIES)
-    begin, end = span(FREQUENCIES * shares, part, parts)
+    begin, end = span(product.frequencies, part, parts)
     offsets, count = address(table, 0), chunk.last - chunk.first
-    gradient_products(near, far, piece, offsets, product, shares, begin, end, count, chunk.room, mode)
-
-
-@kernel
-def frequencies_to_filters(
-    piece: Vector, dw: Vector, scratch: Matrix, groups: int, k: int, r: int, add: int, part: int, parts: int
-) -> None:
-    """piece: (36, G, R, M), dw: (K, R, 3, 3). dw = (with `add`: +=) the piece transformed back. A part owns channels.
-
-    scratch: (parts, 9 vectors).
-    """
-    lanes, m, near = lanes_of(dw), k // groups, scratch[part]
-    plane = groups * r * m
-    for row in range(*span(groups * r, part, parts)):
-        g, c = row // r, row % r
-        for j in range(0, m, lanes):
-            transform_filter_back(dw, address(piece, row * m + j), plane, address(near, 0), lanes)
-            for i in range(lanes):
-                to = ((g * m + j + i) * r + c) * 9
-                for t in range(9):
-                    value = near[t * lanes + i]
-                    dw[to + t] = dw[to + t] + value if add else value
+    gradient_products(near, far, piece, offsets, product, begin, end, count, chunk.room, mode)

@@ -24,6 +24,7 @@ from netspec.layers.base import BOTTOM, Abilities, Param, Passing
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct
+from netspec.lowering.conv_grouped import Grouped
 from netspec.lowering.conv_passes import PARTS, flat
 from netspec.lowering.conv_winograd import Winograd
 
@@ -49,7 +50,7 @@ class Convolution(Windowed):
     group: Annotated[int, Aka("groups")] = Field(
         1, gt=0, description="Channels and filters are split into this many independent groups."
     )
-    engine: Literal["AUTO", "DEPTHWISE", "WINOGRAD", "DIRECT"] = Field(
+    engine: Literal["AUTO", "DEPTHWISE", "GROUPED", "WINOGRAD", "DIRECT"] = Field(
         "AUTO", description="How it is computed; AUTO takes the first of the others that fits the shapes."
     )
     weight_filler: Annotated[AnyFiller, Aka("init", "initializer", "kernel_initializer", "weight_init")] = Field(
@@ -233,7 +234,7 @@ def _crossed(planes: Array, rows: list[int], columns: list[int]) -> Array:
     return planes[:, rows][:, :, columns]
 
 
-WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "WINOGRAD": Winograd(), "DIRECT": Direct()}
+WAYS: dict[str, Way] = {"DEPTHWISE": Depthwise(), "GROUPED": Grouped(), "WINOGRAD": Winograd(), "DIRECT": Direct()}
 """The ways of computing by name; the layer takes the first that fits."""
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.codegen.geometry import MOST_PARTS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import count
+from netspec.core.shape import Shape, count
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.kernels.conv_geometry import Phase, SourceRows
+    from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows
 
 WORK = 2**17
 """Products of a part."""
@@ -36,7 +36,8 @@ From this number of channels on, the processor has to be told which line comes n
 """
 
 
-def _once(axes: Sequence[PassAxis]) -> list[PassAxis]:
+def distinct(axes: Sequence[PassAxis]) -> list[PassAxis]:
+    """The axes, each once."""
     return list(dict.fromkeys(axes))
 
 
@@ -47,18 +48,17 @@ def _passes(
     import numpy as np
 
     from netspec.kernels import depthwise
-    from netspec.kernels.conv_geometry import DepthwiseImages, SpotCodes, StripCodes
+    from netspec.kernels.conv_geometry import SpotCodes, StripCodes
 
-    (n, h, width, c), (_, p, q, _), (down, across) = images[0].shape, images[1].shape, w.shape[2:]
+    (n, h, width, c), p, (down, across) = images[0].shape, images[1].shape[1], w.shape[2:]
     ys, xs = axes
     yield Call(depthwise.pack, w.reshape(c, -1), packed, parts=max(1, min(MOST_PARTS, w.size // 16384)))
-    row_step, tap_step = max(_between(y.shifts) for y in ys), min((_between(y.taps) for y in ys), key=lambda d: -abs(d))
     sizes, together = _sizes(xs, width, c)
-    phases = [_phase(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
-    tables = [np.array(table, np.int64).reshape(-1) for table in (_rows(ys, h, p), phases)]
+    phases = [phase_of(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
+    tables = [np.array(table, np.int64).reshape(-1) for table in (row_table(ys, h, p), phases)]
     parts = even_parts(count(images[1].shape) * down * across, WORK, n * p)
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
-    geometry = DepthwiseImages(n, h, width, c, p, q, across, row_step, tap_step)
+    geometry = images_geometry(images, w.shape, ys)
     if together:
         found: list[Any] = []
         for x, size in zip(xs, sizes, strict=True):
@@ -72,7 +72,16 @@ def _passes(
         yield Call(depthwise.spots, *arrays, geometry, *tables, mode, spots, parts=parts)
 
 
-def _phase(x: PassAxis, pixels: int) -> Phase:
+def images_geometry(images: tuple[Any, Any], weight: Shape, ys: Sequence[PassAxis]) -> DepthwiseImages:
+    """The images of a pass, both (N, H, W, C), for a weight (C, G, Fh, Fw)."""
+    from netspec.kernels.conv_geometry import DepthwiseImages
+
+    (n, h, width, c), (_, p, q, _) = images[0].shape, images[1].shape
+    row_step, tap_step = max(step_of(y.shifts) for y in ys), min((step_of(y.taps) for y in ys), key=lambda d: -abs(d))
+    return DepthwiseImages(n, h, width, c, weight[1], p, q, weight[3], row_step, tap_step)
+
+
+def phase_of(x: PassAxis, pixels: int) -> Phase:
     """A phase as the kernel takes it, written in strips of `pixels` pixels."""
     from netspec.kernels.conv_geometry import Phase
 
@@ -82,20 +91,20 @@ def _phase(x: PassAxis, pixels: int) -> Phase:
         shift=x.first,
         taps=len(x.taps),
         first_tap=x.taps[0] if x.taps else 0,
-        next_tap=_between(x.taps),
+        next_tap=step_of(x.taps),
         stride=x.stride,
         place=x.place,
         pixels=pixels,
-        apart=_between(x.shifts),
+        apart=step_of(x.shifts),
     )
 
 
-def _between(numbers: Sequence[int]) -> int:
+def step_of(numbers: Sequence[int]) -> int:
     """The step of an evenly spaced sequence; 1 where it has fewer than two numbers."""
     return numbers[1] - numbers[0] if len(numbers) > 1 else 1
 
 
-def _rows(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRows]:
+def row_table(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRows]:
     """For each line that is written: the first source row that it reads, the number of rows, and the first row's tap.
 
     Only rows inside a source of `size` rows count.
@@ -154,14 +163,52 @@ def _together(channels: int, taps: int, bytes: int) -> int:
     return vectors if vectors > 1 and not rest and vectors * taps <= simd.REGISTERS * 3 // 8 else 1
 
 
-def _taps(conv: Conv) -> int:
+def tap_count(conv: Conv) -> int:
+    """Taps of a filter."""
     (down, *_), (across, *_) = conv.window
     return down * across
 
 
-def _pieces(conv: Conv) -> int:
+def piece_count(conv: Conv) -> int:
+    """Pieces of a weight's gradient, where it is small."""
     n, _, p, q = conv.top
     return max(1, min(PIECES, n * p * q // PIXELS, n * p))
+
+
+def gradient_geometry(
+    conv: Conv, together: int, pixels: int, codes: tuple[Any, Any], band: int, shares: int = 1
+) -> DepthwiseGradient:
+    """The weight's gradient in strips of `pixels` pixels and `together` taps, by the codes of whole and last strips.
+
+    About `band` values are gone over once for every tap.
+    """
+    from netspec.kernels.conv_geometry import DepthwiseGradient
+
+    (n, c, h, width), (_, _, p, q) = conv.bottom, conv.top
+    (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = conv.window
+    return DepthwiseGradient(
+        images=n,
+        height=h,
+        width=width,
+        channels=c,
+        group=conv.weight[1],
+        lines=p,
+        columns=q,
+        down=down,
+        across=across,
+        stride_y=step_y,
+        stride_x=step_x,
+        pad_y=pad_y,
+        pad_x=pad_x,
+        dilation_y=apart_y,
+        dilation_x=apart_x,
+        shares=shares,
+        band=max(1, band // (c * (width * step_y + q))),
+        together=together,
+        pixels=pixels,
+        whole=codes[0],
+        rest=codes[1],
+    )
 
 
 class Depthwise(Way):
@@ -176,15 +223,15 @@ class Depthwise(Way):
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters."""
-        return {"packed": Workspace((_taps(conv), conv.filters), use="forward")}
+        return {"packed": Workspace((tap_count(conv), conv.filters), use="forward")}
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters, which backward packs anew."""
-        return {"packed_bottom": Workspace((_taps(conv), conv.filters), use="backward")}
+        return {"packed_bottom": Workspace((tap_count(conv), conv.filters), use="backward")}
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The pieces of the gradient."""
-        return {"pieces": Workspace((_pieces(conv), _taps(conv) * conv.filters), use="backward")}
+        return {"pieces": Workspace((piece_count(conv), tap_count(conv) * conv.filters), use="backward")}
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Pack the filters, then one pass."""
@@ -200,52 +247,30 @@ class Depthwise(Way):
         axes = [one.y for one in passes], [one.x for one in passes]
         none = w.reshape(-1)[:0]
         images = (run.top_diff[0], run.bottom_diff[0])
-        yield from _passes(w, packed, none, images, (_once(axes[0]), _once(axes[1])), mode)
+        yield from _passes(w, packed, none, images, (distinct(axes[0]), distinct(axes[1])), mode)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the gradient in pieces, then add these up."""
         from netspec.codegen.streams import share
         from netspec.codegen.strips import MOST_PIXELS, strip
         from netspec.kernels import depthwise
-        from netspec.kernels.conv_geometry import DepthwiseGradient
 
-        (n, c, h, width), (_, _, p, q) = run.bottom_shapes[0], run.top_shapes[0]
-        (down, step_y, pad_y, apart_y), (across, step_x, pad_x, apart_x) = conv.window
+        (_, c, _, width), q, (across, step_x, *_) = conv.bottom, conv.top[3], conv.window[1]
         one = forward_pass(conv)
         together = _together(c, across, dw.itemsize)
         size = share(q, 2 if together > 1 else MOST_PIXELS)
         taps = across if _fits_strips(one.x, size, width) else 1
         pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
         codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
-        band = max(1, (BAND if c < WIDE else BAND // 4) // (c * (width * step_y + q)))
         pieces = run.workspace["pieces"]
-        geometry = DepthwiseGradient(
-            images=n,
-            height=h,
-            width=width,
-            channels=c,
-            lines=p,
-            columns=q,
-            down=down,
-            across=across,
-            stride_y=step_y,
-            stride_x=step_x,
-            pad_y=pad_y,
-            pad_x=pad_x,
-            dilation_y=apart_y,
-            dilation_x=apart_x,
-            band=band,
-            together=taps,
-            pixels=pixels,
-            whole=codes[0],
-            rest=codes[1],
-        )
+        band = BAND if c < WIDE else BAND // 4
+        geometry = gradient_geometry(conv, taps, pixels, (codes[0], codes[1]), band)
         arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
         yield Call(depthwise.weight_gradient, *arrays, geometry, parts=len(pieces))
         yield Call(
             depthwise.join,
             pieces,
-            dw.reshape(c, -1),
+            dw.reshape(c, 1, -1),
             int(run.param_add[0]),
             parts=max(1, min(MOST_PARTS, pieces.size // 65536)),
         )

@@ -78,7 +78,7 @@ def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
 
     (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
     (kh, sh, ph, dh), (kw, sw, pw, _) = conv.window
-    cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
+    cut, packed = tiling(q, kw * c, str(weight.dtype), "along"), run.workspace["packed_bottom"]
     blocks, (dy, pitch) = kh * -(-kw * c // cut.panel), flat(run.top_diff[0])
     yield Call(loops.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
     sending = Sending(
@@ -133,7 +133,7 @@ def _passes(
     for one in passes:
         taps = one.taps(across)
         pixels = n * h * w if conv.pixelwise else one.x.length
-        cut = tiling(pixels, m, dtype)
+        cut = tiling(pixels, m, dtype, "along")
         if taps:
             filters = Filters(groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
             blocks = groups * -(-m // cut.panel)

@@ -1,4 +1,4 @@
-"""Convolution with 3 x 3 filters by minimal filtering (kernels/winograd.py): stride 1, channels in multiples of 16.
+"""Convolution by minimal filtering (kernels/winograd.py): 3 x 3 and 5 x 5 filters at stride 1, from 16 channels on.
 
 Few channels: every part takes its own tiles from the image to the result (`winograd_tiles`), and the weight's gradient
 is summed in pieces. Many channels: all parts transform a batch of tiles, then each multiplies its own frequencies, then
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from netspec.codegen.geometry import AIR, FREQUENCIES, STEP
+from netspec.codegen.geometry import AIR, DENSE, FILTERS_TURNED, MINIMAL, PLACES, Minimal
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
 from netspec.lowering.conv import Conv, Way
@@ -21,17 +21,30 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
     from netspec.kernels.conv_geometry import Chunk, FrequencyProducts, TiledImage
 
-FEW = 128 * 128
-"""Input times output channels of a group up to which a part works on its own."""
-FEW_SUMMED = 96 * 96
-"""Input times output channels of a group up to which a part sums a weight's gradient on its own.
+LEAST_CHANNELS = 16
+"""Channels read and written by a group, at least: with fewer, transforms take longer than the products they save."""
+FEW = 800_000
+"""Values of the filters' frequencies up to which a part works on its own: more would not stay in its cache."""
+FEW_SUMMED = 36 * 96 * 96
+"""Values of a weight's gradient's frequencies up to which a part sums them on its own.
 
-It is less than FEW, as pieces must be added up.
+It is less than FEW, as pieces are read and written, and must be added up.
 """
 LEAST = 8
 """Least number of tiles that a part takes at a time: fewer would not be worth reading the filters for."""
-NEAR, FAR = 160_000, 6_000_000
-"""Values of the frequencies held at a time: by one part, and by all parts together."""
+PIECES = 2**20
+"""Values of all pieces of a weight's gradient, about."""
+NEAR, FAR = 40_000, 6_000_000
+"""Values of an image's frequencies held at a time: by one part, to be near; by all parts together."""
+NEAR_SUMMED, FAR_SUMMED = 80_000, 6_000_000
+"""Values held for a weight's gradient: more, since each time its sums are read and written."""
+FILTERS = 500_000
+"""Values of the filters' frequencies beyond which they are read from afar, for more tiles at a time."""
+
+
+def _whole(channels: int) -> int:
+    """Values of the vectors that hold so many, on any kind of CPU."""
+    return -(-channels // 16) * 16
 
 
 class Plan(NamedTuple):
@@ -41,6 +54,7 @@ class Plan(NamedTuple):
     those of a chunk; `together` tells whether all parts work on one chunk.
     """
 
+    minimal: Minimal
     source: Shape
     target: Shape
     pad: int
@@ -57,79 +71,115 @@ class Plan(NamedTuple):
     def values(self) -> tuple[int, int]:
         """Values of the frequencies of `room` tiles: of the image read, of the image written."""
         channels = self.source[2], self.target[2]
-        near, far = (FREQUENCIES * (self.room * (c + AIR) + AIR) for c in channels)
+        near, far = (self.minimal.frequencies * (self.room * (_whole(c) + AIR) + AIR) for c in channels)
         return near, far
 
 
-def _plan(images: int, source: Shape, target: Shape, pad: int, groups: int, few: int) -> Plan:
+def _plan(conv: Conv, source: Shape, target: Shape, pad: int, summed: bool = False) -> Plan:
     (c, h, w), (k, p, q) = source, target
-    tiles = images * -(-p // STEP) * -(-q // STEP)
-    together = c * k // groups**2 > few
-    row = FREQUENCIES * (c + k + 2 * AIR)
-    most = FAR // row if together else max(28, NEAR // row)
+    minimal = MINIMAL[conv.window[0].kernel]
+    tiles = conv.bottom[0] * -(-p // minimal.step) * -(-q // minimal.step)
+    values = minimal.frequencies * c * k // conv.group
+    together = values > (FEW_SUMMED if summed else FEW)
+    row = minimal.frequencies * (c + k + (2 * AIR if max(c, k) > DENSE else 0))
+    near, far = (NEAR_SUMMED, FAR_SUMMED) if summed else (NEAR, FAR)
+    most = far // row if together else max(28 if summed or values > FILTERS else 14, near // row)
     most = max(14, most - most % 14)
     if not together:
         most = min(most, max(LEAST, -(-tiles // PARTS)))
     chunks = -(-tiles // most)
-    return Plan((h, w, c), (p, q, k), pad, tiles, together, -(-tiles // chunks))
+    return Plan(minimal, (h, w, c), (p, q, k), pad, tiles, together, -(-tiles // chunks))
 
 
-def forward_plan(conv: Conv, few: int = FEW) -> Plan:
+def forward_plan(conv: Conv) -> Plan:
     """The plan from the bottom to the top."""
-    x = conv.bottom
-    return _plan(x[0], x[1:], conv.top[1:], conv.window[0][2], conv.group, few)
+    return _plan(conv, conv.bottom[1:], conv.top[1:], conv.window[0].pad)
 
 
 def bottom_plan(conv: Conv) -> Plan:
     """The plan from the top's diff to the bottom's."""
-    x = conv.bottom
-    return _plan(x[0], conv.top[1:], x[1:], 2 - conv.window[0][2], conv.group, FEW)
+    kernel, _, pad, _ = conv.window[0]
+    return _plan(conv, conv.top[1:], conv.bottom[1:], kernel - 1 - pad)
 
 
 def weight_plan(conv: Conv) -> Plan:
     """The plan from the bottom and the top's diff to the weight's diff."""
-    return forward_plan(conv, FEW_SUMMED)
+    return _plan(conv, conv.bottom[1:], conv.top[1:], conv.window[0].pad, summed=True)
 
 
-def _spaces(name: str, plan: Plan, use: Any) -> dict[str, Workspace]:
-    rows = () if plan.together else (min(PARTS, plan.chunks),)
+def _spaces(name: str, plan: Plan, use: Any, parts: int = PARTS) -> dict[str, Workspace]:
+    rows = () if plan.together else (min(parts, plan.chunks),)
     near, far = ((*rows, values) for values in plan.values)
     return {
         f"near{name}": Workspace(near, use=use),
         f"far{name}": Workspace(far, use=use),
         f"outside{name}": Workspace((1 + PARTS, max(plan.source[2], plan.target[2])), use=use),
-        f"table{name}": Workspace((1 + 2 * PARTS * FREQUENCIES,), "int64", use=use),
+        f"table{name}": Workspace((1 + 2 * PARTS * PLACES,), "int64", use=use),
     }
 
 
-def _filters(conv: Conv, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
-    x = conv.bottom
-    r, m = x[1] // conv.group, conv.filters // conv.group
+def _packed(conv: Conv, turned: bool) -> int:
+    """Values from one frequency of the filters to the next."""
+    _, r, *_ = conv.weight
+    m = conv.filters // conv.group
     values, columns = (m, r) if turned else (r, m)
-    packed = Workspace((FREQUENCIES * conv.group * values * padded(columns),), use=use)
-    return {f"packed{name}": packed, f"filter{name}": Workspace((PARTS, 9 * 16), use=use)}
+    return conv.group * values * padded(columns) + AIR
+
+
+def _summed(conv: Conv) -> int:
+    """Values from one frequency of the weight's gradient to the next."""
+    return conv.bottom[1] * _whole(conv.filters // conv.group) + AIR
+
+
+def _pieces(conv: Conv, plan: Plan) -> int:
+    """Pieces of the weight's gradient, fewer where they are large: they take long to add up."""
+    if plan.together:
+        return 1
+    most = PIECES // (plan.minimal.frequencies * _summed(conv))
+    return min(PARTS, plan.chunks, max(4, 1 << max(0, most.bit_length() - 1)))
+
+
+def _filters(conv: Conv, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
+    minimal = MINIMAL[conv.window[0].kernel]
+    packed = Workspace((minimal.frequencies * _packed(conv, turned),), use=use)
+    return {f"packed{name}": packed} | _turning(minimal, name, 1, use)
+
+
+def _turning(minimal: Minimal, name: str, times: int, use: Any) -> dict[str, Workspace]:
+    """Scratch for filters on their way to frequencies or back, and the addresses of their taps in it."""
+    return {
+        f"filter{name}": Workspace((PARTS, times * FILTERS_TURNED * minimal.taps**2 * 16), use=use),
+        f"taps{name}": Workspace((PARTS * PLACES,), "int64", use=use),
+    }
 
 
 def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str) -> Calls:
-    from netspec.kernels import winograd
-    from netspec.kernels.conv_geometry import Chunks, Filters, TileScratch
+    from netspec.codegen.transforms import transform_of
+    from netspec.kernels import winograd, winograd_filters
+    from netspec.kernels.conv_geometry import Chunks, FrequencyFilters, TileScratch
 
-    w, groups, space = run.param[0], conv.group, run.workspace
+    w, groups, space, turned = run.param[0], conv.group, run.workspace, bool(suffix)
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
-    r, m = plan.source[2] // groups, plan.target[2] // groups
     (source, pitch), (target, out_pitch) = map(flat, images)
-    from_image, to_image, product = _geometry(plan, (pitch, out_pitch), groups, r, m, str(w.dtype))
-    filters = Filters(groups, w.shape[0], w.shape[1], 9, product.panel, int(bool(suffix)))
-    yield Call(winograd.filters_to_frequencies, w.reshape(-1), packed, space["filter" + suffix], filters, parts=PARTS)
+    plane, dtype, taps = _packed(conv, turned), str(w.dtype), plan.minimal.taps
+    from_image, to_image, product = _geometry(plan, (pitch, out_pitch), groups, plane, dtype)
+    code = transform_of("filter", taps, cut=False)
+    k, depth, *_ = conv.weight
+    filters = FrequencyFilters(groups, k, depth, taps**2, product.panel, plane, int(turned), code)
+    turning = (space["filter" + suffix], space["taps" + suffix])
+    yield Call(winograd_filters.filters_to_frequencies, w.reshape(-1), packed, *turning, filters, parts=PARTS)
     yield Call(winograd.clear_outside, outside, table, parts=1)
     if not plan.together:
-        scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
+        in_place = plan.source[2] == plan.target[2] and plan.target[2] // groups <= product.panel
+        scratch = TileScratch(near, near if in_place else far, outside, table)
+        chunks = Chunks(plan.tiles, plan.chunks, plan.room)
         arrays, images = (source, packed, bias, target, scratch), (from_image, to_image)
         yield Call(winograd.winograd_tiles, *arrays, *images, product, chunks, mode, parts=min(PARTS, plan.chunks))
         return
     for chunk in _chunks(plan):
-        yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
-        yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=FREQUENCIES)
+        yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, parts=PARTS)
+        shares = plan.minimal.frequencies
+        yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=shares)
         yield Call(winograd.winograd_scatter, far, bias, target, outside, table, to_image, chunk, mode, parts=PARTS)
 
 
@@ -142,31 +192,43 @@ def _chunks(plan: Plan) -> Iterator[Chunk]:
 
 
 def _geometry(
-    plan: Plan, pitches: tuple[int, int], groups: int, r: int, m: int, dtype: str, summed: bool = False
+    plan: Plan, pitches: tuple[int, int], groups: int, plane: int, dtype: str, summed: bool = False
 ) -> tuple[TiledImage, TiledImage, FrequencyProducts]:
     """Geometry of the image read, of the image written or summed over, and of the products of their frequencies."""
-    from netspec.codegen.tiles import by_rows
+    from netspec.codegen.tiles import by_rows, lanes
+    from netspec.codegen.transforms import transform_of
     from netspec.kernels.conv_geometry import FrequencyProducts, TiledImage
 
-    (h, w, c), (p, q, k), (pitch, out_pitch) = plan.source, plan.target, pitches
-    across, tiles = -(-q // STEP), -(-p // STEP) * -(-q // STEP)
+    (h, w, c), (p, q, k), minimal = plan.source, plan.target, plan.minimal
+    r, m, wide = c // groups, k // groups, lanes(dtype)
+    across, down = -(-q // minimal.step), -(-p // minimal.step)
     counts = {r} if summed else {chunk.last - chunk.first for chunk in _chunks(plan)}
-    source = TiledImage(h, w, pitch, c, across, tiles, plan.pad)
-    target = TiledImage(p, q, out_pitch, k, across, tiles, 0)
-    return source, target, FrequencyProducts(groups, r, m, *by_rows(counts, m, dtype))
+    codes = (
+        transform_of(kind, minimal.taps, cut=channels % wide > 0)
+        for kind, channels in (("image", c), ("diff" if summed else "result", k))
+    )
+    tiles = (across, across * down)
+    cut = by_rows(counts, m, dtype, "across" if summed else "along")
+    source = TiledImage(h, w, pitches[0], c, *tiles, plan.pad, minimal.side, minimal.step, next(codes))
+    target = TiledImage(p, q, pitches[1], k, *tiles, 0, minimal.step, minimal.step, next(codes))
+    product = FrequencyProducts(minimal.frequencies, plane, groups, r, m, *cut)
+    return source, target, product
 
 
 class Winograd(Way):
-    """Winograd's minimal filtering F(4x4, 3x3), for 3 x 3 filters: a quarter of the products."""
+    """Winograd's minimal filtering: F(4x4, 3x3), a quarter of the products, and F(4x4, 5x5), less than a sixth."""
 
-    wanted: ClassVar[str] = "3 x 3 filters of stride 1, without dilation, on channels in multiples of 16"
+    wanted: ClassVar[str] = (
+        "3 x 3 and 5 x 5 filters of stride 1, without dilation, on groups of at least 16 channels and filters, and less"
+        " padding than a filter is wide"
+    )
     pitched: ClassVar[bool] = True
 
     def fits(self, conv: Conv) -> bool:
-        """Whether filters are 3 x 3 with stride 1 and no dilation, on channels in multiples of 16."""
-        whole = all(channels // conv.group % 16 == 0 for channels in (conv.bottom[1], conv.filters))
-        pad = conv.window[0].pad
-        return whole and pad <= 2 and conv.window[0] == conv.window[1] == Window(3, 1, pad)
+        """Whether filters are 3 x 3 or 5 x 5, of stride 1 and no dilation, on enough channels."""
+        kernel, _, pad, _ = conv.window[0]
+        square = kernel in MINIMAL and pad < kernel and conv.window[0] == conv.window[1] == Window(kernel, 1, pad)
+        return square and min(conv.bottom[1], conv.filters) // conv.group >= LEAST_CHANNELS
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Frequencies of filters and tiles, zeros for pixels outside of the image, and addresses of a tile's pixels."""
@@ -178,15 +240,11 @@ class Winograd(Way):
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Tiles for the weight's gradient, and the gradient's frequencies in pieces."""
-        x = conv.bottom
         plan = weight_plan(conv)
-        pieces = 1 if plan.together else min(PARTS, plan.chunks)
-        size = FREQUENCIES * x[1] * conv.filters // conv.group
-        spaces = {
-            "pieces": Workspace((pieces, size), use="backward"),
-            "filter_weight": Workspace((PARTS, 9 * 16), use="backward"),
-        }
-        return spaces | _spaces("_weight", plan, "backward")
+        pieces = _pieces(conv, plan)
+        sums = {"pieces": Workspace((pieces, plan.minimal.frequencies * _summed(conv)), use="backward")}
+        spaces = sums | _turning(plan.minimal, "_weight", 2, "backward")
+        return spaces | _spaces("_weight", plan, "backward", pieces)
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Transform the filters to frequencies, then convolve the image."""
@@ -201,53 +259,41 @@ class Winograd(Way):
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the products of both images' frequencies, then transform them back to filters."""
-        from netspec.codegen.geometry import ADD
-        from netspec.kernels import conv_gradient, winograd, winograd_gradient
-        from netspec.kernels.conv_geometry import Chunks, TileScratch
+        from netspec.codegen.transforms import transform_of
+        from netspec.kernels import conv_gradient, winograd, winograd_filters
+        from netspec.kernels.conv_geometry import FrequencyFilters
 
-        x, groups, space = run.bottom_shapes[0], conv.group, run.workspace
-        plan = weight_plan(conv)
-        near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
-        r, m, pieces = x[1] // groups, conv.filters // groups, space["pieces"]
-        (source, pitch), (diff, diff_pitch) = map(flat, (run.bottom[0], run.top_diff[0]))
-        from_image, from_diff, product = _geometry(plan, (pitch, diff_pitch), groups, r, m, str(dw.dtype), summed=True)
+        plan, space = weight_plan(conv), run.workspace
+        pieces, outside, table = space["pieces"], space["outside_weight"], space["table_weight"]
         yield Call(winograd.clear_outside, outside, table, parts=1)
-        if not plan.together:
-            scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
-            arrays = (source, diff, pieces, scratch)
-            yield Call(
-                winograd_gradient.winograd_gradient_tiles,
-                *arrays,
-                from_image,
-                from_diff,
-                product,
-                chunks,
-                parts=pieces.shape[0],
-            )
-        else:
-            for chunk in _chunks(plan):
-                yield Call(winograd.winograd_gather, source, near, outside, table, from_image, 0, chunk, parts=PARTS)
-                yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, 1, chunk, parts=PARTS)
-                mode = ADD if chunk.first else 0
-                yield Call(
-                    winograd_gradient.winograd_gradient_multiply,
-                    near,
-                    far,
-                    pieces,
-                    table,
-                    product,
-                    chunk,
-                    mode,
-                    parts=FREQUENCIES,
-                )
-        sizes = (groups, conv.filters, r, int(run.param_add[0]))
+        yield from self._sums(conv, run, plan)
         if pieces.shape[0] > 1:
             yield Call(conv_gradient.join_pieces, pieces, parts=PARTS)
-        yield Call(
-            winograd_gradient.frequencies_to_filters,
-            pieces[0],
-            dw,
-            space["filter_weight"],
-            *sizes,
-            parts=min(PARTS, groups * r),
-        )
+        (k, r, *_), taps = conv.weight, plan.minimal.taps
+        code, line = transform_of("gradient", taps, cut=False), _whole(k // conv.group)
+        filters = FrequencyFilters(conv.group, k, r, taps**2, line, _summed(conv), 0, code)
+        arrays, add = (pieces[0], dw, space["filter_weight"], space["taps_weight"]), int(run.param_add[0])
+        yield Call(winograd_filters.frequencies_to_filters, *arrays, filters, add, parts=PARTS)
+
+    def _sums(self, conv: Conv, run: Run, plan: Plan) -> Calls:
+        """The gradient's frequencies: a piece of each part, or one of all."""
+        from netspec.codegen.geometry import ADD
+        from netspec.kernels import winograd, winograd_gradient
+        from netspec.kernels.conv_geometry import Chunks, TileScratch
+
+        space = run.workspace
+        near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
+        (source, pitch), (diff, diff_pitch), pieces = *map(flat, (run.bottom[0], run.top_diff[0])), space["pieces"]
+        geometry = _geometry(plan, (pitch, diff_pitch), conv.group, _summed(conv), str(diff.dtype), summed=True)
+        if not plan.together:
+            scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
+            kernel = winograd_gradient.winograd_gradient_tiles
+            yield Call(kernel, source, diff, pieces, scratch, *geometry, chunks, parts=pieces.shape[0])
+            return
+        from_image, from_diff, product = geometry
+        for chunk in _chunks(plan):
+            yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, parts=PARTS)
+            yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, chunk, parts=PARTS)
+            arrays, mode = (near, far, pieces, table), ADD if chunk.first else 0
+            kernel = winograd_gradient.winograd_gradient_multiply
+            yield Call(kernel, *arrays, product, chunk, mode, parts=plan.minimal.frequencies)

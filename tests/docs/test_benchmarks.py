@@ -32,9 +32,9 @@ def raced(path: Path, *words: str) -> list[dict[str, object]]:
 
 def test_both_sides_compute_the_same() -> None:
     shaped = training("cifar10_quick", 3)
-    ours, theirs = check.check_training(shaped, random_batch(shaped))
-    assert ours.gradient < check.GRADIENT_BOUND
-    assert theirs.gradient < check.GRADIENT_BOUND
+    sides = check.check_training(shaped, random_batch(shaped)).sides
+    assert set(sides) == {"netspec", "torch"}
+    assert all(side.gradient < check.GRADIENT_BOUND for side in sides.values())
 
 
 def test_a_net_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +49,20 @@ def test_a_net_that_fails_the_check_is_not_timed(tmp_path: Path, monkeypatch: py
     (row,) = raced(tmp_path, "lenet")
     assert row["missed"] == "the check"
     assert "netspec" not in row
+
+
+def test_a_net_that_breaks_does_not_end_the_race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = training
+
+    def broken(net: str, batch: int) -> object:
+        if net == "lenet":
+            raise RuntimeError("it broke")
+        return whole(net, batch)
+
+    monkeypatch.setattr(race.training, "training", broken)
+    first, second = raced(tmp_path, "lenet", "mlp")
+    assert (first["missed"], first["refused"]) == ("failed", "RuntimeError: it broke")
+    assert second["net"] == "mlp" and "netspec" in second
 
 
 @pytest.mark.parametrize(("words", "count"), [(["lenet", "--inference"], 2), (["--layers", "lenet", "--fastest"], 8)])

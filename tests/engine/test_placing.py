@@ -16,6 +16,7 @@ WAYS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
     "winograd": ((3, 16, 9, 7), {"num_output": 32, "kernel_size": 3, "pad": 1}),
     "winograd of groups": ((1, 32, 6, 11), {"num_output": 64, "kernel_size": 3, "group": 2}),
     "winograd of many channels": ((2, 144, 5, 6), {"num_output": 160, "kernel_size": 3, "pad": 1}),
+    "winograd of 5x5 and odd channels": ((2, 21, 9, 7), {"num_output": 35, "kernel_size": 5, "pad": 2}),
     "1x1": ((3, 70, 6, 7), {"num_output": 37, "kernel_size": 1}),
     "1x1 on few channels": ((2, 5, 4, 3), {"num_output": 5, "kernel_size": 1}),
     "1x1 of stride 2": ((2, 21, 9, 8), {"num_output": 19, "kernel_size": 1, "stride": 2}),

@@ -13,8 +13,12 @@ from tests.helpers.checks import blob, distinct, make_layer, random_params, run_
 CONVOLUTIONS: list[tuple[tuple[int, int, int, int], dict[str, Any]]] = [
     ((2, 3, 9, 7), {"num_output": 20, "kernel_size": 5, "pad": 2}),
     ((2, 16, 9, 7), {"num_output": 32, "kernel_size": 3, "pad": 1}),
+    ((1, 20, 9, 7), {"num_output": 38, "kernel_size": 5, "pad": 2}),
     ((2, 37, 6, 5), {"num_output": 50, "kernel_size": 1}),
     ((2, 21, 9, 8), {"num_output": 21, "group": 21, "kernel_size": 3, "pad": 1, "stride": 2}),
+    ((2, 20, 9, 8), {"num_output": 20, "group": 5, "kernel_size": 3, "pad": 1}),
+    ((1, 24, 9, 8), {"num_output": 24, "group": 3, "kernel_size": 3, "pad": 1, "stride": 2}),
+    ((1, 32, 5, 7), {"num_output": 32, "group": 2, "kernel_size": 3, "pad": 1, "stride": 2}),
 ]
 
 

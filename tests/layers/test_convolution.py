@@ -17,6 +17,7 @@ from netspec.layers.convolution import Convolution
 from netspec.lowering.conv import Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct
+from netspec.lowering.conv_grouped import Grouped
 from netspec.lowering.conv_winograd import Winograd
 from tests.helpers import naive
 from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
@@ -208,6 +209,7 @@ WAYS: dict[str, tuple[str, tuple[int, int, int, int], dict[str, Any]]] = {
     "tiles without padding, in groups": ("WINOGRAD", (1, 32, 6, 11), {"num_output": 64, "kernel_size": 3, "group": 2}),
     "tiles with twice the padding": ("WINOGRAD", (2, 48, 5, 4), {"num_output": 16, "kernel_size": 3, "pad": 2}),
     "frequencies of many channels": ("WINOGRAD", (2, 144, 5, 6), {"num_output": 160, "kernel_size": 3, "pad": 1}),
+    "tiles of 5 x 5 filters": ("WINOGRAD", (2, 19, 6, 9), {"num_output": 36, "kernel_size": 5, "pad": 2}),
     "sent back": ("DIRECT", (9, 5, 12, 7), {"num_output": 19, "kernel_size": 5}),
     "sent back with a stride": ("DIRECT", (8, 3, 9, 11), {"num_output": 6, "kernel_size": 3, "stride": 2, "pad": 1}),
     "pixels": ("DIRECT", (3, 70, 6, 7), {"num_output": 37, "kernel_size": 1}),
@@ -217,6 +219,11 @@ WAYS: dict[str, tuple[str, tuple[int, int, int, int], dict[str, Any]]] = {
         "DIRECT",
         (2, 40, 33, 31),
         {"num_output": 50, "kernel_size": 3, "stride": 2, "pad": 1},
+    ),
+    "groups of few channels": (
+        "GROUPED",
+        (2, 40, 9, 8),
+        {"num_output": 40, "group": 10, "kernel_size": 3, "pad": 1, "stride": 2},
     ),
     "one filter a channel": (
         "DEPTHWISE",
@@ -250,14 +257,15 @@ def test_an_engine_that_does_not_fit_is_an_error_at_its_place() -> None:
     with pytest.raises(ShapeError) as error:
         conv(num_output=5, kernel_size=3, engine="WINOGRAD").top_shapes(((2, 3, 9, 7),))
     assert error.value.field == "engine"
-    assert "multiples of 16" in error.value.message
+    assert "at least 16 channels" in error.value.message
 
 
 def test_the_ways_are_chosen_by_shapes() -> None:
     shape = (2, 64, 9, 7)
     assert isinstance(way_of(shape, num_output=32, kernel_size=3), Winograd)
     assert isinstance(way_of(shape, num_output=32, kernel_size=3, stride=2), Direct)
-    assert isinstance(way_of(shape, num_output=20, kernel_size=3), Direct)
+    assert isinstance(way_of(shape, num_output=12, kernel_size=3), Direct)
+    assert isinstance(way_of(shape, num_output=64, kernel_size=3, group=16), Grouped)
     assert isinstance(way_of(shape, num_output=64, kernel_size=3, group=64), Depthwise)
     assert isinstance(way_of(shape, num_output=128, kernel_size=3, group=64), Direct)
 
