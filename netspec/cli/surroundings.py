@@ -20,8 +20,8 @@ from netspec.core.errors import MachineError
 
 _ASCII = {"─": "-", "━": "-", "│": "|", "…": "~", "�": "?", "×": "x", "·": ".", "→": ">", "²": "2"}  # noqa: RUF001
 """ASCII for characters of our own, each as wide as what it stands for, so that columns stay straight."""
-_OF_NUMBA = {"NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"}
-"""The variables of numba that a command obeys; the others change machine code, print, or break kernels."""
+_OF_NUMBA = {"NUMBA_NUM_THREADS"}
+"""The variable of numba that a command obeys; the others change machine code, print, or break kernels."""
 
 
 class OutputError(MachineError):

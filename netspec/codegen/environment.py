@@ -1,4 +1,4 @@
-"""Settings of numba and OpenMP: those with which kernels cannot run are answered in a sentence.
+"""Settings of numba: those with which kernels cannot run are answered in a sentence.
 
 numba reads NUMBA_... variables, `.numba_config.yaml` in the current folder, and what a program writes into
 `numba.config`. The command line takes all variables but those of threads away before numba is loaded (`cli/app.py`). In
@@ -9,12 +9,8 @@ kernels is refused here. The module itself is free of numba, so that it can look
 from __future__ import annotations
 
 import os
-import re
 import sys
-import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -96,66 +92,6 @@ def number_of(name: str, allowed: Collection[int]) -> int | None:
         return int(text)
     numbers = f"{min(allowed)} to {max(allowed)}" if isinstance(allowed, range) else ", ".join(map(str, allowed))
     raise SettingError(f"{name} is '{text}', none of the numbers {numbers}", help=f"unset {name}")
-
-
-@contextmanager
-def starting_threads(count: int) -> Iterator[None]:
-    """Raises SettingError where `count` threads cannot be started, or numba refuses to start them in the body."""
-    import numba
-
-    _try_threads(count)
-    try:
-        yield
-    except (ValueError, RuntimeError, ImportError) as error:
-        layer = f"the threading layer '{numba.config.THREADING_LAYER}'"
-        reason = " ".join(str(error).split())
-        raise SettingError(f"numba cannot start threads of {layer}: {reason}", help=_help()) from None
-
-
-@cache
-def _try_threads(count: int) -> None:
-    """Start threads as OpenMP will, once a process: where OpenMP cannot, it ends the process without a word of ours."""
-    cpus = _cpus(os.environ.get("GOMP_CPU_AFFINITY", ""))
-    if hasattr(os, "sched_getaffinity") and not os.sched_getaffinity(0).issuperset(cpus[:count]):
-        raise SettingError(
-            f"GOMP_CPU_AFFINITY is '{os.environ['GOMP_CPU_AFFINITY']}', and this process may not use all these CPUs",
-            help="unset GOMP_CPU_AFFINITY",
-        )
-    before, ended, threads = threading.stack_size(), threading.Event(), list[threading.Thread]()
-    try:
-        with suppress(ValueError):  # a size that OpenMP does not take either
-            threading.stack_size(_stack_bytes() or before)
-        for _ in range(count):
-            threads.append(threading.Thread(target=ended.wait, daemon=True))
-            threads[-1].start()
-    except RuntimeError as error:
-        raise SettingError(
-            f"the machine does not start {count} threads: {error}",
-            help="ask for fewer with NUMBA_NUM_THREADS; OMP_STACKSIZE, if set, may be too large",
-        ) from None
-    finally:
-        threading.stack_size(before)
-        ended.set()
-
-
-def _cpus(text: str) -> list[int]:
-    """The CPUs in a list like `0 3 1-15:2`; none where it is malformed, which OpenMP ignores."""
-    result: list[int] = []
-    for part in text.replace(",", " ").split():
-        match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
-        if not match:
-            return []
-        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-        result += range(first, min(last, MOST_THREADS) + 1, max(1, step))
-    return result
-
-
-def _stack_bytes() -> int:
-    """The size of stacks that OpenMP is told; 0 where nothing is said."""
-    for name in ("GOMP_STACKSIZE", "OMP_STACKSIZE"):
-        if match := re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", os.environ.get(name, ""), re.IGNORECASE):
-            return int(match[1]) * {"B": 1, "": 2**10, "K": 2**10, "M": 2**20, "G": 2**30}[match[2].upper()]
-    return 0
 
 
 def _help() -> str:

@@ -162,7 +162,6 @@ class Started:
     iteration: int
     data: tuple[str, ...]
     threads: int
-    threading_layer: str
     seed: int
     arena: int
     folder: Path
@@ -171,9 +170,6 @@ class Started:
         threads, memory = counted(self.threads, "thread"), f"arena {self.arena / 2**20:.1f} MiB"
         lines = [f"data: {'; '.join(self.data)}"] if self.data else []
         lines.append(f"{threads}, seed {self.seed}, {memory}; run folder {self.folder}")
-        if self.threading_layer != "omp":
-            layer = f"numba runs on its '{self.threading_layer}' threads"
-            lines.append(f"{layer}: the same results; the system's libgomp would make small steps faster")
         return "\n".join(lines)
 
 

@@ -117,14 +117,13 @@ class Training:
 
     def _begun(self, session: Session, folder: runs.RunFolder) -> list[Note]:
         """Restore a snapshot or load weights, open the folder's files, and judge; the notes on all of it."""
-        from netspec.codegen import driver
 
         taken = self._taken_up(session)
         tester = session.test
         feeds = [feed.describe() for feed in (session.feed, tester.feed if tester else None) if feed is not None]
         folder.begin(self.job, session.iteration, session.threads, feeds)
-        layer, arena = driver.threading_layer(), session.train.plan.arena
-        started = Started(session.iteration, tuple(feeds), session.threads, layer, session.seed, arena, self.folder)
+        arena = session.train.plan.arena
+        started = Started(session.iteration, tuple(feeds), session.threads, session.seed, arena, self.folder)
         warned = [Warned(warning) for warning in session.warnings()]
         return [*([taken] if taken else []), *warned, started]
 

@@ -211,7 +211,6 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
     """The environment of a run: versions, CPU, threads, data."""
     import psutil
 
-    from netspec.codegen import driver
     from netspec.codegen.cpu import cpu_name
 
     names = ("netspec", "numpy", "numba", "llvmlite", "pydantic", "safetensors")
@@ -225,7 +224,6 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "cores": psutil.cpu_count(logical=False),
         "memory_bytes": psutil.virtual_memory().total,
         "threads": threads,
-        "threading_layer": driver.threading_layer(),
         "data": data,
         **({"code": code} if (code := code_files.recorded()) else {}),
     }

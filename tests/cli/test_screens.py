@@ -89,7 +89,7 @@ def steps(folder: Path) -> list[tuple[Note | Event, Progress]]:
     data = ("Fashion-MNIST train, bundled subset: 10,000 samples of 1x28x28",)
     events: list[tuple[Note | Event, Progress]] = [
         (Opened(folder, "tiny", 1, 2_293_000), begin),
-        (Started(0, data, 1, "omp", 1, 4_813_000, folder), begin),
+        (Started(0, data, 1, 1, 4_813_000, folder), begin),
         (Scored(0, {"accuracy": 0.0985, "loss": 2.3905}, 1, 0.1), begin),
     ]
     for done, loss, right in ((1, 2.441, 0.125), (101, 0.6771, 0.7521), (200, 0.4911, 0.8312)):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 
@@ -18,8 +17,6 @@ import netspec
 from netspec.codegen import driver
 from netspec.language.document import dump
 from tests.helpers import forks
-
-LAYERS = ["omp", "workqueue"]
 
 
 def process(module: str, *words: str, **environment: str) -> list[str]:
@@ -36,13 +33,12 @@ def process(module: str, *words: str, **environment: str) -> list[str]:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-@pytest.mark.parametrize("layer", LAYERS)
-def test_forked_processes_run_nets(layer: str, solver: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_forked_processes_run_nets(solver: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     """Also where they are forked from forked ones, or while another thread runs a net, and a Solver of the parent."""
     path = tmp_path / "solver.yaml"
     path.write_text(dump(solver()))
     words = (str(path), str(tmp_path / "one.safetensors"))
-    assert process("forks", *words, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == [
+    assert process("forks", *words, NUMBA_NUM_THREADS="2") == [
         "pool True",
         "a net of the parent 0",
         "nested 0",
@@ -52,40 +48,41 @@ def test_forked_processes_run_nets(layer: str, solver: Callable[..., dict[str, A
     ]
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_nets_in_many_threads(layer: str) -> None:
+def test_nets_in_many_threads() -> None:
     """Each thread has nets of its own, and all use one together."""
-    assert process("threads", NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2") == [f"{layer}: 5 done, 0 wrong"]
+    assert process("threads", NUMBA_NUM_THREADS="2") == ["5 done, 0 wrong"]
 
 
 def test_a_net_keeps_to_its_threads_in_every_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And other code of a thread finds the limit that it set itself."""
-    if numba.config.NUMBA_NUM_THREADS < 2:
-        pytest.skip("there is one core")
+    """Whatever the thread that runs it was limited to itself; a new thread has no limit."""
+    monkeypatch.setattr(driver, "most_threads", lambda: 2)
     driver.limit_threads(None)
     nets = {threads: netspec.Net(forks.SPEC, threads=threads) for threads in (1, 2)}
-    compiled, used = driver._compiled, []
+    drive, seats = driver._compiled(), list[int]()
 
-    def watched(parallel: bool) -> Any:
-        used.append(int(numba.get_num_threads()))
-        return compiled(parallel)
+    def watched(table: Any, first: int, last: int, room: int, free: int) -> None:
+        seats.append(free)
+        drive(table, first, last, room, free)
 
-    monkeypatch.setattr(driver, "_compiled", watched)
+    monkeypatch.setattr(driver, "_compiled", lambda: watched)
 
     def run(threads: int, own: int) -> None:
-        numba.set_num_threads(own)
-        used.clear()
+        driver.limit_threads(own)
         nets[threads].forward(data=forks.X)
-        assert set(used) == {threads}
-        used.append(numba.get_num_threads())
+        seats.append(driver.threads_here())
 
+    found = list[int]()
     for threads, own in ((1, 1), (2, 1), (1, 2), (2, 2)):
-        run(threads, own)
-        assert used[-1] == own
-        thread = threading.Thread(target=run, args=(threads, own))
-        thread.start()
-        thread.join()
-        assert used[-1] == own and len(used) > 1
+        for go in (run, lambda *words: threading.Thread(target=run, args=words)):
+            seats.clear()
+            if isinstance(thread := go(threads, own), threading.Thread):
+                thread.start()
+                thread.join()
+            assert set(seats[:-1]) == {threads - 1} and seats[-1] == own
+    thread = threading.Thread(target=lambda: found.append(driver.threads_here()))
+    thread.start()
+    thread.join()
+    assert found == [2]
     driver.limit_threads(None)
 
 
@@ -107,22 +104,6 @@ def test_a_fork_waits_until_no_thread_compiles() -> None:
     threading.Timer(0.05, free.set).start()
     assert forks.in_child(lambda: free.is_set() and not global_compiler_lock._is_owned()) == 0
     thread.join()
-
-
-def test_running_a_net_takes_no_lock_that_numba_takes_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt inside of it would leave it locked for all other threads."""
-    from numba.np.ufunc import parallel
-
-    one = netspec.Net(forks.SPEC)
-    one.forward(data=forks.X)
-
-    def locked() -> None:
-        raise AssertionError("numba's lock is taken")
-
-    monkeypatch.setattr(parallel, "_launch_threads", locked)
-    with pytest.raises(AssertionError):
-        numba.get_num_threads()
-    one.forward(data=forks.X)
 
 
 def test_the_driver_alone_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,10 @@
-"""Settings of numba and OpenMP with which kernels cannot run: each is a sentence that names it."""
+"""Settings of numba with which kernels cannot run: each is a sentence that names it."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numba
@@ -13,13 +12,6 @@ import pytest
 
 from netspec.codegen import environment
 from netspec.codegen.environment import SettingError
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    environment._try_threads.cache_clear()
-    yield
-    environment._try_threads.cache_clear()
 
 
 def said(name: str, value: object, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -68,58 +60,6 @@ def test_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         environment.number_of("NETSPEC_VECTOR_BYTES", (16, 32, 64))
 
 
-def test_a_threading_layer_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba.config, "THREADING_LAYER", "tbb")
-    monkeypatch.setenv("NUMBA_THREADING_LAYER", "tbb")
-    with pytest.raises(SettingError) as caught, environment.starting_threads(2):
-        raise ValueError("No threading layer could be loaded.\nHINT:\nIntel TBB is required")
-    assert "the threading layer 'tbb': No threading layer could be loaded. HINT: Intel TBB" in caught.value.message
-    assert caught.value.help is not None and "NUMBA_THREADING_LAYER is 'tbb'" in caught.value.help
-
-
-@pytest.mark.parametrize(
-    ("text", "cpus"),
-    [("", []), ("0 3", [0, 3]), ("1-3,7", [1, 2, 3, 7]), ("0-6:3", [0, 3, 6]), ("junk", []), ("0-2:0", [0, 1, 2])],
-)
-def test_lists_of_cpus(text: str, cpus: list[int]) -> None:
-    assert environment._cpus(text) == cpus
-
-
-def test_a_cpu_that_this_process_may_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not hasattr(os, "sched_getaffinity"):
-        pytest.skip("this system does not bind processes to CPUs")
-    mine = sorted(os.sched_getaffinity(0))
-    monkeypatch.setenv("GOMP_CPU_AFFINITY", f"{mine[0]} 1000")
-    with environment.starting_threads(1):  # the second CPU is nobody's
-        pass
-    with pytest.raises(SettingError, match=r"GOMP_CPU_AFFINITY is '\d+ 1000'"), environment.starting_threads(2):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("", 0), ("100", 102400), ("2 M", 2**21), ("3g", 3 * 2**30), ("77b", 77), ("x", 0)]
-)
-def test_sizes_of_stacks(text: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_STACKSIZE", text)
-    assert environment._stack_bytes() == size
-
-
-def test_threads_that_do_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[object] = []
-
-    def start(self: object) -> None:
-        if len(started) == 2:
-            raise RuntimeError("can't start new thread")
-        started.append(self)
-
-    monkeypatch.setattr("threading.Thread.start", start)
-    with environment.starting_threads(2):
-        pass
-    started.clear()
-    with pytest.raises(SettingError, match="does not start 3 threads"), environment.starting_threads(3):
-        pass
-
-
 NEW = """
 import netspec
 try:
@@ -133,7 +73,6 @@ except netspec.NetspecError as error:
     ("first", "variables", "file", "wanted"),
     [
         ("import numba\n", {"NUMBA_DISABLE_JIT": "1"}, None, "told to compile nothing"),
-        ("", {"NUMBA_THREADING_LAYER": "nothing"}, None, "the threading layer 'nothing'"),
         ("", {"NUMBA_FUNCTION_CACHE_SIZE": "-1"}, None, "numba cannot be loaded"),
         ("import numba\n", {}, "disable_jit: 1", "told to compile nothing"),
         ("", {}, "[broken", "sets options of numba"),

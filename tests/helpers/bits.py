@@ -38,7 +38,7 @@ def main() -> None:
     """One line a number of threads."""
     net, batch, *overrides = sys.argv[1:]
     for threads in (1, 2):
-        print(threads, driver.threading_layer(), digest(net, overrides, int(batch), threads))  # noqa: T201
+        print(threads, digest(net, overrides, int(batch), threads))  # noqa: T201
 
 
 if __name__ == "__main__":

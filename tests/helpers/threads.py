@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 import netspec
-from netspec.codegen import driver
 from tests.helpers.forks import SPEC, X
 
 SHARED = netspec.Net(SPEC, seed=100)
@@ -33,7 +32,7 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    print(f"{driver.threading_layer()}: {len(threads)} done, {len(wrong)} wrong")  # noqa: T201
+    print(f"{len(threads)} done, {len(wrong)} wrong")  # noqa: T201
 
 
 if __name__ == "__main__":
