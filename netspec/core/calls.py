@@ -103,6 +103,8 @@ class Run:
     with itself, such as a ReLU or Scale that reads its top. `placed[i]`: bottom i lies inside the top already, and its
     diff inside the top's diff. A top that lies inside a wider NHWC blob is a view of that blob, with strides. Where
     `bottom_add[i]` or `param_add[i]` is true, backward adds to that diff; elsewhere it overwrites the diff.
+    `param_squares[i]`, float64 with a value for each part of a Call, takes the sum of squares of the diff that is
+    written, by parts; it is None where that is not wanted.
     """
 
     phase: str
@@ -120,6 +122,7 @@ class Run:
     top_shapes: tuple[tuple[int, ...], ...] = ()
     bottom_add: tuple[bool, ...] = ()
     param_add: tuple[bool, ...] = ()
+    param_squares: tuple[Array | None, ...] = ()
     along: Mapping[str, Run] = field(default_factory=dict)
     placed: tuple[bool, ...] = ()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from netspec.codegen.geometry import MOST_PARTS
 from netspec.core import rng
 from netspec.core.calls import Call, Calls, Run, Update
 from netspec.core.shape import Shape, count
@@ -117,6 +118,9 @@ class _Binder:
         import numpy as np
 
         self.storing = learning is None or learning.iter_size == 1
+        squared = sorted(self.squared()) if learning is not None else []
+        self.taken = np.zeros((len(squared), MOST_PARTS))
+        self.squares = dict(zip(squared, self.taken, strict=True))
         sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
         sections["forward"] = [step for node in self.graph.nodes for step in self.forward(node)]
         sections["loss"] = list(self.losses())
@@ -139,7 +143,7 @@ class _Binder:
         table = Table(steps, self.plan.dtype)
         data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
         diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
-        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm, iterations)
+        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm, self.taken, iterations)
         rest = (self.flows, self.arena, tuple(self.metrics()), nodes)
         return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, *rest)
 
@@ -176,6 +180,14 @@ class _Binder:
         """The params whose gradients a layer overwrites."""
         return {param for param, yes in zip(node.params, node.stores, strict=False) if yes and self.storing}
 
+    def squared(self) -> Iterator[int]:
+        """The params whose layers sum the squares of the gradients that they write."""
+        for node in self.graph.nodes:
+            stored = self.stored(node)
+            for slot in node.layer.abilities.squares:
+                if slot < len(node.params) and node.params[slot] in stored:
+                    yield node.params[slot]
+
     def run(
         self, node: Node, direction: Direction, bottom_diff: tuple[Array | None, ...], bottom_add: tuple[bool, ...] = ()
     ) -> Run:
@@ -204,6 +216,7 @@ class _Binder:
             top_shapes=self.shaped.top_shapes(node),
             bottom_add=bottom_add or (False,) * len(node.bottoms),
             param_add=tuple(param not in self.stored(node) for param in node.params),
+            param_squares=tuple(map(self.squares.get, node.params)),
             placed=tuple(self.graph.house(b) != self.plan.storage[b] for b in node.bottoms),
             along={word: self.run(self.graph.nodes[index], direction, (None,)) for word, index in node.along.items()},
         )
@@ -273,7 +286,7 @@ class _Binder:
 
         from netspec.kernels import update
 
-        diffs = [d for d in self.weights.diff if d is not None]
+        diffs = [d for param, d in enumerate(self.weights.diff) if d is not None and param not in self.squares]
         cuts = [update.sum_of_squares.parts((d,)) for d in diffs]
         partials = np.zeros(sum(cuts))
         start = 0
@@ -281,7 +294,17 @@ class _Binder:
             squares = Call(update.sum_of_squares, diff, partials[start : start + parts], parts=parts)
             yield self.step("watch", None, squares)
             start += parts
-        gate = Call(update.gate, partials, self.loss, self.gate, self.norm, learning.clip, learning.iter_size, parts=1)
+        gate = Call(
+            update.gate,
+            self.taken,
+            partials,
+            self.loss,
+            self.gate,
+            self.norm,
+            learning.clip,
+            learning.iter_size,
+            parts=1,
+        )
         yield self.step("watch", None, gate)
 
     def counting(self, iterations: Iterations, iter_size: int) -> dict[str, list[Step]]:

@@ -149,7 +149,8 @@ class Program:
 
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
-    L2 norm before clipping. `metrics` are those of its layers, in order; `iterations` counts those of a training.
+    L2 norm before clipping; `squares` (P, parts) takes the sums of squares of the P gradients whose layers take them as
+    they write them. `metrics` are those of its layers, in order; `iterations` counts those of a training.
     """
 
     shaped: ShapedGraph
@@ -164,6 +165,7 @@ class Program:
     rate: Array
     gate: Array
     norm: Array
+    squares: Array
     iterations: Iterations
     flows: dict[int, Flow]
     arena: Array

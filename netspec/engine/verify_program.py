@@ -78,7 +78,7 @@ class _Memory:
         self.where = {key: Span(base + p.offset, base + p.offset + p.bytes) for key, p in program.plan.pieces.items()}
         self.written: set[Key] = {("data", self.graph.house(blob)) for blob in self.graph.inputs}
         iterations = (program.iterations.counts, program.iterations.recent)
-        arrays = (program.clock, program.loss, program.rate, program.gate, program.norm, *iterations)
+        arrays = (program.clock, program.loss, program.rate, program.gate, program.norm, program.squares, *iterations)
         self.state = [span(array) for array in arrays]
         self.params = [
             [span(array) for array in (data, diff, *(history or ())) if array is not None]
@@ -204,7 +204,10 @@ class _Memory:
 
 
 def _param_diffs(program: Program, check: Check) -> None:
-    """The gradient of every param is cleared, or overwritten by its only layer; then it is watched and used."""
+    """The gradient of every param is cleared, or overwritten by its only layer; then it is watched and used.
+
+    It is watched by a step of the watch, or by the layer's step that writes it together with its sum of squares.
+    """
     steps, weights = program.table.steps, program.weights
     by_section = {name: steps[first:last] for name, (first, last) in program.ranges.items()}
     if not by_section["watch"]:
@@ -214,6 +217,10 @@ def _param_diffs(program: Program, check: Check) -> None:
         return [span(array) for step in by_section[section] for array in _arrays(step)]
 
     cleared, watched, updated = spans("clear"), set(spans("watch")), set(spans("update"))
+    taken = span(program.squares)
+    for step in by_section["backward"]:
+        own = set(map(span, filter(lambda array: array.size, _arrays(step))))
+        watched |= own if any(taken.holds(one) for one in own) else set()
     for param, data, diff in zip(program.graph.params, weights.data, weights.diff, strict=True):
         check((diff is not None) == param.learned, f"param '{param.name}' has a gradient, or has none, wrongly")
         if diff is None:

@@ -111,15 +111,20 @@ class Diff(NamedTuple):
 
 
 class PixelGradient(NamedTuple):
-    """The weight's gradient for filters of one tap, as a product over all pixels."""
+    """The weight's gradient for filters of one tap, as a product over all pixels.
 
-    pixels: int
-    pitch: int  # from one pixel of x to the next
-    diff_pitch: int  # from one pixel of dy to the next
+    Pixels are taken in lines of `width`: dy's lie side by side, x's may lie apart.
+    """
+
+    lines: int
+    width: int  # pixels of a line
+    line_pitch: int  # of x, from one line to the next
+    pitch: int  # of x, from one pixel to the next
+    diff_pitch: int  # of dy, from one pixel to the next
     channels: int  # C
-    shares: int  # parts that share the rows of a piece
-    deep: int  # pixels that are multiplied at a time
-    packed: int  # 1 where dy's rows are copied to scratch too
+    shares: int  # parts that share a piece
+    by_columns: int  # 1 where they share its columns (of x), 0: its rows (of dy)
+    deep: int  # lines that are multiplied at a time
 
 
 # --- Winograd's convolution

@@ -9,8 +9,19 @@ from netspec.codegen.geometry import ADD, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Doubles, Matrix, Vector
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
-from netspec.codegen.simd import copy_rows
-from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.codegen.tiles import (
+    LINE,
+    Ahead,
+    Left,
+    Result,
+    Right,
+    Sums,
+    address,
+    multiply,
+    one_tap,
+    rows_at,
+    tiles_of,
+)
 from netspec.kernels.conv import source_of
 from netspec.kernels.conv_geometry import Diff, PixelGradient, Windows
 
@@ -64,51 +75,50 @@ def weight_gradient_pixels(
     x: Vector,
     dy: Vector,
     pieces: Matrix,
-    scratch: Matrix,
+    offsets: Clock,
     product: PixelGradient,
     tiles: Tiling,
     add: int,
     part: int,
     parts: int,
 ) -> None:
-    """pieces[s] = (with `add`: +=) dy^T x over the pixels of piece s, for filters of one tap.
+    """pieces[s] = (with `add`: +=) dy^T x over the lines of piece s, for filters of one tap.
 
-    x: (P, C), dy: (P, K), their pixels `pitch` and `diff_pitch` apart, pieces: (S, K, C). A part owns blocks of rows of
-    one piece. It copies a panel of x's columns, and where pixels lie far apart its rows of dy, to scratch (parts,
-    values of both): what lies a power of two apart shares the same few lines of a cache.
+    x: (lines, width, C) and dy: (lines, width, K) as `product` says, pieces: (S, K, C), offsets: (deep,), where each
+    line of a block begins in dy. A part owns blocks of rows, or panels of columns, of one piece. A block of lines stays
+    near while it is multiplied; meanwhile the tiles prefetch the next block.
     """
-    c, deep, panel, packed, shares = product.channels, product.deep, tiles.panel, product.packed, product.shares
-    panels, piece, near = (c + panel - 1) // panel, pieces[part // shares], scratch[part]
-    begin, end = span(tiles.blocks, part % shares, shares)
-    first, last = span(product.pixels, part // shares, pieces.shape[0])
-    for p0 in range(first, last, deep):
-        k, mode = min(deep, last - p0), ADD if add or p0 > first else 0
-        sums, b = Sums(1, one_tap(), k), Right(address(near, 0), 0, panel)
-        for cut in range(begin, end * packed):
-            v, tall = rows_at(cut, tiles.rows, tiles.more)
-            to = deep * (panel + (cut - begin) * tiles.rows)
-            copy_rows(dy, p0 * product.diff_pitch + v, product.diff_pitch, near, to, tall, k, tall)
-        for p in range(panels):
-            some, tail, tall_tile, low_tile = tiles_of(tiles, p, c)
-            copy_rows(x, p0 * product.pitch + p * panel, product.pitch, near, 0, panel, k, some)
+    c, width, panel, shares = product.channels, product.width, tiles.panel, product.shares
+    panels, piece, share = (c + panel - 1) // panel, pieces[part // shares], part % shares
+    begin, end = (0, tiles.blocks) if product.by_columns else span(tiles.blocks, share, shares)
+    p_begin, p_end = span(panels, share, shares) if product.by_columns else (0, panels)
+    first, last = span(product.lines, part // shares, pieces.shape[0])
+    row_begin, _ = rows_at(begin, tiles.rows, tiles.more)
+    row_end, _ = rows_at(end, tiles.rows, tiles.more)
+    for l0 in range(first, last, product.deep):
+        count, mode, size, number = min(product.deep, last - l0), ADD if add or l0 > first else 0, dy.itemsize, 0
+        sums = Sums(count, address(offsets, 0), width) if width > 1 else Sums(1, one_tap(), count)
+        x0, dy0 = address(x, l0 * product.line_pitch), address(dy, l0 * width * product.diff_pitch)
+        x_next, dy_next = count * product.line_pitch * size, count * width * product.diff_pitch * size
+        x_left = (min(p_end * panel, c) - p_begin * panel) * size if l0 + count < last else 0
+        dy_left = (row_end - row_begin) * size if l0 + count < last else 0
+        for p in range(p_begin, p_end):
+            _, tail, tall, low = tiles_of(tiles, p, c)
+            b = Right(x0 + p * panel * size, product.line_pitch, product.pitch)
             for cut in range(begin, end):
-                v, tall = rows_at(cut, tiles.rows, tiles.more)
-                if packed:
-                    a = Left(address(near, deep * (panel + (cut - begin) * tiles.rows)), 1, tall)
-                else:
-                    a = Left(address(dy, p0 * product.diff_pitch + v), 1, product.diff_pitch)
+                v, _ = rows_at(cut, tiles.rows, tiles.more)
+                a = Left(dy0 + v * size, 1, product.diff_pitch)
                 result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
-                multiply(tall_tile if cut < tiles.more else low_tile, sums, a, b, result)
-
-
-@kernel
-def thin(
-    x: Vector, y: Vector, height: int, width: int, c: int, p: int, q: int, sy: int, sx: int, part: int, parts: int
-) -> None:
-    """y (N, P, Q, C) = every sy-th line's every sx-th pixel of x (N, height, width, C). A part owns lines."""
-    for line in range(*span(y.size // (q * c), part, parts)):
-        at = ((line // p * height + line % p * sy) * width) * c
-        copy_rows(x, at, sx * c, y, line * q * c, c, q, c)
+                if number < x_left:
+                    at = x0 + p_begin * panel * size + x_next + number
+                    soon = Ahead(at, product.line_pitch * size, product.pitch * size)
+                elif number < x_left + dy_left:
+                    at = dy0 + row_begin * size + dy_next + number - x_left
+                    soon = Ahead(at, width * product.diff_pitch * size, product.diff_pitch * size)
+                else:
+                    soon = Ahead(0, 0, 0)
+                number += LINE
+                multiply(tall if cut < tiles.more else low, sums, a, b, result, soon)
 
 
 @helper

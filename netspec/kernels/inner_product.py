@@ -8,61 +8,45 @@ can change them. `bias` is (M,), or empty where there is none; `mode` holds the 
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import types
-from numba.core import cgutils
-
-from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams
-from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.streams import call
-from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap
+from netspec.codegen.tiles import LINE, Ahead, Left, Result, Right, Sums, address, multiply, one_tap
 from netspec.kernels.copy import turn as turn_block
+from netspec.kernels.update import squares as squares_of
 
 DEEP = 256
 """Products that a tile sums in registers before they meet what memory holds."""
 
-
-@intrinsic
-def expect_writing(typing: Any, place: Any) -> Any:
-    """Prefetch the cache line at an address for writing."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        simd.prefetch(builder, builder.inttoptr(args[0], cgutils.voidptr_t), writing=True)
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
+NEAR = 65536
+"""Values of a gradient that are written before their squares are summed."""
 
 
 @helper
 def _cover(
-    grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int, expecting: bool
+    grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int, streaming: bool
 ) -> None:
     """result (rows, columns) = left (rows, k) right (k, columns), by panels of columns, in each by tiles of rows.
 
-    `size` is that of a number in bytes. With `expecting` the cache lines of the next tile are prefetched for writing;
-    without it, a large result that is only written would wait for them.
+    `size` is that of a number in bytes. With `streaming`, `right` comes from memory: each tile of a panel prefetches a
+    cache line of every row of the next panel; after the last panel, of the rows behind.
     """
-    high, wide, sums = grid.rows, grid.width, Sums(1, one_tap(), k)
+    high, wide, sums, line = grid.rows, grid.width, Sums(1, one_tap(), k), right.pitch * size
     for j in range(0, columns, wide):
         last = columns - j < wide
         tail = (columns - j - 1) % grid.lanes + 1 if last else grid.lanes
         b = Right(right.address + j * size, 0, right.pitch)
         bias = result.bias + j * size if result.bias else 0
+        soon = b.address + wide * size if j + wide < columns else right.address + k * line
         for i in range(0, rows, high):
             code = (grid.right if last else grid.whole) if rows - i >= high else grid.corner if last else grid.below
-            if expecting:
-                next_i, next_j = (i + high, j) if i + high < rows else (0, j + wide)
-                if next_j + wide <= columns:
-                    for row in range(next_i, min(next_i + high, rows)):
-                        for line in range(0, wide * size, 64):
-                            expect_writing(result.address + (row * result.pitch + next_j) * size + line)
             a = Left(left.address + i * left.pitch * size, left.pitch, left.step)
             c = Result(result.address + (i * result.pitch + j) * size, result.pitch, bias, result.mode, tail)
-            multiply(code, sums, a, b, c)
+            if streaming and i // high * LINE < wide * size:
+                multiply(code, sums, a, b, c, Ahead(soon + i // high * LINE, 0, line))
+            else:
+                multiply(code, sums, a, b, c)
 
 
 @helper
@@ -101,7 +85,7 @@ def tile_rows(
         if p + depth == k:
             now, ends = now | mode & RECTIFY, address(bias, j0) if bias.size else 0
         left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
-        _cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size, False)
+        _cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size, True)
 
 
 @kernel
@@ -130,21 +114,40 @@ def tile_transposed(
     turn_block(product.reshape(m * ldc), first * ldc, ldc, y.reshape(n * m), first, m, last - first, n)
 
 
+@helper
+def _squares_of(dw: Matrix, first: int, last: int, begin: int, end: int) -> float:
+    """The sum of squares of some rows and columns of dw (R, C), in float64."""
+    total = 0.0
+    for i in range(first, last):
+        total += squares_of(dw[i, begin:end])
+    return total
+
+
 @kernel
-def tile_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, grid: Grid, part: int, parts: int) -> None:
-    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right; a part owns rows of dw."""
-    (n, r), c, size = left.shape, right.shape[1], dw.itemsize
+def tile_columns(
+    left: Matrix, right: Matrix, dw: Matrix, squares: Doubles, mode: int, grid: Grid, part: int, parts: int
+) -> None:
+    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right; a part owns rows of dw.
+
+    squares: (at least parts,) or empty. squares[part] = the sum of the part's squares, taken of a few columns of dw
+    while they are near.
+    """
+    (n, r), c, size, total = left.shape, right.shape[1], dw.itemsize, 0.0
     first, last = span((r + grid.rows - 1) // grid.rows, part, parts)
     first, last = first * grid.rows, min(last * grid.rows, r)
-    a, b, to = (
-        address(left.reshape(n * r), first),
-        address(right.reshape(n * c), 0),
-        address(dw.reshape(r * c), first * c),
-    )
-    for p in range(0, n, DEEP):
-        depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
-        columns, rows = Left(a + p * r * size, 1, r), Right(b + p * c * size, 0, c)
-        _cover(grid, last - first, c, depth, columns, rows, Result(to, c, 0, now, 0), size, True)
+    some = max(1, NEAR // max(1, last - first) // grid.width) * grid.width
+    for j in range(0, c, some):
+        end = min(c, j + some)
+        a, b = address(left.reshape(n * r), first), address(right.reshape(n * c), j)
+        to = address(dw.reshape(r * c), first * c + j)
+        for p in range(0, n, DEEP):
+            depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
+            columns, rows = Left(a + p * r * size, 1, r), Right(b + p * c * size, 0, c)
+            _cover(grid, last - first, end - j, depth, columns, rows, Result(to, c, 0, now, 0), size, False)
+        if squares.size:
+            total += _squares_of(dw, first, last, j, end)
+    if squares.size:
+        squares[part] = total
 
 
 @helper
@@ -175,12 +178,14 @@ def walk_rows(x: Matrix, w: Matrix, bias: Vector, y: Matrix, mode: int, cut: Str
 
 
 @kernel
-def walk_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, cut: Streams, part: int, parts: int) -> None:
+def walk_columns(
+    left: Matrix, right: Matrix, dw: Matrix, squares: Doubles, mode: int, cut: Streams, part: int, parts: int
+) -> None:
     """dw = left^T right. left: (N, R), right: (N, C), dw: (R, C).
 
-    A part owns rows of dw; it finishes a few before it takes more.
+    A part owns rows of dw; it finishes a few before it takes more. squares: see `tile_columns`.
     """
-    (n, r), c, size, high = left.shape, right.shape[1], dw.itemsize, cut.rows
+    (n, r), c, size, high, total = left.shape, right.shape[1], dw.itemsize, cut.rows, 0.0
     first, last = span((r + high - 1) // high, part, parts)
     rows = Right(address(right.reshape(n * c), 0), 0, c)
     for i in range(first * high, min(last * high, r), high):
@@ -189,6 +194,10 @@ def walk_columns(left: Matrix, right: Matrix, dw: Matrix, mode: int, cut: Stream
             Result(address(dw.reshape(r * c), i * c), c, 0, mode, 0),
         )
         _walk(cut, min(high, r - i), c, n, columns, rows, result, size)
+        if squares.size:
+            total += _squares_of(dw, i, min(i + high, r), 0, c)
+    if squares.size:
+        squares[part] = total
 
 
 @kernel

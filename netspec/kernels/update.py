@@ -33,7 +33,15 @@ def sum_of_squares(diff: Vector, partial: Doubles, part: int, parts: int) -> Non
 
 @kernel
 def gate(
-    partials: Doubles, loss: Doubles, gate: Vector, norm: Doubles, clip: float, iter_size: int, part: int, parts: int
+    taken: Doubles,
+    partials: Doubles,
+    loss: Doubles,
+    gate: Vector,
+    norm: Doubles,
+    clip: float,
+    iter_size: int,
+    part: int,
+    parts: int,
 ) -> None:
     """norm (1,) = the L2 norm of all gradients; gate = (1, factor) if it and the loss (1,) are finite, else (0, 0).
 
@@ -41,6 +49,8 @@ def gate(
     if <= 0) before it divides by iter_size. Source: Caffe sgd_solver.cpp, ClipGradients and Normalize.
     """
     total = 0.0
+    for i in range(taken.size):
+        total += taken[i]
     for i in range(partials.size):
         total += partials[i]
     norm[0] = math.sqrt(total)

@@ -66,6 +66,7 @@ class Abilities:
     `adds`: whether backward can add to its bottoms' diffs (`Run.bottom_add`).
     `stores`: whether backward can overwrite its params' diffs (`Run.param_add`); else they are cleared first, and it
     adds.
+    `squares`: slots of the params whose gradients' sums of squares backward leaves in `Run.param_squares`.
     """
 
     layouts: tuple[str, ...] = ("NCHW",)
@@ -74,6 +75,7 @@ class Abilities:
     in_place: bool = False
     adds: bool = False
     stores: bool = False
+    squares: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

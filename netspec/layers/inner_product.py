@@ -49,8 +49,9 @@ class InnerProduct(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """A ReLU along; backward reads the bottom, adds and stores."""
-        return Abilities(reads=BOTTOM, along=frozenset({"ReLU"}), adds=True, stores=True)
+        """A ReLU along; backward reads the bottom, adds and stores, and sums the squares of the weight's gradient."""
+        along, squares = frozenset({"ReLU"}), frozenset({0})
+        return Abilities(reads=BOTTOM, along=along, adds=True, stores=True, squares=squares)
 
     @property
     def passing(self) -> Passing:
@@ -133,7 +134,9 @@ class InnerProduct(Layer):
             yield from products.bias_gradient(y, dy, _none(run) if db is None else db, run.workspace["sums"], mode)
         if dw is not None:
             left, right = (x, dy) if self.transpose else (dy, x)
-            yield from products.multiply_columns(left, right, dw, ADD if run.param_add[0] else 0)
+            wanted = run.param_squares[0] if run.param_squares else None
+            squares = run.workspace["sums"][:0] if wanted is None else wanted
+            yield from products.multiply_columns(left, right, dw, squares, ADD if run.param_add[0] else 0)
         if run.bottom_diff[0] is not None:
             dx = run.bottom_diff[0].reshape(n, k)
             yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 PIECES = 2**21
 """Values of all pieces, at most."""
 DEEP = 256
-"""Pixels that are packed at a time."""
+"""Pixels of a block for filters of one tap: while it is multiplied, the next block is prefetched beside it."""
+LONG = 768
+"""Least number of pixels of a piece for filters of one tap: a few blocks, as the first one is not prefetched."""
 
 
 class Cut(NamedTuple):
     """The cut of a weight's gradient into calls.
 
     `pieces` sum over different images or blocks of lines, and are added up at the end. `shares` of a piece's rows go to
-    different parts. `lines` is the height of a block; `scratch` counts the values that a part copies.
+    different parts. `lines` is the height of a block (for filters of one tap see `_pixel_lines`); `scratch` counts the
+    values that a part copies.
     """
 
     pieces: int
@@ -40,10 +43,11 @@ def _cut(conv: Conv) -> Cut:
     one, weight = forward_pass(conv), conv.weight
     n, c, h, w = x
     size, rows = weight[0] * weight[1] * weight[2] * weight[3], weight[1] * weight[2] * weight[3] * conv.group
-    if conv.single:
-        pieces = max(1, min(PARTS, n * one.y.length * one.x.length // 64, PIECES // size))
-        shares = min(PARTS // pieces, -(-weight[0] // 14))
-        return Cut(pieces, shares, 0, DEEP * (48 + -(-weight[0] // shares) + 28))
+    if _in_lines(conv):
+        lines, width = _pixel_lines(conv)
+        pieces = max(1, min(PARTS, lines, lines * width // LONG, PIECES // size))
+        shares = min(PARTS // pieces, max(1, max(weight[:2]) // 32))
+        return Cut(pieces, shares, even(-(-lines // pieces), DEEP // width), 0)
     q, m = one.x.length, conv.filters
     wide = (q - 1) * one.x.step + one.x.extent
     lines = even(one.y.length, min(2 * SCRATCH // (wide * c * one.y.step + q * m), one.y.length * n // PARTS))
@@ -53,20 +57,22 @@ def _cut(conv: Conv) -> Cut:
     return Cut(pieces, shares, lines, ((lines - 1) * one.y.step + one.y.extent) * wide * c if copied else 0)
 
 
-def _far_apart(pitch: int) -> bool:
-    """Whether pixels lie so far apart that reading a few values of each misses the nearest cache."""
-    return pitch >= 512
+def _in_lines(conv: Conv) -> bool:
+    """Whether filters have one tap and read lines of the images that all lie equally far apart."""
+    return conv.single and (conv.pixelwise or conv.bottom[2] == conv.top[2] * conv.window[0].stride)
+
+
+def _pixel_lines(conv: Conv) -> tuple[int, int]:
+    """(lines, pixels of a line) of the top, for filters of one tap: at stride 1 each pixel is a line."""
+    n, _, p, q = conv.top
+    return (n * p * q, 1) if conv.pixelwise else (n * p, q)
 
 
 def spaces(conv: Conv) -> dict[str, Workspace]:
-    """The pieces, and padded lines or packed pixels of each part."""
-    x = conv.bottom
+    """The pieces, and padded lines of each part."""
     cut, weight = _cut(conv), conv.weight
     size = weight[0] * weight[1] * weight[2] * weight[3]
     shapes = {"pieces": (cut.pieces, size), "windows": (cut.pieces * cut.shares, cut.scratch)}
-    if conv.single and not conv.pixelwise:
-        n, _, p, q = conv.top
-        shapes["thinned"] = (n * p * q, x[1])
     return {name: Workspace(shape, use="backward") for name, shape in shapes.items()}
 
 
@@ -84,11 +90,11 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
     (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, conv.filters
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
-    if conv.single:
+    if _in_lines(conv):
         yield from _weight_of_pixels(conv, run, dw, cut)
         return
     taps, windows = windows_of(one, x, c, groups, cut.lines)
-    tiles = tiling(windows.run, m, dtype)
+    tiles = tiling(windows.run, m, dtype, "across")
     line = (windows.reach if windows.copied else w) * c
     lines = np.arange(cut.lines, dtype=np.int64) * one.y.step * line
     arrays = (run.bottom[0], dy, pieces, lines, np.array(taps, np.int64), run.workspace["windows"])
@@ -102,21 +108,28 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
 
 def _weight_of_pixels(conv: Conv, run: Run, dw: Array, cut: Cut) -> Calls:
     """The gradient for filters of one tap, dw = dy^T x; computed in place where there is only one piece."""
+    import numpy as np
+
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv_gradient
     from netspec.kernels.conv_geometry import PixelGradient
 
-    (_, c, h, w), (n, k, p, q) = run.bottom_shapes[0], run.top_shapes[0]
-    x, pixels, add = run.bottom[0], n * p * q, int(run.param_add[0])
-    if "thinned" in run.workspace:
-        sizes = (h, w, c, p, q, conv.window[0][1], conv.window[1][1])
-        yield Call(conv_gradient.thin, x, run.workspace["thinned"], *sizes, parts=min(PARTS, n * p))
-        x = run.workspace["thinned"]
+    (_, c, _, w), (k, *_), add = run.bottom_shapes[0], conv.weight, int(run.param_add[0])
+    (dy, diff_pitch), (lines, width), (down, across) = flat(run.top_diff[0]), _pixel_lines(conv), conv.window
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
-    tiles, (dy, pitch) = tiling(k, c, str(dw.dtype)), flat(run.top_diff[0])
-    product = PixelGradient(pixels, c, pitch, c, cut.shares, DEEP, packed=int(_far_apart(pitch)))
-    arrays = (x, dy, pieces, run.workspace["windows"])
-    in_place = add * (cut.pieces == 1)
+    product = PixelGradient(
+        lines=lines,
+        width=width,
+        line_pitch=c if width == 1 else down.stride * w * c,
+        pitch=across.stride * c,
+        diff_pitch=diff_pitch,
+        channels=c,
+        shares=cut.shares,
+        by_columns=int(c > k),
+        deep=cut.lines,
+    )
+    arrays = (run.bottom[0], dy, pieces, np.arange(cut.lines, dtype=np.int64) * width * diff_pitch)
+    in_place, tiles = add * (cut.pieces == 1), tiling(k, c, str(dw.dtype), "across")
     yield Call(conv_gradient.weight_gradient_pixels, *arrays, product, tiles, in_place, parts=cut.pieces * cut.shares)
     if cut.pieces > 1:
         yield Call(conv_gradient.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))

@@ -6,10 +6,13 @@ holds the bits ADD and RECTIFY. Many rows are multiplied by register tiles, few 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netspec.codegen.geometry import Grid, Streams, even_parts
 from netspec.core.calls import Call, Calls
+
+if TYPE_CHECKING:
+    from netspec.codegen.tiles import Kind
 
 FEW = 8
 """Rows of a batch that are better streamed past than tiled."""
@@ -21,20 +24,20 @@ CACHED = 2**18
 """Values of a weight up to which each band of a batch reads it anew; a larger weight is read once, in long runs."""
 
 
-def tiles(rows: int, columns: int, dtype: str) -> Grid:
-    """Tiles for a result of rows x columns, of as few kinds as possible.
+def tiles(rows: int, columns: int, dtype: str, kind: Kind, widest: int = 4) -> Grid:
+    """Tiles of a kind for a result of rows x columns, of as few sizes as possible.
 
-    Wide tiles are preferred: they read and write memory in longer runs.
+    Wide tiles are preferred, of at most `widest` vectors: they read and write memory in longer runs.
     """
     from netspec.codegen.streams import share
     from netspec.codegen.tiles import MOST_ROWS, lanes, tile
 
     number = lanes(dtype)
     vectors = -(-columns // number)
-    wide = min(vectors, 4 if MOST_ROWS[4] >= 4 else 2)
+    wide = min(vectors, widest if MOST_ROWS[4] >= 4 else 2)
     high, below = share(rows, MOST_ROWS[wide])
     right = (vectors - 1) % wide + 1
-    return Grid(high, wide * number, number, tile(high, wide), tile(below, wide), tile(high, right), tile(below, right))
+    return Grid(high, wide * number, number, *(tile(r, v, kind) for v in (wide, right) for r in (high, below)))
 
 
 def walks(rows: int, k: int) -> Streams:
@@ -80,7 +83,7 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
             parts=_parts(n * k * m, max(m // 1024, min(4, m // 128))),
         )
         return
-    grid = tiles(n, m, y.dtype.name)
+    grid = tiles(n, m, y.dtype.name, "along", min(3, max(2, n // 8)))
     width, height = (64, 1) if k * m <= CACHED else (max(64, min(512, m // 16)), 64)
     columns = _parts(n * k * m, m // width)
     bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
@@ -115,7 +118,7 @@ def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: An
     if product is None:
         yield from multiply_rows(x, turned, bias, y, mode)
         return
-    grid = tiles(m, n, y.dtype.name)
+    grid = tiles(m, n, y.dtype.name, "along")
     yield Call(
         inner_product.tile_transposed,
         w,
@@ -129,17 +132,22 @@ def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: An
     )
 
 
-def multiply_columns(left: Any, right: Any, dw: Any, mode: int) -> Calls:
-    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right."""
+def multiply_columns(left: Any, right: Any, dw: Any, squares: Any, mode: int) -> Calls:
+    """left: (N, R), right: (N, C), dw: (R, C). dw = left^T right.
+
+    squares (a value for each part) = the sums of dw's squares, while dw is near; nothing where it is empty.
+    """
     from netspec.kernels import inner_product
 
     (n, r), c = left.shape, right.shape[1]
     if n <= FEW_PRODUCTS:
         cut = walks(r, n)
-        yield Call(inner_product.walk_columns, left, right, dw, mode, cut, parts=_parts(n * r * c, -(-r // cut.rows)))
+        parts = _parts(n * r * c, -(-r // cut.rows))
+        yield Call(inner_product.walk_columns, left, right, dw, squares, mode, cut, parts=parts)
         return
-    grid = tiles(r, c, dw.dtype.name)
-    yield Call(inner_product.tile_columns, left, right, dw, mode, grid, parts=_parts(n * r * c, -(-r // grid.rows)))
+    grid = tiles(r, c, dw.dtype.name, "across")
+    parts = _parts(n * r * c, -(-r // grid.rows))
+    yield Call(inner_product.tile_columns, left, right, dw, squares, mode, grid, parts=parts)
 
 
 def bias_gradient(y: Any, dy: Any, db: Any, sums: Any, mode: int) -> Calls:

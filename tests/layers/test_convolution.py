@@ -214,7 +214,22 @@ WAYS: dict[str, tuple[str, tuple[int, int, int, int], dict[str, Any]]] = {
     "sent back with a stride": ("DIRECT", (8, 3, 9, 11), {"num_output": 6, "kernel_size": 3, "stride": 2, "pad": 1}),
     "pixels": ("DIRECT", (3, 70, 6, 7), {"num_output": 37, "kernel_size": 1}),
     "many pixels far apart": ("DIRECT", (2, 33, 13, 11), {"num_output": 530, "kernel_size": 1}),
-    "thinned pixels": ("DIRECT", (2, 21, 9, 8), {"num_output": 18, "kernel_size": 1, "stride": [2, 3]}),
+    "pixels in blocks and pieces, whose filters are shared": (
+        "DIRECT",
+        (5, 12, 19, 18),
+        {"num_output": 70, "kernel_size": 1},
+    ),
+    "pixels in blocks and pieces, whose channels are shared": (
+        "DIRECT",
+        (3, 70, 23, 25),
+        {"num_output": 9, "kernel_size": 1},
+    ),
+    "pixels of lines that lie apart": (
+        "DIRECT",
+        (29, 21, 8, 18),
+        {"num_output": 40, "kernel_size": 1, "stride": [2, 3]},
+    ),
+    "single taps of odd images": ("DIRECT", (2, 21, 9, 8), {"num_output": 18, "kernel_size": 1, "stride": [2, 3]}),
     "deep windows in blocks of lines": (
         "DIRECT",
         (2, 40, 33, 31),
