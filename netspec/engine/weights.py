@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -104,15 +104,20 @@ def zeros(size: int) -> np.ndarray[Any, Any]:
 def fill_weights(
     shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0, shared: Mapping[int, Array] | None = None
 ) -> Weights:
-    """Weights at their fillers' values; params in `shared` take those arrays instead.
+    """Weights at their fillers' values; params in `shared` take those arrays instead."""
+    weights, shared = new_weights(shaped, dtype, slots), shared or {}
+    fill(shaped, weights, seed, shared)
+    return replace(weights, data=tuple(shared.get(index, array) for index, array in enumerate(weights.data)))
+
+
+def fill(shaped: ShapedGraph, weights: Weights, seed: int, but: Collection[int] = ()) -> None:
+    """Give params the values of their fillers, all `but` those of these indices.
 
     Each param draws from a random stream of its own, keyed by the seed and the param's name.
     """
-    weights, shared = new_weights(shaped, dtype, slots), shared or {}
     for param, shape, array in zip(shaped.graph.params, shaped.params, weights.data, strict=True):
-        if param.index not in shared:
+        if param.index not in but:
             array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
-    return replace(weights, data=tuple(shared.get(index, array) for index, array in enumerate(weights.data)))
 
 
 def new_weights(shaped: ShapedGraph, dtype: str, slots: int = 0) -> Weights:

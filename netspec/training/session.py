@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from netspec.core.errors import NetspecError
 from netspec.data.prefetch import Prefetcher
+from netspec.engine.beside import Beside
 from netspec.engine.bind import Learning, bind, compile_net, local_decay
-from netspec.engine.weights import fill_weights, params_by_key
+from netspec.engine.weights import fill, new_weights, params_by_key, zeros
 from netspec.net.digest import digest, earlier_digests
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
@@ -51,21 +52,25 @@ class Session:
     def __init__(self, job: Job, threads: int | None = None, keep: bool = False) -> None:
         from netspec.codegen import environment
 
-        environment.load()
-        from netspec.codegen import driver
-
-        self.threads = driver.limit_threads(threads)
         spec = job.spec
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.resumed: Path | None = None
-        self.feeds = open_phases(job, self.seed)
-        self.feed = self.feeds.get("TRAIN")
         shaped, memory = compile_net(job.train, spec.dtype, keep)
-        weights = fill_weights(shaped, spec.dtype, self.seed, spec.rule.slots)
-        decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
-        learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size, spec.average_loss)
-        self.train = bind(shaped, memory, weights, self.seed, learning)
-        self.test = Tester(job, self.feeds.get("TEST"), self.train, self.seed, keep) if job.test is not None else None
+        weights, arena = new_weights(shaped, spec.dtype, spec.rule.slots), zeros(memory.arena)
+        gradients = (weights.flat_diff, *(array for arrays in weights.history for array in arrays))
+        with Beside(lambda: fill(shaped, weights, self.seed), (arena, *gradients)) as beside:
+            environment.load()
+            from netspec.codegen import driver
+
+            self.threads = driver.limit_threads(threads)
+            self.feeds = open_phases(job, self.seed)
+            self.feed = self.feeds.get("TRAIN")
+            decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
+            learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size, spec.average_loss)
+            self.train = bind(shaped, memory, weights, self.seed, learning, arena)
+            beside.wait_filled()
+            test = self.feeds.get("TEST")
+            self.test = Tester(job, test, self.train, self.seed, keep) if job.test is not None else None
         self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
         self.scores = scores(job.train)
