@@ -25,6 +25,7 @@ from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, Tiling
 from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import Compiled, helper
+from netspec.codegen.tile_loops import Loop
 
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
 """Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
@@ -34,10 +35,6 @@ Kind = Literal["any", "along", "across"]
 """Kinds of tile, by A's strides: any; `along` where its step is 1, as in an image; `across` where its pitch is 1, as in
 gradients, whose rows lie side by side. All compute the same bits; the last two are faster."""
 KINDS = get_args(Kind)
-LINE = 64
-"""Bytes of a cache line."""
-TOGETHER = 2
-"""Products of a turn of the loop where the kind of tile is known."""
 
 
 class Sums(NamedTuple):
@@ -114,7 +111,7 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
             for total, value in zip(line, values, strict=True):
                 builder.store(whole.multiply_add(whole.spread(factor), value, builder.load(total)), total)
 
-        body = _Loop(builder, bytes, sums, load, add_products)
+        body = Loop(builder, bytes, sums, load, add_products)
         if kind != "any":
             body.expect_result(words)
         offsets = builder.inttoptr(words.sums_offsets, ir.IntType(64).as_pointer())
@@ -127,135 +124,13 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
             if kind == "any":
                 body.any_steps(words, a, b)
             else:
-                body.fixed_steps(words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))), kind)
+                body.fixed_steps(
+                    words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))), kind == "along"
+                )
         _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 
     return simd.intrinsic_of(Words._fields, generate)
-
-
-class _Loop:
-    """Writes the loop over the products of a tap.
-
-    `sums` are the places of the sums, by row and vector. `load(row, v)` reads the v-th vector of a row of B, and
-    `add_products(factor, values, line)` adds a factor times these vectors to a line of sums.
-    """
-
-    def __init__(self, builder: Any, bytes: int, sums: list[list[Any]], load: Any, add_products: Any) -> None:
-        self.builder, self.bytes, self.sums, self.load, self.add_products = builder, bytes, sums, load, add_products
-        self.element = (ir.FloatType() if bytes == 4 else ir.DoubleType()).as_pointer()
-
-    def in_bytes(self, count: Any) -> Any:
-        """So many values, in bytes."""
-        return self.builder.mul(count, simd.number(self.bytes))
-
-    def pointer(self, address: Any, *offsets: Any) -> Any:
-        """A pointer to a value at an address plus offsets in bytes."""
-        for offset in offsets:
-            address = self.builder.add(address, offset)
-        return self.builder.inttoptr(address, self.element)
-
-    def expect_result(self, words: Words) -> None:
-        """Prefetch C for writing, so that it has arrived when the sums are done."""
-        row, pitch = words.result_address, self.in_bytes(words.result_pitch)
-        for _ in self.sums:
-            for line in range(0, len(self.sums[0]) * simd.BYTES, LINE):
-                simd.prefetch(self.builder, self.pointer(row, simd.number(line)), writing=True)
-            row = self.builder.add(row, pitch)
-
-    def any_steps(self, words: Words, a: Any, b: Any) -> None:
-        """The loop for any strides of A."""
-        builder, lda = self.builder, words.left_pitch
-        twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
-        groups = [self.pointer(a)]  # rows in threes share one address register: p, p + lda, p + 2 lda
-        for _ in range(1, (len(self.sums) + 2) // 3):
-            groups.append(builder.gep(groups[-1], [thrice]))
-        panel = self.pointer(b)
-        with cgutils.for_range(builder, words.sums_products) as product:
-            row = builder.gep(panel, [builder.mul(product.index, words.right_pitch)])
-            values = [self.load(row, v) for v in range(len(self.sums[0]))]
-            at = builder.mul(product.index, words.left_step)
-            for r, line in enumerate(self.sums):
-                place = builder.gep(groups[r // 3], [at])
-                place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
-                self.add_products(builder.load(place), values, line)
-
-    def fixed_steps(self, words: Words, starts: tuple[Any, Any, Any], kind: Kind) -> None:
-        """The loop for an A whose values lie side by side, along its rows or across them.
-
-        `starts` are the addresses of A, of B and of what is prefetched ahead.
-        """
-        builder, total, along = self.builder, words.sums_products, kind == "along"
-        at_a, at_b, at_ahead = (cgutils.alloca_once(builder, start.type) for start in starts)
-        for start, at in zip(starts, (at_a, at_b, at_ahead), strict=True):
-            builder.store(start, at)
-        ldb = self.in_bytes(words.right_pitch)
-        row_of = self._along(self.in_bytes(words.left_pitch)) if along else self._across(self.in_bytes(words.left_step))
-        steps = self._multiples(ldb, TOGETHER)
-
-        def turn(count: Any, together: int) -> None:
-            with cgutils.for_range(builder, count):
-                p, q = self._opaque(builder.load(at_a)), self._opaque(builder.load(at_b))
-                place, next_p = row_of(p, together)
-                ahead = self._opaque(builder.load(at_ahead))
-                for i in range(together):
-                    simd.prefetch(builder, self.pointer(ahead), writing=False)
-                    ahead = builder.add(ahead, words.ahead_step)
-                    row = builder.add(q, steps[i])
-                    values = [self.load(self.pointer(row), v) for v in range(len(self.sums[0]))]
-                    for r, line in enumerate(self.sums):
-                        self.add_products(builder.load(place(r, i)), values, line)
-                builder.store(next_p, at_a)
-                builder.store(ahead, at_ahead)
-                builder.store(builder.add(q, builder.mul(ldb, simd.number(together))), at_b)
-
-        turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
-        turn(builder.urem(total, simd.number(TOGETHER)), 1)
-
-    def _along(self, lda: Any) -> Any:
-        """Places of A's values along its rows: nine rows are reached from one register by multiples of the pitch."""
-        rows = self._multiples(lda, 9)
-
-        def begin(p: Any, together: int) -> Any:
-            bases = [p]
-            for _ in range(9, len(self.sums), 9):
-                bases.append(self._opaque(self.builder.add(bases[-1], self.builder.mul(lda, simd.number(9)))))
-
-            def place(r: int, i: int) -> Any:
-                return self.pointer(bases[r // 9], rows[r % 9], simd.number(i * self.bytes))
-
-            return place, self.builder.add(p, simd.number(together * self.bytes))
-
-        return begin
-
-    def _across(self, step: Any) -> Any:
-        """Places of A's values across its rows: neighbours of the first row's."""
-
-        def begin(p: Any, together: int) -> Any:
-            bases = [p]
-            for _ in range(together):
-                bases.append(self.builder.add(bases[-1], step))
-
-            def place(r: int, i: int) -> Any:
-                return self.pointer(bases[i], simd.number(r * self.bytes))
-
-            return place, bases[-1]
-
-        return begin
-
-    def _multiples(self, value: Any, count: int) -> list[Any]:
-        """0, 1, 2, ... times a value, of which x86 reaches the even ones from the odd ones without another register."""
-        odd = {n: self.builder.mul(value, simd.number(n)) for n in range(1, count, 2)}
-        found = [simd.number(0)]
-        for n in range(1, count):
-            twos = (n & -n).bit_length() - 1
-            found.append(self.builder.shl(odd[n >> twos], simd.number(twos)) if twos else odd[n])
-        return found
-
-    def _opaque(self, value: Any) -> Any:
-        """The value, of which LLVM must not know how it grows: else it makes a chain of additions of all addresses."""
-        kind = ir.FunctionType(ir.IntType(64), [ir.IntType(64)])
-        return self.builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=False), [value])
 
 
 def _finish(

@@ -66,14 +66,31 @@ class Target(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """A convolution with filters of one tap at stride 1, as a product of all pixels with the weight."""
+    """A convolution with filters of one tap, as a product of rows, which are pixels, with the weight.
+
+    A part multiplies some blocks of pixels with some panels of the weight.
+    """
 
     pitch: int  # from one pixel of the source to the next
     channels: int  # R
     out_pitch: int  # from one pixel of the result to the next
     filters: int  # M
     deep: int  # channels that are multiplied at a time
-    together: int  # blocks of pixels that a panel of the weight is multiplied with while it is near
+    group: int  # panels that stay near while all blocks of pixels are multiplied with them
+    shares: int  # parts that share the panels of a block of pixels
+    copied: int  # 1 where pixels of the source are copied to scratch
+    sent: int  # 1 where the result goes through scratch to pixels that lie apart
+
+
+class Apart(NamedTuple):
+    """Pixels (N, lines, columns) that lie apart: every stride-th of images (N, height, width)."""
+
+    lines: int
+    columns: int
+    height: int
+    width: int
+    stride_y: int
+    stride_x: int
 
 
 class Sending(NamedTuple):

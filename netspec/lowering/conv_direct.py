@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
-from netspec.lowering import conv_direct_weight
+from netspec.lowering import conv_direct_weight, conv_pixels
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import (
     PARTS,
@@ -27,9 +27,6 @@ from netspec.lowering.conv_passes import (
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-
-LONG = 512
-"""Values of a pixel that are multiplied at a time."""
 
 
 def _lines(one: Pass, images: int, channels: int) -> tuple[int, int]:
@@ -122,37 +119,30 @@ def _passes(
 
     from netspec.codegen.tiles import tiling
     from netspec.kernels import conv as loops
-    from netspec.kernels.conv_geometry import Filters, Pixels, Target
+    from netspec.kernels.conv_geometry import Filters, Target
 
-    (n, c, h, w), (_, k, *_) = shapes
+    (n, c, *_), (_, k, *_) = shapes
     groups, weight = conv.group, run.param[0]
-    r, m, dtype = c // groups, k // groups, str(weight.dtype)
+    m, dtype = k // groups, str(weight.dtype)
     packed, scratch = run.workspace["packed" + suffix], run.workspace["lines" + suffix]
     (source, pitch), (target, out_pitch) = map(flat, images)
     area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
     for one in passes:
         taps = one.taps(across)
-        pixels = n * h * w if conv.pixelwise else one.x.length
-        cut = tiling(pixels, m, dtype, "along")
+        cut = tiling(one.x.length, m, dtype, "along")
         if taps:
             filters = Filters(groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
             blocks = groups * -(-m // cut.panel)
             yield Call(
                 loops.pack, weight.reshape(-1), packed, np.array(taps, np.int64), filters, parts=min(PARTS, blocks)
             )
-        if conv.pixelwise:
-            single = Pixels(pitch, r, out_pitch, m, deep=LONG, together=max(1, 224 // cut.rows))
-            yield Call(
-                loops.convolve_pixels, source, packed, bias, target, single, cut, mode, parts=min(PARTS, cut.blocks)
-            )
-        else:
-            lines, _ = _lines(one, n, c)
-            table, windows = windows_of(one, shapes[0], pitch, groups, lines)
-            y, x = one.y, one.x
-            _, _, height, width = shapes[1]
-            place = Target(height, width, out_pitch, y.stride, x.stride, y.place, x.place, m)
-            arrays = (source, packed, bias, target, np.array(table or (0,), np.int64), scratch)
-            yield Call(loops.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
+        lines, _ = _lines(one, n, c)
+        table, windows = windows_of(one, shapes[0], pitch, groups, lines)
+        y, x = one.y, one.x
+        _, _, height, width = shapes[1]
+        place = Target(height, width, out_pitch, y.stride, x.stride, y.place, x.place, m)
+        arrays = (source, packed, bias, target, np.array(table or (0,), np.int64), scratch)
+        yield Call(loops.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
 
 
 class Direct(Way):
@@ -175,6 +165,8 @@ class Direct(Way):
                 (conv.group * kernel * (x[1] // conv.group) * padded(conv.filters // conv.group),), use="forward"
             )
         }
+        if conv.single:
+            return spaces | {"lines": conv_pixels.scratch(conv, "")}
         return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
@@ -193,9 +185,10 @@ class Direct(Way):
         passes = list(bottom_passes(conv))
         kernel = max(len(one.y.taps) * len(one.x.taps) for one in passes)
         values = conv.group * kernel * (conv.filters // conv.group) * padded(x[1] // conv.group)
-        return {"packed_bottom": Workspace((values,), use="backward")} | _scratch(
-            "lines_bottom", passes, top[0], top[1], top[2:], "backward"
-        )
+        spaces = {"packed_bottom": Workspace((values,), use="backward")}
+        if conv.single:
+            return spaces | {"lines_bottom": conv_pixels.scratch(conv, "_bottom")}
+        return spaces | _scratch("lines_bottom", passes, top[0], top[1], top[2:], "backward")
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The pieces of the gradient, and scratch of each part."""
@@ -205,6 +198,9 @@ class Direct(Way):
         """Pack the filters, then one pass."""
         x, w = run.bottom_shapes[0], run.param[0]
         bias = run.param[1] if conv.bias else w.reshape(-1)[:0]
+        if conv.single:
+            yield from conv_pixels.calls(conv, run, (run.bottom[0], run.top[0]), bias, mode, "")
+            return
         one = forward_pass(conv)
         yield from _passes(conv, run, [one], (run.bottom[0], run.top[0]), (x, run.top_shapes[0]), bias, mode, "")
 
@@ -217,6 +213,9 @@ class Direct(Way):
             return
         none = run.param[0].reshape(-1)[:0]
         images = (run.top_diff[0], run.bottom_diff[0])
+        if conv.single:
+            yield from conv_pixels.calls(conv, run, images, none, mode, "_bottom")
+            return
         yield from _passes(conv, run, list(bottom_passes(conv)), images, (run.top_shapes[0], x), none, mode, "_bottom")
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:

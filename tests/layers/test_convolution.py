@@ -94,6 +94,24 @@ def test_any_window(size: Any, kernel: Any, stride: Any, pad: Any, dilation: Any
     np.testing.assert_allclose(result.param_diffs[1], v.sum((0, 2, 3)), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("channels", "filters", "size", "stride"),
+    [(1024, 70, (7, 5), (1, 1)), (70, 1024, (7, 5), (2, 3)), (600, 37, (9, 8), (3, 2)), (21, 530, (15, 13), (2, 1))],
+)
+def test_one_tap_of_many_channels(channels: int, filters: int, size: Any, stride: Any) -> None:
+    # more channels than are multiplied at a time, rows that share the lines of a cache, pixels between that become 0
+    layer, x = conv(num_output=filters, kernel_size=1, stride=stride), blob(2, channels, *size)
+    w, b = random_params(layer, [x])
+    seen = x[:, :, :: stride[0], :: stride[1]]
+    y = np.einsum("ncij,kc->nkij", seen, w[:, :, 0, 0]) + b[:, None, None]
+    v = blob(*y.shape, seed=3)
+    result = run_layer(layer, x, params=[w, b], top_diffs=[v])
+    np.testing.assert_allclose(result.tops[0], y, rtol=1e-11, atol=1e-11)
+    dx = np.zeros_like(x)
+    dx[:, :, :: stride[0], :: stride[1]] = np.einsum("nkij,kc->ncij", v, w[:, :, 0, 0])
+    np.testing.assert_allclose(result.bottom_diffs[0], dx, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("group", [1, 2])
 def test_more_than_a_tile_a_block_and_a_part(group: int) -> None:
     layer, x = conv(num_output=6, kernel_size=3, pad=1, group=group), blob(3, 64, 27, 23)
