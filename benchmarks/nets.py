@@ -151,9 +151,9 @@ class Stepper:
         ]
 
     def infer(self) -> None:
-        """One forward pass."""
+        """One forward pass of weights that stand still."""
         self.feed()
-        self.program.forward()
+        self.program.infer()
 
     def scores(self) -> np.ndarray[Any, Any]:
         """A copy of the last layer's top, after a forward pass."""
@@ -190,7 +190,9 @@ def _test(shaped: ShapedGraph) -> Program:
         if node.layer.type == "BatchNorm":
             _, variance, factor = (weights.data[index] for index in node.params[:3])
             variance[...], factor[...] = 1.0, 1.0
-    return bind(shaped, memory, weights, SEED)
+    program = bind(shaped, memory, weights, SEED)
+    program.prepare()
+    return program
 
 
 def flops(shaped: ShapedGraph, phase: Phase = "TRAIN") -> dict[int, tuple[int, int]]:

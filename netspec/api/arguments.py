@@ -64,6 +64,20 @@ def flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
+def keep_of(value: Any) -> bool | tuple[str, ...]:
+    """Which blobs stay readable: True for all, or the names of some besides inputs and outputs; False is no name.
+
+    Raises BadArgumentError.
+    """
+    import numpy as np
+
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value) or ()
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+        return words_of(value, "blobs to keep", '["conv1", "pool1"]')
+    raise BadArgumentError(f"`keep` is True, False or a list of blobs, not {shown(value)}", help='like ["conv1"]')
+
+
 def words_of(value: Any, name: str, example: str) -> tuple[str, ...]:
     """A list of words. Raises BadArgumentError, also for a text where a list is meant."""
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from netspec.api.arguments import BadArgumentError, fitting
@@ -12,6 +12,8 @@ from netspec.core.spelling import suggest
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.engine.bind import Keep
+    from netspec.net.graph import Graph
 
 T = TypeVar("T")
 
@@ -47,6 +49,9 @@ class Blob:
 
     @data.setter
     def data(self, value: Any) -> None:
+        if not self._data.flags.writeable:
+            help = "`load` them from a file, or say keep=True"
+            raise BadArgumentError(f"'{self._name}' is packed, and so it cannot be written into", help=help)
         self._data[...] = fitting(self._name, self._data, value)
 
     @property
@@ -66,6 +71,14 @@ class Blob:
         return f"<Blob {self._name!r} {shape} {self._data.dtype}: data {_range(self._data)}, {diff}>"
 
 
+def check_kept(keep: Keep, *graphs: Graph) -> None:
+    """Raise UnknownNameError where a name of `keep` is that of no blob in any of these nets."""
+    named = {name: None for graph in graphs for name in graph.named}
+    for name in () if isinstance(keep, bool) else keep:
+        if name not in named:
+            raise UnknownNameError(f"the net has no blob {name!r} to keep", help=suggest(name, named))
+
+
 def no_diff(name: str) -> NoDiffError:
     """The error for a blob without a gradient."""
     return NoDiffError(f"blob '{name}' has no gradient: nothing below it learns", help="say force_backward=True")
@@ -78,17 +91,25 @@ def _range(array: Array) -> str:
 
 
 class Named(Mapping[str, T]):
-    """Blobs by name, or params by layer, in the net's order. They are written into, never replaced."""
+    """Blobs by name, or params by layer, in the net's order. They are written into, never replaced.
 
-    def __init__(self, items: Mapping[str, T], what: str, example: str) -> None:
-        self._items, self._what, self._example = items, what, example
+    `hidden` are the names of blobs that the net has, but does not keep.
+    """
+
+    def __init__(self, items: Mapping[str, T], what: str, example: str, hidden: Collection[str] = ()) -> None:
+        self._items, self._what, self._example, self._hidden = items, what, example, hidden
 
     def __getitem__(self, name: str) -> T:
         try:
             return self._items[name]
         except (KeyError, TypeError):
-            help = suggest(name, self._items) if isinstance(name, str) else None
-            raise UnknownNameError(f"the net has no {self._what} {name!r}", help=help) from None
+            text, help = f"the net has no {self._what} {name!r}", None
+            if isinstance(name, str):
+                help = suggest(name, self._items)
+            if isinstance(name, str) and name in self._hidden:
+                text = f"the {self._what} {name!r} is not kept: other blobs use its memory"
+                help = f"say keep=True, or keep=[{name!r}]"
+            raise UnknownNameError(text, help=help) from None
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._items

@@ -1,12 +1,12 @@
 """Net: a net of one phase, as in pycaffe, with its blobs and params, forward and backward.
 
-Every blob's data and diff stay readable, so a Net uses more memory than the command line does.
+Every blob's data and diff stay readable, so a Net uses more memory and time than the command line does; `keep=False`
+gives it the command line's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -14,6 +14,7 @@ from netspec.api.arguments import (
     BadArgumentError,
     fitting,
     flag,
+    keep_of,
     number_type,
     overrides_of,
     path_of,
@@ -23,19 +24,17 @@ from netspec.api.arguments import (
     whole,
     words_of,
 )
-from netspec.api.blobs import Blob, Named, UnknownNameError, no_diff
+from netspec.api.blobs import Blob, Named, UnknownNameError, check_kept, no_diff
+from netspec.api.labels import Labels
 from netspec.api.recipe import Recipe, twin
 from netspec.core.calls import Phase
-from netspec.core.errors import DataError
 from netspec.core.nodes import Document
 from netspec.core.shape import Shape, text
 from netspec.core.spelling import suggest
-from netspec.data.labels import LabelRule, classes
 from netspec.engine.program import Program
 from netspec.engine.weights import params_by_key
 from netspec.language.references import open_net
-from netspec.net.graph import State
-from netspec.net.labels import label_readers, label_rules
+from netspec.net.graph import Gradients, State
 from netspec.training import snapshot
 from netspec.training.loading import LoadReport, load
 from netspec.training.snapshot import Snapshot
@@ -44,12 +43,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from netspec.core.calls import Array
-
-
-class WrongLabelError(DataError):
-    """A label is outside the classes of the layer that reads it."""
-
-    code = "NS623"
 
 
 _BY_HAND = -1
@@ -65,6 +58,11 @@ class Net:
     `blobs[name]` and `params[layer][i]` have `data` and `diff`; what is written into them is what the next forward and
     backward read. Param diffs add up over `backward` calls, as in Caffe, until `clear_param_diffs()`. `force_backward`
     computes the gradients of the inputs too. Every forward of a TRAIN net draws new random masks (`forwards`).
+
+    `keep=False` is for forward alone: only inputs and outputs stay readable, layers are computed along with others and
+    share memory, and there is no backward; a list of names keeps these blobs too. In phase TEST factors by channel are
+    then folded into weights, and weights packed once: `params` are read-only arrays, and `load` packs again. Results
+    may differ from those with `keep=True` in last bits.
 
     `copy` and `pickle` make a net of its own of it, with equal params and their diffs, inputs and `forwards`. A copy
     has the other blobs too; a net from a pickle computes them at its next forward. Several threads may use a net: each
@@ -85,15 +83,20 @@ class Net:
         seed: int = 1,
         threads: int | None = None,
         force_backward: bool = False,
+        keep: bool | Sequence[str] = True,
     ) -> None:
         state = State(phase_of(phase), whole(level, "level"), words_of(stages, "stages", '["deploy"]'))
         size = None if batch is None else whole(batch, "batch", 1)
-        gradients: Literal["inputs", "any"] = "inputs" if flag(force_backward, "force_backward") else "any"
+        kept, forced = keep_of(keep), flag(force_backward, "force_backward")
+        if forced and kept is not True:
+            raise BadArgumentError("backward needs every blob, so force_backward=True needs keep=True")
+        gradients: Gradients = "inputs" if forced else "any" if kept is True else "none"
         how = (number_type(dtype), whole(seed, "seed", 0), threads_of(threads))
         path = None if weights is None else path_of(weights, "a file of weights")
         document = open_net(spec_of(net, "a net"), overrides_of(overrides))
-        recipe = Recipe(document, state, size, gradients, *how)
+        recipe = Recipe(document, state, size, gradients, *how, kept)
         self._hold(recipe.program(), recipe)
+        check_kept(kept, self._program.graph)
         if path is not None:
             self.load(path)
 
@@ -102,18 +105,23 @@ class Net:
         """A Net around an existing program, such as a training's; the recipe is for its copies."""
         net = cls.__new__(cls)
         net._hold(program, recipe)
-        net._ran, net._sub = True, _BY_HAND
+        net._ran, net._sub, net._packed = True, _BY_HAND, False
         return net
 
     def _hold(self, program: Program, recipe: Recipe) -> None:
-        self._program, self._recipe = program, recipe
+        self._program, self._recipe, self._labels = program, recipe, Labels(program)
         self._ran, self._forwards, self._sub = False, 0, 0
+        self._packed = bool(program.plan.fixed)
+        """Whether nobody else changes the params, so that what is made of them is kept from one forward to the next."""
+        program.prepare()
         for storage, diff in self._ends().items():  # the loss weights, as in Caffe at set-up
             diff[...] = program.flows[storage].seed
 
     def _ends(self) -> dict[int, Array]:
         """The diffs that no layer writes, by blob: backward starts from them, and they are the caller's."""
         program = self._program
+        if not program.plan.keep:
+            return {}
         pairs = ((storage, program.diff[storage]) for storage, flow in program.flows.items() if not flow.writers)
         return {storage: diff for storage, diff in pairs if diff is not None}
 
@@ -131,12 +139,15 @@ class Net:
     def blobs(self) -> Mapping[str, Blob]:
         """Every blob by name, in the order of production.
 
-        Of a blob that is changed in place it is the last version; of an input the first, which a caller fills.
+        Of a blob that is changed in place it is the last version; of an input the first, which a caller fills. Without
+        `keep=True` these are the inputs, the outputs and the blobs named in `keep`.
         """
         program, graph = self._program, self._program.graph
         shown = graph.named | {graph.blobs[index].name: graph.blobs[index] for index in graph.inputs}
-        blobs = {name: Blob(name, program.data[one.index], program.diff[one.index]) for name, one in shown.items()}
-        return Named(blobs, "blob", "net.blobs[name].data[...] = values")
+        every, outputs = program.plan.keep, {*graph.outputs}
+        seen = {name: one.index for name, one in shown.items() if every or one.kept or one.index in outputs}
+        blobs = {name: Blob(name, program.data[index], program.diff[index]) for name, index in seen.items()}
+        return Named(blobs, "blob", "net.blobs[name].data[...] = values", shown.keys())
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
@@ -146,6 +157,7 @@ class Net:
         def blob(param: int, shape: Shape) -> Blob:
             diff = weights.diff[param]
             data = weights.data[param].reshape(shape)
+            data.flags.writeable = not self._packed
             return Blob(weights.names[param], data, None if diff is None else diff.reshape(shape))
 
         params = {
@@ -196,11 +208,14 @@ class Net:
         with program.weights.turn.lock():
             for array, values in given:
                 array[...] = values
-            self._check_labels()
+            self._labels.check()
             if graph.phase == "TRAIN":
                 program.clock[:] = self._forwards, self._sub
-            program.forward()
-            self._check_computed_labels()
+            if self._packed:
+                program.infer()
+            else:
+                program.forward()
+            self._labels.check_computed()
             self._ran = True
             self._forwards += 1
             return {graph.blobs[b].name: program.data[b].copy() for b in graph.outputs}
@@ -210,36 +225,6 @@ class Net:
         import numpy as np
 
         return values.copy() if np.may_share_memory(values, self._program.arena) else values
-
-    @cached_property
-    def _label_rules(self) -> tuple[LabelRule, ...]:
-        return label_rules(self._program.shaped)
-
-    def _check_labels(self) -> None:
-        """Check the labels in the inputs. Raises WrongLabelError."""
-        import numpy as np
-
-        program = self._program
-        for rule in self._label_rules:
-            blob = program.graph.inputs[rule.output]
-            wrong = np.moveaxis(rule.wrong(program.inputs[rule.output]), 0, program.shaped.batch_axes[blob] or 0)
-            self._refuse(blob, wrong, rule.classes)
-
-    def _check_computed_labels(self) -> None:
-        """Check the labels that the net computes, when it has run. Raises WrongLabelError."""
-        program = self._program
-        for _, blob, number, ignore in label_readers(program.shaped):
-            self._refuse(blob, ~classes(program.data[blob], number, ignore), number)
-
-    def _refuse(self, blob: int, wrong: Array, number: int) -> None:
-        """Raise WrongLabelError if a label of a blob is wrong; `wrong` has the blob's shape."""
-        import numpy as np
-
-        if wrong.any():
-            where = tuple(np.argwhere(wrong)[0].tolist())
-            name, value = self._program.graph.blobs[blob].name, self._program.data[blob][where]
-            message = f"'{name}' holds {value:g} at {list(where)}, which is not a label in 0..{number - 1}"
-            raise WrongLabelError(message)
 
     @property
     def loss(self) -> float:
@@ -256,6 +241,8 @@ class Net:
         """
         import numpy as np
 
+        if not self._program.plan.keep:
+            raise BadArgumentError("backward needs every blob, and this net does not keep them", help="say keep=True")
         if not self._ran:
             raise BadArgumentError("backward before the first forward", help="call net.forward(...) first")
         program, graph = self._program, self._program.graph
@@ -321,13 +308,16 @@ class Net:
         source = path_of(path, "a file of weights")
         program = self._program
         with program.weights.turn.lock():
-            return load(program.shaped, program.weights, source)
+            report = load(program.shaped, program.weights, source)
+            program.prepare()
+            return report
 
     def __copy__(self) -> Self:
         copy = type(self).__new__(type(self))
         with self._program.weights.turn.lock():
             vars(copy).update(vars(self))
             copy._program = twin(self._program, self._recipe.seed)
+            copy._labels, copy._packed = Labels(copy._program), bool(copy._program.plan.fixed)
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -339,7 +329,7 @@ class Net:
 
     def _others(self) -> dict[str, Any]:
         """Attributes that a caller or a subclass gave to the net."""
-        own = {"_program", "_recipe", "_ran", "_forwards", "_sub"}
+        own = {"_program", "_recipe", "_ran", "_forwards", "_sub", "_labels", "_packed"}
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -366,6 +356,7 @@ class Net:
             array[...] = values
         self._forwards, self._sub = state["forwards"]
         vars(self).update(state["others"])
+        program.prepare()
 
     def __repr__(self) -> str:
         program, graph = self._program, self._program.graph

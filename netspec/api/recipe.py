@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netspec.core.nodes import Document
-from netspec.engine.bind import bind, compile_net
+from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights, new_weights
 from netspec.net.graph import Gradients, State
@@ -24,6 +24,7 @@ class Recipe:
     dtype: Literal["float32", "float64"]
     seed: int
     threads: int | None
+    keep: Keep = True
 
     def program(self, filled: bool = True) -> Program:
         """A program on new memory, its params at their fillers' values, or at 0. Raises the errors of the spec."""
@@ -34,13 +35,13 @@ class Recipe:
 
         driver.limit_threads(self.threads)
         shaped = load_net(self.document, (), self.state, self.batch, self.gradients)
-        shaped, memory = compile_net(shaped, self.dtype, keep=True)
+        shaped, memory = compile_net(shaped, self.dtype, self.keep)
         weights = fill_weights(shaped, self.dtype, self.seed) if filled else new_weights(shaped, self.dtype)
         return bind(shaped, memory, weights, self.seed)
 
 
 def twin(program: Program, seed: int) -> Program:
-    """A program like another that keeps every blob, with equal contents on memory of its own."""
+    """A program like another, with equal contents on memory of its own."""
     weights = new_weights(program.shaped, program.plan.dtype)
     for mine, theirs in zip(weights.data, program.weights.data, strict=True):
         mine[...] = theirs
@@ -49,4 +50,5 @@ def twin(program: Program, seed: int) -> Program:
     copy.table.threads = program.table.threads
     copy.arena[:] = program.arena[: copy.arena.size]
     copy.clock[:], copy.loss[:] = program.clock, program.loss
+    copy.prepare()
     return copy

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, SupportsIndex
 
-from netspec.api.arguments import BadArgumentError, overrides_of, path_of, spec_of, threads_of, whole
+from netspec.api.arguments import BadArgumentError, keep_of, overrides_of, path_of, spec_of, threads_of, whole
+from netspec.api.blobs import check_kept
 from netspec.api.net import Net
 from netspec.api.recipe import Recipe
 from netspec.core import nodes
@@ -25,6 +26,9 @@ from netspec.training.solve import solve
 class Solver:
     """A training that is driven from Python; `net` and `test_nets` keep every blob readable.
 
+    With `keep=False` it is as fast as the command line: of their blobs only inputs and outputs stay readable, and they
+    have no backward of their own. A list of names keeps these blobs too, with their diffs where there are any.
+
     Before its first iteration, and after some more, it may issue a NetspecWarning.
 
     `solver` is a path, a zoo name, or plain values. Raises the errors of the spec and of the data.
@@ -39,10 +43,14 @@ class Solver:
         solver: str | Path | Mapping[str, Any] | Document,
         overrides: Sequence[str] = (),
         threads: int | None = None,
+        *,
+        keep: bool | Sequence[str] = True,
     ) -> None:
-        most = threads_of(threads)
-        self._job = load_solver(spec_of(solver, "a solver"), overrides_of(overrides), keep=True)
-        self._session = Session(self._job, most, keep=True)
+        most, self._keep = threads_of(threads), keep_of(keep)
+        every = self._keep is True
+        self._job = load_solver(spec_of(solver, "a solver"), overrides_of(overrides), keep=every)
+        check_kept(self._keep, *(net.graph for net in (self._job.train, self._job.test) if net is not None))
+        self._session = Session(self._job, most, keep=self._keep)
         self._session.load_own()
         feed, tester = self._job.spec.data.train, self._session.test
         self.net = Net.around(self._session.train, self._recipe("TRAIN", feed.batch_size if feed is not None else None))
@@ -55,7 +63,8 @@ class Solver:
         assert isinstance(written, nodes.Mapping)
         state = State(phase, spec.level, spec.stage)
         document = Document(written, written.at.source)
-        return Recipe(document, state, batch, "any", spec.dtype, spec.random_seed, self._session.threads)
+        how = (spec.dtype, spec.random_seed, self._session.threads, self._keep)
+        return Recipe(document, state, batch, "any" if self._keep is True else "none", *how)
 
     @property
     def job(self) -> Job:

@@ -29,6 +29,8 @@ class Workspace:
 
     `kind` is real (the net's float type), uint8, int32, int64, or float64. `use` names the direction that needs it.
     `score`: a Metric reads it when all layers have run forward; so it is kept to the end.
+    `fixed`: forward may fill it from the params alone, as it packs filters. Where params stand still, it has memory of
+    its own, and Calls that touch nothing but params and such memory run once, not at every forward.
     """
 
     shape: Shape
@@ -36,6 +38,7 @@ class Workspace:
     kept: bool = False
     use: Literal["forward", "backward", "both"] = "both"
     score: bool = False
+    fixed: bool = False
 
 
 class Kernel(Protocol):
@@ -104,7 +107,8 @@ class Run:
     diff inside the top's diff. A top that lies inside a wider NHWC blob is a view of that blob, with strides. Where
     `bottom_add[i]` or `param_add[i]` is true, backward adds to that diff; elsewhere it overwrites the diff.
     `param_squares[i]`, float64 with a value for each part of a Call, takes the sum of squares of the diff that is
-    written, by parts; it is None where that is not wanted.
+    written, by parts; it is None where that is not wanted. Where the
+    layer takes factors by channel into its params, `param` holds such a weight and a bias, whether it has one or not.
     """
 
     phase: str
@@ -130,6 +134,11 @@ class Run:
     def relu(self) -> bool:
         """Whether the layer applies a ReLU to its top itself, and masks the top's diff."""
         return "ReLU" in self.along
+
+    @property
+    def sums(self) -> bool:
+        """Whether the layer adds to what its top's memory holds: the other bottom of a sum that it computes along."""
+        return "Eltwise" in self.along
 
 
 @dataclass(frozen=True)

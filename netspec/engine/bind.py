@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,23 @@ from netspec.core import rng
 from netspec.core.calls import Call, Calls, Run, Update
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
-from netspec.engine.plan import Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
+from netspec.engine.plan import FOLDED, Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
 from netspec.engine.program import SECTIONS, Iterations, Measured, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
 from netspec.engine.weights import Weights, zeros
+from netspec.layers.batch_norm import BatchNorm
+from netspec.lowering.folding import fold
 from netspec.lowering.layout import memory_order
 from netspec.net.graph import GraphParam, Node
+from netspec.net.labels import label_readers
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+
+
+Keep = bool | Collection[str]
+"""The blobs that stay readable: all, the results alone, or the inputs, the results and those of these names."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +46,32 @@ class Learning:
 
 
 def compile_net(
-    shaped: ShapedGraph, dtype: str, keep: bool = False, without: Iterable[str] = ()
+    shaped: ShapedGraph, dtype: str, keep: Keep = False, without: Iterable[str] = ()
 ) -> tuple[ShapedGraph, MemoryPlan]:
     """The passes between shapes and binding: rewrites, then the memory plan.
 
-    Rewrites named in `without` are left out. `keep` keeps every blob readable, so it leaves out those in HIDING too.
+    Rewrites named in `without` are left out. `keep` keeps every blob readable, so it leaves out those in HIDING too;
+    names keep the last version of these blobs, and the inputs.
     """
-    shaped = rewrite(shaped, HIDING.union(without) if keep else frozenset(without))
-    memory = plan(shaped, dtype, keep)
+    every = keep is True
+    if not isinstance(keep, bool):
+        shaped = marked(shaped, keep)
+    shaped = rewrite(shaped, HIDING.union(without) if every else frozenset(without))
+    memory = plan(shaped, dtype, every)
     if verifying():
         from netspec.engine.verify_plan import verify_plan
 
         verify_plan(shaped, memory)
     return shaped, memory
+
+
+def marked(shaped: ShapedGraph, names: Collection[str]) -> ShapedGraph:
+    """The net with its inputs, its labels, and the last versions of the blobs with these names marked to be kept."""
+    graph = shaped.graph
+    labels = (reader.blob for reader in label_readers(shaped))
+    kept = {*graph.inputs, *labels, *(graph.named[name].index for name in names if name in graph.named)}
+    blobs = tuple(replace(blob, kept=blob.index in kept) for blob in graph.blobs)
+    return replace(shaped, graph=replace(graph, blobs=blobs))
 
 
 def bind(
@@ -80,6 +100,7 @@ class _Binder:
         self.shaped, self.plan, self.weights, self.seed = shaped, plan, weights, seed
         self.graph = shaped.graph
         self.arena = arena if arena is not None and arena.size >= plan.arena else zeros(plan.arena)
+        self.fixed = zeros(plan.fixed_bytes)
         self.flows = flows(self.graph)
         self.adding = {writer for flow in self.flows.values() for writer in flow.adding}
         self.clock = np.zeros(2, np.int64)
@@ -94,7 +115,8 @@ class _Binder:
         import numpy as np
 
         size = count(piece.shape) * np.dtype(piece.kind).itemsize
-        return self.arena[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
+        memory = self.fixed if piece.key[0] == "fixed" else self.arena
+        return memory[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
 
     def of(self, what: str, blob: int) -> Array:
         """The data or diff of a blob, axes in memory order."""
@@ -122,7 +144,9 @@ class _Binder:
         self.taken = np.zeros((len(squared), MOST_PARTS))
         self.squares = dict(zip(squared, self.taken, strict=True))
         sections: dict[str, list[Step]] = {name: [] for name in SECTIONS}
-        sections["forward"] = [step for node in self.graph.nodes for step in self.forward(node)]
+        for node in self.graph.nodes:
+            for step in self.forward(node):
+                sections[step.section].append(step)
         sections["loss"] = list(self.losses())
         sections["backward"] = [step for node in reversed(self.graph.nodes) for step in self.backward(node)]
         iterations = Iterations(np.zeros(2, np.int64), np.zeros(learning.remembered if learning else 1))
@@ -144,7 +168,7 @@ class _Binder:
         data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
         diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
         arrays = (self.clock, self.loss, self.rate, self.gate, self.norm, self.taken, iterations)
-        rest = (self.flows, self.arena, tuple(self.metrics()), nodes)
+        rest = (self.flows, self.arena, tuple(self.metrics()), self.fixed, nodes)
         return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, *rest)
 
     def metrics(self) -> Iterator[Measured]:
@@ -204,7 +228,7 @@ class _Binder:
             top=tuple(self.data[t] for t in node.tops),
             bottom_diff=bottom_diff,
             top_diff=tuple(d for d in (self.diff[t] for t in node.tops) if d is not None),
-            param=tuple(self.view(p, slot, node) for slot, p in enumerate(node.params)),
+            param=self.folded(node) or self.params(node),
             param_diff=tuple(
                 self.diff_view(p, slot, node) if learns[slot] else None for slot, p in enumerate(node.params)
             ),
@@ -221,18 +245,44 @@ class _Binder:
             along={word: self.run(self.graph.nodes[index], direction, (None,)) for word, index in node.along.items()},
         )
 
-    def view(self, param: int, slot: int, node: Node) -> Array:
-        return self.weights.data[param].reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
+    def params(self, node: Node) -> tuple[Array, ...]:
+        shapes = node.layer.param_shapes(self.shaped.bottom_shapes(node))
+        return tuple(self.weights.data[param].reshape(shape) for param, shape in zip(node.params, shapes, strict=True))
+
+    def folded(self, node: Node) -> tuple[Array, ...]:
+        """The weight and the bias that take in the factors by channel behind a layer; empty where none do."""
+        keys = (("fixed", node.index, name) for name in FOLDED) if node.folds else ()
+        return tuple(self.array(self.plan.fixed[key]) for key in keys)
+
+    def fold(self, node: Node) -> Call:
+        """The Call that writes `folded`."""
+        guests = {word: self.graph.nodes[index] for word, index in node.along.items()}
+        norm = guests.get("BatchNorm")
+        params = {word: self.params(guest) for word, guest in guests.items()}
+        eps = norm.layer.eps if norm is not None and isinstance(norm.layer, BatchNorm) else 0.0
+        return fold(self.params(node), params.get("BatchNorm", ()), eps, params.get("Scale", ()), self.folded(node))
 
     def diff_view(self, param: int, slot: int, node: Node) -> Array | None:
         diff = self.weights.diff[param]
         return None if diff is None else diff.reshape(node.layer.param_shapes(self.shaped.bottom_shapes(node))[slot])
 
     def forward(self, node: Node) -> Iterator[Step]:
+        """Steps of a layer: those in section 'prepare' touch nothing but params and what is made of them."""
+        import numpy as np
+
         if not self.graph.runs(node):
             return
+        if node.folds:
+            yield self.step("prepare", node, self.fold(node))
+        pieces = [self.array(piece) for piece in self.plan.fixed.values() if piece.key[1] == node.index]
         for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
-            yield self.step("forward", node, call)
+            touched = [one for one in call.values() if isinstance(one, np.ndarray) and one.size]
+            mine = [one for one in pieces if any(np.may_share_memory(one, other) for other in touched)]
+            others = (self.arena, self.clock, self.loss)
+            early = mine and not any(np.may_share_memory(one, other) for one in touched for other in others)
+            if not early:  # it may change these pieces, with what it reads in blobs
+                pieces = [one for one in pieces if not any(one is other for other in mine)]
+            yield self.step("prepare" if early else "forward", node, call)
 
     def losses(self) -> Iterator[Step]:
         from netspec.kernels import loss

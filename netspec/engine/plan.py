@@ -8,9 +8,10 @@ other (Flatten, Split), overwrites it in place, or lies inside it.
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from netspec.core.calls import Workspace
 from netspec.core.errors import MachineError
 from netspec.core.shape import FLOAT_BYTES, Shape, count
 from netspec.net.graph import Graph
@@ -54,7 +55,12 @@ class Piece:
     @property
     def lasting(self) -> bool:
         """Whether it holds values that may be read later: a blob, or a workspace that is kept."""
-        return self.key[0] in {"data", "diff"} or (self.key[0] == "work" and len(self.key) == 3)
+        return self.blob is not None or (self.key[0] == "work" and len(self.key) == 3)
+
+    @property
+    def blob(self) -> int | None:
+        """The blob whose data or diff it holds."""
+        return int(self.key[1]) if self.key[0] in {"data", "diff"} else None
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ class MemoryPlan:
     """Every piece with its offset, the size of the arena, and its size if no pieces shared bytes, in bytes.
 
     `storage[b]` is the blob whose memory blob b lies in: itself, or a blob that it reshapes or overwrites. A blob that
-    lies inside a wider blob has no piece.
+    lies inside a wider blob has no piece. `fixed` are the pieces of a second memory, of `fixed_bytes`, that no two
+    pieces share: what is made of the params alone, where params stand still between two runs.
     """
 
     pieces: dict[Key, Piece]
@@ -71,6 +78,12 @@ class MemoryPlan:
     storage: tuple[int, ...]
     dtype: str
     keep: bool
+    fixed: dict[Key, Piece] = field(default_factory=dict)
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Size of the memory of the fixed pieces."""
+        return sum(piece.bytes for piece in self.fixed.values())
 
 
 @dataclass(frozen=True)
@@ -117,17 +130,19 @@ def flows(graph: Graph) -> dict[int, Flow]:
 def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
     """Compute the lifetime and offset of every piece.
 
-    `keep` leaves data and diff of every blob readable, and backward repeatable, until the next forward.
+    `keep` leaves data and diff of every blob readable, and backward repeatable, until the next forward; without it
+    those of single blobs that are marked so. Without it, too, a net whose params stand still has fixed pieces.
     """
     graph = shaped.graph
     owner = graph.storage
-    pieces = [*_data(shaped, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype)]
-    if keep:
-        end = 2 * len(graph.nodes)
-        pieces = [replace(p, first=-1, last=end) if p.lasting else p for p in pieces]
+    fixed = {} if keep or not graph.still else _fixed(shaped, dtype)
+    pieces = [*_data(shaped, dtype), *_diffs(shaped, dtype), *_workspaces(shaped, dtype, bool(fixed))]
+    marked = {graph.house(blob.index) for blob in graph.blobs if blob.kept}
+    end = 2 * len(graph.nodes)
+    pieces = [replace(p, first=-1, last=end) if p.lasting and (keep or p.blob in marked) else p for p in pieces]
     placed = _place(pieces)
     arena = max((p.offset + p.bytes for p in placed), default=0)
-    return MemoryPlan({p.key: p for p in placed}, arena, sum(p.bytes for p in placed), owner, dtype, keep)
+    return MemoryPlan({p.key: p for p in placed}, arena, sum(p.bytes for p in placed), owner, dtype, keep, fixed)
 
 
 def _back(graph: Graph, node: int) -> int:
@@ -183,14 +198,36 @@ def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
     return result
 
 
-def _workspaces(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """Pieces of workspaces: one piece for a kept workspace or for statistics, one per direction for scratch."""
+def _fixed(shaped: ShapedGraph, dtype: str) -> dict[Key, Piece]:
+    """Fixed workspaces, and the weight and bias of layers that take factors by channel into them, side by side."""
+    graph, pieces, at = shaped.graph, {}, 0
+    for node in filter(graph.runs, graph.nodes):
+        bottoms = shaped.bottom_shapes(node)
+        spaces = {name: space for name, space in node.layer.workspaces(bottoms, False).items() if space.fixed}
+        if node.folds:
+            weight = node.layer.param_shapes(bottoms)[0]
+            spaces |= {FOLDED[0]: Workspace(weight), FOLDED[1]: Workspace(weight[:1])}
+        for name, space in spaces.items():
+            key: Key = ("fixed", node.index, name)
+            kind = dtype if space.kind == "real" else space.kind
+            pieces[key] = Piece(key, space.shape, kind, -1, 2 * len(graph.nodes), at)
+            at += pieces[key].bytes
+    return pieces
+
+
+def _workspaces(shaped: ShapedGraph, dtype: str, apart: bool) -> list[Piece]:
+    """Pieces of workspaces: one piece for a kept workspace or for statistics, one per direction for scratch.
+
+    With `apart`, fixed workspaces lie elsewhere.
+    """
     graph = shaped.graph
     result = []
     for node in graph.nodes:
         if not graph.runs(node):
             continue
         for name, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
+            if apart and space.fixed:
+                continue
             kind = dtype if space.kind == "real" else space.kind
             ahead, back = node.index, _back(graph, node.index)
             if space.kept or space.score:
@@ -263,9 +300,13 @@ class _Lane:
         return lying[2] <= self.begin and lying[3] >= self.end
 
 
+FOLDED = ("folded weight", "folded bias")
+"""Names of the fixed pieces that take a layer's params with the factors by channel behind it."""
 Direction = Literal["forward", "backward"]
 
 
 def workspace(plan: MemoryPlan, node: int, name: str, direction: Direction) -> Piece | None:
     """The piece of a layer's workspace in one direction; None where that direction does not use it."""
-    return plan.pieces.get(("work", node, name)) or plan.pieces.get(("work", node, name, direction))
+    keys: tuple[Key, ...] = (("work", node, name), ("work", node, name, direction))
+    found = (plan.pieces[key] for key in keys if key in plan.pieces)
+    return plan.fixed.get(("fixed", node, name)) or next(found, None)

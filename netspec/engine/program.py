@@ -1,9 +1,9 @@
 """A program: a flat table of steps, bound once to arrays; running it allocates nothing.
 
-The table has sections: clear (param diffs), resume, forward, loss, backward, suspend, watch (are the gradients finite,
-and what is their L2 norm), update, commit. Between resume and suspend the stored params are those of the batches so
-far; commit makes the iteration count (decision 16). Every step is a kernel, its arguments and its number of parts, and
-can be printed as text.
+The table has sections: prepare (what is made of params that stand still), clear (param diffs), resume, forward, loss,
+backward, suspend, watch (are the gradients finite, and what is their L2 norm), update, commit. Between resume and
+suspend the stored params are those of the batches so far; commit makes the iteration count (decision 16). Every step is
+a kernel, its arguments and its number of parts, and can be printed as text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array, Clock
 
 
-SECTIONS = ("clear", "resume", "forward", "loss", "backward", "suspend", "watch", "update", "commit")
+SECTIONS = ("prepare", "clear", "resume", "forward", "loss", "backward", "suspend", "watch", "update", "commit")
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ class Program:
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
     L2 norm before clipping; `squares` (P, parts) takes the sums of squares of the P gradients whose layers take them as
-    they write them. `metrics` are those of its layers, in order; `iterations` counts those of a training.
+    they write them. `fixed` is the memory of the plan's fixed pieces. `metrics` are those of its layers, in order;
+    `iterations` counts those of a training.
     """
 
     shaped: ShapedGraph
@@ -170,6 +171,7 @@ class Program:
     flows: dict[int, Flow]
     arena: Array
     metrics: tuple[Measured, ...]
+    fixed: Array
     nodes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -193,8 +195,20 @@ class Program:
         """Run the steps of one layer in one section."""
         self.table.run(*self.nodes.get((section, node), (0, 0)))
 
+    def prepare(self) -> None:
+        """Make what is made of the params alone: packed filters, and factors by channel taken into weights.
+
+        Where params stand still, `infer` reads it. In other programs forward makes it anew each time.
+        """
+        self.run("prepare")
+
     def forward(self) -> float:
-        """Run forward. Returns the weighted sum of losses."""
+        """Run forward with the params as they are. Returns the weighted sum of losses."""
+        self.prepare()
+        return self.infer()
+
+    def infer(self) -> float:
+        """Run forward with the params as they were when it was prepared. Returns the weighted sum of losses."""
         self.loss[0] = 0.0
         self.run("forward", "loss")
         return float(self.loss[0])

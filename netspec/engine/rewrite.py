@@ -1,7 +1,9 @@
 """ShapedGraph to ShapedGraph: named rewrites, each of which can be switched off.
 
 A rewrite may change the layout of blobs in memory and the steps that run, never the values that are computed.
-`batch_norm` and `relu` let a layer compute the layer behind it along with itself. `layout` gives every layer one of the
+`fold` takes factors by channel into the weights before them, where params stand still. `batch_norm` and `relu` let a
+layer compute the layer behind it along with itself; `sums` lets a convolution add its result to the other bottom of a
+sum, in that bottom's memory. `layout` gives every layer one of the
 layouts that it takes, and inserts a conversion where a blob has another layout than its reader. `in_place` lets a top
 overwrite its bottom, and `place` lets layers write directly into the top of the Concat that joins their tops. `add`
 lets layers add to a gradient that another layer wrote, and `store` lets them overwrite gradients of params, which are
@@ -18,13 +20,31 @@ from netspec.core.shape import Shape
 from netspec.core.spelling import suggest
 from netspec.core.verify import verifying
 from netspec.engine.conversion import Conversion
+from netspec.layers.batch_norm import BatchNorm
 from netspec.layers.concat import Concat
+from netspec.layers.eltwise import Eltwise
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale
 from netspec.net.graph import Graph, GraphBlob, GraphParam, Node
 from netspec.net.shaped import Cost, ShapedGraph
 
 PLAIN = "NCHW"
+
+
+def fold(shaped: ShapedGraph) -> ShapedGraph:
+    """Let a layer take a BatchNorm, then a Scale, behind it into its weight and bias, where no param changes."""
+
+    def host(node: Node, before: Node) -> Node | None:
+        kind, shape = node.layer.type, shaped.blobs[node.tops[0]]
+        fits = kind in before.layer.abilities.folds and kind not in before.along and len(shape) in {2, 4}
+        if kind == "BatchNorm":
+            fits = fits and "Scale" not in before.along
+            able = isinstance(node.layer, BatchNorm) and node.layer.running(shaped.graph.phase)
+        else:
+            able = _per_channel(shaped, node)
+        return replace(before, along={**before.along, kind: node.index}) if fits and able else None
+
+    return _absorb(shaped, host) if shaped.graph.still else shaped
 
 
 def batch_norm(shaped: ShapedGraph) -> ShapedGraph:
@@ -66,9 +86,10 @@ def _absorb(shaped: ShapedGraph, host: Callable[[Node, Node], Node | None]) -> S
     for node in graph.nodes:
         if len(node.tops) != 1 or not node.bottoms:
             continue
-        if len(graph.readers(node.bottoms[0])) > 1 or blobs[node.bottoms[0]].loss_weight:
+        below = blobs[node.bottoms[0]]
+        if len(graph.readers(below.index)) > 1 or below.loss_weight or below.kept:
             continue
-        before = nodes[blobs[node.bottoms[0]].producer]
+        before = nodes[below.producer]
         while before.absorbed:
             before = nodes[blobs[before.bottoms[0]].producer]
         stopped = before.backward and not node.propagate[0]  # its host would send the gradient on
@@ -161,6 +182,54 @@ class _Layout:
         return replace(param, users=tuple((self.moved[node], slot) for node, slot in param.users))
 
 
+def sums(shaped: ShapedGraph) -> ShapedGraph:
+    """Let a convolution whose top only a sum of two reads add to the sum's other bottom, where nobody needs that later.
+
+    The sum's factors are 1, and no layer runs backward. A ReLU that the sum computes along goes with it.
+    """
+    graph = shaped.graph
+    for node in graph.nodes if graph.still else ():
+        for slot in (1, 0) if _adds_two(node) else ():
+            summed, onto = (graph.blobs[blob] for blob in (node.bottoms[slot], node.bottoms[1 - slot]))
+            maker = graph.nodes[summed.producer]
+            host = graph.hosts.get(maker.index, maker)
+            free = host.onto is None and "ReLU" not in host.along and not (summed.loss_weight or summed.kept)
+            alone = free and "Eltwise" in host.layer.abilities.along and len(graph.readers(summed.index)) == 1
+            if alone and summed.layout == onto.layout == host.layout and _over(graph, host, node, onto.index):
+                nodes = list(graph.nodes)
+                nodes[host.index] = replace(
+                    host, along={**host.along, "Eltwise": node.index, **node.along}, onto=onto.index
+                )
+                nodes[node.index] = replace(node, absorbed=True, along={})
+                graph = replace(graph, nodes=tuple(nodes))
+                break
+    return replace(shaped, graph=graph)
+
+
+def _adds_two(node: Node) -> bool:
+    """Whether a layer is a sum of two bottoms, and runs."""
+    layer = node.layer
+    return (
+        isinstance(layer, Eltwise)
+        and layer.operation == "SUM"
+        and len(node.bottoms) == 2
+        and {1.0, *layer.coeff} == {1.0}
+    )
+
+
+def _over(graph: Graph, host: Node, node: Node, onto: int) -> bool:
+    """Whether a layer may write over the memory of a blob: it is complete by then, and only `node` reads it later."""
+    blobs = [blob for blob in graph.blobs if graph.storage[blob.index] == graph.storage[onto]]
+    wanted = any(
+        blob.loss_weight or blob.kept or blob.index in graph.inputs or not graph.readers(blob.index) for blob in blobs
+    )
+    readers = [graph.nodes[index] for blob in blobs for index, _ in graph.readers(blob.index) if index != node.index]
+    ran = [graph.hosts.get(reader.index, reader) for reader in readers if reader.absorbed or graph.runs(reader)]
+    makers = [graph.nodes[blob.producer] for blob in blobs]
+    ran += [graph.hosts.get(maker.index, maker) for maker in makers if maker.absorbed or graph.runs(maker)]
+    return not wanted and all(one.index < host.index for one in ran)
+
+
 def in_place(shaped: ShapedGraph) -> ShapedGraph:
     """Let tops overwrite their bottoms, and diffs likewise, where no other layer needs the old values."""
     graph = shaped.graph
@@ -190,7 +259,9 @@ def _may_overwrite(graph: Graph, node: Node, blobs: list[int], inside: set[int])
     others = [(reader, slot) for reader, slot in readers if slot != 0 or reader not in inside]
     producers = (graph.nodes[graph.blobs[blob].producer] for blob in blobs)
     writers = [maker for maker in producers if graph.runs(maker)]
-    wanted = any(graph.blobs[blob].loss_weight or not graph.readers(blob) for blob in blobs)
+    own = (graph.blobs[blob] for blob in blobs)
+    wanted = any(blob.loss_weight or blob.kept or not graph.readers(blob.index) for blob in own)
+    wanted = wanted or any(other.onto in blobs for other in graph.nodes)
     reread = any("top" in maker.reads or (maker.index in inside and maker.reads) for maker in writers)
     stopped = not node.propagate[0] and any(maker.backward for maker in writers)
     return others == [(node.index, 0)] and not (wanted or reread or stopped)
@@ -241,7 +312,8 @@ def place(shaped: ShapedGraph) -> ShapedGraph:
 def _only_for(graph: Graph, blobs: list[GraphBlob], node: Node, slot: int) -> bool:
     """Whether bottom `slot` of a layer is the only reader of these blobs; absorbed layers do not count."""
     readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
-    return readers == [(node.index, slot)] and not any(blob.loss_weight for blob in blobs)
+    grown = any(other.onto == blob.index for blob in blobs for other in graph.nodes)
+    return readers == [(node.index, slot)] and not grown and not any(blob.loss_weight or blob.kept for blob in blobs)
 
 
 def add(shaped: ShapedGraph) -> ShapedGraph:
@@ -253,24 +325,23 @@ def add(shaped: ShapedGraph) -> ShapedGraph:
 def store(shaped: ShapedGraph) -> ShapedGraph:
     """Let layers overwrite the gradients of params that no other layer computes a gradient of."""
     graph = shaped.graph
-    hosts = {index: node for node in graph.nodes for index in node.along.values()}
 
     def sole(param: GraphParam) -> bool:
         return param.learned and sum(graph.nodes[user].backward for user, _ in param.users) == 1
 
     def stores(node: Node) -> tuple[bool, ...]:
-        able = node.backward and hosts.get(node.index, node).layer.abilities.stores
+        able = node.backward and graph.hosts.get(node.index, node).layer.abilities.stores
         return tuple(able and sole(graph.params[param]) for param in node.params)
 
     nodes = tuple(replace(node, stores=stores(node)) for node in graph.nodes)
     return replace(shaped, graph=replace(graph, nodes=nodes))
 
 
-_ORDER = (batch_norm, relu, layout, in_place, place, add, store)
+_ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store)
 REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in _ORDER}
 INSTEAD = {"layout": plain}
 """Pass to run when a rewrite is off; others are skipped."""
-HIDING = frozenset({"batch_norm", "relu", "in_place", "place", "store"})
+HIDING = frozenset({"fold", "batch_norm", "sums", "relu", "in_place", "place", "store"})
 """Rewrites that make some blob unreadable, or let gradients of params be overwritten instead of added to."""
 
 

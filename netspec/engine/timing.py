@@ -65,6 +65,7 @@ def time_net(
     shaped, memory = compile_net(shaped, dtype, without=without)
     program = bind(shaped, memory, fill_weights(shaped, dtype, SEED), SEED)
     shown = _rows(program.graph)
+    program.prepare()
     ahead, back, whole = _measure(program, shown, _batches(program), iterations)
     middle = statistics.median
     runs = [("seed", node.index) in program.nodes or ("backward", node.index) in program.nodes for node in shown]
@@ -131,12 +132,8 @@ def _rows(graph: Graph) -> list[Node]:
 
 def _type(graph: Graph, node: Node) -> str:
     """Types of a layer and of the layers that it computes along with itself: Convolution + ReLU."""
-    types, top = [node.layer.type], node.tops[0] if node.tops else None
-    while top is not None and graph.readers(top) and graph.nodes[graph.readers(top)[0][0]].absorbed:
-        after = graph.nodes[graph.readers(top)[0][0]]
-        types.append(after.layer.type)
-        top = after.tops[0]
-    return " + ".join(types)
+    guests = (graph.nodes[index] for index in sorted(node.along.values()))
+    return " + ".join((node.layer.type, *(guest.layer.type for guest in guests)))
 
 
 def _kernels(program: Program, node: Node) -> str:

@@ -6,9 +6,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from netspec.core.shape import FLOAT_BYTES, count
+from netspec.core.shape import FLOAT_BYTES, Shape, count
 from netspec.core.verify import Check
-from netspec.engine.plan import ALIGN, SLACK, Key, MemoryPlan, Piece
+from netspec.engine.plan import ALIGN, FOLDED, SLACK, Key, MemoryPlan, Piece
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
 
@@ -37,6 +37,7 @@ def verify_plan(shaped: ShapedGraph, plan: MemoryPlan) -> None:
     check(plan.arena <= plan.unshared == total, "the arena takes more than every piece alone")
     _apart(plan.pieces.values(), check)
     _lifetimes(shaped, plan, check)
+    _fixed(shaped, plan, check)
 
 
 def _apart(pieces: Iterable[Piece], check: Check) -> None:
@@ -57,9 +58,35 @@ def _apart(pieces: Iterable[Piece], check: Check) -> None:
         insort(living, row, key=lambda one: one[:2])
 
 
+def _fixed(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> None:
+    """Fixed pieces belong to a net whose params stand still; each is of its workspace's shape, and they lie apart."""
+    graph = shaped.graph
+    wanted: dict[tuple[int, str], tuple[Shape, str]] = {}
+    check(not plan.fixed or (graph.still and not plan.keep), "has fixed pieces, but params change or blobs are kept")
+    for node in graph.nodes if plan.fixed else ():
+        bottoms = shaped.bottom_shapes(node)
+        if graph.runs(node):
+            spaces = node.layer.workspaces(bottoms, False).items()
+            wanted |= {(node.index, name): (one.shape, one.kind) for name, one in spaces if one.fixed}
+        if node.folds:
+            weight = node.layer.param_shapes(bottoms)[0]
+            wanted |= {
+                (node.index, name): (shape, "real") for name, shape in zip(FOLDED, (weight, weight[:1]), strict=True)
+            }
+    real = {(key[1], key[2]): (p.shape, "real" if p.kind == plan.dtype else p.kind) for key, p in plan.fixed.items()}
+    kinds = {key: (shape, "real" if kind == plan.dtype else kind) for key, (shape, kind) in wanted.items()}
+    check(not plan.fixed or real == kinds, "the fixed pieces are not those that layers want")
+    at = 0
+    for piece in sorted(plan.fixed.values(), key=lambda one: one.offset):
+        check(piece.offset == at and at % ALIGN == 0, f"piece {piece.key} does not lie where the one before ends")
+        at += piece.bytes
+    check(at == plan.fixed_bytes, "the memory of fixed pieces is of another size")
+
+
 def _lifetimes(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> None:
     """Every piece is used, has its blob's shape, is written first, and is alive from that write to its last use."""
     graph, end = shaped.graph, 2 * len(shaped.graph.nodes)
+    kept = {graph.house(blob.index) for blob in graph.blobs if blob.kept}
     uses: dict[Key, list[Use]] = {}
     for key, use in _uses(shaped, plan, check):
         uses.setdefault(key, []).append(use)
@@ -71,7 +98,8 @@ def _lifetimes(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> None:
         check(first.writes, f"piece {key} is read before it is written", first.layer)
         check(piece.first <= first.time, f"piece {key} is written at {first.time}, before it is alive", first.layer)
         check(last.time <= piece.last, f"piece {key} is read at {last.time}, when it is alive no more", last.layer)
-        if plan.keep and piece.lasting:
+        marked = piece.blob is not None and piece.blob in kept
+        if (plan.keep and piece.lasting) or marked:
             check((piece.first, piece.last) == (-1, end), f"piece {key} is not kept")
         if piece.key[0] in {"data", "diff"}:
             right = piece.kind == plan.dtype and piece.shape == shaped.blobs[int(piece.key[1])]
@@ -104,6 +132,8 @@ def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> 
     """The uses of a layer's workspaces, in the directions that it declares."""
     name, back = node.layer.name, 2 * len(shaped.graph.nodes) - 1 - node.index
     for word, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
+        if plan.fixed and space.fixed:
+            continue
         kept = space.kept or space.score
         ahead, behind = space.use != "backward" or kept, space.use != "forward" or kept
         sides = [("forward", node.index)] * ahead + [("backward", back)] * (behind and node.backward)

@@ -84,6 +84,11 @@ class _Memory:
             [span(array) for array in (data, diff, *(history or ())) if array is not None]
             for data, diff, history in zip(weights.data, weights.diff, weights.history, strict=True)
         ]
+        base = span(program.fixed).start
+        self.fixed: dict[int, list[Span]] = {}
+        for key, piece in program.plan.fixed.items():
+            own = Span(base + piece.offset, base + piece.offset + piece.bytes)
+            self.fixed.setdefault(int(key[1]), []).append(own)
         self.flat, self.stored = span(weights.flat_diff), span(weights.flat_stored)
         self.all = sorted(one for own in self.params for one in own)
         self.numbers = {param.name: param.index for param in self.graph.params}
@@ -115,6 +120,9 @@ class _Memory:
         """The steps of one layer in one section touch its own living pieces, and read only pieces that were written."""
         graph, name = self.graph, node.layer.name
         end = 2 * len(graph.nodes)
+        if section == "prepare":
+            self.prepared(node, steps)
+            return
         time = {"forward": node.index, "loss": end // 2}.get(section, end - 1 - node.index)
         bottoms, tops = [graph.house(b) for b in node.bottoms], [graph.house(t) for t in node.tops]
         near: dict[Key, None] = dict.fromkeys(("data", house) for house in (*bottoms, *tops))
@@ -128,7 +136,7 @@ class _Memory:
             if key in self.where and self.program.plan.pieces[key].first <= time <= self.program.plan.pieces[key].last
         }
         params = [p for one in (node, *(graph.nodes[i] for i in node.along.values())) for p in one.params]
-        weights = [self.params[p] for p in params]
+        weights = [*(self.params[p] for p in params), self.fixed.get(node.index, [])]
         used = [self.touched(step, living, weights) for step in steps]
         every = {key for keys in used for key in keys}
         if section == "loss":
@@ -145,6 +153,21 @@ class _Memory:
             self.written |= {key for key in gradients if section == "seed" or key[1] not in tops}
         for key in sorted(read - self.written, key=str):
             self.check(False, f"reads piece {key}, which nobody wrote before", name)
+
+    def prepared(self, node: Node, steps: tuple[Step, ...]) -> None:
+        """The steps that prepare a layer touch its params, its fixed memory and tables of integers, nothing else."""
+        own = self.fixed.get(node.index, [])
+        params = [p for one in (node, *(self.graph.nodes[i] for i in node.along.values())) for p in one.params]
+        known = [*own, *(one for p in params for one in self.params[p])]
+        for step in steps:
+            spans = [(array, span(array)) for array in self.arrays(step)]
+            some = any(where.holds(one) for where in own for _, one in spans)
+            self.check(some, f"{step.call.kernel!r} prepares nothing", node.layer.name)
+            for array, one in spans:
+                state = any(where.meets(one) for where in (self.arena, *self.state))
+                self.check(not state, f"{step.call.kernel!r} prepares from what changes", node.layer.name)
+                if not any(where.holds(one) for where in known):
+                    self.foreign(step, array, one)
 
     def shares(self, node: Node, used: list[set[Key]]) -> None:
         """Each share of a gradient that a layer writes is added to the gradient by the last step that uses it."""

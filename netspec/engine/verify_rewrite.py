@@ -5,7 +5,9 @@ from __future__ import annotations
 from netspec.core.shape import count
 from netspec.core.verify import Check, InvariantError
 from netspec.engine.conversion import Conversion
+from netspec.layers.batch_norm import BatchNorm
 from netspec.layers.concat import Concat
+from netspec.layers.eltwise import Eltwise
 from netspec.layers.relu import ReLU
 from netspec.net.graph import Graph, GraphBlob, Node
 from netspec.net.shaped import ShapedGraph
@@ -22,6 +24,10 @@ def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: b
     if laid:
         _layouts(after, check)
     for node in after.graph.nodes:
+        if node.folds:
+            _folded(after, node, check)
+        if node.onto is not None or "Eltwise" in node.along:
+            _onto(after, node, check)
         if node.in_place:
             _in_place(after, node, check)
         _gradients(after.graph, node, check)
@@ -76,7 +82,8 @@ def _along(graph: Graph, check: Check) -> None:
     for node in graph.nodes:
         for word, index in node.along.items():
             guest = graph.nodes[index]
-            check(word in node.layer.abilities.along, f"cannot compute a {word} along with itself", node.layer.name)
+            able = node.layer.abilities.along | node.layer.abilities.folds
+            check(word in able, f"cannot compute a {word} along with itself", node.layer.name)
             check(guest.layer.type == word and guest.absorbed, f"computes no absorbed {word}", node.layer.name)
             check(index not in hosts and not node.absorbed, "is computed twice", guest.layer.name)
             hosts[index] = node
@@ -86,16 +93,66 @@ def _along(graph: Graph, check: Check) -> None:
         name, host = node.layer.name, hosts.get(node.index)
         if host is None:
             raise InvariantError(check.stage, "is absorbed, but no layer computes it", name)
-        below, blob = graph.nodes[graph.blobs[node.bottoms[0]].producer], graph.blobs[node.bottoms[0]]
-        check(below is host or hosts.get(below.index) is host, "does not read its host's result", name)
+        reads = [
+            blob
+            for blob in map(graph.blobs.__getitem__, node.bottoms)
+            if hosts.get(blob.producer, graph.nodes[blob.producer]) is host
+        ]
+        check(bool(reads), "does not read its host's result", name)
+        blob, below = reads[0], graph.nodes[reads[0].producer]
         alone = len(graph.readers(blob.index)) == 1 and len(node.tops) == len(below.tops) == 1
-        check(alone and not blob.loss_weight, "reads a blob that is wanted elsewhere", name, blob.name)
+        check(alone and not (blob.loss_weight or blob.kept), "reads a blob that is wanted elsewhere", name, blob.name)
         check(not isinstance(node.layer, ReLU) or node.layer.negative_slope == 0, "has a slope", name)
         last = [graph.nodes[index].layer.type for index in sorted(host.along.values())][-1]
         check("ReLU" not in host.along or last == "ReLU", "is computed after its host rectified", name)
         check(host.backward or not node.backward, "runs backward, but its host does not", name)
         flows = any(host.propagate) or any(graph.params[param].learned for param in host.params)
         check(node.propagate[0] or not (host.backward and flows), "stops a gradient that its host sends on", name)
+
+
+def _folded(shaped: ShapedGraph, node: Node, check: Check) -> None:
+    """No param changes; the layer's filters have the channels of a BatchNorm by running statistics, then of a Scale."""
+    graph, name = shaped.graph, node.layer.name
+    check(graph.still, "takes factors into its weights, but params change", name)
+    guests = {word: graph.nodes[index] for word, index in node.along.items() if word in node.layer.abilities.folds}
+    norm, scale = guests.get("BatchNorm"), guests.get("Scale")
+    weight = node.layer.param_shapes(shaped.bottom_shapes(node))[0]
+    for guest in guests.values():
+        fits = len(shaped.blobs[guest.tops[0]]) in {2, 4} and shaped.blobs[guest.tops[0]][1] == weight[0]
+        sizes = {shaped.params[param] for param in guest.params} <= {(weight[0],), (1,)}
+        check(fits and sizes, "has not one factor for each filter of its host", guest.layer.name)
+        check(len(guest.bottoms) == 1, "takes its factors from a blob", guest.layer.name)
+    if norm is not None and isinstance(norm.layer, BatchNorm):
+        check(norm.layer.running(graph.phase), "normalises by the batch", norm.layer.name)
+        check(scale is None or norm.index < scale.index, "comes behind the factors", norm.layer.name)
+
+
+def _onto(shaped: ShapedGraph, node: Node, check: Check) -> None:
+    """A layer adds to the other bottom of a sum of two; that is complete by then, and nobody else reads it later."""
+    graph, name = shaped.graph, node.layer.name
+    check(node.onto is not None and "Eltwise" in node.along, "adds to a blob, but computes no sum", name)
+    guest, onto = graph.nodes[node.along["Eltwise"]], graph.blobs[node.onto or 0]
+    layer = guest.layer
+    plain = isinstance(layer, Eltwise) and layer.operation == "SUM" and {*layer.coeff} <= {1.0}
+    check(plain and len(guest.bottoms) == 2, "is no plain sum of two", layer.name)
+    check(onto.index in guest.bottoms, "is added to, but the sum does not read it", layer.name, onto.name)
+    check(graph.still, "adds to a blob that backward may read", name, onto.name)
+    top = graph.blobs[node.tops[0]]
+    alike = shaped.blobs[top.index] == shaped.blobs[onto.index] and top.layout == onto.layout
+    check(alike, "adds to a blob of another shape or layout", name, onto.name)
+    own = {top.index, *(t for index in node.along.values() for t in graph.nodes[index].tops)}
+    for blob in (one for one in graph.blobs if graph.storage[one.index] == graph.storage[top.index]):
+        if blob.index in own or graph.nodes[blob.producer].index > node.index:
+            continue
+        check(not (blob.loss_weight or blob.kept or blob.index in graph.inputs), "is wanted as it was", name, blob.name)
+        for index, _ in graph.readers(blob.index):
+            reader = graph.hosts.get(index, graph.nodes[index])
+            early = reader.index < node.index or index == guest.index or not graph.runs(reader)
+            check(early, f"is read by layer '{reader.layer.name}' after it was added to", name, blob.name)
+    begun = graph.nodes[onto.producer]
+    check(
+        graph.hosts.get(begun.index, begun).index < node.index, "adds to a blob before it is written", name, onto.name
+    )
 
 
 def _layouts(shaped: ShapedGraph, check: Check) -> None:

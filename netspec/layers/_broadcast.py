@@ -99,7 +99,7 @@ class Broadcast(Layer):
         """Sums of pieces and of each channel; factors and constants of each slot of a row."""
         c = self.around(bottoms, "NCHW")[1]
         width, pieces = slots(c, count(bottoms[0]) // c)
-        wide = {"wide": Workspace((2, width))}
+        wide = {"wide": Workspace((2, width), fixed=True)}
         if not backward:
             return wide
         sums = {"partial": (pieces, 2, width), "sums": (2, c)}

@@ -61,7 +61,9 @@ class Abilities:
 
     `layouts`: how its blobs of four axes may lie in memory, the best first; with both it follows its first bottom.
     `reads`: which data backward reads, "bottom", "top"; the memory plan frees the rest early.
-    `along`: layer types that it can compute along with itself where they alone read its top: ReLU (slope 0), Scale.
+    `along`: layer types that it can compute along with itself where they alone read its top: ReLU (slope 0), Scale; an
+    Eltwise, where it can add its result to the other bottom.
+    `folds`: layer types that it can take into its weight and bias where params stand still: BatchNorm, Scale.
     `in_place`: whether top 0 may lie in the memory of bottom 0, and bottom 0's diff in that of the top's.
     `adds`: whether backward can add to its bottoms' diffs (`Run.bottom_add`).
     `stores`: whether backward can overwrite its params' diffs (`Run.param_add`); else they are cleared first, and it
@@ -72,6 +74,7 @@ class Abilities:
     layouts: tuple[str, ...] = ("NCHW",)
     reads: frozenset[str] = frozenset({"bottom", "top"})
     along: frozenset[str] = frozenset()
+    folds: frozenset[str] = frozenset()
     in_place: bool = False
     adds: bool = False
     stores: bool = False
@@ -98,6 +101,8 @@ class Passing:
 
 
 NOTHING: frozenset[str] = frozenset()
+BY_CHANNEL = frozenset({"BatchNorm", "Scale"})
+"""Value of `Abilities.folds` of layers with a weight and a bias by channel."""
 BOTTOM, TOP = frozenset({"bottom"}), frozenset({"top"})
 """Values of `Abilities.reads`: backward reads the bottoms, or the tops."""
 ANY_LAYOUT = ("NHWC", "NCHW")

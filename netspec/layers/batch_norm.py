@@ -125,18 +125,18 @@ class BatchNorm(Layer):
         """Statistics and sums of each channel, coefficients of each slot; backward reads mean and inverse."""
         n, c, inner = _around(bottoms[0])
         width, pieces = slots(c, n * inner) if _in_rows(bottoms[0]) else (c, 0)
-        kept = {name: Workspace((c,), "float64", kept=True) for name in ("mean", "inverse")}
+        kept = {name: Workspace((c,), "float64", kept=True, fixed=True) for name in ("mean", "inverse")}
         return {
             **kept,
-            "variance": Workspace((c,), "float64", use="forward"),
+            "variance": Workspace((c,), "float64", use="forward", fixed=True),
             "partial": Workspace((pieces, 3, width), "float64"),
             "sums": Workspace((2, c), "float64", use="backward"),
-            "coefficients": Workspace((6, width), kept=True),
+            "coefficients": Workspace((6, width), kept=True, fixed=True),
         }
 
-    def _running(self, run: Run) -> bool:
+    def running(self, phase: str) -> bool:
         """Whether the running statistics take the place of the batch's."""
-        return run.phase == "TEST" if self.use_global_stats is None else self.use_global_stats
+        return phase == "TEST" if self.use_global_stats is None else self.use_global_stats
 
     def _affine(self, run: Run) -> tuple[Affine, AffineDiffs]:
         """Weight and bias, the layer's own or those of a Scale, and their diffs; empty where there is none."""
@@ -154,7 +154,7 @@ class BatchNorm(Layer):
         n, c, inner = _around(run.bottom_shapes[0])
         x, y, space, (own, _) = run.bottom[0], run.top[0], run.workspace, self._affine(run)
         in_rows, pixels, (factor, offset, centre, *_) = _in_rows(run.bottom_shapes[0]), n * inner, space["coefficients"]
-        partial, low, running = space["partial"], 0.0 if run.relu else math.nan, self._running(run)
+        partial, low, running = space["partial"], 0.0 if run.relu else math.nan, self.running(run.phase)
         if running:
             partial = partial[:0]
         elif in_rows:
@@ -182,7 +182,7 @@ class BatchNorm(Layer):
         x, dy, dx, space = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.workspace
         own, diffs = self._affine(run)
         learning = diffs.weight.size or diffs.bias.size
-        fixed, in_rows = self._running(run), _in_rows(run.bottom_shapes[0])
+        fixed, in_rows = self.running(run.phase), _in_rows(run.bottom_shapes[0])
         if dx is None and not learning:
             return
         factor, offset, centre, *others = space["coefficients"]

@@ -7,6 +7,7 @@ The output size is (N+2P-F)/S+1, rounded down. Source: Caffe base_conv_layer.cpp
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -20,7 +21,7 @@ from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._window import Windowed, meetings
-from netspec.layers.base import BOTTOM, Abilities, Param, Passing
+from netspec.layers.base import BOTTOM, BY_CHANNEL, Abilities, Param, Passing
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct
@@ -62,8 +63,9 @@ class Convolution(Windowed):
 
     @property
     def abilities(self) -> Abilities:
-        """Channels last, a ReLU along; backward reads the bottom, adds and stores."""
-        return Abilities(reads=BOTTOM, layouts=("NHWC",), along=frozenset({"ReLU"}), adds=True, stores=True)
+        """Channels last, a ReLU and a sum along, factors by channel; backward reads the bottom, adds and stores."""
+        along = frozenset({"ReLU", "Eltwise"})
+        return Abilities(reads=BOTTOM, layouts=("NHWC",), along=along, folds=BY_CHANNEL, adds=True, stores=True)
 
     @model_validator(mode="after")
     def _check(self) -> Convolution:
@@ -173,9 +175,9 @@ class Convolution(Windowed):
         return spaces
 
     def forward(self, run: Run) -> Calls:
-        """y = x * w + b, rectified where a ReLU is computed along."""
-        conv = self.plain(run.bottom_shapes[0])
-        yield from self.way(conv).forward(conv, run, RECTIFY * run.relu)
+        """y = x * w + b, plus what y holds where a sum is computed along, rectified where a ReLU is."""
+        conv = replace(self.plain(run.bottom_shapes[0]), bias=len(run.param) > 1)
+        yield from self.way(conv).forward(conv, run, RECTIFY * run.relu | ADD * run.sums)
 
     def backward(self, run: Run) -> Calls:
         """Mask the top's diff where a ReLU is computed along; then the diffs of bias, weight and bottom."""

@@ -19,7 +19,7 @@ from netspec.core.shape import Shape, Shapes, axis_of, count, text
 from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, Abilities, BatchAxes, Layer, Param, Passing
+from netspec.layers.base import BOTTOM, BY_CHANNEL, NOTHING, Abilities, BatchAxes, Layer, Param, Passing
 from netspec.lowering import products
 
 
@@ -49,9 +49,10 @@ class InnerProduct(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """A ReLU along; backward reads the bottom, adds and stores, and sums the squares of the weight's gradient."""
+        """A ReLU along, factors by channel unless `transpose`; backward reads the bottom, adds, stores and sums squares."""
+        folds = NOTHING if self.transpose else BY_CHANNEL
         along, squares = frozenset({"ReLU"}), frozenset({0})
-        return Abilities(reads=BOTTOM, along=along, adds=True, stores=True, squares=squares)
+        return Abilities(reads=BOTTOM, along=along, folds=folds, adds=True, stores=True, squares=squares)
 
     @property
     def passing(self) -> Passing:
@@ -120,7 +121,7 @@ class InnerProduct(Layer):
 
         n, k = self._sizes(run.bottom[0].shape)
         x, y = run.bottom[0].reshape(n, k), run.top[0].reshape(n, self.num_output)
-        bias = run.param[1] if self.bias_term else _none(run)
+        bias = run.param[1] if len(run.param) > 1 else _none(run)
         yield from _product(run, x, bias, y, RECTIFY if run.relu else 0, not self.transpose)
 
     def backward(self, run: Run) -> Calls:
@@ -166,7 +167,7 @@ def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dic
     rows = -(-min(n, m) // 16) * 16
     if min(n, m) <= FEW:
         return {}
-    turned = {"turned": Workspace((k, rows), use=use)}
+    turned = {"turned": Workspace((k, rows), use=use, fixed=m < n)}
     return turned | {"product": Workspace((m, rows), use=use)} if n <= m else turned
 
 

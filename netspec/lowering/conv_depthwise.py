@@ -223,7 +223,7 @@ class Depthwise(Way):
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters."""
-        return {"packed": Workspace((tap_count(conv), conv.filters), use="forward")}
+        return {"packed": Workspace((tap_count(conv), conv.filters), use="forward", fixed=True)}
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters, which backward packs anew."""

@@ -162,7 +162,9 @@ class Direct(Way):
         kernel = len(one.y.taps) * len(one.x.taps)
         spaces = {
             "packed": Workspace(
-                (conv.group * kernel * (x[1] // conv.group) * padded(conv.filters // conv.group),), use="forward"
+                (conv.group * kernel * (x[1] // conv.group) * padded(conv.filters // conv.group),),
+                use="forward",
+                fixed=True,
             )
         }
         if conv.single:

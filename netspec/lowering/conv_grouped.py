@@ -117,7 +117,7 @@ class Grouped(Way):
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters."""
-        return {"packed": Workspace((tap_count(conv), *conv.weight[1::-1]), use="forward")}
+        return {"packed": Workspace((tap_count(conv), *conv.weight[1::-1]), use="forward", fixed=True)}
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The filters, packed for backward."""

@@ -141,15 +141,15 @@ def _pieces(conv: Conv, plan: Plan) -> int:
 
 def _filters(conv: Conv, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
     minimal = MINIMAL[conv.window[0].kernel]
-    packed = Workspace((minimal.frequencies * _packed(conv, turned),), use=use)
+    packed = Workspace((minimal.frequencies * _packed(conv, turned),), use=use, fixed=True)
     return {f"packed{name}": packed} | _turning(minimal, name, 1, use)
 
 
 def _turning(minimal: Minimal, name: str, times: int, use: Any) -> dict[str, Workspace]:
     """Scratch for filters on their way to frequencies or back, and the addresses of their taps in it."""
     return {
-        f"filter{name}": Workspace((PARTS, times * FILTERS_TURNED * minimal.taps**2 * 16), use=use),
-        f"taps{name}": Workspace((PARTS * PLACES,), "int64", use=use),
+        f"filter{name}": Workspace((PARTS, times * FILTERS_TURNED * minimal.taps**2 * 16), use=use, fixed=True),
+        f"taps{name}": Workspace((PARTS * PLACES,), "int64", use=use, fixed=True),
     }
 
 

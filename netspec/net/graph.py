@@ -49,7 +49,7 @@ class GraphBlob:
 
     `loss_weight` is its factor in the loss; `needs_diff` says whether a gradient is computed. The rewrites set the
     others: `layout` is the order in memory, `copy_of` the blob whose values it holds in another layout, `inside` the
-    wider blob that it lies in, with the first channel there.
+    wider blob that it lies in, with the first channel there. `kept`: a caller reads it, so that no rewrite hides it.
     """
 
     index: int
@@ -62,6 +62,7 @@ class GraphBlob:
     layout: str = "NCHW"
     copy_of: int | None = None
     inside: tuple[int, int] | None = None
+    kept: bool = False
 
     @property
     def label(self) -> str:
@@ -82,7 +83,7 @@ class Node:
     `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself,
     by type; `absorbed`, another layer computes it; `in_place`, it runs, and its top lies in its bottom's
     memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which
-    is then not cleared.
+    is then not cleared; `onto`, the blob that it adds its result to, in whose memory its top lies.
     """
 
     index: int
@@ -98,6 +99,12 @@ class Node:
     in_place: bool = False
     adds: bool = False
     stores: tuple[bool, ...] = ()
+    onto: int | None = None
+
+    @property
+    def folds(self) -> bool:
+        """Whether it takes a BatchNorm or a Scale into its weight and bias."""
+        return not self.layer.abilities.folds.isdisjoint(self.along)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -168,6 +175,16 @@ class Graph:
         fed = set(self.inputs)
         return tuple(blob.index for blob in self.blobs if not self._readers[blob.index] and blob.index not in fed)
 
+    @property
+    def still(self) -> bool:
+        """Whether no run changes a param: the phase is TEST, and no layer runs backward."""
+        return self.phase == "TEST" and not any(node.backward for node in self.nodes)
+
+    @cached_property
+    def hosts(self) -> dict[int, Node]:
+        """For every absorbed layer, the layer that computes it."""
+        return {index: node for node in self.nodes for index in node.along.values()}
+
     @cached_property
     def losses(self) -> tuple[int, ...]:
         """Blobs with a loss weight."""
@@ -207,10 +224,12 @@ class Graph:
 
     @cached_property
     def storage(self) -> tuple[int, ...]:
-        """For every blob, the blob whose memory it lies in: itself, or a blob that it reshapes or overwrites."""
+        """For every blob, the blob in whose memory it lies: itself, or one that it reshapes, overwrites or adds to."""
         owner = list(range(len(self.blobs)))
         for node in self.nodes:
-            if node.in_place or not self.runs(node):
+            if node.onto is not None:
+                owner[node.tops[0]] = owner[node.onto]
+            elif node.in_place or not self.runs(node):
                 for top in node.tops:
                     owner[top] = owner[node.bottoms[0]]
         return tuple(owner)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from netspec.core.errors import NetspecError
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.beside import Beside
-from netspec.engine.bind import Learning, bind, compile_net, local_decay
+from netspec.engine.bind import Keep, Learning, bind, compile_net, local_decay
 from netspec.engine.weights import fill, new_weights, params_by_key, zeros
 from netspec.net.digest import digest, earlier_digests
 from netspec.net.graph import ParamKey
@@ -45,11 +45,11 @@ MEAN_OF = 100
 class Session:
     """A training in progress: programs, feeds and the iteration.
 
-    `keep` gives every blob's data and diff memory of its own, so that they can be read.
+    `keep` says which blobs' data and diff have memory of their own, so that they can be read.
     Raises DataError, OutOfMemoryError.
     """
 
-    def __init__(self, job: Job, threads: int | None = None, keep: bool = False) -> None:
+    def __init__(self, job: Job, threads: int | None = None, keep: Keep = False) -> None:
         from netspec.codegen import environment
 
         spec = job.spec

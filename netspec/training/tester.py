@@ -10,7 +10,7 @@ from netspec.core.errors import NetspecError
 from netspec.core.shape import count
 from netspec.core.spelling import unused
 from netspec.data.prefetch import Prefetcher
-from netspec.engine.bind import bind, compile_net
+from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import Weights, fill_weights, share_weights
 from netspec.net.shaped import ShapedGraph
@@ -34,7 +34,7 @@ class Tester:
     It runs on the weights of `owner`, a training's program; without one, on weights of its own.
     """
 
-    def __init__(self, job: Job, feed: Feed | None, owner: Program | None, seed: int, keep: bool = False) -> None:
+    def __init__(self, job: Job, feed: Feed | None, owner: Program | None, seed: int, keep: Keep = False) -> None:
         self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
         self.feed = feed
         self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
@@ -62,7 +62,7 @@ class Tester:
                 weights, arena = fill_weights(shaped, dtype, self.seed), None
             else:
                 weights = share_weights(shaped, self.owner.shaped, self.owner.weights, dtype, self.seed)
-                arena = None if self.keep else self.owner.arena
+                arena = self.owner.arena if self.keep is False else None
             program = bind(shaped, memory, weights, self.seed, arena=arena)
             self.owner = self.owner or program
             program.table.threads = self.owner.table.threads
@@ -85,7 +85,10 @@ class Tester:
         """
         net = self.job.phase("TEST")
         tally = Tally(net, tuple(blob for blob in net.graph.outputs if blob in self.scores))
+        self.prepare()
         program = self.program(min(self.batch, self.total))
+        for one in self.programs.values():
+            one.prepare()
         prefetch = Prefetcher(self.feed, 0, self.batch, stop=self.total) if self.feed else None
         try:
             for start in range(0, self.total, self.batch):
@@ -95,7 +98,7 @@ class Tester:
                 program.clock[:] = (0, start)
                 if prefetch:
                     prefetch.take(program.inputs, between)
-                program.forward()
+                program.infer()
                 if not tally.add(program, size):
                     raise self._blame(program, start, size)
         finally:

@@ -158,7 +158,8 @@ def _peak(shaped: ShapedGraph, memory: MemoryPlan) -> int | None:
         return None
     size = FLOAT_BYTES[memory.dtype]
     learned = sum(count(shape) for shape, p in zip(shaped.params, shaped.graph.params, strict=True) if p.learned)
-    return memory.arena + _weight_bytes(shaped, size) + (2 * learned * size if training else 0)
+    own = memory.arena + memory.fixed_bytes
+    return own + _weight_bytes(shaped, size) + (2 * learned * size if training else 0)
 
 
 def _block(name: str, inside: list[LayerRow]) -> LayerRow:
@@ -272,11 +273,16 @@ def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[t
         work = "" if net.runs(node) else ": the same memory"
         yield "layout", f"{net.blobs[copy.copy_of].layout} to {copy.layout}{work}"
     if node.absorbed:
-        host = net.nodes[net.blobs[net.storage[node.tops[0]]].producer].layer.name
-        yield (
-            "batch_norm" if node.layer.type == "Scale" else "relu",
-            f"computed along with {host}",
+        host, kind = net.hosts[node.index], node.layer.type
+        name = (
+            "fold"
+            if kind in host.layer.abilities.folds
+            else {"Scale": "batch_norm", "Eltwise": "sums"}.get(kind, "relu")
         )
+        into = "the weights of " if name == "fold" else ""
+        yield name, f"computed along with {into}{host.layer.name}"
+    if node.onto is not None:
+        yield "sums", f"its top is added to {net.blobs[node.onto].label}"
     if node.in_place:
         yield "in_place", f"its top lies in the memory of {net.blobs[node.bottoms[0]].label}"
     for inside in (net.blobs[top].inside for top in node.tops):

@@ -289,6 +289,7 @@ def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:
     held = pieces(net, memory)
     notes = (
         f"arena       {size(memory.arena)}; without sharing {size(memory.unshared)}",
+        *([f"fixed       {size(memory.fixed_bytes)}, made of the params once"] if memory.fixed else ()),
         f"time        layer i runs forward at i and backward at {last - 1}-i, counted from 0; "
         f"data come at -1, the update is at {last}",
     )
@@ -302,12 +303,13 @@ def plan(shaped: ShapedGraph, memory: MemoryPlan) -> View:
         return table if width is None else table.fitted(width, (0, 2, 3, 1, 1, 0, 0))
 
     def values() -> dict[str, Any]:
-        sizes = {"arena_bytes": memory.arena, "unshared_bytes": memory.unshared, "dtype": memory.dtype}
+        sizes = {"arena_bytes": memory.arena, "unshared_bytes": memory.unshared, "fixed_bytes": memory.fixed_bytes}
         return {
             "net": net.name,
             "phase": net.phase,
             "batch": batch,
             **sizes,
+            "dtype": memory.dtype,
             "pieces": [asdict(piece) for piece in held],
         }
 

@@ -142,17 +142,17 @@ def test_a_stop_within_an_iteration_of_many_batches(file: Path, cli: Cli) -> Non
 def test_a_stop_within_a_test(file: Path, cli: Cli, at: int) -> None:
     """A test of three batches, every 4 iterations: it has no row, and is done again."""
     wanted = whole(cli, file, "snapshot_after_train=false", "snapshot=20")
-    forward, count = Program.forward, 0
+    infer, count = Program.infer, 0
 
     def counted(self: Program) -> Any:
         nonlocal count
         count += 1
         if count == at:
             send("SIGINT")
-        return forward(self)
+        return infer(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Program, "forward", counted)
+        patch.setattr(Program, "infer", counted)
         code, _, _ = cli("train", file, "-o", "run", "snapshot_after_train=false", "snapshot=20")
     tests = [row["iteration"] for row in rows(Path("run")) if row["event"] == "tested"]
     assert code == 130 and tests == [4 * number for number in range(at // 3)]
@@ -220,13 +220,13 @@ def test_a_stop_while_a_snapshot_is_restored(file: Path, cli: Cli) -> None:
 
 def test_a_stop_while_weights_are_tested(file: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("train", file, "-o", "run")[0] == 0
-    forward = Program.forward
+    infer = Program.infer
 
     def stopped(self: Program) -> Any:
         send("SIGTERM")
-        return forward(self)
+        return infer(self)
 
-    monkeypatch.setattr(Program, "forward", stopped)
+    monkeypatch.setattr(Program, "infer", stopped)
     assert cli("test", "run")[:2] == (143, "")
 
 

@@ -108,7 +108,7 @@ def check_gradients(one: Program, rtol: float = 1e-6, iteration: int = 0) -> Non
 
 def time_of(step: Step, nodes: int) -> float:
     """Time of a step in the plan; the losses are summed between forward and backward."""
-    ends = {"clear": -1, "resume": -1, "loss": nodes - 0.5} | dict.fromkeys(SECTIONS[5:], 2 * nodes)
+    ends = {"prepare": -1, "clear": -1, "resume": -1, "loss": nodes - 0.5} | dict.fromkeys(SECTIONS[6:], 2 * nodes)
     if step.section in ends:
         return ends[step.section]
     return step.node if step.section == "forward" else 2 * nodes - 1 - step.node

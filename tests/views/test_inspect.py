@@ -242,7 +242,8 @@ def test_peaks_are_what_the_programs_take() -> None:
     held = sum(array.nbytes for array in (*weights.data, *weights.diff) if array is not None)
     history = sum(array.nbytes for slots in weights.history for array in slots)
     assert one.training_bytes == program.plan.arena + held + history
-    assert one.forward_bytes == plan(shaped(small(), "TEST")).arena + one.weight_bytes
+    tested = plan(shaped(small(), "TEST"))
+    assert tested.fixed_bytes and one.forward_bytes == tested.arena + tested.fixed_bytes + one.weight_bytes
     test = seen(small(), "TEST")
     assert (test.forward_bytes, test.training_bytes) == (one.forward_bytes, one.training_bytes)
     assert seen([image(), conv("conv", 3)], "TRAIN").training_bytes is None
@@ -250,8 +251,9 @@ def test_peaks_are_what_the_programs_take() -> None:
 
 def test_peaks_are_of_the_batch_that_was_asked_for() -> None:
     one, memory = shaped(small(), "TRAIN", 5), plan(shaped(small(), "TRAIN", 5))
-    test = shaped(small(), "TEST", 5)
-    assert inspection(one, memory, written(small(), "TEST", 5)).forward_bytes == plan(test).arena + 4 * one.total_params
+    test = plan(shaped(small(), "TEST", 5))
+    found = inspection(one, memory, written(small(), "TEST", 5)).forward_bytes
+    assert found == test.arena + test.fixed_bytes + 4 * one.total_params
 
 
 def test_stored_params_are_told_apart() -> None:
@@ -504,7 +506,8 @@ def test_pieces_of_several_readers_and_losses_have_names() -> None:
 def test_the_stage_program_shows_the_steps(cli: Cli) -> None:
     code, out, err = cli("inspect", "lenet", "--stage", "program", "--phase", "TEST", "--batch", "2")
     assert code == 0, err
-    assert out.splitlines()[0].startswith("forward  conv1                conv.")
+    assert out.splitlines()[0].startswith("prepare  conv1                conv.pack")
+    assert next(line for line in out.splitlines() if line.startswith("forward")).startswith("forward  conv1   ")
     code, again, _ = cli(
         "inspect", "lenet", "--stage", "program", "--phase", "TEST", "--batch", "2", "--format", "json"
     )
