@@ -19,6 +19,8 @@ MOST_PARTS = 64
 """Parts of a step, at most."""
 ADD, RECTIFY = 1, 2
 """Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
+LINE = 64
+"""Bytes of a line of a cache."""
 AIR = 16
 """Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
 DENSE = 32

@@ -12,9 +12,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from netspec.codegen import simd
+from netspec.codegen.geometry import LINE
 
-LINE = 64
-"""Bytes of a cache line."""
 TOGETHER = 2
 """Products of a turn of the loop where the kind of tile is known."""
 

@@ -83,10 +83,11 @@ class Ahead(NamedTuple):
 
 
 _GROUPS: tuple[Any, ...] = (Sums, Left, Right, Result, Ahead)
-Words: Any = namedtuple("Words", [f"{group.__name__.lower()}_{field}" for group in _GROUPS for field in group._fields])
+_NAMES = [f"{group.__name__.lower()}_{field}" for group in _GROUPS for field in group._fields]
+WORDS = cast(Any, namedtuple("WORDS", _NAMES))
 """Arguments of a tile's code. Addresses are in bytes, all else in values."""
 
-multiply = simd.caller(len(Words._fields), optional=len(Ahead._fields))
+multiply = simd.caller(len(WORDS._fields), optional=len(Ahead._fields))
 """multiply(code, Sums(...), Left(...), Right(...), Result(...)[, Ahead(...)]): call a tile by its address."""
 
 
@@ -94,7 +95,7 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
     """The intrinsic of a kind and size of tile for numbers of `bytes` bytes."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        words = Words(*args)
+        words: Any = WORDS(*args)
         whole, cut = simd.Vectors(builder, bytes, masked=False), simd.Vectors(builder, bytes, masked=True)
         element = whole.kind.element.as_pointer()
         c, bias = (builder.inttoptr(address, element) for address in (words.result_address, words.result_bias))
@@ -130,7 +131,7 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
         _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 
-    return simd.intrinsic_of(Words._fields, generate)
+    return simd.intrinsic_of(WORDS._fields, generate)
 
 
 def _finish(
@@ -184,11 +185,11 @@ class Tile(Compiled):
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """The function to compile, and its number of arguments."""
         name = f"{self.name.replace('.', '_')}_{dtype}"
-        words = ", ".join(Words._fields)
+        words = ", ".join(WORDS._fields)
         code = _emit(self.kind, self.rows, self.vectors, 4 if dtype == "float32" else 8)
         scope = {"tile": code, "__name__": __name__}
         exec(compile(f"def {name}({words}):\n    tile({words})\n", __file__, "exec"), scope)
-        return cast(Callable[..., Any], scope[name]), len(Words._fields)
+        return cast(Callable[..., Any], scope[name]), len(WORDS._fields)
 
 
 @cache

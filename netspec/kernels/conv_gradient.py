@@ -5,23 +5,11 @@ Letters: N images; R channels a group reads, M columns a group writes; K filters
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, Tiling
+from netspec.codegen.geometry import ADD, LINE, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Doubles, Matrix, Vector
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
-from netspec.codegen.tiles import (
-    LINE,
-    Ahead,
-    Left,
-    Result,
-    Right,
-    Sums,
-    address,
-    multiply,
-    one_tap,
-    rows_at,
-    tiles_of,
-)
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
 from netspec.kernels.conv import source_of
 from netspec.kernels.conv_geometry import Diff, PixelGradient, Windows
 

@@ -8,11 +8,11 @@ can change them. `bias` is (M,), or empty where there is none; `mode` holds the 
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams
+from netspec.codegen.geometry import ADD, LINE, RECTIFY, Grid, Streams
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.streams import call
-from netspec.codegen.tiles import LINE, Ahead, Left, Result, Right, Sums, address, multiply, one_tap
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap
 from netspec.kernels.copy import turn as turn_block
 from netspec.kernels.update import squares as squares_of
 

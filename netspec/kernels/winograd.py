@@ -16,11 +16,11 @@ written there. `table` holds a 0, then for each part room for the addresses of a
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import AIR, DENSE, PLACES
+from netspec.codegen.geometry import AIR, DENSE, LINE, PLACES
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import expect_reading, expect_writing, lanes_of
-from netspec.codegen.tiles import LINE, Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.codegen.transforms import Places, Planes, Span, transform
 from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
 

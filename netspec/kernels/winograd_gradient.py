@@ -5,11 +5,11 @@ Letters and layout as in `winograd`.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD
+from netspec.codegen.geometry import ADD, LINE
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
-from netspec.codegen.tiles import LINE, Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
 from netspec.kernels.winograd import expect, gather, plane_of, row_of, table_of
 

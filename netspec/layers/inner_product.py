@@ -49,7 +49,7 @@ class InnerProduct(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """A ReLU along, factors by channel unless `transpose`; backward reads the bottom, adds, stores and sums squares."""
+        """A ReLU along, factors by channel unless `transpose`; backward reads the bottom, adds, stores, squares."""
         folds = NOTHING if self.transpose else BY_CHANNEL
         along, squares = frozenset({"ReLU"}), frozenset({0})
         return Abilities(reads=BOTTOM, along=along, folds=folds, adds=True, stores=True, squares=squares)

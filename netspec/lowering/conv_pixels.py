@@ -6,15 +6,12 @@ decide all cuts.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from netspec.codegen.geometry import AIR
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import PARTS, even, flat, padded
-
-if TYPE_CHECKING:
-    from netspec.core.calls import Array
 
 LONG = 512
 """Channels of a pixel that are multiplied at a time, at most."""
@@ -44,7 +41,7 @@ def _shares(pixels: int, filters: int, panels: int) -> int:
     return min(counts, key=lambda shares: shares * pixels + PARTS // shares * filters)
 
 
-def calls(conv: Conv, run: Run, images: tuple[Array, Array], bias: Any, mode: int, suffix: str) -> Calls:
+def calls(conv: Conv, run: Run, images: tuple[Any, Any], bias: Any, mode: int, suffix: str) -> Calls:
     """Pack the weight, then multiply: `images` are (source, destination), `suffix` is "_bottom" backward."""
     import numpy as np
 
