@@ -16,7 +16,7 @@ import inspect
 import operator
 import struct
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -35,17 +35,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 _FLAGS = {"contract"}
 """Multiply and add may fuse; nothing is reordered, and NaN and infinities stay what they are."""
 
-_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Only compiled code calls it: without the wrappers for Python and C, a fifth less is compiled (decision 24)."""
+
+def _inside(function: F, **options: Any) -> F:
+    """numba.njit for functions that only compiled code calls; for a type checker it changes nothing.
+
+    Without the wrappers for Python and C, a fifth less is compiled (decision 24). A call from Python, which would jump
+    into one that is not there, is a TypeError.
+    """
+    dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
+
+    def keep(compiled: Any) -> None:  # not in the table in which numba looks up calls from Python
+        dispatcher.overloads[tuple(compiled.signature.args)] = compiled
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise TypeError(f"only kernels call {function.__name__}(); its Python text is {function.__name__}.py_func")
+
+    dispatcher.add_overload, dispatcher._compile_for_args = keep, refuse
+    return cast(F, dispatcher)
 
 
 def _typed(options: dict[str, Any]) -> Callable[[F], F]:
-    """numba.njit with these options, for functions that only kernels call; for a type checker it changes nothing."""
-
-    def decorate(function: F) -> F:
-        return cast(F, numba.njit(**options, **_INNER)(function))
-
-    return decorate
+    """`_inside` with these options."""
+    return partial(_inside, **options)
 
 
 helper = _typed({"error_model": "numpy", "fastmath": _FLAGS, "nogil": True})
@@ -125,7 +136,7 @@ class JitKernel(Compiled):
     @cached_property
     def inner(self) -> Any:
         """The function as numba compiles it into callers."""
-        return numba.njit(error_model="numpy", fastmath=_FLAGS, nogil=True, **_INNER)(self.function)
+        return _inside(self.function, error_model="numpy", fastmath=_FLAGS, nogil=True)
 
     @property
     def weight(self) -> int:

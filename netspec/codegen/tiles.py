@@ -192,10 +192,12 @@ class Tile(Compiled):
         return cast(Callable[..., Any], scope[name]), len(WORDS._fields)
 
 
-@cache
+_made = cache(Tile)
+
+
 def tile(rows: int, vectors: int, kind: Kind = "any") -> Tile:
-    """The tile of a size and kind."""
-    return Tile(kind, rows, vectors)
+    """The tile of a size and kind: one object, however it is asked for."""
+    return _made(kind, rows, vectors)
 
 
 def __getattr__(name: str) -> Tile:

@@ -274,10 +274,12 @@ class Transform(Compiled):
         return cast(Callable[..., Any], scope[name]), len(ARGUMENTS)
 
 
-@cache
+_made = cache(Transform)
+
+
 def transform_of(kind: str, taps: int, cut: bool) -> Transform:
-    """The transform of a kind for filters of so many taps."""
-    return Transform(kind, MINIMAL[taps], cut)
+    """The transform of a kind for filters of so many taps: one object, however it is asked for."""
+    return _made(kind, MINIMAL[taps], cut)
 
 
 def __getattr__(name: str) -> Transform:

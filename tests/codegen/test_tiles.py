@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
 from netspec.codegen import tiles
 from netspec.codegen.geometry import ADD, RECTIFY
-from netspec.codegen.kernel import helper
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, multiply
 
 NOTHING = Ahead(0, 0, 0)
 
 
-@helper
+@numba.njit
 def call(code: int, sums: Sums, left: Left, right: Right, result: Result, ahead: Ahead) -> None:
     """Call a tile: twice where something is ahead, the first time with nothing ahead."""
     multiply(code, sums, left, right, result)
@@ -73,3 +73,7 @@ def test_what_is_ahead_may_lie_anywhere(kind: tiles.Kind) -> None:
     strides = {"along": (11, 1), "across": (1, 13)}[kind]
     c, wanted = product(kind, strides, 5, 3, 0, Ahead(2**40, 2**20, 2**30))
     np.testing.assert_allclose(c, wanted, rtol=0, atol=2e-5)
+
+
+def test_a_tile_is_one_object_however_it_is_asked_for() -> None:
+    assert tiles.tile(3, 2) is tiles.tile(rows=3, vectors=2, kind="any") is tiles.any_3_2
