@@ -1,7 +1,7 @@
 """The loops of register tiles over their products, in LLVM's own language.
 
-Where it is known that A's values lie side by side, addresses are made from few registers and are opaque to LLVM, which
-would else add them up in one long chain, row after row.
+Where it is known that A's rows lie side by side, a row of values is reached from one register. Addresses are opaque to
+LLVM there, which would else add them up in one long chain, row after row.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class Loop:
                 place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
                 self.add_products(builder.load(place), values, line)
 
-    def fixed_steps(self, words: Any, starts: tuple[Any, Any, Any], along: bool) -> None:
-        """The loop for an A whose values lie side by side, along its rows or else across them.
+    def across_steps(self, words: Any, starts: tuple[Any, Any, Any]) -> None:
+        """The loop for an A whose rows lie side by side.
 
         `starts` are the addresses of A, of B and of what is prefetched ahead.
         """
@@ -73,68 +73,23 @@ class Loop:
         at_a, at_b, at_ahead = (cgutils.alloca_once(builder, start.type) for start in starts)
         for start, at in zip(starts, (at_a, at_b, at_ahead), strict=True):
             builder.store(start, at)
-        ldb = self.in_bytes(words.right_pitch)
-        row_of = self._along(self.in_bytes(words.left_pitch)) if along else self._across(self.in_bytes(words.left_step))
-        steps = self._multiples(ldb, TOGETHER)
+        ldb, step = self.in_bytes(words.right_pitch), self.in_bytes(words.left_step)
 
         def turn(count: Any, together: int) -> None:
             with cgutils.for_range(builder, count):
-                p, q = self._opaque(builder.load(at_a)), self._opaque(builder.load(at_b))
-                place, next_p = row_of(p, together)
-                ahead = self._opaque(builder.load(at_ahead))
-                for i in range(together):
+                p, q, ahead = (self._opaque(builder.load(at)) for at in (at_a, at_b, at_ahead))
+                for _ in range(together):
                     simd.prefetch(builder, self.pointer(ahead), writing=False)
-                    ahead = builder.add(ahead, words.ahead_step)
-                    row = builder.add(q, steps[i])
-                    values = [self.load(self.pointer(row), v) for v in range(len(self.sums[0]))]
+                    values = [self.load(self.pointer(q), v) for v in range(len(self.sums[0]))]
                     for r, line in enumerate(self.sums):
-                        self.add_products(builder.load(place(r, i)), values, line)
-                builder.store(next_p, at_a)
-                builder.store(ahead, at_ahead)
-                builder.store(builder.add(q, builder.mul(ldb, simd.number(together))), at_b)
+                        self.add_products(builder.load(self.pointer(p, simd.number(r * self.bytes))), values, line)
+                    p, q = builder.add(p, step), builder.add(q, ldb)
+                    ahead = builder.add(ahead, words.ahead_step)
+                for now, at in zip((p, q, ahead), (at_a, at_b, at_ahead), strict=True):
+                    builder.store(now, at)
 
         turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
         turn(builder.urem(total, simd.number(TOGETHER)), 1)
-
-    def _along(self, lda: Any) -> Any:
-        """Places of A's values along its rows: nine rows are reached from one register by multiples of the pitch."""
-        rows = self._multiples(lda, 9)
-
-        def begin(p: Any, together: int) -> Any:
-            bases = [p]
-            for _ in range(9, len(self.sums), 9):
-                bases.append(self._opaque(self.builder.add(bases[-1], self.builder.mul(lda, simd.number(9)))))
-
-            def place(r: int, i: int) -> Any:
-                return self.pointer(bases[r // 9], rows[r % 9], simd.number(i * self.bytes))
-
-            return place, self.builder.add(p, simd.number(together * self.bytes))
-
-        return begin
-
-    def _across(self, step: Any) -> Any:
-        """Places of A's values across its rows: neighbours of the first row's."""
-
-        def begin(p: Any, together: int) -> Any:
-            bases = [p]
-            for _ in range(together):
-                bases.append(self.builder.add(bases[-1], step))
-
-            def place(r: int, i: int) -> Any:
-                return self.pointer(bases[i], simd.number(r * self.bytes))
-
-            return place, bases[-1]
-
-        return begin
-
-    def _multiples(self, value: Any, count: int) -> list[Any]:
-        """0, 1, 2, ... times a value, of which x86 reaches the even ones from the odd ones without another register."""
-        odd = {n: self.builder.mul(value, simd.number(n)) for n in range(1, count, 2)}
-        found = [simd.number(0)]
-        for n in range(1, count):
-            twos = (n & -n).bit_length() - 1
-            found.append(self.builder.shl(odd[n >> twos], simd.number(twos)) if twos else odd[n])
-        return found
 
     def _opaque(self, value: Any) -> Any:
         """The value, of which LLVM must not know how it grows: else it makes a chain of additions of all addresses."""

@@ -31,9 +31,9 @@ MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6
 """Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
 
 
-Kind = Literal["any", "along", "across"]
-"""Kinds of tile, by A's strides: any; `along` where its step is 1, as in an image; `across` where its pitch is 1, as in
-gradients, whose rows lie side by side. All compute the same bits; the last two are faster."""
+Kind = Literal["any", "across"]
+"""Kinds of tile, by A's strides: any; `across` where its pitch is 1, as in gradients, whose rows lie side by side. Both
+compute the same bits. Tiles across prefetch what they write, and what their caller says comes next."""
 KINDS = get_args(Kind)
 
 
@@ -125,9 +125,7 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
             if kind == "any":
                 body.any_steps(words, a, b)
             else:
-                body.fixed_steps(
-                    words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))), kind == "along"
-                )
+                body.across_steps(words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))))
         _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 

@@ -17,7 +17,7 @@ from netspec.codegen.geometry import ADD, AIR, RECTIFY, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import add_run, clear_run, copy_run, lanes_of
-from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
 from netspec.codegen.turn import turn_tile
 from netspec.kernels.conv_geometry import Apart, Filters, Pixels, Sending, Target, Windows
 
@@ -173,18 +173,6 @@ def left_of(x: Vector, pixels: Pixels, apart: Apart, v: int, count: int, k: int,
 
 
 @helper
-def ahead_of(x: Vector, pixels: Pixels, apart: Apart, v: int, count: int, k: int, some: int, turn: int) -> Ahead:
-    """What the `turn`-th panel's tile prefetches of the next block, of `count` pixels from the v-th on."""
-    size = x.itemsize
-    if pixels.copied:
-        if turn < count:
-            return Ahead(address(x, source_at(v + turn, pixels, apart) * pixels.pitch + k), 0, size)
-    elif turn == 0 and some == pixels.pitch:
-        return Ahead(address(x, v * pixels.pitch), 0, min(64, count * size))
-    return Ahead(0, 0, 0)
-
-
-@helper
 def send(near: Vector, width: int, y: Vector, column: int, apart: Apart, pixels: Pixels, v: int, mode: int) -> None:
     """Write a row of `width` sums to the v-th pixel of y, from a column on.
 
@@ -239,7 +227,6 @@ def convolve_pixels(
             for block in range(begin, end):
                 v, count = rows_at(block, tiles.rows, tiles.more)
                 a = left_of(x, pixels, apart, v, count, k, some, near)
-                following, more = (v + count, count) if block + 1 < end else (v, 0)
                 for p in range(p0, p1):
                     _, tail, tall, low = tiles_of(tiles, p, m)
                     constants = address(bias, p * panel) if bias.size and finish else 0
@@ -248,8 +235,7 @@ def convolve_pixels(
                         c = Result(address(near, sums_at + (p - p0) * panel), width + AIR, constants, 0, tail)
                     else:
                         c = Result(address(y, v * pixels.out_pitch + p * panel), pixels.out_pitch, constants, how, tail)
-                    ahead = ahead_of(x, pixels, apart, following, more, k, some, p - p0)
-                    multiply(tall if block < tiles.more else low, sums, a, b, c, ahead)
+                    multiply(tall if block < tiles.more else low, sums, a, b, c)
                 for i in range(count * pixels.sent):
                     send(near[sums_at + i * (width + AIR) :], width, y, column, apart, pixels, v + i, how)
 

@@ -8,11 +8,11 @@ can change them. `bias` is (M,), or empty where there is none; `mode` holds the 
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, LINE, RECTIFY, Grid, Streams
+from netspec.codegen.geometry import ADD, RECTIFY, Grid, Streams
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.streams import call
-from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap
 from netspec.kernels.copy import turn as turn_block
 from netspec.kernels.update import squares as squares_of
 
@@ -24,29 +24,22 @@ NEAR = 65536
 
 
 @helper
-def _cover(
-    grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int, streaming: bool
-) -> None:
+def _cover(grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int) -> None:
     """result (rows, columns) = left (rows, k) right (k, columns), by panels of columns, in each by tiles of rows.
 
-    `size` is that of a number in bytes. With `streaming`, `right` comes from memory: each tile of a panel prefetches a
-    cache line of every row of the next panel; after the last panel, of the rows behind.
+    `size` is that of a number in bytes.
     """
-    high, wide, sums, line = grid.rows, grid.width, Sums(1, one_tap(), k), right.pitch * size
+    high, wide, sums = grid.rows, grid.width, Sums(1, one_tap(), k)
     for j in range(0, columns, wide):
         last = columns - j < wide
         tail = (columns - j - 1) % grid.lanes + 1 if last else grid.lanes
         b = Right(right.address + j * size, 0, right.pitch)
         bias = result.bias + j * size if result.bias else 0
-        soon = b.address + wide * size if j + wide < columns else right.address + k * line
         for i in range(0, rows, high):
             code = (grid.right if last else grid.whole) if rows - i >= high else grid.corner if last else grid.below
             a = Left(left.address + i * left.pitch * size, left.pitch, left.step)
             c = Result(result.address + (i * result.pitch + j) * size, result.pitch, bias, result.mode, tail)
-            if streaming and i // high * LINE < wide * size:
-                multiply(code, sums, a, b, c, Ahead(soon + i // high * LINE, 0, line))
-            else:
-                multiply(code, sums, a, b, c)
+            multiply(code, sums, a, b, c)
 
 
 @helper
@@ -85,7 +78,7 @@ def tile_rows(
         if p + depth == k:
             now, ends = now | mode & RECTIFY, address(bias, j0) if bias.size else 0
         left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
-        _cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size, True)
+        _cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size)
 
 
 @kernel
@@ -106,7 +99,7 @@ def tile_transposed(
     )
     for p in range(0, k, DEEP):
         left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
-        _cover(grid, last - first, n, min(DEEP, k - p), left, right, Result(c, ldc, 0, ADD if p else 0, 0), size, False)
+        _cover(grid, last - first, n, min(DEEP, k - p), left, right, Result(c, ldc, 0, ADD if p else 0, 0), size)
     for j in range(first, last):
         line, constant = product[j, :n], bias[j] if bias.size else zero
         for i in range(n):
@@ -143,7 +136,7 @@ def tile_columns(
         for p in range(0, n, DEEP):
             depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
             columns, rows = Left(a + p * r * size, 1, r), Right(b + p * c * size, 0, c)
-            _cover(grid, last - first, end - j, depth, columns, rows, Result(to, c, 0, now, 0), size, False)
+            _cover(grid, last - first, end - j, depth, columns, rows, Result(to, c, 0, now, 0), size)
         if squares.size:
             total += _squares_of(dw, first, last, j, end)
     if squares.size:

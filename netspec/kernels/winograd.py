@@ -16,11 +16,11 @@ written there. `table` holds a 0, then for each part room for the addresses of a
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import AIR, DENSE, LINE, PLACES
+from netspec.codegen.geometry import AIR, DENSE, PLACES
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import expect_reading, expect_writing, lanes_of
-from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.codegen.transforms import Places, Planes, Span, transform
 from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
 
@@ -154,7 +154,6 @@ def products(
     """out[f] (count, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
 
     source, out: the planes of `room` tiles; packed: (frequencies, panels of (R, M)). `offsets` is the address of a 0.
-    The first blocks of rows prefetch the next panel.
     """
     r, m, panel, most = product.channels, product.filters, product.panel, product.most
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
@@ -163,7 +162,7 @@ def products(
     more = count - blocks * (rows - 1)
     row_in, row_out = row_of(product.groups * r), row_of(product.groups * m)
     plane_in, plane_out = plane_of(product.groups * r, room), plane_of(product.groups * m, room)
-    sums, line = Sums(1, offsets, r), LINE // source.itemsize
+    sums = Sums(1, offsets, r)
     for f in range(begin, end):
         for gp in range(product.groups * panels):
             group, p = gp // panels, gp % panels
@@ -174,8 +173,7 @@ def products(
                 t, tall = rows_at(block, rows, more)
                 a = Left(address(source, f * plane_in + t * row_in + group * r), row_in, 1)
                 c = Result(address(out, f * plane_out + t * row_out + group * m + p * panel), row_out, 0, 0, tail)
-                ahead = Ahead(b.address + (r * panel + block * r * line) * source.itemsize, 0, LINE)
-                multiply(product.codes[edge + tall], sums, a, b, c, ahead)
+                multiply(product.codes[edge + tall], sums, a, b, c)
 
 
 @helper

@@ -75,7 +75,7 @@ def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
 
     (n, c, h, w), (_, k, p, q), weight = run.bottom_shapes[0], run.top_shapes[0], run.param[0]
     (kh, sh, ph, dh), (kw, sw, pw, _) = conv.window
-    cut, packed = tiling(q, kw * c, str(weight.dtype), "along"), run.workspace["packed_bottom"]
+    cut, packed = tiling(q, kw * c, str(weight.dtype)), run.workspace["packed_bottom"]
     blocks, (dy, pitch) = kh * -(-kw * c // cut.panel), flat(run.top_diff[0])
     yield Call(loops.pack_lines, weight.reshape(-1), packed, k, c, kh, kw, cut.panel, parts=min(PARTS, blocks))
     sending = Sending(
@@ -129,7 +129,7 @@ def _passes(
     area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
     for one in passes:
         taps = one.taps(across)
-        cut = tiling(one.x.length, m, dtype, "along")
+        cut = tiling(one.x.length, m, dtype)
         if taps:
             filters = Filters(groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
             blocks = groups * -(-m // cut.panel)

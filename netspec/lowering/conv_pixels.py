@@ -53,7 +53,7 @@ def calls(conv: Conv, run: Run, images: tuple[Any, Any], bias: Any, mode: int, s
     r, m = (k, c) if suffix else (c, k)
     (source, pitch), (target, out_pitch) = map(flat, images)
     packed, size = run.workspace["packed" + suffix], n * p * q
-    cut = tiling(size, m, str(weight.dtype), "along")
+    cut = tiling(size, m, str(weight.dtype))
     panels = -(-m // cut.panel)
     filters = Filters(1, k, c, 1, cut.panel, int(bool(suffix)))
     taps = np.zeros(1, np.int64)

@@ -208,7 +208,7 @@ def _geometry(
         for kind, channels in (("image", c), ("diff" if summed else "result", k))
     )
     tiles = (across, across * down)
-    cut = by_rows(counts, m, dtype, "across" if summed else "along")
+    cut = by_rows(counts, m, dtype, "across" if summed else "any")
     source = TiledImage(h, w, pitches[0], c, *tiles, plan.pad, minimal.side, minimal.step, next(codes))
     target = TiledImage(p, q, pitches[1], k, *tiles, 0, minimal.step, minimal.step, next(codes))
     product = FrequencyProducts(minimal.frequencies, plane, groups, r, m, *cut)

@@ -24,7 +24,7 @@ CACHED = 2**18
 """Values of a weight up to which each band of a batch reads it anew; a larger weight is read once, in long runs."""
 
 
-def tiles(rows: int, columns: int, dtype: str, kind: Kind, widest: int = 4) -> Grid:
+def tiles(rows: int, columns: int, dtype: str, kind: Kind = "any", widest: int = 4) -> Grid:
     """Tiles of a kind for a result of rows x columns, of as few sizes as possible.
 
     Wide tiles are preferred, of at most `widest` vectors: they read and write memory in longer runs.
@@ -83,7 +83,7 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
             parts=_parts(n * k * m, max(m // 1024, min(4, m // 128))),
         )
         return
-    grid = tiles(n, m, y.dtype.name, "along", min(3, max(2, n // 8)))
+    grid = tiles(n, m, y.dtype.name, widest=min(3, max(2, n // 8)))
     width, height = (64, 1) if k * m <= CACHED else (max(64, min(512, m // 16)), 64)
     columns = _parts(n * k * m, m // width)
     bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
@@ -118,7 +118,7 @@ def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: An
     if product is None:
         yield from multiply_rows(x, turned, bias, y, mode)
         return
-    grid = tiles(m, n, y.dtype.name, "along")
+    grid = tiles(m, n, y.dtype.name)
     yield Call(
         inner_product.tile_transposed,
         w,

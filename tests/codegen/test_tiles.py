@@ -56,22 +56,19 @@ def product(
 @pytest.mark.parametrize("kind", tiles.KINDS)
 @pytest.mark.parametrize("k", [1, 2, 7])
 def test_a_tile_is_a_product(kind: tiles.Kind, k: int) -> None:
-    strides = {"along": (11, 1), "across": (1, 13), "any": (11, 3)}[kind]
+    strides = {"across": (1, 13), "any": (11, 3)}[kind]
     for tail in (1, tiles.lanes("float32")):
         for mode in (0, ADD, ADD | RECTIFY):
             c, wanted = product(kind, strides, k, tail, mode)
             np.testing.assert_allclose(c, wanted, rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize(("kind", "strides"), [("along", (11, 1)), ("across", (1, 13))])
-def test_kinds_compute_the_same_bits(kind: tiles.Kind, strides: tuple[int, int]) -> None:
-    np.testing.assert_array_equal(product(kind, strides, 7, 3, ADD)[0], product("any", strides, 7, 3, ADD)[0])
+def test_kinds_compute_the_same_bits() -> None:
+    np.testing.assert_array_equal(product("across", (1, 13), 7, 3, ADD)[0], product("any", (1, 13), 7, 3, ADD)[0])
 
 
-@pytest.mark.parametrize("kind", ["along", "across"])
-def test_what_is_ahead_may_lie_anywhere(kind: tiles.Kind) -> None:
-    strides = {"along": (11, 1), "across": (1, 13)}[kind]
-    c, wanted = product(kind, strides, 5, 3, 0, Ahead(2**40, 2**20, 2**30))
+def test_what_is_ahead_may_lie_anywhere() -> None:
+    c, wanted = product("across", (1, 13), 5, 3, 0, Ahead(2**40, 2**20, 2**30))
     np.testing.assert_allclose(c, wanted, rtol=0, atol=2e-5)
 
 
