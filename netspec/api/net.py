@@ -308,9 +308,10 @@ class Net:
         source = path_of(path, "a file of weights")
         program = self._program
         with program.weights.turn.lock():
-            report = load(program.shaped, program.weights, source)
-            program.prepare()
-            return report
+            try:
+                return load(program.shaped, program.weights, source)
+            finally:  # whatever was loaded when an interrupt came
+                program.prepare()
 
     def __copy__(self) -> Self:
         copy = type(self).__new__(type(self))

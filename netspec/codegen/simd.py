@@ -182,32 +182,6 @@ def _clear() -> Any:
 
 
 @intrinsic
-def copy_rows(typing: Any, x: Any, x0: Any, pitch: Any, y: Any, y0: Any, width: Any, rows: Any, count: Any) -> Any:
-    """y[y0 + r*width : + count] = x[x0 + r*pitch : + count] for every row r; x and y are flat."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        frm = place(context, builder, signature.args[0], args[0], args[1])
-        to = place(context, builder, signature.args[3], args[3], args[4])
-        emit = Vectors(builder, x.dtype.bitwidth // 8, masked=True)
-        _, _, pitch, _, _, width, rows, count = args
-        vectors = builder.udiv(builder.add(count, number(emit.lanes - 1)), number(emit.lanes))
-        with cgutils.for_range(builder, vectors) as column:
-            done = builder.mul(column.index, number(emit.lanes))
-            mask, frm_column, to_column = (
-                emit.mask(builder.sub(count, done)),
-                builder.gep(frm, [done]),
-                builder.gep(to, [done]),
-            )
-            with cgutils.for_range(builder, rows) as row:
-                value = emit.load(builder.gep(frm_column, [builder.mul(row.index, pitch)]), mask)
-                emit.store(value, builder.gep(to_column, [builder.mul(row.index, width)]), mask)
-        return context.get_dummy_value()
-
-    whole = types.int64
-    return types.void(x, whole, whole, y, whole, whole, whole, whole), generate
-
-
-@intrinsic
 def lanes_of(typing: Any, x: Any) -> Any:
     """The number of elements of an array that fit a vector."""
 

@@ -199,7 +199,7 @@ def tile(rows: int, vectors: int, kind: Kind = "any") -> Tile:
 
 
 def __getattr__(name: str) -> Tile:
-    """`along_14_2`: by its name, for the process that compiles others' kernels."""
+    """`across_14_2`: by its name, for the process that compiles others' kernels."""
     kind, *size = name.split("_")
     if kind not in KINDS or len(size) != 2:
         raise AttributeError(name)

@@ -107,8 +107,8 @@ class Run:
     diff inside the top's diff. A top that lies inside a wider NHWC blob is a view of that blob, with strides. Where
     `bottom_add[i]` or `param_add[i]` is true, backward adds to that diff; elsewhere it overwrites the diff.
     `param_squares[i]`, float64 with a value for each part of a Call, takes the sum of squares of the diff that is
-    written, by parts; it is None where that is not wanted. Where the
-    layer takes factors by channel into its params, `param` holds such a weight and a bias, whether it has one or not.
+    written, by parts; it is None where that is not wanted. Where the layer takes factors by channel into its params,
+    `param` holds such a weight and a bias, whether it has one or not.
     """
 
     phase: str

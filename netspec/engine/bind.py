@@ -275,13 +275,13 @@ class _Binder:
         if node.folds:
             yield self.step("prepare", node, self.fold(node))
         pieces = [self.array(piece) for piece in self.plan.fixed.values() if piece.key[1] == node.index]
+        others = [self.arena, self.clock, self.loss]
         for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
             touched = [one for one in call.values() if isinstance(one, np.ndarray) and one.size]
             mine = [one for one in pieces if any(np.may_share_memory(one, other) for other in touched)]
-            others = (self.arena, self.clock, self.loss)
             early = mine and not any(np.may_share_memory(one, other) for one in touched for other in others)
-            if not early:  # it may change these pieces, with what it reads in blobs
-                pieces = [one for one in pieces if not any(one is other for other in mine)]
+            if not early:  # it may change these pieces, with what it reads in blobs: who touches them is late too
+                others += mine
             yield self.step("prepare" if early else "forward", node, call)
 
     def losses(self) -> Iterator[Step]:

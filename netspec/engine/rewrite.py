@@ -1,13 +1,12 @@
 """ShapedGraph to ShapedGraph: named rewrites, each of which can be switched off.
 
-A rewrite may change the layout of blobs in memory and the steps that run, never the values that are computed.
-`fold` takes factors by channel into the weights before them, where params stand still. `batch_norm` and `relu` let a
-layer compute the layer behind it along with itself; `sums` lets a convolution add its result to the other bottom of a
-sum, in that bottom's memory. `layout` gives every layer one of the
-layouts that it takes, and inserts a conversion where a blob has another layout than its reader. `in_place` lets a top
-overwrite its bottom, and `place` lets layers write directly into the top of the Concat that joins their tops. `add`
-lets layers add to a gradient that another layer wrote, and `store` lets them overwrite gradients of params, which are
-then not cleared.
+A rewrite may change the layout of blobs in memory and the steps that run, never what is computed; `fold` rounds
+otherwise. `fold` takes factors by channel into the weights before them, where params stand still. `batch_norm` and
+`relu` let a layer compute the layer behind it along with itself; `sums` lets a convolution add its result to the other
+bottom of a sum, in that bottom's memory. `layout` gives every layer one of the layouts that it takes, and inserts a
+conversion where a blob has another layout than its reader. `in_place` lets a top overwrite its bottom, and `place` lets
+layers write directly into the top of the Concat that joins their tops. `add` lets layers add to a gradient that another
+layer wrote, and `store` lets them overwrite gradients of params, which are then not cleared.
 """
 
 from __future__ import annotations

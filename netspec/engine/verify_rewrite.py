@@ -196,7 +196,7 @@ def _in_place(shaped: ShapedGraph, node: Node, check: Check) -> None:
             older.append(blob)
     for blob in older:
         maker = graph.nodes[blob.producer]
-        wanted = blob.loss_weight or not graph.readers(blob.index)
+        wanted = blob.loss_weight or blob.kept or not graph.readers(blob.index)
         check(not wanted, "overwrites a blob that is a result", name, blob.name)
         if graph.runs(maker):
             kept = "top" in maker.reads or (maker.in_place and maker.reads)
@@ -249,7 +249,9 @@ def _inside(shaped: ShapedGraph, check: Check) -> None:
         check(last, "lies inside another, but its channels are not last", name, blob.name)
         mine = [one for one in graph.blobs if graph.storage[one.index] == blob.index]
         readers = [at for one in mine for at in graph.readers(one.index) if not graph.nodes[at[0]].absorbed]
-        alone = len(readers) == 1 and readers[0][0] == joins.index and not any(one.loss_weight for one in mine)
+        alone = (
+            len(readers) == 1 and readers[0][0] == joins.index and not any(one.loss_weight or one.kept for one in mine)
+        )
         check(alone, f"lies inside '{wide.label}', but others look at it", name, blob.name)
         slot = readers[0][1]
         where = sum(shape[1] for shape in shaped.bottom_shapes(joins)[:slot])

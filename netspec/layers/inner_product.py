@@ -49,8 +49,8 @@ class InnerProduct(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """A ReLU along, factors by channel unless `transpose`; backward reads the bottom, adds, stores, squares."""
-        folds = NOTHING if self.transpose else BY_CHANNEL
+        """A ReLU along, factors of channels that are rows of the weight; backward reads the bottom, adds, stores."""
+        folds = BY_CHANNEL if self.axis == 1 and not self.transpose else NOTHING
         along, squares = frozenset({"ReLU"}), frozenset({0})
         return Abilities(reads=BOTTOM, along=along, folds=folds, adds=True, stores=True, squares=squares)
 

@@ -117,11 +117,12 @@ def _weight_of_pixels(conv: Conv, run: Run, dw: Array, cut: Cut) -> Calls:
     (_, c, _, w), (k, *_), add = run.bottom_shapes[0], conv.weight, int(run.param_add[0])
     (dy, diff_pitch), (lines, width), (down, across) = flat(run.top_diff[0]), _pixel_lines(conv), conv.window
     pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
+    line_pitch = c if conv.pixelwise else down.stride * w * c
     product = PixelGradient(
         lines=lines,
         width=width,
-        line_pitch=c if width == 1 else down.stride * w * c,
-        pitch=across.stride * c,
+        line_pitch=line_pitch,
+        pitch=across.stride * c if width > 1 else line_pitch,  # lines of one pixel are taken as pixels of one line
         diff_pitch=diff_pitch,
         channels=c,
         shares=cut.shares,

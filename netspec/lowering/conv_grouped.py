@@ -144,6 +144,7 @@ class Grouped(Way):
 
         (across, step, *_), group, pieces = conv.window[1], conv.weight[1], run.workspace["pieces"]
         pixels, rest = _sizes(forward_pass(conv).x, gradient_pixels(across, group))
+        rest = rest if across > 1 else 1  # a tap alone leaves out the columns outside, so any number is left over
         codes = strip("grad", pixels, across, step, group), strip("grad", rest, across, step, group)
         geometry = gradient_geometry(conv, across, pixels, codes, BAND, _cut(conv)[1])
         arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)

@@ -2,8 +2,8 @@
 
 Few channels: every part takes its own tiles from the image to the result (`winograd_tiles`), and the weight's gradient
 is summed in pieces. Many channels: all parts transform a batch of tiles, then each multiplies its own frequencies, then
-all transform back; so no two parts stream the same filters, and the weight's gradient needs no pieces. The number of
-channels alone decides between the two.
+all transform back; so no two parts stream the same filters, and the weight's gradient needs no pieces. The size of the
+filters' frequencies alone decides between the two.
 """
 
 from __future__ import annotations

@@ -185,3 +185,26 @@ def test_test_nets_follow_their_params(made: Callable[..., netspec.Solver]) -> N
         one.net.params["conv"][0].data[...] *= -1.0
         test.forward()
         assert np.array_equal(test.blobs["ip"].data, before)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"name": "norm", "type": "BatchNorm", "use_global_stats": False}],
+        [
+            {"name": "ip", "type": "InnerProduct", "num_output": 3, "axis": 3, "weight_filler": "xavier"},
+            {"name": "scale", "type": "Scale", "bias_term": True, "filler": {"type": "uniform", "min": 1, "max": 2}},
+        ],
+    ],
+)
+@pytest.mark.parametrize("shape", [[4, 3, 5], [4, 3, 5, 7]])
+def test_what_depends_on_blobs_or_other_axes_is_not_prepared(layers: list[dict[str, Any]], shape: list[int]) -> None:
+    if len(layers) > 1 and len(shape) == 3:
+        shape = [*shape, 2]
+    spec = {"layers": [{"name": "data", "type": "Input", "top": "data", "shape": [shape]}, *layers]}
+    whole, one = (netspec.Net(spec, keep=which) for which in (True, False))
+    name = layers[-1]["name"]
+    for seed in (1, 2):  # another mean, which nothing that was prepared knows
+        x = np.random.default_rng(seed).normal(3 * seed, 2, shape).astype(np.float32)
+        wanted = whole.forward(data=x)[name]
+        np.testing.assert_allclose(one.forward(data=x)[name], wanted, rtol=1e-5, atol=1e-5)

@@ -10,14 +10,14 @@ import pytest
 
 from netspec.codegen import cache
 from netspec.codegen.compile import named, unclaimed
-from netspec.codegen.kernel import Compiled
+from netspec.codegen.kernel import Compiled, span
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
 from netspec.net.load import load_net
 
 
-@pytest.mark.parametrize("net", ["lenet", "mobilenet_v1", "googlenet"])
+@pytest.mark.parametrize("net", ["lenet", "mobilenet_v1", "googlenet", "resnext50"])
 def test_all_that_a_net_compiles_is_found_by_its_name(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shaped, memory = compile_net(load_net(net, [], State("TRAIN"), 2), "float32")
     wanted: set[Compiled] = set()
@@ -68,3 +68,10 @@ def test_a_numba_of_other_cache_classes_compiles_without_a_cache(
     assert ran.returncode == 0, ran.stderr
     assert "compiled anew at every start" in ran.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_helper_is_not_for_python() -> None:
+    for _ in range(2):  # before kernels compile it and after
+        with pytest.raises(TypeError, match=r"only kernels call span\(\); its Python text is span.py_func"):
+            span(7, 0, 2)
+    assert span.py_func(7, 1, 2) == (3, 7)  # type: ignore[attr-defined]

@@ -96,7 +96,15 @@ def test_any_window(size: Any, kernel: Any, stride: Any, pad: Any, dilation: Any
 
 @pytest.mark.parametrize(
     ("channels", "filters", "size", "stride"),
-    [(1024, 70, (7, 5), (1, 1)), (70, 1024, (7, 5), (2, 3)), (600, 37, (9, 8), (3, 2)), (21, 530, (15, 13), (2, 1))],
+    [
+        (1024, 70, (7, 5), (1, 1)),
+        (70, 1024, (7, 5), (2, 3)),
+        (600, 37, (9, 8), (3, 2)),
+        (21, 530, (15, 13), (2, 1)),
+        (8, 5, (4, 3), (2, 3)),  # lines of one pixel
+        (24, 7, (6, 1), (1, 2)),
+        (9, 20, (6, 2), (2, 2)),
+    ],
 )
 def test_one_tap_of_many_channels(channels: int, filters: int, size: Any, stride: Any) -> None:
     # more channels than are multiplied at a time, rows that share the lines of a cache, pixels between that become 0
@@ -110,6 +118,8 @@ def test_one_tap_of_many_channels(channels: int, filters: int, size: Any, stride
     dx = np.zeros_like(x)
     dx[:, :, :: stride[0], :: stride[1]] = np.einsum("nkij,kc->ncij", v, w[:, :, 0, 0])
     np.testing.assert_allclose(result.bottom_diffs[0], dx, rtol=1e-11, atol=1e-11)
+    dw = np.einsum("nkij,ncij->kc", v, seen)
+    np.testing.assert_allclose(result.param_diffs[0][:, :, 0, 0], dw, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("group", [1, 2])

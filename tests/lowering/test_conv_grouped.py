@@ -30,6 +30,8 @@ GROUPS: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
     "groups of 16, 5x1": ((1, 32, 8, 6), {"group": 2, "kernel_h": 5, "kernel_w": 1, "pad_h": 2, "pad_w": 0}),
     "without padding": ((2, 8, 6, 13), {"group": 2, "kernel_size": 3}),
     "1x1": ((2, 12, 5, 16), {"group": 3, "kernel_size": 1}),
+    "1x1, a rest of a line": ((2, 8, 5, 9), {"group": 2, "kernel_size": 1}),
+    "3x1, a rest of a line": ((2, 12, 6, 9), {"group": 3, "kernel_h": 3, "kernel_w": 1, "pad_h": 1, "pad_w": 0}),
     "lines that no tap reaches": (
         (2, 8, 9, 7),
         {"group": 2, "kernel_h": 1, "kernel_w": 3, "stride_h": 2, "stride_w": 1},
