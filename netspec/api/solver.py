@@ -27,7 +27,8 @@ class Solver:
     """A training that is driven from Python; `net` and `test_nets` keep every blob readable.
 
     With `keep=False` it is as fast as the command line: of their blobs only inputs and outputs stay readable, and they
-    have no backward of their own. A list of names keeps these blobs too, with their diffs where there are any.
+    have no backward of their own. A list of names keeps these blobs too, with their diffs where there are any. Results
+    may differ from those with `keep=True` in last bits, as those of other rewrites do.
 
     Before its first iteration, and after some more, it may issue a NetspecWarning.
 
