@@ -26,7 +26,7 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "two_layer_sigmoid",
     }
     assert recipe("alexnet").data == "Arrays" and recipe("resnet20").data == "Cifar10"
-    assert recipe("lenet").reached == {"accuracy": 0.887}
+    assert recipe("lenet").reached == {"accuracy": 0.8865}
 
 
 def test_what_was_reached_belongs_to_one_file(
