@@ -107,7 +107,7 @@ call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP,
 call_spot(code, strips, Spots(...), Taps(...), Writing(...)): pixels of a line, several at a time.
 call_grad(code, strips, Reading(...), Lines(...), g, channels, pitch): the gradient of a line of taps, at the address g,
 for some of the `pitch` channels of a pixel."""
-MOST_PIXELS, MOST_TAPS = 8, 7
+MOST_PIXELS = 8
 
 
 class Pixels:

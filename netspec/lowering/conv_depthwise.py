@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from netspec.codegen.geometry import MOST_PARTS, even_parts
+from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, count
 from netspec.lowering.conv import Conv, Way
@@ -138,8 +138,6 @@ def _fits_strips(axis: PassAxis, size: tuple[int, int], width: int) -> bool:
     A line's taps must be few and adjacent, and no strip may read more columns outside of the image than it has taps, on
     either side.
     """
-    from netspec.codegen.strips import MOST_TAPS
-
     taps, last = len(axis.taps), (axis.length - 1) // size[0] * size[0]
     ends = [(o, size[0] if o < last else size[1]) for o in range(0, axis.length, size[0])]
     columns = [(o * axis.step + axis.first, ((o + pixels - 1) * axis.step + axis.first + taps)) for o, pixels in ends]

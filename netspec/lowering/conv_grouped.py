@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from netspec.codegen.geometry import MOST_PARTS, even_parts
+from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import count
 from netspec.lowering.conv import Conv, Way
@@ -35,9 +35,6 @@ BAND = 131072
 """Values of the lines that a part goes over once for every line of taps: they stay in the second cache."""
 PIECES = 2**18
 """Values of all pieces of a weight's gradient: if they are more, parts share channels instead."""
-
-MOST_TAPS = 7
-"""Most taps of a line: more would need too many registers."""
 
 Axes = tuple[Sequence[PassAxis], Sequence[PassAxis]]
 
