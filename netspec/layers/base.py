@@ -22,6 +22,22 @@ from netspec.fillers.base import Filler
 if TYPE_CHECKING:
     from netspec.core.calls import Arrays, Move
 
+Purpose = Literal[
+    "data",
+    "product",
+    "activation",
+    "pooling",
+    "normalization",
+    "noise",
+    "sequence",
+    "shape",
+    "arithmetic",
+    "loss",
+    "score",
+    "other",
+]
+"""What a layer type is for: the headings under which reference pages and `netspec layers` list the types."""
+
 BatchAxes = tuple[int | None, ...]
 """For each blob the batch axis; None where no length depends on the number of samples."""
 
@@ -147,6 +163,12 @@ class Layer(Model):
     """Whether its tops are filled from outside: by a feed, or by the caller of a Net."""
     no_diff: ClassVar[frozenset[int]] = frozenset()
     """Bottoms that never receive a gradient (labels)."""
+    purpose: ClassVar[Purpose] = "other"
+    example: ClassVar[str] = ""
+    """The layers of a small net around one of its type, as YAML; reference pages show it, and tests train it.
+
+    Its Inputs are fed with normal numbers, and with random classes where a layer reads labels.
+    """
 
     name: str = Field(description="Unique name of the layer.", min_length=1)
     bottom: Annotated[Listed[str] | None, Aka("from", "input", "inputs")] = Field(

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import Array, blob, forward, make_layer, run_layer
+from tests.helpers.oracle import against
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.5, 0.0, -0.5])
 def test_definition_and_derivatives(alpha: float) -> None:
-    layer, x = make_layer("ELU", alpha=alpha), blob(2, 3, 4, 5, away_from=[0.0])
-    check_layer(layer, [x])
-    wanted = np.where(x > 0, x, alpha * (np.exp(x) - 1))
-    np.testing.assert_allclose(forward(layer, x)[0], wanted, rtol=1e-13)
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        (x,) = bottoms
+        return [np.array([v if v > 0 else alpha * (np.exp(v) - 1) for v in x.ravel()]).reshape(x.shape)]
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        return [torch.nn.functional.elu(bottoms[0], alpha)]
+
+    x = blob(2, 3, 4, 5, away_from=[0.0])
+    against(oracle, make_layer("ELU", alpha=alpha), [x], in_torch=in_torch)
 
 
 def test_relu() -> None:
