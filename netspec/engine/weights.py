@@ -89,15 +89,20 @@ def allocate(shapes: Iterable[Shape], dtype: str) -> tuple[Array, tuple[Array, .
     return flat[:total], tuple(flat[start : start + count(shape)].reshape(shape) for start, shape in places)
 
 
+BESIDE = 4096
+"""Bytes before and behind an arena. A masked vector may begin or end outside; CPUs touch only what the mask names, but
+emulated ones read it all (qemu 7.2, AVX2)."""
+
+
 def zeros(size: int) -> np.ndarray[Any, Any]:
-    """`size` zeroed bytes that begin on a cache line. Raises OutOfMemoryError."""
+    """`size` zeroed bytes that begin on a cache line, with BESIDE more on both sides. Raises OutOfMemoryError."""
     import numpy as np
 
     try:
-        raw = np.zeros(size + 64, np.uint8)
+        raw = np.zeros(BESIDE + size + 64 + BESIDE, np.uint8)
     except MemoryError:
         raise OutOfMemoryError(f"no memory for {size / 2**20:,.0f} MiB", help="lower the batch size") from None
-    start = -raw.ctypes.data % 64
+    start = BESIDE + -(raw.ctypes.data + BESIDE) % 64
     return raw[start : start + size]
 
 
