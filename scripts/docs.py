@@ -17,13 +17,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen
-from pydantic import BaseModel, BeforeValidator
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel
 
 import netspec
 from netspec.core.errors import (
@@ -37,18 +33,18 @@ from netspec.core.errors import (
     UsageError,
 )
 from netspec.core.explained import Explained
-from netspec.core.model import PathMark, listed
 from netspec.core.rooms import Room
 from netspec.data.sources.base import SOURCES
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import TRANSFORMS
 from netspec.fillers.base import FILLERS
-from netspec.layers.base import LAYERS, Layer, ParamSpec, StateRule
+from netspec.layers.base import Layer, ParamSpec, StateRule
 from netspec.training.policies.base import POLICIES
 from netspec.training.regularizers.base import REGULARIZERS
 from netspec.training.solvers.base import SOLVERS
 from netspec.training.spec import SolverSpec
-from netspec.views import json_schema
+from netspec.views import json_schema, reference
+from netspec.views.fields import described
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -172,12 +168,17 @@ def _first_line(cls: type[Any]) -> str:
 
 def layers() -> str:
     """docs/layers.md: every layer type, and every other choice of a word with fields of its own."""
-    common = set(Layer.model_fields)
+    listed = reference.entries()
     parts = [
         HEAD,
         "# Layers and what goes with them",
         "",
-        "Whatever has settings is written `{type: X, ...}`; the bare word `X` is short for `{type: X}`.",
+        "Whatever has settings is written `{type: X, ...}`; the bare word `X` is short for `{type: X}`. "
+        "`netspec layers` shows the layers in a terminal. Where a layer departs from Caffe, its section says so.",
+        "",
+        "## Layers by purpose",
+        "",
+        *reference.index(listed),
         "",
         "## Layers",
         "",
@@ -193,7 +194,8 @@ def layers() -> str:
         "",
         *_table(StateRule),
     ]
-    parts += _members(LAYERS, common)
+    for one in sorted(listed, key=lambda one: one.name.lower()):
+        parts += ["", *reference.markdown(one)]
     rooms: list[tuple[str, str, Room[Any]]] = [
         ("Fillers", "Initial values of a param: `weight_filler: {type: gaussian, std: 0.01}`.", FILLERS),
         (
@@ -207,7 +209,7 @@ def layers() -> str:
         ("Transforms", "What is done to each image: `transform:` in a solver's `data:`, a list.", TRANSFORMS),
     ]
     for title, words, room in rooms:
-        parts += ["", f"## {title}", "", words, *_members(room, set())]
+        parts += ["", f"## {title}", "", words, *_members(room)]
     parts += [
         "",
         "## Solvers",
@@ -220,116 +222,22 @@ def layers() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _members(room: Room[Any], common: set[str]) -> list[str]:
+def _members(room: Room[Any]) -> list[str]:
     lines = []
     for member in room.members():
         lines += ["", f"### {room.word(member)}", "", *inspect.cleandoc(member.__doc__ or "").splitlines()]
-        table = _table(member, common)
+        table = _table(member)
         lines += ["", *table] if table else []
     return lines
 
 
-def _table(cls: type[BaseModel], without: set[str] | None = None) -> list[str]:
-    """A row for each field that the class has beyond those of `without`."""
-    fields = {
-        name: info for name, info in cls.model_fields.items() if name not in (without or set()) and not info.exclude
-    }
-    rows = [
-        f"| `{name}` | {_kind(info)} | {_default(info)} | {_cell(info.description)} |" for name, info in fields.items()
-    ]
-    return ["| field | value | default | meaning |", "|---|---|---|---|", *rows] if rows else []
-
-
-def _cell(text: str | None) -> str:
-    if not text:
-        sys.exit("a field has no description")
-    return text.replace("|", "\\|")
-
-
-def _default(info: FieldInfo) -> str:
-    if info.is_required():
-        return "required"
-    value = info.get_default(call_default_factory=True)
-    if value is PydanticUndefined or value is None or value == ():
-        return ""
-    return f"`{_yaml(value)}`"
-
-
-def _yaml(value: Any) -> str:
-    """A default as it would be written."""
-    if isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
-        room = next((r for r in (FILLERS, POLICIES, REGULARIZERS) if isinstance(value, r.base)), None)
-        inside = [f"type: {room.word(type(value))}"] if room else []
-        inside += [f"{name}: {_yaml(each)}" for name, each in fields.items() if each is not None]
-        return "{" + ", ".join(inside) + "}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(each)}" for key, each in value.items()) + "}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _kind(info: FieldInfo) -> str:
-    """What may be written, in words."""
-    return _words(info.annotation, info.metadata).replace("|", "\\|")
-
-
-_PLAIN = {int: "whole number", float: "number", bool: "true or false", str: "word", Any: "anything"}
-
-
-def _words(kind: Any, metadata: list[Any]) -> str:
-    """The words of an annotation with the metadata of pydantic around it."""
-    while get_origin(kind) is Annotated:
-        kind, *inner = get_args(kind)
-        metadata = [
-            *(each for meta in inner for each in (meta.metadata if isinstance(meta, FieldInfo) else [meta])),
-            *metadata,
-        ]
-    functions = [meta.func for meta in metadata if isinstance(meta, BeforeValidator)]
-    rooms = [f.__self__ for f in functions if isinstance(getattr(f, "__self__", None), Room)]
-    if rooms:
-        return rooms[0].kind
-    if any(isinstance(meta, PathMark) for meta in metadata):
-        return "path"
-    origin, args = get_origin(kind), get_args(kind)
-    if origin in {Union, UnionType}:
-        return " or ".join(_words(arg, metadata) for arg in args if arg is not NoneType)
-    if origin is Literal:
-        return ", ".join(_yaml(arg) for arg in args)
-    if origin is tuple:
-        inside = _words(args[0], [])
-        if args[0] is Any:
-            return "list"
-        most = next((meta.max_length for meta in metadata if isinstance(meta, MaxLen)), None)
-        few = f"up to {most}"
-        return (
-            f"{inside}, or a list of {few if most else 'them'}" if listed in functions else f"list of {_plural(inside)}"
-        )
-    if origin is dict:
-        return f"mapping of {_words(args[0], [])} to {_words(args[1], [])}"
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return "{" + ", ".join(kind.model_fields) + "}"
-    return _PLAIN[kind] + _bounds(metadata)
-
-
-def _plural(words: str) -> str:
-    return re.sub("^(whole number|number|word|list|path)", r"\1s", words)
-
-
-def _bounds(metadata: list[Any]) -> str:
-    signs = [(Gt, "gt", ">"), (Ge, "ge", "≥"), (Lt, "lt", "<"), (Le, "le", "≤")]
-    found = [
-        f"{sign} {_bound(getattr(meta, name))}"
-        for meta in metadata
-        for kind, name, sign in signs
-        if isinstance(meta, kind)
-    ]
-    return f" {' and '.join(found)}" if found else ""
-
-
-def _bound(value: float) -> str:
-    return "2^63" if value == 2**63 else f"{value:g}"
+def _table(cls: type[BaseModel]) -> list[str]:
+    """A row for each field of a class. Ends the script where a field has no description."""
+    fields = [*described(cls)]
+    for field in fields:
+        if not field.meaning:
+            sys.exit(f"{cls.__qualname__}: the field `{field.name}` has no description")
+    return reference.fields_table(fields)
 
 
 def net_schema() -> str:

@@ -85,7 +85,9 @@ def no_diff(name: str) -> NoDiffError:
 
 
 def _range(array: Array) -> str:
-    """The least and the greatest value: -1.5..2; a single value as it is."""
+    """The least and the greatest value: -1.5..2; a single value as it is; nothing where there are no values."""
+    if not array.size:
+        return "nothing"
     least, most = float(array.min()), float(array.max())
     return f"{least:.4g}" if least == most else f"{least:.4g}..{most:.4g}"
 

@@ -37,8 +37,8 @@ class Labels:
         program = self._program
         for rule in self._rules:
             blob = program.graph.inputs[rule.output]
-            wrong = np.moveaxis(rule.wrong(program.inputs[rule.output]), 0, program.shaped.batch_axes[blob] or 0)
-            self._refuse(blob, wrong, rule.classes)
+            wrong, axis = rule.wrong(program.inputs[rule.output]), program.shaped.batch_axes[blob]
+            self._refuse(blob, wrong[0] if axis is None else np.moveaxis(wrong, 0, axis), rule.classes)
 
     def check_computed(self) -> None:
         """Check the labels that the net computes, when it has run. Raises WrongLabelError."""

@@ -146,8 +146,14 @@ class Net:
         shown = graph.named | {graph.blobs[index].name: graph.blobs[index] for index in graph.inputs}
         every, outputs = program.plan.keep, {*graph.outputs}
         seen = {name: one.index for name, one in shown.items() if every or one.kept or one.index in outputs}
-        blobs = {name: Blob(name, program.data[index], program.diff[index]) for name, index in seen.items()}
+        blobs = {name: Blob(name, *self._shown(index)) for name, index in seen.items()}
         return Named(blobs, "blob", "net.blobs[name].data[...] = values", shown.keys())
+
+    def _shown(self, blob: int) -> tuple[Array, Array | None]:
+        """The data and diff of a blob, with the items that it holds."""
+        program = self._program
+        diff = program.diff[blob]
+        return program.items(blob, program.data[blob]), diff if diff is None else program.items(blob, diff)
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
@@ -218,7 +224,7 @@ class Net:
             self._labels.check_computed()
             self._ran = True
             self._forwards += 1
-            return {graph.blobs[b].name: program.data[b].copy() for b in graph.outputs}
+            return {graph.blobs[b].name: program.items(b, program.data[b]).copy() for b in graph.outputs}
 
     def _apart(self, values: Array) -> Array:
         """Values that are given to the net, copied where they may be a view of its own blobs, which change."""
@@ -253,7 +259,7 @@ class Net:
             blob = graph.latest(name).index
             if program.diff[blob] is None:
                 raise no_diff(name)
-            given[blob] = self._apart(fitting(name, program.data[blob], value))
+            given[blob] = self._apart(fitting(name, self._shown(blob)[0], value))
         with program.weights.turn.lock():
             ends = {storage: diff.copy() for storage, diff in self._ends().items()}
             try:
@@ -273,14 +279,17 @@ class Net:
             if diff is not None and (not flow.writers or flow.writers[0][0] > start):
                 diff[...] = 0
         begins: dict[int, list[tuple[int, Array]]] = {}
-        for blob, values in (*given.items(), *ends.items()):
+        for blob, values in (*given.items(), *((blob, program.items(blob, array)) for blob, array in ends.items())):
             begins.setdefault(program.flows[program.plan.storage[blob]].producer, []).append((blob, values))
         for node in reversed(graph.nodes[: start + 1]):
             if not given:
                 program.run_node("seed", node.index)
             for blob, values in begins.get(node.index, ()):
-                total = program.diff[blob]
-                assert total is not None
+                whole = program.diff[blob]
+                assert whole is not None
+                total = program.items(blob, whole)
+                if blob in graph.counted:
+                    whole[len(total) :] = 0
                 if blob in ends:
                     total[...] = values
                 else:

@@ -45,6 +45,8 @@ def twin(program: Program, seed: int) -> Program:
     weights = new_weights(program.shaped, program.plan.dtype)
     for mine, theirs in zip(weights.data, program.weights.data, strict=True):
         mine[...] = theirs
+    for key, array in weights.states.items():
+        array[...] = program.weights.states[key]
     weights.flat_diff[:] = program.weights.flat_diff
     copy = bind(program.shaped, program.plan, weights, seed)
     copy.table.threads = program.table.threads

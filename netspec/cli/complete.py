@@ -1,4 +1,7 @@
-"""Completion in the shell: zoo names, spec files, run folders, keys of overrides, error codes. Loads no numbers."""
+"""Completion in the shell: zoo names, spec files, run folders, keys of overrides, error codes, layer types.
+
+Loads no numbers.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,13 @@ def codes(incomplete: str) -> list[tuple[str, str]]:
     from netspec.core.explained import explained
 
     return [(one.code, one.summary) for one in explained() if one.code.startswith(incomplete.upper())]
+
+
+def layer_types(incomplete: str) -> list[str]:
+    """Layer types."""
+    from netspec.layers.base import LAYERS
+
+    return [word for word in LAYERS.words() if word.lower().startswith(incomplete.lower())]
 
 
 def net_keys(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -23,7 +23,7 @@ from netspec.codegen import cache as compiled_code
 from netspec.codegen import crew, environment
 from netspec.codegen.atomics import call as call_kernel
 from netspec.codegen.kernel import JitKernel
-from netspec.core.calls import Call
+from netspec.core.calls import Call, Routine
 
 _HOME = os.getpid()
 """The process whose threads the driver uses; in a process that is forked from it the driver is alone."""
@@ -139,6 +139,9 @@ def run(calls: Iterable[Call], dtype: str) -> None:
     """Run calls outside a program, for tests and debugging. Arguments are checked like a program's."""
     prepare_driver()
     for call in calls:
+        if isinstance(call.kernel, Routine):
+            call.kernel.function(*call.args)
+            continue
         if not isinstance(call.kernel, JitKernel):
             raise TypeError(f"{call.kernel} is no kernel")
         parts = call.parts or call.kernel.parts(call.args)

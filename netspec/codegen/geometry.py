@@ -184,3 +184,74 @@ class Settling(NamedTuple):
     fraction: float  # what a running sum keeps of itself
     pixels: int  # values of a channel
     mode: int  # BATCH, REMEMBERED or RUNNING
+
+
+VARIANCE, DEVIATION, LENGTH, CENTRE = 0, 1, 2, 3
+"""What rows are divided by: sqrt(variance + eps); sqrt(variance) + eps; the larger of length and eps; nothing."""
+
+
+class RowRule(NamedTuple):
+    """How each row is normalised by itself: y = (x - mean) / divisor."""
+
+    eps: float
+    centred: int  # 1 where the row's mean is taken off; else 0 is, and the variance is the mean of x * x
+    divisor: int  # VARIANCE, DEVIATION, LENGTH or CENTRE
+    runs: int  # runs of a row, each with a factor and a constant of its own; 0: each place has its own
+
+
+# --- attention
+
+
+class Heads(NamedTuple):
+    """The sizes of an attention: every head of every sample lets Q queries look at K keys of D values each."""
+
+    samples: int
+    heads: int
+    queries: int  # Q of a sample
+    keys: int  # K of a sample
+    size: int  # D
+    pitch: int  # values between the probabilities of two keys, at least Q
+    bars: int  # values between the bars of two samples: K, or 0 where all have the same
+    causal: int  # 1 where query i sees the keys 0..i only
+    scale: float  # factor on the products of queries and keys
+
+
+class HeadGrids(NamedTuple):
+    """The cuts of a head's products into register tiles, by rows x columns of their results."""
+
+    scores: Grid  # K x Q
+    queries: Grid  # Q x D
+    keys: Grid  # K x D
+
+
+class Dropping(NamedTuple):
+    """How elements are dropped at random: where 32 random bits are below the threshold; the others are scaled."""
+
+    seed: int
+    threshold: int  # of 2^32; 0: nothing is dropped
+    scale: float
+
+
+# --- recurrent layers
+
+
+class Marks(NamedTuple):
+    """Where sequences begin and end in a batch of T steps by N rows; empty where nothing says so."""
+
+    cont: Vector  # (T * N,): the factor on the state before each step, 0 where a sequence begins
+    lengths: Vector  # (N,): the steps of each row that count
+
+
+class Walk(NamedTuple):
+    """The steps that a call of a recurrent layer walks, and the cut of each step's product into tiles.
+
+    A part owns one of `bands` of rows and, where there are more parts than bands, some of the hidden units.
+    """
+
+    begin: int  # first step of the walk; the last comes just before `end`
+    end: int
+    reverse: int  # 1 where the walk goes from the last step of a sequence to the first
+    bands: int
+    pitch: int  # values between the rows of the top
+    offset: int  # where this direction's values begin in a row of the top
+    grid: Grid

@@ -236,6 +236,11 @@ class Row:
         )
         return Value(loop, call)
 
+    def number(self, at: Value) -> Value:
+        """The number at a place of the row, in every lane."""
+        number = self.loop.builder.load(self.loop.builder.gep(self.start, [at.value]))
+        return Value(self.loop, number).spread(self)
+
     def put(self, value: Value, offset: Value | None = None) -> None:
         """Write the numbers of this vector."""
         loop, at = self.loop, self._at(offset)

@@ -61,6 +61,33 @@ class Kernel(Protocol):
         ...
 
 
+class Routine:
+    """A Python function in the place of a kernel. The program calls it between compiled steps, on the caller's thread.
+
+    `function` gets the arguments of the Call, and is not cut into parts. `name` is for people.
+    """
+
+    tables = 0
+
+    def __init__(self, name: str, function: Callable[..., None]) -> None:
+        self.name, self.function = name, function
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def parts(self, args: tuple[Any, ...]) -> int:
+        """One part."""
+        return 1
+
+    def describe(self, args: tuple[Any, ...], parts: int, dtype: str) -> tuple[list[int], list[Array]]:
+        """No words: nothing compiled reads them."""
+        return [], []
+
+    def address(self, dtype: str) -> int:
+        """No code."""
+        return 0
+
+
 @dataclass(frozen=True)
 class Call:
     """One kernel with its arrays and scalars, cut into `parts` that run in any order.
@@ -108,7 +135,10 @@ class Run:
     `bottom_add[i]` or `param_add[i]` is true, backward adds to that diff; elsewhere it overwrites the diff.
     `param_squares[i]`, float64 with a value for each part of a Call, takes the sum of squares of the diff that is
     written, by parts; it is None where that is not wanted. Where the layer takes factors by channel into its params,
-    `param` holds such a weight and a bias, whether it has one or not.
+    `param` holds such a weight and a bias, whether it has one or not. `objects` is for what a layer of Python code
+    keeps from forward to backward, and to the next iteration.
+
+    `state` holds by name what `Layer.states` declares: forward finds what the batch before left, and leaves its own.
     """
 
     phase: str
@@ -129,6 +159,8 @@ class Run:
     param_squares: tuple[Array | None, ...] = ()
     along: Mapping[str, Run] = field(default_factory=dict)
     placed: tuple[bool, ...] = ()
+    objects: dict[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def relu(self) -> bool:

@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -104,6 +104,17 @@ def register(cls: C) -> C:
     return cls
 
 
+def loaded_module(word: str) -> ModuleType | None:
+    """The module of a code file, by the file's name without its ending; of a script also by the module's name."""
+    names = (name for name, one in LOADED.items() if word in {name, one.path.stem})
+    return sys.modules.get(next(names, ""))
+
+
+def in_pycaffe_style(cls: type[Any]) -> bool:
+    """Whether a class has the methods of a Python layer of Caffe."""
+    return all(callable(getattr(cls, name, None)) for name in ("setup", "reshape", "forward", "backward"))
+
+
 def _run(name: str, file: Path, text: bytes, digest: str, source: SourceText) -> ModuleType:
     """Run a file as a module. No `.pyc` is kept: its time stamp could not tell two quick edits apart."""
     module = ModuleType(name)
@@ -135,10 +146,11 @@ def _broken(error: BaseException, file: Path, source: SourceText) -> CodeFileErr
     )
 
 
-def _take_in(classes: Iterable[type[Any]], file: Path, source: SourceText) -> tuple[str, ...]:
+def _take_in(classes: Sequence[type[Any]], file: Path, source: SourceText) -> tuple[str, ...]:
     """Make classes members of their rooms, and remove those of an earlier text of the file. Returns their words.
 
-    A class whose name begins with an underscore is a base class and does not become a member. Raises CodeFileError.
+    A class whose name begins with an underscore is a base class and does not become a member; nor does a class in the
+    style of pycaffe, which the layer type Python finds in its module. Raises CodeFileError.
     """
     found: dict[tuple[Room[Any], str], type[Any]] = {}
     for cls in classes:
@@ -158,10 +170,10 @@ def _take_in(classes: Iterable[type[Any]], file: Path, source: SourceText) -> tu
                 text = f"the class {cls.__name__} is not complete: {error}"
                 raise CodeFileError(text, at=_place(cls, source)) from None
             found[room, word] = cls
-    if not found:
+    if not found and not any(map(in_pycaffe_style, classes)):
         text = f"'{source.name}' holds nothing that a net can use: no class in it derives from {_BASES}"
         raise CodeFileError(text, at=Place(source), help="like `class SoftPlus(Layer):`")
-    module = next(iter(found.values())).__module__
+    module = classes[0].__module__
     for name in [name for name, one in LOADED.items() if one.path == file and name != module]:
         for room in Room.every:
             room.added = {word: each for word, each in room.added.items() if each[0].__module__ != name}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import traceback
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import MachineError
@@ -64,6 +65,21 @@ def load(offer: Offer, base: type[Any], kind: str) -> type[Any]:
     except (Exception, SystemExit) as error:
         raise PluginError(f"{said} cannot be imported: {reason(error)}", help=HELP) from None
     return member
+
+
+def module(word: str) -> ModuleType | None:
+    """The module that an installed package offers under a word in the group `netspec.modules`. Raises PluginError."""
+    offer = offers("netspec.modules", "module").get(word)
+    if offer is None:
+        return None
+    said = f"the package '{offer.package}' offers the module '{word}', but '{offer.entry.value}'"
+    try:
+        found = offer.entry.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{said} cannot be imported: {reason(error)}", help=HELP) from None
+    if not isinstance(found, ModuleType):
+        raise PluginError(f"{said} is no module", help=HELP)
+    return found
 
 
 def complete(member: type[Any]) -> None:

@@ -40,8 +40,14 @@ class NoTrainingDataError(DataError):
     code = "NS611"
 
 
+class OrderError(DataError):
+    """Samples that go on where those of the last batch ended cannot be shuffled."""
+
+    code = "NS625"
+
+
 class LimitError(DataError):
-    """`limit` asks for more samples than the source has."""
+    """`limit` asks for more samples than the source has, or for a part of a batch where only whole ones follow on."""
 
     code = "NS613"
 
@@ -63,9 +69,16 @@ def open_feed(
     import numpy as np
 
     with placed(spec.written, "source"):
-        data = spec.source.open(base)
+        data = spec.source.open(base).in_batches(spec.batch_size)
     with placed(spec.written, "limit"):
         data = _limited(data, spec.limit)
+        if data.ordered and len(data) % spec.batch_size:
+            raise LimitError(
+                f"`limit` must be a multiple of the batch size, {spec.batch_size:,}, as batches follow one another"
+            )
+    if data.ordered and spec.shuffle:
+        with placed(spec.written, "shuffle"):
+            raise OrderError("these samples go on where the batch before ended", help="leave `shuffle` out")
 
     def training() -> Dataset:
         try:
@@ -96,7 +109,7 @@ def open_feed(
             shape = transform.output_shape(shape)
             applied.append(transform.bind(setting))
             still.append(transform.bind(replace(setting, phase="TEST")) if transform.random else applied[-1])
-    shuffle = phase == "TRAIN" if spec.shuffle is None else spec.shuffle
+    shuffle = phase == "TRAIN" and not data.ordered if spec.shuffle is None else spec.shuffle
     return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, spec.written)
 
 
@@ -116,7 +129,7 @@ class _First(Dataset):
     """The first `limit` samples of other data."""
 
     def __init__(self, data: Dataset, limit: int) -> None:
-        self._data, self._limit = data, limit
+        self._data, self._limit, self.ordered = data, limit, data.ordered
 
     @property
     def shapes(self) -> Shapes:

@@ -22,7 +22,9 @@ class FeedSpec(Model):
     transform: Annotated[Listed[AnyTransform], Aka("augment", "augmentation", "transforms")] = Field(
         (), description="What is done to each image, in this order."
     )
-    shuffle: bool | None = Field(None, description="A new order in each epoch; left out: in TRAIN, not in TEST.")
+    shuffle: bool | None = Field(
+        None, description="A new order in each epoch; left out: in TRAIN, unless batches follow on."
+    )
 
 
 class FeedsSpec(Model):

@@ -107,6 +107,7 @@ class _Binder:
         self.loss, self.norm = np.zeros(1), np.zeros(1)
         self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
         self.pending = np.zeros_like(weights.flat_stored)
+        self.objects: list[dict[str, Any]] = [{} for _ in self.graph.nodes]
         self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
         self.diff = tuple(self.of("diff", blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
         """`data` and `diff` hold arrays with axes in memory order."""
@@ -168,7 +169,12 @@ class _Binder:
         data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
         diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
         arrays = (self.clock, self.loss, self.rate, self.gate, self.norm, self.taken, iterations)
-        rest = (self.flows, self.arena, tuple(self.metrics()), self.fixed, nodes)
+        counts = {
+            node.index: self.array(self.plan.pieces["work", node.index, "count"])
+            for node in self.graph.nodes
+            if node.layer.counts
+        }
+        rest = (self.flows, self.arena, tuple(self.metrics()), self.fixed, counts, nodes)
         return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, *rest)
 
     def metrics(self) -> Iterator[Measured]:
@@ -243,7 +249,13 @@ class _Binder:
             param_squares=tuple(map(self.squares.get, node.params)),
             placed=tuple(self.graph.house(b) != self.plan.storage[b] for b in node.bottoms),
             along={word: self.run(self.graph.nodes[index], direction, (None,)) for word, index in node.along.items()},
+            objects=self.objects[node.index],
+            state=self.states(node),
         )
+
+    def states(self, node: Node) -> dict[str, Array]:
+        """What a layer's last batch left, by name."""
+        return {key.param: array for key, array in self.weights.states.items() if key.layer == node.layer.name}
 
     def params(self, node: Node) -> tuple[Array, ...]:
         shapes = node.layer.param_shapes(self.shaped.bottom_shapes(node))
@@ -275,7 +287,7 @@ class _Binder:
         if node.folds:
             yield self.step("prepare", node, self.fold(node))
         pieces = [self.array(piece) for piece in self.plan.fixed.values() if piece.key[1] == node.index]
-        others = [self.arena, self.clock, self.loss]
+        others = [self.arena, self.clock, self.loss, *self.states(node).values()]
         for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
             touched = [one for one in call.values() if isinstance(one, np.ndarray) and one.size]
             mine = [one for one in pieces if any(np.may_share_memory(one, other) for other in touched)]

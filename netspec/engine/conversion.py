@@ -25,6 +25,11 @@ class Conversion(Layer):
     same: bool = Field(False, description="Whether there is one channel, or one pixel.")
 
     @property
+    def alone(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Backward reads nothing."""
         return Abilities(reads=NOTHING)

@@ -3,7 +3,8 @@
 The table has sections: prepare (what is made of params that stand still), clear (param diffs), resume, forward, loss,
 backward, suspend, watch (are the gradients finite, and what is their L2 norm), update, commit. Between resume and
 suspend the stored params are those of the batches so far; commit makes the iteration count (decision 16). Every step is
-a kernel, its arguments and its number of parts, and can be printed as text.
+a kernel, its arguments and its number of parts, and can be printed as text. A step may also be a Python function
+(`Routine`): compiled steps run up to it, and go on behind it (decision 34).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from netspec.core.calls import Call
+from netspec.core.calls import Call, Routine
 from netspec.core.metric import Metric
 from netspec.core.visible import visible
 from netspec.engine.plan import Flow, MemoryPlan
@@ -81,6 +82,7 @@ class Table:
             words += described
             self._alive += alive
             rows[number, 0], rows[number, 2] = kernel.address(dtype), step.parts
+        self._routines = [number for number, step in enumerate(self.steps) if isinstance(step.call.kernel, Routine)]
         self._starts = starts
         self._descriptors = np.array(words or [0], np.int64)
         rows[:, 1] = [self._descriptors.ctypes.data + 8 * start for start in starts]
@@ -100,8 +102,27 @@ class Table:
         address = self._descriptors.ctypes.data + 8 * start
         return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
 
-    def run(self, first: int, last: int) -> None:
-        """Run the steps from `first` to just before `last`."""
+    def run(self, first: int, last: int, undo: tuple[int, int] = (0, 0)) -> None:
+        """Run the steps from `first` to just before `last`.
+
+        Where an exception comes out of a Python step, or between two of them, the steps `undo` run last.
+        """
+        begun, at = False, first
+        try:
+            for number in self._routines:
+                if first <= number < last:
+                    self._compiled(at, number)
+                    begun, at = True, number + 1
+                    call = self.steps[number].call
+                    cast(Routine, call.kernel).function(*call.args)
+        except BaseException:
+            if begun:
+                self._compiled(*undo)
+            raise
+        self._compiled(at, last)
+
+    def _compiled(self, first: int, last: int) -> None:
+        """Run compiled steps, in a single call for Python."""
         if first < last:
             self._drive(self._rows, first, last, self.threads)
 
@@ -151,7 +172,8 @@ class Program:
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
     L2 norm before clipping; `squares` (P, parts) takes the sums of squares of the P gradients whose layers take them as
     they write them. `fixed` is the memory of the plan's fixed pieces. `metrics` are those of its layers, in order;
-    `iterations` counts those of a training.
+    `iterations` counts those of a training, `counts[i]` (1,)
+    the items that layer i keeps.
     """
 
     shaped: ShapedGraph
@@ -172,6 +194,7 @@ class Program:
     arena: Array
     metrics: tuple[Measured, ...]
     fixed: Array
+    counts: dict[int, Array] = field(default_factory=dict)
     nodes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -179,17 +202,26 @@ class Program:
         """The graph it was bound from."""
         return self.shaped.graph
 
+    def items(self, blob: int, array: Array) -> Array:
+        """The array of a blob, data or diff, without the items that a layer left out."""
+        maker = self.graph.counted.get(blob)
+        return array if maker is None else array[: self.counts[maker][0]]
+
     @cached_property
     def inputs(self) -> tuple[Array, ...]:
-        """The arrays that a feed fills, the batch axis in front."""
+        """The arrays that a feed fills, the batch axis in front; that of a blob without a batch axis is 1 long."""
         import numpy as np
 
-        axes = self.shaped.batch_axes
-        return tuple(np.moveaxis(self.data[i], axes[i] or 0, 0) for i in self.graph.inputs)
+        pairs = ((self.data[i], self.shaped.batch_axes[i]) for i in self.graph.inputs)
+        return tuple(data[None] if axis is None else np.moveaxis(data, axis, 0) for data, axis in pairs)
 
     def run(self, *sections: str) -> None:
-        """Run sections that follow one another."""
-        self.table.run(self.ranges[sections[0]][0], self.ranges[sections[-1]][1])
+        """Run sections that follow one another.
+
+        Where a Python step of an iteration raises an exception, the stored params are again as before the iteration.
+        """
+        undo = self.ranges["suspend"] if sections[0] in {"clear", "resume"} else (0, 0)
+        self.table.run(self.ranges[sections[0]][0], self.ranges[sections[-1]][1], undo)
 
     def run_node(self, section: str, node: int) -> None:
         """Run the steps of one layer in one section."""

@@ -136,7 +136,8 @@ class _Memory:
             if key in self.where and self.program.plan.pieces[key].first <= time <= self.program.plan.pieces[key].last
         }
         params = [p for one in (node, *(graph.nodes[i] for i in node.along.values())) for p in one.params]
-        weights = [*(self.params[p] for p in params), self.fixed.get(node.index, [])]
+        states = [span(array) for key, array in self.program.weights.states.items() if key.layer == name]
+        weights = [*(self.params[p] for p in params), self.fixed.get(node.index, []), states]
         used = [self.touched(step, living, weights) for step in steps]
         every = {key for keys in used for key in keys}
         if section == "loss":

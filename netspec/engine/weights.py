@@ -49,8 +49,9 @@ class Weights:
     """The param blobs of a net: values, gradients and history, each contiguous in memory.
 
     `names[i]` is 'layer.param' of the first layer that has it; `diff[i]` is None for a param that the solver does not
-    learn. `flat_diff` spans all gradients, `flat_stored` the values of all params that layers store. `turn` belongs to
-    the thread that runs one of the nets that share these weights.
+    learn. `flat_diff` spans all gradients, `flat_stored` the values of all params that layers store, and behind them
+    `states`: by layer and name what a batch leaves to the next. `turn` belongs to the thread that runs one of the nets
+    that share these weights.
     """
 
     names: tuple[str, ...]
@@ -59,7 +60,13 @@ class Weights:
     flat_diff: Array
     flat_stored: Array
     history: tuple[tuple[Array, ...], ...] = ()
+    states: Mapping[ParamKey, Array] = field(default_factory=dict)
     turn: Turn = field(default_factory=Turn)
+
+    def forget(self) -> None:
+        """Set all states to 0."""
+        for array in self.states.values():
+            array[...] = 0
 
     def index(self, name: str) -> int:
         """The position of a param by name. Raises ValueError."""
@@ -128,7 +135,7 @@ def fill(shaped: ShapedGraph, weights: Weights, seed: int, but: Collection[int] 
 def new_weights(shaped: ShapedGraph, dtype: str, slots: int = 0) -> Weights:
     """Weights that are all 0."""
     params = shaped.graph.params
-    flat_stored, data = _values(shaped, dtype)
+    flat_stored, data, states = _values(shaped, dtype)
     learned = [shape for shape, param in zip(shaped.params, params, strict=True) if param.learned]
     flat_diff, diff = allocate(learned, dtype)
     diffs = iter(diff)
@@ -136,17 +143,26 @@ def new_weights(shaped: ShapedGraph, dtype: str, slots: int = 0) -> Weights:
     own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
     columns = iter(zip(*histories, strict=True)) if histories else iter(())
     history = tuple(tuple(next(columns)) if p.learned and slots else () for p in params)
-    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, flat_stored, history)
+    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, flat_stored, history, states)
 
 
-def _values(shaped: ShapedGraph, dtype: str) -> tuple[Array, tuple[Array, ...]]:
-    """Memory for the values of all params; those that layers store lie together in the array that comes first."""
+def _values(shaped: ShapedGraph, dtype: str) -> tuple[Array, tuple[Array, ...], dict[ParamKey, Array]]:
+    """Memory for the values of all params, and for states.
+
+    Those that layers store lie together with the states in the array that comes first.
+    """
     kinds = [param.param.learned for param in shaped.graph.params]
     pairs = tuple(zip(shaped.params, kinds, strict=True))
     _, learned = allocate((shape for shape, learns in pairs if learns), dtype)
-    flat, stored = allocate((shape for shape, learns in pairs if not learns), dtype)
+    states = {
+        ParamKey(node.layer.name, name): shape
+        for node in shaped.graph.nodes
+        for name, shape in node.layer.states(shaped.bottom_shapes(node)).items()
+    }
+    flat, stored = allocate([*(shape for shape, learns in pairs if not learns), *states.values()], dtype)
     pools = {True: iter(learned), False: iter(stored)}
-    return flat, tuple(next(pools[kind]) for kind in kinds)
+    data = tuple(next(pools[kind]) for kind in kinds)
+    return flat, data, dict(zip(states, pools[False], strict=True))
 
 
 def share_weights(shaped: ShapedGraph, owner: ShapedGraph, weights: Weights, dtype: str, seed: int) -> Weights:

@@ -24,7 +24,7 @@ NEAR = 65536
 
 
 @helper
-def _cover(grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int) -> None:
+def cover(grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int) -> None:
     """result (rows, columns) = left (rows, k) right (k, columns), by panels of columns, in each by tiles of rows.
 
     `size` is that of a number in bytes.
@@ -40,6 +40,22 @@ def _cover(grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right
             a = Left(left.address + i * left.pitch * size, left.pitch, left.step)
             c = Result(result.address + (i * result.pitch + j) * size, result.pitch, bias, result.mode, tail)
             multiply(code, sums, a, b, c)
+
+
+@helper
+def product_of(
+    grid: Grid, rows: int, columns: int, k: int, left: Left, right: Right, result: Result, size: int
+) -> None:
+    """result (rows, columns) = left (rows, k) right (k, columns), DEEP products at a time; see `cover`.
+
+    Of the result's mode the bit ADD counts.
+    """
+    for p in range(0, k, DEEP):
+        a = Left(left.address + p * left.step * size, left.pitch, left.step)
+        b = Right(right.address + p * right.pitch * size, 0, right.pitch)
+        bias, mode = result.bias if p + DEEP >= k else 0, result.mode & ADD if p == 0 else ADD
+        c = Result(result.address, result.pitch, bias, mode, 0)
+        cover(grid, rows, columns, min(DEEP, k - p), a, b, c, size)
 
 
 @helper
@@ -78,7 +94,7 @@ def tile_rows(
         if p + depth == k:
             now, ends = now | mode & RECTIFY, address(bias, j0) if bias.size else 0
         left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
-        _cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size)
+        cover(grid, i1 - i0, j1 - j0, depth, left, right, Result(c, m, ends, now, 0), size)
 
 
 @kernel
@@ -97,9 +113,7 @@ def tile_transposed(
         address(xt.reshape(k * ldb), 0),
         address(product.reshape(m * ldc), first * ldc),
     )
-    for p in range(0, k, DEEP):
-        left, right = Left(a + p * size, k, 1), Right(b + p * ldb * size, 0, ldb)
-        _cover(grid, last - first, n, min(DEEP, k - p), left, right, Result(c, ldc, 0, ADD if p else 0, 0), size)
+    product_of(grid, last - first, n, k, Left(a, k, 1), Right(b, 0, ldb), Result(c, ldc, 0, 0, 0), size)
     for j in range(first, last):
         line, constant = product[j, :n], bias[j] if bias.size else zero
         for i in range(n):
@@ -133,10 +147,8 @@ def tile_columns(
         end = min(c, j + some)
         a, b = address(left.reshape(n * r), first), address(right.reshape(n * c), j)
         to = address(dw.reshape(r * c), first * c + j)
-        for p in range(0, n, DEEP):
-            depth, now = min(DEEP, n - p), mode & ADD if p == 0 else ADD
-            columns, rows = Left(a + p * r * size, 1, r), Right(b + p * c * size, 0, c)
-            _cover(grid, last - first, end - j, depth, columns, rows, Result(to, c, 0, now, 0), size)
+        columns, result = Left(a, 1, r), Result(to, c, 0, mode, 0)
+        product_of(grid, last - first, end - j, n, columns, Right(b, 0, c), result, size)
         if squares.size:
             total += _squares_of(dw, first, last, j, end)
     if squares.size:

@@ -214,7 +214,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 ABSENT: dict[str, dict[str, str]] = {
     "layer type": {
-        **dict.fromkeys(("Data", "ImageData", "HDF5Data", "MemoryData", "DummyData", "WindowData"), _FED),
+        **dict.fromkeys(("Data", "ImageData", "HDF5Data", "WindowData"), _FED),
         **dict.fromkeys(("LSTM", "GRU", "RNN", "Recurrent"), _RECURRENT),
         **dict.fromkeys(("DepthwiseConv", "DepthwiseConv2D", "ConvolutionDepthwise"), _DEPTHWISE),
         **dict.fromkeys(
@@ -236,14 +236,13 @@ ABSENT: dict[str, dict[str, str]] = {
             ("Attention", "MultiHeadAttention", "Transformer", "Embedding", "Embed"),
             "netspec is for images: it has none",
         ),
-        **dict.fromkeys(("Identity", "Silence", "Noop"), "it does nothing; leave it out"),
+        **dict.fromkeys(("Identity", "Noop"), "it does nothing; leave it out"),
         **dict.fromkeys(
             ("L1Loss", "SmoothL1Loss", "HuberLoss", "ContrastiveLoss", "InfogainLoss", "HingeLoss"),
             "netspec does not have it yet",
         ),
         **dict.fromkeys(("ZeroPadding2D", "Pad"), "say `pad` at the Convolution or Pooling below it"),
         "Activation": "name the function: `type: ReLU`, Sigmoid, TanH, Softmax, ...",
-        "Python": "a layer of your own stands in a Python file: `--code FILE.py`, docs/plug-ins.md",
         "SeparableConv2D": "two layers: Convolution with `group` equal to the channels, then one of kernel_size 1",
     },
     "solver type": {

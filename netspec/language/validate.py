@@ -131,7 +131,7 @@ def _error(problem: Any, subject: Subject) -> SpecError:
     if kind == "netspec":
         inner = context.get("field")
         chosen = UnknownWordError if context["text"].startswith("unknown ") else InvalidFieldError
-        at = locate(node, *path, inner) if inner else at if path else head(node)
+        at = locate(node, *path, *inner.split(".")) if inner else at if path else head(node)
         word, room = context.get("word"), context.get("room")
         help = context.get("hint") if word is None else elsewhere.word_help(room.kind, word, room.words())
         return chosen(f"{owner}: {context['text']}", at=at, help=help)

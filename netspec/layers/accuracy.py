@@ -18,7 +18,7 @@ from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import ShapeError, Shapes, count, counted
 from netspec.layers._loss import positions
-from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer
+from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer, Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -46,6 +46,12 @@ class Accuracy(Layer):
     Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the accuracy, a scalar; on request, the accuracy of each
     class (C,), 0 for a class that does not occur.
     """
+
+    purpose: ClassVar[Purpose] = "score"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [data, label], shape: [[4, 3, 5], [4, 5]]}
+- {name: accuracy, type: Accuracy, bottom: [data, label], top: [accuracy, by_class], top_k: 2, ignore_label: 1}
+"""
 
     bottoms: ClassVar[Arity] = TWO
     tops: ClassVar[Arity] = Arity(1, 2)

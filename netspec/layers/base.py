@@ -161,6 +161,9 @@ class Layer(Model):
     differentiable: ClassVar[bool] = True
     fed: ClassVar[bool] = False
     """Whether its tops are filled from outside: by a feed, or by the caller of a Net."""
+    counts: ClassVar[bool] = False
+    """Whether its tops hold only some of the items that they are planned for; forward leaves their number in a
+    workspace `count`, int32 (1,)."""
     no_diff: ClassVar[frozenset[int]] = frozenset()
     """Bottoms that never receive a gradient (labels)."""
     purpose: ClassVar[Purpose] = "other"
@@ -196,6 +199,15 @@ class Layer(Model):
     def passing(self) -> Passing:
         """How zeros and equal channels pass; here nothing is known, and nothing is judged."""
         return Passing()
+
+    @property
+    def alone(self) -> bool:
+        """Whether item n of its tops depends on item n of its bottoms alone; item 0 of an axis 0."""
+        return False
+
+    def without_diff(self, bottoms: int) -> frozenset[int]:
+        """The bottoms, of so many, that never receive a gradient."""
+        return self.no_diff
 
     def place(self, *path: str | int, key: bool = False) -> Place | None:
         """The place where a field was written, or else the layer's name; None where Python code made the layer."""
@@ -304,6 +316,13 @@ class Layer(Model):
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Memory that its Calls need beside the blobs; `backward` says whether a backward will follow."""
+        return {}
+
+    def states(self, bottoms: Shapes) -> dict[str, Shape]:
+        """Arrays that each batch leaves to the next: 0 at first and before every test, and kept in snapshots.
+
+        Each phase has its own, and no gradient passes through them.
+        """
         return {}
 
     def forward(self, run: Run) -> Calls:

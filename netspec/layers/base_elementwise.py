@@ -32,6 +32,11 @@ class Elementwise(Layer):
         return type(self).value, type(self).gradient
 
     @property
+    def alone(self) -> bool:
+        """Always: it computes even each value by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Any layout; backward reads the blobs that the gradient names; in place unless the bottom is among them."""
         named = names(self.formulas[1])

@@ -12,7 +12,7 @@ batch of phase TEST.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -34,7 +34,7 @@ from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing
+from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing, Purpose
 from netspec.lowering.channels import adds, slots
 
 _ZERO = Constant(value=0.0)
@@ -46,6 +46,12 @@ class BatchNorm(Layer):
     Bottom: x (N, C, ...), or (N,) as one channel. Top: y, the shape of x; may be computed in place. Params, stored but
     not learned: mean (C,), variance (C,), scale_factor (1,); with `affine` also weight (C,), bias (C,).
     """
+
+    purpose: ClassVar[Purpose] = "normalization"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[4, 3, 5, 2]]}
+- {name: norm, type: BatchNorm, moving_average_fraction: 0.9, affine: true}
+"""
 
     use_global_stats: Annotated[bool | None, Aka("track_running_stats", "use_running_stats")] = Field(
         None, description="Use the running statistics; left out: only while testing."

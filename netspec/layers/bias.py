@@ -7,7 +7,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes, count
 from netspec.layers._broadcast import Broadcast
-from netspec.layers.base import NOTHING, Param, Passing
+from netspec.layers.base import NOTHING, Param, Passing, Purpose
 from netspec.lowering.channels import adds, affine, affine_sums
 
 
@@ -18,6 +18,12 @@ class Bias(Broadcast):
     x; may be computed in place.
     Param: bias, with the shape of `num_axes` axes of x from `axis` on, unless b is a bottom.
     """
+
+    purpose: ClassVar[Purpose] = "arithmetic"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: bias, type: Bias, filler: {type: gaussian, std: 1}}
+"""
 
     reads: ClassVar[frozenset[str]] = NOTHING
 

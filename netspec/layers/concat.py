@@ -12,7 +12,7 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer, Passing, one_axis
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer, Passing, Purpose, one_axis
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ class Concat(Layer):
     Bottoms: any number, equal in all axes but one. Top: their lengths along that axis added up. A single bottom is
     passed on as it is. Not in place.
     """
+
+    purpose: ClassVar[Purpose] = "shape"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [few, many], shape: [[2, 3, 5, 4], [2, 6, 5, 4]]}
+- {name: concat, type: Concat, bottom: [few, many], axis: 1}
+"""
 
     bottoms: ClassVar[Arity] = MANY
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,7 +21,7 @@ from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._window import Windowed, meetings
-from netspec.layers.base import BOTTOM, BY_CHANNEL, Abilities, Param, Passing
+from netspec.layers.base import BOTTOM, BY_CHANNEL, Abilities, Param, Passing, Purpose
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct
@@ -38,6 +38,12 @@ class Convolution(Windowed):
 
     Bottom: x (N, C, H, W). Top: y (N, K, H', W'). Params: weight (K, C/group, Fh, Fw), bias (K,).
     """
+
+    purpose: ClassVar[Purpose] = "product"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 4, 7, 6]]}
+- {name: conv, type: Convolution, num_output: 6, kernel_size: 3, stride: 2, pad: 1, group: 2, weight_filler: msra}
+"""
 
     num_output: Annotated[
         int, Aka("channels", "features", "filters", "out_channels", "out_features", "units", "width")

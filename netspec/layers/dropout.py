@@ -7,14 +7,14 @@ Source: Srivastava et al. 2014; the inverted form of Caffe dropout_layer.cpp.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes
-from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer, Passing
+from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Layer, Passing, Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Move
@@ -25,6 +25,12 @@ class Dropout(Layer):
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
+
+    purpose: ClassVar[Purpose] = "noise"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: drop, type: Dropout, dropout_ratio: 0.4}
+"""
 
     dropout_ratio: Annotated[float, Aka("dropout", "p", "rate", "ratio")] = Field(
         0.5, ge=0, lt=1, description="Probability p that an element becomes 0."

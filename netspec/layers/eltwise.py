@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Listed, wrong
 from netspec.core.shape import ShapeError, Shapes, counted
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, Passing, same_shape
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, Passing, Purpose, same_shape
 
 
 class Eltwise(Layer):
@@ -23,6 +23,14 @@ class Eltwise(Layer):
     Bottoms: two or more, all of one shape. Top: that shape; its data may lie in bottom 0's or bottom 1's memory when
     the operation is SUM.
     """
+
+    purpose: ClassVar[Purpose] = "arithmetic"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [one, two], shape: [2, 3, 5, 4]}
+- {name: difference, type: Eltwise, bottom: [one, two], coeff: [1, -1]}
+- {name: product, type: Eltwise, bottom: [difference, one], operation: PROD}
+- {name: larger, type: Eltwise, bottom: [product, two], operation: MAX}
+"""
 
     bottoms: ClassVar[Arity] = Arity(2, None)
 

@@ -9,6 +9,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import Loss, Quotient, cut, same_count, sums
+from netspec.layers.base import Purpose
 
 
 class EuclideanLoss(Loss):
@@ -16,6 +17,12 @@ class EuclideanLoss(Loss):
 
     Bottom: a and b (N, ...), equally many values; both may receive a gradient. Top: the loss, a scalar.
     """
+
+    purpose: ClassVar[Purpose] = "loss"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [data, target], shape: [4, 3]}
+- {name: loss, type: EuclideanLoss, bottom: [data, target]}
+"""
 
     no_diff: ClassVar[frozenset[int]] = frozenset()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.model import Aka
 from netspec.core.shape import ShapeError, Shapes, axis_of, count
 from netspec.layers._view import ViewLayer
-from netspec.layers.base import BatchAxes, Passing
+from netspec.layers.base import BatchAxes, Passing, Purpose
 
 
 class Flatten(ViewLayer):
@@ -17,6 +17,12 @@ class Flatten(ViewLayer):
 
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
     """
+
+    purpose: ClassVar[Purpose] = "shape"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: flat, type: Flatten, axis: 2}
+"""
 
     axis: Annotated[int, Aka("axes", "dim")] = Field(
         1, description="First axis to merge; negative counts from the end."

@@ -7,7 +7,7 @@ inner_product_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,7 @@ from netspec.core.shape import Shape, Shapes, axis_of, count, text
 from netspec.core.worked import LayerArrays, Term, Worked, dot
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, BY_CHANNEL, NOTHING, Abilities, BatchAxes, Layer, Param, Passing
+from netspec.layers.base import BOTTOM, BY_CHANNEL, NOTHING, Abilities, BatchAxes, Layer, Param, Passing, Purpose
 from netspec.lowering import products
 
 
@@ -29,6 +29,12 @@ class InnerProduct(Layer):
     Bottom: x (N..., K...), flattened from `axis` on. Top: y (N..., M). Params: weight (M, K), or (K, M) with
     `transpose`; bias (M,). Not in place.
     """
+
+    purpose: ClassVar[Purpose] = "product"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[4, 3, 5]]}
+- {name: ip, type: InnerProduct, num_output: 2, weight_filler: xavier}
+"""
 
     num_output: Annotated[
         int, Aka("channels", "features", "filters", "out_channels", "out_features", "units", "width")
@@ -46,6 +52,11 @@ class InnerProduct(Layer):
     bias_filler: Annotated[AnyFiller, Aka("bias_init", "bias_initializer")] = Field(
         Constant(value=0.0), description="Initial biases."
     )
+
+    @property
+    def alone(self) -> bool:
+        """Unless the items are among what is multiplied."""
+        return self.axis > 0
 
     @property
     def abilities(self) -> Abilities:
@@ -108,13 +119,13 @@ class InnerProduct(Layer):
         return count(x[:axis]), count(x[axis:])
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """The workspaces of `_turning` for the transposed weight; the bias' gradient in float64."""
+        """The workspaces of `turning` for the transposed weight; the bias' gradient in float64."""
         n, k = self._sizes(bottoms[0])
         m = self.num_output
         spaces = {"sums": Workspace((m,), "float64", use="backward")} if backward else {}
         if self.transpose:
-            return spaces | (_turning(n, m, k, "backward") if backward else {})
-        return spaces | _turning(n, k, m, "forward")
+            return spaces | (products.turning(n, m, k, "backward") if backward else {})
+        return spaces | products.turning(n, k, m, "forward")
 
     def forward(self, run: Run) -> Calls:
         """y = x w^T + b, rectified where a ReLU is computed along."""
@@ -153,22 +164,6 @@ class InnerProduct(Layer):
             yield dot(dy[tuple(row)], w[:, 0]).at("dx", (*row, *(0 for _ in x.shape[len(row) :])))
             weight = (0, m) if self.transpose else (m, 0)
             yield dot(dy.reshape(n, -1)[:, m], x.reshape(n, k)[:, 0]).at("dw", weight)
-
-
-FEW = 8
-"""Rows of the smaller factor up to which neither factor is transposed."""
-
-
-def _turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dict[str, Workspace]:
-    """Workspaces of (N, K) times the transpose of (M, K): the transpose of the smaller factor.
-
-    Where the smaller is the left factor, also the product.
-    """
-    rows = -(-min(n, m) // 16) * 16
-    if min(n, m) <= FEW:
-        return {}
-    turned = {"turned": Workspace((k, rows), use=use, fixed=m < n)}
-    return turned | {"product": Workspace((m, rows), use=use)} if n <= m else turned
 
 
 def _product(run: Run, x: Any, bias: Any, y: Any, mode: int, transposed: bool) -> Calls:

@@ -10,7 +10,7 @@ lrn_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import ShapeError, Shapes, Window
-from netspec.layers.base import BOTTOM, Abilities, Layer, Passing
+from netspec.layers.base import BOTTOM, Abilities, Layer, Passing, Purpose
 
 
 class LRN(Layer):
@@ -27,6 +27,13 @@ class LRN(Layer):
 
     Bottom: x (N, C, H, W). Top: y, the shape of x.
     """
+
+    purpose: ClassVar[Purpose] = "normalization"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 7, 5, 4]]}
+- {name: norm, type: LRN, local_size: 3, alpha: 0.5}
+- {name: norm_in_plane, type: LRN, local_size: 3, alpha: 0.5, norm_region: WITHIN_CHANNEL}
+"""
 
     local_size: Annotated[int, Aka("depth_radius", "radius")] = Field(
         5, gt=0, description="Length of the window, n: channels, or places along each axis of a plane; odd."

@@ -6,6 +6,7 @@ Source: Weston & Watkins 1999, the multi-class SVM loss. (Caffe's HingeLoss is a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import Loss, Quotient, cut, positions, sums
+from netspec.layers.base import Purpose
 
 
 class MultiClassHingeLoss(Loss):
@@ -21,6 +23,12 @@ class MultiClassHingeLoss(Loss):
     Bottom: scores (N, C, ...), where all axes but the first count as classes; labels 0..C-1 (N,). Top: the loss, a
     scalar.
     """
+
+    purpose: ClassVar[Purpose] = "loss"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [data, label], shape: [[4, 3], [4]]}
+- {name: loss, type: MultiClassHingeLoss, bottom: [data, label], margin: 0.5}
+"""
 
     margin: float = Field(1.0, gt=0, allow_inf_nan=False, description="By how much the true class must win.")
 

@@ -20,7 +20,7 @@ from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window, counted, pooled, pooled_text
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._window import Meeting, Windowed, meetings
-from netspec.layers.base import NOTHING, Abilities, Arity, Passing
+from netspec.layers.base import NOTHING, Abilities, Arity, Passing, Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array, Arrays, Move
@@ -32,6 +32,13 @@ class Pooling(Windowed):
     Bottom: x (N, C, H, W). Top: y (N, C, P, Q); with MAX an optional second top of that shape holds the place of each
     maximum, h*W + w. Not in place: y has another shape.
     """
+
+    purpose: ClassVar[Purpose] = "pooling"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 7, 6]]}
+- {name: pool, type: Pooling, kernel_size: 3, stride: 2}
+- {name: mean, type: Pooling, pool: AVE, global_pooling: true}
+"""
 
     tops: ClassVar[Arity] = Arity(1, 2)
 

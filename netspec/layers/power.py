@@ -6,13 +6,14 @@ power * scale * (shift + scale * x) ^ (power - 1); Caffe divides y by the base, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Phase
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka, wrong
+from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ class Power(Elementwise):
 
     Bottom: x, any shape. Top: y, the shape of x; may be computed in place.
     """
+
+    purpose: ClassVar[Purpose] = "arithmetic"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: square, type: Power, power: 2, scale: 0.5, shift: 1}
+"""
 
     power: Annotated[float, Aka("exponent")] = Field(1.0, description="The exponent.")
     scale: float = Field(1.0, description="Factor on x.")

@@ -5,7 +5,7 @@ Source: He et al. 2015; Caffe prelu_layer.cpp.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import check_filler
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer, Param, Passing
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Layer, Param, Passing, Purpose
 from netspec.lowering.channels import adds, slots, wide
 
 
@@ -25,6 +25,12 @@ class PReLU(Layer):
     Bottom: x (N, C, ...). Top: y, the shape of x; may be computed in place.
     Param: weight (C,), or a single number with `channel_shared`.
     """
+
+    purpose: ClassVar[Purpose] = "activation"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: prelu, type: PReLU, filler: {type: constant, value: 0.1}}
+"""
 
     filler: AnyFiller = Field(Constant(value=0.25), description="Initial slopes.")
     channel_shared: Annotated[bool, Aka("shared")] = Field(False, description="One slope for all channels.")

@@ -5,12 +5,13 @@ Source: Nair & Hinton 2010; negative_slope follows Maas et al. 2013 (Leaky ReLU)
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka
+from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
 
@@ -19,6 +20,12 @@ class ReLU(Elementwise):
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
+
+    purpose: ClassVar[Purpose] = "activation"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: relu, type: ReLU, negative_slope: 0.1}
+"""
 
     negative_slope: Annotated[float, Aka("alpha", "activation_slope", "slope")] = Field(
         0.0, description="Slope for x <= 0; 0 is plain ReLU."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -11,7 +11,7 @@ from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, count, counted, text
 from netspec.layers._view import ViewLayer
-from netspec.layers.base import BatchAxes, Passing
+from netspec.layers.base import BatchAxes, Passing, Purpose
 
 
 def _unwrapped(value: Any) -> Any:
@@ -28,6 +28,12 @@ class Reshape(ViewLayer):
 
     Bottom: x, any shape. Top: the same memory under the new shape; nothing is computed.
     """
+
+    purpose: ClassVar[Purpose] = "shape"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: reshape, type: Reshape, shape: [0, 6, -1]}
+"""
 
     shape: Annotated[
         Listed[Annotated[int, Field(ge=-1)]], BeforeValidator(_unwrapped), Aka("dims", "new_shape", "target_shape")

@@ -6,7 +6,7 @@ Source: Caffe scale_layer.cpp. With one factor a channel it is the learned half 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -16,7 +16,7 @@ from netspec.core.shape import Shapes, count
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import Broadcast
-from netspec.layers.base import Param, Passing
+from netspec.layers.base import Param, Passing, Purpose
 from netspec.lowering.channels import adds, affine, affine_sums
 
 
@@ -28,6 +28,12 @@ class Scale(Broadcast):
     Params: weight, with the shape of `num_axes` axes of x from `axis` on, unless w is a bottom; with `bias_term`, bias
     of the same shape.
     """
+
+    purpose: ClassVar[Purpose] = "arithmetic"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: scale, type: Scale, filler: {type: gaussian, mean: 1, std: 0.5}, bias_term: true}
+"""
 
     filler: AnyFiller = Field(Constant(value=1.0), description="Initial factors.")
     bias_term: Annotated[bool, Aka("scale_bias", "bias", "use_bias")] = Field(

@@ -5,7 +5,10 @@ Source: Caffe sigmoid_layer.cpp.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from netspec.core.formula import Number
+from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
 
@@ -14,6 +17,12 @@ class Sigmoid(Elementwise):
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.
     """
+
+    purpose: ClassVar[Purpose] = "activation"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5, 4]]}
+- {name: sigmoid, type: Sigmoid}
+"""
 
     @staticmethod
     def value(x: Number) -> Number:

@@ -13,6 +13,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import NormalizedLoss, Quotient, cut, same_count, sums
+from netspec.layers.base import Purpose
 
 
 class SigmoidCrossEntropyLoss(NormalizedLoss):
@@ -20,6 +21,13 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
 
     Bottom: scores (N, ...), targets in 0..1 (N, ...). Top: the loss, a scalar.
     """
+
+    purpose: ClassVar[Purpose] = "loss"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [data, target], shape: [4, 3]}
+- {name: half, type: Sigmoid, bottom: target}
+- {name: loss, type: SigmoidCrossEntropyLoss, bottom: [data, half], propagate_down: [true, false]}
+"""
 
     usual: ClassVar[str] = "BATCH_SIZE"
 

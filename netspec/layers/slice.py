@@ -12,7 +12,18 @@ from netspec.core.calls import Call, Calls, Phase, Run
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, BatchAxes, Layer, Passing, one_axis
+from netspec.layers.base import (
+    ANY_LAYOUT,
+    MANY,
+    NOTHING,
+    Abilities,
+    Arity,
+    BatchAxes,
+    Layer,
+    Passing,
+    Purpose,
+    one_axis,
+)
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
@@ -25,6 +36,12 @@ class Slice(Layer):
     Bottom: x, any shape. Tops: its pieces in order, of equal length unless `slice_point` says where to cut. A single
     top is x as it is. Not in place.
     """
+
+    purpose: ClassVar[Purpose] = "shape"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 6, 5, 4]]}
+- {name: slice, type: Slice, top: [few, many], slice_point: 2}
+"""
 
     tops: ClassVar[Arity] = MANY
 

@@ -6,7 +6,7 @@ Source: Caffe softmax_layer.cpp. The largest x is subtracted first, so that noth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shapes, axis_of, count
 from netspec.core.worked import LayerArrays, Term, Worked, dot, softmax
-from netspec.layers.base import TOP, Abilities, Layer
+from netspec.layers.base import TOP, Abilities, Layer, Purpose
 
 
 class Softmax(Layer):
@@ -23,6 +23,12 @@ class Softmax(Layer):
 
     Bottom: x, any shape with a class axis (N, C, ...). Top: y, the shape of x.
     """
+
+    purpose: ClassVar[Purpose] = "activation"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[4, 3, 5]]}
+- {name: softmax, type: Softmax, axis: 1}
+"""
 
     axis: Annotated[int, Aka("axes", "dim")] = Field(
         1, description="The axis of the classes; negative counts from the end."

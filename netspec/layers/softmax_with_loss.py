@@ -16,7 +16,7 @@ from netspec.core.model import Aka
 from netspec.core.shape import Shapes, axis_of
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
 from netspec.layers._loss import NormalizedLoss, Quotient, cut, positions, sums
-from netspec.layers.base import BOTTOM, TOP, Abilities, Arity
+from netspec.layers.base import BOTTOM, TOP, Abilities, Arity, Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -28,6 +28,12 @@ class SoftmaxWithLoss(NormalizedLoss):
     Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the loss, a scalar; on request, the probabilities (N, C,
     ...).
     """
+
+    purpose: ClassVar[Purpose] = "loss"
+    example: ClassVar[str] = """
+- {name: data, type: Input, top: [data, label], shape: [[4, 3, 5], [4, 5]]}
+- {name: loss, type: SoftmaxWithLoss, bottom: [data, label], ignore_label: 1}
+"""
 
     tops: ClassVar[Arity] = Arity(1, 2)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from netspec.core.shape import Shapes
 from netspec.layers._view import ViewLayer
-from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Passing
+from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Passing, Purpose
 
 
 class Split(ViewLayer):
@@ -17,6 +17,13 @@ class Split(ViewLayer):
 
     Bottom: x, any shape. Tops: any number, all the same memory as x; nothing is computed.
     """
+
+    purpose: ClassVar[Purpose] = "shape"
+    example: ClassVar[str] = """
+- {name: data, type: Input, shape: [[2, 3, 5]]}
+- {name: split, type: Split, top: [one, two]}
+- {name: product, type: Eltwise, bottom: [one, two], operation: PROD}
+"""
 
     tops: ClassVar[Arity] = MANY
 

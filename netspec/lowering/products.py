@@ -6,16 +6,16 @@ holds the bits ADD and RECTIFY. Many rows are multiplied by register tiles, few 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.codegen.geometry import Grid, Streams, even_parts
-from netspec.core.calls import Call, Calls
+from netspec.core.calls import Call, Calls, Workspace
 
 if TYPE_CHECKING:
     from netspec.codegen.tiles import Kind
 
 FEW = 8
-"""Rows of a batch that are better streamed past than tiled."""
+"""Rows of a batch that are better streamed past than tiled, and of a product's smaller factor that stay as they lie."""
 FEW_PRODUCTS = 16
 """Products of a gradient's value up to which it is computed by walks: a walk writes it in one go."""
 WORK = 2**18
@@ -24,8 +24,8 @@ CACHED = 2**18
 """Values of a weight up to which each band of a batch reads it anew; a larger weight is read once, in long runs."""
 
 
-def tiles(rows: int, columns: int, dtype: str, kind: Kind = "any", widest: int = 4) -> Grid:
-    """Tiles of a kind for a result of rows x columns, of as few sizes as possible.
+def tiles(rows: int, columns: int, dtype: str, kind: Kind = "any", widest: int = 4, bands: int = 1) -> Grid:
+    """Tiles of a kind for a result of rows x columns, of as few sizes as possible; so many bands have as many of them.
 
     Wide tiles are preferred, of at most `widest` vectors: they read and write memory in longer runs.
     """
@@ -35,7 +35,7 @@ def tiles(rows: int, columns: int, dtype: str, kind: Kind = "any", widest: int =
     number = lanes(dtype)
     vectors = -(-columns // number)
     wide = min(vectors, widest if MOST_ROWS[4] >= 4 else 2)
-    high, below = share(rows, MOST_ROWS[wide])
+    high, below = share(rows, share(-(-rows // bands), MOST_ROWS[wide])[0])
     right = (vectors - 1) % wide + 1
     return Grid(high, wide * number, number, *(tile(r, v, kind) for v in (wide, right) for r in (high, below)))
 
@@ -88,6 +88,18 @@ def multiply_rows(x: Any, w: Any, bias: Any, y: Any, mode: int) -> Calls:
     columns = _parts(n * k * m, m // width)
     bands = max(1, min(_parts(n * k * m, 64) // columns, n // height))
     yield Call(inner_product.tile_rows, x, w, bias, y, mode, bands, grid, parts=columns * bands)
+
+
+def turning(n: int, k: int, m: int, use: Literal["forward", "backward"]) -> dict[str, Workspace]:
+    """Workspaces of (N, K) times the transpose of (M, K): the transpose of the smaller factor.
+
+    Where the smaller is the left factor, also the product.
+    """
+    rows = -(-min(n, m) // 16) * 16
+    if min(n, m) <= FEW:
+        return {}
+    turned = {"turned": Workspace((k, rows), use=use, fixed=m < n)}
+    return turned | {"product": Workspace((m, rows), use=use)} if n <= m else turned
 
 
 def multiply_transposed(x: Any, w: Any, bias: Any, y: Any, mode: int, turned: Any, product: Any) -> Calls:

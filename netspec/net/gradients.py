@@ -17,8 +17,8 @@ class NoGradientError(SpecError):
 def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: bool = False) -> Graph:
     """Set `propagate`, `backward` and `needs_diff`. Source: Caffe net.cpp.
 
-    A first walk, forward, follows gradients from learned params and inputs; a second, from the last layer to the first,
-    keeps only what lies under a loss.
+    A first walk, forward, follows gradients from learned params; a second, from the last layer to the first, keeps only
+    what lies under a loss. With `force` every bottom that may have a gradient gets it, whatever `propagate_down` says.
     """
     if gradients == "none":
         return replace(net, nodes=tuple(replace(n, propagate=(False,) * len(n.bottoms)) for n in net.nodes))
@@ -26,19 +26,14 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: b
     wanted: dict[int, bool] = {}
     propagate: dict[int, tuple[bool, ...]] = {}
     for node in net.nodes:
-        flags = []
-        for slot, bottom in enumerate(node.bottoms):
-            flag = wanted.get(bottom, False)
-            asked = node.layer.propagate_down
-            if asked is not None and slot < len(asked):
-                flag = flag and asked[slot]
-            if force:
-                flag = node.layer.differentiable
-            flags.append(flag and not (force and slot in node.layer.no_diff))
+        asked = node.layer.propagate_down or ()
+        flags = [
+            wanted.get(bottom, False) and asked[slot : slot + 1] != (False,) for slot, bottom in enumerate(node.bottoms)
+        ]
         learns = any(net.params[p].learned for p in node.params)
-        propagate[node.index] = tuple(flags)
-        for top in node.tops:
-            wanted[top] = learns or any(flags) or (force and node.layer.differentiable)
+        wanted |= dict.fromkeys(node.tops, learns or any(flags))
+        able, closed = force and node.layer.differentiable, node.layer.without_diff(len(node.bottoms))
+        propagate[node.index] = tuple(flag or (able and slot not in closed) for slot, flag in enumerate(flags))
     under: dict[int, bool] = {blob.index: bool(blob.loss_weight) for blob in net.blobs}
     nodes = list(net.nodes)
     for node in reversed(net.nodes):
@@ -46,12 +41,13 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: b
         runs = (any(under[top] for top in node.tops) or force or any_top) and (learns or any(propagate[node.index]))
         runs = runs and (node.layer.differentiable or any(under[top] for top in node.tops))
         flags = list(propagate[node.index]) if runs else [False] * len(node.bottoms)
-        for slot in node.layer.no_diff:
+        for slot in node.layer.without_diff(len(node.bottoms)):
             if runs and slot < len(flags) and flags[slot]:
                 label = net.blobs[node.bottoms[slot]].label
                 text = f"layer '{node.layer.name}' ({node.layer.type}) cannot pass a gradient to its bottom '{label}'"
                 help = "labels must not depend on learned params; set propagate_down"
                 found.add(NoGradientError(text, at=node.layer.place("bottom", slot), help=help))
+                flags[slot] = False  # what lies below is no further mistake
         if runs and not node.layer.differentiable:
             text = f"layer '{node.layer.name}' ({node.layer.type}) has no gradient"
             found.add(NoGradientError(text, at=node.layer.place(), help="set its loss_weight to 0"))

@@ -171,9 +171,21 @@ class Graph:
 
     @cached_property
     def outputs(self) -> tuple[int, ...]:
-        """Blobs that no layer reads, in the order they are produced."""
+        """Blobs that no layer reads, but for inputs, by name in alphabetical order. Source: Caffe net.cpp (Init)."""
         fed = set(self.inputs)
-        return tuple(blob.index for blob in self.blobs if not self._readers[blob.index] and blob.index not in fed)
+        free = (blob for blob in self.blobs if not self._readers[blob.index] and blob.index not in fed)
+        return tuple(blob.index for blob in sorted(free, key=lambda blob: (blob.name, blob.version)))
+
+    @cached_property
+    def counted(self) -> dict[int, int]:
+        """For each blob of which only the net's run says how many items it holds, the layer that counts them."""
+        found: dict[int, int] = {}
+        for node in self.nodes:
+            if node.layer.counts:
+                found |= dict.fromkeys(node.tops, node.index)
+            elif node.layer.alone and node.bottoms and found.keys() >= {*node.bottoms}:
+                found |= dict.fromkeys(node.tops, found[node.bottoms[0]])
+        return found
 
     @property
     def still(self) -> bool:

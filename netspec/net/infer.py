@@ -159,7 +159,8 @@ def _check_filler(filler: Filler, name: str, shape: Shape) -> None:
 
 def _agree(graph: Graph, node: Node, slot: int, shape: Shape, owned: Shape) -> None:
     param = graph.params[node.params[slot]]
-    if shape == owned or (param.permissive and count(shape) == count(owned)):
+    mode = node.layer.param[slot].share_mode
+    if shape == owned or (mode == "PERMISSIVE" and count(shape) == count(owned)):
         return
     owner, name = (unfilled(one.layer.name) for one in (graph.nodes[param.users[0][0]], node))
     needed = f"layer '{name}' needs {text(shape)} for the param it shares"

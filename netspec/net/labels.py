@@ -72,8 +72,11 @@ def _origins(shaped: ShapedGraph, wanted: set[int]) -> dict[int, Array]:
     result: dict[int, Array] = {}
     for blob, (begin, end) in zip(graph.inputs, _spans(shaped), strict=True):
         if blob in wanted:
-            shape, axis = shaped.blobs[blob], shaped.batch_axes[blob] or 0
-            samples = np.arange(begin, end, dtype=kind).reshape(shape[axis], *shape[:axis], *shape[axis + 1 :])
+            shape, axis, values = shaped.blobs[blob], shaped.batch_axes[blob], np.arange(begin, end, dtype=kind)
+            if axis is None:
+                result[blob] = values.reshape(shape)
+                continue
+            samples = values.reshape(shape[axis], *shape[:axis], *shape[axis + 1 :])
             result[blob] = np.moveaxis(samples, 0, axis)
     for node in graph.nodes:
         if node.layer.fed or not wanted.intersection(node.tops):
@@ -97,6 +100,7 @@ def _spans(shaped: ShapedGraph) -> Iterator[tuple[int, int]]:
 
 
 def _samples(shaped: ShapedGraph, number: int) -> int:
-    """Samples in a batch of an input."""
+    """Samples in a batch of an input; 1 where it has no batch axis."""
     blob = shaped.graph.inputs[number]
-    return shaped.blobs[blob][shaped.batch_axes[blob] or 0]
+    axis = shaped.batch_axes[blob]
+    return 1 if axis is None else shaped.blobs[blob][axis]

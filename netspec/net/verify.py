@@ -91,7 +91,11 @@ def _backward(graph: Graph, check: Check) -> None:
         check(len(node.propagate) == len(node.bottoms), "has not one `propagate` for each bottom", name)
         flowing = [slot for slot, flag in enumerate(node.propagate) if flag]
         check(node.backward or not flowing, "sends gradients down, but does not run backward", name)
-        check(not layer.no_diff.intersection(flowing), "sends a gradient to a bottom that takes none", name)
+        check(
+            not layer.without_diff(len(node.bottoms)).intersection(flowing),
+            "sends a gradient to a bottom that takes none",
+            name,
+        )
         if node.backward:
             check(layer.differentiable, "runs backward, but has no gradient", name)
             check(flowing or _learns(graph, node), "runs backward for nothing", name)

@@ -60,6 +60,12 @@ class EmptyNetError(SpecError):
     code = "NS306"
 
 
+class RunTimeBatchError(SpecError):
+    """A layer would mix the items of a blob whose number is known only when the net runs."""
+
+    code = "NS315"
+
+
 def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
     """The graph of a net in one state; mistakes go to `found`."""
     wiring = _Wiring(spec, state, found)
@@ -70,11 +76,33 @@ def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "l
     params, nodes = _share(nodes, found)
     forced = gradients == "inputs" or spec.force_backward
     net = decide_gradients(Graph(spec.name, state, nodes, blobs, params), found, gradients, forced)
+    _check_counted(net, found)
     if verifying() and not found and net.sound:
         from netspec.net.verify import verify_graph
 
         verify_graph(net, gradients, forced)
     return net
+
+
+def _check_counted(net: Graph, found: Findings) -> None:
+    """Refuse what would read the items behind those that a Filter keeps: layers that mix items, and losses."""
+    for node in net.nodes:
+        read = [net.counted.get(bottom) for bottom in node.bottoms]
+        for slot, maker in enumerate(read):
+            alone = node.layer.alone and read == [maker] * len(read)
+            if maker is not None and not alone and node.tops:
+                name, counter = net.blobs[node.bottoms[slot]].name, net.nodes[maker].layer
+                text = (
+                    f"layer '{node.layer.name}' ({node.layer.type}) reads '{name}', of which only the run of the net "
+                )
+                text += f"says how many items layer '{counter.name}' ({counter.type}) keeps"
+                help = "layers that compute each item by itself may read it; to leave samples out of a loss, mark them "
+                found.add(RunTimeBatchError(text, at=node.layer.place("bottom", slot), help=f"{help}by `ignore_label`"))
+    for index in net.counted:
+        blob, layer = net.blobs[index], net.nodes[net.blobs[index].producer].layer
+        if blob.loss_weight:
+            text = f"blob '{blob.name}' is in no loss: only the run of the net says how many items it holds"
+            found.add(RunTimeBatchError(text, at=layer.place("loss_weight"), help="leave its loss_weight out"))
 
 
 def check_left_out(spec: NetSpec, state: State, found: Findings) -> None:
@@ -237,6 +265,7 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
     """Number the param blobs; layers that give a param the same name share it."""
     params: list[GraphParam] = []
     owners: dict[str, int] = {}
+    said: dict[tuple[int, str], str] = {}
     result: list[Node] = []
     for node in nodes:
         own = node.layer.params() if not isinstance(node.layer, Broken) else ()
@@ -256,7 +285,7 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
             given = specs[slot] if slot < len(specs) else ParamSpec()
             if given.name is not None and given.name in owners:
                 index = owners[given.name]
-                params[index] = _join(params[index], node, slot, given, found)
+                params[index] = _join(params[index], node, slot, said, found)
             else:
                 index = len(params)
                 learned_lr = 1.0 if given.lr_mult is None else given.lr_mult
@@ -264,6 +293,7 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
                 name = f"{node.layer.name}.{param.name}"
                 users, permissive = ((node.index, slot),), given.share_mode == "PERMISSIVE"
                 params.append(GraphParam(index, name, param, users, learned_lr, decay, permissive))
+                said |= {(index, field): node.layer.name for field in _MULTS if getattr(given, field) is not None}
                 if given.name is not None:
                     owners[given.name] = index
             indices.append(index)
@@ -271,12 +301,22 @@ def _share(nodes: tuple[Node, ...], found: Findings) -> tuple[tuple[GraphParam, 
     return tuple(params), tuple(result)
 
 
-def _join(owner: GraphParam, node: Node, slot: int, given: ParamSpec, found: Findings) -> GraphParam:
-    for field, mine in (("lr_mult", owner.lr_mult), ("decay_mult", owner.decay_mult)):
-        other = getattr(given, field)
-        if other is not None and other != mine:
-            shares = f"layer '{node.layer.name}' shares param '{given.name}' with {field} {other:g}"
+_MULTS = ("lr_mult", "decay_mult")
+
+
+def _join(owner: GraphParam, node: Node, slot: int, said: dict[tuple[int, str], str], found: Findings) -> GraphParam:
+    """A param with one more user. The first user that says a factor sets it, and all that say it must agree.
+
+    `said` has the names of those first users, by (param, field). Source: Caffe net.cpp (AppendParam).
+    """
+    given, mults = node.layer.param[slot], {field: getattr(owner, field) for field in _MULTS}
+    for field in _MULTS:
+        mine, first = getattr(given, field), said.get((owner.index, field))
+        if mine is not None and first is None:
+            mults[field], said[owner.index, field] = mine, node.layer.name
+        elif mine is not None and mine != mults[field]:
+            shares = f"layer '{node.layer.name}' shares param '{given.name}' with {field} {mine:g}"
             at, help = node.layer.place("param", slot, field), "give it once, where the param is first named"
-            found.add(SharingError(f"{shares}, but its owner says {mine:g}", at=at, help=help))
+            found.add(SharingError(f"{shares}, but layer '{first}' says {mults[field]:g}", at=at, help=help))
     permissive = owner.permissive or given.share_mode == "PERMISSIVE"
-    return replace(owner, users=(*owner.users, (node.index, slot)), permissive=permissive)
+    return replace(owner, users=(*owner.users, (node.index, slot)), permissive=permissive, **mults)

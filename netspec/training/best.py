@@ -32,7 +32,7 @@ class Judge:
 def judge(shaped: ShapedGraph) -> Judge | None:
     """The first output of a layer that scores, such as Accuracy; else the first loss; None where there is neither."""
     net, chosen = shaped.graph, scores(shaped)
-    single = [net.blobs[b] for b in net.outputs if b in chosen and not shaped.blobs[b]]
+    single = [net.blobs[b] for b in sorted(net.outputs) if b in chosen and not shaped.blobs[b]]
     scoring = [blob for blob in single if net.nodes[blob.producer].layer.is_score]
     losses = [blob for blob in single if blob.loss_weight]
     found = next(iter(scoring or losses), None)

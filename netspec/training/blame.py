@@ -85,10 +85,12 @@ def _first(
 
 
 def _kept(net: ShapedGraph, program: Program, seed: int) -> Program:
-    """A program of the same net and weights that keeps every blob; layers store into copies of their params."""
+    """A program of the same net and weights that keeps every blob; layers store into copies of params and states."""
     learned = (param.param.learned for param in net.graph.params)
     pairs = zip(program.weights.data, learned, strict=True)
-    weights = replace(program.weights, data=tuple(a if learns else a.copy() for a, learns in pairs))
+    states = {key: array.copy() for key, array in program.weights.states.items()}
+    data = tuple(a if learns else a.copy() for a, learns in pairs)
+    weights = replace(program.weights, data=data, states=states)
     kept = bind(*compile_net(net, program.plan.dtype, keep=True), weights, seed)
     kept.table.threads = program.table.threads
     return kept

@@ -193,6 +193,7 @@ class Session:
             flat_net(self.job),
             settings(self.job),
             self.losses,
+            states=dict(self.train.weights.states),
         )
 
     def _history(self) -> dict[tuple[int, ParamKey], Array]:
@@ -217,9 +218,9 @@ class Session:
             raise OtherNetError(
                 f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
             )
-        history = self._fitting_history(state, path)
+        pairs = (*self._fitting_history(state, path), *self._fitting_states(state, path))
         found.copy()
-        for own, array in history:
+        for own, array in pairs:
             own[...] = array
         self.train.iterations.set(state.iteration, state.losses)
         self.resumed = path.resolve()
@@ -234,6 +235,17 @@ class Session:
         if shapes != theirs or state.solver.get("type") != rule:
             raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
         return fitted(((f"the history of '{key[1]}'", own[key], state.history[key]) for key in own), path)
+
+    def _fitting_states(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
+        """Pairs of a state and that of a snapshot. Raises SnapshotError where they do not fit."""
+        own = self.train.weights.states
+        shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, state.states))
+        if shapes != theirs:
+            text = (
+                f"'{path}' holds other states of recurrent layers than the net has: a batch of another size left them"
+            )
+            raise OtherNetError(text, help=f"resume with the batch size that it was trained with; {_RESUME}")
+        return fitted(((f"the state '{key}'", own[key], state.states[key]) for key in own), path)
 
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a file (fine-tuning), by layer and param. Raises SnapshotError."""

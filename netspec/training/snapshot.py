@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 FORMAT = 2
+_KNOWN = frozenset({"weight", "history", "state"})
+"""What an array may be for this version to restore it."""
 _NAME = re.compile(r"iter_(\d+)\.safetensors")
 _HISTORY_1 = re.compile(r"history\.(\d{1,9}):(.+)", re.DOTALL)
 """Label of an array of history in format 1. Weights are called layer.param."""
@@ -36,9 +38,10 @@ class Snapshot:
     """The contents of a snapshot file.
 
     `weights` are the params of every layer, shared ones under each layer that has them; `history` is by (slot, param),
-    a shared param's under the first layer that has it. `iteration` is None in a file of weights alone. `digest` is the
-    net's, `net` its flat plain values, `solver` the settings. `unread` are weights whose numbers are no floats, each
-    with the type of its numbers; `unknown` are the kinds of arrays that this version does not restore.
+    a shared param's under the first layer that has it; `states` are what the last batch left to the next. `iteration`
+    is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the settings.
+    `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the kinds of
+    arrays that this version does not restore.
     """
 
     iteration: int | None
@@ -50,6 +53,7 @@ class Snapshot:
     losses: tuple[float, ...] = ()
     unread: dict[ParamKey, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
+    states: dict[ParamKey, Array] = field(default_factory=dict)
 
 
 class _Header(Model):
@@ -63,7 +67,7 @@ class _Format(_Header):
 
 
 class _Meaning(_Header):
-    """What an array is: a 'weight', or a slot of the 'history'."""
+    """What an array is: a 'weight', a slot of the 'history', or a 'state'."""
 
     what: str
     layer: str = ""
@@ -113,6 +117,7 @@ def write(path: Path, state: Snapshot) -> None:
         (f"history.{slot}:{key}", _Meaning(what="history", **key._asdict(), slot=slot), array)
         for (slot, key), array in state.history.items()
     ]
+    rows += [(f"state:{key}", _Meaning(what="state", **key._asdict()), array) for key, array in state.states.items()]
     arrays: dict[str, Array] = {}
     meanings: dict[str, Any] = {}
     for label, meaning, array in rows:
@@ -159,12 +164,12 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         raise _damaged(path, f"it {'does not describe' if label in labels else 'lacks'} the array '{label}'")
     known: dict[tuple[str, int, ParamKey], str] = {}
     for label, meaning in meanings.items():
-        if meaning.what in {"weight", "history"}:
+        if meaning.what in _KNOWN:
             key = ParamKey(meaning.layer, meaning.param)
             if known.setdefault((meaning.what, meaning.slot, key), label) != label:
                 raise _damaged(path, f"two arrays are the {meaning.what} of '{key}'")
-            if meaning.what == "history" and label in contents.others:
-                raise _damaged(path, f"the history '{label}' holds {contents.others[label]}, and no floats")
+            if meaning.what != "weight" and label in contents.others:
+                raise _damaged(path, f"the {meaning.what} '{label}' holds {contents.others[label]}, and no floats")
     weights = {key: label for (what, _, key), label in known.items() if what == "weight"}
     return Snapshot(
         state.iteration,
@@ -173,7 +178,8 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         solver=state.solver.model_dump(exclude_unset=True),
         losses=state.losses,
         unread={key: contents.others[label] for key, label in weights.items() if label in contents.others},
-        unknown=tuple(sorted({meaning.what for meaning in meanings.values()} - {"weight", "history"})),
+        unknown=tuple(sorted({meaning.what for meaning in meanings.values()} - _KNOWN)),
+        states={key: contents.arrays[label] for (what, _, key), label in known.items() if what == "state"},
         **also,
     )
 

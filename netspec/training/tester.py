@@ -89,6 +89,7 @@ class Tester:
         program = self.program(min(self.batch, self.total))
         for one in self.programs.values():
             one.prepare()
+            one.weights.forget()
         prefetch = Prefetcher(self.feed, 0, self.batch, stop=self.total) if self.feed else None
         try:
             for start in range(0, self.total, self.batch):

@@ -104,9 +104,11 @@ NOT_HERE = {
     "NS401": "needs more memory than this machine has",
     "NS404": "settings of numba, tests/codegen/test_environment.py",
     "NS501": "a family: NS503, NS504 and NS506 are its errors",
-    "NS502": "a family: NS312 is its error",
+    "NS502": "a family: NS312, NS507 and NS508 are its errors",
     "NS503": "written by a snapshot of weights that are not finite, tests/test_train.py",
     "NS505": "takes a hundred iterations, tests/training/rules/test_stalled_loss.py",
+    "NS507": "a layer type of the user's own, tests/cli/test_gradcheck.py",
+    "NS508": "compiles kernels, which it reports, tests/cli/test_gradcheck.py",
     "NS510": "a family",
     "NS520": "a family",
     "NS528": "a full standard output, tests/cli/test_surroundings.py",
@@ -184,6 +186,10 @@ def _make_code(folder: Path) -> None:
     )
     (folder / "code_taken.py").write_text(head + "class Convolution(Layer):\n    pass\n")
     (folder / "code_nothing.py").write_text("FACTOR = 3\n")
+    own = "from netspec.layers.base_python import PythonLayer\n\n\nclass Root(PythonLayer):\n    power: float = 0.5\n\n"
+    own += "    def top_shapes(self, bottoms):\n        return bottoms\n\n"
+    own += "    def compute(self, run):\n        run.top[0][...] = run.bottom[0][:, :2] ** self.power\n"
+    (folder / "own_layers.py").write_text(own)
     (folder / "coded").mkdir()
     (folder / "coded" / "env.json").write_text(json.dumps({"code": [{"name": "cube.py", "sha256": "0" * 64}]}))
     solver = "{base_lr: 1, lr_policy: fixed, max_iter: 1, net: {layers: [{name: cube, type: Cube}]}}\n"

@@ -37,6 +37,9 @@ SCREENS = {
     "inspect_verbose": ("inspect", "mlp", "-v"),
     "inspect_depth": ("inspect", "resnet50", "--depth", "1"),
     "explain": ("explain", "NS302"),
+    "layers_elu": ("layers", "ELU"),
+    "help_layers": ("layers", "--help"),
+    "help_gradcheck": ("gradcheck", "--help"),
 }
 
 

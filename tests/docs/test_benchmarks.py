@@ -72,7 +72,7 @@ def test_other_tables(tmp_path: Path, words: list[str], count: int) -> None:
     assert all("netspec" in row or "netspec_forward" in row for row in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("words", "count"), [(["lenet", "--memory"], 1), (["lenet", "--scaling"], 6)])
 def test_slow_tables(tmp_path: Path, words: list[str], count: int) -> None:
     rows = raced(tmp_path, *words)

@@ -15,6 +15,7 @@ from netspec.core.rooms import Room
 from netspec.net.load import load_net
 from netspec.views import json_schema
 from tests.helpers import ROOT
+from tests.helpers.checks import blob, check_layer, make_layer
 from tests.helpers.code import forgotten
 
 PAGE = (ROOT / "docs" / "plug-ins.md").read_text(encoding="utf-8")
@@ -58,6 +59,28 @@ def test_the_layer_of_two_formulas_is_right(folder: Path) -> None:
     s = 1 / (1 + np.exp(-x.data))
     np.testing.assert_allclose(y.data, x.data * s, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(x.diff, y.diff * (s + x.data * s * (1 - s)), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"type": "SmoothMax", "beta": 3.0},
+        {"type": "Python", "module": "smooth_max", "layer": "SmoothMax", "param_str": {"beta": 3}},
+    ],
+)
+def test_the_layer_in_numpy_is_right(folder: Path, layer: dict[str, Any]) -> None:
+    netspec.load_code("smooth_max.py")
+    x = blob(2, 3, 5)
+    result = check_layer(make_layer(**layer), [x])
+    wanted = np.log(np.exp(3 * np.float32(x)).sum(axis=1, keepdims=True)) / 3
+    np.testing.assert_allclose(result.tops[0], wanted, rtol=1e-5)
+
+
+def test_the_layer_of_pycaffes_style_is_right(folder: Path) -> None:
+    netspec.load_code("tens.py")
+    x = blob(2, 3)
+    result = check_layer(make_layer("Python", module="tens", layer="TimesTen"), [x])
+    np.testing.assert_allclose(result.tops[0], 10 * np.float32(x), rtol=1e-6)
 
 
 def test_the_error_of_a_run_is_the_one_on_the_page(folder: Path, cli: Callable[..., tuple[int, str, str]]) -> None:

@@ -92,3 +92,8 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
     ci = (ROOT / ".ci" / "run").read_text()
     assert "pip install --quiet -e '.[dev]'" in ci
     assert "\nscripts/test\n" in ci
+
+
+def test_only_long_tests_are_left_out_of_ci() -> None:
+    some, every = ((ROOT / "scripts" / name).read_text().splitlines()[-1] for name in ("test", "test_all"))
+    assert some.replace(' -m "not long"', "") == every != some

@@ -374,7 +374,7 @@ def test_sharers_must_agree_about_rates() -> None:
         ip("a", 5, "data", param=[{"name": "w", "lr_mult": 2}]),
         ip("c", 5, "data", param=[{"name": "w", "lr_mult": 3}]),
     )
-    with pytest.raises(SpecError, match="shares param 'w' with lr_mult 3, but its owner says 2"):
+    with pytest.raises(SpecError, match="shares param 'w' with lr_mult 3, but layer 'a' says 2"):
         shaped(net(first, second, _sum(), ip("high", 3), loss("high")))
 
 

@@ -21,3 +21,11 @@ CASES = [
 def wide(w: np.ndarray, axis: int) -> np.ndarray:
     """w with axes of length 1 behind it, so that NumPy broadcasts it from `axis` of x on."""
     return w.reshape(*w.shape, *(1,) * (len(X) - axis % len(X) - w.ndim)) if w.ndim else w
+
+
+def along(x: np.ndarray, w: np.ndarray, axis: int) -> np.ndarray:
+    """The value of w that stands at each place of x, found place by place."""
+    result, first = np.empty(x.shape), axis % len(X)
+    for place in np.ndindex(*x.shape):
+        result[place] = w[place[first : first + w.ndim]]
+    return result

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest import mock
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from netspec.codegen import driver
 from netspec.codegen.kernel import JitKernel
-from netspec.core.calls import Call, Run
+from netspec.core.calls import Call, Routine, Run
 from netspec.core.shape import Shape
 from netspec.layers.base import LAYERS, Layer
 
@@ -91,6 +91,7 @@ class Result:
     bottoms: list[Array]
     top_diffs: list[Array]
     workspace: dict[str, Array]
+    states: dict[str, Array] = field(default_factory=dict)
 
 
 class _Guarded:
@@ -131,6 +132,9 @@ def run_reversed(calls: Iterable[Call], dtype: str) -> None:
     """Like `driver.run`, on one thread, the last part of each call first: parts may not depend on each other."""
     for call in calls:
         kernel = call.kernel
+        if isinstance(kernel, Routine):
+            kernel.function(*call.args)
+            continue
         assert isinstance(kernel, JitKernel)
         parts = call.parts or kernel.parts(call.args)
         words, alive = kernel.describe(call.args, parts, dtype)
@@ -170,6 +174,7 @@ def run_layer(
     store: bool = False,
     inside: bool = False,
     bottom_starts: Sequence[Array] | None = None,
+    states: Mapping[str, Array] | None = None,
 ) -> Result:
     """Run forward, and backward when `top_diffs` are given, on arrays made from the layer's declarations.
 
@@ -178,7 +183,7 @@ def run_layer(
     not declare to read. Blobs of four axes lie as `layout` says (default: what the layer likes best); what goes in and
     comes out is N, C, H, W all the same. `relu` asks the layer to rectify its top, `store` to overwrite its params'
     diffs; to `bottom_starts` it adds its bottoms' diffs. With `inside` the first top and its diff lie inside wider
-    blobs.
+    blobs. `states` are what a batch before left: 0 where they are not given.
     """
     guard = _Guarded()
     shapes = tuple(np.shape(b) for b in bottoms)
@@ -209,7 +214,10 @@ def run_layer(
         "bottom_shapes": shapes,
         "top_shapes": top_shapes,
         "along": {"ReLU": None} if relu else {},
+        "objects": {},
     }
+    begun = {name: np.zeros(shape) for name, shape in layer.states(shapes).items()} | dict(states or {})
+    state = more["state"] = {name: guard.copy(f"state '{name}'", value, dtype) for name, value in begun.items()}
     more |= {"bottom_add": (bottom_starts is not None,) * len(bottom), "param_add": (not store,) * len(param)}
     run = Run(
         phase, bottom, tuple(top), (None,) * len(bottom), (), param, (None,) * len(param), clock, seed, space, **more
@@ -234,12 +242,13 @@ def run_layer(
             _unlay(bottom, turned),
             [],
             space,
+            state,
         )
 
     for name, w in declared.items():
         if not (w.kept or w.score):
             space[name][...] = _start(space[name].dtype)
-    able = set(range(len(bottom))) - layer.no_diff
+    able = set(range(len(bottom))) - layer.without_diff(len(bottom))
     chosen = able if wanted is None else set(wanted)
     top_diff = [
         guard.copy(f"top diff {i}", _lay(np.asarray(d), turned), dtype, inside and i == 0)
@@ -293,7 +302,7 @@ def run_layer(
     for a, b in zip(before, after, strict=True):
         assert a.tobytes() == b.tobytes(), "backward changes a bottom, top, param or top diff"
     results = (_unlay(top, turned), _unlay(bottom_diff, turned), list(param_diff), list(param), _unlay(bottom, turned))
-    return Result(*results, _unlay(top_diff, turned), space)
+    return Result(*results, _unlay(top_diff, turned), space, state)
 
 
 def _laid(shape: Shape, turned: bool) -> Shape:
@@ -353,7 +362,7 @@ def check_layer(
         np.asarray(p).astype(np.float32).astype(np.float64)
         for p in (random_params(layer, bottoms) if params is None else params)
     ]
-    able = set(range(len(bottoms))) - layer.no_diff
+    able = set(range(len(bottoms))) - layer.without_diff(len(bottoms))
     chosen = sorted(able if wanted is None else set(wanted))
     shapes = layer.top_shapes(tuple(b.shape for b in bottoms))
     backward = backward and layer.differentiable
@@ -439,6 +448,7 @@ def _outputs(result: Result) -> list[tuple[str, Array]]:
         ("bottom diff", result.bottom_diffs),
         ("param diff", result.param_diffs),
         ("param", result.params),
+        ("state", result.states.values()),
     )
     return [(f"{what} {i}", a) for what, arrays in groups for i, a in enumerate(arrays) if a is not None]
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def against(
     if in_torch is not None and find_spec("torch") is not None:
         _compare(in_torch, layer, rounded, values, result, rtol)
     return result
+
+
+def torch_of(path: str, *args: Any, **options: Any) -> Torch:
+    """A function of PyTorch, by its path, as the definition of a top: torch.PATH(*bottoms, *args, **options)."""
+
+    def tops(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        return [attrgetter(path)(torch)(*bottoms, *args, **options)]
+
+    return tops
 
 
 def _exact(values: Any) -> Array:

@@ -9,6 +9,7 @@ import pytest
 
 from netspec.core.shape import ShapeError
 from tests.helpers.checks import Array, blob, check_layer, distinct, forward, labels, make_layer, run_layer
+from tests.helpers.oracle import against
 
 
 def accuracy(x: Any, label: Any, **fields: Any) -> float:
@@ -24,7 +25,19 @@ def hits(x: Array, label: Array, top_k: int) -> Array:
 @pytest.mark.parametrize("top_k", [1, 3])
 def test_definition(top_k: int) -> None:
     x, label = distinct(2, 6, 4, 5), labels(2, 4, 5, classes=6)
-    result = check_layer(make_layer("Accuracy", top_k=top_k), [x, label])
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        scores, right = np.moveaxis(bottoms[0], 1, -1), 0
+        for place in np.ndindex(*label.shape):
+            own = scores[place][int(label[place])]
+            right += sum(score >= own for score in scores[place]) <= top_k
+        return [np.array(right / label.size)]
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        best = bottoms[0].topk(top_k, 1).indices
+        return [(best == bottoms[1][:, None]).any(1).double().mean()]
+
+    result = against(oracle, make_layer("Accuracy", top_k=top_k), [x, label], in_torch=in_torch)
     np.testing.assert_allclose(result.tops[0], hits(x, label, top_k).mean())
     assert accuracy(np.moveaxis(x, 1, -1), label, top_k=top_k, axis=-1) == pytest.approx(result.tops[0])
 

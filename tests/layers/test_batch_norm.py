@@ -18,6 +18,7 @@ from netspec.core.errors import NetspecError
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
 from tests.helpers.checks import Result, blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.oracle import Oracle, Torch, against
 from tests.helpers.sessions import session, trained, weights
 
 Values = dict[str, Any]
@@ -47,6 +48,40 @@ def normal(x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     return (x - mean) / np.sqrt(variance + eps)
 
 
+def oracle(affine: bool, by_batch: bool) -> Oracle:
+    """BatchNorm channel by channel, with the statistics of the batch or with the running ones."""
+
+    def tops(bottoms: list[np.ndarray], held: list[np.ndarray]) -> list[np.ndarray]:
+        (x,), y = bottoms, np.empty(bottoms[0].shape)
+        for c in range(len(held[0])):
+            channel = (slice(None), c) if x.ndim > 1 else (slice(None),)
+            values = x[channel].ravel().tolist()
+            mean = sum(values) / len(values) if by_batch else held[0][c] / held[2][0]
+            squares = [(v - mean) ** 2 for v in values]
+            variance = sum(squares) / len(values) if by_batch else held[1][c] / held[2][0]
+            normed = [(v - mean) / (variance + 1e-5) ** 0.5 for v in values]
+            weight, bias = (held[3][c], held[4][c]) if affine else (1.0, 0.0)
+            y[channel] = np.array([v * weight + bias for v in normed]).reshape(x[channel].shape)
+        return [y]
+
+    return tops
+
+
+def in_torch(affine: bool, by_batch: bool) -> Torch:
+    """PyTorch's batch normalisation."""
+
+    def tops(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        import torch
+
+        x = bottoms[0].reshape(-1, 1) if bottoms[0].ndim == 1 else bottoms[0]
+        running = (None, None) if by_batch else (held[0] / held[2], held[1] / held[2])
+        factors = (held[3], held[4]) if affine else (None, None)
+        y = torch.nn.functional.batch_norm(x, *running, *factors, training=by_batch, eps=1e-5)
+        return [y.reshape(bottoms[0].shape)]
+
+    return tops
+
+
 # --- one layer
 
 
@@ -59,7 +94,7 @@ def test_batch_statistics(shape: tuple[int, ...], affine: bool) -> None:
         layer.param_shapes((shape,)) == ((channels,), (channels,), (1,), (channels,), (channels,))[: 5 if affine else 3]
     )
     params = random_params(layer, [x])
-    check_layer(layer, [x], params=params)
+    against(oracle(affine, True), layer, [x], params=params, in_torch=in_torch(affine, True))
     wanted = normal(x) * wide(params[3], x) + wide(params[4], x) if affine else normal(x)
     np.testing.assert_allclose(forward(layer, x, params=params)[0], wanted, rtol=1e-11, atol=1e-11)
 
@@ -78,7 +113,8 @@ def test_running_statistics(shape: tuple[int, ...], affine: bool) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-6)  # as they were, but for the checker's rounding to float32
     for layer, phase in ((fixed, "TRAIN"), (bn(affine=affine), "TEST"), (fixed, "TEST")):
         np.testing.assert_allclose(forward(layer, x, phase=phase, params=params)[0], wanted, rtol=1e-11, atol=1e-11)
-    check_layer(bn(affine=affine), [x], params=params, phase="TEST")
+    torch = in_torch(affine, False)
+    against(oracle(affine, False), bn(affine=affine), [x], params=params, phase="TEST", in_torch=torch)
 
 
 def test_a_batch_of_caffe() -> None:

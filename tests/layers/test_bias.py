@@ -9,8 +9,9 @@ import pytest
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from tests.helpers.broadcast import CASES, X, wide
+from tests.helpers.broadcast import CASES, X, along, wide
 from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params
+from tests.helpers.oracle import against
 
 
 def bias(**fields: Any) -> Layer:
@@ -22,10 +23,17 @@ def test_learned(fields: dict[str, Any], shape: tuple[int, ...]) -> None:
     layer, x = bias(**fields), blob(*X)
     params = random_params(layer, [x])
     assert layer.param_shapes((X,)) == (shape,)
-    check_layer(layer, [x], params=params)
-    np.testing.assert_allclose(
-        forward(layer, x, params=params)[0], x + wide(params[0], fields.get("axis", 1)), rtol=1e-13, atol=1e-14
-    )
+
+    axis = fields.get("axis", 1)
+
+    def oracle(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        return [bottoms[0] + along(bottoms[0], held[0], axis)]
+
+    def in_torch(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        return [bottoms[0] + wide(held[0], axis)]
+
+    against(oracle, layer, [x], params=params, in_torch=in_torch)
+    np.testing.assert_allclose(forward(layer, x, params=params)[0], x + wide(params[0], axis), rtol=1e-13, atol=1e-14)
 
 
 @pytest.mark.parametrize(("fields", "shape"), CASES, ids=str)
@@ -33,7 +41,11 @@ def test_second_bottom(fields: dict[str, Any], shape: tuple[int, ...]) -> None:
     axis = fields.get("axis", 1)
     layer, x, b = bias(bottom=["x", "b"], axis=axis), blob(*X), blob(*shape, seed=2)
     assert layer.params() == ()
-    check_layer(layer, [x, b])
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        return [bottoms[0] + wide(bottoms[1], axis)]
+
+    against(lambda bottoms, _: [bottoms[0] + along(*bottoms, axis)], layer, [x, b], in_torch=in_torch)
     np.testing.assert_allclose(forward(layer, x, b)[0], x + wide(b, axis), rtol=1e-13, atol=1e-14)
 
 

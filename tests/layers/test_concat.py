@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
-from tests.helpers.checks import blob, check_layer, forward, make_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer
+from tests.helpers.oracle import against
 
 
 @pytest.mark.parametrize(
@@ -21,7 +24,23 @@ from tests.helpers.checks import blob, check_layer, forward, make_layer
 )
 def test_two_bottoms(axis: int, others: tuple[int, ...], words: str) -> None:
     layer, bottoms = make_layer("Concat", axis=axis, bottom=["a", "b"]), [blob(2, 3, 6, 7), blob(*others, seed=2)]
-    check_layer(layer, bottoms)
+
+    def oracle(given: list[Array], _: list[Array]) -> list[Array]:
+        y, first = np.empty(layer.top_shapes(tuple(x.shape for x in given))[0]), 0
+        for x in given:
+            for place in np.ndindex(*x.shape):
+                moved = list(place)
+                moved[axis] += first
+                y[tuple(moved)] = x[place]
+            first += x.shape[axis]
+        return [y]
+
+    def in_torch(given: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        return [torch.cat(given, axis)]
+
+    against(oracle, layer, bottoms, in_torch=in_torch)
     (y,) = forward(layer, *bottoms)
     np.testing.assert_array_equal(y, np.concatenate(bottoms, axis))
     assert layer.shape_arithmetic((bottoms[0].shape, others)) == words

@@ -20,7 +20,8 @@ from netspec.lowering.conv_direct import Direct
 from netspec.lowering.conv_grouped import Grouped
 from netspec.lowering.conv_winograd import Winograd
 from tests.helpers import naive
-from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.oracle import against
 
 
 def conv(**fields: Any) -> Layer:
@@ -61,8 +62,22 @@ def test_definition_and_derivatives(case: str) -> None:
     shape, fields = CASES[case]
     layer, x = conv(**fields), blob(*shape)
     params = random_params(layer, [x])
-    check_layer(layer, [x], params=params)
-    np.testing.assert_allclose(forward(layer, x, params=params)[0], expected(x, layer, params), rtol=1e-12, atol=1e-12)
+
+    def oracle(bottoms: list[Array], held: list[Array]) -> list[Array]:
+        return [expected(bottoms[0], layer, held)]
+
+    def in_torch(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        import torch
+
+        def pair(word: str, usual: int) -> tuple[int, int]:
+            one = np.broadcast_to(fields.get(word, usual), 2)
+            return int(fields.get(f"{word}_h", one[0])), int(fields.get(f"{word}_w", one[1]))
+
+        bias = held[1] if len(held) > 1 else None
+        settings = (pair("stride", 1), pair("pad", 0), pair("dilation", 1), fields.get("group", 1))
+        return [torch.nn.functional.conv2d(bottoms[0], held[0], bias, *settings)]
+
+    against(oracle, layer, [x], params=params, in_torch=in_torch)
 
 
 @given(

@@ -10,13 +10,20 @@ from netspec.codegen import driver
 from netspec.core.calls import Call
 from netspec.kernels import random
 from tests.helpers import naive
-from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.oracle import against
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5, 0.9])
 def test_definition_and_derivatives(ratio: float) -> None:
     layer, x = make_layer("Dropout", dropout_ratio=ratio), blob(2, 3, 4, 5)
-    check_layer(layer, [x])
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        keep = naive.kept(x.size, ratio, seed=11, iteration=0)
+        values = [v / (1 - ratio) if k else 0 for v, k in zip(bottoms[0].flat, keep, strict=True)]
+        return [np.array(values).reshape(x.shape)]
+
+    against(oracle, layer, [x])
     (y,) = forward(layer, x, iteration=6, seed=17)
     keep = naive.kept(x.size, ratio, 17, 6).reshape(x.shape)
     np.testing.assert_allclose(y, np.where(keep, x / (1 - ratio), 0), rtol=1e-15)

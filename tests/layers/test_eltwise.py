@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
 from tests.helpers.checks import blob, check_layer, distinct, forward, make_layer, run_layer
+from tests.helpers.oracle import Oracle, against
 
 SHAPE = (2, 3, 4, 5)
 
@@ -23,16 +26,29 @@ def three(away_from: tuple[float, ...] = ()) -> list[np.ndarray]:
     return [blob(*SHAPE, seed=seed, away_from=away_from) for seed in (1, 2, 3)]
 
 
+def by_element(combine: Callable[[Sequence[Any]], Any]) -> Oracle:
+    """The definition of a top whose values are made of the bottoms' values at one place."""
+
+    def oracle(bottoms: list[np.ndarray], _: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.array([combine(each) for each in zip(*(b.flat for b in bottoms), strict=True)]).reshape(SHAPE)]
+
+    return oracle
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_sum(count: int) -> None:
     bottoms = three()[:count]
-    check_layer(eltwise("SUM", count), bottoms)
+    against(by_element(sum), eltwise("SUM", count), bottoms, in_torch=lambda given, _: [sum(given)])
     np.testing.assert_allclose(forward(eltwise("SUM", count), *bottoms)[0], sum(bottoms), rtol=1e-14)
 
 
 def test_weighted_sum() -> None:
     layer, (a, b, c) = eltwise("SUM", coeff=[1, -0.5, 2]), three()
-    check_layer(layer, [a, b, c])
+
+    def weighted(values: Sequence[Any]) -> Any:
+        return values[0] - 0.5 * values[1] + 2 * values[2]
+
+    against(by_element(weighted), layer, [a, b, c], in_torch=lambda given, _: [weighted(given)])
     np.testing.assert_allclose(forward(layer, a, b, c)[0], a - 0.5 * b + 2 * c, rtol=1e-13, atol=1e-13)
 
 
@@ -41,7 +57,7 @@ def test_weighted_sum() -> None:
 def test_product(count: int, stable: bool) -> None:
     bottoms = three(away_from=(0.0,))[:count]
     layer = eltwise("PROD", count, stable_prod_grad=stable)
-    check_layer(layer, bottoms)
+    against(by_element(math.prod), layer, bottoms, in_torch=lambda given, _: [math.prod(given)])
     np.testing.assert_allclose(forward(layer, *bottoms)[0], np.prod(bottoms, axis=0), rtol=1e-14)
 
 
@@ -57,7 +73,13 @@ def test_stable_gradient_survives_a_zero() -> None:
 def test_maximum(count: int) -> None:
     bottoms = list(distinct(count, *SHAPE))
     layer = eltwise("MAX", count)
-    check_layer(layer, bottoms)
+
+    def in_torch(given: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        return [torch.stack(given).amax(0)]
+
+    against(by_element(max), layer, bottoms, in_torch=in_torch)
     for phase in ("TRAIN", "TEST"):
         np.testing.assert_array_equal(forward(layer, *bottoms, phase=phase)[0], np.max(bottoms, axis=0))
     assert not layer.workspaces((SHAPE,) * count, False)

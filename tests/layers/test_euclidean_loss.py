@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -9,13 +10,24 @@ import pytest
 
 from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import Array, blob, forward, make_layer, run_layer
+from tests.helpers.oracle import against
 
 
 def test_definition_and_derivative() -> None:
     a, b = blob(3, 5, 2), blob(3, 5, 2, seed=2)
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        one, two = bottoms
+        return [np.array(sum((one[place] - two[place]) ** 2 for place in np.ndindex(*one.shape)) / (2 * len(one)))]
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        return [torch.nn.functional.mse_loss(*bottoms, reduction="sum") / (2 * len(bottoms[0]))]
+
     with mock.patch.object(_loss, "GRAIN", 4):
-        result = check_layer(make_layer("EuclideanLoss"), [a, b])
+        result = against(oracle, make_layer("EuclideanLoss"), [a, b], in_torch=in_torch)
     np.testing.assert_allclose(result.tops[0], ((a - b) ** 2).sum() / 6, rtol=1e-6)
 
 

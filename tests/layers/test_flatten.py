@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from netspec.core.shape import ShapeError
-from tests.helpers.checks import blob, check_layer, make_layer
+from tests.helpers.checks import Array, blob, make_layer
+from tests.helpers.oracle import against, torch_of
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,12 @@ def test_caffe_shapes(fields: dict[str, Any], shape: tuple[int, ...], words: str
     layer, x = make_layer("Flatten", **fields), blob(2, 3, 6, 5)
     assert layer.top_shapes((x.shape,)) == (shape,)
     assert layer.shape_arithmetic((x.shape,)) == words
-    result = check_layer(layer, [x])
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        return [np.array([bottoms[0][place] for place in np.ndindex(*x.shape)]).reshape(shape)]
+
+    in_torch = torch_of("flatten", fields.get("axis", 1), fields.get("end_axis", -1))
+    result = against(oracle, layer, [x], in_torch=in_torch)
     np.testing.assert_array_equal(result.tops[0], result.bottoms[0].reshape(shape))
     assert layer.aliases("TRAIN") and layer.aliases("TEST")
 

@@ -10,7 +10,8 @@ import pytest
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
 from tests.helpers import naive
-from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.oracle import against
 
 
 def ip(**fields: Any) -> Layer:
@@ -24,7 +25,18 @@ def test_definition_and_derivatives(axis: int, transpose: bool, bias_term: bool)
     x = blob(2, 3, 4, 5)
     layer = ip(num_output=6, axis=axis, transpose=transpose, bias_term=bias_term)
     params = random_params(layer, [x])
-    check_layer(layer, [x], params=params)
+
+    def oracle(bottoms: list[Array], held: list[Array]) -> list[Array]:
+        w = held[0].T if transpose else held[0]
+        return [naive.inner_product(bottoms[0], w, held[1] if bias_term else None, axis)]
+
+    def in_torch(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        import torch
+
+        flat = bottoms[0].reshape(*x.shape[: axis % x.ndim], -1)
+        return [torch.nn.functional.linear(flat, held[0].T if transpose else held[0], *held[1:])]
+
+    against(oracle, layer, [x], params=params, in_torch=in_torch)
     weight = params[0].T if transpose else params[0]
     wanted = naive.inner_product(x, weight, params[1] if bias_term else None, axis)
     (y,) = forward(layer, x, params=params)

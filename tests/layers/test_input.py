@@ -19,6 +19,14 @@ def test_one_shape_serves_every_top_and_many_stand_one_for_each() -> None:
     assert make_layer("Input", shape=[[5, 3]], top=["a", "b"]).top_shapes(()) == ((5, 3), (5, 3))
 
 
+def test_scalars_have_no_batch_axis() -> None:
+    one, both = make_layer("Input", shape=[]), make_layer("Input", shape=[[5, 3], []], top=["data", "rate"])
+    assert one.top_shapes(()) == ((),) and one.batch_axes((), ()) == (None,)
+    assert both.top_shapes(()) == ((5, 3), ()) and both.batch_axes((), ()) == (0, None)
+    assert both.for_batch(both.top_shapes(()), 7) == ((7, 3), ())
+    assert make_layer("Input", shape=[[]], top=["a", "b"]).top_shapes(()) == ((), ())
+
+
 def test_runs_nothing() -> None:
     layer = make_layer("Input", shape=[2, 3])
     run = Run("TRAIN", (), (np.zeros((2, 3)),), (), (np.zeros((2, 3)),), (), (), np.zeros(2, np.int64), 1)
@@ -32,8 +40,6 @@ def test_runs_nothing() -> None:
         ([[5, 3], [-1]], ("shape", 1, 0), "greater_than"),
         ([5, "a"], ("shape", 1), "int_type"),
         (5, ("shape",), "tuple_type"),
-        ([], ("shape",), "netspec"),
-        ([[5], []], ("shape",), "netspec"),
         ([[5], [4], [3]], (), "netspec"),
     ],
 )

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
 from tests.helpers.checks import blob, check_layer, forward, make_layer
+from tests.helpers.oracle import against, torch_of
 
 
 def lrn(**fields: Any) -> Layer:
@@ -48,17 +49,23 @@ PARAMS = [
 @pytest.mark.parametrize("fields", PARAMS, ids=str)
 def test_across_channels(fields: dict[str, Any]) -> None:
     layer, x = lrn(**fields), blob(2, 7, 3, 5)
-    check_layer(layer, [x])
     values = {"local_size": 5, "alpha": 1.0, "beta": 0.75, "k": 1.0} | fields
-    np.testing.assert_allclose(forward(layer, x)[0], across(x, *values.values()), rtol=1e-13)
+    in_torch = torch_of("nn.functional.local_response_norm", *values.values())
+    against(lambda bottoms, _: [across(bottoms[0], *values.values())], layer, [x], in_torch=in_torch)
 
 
 @pytest.mark.parametrize("fields", [fields for fields in PARAMS if "k" not in fields], ids=str)
 def test_within_channel(fields: dict[str, Any]) -> None:
     layer, x = lrn(norm_region="WITHIN_CHANNEL", **fields), blob(2, 3, 7, 5)
-    check_layer(layer, [x])
-    values = {"local_size": 5, "alpha": 1.0, "beta": 0.75} | fields
-    np.testing.assert_allclose(forward(layer, x)[0], within(x, *values.values()), rtol=1e-13)
+    size, alpha, beta = ({"local_size": 5, "alpha": 1.0, "beta": 0.75} | fields).values()
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        means = torch.nn.functional.avg_pool2d(bottoms[0] ** 2, size, 1, size // 2)
+        return [bottoms[0] * (1 + alpha * means) ** -beta]
+
+    against(lambda bottoms, _: [within(bottoms[0], size, alpha, beta)], layer, [x], in_torch=in_torch)
 
 
 def test_small_numbers_of_caffe() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from tests.helpers.checks import check_layer, distinct, forward, labels, make_layer, run_layer
+from tests.helpers.checks import Array, distinct, forward, labels, make_layer, run_layer
+from tests.helpers.oracle import against
 
 SCORES = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
 
@@ -25,8 +27,25 @@ def test_published_values() -> None:
 @pytest.mark.parametrize("margin", [1.0, 0.51])
 def test_definition_and_derivative(margin: float) -> None:
     x, label = distinct(7, 5), labels(7, classes=5)
+    wide = margin + 0.013
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        scores, true = bottoms[0], bottoms[1].astype(int)
+        total = 0.0
+        for n, j in np.ndindex(*scores.shape):
+            total += max(0, scores[n, j] - scores[n, true[n]] + wide) if j != true[n] else 0
+        return [np.array(total / len(true))]
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        true = bottoms[1].long()
+        total = torch.nn.functional.multi_margin_loss(bottoms[0], true, margin=wide, reduction="sum")
+        return [total * x.shape[1] / len(x)]
+
     with mock.patch.object(_loss, "GRAIN", 4):
-        result = check_layer(make_layer("MultiClassHingeLoss", margin=margin + 0.013), [x, label])
+        layer = make_layer("MultiClassHingeLoss", margin=wide)
+        result = against(oracle, layer, [x, label], in_torch=in_torch)
     own = np.take_along_axis(x, label.astype(int)[:, None], 1)
     short = np.maximum(0, x - own + margin + 0.013)
     np.testing.assert_allclose(result.tops[0], (short.sum() - 7 * (margin + 0.013)) / 7, rtol=1e-6)

@@ -9,7 +9,8 @@ import pytest
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.oracle import against
 
 
 def prelu(**fields: Any) -> Layer:
@@ -22,7 +23,19 @@ def test_definition_and_derivatives(shape: tuple[int, ...], shared: bool) -> Non
     layer, x = prelu(channel_shared=shared), blob(*shape, away_from=[0.0])
     params = [np.asarray(p) for p in random_params(layer, [x])]
     assert layer.param_shapes((shape,)) == (((),) if shared else ((3,),))
-    check_layer(layer, [x], params=params)
+
+    def oracle(bottoms: list[Array], held: list[Array]) -> list[Array]:
+        (given,), (slopes,), y = bottoms, held, bottoms[0].copy()
+        for place in np.argwhere(given <= 0):
+            y[tuple(place)] *= slopes if shared else slopes[place[1]]
+        return [y]
+
+    def in_torch(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        import torch
+
+        return [torch.nn.functional.prelu(bottoms[0], held[0].reshape(-1))]
+
+    against(oracle, layer, [x], params=params, in_torch=in_torch)
     slope = params[0] if shared else params[0].reshape(3, *(1,) * (len(shape) - 2))
     np.testing.assert_array_equal(forward(layer, x, params=params)[0], np.maximum(x, 0) + slope * np.minimum(x, 0))
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from netspec.codegen import driver
 from netspec.core.calls import Run
-from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import Array, blob, blobs_away_from, forward, make_layer, run_layer
+from tests.helpers.oracle import against, torch_of
 
 
 @given(blobs_away_from(0.0), st.sampled_from([0.0, 0.01, 0.25]))
@@ -20,7 +21,12 @@ def test_definition(x: np.ndarray, slope: float) -> None:
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, 2.0, -0.5])
 def test_derivatives(slope: float) -> None:
-    check_layer(make_layer("ReLU", negative_slope=slope), [blob(2, 3, 4, 5, away_from=[0.0])])
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        (x,) = bottoms
+        return [np.array([v if v > 0 else slope * v for v in x.ravel()]).reshape(x.shape)]
+
+    layer, x = make_layer("ReLU", negative_slope=slope), blob(2, 3, 4, 5, away_from=[0.0])
+    against(oracle, layer, [x], in_torch=torch_of("nn.functional.leaky_relu", slope))
 
 
 def test_the_slope_rules_at_zero() -> None:

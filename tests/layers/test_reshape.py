@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from tests.helpers.checks import blob, check_layer, make_layer
+from tests.helpers.checks import Array, blob, make_layer
+from tests.helpers.oracle import against, torch_of
 
 
 def reshape(*shape: int, **fields: Any) -> Layer:
@@ -40,7 +41,11 @@ def test_caffe_shapes(layer: Layer, shape: tuple[int, ...], words: str) -> None:
     x = blob(*X)
     assert layer.top_shapes((X,)) == (shape,)
     assert layer.shape_arithmetic((X,)) == words
-    result = check_layer(layer, [x])
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        return [np.array([bottoms[0][place] for place in np.ndindex(*x.shape)]).reshape(shape)]
+
+    result = against(oracle, layer, [x], in_torch=torch_of("reshape", shape))
     np.testing.assert_array_equal(result.tops[0], result.bottoms[0].reshape(shape))
     assert layer.aliases("TRAIN") and layer.aliases("TEST")
 

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from tests.helpers.broadcast import CASES, X, wide
-from tests.helpers.checks import blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.broadcast import CASES, X, along, wide
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer, random_params, run_layer
+from tests.helpers.oracle import against
 
 
 def scale(**fields: Any) -> Layer:
@@ -24,8 +25,17 @@ def test_learned(fields: dict[str, Any], shape: tuple[int, ...], bias_term: bool
     layer, x = scale(bias_term=bias_term, **fields), blob(*X)
     assert layer.param_shapes((X,)) == (shape,) * (1 + bias_term)
     params = random_params(layer, [x])
-    check_layer(layer, [x], params=params)
     axis = fields.get("axis", 1)
+
+    def oracle(bottoms: list[Array], held: list[Array]) -> list[Array]:
+        w, *b = (along(bottoms[0], each, axis) for each in held)
+        return [sum(b, bottoms[0] * w)]
+
+    def in_torch(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        w, *b = (wide(each, axis) for each in held)
+        return [sum(b, bottoms[0] * w)]
+
+    against(oracle, layer, [x], params=params, in_torch=in_torch)
     wanted = x * wide(params[0], axis) + (wide(params[1], axis) if bias_term else 0)
     np.testing.assert_allclose(forward(layer, x, params=params)[0], wanted, rtol=1e-13, atol=1e-14)
 
@@ -37,8 +47,17 @@ def test_second_bottom(fields: dict[str, Any], shape: tuple[int, ...], bias_term
     layer, x, w = scale(bottom=["x", "w"], bias_term=bias_term, **fields), blob(*X), blob(*shape, seed=2)
     assert [p.name for p in layer.params()] == ["bias"] * bias_term
     params = random_params(layer, [x, w])
-    check_layer(layer, [x, w], params=params)
     axis = fields.get("axis", 1)
+
+    def oracle(bottoms: list[Array], held: list[Array]) -> list[Array]:
+        factor, *b = (along(bottoms[0], each, axis) for each in (bottoms[1], *held))
+        return [sum(b, bottoms[0] * factor)]
+
+    def in_torch(bottoms: list[Any], held: list[Any]) -> list[Any]:
+        factor, *b = (wide(each, axis) for each in (bottoms[1], *held))
+        return [sum(b, bottoms[0] * factor)]
+
+    against(oracle, layer, [x, w], params=params, in_torch=in_torch)
     wanted = x * wide(w, axis) + (wide(params[0], axis) if bias_term else 0)
     np.testing.assert_allclose(forward(layer, x, w, params=params)[0], wanted, rtol=1e-13, atol=1e-14)
 

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
-from tests.helpers.checks import blob, check_layer, forward, make_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer
+from tests.helpers.oracle import against
 
 
 def cut(tops: int, **fields: Any) -> Layer:
@@ -30,7 +31,22 @@ def cut(tops: int, **fields: Any) -> Layer:
 )
 def test_pieces(layer: Layer, axis: int, points: list[int], words: str) -> None:
     x = blob(6, 12, 2, 3)
-    result = check_layer(layer, [x])
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        tops = [np.empty(shape) for shape in layer.top_shapes((x.shape,))]
+        for place in np.ndindex(*x.shape):
+            number = sum(place[axis] >= point for point in points)
+            moved = list(place)
+            moved[axis] -= [0, *points][number]
+            tops[number][tuple(moved)] = bottoms[0][place]
+        return tops
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        return [*torch.tensor_split(bottoms[0], points, axis)]
+
+    result = against(oracle, layer, [x], in_torch=in_torch)
     for top, wanted in zip(forward(layer, x), np.split(x, points, axis), strict=True):
         np.testing.assert_array_equal(top, wanted)
     assert layer.shape_arithmetic((x.shape,)) == words

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 
 from netspec.core.shape import ShapeError
-from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer
+from tests.helpers.checks import Array, blob, blobs_away_from, forward, make_layer
+from tests.helpers.oracle import against, torch_of
 
 
 def test_published_values() -> None:
@@ -19,7 +22,16 @@ def test_published_values() -> None:
 def test_every_axis(axis: int) -> None:
     x = blob(3, 5, 7, scale=2)
     layer = make_layer("Softmax", axis=axis)
-    y = check_layer(layer, [x]).tops[0]
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        rows = np.moveaxis(bottoms[0], axis, -1)
+        y = np.empty(rows.shape)
+        for place in np.ndindex(*rows.shape[:-1]):
+            total = sum(math.exp(v) for v in rows[place])
+            y[place] = [math.exp(v) / total for v in rows[place]]
+        return [np.moveaxis(y, -1, axis)]
+
+    y = against(oracle, layer, [x], in_torch=torch_of("softmax", axis)).tops[0]
     np.testing.assert_allclose(y.sum(axis), 1)
     (y,) = forward(layer, x)
     np.testing.assert_allclose(y, np.exp(x) / np.exp(x).sum(axis, keepdims=True))

@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 
 from netspec.engine.program import Program
-from tests.helpers.checks import blob, check_layer, make_layer
+from tests.helpers.checks import Array, blob, make_layer
+from tests.helpers.oracle import against
 from tests.helpers.programs import check_gradients, feed, gradients, training
 
 
 @pytest.mark.parametrize("tops", [1, 2, 3])
 def test_the_checker(tops: int) -> None:
     layer = make_layer("Split", top=["a", "b", "c"][:tops])
-    result = check_layer(layer, [blob(2, 3, 5)])
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        return [bottoms[0]] * tops
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        return [bottoms[0].clone() for _ in range(tops)]
+
+    result = against(oracle, layer, [blob(2, 3, 5)], in_torch=in_torch)
     assert layer.top_shapes(((2, 3, 5),)) == ((2, 3, 5),) * tops
     assert all(np.shares_memory(top, result.bottoms[0]) for top in result.tops)
     assert layer.aliases("TRAIN") and layer.aliases("TEST")

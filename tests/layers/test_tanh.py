@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from hypothesis import given
 
-from tests.helpers.checks import blob, blobs_away_from, check_layer, forward, make_layer
+from tests.helpers.checks import Array, blob, blobs_away_from, forward, make_layer
+from tests.helpers.oracle import against, torch_of
 
 
 @given(blobs_away_from())
@@ -15,7 +18,11 @@ def test_definition(x: np.ndarray) -> None:
 
 
 def test_derivatives() -> None:
-    check_layer(make_layer("TanH"), [blob(2, 3, 4, 5)])
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        (x,) = bottoms
+        return [np.array([math.tanh(v) for v in x.ravel()]).reshape(x.shape)]
+
+    against(oracle, make_layer("TanH"), [blob(2, 3, 4, 5)], in_torch=torch_of("tanh"))
 
 
 def test_does_not_overflow() -> None:

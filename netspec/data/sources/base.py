@@ -51,6 +51,9 @@ class UnusableArrayError(DataError):
 class Dataset(ABC):
     """Opened data: samples by their index, counted from 0, each made of one or more outputs (image, label)."""
 
+    ordered: bool = False
+    """Whether a batch goes on where the last one ended, so that samples must come in their order, in whole batches."""
+
     @property
     @abstractmethod
     def shapes(self) -> Shapes:
@@ -66,6 +69,10 @@ class Dataset(ABC):
 
         The caller owns the arrays.
         """
+
+    def in_batches(self, size: int) -> Dataset:
+        """These data as batches of `size` samples want them: here as they are. Raises DataError."""
+        return self
 
     def labels(self, output: int) -> Array | None:
         """All values of an output, (len, *shape); None where looking at them would cost much reading."""

@@ -40,6 +40,11 @@ class SampleShapes(Rule):
             shaped, spec = known.nets[phase], known.job.spec.feed(phase) if known.job else None
             at = spec.place("source") if spec else None
             names = [shaped.graph.blobs[i].name for i in shaped.graph.inputs]
+            if (alone := next((i for i in shaped.graph.inputs if shaped.batch_axes[i] is None), None)) is not None:
+                which = f"'{shaped.graph.blobs[alone].name}' ({text(shaped.blobs[alone])})"
+                message = f"input {which} has no axis for the samples, so that no source can fill it"
+                yield MisfitError(message, at=at, help="a constant is the top of a DummyData layer")
+                continue
             wanted = [_sample_shape(shaped, blob) for blob in shaped.graph.inputs]
             if len(feed.shapes) < len(names):
                 outputs = f"{len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"

@@ -1,0 +1,181 @@
+"""Layers alone, forward and backward beside PyTorch eager, at sizes that people use.
+
+`python -m benchmarks.alone [NAME ...]` runs the cases whose names begin so. Each side keeps its arrays from step to
+step; netspec runs the layer's steps in a bound program, PyTorch the function and torch.autograd.grad.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from benchmarks.clock import PAUSE, TURN, milliseconds
+from benchmarks.nets import Stepper, random_batch
+from netspec.codegen import driver
+from netspec.net.graph import State
+from netspec.net.load import load_net
+
+Torch = Callable[[list[Tensor], list[Tensor]], Tensor]
+"""(bottoms, params) -> the top."""
+
+
+class Case(NamedTuple):
+    """A layer with its bottoms' shapes, and PyTorch's function of the same."""
+
+    layer: dict[str, Any]
+    shapes: list[list[int]]
+    torch: Torch
+    indices: bool = False  # whether the bottom holds indices, which get no gradient
+
+
+def attention(x: list[Tensor], params: list[Tensor], heads: int) -> Tensor:
+    """torch.nn.functional.multi_head_attention_forward, as torch.nn.MultiheadAttention calls it."""
+    rows, size = x[0].transpose(0, 1), x[0].shape[2]
+    return functional.multi_head_attention_forward(
+        rows, rows, rows, size, heads, torch.cat(params[:3]), torch.cat(params[4:7]), None, None, False, 0.0,
+        params[3], params[7], need_weights=False,
+    )[0].transpose(0, 1)  # fmt: skip
+
+
+def self_attention(size: int, **fields: Any) -> Case:
+    """Eight heads on 32 sequences of 128 positions."""
+    layer = {"type": "MultiHeadAttention", "num_heads": 8, **fields}
+    return Case(layer, [[32, 128, size]], lambda x, p: attention(x, p, 8))
+
+
+CASES = {
+    "attention 32x128x256": self_attention(256),
+    "attention 32x128x512": self_attention(512),
+    "linear 32x128x256": Case(
+        {"type": "InnerProduct", "num_output": 256, "axis": 2, "weight_filler": "xavier"},
+        [[32, 128, 256]],
+        lambda x, p: functional.linear(x[0], p[0], p[1]),
+    ),
+    "linear 32x128x512 to 2048": Case(
+        {"type": "InnerProduct", "num_output": 2048, "axis": 2, "weight_filler": "xavier"},
+        [[32, 128, 512]],
+        lambda x, p: functional.linear(x[0], p[0], p[1]),
+    ),
+    "layer norm 32x128x512": Case(
+        {"type": "LayerNorm"}, [[32, 128, 512]], lambda x, p: functional.layer_norm(x[0], (512,), p[0], p[1])
+    ),
+    "layer norm 32x128x256": Case(
+        {"type": "LayerNorm"}, [[32, 128, 256]], lambda x, p: functional.layer_norm(x[0], (256,), p[0], p[1])
+    ),
+    "rms norm 32x128x512": Case(
+        {"type": "RMSNorm"}, [[32, 128, 512]], lambda x, p: functional.rms_norm(x[0], (512,), p[0], 1e-6)
+    ),
+    "group norm 32x64x28x28": Case(
+        {"type": "GroupNorm"}, [[32, 64, 28, 28]], lambda x, p: functional.group_norm(x[0], 32, p[0], p[1])
+    ),
+    "instance norm 32x64x28x28": Case(
+        {"type": "InstanceNorm", "affine": True},
+        [[32, 64, 28, 28]],
+        lambda x, p: functional.instance_norm(x[0], weight=p[0], bias=p[1]),
+    ),
+    "l2 normalize 32x64x28x28": Case(
+        {"type": "L2Normalize"}, [[32, 64, 28, 28]], lambda x, p: functional.normalize(x[0])
+    ),
+    "embed 32x128 of 10000 to 256": Case(
+        {"type": "Embed", "input_dim": 10000, "num_output": 256, "bias_term": False, "weight_filler": "xavier"},
+        [[32, 128]],
+        lambda x, p: functional.embedding(x[0].long(), p[0]),
+        indices=True,
+    ),
+    "embed 64x64 of 65 to 256": Case(
+        {"type": "Embed", "input_dim": 65, "num_output": 256, "bias_term": False, "weight_filler": "xavier"},
+        [[64, 64]],
+        lambda x, p: functional.embedding(x[0].long(), p[0]),
+        indices=True,
+    ),
+    "positions 32x128x512": Case({"type": "PositionalEmbedding"}, [[32, 128, 512]], lambda x, p: x[0] + p[0]),
+}
+
+
+class Ours:
+    """The layer in a net; a learned Bias below it makes its bottom want a gradient."""
+
+    def __init__(self, case: Case) -> None:
+        given = [f"x{i}" for i in range(len(case.shapes))]
+        layers: list[dict[str, Any]] = [{"name": "data", "type": "Input", "top": given, "shape": case.shapes}]
+        if not case.indices:
+            layers.append({"name": "below", "type": "Bias", "axis": 0, "num_axes": 0, "bottom": "x0", "top": "x"})
+        bottoms = given if case.indices else ["x", *given[1:]]
+        layers.append({"name": "layer", "bottom": bottoms, "top": "y", "loss_weight": 1, **case.layer})
+        shaped = load_net({"name": "alone", "layers": layers}, (), State("TRAIN"))
+        self.batch = random_batch(shaped)
+        self.stepper = Stepper(shaped, self.batch)
+        self.stepper.step()
+        program = self.stepper.program
+        self.node = next(node for node in program.graph.nodes if node.layer.name == "layer")
+        own = [program.weights.data[param] for param in self.node.params]
+        self.params = [torch.tensor(array) for array in own]
+        self.bottoms = [torch.tensor(program.data[b]) for b in self.node.bottoms]
+
+    def step(self) -> tuple[float, float]:
+        """Milliseconds forward and backward, with the clearing of gradients that are added to."""
+        program, node = self.stepper.program, self.node.index
+        ahead = milliseconds(lambda: program.run_node("forward", node))
+        clearing = 0.0 if self.node.stores else milliseconds(lambda: program.run("clear"))
+        return ahead, clearing + milliseconds(lambda: program.run_node("backward", node))
+
+
+class Theirs:
+    """PyTorch's function on equal arrays."""
+
+    def __init__(self, case: Case, ours: Ours) -> None:
+        self.function, self.params = case.torch, [p.requires_grad_() for p in ours.params]
+        self.bottoms = [b.requires_grad_(not case.indices) for b in ours.bottoms]
+        self.seed = torch.ones_like(self.function(self.bottoms, self.params))
+
+    def step(self) -> tuple[float, float]:
+        """Milliseconds forward and backward."""
+        tops: list[Tensor] = []
+        wanted = [*(b for b in self.bottoms if b.requires_grad), *self.params]
+        ahead = milliseconds(lambda: tops.append(self.function(self.bottoms, self.params)))
+        return ahead, milliseconds(lambda: torch.autograd.grad(tops[0], wanted, self.seed))
+
+
+def measure(case: Case, turns: int) -> list[float]:
+    """Median milliseconds: netspec forward and backward, PyTorch forward and backward. The sides take turns."""
+    ours = Ours(case)
+    sides = (ours, Theirs(case, ours))
+    times: list[list[tuple[float, float]]] = [[], []]
+    for _ in range(turns):
+        for side, kept in zip(sides, times, strict=True):
+            time.sleep(PAUSE)
+            side.step()
+            until, first = time.monotonic() + TURN, len(kept)
+            while time.monotonic() < until or len(kept) < first + 2:
+                kept.append(side.step())
+    return [statistics.median(way) for kept in times for way in zip(*kept, strict=True)]
+
+
+def main() -> None:
+    """Measure the cases and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="beginnings of cases' names; none: all")
+    parser.add_argument("--turns", type=int, default=4, help="turns of each side, of a quarter of a second")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each side")
+    given = parser.parse_args()
+    driver.limit_threads(given.threads)
+    torch.set_num_threads(given.threads)
+    table = Table("case", *(f"{side} {way}" for side in ("netspec", "torch") for way in ("fwd", "bwd")), "ratio")
+    for name, case in CASES.items():
+        if not given.names or any(name.startswith(word) for word in given.names):
+            ahead, back, its_ahead, its_back = took = measure(case, given.turns)
+            table.add_row(name, *(f"{value:.3f}" for value in took), f"{(its_ahead + its_back) / (ahead + back):.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""`netspec layers`: the layer types, and all about one of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from netspec.cli.base import Code, TableFormat, answer, width
+from netspec.cli.complete import layer_types
+from netspec.cli.help import HELP
+
+PANEL = HELP
+EXAMPLE = "netspec layers Convolution"
+
+
+def command(
+    type: Annotated[
+        str | None,
+        typer.Argument(metavar="[TYPE]", help="A layer type; left out: all of them.", autocompletion=layer_types),
+    ] = None,
+    code: Code = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
+) -> None:
+    """List the layer types by purpose, or show the fields, formula, source and an example of one."""
+    from netspec.views import reference
+
+    wide = width(sys.stdout)
+    view = reference.overview(reference.entries(), wide) if type is None else reference.page(reference.find(type), wide)
+    answer(view.form(format.value, wide))

@@ -1,0 +1,95 @@
+"""Sums over the last axes. x, dx: (M*length,), y, dy: (M,): value m of y is made of `length` neighbours in x.
+
+Each sum is cut into chunks of `chunk` values, whose float64 sums are added in order: partial (M*chunks,).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netspec.codegen.kernel import kernel, span, summing
+from netspec.codegen.kinds import Doubles, Vector
+
+
+@summing
+def _sum(x: Vector) -> float:
+    total = np.float64(0.0)
+    for i in range(x.size):
+        total += np.float64(x[i])
+    return total
+
+
+@summing
+def _sum_absolute(x: Vector) -> float:
+    total = np.float64(0.0)
+    for i in range(x.size):
+        total += abs(np.float64(x[i]))
+    return total
+
+
+@summing
+def _sum_squares(x: Vector) -> float:
+    total = np.float64(0.0)
+    for i in range(x.size):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return total
+
+
+@kernel
+def sum_up(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
+    """partial = the sums of chunks of x."""
+    chunks = (length + chunk - 1) // chunk
+    for i in range(*span(partial.size, part, parts)):
+        row, first = i // chunks * length, i % chunks * chunk
+        partial[i] = _sum(x[row + first : row + min(first + chunk, length)])
+
+
+@kernel
+def sum_absolute(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
+    """partial = the sums of |x| over chunks of x."""
+    chunks = (length + chunk - 1) // chunk
+    for i in range(*span(partial.size, part, parts)):
+        row, first = i // chunks * length, i % chunks * chunk
+        partial[i] = _sum_absolute(x[row + first : row + min(first + chunk, length)])
+
+
+@kernel
+def sum_squares(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
+    """partial = the sums of x^2 over chunks of x."""
+    chunks = (length + chunk - 1) // chunk
+    for i in range(*span(partial.size, part, parts)):
+        row, first = i // chunks * length, i % chunks * chunk
+        partial[i] = _sum_squares(x[row + first : row + min(first + chunk, length)])
+
+
+@kernel
+def finish(partial: Doubles, y: Vector, factor: float, part: int, parts: int) -> None:
+    """y = factor * the sum of each value's chunks, in order."""
+    chunks = partial.size // y.size
+    for i in range(*span(y.size, part, parts)):
+        total = 0.0
+        for j in range(i * chunks, (i + 1) * chunks):
+            total += partial[j]
+        y[i] = total * factor
+
+
+@kernel
+def spread(dx: Vector, dy: Vector, length: int, factor: float, part: int, parts: int) -> None:
+    """dx = factor * dy of the value that x is in."""
+    for i in range(*span(dx.size, part, parts)):
+        dx[i] = factor * dy[i // length]
+
+
+@kernel
+def spread_signs(dx: Vector, x: Vector, dy: Vector, length: int, factor: float, part: int, parts: int) -> None:
+    """dx = factor * dy * the sign of x, which is 0 at 0."""
+    for i in range(*span(dx.size, part, parts)):
+        step = factor * dy[i // length]
+        dx[i] = step if x[i] > 0 else -step if x[i] < 0 else x[i] * 0
+
+
+@kernel
+def spread_values(dx: Vector, x: Vector, dy: Vector, length: int, factor: float, part: int, parts: int) -> None:
+    """dx = factor * dy * x."""
+    for i in range(*span(dx.size, part, parts)):
+        dx[i] = factor * dy[i // length] * x[i]

@@ -1,0 +1,109 @@
+"""Choosing values: the largest along an axis, and items by their index."""
+
+from __future__ import annotations
+
+import math
+
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Array3, Ints, Matrix, Vector
+from netspec.kernels.loss import is_class
+
+CHUNK = 4096
+"""Values of an item that are one unit of work: several threads may share a long item."""
+
+
+@helper
+def _before(a: float, i: int, b: float, j: int) -> bool:
+    """Whether value a with index i is ranked before b with index j: NaN first, then by size, then by index."""
+    if a != a or b != b:
+        return a != a and (b == b or i > j)
+    return a > b or (a == b and i > j)
+
+
+@kernel
+def largest(x: Array3, y: Array3, top_k: int, index_row: int, value_row: int, part: int, parts: int) -> None:
+    """y holds the top_k largest of the D values around each (outer, inner), in order: their indices and their values.
+
+    x: (outer, D, inner), y: (outer, rows * top_k, inner); the indices are in row `index_row`, the values in row
+    `value_row`, -1 where they are not wanted.
+    """
+    inner = x.shape[2]
+    for p in range(*span(x.shape[0] * inner, part, parts)):
+        o, i = p // inner, p % inner
+        last = -1
+        for rank in range(top_k):
+            best = -1
+            for d in range(x.shape[1]):
+                behind = last < 0 or _before(x[o, last, i], last, x[o, d, i], d)
+                if behind and (best < 0 or _before(x[o, d, i], d, x[o, best, i], best)):
+                    best = d
+            if index_row >= 0:
+                y[o, index_row * top_k + rank, i] = best
+            if value_row >= 0:
+                y[o, value_row * top_k + rank, i] = x[o, best, i]
+            last = best
+
+
+@kernel
+def reindex(y: Matrix, x: Matrix, index: Vector, part: int, parts: int) -> None:
+    """y[m] = x[index[m]], NaN where the index names no item. y: (M, D), x: (N, D), index: (M,)."""
+    size = y.shape[1]
+    chunks = (size + CHUNK - 1) // CHUNK
+    for unit in range(*span(y.shape[0] * chunks, part, parts)):
+        m, first = unit // chunks, unit % chunks * CHUNK
+        known = is_class(index[m], x.shape[0])
+        n = int(index[m]) if known else 0
+        for d in range(first, min(first + CHUNK, size)):
+            y[m, d] = x[n, d] if known else math.nan
+
+
+@kernel
+def reindex_backward(dx: Matrix, dy: Matrix, index: Vector, part: int, parts: int) -> None:
+    """dx[n] = the sum of dy[m] over all m with index[m] = n, in order. dx: (N, D), dy: (M, D), index: (M,)."""
+    size = dx.shape[1]
+    chunks = (size + CHUNK - 1) // CHUNK
+    for unit in range(*span(dx.shape[0] * chunks, part, parts)):
+        n, first = unit // chunks, unit % chunks * CHUNK
+        last = min(first + CHUNK, size)
+        for d in range(first, last):
+            dx[n, d] = 0.0
+        for m in range(dy.shape[0]):
+            if index[m] == n:
+                for d in range(first, last):
+                    dx[n, d] += dy[m, d]
+
+
+@kernel
+def find_places(selector: Vector, number: Ints, kept: Ints, place: Ints, part: int, parts: int) -> None:
+    """The items whose selector is not 0, in order, and the place of each item among them; -1 where there is none.
+
+    selector, kept, place: (N,), number: (1,). Runs as one part.
+    """
+    found = 0
+    for n in range(selector.size):
+        place[n] = -1
+        kept[n] = -1
+        if selector[n] != 0:
+            kept[found] = n
+            place[n] = found
+            found += 1
+    number[0] = found
+
+
+@kernel
+def keep(y: Matrix, x: Matrix, number: Ints, kept: Ints, part: int, parts: int) -> None:
+    """y[m] = x[kept[m]] for the items that are kept, 0 behind them. x, y: (N, D), number: (1,), kept: (N,)."""
+    for m in range(*span(y.shape[0], part, parts)):
+        known = m < number[0]
+        n = kept[m] if known else 0
+        for d in range(y.shape[1]):
+            y[m, d] = x[n, d] if known else 0.0
+
+
+@kernel
+def give_back(dx: Matrix, dy: Matrix, place: Ints, part: int, parts: int) -> None:
+    """dx[n] = dy[place[n]], 0 where item n was not kept. dx, dy: (N, D), place: (N,)."""
+    for n in range(*span(dx.shape[0], part, parts)):
+        m = max(place[n], 0)
+        for d in range(dx.shape[1]):
+            dx[n, d] = dy[m, d] if place[n] >= 0 else 0.0

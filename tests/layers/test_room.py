@@ -1,0 +1,127 @@
+"""The room of layer types: each has what its page, its test file and its example need. New files are found by listing.
+
+`pytest tests/layers/test_room.py -k NAME` runs what concerns one type.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import netspec
+from netspec.codegen import environment
+from netspec.core.calls import Phase
+from netspec.core.rooms import snake
+from netspec.engine.gradcheck import gradcheck, random_inputs
+from netspec.engine.slopes import Asked
+from netspec.layers.base import LAYERS, Layer, Purpose
+from tests.helpers.checks import SMALL_GRAIN
+from tests.helpers.programs import shaped
+
+APART = {"Python"}
+"""Types that are nothing without a user's code file: `test_python.py` and `docs/plug-ins.md` have their examples."""
+TYPES = [cls for cls in LAYERS.members() if LAYERS.owner(cls.__name__) == "netspec" and cls.__name__ not in APART]
+each_type = pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
+TESTS = Path(__file__).parent
+LIMIT = 1e-5
+
+
+@each_type
+def test_its_page_has_all_parts(cls: type[Layer]) -> None:
+    assert cls.purpose in get_args(Purpose) and "purpose" in vars(cls), "say its `purpose`"
+    assert "example" in vars(cls) and re.search(rf"\btype: {cls.__name__}\b", cls.example), "give it an `example`"
+    module = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    assert module.startswith(f"{cls.__name__}: "), "the file's docstring begins with the name and the formula"
+    assert re.search(r"\bSource: ", module), "the file's docstring says where the formula is from"
+    first, *rest = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+    assert first.endswith(".") and "\n" not in first, "the class's docstring begins with a sentence on one line"
+    assert re.search(r"\bBottoms?: |\bBottom none", "\n".join(rest)) or cls.bottoms.most == 0, "say its bottoms"
+    assert re.search(r"\bTops?: ", "\n".join(rest)) or cls.tops.most == 0, "say its tops"
+
+
+@pytest.mark.parametrize("cls", [cls for cls in TYPES if not cls.fed], ids=lambda cls: cls.__name__)
+def test_its_tests_compare_it_with_another_definition(cls: type[Layer]) -> None:
+    path = TESTS / f"test_{cls.__module__.rpartition('.')[2]}.py"
+    assert path.exists(), f"write tests/layers/{path.name}"
+    assert any(_has_oracle(call) for call in _calls(path, "against")), (
+        f"{path.name} has no `against(oracle, ...)`, which compares {cls.__name__} with loops of your own"
+    )
+    assert f'"{cls.__name__}"' in path.read_text(encoding="utf-8"), f"{path.name} never names {cls.__name__}"
+
+
+def _calls(path: Path, name: str) -> list[ast.Call]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
+
+
+def _has_oracle(call: ast.Call) -> bool:
+    """Whether the first argument is more than None."""
+    return bool(call.args) and not (isinstance(call.args[0], ast.Constant) and call.args[0].value is None)
+
+
+def test_an_oracle_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "test_x.py"
+    path.write_text("against(None, layer, [x])\nagainst(oracle, layer, [x])\nother(oracle)\n")
+    assert [_has_oracle(call) for call in _calls(path, "against")] == [False, True]
+
+
+@pytest.fixture(params=TYPES, ids=lambda cls: cls.__name__)
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[type[Layer], Path]:
+    """A layer type, and a file with its example."""
+    path = tmp_path / f"{snake(request.param.__name__)}.yaml"
+    path.write_text(f"name: example\nlayers:{request.param.example}", encoding="utf-8")
+    return request.param, path
+
+
+Example = tuple[type[Layer], Path]
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_its_example_can_be_inspected(example: Example, cli: Cli) -> None:
+    cls, path = example
+    code, out, err = cli("inspect", path)
+    assert (code, err) == (0, "") and cls.__name__ in out
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_its_example_has_equal_bits_on_any_number_of_threads(example: Example, phase: Phase) -> None:
+    cls, path = example
+    with mock.patch("netspec.codegen.kernel.GRAIN", SMALL_GRAIN):
+        one, two = (_bits(path, phase, threads) for threads in (1, 2))
+    assert one.keys() == two.keys()
+    for what, bits in one.items():
+        assert bits == two[what], f"{cls.__name__}, phase {phase}: 1 and 2 threads differ in {what}"
+
+
+def _bits(path: Path, phase: Phase, threads: int) -> dict[str, bytes]:
+    """All that forward and backward of a net write, and what forward alone writes where layers share memory."""
+    net = netspec.Net(path, phase=phase, threads=threads, force_backward=True)
+    inputs = dict(zip(net.inputs, random_inputs(net.program.shaped, 1), strict=True))
+    net.forward(**inputs)
+    random = np.random.default_rng(2)
+    tops = [name for name in net.outputs if net.blobs[name].diff is not None]
+    net.backward(**{name: random.standard_normal(net.blobs[name].data.shape) for name in tops})
+    blobs = dict(net.blobs)
+    blobs |= {f"{layer}.{i}": blob for layer, held in net.params.items() for i, blob in enumerate(held)}
+    found = {f"data of {name}": blob.data.tobytes() for name, blob in blobs.items()}
+    found |= {f"diff of {name}": blob.diff.tobytes() for name, blob in blobs.items() if blob.diff is not None}
+    short = netspec.Net(path, phase=phase, threads=threads, keep=False).forward(**inputs)
+    return found | {f"{name} without keep": top.tobytes() for name, top in short.items()}
+
+
+def test_its_example_passes_a_gradient_check(example: Example) -> None:
+    cls, path = example
+    environment.load()
+    checked = gradcheck(shaped(str(path)), Asked(limit=LIMIT))
+    assert checked.worst <= LIMIT, f"{cls.__name__}: {checked}"
+    mine = [layer for layer in checked.layers if layer.type == cls.__name__]
+    assert any(layer.blobs or layer.why != "has no gradient" for layer in mine) or not cls.differentiable, mine
