@@ -68,7 +68,7 @@ def describe(shaped: ShapedGraph) -> list[Described]:
 def _convolution(node: Node, shaped: ShapedGraph) -> Chain:
     """Padding `same` where that is the padding wanted, else zeros put around the image first."""
     layer: Any = node.layer
-    kernel, stride, pad, dilation = map(list, zip(*layer.window, strict=True))
+    kernel, stride, pad, dilation = map(list, zip(*layer.windows(shaped.blobs[node.bottoms[0]]), strict=True))
     reach = zip(kernel, pad, dilation, strict=True)
     same = any(pad) and stride == [1, 1] and all(2 * p == d * (f - 1) for f, p, d in reach)
     settings = {

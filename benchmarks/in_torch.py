@@ -157,7 +157,7 @@ def _picks(layer: Any) -> bool:
 
 
 def _convolution(work: Work) -> Tensor:
-    (_, sh, ph, dh), (_, sw, pw, dw) = work.layer.window
+    (_, sh, ph, dh), (_, sw, pw, dw) = work.layer.windows(tuple(work.x[0].shape))
     bias = work.params[1] if len(work.params) > 1 else None
     return functional.conv2d(work.x[0], work.params[0], bias, (sh, sw), (ph, pw), (dh, dw), work.layer.group)
 

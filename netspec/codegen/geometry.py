@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from netspec.codegen.kinds import Code, Doubles, Vector
+    from netspec.codegen.kinds import Clock, Code, Doubles, Vector
 
 GRAIN = 16384
 """Values in a part, where a kernel does not say otherwise: large enough to be worth a thread, small enough to
@@ -119,6 +119,72 @@ class PoolWindow(NamedTuple):
     stride_x: int
     pad_y: int
     pad_x: int
+
+
+class Slide(NamedTuple):
+    """Windows along one axis. With a stride of 0 they share the axis as evenly as whole numbers can."""
+
+    size: int  # values along the axis
+    windows: int
+    kernel: int  # length of a window
+    stride: int
+    pad: int
+
+
+class Planes(NamedTuple):
+    """Blocks of up to three axes with their windows, within an array (outer, depth, rows, columns, inner).
+
+    A plane is one of outer x inner such blocks; axes that a blob does not have are 1 long.
+    """
+
+    outer: int
+    inner: int
+    depth: Slide
+    rows: Slide
+    columns: Slide
+
+
+# --- moving
+
+
+class Moved(NamedTuple):
+    """Blocks of rows x columns values that are copied; a step is the distance from one to the next.
+
+    The kernel takes up to `tall` x `wide` values at a time.
+    """
+
+    x0: int  # where the first block begins in x
+    y0: int  # and in y
+    blocks: int
+    rows: int
+    row_x: int  # step of the rows in x
+    row_y: int
+    columns: int
+    column_x: int
+    column_y: int
+    tall: int
+    wide: int
+
+
+class Solid(NamedTuple):
+    """The axes of an array (outer, depth, rows, columns, inner), of which the middle three are made anew."""
+
+    outer: int
+    depth: int
+    rows: int
+    columns: int
+    inner: int
+
+
+class Taps(NamedTuple):
+    """Numbers of an axis that is made anew, each a weighted sum of values along the old one.
+
+    The value at i is the sum over t from begin[i] to begin[i + 1] of weight[t] * the old value at place[t].
+    """
+
+    begin: Clock
+    place: Clock
+    weight: Vector
 
 
 # --- normalisation

@@ -1,4 +1,4 @@
-"""Geometry of convolution's calls: direct, by Winograd's filtering, and depthwise. See `geometry`.
+"""Geometry of convolution's calls: direct, of volumes, by Winograd's filtering, and depthwise. See `geometry`.
 
 Letters: N images, C channels of the image that is read, K channels of the image that is written (as many as filters);
 in each group R channels are read and M written. Images lie as (N, height, width, channels). Sizes are in values
@@ -142,6 +142,48 @@ class PixelGradient(NamedTuple):
     shares: int  # parts that share a piece
     by_columns: int  # 1 where they share its columns (of x), 0: its rows (of dy)
     deep: int  # lines that are multiplied at a time
+
+
+# --- convolution of volumes by planes
+
+
+class Volume(NamedTuple):
+    """A volume (N, channels, D, pixels), and the planes that the taps of its leading axes meet."""
+
+    images: int  # N
+    groups: int
+    channels: int  # of a group
+    depth: int  # planes of the volume, D
+    pixels: int  # of a plane
+    places: int  # windows along the leading axes
+    taps: int  # along the leading axes
+
+
+# --- windows as channels, and windows with filters of their own
+
+
+class Columns(NamedTuple):
+    """Windows along the last axis of planes, which have some lines of a width each."""
+
+    lines: int  # of a plane
+    width: int
+    places: int  # windows along the leading axes
+    windows: int  # along the last axis
+    taps: int  # along the last axis
+    stride: int
+    pad: int
+    dilation: int
+
+
+class Unshared(NamedTuple):
+    """A product with filters of their own for every place."""
+
+    images: int
+    channels: int
+    pixels: int  # of a channel
+    filters: int
+    places: int
+    taps: int
 
 
 # --- Winograd's convolution

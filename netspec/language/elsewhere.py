@@ -162,7 +162,10 @@ KINDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("Add", "Sum", "Mul", "Multiply", "Maximum"), "Eltwise"),
         **dict.fromkeys(("BCEWithLogitsLoss", "BCELoss", "BinaryCrossEntropy"), "SigmoidCrossEntropyLoss"),
         **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization"), "BatchNorm"),
-        **dict.fromkeys(("Conv", "Conv2D", "Convolution2D"), "Convolution"),
+        **dict.fromkeys(("Conv", "Conv1D", "Conv2D", "Conv3D", "Convolution2D"), "Convolution"),
+        **dict.fromkeys(("ConvTranspose", "Conv2DTranspose", "TransposedConvolution", "Deconv"), "Deconvolution"),
+        **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D", "Local", "LocalConvolution"), "LocallyConnected"),
+        "Unfold": "Im2col",
         **dict.fromkeys(
             ("CrossEntropy", "CrossEntropyLoss", "SoftmaxLoss", "NLLLoss", "LogSoftmax"), "SoftmaxWithLoss"
         ),
@@ -227,11 +230,6 @@ ABSENT: dict[str, dict[str, str]] = {
             ("GELU", "SiLU", "Swish", "Mish", "ReLU6", "Hardswish", "Softplus", "SELU", "BNLL", "AbsVal", "Exp", "Log"),
             "netspec has ReLU, PReLU, ELU, Sigmoid, TanH and Power so far; a layer of your own: docs/plug-ins.md",
         ),
-        **dict.fromkeys(
-            ("Deconvolution", "ConvTranspose", "ConvTranspose2d", "Conv2DTranspose", "Upsample", "Interp"),
-            "netspec has no layer that enlarges an image yet",
-        ),
-        **dict.fromkeys(("Conv1d", "Conv3d", "Conv1D", "Conv3D"), "Convolution has two axes of an image"),
         **dict.fromkeys(
             ("Attention", "MultiHeadAttention", "Transformer", "Embedding", "Embed"),
             "netspec is for images: it has none",

@@ -1,6 +1,6 @@
-"""Base of Convolution and Pooling: the kernel, stride and pad of windows, square or per axis.
+"""Base of layers that move a window: its kernel, stride and pad, one for all spatial axes or one for each.
 
-Source: Caffe's *_h and *_w fields.
+Source: Caffe's repeated fields, and its *_h and *_w fields for two axes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from netspec.core.model import Aka, Listed, wrong
-from netspec.core.shape import Window
+from netspec.core.shape import ShapeError, Window, counted
 from netspec.layers.base import Layer
 
 
@@ -27,20 +27,20 @@ _MEASURES = ("kernel", "stride", "pad")
 
 
 class Windowed(Layer):
-    """A layer that moves a window over height and width."""
+    """A layer that moves a window over the spatial axes of a blob."""
 
     kernel_size: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("filter_size", "kernel", "pool_size", "size")] = (
-        Field((), description="Window height and width, F: one number, or [height, width].", max_length=2)
+        Field((), description="Size of the window, F: one number, or one for each spatial axis: [height, width].")
     )
     kernel_h: int | None = Field(None, gt=0, description="Window height, instead of kernel_size.")
     kernel_w: int | None = Field(None, gt=0, description="Window width, instead of kernel_size.")
     stride: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("strides")] = Field(
-        (), description="Step between windows, S (default 1).", max_length=2
+        (), description="Step between windows, S (default 1); one number, or one for each axis."
     )
     stride_h: int | None = Field(None, gt=0, description="Vertical step, instead of stride.")
     stride_w: int | None = Field(None, gt=0, description="Horizontal step, instead of stride.")
     pad: Annotated[Listed[Annotated[int, Field(ge=0)]], Aka("padding")] = Field(
-        (), description="Zeros around the image, P (default 0).", max_length=2
+        (), description="Zeros around the image, P (default 0); one number, or one for each axis."
     )
     pad_h: int | None = Field(None, ge=0, description="Zeros above and below, instead of pad.")
     pad_w: int | None = Field(None, ge=0, description="Zeros left and right, instead of pad.")
@@ -58,26 +58,43 @@ class Windowed(Layer):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Height and width of the window's measures, in whichever way they are written; steps of 1 are left out."""
+        """The measures of the window along each axis, in whichever way they are written; usual ones are left out."""
         fields = super().identity()
         measured = {"kernel_size", "dilation", *(f"{name}{end}" for name in _MEASURES for end in ("", "_h", "_w"))}
-        measures = zip(Window._fields, *self.axes(fields.get("dilation", ())), Window(0), strict=True)
-        window = {name: (h, w) for name, h, w, usual in measures if {h, w} != {usual}}
+        measures = zip(Window._fields, self._measures(fields.get("dilation", ())), Window(0), strict=True)
+        window = {name: _pair(values) for name, (_, values), usual in measures if {*values} != {usual}}
         return {name: value for name, value in fields.items() if name not in measured} | {"window": window}
 
-    def axes(self, dilation: tuple[int, ...] = ()) -> tuple[Window, Window]:
-        """The vertical and the horizontal axis; the kernel is 0 where the net gives none."""
-        kernel = _pick(self.kernel_size, self.kernel_h, self.kernel_w, 0)
-        stride = _pick(self.stride, self.stride_h, self.stride_w, 1)
-        pad = _pick(self.pad, self.pad_h, self.pad_w, 0)
-        spread = _pick(dilation, None, None, 1)
-        return Window(kernel[0], stride[0], pad[0], spread[0]), Window(kernel[1], stride[1], pad[1], spread[1])
+    def axes(self, number: int, dilation: tuple[int, ...] = ()) -> tuple[Window, ...]:
+        """The window along each of a number of spatial axes; the kernel is 0 where the net gives none.
+
+        Raises ShapeError where a measure is given for another number of axes.
+        """
+        measures = self._measures(dilation)
+        for field, values in measures:
+            if len(values) not in {1, number}:
+                raise ShapeError(
+                    f"`{field}` is given for {counted(len(values), 'axis', 'axes')}, but {{bottom[0]}} has "
+                    f"{counted(number, 'spatial axis', 'spatial axes')}",
+                    field=field,
+                    help="one number holds for all axes" if field in self.model_fields_set else None,
+                )
+        return tuple(Window(*(values[i % len(values)] for _, values in measures)) for i in range(number))
+
+    def _measures(self, dilation: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+        """Kernel, stride, pad and dilation, each with the field that says it: one number, or one for each axis."""
+        found = []
+        for name, usual in zip(_MEASURES, Window(0), strict=False):
+            field = "kernel_size" if name == "kernel" else name
+            h, w = getattr(self, f"{name}_h"), getattr(self, f"{name}_w")
+            split = h is not None and w is not None
+            found.append((f"{name}_h", (h, w)) if split else (field, getattr(self, field) or (usual,)))
+        return [*found, ("dilation", dilation or (1,))]
 
 
-def _pick(both: tuple[int, ...], h: int | None, w: int | None, default: int) -> tuple[int, int]:
-    if h is not None and w is not None:
-        return h, w
-    return (both[0], both[-1]) if both else (default, default)
+def _pair(values: tuple[int, ...]) -> tuple[int, ...]:
+    """A measure as an identity has it: twice the number that holds for all axes, or one for each."""
+    return (values[0],) * 2 if len({*values}) == 1 else values
 
 
 def meetings(size: int, windows: int, axis: Window) -> Iterator[Meeting]:

@@ -1,48 +1,60 @@
-"""Pooling: the maximum or the average of each window of a plane.
+"""Pooling: one value for each window of a plane: its maximum, average or length, or a value drawn from it.
 
 MAX: y = max of the window, the first of equals. AVE: y = sum of the window / its area; the area counts the padding, but
-not what hangs over beyond it.
+not what hangs over beyond it. L2: y = sqrt(sum x^2); where that is 0, so is the gradient. STOCHASTIC: while training, y
+is the x of the window that was drawn with probability x / sum x; while testing, y = sum x^2 / sum x, or 0 where sum x
+is not above 0.
 The output size is ceil((N+2P-F)/S)+1, and one less where padding would let the last window start past the image.
-Source: Caffe pooling_layer.cpp.
+Sources: Caffe pooling_layer.cpp, pooling_layer.cu; Zeiler & Fergus 2013 (STOCHASTIC); Sermanet, Chintala & LeCun 2012
+(L2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from netspec.codegen.geometry import PoolWindow
+from netspec.codegen.geometry import Planes, PoolWindow
 from netspec.core.calls import Call, Calls, Phase, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import Shape, ShapeError, Shapes, Window, counted, pooled, pooled_text
+from netspec.core.shape import Shape, ShapeError, Shapes, Window, count, counted, pooled, pooled_text
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
+from netspec.layers._spatial import once
 from netspec.layers._window import Meeting, Windowed, meetings
-from netspec.layers.base import NOTHING, Abilities, Arity, Passing, Purpose
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Passing, Purpose
+from netspec.lowering.planes import planes
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array, Arrays, Move
+
+Place = tuple[int, ...]
 
 
 class Pooling(Windowed):
     """Shrink each plane of an image to the maximum or average of its windows.
 
-    Bottom: x (N, C, H, W). Top: y (N, C, P, Q); with MAX an optional second top of that shape holds the place of each
-    maximum, h*W + w. Not in place: y has another shape.
+    Bottom: x (N, C, H, W); also (N, C, W) or (N, C, D, H, W). Top: y (N, C, P, Q), or as many axes as x has; with MAX
+    an optional second top of that shape holds the place of each maximum, (d*H + h)*W + w. Not in place: y has another
+    shape. Unlike in Caffe, a window that lies wholly outside the image is an error.
     """
 
+    tops: ClassVar[Arity] = Arity(1, 2)
     purpose: ClassVar[Purpose] = "pooling"
     example: ClassVar[str] = """
 - {name: data, type: Input, shape: [[2, 3, 7, 6]]}
-- {name: pool, type: Pooling, kernel_size: 3, stride: 2}
-- {name: mean, type: Pooling, pool: AVE, global_pooling: true}
+- {name: most, type: Pooling, kernel_size: 3, stride: 2}
+- {name: mean, type: Pooling, pool: AVE, kernel_size: [2, 3], pad: [0, 1], stride: 2, bottom: data}
+- {name: length, type: Pooling, pool: L2, kernel_size: 2, round_mode: FLOOR, bottom: data}
+- {name: drawn, type: Pooling, pool: STOCHASTIC, kernel_size: 2, stride: 2, bottom: data}
 """
 
-    tops: ClassVar[Arity] = Arity(1, 2)
-
-    pool: Literal["MAX", "AVE"] = Field("MAX", description="Maximum or average of a window.")
+    pool: Literal["MAX", "AVE", "STOCHASTIC", "L2"] = Field(
+        "MAX", description="Maximum or average of a window, a value drawn from it, or its length."
+    )
     global_pooling: bool = Field(
         False, description="The window is the whole plane; then no kernel, stride or pad is given."
     )
@@ -50,36 +62,32 @@ class Pooling(Windowed):
 
     @property
     def abilities(self) -> Abilities:
-        """Channels last; backward reads the mask alone."""
-        return Abilities(layouts=("NHWC",), reads=NOTHING)
+        """Channels last, L2 and STOCHASTIC in any layout; backward of the first two reads nothing."""
+        reads = {"L2": BOTTOM | TOP, "STOCHASTIC": BOTTOM}.get(self.pool, NOTHING)
+        return Abilities(layouts=("NHWC",) if self.pool in {"MAX", "AVE"} else ANY_LAYOUT, reads=reads)
 
     @model_validator(mode="after")
     def _check(self) -> Pooling:
         for name in ("kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w"):
-            neutral = {"stride": 1, "pad": 0}.get(name.split("_")[0])
             value = getattr(self, name)
-            idle = [None, ()] if neutral is None else [None, (), neutral, (neutral,), (neutral, neutral)]
-            if self.global_pooling and value not in idle:
+            values = {*value} if isinstance(value, tuple) else {value} - {None}
+            idle = values <= {{"stride": 1, "pad": 0}.get(name.split("_")[0])}
+            if self.global_pooling and not idle:
                 raise wrong(f"`global_pooling` takes the whole plane, so `{name}` has no meaning", field=name)
+            if self.pool == "STOCHASTIC" and name.startswith("pad") and not idle:
+                raise wrong("STOCHASTIC pooling draws from real values, so it takes no padding", field=name)
         if not self.global_pooling and not self.kernel_size and self.kernel_h is None:
             raise wrong(
                 "the window has no size",
                 help="give `kernel_size`, or `kernel_h` and `kernel_w`, or `global_pooling: true`",
             )
-        if self.pool == "AVE" and len(self.top_names()) > 1:
+        if self.pool != "MAX" and len(self.top_names()) > 1:
             raise wrong("only MAX pooling has a second top, the places of the maxima", field="top")
         return self
 
-    @property
-    def window(self) -> tuple[Window, Window]:
-        """(kernel, stride, pad, dilation) of the vertical and the horizontal axis; a kernel of 0 is the whole plane."""
-        return self.axes()
-
-    def windows(self, bottom: Shape) -> tuple[Window, Window]:
-        """Both axes for a bottom (N, C, H, W); with `global_pooling` the kernel is the whole plane."""
-        if self.global_pooling:
-            return Window(bottom[2]), Window(bottom[3])
-        return self.window
+    def windows(self, bottom: Shape) -> tuple[Window, ...]:
+        """The window along each axis behind the channels; with `global_pooling` it is as long as the axis."""
+        return tuple(map(Window, bottom[2:])) if self.global_pooling else self.axes(len(bottom) - 2)
 
     @property
     def passing(self) -> Passing:
@@ -88,24 +96,26 @@ class Pooling(Windowed):
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N, C, P, Q), once or twice."""
-        if len(bottoms[0]) != 4:
-            raise ShapeError("pooling reads N x C x H x W, not {bottom[0]}", field="bottom.0")
-        sizes = tuple(self._size(bottoms[0], axis) for axis in (0, 1))
+        if not 3 <= len(bottoms[0]) <= 5:
+            text = "pooling reads N x C x H x W (or one or three axes behind N x C), not {bottom[0]}"
+            raise ShapeError(text, field="bottom.0")
+        sizes = tuple(self._size(bottoms[0], axis) for axis in range(len(bottoms[0]) - 2))
         return ((*bottoms[0][:2], *sizes),) * len(self.top_names())
 
     def moves(self, phase: Phase) -> Move | None:
-        """Every so many rows and columns, where a window is a single value."""
-        single = all(window.kernel == 1 and window.pad == 0 for window in self.window)
-        return self._sampled if single and len(self.top_names()) == 1 else None
+        """Every so many values along each axis, where a window is a single value."""
+        single = {*self.kernel_size, self.kernel_h, self.kernel_w} <= {1, None} and not self.global_pooling
+        summed = self.pool == "L2" or (self.pool == "STOCHASTIC" and phase == "TEST")
+        return self._sampled if single and not summed and len(self.top_names()) == 1 else None
 
     def _sampled(self, bottoms: Arrays) -> Arrays:
-        (_, down, _, _), (_, across, _, _) = self.window
-        return (bottoms[0][:, :, ::down, ::across],)
+        steps = (slice(None, None, window.stride) for window in self.windows(bottoms[0].shape))
+        return (bottoms[0][(slice(None), slice(None), *steps)],)
 
     def _size(self, bottom: Shape, axis: int) -> int:
         """Windows along one spatial axis. Raises ShapeError where one would lie wholly outside the image."""
         size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
-        suffix = "hw"[axis]
+        suffix = "hw"[axis % 2]
         if pad >= kernel:
             field = "pad" if self.pad else f"pad_{suffix}"
             raise ShapeError(f"the padding, {pad}, must be smaller than the window, {kernel}", field=field)
@@ -129,50 +139,54 @@ class Pooling(Windowed):
     def _dropped(self, bottom: Shape, axis: int) -> int:
         """1 where Caffe drops the last window of an unpadded axis, else 0.
 
-        Caffe drops it where it starts past the image and the other axis is padded.
+        Caffe drops it where it starts past the image and another axis is padded.
         """
         size, (kernel, stride, pad, _) = bottom[2 + axis], self.windows(bottom)[axis]
-        other = self.windows(bottom)[1 - axis][2]
-        if pad or not other:
+        if pad or not any(window.pad for window in self.windows(bottom)):
             return 0
         start = (pooled(size, kernel, stride, 0, self.round_mode == "CEIL") - 1) * stride
         return int(start >= size)
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
-        """ceil((24+2*0-2)/2)+1 = 12, for both axes when they differ."""
+        """ceil((24+2*0-2)/2)+1 = 12, for each axis where they differ."""
         ceil = self.round_mode == "CEIL"
-        words = [
-            pooled_text(size, *axis[:3], ceil)
-            for size, axis in zip(bottoms[0][2:], self.windows(bottoms[0]), strict=True)
-        ]
-        for axis in (0, 1):
+        words = []
+        for axis, (size, window) in enumerate(zip(bottoms[0][2:], self.windows(bottoms[0]), strict=True)):
+            words.append(pooled_text(size, *window[:3], ceil))
             if self._dropped(bottoms[0], axis):
                 terms, _, _ = words[axis].replace(" = ", " - 1 (starts past the image) = ").rpartition(" ")
                 words[axis] = f"{terms} {self._size(bottoms[0], axis)}"
-        return words[0] if words[0] == words[1] else ", ".join(words)
+        return once(words)
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field, widened by the window; or the whole image."""
-        field = union(bottoms, fields)
-        return field.whole(True, True) if self.global_pooling else field.through(self.window)
+        field = union(bottoms, fields).through(self.windows(bottoms[0]))
+        return field.whole(*(True for _ in field.axes)) if self.global_pooling else field
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """The places of the maxima in their windows, when backward or a second top wants them."""
-        if self.pool == "MAX" and (backward or len(self.top_names()) > 1):
-            kind: Literal["uint8", "int32"] = "int32" if self._large(bottoms[0]) else "uint8"
-            return {"mask": Workspace(self.top_shapes(bottoms)[0], kind, kept=backward)}
+        """The places of the maxima, or of drawn values, when backward or a second top wants them."""
+        wanted = backward or self._general(bottoms[0])
+        if self.pool == "STOCHASTIC" or (self.pool == "MAX" and (wanted or len(self.top_names()) > 1)):
+            small = not self._general(bottoms[0]) and not self._large(bottoms[0])
+            return {"mask": Workspace(self.top_shapes(bottoms)[0], "uint8" if small else "int32", kept=backward)}
         return {}
+
+    def _general(self, bottom: Shape) -> bool:
+        """Whether the kernels for any number of axes compute it, whose masks hold places in planes, not in windows."""
+        return len(bottom) != 4 or self.pool not in {"MAX", "AVE"}
 
     def _large(self, bottom: Shape) -> bool:
         """Whether a window has more places than a byte can count."""
-        window = self._window(bottom)
-        return window.height * window.width > 255
+        return count(window.kernel for window in self.windows(bottom)) > 255
 
     def forward(self, run: Run) -> Calls:
         """One pass over the windows; then, for a second top, the places as real numbers."""
         from netspec.kernels import pooling
 
         shape = run.bottom_shapes[0]
+        if self._general(shape):
+            yield from self._general_forward(run, planes(shape, run.top_shapes[0], self.windows(shape), run.layout))
+            return
         window, large = self._window(shape), self._large(shape)
         if self.pool == "AVE":
             yield Call(pooling.average_forward, run.bottom[0], run.top[0], window)
@@ -186,48 +200,90 @@ class Pooling(Windowed):
                     pooling.mask_top_large if large else pooling.mask_top, run.workspace["mask"], top, shape[3], window
                 )
 
+    def _general_forward(self, run: Run, over: Planes) -> Calls:
+        from netspec.kernels import windows
+
+        x, y = run.bottom[0], run.top[0]
+        if self.pool == "MAX":
+            yield Call(windows.max_places, x, y, run.workspace["mask"], over)
+            for top in run.top[1:]:
+                yield Call(windows.places_top, run.workspace["mask"], top)
+        elif self.pool == "STOCHASTIC" and run.phase == "TRAIN":
+            yield Call(windows.draw_places, x, y, run.workspace["mask"], over, run.clock, run.seed % 2**63)
+        else:
+            yield Call({"AVE": windows.mean, "L2": windows.l2}.get(self.pool, windows.expected), x, y, over)
+
     def backward(self, run: Run) -> Calls:
         """Each pixel gathers the diffs of the windows that hold it; the places have no gradient."""
         from netspec.kernels import pooling
 
-        dx = run.bottom_diff[0]
+        dx, shape = run.bottom_diff[0], run.bottom_shapes[0]
         if dx is None:
             return
-        window = self._window(run.bottom_shapes[0])
+        if self._general(shape):
+            yield self._general_backward(run, planes(shape, run.top_shapes[0], self.windows(shape), run.layout))
+            return
+        window = self._window(shape)
         if self.pool == "AVE":
             yield Call(pooling.average_backward, run.top_diff[0], dx, window)
         else:
             apart = window.height <= window.stride_y and window.width <= window.stride_x
             kernel = pooling.max_backward_apart if apart else pooling.max_backward
-            kernel = pooling.max_backward_large if self._large(run.bottom_shapes[0]) else kernel
+            kernel = pooling.max_backward_large if self._large(shape) else kernel
             yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, window)
+
+    def _general_backward(self, run: Run, over: Planes) -> Call:
+        from netspec.kernels import windows
+
+        dy, dx = run.top_diff[0], run.bottom_diff[0]
+        if self.pool == "AVE":
+            return Call(windows.mean_backward, dy, dx, over, 0)
+        if self.pool == "L2":
+            return Call(windows.l2_backward, run.bottom[0], run.top[0], dy, dx, over)
+        if self.pool == "STOCHASTIC" and run.phase == "TEST":
+            return Call(windows.expected_backward, run.bottom[0], dy, dx, over)
+        return Call(windows.put_places, dy, run.workspace["mask"], dx, over, 0)
 
     def _window(self, bottom: Shape) -> PoolWindow:
         (fh, sh, ph, _), (fw, sw, pw, _) = self.windows(bottom)
         return PoolWindow(fh, fw, sh, sw, ph, pw)
 
-    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The maximum or average of a window; then the gradient of the maximum, or of the window's first pixel."""
-        (n, c, i, j), shape = index, arrays.bottoms[0].shape
-        plane, (high, wide) = arrays.bottoms[0][n, c], arrays.tops[0].shape[2:]
-        axes = self.windows(shape)
-        rows, columns = list(meetings(shape[2], high, axes[0])), list(meetings(shape[3], wide, axes[1]))
-        pixels = _pixels(rows, columns, i, j)
-        values = [Term(plane[pixel]) for pixel in pixels]
-        yield (greatest(values) if self.pool == "MAX" else total(values) / self._area(shape, i, j)).at("y", index)
+    def worked(self, arrays: LayerArrays, index: Place) -> Iterator[Worked]:
+        """The value of a window; then the gradient of its maximum, or of its first pixel. A draw is not explained."""
+        if self.pool == "STOCHASTIC":
+            return
+        (n, c, *own), shape = index, arrays.bottoms[0].shape
+        plane, at = arrays.bottoms[0][n, c], tuple(own)
+        met = [
+            list(meetings(*axis)) for axis in zip(shape[2:], arrays.tops[0].shape[2:], self.windows(shape), strict=True)
+        ]
+        pixels = _pixels(met, at)
+        yield self._value(plane, pixels, self._area(shape, at)).at("y", index)
         if not arrays.top_diffs:
             return
-        dy = arrays.top_diffs[0][n, c]
-        most = self.pool == "MAX"
-        h, w = pixel = _place(plane, pixels) if most else pixels[0]
-        holding = [(r.window, s.window) for r in rows if r.pixel == h for s in columns if s.pixel == w]
-        if most:
-            chosen = [at for at in holding if _place(plane, _pixels(rows, columns, *at)) == pixel]
-            yield total([Term(dy[at]) for at in chosen]).at("dx", (n, c, *pixel))
-        else:
-            yield total([Term(dy[at]) / self._area(shape, *at) for at in holding]).at("dx", (n, c, *pixel))
+        dy, pixel = arrays.top_diffs[0][n, c], _place(plane, pixels) if self.pool == "MAX" else pixels[0]
+        terms = []
+        for window in product(*([m.window for m in axis if m.pixel == p] for axis, p in zip(met, pixel, strict=True))):
+            inside = _pixels(met, window)
+            if self.pool != "MAX" or _place(plane, inside) == pixel:
+                terms.append(self._share(Term(dy[window]), plane, pixel, inside, self._area(shape, window)))
+        yield total(terms).at("dx", (n, c, *pixel))
 
-    def _area(self, bottom: Shape, *window: int) -> int:
+    def _value(self, plane: Array, pixels: list[Place], area: int) -> Term:
+        """The value of a window."""
+        values = [Term(plane[pixel]) for pixel in pixels]
+        if self.pool == "L2":
+            return total([value.power(2.0) for value in values]).sqrt()
+        return greatest(values) if self.pool == "MAX" else total(values) / area
+
+    def _share(self, dy: Term, plane: Array, pixel: Place, pixels: list[Place], area: int) -> Term:
+        """A pixel's share of the gradient of a window that holds it."""
+        if self.pool == "L2":
+            length = self._value(plane, pixels, area).value
+            return dy * Term(plane[pixel]) / Term(length) if length else Term(0.0)
+        return dy if self.pool == "MAX" else dy / area
+
+    def _area(self, bottom: Shape, window: Place) -> int:
         """The divisor of a window's sum: padding counts, the overhang beyond it does not."""
         area = 1
         for place, size, (kernel, stride, pad, _) in zip(window, bottom[2:], self.windows(bottom), strict=True):
@@ -236,11 +292,11 @@ class Pooling(Windowed):
         return area
 
 
-def _pixels(rows: list[Meeting], columns: list[Meeting], i: int, j: int) -> list[tuple[int, int]]:
-    """The pixels of window (i, j)."""
-    return [(r.pixel, s.pixel) for r in rows if r.window == i for s in columns if s.window == j]
+def _pixels(met: list[list[Meeting]], window: Place) -> list[Place]:
+    """The pixels of a window."""
+    return list(product(*([m.pixel for m in axis if m.window == i] for axis, i in zip(met, window, strict=True))))
 
 
-def _place(plane: Array, pixels: list[tuple[int, int]]) -> tuple[int, int]:
+def _place(plane: Array, pixels: list[Place]) -> Place:
     """The place of the largest pixel; of equal pixels, the first."""
     return max(pixels, key=lambda pixel: plane[pixel])

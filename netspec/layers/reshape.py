@@ -102,8 +102,8 @@ class Reshape(ViewLayer):
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field; the whole image where height and width are other than the bottom's."""
         field, (top,) = union(bottoms, fields), self.top_shapes(bottoms)
-        moved = len(top) == 4 and top[2:] != bottoms[0][2:]
-        return field.whole(moved and bool(field.rows), moved and bool(field.columns))
+        moved = len(top) == 2 + len(field.axes) and top[2:] != bottoms[0][2:]
+        return field.whole(*(moved and bool(reach) for reach in field.axes))
 
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
         """The axis that keeps or copies the batch's length, or has it at the same place; else the axis given as -1.

@@ -75,8 +75,11 @@ class Way(Protocol):
         """Write the top from the bottom, the weight and the bias."""
         ...
 
-    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
-        """Write the bottom's diff, or add to it, from the top's diff and the weight."""
+    def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
+        """Write the bottom's diff, or add to it, from the top's diff and the weight.
+
+        `bias` (C,), unless it is empty, is added to every pixel: a deconvolution writes its top so. `mode` may be ADD.
+        """
         ...
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:

@@ -238,14 +238,13 @@ class Depthwise(Way):
         bias = run.param[1] if conv.bias else w.reshape(-1)[:0]
         yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode)
 
-    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+    def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Pack the filters, then all phases of the stride."""
         w, packed = run.param[0], run.workspace["packed_bottom"]
         passes = list(bottom_passes(conv))
         axes = [one.y for one in passes], [one.x for one in passes]
-        none = w.reshape(-1)[:0]
         images = (run.top_diff[0], run.bottom_diff[0])
-        yield from _passes(w, packed, none, images, (distinct(axes[0]), distinct(axes[1])), mode)
+        yield from _passes(w, packed, bias, images, (distinct(axes[0]), distinct(axes[1])), mode)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the gradient in pieces, then add these up."""

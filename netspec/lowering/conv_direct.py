@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from netspec.codegen.geometry import ADD
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
 from netspec.lowering import conv_direct_weight, conv_pixels
@@ -145,6 +146,13 @@ def _passes(
         yield Call(loops.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
 
 
+def _spread(bias: Array, image: Any, mode: int) -> Calls:
+    """Write, or add to, every pixel of an image (N, H, W, C) the constants of its channels, (C,)."""
+    from netspec.kernels import conv_planes
+
+    yield Call(conv_planes.spread, bias, image, mode, parts=PARTS)
+
+
 class Direct(Way):
     """Products straight from the images where they lie; computes every convolution."""
 
@@ -206,19 +214,21 @@ class Direct(Way):
         one = forward_pass(conv)
         yield from _passes(conv, run, [one], (run.bottom[0], run.top[0]), (x, run.top_shapes[0]), bias, mode, "")
 
-    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+    def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Pack the turned filters and write the pixels of each phase of the stride."""
         x = run.bottom_shapes[0]
         image = sent(conv)
+        if bias.size and (image is not None or (conv.single and not conv.pixelwise)):
+            yield from _spread(bias, run.bottom_diff[0], mode)
+            bias, mode = bias[:0], mode | ADD
         if image is not None:
             yield from _send(conv, run, image, mode)
             return
-        none = run.param[0].reshape(-1)[:0]
         images = (run.top_diff[0], run.bottom_diff[0])
         if conv.single:
-            yield from conv_pixels.calls(conv, run, images, none, mode, "_bottom")
+            yield from conv_pixels.calls(conv, run, images, bias, mode, "_bottom")
             return
-        yield from _passes(conv, run, list(bottom_passes(conv)), images, (run.top_shapes[0], x), none, mode, "_bottom")
+        yield from _passes(conv, run, list(bottom_passes(conv)), images, (run.top_shapes[0], x), bias, mode, "_bottom")
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """The weight's gradient."""

@@ -129,10 +129,10 @@ class Grouped(Way):
         bias = run.param[1] if conv.bias else run.param[0].reshape(-1)[:0]
         yield from _write(run, "", bias, (run.bottom[0], run.top[0]), _axes(conv)[0], mode)
 
-    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+    def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Pack the filters, then all phases of the stride."""
-        none, images = run.param[0].reshape(-1)[:0], (run.top_diff[0], run.bottom_diff[0])
-        yield from _write(run, "_bottom", none, images, _axes(conv)[1], mode)
+        images = (run.top_diff[0], run.bottom_diff[0])
+        yield from _write(run, "_bottom", bias, images, _axes(conv)[1], mode)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the gradient in pieces, then add these up."""

@@ -251,11 +251,10 @@ class Winograd(Way):
         bias = run.param[1] if conv.bias else run.param[0].reshape(-1)[:0]
         yield from _image(conv, run, forward_plan(conv), (run.bottom[0], run.top[0]), bias, mode, "")
 
-    def bottom(self, conv: Conv, run: Run, mode: int) -> Calls:
+    def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Transform the turned filters to frequencies, then convolve the top's diff into the bottom's."""
-        none = run.param[0].reshape(-1)[:0]
         images = (run.top_diff[0], run.bottom_diff[0])
-        yield from _image(conv, run, bottom_plan(conv), images, none, mode, "_bottom")
+        yield from _image(conv, run, bottom_plan(conv), images, bias, mode, "_bottom")
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the products of both images' frequencies, then transform them back to filters."""

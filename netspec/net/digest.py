@@ -42,6 +42,8 @@ def _hashed(rows: Any) -> str:
 _APART = frozenset({"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"})
 _LATER = frozenset({"batch_axis"})
 """Fields that these digests take from the graph, and fields that were added after they began to leave defaults out."""
+_LATER_OF = {"Convolution": frozenset({"axis", "force_nd_im2col"})}
+"""Fields like `_LATER`, by layer type, whose names older fields of other types have."""
 
 
 def earlier_digests(net: Graph) -> tuple[str, str]:
@@ -53,7 +55,8 @@ def _earlier(net: Graph, defaults: bool) -> str:
     rows = []
     elsewhere = _APART | _LATER if defaults else _APART
     for node in net.nodes:
-        fields = node.layer.model_dump(exclude=set(elsewhere), exclude_defaults=not defaults)
+        later = _LATER_OF.get(node.layer.type, frozenset()) if defaults else frozenset()
+        fields = node.layer.model_dump(exclude={*elsewhere, *later}, exclude_defaults=not defaults)
         kept = {key: value for key, value in fields.items() if not key.endswith("filler")}
         params = [(net.params[p].name, net.params[p].lr_mult, net.params[p].decay_mult) for p in node.params]
         tops = [(_label(net.blobs[t]), net.blobs[t].loss_weight) for t in node.tops]

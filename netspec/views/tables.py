@@ -142,10 +142,10 @@ COLUMNS = (
 )
 
 
-def sides(pair: tuple[float, float], zero: str = "-") -> str:
-    """Height and width as text: (7, 7) -> 7; (1, 7) -> 1x7; inf -> all (the whole image); -inf and a stride 0 -> -."""
-    words = [{inf: "all", -inf: "-", 0: zero}.get(side, f"{side:g}") for side in pair]
-    return words[0] if words[0] == words[1] else "x".join(words)
+def sides(axes: tuple[float, ...], zero: str = "-") -> str:
+    """Sides of an image as text: (7, 7) -> 7; (1, 7) -> 1x7; inf -> all (the whole image); -inf and a stride 0 -> -."""
+    words = [{inf: "all", -inf: "-", 0: zero}.get(side, f"{side:g}") for side in axes]
+    return words[0] if len({*words}) == 1 else "x".join(words)
 
 
 def inspect_table(

@@ -39,7 +39,7 @@ def test_a_field_is_what_one_value_depends_on(windows: list[tuple[int, int, int,
         field = field.through((window, ROW))
     (first, last), (after, _) = places(0), places(1)
     assert rows(field) == (last - first + 1, after - first, first)
-    assert field.columns == POINT.columns
+    assert field.axes[1] == POINT.axes[1]
 
 
 def test_branches_of_one_stride_see_from_the_smallest_first_to_the_largest_last() -> None:
@@ -62,10 +62,10 @@ def test_branches_of_different_strides_are_widest_at_an_end() -> None:
 def test_the_whole_image_holds_every_other_field() -> None:
     whole = POINT.whole(True, False)
     assert rows(whole) == (inf, 0, -inf)
-    assert whole.columns == POINT.columns
-    assert union((IMAGE, IMAGE), (whole, POINT.through((Window(3, 2, 1), ROW)))).rows == whole.rows
-    assert whole.through((Window(3, 2, 1), ROW)).rows == whole.rows
-    assert whole.shifted(2, 4).rows == whole.rows
+    assert whole.axes[1] == POINT.axes[1]
+    assert union((IMAGE, IMAGE), (whole, POINT.through((Window(3, 2, 1), ROW)))).axes[0] == whole.axes[0]
+    assert whole.through((Window(3, 2, 1), ROW)).axes[0] == whole.axes[0]
+    assert whole.shifted(2, 4).axes[0] == whole.axes[0]
 
 
 def test_a_shift_starts_at_another_position() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from netspec.core.shape import Window
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
@@ -27,7 +30,7 @@ def convolution(
     """
     (n, c, h, width), (k, depth, fh, fw) = x.shape, w.shape
     starts = [
-        [i * s for i in range(size + 2 * p) if i * s + d * (f - 1) < size + 2 * p]
+        [i * s for i in range(size + 2 * p) if i * s + d * (f - 1) < size + 2 * p] or [0]  # Caffe rounds towards 0
         for size, f, s, p, d in zip((h, width), (fh, fw), stride, pad, dilation, strict=True)
     ]
     y = np.zeros((n, k, len(starts[0]), len(starts[1])))
@@ -78,6 +81,35 @@ def pooling(
     return y, mask
 
 
+def pooling_anywhere(
+    x: Array, kernel: tuple[int, ...], stride: tuple[int, ...], pad: tuple[int, ...], pool: str, ceil: bool = True
+) -> tuple[Array, Array]:
+    """x (N, C, ...), of any number of axes. The tops y and mask; the mask of all but MAX is -1.
+
+    pool: MAX, AVE, L2, or EXPECTED, the sum of squares over the sum, 0 where that is not above 0.
+    """
+    axes = list(zip(x.shape[2:], kernel, stride, pad, strict=True))
+    sizes = [windows(*axis, ceil, any(pad)) for axis in axes]
+    y, mask = np.zeros((*x.shape[:2], *sizes)), np.full((*x.shape[:2], *sizes), -1)
+    for n, c, *place in np.ndindex(*y.shape):
+        starts = [i * s - p for i, (_, _, s, p) in zip(place, axes, strict=True)]
+        area = np.prod([min(start + k, size + p) - start for start, (size, k, _, p) in zip(starts, axes, strict=True)])
+        values, places = [], []
+        for taps in product(*map(range, kernel)):
+            at = tuple(start + tap for start, tap in zip(starts, taps, strict=True))
+            if all(0 <= i < size for i, size in zip(at, x.shape[2:], strict=True)):
+                values.append(float(x[(n, c, *at)]))
+                places.append(int(np.ravel_multi_index(at, x.shape[2:])))
+        index = (n, c, *place)
+        if pool == "MAX":
+            y[index], mask[index] = max(values), places[values.index(max(values))]
+        elif pool == "EXPECTED":
+            y[index] = sum(v * v for v in values) / sum(values) if sum(values) > 0 else 0
+        else:
+            y[index] = sum(values) / area if pool == "AVE" else np.sqrt(sum(v * v for v in values))
+    return y, mask
+
+
 def inner_product(x: Array, w: Array, b: Array | None = None, axis: int = 1) -> Array:
     """x (N..., K...), w (M, K), b (M,). y[n,m] = b[m] + sum over k of w[m,k] * x[n,k]."""
     axis %= x.ndim
@@ -112,3 +144,38 @@ def bilinear(size: int) -> Array:
     f = int(np.ceil(size / 2))
     c = (size - 1) / (2 * f)
     return np.array([[(1 - abs(x / f - c)) * (1 - abs(y / f - c)) for x in range(size)] for y in range(size)])
+
+
+def correlation(x: Array, w: Array, b: Array | None, windows: Sequence[Window], group: int = 1) -> Array:
+    """x (N, C, S...), w (K, C/group, F...), b (K,): the sums of windows with any number of axes, a window each."""
+    (n, _, *sizes), (k, depth, *kernel) = x.shape, w.shape
+    counts = [
+        (size + 2 * a.pad - a.dilation * (a.kernel - 1) - 1) // a.stride + 1
+        for size, a in zip(sizes, windows, strict=True)
+    ]
+    y = np.zeros((n, k, *counts))
+    for o, place, tap in product(range(k), np.ndindex(*counts), np.ndindex(*kernel)):
+        at = tuple(i * a.stride - a.pad + t * a.dilation for i, t, a in zip(place, tap, windows, strict=True))
+        if all(0 <= i < size for i, size in zip(at, sizes, strict=True)):
+            first = o // (k // group) * depth
+            y[(slice(None), o, *place)] += (
+                x[(slice(None), slice(first, first + depth), *at)] @ w[(o, slice(None), *tap)]
+            )
+    return y if b is None else y + b.reshape(-1, *(1 for _ in counts))
+
+
+def spreading(x: Array, w: Array, b: Array | None, windows: Sequence[Window], group: int = 1) -> Array:
+    """x (N, C, S...), w (C, K/group, F...), b (K,): each pixel adds its products to a window of the result."""
+    (n, c, *sizes), (_, depth, *kernel) = x.shape, w.shape
+    wide = [
+        a.stride * (size - 1) + a.dilation * (a.kernel - 1) + 1 - 2 * a.pad
+        for size, a in zip(sizes, windows, strict=True)
+    ]
+    y = np.zeros((n, depth * group, *wide))
+    for i, place, tap in product(range(c), np.ndindex(*sizes), np.ndindex(*kernel)):
+        at = tuple(j * a.stride - a.pad + t * a.dilation for j, t, a in zip(place, tap, windows, strict=True))
+        if all(0 <= j < size for j, size in zip(at, wide, strict=True)):
+            first = i // (c // group) * depth
+            part = np.outer(x[(slice(None), i, *place)], w[(i, slice(None), *tap)])
+            y[(slice(None), slice(first, first + depth), *at)] += part
+    return y if b is None else y + b.reshape(-1, *(1 for _ in wide))

@@ -43,7 +43,7 @@ def main() -> None:
     for shape, fields in CONVOLUTIONS:
         layer, x = make_layer("Convolution", **fields), blob(*shape)
         params = random_params(layer, [x])
-        (_, sh, ph, dh), (_, sw, pw, dw) = layer.window  # type: ignore[attr-defined]
+        (_, sh, ph, dh), (_, sw, pw, dw) = layer.windows(x.shape)  # type: ignore[attr-defined]
         wanted = naive.convolution(x, params[0], params[1], (sh, sw), (ph, pw), (dh, dw), layer.group)  # type: ignore[attr-defined]
         compare(layer, x, params, wanted)
     for rows in (3, 21):

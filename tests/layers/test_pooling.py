@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from netspec.core.shape import ShapeError
 from netspec.layers.base import Layer
 from tests.helpers import naive
-from tests.helpers.checks import blob, check_layer, distinct, forward, make_layer, run_layer
+from tests.helpers.checks import Array, blob, check_layer, distinct, forward, make_layer, run_layer
+from tests.helpers.oracle import against
 
 
 def pool(**fields: Any) -> Layer:
@@ -192,7 +193,11 @@ def test_padding_of_one_axis_drops_a_window_of_the_other() -> None:
 @pytest.mark.parametrize(
     ("fields", "shape", "field", "words"),
     [
-        ({"kernel_size": 2}, (2, 3, 4), "bottom.0", "reads N x C x H x W"),
+        ({"kernel_size": 2}, (2, 3), "bottom.0", "reads N x C x H x W"),
+        ({"kernel_size": 2}, (2, 3, 4, 5, 6, 7), "bottom.0", "reads N x C x H x W"),
+        ({"kernel_size": [2, 3, 2]}, (2, 3, 5, 4), "kernel_size", r"for 3 axes, but .* 2 spatial axes"),
+        ({"kernel_size": 2, "stride": [1, 2]}, (2, 3, 4), "stride", "for 2 axes, but .* 1 spatial axis"),
+        ({"kernel_h": 2, "kernel_w": 2}, (2, 3, 4, 5, 6), "kernel_h", "for 2 axes, but .* 3 spatial"),
         ({"kernel_size": 2, "pad": 2}, (2, 3, 5, 4), "pad", "smaller than the window"),
         ({"kernel_h": 2, "kernel_w": 3, "pad_h": 1, "pad_w": 3}, (2, 3, 5, 4), "pad_w", "smaller than the window"),
         ({"kernel_size": 1, "stride": 3}, (2, 3, 4, 6), "stride", "start at 6, past the 6"),
@@ -213,7 +218,10 @@ def test_refused_shapes(fields: dict[str, Any], shape: tuple[int, ...], field: s
         {"global_pooling": True, "stride": 2},
         {"global_pooling": True, "pad_h": 1, "pad_w": 1},
         {"pool": "AVE", "kernel_size": 2, "top": ["y", "mask"]},
-        {"pool": "STOCHASTIC", "kernel_size": 2},
+        {"pool": "L2", "kernel_size": 2, "top": ["y", "mask"]},
+        {"pool": "STOCHASTIC", "kernel_size": 2, "pad": 1},
+        {"pool": "STOCHASTIC", "kernel_size": 2, "pad_h": 0, "pad_w": 1},
+        {"pool": "MEDIAN", "kernel_size": 2},
     ],
 )
 def test_refused_fields(fields: dict[str, Any]) -> None:
@@ -242,6 +250,113 @@ def test_large_windows_have_large_places(size: tuple[int, int], kind: type) -> N
     np.testing.assert_allclose(result.tops[0], y, rtol=1e-6)
     np.testing.assert_array_equal(result.tops[1], places)
     assert result.workspace["mask"].dtype == kind
+
+
+def oracle(layer: Any, how: str) -> Any:
+    """The top by loops, whatever its number of axes; and of MAX the places, where they are asked for."""
+
+    def tops(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        windows = layer.windows(bottoms[0].shape)
+        measures = (tuple(axis[i] for axis in windows) for i in range(3))
+        return list(naive.pooling_anywhere(bottoms[0], *measures, how, layer.round_mode == "CEIL"))[
+            : len(layer.top_names())
+        ]
+
+    return tops
+
+
+ANYWHERE: list[tuple[tuple[int, ...], dict[str, Any]]] = [
+    ((2, 3, 8), {"kernel_size": 3, "stride": 2}),
+    ((2, 3, 8), {"kernel_size": 3, "stride": 2, "pad": 1, "round_mode": "FLOOR"}),
+    ((2, 3, 5, 4, 7), {"kernel_size": [2, 3, 1], "stride": [1, 2, 3], "pad": [1, 2, 0]}),
+    ((2, 3, 5, 4, 7), {"kernel_size": 2, "stride": 2}),
+    ((2, 3, 2, 4, 5), {"global_pooling": True}),
+]
+
+
+@pytest.mark.parametrize(("shape", "fields"), ANYWHERE, ids=str)
+@pytest.mark.parametrize("how", ["MAX", "AVE", "L2"])
+def test_one_and_three_axes(how: str, shape: tuple[int, ...], fields: dict[str, Any]) -> None:
+    tops = ["y", "mask"] if how == "MAX" else ["y"]
+    layer: Any = pool(pool=how, top=tops, **fields)
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch.nn.functional as nn
+
+        (x,), spatial = bottoms, len(shape) - 2
+        axes = layer.windows(shape)
+        kernel, stride, pad, _ = ([axis[i] for axis in axes] for i in range(4))
+        ceil = layer.round_mode == "CEIL"
+        if how == "MAX":
+            return [getattr(nn, f"max_pool{spatial}d")(x, kernel, stride, pad, ceil_mode=ceil)]
+        return [getattr(nn, f"avg_pool{spatial}d")(x, kernel, stride, pad, ceil)]
+
+    fits = how != "L2" and all(2 * w.pad <= w.kernel for w in layer.windows(shape))
+    against(oracle(layer, how), layer, [distinct(*shape)], in_torch=in_torch if fits else None)
+
+
+@pytest.mark.parametrize("fields", [CASES[0], CASES[4], CASES[6], CASES[8]], ids=str)
+def test_lengths_of_windows(fields: dict[str, Any]) -> None:
+    layer = pool(pool="L2", **fields)
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch.nn.functional as nn
+
+        return [nn.lp_pool2d(bottoms[0], 2.0, 3, 2, ceil_mode=True)]
+
+    against(oracle(layer, "L2"), layer, [blob(2, 3, 7, 8)])
+    against(None, pool(pool="L2", kernel_size=3, stride=2), [blob(2, 17, 7, 9)], in_torch=in_torch)
+
+
+def test_a_window_of_zeros_has_no_gradient() -> None:
+    """The square root has no slope at 0; a value of 0 beside others has the slope 0."""
+    x = np.zeros((1, 1, 2, 4))
+    x[0, 0, 0, 2:] = [3, 4]
+    result = run_layer(pool(pool="L2", kernel_size=2, stride=2), x, top_diffs=[np.full((1, 1, 1, 2), 5.0)])
+    np.testing.assert_array_equal(result.tops[0], [[[[0, 5]]]])
+    np.testing.assert_array_equal(result.bottom_diffs[0], [[[[0, 0, 3, 4], [0, 0, 0, 0]]]])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 7, 8), (2, 3, 4, 5, 6)])
+def test_expected_values_while_testing(shape: tuple[int, ...]) -> None:
+    layer = pool(pool="STOCHASTIC", kernel_size=2, stride=2)
+    against(oracle(layer, "EXPECTED"), layer, [np.abs(blob(*shape)) + 0.1], phase="TEST")
+    x = np.array([[[-1.0, -2.0, 0.0, 0.0, 3.0, 1.0]]])
+    result = run_layer(layer, x, phase="TEST", top_diffs=[np.ones((1, 1, 3))])
+    np.testing.assert_array_equal(result.tops[0], [[[0, 0, 2.5]]])
+    np.testing.assert_array_equal(result.bottom_diffs[0], [[[0, 0, 0, 0, 3.5 / 4, -0.5 / 4]]])
+
+
+def test_draws() -> None:
+    """Each value is drawn as often as its share of the window; the draw repeats by seed and iteration alone."""
+    layer = pool(pool="STOCHASTIC", kernel_size=[2, 2], stride=2)
+    x = np.tile(np.array([[1.0, 0.0], [2.0, 5.0]]), (4, 3, 16, 17))
+    v = np.random.default_rng(1).standard_normal((4, 3, 16, 17))
+    drawn = run_layer(layer, x, top_diffs=[v], iteration=3)
+    counts = {value: float(np.mean(drawn.tops[0] == value)) for value in (0.0, 1.0, 2.0, 5.0)}
+    for value, wanted in {0.0: 0.0, 1.0: 1 / 8, 2.0: 2 / 8, 5.0: 5 / 8}.items():
+        assert abs(counts[value] - wanted) <= 4 * np.sqrt(wanted * (1 - wanted) / v.size)
+    wanted = x * np.kron(v, np.ones((2, 2))) * (x == np.kron(drawn.tops[0], np.ones((2, 2)))) / np.maximum(x, 1)
+    np.testing.assert_allclose(drawn.bottom_diffs[0], wanted, rtol=1e-14)
+    again = run_layer(layer, x, top_diffs=[v], iteration=3, layout="NCHW", dtype="float32")
+    np.testing.assert_array_equal(again.tops[0], drawn.tops[0])
+    for other in ({"iteration": 4}, {"iteration": 3, "seed": 12}):
+        assert (run_layer(layer, x, **other).tops[0] != drawn.tops[0]).mean() > 0.3
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9), (2, 3, 9, 8), (2, 3, 4, 5, 6)])
+def test_draws_lie_in_their_windows(shape: tuple[int, ...]) -> None:
+    """Small steps never change a draw here: gradients are checked as well."""
+    layer = pool(pool="STOCHASTIC", kernel_size=2, stride=1)
+    result = check_layer(layer, [np.abs(distinct(*shape)) + 1], rtol=1e-4)
+    most = forward(pool(kernel_size=2, stride=1), *result.bottoms)[0]
+    assert (result.tops[0] <= most).all() and (result.tops[0] < most).any()
+
+
+def test_a_window_without_chances_gives_its_first_value() -> None:
+    x = np.array([[[0.0, 0.0, 2.0, 0.0, np.nan, 1.0]]])
+    (y,) = forward(pool(pool="STOCHASTIC", kernel_size=2, stride=2), x)
+    np.testing.assert_array_equal(y, [[[0, 2, 1]]])
 
 
 @pytest.mark.parametrize(("how", "fields"), [("MAX", {}), ("AVE", {}), ("MAX", {"stride": (2, 3)})])

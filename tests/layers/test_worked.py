@@ -24,13 +24,22 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "Convolution": [
         {"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)},
         {"group": 2, "pad": 1, "num_output": 6},
+        {"axis": 2, "pad": 1},
     ],
+    "Deconvolution": [
+        {"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)},
+        {"group": 2, "pad": 1, "num_output": 6},
+        {"axis": 2, "stride": 2},
+    ],
+    "Im2col": [{"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)}, {"axis": 2}],
     "InnerProduct": [{"axis": 2}, {"axis": 3, "transpose": True}],
+    "LocallyConnected": [{"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)}, {"axis": 2}],
     "Pooling": [
         {"kernel_size": 3, "stride": 2},
         {"kernel_size": 3, "stride": 2, "pool": "AVE"},
         {"kernel_size": (2, 3), "stride": 1, "pad": 1, "pool": "AVE"},
         {"kernel_size": 3, "stride": 1, "pad": 1},
+        {"kernel_size": (3, 2), "stride": 2, "pad": 1, "pool": "L2"},
     ],
     "Power": [
         {"scale": -2.0, "shift": 0.5},
@@ -46,15 +55,19 @@ MORE: dict[str, list[dict[str, Any]]] = {
     "SigmoidCrossEntropyLoss": [{"ignore_label": 1}],
 }
 """Values that are tried beside the defaults, each choice and each flag."""
+SILENT = {"Pooling": {"pool": "STOCHASTIC"}}
+"""Choices with which a layer does not explain itself: a draw has no arithmetic."""
 
 
 def configurations(layer: type[Layer]) -> Iterator[dict[str, Any]]:
     """Fields of a layer: the defaults, each flag turned, each choice made, and what stands in MORE."""
+    silent = SILENT.get(layer.__name__, {})
     base = {name: value for name, value in NEEDED.items() if name in layer.model_fields}
     yield base
     for name, info in layer.model_fields.items():
         if name not in Layer.model_fields:
-            yield from (base | {name: value} for value in choices(info.annotation) if value != info.default)
+            values = (value for value in choices(info.annotation) if value != info.default)
+            yield from (base | {name: value} for value in values if silent.get(name) != value)
     yield from (base | more for more in MORE.get(layer.__name__, []))
 
 

@@ -52,7 +52,7 @@ def test_definition_and_derivatives(
     assert Depthwise().fits(layer.plain(shape))
     params = random_params(layer, [x])
     check_layer(layer, [x], params=params)
-    pairs = [(pair[0], pair[1]) for pair in zip(*(axis[1:] for axis in layer.window), strict=True)]
+    pairs = [(pair[0], pair[1]) for pair in zip(*(axis[1:] for axis in layer.windows(x.shape)), strict=True)]
     wanted = naive.convolution(x, params[0], params[1] if bias_term else None, *pairs, group=c)
     np.testing.assert_allclose(forward(layer, x, params=params)[0], wanted, rtol=1e-12, atol=1e-12)
 

@@ -48,7 +48,7 @@ def layer_of(shape: tuple[int, int, int, int], **fields: Any) -> Convolution:
 
 def defined(layer: Convolution, x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
     """The convolution in float64."""
-    pairs = [(pair[0], pair[1]) for pair in zip(*(axis[1:] for axis in layer.window), strict=True)]
+    pairs = [(pair[0], pair[1]) for pair in zip(*(axis[1:] for axis in layer.windows(x.shape)), strict=True)]
     return naive.convolution(x, w, b, *pairs, group=layer.group)
 
 
