@@ -174,6 +174,10 @@ class Solid(NamedTuple):
     rows: int
     columns: int
     inner: int
+    even: int  # taps of every new column, whose first ones come first, then the second ones, ...; 0: column by column
+    run: int  # new columns side by side that are old ones, from `to` on, and in x from `of` on
+    to: int
+    of: int
 
 
 class Taps(NamedTuple):

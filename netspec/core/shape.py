@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from netspec.core.errors import SpecError
+
+T = TypeVar("T")
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
@@ -68,6 +70,18 @@ def axis_of(axis: int, shape: Shape, field: str = "axis") -> int:
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"axis {axis} does not exist in {{bottom[0]}}", field=field)
     return axis % len(shape)
+
+
+def each_axis(values: Sequence[T], number: int, field: str, kind: str = "spatial") -> tuple[T, ...]:
+    """One value for each of a number of axes, where one was given for all or one for each.
+
+    Raises ShapeError where `field` has another number of values; `kind` says what the axes are.
+    """
+    if len(values) not in {1, number}:
+        given, axes = counted(len(values), "axis", "axes"), counted(number, f"{kind} axis", f"{kind} axes")
+        text = f"`{field}` is given for {given}, but {{bottom[0]}} has {axes}"
+        raise ShapeError(text, field=field, help="one number holds for all axes")
+    return tuple(values) * (number if len(values) == 1 else 1)
 
 
 def convolved(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> int:

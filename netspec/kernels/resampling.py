@@ -7,13 +7,16 @@ owns whole rows of y, (W', inner). It first sums the rows of x that a row of y i
 
 from __future__ import annotations
 
+import numpy as np
+
 from netspec.codegen.geometry import Solid, Taps
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.rows import Real, Row, rows
+from netspec.kernels.copy import move
 
 NARROW = 4
-"""With fewer values of the inner axis than NARROW, values are summed one by one."""
+"""With fewer values of the inner axis than NARROW, and uneven taps, values are summed one by one."""
 UNIT = 2.0**-52
 """The unit that weights are counted in."""
 
@@ -62,7 +65,7 @@ def resample(
         image = row // tall // deep * old.depth
         d0, d1, h0, h1 = depth.begin[i], depth.begin[i + 1], rows.begin[j], rows.begin[j + 1]
         if d1 - d0 == 1 and h1 - h0 == 1 and depth.weight[d0] * rows.weight[h0] == 1:
-            stretch(x, ((image + depth.place[d0]) * old.rows + rows.place[h0]) * width, y, to, old.inner, columns)
+            stretch(x, ((image + depth.place[d0]) * old.rows + rows.place[h0]) * width, y, to, old, columns)
             continue
         if d1 == d0 or h1 == h0:
             y[to : to + wide * old.inner] = 0
@@ -75,13 +78,28 @@ def resample(
                     scaled(width, x, (plane + rows.place[h]) * width, line, 0, a)
                 else:
                     scaled_more(width, x, (plane + rows.place[h]) * width, line, 0, a)
-        stretch(line, 0, y, to, old.inner, columns)
+        stretch(line, 0, y, to, old, columns)
 
 
 @helper
-def stretch(x: Vector, x0: int, y: Vector, y0: int, inner: int, columns: Taps) -> None:
+def stretch(x: Vector, x0: int, y: Vector, y0: int, old: Solid, columns: Taps) -> None:
     """A row of y from y0 on = the sums of columns of the row of x from x0 on."""
-    for q in range(columns.begin.size - 1):
+    wide, inner = columns.begin.size - 1, old.inner
+    if old.even:
+        pick_all(x[x0 : x0 + old.columns], y[y0 : y0 + wide], old.even, columns.place, columns.weight)
+        return
+    if old.run:
+        move(old.run * inner, x, x0 + old.of * inner, y, y0 + old.to * inner)
+        add_columns(x, x0, y, y0, inner, columns, 0, old.to)
+        add_columns(x, x0, y, y0, inner, columns, old.to + old.run, wide)
+    else:
+        add_columns(x, x0, y, y0, inner, columns, 0, wide)
+
+
+@helper
+def add_columns(x: Vector, x0: int, y: Vector, y0: int, inner: int, columns: Taps, begin: int, end: int) -> None:
+    """The columns of y from `begin` to `end`, each the sum of its taps."""
+    for q in range(begin, end):
         first, last = columns.begin[q], columns.begin[q + 1]
         if inner >= NARROW and last > first:
             join(x, x0, y, y0 + q * inner, inner, columns, first, last)
@@ -91,6 +109,25 @@ def stretch(x: Vector, x0: int, y: Vector, y0: int, inner: int, columns: Taps) -
                 for t in range(first, last):
                     total += columns.weight[t] * x[x0 + columns.place[t] * inner + c]
                 y[y0 + q * inner + c] = total
+
+
+@helper
+def pick_all(x: Vector, y: Vector, taps: int, place: Clock, weight: Vector) -> None:
+    """y (W') = the sums of the first, second, ... taps of all columns, two at a time; x: (W,)."""
+    n = y.size
+    if taps == 1:
+        for q in range(n):
+            y[q] = weight[q] * x[np.uint64(place[q])]
+        return
+    p, r, v, w = place[:n], place[n : 2 * n], weight[:n], weight[n : 2 * n]
+    for q in range(n):
+        y[q] = v[q] * x[np.uint64(p[q])] + w[q] * x[np.uint64(r[q])]
+    for t in range(2, taps, 2):
+        first, second = t * n, (t + 1) * n
+        p, r = place[first : first + n], place[second : second + n]
+        v, w = weight[first : first + n], weight[second : second + n]
+        for q in range(n):
+            y[q] += v[q] * x[np.uint64(p[q])] + w[q] * x[np.uint64(r[q])]
 
 
 @helper

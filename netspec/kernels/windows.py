@@ -1,62 +1,61 @@
-"""Pooling over windows of one to three axes, in any layout: MAX, AVE, L2, STOCHASTIC, and values put back in place.
+"""Windows over planes of one to three axes, in any layout: maxima, and values put back to their places.
 
 x (outer, D, H, W, inner), y (outer, windows, inner), both flat; their planes and windows are those of `Planes`. Windows
 are clipped to the plane, and none lies wholly outside it. A place is the position in a plane, (d*H + h)*W + w. A part
 owns whole planes, up to BLOCK neighbours of the inner axis at a time, so that windows that overlap may add up in turn.
-Sums are taken in float64. Sources: Caffe pooling_layer.cpp and .cu; Zeiler & Fergus 2013, "Stochastic pooling".
+Source: Caffe pooling_layer.cpp.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from netspec.codegen.geometry import Planes, Slide
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Clock, Ints, Vector
-from netspec.kernels.random import Word, mixed, stream
+from netspec.codegen.kinds import Ints, Vector
+from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
-BLOCK = 16
-Box = tuple[int, int, int, int, int, int]
+BLOCK = 64
 _GOLDEN, _32 = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+
+
+class Box(NamedTuple):
+    """The pixels of a window: how many along each axis, and the steps in an array from one to the next.
+
+    Whole numbers, in kernels and in the bodies of `rows`.
+    """
+
+    deep: Any
+    tall: Any
+    wide: Any
+    deeper: Any
+    down: Any
+    right: Any
 
 
 @helper
 def bounds(slide: Slide, i: int) -> tuple[int, int]:
-    """First pixel of the i-th window of an axis, and one past its last."""
+    """First pixel of the i-th window of an axis, and how many it has."""
     if slide.stride == 0:
-        return i * slide.size // slide.windows, ((i + 1) * slide.size + slide.windows - 1) // slide.windows
+        first = i * slide.size // slide.windows
+        return first, ((i + 1) * slide.size + slide.windows - 1) // slide.windows - first
     start = i * slide.stride - slide.pad
-    return max(start, 0), min(start + slide.kernel, slide.size)
+    first = max(start, 0)
+    return first, min(start + slide.kernel, slide.size) - first
 
 
 @helper
-def reach(planes: Planes, i: int) -> Box:
-    """First pixels and those past the last of the i-th window, along depth, rows and columns."""
-    wide, tall = planes.columns.windows, planes.rows.windows
-    d0, d1 = bounds(planes.depth, i // wide // tall)
-    h0, h1 = bounds(planes.rows, i // wide % tall)
-    w0, w1 = bounds(planes.columns, i % wide)
-    return d0, d1, h0, h1, w0, w1
-
-
-@helper
-def length(slide: Slide, i: int) -> int:
-    """The i-th window's share in the divisor of a mean: its padding counts, the overhang beyond that does not."""
-    first, last = bounds(slide, i)
-    if slide.stride == 0:
-        return last - first
-    start = i * slide.stride - slide.pad
-    return min(start + slide.kernel, slide.size + slide.pad) - start
-
-
-@helper
-def area(planes: Planes, i: int) -> int:
-    """The divisor of the i-th window's mean."""
-    wide, tall = planes.columns.windows, planes.rows.windows
-    rows = length(planes.depth, i // wide // tall) * length(planes.rows, i // wide % tall)
-    return rows * length(planes.columns, i % wide)
+def reach(planes: Planes, i: int, j: int, k: int) -> tuple[int, Box]:
+    """The place of the first pixel of window (i, j, k), and its pixels."""
+    d, deep = bounds(planes.depth, i)
+    h, tall = bounds(planes.rows, j)
+    w, wide = bounds(planes.columns, k)
+    columns, inner = planes.columns.size, planes.inner
+    box = Box(deep, tall, wide, planes.rows.size * columns * inner, columns * inner, inner)
+    return (d * planes.rows.size + h) * columns + w, box
 
 
 @helper
@@ -81,31 +80,56 @@ def corner(planes: Planes, unit: int, blocks: int) -> tuple[int, int, int]:
     return outer * pixels * planes.inner + c, outer * windows * planes.inner + c, min(BLOCK, planes.inner - c)
 
 
+@helper
+def largest(x: Vector, at: int, box: Box) -> tuple[float, int]:
+    """The maximum of a window that begins at `at`, the first of equals or the last NaN; and how far behind it is."""
+    best, far = x[at], 0
+    for d in range(box.deep):
+        for h in range(box.tall):
+            for w in range(box.wide):
+                step = d * box.deeper + h * box.down + w * box.right
+                value = x[at + step]
+                if value > best or value != value:
+                    best, far = value, step
+    return best, far
+
+
+@rows(again=True)
+def largest_row(x: Row, y: Row, places: Row, box: Box, first: Whole, columns: Whole, plane: Whole) -> None:
+    """y = the maxima of the windows of neighbouring planes, places = where they are; `first` is the first pixel."""
+    best, place = Variable(x.get()), Variable(first.spread(places))
+    for d in times(box.deep):
+        for h in times(box.tall):
+            for w in times(box.wide):
+                value, now = x.get(d * box.deeper + h * box.down + w * box.right), best.get()
+                more = (value > now) | value.is_nan()
+                best.set(value.where(more, now))
+                at = first + d * plane + h * columns + w
+                place.set(at.spread(places).where(more, place.get()))
+    y.put(best.get())
+    places.put(place.get())
+
+
 @kernel
 def max_places(x: Vector, y: Vector, places: Ints, planes: Planes, part: int, parts: int) -> None:
     """y = the maximum of each window, places (like y) = where it is.
 
     Of equals the first wins; a NaN beats every number.
     """
-    (blocks, units), (_, windows), inner = pile(planes), extent(planes), planes.inner
+    (blocks, units), inner, columns = pile(planes), planes.inner, planes.columns.size
+    plane = planes.rows.size * columns
     for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        for i in range(windows):
-            d0, d1, h0, h1, w0, w1 = reach(planes, i)
-            at = y0 + i * inner
-            first = (d0 * planes.rows.size + h0) * planes.columns.size + w0
-            for c in range(width):
-                y[at + c] = x[x0 + first * inner + c]
-                places[at + c] = first
-            for d in range(d0, d1):
-                for h in range(h0, h1):
-                    for w in range(w0, w1):
-                        place = (d * planes.rows.size + h) * planes.columns.size + w
-                        for c in range(width):
-                            value = x[x0 + place * inner + c]
-                            if value > y[at + c] or value != value:
-                                y[at + c] = value
-                                places[at + c] = place
+        x0, at, width = corner(planes, unit, blocks)
+        for i in range(planes.depth.windows):
+            for j in range(planes.rows.windows):
+                for k in range(planes.columns.windows):
+                    first, box = reach(planes, i, j, k)
+                    if width == 1:
+                        y[at], far = largest(x, x0 + first * inner, box)
+                        places[at] = first + far // inner
+                    else:
+                        largest_row(width, x, x0 + first * inner, y, at, places, at, box, first, columns, plane)
+                    at += inner
 
 
 @kernel
@@ -163,161 +187,3 @@ def clear(x: Vector, x0: int, pixels: int, inner: int, width: int) -> None:
     for p in range(pixels):
         for c in range(width):
             x[x0 + p * inner + c] = 0
-
-
-@helper
-def power_sum(x: Vector, x0: int, planes: Planes, box: Box, square: int) -> float:
-    """The sum of a window of the plane that begins at x0, or of its squares, in float64."""
-    d0, d1, h0, h1, w0, w1 = box
-    total = 0.0
-    for d in range(d0, d1):
-        for h in range(h0, h1):
-            line = x0 + (d * planes.rows.size + h) * planes.columns.size * planes.inner
-            for w in range(w0, w1):
-                value = np.float64(x[line + w * planes.inner])
-                total += value * value if square else value
-    return total
-
-
-@kernel
-def mean(x: Vector, y: Vector, planes: Planes, part: int, parts: int) -> None:
-    """y = the sum of each window over its area."""
-    (blocks, units), (_, windows), inner = pile(planes), extent(planes), planes.inner
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        for i in range(windows):
-            box, divisor = reach(planes, i), area(planes, i)
-            for c in range(width):
-                y[y0 + i * inner + c] = power_sum(x, x0 + c, planes, box, 0) / divisor
-
-
-@kernel
-def l2(x: Vector, y: Vector, planes: Planes, part: int, parts: int) -> None:
-    """y = the square root of the sum of each window's squares."""
-    (blocks, units), (_, windows), inner = pile(planes), extent(planes), planes.inner
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        for i in range(windows):
-            box = reach(planes, i)
-            for c in range(width):
-                y[y0 + i * inner + c] = math.sqrt(power_sum(x, x0 + c, planes, box, 1))
-
-
-@kernel
-def expected(x: Vector, y: Vector, planes: Planes, part: int, parts: int) -> None:
-    """y = the sum of each window's squares over the sum of its values, the mean of a draw; 0 unless the sum is > 0."""
-    (blocks, units), (_, windows), inner = pile(planes), extent(planes), planes.inner
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        for i in range(windows):
-            box = reach(planes, i)
-            for c in range(width):
-                total = power_sum(x, x0 + c, planes, box, 0)
-                squares = power_sum(x, x0 + c, planes, box, 1)
-                y[y0 + i * inner + c] = 0 if total <= 0 else squares / total
-
-
-@helper
-def spread(x: Vector, dx: Vector, x0: int, planes: Planes, box: Box, slope: float, offset: float) -> None:
-    """dx += slope * x + offset for the values of a window of the plane that begins at x0."""
-    d0, d1, h0, h1, w0, w1 = box
-    for d in range(d0, d1):
-        for h in range(h0, h1):
-            line = x0 + (d * planes.rows.size + h) * planes.columns.size * planes.inner
-            for w in range(w0, w1):
-                at = line + w * planes.inner
-                dx[at] += slope * x[at] + offset
-
-
-@kernel
-def mean_backward(dy: Vector, dx: Vector, planes: Planes, add: int, part: int, parts: int) -> None:
-    """dx = dy over the area of each window, added up where windows overlap, and with `add` 1 to what dx holds."""
-    (blocks, units), (pixels, windows), inner = pile(planes), extent(planes), planes.inner
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        if add == 0:
-            clear(dx, x0, pixels, inner, width)
-        for i in range(windows):
-            d0, d1, h0, h1, w0, w1 = reach(planes, i)
-            divisor = area(planes, i)
-            for d in range(d0, d1):
-                for h in range(h0, h1):
-                    for w in range(w0, w1):
-                        at = x0 + ((d * planes.rows.size + h) * planes.columns.size + w) * inner
-                        for c in range(width):
-                            dx[at + c] += dy[y0 + i * inner + c] / divisor
-
-
-@kernel
-def l2_backward(x: Vector, y: Vector, dy: Vector, dx: Vector, planes: Planes, part: int, parts: int) -> None:
-    """dx = dy * x / y, added up where windows overlap; 0 from a window whose y is 0."""
-    (blocks, units), (pixels, windows), inner = pile(planes), extent(planes), planes.inner
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        clear(dx, x0, pixels, inner, width)
-        for i in range(windows):
-            box = reach(planes, i)
-            for c in range(width):
-                at = y0 + i * inner + c
-                if y[at] != 0:
-                    spread(x, dx, x0 + c, planes, box, np.float64(dy[at]) / y[at], 0.0)
-
-
-@kernel
-def expected_backward(x: Vector, dy: Vector, dx: Vector, planes: Planes, part: int, parts: int) -> None:
-    """dx = dy * (2 x - y) / the window's sum, added up where windows overlap; 0 from a window whose sum is not > 0."""
-    (blocks, units), (pixels, windows), inner = pile(planes), extent(planes), planes.inner
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        clear(dx, x0, pixels, inner, width)
-        for i in range(windows):
-            box = reach(planes, i)
-            for c in range(width):
-                total = power_sum(x, x0 + c, planes, box, 0)
-                if not total <= 0:
-                    mass = power_sum(x, x0 + c, planes, box, 1)
-                    slope = np.float64(dy[y0 + i * inner + c]) / total
-                    spread(x, dx, x0 + c, planes, box, 2 * slope, -slope * (mass / total))
-
-
-@helper
-def drawn(x: Vector, x0: int, planes: Planes, box: Box, word: Word) -> int:
-    """The place of the value that 32 random bits choose from a window of the plane that begins at x0.
-
-    It is the first at which the running sum reaches that share of the whole; the last where none does.
-    """
-    d0, d1, h0, h1, w0, w1 = box
-    share = (np.float64(word) + 1.0) / 4294967296.0 * power_sum(x, x0, planes, box, 0)
-    total = 0.0
-    place = 0
-    for d in range(d0, d1):
-        for h in range(h0, h1):
-            for w in range(w0, w1):
-                place = (d * planes.rows.size + h) * planes.columns.size + w
-                total += np.float64(x[x0 + place * planes.inner])
-                if total >= share:
-                    return place
-    return place
-
-
-@kernel
-def draw_places(
-    x: Vector, y: Vector, places: Ints, planes: Planes, clock: Clock, seed: int, part: int, parts: int
-) -> None:
-    """y = one value of each window, drawn with a chance in proportion to it; places (like y) = where it is.
-
-    The bits are the upper ones of mixed(key + (index + 1) * golden), where the index counts the windows plane by plane.
-    """
-    (blocks, units), (_, windows), inner = pile(planes), extent(planes), planes.inner
-    key = stream(seed, clock)
-    for unit in range(*span(units, part, parts)):
-        x0, y0, width = corner(planes, unit, blocks)
-        plane = unit // blocks * inner + unit % blocks * BLOCK
-        for i in range(windows):
-            box = reach(planes, i)
-            for c in range(width):
-                index = (plane + c) * windows + i
-                word = mixed(key + np.uint64(index + 1) * _GOLDEN) >> _32
-                place = drawn(x, x0 + c, planes, box, word)
-                places[y0 + i * inner + c] = place
-                y[y0 + i * inner + c] = x[x0 + place * inner + c]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from netspec.core.model import Aka, Listed, wrong
-from netspec.core.shape import ShapeError, Window, counted
+from netspec.core.shape import Window, each_axis
 from netspec.layers.base import Layer
 
 
@@ -71,15 +71,8 @@ class Windowed(Layer):
         Raises ShapeError where a measure is given for another number of axes.
         """
         measures = self._measures(dilation)
-        for field, values in measures:
-            if len(values) not in {1, number}:
-                raise ShapeError(
-                    f"`{field}` is given for {counted(len(values), 'axis', 'axes')}, but {{bottom[0]}} has "
-                    f"{counted(number, 'spatial axis', 'spatial axes')}",
-                    field=field,
-                    help="one number holds for all axes" if field in self.model_fields_set else None,
-                )
-        return tuple(Window(*(values[i % len(values)] for _, values in measures)) for i in range(number))
+        along = (each_axis(values, number, field) for field, values in measures)
+        return tuple(map(Window, *along))
 
     def _measures(self, dilation: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
         """Kernel, stride, pad and dilation, each with the field that says it: one number, or one for each axis."""

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import ShapeError, Shapes, counted
+from netspec.core.shape import ShapeError, Shapes, each_axis
 from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Arity, Layer, Passing, Purpose
 from netspec.lowering.planes import shares
 
@@ -61,12 +61,7 @@ class AdaptivePooling(Layer):
         if not 1 <= spatial <= 3:
             text = "pooling reads N x C x H x W (or one or three axes behind N x C), not {bottom[0]}"
             raise ShapeError(text, field="bottom.0")
-        if len(self.output_size) not in {1, spatial}:
-            axes = counted(spatial, "axis", "axes")
-            text = f"`output_size` has {len(self.output_size)} values, but {{bottom[0]}} has {axes} behind its channels"
-            raise ShapeError(text, field="output_size", help="give one for all axes, or one for each")
-        sizes = self.output_size if len(self.output_size) == spatial else self.output_size * spatial
-        return ((*x[:2], *sizes),) * len(self.top_names())
+        return ((*x[:2], *each_axis(self.output_size, spatial, "output_size")),) * len(self.top_names())
 
     def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
         """The bottom's field widened by a window; the whole image where windows are not equal and equally far apart."""
@@ -83,11 +78,11 @@ class AdaptivePooling(Layer):
 
     def forward(self, run: Run) -> Calls:
         """One pass over the windows; then, for a second top, the places as real numbers."""
-        from netspec.kernels import windows
+        from netspec.kernels import window_sums, windows
 
         over = shares(run.bottom_shapes[0], run.top_shapes[0], run.layout)
         if self.pool == "AVE":
-            yield Call(windows.mean, run.bottom[0], run.top[0], over)
+            yield Call(window_sums.mean, run.bottom[0], run.top[0], over)
             return
         places = run.workspace["places"]
         yield Call(windows.max_places, run.bottom[0], run.top[0], places, over)
@@ -96,11 +91,11 @@ class AdaptivePooling(Layer):
 
     def backward(self, run: Run) -> Calls:
         """Each window adds its share to the pixels; the places have no gradient."""
-        from netspec.kernels import windows
+        from netspec.kernels import window_sums, windows
 
         dy, dx = run.top_diff[0], run.bottom_diff[0]
         over = shares(run.bottom_shapes[0], run.top_shapes[0], run.layout)
         if dx is not None and self.pool == "AVE":
-            yield Call(windows.mean_backward, dy, dx, over, 0)
+            yield Call(window_sums.mean_backward, dy, dx, over, 0)
         elif dx is not None:
             yield Call(windows.put_places, dy, run.workspace["places"], dx, over, 0)

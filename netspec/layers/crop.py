@@ -10,7 +10,7 @@ from pydantic import Field
 from netspec.core.calls import Phase
 from netspec.core.model import Aka, Listed
 from netspec.core.receptive import ReceptiveField
-from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, counted
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, each_axis
 from netspec.layers._moving import MovingLayer
 from netspec.layers.base import TWO, Arity, BatchAxes, Passing, Purpose
 from netspec.lowering.moving import Route, Step, steps
@@ -49,14 +49,7 @@ class Crop(MovingLayer):
     def _starts(self, x: Shape) -> tuple[int, ...]:
         """Where the cut begins along each axis of x. Raises ShapeError."""
         axis = axis_of(self.axis, x)
-        cut = len(x) - axis
-        if len(self.offset) > 1 and len(self.offset) != cut:
-            text = (
-                f"`offset` has {len(self.offset)} values, but {counted(cut, 'axis', 'axes')} of {{bottom[0]}} are cut"
-            )
-            raise ShapeError(text, field="offset", help="give one for all axes, or one for each")
-        offsets = self.offset if len(self.offset) > 1 else (self.offset or (0,)) * cut
-        return (*(0,) * axis, *offsets)
+        return (*(0,) * axis, *each_axis(self.offset or (0,), len(x) - axis, "offset", "cut"))
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The lengths of x before `axis`, and those of the other blob from there on."""

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Calls, Phase, Run, Workspace
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, counted
+from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, each_axis
 from netspec.layers._moving import MovingLayer
 from netspec.layers._spatial import once
 from netspec.layers.base import Passing, Purpose
@@ -78,14 +78,8 @@ class Pad(MovingLayer):
     def _sides(self, x: Shape) -> tuple[tuple[int, int], ...]:
         """Values before and behind each axis of x. Raises ShapeError."""
         axis = axis_of(self.axis, x)
-        number, both = len(x) - axis, []
-        for name in ("pad", "pad") if self.pad else ("pad_beg", "pad_end"):
-            given: tuple[int, ...] = getattr(self, name)
-            if len(given) > 1 and len(given) != number:
-                axes = counted(number, "axis", "axes")
-                text = f"`{name}` has {len(given)} values, but {{bottom[0]}} has {axes} from axis {axis} on"
-                raise ShapeError(text, field=name, help="give one for all axes, or one for each")
-            both.append(given if len(given) > 1 else (given or (0,)) * number)
+        names = ("pad", "pad") if self.pad else ("pad_beg", "pad_end")
+        both = (each_axis(getattr(self, name) or (0,), len(x) - axis, name, "padded") for name in names)
         return (*((0, 0),) * axis, *zip(*both, strict=True))
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:

@@ -5,7 +5,7 @@ not what hangs over beyond it. L2: y = sqrt(sum x^2); where that is 0, so is the
 is the x of the window that was drawn with probability x / sum x; while testing, y = sum x^2 / sum x, or 0 where sum x
 is not above 0.
 The output size is ceil((N+2P-F)/S)+1, and one less where padding would let the last window start past the image.
-Sources: Caffe pooling_layer.cpp, pooling_layer.cu; Zeiler & Fergus 2013 (STOCHASTIC); Sermanet, Chintala & LeCun 2012
+Source: Caffe pooling_layer.cpp, pooling_layer.cu; Zeiler & Fergus 2013 (STOCHASTIC); Sermanet, Chintala & LeCun 2012
 (L2).
 """
 
@@ -91,8 +91,8 @@ class Pooling(Windowed):
 
     @property
     def passing(self) -> Passing:
-        """Zeros stay; each channel is pooled alone."""
-        return Passing("all", channels="alike")
+        """Zeros stay; each channel is pooled alone, and draws of its own make channels unequal."""
+        return Passing("all", channels=None if self.pool == "STOCHASTIC" else "alike")
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N, C, P, Q), once or twice."""
@@ -201,7 +201,7 @@ class Pooling(Windowed):
                 )
 
     def _general_forward(self, run: Run, over: Planes) -> Calls:
-        from netspec.kernels import windows
+        from netspec.kernels import window_sums, windows
 
         x, y = run.bottom[0], run.top[0]
         if self.pool == "MAX":
@@ -209,9 +209,9 @@ class Pooling(Windowed):
             for top in run.top[1:]:
                 yield Call(windows.places_top, run.workspace["mask"], top)
         elif self.pool == "STOCHASTIC" and run.phase == "TRAIN":
-            yield Call(windows.draw_places, x, y, run.workspace["mask"], over, run.clock, run.seed % 2**63)
+            yield Call(window_sums.draw_places, x, y, run.workspace["mask"], over, run.clock, run.seed % 2**63)
         else:
-            yield Call({"AVE": windows.mean, "L2": windows.l2}.get(self.pool, windows.expected), x, y, over)
+            yield Call({"AVE": window_sums.mean, "L2": window_sums.l2}.get(self.pool, window_sums.expected), x, y, over)
 
     def backward(self, run: Run) -> Calls:
         """Each pixel gathers the diffs of the windows that hold it; the places have no gradient."""
@@ -233,15 +233,15 @@ class Pooling(Windowed):
             yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, window)
 
     def _general_backward(self, run: Run, over: Planes) -> Call:
-        from netspec.kernels import windows
+        from netspec.kernels import window_sums, windows
 
         dy, dx = run.top_diff[0], run.bottom_diff[0]
         if self.pool == "AVE":
-            return Call(windows.mean_backward, dy, dx, over, 0)
+            return Call(window_sums.mean_backward, dy, dx, over, 0)
         if self.pool == "L2":
-            return Call(windows.l2_backward, run.bottom[0], run.top[0], dy, dx, over)
+            return Call(window_sums.l2_backward, run.bottom[0], run.top[0], dy, dx, over)
         if self.pool == "STOCHASTIC" and run.phase == "TEST":
-            return Call(windows.expected_backward, run.bottom[0], dy, dx, over)
+            return Call(window_sums.expected_backward, run.bottom[0], dy, dx, over)
         return Call(windows.put_places, dy, run.workspace["mask"], dx, over, 0)
 
     def _window(self, bottom: Shape) -> PoolWindow:

@@ -1,7 +1,7 @@
 """SPP: spatial pyramid pooling, the same number of values for images of any size.
 
 Level l pools each plane to n x n values, n = 2^l: windows of ceil(H/n) values, as far apart, with (n * ceil(H/n) - H +
-1) / 2 zeros before the image. The levels are flattened and joined. Sources: He, Zhang, Ren & Sun 2014; Caffe
+1) / 2 zeros before the image. The levels are flattened and joined. Source: He, Zhang, Ren & Sun 2014; Caffe
 spp_layer.cpp.
 """
 
@@ -108,7 +108,7 @@ class SPP(Layer):
 
     def forward(self, run: Run) -> Calls:
         """Each level is pooled, and put into its place of the top."""
-        from netspec.kernels import copy, windows
+        from netspec.kernels import copy, window_sums, windows
 
         width = run.top[0].size // run.top_shapes[0][0]
         for level in self._levels(run.bottom_shapes[0]):
@@ -117,12 +117,12 @@ class SPP(Layer):
                 places = run.workspace[f"places {level.number}"]
                 yield Call(windows.max_places, run.bottom[0], values, places, level.over)
             else:
-                yield Call(windows.mean, run.bottom[0], values, level.over)
+                yield Call(window_sums.mean, run.bottom[0], values, level.over)
             yield Call(copy.concat_forward, values, run.top[0], level.values, width, level.offset)
 
     def backward(self, run: Run) -> Calls:
         """The first level writes the diff, and each other adds to it."""
-        from netspec.kernels import copy, windows
+        from netspec.kernels import copy, window_sums, windows
 
         dx, width = run.bottom_diff[0], run.top_diff[0].size // run.top_shapes[0][0]
         if dx is None:
@@ -133,4 +133,4 @@ class SPP(Layer):
             if self.pool == "MAX":
                 yield Call(windows.put_places, values, run.workspace[f"places {level.number}"], dx, level.over, add)
             else:
-                yield Call(windows.mean_backward, values, dx, level.over, add)
+                yield Call(window_sums.mean_backward, values, dx, level.over, add)

@@ -1,7 +1,7 @@
 """Unpooling: pooled values put back to the places that a pooling took them from, y[mask[i]] = x[i], 0 elsewhere.
 
 Values that go to one place, as from windows that overlap, are added up, so that the gradient is exact: dx[i] =
-dy[mask[i]]. Along each axis the size is (P-1)*stride - 2*pad + kernel, unless it is given. Sources: Zeiler, Taylor &
+dy[mask[i]]. Along each axis the size is (P-1)*stride - 2*pad + kernel, unless it is given. Source: Zeiler, Taylor &
 Fergus 2011; PyTorch's MaxUnpool2d.
 """
 
@@ -16,7 +16,7 @@ from netspec.codegen.geometry import Planes
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import Shape, ShapeError, Shapes, count, counted
+from netspec.core.shape import Shape, ShapeError, Shapes, count, each_axis
 from netspec.layers._spatial import once
 from netspec.layers._window import Windowed
 from netspec.layers.base import ANY_LAYOUT, NOTHING, Abilities, Arity, Passing, Purpose
@@ -27,8 +27,9 @@ class Unpooling(Windowed):
     """Undo a MAX pooling: put each value to its maximum's place, and zeros around it.
 
     Bottoms: x (N, C, P, Q), or of one or three axes behind its channels; the places, of x's shape, as the second top of
-    Pooling holds them; and, where neither a window nor `size` is given, the blob (N, C, H, W) that was pooled, of which
-    only the size counts. Top: y (N, C, H, W). Places are positions in a plane of y; where one is none, y gets a NaN.
+    Pooling holds them; and, where neither a window nor `output_size` is given, the blob (N, C, H, W) that was pooled,
+    of which only the size counts. Top: y (N, C, H, W). Places are positions in a plane of y; where one is none, y gets
+    a NaN.
     """
 
     bottoms: ClassVar[Arity] = Arity(2, 3)
@@ -40,7 +41,7 @@ class Unpooling(Windowed):
 - {name: back, type: Unpooling, bottom: [pool, places, data]}
 """
 
-    size: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("output_size")] = Field(
+    output_size: Annotated[Listed[Annotated[int, Field(gt=0)]], Aka("size")] = Field(
         (), description="Lengths of y behind the channels: one for all axes, or one for each."
     )
 
@@ -52,12 +53,12 @@ class Unpooling(Windowed):
     @model_validator(mode="after")
     def _check(self) -> Unpooling:
         window = bool(self.kernel_size) or self.kernel_h is not None
-        if window and self.size:
-            raise wrong("`size` and a window exclude each other", field="size")
-        if self.bottom is not None and len(self.bottom) == 3 and (window or self.size):
-            raise wrong("the size is that of the third bottom", field="size" if self.size else "bottom")
-        if self.bottom is not None and len(self.bottom) == 2 and not window and not self.size:
-            help = "name the blob that was pooled as a third bottom, or give `size`, or the window"
+        if window and self.output_size:
+            raise wrong("`output_size` and a window exclude each other", field="output_size")
+        if self.bottom is not None and len(self.bottom) == 3 and (window or self.output_size):
+            raise wrong("the size is that of the third bottom", field="output_size" if self.output_size else "bottom")
+        if self.bottom is not None and len(self.bottom) == 2 and not window and not self.output_size:
+            help = "name the blob that was pooled as a third bottom, or give `output_size`, or the window"
             raise wrong("the size of the top is not given", field="bottom", help=help)
         return self
 
@@ -81,12 +82,8 @@ class Unpooling(Windowed):
     def _sizes(self, x: Shape) -> tuple[int, ...]:
         """The lengths behind the channels, as given. Raises ShapeError."""
         spatial = len(x) - 2
-        if self.size:
-            if len(self.size) not in {1, spatial}:
-                axes = counted(spatial, "axis", "axes")
-                text = f"`size` has {len(self.size)} values, but {{bottom[0]}} has {axes} behind its channels"
-                raise ShapeError(text, field="size", help="give one for all axes, or one for each")
-            return self.size if len(self.size) == spatial else self.size * spatial
+        if self.output_size:
+            return each_axis(self.output_size, spatial, "output_size")
         windows = self.axes(spatial)
         sizes = tuple((size - 1) * w.stride - 2 * w.pad + w.kernel for size, w in zip(x[2:], windows, strict=True))
         if min(sizes) < 1:
@@ -96,7 +93,7 @@ class Unpooling(Windowed):
 
     def shape_arithmetic(self, bottoms: Shapes) -> str:
         """(4-1)*2-2*0+2 = 8, for each axis where they differ."""
-        if self.size or len(bottoms) == 3:
+        if self.output_size or len(bottoms) == 3:
             return ""
         (top,), windows = self.top_shapes(bottoms), self.axes(len(bottoms[0]) - 2)
         axes = zip(bottoms[0][2:], windows, top[2:], strict=True)

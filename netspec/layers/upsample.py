@@ -3,7 +3,7 @@
 Along each axis, the value at i is taken at s = (i + 0.5) * step - 0.5 of the old axis, or at s = i * (H - 1)/(H' - 1)
 with `align_corners`; step is H/H', or 1/`scale_factor`. bilinear: (1 - t) x[k] + t x[k+1] with k = floor(s), t = s - k,
 s at least 0. bicubic: the sum over the four nearest x[k] of w(|s - k|), Keys' kernel with a = -0.75, ends repeated.
-nearest: x[floor(i * step)]. The gradient is the exact transpose. Sources: Keys 1981; PyTorch's `interpolate`, whose
+nearest: x[floor(i * step)]. The gradient is the exact transpose. Source: Keys 1981; PyTorch's `interpolate`, whose
 numbers these are.
 """
 
@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.core.model import Aka, Listed, wrong
-from netspec.core.shape import Shape, ShapeError, Shapes, counted
+from netspec.core.shape import Shape, ShapeError, Shapes, each_axis
 from netspec.layers._resize import Resized, ResizeLayer
 from netspec.layers._spatial import once
 from netspec.layers.base import Purpose
@@ -71,11 +71,7 @@ class Upsample(ResizeLayer):
             raise ShapeError(text, field="bottom.0")
         old, field = x[2:], "size" if self.size else "scale_factor"
         given: tuple[float, ...] = self.size or self.scale_factor
-        if len(given) not in {1, len(old)}:
-            axes = counted(len(old), "axis", "axes")
-            text = f"`{field}` has {len(given)} values, but {{bottom[0]}} has {axes} behind its channels"
-            raise ShapeError(text, field=field, help="give one for all axes, or one for each")
-        each = given if len(given) == len(old) else given * len(old)
+        each = each_axis(given, len(old), field)
         new = [int(value) if self.size else floor(length * value) for length, value in zip(old, each, strict=True)]
         if 0 in new:
             raise ShapeError("`scale_factor` leaves nothing of an axis of {bottom[0]}", field=field)
@@ -95,7 +91,7 @@ class Upsample(ResizeLayer):
         if self.size:
             return ""
         axes = self.resized(bottoms[0])
-        factors = self.scale_factor if len(self.scale_factor) > 1 else self.scale_factor * len(axes)
+        factors = each_axis(self.scale_factor, len(axes), "scale_factor")
         words = []
         for (size, new, _), factor in zip(axes, factors, strict=True):
             product = f"{size}*{factor:g}"

@@ -7,7 +7,7 @@ of 2^-52.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from math import floor
 from typing import TYPE_CHECKING, NamedTuple
@@ -96,6 +96,28 @@ def transposed(rule: Rule, size: int) -> Rule:
     return tuple(map(tuple, taps))
 
 
+MOST_EVEN = 16
+"""Taps of a column, at most, that all columns are given where single values are summed."""
+
+
+def levelled(rule: Rule) -> Rule:
+    """A rule whose positions all have as many taps, 1 or an even number; empty where some have none, or too many.
+
+    The last tap of a position is halved, and the half repeated, until there are enough: no sum changes by a bit.
+    """
+    most = max(map(len, rule))
+    if not all(rule) or most > MOST_EVEN:
+        return ()
+    number, even = most + (most % 2 if most > 1 else 0), []
+    for taps in rule:
+        whole = list(taps)
+        while len(whole) < number:
+            place, weight = whole.pop()
+            whole += [(place, weight / 2)] * 2
+        even.append(tuple(whole))
+    return tuple(even)
+
+
 class Resampled(NamedTuple):
     """A blob whose axes from `axis` on, at most three, are made anew by a rule each."""
 
@@ -112,8 +134,17 @@ class Resampled(NamedTuple):
         """A line of old values for each part, and the weights of all axes."""
         cuts = [_cut(shape, self.axis, layout) for shape in (self.bottom, self.top) for layout in ANY_LAYOUT]
         line = max(sizes[-1] * inner for _, _, sizes, inner in cuts)
-        weights = sum(len(taps) for rule in _three(self.rules) for taps in rule)
-        return {"lines": Workspace((self._parts, line)), "weights": Workspace((weights,))}
+        weights = [sum(len(taps) for rule in _three(rules) for taps in rule) for rules in self._both(levelled)]
+        return {"lines": Workspace((self._parts, line)), "weights": Workspace((max(weights),))}
+
+    def _both(self, change: Callable[[Rule], Rule]) -> Iterator[tuple[Rule, ...]]:
+        """The rules and their transposes, each as it is or, where that is more, changed."""
+        for rules in (self.rules, self._back()):
+            yield tuple(max(rule, change(rule), key=lambda one: sum(map(len, one))) for rule in rules)
+
+    def _back(self) -> tuple[Rule, ...]:
+        """The rules of the gradient."""
+        return tuple(map(transposed, self.rules, self.bottom[self.axis :]))
 
     @property
     def _parts(self) -> int:
@@ -126,9 +157,7 @@ class Resampled(NamedTuple):
     def backward(self, run: Run) -> Calls:
         """Make the bottom's diff of the top's."""
         if run.bottom_diff[0] is not None:
-            sizes = self.bottom[self.axis :]
-            back = tuple(transposed(rule, size) for rule, size in zip(self.rules, sizes, strict=True))
-            yield from self._made(run, run.top_diff[0], run.bottom_diff[0], self.top, back)
+            yield from self._made(run, run.top_diff[0], run.bottom_diff[0], self.top, self._back())
 
     def _made(self, run: Run, x: Array, y: Array, shape: Shape, rules: tuple[Rule, ...]) -> Calls:
         """y made of x, an array of a blob of this shape."""
@@ -137,17 +166,39 @@ class Resampled(NamedTuple):
         from netspec.kernels import resampling
 
         outer, axes, sizes, inner = _cut(shape, self.axis, run.layout)
-        in_order = _three(tuple(rules[axis - self.axis] for axis in axes))
-        units = np.array([round(w * UNIT) for rule in in_order for taps in rule for _, w in taps], np.int64)
+        *others, columns = _three(tuple(rules[axis - self.axis] for axis in axes))
+        copied = longest_run(columns)
+        single = levelled(columns) if inner == 1 and not copied[0] else ()
+        listed = [[tap for taps in rule for tap in taps] for rule in others]
+        listed.append([tap for taps in (zip(*single, strict=True) if single else columns) for tap in taps])
         weights, taps, start = run.workspace["weights"], [], 0
-        for rule in in_order:
+        for rule, each in zip((*others, columns), listed, strict=True):
             begin = np.array([0, *accumulate(map(len, rule))], np.int64)
-            place = np.array([place for each in rule for place, _ in each], np.int64)
-            taps.append(Taps(begin, place, weights[start : start + len(place)]))
-            start += len(place)
-        yield Call(resampling.weigh, units, weights, parts=1)
-        lines = run.workspace["lines"]
-        yield Call(resampling.resample, x, y, lines, Solid(outer, *sizes, inner), *taps, parts=len(lines))
+            place = np.array([place for place, _ in each], np.int64)
+            taps.append(Taps(begin, place, weights[start : start + len(each)]))
+            start += len(each)
+        units = np.array([round(weight * UNIT) for each in listed for _, weight in each], np.int64)
+        yield Call(resampling.weigh, units, weights[:start], parts=1)
+        lines, even = run.workspace["lines"], len(single[0]) if single else 0
+        yield Call(
+            resampling.resample, x, y, lines, Solid(outer, *sizes, inner, even, *copied), *taps, parts=len(lines)
+        )
+
+
+def longest_run(rule: Rule) -> tuple[int, int, int]:
+    """The longest run of positions that are old ones side by side: how many, and the first new and old position.
+
+    Nothing where it is not most of the axis.
+    """
+    best, first = (0, 0, 0), 0
+    for i, taps in enumerate(rule):
+        before = rule[i - 1] if i > first else ()
+        follows = len(taps) == 1 and taps[0][1] == 1 and (not before or taps[0][0] == before[0][0] + 1)
+        if not follows:
+            first = i + (len(taps) != 1 or taps[0][1] != 1)
+        if i >= first:
+            best = max(best, (i - first + 1, first, rule[first][0][0]), key=lambda run: run[0])
+    return best if 2 * best[0] > len(rule) else (0, 0, 0)
 
 
 def _cut(shape: Shape, axis: int, layout: str) -> tuple[int, list[int], list[int], int]:

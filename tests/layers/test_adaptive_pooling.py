@@ -67,7 +67,7 @@ def test_fields_of_view() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "field", "words"),
-    [((2, 3), "bottom.0", "N x C x H x W"), ((2, 3, 4), "output_size", "2 values, but .* 1 axis")],
+    [((2, 3), "bottom.0", "N x C x H x W"), ((2, 3, 4), "output_size", "for 2 axes, but .* 1 spatial axis")],
 )
 def test_refused_shapes(shape: tuple[int, ...], field: str, words: str) -> None:
     with pytest.raises(ShapeError, match=words) as caught:

@@ -72,7 +72,7 @@ def test_arithmetic_and_the_batch() -> None:
         ({}, ((2, 3, 4, 5), (2, 3, 6, 5)), "bottom.1", "6 from 0 on is past the end"),
         ({"offset": 1}, ((2, 3, 4, 5), (2, 3, 3, 5)), "offset", "5 from 1 on"),
         ({"offset": [0, 1]}, ((2, 3, 4, 5), (2, 3, 4, 5)), "offset.1", "along axis 3"),
-        ({"offset": [0, 1, 1]}, ((2, 3, 4, 5), (2, 3, 4, 5)), "offset", "3 values, but 2 axes"),
+        ({"offset": [0, 1, 1]}, ((2, 3, 4, 5), (2, 3, 4, 5)), "offset", "for 3 axes, but .* 2 cut axes"),
         ({"axis": 4}, ((2, 3, 4, 5), (2, 3, 4, 5)), "axis", "axis 4 does not exist"),
     ],
 )

@@ -14,9 +14,9 @@ from tests.helpers.oracle import against
 
 CASES: list[tuple[tuple[int, ...], dict[str, Any], dict[str, Any]]] = [
     ((2, 3, 6, 8), {"kernel_size": 2, "stride": 2}, {"kernel_size": 2, "stride": 2}),
-    ((2, 3, 7, 8), {"kernel_size": 3, "stride": 2}, {"size": [7, 8]}),
+    ((2, 3, 7, 8), {"kernel_size": 3, "stride": 2}, {"output_size": [7, 8]}),
     ((2, 17, 7, 8), {"kernel_size": 3, "stride": 2, "pad": 1}, {}),
-    ((2, 3, 9), {"kernel_size": 2, "stride": 2}, {"size": 9}),
+    ((2, 3, 9), {"kernel_size": 2, "stride": 2}, {"output_size": 9}),
     ((2, 3, 4, 6, 8), {"kernel_size": 2, "stride": 2}, {"kernel_size": 2, "stride": 2}),
 ]
 """(the shape that is pooled, fields of Pooling, of Unpooling)."""
@@ -59,7 +59,7 @@ def test_what_was_pooled_comes_back_to_its_places() -> None:
 def test_no_place_of_the_plane_shows(wrong: float) -> None:
     """No value is written elsewhere; the plane gets a NaN, and the value no gradient that is a number."""
     x, mask = np.ones((1, 2, 1, 2)), np.array([[[[1, 5]], [[wrong, 2]]]], float)
-    result = run_layer(make_layer("Unpooling", size=[2, 3]), x, mask, top_diffs=[np.ones((1, 2, 2, 3))])
+    result = run_layer(make_layer("Unpooling", output_size=[2, 3]), x, mask, top_diffs=[np.ones((1, 2, 2, 3))])
     np.testing.assert_array_equal(result.tops[0], [[[[0, 1, 0], [0, 0, 1]], [[np.nan, 0, 1], [0, 0, 0]]]])
     np.testing.assert_array_equal(result.bottom_diffs[0], [[[[1, 1]], [[np.nan, 1]]]])
 
@@ -74,9 +74,9 @@ def test_shapes() -> None:
 @pytest.mark.parametrize(
     ("fields", "shapes", "field", "words"),
     [
-        ({"size": 4}, ((2, 3), (2, 3)), "bottom.0", "N x C x P x Q"),
-        ({"size": 4}, ((2, 3, 4, 5), (2, 3, 4)), "bottom.1", "a place for each value"),
-        ({"size": [4, 5]}, ((2, 3, 4), (2, 3, 4)), "size", "2 values, but .* 1 axis"),
+        ({"output_size": 4}, ((2, 3), (2, 3)), "bottom.0", "N x C x P x Q"),
+        ({"output_size": 4}, ((2, 3, 4, 5), (2, 3, 4)), "bottom.1", "a place for each value"),
+        ({"output_size": [4, 5]}, ((2, 3, 4), (2, 3, 4)), "output_size", "for 2 axes, but .* 1 spatial axis"),
         ({"kernel_size": [1, 2]}, ((2, 3, 4), (2, 3, 4)), "kernel_size", "for 2 axes, but .* 1 spatial axis"),
         ({"kernel_size": 1, "pad": 2}, ((2, 3, 4, 5),) * 2, "pad", "leaves nothing"),
         ({"bottom": ["a", "b", "c"]}, ((2, 3, 4, 5), (2, 3, 4, 5), (2, 4, 8, 9)), "bottom.2", "the channels of"),
@@ -92,10 +92,10 @@ def test_refused_shapes(fields: dict[str, Any], shapes: Any, field: str, words: 
     "fields",
     [
         {"bottom": ["a", "b"]},
-        {"bottom": ["a", "b", "c"], "size": 3},
+        {"bottom": ["a", "b", "c"], "output_size": 3},
         {"bottom": ["a", "b", "c"], "kernel_size": 3},
-        {"size": 3, "kernel_size": 2},
-        {"size": 0},
+        {"output_size": 3, "kernel_size": 2},
+        {"output_size": 0},
     ],
 )
 def test_refused_fields(fields: dict[str, Any]) -> None:

@@ -134,8 +134,8 @@ def test_arithmetic_and_fields_of_view() -> None:
     ("fields", "shape", "field", "words"),
     [
         ({"scale_factor": 2}, (2, 3), "bottom.0", "N x C x H x W"),
-        ({"scale_factor": [2, 2, 2]}, (2, 3, 4, 5), "scale_factor", "3 values, but .* 2 axes"),
-        ({"size": [2, 2]}, (2, 3, 4), "size", "2 values, but .* 1 axis"),
+        ({"scale_factor": [2, 2, 2]}, (2, 3, 4, 5), "scale_factor", "for 3 axes, but .* 2 spatial axes"),
+        ({"size": [2, 2]}, (2, 3, 4), "size", "for 2 axes, but .* 1 spatial axis"),
         ({"scale_factor": 0.2}, (2, 3, 4, 5), "scale_factor", "leaves nothing"),
     ],
 )
