@@ -18,7 +18,7 @@ from netspec.codegen.kernel import JitKernel, span
 from netspec.codegen.rows import Row, Value, rows
 from netspec.core.formula import BLOBS, Formula, names
 
-CALLS = {"exp", "log", "log1p", "tanh", "power"}
+CALLS = {"exp", "log", "log1p", "tanh", "erf", "power"}
 """Operations that fill the registers by themselves; a formula without them takes two vectors at a time."""
 
 

@@ -25,9 +25,10 @@ from numba.core import cgutils
 
 from netspec.codegen import series
 from netspec.codegen.intrinsics import intrinsic
+from netspec.codegen.row_loop import over_a_row, spread_over
 from netspec.codegen.simd import BYTES
 
-_INDEX, _WORD, _BIT, _BYTE = ir.IntType(32), ir.IntType(64), ir.IntType(1), ir.IntType(8)
+_INDEX, _WORD = ir.IntType(32), ir.IntType(64)
 _CONTRACT = ("contract",)
 
 
@@ -113,10 +114,6 @@ class Value:
         """A mask of the lanes where the two are equal."""
         return self._compare("==", other)
 
-    def least(self, other: Value) -> Value:
-        """The smaller of the two in each lane."""
-        return self.where(self < other, other)
-
     def is_nan(self) -> Value:
         """A mask of the lanes that are NaN."""
         return self._compare("!=", self)
@@ -154,6 +151,22 @@ class Value:
         """The hyperbolic tangent of each lane."""
         return cast(Value, series.tanh(self))
 
+    def erf(self) -> Value:
+        """The error function of each lane."""
+        return cast(Value, series.erf(self))
+
+    def abs(self) -> Value:
+        """Each lane without its sign."""
+        return cast(Value, series.called("fabs", self))
+
+    def maximum(self, other: Any) -> Value:
+        """The larger of the two in each lane; NaN where this value is NaN."""
+        return Value(self.loop, self._with(other)).where(self < other, self)
+
+    def minimum(self, other: Any) -> Value:
+        """The smaller of the two in each lane; NaN where this value is NaN."""
+        return Value(self.loop, self._with(other)).where(self > other, self)
+
     def power(self, exponent: Value) -> Value:
         """Each lane to the power of the other's, as C's pow."""
         return cast(Value, series.called("pow", self, exponent))
@@ -162,7 +175,7 @@ class Value:
         """One number in every lane, as what the row or vector holds."""
         kind = like.kind if isinstance(like, Row) else like.value.type
         value = Value(self.loop, self.value).cast(kind.element)
-        return Value(self.loop, _spread(self.loop.builder, value.value, kind))
+        return Value(self.loop, spread_over(self.loop.builder, value.value, kind))
 
     def to(self, like: Row) -> Value:
         """A vector as what the row holds."""
@@ -218,7 +231,7 @@ class Row:
     def places(self) -> Value:
         """The places in the row that this vector holds, as whole numbers."""
         kind = ir.VectorType(_WORD, self.loop.lanes)
-        start = Value(self.loop, _spread(self.loop.builder, self.loop.position, kind))
+        start = Value(self.loop, spread_over(self.loop.builder, self.loop.position, kind))
         return start + Value(self.loop, ir.Constant(kind, list(range(self.loop.lanes))))
 
     def fill(self, number: float) -> Value:
@@ -304,7 +317,7 @@ def rows(group: int = 1, again: bool = False) -> Callable[[Callable[..., None]],
                 def write(size: int, position: Any, mask: Any) -> None:
                     made.write(context, _Loop(builder, size, position, mask), signature.args, args)
 
-                _over_a_row(builder, args[0], lanes, group, again, write)
+                over_a_row(builder, args[0], lanes, group, again, write)
                 return context.get_dummy_value()
 
             return types.void(types.int64, *wanted), generate
@@ -351,31 +364,6 @@ class _Intrinsic:
         self.body(*map(partial(_operand, context, loop, given, args), kinds, self.places))
 
 
-def _over_a_row(builder: Any, count: Any, lanes: int, group: int, again: bool, write: Callable[..., None]) -> None:
-    """Loops over a row of `count` numbers: by `group` registers, by single ones, then the rest under a mask."""
-    done, one = ir.Constant(_WORD, 0), ir.Constant(_WORD, lanes)
-    if group > 1:
-        width = ir.Constant(_WORD, lanes * group)
-        number = builder.sdiv(count, width)
-        with cgutils.for_range(builder, number) as each:
-            write(lanes * group, builder.mul(each.index, width), None)
-        done = builder.mul(number, width)
-    left = builder.sub(count, done)
-    last = builder.sub(count, one)
-    if again:  # the last vector begins early, in a row that has one
-        rounded = builder.add(left, ir.Constant(_WORD, lanes - 1))
-        left = builder.select(builder.icmp_signed("<", last, ir.Constant(_WORD, 0)), left, rounded)
-    number = builder.sdiv(left, one)
-    with cgutils.for_range(builder, number) as each:
-        at = builder.add(done, builder.mul(each.index, one))
-        write(lanes, builder.select(builder.icmp_signed("<", last, at), last, at) if again else at, None)
-    done = builder.add(done, builder.mul(number, one))
-    with builder.if_then(builder.icmp_signed("<", done, count), likely=False):
-        kind = ir.VectorType(_INDEX, lanes)
-        rest = _spread(builder, builder.trunc(builder.sub(count, done), _INDEX), kind)
-        write(lanes, done, builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), rest))
-
-
 def _places(kinds: list[str]) -> list[int]:
     """Index of each parameter among the arguments; a row takes two, array and offset."""
     return list(accumulate((1 + (kind == "Row") for kind in kinds[:-1]), initial=1))
@@ -387,16 +375,10 @@ def _operand(context: Any, loop: _Loop, given: Any, args: Any, kind: Any, place:
         array = context.make_array(given[place])(context, loop.builder, args[place])
         return Row(loop, loop.builder.gep(array.data, [args[place + 1]]), context.get_data_type(given[place].dtype))
     if kind == "Real":
-        return Value(loop, _spread(loop.builder, args[place], ir.VectorType(args[place].type, loop.lanes)))
+        return Value(loop, spread_over(loop.builder, args[place], ir.VectorType(args[place].type, loop.lanes)))
     if kind == "Whole":
         return Value(loop, args[place])
     return kind(*(Value(loop, number) for number in cgutils.unpack_tuple(loop.builder, args[place])))
-
-
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    nothing = ir.Constant(kind, ir.Undefined)
-    first = builder.insert_element(nothing, value, ir.Constant(_INDEX, 0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_INDEX, kind.count), None))
 
 
 def _is_real(kind: Any) -> bool:

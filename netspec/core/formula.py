@@ -50,8 +50,24 @@ class Number(Protocol):
         """The hyperbolic tangent."""
         ...
 
+    def erf(self) -> Number:
+        """The error function: 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to this number."""
+        ...
+
     def sqrt(self) -> Number:
         """The square root."""
+        ...
+
+    def abs(self) -> Number:
+        """The number without its sign."""
+        ...
+
+    def maximum(self, other: Number | float) -> Number:
+        """The larger of the two; NaN where this number is NaN."""
+        ...
+
+    def minimum(self, other: Number | float) -> Number:
+        """The smaller of the two; NaN where this number is NaN."""
         ...
 
     def power(self, exponent: Number) -> Number:
@@ -69,3 +85,19 @@ BLOBS = ("x", "y", "dy")
 def names(formula: Formula) -> tuple[str, ...]:
     """The parameters of a formula, in order."""
     return tuple(inspect.signature(formula).parameters)
+
+
+def sigmoid(x: Number) -> Number:
+    """1 / (1 + e^-x)."""
+    return 1.0 / (1.0 + (-x).exp())
+
+
+def softplus(x: Number) -> Number:
+    """The logarithm of 1 + e^x, exact for large and for very negative x too."""
+    return x.maximum(0.0) + (-x.abs()).exp().log1p()
+
+
+def softplus_slope(y: Number) -> Number:
+    """The slope of softplus where its value is y: 1 - e^-y, without the cancellation near y = 0."""
+    half = (0.5 * y).tanh()
+    return 2.0 * half / (1.0 + half)

@@ -165,6 +165,26 @@ class Term:
         """The square root."""
         return Term(_value(lambda: math.sqrt(self.value), math.nan), f"sqrt({self.words})")
 
+    def erf(self) -> Term:
+        """The error function."""
+        return Term(math.erf(self.value), f"erf({self.words})")
+
+    def abs(self) -> Term:
+        """This term without its sign; a literal number just loses it."""
+        return Term(abs(self.value), "" if self._literal else f"abs({self.words})")
+
+    def maximum(self, other: Term | float) -> Term:
+        """The larger of the two."""
+        return self._chosen("max", _term(other), self.value < _term(other).value)
+
+    def minimum(self, other: Term | float) -> Term:
+        """The smaller of the two."""
+        return self._chosen("min", _term(other), self.value > _term(other).value)
+
+    def _chosen(self, word: str, other: Term, yes: bool) -> Term:
+        """The other term where `yes`, else this; the words name both."""
+        return Term(other.value if yes else self.value, f"{word}({self.words}, {other.words})")
+
     def power(self, exponent: Term | float) -> Term:
         """This term to the power of `exponent`."""
         other = _term(exponent)

@@ -124,9 +124,9 @@ def share(
     for k in times(walk.number):
         total = Variable(dx.fill(0))
         for i in times(walk.tall):
-            height = (below - i * sh).least(fh)
+            height = (below - i * sh).minimum(fh)
             for j in times(walk.wide):
-                area = height * (beside - (j + k) * sw).least(fw)
+                area = height * (beside - (j + k) * sw).minimum(fw)
                 total.set(total.get() + dy.get(i * walk.down + (j + k) * walk.right) * area.share().spread(dy))
         dx.put(total.get(), k * walk.step)
 

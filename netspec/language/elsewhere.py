@@ -173,12 +173,14 @@ KINDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("Dense", "FullyConnected", "FC", "Gemm", "Linear"), "InnerProduct"),
         **dict.fromkeys(("L2Loss", "MSELoss", "MSE", "MeanSquaredError"), "EuclideanLoss"),
         **dict.fromkeys(("LocalResponseNorm", "LocalResponseNormalization"), "LRN"),
-        **dict.fromkeys(("Dropout2d", "SpatialDropout2D"), "Dropout"),
+        **dict.fromkeys(("Dropout1d", "Dropout2d", "Dropout3d", "SpatialDropout2D"), "SpatialDropout"),
+        "StochasticDepth": "DropPath",
+        **dict.fromkeys(("Clamp", "ClipByValue"), "Clip"),
         **dict.fromkeys(("Affine", "Rescaling"), "Scale"),
         "BiasAdd": "Bias",
+        "Abs": "AbsVal",
         "Chunk": "Slice",
         "Concatenate": "Concat",
-        "LeakyReLU": "ReLU",
         "MultiMarginLoss": "MultiClassHingeLoss",
         "Pow": "Power",
         "View": "Reshape",
@@ -225,10 +227,6 @@ ABSENT: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(
             ("GroupNorm", "LayerNorm", "InstanceNorm", "InstanceNorm2d"), "netspec has BatchNorm and LRN so far"
-        ),
-        **dict.fromkeys(
-            ("GELU", "SiLU", "Swish", "Mish", "ReLU6", "Hardswish", "Softplus", "SELU", "BNLL", "AbsVal", "Exp", "Log"),
-            "netspec has ReLU, PReLU, ELU, Sigmoid, TanH and Power so far; a layer of your own: docs/plug-ins.md",
         ),
         **dict.fromkeys(
             ("Attention", "MultiHeadAttention", "Transformer", "Embedding", "Embed"),

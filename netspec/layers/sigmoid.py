@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.core.formula import Number
+from netspec.core.formula import Number, sigmoid
 from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
@@ -27,7 +27,7 @@ class Sigmoid(Elementwise):
     @staticmethod
     def value(x: Number) -> Number:
         """The top."""
-        return 1.0 / (1.0 + (-x).exp())
+        return sigmoid(x)
 
     @staticmethod
     def gradient(y: Number, dy: Number) -> Number:

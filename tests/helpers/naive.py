@@ -129,14 +129,25 @@ def splitmix(z: int) -> int:
     return z ^ (z >> 31)
 
 
-def kept(count: int, ratio: float, seed: int, iteration: int, part: int = 0) -> Array:
-    """Which of `count` elements Dropout keeps: those whose random 32 bits are at least ratio * 2^32."""
+def words(count: int, seed: int, iteration: int, part: int = 0) -> list[int]:
+    """The random 64 bits of the first `count` indices."""
     golden = 0x9E3779B97F4A7C15
     key = splitmix((seed + golden) % 2**64)
     for number in (iteration, part):
         key = splitmix((key + (number + 1) * golden) % 2**64)
-    words = [splitmix((key + (index + 1) * golden) % 2**64) >> 32 for index in range(count)]
-    return np.array(words) >= round(ratio * 2**32)
+    return [splitmix((key + (index + 1) * golden) % 2**64) for index in range(count)]
+
+
+def kept(count: int, ratio: float, seed: int, iteration: int, part: int = 0) -> Array:
+    """Which of `count` elements Dropout keeps: those whose random 32 bits are at least ratio * 2^32."""
+    return np.array([word >> 32 for word in words(count, seed, iteration, part)]) >= round(ratio * 2**32)
+
+
+def normals(count: int, seed: int, iteration: int, part: int = 0) -> Array:
+    """The normal numbers of the first `count` indices, by Box and Muller from 24 and 24 bits of each word."""
+    found = words(count, seed, iteration, part)
+    u, t = np.array([((w >> 40) + 1) / 2**24 for w in found]), np.array([(w >> 16) % 2**24 / 2**24 for w in found])
+    return np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * t)
 
 
 def bilinear(size: int) -> Array:

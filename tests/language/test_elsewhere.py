@@ -123,7 +123,7 @@ def test_words_of_other_programs_in_a_net(line: str, wanted: str) -> None:
         ("type: InnerProduct, num_output: 2, dropout: 0.5", "type: Dropout"),
         ("type: Dropout, dropout: 0.5", "'dropout_ratio'"),
         ("type: InnerProduct, num_output: 2, trainable: false", "lr_mult: 0"),
-        ("type: ReLU, num_output: 3", "it belongs to Convolution and InnerProduct"),
+        ("type: ReLU, block_size: 3", "it belongs to DropBlock"),
         ("type: conv_2d, num_output: 2", "'Convolution'"),
         ("type: DepthwiseConv2D", "`group`"),
         ("type: LSTM", "recurrent"),

@@ -18,8 +18,10 @@ from tests.helpers.checks import Array, make_layer, random_params, run_layer
 
 EXPLAINED = [layer for layer in LAYERS.members() if layer.worked is not Layer.worked]
 
-NEEDED = {"num_output": 4, "kernel_size": 2}
+NEEDED = {"num_output": 4, "kernel_size": 2, "group_size": 2, "min": -0.75, "max": 0.5}
 """Fields that some layers cannot do without."""
+USUAL = {"Log": {"shift": 9.0}}
+"""Fields of layers whose defaults are not for all numbers."""
 MORE: dict[str, list[dict[str, Any]]] = {
     "Convolution": [
         {"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)},
@@ -32,8 +34,15 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"axis": 2, "stride": 2},
     ],
     "Im2col": [{"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)}, {"axis": 2}],
+    "CELU": [{"alpha": 0.5}],
+    "Exp": [{"base": 2.0, "scale": -0.5, "shift": 0.25}],
+    "FeaturePooling": [{"group_size": 4}, {"group_size": 5, "axis": 2}, {"axis": 0, "pool": "L2"}],
+    "GLU": [{"axis": 1}, {"axis": 0}],
+    "HardTanh": [{"min_val": -0.5, "max_val": 0.25}],
     "InnerProduct": [{"axis": 2}, {"axis": 3, "transpose": True}],
     "LocallyConnected": [{"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)}, {"axis": 2}],
+    "Log": [{"base": 2.0, "scale": -0.5, "shift": 9.0}],
+    "Maxout": [{"pieces": 3}, {"axis": 2, "bias_term": False}],
     "Pooling": [
         {"kernel_size": 3, "stride": 2},
         {"kernel_size": 3, "stride": 2, "pool": "AVE"},
@@ -51,8 +60,11 @@ MORE: dict[str, list[dict[str, Any]]] = {
     ],
     "ReLU": [{"negative_slope": 0.25}, {"negative_slope": -0.5}],
     "Softmax": [{"axis": 2}],
+    "Softplus": [{"beta": 2.0}],
     "SoftmaxWithLoss": [{"ignore_label": 1}, {"axis": 3}],
     "SigmoidCrossEntropyLoss": [{"ignore_label": 1}],
+    "Swish": [{"beta": 1.5}],
+    "Threshold": [{"threshold": 0.25}],
 }
 """Values that are tried beside the defaults, each choice and each flag."""
 SILENT = {"Pooling": {"pool": "STOCHASTIC"}}
@@ -63,6 +75,7 @@ def configurations(layer: type[Layer]) -> Iterator[dict[str, Any]]:
     """Fields of a layer: the defaults, each flag turned, each choice made, and what stands in MORE."""
     silent = SILENT.get(layer.__name__, {})
     base = {name: value for name, value in NEEDED.items() if name in layer.model_fields}
+    base |= USUAL.get(layer.__name__, {})
     yield base
     for name, info in layer.model_fields.items():
         if name not in Layer.model_fields:
@@ -109,7 +122,8 @@ CASES = [
 
 def evaluated(words: str) -> float:
     """The value of the words, computed by Python."""
-    known = {"e": math.e, "ln": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "max": max}
+    known = {"e": math.e, "ln": math.log, "tanh": math.tanh, "erf": math.erf, "sqrt": math.sqrt}
+    known |= {"abs": abs, "max": max, "min": min}
     return float(eval(words.replace("^", "**"), {"__builtins__": {}}, known))
 
 
