@@ -1,8 +1,9 @@
 """Formulas: functions of numbers that are written once, and run on vectors, on words and on plain values.
 
 The names of a formula's parameters say what it reads: `x` is a value of the layer's bottom, `y` of its top, `dy` of the
-top's diff. Any other name is a number of the layer itself, such as a field. A formula computes with operators and the
-methods below. It chooses with `a.where(condition, b)` and never with `if`, because each lane of a vector chooses alone.
+top's diff; of a loss, `t` is the truth of the score `x`. Any other name is a number of the layer itself, such as a
+field. A formula computes with operators and the methods below. It chooses with `a.where(condition, b)` and never with
+`if`, because each lane of a vector chooses alone.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class Number(Protocol):
 
 Formula = Callable[..., Number | float]
 
-BLOBS = ("x", "y", "dy")
-"""Parameters of a formula that are values of blobs: the bottom, the top, the top's diff."""
+BLOBS = ("x", "y", "dy", "t")
+"""Parameters of a formula that are values of blobs: the bottom, the top, the top's diff, a loss's second bottom."""
 
 
 @cache

@@ -181,7 +181,7 @@ class _Memory:
     def touched(self, step: Step, living: dict[Key, Span], weights: list[list[Span]]) -> set[Key]:
         """The pieces that a step's arrays lie in.
 
-        Other arrays must be params of the step's layer, the program's state, or tables of integers.
+        Other arrays must be params of the step's layer, the program's state, tables of integers, or constants.
         """
         found: set[Key] = set()
         for array in self.arrays(step):
@@ -201,10 +201,14 @@ class _Memory:
         return (array for array in _arrays(step) if array.size)
 
     def foreign(self, step: Step, array: Array, one: Span) -> None:
-        """Verify that an array outside of the plan and the weights is a table of integers, which no step writes."""
+        """Verify that an array outside of the plan and the weights is one that no step writes.
+
+        That is a table of integers, or an array that is marked as read-only.
+        """
         kernel = repr(step.call.kernel)
         self.check(self.apart(one), f"{kernel} touches a param that is not its layer's", step.layer)
-        self.check(array.dtype.kind in "iu", f"{kernel} touches real numbers outside of all known memory", step.layer)
+        constant = array.dtype.kind in "iu" or not array.flags.writeable
+        self.check(constant, f"{kernel} touches real numbers outside of all known memory", step.layer)
 
     def solver(self, step: Step) -> None:
         """A step of no layer touches only the program's state and what its section is about.

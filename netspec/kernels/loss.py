@@ -1,8 +1,8 @@
 """Losses but for softmax, and how they are summed: parts leave float64 sums, and one more call adds these in order.
 
-`partial` is (parts * 2): for each part the sum of its losses, and the number of positions that count. `top`, `dtop` and
-`norm` are (1,): `dtop` holds the loss weight, `norm` the divisor of the sum. Loops over M run on slices of their part,
-so that they are vectorised.
+`partial` is (parts * 2): for each part the sum of its losses, and the number or weight of the positions that count.
+`top`, `dtop` and `norm` are (1,): `dtop` holds the loss weight, `norm` the divisor of the sum. Loops over M run on
+slices of their part, so that they are vectorised.
 """
 
 from __future__ import annotations
@@ -41,15 +41,37 @@ def add_weighted(top: Vector, weight: float, loss: Doubles, part: int, parts: in
 
 
 @kernel
-def loss_mean(partial: Doubles, top: Vector, norm: Doubles, divisor: int, part: int, parts: int) -> None:
-    """top = sum / norm, where norm is `divisor`, or the count when it is 0, but at least 1. Runs as one part."""
+def loss_mean(partial: Doubles, top: Vector, norm: Doubles, divisor: int, least: float, part: int, parts: int) -> None:
+    """top = sum / norm, where norm is `divisor`, or the count when it is 0, but at least `least`. Runs as one part."""
     total = 0.0
     valid = 0.0
     for i in range(partial.size // 2):
         total += partial[2 * i]
         valid += partial[2 * i + 1]
-    norm[0] = max(1.0, float(divisor) if divisor else valid)
+    norm[0] = max(np.float64(least), float(divisor) if divisor else valid)
     top[0] = total / norm[0]
+
+
+@kernel
+def loss_sum(each: Vector, partial: Doubles, part: int, parts: int) -> None:
+    """The sum of the losses `each` (M,), and their number."""
+    first, last = span(each.size, part, parts)
+    each = each[first:last]
+    total = 0.0
+    for i in range(each.size):
+        total += each[i]
+    partial[2 * part] = total
+    partial[2 * part + 1] = each.size
+
+
+@kernel
+def loss_scale(dx: Vector, dtop: Vector, norm: Doubles, sign: int, part: int, parts: int) -> None:
+    """dx *= sign * dtop / norm; dx: (M,)."""
+    scale = dx.dtype.type(sign * dtop[0] / norm[0])
+    first, last = span(dx.size, part, parts)
+    dx = dx[first:last]
+    for i in range(dx.size):
+        dx[i] *= scale
 
 
 @kernel
@@ -72,45 +94,6 @@ def euclidean_backward(a: Vector, b: Vector, dtop: Vector, da: Vector, divisor: 
     a, b, da = a[first:last], b[first:last], da[first:last]
     for i in range(a.size):
         da[i] = (a[i] - b[i]) * scale
-
-
-@kernel
-def sigmoid_loss_forward(
-    x: Vector, target: Vector, partial: Doubles, ignoring: int, ignore: int, part: int, parts: int
-) -> None:
-    """The sum of max(x, 0) - x * target + ln(1 + exp(-|x|)) where the target is not ignored; x, target: (M,)."""
-    total = 0.0
-    valid = 0
-    for i in range(*span(x.size, part, parts)):
-        if ignoring and is_label(target[i], ignore):
-            continue
-        valid += 1
-        score = np.float64(x[i])
-        total += (score if score > 0 else 0.0) - score * target[i] + math.log1p(math.exp(-abs(score)))
-    partial[2 * part] = total
-    partial[2 * part + 1] = valid
-
-
-@kernel
-def sigmoid_loss_backward(
-    x: Vector,
-    target: Vector,
-    dtop: Vector,
-    norm: Doubles,
-    dx: Vector,
-    ignoring: int,
-    ignore: int,
-    part: int,
-    parts: int,
-) -> None:
-    """dx = (sigmoid(x) - target) * dtop / norm, 0 where the target is ignored; x, target, dx: (M,)."""
-    scale = dtop[0] / norm[0]
-    for i in range(*span(x.size, part, parts)):
-        if ignoring and is_label(target[i], ignore):
-            dx[i] = 0
-        else:
-            small = math.exp(-abs(x[i]))
-            dx[i] = ((1.0 if x[i] >= 0 else small) / (1.0 + small) - target[i]) * scale
 
 
 @kernel

@@ -92,7 +92,11 @@ SOLVER = {
     **dict.fromkeys(
         ("amp", "bf16", "fp16", "mixed_precision", "precision"), "netspec trains in float32; `dtype: float64` is there"
     ),
-    **dict.fromkeys(("ema", "swa", "label_smoothing", "mixup", "cutmix", "cutout"), _NO),
+    **dict.fromkeys(("ema", "swa", "mixup", "cutmix", "cutout"), _NO),
+    **dict.fromkeys(
+        ("label_smoothing", "class_weights"),
+        "it is a field of the net's loss: SoftmaxWithLoss, SigmoidCrossEntropyLoss",
+    ),
     **dict.fromkeys(("distributed", "num_nodes", "strategy", "sync_bn"), "netspec trains on one machine; leave it out"),
     **dict.fromkeys(("beta1", "beta_1", "beta2", "beta_2", "betas", "amsgrad", "momentum2"), _ADAM),
     **dict.fromkeys(
@@ -171,6 +175,10 @@ KINDS: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(("CategoricalCrossentropy", "SparseCategoricalCrossentropy"), "SoftmaxWithLoss"),
         **dict.fromkeys(("Dense", "FullyConnected", "FC", "Gemm", "Linear"), "InnerProduct"),
+        **dict.fromkeys(("MAE", "MAELoss", "MeanAbsoluteError"), "L1Loss"),
+        **dict.fromkeys(("Huber", "HuberLoss"), "SmoothL1Loss"),
+        **dict.fromkeys(("KLDiv", "KLDivergence"), "KLDivLoss"),
+        **dict.fromkeys(("CTC", "WarpCTC", "WarpCtc"), "CTCLoss"),
         **dict.fromkeys(("L2Loss", "MSELoss", "MSE", "MeanSquaredError"), "EuclideanLoss"),
         **dict.fromkeys(("LocalResponseNorm", "LocalResponseNormalization"), "LRN"),
         **dict.fromkeys(("Dropout1d", "Dropout2d", "Dropout3d", "SpatialDropout2D"), "SpatialDropout"),
@@ -182,6 +190,9 @@ KINDS: dict[str, dict[str, str]] = {
         "Chunk": "Slice",
         "Concatenate": "Concat",
         "MultiMarginLoss": "MultiClassHingeLoss",
+        "PoissonNLLLoss": "PoissonLoss",
+        "SigmoidFocalLoss": "FocalLoss",
+        "TripletMarginLoss": "TripletLoss",
         "Pow": "Power",
         "View": "Reshape",
     },

@@ -22,7 +22,7 @@ from netspec.language.expand import expand
 from netspec.language.extend import Shelf, extended, kind_of, open_spec
 from netspec.language.files import read
 from netspec.language.override import Override, parse_overrides
-from netspec.language.paths import settled
+from netspec.language.paths import settled, settled_net
 
 Reference = str | Path | dict[str, Any] | Document
 
@@ -173,6 +173,7 @@ def _solver(raw: Document, overrides: Iterable[Override], found: Findings, asked
     if node is not None:
         with found.catching():
             net = _net_of(node, document, [inner for _, inner in inside if inner is not None])
+            net = replace(net, root=settled_net(net.root, document.source.folder))
             net = asked.checked(net)
     return Documents(document, net)
 

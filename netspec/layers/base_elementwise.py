@@ -47,15 +47,9 @@ class Elementwise(Layer):
     def passing(self) -> Passing:
         """By the formulas at 0."""
         blobs = {"x": Term(0.0), "dy": Term(1.0)}
-        blobs["y"] = self._number(self.formulas[0], blobs)
-        slope = self._number(self.formulas[1], blobs)
+        blobs["y"] = term_of(self, self.formulas[0], blobs)
+        slope = term_of(self, self.formulas[1], blobs)
         return Passing("all" if blobs["y"].value == 0 else None, stops=slope.value == 0, channels="alike")
-
-    def _number(self, formula: Formula, blobs: dict[str, Term]) -> Term:
-        """The value of a formula for values of blobs, with its words."""
-        terms = (blobs[name] if name in BLOBS else Term(getattr(self, name)) for name in names(formula))
-        found = cast("Term | float", formula(*terms))
-        return found if isinstance(found, Term) else Term(found)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape."""
@@ -63,20 +57,13 @@ class Elementwise(Layer):
 
     def forward(self, run: Run) -> Calls:
         """One pass."""
-        yield self._call(self.formulas[0], {"x": run.bottom[0]}, run.top[0])
+        yield call_of(self, self.formulas[0], {"x": run.bottom[0]}, run.top[0])
 
     def backward(self, run: Run) -> Calls:
         """One pass over the top's diff and the blobs that the gradient's formula names."""
         if run.bottom_diff[0] is not None:
             blobs = {"x": run.bottom[0], "y": run.top[0], "dy": run.top_diff[0]}
-            yield self._call(self.formulas[1], blobs, run.bottom_diff[0])
-
-    def _call(self, formula: Formula, blobs: dict[str, Array], out: Array) -> Call:
-        from netspec.codegen.elementwise import generated
-
-        read = [blobs[name] for name in names(formula) if name in BLOBS]
-        numbers = [getattr(self, name) for name in names(formula) if name not in BLOBS]
-        return Call(generated(formula), *read, out, *numbers)
+            yield call_of(self, self.formulas[1], blobs, run.bottom_diff[0])
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """Both formulas, with their terms as text."""
@@ -86,4 +73,20 @@ class Elementwise(Layer):
             yield self._explained("dx", self.formulas[1], blobs | {"dy": arrays.top_diffs[0]}, index)
 
     def _explained(self, what: str, formula: Formula, blobs: dict[str, Array], index: tuple[int, ...]) -> Worked:
-        return self._number(formula, {name: Term(array[index]) for name, array in blobs.items()}).at(what, index)
+        return term_of(self, formula, {name: Term(array[index]) for name, array in blobs.items()}).at(what, index)
+
+
+def call_of(layer: Layer, formula: Formula, blobs: dict[str, Array], out: Array) -> Call:
+    """The Call that writes a formula's values into `out`; `blobs` are the arrays that the formula may name."""
+    from netspec.codegen.elementwise import generated
+
+    read = [blobs[name] for name in names(formula) if name in BLOBS]
+    numbers = [getattr(layer, name) for name in names(formula) if name not in BLOBS]
+    return Call(generated(formula), *read, out, *numbers)
+
+
+def term_of(layer: Layer, formula: Formula, blobs: dict[str, Term]) -> Term:
+    """The value of a formula of the layer for values of blobs, with its words."""
+    terms = (blobs[name] if name in BLOBS else Term(getattr(layer, name)) for name in names(formula))
+    found = cast("Term | float", formula(*terms))
+    return found if isinstance(found, Term) else Term(found)

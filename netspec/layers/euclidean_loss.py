@@ -8,7 +8,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, total
-from netspec.layers._loss import Loss, Quotient, cut, same_count, sums
+from netspec.layers._loss import Loss, Quotient, cut, mean_of, same_count, sums
 from netspec.layers.base import Purpose
 
 
@@ -44,9 +44,8 @@ class EuclideanLoss(Loss):
         from netspec.kernels import loss
 
         a, b = run.bottom
-        partial = run.workspace["partial"]
-        yield Call(loss.euclidean_forward, a, b, partial, parts=cut(count(a.shape)))
-        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], 2 * a.shape[0], parts=1)
+        yield Call(loss.euclidean_forward, a, b, run.workspace["partial"], parts=cut(count(a.shape)))
+        yield mean_of(run, 2 * a.shape[0])
 
     def backward(self, run: Run) -> Calls:
         """(a - b) / N to a, the opposite to b."""

@@ -11,9 +11,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shapes, count
+from netspec.core.shape import Shapes
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import Loss, Quotient, cut, positions, sums
+from netspec.layers._loss import Loss, Quotient, cut, matrix, mean_of, positions, sums
 from netspec.layers.base import Purpose
 
 
@@ -34,12 +34,12 @@ class MultiClassHingeLoss(Loss):
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
-        positions((_matrix(bottoms[0]), bottoms[1]), 1)
+        positions((matrix(bottoms[0]), bottoms[1]), 1)
         return ((),)
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
-        return {1: (_matrix(bottoms[0])[1], None)}
+        return {1: (matrix(bottoms[0])[1], None)}
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over the samples of all batches."""
@@ -53,23 +53,23 @@ class MultiClassHingeLoss(Loss):
         """Each part's loss; then their mean."""
         from netspec.kernels import loss
 
-        scores, partial = run.bottom[0].reshape(_matrix(run.bottom[0].shape)), run.workspace["partial"]
+        scores, partial = run.bottom[0].reshape(matrix(run.bottom[0].shape)), run.workspace["partial"]
         yield Call(loss.multi_class_hinge_forward, scores, run.bottom[1], partial, self.margin, parts=cut(scores.size))
-        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], scores.shape[0], parts=1)
+        yield mean_of(run, scores.shape[0])
 
     def backward(self, run: Run) -> Calls:
         """One pass over the scores."""
         from netspec.kernels import loss
 
         if run.bottom_diff[0] is not None:
-            shape = _matrix(run.bottom[0].shape)
+            shape = matrix(run.bottom[0].shape)
             scores, dx = run.bottom[0].reshape(shape), run.bottom_diff[0].reshape(shape)
             yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The shortfall of the margin for each wrong class; then the gradient of the first sample's true score."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
-        rows, samples = scores.reshape(_matrix(scores.shape)), Term(scores.shape[0])
+        rows, samples = scores.reshape(matrix(scores.shape)), Term(scores.shape[0])
         short = [
             greatest([Term(0), Term(row[c]) - Term(row[own]) + self.margin])
             for row, own in zip(rows, labels, strict=True)
@@ -81,8 +81,3 @@ class MultiClassHingeLoss(Loss):
             number = sum(each > 0 for each in short[: rows.shape[1] - 1])
             gradient = Term(-number) * arrays.loss_weight / samples
             yield gradient.at("dx", (0, *unravelled(labels[0], scores.shape[1:])))
-
-
-def _matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(N, C): all axes but the first together; a shape of fewer than two axes stays, for `positions` to refuse."""
-    return (shape[0], count(shape[1:])) if len(shape) > 1 else shape

@@ -1,25 +1,51 @@
 """SigmoidCrossEntropyLoss: the sum of -(t ln s(x) + (1 - t) ln(1 - s(x))) over N, s the logistic function.
 
 Computed as max(x, 0) - x t + ln(1 + exp(-|x|)). A target is ignored when, cut to a whole number, it is `ignore_label`;
-so with `ignore_label: 0` soft targets below 1 are ignored too. Source: Caffe sigmoid_cross_entropy_loss_layer.cpp.
+so with `ignore_label: 0` soft targets below 1 are ignored too. `label_smoothing` e makes a target t (1 - e) + e / 2.
+Source: Caffe sigmoid_cross_entropy_loss_layer.cpp.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shapes, count
+from netspec.core.formula import Number
+from netspec.core.model import Aka, Listed
+from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import NormalizedLoss, Quotient, cut, same_count, sums
-from netspec.layers.base import Purpose
+from netspec.layers._loss import (
+    ALMOST_NOTHING,
+    NormalizedLoss,
+    Quotient,
+    Weight,
+    class_factors,
+    cut,
+    mean_of,
+    right_number,
+    same_count,
+    sums,
+    weights_of,
+)
+from netspec.layers._sigmoid import entropy, logistic, mixed
+from netspec.layers.base import Arity, Purpose
+from netspec.layers.base_elementwise import call_of
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class SigmoidCrossEntropyLoss(NormalizedLoss):
     """The logistic loss of independent yes/no scores; `normalization` is BATCH_SIZE unless given.
 
-    Bottom: scores (N, ...), targets in 0..1 (N, ...). Top: the loss, a scalar.
+    Bottom: scores (N, ...), targets in 0..1 (N, ...); perhaps weights (N, ...), a factor for each target. Top: the
+    loss, a scalar.
+    A value weighs as much as its weight times the class weight of its channel. VALID divides by the weights of the
+    values that count, however small their sum; the other normalizations know no weights, as the mean of PyTorch's
+    binary_cross_entropy_with_logits, which is FULL.
     """
 
     purpose: ClassVar[Purpose] = "loss"
@@ -29,53 +55,98 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
 - {name: loss, type: SigmoidCrossEntropyLoss, bottom: [data, half], propagate_down: [true, false]}
 """
 
+    bottoms: ClassVar[Arity] = Arity(2, 3)
+    no_diff: ClassVar[frozenset[int]] = frozenset({1, 2})
     usual: ClassVar[str] = "BATCH_SIZE"
+
+    label_smoothing: float = Field(0.0, ge=0, le=1, description="The share of a target that is replaced by 1/2.")
+    class_weights: Annotated[Listed[Weight] | None, Aka("weight", "weights")] = Field(
+        None, description="A weight for each channel, axis 1."
+    )
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
-        same_count(bottoms)
+        same_count(bottoms[:2])
+        if self.class_weights is not None:
+            right_number(self.class_weights, bottoms[0][axis_of(1, bottoms[0], "class_weights")])
+        if len(bottoms) > 2 and count(bottoms[2]) != count(bottoms[0]):
+            text = (
+                f"{{bottom[2]}} needs a weight for each of the {counted(count(bottoms[0]), 'value')} of {{bottom[0]}}"
+            )
+            raise ShapeError(text, field="bottom.2")
         return ((),)
+
+    def _least(self, bottoms: int) -> float:
+        return ALMOST_NOTHING if bottoms > 2 or self.class_weights else 1.0
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over all scores of all batches."""
-        return self.quotient(bottoms[0][0], count(bottoms[0][1:]))
+        return self.quotient(bottoms[0][0], count(bottoms[0][1:]), self._least(len(bottoms)))
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Each part's sum."""
-        return sums(bottoms[0])
+        """The loss of each value; each part's sum."""
+        return {"each": Workspace((count(bottoms[0]),), use="forward")} | sums(bottoms[0])
 
     def forward(self, run: Run) -> Calls:
-        """Each part's loss; then their mean."""
-        from netspec.kernels import loss
+        """The losses of all values, each part's weighted sum, their mean."""
+        from netspec.kernels import loss_sigmoid
 
-        shape, partial = run.bottom[0].shape, run.workspace["partial"]
-        divisor = self.divisor(shape[0], count(shape[1:]))
-        yield Call(loss.sigmoid_loss_forward, *run.bottom, partial, *self.ignoring, parts=cut(count(shape)))
-        yield Call(loss.loss_mean, partial, run.top[0], run.workspace["norm"], divisor, parts=1)
+        shape, each = run.bottom[0].shape, run.workspace["each"]
+        yield call_of(self, _value, {"x": run.bottom[0], "t": run.bottom[1]}, each)
+        arrays = each, run.bottom[1], *self._weights(run), run.workspace["partial"]
+        yield Call(loss_sigmoid.weighted_sum, *arrays, count(shape[2:]), *self.ignoring, parts=cut(each.size))
+        yield mean_of(run, self.divisor(shape[0], count(shape[1:])), self._least(len(run.bottom)))
 
     def backward(self, run: Run) -> Calls:
-        """One pass over scores and targets."""
-        from netspec.kernels import loss
+        """The derivatives of all values, then their weights and scale."""
+        from netspec.kernels import loss_sigmoid
 
-        if run.bottom_diff[0] is not None:
-            norm = run.workspace["norm"]
-            yield Call(
-                loss.sigmoid_loss_backward, *run.bottom, run.top_diff[0], norm, run.bottom_diff[0], *self.ignoring
-            )
+        dx = run.bottom_diff[0]
+        if dx is not None:
+            yield call_of(self, _gradient, {"x": run.bottom[0], "t": run.bottom[1]}, dx)
+            arrays = dx, run.bottom[1], *self._weights(run), run.top_diff[0], run.workspace["norm"]
+            yield Call(loss_sigmoid.weighted_scale, *arrays, count(dx.shape[2:]), *self.ignoring)
+
+    def _weights(self, run: Run) -> tuple[Array, Array]:
+        """The weights of values, and those of channels."""
+        return weights_of(run), class_factors(self.class_weights, len(self.class_weights or (1.0,)))
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The losses of all scores; then the gradient of the first score that counts."""
-        scores, targets = arrays.bottoms
-        flat, truth, counted = scores.reshape(-1), targets.reshape(-1), self.counted(targets)
-        losses = [_loss(Term(flat[i]), Term(truth[i])) for i in counted]
-        divisor = Term(max(1, self.divisor(scores.shape[0], count(scores.shape[1:])) or len(counted)))
-        yield (total(losses) / divisor).at("y", index)
-        if arrays.top_diffs and counted:
-            x, t = Term(flat[counted[0]]), Term(truth[counted[0]])
-            gradient = (1.0 / (1.0 + (-x).exp()) - t) * arrays.loss_weight / divisor
-            yield gradient.at("dx", unravelled(counted[0], scores.shape))
+        scores, targets = arrays.bottoms[:2]
+        flat, truth, counting = scores.reshape(-1), targets.reshape(-1), self.counted(targets)
+        weights = {i: self._weight(arrays, i) for i in counting}
+        smooth = self.label_smoothing
+        aims = {i: Term((1 - smooth) * truth[i] + smooth / 2) for i in counting}
+        weighs = len(arrays.bottoms) > 2 or self.class_weights is not None
+        losses = [_loss(Term(flat[i]), aims[i]) for i in counting]
+        if weighs:
+            losses = [Term(weights[i]) * each for i, each in zip(counting, losses, strict=True)]
+        valid = sum(weights.values())
+        divisor = self.divisor(scores.shape[0], count(scores.shape[1:])) or valid
+        divided = Term(max(self._least(len(arrays.bottoms)), divisor))
+        yield (total(losses) / divided).at("y", index)
+        if arrays.top_diffs and counting:
+            first = counting[0]
+            slope = 1.0 / (1.0 + (-Term(flat[first])).exp()) - aims[first]
+            slope = Term(weights[first]) * slope if weighs else slope
+            yield (slope * arrays.loss_weight / divided).at("dx", unravelled(first, scores.shape))
+
+    def _weight(self, arrays: LayerArrays, i: int) -> float:
+        own = float(arrays.bottoms[2].reshape(-1)[i]) if len(arrays.bottoms) > 2 else 1.0
+        if self.class_weights is None:
+            return own
+        return own * self.class_weights[i // count(arrays.bottoms[0].shape[2:]) % len(self.class_weights)]
 
 
 def _loss(x: Term, t: Term) -> Term:
-    """max(x, 0) - x t + ln(1 + e^-|x|)."""
+    """The loss in words: max(x, 0) - x t + ln(1 + e^-|x|)."""
     return greatest([x, Term(0)]) - x * t + (1.0 + (-x).where(x > 0, x).exp()).log()
+
+
+def _value(x: Number, t: Number, label_smoothing: Number) -> Number:
+    return entropy(x, mixed(t, label_smoothing))
+
+
+def _gradient(x: Number, t: Number, label_smoothing: Number) -> Number:
+    return logistic(x)[0] - mixed(t, label_smoothing)

@@ -1,21 +1,34 @@
 """SoftmaxWithLoss: the mean over positions of -ln(softmax(x)[label]).
 
-One position loses at most -ln(FLT_MIN) = 87.3365; the divisor is at least 1. Source: Caffe softmax_loss_layer.cpp.
+One class of a position loses at most -ln(FLT_MIN) = 87.3365; the divisor is at least 1, unless positions have weights.
+Source: Caffe softmax_loss_layer.cpp; Szegedy et al. 2015 for label smoothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from math import log
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.model import Aka
-from netspec.core.shape import Shapes, axis_of
+from netspec.core.model import Aka, Listed
+from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
-from netspec.layers._loss import NormalizedLoss, Quotient, cut, positions, sums
+from netspec.layers._loss import (
+    ALMOST_NOTHING,
+    NormalizedLoss,
+    Quotient,
+    Weight,
+    class_factors,
+    cut,
+    mean_of,
+    positions,
+    right_number,
+    sums,
+    weights_of,
+)
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity, Purpose
 
 if TYPE_CHECKING:
@@ -25,20 +38,30 @@ if TYPE_CHECKING:
 class SoftmaxWithLoss(NormalizedLoss):
     """The multinomial logistic loss of scores, with the softmax inside.
 
-    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the loss, a scalar; on request, the probabilities (N, C,
-    ...).
+    Bottom: scores (N, C, ...), labels 0..C-1 (N, ...); perhaps weights (N, ...), a factor for each label. Instead of
+    labels there may be soft labels of the scores' shape, probabilities of the classes: the loss is then the sum over
+    the classes of -t ln p. Top: the loss, a scalar; on request, the probabilities (N, C, ...).
+    A position weighs as much as its weight times the class weight of its label; soft labels take class weights class
+    by class, and do not weigh by them. VALID divides by the weights of the positions that count, however small their
+    sum; the other normalizations know no weights. All this is as in PyTorch's cross_entropy.
     """
 
     purpose: ClassVar[Purpose] = "loss"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [data, label], shape: [[4, 3, 5], [4, 5]]}
-- {name: loss, type: SoftmaxWithLoss, bottom: [data, label], ignore_label: 1}
+- {name: loss, type: SoftmaxWithLoss, bottom: [data, label], ignore_label: 1, label_smoothing: 0.1}
 """
 
+    bottoms: ClassVar[Arity] = Arity(2, 3)
     tops: ClassVar[Arity] = Arity(1, 2)
+    no_diff: ClassVar[frozenset[int]] = frozenset({1, 2})
 
     axis: Annotated[int, Aka("axes", "dim")] = Field(
         1, description="The axis of the classes; negative counts from the end."
+    )
+    label_smoothing: float = Field(0.0, ge=0, le=1, description="The share of a label that goes to all classes evenly.")
+    class_weights: Annotated[Listed[Weight] | None, Aka("weight", "weights")] = Field(
+        None, description="A weight for each class."
     )
 
     @property
@@ -48,24 +71,52 @@ class SoftmaxWithLoss(NormalizedLoss):
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar, and the scores' shape for a second top."""
-        positions(bottoms, self.axis)
+        outer, classes, inner = self._positions(bottoms)
+        right_number(self.class_weights, classes)
+        if self._soft(bottoms) and self.ignore_label is not None:
+            text = "`ignore_label` needs labels, but {bottom[1]} is as large as the scores {bottom[0]}"
+            raise ShapeError(text, field="ignore_label")
+        if len(bottoms) > 2 and count(bottoms[2]) != outer * inner:
+            text = f"{{bottom[2]}} needs a weight for each of the {counted(outer * inner, 'position')} of {{bottom[0]}}"
+            raise ShapeError(text, field="bottom.2")
         return ((), bottoms[0])[: len(self.top_names())]
+
+    def _positions(self, bottoms: Shapes) -> tuple[int, int, int]:
+        """(outer, C, inner) of the scores."""
+        if self._soft(bottoms):
+            axis = axis_of(self.axis, bottoms[0])
+            return count(bottoms[0][:axis]), bottoms[0][axis], count(bottoms[0][axis + 1 :])
+        return positions(bottoms[:2], self.axis)
+
+    def _soft(self, bottoms: Shapes) -> bool:
+        """Whether the truth is soft labels. With a single class these are labels."""
+        scores, truth = bottoms[:2]
+        single = -len(scores) <= self.axis < len(scores) and scores[self.axis] == 1
+        return truth == scores and not single
+
+    def _weighs(self, bottoms: Shapes) -> bool:
+        """Whether positions have weights."""
+        return len(bottoms) > 2 or (self.class_weights is not None and not self._soft(bottoms))
+
+    def _least(self, bottoms: Shapes) -> float:
+        return ALMOST_NOTHING if self._weighs(bottoms) else 1.0
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
-        return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
+        return {} if self._soft(bottoms) else {1: (self._positions(bottoms)[1], self.ignore_label)}
 
     def chance(self, bottoms: Shapes) -> float | None:
         """ln C, where the loss is a mean over the labels that count."""
-        outer, classes, inner = positions(bottoms, self.axis)
-        divisor = self.divisor(outer, inner)
-        mean = divisor == 0 or (divisor == outer * inner and self.ignore_label is None)
-        return log(classes) if mean else None
+        outer, classes, inner = self._positions(bottoms)
+        divisor, soft = self.divisor(outer, inner), self._soft(bottoms)
+        mean = divisor == 0 or (divisor == outer * inner and self.ignore_label is None and not self._weighs(bottoms))
+        even = self.class_weights is None or not (soft or self.label_smoothing)
+        return log(classes) if mean and even else None
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over all positions of all batches."""
-        outer, _, inner = positions(bottoms, self.axis)
-        return self.quotient(outer, inner)
+        outer, _, inner = self._positions(bottoms)
+        return self.quotient(outer, inner, self._least(bottoms))
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The probabilities, unless they are a top; each part's sum."""
@@ -74,59 +125,99 @@ class SoftmaxWithLoss(NormalizedLoss):
 
     def forward(self, run: Run) -> Calls:
         """Probabilities and each part's loss; then their mean."""
-        from netspec.kernels import loss, softmax
+        from netspec.kernels import loss_softmax, softmax
 
-        shape = self._positions(run)
-        scores, prob, partial = run.bottom[0].reshape(shape), self._prob(run).reshape(shape), run.workspace["partial"]
-        yield Call(
-            softmax.softmax_loss_forward, scores, run.bottom[1], prob, partial, *self.ignoring, parts=cut(scores.size)
-        )
-        yield Call(
-            loss.loss_mean, partial, run.top[0], run.workspace["norm"], self.divisor(shape[0], shape[2]), parts=1
-        )
+        shapes = tuple(each.shape for each in run.bottom)
+        shape, partial = self._positions(shapes), run.workspace["partial"]
+        scores, prob = run.bottom[0].reshape(shape), self._prob(run).reshape(shape)
+        if self._plain(shapes):
+            plain = scores, run.bottom[1], prob, partial
+            yield Call(softmax.softmax_loss_forward, *plain, *self.ignoring, parts=cut(scores.size))
+        else:
+            arrays = scores, *self._truth(run, shape[1]), prob, partial
+            settings = self.label_smoothing, int(self._soft(shapes)), *self.ignoring
+            yield Call(loss_softmax.weighted_softmax_forward, *arrays, *settings, parts=cut(scores.size))
+        yield mean_of(run, self.divisor(shape[0], shape[2]), self._least(shapes))
 
     def backward(self, run: Run) -> Calls:
         """One pass over the probabilities."""
-        from netspec.kernels import softmax
+        from netspec.kernels import loss_softmax, softmax
 
-        if run.bottom_diff[0] is not None:
-            shape = self._positions(run)
-            prob, dx = self._prob(run).reshape(shape), run.bottom_diff[0].reshape(shape)
-            yield Call(
-                softmax.softmax_loss_backward,
-                prob,
-                run.bottom[1],
-                run.top_diff[0],
-                run.workspace["norm"],
-                dx,
-                *self.ignoring,
-            )
+        if run.bottom_diff[0] is None:
+            return
+        shapes = tuple(each.shape for each in run.bottom)
+        shape = self._positions(shapes)
+        prob, written = self._prob(run).reshape(shape), (run.top_diff[0], run.workspace["norm"])
+        dx = run.bottom_diff[0].reshape(shape)
+        if self._plain(shapes):
+            yield Call(softmax.softmax_loss_backward, prob, run.bottom[1], *written, dx, *self.ignoring)
+        else:
+            settings = self.label_smoothing, int(self._soft(shapes)), *self.ignoring
+            arrays = prob, *self._truth(run, shape[1]), *written, dx
+            yield Call(loss_softmax.weighted_softmax_backward, *arrays, *settings)
 
-    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The first position's probability of its label; the loss of all; the gradient of that label's score."""
-        from netspec.kernels.softmax import LOSS_CAP
+    def _plain(self, bottoms: Shapes) -> bool:
+        """Whether all is as in Caffe."""
+        return len(bottoms) == 2 and not (self.class_weights or self.label_smoothing or self._soft(bottoms))
 
-        scores, labels = arrays.bottoms[:2]
-        outer, classes, inner = positions((scores.shape, labels.shape), self.axis)
-        flat, own = scores.reshape(outer, classes, inner), labels.reshape(-1).astype(int).tolist()
-        counted = self.counted(labels)
-        chances = [softmax(flat[p // inner, :, p % inner].tolist(), own[p]) for p in counted]
-        losses = [-Term(chance.value).log() for chance in chances]
-        losses = [each if each < LOSS_CAP else Term(LOSS_CAP) for each in losses]
-        divisor = Term(max(1, self.divisor(outer, inner) or len(counted)))
-        place: tuple[int, ...] = ()
-        if counted:
-            axis, (o, i) = axis_of(self.axis, scores.shape), divmod(counted[0], inner)
-            before, after = unravelled(o, scores.shape[:axis]), unravelled(i, scores.shape[axis + 1 :])
-            place = (*before, own[counted[0]], *after)
-            yield chances[0].at("p", place)
-        yield (total(losses) / divisor).at("y", index)
-        if arrays.top_diffs and counted:
-            gradient = (Term(chances[0].value) - 1.0) * arrays.loss_weight / divisor
-            yield gradient.at("dx", place)
-
-    def _positions(self, run: Run) -> tuple[int, int, int]:
-        return positions((run.bottom[0].shape, run.bottom[1].shape), self.axis)
+    def _truth(self, run: Run, classes: int) -> tuple[Array, Array, Array]:
+        """The labels, the weights of positions, and those of classes."""
+        return run.bottom[1], weights_of(run), class_factors(self.class_weights, classes)
 
     def _prob(self, run: Run) -> Array:
         return run.top[1] if len(run.top) == 2 else run.workspace["prob"]
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The first position's probability of its label; the loss of all; the gradient of that label's score."""
+        shapes = tuple(each.shape for each in arrays.bottoms)
+        outer, _, inner = self._positions(shapes)
+        places = [self._explained(arrays, p) for p in self._counting(arrays.bottoms[1], outer * inner, shapes)]
+        weight = sum(each.weight for each in places)
+        divisor = Term(max(self._least(shapes), self.divisor(outer, inner) or weight))
+        if places:
+            yield places[0].chance.at("p", places[0].at)
+        yield (total([each.loss for each in places]) / divisor).at("y", index)
+        if arrays.top_diffs and places:
+            yield (places[0].slope * arrays.loss_weight / divisor).at("dx", places[0].at)
+
+    def _counting(self, truth: Array, number: int, shapes: Shapes) -> list[int]:
+        return list(range(number)) if self._soft(shapes) else self.counted(truth)
+
+    def _explained(self, arrays: LayerArrays, p: int) -> _Place:
+        """A position that counts; of soft labels, by its likeliest class."""
+        from netspec.kernels.softmax import LOSS_CAP
+
+        scores, truth = arrays.bottoms[:2]
+        shapes = tuple(each.shape for each in arrays.bottoms)
+        outer, classes, inner = self._positions(shapes)
+        o, i = divmod(p, inner)
+        row = scores.reshape(outer, classes, inner)[o, :, i].tolist()
+        soft, smooth = self._soft(shapes), self.label_smoothing
+        given = truth.reshape(outer, classes, inner)[o, :, i].tolist() if soft else []
+        own = given.index(max(given)) if soft else int(truth.reshape(-1)[p])
+        factors = self.class_weights or (1.0,) * classes
+        shares = [
+            factors[c] * ((1 - smooth) * (given[c] if soft else c == own) + smooth / classes) for c in range(classes)
+        ]
+        chances = [softmax(row, c) for c in range(classes)]
+        logs = [-Term(chance.value).log() for chance in chances]
+        logs = [each if each < LOSS_CAP else Term(LOSS_CAP) for each in logs]
+        terms = [logs[c] if share == 1 else Term(share) * logs[c] for c, share in enumerate(shares) if share]
+        weight = float(arrays.bottoms[2].reshape(-1)[p]) if len(shapes) > 2 else 1.0
+        loss, mass, chance = total(terms), Term(sum(shares)), Term(chances[own].value)
+        slope = (chance if mass.value == 1 else chance * mass) - Term(shares[own])
+        axis = axis_of(self.axis, scores.shape)
+        at = (*unravelled(o, scores.shape[:axis]), own, *unravelled(i, scores.shape[axis + 1 :]))
+        if len(shapes) > 2:
+            loss, slope = Term(weight) * loss, Term(weight) * slope
+        return _Place(weight if soft else weight * factors[own], chances[own], loss, slope, at)
+
+
+class _Place(NamedTuple):
+    """A position: its weight, the probability of its class, its loss, the slope by that class's score, the index."""
+
+    weight: float
+    chance: Term
+    loss: Term
+    slope: Term
+    at: tuple[int, ...]

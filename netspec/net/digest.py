@@ -40,7 +40,7 @@ def _hashed(rows: Any) -> str:
 
 
 _APART = frozenset({"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"})
-_LATER = frozenset({"batch_axis"})
+_LATER = frozenset({"batch_axis", "label_smoothing", "class_weights"})
 """Fields that these digests take from the graph, and fields that were added after they began to leave defaults out."""
 _LATER_OF = {"Convolution": frozenset({"axis", "force_nd_im2col"})}
 """Fields like `_LATER`, by layer type, whose names older fields of other types have."""

@@ -256,7 +256,7 @@ _BEGIN = "nothing is produced above it: begin with a layer like {name: data, typ
 
 
 def _bottom_help(word: str, layer: Layer) -> str | None:
-    if word == "bottom" and layer.is_loss:
+    if word == "bottom" and layer.is_loss and layer.bottoms.least == 2:
         return "like `bottom: [ip2, label]`: the scores and the labels"
     return None
 

@@ -16,6 +16,7 @@ from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.model import Model, spec_paths
 from netspec.engine.weights import same_params, shared_params
 from netspec.language.asked import NOTHING_ASKED, AskedState
+from netspec.language.paths import layer_paths
 from netspec.language.references import Documents, Reference, open_solver
 from netspec.net.graph import Graph, ParamKey, State
 from netspec.net.infer import infer
@@ -86,7 +87,7 @@ class Job:
     def with_paths(self, change: Callable[[str], str]) -> dict[str, Any]:
         """A copy of `values` with `change` applied to every path."""
         result: dict[str, Any] = self.values
-        for path in spec_paths(SolverSpec, self.values):
+        for path in (*spec_paths(SolverSpec, self.values), *layer_paths(self.values.get("net"), "net")):
             result = _changed_at(result, path, change)
         return result
 

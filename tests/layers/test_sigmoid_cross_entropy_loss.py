@@ -7,10 +7,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from netspec.core.shape import ShapeError
 from netspec.layers import _loss
-from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.checks import Array, blob, check_layer, forward, make_layer, run_layer
+from tests.helpers.oracle import against
 
 
 def loss_of(x: Any, target: Any, **fields: Any) -> float:
@@ -72,3 +74,61 @@ def test_large_scores_do_not_overflow() -> None:
 def test_refuses_other_counts() -> None:
     with pytest.raises(ShapeError, match="same batch size"):
         make_layer("SigmoidCrossEntropyLoss").top_shapes(((2, 3), (2,)))
+
+
+# --- weights and smoothing
+
+FACTORS = (0.5, 1.0, 2.0, 0.25, 3.0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("factors", [None, FACTORS])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("normalization", ["VALID", "FULL"])
+def test_weights_and_smoothing(
+    smoothing: float, factors: tuple[float, ...] | None, weighted: bool, normalization: str
+) -> None:
+    """FULL is PyTorch's mean; VALID divides by the weights."""
+    truth = targets(3, 5, 2)
+    truth[1, 2] = -1
+    bottoms = [blob(3, 5, 2, scale=3), truth, *([np.abs(blob(3, 5, 2, seed=7)) * 0.1] if weighted else [])]
+
+    def oracle(bottoms: list[Array], _: list[Array]) -> list[Array]:
+        total, mass = 0.0, 0.0
+        for n, c, i in np.ndindex(3, 5, 2):
+            x, t = bottoms[0][n, c, i], bottoms[1][n, c, i]
+            if t == -1:
+                continue
+            weight = (factors or [1] * 5)[c] * (bottoms[2][n, c, i] if weighted else 1)
+            p, t = 1 / (1 + np.exp(-x)), t * (1 - smoothing) + smoothing / 2
+            total -= weight * (t * np.log(p) + (1 - t) * np.log(1 - p))
+            mass += weight
+        return [np.array(total / (mass if normalization == "VALID" else 30))]
+
+    def in_torch(bottoms: list[Any], _: list[Any]) -> list[Any]:
+        import torch
+
+        x, t = bottoms[:2]
+        weight = torch.ones_like(x) if factors is None else torch.tensor(factors, dtype=x.dtype)[None, :, None]
+        weight = weight * (t != -1) * (bottoms[2] if weighted else 1)
+        mixed = t * (1 - smoothing) + smoothing / 2
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(x, mixed, weight)
+        return [loss * (30 / weight.sum() if normalization == "VALID" else 1)]
+
+    fields = {"class_weights": factors, "label_smoothing": smoothing, "ignore_label": -1}
+    with mock.patch.object(_loss, "GRAIN", 4):
+        layer = make_layer("SigmoidCrossEntropyLoss", normalization=normalization, **fields)
+        against(oracle, layer, bottoms, in_torch=in_torch, rtol=1e-10)
+
+
+def test_fields_and_shapes_of_weights() -> None:
+    layer = make_layer("SigmoidCrossEntropyLoss", class_weights=[1.0, 2.0])
+    with pytest.raises(ShapeError, match=r"`class_weights` has 2 weights, but {bottom\[0\]} has 3 classes"):
+        layer.top_shapes(((4, 3), (4, 3)))
+    with pytest.raises(ShapeError, match="axis 1 does not exist"):
+        layer.top_shapes(((4,), (4,)))
+    with pytest.raises(ShapeError, match="a weight for each of the 12 values"):
+        make_layer("SigmoidCrossEntropyLoss").top_shapes(((4, 3), (4, 3), (4,)))
+    for wrong in ({"label_smoothing": -0.1}, {"label_smoothing": 1.1}, {"class_weights": [-1.0]}):
+        with pytest.raises(ValidationError):
+            make_layer("SigmoidCrossEntropyLoss", **wrong)

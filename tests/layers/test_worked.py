@@ -60,11 +60,32 @@ MORE: dict[str, list[dict[str, Any]]] = {
     ],
     "ReLU": [{"negative_slope": 0.25}, {"negative_slope": -0.5}],
     "Softmax": [{"axis": 2}],
+    "SoftmaxWithLoss": [
+        {"ignore_label": 1},
+        {"axis": 3},
+        {"label_smoothing": 0.25},
+        {"class_weights": [0.5, 2.0, 3.0, 1.5]},
+        {"class_weights": [0.5, 2.0, 3.0, 1.5], "label_smoothing": 0.25, "ignore_label": 1},
+    ],
+    "SigmoidCrossEntropyLoss": [
+        {"ignore_label": 1},
+        {"class_weights": [0.5, 2.0, 3.0, 1.5], "label_smoothing": 0.25, "normalization": "VALID"},
+    ],
     "Softplus": [{"beta": 2.0}],
-    "SoftmaxWithLoss": [{"ignore_label": 1}, {"axis": 3}],
-    "SigmoidCrossEntropyLoss": [{"ignore_label": 1}],
     "Swish": [{"beta": 1.5}],
     "Threshold": [{"threshold": 0.25}],
+    "ContrastiveLoss": [
+        {"margin": margin, "legacy_version": legacy} for margin, legacy in ((12.0, False), (99.0, True))
+    ],
+    "CosineEmbeddingLoss": [{"margin": -0.5}],
+    "FocalLoss": [
+        {"alpha": None, "gamma": 0.5, "ignore_label": 0},
+        {"form": "SOFTMAX", "class_weights": [0.5, 2.0, 3.0, 1.5], "ignore_label": 1},
+    ],
+    "DiceLoss": [{"ignore_label": 1}],
+    "CTCLoss": [{"blank": 3}],
+    "TripletLoss": [{"margin": 20.0}],
+    "SmoothL1Loss": [{"beta": 0.1}],
 }
 """Values that are tried beside the defaults, each choice and each flag."""
 SILENT = {"Pooling": {"pool": "STOCHASTIC"}}
@@ -101,9 +122,14 @@ def rounded(*shape: int, seed: int) -> Array:
 def bottoms(layer: Layer) -> list[Array] | None:
     """Blobs that fit the layer; None where the layer takes none of those tried."""
     x = rounded(2, 4, 5, 3, seed=1)
+    if layer.type == "PoissonLoss":  # of rates
+        x = np.abs(x) + 0.01
     truths = (np.random.default_rng(2).integers(0, 3, shape).astype(float) for shape in ((2,), (2, 5, 3), (2, 4, 5)))
     pairs = [*([x, truth] for truth in truths), [x, rounded(2, 4, 5, 3, seed=3) > 0]]
-    for blobs in [[x], *([x, np.asarray(b, float)] for x, b in pairs)]:
+    other, alike, matrix = rounded(2, 4, 5, 3, seed=4), np.array([0.0, 1.0]), rounded(4, 4, seed=5)
+    spread = [rounded(5, 3, 4, seed=6), np.array([[1.0, 2], [2, 2], [1, 0]])]
+    triples = [[x, other, alike], [x, other, rounded(2, 4, 5, 3, seed=7)], [x, pairs[1][1], matrix], spread]
+    for blobs in [[x], *([x, np.asarray(b, float)] for x, b in pairs), *triples]:
         if layer.bottoms.holds(len(blobs)):
             try:
                 layer.top_shapes(tuple(b.shape for b in blobs))
@@ -151,6 +177,25 @@ def test_words_and_values_are_those_of_the_kernels(kind: str, fields: dict[str, 
     blobs = bottoms(layer)
     if blobs is None:
         pytest.skip("not for these shapes")
+    explains(layer, blobs)
+
+
+WEIGHTS = np.round(np.random.default_rng(8).uniform(0.1, 2, (2, 5, 3)), 2)
+
+
+@pytest.mark.parametrize("fields", [{}, {"class_weights": (0.5, 2.0, 3.0, 1.5)}, {"label_smoothing": 0.25}])
+@pytest.mark.parametrize("soft", [False, True])
+def test_losses_with_weights(fields: dict[str, Any], soft: bool) -> None:
+    x = rounded(2, 4, 5, 3, seed=1)
+    truth = np.full(x.shape, 0.25) if soft else np.random.default_rng(2).integers(0, 3, (2, 5, 3)).astype(float)
+    explains(make_layer("SoftmaxWithLoss", **fields), [x, truth, WEIGHTS])
+    if soft:
+        weights = np.broadcast_to(WEIGHTS[:, None], x.shape)
+        explains(make_layer("SigmoidCrossEntropyLoss", **fields), [x, truth, weights])
+
+
+def explains(layer: Layer, blobs: list[Array]) -> None:
+    """Check what a layer says of every value of its top, and of gradients."""
     params = [np.round(p, 2) for p in random_params(layer, blobs)]
     shape = layer.top_shapes(tuple(b.shape for b in blobs))[0]
     result = run_layer(
