@@ -172,8 +172,7 @@ class Program:
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
     L2 norm before clipping; `squares` (P, parts) takes the sums of squares of the P gradients whose layers take them as
     they write them. `fixed` is the memory of the plan's fixed pieces. `metrics` are those of its layers, in order;
-    `iterations` counts those of a training, `counts[i]` (1,)
-    the items that layer i keeps.
+    `iterations` counts those of a training, `counts[i]` (1,) holds the number of items that layer i keeps.
     """
 
     shaped: ShapedGraph

@@ -76,20 +76,37 @@ def finish(partial: Doubles, y: Vector, factor: float, part: int, parts: int) ->
 @kernel
 def spread(dx: Vector, dy: Vector, length: int, factor: float, part: int, parts: int) -> None:
     """dx = factor * dy of the value that x is in."""
-    for i in range(*span(dx.size, part, parts)):
-        dx[i] = factor * dy[i // length]
+    first, last = span(dx.size, part, parts)
+    while first < last:
+        row = first // length
+        inside = dx[first : min(last, (row + 1) * length)]
+        step = factor * dy[row]
+        for i in range(inside.size):
+            inside[i] = step
+        first += inside.size
 
 
 @kernel
 def spread_signs(dx: Vector, x: Vector, dy: Vector, length: int, factor: float, part: int, parts: int) -> None:
-    """dx = factor * dy * the sign of x, which is 0 at 0."""
-    for i in range(*span(dx.size, part, parts)):
-        step = factor * dy[i // length]
-        dx[i] = step if x[i] > 0 else -step if x[i] < 0 else x[i] * 0
+    """dx = factor * dy * the sign of x, which is 0 at 0, and NaN where x is."""
+    first, last = span(dx.size, part, parts)
+    while first < last:
+        row = first // length
+        end = min(last, (row + 1) * length)
+        inside, values, step = dx[first:end], x[first:end], factor * dy[row]
+        for i in range(inside.size):
+            inside[i] = step if values[i] > 0 else -step if values[i] < 0 else values[i] * 0
+        first = end
 
 
 @kernel
 def spread_values(dx: Vector, x: Vector, dy: Vector, length: int, factor: float, part: int, parts: int) -> None:
     """dx = factor * dy * x."""
-    for i in range(*span(dx.size, part, parts)):
-        dx[i] = factor * dy[i // length] * x[i]
+    first, last = span(dx.size, part, parts)
+    while first < last:
+        row = first // length
+        end = min(last, (row + 1) * length)
+        inside, values, step = dx[first:end], x[first:end], factor * dy[row]
+        for i in range(inside.size):
+            inside[i] = step * values[i]
+        first = end

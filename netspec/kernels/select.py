@@ -30,13 +30,19 @@ def largest(x: Array3, y: Array3, top_k: int, index_row: int, value_row: int, pa
     inner = x.shape[2]
     for p in range(*span(x.shape[0] * inner, part, parts)):
         o, i = p // inner, p % inner
+        best, most = 0, x[o, 0, i]
+        for d in range(1, x.shape[1]):
+            value = x[o, d, i]
+            if value >= most or value != value:
+                best, most = d, value
         last = -1
         for rank in range(top_k):
-            best = -1
-            for d in range(x.shape[1]):
-                behind = last < 0 or _before(x[o, last, i], last, x[o, d, i], d)
-                if behind and (best < 0 or _before(x[o, d, i], d, x[o, best, i], best)):
-                    best = d
+            if rank > 0:
+                best = -1
+                for d in range(x.shape[1]):
+                    behind = _before(x[o, last, i], last, x[o, d, i], d)
+                    if behind and (best < 0 or _before(x[o, d, i], d, x[o, best, i], best)):
+                        best = d
             if index_row >= 0:
                 y[o, index_row * top_k + rank, i] = best
             if value_row >= 0:
@@ -51,10 +57,14 @@ def reindex(y: Matrix, x: Matrix, index: Vector, part: int, parts: int) -> None:
     chunks = (size + CHUNK - 1) // CHUNK
     for unit in range(*span(y.shape[0] * chunks, part, parts)):
         m, first = unit // chunks, unit % chunks * CHUNK
-        known = is_class(index[m], x.shape[0])
-        n = int(index[m]) if known else 0
-        for d in range(first, min(first + CHUNK, size)):
-            y[m, d] = x[n, d] if known else math.nan
+        target = y[m, first : min(first + CHUNK, size)]
+        if is_class(index[m], x.shape[0]):
+            source = x[int(index[m]), first:]
+            for d in range(target.size):
+                target[d] = source[d]
+        else:
+            for d in range(target.size):
+                target[d] = math.nan
 
 
 @kernel
@@ -64,13 +74,14 @@ def reindex_backward(dx: Matrix, dy: Matrix, index: Vector, part: int, parts: in
     chunks = (size + CHUNK - 1) // CHUNK
     for unit in range(*span(dx.shape[0] * chunks, part, parts)):
         n, first = unit // chunks, unit % chunks * CHUNK
-        last = min(first + CHUNK, size)
-        for d in range(first, last):
-            dx[n, d] = 0.0
+        total = dx[n, first : min(first + CHUNK, size)]
+        for d in range(total.size):
+            total[d] = 0.0
         for m in range(dy.shape[0]):
             if index[m] == n:
-                for d in range(first, last):
-                    dx[n, d] += dy[m, d]
+                added = dy[m, first:]
+                for d in range(total.size):
+                    total[d] += added[d]
 
 
 @kernel
@@ -94,16 +105,25 @@ def find_places(selector: Vector, number: Ints, kept: Ints, place: Ints, part: i
 def keep(y: Matrix, x: Matrix, number: Ints, kept: Ints, part: int, parts: int) -> None:
     """y[m] = x[kept[m]] for the items that are kept, 0 behind them. x, y: (N, D), number: (1,), kept: (N,)."""
     for m in range(*span(y.shape[0], part, parts)):
-        known = m < number[0]
-        n = kept[m] if known else 0
-        for d in range(y.shape[1]):
-            y[m, d] = x[n, d] if known else 0.0
+        target = y[m]
+        if m < number[0]:
+            source = x[kept[m]]
+            for d in range(target.size):
+                target[d] = source[d]
+        else:
+            for d in range(target.size):
+                target[d] = 0.0
 
 
 @kernel
 def give_back(dx: Matrix, dy: Matrix, place: Ints, part: int, parts: int) -> None:
     """dx[n] = dy[place[n]], 0 where item n was not kept. dx, dy: (N, D), place: (N,)."""
     for n in range(*span(dx.shape[0], part, parts)):
-        m = max(place[n], 0)
-        for d in range(dx.shape[1]):
-            dx[n, d] = dy[m, d] if place[n] >= 0 else 0.0
+        target = dx[n]
+        if place[n] >= 0:
+            source = dy[place[n]]
+            for d in range(target.size):
+                target[d] = source[d]
+        else:
+            for d in range(target.size):
+                target[d] = 0.0

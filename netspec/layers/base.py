@@ -202,7 +202,7 @@ class Layer(Model):
 
     @property
     def alone(self) -> bool:
-        """Whether item n of its tops depends on item n of its bottoms alone; item 0 of an axis 0."""
+        """Whether item n of its tops, along axis 0, depends on item n of its bottoms alone: then it may read a Filter."""
         return False
 
     def without_diff(self, bottoms: int) -> frozenset[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.core import plugins
 from netspec.core.errors import NetspecError
 from netspec.layers.base_python import LayerCodeError
 from tests.helpers.checks import blob, check_layer, forward, make_layer, run_layer
@@ -92,6 +95,14 @@ class EuclideanLossLayer(SimpleLayer):
                 continue
             sign = 1 if i == 0 else -1
             bottom[i].diff[...] = sign * self.diff / bottom[i].num
+
+class CountLayer(SimpleLayer):
+    def setup(self, bottom, top):
+        self.forwards = 0
+
+    def forward(self, bottom, top):
+        self.forwards += 1
+        top[0].data[...] = self.forwards
 
 class Plain:
     """No layer."""
@@ -344,6 +355,10 @@ def test_commands(files: Path, cli: Callable[..., tuple[int, str, str]], monkeyp
     )
     code, out, err = cli("inspect", "net.yaml", "--code", "own.py", "--code", "caffe_style.py")
     assert code == 0 and "Python" in out and not err
+    code, out, err = cli(
+        "gradcheck", "net.yaml", "layers.bad.layer=SimpleLayer", "--code", "own.py", "--code", "caffe_style.py"
+    )
+    assert code == 0 and "bend" in out and "bad" in out, out + err
     code, out, err = cli("time", "net.yaml", "--code", "own.py", "--code", "caffe_style.py", "--iterations", "1")
     assert code == 3 and "net.yaml:4:59" in err and "Traceback" not in err
     with forgotten():
@@ -352,3 +367,28 @@ def test_commands(files: Path, cli: Callable[..., tuple[int, str, str]], monkeyp
         code_files.LOADED.clear()
         code, out, err = cli("check", "net.yaml")
         assert code == 3 and "no code file and no plug-in is called 'own'" in err and "--code own.py" in err
+
+
+def test_a_module_of_a_plug_in(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a package offers is imported: no net makes netspec import a module that it names."""
+    (files / "offered_tens.py").write_text(CAFFE)
+    (files / "offered_broken.py").write_text("raise ValueError('no')")
+    monkeypatch.syspath_prepend(files)
+    entries = {word: EntryPoint(word, f"offered_{word}", "netspec.modules") for word in ("tens", "broken")}
+    entries["number"] = EntryPoint("number", "math:pi", "netspec.modules")
+    found = {word: plugins.Offer(word, "package", entry) for word, entry in entries.items()}
+    monkeypatch.setattr(plugins, "offers", lambda group, kind: found if group == "netspec.modules" else {})
+    (top,) = net_of(python("SimpleLayer", module="tens")).forward(data=np.ones((4, 3, 2))).values()
+    assert (top == 10).all()
+    for word, text in (("broken", "cannot be imported: ValueError: no"), ("number", "is no module")):
+        with pytest.raises(plugins.PluginError, match=text):
+            net_of(python("SimpleLayer", module=word))
+    with pytest.raises(NetspecError, match="no code file and no plug-in is called 'offered_tens'"):
+        net_of(python("SimpleLayer", module="offered_tens"))
+
+
+def test_two_programs_of_a_net_share_no_object() -> None:
+    one = net_of(python("CountLayer"))
+    other = copy.deepcopy(one)
+    counts = [net.forward(data=blob(4, 3, 2))["py"].max() for net in (one, other, one, one, other)]
+    assert counts == [1, 1, 2, 3, 2]
