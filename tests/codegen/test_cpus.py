@@ -8,16 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+import netspec
+from netspec.codegen.kernel import JitKernel
+from netspec.core.calls import Phase
 from netspec.language.document import dump
 from netspec.training import snapshot
 from netspec.training.job import load_solver
 from netspec.training.session import Session
-from tests.helpers import cpus
+from tests.helpers import cpus, examples
 
 ROOT = Path(__file__).parents[2]
 EMULATORS = {"arm64": "qemu-aarch64", "haswell": "qemu-x86_64", "nehalem": "qemu-x86_64"}
@@ -47,16 +50,34 @@ def test_the_nets_run_every_kernel_file(tmp_path: Path) -> None:
         assert session.test is not None
         whole, short = (session.test.program(size) for size in (cpus.BATCH, cpus.SAMPLES % cpus.BATCH))
         used |= {s.call.kernel.path for program in (session.train, whole, short) for s in program.table.steps}  # type: ignore[attr-defined]
+    for phase in get_args(Phase):
+        every = netspec.Net(examples.every(), phase=phase, force_backward=True).program
+        used |= {step.call.kernel.path for step in every.table.steps if isinstance(step.call.kernel, JitKernel)}
     files = {path.stem for path in (ROOT / "netspec" / "kernels").glob("*.py")} - {"__init__", "conv_geometry"}
     assert files <= {path.partition(".")[0] for path in used}
+
+
+def _wanted(cpu: str) -> None:
+    if "NETSPEC_EMULATED" not in os.environ or not shutil.which(EMULATORS[cpu]):
+        pytest.skip("NETSPEC_EMULATED names no folder for emulated CPUs (see scripts/emulated), or there is no qemu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", EMULATORS)
+def test_every_layer_computes_its_gradients_there(cpu: str, tmp_path: Path) -> None:
+    _wanted(cpu)
+    net = tmp_path / "every.yaml"
+    net.write_text(dump(examples.every()), encoding="utf-8")
+    command = [str(ROOT / "scripts" / "emulated"), cpu, "gradcheck", str(net)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=14400)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", cpus.SETTINGS)
 @pytest.mark.parametrize("cpu", EMULATORS)
 def test_another_cpu_trains_the_same(cpu: str, name: str, trained: Callable[..., dict[str, Any]]) -> None:
-    if "NETSPEC_EMULATED" not in os.environ or not shutil.which(EMULATORS[cpu]):
-        pytest.skip("NETSPEC_EMULATED names no folder for emulated CPUs (see scripts/emulated), or there is no qemu")
+    _wanted(cpu)
     here = trained(name, sys.executable, "-m", "netspec")
     there = trained(name, str(ROOT / "scripts" / "emulated"), cpu)
     assert here.keys() == there.keys()
