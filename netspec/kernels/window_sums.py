@@ -239,8 +239,8 @@ def drawn(x: Vector, at: int, box: Box, word: Word) -> int:
                 far = d * box.deeper + h * box.down + w * box.right
                 total += np.float64(x[at + far])
                 if total >= share:
-                    return far
-    return far
+                    return int(far)
+    return int(far)
 
 
 @kernel

@@ -179,10 +179,9 @@ class Resampled(NamedTuple):
             start += len(each)
         units = np.array([round(weight * UNIT) for each in listed for _, weight in each], np.int64)
         yield Call(resampling.weigh, units, weights[:start], parts=1)
-        lines, even = run.workspace["lines"], len(single[0]) if single else 0
-        yield Call(
-            resampling.resample, x, y, lines, Solid(outer, *sizes, inner, even, *copied), *taps, parts=len(lines)
-        )
+        lines, (depth, tall, wide) = run.workspace["lines"], sizes
+        old = Solid(outer, depth, tall, wide, inner, len(single[0]) if single else 0, *copied)
+        yield Call(resampling.resample, x, y, lines, old, *taps, parts=len(lines))
 
 
 def longest_run(rule: Rule) -> tuple[int, int, int]:

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from netspec.core.receptive import POINT
 from netspec.core.shape import ShapeError
-from netspec.lowering.resampling import longest_run
 from tests.helpers.checks import Array, blob, make_layer, run_layer
 from tests.helpers.oracle import against
 
@@ -121,14 +120,3 @@ def test_refused_shapes(fields: dict[str, Any], shape: tuple[int, ...], field: s
 def test_refused_fields(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         pad(**fields)
-
-
-def test_runs_of_columns() -> None:
-    """Columns that are copied side by side, at the beginning, in the middle, at the end, or nowhere."""
-    one: Any = lambda *places: tuple(((place, 1.0),) for place in places)  # noqa: E731
-    assert longest_run(one(1, 0, 1, 2, 3, 2)) == (4, 1, 0)
-    assert longest_run(one(0, 1, 2, 0)) == (3, 0, 0)
-    assert longest_run(one(5, 2, 3, 4)) == (3, 1, 2)
-    assert longest_run((*one(0, 1), ((2, 0.5),), *one(3, 4, 5, 6))) == (4, 3, 3)
-    assert longest_run(one(0, 0, 1, 1)) == (0, 0, 0)
-    assert longest_run(((), *one(0, 1))) == (2, 1, 0)
