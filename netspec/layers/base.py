@@ -202,7 +202,7 @@ class Layer(Model):
 
     @property
     def alone(self) -> bool:
-        """Whether item n of its tops, along axis 0, depends on item n of its bottoms alone: then it may read a Filter."""
+        """Whether item n of its tops (axis 0) depends on item n of its bottoms alone; then it may read a Filter."""
         return False
 
     def without_diff(self, bottoms: int) -> frozenset[int]:

@@ -16,7 +16,7 @@ from netspec.core.metric import Metric
 from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shapes, axis_of, count
-from netspec.core.worked import LayerArrays, Term, Worked, total
+from netspec.core.worked import ENDS, MOST, LayerArrays, Term, Worked, total
 from netspec.layers.base import BOTTOM, NOTHING, Abilities, BatchAxes, Layer, Passing, Purpose
 
 if TYPE_CHECKING:
@@ -145,14 +145,16 @@ class Reduction(Layer):
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The terms of the sum; the gradient of the first value."""
         x = arrays.bottoms[0]
-        first = float(x[index].reshape(-1)[0])
-        terms = [self._term(value) for value in x[index].reshape(-1).tolist()]
-        result = total(terms)
-        result = result / len(terms) if self.operation == "MEAN" else result
+        values = x[index].reshape(-1).astype("float64")
+        first, number = float(values[0]), len(values)
+        shown = range(number) if number <= MOST else (*range(ENDS), *range(number - ENDS, number))
+        powers = {"ASUM": abs(values), "SUMSQ": values**2}.get(self.operation, values)
+        result = total([self._term(float(values[i])) for i in shown], float(powers.sum()), number)
+        result = result / number if self.operation == "MEAN" else result
         yield (result if self.coeff == 1 else Term(self.coeff) * result).at("y", index)
         if arrays.top_diffs:
             slope = Term(float(arrays.top_diffs[0][index])) * self.coeff
-            slope = slope / len(terms) if self.operation == "MEAN" else slope
+            slope = slope / number if self.operation == "MEAN" else slope
             slope = slope * float((first > 0) - (first < 0)) if self.operation == "ASUM" else slope
             slope = slope * 2.0 * first if self.operation == "SUMSQ" else slope
             yield slope.at("dx", (*index, *(0,) * (x.ndim - len(index))))

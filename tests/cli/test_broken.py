@@ -30,6 +30,7 @@ from netspec.cli import app
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
 from tests.helpers import ROOT
+from tests.helpers.code import forgotten
 
 CORPUS = Path(__file__).parent / "broken"
 CASES = sorted(path.stem for path in CORPUS.glob("*.txt"))
@@ -59,7 +60,8 @@ def test_says_what_is_wrong(
     monkeypatch.chdir(folder)
     for variable in ("NETSPEC_RUNS_DIR", "NETSPEC_DATA_DIR", "NETSPEC_ZOO_PATH", "FORCE_COLOR"):
         monkeypatch.delenv(variable, raising=False)
-    code, out, err = _process(words) if case in IN_A_PROCESS else _here(words, monkeypatch, capsys)
+    with forgotten():
+        code, out, err = _process(words) if case in IN_A_PROCESS else _here(words, monkeypatch, capsys)
     said = (err + (f"stdout:\n{out}" if out else "")).rstrip("\n")
     assert "Traceback" not in said
     assert f"exit {code}" == last, said

@@ -12,6 +12,7 @@ import netspec
 from netspec.core.shape import ShapeError
 from tests.helpers.checks import check_layer, make_layer, run_layer
 from tests.helpers.oracle import against
+from tests.helpers.sessions import trained, weights
 
 SHAPE = [5, 3, 2, 4]
 GAUSSIAN = {"type": "gaussian", "mean": 3.0, "std": 0.01}
@@ -85,3 +86,20 @@ def test_a_filler_that_does_not_fit_a_top() -> None:
 def test_its_fillers_are_what_it_computes() -> None:
     one, two = (make_layer("DummyData", shape=[2], data_filler=constant(v)).identity() for v in (1.0, 2.0))
     assert one != two
+
+
+def test_a_net_trains_on_it_and_another_training_draws_the_same() -> None:
+    layers = [
+        {
+            "name": "d",
+            "type": "DummyData",
+            "top": ["x", "y"],
+            "shape": [[4, 3], [4, 2]],
+            "data_filler": [GAUSSIAN, "xavier"],
+        },
+        {"name": "ip", "type": "InnerProduct", "bottom": "x", "num_output": 2},
+        {"name": "loss", "type": "EuclideanLoss", "bottom": ["ip", "y"]},
+    ]
+    solver = {"net": {"layers": layers}, "base_lr": 0.01, "lr_policy": "fixed", "max_iter": 9, "random_seed": 3}
+    one, two = (weights(trained(solver, 3)) for _ in range(2))
+    assert one["ip.weight"].any() and all(one[name].tobytes() == two[name].tobytes() for name in one)
