@@ -71,7 +71,8 @@ def lead(x: Matrix, n: int, own: int) -> float:
     ahead: float = np.float64(x[n, 0 if single else own])
     if single:
         return ahead if own else -ahead
-    return ahead - x[n, rival(x, n, own)]
+    best: float = x[n, rival(x, n, own)]
+    return ahead - best
 
 
 @kernel

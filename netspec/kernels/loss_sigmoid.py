@@ -16,7 +16,9 @@ from netspec.kernels.loss import is_label
 def weight_of(weight: Vector, class_weight: Doubles, pixels: int, i: int) -> float:
     """The weight of a value."""
     own: float = weight[i] if weight.size else 1.0
-    return own * class_weight[i // pixels % class_weight.size] if class_weight.size > 1 else own * class_weight[0]
+    channel = i // pixels % class_weight.size if class_weight.size > 1 else 0
+    factor: float = class_weight[channel]
+    return own * factor
 
 
 @kernel

@@ -245,18 +245,7 @@ ABSENT: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("Residual", "ResidualBlock", "BasicBlock", "Bottleneck", "Sequential"), "write it in `blocks:`"
         ),
-        **dict.fromkeys(
-            ("GroupNorm", "LayerNorm", "InstanceNorm", "InstanceNorm2d"), "netspec has BatchNorm and LRN so far"
-        ),
-        **dict.fromkeys(
-            ("Attention", "MultiHeadAttention", "Transformer", "Embedding", "Embed"),
-            "netspec is for images: it has none",
-        ),
         **dict.fromkeys(("Identity", "Noop"), "it does nothing; leave it out"),
-        **dict.fromkeys(
-            ("L1Loss", "SmoothL1Loss", "HuberLoss", "ContrastiveLoss", "InfogainLoss", "HingeLoss"),
-            "netspec does not have it yet",
-        ),
         "Activation": "name the function: `type: ReLU`, Sigmoid, TanH, Softmax, ...",
         "SeparableConv2D": "two layers: Convolution with `group` equal to the channels, then one of kernel_size 1",
     },

@@ -11,14 +11,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import Loss, Quotient, cut, matrix, mean_of, positions, sums
+from netspec.layers._class_loss import ClassLoss
+from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
 
 
-class HingeLoss(Loss):
+class HingeLoss(ClassLoss):
     """Ask the score of the true class to be at least 1, and every other to be at most -1.
 
     Bottom: scores (N, C, ...), where all axes but the first count as classes; labels 0..C-1 (N,). Top: the loss, a
@@ -34,32 +35,15 @@ class HingeLoss(Loss):
 
     norm: Literal["L1", "L2"] = Field("L1", description="Whether shortfalls are added, or their squares.")
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """A scalar."""
-        positions((matrix(bottoms[0]), bottoms[1]), 1)
-        return ((),)
-
-    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
-        """The labels must name one of the C scores."""
-        return {1: (matrix(bottoms[0])[1], None)}
-
     def chance(self, bottoms: Shapes) -> float:
         """C, where all scores are 0."""
         return float(matrix(bottoms[0])[1])
-
-    def metric(self, bottoms: Shapes) -> Quotient:
-        """The loss over the samples of all batches."""
-        return Quotient(bottoms[0][0])
-
-    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Each part's sum."""
-        return sums(bottoms[0])
 
     def forward(self, run: Run) -> Calls:
         """Each part's sum; then their mean."""
         from netspec.kernels import loss_margin
 
-        scores, squared = run.bottom[0].reshape(matrix(run.bottom[0].shape)), int(self.norm == "L2")
+        scores, squared = self.scores(run), int(self.norm == "L2")
         partial = run.workspace["partial"]
         yield Call(loss_margin.hinge_forward, scores, run.bottom[1], partial, squared, parts=cut(scores.size))
         yield mean_of(run, scores.shape[0])

@@ -10,14 +10,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shapes
+from netspec.core.calls import Call, Calls, Run
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import Loss, Quotient, cut, matrix, mean_of, positions, sums
+from netspec.layers._class_loss import ClassLoss
+from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
 
 
-class MultiClassHingeLoss(Loss):
+class MultiClassHingeLoss(ClassLoss):
     """Ask the score of the true class to beat every other by a margin.
 
     Bottom: scores (N, C, ...), where all axes but the first count as classes; labels 0..C-1 (N,). Top: the loss, a
@@ -32,28 +32,11 @@ class MultiClassHingeLoss(Loss):
 
     margin: float = Field(1.0, gt=0, allow_inf_nan=False, description="By how much the true class must win.")
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """A scalar."""
-        positions((matrix(bottoms[0]), bottoms[1]), 1)
-        return ((),)
-
-    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
-        """The labels must name one of the C scores."""
-        return {1: (matrix(bottoms[0])[1], None)}
-
-    def metric(self, bottoms: Shapes) -> Quotient:
-        """The loss over the samples of all batches."""
-        return Quotient(bottoms[0][0])
-
-    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Each part's sum."""
-        return sums(bottoms[0])
-
     def forward(self, run: Run) -> Calls:
         """Each part's loss; then their mean."""
         from netspec.kernels import loss
 
-        scores, partial = run.bottom[0].reshape(matrix(run.bottom[0].shape)), run.workspace["partial"]
+        scores, partial = self.scores(run), run.workspace["partial"]
         yield Call(loss.multi_class_hinge_forward, scores, run.bottom[1], partial, self.margin, parts=cut(scores.size))
         yield mean_of(run, scores.shape[0])
 

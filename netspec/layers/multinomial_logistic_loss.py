@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from math import log
 from typing import ClassVar
 
-from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
 from netspec.core.worked import LayerArrays, Term, Worked, total, unravelled
-from netspec.layers._loss import Loss, Quotient, cut, matrix, mean_of, positions, sums
+from netspec.layers._class_loss import ClassLoss
+from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
 
 
-class MultinomialLogisticLoss(Loss):
+class MultinomialLogisticLoss(ClassLoss):
     """The logistic loss of probabilities that a net computes itself.
 
     Bottom: probabilities (N, C, ...), where all axes but the first count as classes; labels 0..C-1 (N,). Top: the loss,
@@ -31,32 +32,15 @@ class MultinomialLogisticLoss(Loss):
 - {name: loss, type: MultinomialLogisticLoss, bottom: [prob, label]}
 """
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """A scalar."""
-        positions((matrix(bottoms[0]), bottoms[1]), 1)
-        return ((),)
-
-    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
-        """The labels must name one of the C probabilities."""
-        return {1: (matrix(bottoms[0])[1], None)}
-
     def chance(self, bottoms: Shapes) -> float:
         """The loss where all classes are equally likely: ln C."""
         return log(matrix(bottoms[0])[1])
-
-    def metric(self, bottoms: Shapes) -> Quotient:
-        """The loss over the samples of all batches."""
-        return Quotient(bottoms[0][0])
-
-    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Each part's sum."""
-        return sums(bottoms[0])
 
     def forward(self, run: Run) -> Calls:
         """Each part's sum; then their mean."""
         from netspec.kernels import loss_softmax
 
-        prob = run.bottom[0].reshape(matrix(run.bottom[0].shape))
+        prob = self.scores(run)
         partial = run.workspace["partial"]
         yield Call(loss_softmax.multinomial_forward, prob, run.bottom[1], partial, parts=cut(prob.size))
         yield mean_of(run, prob.shape[0])

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
-from netspec.layers._loss import Loss, Quotient, cut, matrix, mean_of, positions, sums
+from netspec.layers._class_loss import ClassLoss
+from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
 
 
-class PerceptronLoss(Loss):
+class PerceptronLoss(ClassLoss):
     """Ask the right side of 0 of a single score, or the true class to be the best of several; by how much is no matter.
 
     Bottom: scores (N, C, ...), where all axes but the first count as classes; labels (N,). Labels are 0..C-1; of a
@@ -31,28 +32,15 @@ class PerceptronLoss(Loss):
 - {name: loss, type: PerceptronLoss, bottom: [ip, label]}
 """
 
-    def top_shapes(self, bottoms: Shapes) -> Shapes:
-        """A scalar."""
-        positions((matrix(bottoms[0]), bottoms[1]), 1)
-        return ((),)
-
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores; 0 or 1 for a single score."""
         return {1: (max(2, matrix(bottoms[0])[1]), None)}
-
-    def metric(self, bottoms: Shapes) -> Quotient:
-        """The loss over the samples of all batches."""
-        return Quotient(bottoms[0][0])
-
-    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Each part's sum."""
-        return sums(bottoms[0])
 
     def forward(self, run: Run) -> Calls:
         """Each part's sum; then their mean."""
         from netspec.kernels import loss_margin
 
-        scores = run.bottom[0].reshape(matrix(run.bottom[0].shape))
+        scores = self.scores(run)
         partial = run.workspace["partial"]
         yield Call(loss_margin.perceptron_forward, scores, run.bottom[1], partial, parts=cut(scores.size))
         yield mean_of(run, scores.shape[0])
