@@ -172,7 +172,7 @@ def _take_in(classes: Sequence[type[Any]], file: Path, source: SourceText) -> tu
             found[room, word] = cls
     if not found and not any(map(in_pycaffe_style, classes)):
         text = f"'{source.name}' holds nothing that a net can use: no class in it derives from {_BASES}"
-        raise CodeFileError(text, at=Place(source), help="like `class SoftPlus(Layer):`")
+        raise CodeFileError(text, at=Place(source), help="like `class SquarePlus(Layer):`")
     module = classes[0].__module__
     for name in [name for name, one in LOADED.items() if one.path == file and name != module]:
         for room in Room.every:

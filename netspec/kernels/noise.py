@@ -33,7 +33,7 @@ def scaled_where(x: Row, mask: Row, y: Row, factor: Real) -> None:
 
 
 @helper
-def drawn(key: Word, index: int) -> int:
+def drawn(key: Word, index: int) -> np.int64:
     """The random 32 bits of an index."""
     return np.int64(mixed(key + np.uint64(index + 1) * GOLDEN) >> np.uint64(32))
 

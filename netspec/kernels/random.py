@@ -59,7 +59,8 @@ def normal(z: Value, like: Row) -> Value:
     u = ((z >> 40).to(like) + 1.0) * 2.0**-24
     t = ((z * 2**24) >> 40).to(like) * 2.0**-24
     near = (t - 0.5).abs() - 0.25  # cos(2 pi t) = sin(2 pi near), |near| <= 1/4
-    return (u.log() * -2.0).sqrt() * (polynomial(near * near, *_SINE) * near)
+    sine: Value = polynomial(near * near, *_SINE) * near
+    return (u.log() * -2.0).sqrt() * sine
 
 
 _SINE = tuple((-1) ** k * math.tau ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(11))[::-1]

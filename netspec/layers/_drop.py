@@ -23,7 +23,7 @@ class Dropping(Layer):
 
     dropout_ratio: Annotated[
         float, Aka("dropout", "p", "rate", "ratio", "drop_ratio", "drop_prob", "drop_path_rate")
-    ] = Field(0.5, ge=0, lt=1, description="Probability p that a value becomes 0.")
+    ] = Field(0.5, ge=0, lt=1, description="Probability p that an element becomes 0.")
 
     @property
     def abilities(self) -> Abilities:

@@ -7,7 +7,7 @@ batch; a weight for each sample would take a batch times its memory.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shapes
@@ -58,7 +58,7 @@ class NoisyWeight(InnerProduct):
         """The Call that takes the diff of the drawn weight to the weight's own; it adds where `run.param_add` says."""
         raise NotImplementedError
 
-    worked = Layer.worked  # the numbers that were drawn are not among a net's arrays
+    worked: ClassVar[Any] = Layer.worked  # the numbers that were drawn are not among a net's arrays
 
 
 def clocked(run: Run) -> tuple[Any, int]:

@@ -40,7 +40,9 @@ class DropBlock(Dropping):
             raise ShapeError("{bottom[0]} does not have the four axes N, C, H, W", field="bottom.0")
         if self.block_size > min(bottoms[0][2:]):
             raise ShapeError(
-                f"a block of {self.block_size}x{self.block_size} does not fit into {{bottom[0]}}", field="block_size"
+                f"a block of {self.block_size}x{self.block_size} does not fit into {{bottom[0]}}",
+                field="block_size",
+                help=f"say `block_size: {min(bottoms[0][2:])}`, or less",
             )
         return bottoms
 

@@ -11,7 +11,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
-from netspec.core.formula import sigmoid
 from netspec.core.model import Aka
 from netspec.core.shape import ShapeError, Shapes, axis_of, count
 from netspec.core.worked import LayerArrays, Term, Worked
@@ -78,7 +77,7 @@ class GLU(Layer):
         """The product of the two halves' values; then the gradient of the first."""
         x, axis = arrays.bottoms[0], axis_of(self.axis, arrays.bottoms[0].shape)
         other = (*index[:axis], index[axis] + x.shape[axis] // 2, *index[axis + 1 :])
-        gate = sigmoid(Term(x[other]))
+        gate = 1.0 / (1.0 + (-Term(x[other])).exp())
         yield (Term(x[index]) * gate).at("y", index)
         if arrays.top_diffs:
             yield (Term(arrays.top_diffs[0][index]) * gate).at("dx", index)

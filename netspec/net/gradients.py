@@ -50,7 +50,9 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: b
                 flags[slot] = False  # what lies below is no further mistake
         if runs and not node.layer.differentiable:
             text = f"layer '{node.layer.name}' ({node.layer.type}) has no gradient"
-            found.add(NoGradientError(text, at=node.layer.place(), help="set its loss_weight to 0"))
+            own = any(net.blobs[top].loss_weight for top in node.tops)
+            help = "set its loss_weight to 0" if own else "say `propagate_down: false` at the layer that reads it"
+            found.add(NoGradientError(text, at=node.layer.place(), help=help))
         for slot, bottom in enumerate(node.bottoms):
             under[bottom] = under[bottom] or flags[slot]
         nodes[node.index] = replace(node, propagate=tuple(flags), backward=runs)

@@ -45,20 +45,21 @@ def test_the_layer_is_right(folder: Path) -> None:
     net.forward(data=rng.standard_normal((2, 1, 28, 28)), label=np.array([3, 5]))
     net.backward()
     x, dy = (net.blobs[name] for name in ("ip1", "act"))
-    np.testing.assert_allclose(dy.data, np.logaddexp(0, 2.0 * x.data) / 2, rtol=1e-5)
-    np.testing.assert_allclose(x.diff, dy.diff / (1 + np.exp(-2.0 * x.data)), rtol=1e-5, atol=1e-9)
+    root = np.sqrt(x.data**2 + 2.0)
+    np.testing.assert_allclose(dy.data, (x.data + root) / 2, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(x.diff, dy.diff * (1 + x.data / root) / 2, rtol=1e-5, atol=1e-7)
 
 
 def test_the_layer_of_two_formulas_is_right(folder: Path) -> None:
-    netspec.load_code("swish.py")
-    net = netspec.Net("soft.yaml", phase="TRAIN", batch=2, overrides=["layers.act={name: act, type: Swish}"])
+    netspec.load_code("isru.py")
+    net = netspec.Net("soft.yaml", phase="TRAIN", batch=2, overrides=["layers.act={name: act, type: ISRU}"])
     rng = np.random.default_rng(1)
     net.forward(data=rng.standard_normal((2, 1, 28, 28)), label=np.array([3, 5]))
     net.backward()
     x, y = (net.blobs[name] for name in ("ip1", "act"))
-    s = 1 / (1 + np.exp(-x.data))
-    np.testing.assert_allclose(y.data, x.data * s, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(x.diff, y.diff * (s + x.data * s * (1 - s)), rtol=1e-4, atol=1e-7)
+    r = 1 / np.sqrt(1 + x.data**2)
+    np.testing.assert_allclose(y.data, x.data * r, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(x.diff, y.diff * r**3, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_the_error_of_a_run_is_the_one_on_the_page(folder: Path, cli: Callable[.
     run = folder / "runs" / "soft"
     run.mkdir(parents=True)
     (run / "config.yaml").touch()
-    (run / "env.json").write_text('{"code": [{"name": "softplus.py", "sha256": "0"}]}')
+    (run / "env.json").write_text('{"code": [{"name": "squareplus.py", "sha256": "0"}]}')
     words, text = re.findall(r"^\$ netspec (train runs/soft .*?)\n(.*?)^```$", PAGE, re.S | re.M)[0]
     code, _, err = cli(*words.split())
     assert code == 2 and err.rstrip() == text.rstrip()
@@ -98,6 +99,6 @@ def test_the_page_names_all_rooms_and_their_words() -> None:
     rooms = [room for room in Room.every if room.package.startswith("netspec.")]
     assert len(rooms) == 8
     for room in rooms:
-        word = room.word(type("SoftPlus", (), {}))
+        word = room.word(type("SquarePlus", (), {}))
         assert f"| `{room.base.__module__}.{room.base.__qualname__}` | `{word}` |" in PAGE
         assert f".{room.package.rpartition('.')[2]}`" in PAGE.partition("## As a package")[2]

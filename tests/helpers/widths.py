@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,12 @@ def main() -> None:
     mean, spread = x.mean((0, 2, 3), keepdims=True), np.sqrt(x.var((0, 2, 3), keepdims=True) + 1e-5)
     wide = [p.reshape(1, -1, 1, 1) for p in params[3:]]
     compare(layer, x, params, (x - mean) / spread * wide[0] + wide[1])
+    x = blob(3, 19, 5, 7, scale=2.0)
+    share = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x.ravel()]).reshape(x.shape)
+    compare(make_layer("GELU"), x, [], x * share)
+    compare(make_layer("GaussianNoise", sigma=1.0), x, [], x + naive.normals(x.size, 11, 0).reshape(x.shape))
+    groups = distinct(3, 20, 5, 7).reshape(3, 5, 4, 5, 7)
+    compare(make_layer("FeaturePooling", group_size=4), groups.reshape(3, 20, 5, 7), [], groups.max(2))
     print(simd.BYTES, simd.REGISTERS, tiles.lanes("float32"))  # noqa: T201
 
 
