@@ -19,7 +19,7 @@ from netspec.core.shape import Shape
 from netspec.engine.alone import DTYPE, Alone
 from netspec.engine.slopes import Asked, Line, Slopes, Target
 from netspec.engine.weights import fill_weights
-from netspec.net.labels import label_rules
+from netspec.net.labels import draw_labels
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class NothingComparedError(CheckFailed):
 
 
 DIRECTIONS = 2
+"""Random directions through a whole blob."""
 
 
 @dataclass(frozen=True)
@@ -154,13 +155,18 @@ def random_inputs(shaped: ShapedGraph, seed: int) -> list[Array]:
     import numpy as np
 
     random = rng.generator(seed, "gradcheck inputs")
-    shapes = [(shaped.blobs[blob], shaped.batch_axes[blob] or 0) for blob in shaped.graph.inputs]
-    batches = [np.moveaxis(random.standard_normal(shape), axis, 0) for shape, axis in shapes]
-    for rule in sorted(label_rules(shaped), key=lambda rule: -rule.classes):
-        batch = batches[rule.output]
-        places = rule.places.reshape(batch.shape)
-        batch[places] = random.integers(0, rule.classes, int(places.sum()))
-    return [np.moveaxis(batch, 0, axis) for batch, (_, axis) in zip(batches, shapes, strict=True)]
+    values = [np.array(random.standard_normal(shaped.blobs[blob])) for blob in shaped.graph.inputs]
+    draw_labels(shaped, by_sample(shaped, values), random)
+    return values
+
+
+def by_sample(shaped: ShapedGraph, values: Sequence[Array]) -> tuple[Array, ...]:
+    """Views of the inputs' values with samples on the first axis; without a batch axis there is one sample."""
+    import numpy as np
+
+    axes = (shaped.batch_axes[blob] for blob in shaped.graph.inputs)
+    pairs = zip(values, axes, strict=True)
+    return tuple(array[None] if axis is None else np.moveaxis(array, axis, 0) for array, axis in pairs)
 
 
 def check_alone(alone: Alone, labels: Sequence[str], asked: Asked) -> LayerCheck:

@@ -14,7 +14,7 @@ from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import Graph, Node
-from netspec.net.labels import label_rules
+from netspec.net.labels import draw_labels
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
@@ -83,10 +83,7 @@ def _batches(program: Program) -> list[Array]:
     """Random values for each input; random classes where they are labels."""
     random = rng.generator(SEED, "time")
     batches = [random.random(array.shape) for array in program.inputs]
-    for rule in sorted(label_rules(program.shaped), key=lambda rule: -rule.classes):
-        batch = batches[rule.output]
-        places = rule.places.reshape(batch.shape)
-        batch[places] = random.integers(0, rule.classes, int(places.sum()))
+    draw_labels(program.shaped, batches, random)
     return batches
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.shape import count
@@ -11,6 +11,8 @@ from netspec.net.graph import Node
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from netspec.core.calls import Array
 
 
@@ -54,6 +56,17 @@ def label_rules(shaped: ShapedGraph) -> tuple[LabelRule, ...]:
                 rules[output, classes, ignore] = LabelRule(output, classes, ignore, name, places)
             rules[output, classes, ignore].places.reshape(-1)[inside] = True
     return tuple(rules.values())
+
+
+def draw_labels(shaped: ShapedGraph, batches: Sequence[Array], random: Generator) -> None:
+    """Put random classes where layers read labels in the inputs' batches, each with its samples on the first axis.
+
+    Where layers of different numbers of classes read the same values, the fewest classes hold.
+    """
+    for rule in sorted(label_rules(shaped), key=lambda rule: -rule.classes):
+        batch = batches[rule.output]
+        places = rule.places.reshape(batch.shape)
+        batch[places] = random.integers(0, rule.classes, int(places.sum()))
 
 
 def _origins(shaped: ShapedGraph, wanted: set[int]) -> dict[int, Array]:

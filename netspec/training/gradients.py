@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings, UsageError
-from netspec.engine.gradcheck import NetCheck, gradcheck
+from netspec.engine.gradcheck import NetCheck, by_sample, gradcheck
 from netspec.engine.slopes import Asked
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import Reference
@@ -68,8 +68,6 @@ def _samples(job: Job, shaped: ShapedGraph, seed: int) -> list[Array]:
     feed = open_phase(job, shaped.graph.phase, seed)
     if feed is None:
         raise UsageError(f"the solver has no data for the phase {shaped.graph.phase}", help="leave out --data")
-    axes = [shaped.batch_axes[blob] or 0 for blob in shaped.graph.inputs]
-    shapes = [shaped.blobs[blob] for blob in shaped.graph.inputs]
-    batch = tuple(np.moveaxis(np.zeros(shape), axis, 0) for shape, axis in zip(shapes, axes, strict=True))
-    feed.fill(0, batch)
-    return [np.moveaxis(array, 0, axis) for array, axis in zip(batch, axes, strict=True)]
+    values = [np.zeros(shaped.blobs[blob]) for blob in shaped.graph.inputs]
+    feed.fill(0, by_sample(shaped, values))
+    return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -69,11 +70,12 @@ def entry(cls: type[Layer]) -> Entry:
 def _formula(cls: type[Layer]) -> tuple[str, str]:
     """What the docstring of a type's file says of the formula, and of its source."""
     text = inspect.cleandoc(getattr(sys.modules.get(cls.__module__), "__doc__", None) or "")
-    kept, sources = [], []
+    kept: list[str] = []
+    sources: list[str] = []
     for paragraph in text.split("\n\n"):
-        before, mark, after = paragraph.rpartition("Source: ")
-        sources += [_line(after)] if mark else []
-        kept += [(before if mark else paragraph).strip()]
+        before, *after = re.split(r"\bSource:\s+", paragraph)
+        kept.append(before.strip())
+        sources += map(_line, after)
     formula = "\n\n".join(filter(None, kept)).removeprefix(f"{cls.__name__}:").strip()
     return formula, " ".join(sources)
 

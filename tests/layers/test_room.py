@@ -37,15 +37,16 @@ LIMIT = 1e-5
 
 @each_type
 def test_its_page_has_all_parts(cls: type[Layer]) -> None:
-    assert cls.purpose in get_args(Purpose) and "purpose" in vars(cls), "say its `purpose`"
+    assert cls.purpose in get_args(Purpose), "say its `purpose`, one of these words"
+    assert cls.purpose != "other" or "purpose" in vars(cls), "say its `purpose`"
     assert "example" in vars(cls) and re.search(rf"\btype: {cls.__name__}\b", cls.example), "give it an `example`"
     module = inspect.getdoc(sys.modules[cls.__module__]) or ""
     assert module.startswith(f"{cls.__name__}: "), "the file's docstring begins with the name and the formula"
-    assert re.search(r"\bSource: ", module), "the file's docstring says where the formula is from"
+    assert re.search(r"\bSource:\s", module), "the file's docstring says where the formula is from"
     first, *rest = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
     assert first.endswith(".") and "\n" not in first, "the class's docstring begins with a sentence on one line"
-    assert re.search(r"\bBottoms?: |\bBottom none", "\n".join(rest)) or cls.bottoms.most == 0, "say its bottoms"
-    assert re.search(r"\bTops?: ", "\n".join(rest)) or cls.tops.most == 0, "say its tops"
+    assert re.search(r"\bBottoms?:\s|\bBottom none", "\n".join(rest)) or cls.bottoms.most == 0, "say its bottoms"
+    assert re.search(r"\bTops?:\s", "\n".join(rest)) or cls.tops.most == 0, "say its tops"
 
 
 @pytest.mark.parametrize("cls", [cls for cls in TYPES if not cls.fed], ids=lambda cls: cls.__name__)
