@@ -105,7 +105,7 @@ class Planes:
         spaces = {
             "planes": Workspace((count(conv.bottom),)),
             "pixels": Workspace((count(conv.top),)),
-            "near": Workspace((PARTS, TILE * self.x[1])),
+            "plane": Workspace((PARTS, TILE * self.x[1])),
         }
         if self.swapped:
             spaces["filters"] = Workspace((count(self.weight),), fixed=True)
@@ -179,7 +179,7 @@ class Planes:
         table = np.array([(one + [-1] * most)[:most] for one in said], np.int64).reshape(-1)
         arrays, tiles = (run.workspace["planes"], x, bias, table), -(-count(self.plane(self.x)) // TILE)
         parts = min(PARTS, self.images * self.depth * tiles)
-        yield Call(conv_planes.scatter_planes, *arrays, self._volume(), run.workspace["near"], mode, parts=parts)
+        yield Call(conv_planes.scatter_planes, *arrays, self._volume(), run.workspace["plane"], mode, parts=parts)
 
     def turn(self, run: Run, y: Any) -> Call:
         """A chunk of y to channels last."""

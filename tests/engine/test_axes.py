@@ -44,6 +44,12 @@ NETS: dict[str, Net] = {
         relu("s"),
         product("c", "Deconvolution", kernel_size=3, stride=2),
     ),
+    "volumes by minimal filtering": after(
+        [2, 6, 3, 5, 4],
+        product("a", kernel_size=3, pad=1, num_output=16),
+        product("b", "Deconvolution", kernel_size=3, pad=1, num_output=16),
+        product("c", kernel_size=3, pad=1, num_output=17),
+    ),
     "enlarged images": after(
         [2, 3, 4, 6],
         product("a", kernel_size=3, pad=1),

@@ -61,6 +61,7 @@ CASES: dict[str, tuple[Shape, dict[str, Any]]] = {
         {"num_output": 6, "kernel_size": [2, 3, 1], "stride": [2, 1, 2], "pad": [1, 0, 1], "dilation": [1, 2, 1]}
         | {"group": 2},
     ),
+    "volume by minimal filtering": ((2, 6, 3, 5, 7), {"num_output": 16, "kernel_size": 3, "pad": 1}),
     "volume, a filter a channel": ((2, 3, 4, 5, 6), {"num_output": 3, "kernel_size": 2, "group": 3}),
     "volume of pixels": ((2, 3, 4, 5, 6), {"num_output": 7, "kernel_size": 1}),
     "volume of pixels apart": ((2, 3, 4, 7, 5), {"num_output": 4, "kernel_size": 1, "stride": 2, "pad": [1, 0, 0]}),
