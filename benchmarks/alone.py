@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
 
 def attention(x: list[Tensor], params: list[Tensor], heads: int) -> Tensor:
-    """torch.nn.functional.multi_head_attention_forward, as torch.nn.MultiheadAttention calls it."""
+    """Self-attention, as torch.nn.MultiheadAttention computes it where its probabilities are not asked for."""
     rows, size = x[0].transpose(0, 1), x[0].shape[2]
     return functional.multi_head_attention_forward(
         rows, rows, rows, size, heads, torch.cat(params[:3]), torch.cat(params[4:7]), None, None, False, 0.0,

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from netspec.core.shape import axis_of
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
 
@@ -176,7 +177,8 @@ def _pooling(work: Work) -> Tensor:
 
 
 def _inner_product(work: Work) -> Tensor:
-    return functional.linear(work.x[0].flatten(1), work.params[0], work.params[1] if len(work.params) > 1 else None)
+    x = work.x[0].flatten(axis_of(work.layer.axis, tuple(work.x[0].shape)))
+    return functional.linear(x, work.params[0], work.params[1] if len(work.params) > 1 else None)
 
 
 def _batch_norm(work: Work) -> Tensor:
@@ -209,6 +211,25 @@ def _eltwise(work: Work) -> Tensor:
     return result
 
 
+def _layer_norm(work: Work) -> Tensor:
+    (x,), weight = work.x, work.params[0] if work.params else None
+    own = x.shape[axis_of(work.layer.axis, tuple(x.shape)) :]
+    return functional.layer_norm(x, own, weight, work.params[1] if work.params else None, work.layer.eps)
+
+
+def _attention(work: Work) -> Tensor:
+    """Self-attention, as torch.nn.MultiheadAttention computes it where its probabilities are not asked for."""
+    layer, x, params = work.layer, work.x[0].transpose(0, 1), work.params
+    mask = torch.full((len(x), len(x)), -torch.inf, dtype=x.dtype).triu(1) if layer.causal else None
+    into, out = (torch.cat(list(params[4:7])), params[7]) if layer.bias_term else (None, None)
+    ratio = layer.dropout_ratio
+    y, _ = functional.multi_head_attention_forward(
+        x, x, x, x.shape[2], layer.num_heads, torch.cat(list(params[:3])), into, None, None, False, ratio, params[3],
+        out, training=work.training and ratio > 0, need_weights=False, attn_mask=mask, is_causal=layer.causal,
+    )  # fmt: skip
+    return y.transpose(0, 1)
+
+
 def _power(work: Work) -> Tensor:
     layer = work.layer
     if layer.scale == 0:
@@ -235,8 +256,12 @@ _LAYERS: dict[str, Callable[[Work], Any]] = {
     "Eltwise": _eltwise,
     "InnerProduct": _inner_product,
     "LRN": _lrn,
+    "LayerNorm": _layer_norm,
+    "MultiHeadAttention": _attention,
     "Pooling": _pooling,
+    "PositionalEmbedding": lambda work: work.x[0] + work.params[0][: work.x[0].shape[1]],
     "Power": _power,
+    "Reshape": lambda work: work.x[0].reshape(work.layer.top_shapes((tuple(work.x[0].shape),))[0]),
     "ReLU": lambda work: functional.relu(work.x[0], inplace=work.overwrite),
     "Scale": _scale,
     "SoftmaxWithLoss": _softmax_with_loss,

@@ -243,16 +243,13 @@ class Row:
         loop, kind, at = self.loop, self.kind, self._at(offset)
         if loop.mask is None:
             return Value(loop, loop.builder.load(at, align=self._bytes))
-        nothing = ir.Constant(kind, None)
-        call = loop.call(
-            f"llvm.masked.load.{self._name}.p0", kind, at, ir.Constant(_INDEX, self._bytes), loop.mask, nothing
-        )
-        return Value(loop, call)
+        bytes, nothing = ir.Constant(_INDEX, self._bytes), ir.Constant(kind, None)
+        return Value(loop, loop.call(f"llvm.masked.load.{self._name}.p0", kind, at, bytes, loop.mask, nothing))
 
     def number(self, at: Value) -> Value:
         """The number at a place of the row, in every lane."""
-        number = self.loop.builder.load(self.loop.builder.gep(self.start, [at.value]))
-        return Value(self.loop, number).spread(self)
+        place = self.loop.builder.gep(self.start, [at.value])
+        return Value(self.loop, self.loop.builder.load(place)).spread(self)
 
     def put(self, value: Value, offset: Value | None = None) -> None:
         """Write the numbers of this vector."""

@@ -90,7 +90,9 @@ def pull_scores(p: Row, d: Row, scale: Real, number: Whole, width: Whole) -> Non
 
 
 @helper
-def drop_scores(x: Vector, x0: int, y: Vector, y0: int, key: int, unit: int, heads: Heads, dropping: Dropping) -> None:
+def drop_scores(
+    x: Vector, x0: int, y: Vector, y0: int, key: np.int64, unit: int, heads: Heads, dropping: Dropping
+) -> None:
     """y = x with some of a head's probabilities dropped, the others scaled; x and y may be the same."""
     for i in range(heads.keys):
         at, index = i * heads.pitch, (unit * heads.keys + i) * heads.queries

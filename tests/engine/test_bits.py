@@ -12,6 +12,7 @@ NETS = {
     "resnet20": ["16", "vars.n=1"],
     "mobilenet_v1": ["3", "vars.width=0.25", "vars.size=64", "vars.classes=7"],
     "cifar10_quick": ["9"],
+    "transformer_fashion": ["5"],
 }
 
 

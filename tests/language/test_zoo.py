@@ -191,6 +191,15 @@ def mobilenet() -> tuple[int, int]:
     return net.fc(c, 1000)
 
 
+def transformer(depth: int, width: int, hidden: int, places: int, values: int) -> tuple[int, int]:
+    """An encoder of `places` positions of `values` numbers, and ten classes of all positions side by side."""
+    norm, attention = 2 * width, 4 * (width + 1) * width
+    layer = 2 * norm + attention + (width + 1) * hidden + (hidden + 1) * width
+    params = (values + 1) * width + places * width + depth * layer + norm + (places * width + 1) * 10
+    products = places * (4 * width * width + 2 * width * hidden) + 2 * places * places * width
+    return params, places * values * width + depth * products + places * width * 10
+
+
 PUBLISHED = {
     "lenet": (431_080, 2_293_000),  # Caffe examples/mnist
     "cifar10_quick": (145_578, 12_354_176),  # Caffe examples/cifar10
@@ -210,6 +219,7 @@ PUBLISHED = {
     "mobilenet_v1": mobilenet(),
     "resnext50": resnext(32, 4, (3, 4, 6, 3)),
     "squeezenet": squeezenet((113, 56, 28, 14)),
+    "transformer_fashion": transformer(2, 64, 128, 28, 28),
 }
 
 IN_FULL = {

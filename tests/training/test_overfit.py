@@ -1,4 +1,4 @@
-"""Deep nets learn: trained on 64 repeated images by the zoo's command, each reaches a loss below .05."""
+"""Nets learn: deep ones 64 repeated images by heart, trained by the zoo's command; a transformer its first batches."""
 
 from __future__ import annotations
 
@@ -49,3 +49,10 @@ def test_resnet20_trains_on_cifar10(tmp_path: Path) -> None:
     )
     assert len(found) == 6
     assert found[-1] < found[0]
+
+
+def test_a_transformer_learns(tmp_path: Path) -> None:
+    """The first 40 of the iterations that `netspec train transformer_fashion` takes."""
+    found = losses(tmp_path, "transformer_fashion", "max_iter=40", "test_interval=40", "net.vars.width=32")
+    assert found[0] > 2
+    assert sum(found[-8:]) / 8 < 1.4

@@ -23,6 +23,7 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "mlp",
         "overfit_densenet",
         "overfit_resnet20",
+        "transformer_fashion",
         "two_layer_sigmoid",
     }
     assert recipe("alexnet").data == "Arrays" and recipe("resnet20").data == "Cifar10"
