@@ -66,6 +66,26 @@ def locally_connected(x: list[Tensor], p: list[Tensor]) -> Tensor:
     return torch.bmm(windows, filters).permute(1, 2, 0).reshape(len(x[0]), *p[1].shape) + p[1]
 
 
+def recurrent(kind: Any, x: Tensor, wx: Tensor, bx: Tensor, wh: Tensor, bh: Tensor) -> Tensor:
+    """torch.nn.LSTM or GRU on sequences (T, N, D); the order of the gates changes no time."""
+    net = kind(x.shape[2], wh.shape[1], device="meta")
+    own = {"weight_ih_l0": wx, "weight_hh_l0": wh, "bias_ih_l0": bx, "bias_hh_l0": bh}
+    found: Tensor = torch.func.functional_call(net, own, (x,))[0]
+    return found
+
+
+def sequences(type: str, rows: int) -> Case:
+    """64 steps of 256 values, 256 hidden units."""
+
+    def in_torch(x: list[Tensor], p: list[Tensor]) -> Tensor:
+        if type == "GRU":
+            return recurrent(torch.nn.GRU, x[0], *p)
+        wx, bias, wh = p
+        return recurrent(torch.nn.LSTM, x[0], wx, bias, wh, torch.zeros_like(bias))
+
+    return Case({"type": type, "num_output": 256, "weight_filler": "xavier"}, [[64, rows, 256]], in_torch)
+
+
 CASES = {
     "deconvolution 4x4 stride 2, 64 to 32 of 32x64x32x32": filters(
         "Deconvolution", [32, 64, 32, 32], functional.conv_transpose2d, num_output=32, kernel_size=4, stride=2, pad=1
@@ -104,6 +124,10 @@ CASES = {
         [[64, 16, 16, 16]],
         locally_connected,
     ),
+    "lstm 64x32x256": sequences("LSTM", 32),
+    "lstm 64x64x256": sequences("LSTM", 64),
+    "gru 64x32x256": sequences("GRU", 32),
+    "gru 64x64x256": sequences("GRU", 64),
     "attention 32x128x256": self_attention(256),
     "attention 32x128x512": self_attention(512),
     "linear 32x128x256": Case(

@@ -13,7 +13,7 @@ from netspec.core.model import Aka
 from netspec.core.shape import Shape, ShapeError, Shapes, count, counted
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
-from netspec.layers.base import BOTTOM, Abilities, Arity, BatchAxes, Layer, Param, Passing, Purpose
+from netspec.layers.base import BOTTOM, Abilities, Arity, BatchAxes, Layer, Param
 from netspec.lowering import products, recurrent
 from netspec.lowering.recurrent import Diff, Scan
 
@@ -45,7 +45,6 @@ class Recurrent(Layer):
     bottoms: ClassVar[Arity] = Arity(1, 6)
     tops: ClassVar[Arity] = Arity(1, 3)
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
-    purpose: ClassVar[Purpose] = "sequence"
     gates: ClassVar[int] = 1
     """Gates of a unit, G."""
     memories: ClassVar[tuple[str, ...]] = ("hidden",)
@@ -82,11 +81,6 @@ class Recurrent(Layer):
     def abilities(self) -> Abilities:
         """Backward reads the bottoms, and stores."""
         return Abilities(reads=BOTTOM, stores=True)
-
-    @property
-    def passing(self) -> Passing:
-        """Units mix all that they read."""
-        return Passing()
 
     # --- bottoms and shapes
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from netspec.core.calls import Calls, Workspace
 from netspec.core.shape import Shape
 from netspec.layers._recurrent import Blob, Recurrent
+from netspec.layers.base import Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -29,6 +30,7 @@ class GRU(Recurrent):
     reverse begins anew at the end of every batch.
     """
 
+    purpose: ClassVar[Purpose] = "sequence"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [x, cont], shape: [[4, 3, 5], [4, 3]], batch_axis: 1}
 - {name: gru, type: GRU, bottom: [x, cont], num_output: 6, bidirectional: true, weight_filler: {type: xavier}}

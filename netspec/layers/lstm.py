@@ -14,6 +14,7 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls
 from netspec.layers._recurrent import Blob, Recurrent
+from netspec.layers.base import Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -32,6 +33,7 @@ class LSTM(Recurrent):
     end of every batch.
     """
 
+    purpose: ClassVar[Purpose] = "sequence"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [x, cont, static], shape: [[4, 3, 5], [4, 3], [3, 2]], batch_axis: [1, 1, 0]}
 - {name: lstm, type: LSTM, bottom: [x, cont, static], num_output: 6, weight_filler: {type: xavier}}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from netspec.core.calls import Call, Calls, Workspace
 from netspec.core.shape import Shape
 from netspec.layers._recurrent import Blob, Recurrent
-from netspec.layers.base import Abilities
+from netspec.layers.base import Abilities, Purpose
 from netspec.lowering import products
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class RNN(Recurrent):
     states take part in the gradient. The walk in reverse begins anew at the end of every batch.
     """
 
+    purpose: ClassVar[Purpose] = "sequence"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [x, cont], shape: [[4, 3, 5], [4, 3]], batch_axis: 1}
 - {name: rnn, type: RNN, bottom: [x, cont], num_output: 6, num_layers: 2, weight_filler: {type: xavier}}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from netspec.codegen.geometry import ADD, Marks, Walk, even_parts
+from netspec.codegen.geometry import ADD, MOST_PARTS, Marks, Walk, even_parts
 from netspec.core.calls import Call, Calls, Kernel
 from netspec.lowering import products
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 BAND = 16
 """Rows of a band: so many read a weight from the cache once."""
-STEP = 2**20
-"""Products of a band's step from which hidden units are shared out too: then a step is a call of its own."""
+LARGE = 2**20
+"""Values of the state's weight from which hidden units are shared out too: then a step is a call of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Scan:
         """Calls of a kernel over all steps, whose products have so many columns."""
         n, h = self.rows, self.width
         bands = even_parts(n, BAND, n)
-        step = n * h * h * self.gates // bands
-        blocks = even_parts(step, STEP // 4, h // 64) if step >= STEP and h * h * self.gates >= LARGE else 1
+        weight = self.gates * h * h
+        blocks = even_parts(weight, LARGE // 4, min(h // 64, MOST_PARTS // bands)) if weight >= LARGE else 1
         grid = products.tiles(n, h if blocks > 1 else columns, self.x.dtype.name, widest=2, bands=bands)
         spans = [(0, self.steps)] if blocks == 1 else [(s, s + 1) for s in range(self.steps)]
         for begin, end in spans:
@@ -76,10 +76,6 @@ class Scan:
     def flat(self, gates: Array) -> Array:
         """(T, N, M) as (T*N, M)."""
         return gates.reshape(self.steps * self.rows, gates.shape[2])
-
-
-LARGE = 2**20
-"""Values of the state's weight from which no band of rows should read it all at every step."""
 
 
 def inputs(scan: Scan, static: Array | None) -> Calls:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 FORMAT = 2
-_KNOWN = frozenset({"weight", "history", "state"})
+_KNOWN = frozenset({"weight", "history", "carried"})
 """What an array may be for this version to restore it."""
 _NAME = re.compile(r"iter_(\d+)\.safetensors")
 _HISTORY_1 = re.compile(r"history\.(\d{1,9}):(.+)", re.DOTALL)
@@ -67,7 +67,7 @@ class _Format(_Header):
 
 
 class _Meaning(_Header):
-    """What an array is: a 'weight', a slot of the 'history', or a 'state'."""
+    """What an array is: a 'weight', a slot of the 'history', or a state 'carried' to the next batch."""
 
     what: str
     layer: str = ""
@@ -117,7 +117,9 @@ def write(path: Path, state: Snapshot) -> None:
         (f"history.{slot}:{key}", _Meaning(what="history", **key._asdict(), slot=slot), array)
         for (slot, key), array in state.history.items()
     ]
-    rows += [(f"state:{key}", _Meaning(what="state", **key._asdict()), array) for key, array in state.states.items()]
+    rows += [
+        (f"carried:{key}", _Meaning(what="carried", **key._asdict()), array) for key, array in state.states.items()
+    ]
     arrays: dict[str, Array] = {}
     meanings: dict[str, Any] = {}
     for label, meaning, array in rows:
@@ -179,7 +181,7 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         losses=state.losses,
         unread={key: contents.others[label] for key, label in weights.items() if label in contents.others},
         unknown=tuple(sorted({meaning.what for meaning in meanings.values()} - _KNOWN)),
-        states={key: contents.arrays[label] for (what, _, key), label in known.items() if what == "state"},
+        states={key: contents.arrays[label] for (what, _, key), label in known.items() if what == "carried"},
         **also,
     )
 

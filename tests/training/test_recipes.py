@@ -17,6 +17,8 @@ from netspec.training.runs import config
 
 def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
     assert {name for name in locate.names("solvers") if recipe(name).bundled} == {
+        "adding_gru",
+        "char_lstm",
         "lenet",
         "linear_svm",
         "logistic_regression",
