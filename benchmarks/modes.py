@@ -98,5 +98,21 @@ SCALING = Mode(
     ),
     ("relative",),
 )
-WRITTEN = (RACE, INFERENCE, MEMORY, SCALING)
+ALONE = Mode(
+    "alone",
+    "Layers alone, milliseconds forward and backward",
+    (
+        Column("case", "case"),
+        Column("type", "type"),
+        Column("shape", "bottoms"),
+        Column("forward", "forward", ",.3f"),
+        Column("backward", "backward", ",.3f"),
+        Column("torch_forward", "torch's forward", ",.3f"),
+        Column("torch_backward", "its backward", ",.3f"),
+        Column("numpy", "NumPy's both", ",.3f"),
+        Column("ratio", "ratio", ".2f"),
+    ),
+    ("ratio",),
+)
+WRITTEN = (RACE, INFERENCE, MEMORY, SCALING, ALONE)
 """The modes whose tables stand in benchmarks/README.md."""

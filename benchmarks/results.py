@@ -49,15 +49,16 @@ def kind(facts: Mapping[str, Any]) -> str:
 
 
 def merged(kept: Record | None, facts: Mapping[str, Any], rows: Iterable[Row]) -> Record:
-    """The record with these rows in place of those of the same net and batch, in the order of the nets."""
+    """The record with these rows in place of those of the same net and batch or case, in the order of the nets."""
     found = {_key(row): row for row in kept["rows"]} if kept else {}
     versions = {**(kept["machine"]["versions"] if kept else {}), **facts["versions"]}
     found |= {_key(row): {**rounded(row), "date": facts["date"]} for row in rows}
     return {"machine": {**facts, "versions": versions}, "rows": [found[key] for key in sorted(found)]}
 
 
-def _key(row: Row) -> tuple[int, int]:
-    return list(ENTRIES).index(row["net"]), row["batch"]
+def _key(row: Row) -> tuple[int, int, str]:
+    """What a row is of: a net and a batch, or a layer alone."""
+    return (0, 0, row["case"]) if "case" in row else (list(ENTRIES).index(row["net"]), row["batch"], "")
 
 
 def rounded(value: Any) -> Any:
@@ -103,12 +104,12 @@ def wrapped(words: str) -> str:
 
 def _side_by_side(mode: Mode, records: Sequence[Record]) -> str:
     columns = list(mode.columns[:2])
-    rows: dict[tuple[int, int], Row] = {}
+    rows: dict[tuple[int, int, str], Row] = {}
     for number, record in enumerate(records):
         for key, heading, form in mode.compared:
             columns.append(tables.Column(f"{number} {key}", f"{record['machine']['cpu']}: {heading}", form))
             for row in record["rows"]:
-                shared = rows.setdefault(_key(row), {"net": row["net"], "batch": row["batch"]})
+                shared = rows.setdefault(_key(row), {column.key: row.get(column.key) for column in mode.columns[:2]})
                 shared[f"{number} {key}"] = row.get(key)
     return tables.markdown(columns, [rows[key] for key in sorted(rows)])
 
@@ -124,7 +125,7 @@ def sentence(record: Record) -> str:
     )
     others = {row["date"]: None for row in record["rows"] if row["date"] != facts["date"]}
     for day in others:
-        nets = dict.fromkeys(row["net"] for row in record["rows"] if row["date"] == day)
+        nets = dict.fromkeys(row.get("net") or row["case"] for row in record["rows"] if row["date"] == day)
         said += f" Of {day}: {', '.join(nets)}."
     return said
 

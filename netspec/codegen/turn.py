@@ -1,4 +1,4 @@
-"""A square tile of a matrix turned in registers: as many rows as a vector has numbers."""
+"""Tiles of a matrix turned in registers: squares, as many rows as a vector has numbers; and pairs of rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from netspec.codegen.simd import Vectors, number, place
@@ -64,3 +65,47 @@ turn_tile = intrinsic(_turn)
 y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns.
 x and y are flat; of rows and columns no more are turned than a vector has numbers.
 """
+
+
+def _pairs(joining: bool) -> Any:
+    """The intrinsic `join_pairs` or `part_pairs`."""
+
+    def pairs(typing: Any, x: Any, x0: Any, y: Any, y0: Any, step: Any, count: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            frm = place(context, builder, signature.args[0], args[0], args[1])
+            to = place(context, builder, signature.args[2], args[2], args[3])
+            emit = Vectors(builder, x.dtype.bitwidth // 8, masked=True)
+            lanes, kind = emit.lanes, ir.VectorType(ir.IntType(32), emit.lanes)
+            orders = (
+                [[first + j // 2 + lanes * (j % 2) for j in range(lanes)] for first in (0, lanes // 2)]
+                if joining
+                else [[2 * j + phase for j in range(lanes)] for phase in (0, 1)]
+            )
+            vectors = builder.udiv(builder.add(args[5], number(lanes - 1)), number(lanes))
+            with cgutils.for_range(builder, vectors) as loop:
+                done = builder.mul(loop.index, number(lanes))
+                left = builder.sub(args[5], done)
+                both, mask = builder.mul(left, number(2)), emit.mask(left)
+
+                def apart(row: Any) -> list[tuple[Any, Any, int]]:
+                    first = builder.gep(row, [done])
+                    return [(first, mask, 0), (builder.gep(first, [args[4]]), mask, 0)]
+
+                def together(row: Any) -> list[tuple[Any, Any, int]]:
+                    first = builder.gep(row, [builder.mul(done, number(2))])
+                    return [(first, emit.mask(both, v), v) for v in (0, 1)]
+
+                a, b = (emit.load(*each) for each in (apart(frm) if joining else together(frm)))
+                for order, each in zip(orders, together(to) if joining else apart(to), strict=True):
+                    emit.store(builder.shuffle_vector(a, b, ir.Constant(kind, order)), *each)
+            return context.get_dummy_value()
+
+        return types.void(x, types.int64, y, types.int64, types.int64, types.int64), generate
+
+    return intrinsic(pairs)
+
+
+join_pairs = _pairs(joining=True)
+"""join_pairs(x, x0, y, y0, step, count): y[y0 + 2*j] = x[x0 + j], y[y0 + 2*j + 1] = x[x0 + step + j] for j < count."""
+part_pairs = _pairs(joining=False)
+"""part_pairs(x, x0, y, y0, step, count): y[y0 + j] = x[x0 + 2*j], y[y0 + step + j] = x[x0 + 2*j + 1] for j < count."""

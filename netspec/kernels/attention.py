@@ -10,18 +10,18 @@ Source: Vaswani et al. 2017, section 3.2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
 from netspec.codegen.geometry import Dropping, HeadGrids, Heads
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
-from netspec.codegen.rows import Real, Row, Value, Variable, Whole, rows, times
+from netspec.codegen.rows import Real, Row, Value, Whole, rows
 from netspec.codegen.tiles import Left, Result, Right, address
 from netspec.kernels.copy import turn
 from netspec.kernels.inner_product import product_of
 from netspec.kernels.random import drop, stream
+from netspec.kernels.softmax import columns, pull_down
 
 
 @kernel
@@ -44,27 +44,10 @@ def bar_by_mask(mask: Vector, bars: Vector, part: int, parts: int) -> None:
         bars[i] = -math.inf if mask[i] == 0 else mask[i] - mask[i]
 
 
-def _softmax(s: Row, number: Whole, width: Whole, score: Callable[[Value], Value]) -> None:
-    """The columns of s = the softmax of their scores; 0 where all of them are -infinity."""
-    most = Variable(s.fill(-math.inf))
-    for i in times(number):
-        value = score(i)
-        most.set(value.where(value > most.get(), most.get()))
-    top = most.get().where(most.get() > -math.inf, 0.0)
-    total = Variable(s.fill(0).double())
-    for i in times(number):
-        value = (score(i) - top).exp()
-        s.put(value, i * width)
-        total.set(total.get() + value.double())
-    inverse = (1.0 / total.get()).cleared(total.get().equals(0.0)).to(s)
-    for i in times(number):
-        s.put(s.get(i * width) * inverse, i * width)
-
-
 @rows(group=2)
 def attend(s: Row, bars: Row, scale: Real, number: Whole, width: Whole) -> None:
     """The columns of s = the softmax of scale * s + bars, over a number of rows."""
-    _softmax(s, number, width, lambda i: s.get(i * width) * scale + bars.number(i))
+    columns(s, number, width, lambda i: s.get(i * width) * scale + bars.number(i), barred=True)
 
 
 @rows(group=2)
@@ -75,18 +58,7 @@ def attend_back_in_time(s: Row, bars: Row, scale: Real, number: Whole, width: Wh
         value = s.get(i * width) * scale + bars.number(i)
         return value.where(s.places() >= i.spread(s.places()), -math.inf)
 
-    _softmax(s, number, width, score)
-
-
-@rows(group=2)
-def pull_scores(p: Row, d: Row, scale: Real, number: Whole, width: Whole) -> None:
-    """d = scale * p * (d - the sum of p * d over a number of rows), column by column."""
-    total = Variable(p.fill(0).double())
-    for i in times(number):
-        total.set(total.get() + p.get(i * width).double() * d.get(i * width).double())
-    dot = total.get().to(p)
-    for i in times(number):
-        d.put(scale * p.get(i * width) * (d.get(i * width) - dot), i * width)
+    columns(s, number, width, score, barred=True)
 
 
 @helper
@@ -187,7 +159,7 @@ def attention_backward(
             seen = address(flat, d + each)
         rows, result = Right(address(dcontext, query), 0, width), Result(address(dv, of), width, 0, 0, 0)
         product_of(grids.keys, heads.keys, heads.size, heads.queries, Left(seen, heads.pitch, 1), rows, result, size)
-        pull_scores(heads.queries, prob, p, flat, d, heads.scale, heads.keys, heads.pitch)
+        pull_down(heads.queries, prob, p, flat, d, flat, d, heads.scale, heads.keys, heads.pitch)
         rows, result = Right(address(k, of), 0, width), Result(address(dq, query), width, 0, 0, 0)
         product_of(grids.queries, heads.queries, heads.size, heads.keys, Left(pull, 1, heads.pitch), rows, result, size)
         rows, result = Right(address(q, query), 0, width), Result(address(dk, of), width, 0, 0, 0)

@@ -6,7 +6,7 @@ from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Vector
 from netspec.codegen.rows import Row, rows
 from netspec.codegen.simd import lanes_of
-from netspec.codegen.turn import turn_tile
+from netspec.codegen.turn import join_pairs, part_pairs, turn_tile
 
 
 @rows(group=2)
@@ -99,7 +99,11 @@ def part_colours(x: Vector, y: Vector, step: int) -> None:
 @helper
 def turn(x: Vector, x0: int, x_step: int, y: Vector, y0: int, y_step: int, rows: int, columns: int) -> None:
     """y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns."""
-    if rows < FEW:
+    if rows == 2 and y_step == 2:
+        join_pairs(x, x0, y, y0, x_step, columns)
+    elif columns == 2 and x_step == 2:
+        part_pairs(x, x0, y, y0, y_step, rows)
+    elif rows < FEW:
         for i in range(rows):
             for j in range(columns):
                 y[y0 + j * y_step + i] = x[x0 + i * x_step + j]

@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Array3, Doubles, Vector
 from netspec.kernels.loss import is_class
+from netspec.kernels.sums import dot_of, total_of
 
 
 @helper
@@ -29,24 +30,6 @@ def left_out(truth: Vector, place: int, ignoring: int, ignore: int) -> bool:
     """Whether the label at a place is ignored."""
     same: bool = truth[place] == ignore
     return ignoring == 1 and same
-
-
-@summing
-def overlap_of(p: Vector, t: Vector) -> float:
-    """The sum of p t; p, t: (inner,)."""
-    total = 0.0
-    for i in range(p.size):
-        total += np.float64(p[i]) * t[i]
-    return total
-
-
-@summing
-def sum_of(p: Vector) -> float:
-    """The sum of p (inner,)."""
-    total = 0.0
-    for i in range(p.size):
-        total += p[i]
-    return total
 
 
 @kernel
@@ -72,11 +55,11 @@ def dice_forward(
         mass = np.float64(smooth)
         if soft:
             row, its_row = p[plane // classes, plane % classes], truth[plane * inner : (plane + 1) * inner]
-            overlap += 2.0 * overlap_of(row, its_row)
+            overlap += 2.0 * dot_of(row, its_row)
             if squared:
-                mass += overlap_of(row, row) + overlap_of(its_row, its_row)
+                mass += dot_of(row, row) + dot_of(its_row, its_row)
             else:
-                mass += sum_of(row) + sum_of(its_row)
+                mass += total_of(row) + total_of(its_row)
         for i in range(0 if soft else inner):
             if left_out(truth, plane // classes * inner + i, ignoring, ignore):
                 continue

@@ -13,6 +13,7 @@ import numpy as np
 
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
+from netspec.kernels.sums import apart, total_of
 
 
 @helper
@@ -56,12 +57,8 @@ def loss_mean(partial: Doubles, top: Vector, norm: Doubles, divisor: int, least:
 def loss_sum(each: Vector, partial: Doubles, part: int, parts: int) -> None:
     """The sum of the losses `each` (M,), and their number."""
     first, last = span(each.size, part, parts)
-    each = each[first:last]
-    total = 0.0
-    for i in range(each.size):
-        total += each[i]
-    partial[2 * part] = total
-    partial[2 * part + 1] = each.size
+    partial[2 * part] = total_of(each[first:last])
+    partial[2 * part + 1] = last - first
 
 
 @kernel
@@ -78,11 +75,7 @@ def loss_scale(dx: Vector, dtop: Vector, norm: Doubles, sign: int, part: int, pa
 def euclidean_forward(a: Vector, b: Vector, partial: Doubles, part: int, parts: int) -> None:
     """The sum of (a - b)**2; a, b: (M,)."""
     first, last = span(a.size, part, parts)
-    a, b = a[first:last], b[first:last]
-    total = 0.0
-    for i in range(a.size):
-        total += np.float64(a[i] - b[i]) ** 2
-    partial[2 * part] = total
+    partial[2 * part] = apart(a[first:last], b[first:last], 0.0)
     partial[2 * part + 1] = 0.0
 
 

@@ -10,25 +10,16 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.kernels.loss import is_class
-
-
-@summing
-def added(a: Vector, b: Vector, shift: float) -> float:
-    """The sum of (a - b + shift)^2; a, b: (C,)."""
-    total = 0.0
-    for c in range(a.size):
-        apart = np.float64(a[c]) - b[c] + shift
-        total += apart * apart
-    return total
+from netspec.kernels.sums import apart, dot_of
 
 
 @helper
 def squared(a: Matrix, b: Matrix, n: int, shift: float) -> float:
     """The sum of (a - b + shift)^2 of a sample."""
-    return added(a[n], b[n], shift)
+    return apart(a[n], b[n], shift)
 
 
 @kernel
@@ -92,19 +83,10 @@ TINY = 1e-12
 """Added to squared lengths before their root. Source: PyTorch's CosineEmbeddingLoss."""
 
 
-@summing
-def multiplied(a: Vector, b: Vector) -> float:
-    """The sum of a * b; a, b: (C,)."""
-    total = 0.0
-    for c in range(a.size):
-        total += np.float64(a[c]) * b[c]
-    return total
-
-
 @helper
 def products(a: Matrix, b: Matrix, n: int) -> tuple[float, float, float]:
     """(a b, a a + TINY, b b + TINY) of a sample."""
-    return multiplied(a[n], b[n]), multiplied(a[n], a[n]) + TINY, multiplied(b[n], b[n]) + TINY
+    return dot_of(a[n], b[n]), dot_of(a[n], a[n]) + TINY, dot_of(b[n], b[n]) + TINY
 
 
 @kernel

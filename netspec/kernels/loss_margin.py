@@ -9,9 +9,11 @@ import math
 
 import numpy as np
 
+from netspec.codegen.greatest import greatest
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.kernels.loss import is_class
+from netspec.kernels.select import first_place
 
 
 @helper
@@ -55,13 +57,20 @@ def hinge_backward(
 
 
 @helper
+def best_rival(x: Matrix, n: int, own: int) -> float:
+    """The best score but that of `own`; NaN where one is NaN."""
+    flat, at, classes = x.reshape(x.size), n * x.shape[1], x.shape[1]
+    below: float = greatest(flat, at, own)
+    above: float = greatest(flat, at + own + 1, classes - own - 1)
+    return below if below != below or below > above else above
+
+
+@helper
 def rival(x: Matrix, n: int, own: int) -> int:
     """The best class but `own`, the first of equals; the first NaN is best of all."""
-    best = 1 if own == 0 else 0
-    for c in range(best + 1, x.shape[1]):
-        if c != own and x[n, best] == x[n, best] and not x[n, c] <= x[n, best]:
-            best = c
-    return best
+    best = best_rival(x, n, own)
+    place = first_place(x[n, :own], best)
+    return place if place < own else own + 1 + first_place(x[n, own + 1 :], best)
 
 
 @helper
@@ -71,8 +80,7 @@ def lead(x: Matrix, n: int, own: int) -> float:
     ahead: float = np.float64(x[n, 0 if single else own])
     if single:
         return ahead if own else -ahead
-    best: float = x[n, rival(x, n, own)]
-    return ahead - best
+    return ahead - best_rival(x, n, own)
 
 
 @kernel

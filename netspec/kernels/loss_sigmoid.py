@@ -7,18 +7,34 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Vector
 from netspec.kernels.loss import is_label
+from netspec.kernels.sums import dot_of, total_of
 
 
 @helper
-def weight_of(weight: Vector, class_weight: Doubles, pixels: int, i: int) -> float:
-    """The weight of a value."""
-    own: float = weight[i] if weight.size else 1.0
-    channel = i // pixels % class_weight.size if class_weight.size > 1 else 0
-    factor: float = class_weight[channel]
-    return own * factor
+def run_of(i: int, last: int, pixels: int, class_weight: Doubles) -> tuple[int, float]:
+    """The end of the values from i on, up to `last`, whose channel has one weight, and that weight."""
+    if class_weight.size == 1:
+        return last, class_weight[0]
+    return min(last, (i // pixels + 1) * pixels), class_weight[i // pixels % class_weight.size]
+
+
+@helper
+def run_sums(each: Vector, target: Vector, weight: Vector, ignoring: int, ignore: int) -> tuple[float, float]:
+    """The sum of a run's losses, times their weights, and of these weights; `weight` may be empty."""
+    if not ignoring:
+        return (dot_of(weight, each), total_of(weight)) if weight.size else (total_of(each), np.float64(each.size))
+    total, valid = 0.0, 0.0
+    for i in range(each.size):
+        if not is_label(target[i], ignore):
+            own = np.float64(weight[i]) if weight.size else 1.0
+            total += own * each[i]
+            valid += own
+    return total, valid
 
 
 @kernel
@@ -37,12 +53,13 @@ def weighted_sum(
     """The sum of the losses `each` (M,), and of the weights; class_weight: (C,), or (1,) for all channels."""
     total = 0.0
     valid = 0.0
-    for i in range(*span(each.size, part, parts)):
-        if ignoring and is_label(target[i], ignore):
-            continue
-        own = weight_of(weight, class_weight, pixels, i)
-        total += own * each[i]
-        valid += own
+    first, last = span(each.size, part, parts)
+    while first < last:
+        end, factor = run_of(first, last, pixels, class_weight)
+        given = run_sums(each[first:end], target[first:end], weight[first:end], ignoring, ignore)
+        total += factor * given[0]
+        valid += factor * given[1]
+        first = end
     partial[2 * part] = total
     partial[2 * part + 1] = valid
 
@@ -63,8 +80,23 @@ def weighted_scale(
 ) -> None:
     """dx *= weight * dtop / norm; 0 where the target is ignored."""
     scale = dtop[0] / norm[0]
-    for i in range(*span(dx.size, part, parts)):
-        if ignoring and is_label(target[i], ignore):
-            dx[i] = 0
-        else:
-            dx[i] *= weight_of(weight, class_weight, pixels, i) * scale
+    first, last = span(dx.size, part, parts)
+    while first < last:
+        end, factor = run_of(first, last, pixels, class_weight)
+        scale_run(dx[first:end], target[first:end], weight[first:end], factor * scale, ignoring, ignore)
+        first = end
+
+
+@helper
+def scale_run(dx: Vector, target: Vector, weight: Vector, scale: float, ignoring: int, ignore: int) -> None:
+    """dx *= weight * scale for a run; 0 where the target is ignored; `weight` may be empty."""
+    if weight.size:
+        for i in range(dx.size):
+            dx[i] *= weight[i] * scale
+    else:
+        for i in range(dx.size):
+            dx[i] *= scale
+    if ignoring:
+        for i in range(dx.size):
+            if is_label(target[i], ignore):
+                dx[i] = 0

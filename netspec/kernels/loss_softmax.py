@@ -1,7 +1,8 @@
 """Losses on probabilities of classes, beside the plain one of `kernels/softmax.py`.
 
-x, prob, dx: (outer, C, inner), label: (outer * inner,), as there; `partial`, `dtop` and `norm` are as in
-`kernels/loss.py`. A label that is no class makes the loss NaN.
+x, prob, dx: (outer, C, inner), label: (outer * inner,), as there; `each` (outer * inner,) is scratch: forward keeps the
+logarithms of the sums of e^x there. `partial`, `dtop` and `norm` are as in `kernels/loss.py`. A label that is no class
+makes the loss NaN.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Array3, Doubles, Matrix, Vector
 from netspec.kernels.loss import is_class
 from netspec.kernels.loss_margin import nothing
-from netspec.kernels.softmax import LOSS_CAP, normalise
+from netspec.kernels.softmax import LOSS_CAP, push, softmax_and_level
+from netspec.kernels.sums import total_of
 
 FLOOR = 1e-20
-"""The least probability whose logarithm is taken: a class loses at most 46.05. Source: Caffe, kLOG_THRESHOLD."""
+"""The least probability whose logarithm is taken. Source: Caffe, kLOG_THRESHOLD."""
+MOST = -math.log(FLOOR)
+"""The most that a class loses, 46.05."""
 
 
 @helper
@@ -27,12 +31,34 @@ def fill_position(dx: Array3, o: int, i: int, value: float) -> None:
         dx[o, c, i] = value
 
 
-@helper
-def share(truth: Vector, soft: int, smoothing: float, shape: tuple[int, int, int], o: int, c: int, i: int) -> float:
-    """What the truth gives to class c at a position: [c is the label] or a probability, mixed with 1 / C."""
-    given = truth[(o * shape[1] + c) * shape[2] + i] if soft else truth[o * shape[2] + i]
-    own = np.float64(given) if soft else 1.0 if given == c else 0.0
-    return (1.0 - smoothing) * own + smoothing / shape[1]
+@summing
+def even_loss(x: Array3, level: float, class_weight: Doubles, o: int, i: int) -> float:
+    """The sum of -class_weight * ln prob over the classes of a position."""
+    total = 0.0
+    for c in range(x.shape[1]):
+        loss = level - x[o, c, i]
+        total += class_weight[c] * (LOSS_CAP if loss > LOSS_CAP else loss)
+    return total
+
+
+@summing
+def soft_loss(x: Array3, level: float, truth: Array3, class_weight: Doubles, smoothing: float, o: int, i: int) -> float:
+    """The sum of -class_weight * share * ln prob over the classes of a position, by soft labels."""
+    total = 0.0
+    for c in range(x.shape[1]):
+        loss = level - x[o, c, i]
+        share = (1.0 - smoothing) * np.float64(truth[o, c, i]) + smoothing / x.shape[1]
+        total += class_weight[c] * share * (LOSS_CAP if loss > LOSS_CAP else loss)
+    return total
+
+
+@summing
+def soft_mass(truth: Array3, class_weight: Doubles, smoothing: float, o: int, i: int) -> float:
+    """The sum of class_weight * share over the classes of a position, by soft labels."""
+    total = 0.0
+    for c in range(truth.shape[1]):
+        total += class_weight[c] * ((1.0 - smoothing) * np.float64(truth[o, c, i]) + smoothing / truth.shape[1])
+    return total
 
 
 @kernel
@@ -42,6 +68,7 @@ def weighted_softmax_forward(
     weight: Vector,
     class_weight: Doubles,
     prob: Array3,
+    each: Doubles,
     partial: Doubles,
     smoothing: float,
     soft: int,
@@ -58,19 +85,24 @@ def weighted_softmax_forward(
     classes, inner = x.shape[1], x.shape[2]
     total = 0.0
     valid = 0.0
-    for p in range(*span(x.shape[0] * inner, part, parts)):
+    first, last = span(x.shape[0] * inner, part, parts)
+    softmax_and_level(x, prob, each, first, last)
+    for p in range(first, last):
         o, i = p // inner, p % inner
-        most, mass = normalise(x, prob, o, i)
         if ignoring and truth[p] == ignore:
             continue
         if not soft and not is_class(truth[p], classes):
             total = math.nan
             continue
         loss = 0.0
-        for c in range(classes):
-            part_of = class_weight[c] * share(truth, soft, smoothing, x.shape, o, c, i)
-            if part_of != 0:
-                loss += part_of * min(LOSS_CAP, math.log(mass) - (x[o, c, i] - most))
+        if soft:
+            loss = soft_loss(x, each[p], truth.reshape(x.shape), class_weight, smoothing, o, i)
+        else:
+            if smoothing:
+                loss = smoothing / classes * even_loss(x, each[p], class_weight, o, i)
+            known = (1.0 - smoothing) * class_weight[int(truth[p])]
+            if known:
+                loss += known * min(LOSS_CAP, each[p] - x[o, int(truth[p]), i])
         own = weight[p] if weight.size else 1.0
         total += own * loss
         valid += own if soft else own * class_weight[int(truth[p])]
@@ -84,6 +116,7 @@ def weighted_softmax_backward(
     truth: Vector,
     weight: Vector,
     class_weight: Doubles,
+    each: Doubles,
     dtop: Vector,
     norm: Doubles,
     dx: Array3,
@@ -96,20 +129,69 @@ def weighted_softmax_backward(
 ) -> None:
     """dx = (prob * the sum of class_weight * share - class_weight * share) * weight * dtop / norm; 0 where ignored."""
     classes, inner = prob.shape[1], prob.shape[2]
-    for p in range(*span(prob.shape[0] * inner, part, parts)):
-        o, i = p // inner, p % inner
+    first, last = span(prob.shape[0] * inner, part, parts)
+    for p in range(first, last):
+        known = soft or is_class(truth[p], classes)
+        each[p] = (weight[p] if weight.size else 1.0) * dtop[0] / norm[0] if known else math.nan
+        if known and not soft and not smoothing:
+            each[p] *= class_weight[int(truth[p])]
         if ignoring and truth[p] == ignore:
+            each[p] = 0.0
+    if not soft and not smoothing:
+        push(prob, truth, each, dx, first, last)
+        return
+    even = smoothing / classes * total_of(class_weight)
+    for p in range(first, last):
+        o, i = p // inner, p % inner
+        if each[p] == 0:
             fill_position(dx, o, i, 0.0)
-            continue
-        scale = (weight[p] if weight.size else 1.0) * dtop[0] / norm[0]
-        if not soft and not is_class(truth[p], classes):
-            scale = math.nan
-        mass = 0.0
-        for c in range(classes):
-            mass += class_weight[c] * share(truth, soft, smoothing, prob.shape, o, c, i)
-        for c in range(classes):
-            own = class_weight[c] * share(truth, soft, smoothing, prob.shape, o, c, i)
-            dx[o, c, i] = (prob[o, c, i] * mass - own) * scale
+        elif soft:
+            pull_soft(prob, truth.reshape(prob.shape), class_weight, dx, smoothing, each[p], o, i)
+        else:
+            known = is_class(truth[p], classes)
+            own = int(truth[p]) if known else 0
+            pull_smooth(prob, class_weight, dx, smoothing, even, each[p], o, i, own)
+
+
+@helper
+def pull_soft(
+    prob: Array3, truth: Array3, class_weight: Doubles, dx: Array3, smoothing: float, scale: float, o: int, i: int
+) -> None:
+    """The gradient of a position by soft labels."""
+    mass = soft_mass(truth, class_weight, smoothing, o, i)
+    for c in range(prob.shape[1]):
+        share = (1.0 - smoothing) * np.float64(truth[o, c, i]) + smoothing / prob.shape[1]
+        dx[o, c, i] = (prob[o, c, i] * mass - class_weight[c] * share) * scale
+
+
+@helper
+def pull_smooth(
+    prob: Array3,
+    class_weight: Doubles,
+    dx: Array3,
+    smoothing: float,
+    even: float,
+    scale: float,
+    o: int,
+    i: int,
+    own: int,
+) -> None:
+    """The gradient of a position whose label is smoothed; `even`: what all classes have of it together."""
+    known, rest = (1.0 - smoothing) * class_weight[own], smoothing / prob.shape[1]
+    mass, there = known + even, prob[o, own, i]
+    for c in range(prob.shape[1]):
+        dx[o, c, i] = (prob[o, c, i] * mass - class_weight[c] * rest) * scale
+    dx[o, own, i] = (there * mass - class_weight[own] * rest - known) * scale
+
+
+@summing
+def gained(x: Array3, level: float, gain: Vector, o: int, i: int) -> float:
+    """The sum of -gain * ln max(prob, FLOOR) over the classes of a position; gain: (C,)."""
+    total = 0.0
+    for c in range(x.shape[1]):
+        loss = level - x[o, c, i]
+        total += gain[c] * (MOST if loss > MOST else loss)
+    return total
 
 
 @kernel
@@ -118,6 +200,7 @@ def infogain_forward(
     label: Vector,
     gain: Matrix,
     prob: Array3,
+    each: Doubles,
     partial: Doubles,
     ignoring: int,
     ignore: int,
@@ -128,17 +211,16 @@ def infogain_forward(
     classes, inner = x.shape[1], x.shape[2]
     total = 0.0
     valid = 0
-    for p in range(*span(x.shape[0] * inner, part, parts)):
-        o, i = p // inner, p % inner
-        normalise(x, prob, o, i)
+    first, last = span(x.shape[0] * inner, part, parts)
+    softmax_and_level(x, prob, each, first, last)
+    for p in range(first, last):
         if ignoring and label[p] == ignore:
             continue
         valid += 1
-        if not is_class(label[p], classes):
+        if is_class(label[p], classes):
+            total += gained(x, each[p], gain[int(label[p])], p // inner, p % inner)
+        else:
             total = math.nan
-            continue
-        for c in range(classes):
-            total -= gain[int(label[p]), c] * log_of(prob[o, c, i])
     partial[2 * part] = total
     partial[2 * part + 1] = valid
 
@@ -173,12 +255,10 @@ def infogain_backward(
         if not is_class(label[p], classes):
             fill_position(dx, o, i, math.nan)
             continue
-        own = int(label[p])
-        mass = 0.0
+        own = gain[int(label[p])]
+        mass = total_of(own)
         for c in range(classes):
-            mass += gain[own, c]
-        for c in range(classes):
-            dx[o, c, i] = (prob[o, c, i] * mass - gain[own, c]) * scale
+            dx[o, c, i] = (prob[o, c, i] * mass - own[c]) * scale
 
 
 @kernel
@@ -214,6 +294,7 @@ def focal_softmax_forward(
     label: Vector,
     class_weight: Doubles,
     prob: Array3,
+    each: Doubles,
     partial: Doubles,
     gamma: float,
     ignoring: int,
@@ -228,20 +309,29 @@ def focal_softmax_forward(
     classes, inner = x.shape[1], x.shape[2]
     total = 0.0
     valid = 0.0
-    for p in range(*span(x.shape[0] * inner, part, parts)):
-        o, i = p // inner, p % inner
-        most, mass = normalise(x, prob, o, i)
+    first, last = span(x.shape[0] * inner, part, parts)
+    softmax_and_level(x, prob, each, first, last)
+    for p in range(first, last):
         if ignoring and label[p] == ignore:
             continue
         if not is_class(label[p], classes):
             total = math.nan
             continue
         own = int(label[p])
-        loss = min(LOSS_CAP, math.log(mass) - (x[o, own, i] - most))
+        loss = min(LOSS_CAP, each[p] - x[p // inner, own, p % inner])
         total += class_weight[own] * loss * (-math.expm1(-loss)) ** gamma
         valid += class_weight[own]
     partial[2 * part] = total
     partial[2 * part + 1] = valid
+
+
+@summing
+def all_but(prob: Array3, o: int, i: int, own: int) -> float:
+    """The probability of all classes of a position but one."""
+    total = 0.0
+    for c in range(prob.shape[1]):
+        total += 0.0 if c == own else np.float64(prob[o, c, i])
+    return total
 
 
 @kernel
@@ -270,9 +360,7 @@ def focal_softmax_backward(
             continue
         own = int(label[p])
         right = prob[o, own, i]
-        rest = 0.0
-        for c in range(classes):
-            rest += 0.0 if c == own else prob[o, c, i]
+        rest = all_but(prob, o, i, own)
         slope = 0.0
         if rest > 0:
             falls = gamma * right * math.log(right) / rest if right > 0 else 0.0

@@ -15,18 +15,10 @@ from netspec.codegen.geometry import CENTRE, DEVIATION, LENGTH, Affine, AffineDi
 from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
+from netspec.kernels.sums import total_of
 
 BLOCK = 16
 """Rows whose products are added up in the net's float type before they are added to the float64 sums."""
-
-
-@summing
-def row_sum(x: Vector) -> float:
-    """The sum of a row (M,)."""
-    total = 0.0
-    for i in range(x.size):
-        total += np.float64(x[i])
-    return total
 
 
 @summing
@@ -106,7 +98,7 @@ def add_rows(x: Row, dy: Row, mean: Row, inverse: Row, products: Row, totals: Ro
 @helper
 def measured(x: Vector, how: RowRule) -> tuple[float, float]:
     """(mean, inverse) of a row (M,)."""
-    mean = row_sum(x) / x.size if how.centred else 0.0
+    mean = total_of(x) / x.size if how.centred else 0.0
     if how.divisor == CENTRE:
         return mean, 1.0
     total = row_squares(x, mean)

@@ -9,14 +9,7 @@ import numpy as np
 
 from netspec.codegen.kernel import kernel, span, summing
 from netspec.codegen.kinds import Doubles, Vector
-
-
-@summing
-def _sum(x: Vector) -> float:
-    total = np.float64(0.0)
-    for i in range(x.size):
-        total += np.float64(x[i])
-    return total
+from netspec.kernels.sums import dot_of, total_of
 
 
 @summing
@@ -27,21 +20,13 @@ def _sum_absolute(x: Vector) -> float:
     return total
 
 
-@summing
-def _sum_squares(x: Vector) -> float:
-    total = np.float64(0.0)
-    for i in range(x.size):
-        total += np.float64(x[i]) * np.float64(x[i])
-    return total
-
-
 @kernel
 def sum_up(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
     """partial = the sums of chunks of x."""
     chunks = (length + chunk - 1) // chunk
     for i in range(*span(partial.size, part, parts)):
         row, first = i // chunks * length, i % chunks * chunk
-        partial[i] = _sum(x[row + first : row + min(first + chunk, length)])
+        partial[i] = total_of(x[row + first : row + min(first + chunk, length)])
 
 
 @kernel
@@ -59,7 +44,8 @@ def sum_squares(x: Vector, partial: Doubles, length: int, chunk: int, part: int,
     chunks = (length + chunk - 1) // chunk
     for i in range(*span(partial.size, part, parts)):
         row, first = i // chunks * length, i % chunks * chunk
-        partial[i] = _sum_squares(x[row + first : row + min(first + chunk, length)])
+        values = x[row + first : row + min(first + chunk, length)]
+        partial[i] = dot_of(values, values)
 
 
 @kernel

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+from netspec.codegen.greatest import greatest
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Array3, Ints, Matrix, Vector
+from netspec.codegen.rows import Row, Variable, Whole, rows, times
 from netspec.kernels.loss import is_class
 
 CHUNK = 4096
@@ -20,6 +22,68 @@ def _before(a: float, i: int, b: float, j: int) -> bool:
     return a > b or (a == b and i > j)
 
 
+@helper
+def first_place(x: Vector, value: float) -> int:
+    """The first place of x that holds the value, which may be NaN; the size of x where none does."""
+    place = x.size
+    if value == value:
+        for i in range(x.size):
+            place = min(place, i if x[i] == value else x.size)
+    else:
+        for i in range(x.size):
+            place = min(place, i if x[i] != x[i] else x.size)
+    return place
+
+
+@helper
+def last_place(x: Vector, value: float) -> int:
+    """The last place of x that holds the value, which may be NaN; -1 where none does."""
+    place = -1
+    if value == value:
+        for i in range(x.size):
+            place = max(place, i if x[i] == value else -1)
+    else:
+        for i in range(x.size):
+            place = max(place, i if x[i] != x[i] else -1)
+    return place
+
+
+@rows()
+def value_down(x: Row, y: Row, number: Whole, width: Whole) -> None:
+    """y = the largest of a number of rows, column by column; NaN where one is NaN."""
+    best = Variable(x.get())
+    for d in times(number):
+        value = x.get(d * width)
+        best.set(value.where((value >= best.get()) | value.is_nan(), best.get()))
+    y.put(best.get())
+
+
+@rows()
+def place_down(x: Row, y: Row, number: Whole, width: Whole) -> None:
+    """y = the row of the largest, the last of equals, column by column; the last NaN is largest of all."""
+    best, place = Variable(x.get()), Variable(y.fill(0))
+    for d in times(number):
+        value = x.get(d * width)
+        more = (value >= best.get()) | value.is_nan()
+        best.set(value.where(more, best.get()))
+        place.set(d.spread(y).where(more, place.get()))
+    y.put(place.get())
+
+
+@helper
+def largest_down(x: Array3, y: Array3, index_row: int, value_row: int, first: int, last: int) -> None:
+    """The largest of the D values at the positions from `first` to `last`, which lie side by side."""
+    (_, size, inner), flat, tops = x.shape, x.reshape(x.size), y.reshape(y.size)
+    while first < last:
+        o, i = first // inner, first % inner
+        number, at, to = min(inner - i, last - first), o * size * inner + i, o * y.shape[1] * inner + i
+        if index_row >= 0:
+            place_down(number, flat, at, tops, to + index_row * inner, size, inner)
+        if value_row >= 0:
+            value_down(number, flat, at, tops, to + value_row * inner, size, inner)
+        first += number
+
+
 @kernel
 def largest(x: Array3, y: Array3, top_k: int, index_row: int, value_row: int, part: int, parts: int) -> None:
     """y holds the top_k largest of the D values around each (outer, inner), in order: their indices and their values.
@@ -27,14 +91,20 @@ def largest(x: Array3, y: Array3, top_k: int, index_row: int, value_row: int, pa
     x: (outer, D, inner), y: (outer, rows * top_k, inner); the indices are in row `index_row`, the values in row
     `value_row`, -1 where they are not wanted.
     """
-    inner = x.shape[2]
-    for p in range(*span(x.shape[0] * inner, part, parts)):
+    (_, size, inner), flat = x.shape, x.reshape(x.size)
+    first, last = span(x.shape[0] * inner, part, parts)
+    if top_k == 1 and inner > 1:
+        largest_down(x, y, index_row, value_row, first, last)
+        return
+    for p in range(first, last):
         o, i = p // inner, p % inner
-        best, most = 0, x[o, 0, i]
-        for d in range(1, x.shape[1]):
-            value = x[o, d, i]
-            if value >= most or value != value:
-                best, most = d, value
+        best = size - 1
+        if inner == 1:
+            best = last_place(flat[p * size : (p + 1) * size], greatest(flat, p * size, size))
+        else:
+            for d in range(size - 1, -1, -1):
+                if _before(x[o, d, i], d, x[o, best, i], best):
+                    best = d
         last = -1
         for rank in range(top_k):
             if rank > 0:

@@ -204,6 +204,12 @@ def cut(size: int) -> int:
     return max(1, min(MOST_PARTS, size // GRAIN))
 
 
+def chances(scores: Shape, number: int, given: bool = False) -> dict[str, Workspace]:
+    """Workspaces of a loss with the softmax inside: the probabilities, unless they are a top; a number a position."""
+    kept = {} if given else {"prob": Workspace(scores, kept=True)}
+    return kept | {"each": Workspace((number,), "float64")} | sums(scores)
+
+
 def sums(shape: Shape) -> dict[str, Workspace]:
     """Workspaces of a loss over a shape: the sums that each part leaves, and the divisor that backward needs again."""
     partial = Workspace((cut(count(shape)) * 2,), "float64", score=True)

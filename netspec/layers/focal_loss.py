@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.formula import Number
+from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shapes, axis_of, count
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
@@ -21,6 +21,7 @@ from netspec.layers._loss import (
     LabelLoss,
     Quotient,
     Weight,
+    chances,
     class_factors,
     cut,
     mean_of,
@@ -106,9 +107,9 @@ class FocalLoss(LabelLoss):
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The probabilities of classes, or the loss of each value; each part's sum."""
-        of_classes = self.form == "SOFTMAX"
-        kept = {"prob": Workspace(bottoms[0], kept=True)}
-        return (kept if of_classes else {"each": Workspace((count(bottoms[0]),), use="forward")}) | sums(bottoms[0])
+        if self.form == "SOFTMAX":
+            return chances(bottoms[0], count(bottoms[1]))
+        return {"each": Workspace((count(bottoms[0]),), use="forward")} | sums(bottoms[0])
 
     def forward(self, run: Run) -> Calls:
         """Each part's loss; then their mean."""
@@ -118,13 +119,13 @@ class FocalLoss(LabelLoss):
         parts = cut(run.bottom[0].size)
         if self.form == "SIGMOID":
             each = run.workspace["each"]
-            yield call_of(self, _value, {"x": run.bottom[0], "t": run.bottom[1]}, each)
+            yield call_of(self, self._formulas[0], {"x": run.bottom[0], "t": run.bottom[1]}, each)
             arrays = each, run.bottom[1], weights_of(run), class_factors(None, 1), partial
             yield Call(loss_sigmoid.weighted_sum, *arrays, 1, *self.ignoring, parts=parts)
         else:
             shape = positions(shapes, self.axis)
             x, prob = run.bottom[0].reshape(shape), run.workspace["prob"].reshape(shape)
-            given = x, run.bottom[1], class_factors(self.class_weights, shape[1]), prob, partial
+            given = x, run.bottom[1], class_factors(self.class_weights, shape[1]), prob, run.workspace["each"], partial
             yield Call(loss_softmax.focal_softmax_forward, *given, self.gamma, *self.ignoring, parts=parts)
         yield mean_of(run, self.divisor(*self._extent(shapes)), self._least)
 
@@ -136,7 +137,7 @@ class FocalLoss(LabelLoss):
         if dx is None:
             return
         if self.form == "SIGMOID":
-            yield call_of(self, _gradient, {"x": run.bottom[0], "t": run.bottom[1]}, dx)
+            yield call_of(self, self._formulas[1], {"x": run.bottom[0], "t": run.bottom[1]}, dx)
             arrays = dx, run.bottom[1], weights_of(run), class_factors(None, 1), run.top_diff[0], norm
             yield Call(loss_sigmoid.weighted_scale, *arrays, 1, *self.ignoring)
         else:
@@ -144,6 +145,11 @@ class FocalLoss(LabelLoss):
             factors, prob = class_factors(self.class_weights, shape[1]), run.workspace["prob"].reshape(shape)
             given = prob, run.bottom[1], factors, run.top_diff[0], norm, dx.reshape(shape)
             yield Call(loss_softmax.focal_softmax_backward, *given, self.gamma, *self.ignoring)
+
+    @property
+    def _formulas(self) -> tuple[Formula, Formula]:
+        """The loss and its gradient in the form SIGMOID; Lin's gamma of 2 takes no powers."""
+        return (_value_of_two, _gradient_of_two) if self.gamma == 2 else (_value, _gradient)
 
     @property
     def of_one(self) -> float:
@@ -193,6 +199,19 @@ class FocalLoss(LabelLoss):
 
 def _value(x: Number, t: Number, gamma: Number, of_one: Number, of_zero: Number) -> Number:
     return (of_one * t + of_zero * (1.0 - t)) * _wrong(x, t).power(gamma) * entropy(x, t)
+
+
+def _value_of_two(x: Number, t: Number, of_one: Number, of_zero: Number) -> Number:
+    wrong = _wrong(x, t)
+    return (of_one * t + of_zero * (1.0 - t)) * (wrong * wrong) * entropy(x, t)
+
+
+def _gradient_of_two(x: Number, t: Number, of_one: Number, of_zero: Number) -> Number:
+    yes, no = logistic(x)
+    wrong = _wrong(x, t)
+    turn = 2.0 * yes * no * (1.0 - 2.0 * t) * entropy(x, t)
+    slope = (of_one * t + of_zero * (1.0 - t)) * wrong * (wrong * (yes - t) + turn)
+    return slope.where(wrong > 0, wrong)
 
 
 def _gradient(x: Number, t: Number, gamma: Number, of_one: Number, of_zero: Number) -> Number:

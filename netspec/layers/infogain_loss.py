@@ -19,7 +19,7 @@ from netspec.core.shape import ShapeError, Shapes, axis_of, count, text
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
 from netspec.formats.blob_proto import BlobProto, read_blob
 from netspec.formats.files import about
-from netspec.layers._loss import LabelLoss, Quotient, constant, cut, mean_of, positions, sums
+from netspec.layers._loss import LabelLoss, Quotient, chances, constant, cut, mean_of, positions
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity, Purpose
 
 if TYPE_CHECKING:
@@ -96,17 +96,16 @@ class InfogainLoss(LabelLoss):
         return self.quotient(outer, inner)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """The probabilities, unless they are a top; each part's sum."""
-        kept = {"prob": Workspace(bottoms[0], kept=True)} if len(self.top_names()) == 1 else {}
-        return kept | sums(bottoms[0])
+        """The probabilities, unless they are a top; a number for each position; each part's sum."""
+        return chances(bottoms[0], count(bottoms[1]), len(self.top_names()) > 1)
 
     def forward(self, run: Run) -> Calls:
         """Probabilities and each part's loss; then their mean."""
         from netspec.kernels import loss_softmax
 
         shape = self._positions(run)
-        scores, prob, partial = run.bottom[0].reshape(shape), self._prob(run).reshape(shape), run.workspace["partial"]
-        arrays = scores, run.bottom[1], self._gain(run), prob, partial
+        scores, prob = run.bottom[0].reshape(shape), self._prob(run).reshape(shape)
+        arrays = scores, run.bottom[1], self._gain(run), prob, run.workspace["each"], run.workspace["partial"]
         yield Call(loss_softmax.infogain_forward, *arrays, *self.ignoring, parts=cut(scores.size))
         yield mean_of(run, self.divisor(shape[0], shape[2]))
 

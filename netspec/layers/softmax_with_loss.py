@@ -21,12 +21,12 @@ from netspec.layers._loss import (
     NormalizedLoss,
     Quotient,
     Weight,
+    chances,
     class_factors,
     cut,
     mean_of,
     positions,
     right_number,
-    sums,
     weights_of,
 )
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity, Purpose
@@ -119,22 +119,22 @@ class SoftmaxWithLoss(NormalizedLoss):
         return self.quotient(outer, inner, self._least(bottoms))
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """The probabilities, unless they are a top; each part's sum."""
-        kept = {"prob": Workspace(bottoms[0], kept=True)} if len(self.top_names()) == 1 else {}
-        return kept | sums(bottoms[0])
+        """The probabilities, unless they are a top; a number for each position; each part's sum."""
+        outer, _, inner = self._positions(bottoms)
+        return chances(bottoms[0], outer * inner, len(self.top_names()) > 1)
 
     def forward(self, run: Run) -> Calls:
         """Probabilities and each part's loss; then their mean."""
         from netspec.kernels import loss_softmax, softmax
 
         shapes = tuple(each.shape for each in run.bottom)
-        shape, partial = self._positions(shapes), run.workspace["partial"]
+        shape, sums = self._positions(shapes), (run.workspace["each"], run.workspace["partial"])
         scores, prob = run.bottom[0].reshape(shape), self._prob(run).reshape(shape)
         if self._plain(shapes):
-            plain = scores, run.bottom[1], prob, partial
+            plain = scores, run.bottom[1], prob, *sums
             yield Call(softmax.softmax_loss_forward, *plain, *self.ignoring, parts=cut(scores.size))
         else:
-            arrays = scores, *self._truth(run, shape[1]), prob, partial
+            arrays = scores, *self._truth(run, shape[1]), prob, *sums
             settings = self.label_smoothing, int(self._soft(shapes)), *self.ignoring
             yield Call(loss_softmax.weighted_softmax_forward, *arrays, *settings, parts=cut(scores.size))
         yield mean_of(run, self.divisor(shape[0], shape[2]), self._least(shapes))
@@ -147,13 +147,14 @@ class SoftmaxWithLoss(NormalizedLoss):
             return
         shapes = tuple(each.shape for each in run.bottom)
         shape = self._positions(shapes)
-        prob, written = self._prob(run).reshape(shape), (run.top_diff[0], run.workspace["norm"])
+        prob = self._prob(run).reshape(shape)
+        given = run.workspace["each"], run.top_diff[0], run.workspace["norm"]
         dx = run.bottom_diff[0].reshape(shape)
         if self._plain(shapes):
-            yield Call(softmax.softmax_loss_backward, prob, run.bottom[1], *written, dx, *self.ignoring)
+            yield Call(softmax.softmax_loss_backward, prob, run.bottom[1], *given, dx, *self.ignoring)
         else:
             settings = self.label_smoothing, int(self._soft(shapes)), *self.ignoring
-            arrays = prob, *self._truth(run, shape[1]), *written, dx
+            arrays = prob, *self._truth(run, shape[1]), *given, dx
             yield Call(loss_softmax.weighted_softmax_backward, *arrays, *settings)
 
     def _plain(self, bottoms: Shapes) -> bool:

@@ -159,7 +159,7 @@ def test_mutable_state_of_modules_is_told() -> None:
                     print(f"mutable at module level: {module.name}.{name} ({word})")  # noqa: T201
 
 
-@pytest.mark.parametrize("path", sorted([*(ROOT / "benchmarks").glob("*.py"), ROOT / "scripts" / "dump"]), ids=str)
+@pytest.mark.parametrize("path", sorted([*(ROOT / "benchmarks").rglob("*.py"), ROOT / "scripts" / "dump"]), ids=str)
 def test_what_is_imported_from_netspec_is_there(path: Path) -> None:
     """Benchmarks need torch, which tests run without: their imports would go stale unseen."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks import accuracy_winograd, check, race, tables
+from benchmarks.alone import __main__ as alone
 from benchmarks.nets import deployed, flops, random_batch, training, undropped
 from benchmarks.peak import peak
 from netspec.codegen import driver
@@ -70,6 +71,13 @@ def test_other_tables(tmp_path: Path, words: list[str], count: int) -> None:
     rows = raced(tmp_path, *words)
     assert len(rows) >= count
     assert all("netspec" in row or "netspec_forward" in row for row in rows)
+
+
+@pytest.mark.parametrize("name", ["layer norm 32x128x256", "softmax loss with weights"])
+def test_a_layer_alone_beside_torch_or_numpy(name: str) -> None:
+    row = alone.measure(name, alone.CASES[name], turns=1)
+    assert row["ratio"] > 0 and row["backward"] > 0
+    assert ("numpy" in row) is (alone.CASES[name].torch is None)
 
 
 @pytest.mark.long

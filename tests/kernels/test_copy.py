@@ -13,7 +13,8 @@ from tests.helpers.checks import blob
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    "shape", [(2, 3, 7), (3, 1, 5), (1, 16, 32), (2, 19, 37), (2, 48, 130), (5, 33, 1), (1, 3, 1000)]
+    "shape",
+    [(2, 3, 7), (3, 1, 5), (1, 16, 32), (2, 19, 37), (2, 48, 130), (5, 33, 1), (1, 3, 1000), (3, 2, 37), (2, 2, 16)],
 )
 def test_there_and_back(shape: tuple[int, int, int], dtype: str) -> None:
     x = blob(*shape).astype(dtype)

@@ -1,18 +1,14 @@
-"""Activations, noise and weight noise beside PyTorch eager: the cases that `benchmarks.alone` measures.
-
-A case is a layer, its bottoms' shapes, and PyTorch's function of (bottoms, params), eager and as people write it.
-"""
+"""Activations, noise and weight noise, beside PyTorch as people write it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-Case = tuple[dict[str, Any], list[list[int]], Callable[[list[Tensor], list[Tensor]], Tensor]]
+from benchmarks.alone.case import Case
 
 TOKENS, IMAGES, ROWS = [64, 128, 512], [64, 64, 28, 28], [128, 1024]
 
@@ -55,56 +51,56 @@ def product(type: str, **fields: Any) -> dict[str, Any]:
 
 
 CASES: dict[str, Case] = {
-    "gelu": ({"type": "GELU"}, [TOKENS], lambda x, p: functional.gelu(x[0])),
-    "gelu tanh": (
+    "gelu": Case({"type": "GELU"}, [TOKENS], lambda x, p: functional.gelu(x[0])),
+    "gelu tanh": Case(
         {"type": "GELU", "approximate": "tanh"},
         [TOKENS],
         lambda x, p: functional.gelu(x[0], approximate="tanh"),
     ),
-    "silu": ({"type": "SiLU"}, [TOKENS], lambda x, p: functional.silu(x[0])),
-    "mish": ({"type": "Mish"}, [TOKENS], lambda x, p: functional.mish(x[0])),
-    "hard swish": ({"type": "HardSwish"}, [TOKENS], lambda x, p: functional.hardswish(x[0])),
-    "softplus": ({"type": "Softplus"}, [TOKENS], lambda x, p: functional.softplus(x[0])),
-    "selu": ({"type": "SELU"}, [TOKENS], lambda x, p: functional.selu(x[0])),
-    "exp": ({"type": "Exp"}, [TOKENS], lambda x, p: x[0].exp()),
-    "clip": ({"type": "Clip", "min": -1, "max": 2}, [TOKENS], lambda x, p: x[0].clamp(-1, 2)),
-    "glu": ({"type": "GLU"}, [TOKENS], lambda x, p: functional.glu(x[0])),
-    "glu of images": ({"type": "GLU", "axis": 1}, [IMAGES], lambda x, p: functional.glu(x[0], 1)),
-    "spatial dropout": ({"type": "SpatialDropout"}, [IMAGES], lambda x, p: functional.dropout2d(x[0])),
-    "drop path": ({"type": "DropPath"}, [IMAGES], lambda x, p: drop_path(x[0], 0.5)),
-    "drop block": (
+    "silu": Case({"type": "SiLU"}, [TOKENS], lambda x, p: functional.silu(x[0])),
+    "mish": Case({"type": "Mish"}, [TOKENS], lambda x, p: functional.mish(x[0])),
+    "hard swish": Case({"type": "HardSwish"}, [TOKENS], lambda x, p: functional.hardswish(x[0])),
+    "softplus": Case({"type": "Softplus"}, [TOKENS], lambda x, p: functional.softplus(x[0])),
+    "selu": Case({"type": "SELU"}, [TOKENS], lambda x, p: functional.selu(x[0])),
+    "exp": Case({"type": "Exp"}, [TOKENS], lambda x, p: x[0].exp()),
+    "clip": Case({"type": "Clip", "min": -1, "max": 2}, [TOKENS], lambda x, p: x[0].clamp(-1, 2)),
+    "glu": Case({"type": "GLU"}, [TOKENS], lambda x, p: functional.glu(x[0])),
+    "glu of images": Case({"type": "GLU", "axis": 1}, [IMAGES], lambda x, p: functional.glu(x[0], 1)),
+    "spatial dropout": Case({"type": "SpatialDropout"}, [IMAGES], lambda x, p: functional.dropout2d(x[0])),
+    "drop path": Case({"type": "DropPath"}, [IMAGES], lambda x, p: drop_path(x[0], 0.5)),
+    "drop block": Case(
         {"type": "DropBlock", "dropout_ratio": 0.1},
         [IMAGES],
         lambda x, p: drop_block(x[0], 0.1, 7),
     ),
-    "gaussian noise": ({"type": "GaussianNoise"}, [TOKENS], lambda x, p: x[0] + 0.1 * torch.randn_like(x[0])),
-    "max of 2 channels": (
+    "gaussian noise": Case({"type": "GaussianNoise"}, [TOKENS], lambda x, p: x[0] + 0.1 * torch.randn_like(x[0])),
+    "max of 2 channels": Case(
         {"type": "FeaturePooling", "group_size": 2},
         [IMAGES],
         lambda x, p: x[0].unflatten(1, (-1, 2)).amax(2),
     ),
-    "root of 4 channels": (
+    "root of 4 channels": Case(
         {"type": "FeaturePooling", "group_size": 4, "pool": "L2"},
         [IMAGES],
         lambda x, p: x[0].unflatten(1, (-1, 4)).norm(dim=2),
     ),
-    "max of 4 in rows": (
+    "max of 4 in rows": Case(
         {"type": "FeaturePooling", "group_size": 4},
         [[128, 4096]],
         lambda x, p: x[0].unflatten(1, (-1, 4)).amax(2),
     ),
-    "maxout": (product("Maxout", pieces=2), [ROWS], lambda x, p: maxout(x[0], p, 2)),
-    "drop connect": (
+    "maxout": Case(product("Maxout", pieces=2), [ROWS], lambda x, p: maxout(x[0], p, 2)),
+    "drop connect": Case(
         product("DropConnect"),
         [ROWS],
         lambda x, p: functional.linear(x[0], functional.dropout(p[0]), p[1]),
     ),
-    "shakeout": (product("Shakeout"), [ROWS], lambda x, p: shakeout(x[0], p, 0.5, 0.1)),
-    "whiteout": (product("Whiteout", noise="MULTIPLICATIVE"), [ROWS], lambda x, p: whiteout(x[0], p, 0.1, 1.0)),
-    "whiteout added": (
+    "shakeout": Case(product("Shakeout"), [ROWS], lambda x, p: shakeout(x[0], p, 0.5, 0.1)),
+    "whiteout": Case(product("Whiteout", noise="MULTIPLICATIVE"), [ROWS], lambda x, p: whiteout(x[0], p, 0.1, 1.0)),
+    "whiteout added": Case(
         product("Whiteout"),
         [ROWS],
         lambda x, p: functional.linear(x[0], *p) + (0.1 * p[0].abs().sum(1).sqrt()) * torch.randn(len(x[0]), 1024),
     ),
-    "inner product": (product("InnerProduct"), [ROWS], lambda x, p: functional.linear(x[0], *p)),
+    "inner product": Case(product("InnerProduct"), [ROWS], lambda x, p: functional.linear(x[0], *p)),
 }
