@@ -19,11 +19,11 @@ from netspec.cli.base import (
     answer,
     asked_state,
     err,
+    out,
     told_of_compiling,
 )
 from netspec.cli.help import TRAINING
 from netspec.core.locate import exists, expanded
-from netspec.core.shape import counted
 
 PANEL = TRAINING
 EXAMPLE = "netspec test runs/lenet-1"
@@ -59,7 +59,8 @@ def command(
     from netspec.training import folders, snapshot
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
-    from netspec.views.columns import Columns
+    from netspec.training.tester import labelled
+    from netspec.views.scores import score_tables
     from netspec.views.tables import csv_text
 
     path = expanded(solver)
@@ -74,14 +75,12 @@ def command(
     with told_of_compiling(console):
         tester, loaded = load_tester(job, weights, threads)
     console.print(str(loaded))
-    scores, samples = tester.run()
+    arrays, samples = tester.measure()
+    scores = labelled(arrays)
     if format is TableFormat.json:
         answer(json.dumps({unused("samples", scores): samples, **scores}, indent=2))
-        return
-    if format is TableFormat.csv:
+    elif format is TableFormat.csv:
         answer(csv_text(("output", "mean"), scores.items()))
-        return
-    table = Columns(("output", f"over {counted(samples, 'sample')}"), right=(1,))
-    for name, value in scores.items():
-        table.add_row(name, f"{value:.4f}")
-    answer(table)
+    else:
+        for table in score_tables(arrays, samples, out().width):
+            answer(table)

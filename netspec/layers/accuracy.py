@@ -6,19 +6,17 @@ Source: Caffe accuracy_layer.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.metric import Metric
-from netspec.core.model import Aka
-from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import ShapeError, Shapes, count, counted
 from netspec.layers._loss import positions
-from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer, Purpose
+from netspec.layers._score import ClassScore
+from netspec.layers.base import Arity
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -40,35 +38,22 @@ class Shares(Metric):
         return right.sum() / positions.sum().clip(1), right / positions.clip(1)
 
 
-class Accuracy(Layer):
+class Accuracy(ClassScore):
     """Count how often the scores are right; 0 when every label is ignored. It has no gradient.
 
     Bottom: scores (N, C, ...), labels 0..C-1 (N, ...). Top: the accuracy, a scalar; on request, the accuracy of each
     class (C,), 0 for a class that does not occur.
     """
 
-    purpose: ClassVar[Purpose] = "score"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [data, label], shape: [[4, 3, 5], [4, 5]]}
 - {name: accuracy, type: Accuracy, bottom: [data, label], top: [accuracy, by_class], top_k: 2, ignore_label: 1}
 """
 
-    bottoms: ClassVar[Arity] = TWO
     tops: ClassVar[Arity] = Arity(1, 2)
     is_score: ClassVar[bool] = True
-    differentiable: ClassVar[bool] = False
-    no_diff: ClassVar[frozenset[int]] = frozenset({1})
 
     top_k: int = Field(1, gt=0, description="The true class must be among this many best scores.")
-    axis: Annotated[int, Aka("axes", "dim")] = Field(
-        1, description="The axis of the classes; negative counts from the end."
-    )
-    ignore_label: int | None = Field(None, description="Positions with this label count for nothing.")
-
-    @property
-    def abilities(self) -> Abilities:
-        """No backward."""
-        return Abilities(reads=NOTHING)
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar, and (C,) for a second top."""
@@ -79,18 +64,6 @@ class Accuracy(Layer):
                 field="top_k",
             )
         return ((), (classes,))[: len(self.top_names())]
-
-    def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
-        """The labels must name one of the C scores."""
-        return {1: (positions(bottoms, self.axis)[1], self.ignore_label)}
-
-    def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
-        """No batch axis: the shares are of the whole batch."""
-        return (None,) * len(self.top_names())
-
-    def receptive_field(self, bottoms: Shapes, fields: Sequence[ReceptiveField]) -> ReceptiveField:
-        """The whole image."""
-        return union(bottoms, fields).whole(True, True)
 
     def metric(self, bottoms: Shapes) -> Shares:
         """The shares of the positions of all batches."""
@@ -113,7 +86,3 @@ class Accuracy(Layer):
         yield Call(metric.accuracy_counts, hit, run.bottom[1], counts, parts=1)
         if len(run.top) == 2:
             yield Call(metric.accuracy_per_class, counts, run.top[1], parts=1)
-
-    def backward(self, run: Run) -> Calls:
-        """No Calls."""
-        yield from ()

@@ -8,6 +8,8 @@ line or a few.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +24,11 @@ from netspec.training.loading import LoadReport
 
 Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
 """A float of an event. JSON has no NaN and no infinity: in a row they are null, and null is read as NaN."""
+
+
+MOST_SHOWN = 10
+"""Values of one vector that a line of text shows; metrics.jsonl has them all."""
+_INDEX = re.compile(r"\[[\d,]+\]'*$")
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Display:
     left: Number
 
     def __str__(self) -> str:
-        values = [f"{visible(name)} {value:.4g}" for name, value in self.outputs.items() if name != "loss"]
+        values = valued({name: value for name, value in self.outputs.items() if name != "loss"}, "{:.4g}")
         head, tail = f"iter {self.iteration} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} img/s"
         return " ".join([head, *values, tail, f"eta {_clock(self.left)}"])
 
@@ -74,7 +81,7 @@ class Tested:
     seconds: Number
 
     def __str__(self) -> str:
-        values = " ".join(f"{visible(name)} {value:.4f}" for name, value in self.outputs.items())
+        values = " ".join(valued(self.outputs, "{:.4f}"))
         return f"test at iter {self.iteration}: {values} ({counted(self.samples, 'sample')}, {self.seconds:.1f} s)"
 
 
@@ -101,6 +108,23 @@ class Finished:
     def __str__(self) -> str:
         why = f", stopped by {self.stopped}" if self.stopped else ""
         return f"done at iter {self.iteration} after {_clock(self.seconds)}{why}"
+
+
+def valued(outputs: Mapping[str, float], form: str) -> list[str]:
+    """Words for outputs, each with its value in a form such as "{:.4f}".
+
+    Of a vector or matrix with more than MOST_SHOWN values, whose outputs end in an index, the number of values.
+    """
+    blobs: dict[str, list[str]] = {}
+    for name in outputs:
+        blobs.setdefault(_INDEX.sub("", name), []).append(name)
+    words = []
+    for blob, names in blobs.items():
+        if len(names) > MOST_SHOWN:
+            words.append(f"{visible(blob)} ({len(names)} values)")
+        else:
+            words += [f"{visible(name)} {form.format(outputs[name])}" for name in names]
+    return words
 
 
 def _clock(seconds: float) -> str:

@@ -7,7 +7,6 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from netspec.core.errors import NetspecError
-from netspec.core.shape import count
 from netspec.core.spelling import unused
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Keep, bind, compile_net
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 MOST_SCORES = 100
-"""Maximum length of a vector score, whose values are shown one by one."""
+"""Maximum length of a vector score, whose values are shown one by one, and of each axis of a matrix."""
 
 
 class Tester:
@@ -75,6 +74,11 @@ class Tester:
             self.program(short)
 
     def run(self, between: Callable[[], None] = lambda: None) -> tuple[dict[str, float], int]:
+        """The values of every score by name, as `measure` finds them, and the number of samples."""
+        arrays, samples = self.measure(between)
+        return labelled(arrays), samples
+
+    def measure(self, between: Callable[[], None] = lambda: None) -> tuple[dict[str, Array], int]:
         """Every score over the whole test set (or `test_iter` batches), and the number of samples.
 
         `between` is called between batches, and may raise to end the test.
@@ -105,8 +109,8 @@ class Tester:
         finally:
             if prefetch:
                 prefetch.close()
-        result = labelled({net.graph.blobs[blob].name: array for blob, array in tally.finish(program).items()})
-        for name, value in result.items():
+        result = {net.graph.blobs[blob].name: array for blob, array in tally.finish(program).items()}
+        for name, value in labelled(result).items():
             if not isfinite(value):
                 raise NotFiniteScoreError(f"test: '{name}' is {value} over the {self.total:,} samples of the test")
         return result, self.total
@@ -133,18 +137,28 @@ def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:
 
 
 def scores(shaped: ShapedGraph) -> frozenset[int]:
-    """The blobs that describe a whole batch: scalars and short vectors whose length does not depend on the batch."""
-    pairs = enumerate(zip(shaped.blobs, shaped.batch_axes, strict=True))
-    return frozenset(
-        b for b, (shape, axis) in pairs if axis is None and len(shape) <= 1 and count(shape) <= MOST_SCORES
-    )
+    """The blobs that describe a whole batch: scalars and short vectors whose length does not depend on the batch.
+
+    Matrices too, where a layer says how they come about over several batches.
+    """
+    chosen = set()
+    for blob, (shape, axis) in enumerate(zip(shaped.blobs, shaped.batch_axes, strict=True)):
+        if axis is None and len(shape) <= 2 and all(length <= MOST_SCORES for length in shape):
+            node = shaped.graph.nodes[shaped.graph.blobs[blob].producer]
+            if len(shape) < 2 or node.layer.metric(shaped.bottom_shapes(node)) is not None:
+                chosen.add(blob)
+    return frozenset(chosen)
 
 
 def labelled(arrays: Mapping[str, Array]) -> dict[str, float]:
-    """A scalar under its name; the values of a vector under name[i], or name[i]' where a blob is called so."""
+    """A scalar under its name; values of others under name[i] or name[i,j], or name[i]' where a blob is called so."""
+    import numpy as np
+
     result: dict[str, float] = {}
+    taken = set(arrays)
     for name, array in arrays.items():
-        for i, value in enumerate(array.reshape(-1)):
-            key = name if array.ndim == 0 else unused(f"{name}[{i}]", {*arrays, *result})
+        for index, value in np.ndenumerate(array):
+            key = unused(f"{name}[{','.join(map(str, index))}]", taken) if index else name
+            taken.add(key)
             result[key] = float(value)
     return result

@@ -14,7 +14,7 @@ from rich.table import Column
 
 from netspec.core.shape import clock
 from netspec.core.snippet import cell_width
-from netspec.training.events import Progress
+from netspec.training.events import Progress, valued
 from netspec.views.terminal import means
 
 BAR = 12
@@ -78,7 +78,7 @@ class TrainingLine(RichProgress):
         task = self.tasks[0]
         loss, scores, mean = means(now)
         speed = f"{task.speed * now.samples:,.0f} img/s" if task.speed else ""
-        tested = [f"{name} {value:.4f}" for name, value in self.tested.items()]
+        tested = valued(self.tested, "{:.4f}")
         first = f"{next(iter(self.tested.values())):.4f}" if tested else ""
         return {
             "bar": [" " * BAR, ""],

@@ -98,8 +98,12 @@ def time_table(one: NetTime) -> Columns:
 
 def progress_line(event: Display, now: Progress) -> str:
     """A line of progress, with means over the iterations since the line before."""
+    from netspec.training.events import valued
+
     loss, scores, mean = means(now)
-    others = [f"{name} {value:.4g}" for name, value in event.outputs.items() if name not in {"loss", *now.scores}]
+    others = valued(
+        {name: value for name, value in event.outputs.items() if name not in {"loss", *now.scores}}, "{:.4g}"
+    )
     epoch = [] if now.epoch is None else [f"epoch {now.epoch:.2f}"]
     pace = [f"lr {event.rate:.4g}", f"{event.speed:,.0f} img/s", f"eta {_clock(event.left)}"]
     return " ".join(filter(None, [f"iter {event.iteration}", *epoch, loss, scores, mean, *others, *pace]))

@@ -15,7 +15,10 @@ from netspec.data.sources.base import ArrayDataset
 from netspec.training import snapshot
 from netspec.training.blame import NotFiniteScoreError
 from netspec.training.solve import solve
+from netspec.training.tester import labelled
+from tests.helpers.checks import make_layer
 from tests.helpers.mutations import seeds
+from tests.helpers.scoring import measure_of
 from tests.helpers.sessions import Values, session
 
 COUNT, CLASSES, INNER, WIDTH = 23, 3, 2, 5
@@ -341,3 +344,29 @@ def test_an_output_of_the_training_that_is_not_finite(tmp_path: Path) -> None:
     values["net"]["layers"].append({**huge, "include": {"phase": "TRAIN"}})
     with pytest.raises(NotFiniteScoreError, match=r"iteration 0: blob 'huge' of layer 'huge' \(Power\) is inf"):
         list(solve(session(values, "display=1")))
+
+
+IP = ["ip", "label"]
+METRICS: dict[str, dict[str, Any]] = {
+    "ConfusionMatrix": {"bottom": ["map", "labels"], "normalize": "ROWS"},
+    "PrecisionRecallF1": {"bottom": ["map", "labels"], "top": ["precision", "recall", "f1", "support"]},
+    "MeanIoU": {"bottom": ["map", "labels"], "top": ["iou", "each"]},
+    "TopK": {"bottom": IP, "top": ["top1", "top2"], "top_k": [1, 2]},
+    "RocAuc": {"bottom": IP, "top": ["area", "each"]},
+    "AveragePrecision": {"bottom": ["prob", "label"], "top": ["map_", "each"], "bins": 20},
+    "RegressionScores": {"bottom": ["ip", "target"], "top": ["rmse", "mae", "r2"]},
+    "Calibration": {"bottom": ["prob", "label"], "top": ["ece", "right", "sure", "number"], "bins": 4},
+}
+
+
+@pytest.mark.parametrize("type", METRICS)
+def test_metrics_are_the_same_for_every_batch_size_and_without_a_net(type: str, tmp_path: Path) -> None:
+    ignoring = {} if type == "RegressionScores" else {"ignore_label": 9}
+    metric = {"name": type.lower(), "type": type, **METRICS[type], **ignoring}
+    values = scored(tmp_path, {"name": "prob", "type": "Softmax", "bottom": "ip"}, metric)
+    found, kept = agree(values, 1, 3, 7), blobs(values)
+    layer = make_layer(type, **{**METRICS[type], **ignoring})
+    scores, truth = (kept[name] for name in METRICS[type]["bottom"])
+    tops = measure_of(layer, scores, truth)
+    wanted = labelled(dict(zip(layer.top_names(), tops.finish(tops.measure(scores, truth)), strict=False)))
+    assert {name: pytest.approx(value, rel=1e-6) for name, value in wanted.items()} == found
