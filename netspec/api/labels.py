@@ -38,20 +38,21 @@ class Labels:
         for rule in self._rules:
             blob = program.graph.inputs[rule.output]
             wrong, axis = rule.wrong(program.inputs[rule.output]), program.shaped.batch_axes[blob]
-            self._refuse(blob, wrong[0] if axis is None else np.moveaxis(wrong, 0, axis), rule.classes)
+            self._refuse(blob, wrong[0] if axis is None else np.moveaxis(wrong, 0, axis), rule.classes, rule.word)
 
     def check_computed(self) -> None:
         """Check the labels that the net computes, when it has run. Raises WrongLabelError."""
         program = self._program
-        for _, blob, number, ignore in label_readers(program.shaped):
-            self._refuse(blob, ~classes(program.data[blob], number, ignore), number)
+        for node, blob, number, ignore in label_readers(program.shaped):
+            self._refuse(blob, ~classes(program.data[blob], number, ignore), number, node.layer.label_word)
 
-    def _refuse(self, blob: int, wrong: Array, number: int) -> None:
+    def _refuse(self, blob: int, wrong: Array, number: int, word: str) -> None:
         """Raise WrongLabelError if a label of a blob is wrong; `wrong` has the blob's shape."""
         import numpy as np
 
         if wrong.any():
             where = tuple(np.argwhere(wrong)[0].tolist())
             name, value = self._program.graph.blobs[blob].name, self._program.data[blob][where]
-            message = f"'{name}' holds {value:g} at {list(where)}, which is not a label in 0..{number - 1}"
+            article = "an" if word[0] in "aeiou" else "a"
+            message = f"'{name}' holds {value:g} at {list(where)}, which is not {article} {word} in 0..{number - 1}"
             raise WrongLabelError(message)

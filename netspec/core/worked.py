@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from netspec.core.shape import Shape
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Array
+    from netspec.core.calls import Array, Phase
 
 MOST, ENDS = 12, 4
 """Most terms of a sum that is shown in full; terms shown at each end of a longer sum."""
@@ -30,13 +30,14 @@ _SUM, _PRODUCT, _POWER, _ATOM = range(4)
 class LayerArrays:
     """The arrays of a layer in a net that ran with every blob kept; axes in the order N, C, H, W.
 
-    `top_diffs` is empty before a backward pass.
+    `top_diffs` is empty before a backward pass. `phase` is that of the net.
     """
 
     bottoms: Sequence[Array]
     tops: Sequence[Array]
     params: Sequence[Array] = ()
     top_diffs: Sequence[Array] = ()
+    phase: Phase = "TRAIN"
 
     @property
     def loss_weight(self) -> Term:
@@ -48,7 +49,9 @@ class LayerArrays:
 class Worked:
     """The arithmetic behind the value at one index of an array.
 
-    `what` is y (top 0), dx (the diff of bottom 0), dw (the diff of the weight), or p (a probability that a loss uses).
+    `what` is y (top 0), dx (the diff of bottom 0), dw (the diff of the weight), or a value on the way to y: p (a
+    probability), m and v (mean and variance of values that are normalised together), or a gate or state of a unit by
+    the letter that the layer's formula has for it.
     """
 
     what: str
@@ -165,6 +168,10 @@ class Term:
         """The square root."""
         return Term(_value(lambda: math.sqrt(self.value), math.nan), f"sqrt({self.words})")
 
+    def sigmoid(self) -> Term:
+        """1/(1 + e^-this)."""
+        return 1.0 / (1.0 + (-self).exp())
+
     def erf(self) -> Term:
         """The error function."""
         return Term(math.erf(self.value), f"erf({self.words})")
@@ -235,10 +242,26 @@ def total(terms: Sequence[Term], value: float | None = None, count: int | None =
 def dot(a: Array, b: Array) -> Term:
     """The dot product of two arrays of equal shape: the sum of the products of their elements."""
     left, right = a.reshape(-1), b.reshape(-1)
-    count = len(left)
-    shown = range(count) if count <= MOST else (*range(ENDS), *range(count - ENDS, count))
     value = float((left.astype("float64") * right).sum())
-    return total([Term(left[i]) * Term(right[i]) for i in shown], value, count)
+    return total([Term(left[i]) * Term(right[i]) for i in _shown(len(left))], value, len(left))
+
+
+def sum_of(values: Array) -> Term:
+    """The sum of all values."""
+    flat = values.reshape(-1).astype("float64")
+    return total([Term(flat[i]) for i in _shown(len(flat))], float(flat.sum()), len(flat))
+
+
+def sum_of_squares(values: Array, less: float = 0.0) -> Term:
+    """The sum of (value - less)^2."""
+    flat = values.reshape(-1).astype("float64")
+    terms = [Term(flat[i]) - Term(less) if less else Term(flat[i]) for i in _shown(len(flat))]
+    return total([term.power(2.0) for term in terms], float(((flat - less) ** 2).sum()), len(flat))
+
+
+def _shown(count: int) -> Sequence[int]:
+    """The places of the terms of a sum that are written out."""
+    return range(count) if count <= MOST else (*range(ENDS), *range(count - ENDS, count))
 
 
 def greatest(terms: Sequence[Term]) -> Term:

@@ -17,7 +17,7 @@ from netspec.core.calls import Phase
 from netspec.core.errors import DataError
 from netspec.core.nodes import Node, placed
 from netspec.core.shape import Shapes, counted, text
-from netspec.data.labels import BadLabelError, LabelRule, fault
+from netspec.data.labels import BadLabelError, LabelRule, allowed, fault
 from netspec.data.sources.base import Dataset, load_array
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Apply, Draw, Setting
@@ -289,17 +289,18 @@ class Feed:
         if not wrong.any():
             return
         first = tuple(np.argwhere(wrong)[0].tolist())
-        help = f"{rule.reader} has {counted(rule.classes, 'class', 'classes')}"
+        help = allowed(rule.reader, rule.word, rule.classes)
         if whole is not None:
             wrong = rule.wrong(whole)
             if labels[first] == rule.classes and rule.from_one(whole):
-                help = "labels count from 0, but these seem to count from 1"
+                kind = "labels" if rule.word == "label" else "whole numbers"
+                help = f"{kind} count from 0, but these seem to count from 1"
         sample = self.data.name(int(index[first[0]]), rule.output)
         label, where = labels[first].item(), f" at {list(first[1:])}" if labels[0].size > 1 else ""
         more = int(wrong.sum()) - 1
         others = f" (and {more:,} more {'is' if more == 1 else 'are'} wrong)" if more else ""
         with placed(self._node, "source"):
-            message = f"{sample} has the label {label}{where}, which {fault(label, rule.classes)}{others}"
+            message = f"{sample} has the {rule.word} {label}{where}, which {fault(label, rule.classes)}{others}"
             raise BadLabelError(message, help=help)
 
 

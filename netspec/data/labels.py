@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import DataError
+from netspec.core.shape import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ class BadLabelError(DataError):
 class LabelRule:
     """Values of a net's input that a layer reads as labels 0..classes-1, or `ignore`.
 
-    `places` (N, S) says which of the S values of each sample of a batch of N they are; `reader` names the layer.
+    `places` (N, S) says which of the S values of each sample of a batch of N they are; `reader` names the layer, and
+    `word` is what it calls such a value.
     """
 
     output: int
@@ -34,6 +36,7 @@ class LabelRule:
     ignore: int | None
     reader: str
     places: Mask
+    word: str = "label"
 
     @cached_property
     def alike(self) -> bool:
@@ -78,3 +81,10 @@ def classes(labels: Array, number: int, ignore: int | None) -> Mask:
 def fault(label: float, number: int) -> str:
     """What is wrong with a label."""
     return f"is not one of 0..{number - 1}" if label == label // 1 else "is not a whole number"
+
+
+def allowed(reader: str, word: str, number: int) -> str:
+    """What a layer reads: its classes, or whole numbers that mean something else."""
+    if word != "label":
+        return f"{reader} reads whole numbers in 0..{number - 1}"
+    return f"{reader} has {counted(number, 'class', 'classes')}"

@@ -26,6 +26,11 @@ class Dropping(Layer):
     ] = Field(0.5, ge=0, lt=1, description="Probability p that an element becomes 0.")
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """In place: backward draws the mask again."""
         return Abilities(reads=NOTHING, layouts=ANY_LAYOUT, in_place=True)

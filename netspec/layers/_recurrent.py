@@ -42,9 +42,9 @@ class Blob(NamedTuple):
 class Recurrent(Layer):
     """A layer that carries states from step to step."""
 
+    label_word: ClassVar[str] = "number"
     bottoms: ClassVar[Arity] = Arity(1, 6)
     tops: ClassVar[Arity] = Arity(1, 3)
-    no_diff: ClassVar[frozenset[int]] = frozenset({1})
     gates: ClassVar[int] = 1
     """Gates of a unit, G."""
     memories: ClassVar[tuple[str, ...]] = ("hidden",)
@@ -81,6 +81,10 @@ class Recurrent(Layer):
     def abilities(self) -> Abilities:
         """Backward reads the bottoms, and stores."""
         return Abilities(reads=BOTTOM, stores=True)
+
+    def without_diff(self, bottoms: int) -> frozenset[int]:
+        """Marks and lengths."""
+        return frozenset(at for at in (self.places.cont, self.places.lengths) if at is not None)
 
     # --- bottoms and shapes
 
@@ -315,8 +319,6 @@ class Recurrent(Layer):
                         earliest = down[: scan.rows] if not direction else down[-scan.rows :]
                         yield from products.multiply_rows(earliest, scan.param["h"], state.reshape(-1)[:0], state, ADD)
                     yield recurrent.let_in(scan, kernels.enter, state, begin[k])
-        if place.lengths is not None and run.bottom_diff[place.lengths] is not None:
-            yield Call(copy.fill, run.bottom_diff[place.lengths], 0.0)
 
     def steps(self, scan: Scan) -> Calls:
         """The Calls of a walk forward."""

@@ -24,6 +24,11 @@ class ResizeLayer(Layer):
     """A layer that makes each new pixel a weighted mean of old ones around it."""
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Any layout; backward reads nothing."""
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)

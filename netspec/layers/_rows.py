@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, NamedTuple, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -12,10 +12,15 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, Shapes, count
+from netspec.core.worked import LayerArrays, Worked
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
+from netspec.layers._normalised import Rows, worked_row
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, Passing
 from netspec.lowering.channels import PIECE, PIECES, adds
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 BLOCKS = 16
 """Least number of rows in a piece whose gradients of factors are summed."""
@@ -111,6 +116,23 @@ class RowNorm(Layer):
         yield Call(norm_rows.backward_by_place, x, dy, weight, *kept, partial, dx, how, parts=pieces)
         if dw.size or db.size:
             yield Call(norm_rows.add_pieces, sums, *diffs)
+
+    def in_rows(self, x: Array) -> Array:
+        """A blob of the bottom's shape as (rows, length)."""
+        rows, length, _, _ = self.cut(x.shape)
+        return x.reshape(rows, length)
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """Mean and variance of the value's row, then the value; the gradients of the value and of its factor."""
+        import numpy as np
+
+        x = arrays.bottoms[0]
+        dy = self.in_rows(arrays.top_diffs[0]) if arrays.top_diffs else None
+        rule = self.rule._replace(runs=self.cut(x.shape).runs)
+        rows = Rows(self.in_rows(x), dy, tuple(arrays.params), rule)
+        places = self.in_rows(np.arange(x.size).reshape(x.shape))
+        row, place = np.argwhere(places == np.ravel_multi_index(index, x.shape))[0].tolist()
+        yield from worked_row(rows, (row, place), index, (row,))
 
     def _affine(self, run: Run) -> Affine:
         """Weight and bias, flat; empty where there is none."""

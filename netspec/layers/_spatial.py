@@ -44,6 +44,11 @@ class Spatial(Windowed):
         """Without `force_nd_im2col`, which changes nothing."""
         return {name: value for name, value in super().identity().items() if name != "force_nd_im2col"}
 
+    @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
     def cut(self, x: Shape) -> tuple[Shape, int, Shape]:
         """(axes of the batch, channels, spatial axes) of a bottom. Raises ShapeError."""
         if len(x) < 2 and self.axis == 1:

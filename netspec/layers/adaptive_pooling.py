@@ -40,6 +40,11 @@ class AdaptivePooling(Layer):
     pool: Literal["AVE", "MAX"] = Field("AVE", description="Average or maximum of a window.")
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Any layout; backward reads the places of maxima alone."""
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)

@@ -44,6 +44,11 @@ class ArgMax(Layer):
     )
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis is None or self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """No backward."""
         return Abilities(reads=NOTHING)

@@ -166,6 +166,8 @@ class Layer(Model):
     workspace `count`, int32 (1,)."""
     no_diff: ClassVar[frozenset[int]] = frozenset()
     """Bottoms that never receive a gradient (labels)."""
+    label_word: ClassVar[str] = "label"
+    """What errors call the whole numbers that `classes` bounds: label, index, length."""
     purpose: ClassVar[Purpose] = "other"
     example: ClassVar[str] = ""
     """The layers of a small net around one of its type, as YAML; reference pages show it, and tests train it.

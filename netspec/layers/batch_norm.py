@@ -12,6 +12,7 @@ batch of phase TEST.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -21,8 +22,10 @@ from netspec.codegen.geometry import (
     BATCH,
     REMEMBERED,
     RUNNING,
+    VARIANCE,
     Affine,
     AffineDiffs,
+    RowRule,
     RunningSums,
     Settling,
     Slopes,
@@ -32,8 +35,10 @@ from netspec.codegen.geometry import (
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
+from netspec.layers._normalised import Rows, worked_row
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing, Purpose
 from netspec.lowering.channels import adds, slots
 
@@ -71,6 +76,11 @@ class BatchNorm(Layer):
     bias_filler: Annotated[AnyFiller, Aka("beta_filler", "beta_initializer", "bias_init", "bias_initializer")] = Field(
         _ZERO, description="Initial constants, with `affine`."
     )
+
+    @property
+    def alone(self) -> bool:
+        """Where the statistics are given in every phase."""
+        return bool(self.use_global_stats)
 
     @property
     def abilities(self) -> Abilities:
@@ -208,6 +218,23 @@ class BatchNorm(Layer):
         if dx is not None:
             kernel = norm.gradient if in_rows else norm_planes.plane_gradient
             yield Call(kernel, x, dy, Slots(factor, offset, centre), back, dx.reshape(x.shape), low)
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """Mean and variance of the value's channel, then the value; the gradients of the value and of its factor."""
+        import numpy as np
+
+        shape = arrays.bottoms[0].shape
+        around = _around(shape)
+        blobs = (arrays.bottoms[0], *arrays.top_diffs[:1])
+        x, *dys = (blob.reshape(around).swapaxes(0, 1).reshape(around[1], -1) for blob in blobs)
+        rows = Rows(x, dys[0] if dys else None, tuple(arrays.params[3:]), RowRule(self.eps, 1, VARIANCE, 1))
+        n, c, inner = (int(i) for i in np.unravel_index(np.ravel_multi_index(index, shape), around))
+        given = None
+        if self.running(arrays.phase):
+            sums, scale = [Term(param[c]) for param in arrays.params[:2]], Term(arrays.params[2][0])
+            shares = (each / scale if scale.value else Term(0.0) for each in sums)
+            given = [share.at(what, (c,)) for what, share in zip("mv", shares, strict=True)]
+        yield from worked_row(rows, (c, n * around[2] + inner), index, (c,), given)
 
 
 def _in_rows(shape: Shape) -> bool:

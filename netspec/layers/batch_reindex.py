@@ -24,6 +24,7 @@ class BatchReindex(Layer):
 - {name: chosen, type: BatchReindex, bottom: [ip, which]}
 - {name: loss, type: Reduction, operation: SUMSQ, loss_weight: 1}
 """
+    label_word: ClassVar[str] = "index"
     bottoms: ClassVar[Arity] = TWO
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
 

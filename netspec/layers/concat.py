@@ -40,6 +40,11 @@ class Concat(Layer):
     concat_dim: int | None = Field(None, ge=0, description="Caffe's old word for `axis`.")
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return (self.axis if self.concat_dim is None else self.concat_dim) > 0
+
+    @property
     def abilities(self) -> Abilities:
         """Any layout; backward reads nothing."""
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)

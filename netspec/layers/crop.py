@@ -42,6 +42,11 @@ class Crop(MovingLayer):
     )
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def passing(self) -> Passing:
         """Nothing is known: zeros of the other blob do not count."""
         return Passing()

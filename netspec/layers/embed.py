@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from netspec.codegen.geometry import ADD, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes, count
+from netspec.core.worked import LayerArrays, Term, Worked, sum_of
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, Purpose
@@ -28,6 +30,7 @@ class Embed(Layer):
     sample, as a wrong label is; Caffe looks beside the table.
     """
 
+    label_word: ClassVar[str] = "index"
     no_diff: ClassVar[frozenset[int]] = frozenset({0})
     purpose: ClassVar[Purpose] = "sequence"
     example: ClassVar[str] = """
@@ -50,6 +53,11 @@ class Embed(Layer):
     bias_filler: Annotated[AnyFiller, Aka("bias_init", "bias_initializer")] = Field(
         Constant(value=0.0), description="Initial values of the row that is added to all."
     )
+
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
 
     @property
     def abilities(self) -> Abilities:
@@ -116,3 +124,12 @@ class Embed(Layer):
             yield Call(embed.embed_backward, dy, heads, others, sums, dw, adds(run, 0), parts=len(sums))
         if db is not None:
             yield from products.bias_gradient(dy, dy, db, sums[0], ADD * adds(run, 1))
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The number of the row; then its gradient, from all places that read this row."""
+        x, column = arrays.bottoms[0], index[-1]
+        row = int(x[index[:-1]])
+        y = Term(arrays.params[0][row, column])
+        yield (y + Term(arrays.params[1][column]) if self.bias_term else y).at("y", index)
+        if arrays.top_diffs:
+            yield sum_of(arrays.top_diffs[0][..., column][x == row]).at("dw", (row, column))

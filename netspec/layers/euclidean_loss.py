@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.core.shape import Shapes, count
+from netspec.core.shape import Shape, Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import Loss, Quotient, cut, mean_of, same_count, sums
 from netspec.layers.base import Purpose
@@ -15,7 +15,8 @@ from netspec.layers.base import Purpose
 class EuclideanLoss(Loss):
     """Half the squared distance between two blobs, per sample: regression.
 
-    Bottom: a and b (N, ...), equally many values; both may receive a gradient. Top: the loss, a scalar.
+    Bottom: a and b (N, ...), equally many values, or both a single number; both may receive a gradient. Top: the loss,
+    a scalar.
     """
 
     purpose: ClassVar[Purpose] = "loss"
@@ -28,12 +29,13 @@ class EuclideanLoss(Loss):
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""
-        same_count(bottoms)
+        if bottoms != ((), ()):  # two numbers are a single sample
+            same_count(bottoms)
         return ((),)
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over the samples of all batches."""
-        return Quotient(2 * bottoms[0][0])
+        return Quotient(2 * _samples(bottoms[0]))
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Each part's sum."""
@@ -45,7 +47,7 @@ class EuclideanLoss(Loss):
 
         a, b = run.bottom
         yield Call(loss.euclidean_forward, a, b, run.workspace["partial"], parts=cut(count(a.shape)))
-        yield mean_of(run, 2 * a.shape[0])
+        yield mean_of(run, 2 * _samples(a.shape))
 
     def backward(self, run: Run) -> Calls:
         """(a - b) / N to a, the opposite to b."""
@@ -53,13 +55,20 @@ class EuclideanLoss(Loss):
 
         for diff, sign in zip(run.bottom_diff, (1, -1), strict=True):
             if diff is not None:
-                yield Call(loss.euclidean_backward, *run.bottom, run.top_diff[0], diff, sign * run.bottom[0].shape[0])
+                yield Call(
+                    loss.euclidean_backward, *run.bottom, run.top_diff[0], diff, sign * _samples(run.bottom[0].shape)
+                )
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """The squares of all differences; then the gradient of the first value."""
         a, b = arrays.bottoms
-        samples = Term(a.shape[0])
+        samples = Term(_samples(a.shape))
         apart = [Term(left) - Term(right) for left, right in zip(a.reshape(-1), b.reshape(-1), strict=True)]
         yield (total([each.power(2) for each in apart]) / (2.0 * samples)).at("y", index)
         if arrays.top_diffs:
             yield (apart[0] * arrays.loss_weight / samples).at("dx", (0,) * a.ndim)
+
+
+def _samples(shape: Shape) -> int:
+    """The batch size; a number without axes is one sample."""
+    return shape[0] if shape else 1

@@ -42,6 +42,11 @@ class FeaturePooling(Layer):
     axis: Annotated[int, Aka("dim")] = Field(1, description="Axis of the channels; negative counts from the end.")
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """The root of squares reads its blobs again; the others know where gradients go."""
         return Abilities() if self.pool == "L2" else Abilities(reads=NOTHING)

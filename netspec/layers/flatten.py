@@ -37,6 +37,11 @@ class Flatten(ViewLayer):
         return first, last
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def passing(self) -> Passing:
         """Zeros stay, and the channels where they are the first axis that is merged."""
         return Passing("all", channels="alike" if self.axis == 1 else None)

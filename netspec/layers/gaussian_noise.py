@@ -37,6 +37,11 @@ class GaussianNoise(Layer):
     )
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Backward reads nothing."""
         return Abilities(reads=NOTHING, layouts=ANY_LAYOUT, in_place=True)

@@ -33,6 +33,11 @@ class GLU(Layer):
     axis: Annotated[int, Aka("dim")] = Field(-1, description="Axis that is halved; negative counts from the end.")
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """Backward reads the bottom."""
         return Abilities(reads=BOTTOM)

@@ -31,6 +31,11 @@ class GroupNorm(AffineRowNorm):
         32, gt=0, description="Number of groups; the channels are a multiple of it."
     )
 
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
     def cut(self, x: Shape) -> Cut:
         """A row is a group of channels, each of them a run."""
         if len(x) < 2:

@@ -31,6 +31,11 @@ class InstanceNorm(AffineRowNorm):
         False, description="Multiply with learned factors, and add learned constants."
     )
 
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
     def cut(self, x: Shape) -> Cut:
         """A row is a channel of a sample."""
         if len(x) < 3:

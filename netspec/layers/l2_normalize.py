@@ -6,7 +6,7 @@ Source: Liu, Rabinovich & Berg 2015, "ParseNet"; with a learned scale it is the 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,9 @@ from netspec.fillers.constant import Constant
 from netspec.layers._rows import Cut, RowNorm
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Param, Purpose
 from netspec.lowering.channels import adds
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class L2Normalize(RowNorm):
@@ -57,6 +60,11 @@ class L2Normalize(RowNorm):
         return self
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """Any layout where a vector is made of the channels."""
         alone = self.axis == 1 and self.num_axes == 1
@@ -87,6 +95,11 @@ class L2Normalize(RowNorm):
         """A row is a vector; its values may lie apart."""
         outer, c, inner = self._around(x)
         return Cut(outer * inner, c, 0 if self.affine else 1, tuple(range(*self._span(x))))
+
+    def in_rows(self, x: Array) -> Array:
+        """A blob of the bottom's shape as vectors."""
+        outer, c, inner = self._around(x.shape)
+        return x.reshape(outer, c, inner).swapaxes(1, 2).reshape(outer * inner, c)
 
     def params(self) -> tuple[Param, ...]:
         """Weight, with `affine`."""

@@ -32,6 +32,11 @@ class LayerNorm(AffineRowNorm):
         -1, description="First of the axes that are normalised together; negative counts from the end."
     )
 
+    @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
     def cut(self, x: Shape) -> Cut:
         """A row is all axes from `axis` on."""
         axis = axis_of(self.axis, x)

@@ -9,8 +9,8 @@ lrn_layer.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,8 +18,12 @@ from netspec.codegen.geometry import GRAIN, LRN_PIXELS, MOST_PARTS
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
-from netspec.core.shape import ShapeError, Shapes, Window
+from netspec.core.shape import Shape, ShapeError, Shapes, Window
+from netspec.core.worked import LayerArrays, Term, Worked, sum_of_squares, total, unravelled
 from netspec.layers.base import BOTTOM, Abilities, Layer, Passing, Purpose
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class LRN(Layer):
@@ -44,6 +48,11 @@ class LRN(Layer):
         "ACROSS_CHANNELS", description="Where the neighbours are."
     )
     k: float = Field(1.0, description="What is added to the neighbours; always 1 within a channel.")
+
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
 
     @property
     def abilities(self) -> Abilities:
@@ -124,3 +133,40 @@ class LRN(Layer):
                 self.k,
                 parts=len(scratch[0]),
             )
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The value over a power of what its neighbours add up to; then its gradient, over the same neighbours."""
+        x = arrays.bottoms[0]
+        yield (Term(x[index]) / self._size(x, index).power(self.beta)).at("y", index)
+        if not arrays.top_diffs:
+            return
+        dy, terms = arrays.top_diffs[0], []
+        for i in range(x[self._window(index)].size):
+            near = self._neighbour(index, i, x.shape)
+            size = Term(self._size(x, near).value)
+            terms.append(Term(dy[near]) * Term(x[near]) / size.power(self.beta + 1.0))
+        own = Term(dy[index]) / Term(self._size(x, index).value).power(self.beta)
+        factor = 2.0 * Term(self.alpha) * Term(self.beta) / Term(self._places)
+        yield (own - factor * Term(x[index]) * total(terms)).at("dx", index)
+
+    @property
+    def _places(self) -> int:
+        """Values of a window."""
+        return self.local_size**2 if self.norm_region == "WITHIN_CHANNEL" else self.local_size
+
+    def _window(self, index: tuple[int, ...]) -> tuple[Any, ...]:
+        """The neighbours of a place, as far as they are in the blob."""
+        axes, half = ((2, 3) if self.norm_region == "WITHIN_CHANNEL" else (1,)), self.local_size // 2
+        return tuple(
+            slice(max(0, i - half), i + half + 1) if a in axes else slice(i, i + 1) for a, i in enumerate(index)
+        )
+
+    def _neighbour(self, index: tuple[int, ...], number: int, shape: Shape) -> tuple[int, ...]:
+        """The place of a neighbour, by its number in the window."""
+        spans = [part.indices(size) for part, size in zip(self._window(index), shape, strict=True)]
+        within = unravelled(number, tuple(end - begin for begin, end, _ in spans))
+        return tuple(begin + i for (begin, _, _), i in zip(spans, within, strict=True))
+
+    def _size(self, x: Array, index: tuple[int, ...]) -> Term:
+        """What the neighbours of a place add up to, s."""
+        return self.k + Term(self.alpha) / Term(self._places) * sum_of_squares(x[self._window(index)])

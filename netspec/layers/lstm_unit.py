@@ -6,10 +6,12 @@ i, f, o = sigmoid and g = tanh of the gates; c = f (cont c_prev) + i g, h = o ta
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, ShapeError, Shapes
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer, Purpose
 
 
@@ -20,6 +22,7 @@ class LSTMUnit(Layer):
     a sequence, else 1. Top: the cell and the output, each (1, N, H).
     """
 
+    label_word: ClassVar[str] = "mark"
     bottoms: ClassVar[Arity] = Arity(3, 3)
     tops: ClassVar[Arity] = TWO
     no_diff: ClassVar[frozenset[int]] = frozenset({2})
@@ -82,3 +85,16 @@ class LSTMUnit(Layer):
             space["dgates"] if dgates is None else dgates[0],
         )
         yield Call(lstm.lstm_unit_backward, past[0], space["bent"], cont, dcell[0], dy[0], space["scratch"], *wanted)
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The cell: what is kept of the cell before, and what enters; then the gradient of the cell before."""
+        past, gates, cont = arrays.bottoms
+        _, row, unit = index
+        into, forget, out, new = (Term(gates[0, row, k * past.shape[2] + unit]) for k in range(4))
+        before = Term(cont[0, row]) * Term(past[index])
+        cell = forget.sigmoid() * before + into.sigmoid() * new.tanh()
+        yield cell.at("y", index)
+        if arrays.top_diffs:
+            dcell, dy = (Term(diff[index]) for diff in arrays.top_diffs)
+            down = dcell + dy * out.sigmoid() * (1.0 - Term(cell.value).tanh().power(2.0))
+            yield (down * forget.sigmoid() * Term(cont[0, row])).at("dx", index)

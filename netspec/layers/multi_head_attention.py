@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.codegen.geometry import ADD, Dropping
-from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes
@@ -34,14 +34,15 @@ class MultiHeadAttention(Layer):
 
     The batch comes first. Bottoms: x (N, T, E), which is looked at by itself; or queries (N, Q, E) and what they look
     at (N, K, F); or queries, keys (N, K, F) and values (N, K, G). With `key_padding`, one more: LENGTHS (N,), the
-    number of keys that count in each sample, the first ones; or MASK (N, K), which is not 0 where a key counts. Its
-    gradient is 0. Top: y (N, Q, M), M being `num_output`. A query that no key counts for gets y = the output's bias.
+    number of keys that count in each sample, the first ones; or MASK (N, K), which is not 0 where a key counts. It
+    gets no gradient. Top: y (N, Q, M), M being `num_output`. A query that no key counts for gets y = the output's bias.
 
     Params, A being num_heads * head_dim: query_weight (A, E), key_weight (A, F), value_weight (A, G), output_weight (M,
     A); then, unless `bias_term: false`, query_bias (A,), key_bias (A,), value_bias (A,), output_bias (M,). PyTorch's
     in_proj_weight is the first three one below the other. The dropout acts on the weights of the mean.
     """
 
+    label_word: ClassVar[str] = "length"
     bottoms: ClassVar[Arity] = Arity(1, 4)
     purpose: ClassVar[Purpose] = "sequence"
     example: ClassVar[str] = """
@@ -86,6 +87,11 @@ class MultiHeadAttention(Layer):
             text = "only queries, keys and values are read without `key_padding`, and here are 4 bottoms"
             raise wrong(text, field="bottom", help="key_padding: LENGTHS or MASK says what the last one holds")
         return self
+
+    @property
+    def alone(self) -> bool:
+        """Always: a sample looks at itself alone."""
+        return True
 
     @property
     def abilities(self) -> Abilities:
@@ -140,6 +146,10 @@ class MultiHeadAttention(Layer):
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
         """The queries' batch axis, unless that is the one that is mixed."""
         return axes[:1] if axes[0] != 1 else (None,)
+
+    def without_diff(self, bottoms: int) -> frozenset[int]:
+        """Lengths and masks."""
+        return frozenset() if self.key_padding == "NONE" else frozenset({bottoms - 1})
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """A length is one of 0..K, and is checked as a label is."""
@@ -217,15 +227,6 @@ class MultiHeadAttention(Layer):
                 flat = dx.reshape(-1, dx.shape[2])
                 yield from products.multiply_rows(gradient, run.param[which], _none(run), flat, mode)
                 started.add(slot)
-        yield from self._still(run, padded)
-
-    def _still(self, run: Run, padded: bool) -> Calls:
-        """The gradient of lengths and masks, which is 0."""
-        from netspec.kernels import copy
-
-        diff = run.bottom_diff[-1]
-        if padded and diff is not None and not (run.bottom_add and run.bottom_add[-1]):
-            yield Call(copy.fill, diff, 0.0)
 
     def _first(self, run: Run) -> tuple[Any, ...]:
         """The gradients of the weights and biases of queries, keys and values."""

@@ -39,6 +39,11 @@ class MVN(RowNorm):
     )
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def rule(self) -> RowRule:
         """By the mean, and the deviation with eps added."""
         return RowRule(self.eps, 1, DEVIATION if self.normalize_variance else CENTRE, 0)

@@ -66,6 +66,11 @@ class Pad(MovingLayer):
         return self
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def passing(self) -> Passing:
         """Zeros stay, unless a constant is put around them."""
         return Passing(None if self.value else "all", channels="alike" if self.axis == 2 else None)

@@ -42,6 +42,11 @@ class Permute(MovingLayer):
             raise wrong("`order` names an axis twice", field="order")
         return self
 
+    @property
+    def alone(self) -> bool:
+        """Where the items stay the first axis."""
+        return self.order[0] == 0
+
     def _order(self, x: Shape) -> tuple[int, ...]:
         """The bottom's axis that each of the top's axes is. Raises ShapeError."""
         for i, axis in enumerate(self.order):

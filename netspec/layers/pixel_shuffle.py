@@ -39,6 +39,11 @@ class PixelShuffle(MovingLayer):
         gt=0, description="Pixels along a side that each pixel becomes, r."
     )
 
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N, C, H*r, W*r)."""
         x, area = bottoms[0], self.upscale_factor**2

@@ -44,6 +44,11 @@ class PixelUnshuffle(MovingLayer):
         r = self.downscale_factor
         return x[0], x[1] * r * r, x[2] // r, x[3] // r
 
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N, C*r*r, H, W)."""
         x, r = bottoms[0], self.downscale_factor

@@ -61,6 +61,11 @@ class Pooling(Windowed):
     round_mode: Literal["CEIL", "FLOOR"] = Field("CEIL", description="Rounding of the output size.")
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Channels last, L2 and STOCHASTIC in any layout; backward of the first two reads nothing."""
         reads = {"L2": BOTTOM | TOP, "STOCHASTIC": BOTTOM}.get(self.pool, NOTHING)

@@ -5,7 +5,8 @@ Source: Vaswani et al. 2017, "Attention is all you need", section 3.5; learned t
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,6 +14,7 @@ from netspec.codegen.geometry import ADD
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
+from netspec.core.worked import LayerArrays, Term, Worked, sum_of
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.gaussian import Gaussian
 from netspec.fillers.sinusoidal import Sinusoidal
@@ -52,6 +54,11 @@ class PositionalEmbedding(Layer):
         if self.kind == "SINUSOIDAL" and self.param and self.param[0].lr_mult:
             raise wrong("the table of sines and cosines is not learned, so its `lr_mult` must be 0", field="param")
         return self
+
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
 
     @property
     def abilities(self) -> Abilities:
@@ -116,3 +123,13 @@ class PositionalEmbedding(Layer):
             yield from products.bias_gradient(dy, dy, dw, run.workspace["sums"], ADD)
         if run.bottom_diff[0] is not None:
             yield Call(copy.copy, run.top_diff[0], run.bottom_diff[0])
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The sum; then its gradient, and that of the table, which every sample reads."""
+        yield (Term(arrays.bottoms[0][index]) + Term(arrays.params[0][index[1:]])).at("y", index)
+        if arrays.top_diffs:
+            dy = arrays.top_diffs[0]
+            yield Term(dy[index]).at("dx", index)
+            if self.kind == "LEARNED":
+                same: Any = (slice(None), *index[1:])
+                yield sum_of(dy[same]).at("dw", index[1:])

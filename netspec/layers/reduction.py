@@ -72,6 +72,11 @@ class Reduction(Layer):
     coeff: Annotated[float, Aka("scale", "coefficient")] = Field(1.0, description="Factor on the result.")
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """Backward reads the bottom for absolute values and squares."""
         return Abilities(reads=NOTHING if self.operation in {"SUM", "MEAN"} else BOTTOM)

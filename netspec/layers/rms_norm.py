@@ -49,6 +49,11 @@ class RMSNorm(RowNorm):
         return self
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def rule(self) -> RowRule:
         """By the mean square; no mean is taken off."""
         return RowRule(self.eps, 0, VARIANCE, 0)

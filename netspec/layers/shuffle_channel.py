@@ -35,6 +35,11 @@ class ShuffleChannel(MovingLayer):
 
     group: Annotated[int, Aka("groups")] = Field(1, gt=0, description="Number of groups, G.")
 
+    @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The bottom's shape."""
         x = bottoms[0]

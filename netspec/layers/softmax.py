@@ -35,6 +35,11 @@ class Softmax(Layer):
     )
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """Backward reads the top alone."""
         return Abilities(reads=TOP)

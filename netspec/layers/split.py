@@ -28,6 +28,11 @@ class Split(ViewLayer):
     tops: ClassVar[Arity] = MANY
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Backward reads nothing."""
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)

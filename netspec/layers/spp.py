@@ -48,6 +48,11 @@ class SPP(Layer):
     pool: Literal["MAX", "AVE"] = Field("MAX", description="Maximum or average of a window.")
 
     @property
+    def alone(self) -> bool:
+        """Always: every item is computed by itself."""
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         """Row-major; backward reads the places of maxima alone."""
         return Abilities(reads=NOTHING)

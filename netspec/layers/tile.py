@@ -38,6 +38,11 @@ class Tile(Layer):
     tiles: Annotated[int, Aka("multiples", "repeats")] = Field(gt=0, description="How often x stands in the top.")
 
     @property
+    def alone(self) -> bool:
+        """Unless the items are among what lies along `axis`."""
+        return self.axis > 0
+
+    @property
     def abilities(self) -> Abilities:
         """Any layout; backward reads nothing."""
         return Abilities(layouts=ANY_LAYOUT, reads=NOTHING)

@@ -53,7 +53,9 @@ def label_rules(shaped: ShapedGraph) -> tuple[LabelRule, ...]:
                 name = f"layer '{reader.node.layer.name}' ({reader.node.layer.type})"
                 samples = _samples(shaped, output)
                 places = np.zeros((samples, (end - begin) // samples), bool)
-                rules[output, classes, ignore] = LabelRule(output, classes, ignore, name, places)
+                rules[output, classes, ignore] = LabelRule(
+                    output, classes, ignore, name, places, reader.node.layer.label_word
+                )
             rules[output, classes, ignore].places.reshape(-1)[inside] = True
     return tuple(rules.values())
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.errors import DivergedError, NetspecError
-from netspec.data.labels import BadLabelError, classes, fault
+from netspec.data.labels import BadLabelError, allowed, classes, fault
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.net.graph import Node
@@ -164,10 +164,9 @@ def _check_labels(kept: Program, reader: LabelReader, batch: Fed) -> None:
     layer, name = reader.node.layer, kept.graph.blobs[reader.blob].name
     maker = kept.graph.nodes[kept.graph.blobs[reader.blob].producer]
     sample = _finder(kept, maker, reader.blob, batch)(index)
-    found = (
-        f"blob '{name}' has the label {labels[index]:g}, which {fault(labels[index].item(), reader.classes)}{sample}"
-    )
-    help = f"layer '{layer.name}' ({layer.type}) has {reader.classes} classes"
+    why = fault(labels[index].item(), reader.classes)
+    found = f"blob '{name}' has the {layer.label_word} {labels[index]:g}, which {why}{sample}"
+    help = allowed(f"layer '{layer.name}' ({layer.type})", layer.label_word, reader.classes)
     raise BadLabelError(found, at=layer.place("bottom"), help=help)
 
 

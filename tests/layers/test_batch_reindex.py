@@ -48,7 +48,7 @@ def test_an_index_without_an_item() -> None:
     ]
     net = netspec.Net({"layers": layers})
     for wrong in (4, -1, 0.5, np.nan):
-        with pytest.raises(WrongLabelError, match=r"'which' holds .* at \[1\], which is not a label in 0..3"):
+        with pytest.raises(WrongLabelError, match=r"'which' holds .* at \[1\], which is not an index in 0..3"):
             net.forward(data=blob(4, 3), which=[0, wrong])
         (y,) = forward(make_layer("BatchReindex"), blob(4, 3), np.array([0.0, wrong]))
         assert np.isnan(y[1]).all() and not np.isnan(y[0]).any(), "nothing outside of x is read"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from netspec.layers.base import Layer
+import netspec
+from netspec.layers.base import LAYERS, Layer
 from tests.helpers.checks import Array, check_layer, labels, make_layer, run_layer
 from tests.helpers.oracle import against
 
@@ -71,3 +73,10 @@ def test_what_is_no_index_shows_and_harms_nothing(bad: float) -> None:
 def test_bad_fields(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"greater than 0|less than 16777216"):
         embed(**({"num_output": 3, "input_dim": 4} | fields))
+
+
+def test_an_index_outside_the_table_is_called_an_index(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(f"name: example\nlayers:{LAYERS.get('Embed').example}", encoding="utf-8")
+    net = netspec.Net(tmp_path / "net.yaml")
+    with pytest.raises(netspec.NetspecError, match=r"'words' holds 9 at \[0, 0\], which is not an index in 0\.\.6"):
+        net.forward(words=np.full((2, 5), 9.0))

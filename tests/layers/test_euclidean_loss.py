@@ -41,6 +41,14 @@ def test_gradients_with_a_loss_weight() -> None:
 def test_only_count_and_batch_size_must_agree() -> None:
     layer = make_layer("EuclideanLoss")
     assert forward(layer, np.ones((2, 3, 1)), np.zeros((2, 3)))[0] == 1.5
-    for first, second in (((2, 3), (3, 2)), ((2, 3), (2, 4)), ((), ())):
+    for first, second in (((2, 3), (3, 2)), ((2, 3), (2, 4))):
         with pytest.raises(ShapeError, match="same batch size"):
             layer.top_shapes((first, second))
+
+
+def test_two_numbers_are_one_sample() -> None:
+    result = run_layer(make_layer("EuclideanLoss"), np.array(3.0), np.array(1.0), top_diffs=[np.array(1.0)])
+    assert result.tops[0] == 2.0
+    assert [float(diff) for diff in result.bottom_diffs if diff is not None] == [2.0, -2.0]
+    with pytest.raises(ShapeError, match="same batch size"):
+        make_layer("EuclideanLoss").top_shapes(((), (1,)))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.codegen import environment
+from netspec.codegen import environment, simd
 from netspec.core.calls import Phase
 from netspec.core.rooms import snake
 from netspec.engine.gradcheck import gradcheck, random_inputs
@@ -126,3 +128,15 @@ def test_its_example_passes_a_gradient_check(example: Example) -> None:
     assert checked.worst <= LIMIT, f"{cls.__name__}: {checked}"
     mine = [layer for layer in checked.layers if layer.type == cls.__name__]
     assert any(layer.blobs or layer.why != "has no gradient" for layer in mine) or not cls.differentiable, mine
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("bytes", [16, 32])
+def test_all_examples_at_another_vector_width(bytes: int) -> None:
+    """The examples' threads and gradients once more, in a process whose kernels are for narrower vectors."""
+    if bytes >= simd.BYTES:
+        pytest.skip("no narrower than the host's own")
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "example and not another", __file__]
+    environ = os.environ | {"NETSPEC_VECTOR_BYTES": str(bytes)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=1800)
+    assert done.returncode == 0, done.stdout[-4000:]

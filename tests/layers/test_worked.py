@@ -20,7 +20,12 @@ EXPLAINED = [layer for layer in LAYERS.members() if layer.worked is not Layer.wo
 
 NEEDED = {"num_output": 4, "kernel_size": 2, "group_size": 2, "min": -0.75, "max": 0.5}
 """Fields that some layers cannot do without."""
-USUAL = {"Log": {"shift": 9.0}}
+USUAL: dict[str, dict[str, Any]] = {
+    "Embed": {"input_dim": 3},
+    "GroupNorm": {"group": 2},
+    "LSTMUnit": {"top": ("c", "h")},
+    "Log": {"shift": 9.0},
+}
 """Fields of layers whose defaults are not for all numbers."""
 MORE: dict[str, list[dict[str, Any]]] = {
     "Convolution": [
@@ -34,12 +39,26 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"axis": 2, "stride": 2},
     ],
     "Im2col": [{"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)}, {"axis": 2}],
+    "BatchNorm": [{"affine": True, "use_global_stats": True}, {"affine": True, "eps": 0.5}],
+    "Bias": [{"axis": 2, "num_axes": 2}, {"num_axes": 0}],
     "CELU": [{"alpha": 0.5}],
+    "Eltwise": [{"coeff": [0.5, -2.0]}],
     "Exp": [{"base": 2.0, "scale": -0.5, "shift": 0.25}],
     "FeaturePooling": [{"group_size": 4}, {"group_size": 5, "axis": 2}, {"axis": 0, "pool": "L2"}],
     "GLU": [{"axis": 1}, {"axis": 0}],
     "HardTanh": [{"min_val": -0.5, "max_val": 0.25}],
     "InnerProduct": [{"axis": 2}, {"axis": 3, "transpose": True}],
+    "L2Normalize": [
+        {"axis": 2, "num_axes": 2, "affine": True},
+        {"axis": 1, "affine": True},
+        {"axis": 3},
+        {"axis": 3, "eps": 2.5},
+    ],
+    "LRN": [
+        {"local_size": 3, "alpha": 0.5, "k": 2.0},
+        {"local_size": 3, "alpha": 0.5, "beta": 0.5, "norm_region": "WITHIN_CHANNEL"},
+    ],
+    "LayerNorm": [{"axis": 2}, {"axis": 1, "affine": False, "eps": 0.5}],
     "LocallyConnected": [{"kernel_size": (3, 2), "stride": (1, 2), "pad": (2, 1), "dilation": (2, 1)}, {"axis": 2}],
     "Log": [{"base": 2.0, "scale": -0.5, "shift": 9.0}],
     "Maxout": [{"pieces": 3}, {"axis": 2, "bias_term": False}],
@@ -58,7 +77,9 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"power": 2.5, "scale": 0.0, "shift": 1.5},
         {"power": 0.0},
     ],
+    "RMSNorm": [{"axis": 2}, {"axis": 3, "affine": False}],
     "ReLU": [{"negative_slope": 0.25}, {"negative_slope": -0.5}],
+    "Scale": [{"axis": 2, "num_axes": 2, "bias_term": True}, {"num_axes": 0}],
     "Softmax": [{"axis": 2}],
     "SoftmaxWithLoss": [
         {"ignore_label": 1},
@@ -67,6 +88,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
         {"class_weights": [0.5, 2.0, 3.0, 1.5]},
         {"class_weights": [0.5, 2.0, 3.0, 1.5], "label_smoothing": 0.25, "ignore_label": 1},
     ],
+    "PositionalEmbedding": [{"max_length": 7}],
     "SigmoidCrossEntropyLoss": [
         {"ignore_label": 1},
         {"class_weights": [0.5, 2.0, 3.0, 1.5], "label_smoothing": 0.25, "normalization": "VALID"},
@@ -119,9 +141,19 @@ def rounded(*shape: int, seed: int) -> Array:
     return np.round(np.random.default_rng(seed).standard_normal(shape), 2)
 
 
+OWN = {
+    "Embed": [np.array([[2.0, 0.0], [1.0, 2.0], [2.0, 2.0]])],
+    "LSTMUnit": [rounded(1, 3, 2, seed=1), rounded(1, 3, 8, seed=2), np.array([[1.0, 0.0, 1.0]])],
+    "PositionalEmbedding": [rounded(2, 4, 3, seed=1)],
+}
+"""Bottoms of layers that not any blob fits."""
+
+
 def bottoms(layer: Layer) -> list[Array] | None:
     """Blobs that fit the layer; None where the layer takes none of those tried."""
     x = rounded(2, 4, 5, 3, seed=1)
+    if layer.type in OWN:
+        return OWN[layer.type]
     if layer.type == "PoissonLoss":  # of rates
         x = np.abs(x) + 0.01
     truths = (np.random.default_rng(2).integers(0, 3, shape).astype(float) for shape in ((2,), (2, 5, 3), (2, 4, 5)))
@@ -153,11 +185,15 @@ def evaluated(words: str) -> float:
     return float(eval(words.replace("^", "**"), {"__builtins__": {}}, known))
 
 
-def wanted(what: str, result: Any) -> Array:
-    """The array whose value a step explains, as the kernels computed it."""
-    if what == "p":
-        return result.workspace["prob"]
-    return {"y": result.tops, "dx": result.bottom_diffs, "dw": result.param_diffs}[what][0]
+def wanted(what: str, result: Any) -> Array | None:
+    """The array whose value a step explains, as the kernels computed it; None where they keep none."""
+    if what == "dw":
+        return next(diff for diff in result.param_diffs if diff is not None)
+    return {"p": result.workspace.get("prob"), "y": result.tops[0], "dx": result.bottom_diffs[0]}.get(what)
+
+
+ON_THE_WAY = {"p", "m", "v"}
+"""What is explained before the top's value."""
 
 
 def test_layers_that_explain_themselves() -> None:
@@ -197,24 +233,90 @@ def test_losses_with_weights(fields: dict[str, Any], soft: bool) -> None:
 def explains(layer: Layer, blobs: list[Array]) -> None:
     """Check what a layer says of every value of its top, and of gradients."""
     params = [np.round(p, 2) for p in random_params(layer, blobs)]
-    shape = layer.top_shapes(tuple(b.shape for b in blobs))[0]
-    result = run_layer(
-        layer, *blobs, params=params, top_diffs=[rounded(*shape, seed=4)], layout="NCHW" if len(shape) != 4 else None
-    )
+    shapes = layer.top_shapes(tuple(b.shape for b in blobs))[: len(layer.top_names()) or layer.tops.least]
+    shape = shapes[0]
+    diffs = [rounded(*shape, seed=4 + i) for i, shape in enumerate(shapes)]
+    result = run_layer(layer, *blobs, params=params, top_diffs=diffs, layout="NCHW" if len(shape) != 4 else None)
     arrays = LayerArrays(blobs, result.tops, params, result.top_diffs)
     seen = set()
     for index in np.ndindex(*shape):
         steps = list(layer.worked(arrays, index))
-        assert (steps[0].what, steps[0].at) == ("y", index) or steps[0].what == "p"
+        first = next(step for step in steps if step.what not in ON_THE_WAY)
+        assert (first.what, first.at) == ("y", index)
         forward = layer.worked(LayerArrays(blobs, result.tops, params), index)
-        assert list(forward) == [s for s in steps if s.what in "yp"]
+        assert list(forward) == [s for s in steps if s.what in {"y", *ON_THE_WAY}]
         for step in steps:
             truth = wanted(step.what, result)
-            np.testing.assert_allclose(step.value, truth[step.at], rtol=1e-10, atol=1e-13, err_msg=str(step))
+            if truth is not None:
+                np.testing.assert_allclose(step.value, truth[step.at], rtol=1e-10, atol=1e-13, err_msg=str(step))
             if SHORTENED not in step.words:
                 np.testing.assert_allclose(evaluated(step.words), step.value, rtol=2e-3, atol=2e-3, err_msg=str(step))
             seen.add(step.what)
-    assert {"y", "dx"} <= seen and ("dw" in seen) == bool(params)
+    assert "y" in seen and ("dx" in seen) == (result.bottom_diffs[0] is not None)
+    assert ("dw" in seen) == any(diff is not None for diff in result.param_diffs)
+
+
+@pytest.mark.parametrize("bias_term", [False, True])
+def test_a_scale_by_a_second_bottom(bias_term: bool) -> None:
+    layer = make_layer("Scale", bottom=("x", "w"), bias_term=bias_term)
+    x, w, dy = rounded(2, 4, 3, seed=1), rounded(4, seed=2), rounded(2, 4, 3, seed=3)
+    result = run_layer(layer, x, w, params=[rounded(4, seed=5)] * bias_term, top_diffs=[dy])
+    arrays = LayerArrays([x, w], result.tops, result.params, [dy])
+    for index in np.ndindex(*x.shape):
+        for step in layer.worked(arrays, index):
+            truth = wanted(step.what, result)
+            assert truth is not None and step.value == pytest.approx(truth[step.at], rel=1e-10)
+
+
+def test_a_small_batch_normalisation() -> None:
+    """Four numbers of a channel: 1, 2, 3, 6 with the mean 3 and the variance 3.5."""
+    x, dy = [[1], [2], [3], [6]], [[1], [0], [0], [0]]
+    layer = make_layer("BatchNorm", eps=0.0, affine=True)
+    params = [[9], [9], [9], [2], [0.5]]
+    assert steps_of(layer, (0, 0), x, params=params, diff=dy) == [
+        "m[0] = (1 + 2 + 3 + 6)/4 = 3",
+        "v[0] = ((1 - 3)^2 + (2 - 3)^2 + (3 - 3)^2 + (6 - 3)^2)/4 = 3.5",
+        "y[0,0] = (1 - 3)/sqrt(3.5 + 0)*2 + .5 = -1.638",
+        "dx[0,0] = (2 - (2 + 0 + 0 + 0)/4 + 1.069*(2*(-1.069) + 0*(-.5345) + 0*0 + 0*1.604)/4)/1.871 = .4963",
+        "dw[0] = 1*(-1.069) + 0*(-.5345) + 0*0 + 0*1.604 = -1.069",
+    ]
+    running = make_layer("BatchNorm", eps=0.0, use_global_stats=True)
+    assert steps_of(running, (1, 0), x, params=[[8], [18], [2]], diff=dy)[:3] == [
+        "m[0] = 8/2 = 4",
+        "v[0] = 18/2 = 9",
+        "y[1,0] = (2 - 4)/sqrt(9 + 0) = -.6667",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "x", "words"),
+    [
+        ("LayerNorm", {"affine": False}, [[1, 3]], "y[0,0] = (1 - 2)/sqrt(1 + 1e-5) = -1"),
+        ("MVN", {}, [[[1, 3]]], "y[0,0,0] = (1 - 2)/(sqrt(1) + 1e-9) = -1"),
+        ("RMSNorm", {"affine": False}, [[3, 4]], "y[0,0] = 3/sqrt(12.5 + 1e-6) = .8485"),
+        ("L2Normalize", {}, [[3, 4]], "y[0,0] = 3/max(sqrt(3^2 + 4^2), 1e-12) = .6"),
+        ("LRN", {"local_size": 3}, [[[[3]], [[4]]]], "y[0,0,0,0] = 3/(1 + 1/3*(3^2 + 4^2))^.75 = .5618"),
+        ("PReLU", {}, [[-2]], "y[0,0] = .25*(-2) = -.5"),
+        ("Scale", {}, [[-2]], "y[0,0] = -2*.25 = -.5"),
+        ("Bias", {}, [[-2]], "y[0,0] = -2 + .25 = -1.75"),
+        ("Embed", {"input_dim": 1, "num_output": 1, "bias_term": False}, [0], "y[0,0] = .25 = .25"),
+    ],
+)
+def test_small_layers(kind: str, fields: dict[str, Any], x: Any, words: str) -> None:
+    layer, index = make_layer(kind, **fields), tuple(0 for _ in np.shape(x)) + (0,) * (kind == "Embed")
+    shapes = layer.param_shapes((np.shape(x),))
+    top = layer.top_shapes((np.shape(x),))[0]
+    steps = steps_of(layer, index, x, params=[np.full(shape, 0.25) for shape in shapes], diff=np.ones(top))
+    assert words in steps
+
+
+def test_an_element_of_two_blobs_and_a_step_of_a_unit() -> None:
+    both = make_layer("Eltwise", coeff=(1.0, -0.5))
+    assert steps_of(both, (0,), [3], [4], diff=[2]) == ["y[0] = 1*3 - .5*4 = 1", "dx[0] = 2*1 = 2"]
+    unit, one = make_layer("LSTMUnit", top=("c", "h")), np.ones((1, 1, 1))
+    result = run_layer(unit, one, np.zeros((1, 1, 4)), one[0], top_diffs=[one, one])
+    steps = [*unit.worked(LayerArrays([one, np.zeros((1, 1, 4)), one[0]], result.tops), (0, 0, 0))]
+    assert [*map(str, steps)] == ["y[0,0,0] = 1/(1 + e^0)*1*1 + 1/(1 + e^0)*tanh(0) = .5"]
 
 
 def steps_of(layer: Layer, index: tuple[int, ...], *blobs: Any, params: Any = (), diff: Any = None) -> list[str]:
