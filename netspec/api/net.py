@@ -57,7 +57,8 @@ class Net:
 
     `blobs[name]` and `params[layer][i]` have `data` and `diff`; what is written into them is what the next forward and
     backward read. Param diffs add up over `backward` calls, as in Caffe, until `clear_param_diffs()`. `force_backward`
-    computes the gradients of the inputs too. Every forward of a TRAIN net draws new random masks (`forwards`).
+    computes the gradients of the inputs too, and of params of `lr_mult: 0`. Every forward of a TRAIN net draws new
+    random masks (`forwards`).
 
     `keep=False` is for forward alone: only inputs and outputs stay readable, layers are computed along with others and
     share memory, and there is no backward; a list of names keeps these blobs too. In phase TEST factors by channel are
@@ -260,13 +261,16 @@ class Net:
             if program.diff[blob] is None:
                 raise no_diff(name)
             given[blob] = self._apart(fitting(name, self._shown(blob)[0], value))
+        of = program.plan.storage
+        results = {of[i] for i in graph.inputs} & {of[blob] for blob in given}  # given tops that are views of inputs
         with program.weights.turn.lock():
             ends = {storage: diff.copy() for storage, diff in self._ends().items()}
             try:
                 self._backward(given, {} if given else ends)
             finally:
                 for storage, diff in self._ends().items():
-                    diff[...] = ends[storage]
+                    if storage not in results:
+                        diff[...] = ends[storage]
             diffs = ((graph.blobs[i].name, program.diff[i]) for i in graph.inputs)
             return {name: None if diff is None else np.array(diff) for name, diff in diffs}
 

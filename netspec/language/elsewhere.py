@@ -49,11 +49,14 @@ LAYER = {
     **dict.fromkeys(("data_format", "layout"), "blobs are N, C, H, W; leave it out"),
     "activation": "it is a layer of its own, below this one: {name: relu1, type: ReLU}",
     "blobs_lr": "say `param: [{lr_mult: 1}, {lr_mult: 2}]`",
+    "ceil_mode": "say `round_mode: CEIL`, or `round_mode: FLOOR`",
     "data_param": "sources stand in the solver's `data:`",
+    "debug_info": "netspec names the layer of the first value that is not finite; leave it out",
     "dropout": "it is a layer of its own, below this one: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
     "input_shape": "an Input layer says it: {name: data, type: Input, shape: [64, 1, 28, 28]}",
     "padding_mode": "borders are zeros; leave it out",
     "phase": "say `include: {phase: TEST}`",
+    "share_in_parallel": "netspec trains in one process; leave it out",
     "transform_param": "transforms stand in the solver's `data:`",
 }
 """Keys of other programs' layers, to a help line."""
@@ -157,7 +160,6 @@ NET = {
 
 _POOL, _DEPTHWISE = "Pooling", "say Convolution with `group` equal to the channels"
 _FED = "data come from the solver's `data:`; the net has {name: data, type: Input, top: [data, label], shape: ...}"
-_RECURRENT = "netspec has no recurrent layers"
 
 KINDS: dict[str, dict[str, str]] = {
     "layer type": {
@@ -189,6 +191,7 @@ KINDS: dict[str, dict[str, str]] = {
         "StochasticDepth": "DropPath",
         **dict.fromkeys(("Clamp", "ClipByValue"), "Clip"),
         **dict.fromkeys(("Affine", "Rescaling"), "Scale"),
+        **dict.fromkeys(("Recurrent", "SimpleRNN"), "RNN"),
         "BiasAdd": "Bias",
         **dict.fromkeys(("AUC", "AUROC", "ROC", "RocAucScore"), "RocAuc"),
         **dict.fromkeys(("mAP", "MeanAveragePrecision", "PrecisionRecallCurve"), "AveragePrecision"),
@@ -248,7 +251,7 @@ KINDS: dict[str, dict[str, str]] = {
 ABSENT: dict[str, dict[str, str]] = {
     "layer type": {
         **dict.fromkeys(("Data", "ImageData", "HDF5Data", "WindowData"), _FED),
-        **dict.fromkeys(("LSTM", "GRU", "RNN", "Recurrent"), _RECURRENT),
+        "HDF5Output": "blobs are written to no file: `netspec.Net` of the Python API gives them",
         **dict.fromkeys(("DepthwiseConv", "DepthwiseConv2D", "ConvolutionDepthwise"), _DEPTHWISE),
         **dict.fromkeys(
             ("Residual", "ResidualBlock", "BasicBlock", "Bottleneck", "Sequential"), "write it in `blocks:`"

@@ -7,7 +7,7 @@ weight. Convolution computes small from large, and Deconvolution large from smal
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -45,8 +45,10 @@ class Filtering(Spatial):
     group: Annotated[int, Aka("groups")] = Field(
         1, gt=0, description="Channels and filters are split into this many independent groups."
     )
-    engine: Literal["AUTO", "DEPTHWISE", "GROUPED", "WINOGRAD", "DIRECT"] = Field(
-        "AUTO", description="How it is computed; AUTO takes the first of the others that fits the shapes."
+    engine: Literal["AUTO", "DEPTHWISE", "GROUPED", "WINOGRAD", "DIRECT", "DEFAULT", "CAFFE", "CUDNN"] = Field(
+        "AUTO",
+        description="How it is computed; AUTO takes the first of the next four that fits the shapes. The other words "
+        "are Caffe's, and mean AUTO.",
     )
     weight_filler: Annotated[AnyFiller, Aka("init", "initializer", "kernel_initializer", "weight_init")] = Field(
         Constant(value=0.0), description="Initial weights."
@@ -60,6 +62,15 @@ class Filtering(Spatial):
         if self.num_output % self.group:
             raise wrong(f"`num_output` {self.num_output} is not a multiple of `group` {self.group}", field="num_output")
         return self
+
+    @property
+    def _any_way(self) -> bool:
+        """Whether `engine` leaves the way of computing open."""
+        return self.engine not in WAYS
+
+    def identity(self) -> dict[str, Any]:
+        """Without an `engine` that leaves the way of computing open."""
+        return {name: value for name, value in super().identity().items() if name != "engine" or not self._any_way}
 
     @property
     def passing(self) -> Passing:
@@ -133,7 +144,7 @@ class Filtering(Spatial):
 
     def way(self, conv: Conv) -> Way:
         """The first way of computing that fits the shapes, or the way that `engine` names. Raises ShapeError."""
-        if self.engine == "AUTO":
+        if self._any_way:
             return next(way for way in WAYS.values() if way.fits(conv))
         way = WAYS[self.engine]
         if not way.fits(conv):

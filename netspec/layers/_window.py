@@ -42,8 +42,8 @@ class Windowed(Layer):
     pad: Annotated[Listed[Annotated[int, Field(ge=0)]], Aka("padding")] = Field(
         (), description="Zeros around the image, P (default 0); one number, or one for each axis."
     )
-    pad_h: int | None = Field(None, ge=0, description="Zeros above and below, instead of pad.")
-    pad_w: int | None = Field(None, ge=0, description="Zeros left and right, instead of pad.")
+    pad_h: int | None = Field(None, ge=0, description="Zeros above and below, instead of pad (0 beside a pad_w).")
+    pad_w: int | None = Field(None, ge=0, description="Zeros left and right, instead of pad (0 beside a pad_h).")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -53,7 +53,7 @@ class Windowed(Layer):
             if both and (h is not None or w is not None):
                 field = "kernel_size" if name == "kernel" else name
                 raise wrong(f"`{field}` and `{name}_h`/`{name}_w` exclude each other", field=split)
-            if (h is None) != (w is None):
+            if (h is None) != (w is None) and name != "pad":
                 raise wrong(f"`{name}_h` and `{name}_w` go together", field=split)
         return self
 
@@ -80,8 +80,10 @@ class Windowed(Layer):
         for name, usual in zip(_MEASURES, Window(0), strict=False):
             field = "kernel_size" if name == "kernel" else name
             h, w = getattr(self, f"{name}_h"), getattr(self, f"{name}_w")
-            split = h is not None and w is not None
-            found.append((f"{name}_h", (h, w)) if split else (field, getattr(self, field) or (usual,)))
+            split = h is not None or w is not None
+            found.append(
+                (f"{name}_h", (h or usual, w or usual)) if split else (field, getattr(self, field) or (usual,))
+            )
         return [*found, ("dilation", dilation or (1,))]
 
 

@@ -6,7 +6,8 @@ variance, scale' = f * scale' + 1. While testing, mean'/scale' and variance'/sca
 Szegedy 2015; Caffe batch_norm_layer.cpp.
 
 Unlike in Caffe, a batch whose mean or variance is not finite leaves the running sums as they are, and so does every
-batch of phase TEST.
+batch of phase TEST; and where no batch has been summed, scale' = 0, the variance is 1 and not 0, so that such a layer
+leaves its bottom nearly as it is instead of multiplying it by 1 / sqrt(eps).
 """
 
 from __future__ import annotations

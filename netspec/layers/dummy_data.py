@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Routine, Run
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import ShapeError, Shapes
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
@@ -40,7 +40,9 @@ class DummyData(Layer):
     tops: ClassVar[Arity] = MANY
     differentiable: ClassVar[bool] = False
 
-    shape: AnyShapes = Field(description="One shape for all tops, or a list with one shape for each.")
+    shape: Annotated[AnyShapes, Aka("num", "channels", "height", "width")] = Field(
+        description="One shape for all tops, or a list with one shape for each."
+    )
     data_filler: Listed[AnyFiller] = Field(
         (Constant(value=0.0),), description="One filler for all tops, or a list with one filler for each."
     )

@@ -15,6 +15,7 @@ from netspec.codegen.geometry import GRAIN, MOST_PARTS
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shape, Shapes, Window, count
 from netspec.core.worked import LayerArrays, Term, Worked, total
+from netspec.layers._engine import Engine
 from netspec.layers._spatial import Spatial
 from netspec.layers._window import meetings
 from netspec.layers.base import NOTHING, Abilities, Passing, Purpose
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array, Kernel
 
 
-class Im2col(Spatial):
+class Im2col(Engine, Spatial):
     """Lay out the windows of a blob as channels.
 
     Bottom: x (N, C, H, W), or with any number of spatial axes, (N..., C, S...). Top: y (N, C*Fh*Fw, H', W'), in the

@@ -20,13 +20,14 @@ from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window
 from netspec.core.worked import LayerArrays, Term, Worked, sum_of_squares, total, unravelled
-from netspec.layers.base import BOTTOM, Abilities, Layer, Passing, Purpose
+from netspec.layers._engine import Engine
+from netspec.layers.base import BOTTOM, Abilities, Passing, Purpose
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 
-class LRN(Layer):
+class LRN(Engine):
     """Divide every value by the size of its neighbours, among the channels or in its plane.
 
     Bottom: x (N, C, H, W). Top: y, the shape of x.

@@ -23,6 +23,7 @@ from netspec.core.model import wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window, count, counted, pooled, pooled_text
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
+from netspec.layers._engine import Engine
 from netspec.layers._spatial import once
 from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Passing, Purpose
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 Place = tuple[int, ...]
 
 
-class Pooling(Windowed):
+class Pooling(Engine, Windowed):
     """Shrink each plane of an image to the maximum or average of its windows.
 
     Bottom: x (N, C, H, W); also (N, C, W) or (N, C, D, H, W). Top: y (N, C, P, Q), or as many axes as x has; with MAX

@@ -11,11 +11,12 @@ from pydantic import Field
 
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka
+from netspec.layers._engine import Engine
 from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
 
-class ReLU(Elementwise):
+class ReLU(Engine, Elementwise):
     """Rectify a blob elementwise.
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.core.formula import Number, sigmoid
+from netspec.layers._engine import Engine
 from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
 
-class Sigmoid(Elementwise):
+class Sigmoid(Engine, Elementwise):
     """Squash a blob elementwise into (0, 1).
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.

@@ -15,10 +15,11 @@ from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shapes, axis_of, count
 from netspec.core.worked import LayerArrays, Term, Worked, dot, softmax
-from netspec.layers.base import TOP, Abilities, Layer, Purpose
+from netspec.layers._engine import Engine
+from netspec.layers.base import TOP, Abilities, Purpose
 
 
-class Softmax(Layer):
+class Softmax(Engine):
     """Turn scores into probabilities that add up to 1.
 
     Bottom: x, any shape with a class axis (N, C, ...). Top: y, the shape of x.

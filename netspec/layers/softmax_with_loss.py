@@ -16,6 +16,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
+from netspec.layers._engine import Engine
 from netspec.layers._loss import (
     ALMOST_NOTHING,
     NormalizedLoss,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 
-class SoftmaxWithLoss(NormalizedLoss):
+class SoftmaxWithLoss(Engine, NormalizedLoss):
     """The multinomial logistic loss of scores, with the softmax inside.
 
     Bottom: scores (N, C, ...), labels 0..C-1 (N, ...); perhaps weights (N, ...), a factor for each label. Instead of

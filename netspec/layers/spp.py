@@ -17,7 +17,8 @@ from netspec.codegen.geometry import Planes
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window
-from netspec.layers.base import NOTHING, Abilities, Layer, Passing, Purpose
+from netspec.layers._engine import Engine
+from netspec.layers.base import NOTHING, Abilities, Passing, Purpose
 from netspec.lowering.planes import planes
 
 
@@ -30,7 +31,7 @@ class Level(NamedTuple):
     offset: int
 
 
-class SPP(Layer):
+class SPP(Engine):
     """Pool an image in windows of halving sizes, to a vector whose length does not depend on the image's.
 
     Bottom: x (N, C, H, W). Top: y (N, C * (4^P - 1)/3) for P = `pyramid_height`; with P = 1 it is (N, C, 1, 1), as in

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.core.formula import Number
+from netspec.layers._engine import Engine
 from netspec.layers.base import Purpose
 from netspec.layers.base_elementwise import Elementwise
 
 
-class TanH(Elementwise):
+class TanH(Engine, Elementwise):
     """Squash a blob elementwise into (-1, 1).
 
     Bottom: x, any shape (N, ...). Top: y, the shape of x; may be computed in place.

@@ -42,7 +42,10 @@ def _hashed(rows: Any) -> str:
 _APART = frozenset({"bottom", "top", "include", "exclude", "param", "loss_weight", "propagate_down"})
 _LATER = frozenset({"batch_axis", "label_smoothing", "class_weights"})
 """Fields that these digests take from the graph, and fields that were added after they began to leave defaults out."""
-_LATER_OF = {"Convolution": frozenset({"axis", "force_nd_im2col"})}
+_LATER_OF = {
+    "Convolution": frozenset({"axis", "force_nd_im2col"}),
+    **dict.fromkeys(("LRN", "Pooling", "ReLU", "Sigmoid", "Softmax", "SoftmaxWithLoss", "TanH"), frozenset({"engine"})),
+}
 """Fields like `_LATER`, by layer type, whose names older fields of other types have."""
 
 

@@ -30,7 +30,7 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: b
         flags = [
             wanted.get(bottom, False) and asked[slot : slot + 1] != (False,) for slot, bottom in enumerate(node.bottoms)
         ]
-        learns = any(net.params[p].learned for p in node.params)
+        learns = any(net.params[p].learned and net.params[p].lr_mult for p in node.params)
         wanted |= dict.fromkeys(node.tops, learns or any(flags))
         able, closed = force and node.layer.differentiable, node.layer.without_diff(len(node.bottoms))
         propagate[node.index] = tuple(flag or (able and slot not in closed) for slot, flag in enumerate(flags))

@@ -127,7 +127,10 @@ class ParamKey(NamedTuple):
 
 @dataclass(frozen=True)
 class GraphParam:
-    """A param blob of the net, owned by its first user; `users` are (layer, slot) in the order of layers."""
+    """A param blob of the net, owned by its first user; `users` are (layer, slot) in the order of layers.
+
+    `forced`: it has a gradient even where its rate is 0, because a caller asked for the gradients of the inputs.
+    """
 
     index: int
     name: str
@@ -136,11 +139,12 @@ class GraphParam:
     lr_mult: float
     decay_mult: float
     permissive: bool = False
+    forced: bool = False
 
     @property
     def learned(self) -> bool:
-        """Whether the solver changes it."""
-        return self.param.learned and self.lr_mult != 0
+        """Whether it has a gradient: the solver changes it, or it is `forced`."""
+        return self.param.learned and (self.lr_mult != 0 or self.forced)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "l
         found.add(EmptyNetError(text, at=spec.place("layers")))
     params, nodes = _share(nodes, found)
     forced = gradients == "inputs" or spec.force_backward
+    if gradients == "inputs":
+        params = tuple(replace(param, forced=True) for param in params)
     net = decide_gradients(Graph(spec.name, state, nodes, blobs, params), found, gradients, forced)
     _check_counted(net, found)
     if verifying() and not found and net.sound:

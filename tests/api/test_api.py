@@ -69,6 +69,22 @@ def test_input_gradients_with_force_backward(net: netspec.Net) -> None:
     assert diffs["label"] is None
 
 
+def test_force_backward_reaches_params_that_are_not_learned() -> None:
+    def made(rate: int) -> netspec.Net:
+        data = {"name": "data", "type": "Input", "shape": [[3, 4]]}
+        ip = {"name": "ip", "type": "InnerProduct", "num_output": 2, "weight_filler": "xavier"}
+        square = {"name": "square", "type": "Reduction", "operation": "SUMSQ", "loss_weight": 1}
+        layers = [data, ip | {"param": [{"lr_mult": rate}] * 2}, square]
+        one = netspec.Net({"layers": layers}, force_backward=rate == 0)
+        one.forward(data=np.random.default_rng(4).standard_normal((3, 4)))
+        one.backward()
+        return one
+
+    learned, frozen = (made(rate).params["ip"] for rate in (1, 0))
+    for a, b in zip(learned, frozen, strict=True):
+        np.testing.assert_array_equal(a.diff, b.diff)
+
+
 @pytest.mark.parametrize("top", ["sum", "left", "squash"])
 def test_backward_starts_from_any_top(net: netspec.Net, top: str) -> None:
     weights = np.random.default_rng(9).standard_normal(net.blobs[top].data.shape)

@@ -165,6 +165,26 @@ def test_what_is_written_into_the_diff_of_an_end_is_where_backward_begins() -> N
     assert not np.any(other.backward()["data"])
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "Reshape", "shape": [0, -1]},
+        {"type": "Concat"},
+        {"type": "Slice"},
+        {"type": "Split"},
+        {"type": "Dropout"},
+    ],
+    ids=lambda fields: str(fields["type"]),
+)
+def test_the_diff_of_an_input_that_is_an_end_under_another_name(fields: dict[str, Any]) -> None:
+    one = made({"name": "view", "bottom": "data", **fields}, force_backward=True, dtype="float64")
+    one.forward(data=X, label=LABEL)
+    for diff in (X, 2 * X):
+        given = diff.reshape(one.blobs["view"].data.shape)
+        np.testing.assert_array_equal(one.backward(view=given)["data"], diff)
+        np.testing.assert_array_equal(one.blobs["data"].diff, diff)
+
+
 def test_the_weight_of_a_loss_can_be_written_into_its_diff() -> None:
     one = made(ip("ip", 5), loss("ip"), phase="TRAIN", dtype="float64")
     one.forward(data=X, label=LABEL)

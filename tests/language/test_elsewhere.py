@@ -126,7 +126,12 @@ def test_words_of_other_programs_in_a_net(line: str, wanted: str) -> None:
         ("type: ReLU, block_size: 3", "it belongs to DropBlock"),
         ("type: conv_2d, num_output: 2", "'Convolution'"),
         ("type: DepthwiseConv2D", "`group`"),
-        ("type: LSTM", "recurrent"),
+        ("type: Recurrent", "'RNN'"),
+        ("type: HDF5Output", "Python API"),
+        ("type: Pooling, kernel_size: 2, ceil_mode: false", "round_mode: FLOOR"),
+        ("type: LSTM, num_output: 2, debug_info: true", "leave it out"),
+        ("type: Python, module: os, layer: X, share_in_parallel: false", "leave it out"),
+        ("type: DummyData, shape: [2], num: 2", "'shape'"),
         ("type: InnerProduct, num_output: 2, weight_filler: Xavier_Uniform", "'xavier'"),
     ],
 )

@@ -42,6 +42,7 @@ CASES: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
         (2, 3, 7, 8),
         {"num_output": 5, "kernel_h": 4, "kernel_w": 1, "stride_h": 1, "stride_w": 3, "pad_h": 2, "pad_w": 0},
     ),
+    "padded across alone": ((2, 3, 6, 4), {"num_output": 4, "kernel_h": 3, "kernel_w": 2, "pad_w": 1}),
     "dilated": ((1, 2, 9, 8), {"num_output": 3, "kernel_size": [3, 2], "dilation": [2, 3], "pad": [1, 2]}),
     "grouped": ((2, 6, 5, 4), {"num_output": 9, "kernel_size": 3, "group": 3, "pad": 1}),
     "depthwise": ((2, 5, 6, 4), {"num_output": 5, "kernel_size": 3, "group": 5, "stride": 2}),

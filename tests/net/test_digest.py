@@ -42,6 +42,7 @@ SAME: dict[str, Values] = {
     "a default": changed(1, stride=1, pad=0, dilation=1, group=1, bias_term=True),
     "defaults of a window": changed(2, stride=[1, 1], pad_h=0, pad_w=0, round_mode="CEIL"),
     "defaults of every layer": changed(5, loss_weight=1.0, propagate_down=[True, True]),
+    "padding of one axis": changed(2, pad_w=0),
     "two numbers for one": changed(1, kernel_size=[2, 2], bottom=["data"]),
     "height and width": changed(2, kernel_size=[], kernel_h=2, kernel_w=2),
     "the default of a choice": changed(5, normalization="VALID"),
@@ -124,6 +125,26 @@ def test_layers_with_two_words_for_one_field() -> None:
     assert of({**cut, "axis": 2}) == of({**cut, "slice_dim": 2}) != of({**cut, "axis": 2, "slice_point": 4})
     add = {"name": "add", "type": "Eltwise", "bottom": ["data", "data"]}
     assert of(add) == of({**add, "coeff": [1, 1.0]}) != of({**add, "coeff": [1, 2]})
+
+
+CAFFES_ENGINES = {
+    **{word: {"type": word} for word in ("ReLU", "Sigmoid", "TanH", "Softmax", "LRN")},
+    "Convolution": conv("conv", 2),
+    "Deconvolution": conv("conv", 2, type="Deconvolution"),
+    "Im2col": {"type": "Im2col", "kernel_size": 2},
+    "Pooling": {"type": "Pooling", "kernel_size": 2},
+    "SPP": {"type": "SPP", "pyramid_height": 2},
+    "SoftmaxWithLoss": {"type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
+}
+
+
+@pytest.mark.parametrize("word", CAFFES_ENGINES)
+@pytest.mark.parametrize("engine", ["DEFAULT", "CAFFE", "CUDNN"])
+def test_engines_of_caffe_change_nothing(word: str, engine: str) -> None:
+    layer = CAFFES_ENGINES[word] | {"name": "one"}
+    asked = layer | {"engine": engine}
+    bare, named = (net(ip("ip", 3), loss("ip"), {"bottom": "data", **each}) for each in (layer, asked))
+    assert digest(train(bare)) == digest(train(named))
 
 
 class _Inner(Model):
