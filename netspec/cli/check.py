@@ -98,7 +98,7 @@ def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: 
 def _net(document: Document, asked: AskedState, found: Findings) -> str:
     """The totals of a sound net; warnings go to `found`. Raises its mistakes."""
     from netspec.core.errors import Findings
-    from netspec.core.shape import counted
+    from netspec.core.shape import counted, per
     from netspec.net.graph import State
     from netspec.net.infer import expect
     from netspec.net.load import load_phases
@@ -115,4 +115,4 @@ def _net(document: Document, asked: AskedState, found: Findings) -> str:
     for warning in judge(Known({"TRAIN": shaped}), "warning"):
         found.add(warning)
     macs = shaped.total_macs // max(1, shaped.batch)
-    return f"{counted(shaped.total_params, 'parameter')}, {counted(macs, 'MAC')} an image"
+    return f"{counted(shaped.total_params, 'parameter')}, {counted(macs, 'MAC')} {per(shaped.unit)}"

@@ -133,6 +133,10 @@ def _run(name: str, file: Path, text: bytes, digest: str, source: SourceText) ->
     return module
 
 
+_PYCAFFE = "a class needs no base here: write `class X:`, and leave `import caffe` out"
+"""Help for a layer that was written for pycaffe."""
+
+
 def _broken(error: BaseException, file: Path, source: SourceText) -> CodeFileError:
     """The error for an exception that was raised while a file ran: in its own lines, or in code that they call."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -142,7 +146,9 @@ def _broken(error: BaseException, file: Path, source: SourceText) -> CodeFileErr
     return CodeFileError(
         f"'{source.name}' cannot be loaded: {reason(error, str(file))}",
         at=Place(source, line, column, length),
-        help="the file is run before a net is read",
+        help=_PYCAFFE
+        if isinstance(error, ModuleNotFoundError) and error.name == "caffe"
+        else "the file is run before a net is read",
     )
 
 

@@ -130,6 +130,16 @@ def counted(count: int, word: str, plural: str | None = None) -> str:
     return f"{count:,} {word if count == 1 else plural or word + 's'}"
 
 
+def per(word: str) -> str:
+    """What is counted for one thing: an image; a sample."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def pace(speed: float, unit: str) -> str:
+    """Samples a second, which are called `unit`: 7,292 img/s; 310 samples/s."""
+    return f"{speed:,.0f} {'img' if unit == 'image' else unit + 's'}/s"
+
+
 def clock(seconds: float) -> str:
     """Seconds as hours, minutes and seconds: 3671 -> 1:01:11."""
     whole = int(seconds)

@@ -50,6 +50,7 @@ class NetTime:
     forward: float
     backward: float
     forward_backward: float
+    unit: str
 
 
 def time_net(
@@ -75,8 +76,8 @@ def time_net(
         return LayerTime(*words, middle(forward), middle(backward) if runs else 0.0)
 
     layers = tuple(map(row, shown, ahead, back, runs))
-    passes = (middle(column) for column in zip(*whole, strict=True))
-    return NetTime(program.graph.name, shaped.batch, used, iterations, layers, *passes)
+    first, second, both = (middle(column) for column in zip(*whole, strict=True))
+    return NetTime(program.graph.name, shaped.batch, used, iterations, layers, first, second, both, shaped.unit)
 
 
 def _batches(program: Program) -> list[Array]:

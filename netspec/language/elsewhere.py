@@ -1,11 +1,13 @@
 """Words of Caffe and other programs that netspec writes otherwise, or does not have: for the help lines of errors.
 
 Names that other programs give a field stand at the field (`Aka`). Here stand keys whose value belongs elsewhere or
-nowhere, and words for layer types, fillers and other choices. Case, hyphens and underscores do not count.
+nowhere, and words for layer types, fillers and other choices. Case, hyphens and underscores do not count, and in words
+for choices neither what stands before a dot (`nn.`) nor a number of axes at the end (`2d`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
@@ -48,15 +50,22 @@ LAYER = {
     ),
     **dict.fromkeys(("data_format", "layout"), "blobs are N, C, H, W; leave it out"),
     "activation": "it is a layer of its own, below this one: {name: relu1, type: ReLU}",
+    "batch_first": "sequences are T x N x ..., steps first; turn others: {name: turned, type: Permute, order: [1, 0]}",
     "blobs_lr": "say `param: [{lr_mult: 1}, {lr_mult: 2}]`",
     "ceil_mode": "say `round_mode: CEIL`, or `round_mode: FLOOR`",
     "data_param": "sources stand in the solver's `data:`",
     "debug_info": "netspec names the layer of the first value that is not finite; leave it out",
     "dropout": "it is a layer of its own, below this one: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
     "input_shape": "an Input layer says it: {name: data, type: Input, shape: [64, 1, 28, 28]}",
-    "padding_mode": "borders are zeros; leave it out",
+    "padding_mode": "borders are zeros; others are a layer above: {name: pad1, type: Pad, pad: 1, mode: reflect}",
+    **dict.fromkeys(("num_channels", "normalized_shape"), _BOTTOM),
+    **dict.fromkeys(
+        ("return_sequences", "return_state"), "the top has every step; `expose_hidden: true` adds the last states"
+    ),
+    "padding_idx": "every index has a row of its own; leave it out",
     "phase": "say `include: {phase: TEST}`",
     "share_in_parallel": "netspec trains in one process; leave it out",
+    "reduction": "say `normalization:` VALID, FULL, BATCH_SIZE or NONE, and `loss_weight:` for a factor",
     "transform_param": "transforms stand in the solver's `data:`",
 }
 """Keys of other programs' layers, to a help line."""
@@ -158,36 +167,62 @@ NET = {
 }
 """Keys of other programs' nets, to a help line."""
 
-_POOL, _DEPTHWISE = "Pooling", "say Convolution with `group` equal to the channels"
+_DEPTHWISE = "say Convolution with `group` equal to the channels"
 _FED = "data come from the solver's `data:`; the net has {name: data, type: Input, top: [data, label], shape: ...}"
 
 KINDS: dict[str, dict[str, str]] = {
     "layer type": {
-        **dict.fromkeys(("AveragePooling2D", "AvgPool", "AvgPool2d", "LPPool2d", "GlobalAveragePool"), _POOL),
-        **dict.fromkeys(("AdaptiveAvgPool2d", "AdaptiveMaxPool2d"), "AdaptivePooling"),
-        **dict.fromkeys(("MaxUnpool2d", "MaxUnpooling2D"), "Unpooling"),
-        **dict.fromkeys(("UpSampling2D", "Interpolate"), "Upsample"),
-        **dict.fromkeys(("ZeroPadding2D", "ZeroPad2d", "ReflectionPad2d", "ReplicationPad2d"), "Pad"),
-        **dict.fromkeys(("GlobalAveragePooling2D", "MaxPool", "MaxPool2d", "MaxPooling2D", "Subsampling"), _POOL),
-        **dict.fromkeys(("Add", "Sum", "Mul", "Multiply", "Maximum"), "Eltwise"),
+        **dict.fromkeys(("AveragePooling", "AvgPool", "LPPool", "MaxPool", "MaxPooling", "Subsampling"), "Pooling"),
+        **dict.fromkeys(
+            ("GlobalAveragePool", "GlobalAveragePooling", "GlobalAvgPool", "GlobalMaxPool", "GlobalMaxPooling"),
+            "Pooling",
+        ),
+        **dict.fromkeys(("AdaptiveAvgPool", "AdaptiveMaxPool"), "AdaptivePooling"),
+        **dict.fromkeys(("MaxUnpool", "MaxUnpooling"), "Unpooling"),
+        **dict.fromkeys(("UpSampling", "UpsamplingBilinear", "UpsamplingNearest", "Interpolate", "Resize"), "Upsample"),
+        **dict.fromkeys(("ZeroPadding", "ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad"), "Pad"),
+        "Cropping": "Crop",
+        **dict.fromkeys(("Add", "Sum", "Sub", "Subtract", "Mul", "Multiply", "Maximum", "Average"), "Eltwise"),
+        **dict.fromkeys(("Mean", "ReduceMean", "ReduceSum", "SumSquares"), "Reduction"),
         **dict.fromkeys(("BCEWithLogitsLoss", "BCELoss", "BinaryCrossEntropy"), "SigmoidCrossEntropyLoss"),
-        **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization"), "BatchNorm"),
-        **dict.fromkeys(("Conv", "Conv1D", "Conv2D", "Conv3D", "Convolution2D"), "Convolution"),
-        **dict.fromkeys(("ConvTranspose", "Conv2DTranspose", "TransposedConvolution", "Deconv"), "Deconvolution"),
-        **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D", "Local", "LocalConvolution"), "LocallyConnected"),
+        "BatchNormalization": "BatchNorm",
+        **dict.fromkeys(("Conv", "PointwiseConv"), "Convolution"),
+        **dict.fromkeys(
+            (
+                "ConvTranspose",
+                "Conv1DTranspose",
+                "Conv2DTranspose",
+                "Conv3DTranspose",
+                "TransposedConvolution",
+                "Deconv",
+            ),
+            "Deconvolution",
+        ),
+        **dict.fromkeys(("Local", "LocalConvolution"), "LocallyConnected"),
         "Unfold": "Im2col",
         **dict.fromkeys(
-            ("CrossEntropy", "CrossEntropyLoss", "SoftmaxLoss", "NLLLoss", "LogSoftmax"), "SoftmaxWithLoss"
+            ("CrossEntropy", "CrossEntropyLoss", "SoftmaxLoss", "SoftmaxCrossEntropy", "NLLLoss", "LogSoftmax"),
+            "SoftmaxWithLoss",
         ),
         **dict.fromkeys(("CategoricalCrossentropy", "SparseCategoricalCrossentropy"), "SoftmaxWithLoss"),
-        **dict.fromkeys(("Dense", "FullyConnected", "FC", "Gemm", "Linear"), "InnerProduct"),
+        **dict.fromkeys(("Dense", "FullyConnected", "FC", "Gemm", "Linear", "MatMul"), "InnerProduct"),
         **dict.fromkeys(("MAE", "MAELoss", "MeanAbsoluteError"), "L1Loss"),
         **dict.fromkeys(("Huber", "HuberLoss"), "SmoothL1Loss"),
         **dict.fromkeys(("KLDiv", "KLDivergence"), "KLDivLoss"),
-        **dict.fromkeys(("CTC", "WarpCTC", "WarpCtc"), "CTCLoss"),
+        **dict.fromkeys(("CTC", "WarpCTC"), "CTCLoss"),
         **dict.fromkeys(("L2Loss", "MSELoss", "MSE", "MeanSquaredError"), "EuclideanLoss"),
+        **dict.fromkeys(("Hinge", "SquaredHinge", "CategoricalHinge"), "HingeLoss"),
         **dict.fromkeys(("LocalResponseNorm", "LocalResponseNormalization"), "LRN"),
-        **dict.fromkeys(("Dropout1d", "Dropout2d", "Dropout3d", "SpatialDropout2D"), "SpatialDropout"),
+        **dict.fromkeys(("Attention", "SelfAttention", "MultiHeadSelfAttention"), "MultiHeadAttention"),
+        **dict.fromkeys(("PositionalEncoding", "PositionEmbedding", "SinusoidalEmbedding"), "PositionalEmbedding"),
+        **dict.fromkeys(("Embedding", "EmbeddingBag", "LookupTable"), "Embed"),
+        **dict.fromkeys(("BiLSTM", "LSTMLayer", "CuDNNLSTM"), "LSTM"),
+        **dict.fromkeys(("Recurrent", "SimpleRNN", "ElmanRNN"), "RNN"),
+        **dict.fromkeys(("BiGRU", "CuDNNGRU"), "GRU"),
+        "LSTMCell": "LSTMUnit",
+        "GRUCell": "GRU",
+        "RNNCell": "RNN",
+        **dict.fromkeys(("Dropout1d", "Dropout2d", "Dropout3d", "FeatureDropout"), "SpatialDropout"),
         "StochasticDepth": "DropPath",
         **dict.fromkeys(("Clamp", "ClipByValue"), "Clip"),
         **dict.fromkeys(("Affine", "Rescaling"), "Scale"),
@@ -205,7 +240,11 @@ KINDS: dict[str, dict[str, str]] = {
         "ChannelShuffle": "ShuffleChannel",
         "Chunk": "Slice",
         "Concatenate": "Concat",
+        **dict.fromkeys(("Squeeze", "Unsqueeze", "ExpandDims", "View"), "Reshape"),
+        "RepeatVector": "Tile",
+        "Gather": "BatchReindex",
         "DepthToSpace": "PixelShuffle",
+        "Lambda": "Python",
         "MultiMarginLoss": "MultiClassHingeLoss",
         "PoissonNLLLoss": "PoissonLoss",
         "SigmoidFocalLoss": "FocalLoss",
@@ -214,7 +253,6 @@ KINDS: dict[str, dict[str, str]] = {
         "SpaceToDepth": "PixelUnshuffle",
         "SpatialPyramidPooling": "SPP",
         "Transpose": "Permute",
-        "View": "Reshape",
     },
     "filler": {
         **dict.fromkeys(("glorot", "glorot_uniform", "glorot_normal", "xavier_uniform", "xavier_normal"), "xavier"),
@@ -252,13 +290,20 @@ ABSENT: dict[str, dict[str, str]] = {
     "layer type": {
         **dict.fromkeys(("Data", "ImageData", "HDF5Data", "WindowData"), _FED),
         "HDF5Output": "blobs are written to no file: `netspec.Net` of the Python API gives them",
-        **dict.fromkeys(("DepthwiseConv", "DepthwiseConv2D", "ConvolutionDepthwise"), _DEPTHWISE),
+        **dict.fromkeys(("DepthwiseConv", "ConvolutionDepthwise", "DepthwiseConvolution"), _DEPTHWISE),
+        **dict.fromkeys(
+            ("TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoderLayer"),
+            "write it in `blocks:`, around MultiHeadAttention: see `netspec zoo show transformer_fashion`",
+        ),
+        "Bidirectional": "it is a field: {name: lstm, type: LSTM, bidirectional: true, num_output: 64}",
+        "TimeDistributed": "it is a field: {name: scores, type: InnerProduct, axis: 2, num_output: 10} reads T x N x D",
+        "Masking": "LSTM, GRU and RNN take `lengths: true`, and the lengths as the last bottom",
         **dict.fromkeys(
             ("Residual", "ResidualBlock", "BasicBlock", "Bottleneck", "Sequential"), "write it in `blocks:`"
         ),
         **dict.fromkeys(("Identity", "Noop"), "it does nothing; leave it out"),
         "Activation": "name the function: `type: ReLU`, Sigmoid, TanH, Softmax, ...",
-        "SeparableConv2D": "two layers: Convolution with `group` equal to the channels, then one of kernel_size 1",
+        "SeparableConv": "two layers: Convolution with `group` equal to the channels, then one of kernel_size 1",
     },
     "solver type": {
         **dict.fromkeys(
@@ -311,15 +356,15 @@ def key_help(path: str, table: Mapping[str, str]) -> str | None:
 
 def word_help(kind: str, word: str, known: Iterable[str]) -> str | None:
     """The help line for an unknown word where a choice of a kind (layer type, filler, ...) is made."""
-    names = set(known)
-    other = _folded_table(tuple(KINDS.get(kind, {}).items())).get(_folded(word))
-    if other in names:
-        return f"Caffe calls it '{other}'" if kind in _CAFFES else f"say '{other}'"
-    return _folded_table(tuple(ABSENT.get(kind, {}).items())).get(_folded(word)) or hint(word, names)
-
-
-_CAFFES = {"layer type", "filler", "solver type", "lr policy"}
-"""Choices whose words are Caffe's own."""
+    names, short = set(known), word.rpartition(".")[2]
+    for spelling in (_folded(short), re.sub("[123]d$", "", _folded(short))):
+        other = _folded_table(tuple(KINDS.get(kind, {}).items())).get(spelling)
+        if other in names:
+            return f"say '{other}'"
+        absent = _folded_table(tuple(ABSENT.get(kind, {}).items())).get(spelling)
+        if absent:
+            return absent
+    return hint(short or word, names)
 
 
 @cache

@@ -86,7 +86,7 @@ def validate(subject: Subject, found: Findings) -> Any:
     try:
         return _attached(subject.cls.model_validate(subject.values), subject.node)
     except ValidationError as error:
-        problems = error.errors()
+        problems = _without_echoes(error.errors())
     extras = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]
     meant = {(*path[:-1], words.meant(str(path[-1]), *_known(subject, path))) for path in extras}
     wrapped = {
@@ -99,6 +99,12 @@ def validate(subject: Subject, found: Findings) -> Any:
         found.add(_error(problem, subject))
     found.more += len(problems[found.MOST :])
     return None
+
+
+def _without_echoes(problems: list[Any]) -> list[Any]:
+    """The problems without those of lists that are too short only because values in them are wrong."""
+    inside = {path[:end] for path in (p["loc"] for p in problems) for end in range(len(path))}
+    return [p for p in problems if p["type"] != "too_short" or p["loc"] not in inside]
 
 
 def _attached(model: Any, node: Node) -> Any:

@@ -50,7 +50,7 @@ class Broadcast(Layer):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         for name in ("num_axes", "filler"):
-            if not self.learned and name in self.model_fields_set:
+            if self.bottom is not None and len(self.bottom) == 2 and name in self.model_fields_set:
                 raise wrong(
                     f"`{name}` describes a learned blob, but here it is the second bottom",
                     field=name,

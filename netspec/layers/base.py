@@ -54,6 +54,10 @@ class Arity:
             return f"{self.least}"
         return f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
 
+    def of(self, word: str) -> str:
+        """The number of things in words: 1 top; at least 1 bottom; 2 to 4 bottoms."""
+        return f"{self} {word}{'s' * ((self.most or self.least) != 1)}"
+
     def holds(self, number: int) -> bool:
         """Whether `number` is allowed."""
         return self.least <= number and (self.most is None or number <= self.most)
@@ -305,7 +309,10 @@ class Layer(Model):
         return False
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
-        """For each bottom that holds labels: (number of classes, the label that is ignored)."""
+        """For each bottom that holds labels: (number of classes, the label that is ignored).
+
+        The same for whole numbers that name something else, whose word is `label_word`.
+        """
         return {}
 
     def chance(self, bottoms: Shapes) -> float | None:

@@ -43,7 +43,10 @@ class InfogainLoss(LabelLoss):
     purpose: ClassVar[Purpose] = "loss"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [data, label], shape: [[4, 5], [4]]}
-- {name: gain, type: Input, shape: [[3, 3]]}
+- name: gain
+  type: DummyData
+  shape: [3, 3]
+  data_filler: {type: values, values: [[1, 0, 0], [0, 1, 0.5], [0, 0.5, 1]]}
 - {name: ip, type: InnerProduct, num_output: 3, bottom: data, weight_filler: xavier}
 - {name: loss, type: InfogainLoss, bottom: [ip, label, gain]}
 """

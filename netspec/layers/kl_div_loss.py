@@ -23,9 +23,12 @@ class KLDivLoss(PairLoss):
 
     purpose: ClassVar[Purpose] = "loss"
     example: ClassVar[str] = """
-- {name: data, type: Input, top: [data, truth], shape: [[4, 3], [4, 2]]}
+- {name: data, type: Input, top: [data, teacher], shape: [[4, 3], [4, 2]]}
+- {name: truth, type: Softmax, bottom: teacher}
 - {name: ip, type: InnerProduct, num_output: 2, bottom: data, weight_filler: xavier}
-- {name: loss, type: KLDivLoss, bottom: [ip, truth], log_target: true}
+- {name: prob, type: Softmax}
+- {name: log, type: Log}
+- {name: loss, type: KLDivLoss, bottom: [log, truth], propagate_down: [true, false]}
 """
 
     log_target: bool = Field(False, description="Whether the second bottom holds logarithms of probabilities.")

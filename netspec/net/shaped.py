@@ -48,6 +48,13 @@ class ShapedGraph:
         return next((shape[axis] for shape, axis in pairs if shape and axis is not None), 1)
 
     @property
+    def unit(self) -> str:
+        """What one sample is called: an image where the first input with a batch axis has the axes N, C, H, W."""
+        pairs = ((self.blobs[blob], self.batch_axes[blob]) for blob in self.graph.inputs)
+        first = next((len(shape) for shape, axis in pairs if shape and axis is not None), 0)
+        return "image" if first == 4 else "sample"
+
+    @property
     def total_params(self) -> int:
         """Learned parameters, shared ones counted once."""
         return sum(count(shape) for shape, p in zip(self.params, self.graph.params, strict=True) if p.param.learned)

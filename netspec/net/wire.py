@@ -160,8 +160,7 @@ class _Wiring:
         for word, names_, arity in (("bottom", names, layer.bottoms), ("top", layer.top_names(), layer.tops)):
             if not arity.holds(len(names_)):
                 at = node.layer.place(word) if getattr(layer, word) is not None else node.layer.place()
-                plural = "s" * (str(arity) != "1")
-                text = f"layer '{layer.name}' ({layer.type}) takes {arity} {word}{plural}, not {len(names_)}"
+                text = f"layer '{layer.name}' ({layer.type}) takes {arity.of(word)}, not {len(names_)}"
                 help = _BEGIN if word == "bottom" and not names_ and not self.current else _bottom_help(word, layer)
                 self.found.add(ArityError(text, at=at, help=help))
         bottoms = tuple(b for b in (self.bottom(node, name, slot) for slot, name in enumerate(names)) if b is not None)

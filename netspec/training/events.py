@@ -18,7 +18,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from netspec.core.errors import NetspecError
-from netspec.core.shape import clock, counted
+from netspec.core.shape import clock, counted, per
 from netspec.core.visible import visible
 from netspec.training.loading import LoadReport
 
@@ -36,7 +36,7 @@ class Progress:
     """How far a training is: `loss` and `rate` of the last iteration, NaN before the first; `samples` per iteration.
 
     `mean` and `scores` are means of the loss and of the net's other scalar outputs over the last `over` iterations: as
-    many as lie between two progress lines. `epoch` is None without training data.
+    many as lie between two progress lines. `epoch` is None without training data. `unit` is what a sample is called.
     """
 
     iteration: int
@@ -48,6 +48,7 @@ class Progress:
     over: int = 0
     scores: dict[str, float] = field(default_factory=dict)
     epoch: float | None = None
+    unit: str = "image"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Display:
 
     def __str__(self) -> str:
         values = valued({name: value for name, value in self.outputs.items() if name != "loss"}, "{:.4g}")
-        head, tail = f"iter {self.iteration} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} img/s"
+        head, tail = f"iter {self.iteration} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} samples/s"
         return " ".join([head, *values, tail, f"eta {_clock(self.left)}"])
 
 
@@ -142,10 +143,11 @@ class Opened:
     net: str
     params: int
     macs: int
+    unit: str = "image"
 
     def __str__(self) -> str:
         params, macs = counted(self.params, "parameter"), counted(self.macs, "MAC")
-        return f"net '{visible(self.net)}': {params}, {macs} an image"
+        return f"net '{visible(self.net)}': {params}, {macs} {per(self.unit)}"
 
 
 @dataclass(frozen=True)

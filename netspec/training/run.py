@@ -93,7 +93,8 @@ class Training:
         folder = runs.RunFolder(self.folder, self.resumed)
         try:
             net = self.job.train
-            yield Opened(self.folder, self.job.net.name, net.total_params, net.total_macs // max(1, net.batch))
+            macs = net.total_macs // max(1, net.batch)
+            yield Opened(self.folder, self.job.net.name, net.total_params, macs, net.unit)
             session = self._session = Session(self.job, self.threads)
             if session.test is not None:
                 session.test.prepare()

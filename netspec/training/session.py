@@ -72,6 +72,7 @@ class Session:
             test = self.feeds.get("TEST")
             self.test = Tester(job, test, self.train, self.seed, keep) if job.test is not None else None
         self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
+        self.unit = shaped.unit
         self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
         self.scores = scores(job.train)
         self._means = {
@@ -138,7 +139,8 @@ class Session:
         recent = self._recent.copy()  # another thread may show the progress while this one trains
         mean, *own = (sum(column) / len(recent) for column in zip(*recent, strict=True)) if recent else (math.nan,)
         means = dict(zip(self._means, own, strict=False))
-        return Progress(self.iteration, self.spec.max_iter, loss, self.rate, samples, mean, len(recent), means, epoch)
+        now = (self.iteration, self.spec.max_iter, loss, self.rate, samples)
+        return Progress(*now, mean, len(recent), means, epoch, self.unit)
 
     def step(self) -> float:
         """Train one iteration; returns its loss. Raises NotFiniteLossError, DataError.

@@ -50,7 +50,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A net's rows and totals. Bytes are of the batch; FLOPs are per image.
+    """A net's rows and totals. Bytes are of the batch; FLOPs are per sample, which is called `unit`.
 
     `forward_bytes` and `training_bytes` are the peaks of a forward pass and of a training: weights (in training also
     their gradients and a history) and the arena of that phase. None if the net has no such phase.
@@ -71,6 +71,7 @@ class Inspection:
     forward_bytes: int | None
     training_bytes: int | None
     dtype: str
+    unit: str
 
     @property
     def flops(self) -> int:
@@ -114,6 +115,7 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | Non
         forward_bytes=peaks.get("TEST"),
         training_bytes=peaks.get("TRAIN"),
         dtype=memory.dtype,
+        unit=shaped.unit,
     )
 
 

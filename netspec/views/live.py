@@ -12,7 +12,7 @@ from rich.progress import Progress as RichProgress
 from rich.segment import ControlType, Segment
 from rich.table import Column
 
-from netspec.core.shape import clock
+from netspec.core.shape import clock, pace
 from netspec.core.snippet import cell_width
 from netspec.training.events import Progress, valued
 from netspec.views.terminal import means
@@ -77,7 +77,7 @@ class TrainingLine(RichProgress):
         """Each part's words, from the longest form to the shortest."""
         task = self.tasks[0]
         loss, scores, mean = means(now)
-        speed = f"{task.speed * now.samples:,.0f} img/s" if task.speed else ""
+        speed = pace(task.speed * now.samples, now.unit) if task.speed else ""
         tested = valued(self.tested, "{:.4f}")
         first = f"{next(iter(self.tested.values())):.4f}" if tested else ""
         return {

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netspec.core.shape import counted, text
+from netspec.core.shape import counted, per, text
 from netspec.engine.plan import MemoryPlan
 from netspec.net.graph import Graph
 from netspec.net.shaped import ShapedGraph
@@ -87,7 +87,7 @@ def totals(one: Inspection, verbose: bool = False) -> list[str]:
     said = ", ".join(f"{size(number)} {word}" for word, number in peaks.items() if number is not None)
     lines = [
         f"params      {one.params:,} ({short(one.params)}){stored}",
-        f"MACs        {one.macs:,} ({short(one.macs)}) an image; 1 MAC = 2 FLOPs",
+        f"MACs        {one.macs:,} ({short(one.macs)}) {per(one.unit)}; 1 MAC = 2 FLOPs",
         f"memory      weights {size(one.weight_bytes)}" + (f"; peak {said}" if said else ""),
     ]
     return lines + (_details(one) if verbose else [])

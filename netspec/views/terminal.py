@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import NetspecError, render
-from netspec.core.shape import clock, counted
+from netspec.core.shape import clock, counted, pace
 from netspec.views.columns import Columns
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def time_table(one: NetTime) -> Columns:
     heads = ("layer", "type", "kernels", "forward ms", "backward ms", "share")
     notes = [f"forward           {one.forward:.3f} ms", f"backward          {one.backward:.3f} ms"]
     notes += [
-        f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} images/s"
+        f"forward-backward  {one.forward_backward:.3f} ms, {1000 * one.batch / one.forward_backward:,.0f} {one.unit}s/s"
     ]
     table = Columns(
         heads,
@@ -105,8 +105,8 @@ def progress_line(event: Display, now: Progress) -> str:
         {name: value for name, value in event.outputs.items() if name not in {"loss", *now.scores}}, "{:.4g}"
     )
     epoch = [] if now.epoch is None else [f"epoch {now.epoch:.2f}"]
-    pace = [f"lr {event.rate:.4g}", f"{event.speed:,.0f} img/s", f"eta {_clock(event.left)}"]
-    return " ".join(filter(None, [f"iter {event.iteration}", *epoch, loss, scores, mean, *others, *pace]))
+    tail = [f"lr {event.rate:.4g}", pace(event.speed, now.unit), f"eta {_clock(event.left)}"]
+    return " ".join(filter(None, [f"iter {event.iteration}", *epoch, loss, scores, mean, *others, *tail]))
 
 
 def means(now: Progress) -> tuple[str, str, str]:

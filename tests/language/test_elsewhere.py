@@ -89,7 +89,7 @@ def test_words_of_other_programs_in_a_solver(line: str, wanted: str) -> None:
         ("cosine", "poly"),
         ("{type: CosineAnnealingLR, T_max: 9}", "poly"),
         ("ReduceLROnPlateau", "multistep"),
-        ("linear", "Caffe calls it 'poly'"),
+        ("linear", "say 'poly'"),
         ("{type: fixed, gamma: 0.1}", "it belongs to exp, inv, multistep, sigmoid and step"),
         ("{type: fixed, strange: 0.1}", "leave it out"),
         ("{type: step, gamma: 0.1, stepsize: 3, power: 2}", "it belongs to inv and poly"),
@@ -132,6 +132,9 @@ def test_words_of_other_programs_in_a_net(line: str, wanted: str) -> None:
         ("type: LSTM, num_output: 2, debug_info: true", "leave it out"),
         ("type: Python, module: os, layer: X, share_in_parallel: false", "leave it out"),
         ("type: DummyData, shape: [2], num: 2", "'shape'"),
+        ("type: nn.Linear", "InnerProduct"),
+        ("type: ConvTranspose2d", "Deconvolution"),
+        ("type: Bidirectional", "bidirectional: true"),
         ("type: InnerProduct, num_output: 2, weight_filler: Xavier_Uniform", "'xavier'"),
     ],
 )
