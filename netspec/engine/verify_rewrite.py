@@ -187,7 +187,8 @@ def _in_place(shaped: ShapedGraph, node: Node, check: Check) -> None:
     check(not (node.backward and "bottom" in node.reads), "overwrites what its own backward reads", name)
     newer = {node.tops[0]}
     older: list[GraphBlob] = []
-    for blob in (one for one in graph.blobs if graph.storage[one.index] == home):
+    shared = (one for one in graph.blobs if graph.storage[one.index] == home)
+    for blob in sorted(shared, key=lambda one: one.producer):  # blobs of conversions have the last indices
         maker = graph.nodes[blob.producer]
         derived = bool(maker.bottoms) and (maker.in_place or not graph.runs(maker)) and maker.bottoms[0] in newer
         if derived:

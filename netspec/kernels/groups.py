@@ -13,11 +13,11 @@ from netspec.codegen.rows import Row, Variable, Whole, rows, times
 
 @rows()
 def greatest(x: Row, y: Row, arg: Row, k: Whole, width: Whole) -> None:
-    """y = the greatest of k rows of x, and arg = the first row that has it."""
+    """y = the greatest of k rows of x, and arg = the first row that has it; a NaN beats every number."""
     best, place = Variable(x.get()), Variable(arg.fill(0))
     for p in times(k):
         value = x.get(p * width)
-        more = value > best.get()
+        more = (value > best.get()) | value.is_nan()
         best.set(value.where(more, best.get()))
         place.set(p.spread(arg).where(more, place.get()))
     y.put(best.get())
@@ -70,7 +70,7 @@ def spread_norm(x: Row, y: Row, dy: Row, dx: Row, k: Whole, width: Whole) -> Non
 
 @kernel
 def max_forward(x: Vector, y: Vector, arg: Ints, k: int, width: int, part: int, parts: int) -> None:
-    """y = the maximum over k rows, arg = the row that has it; the first of equals. A part owns planes."""
+    """y = the maximum over k rows, arg = the row that has it, as `greatest` says. A part owns planes."""
     for p in range(*span(y.size // width, part, parts)):
         greatest(width, x, p * k * width, y, p * width, arg, p * width, k, width)
 

@@ -15,7 +15,7 @@ from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Array3, Doubles, Matrix, Vector
 from netspec.kernels.loss import is_class
 from netspec.kernels.loss_margin import nothing
-from netspec.kernels.softmax import LOSS_CAP, push, softmax_and_level
+from netspec.kernels.softmax import capped, push, softmax_and_level
 from netspec.kernels.sums import total_of
 
 FLOOR = 1e-20
@@ -37,7 +37,7 @@ def even_loss(x: Array3, level: float, class_weight: Doubles, o: int, i: int) ->
     total = 0.0
     for c in range(x.shape[1]):
         loss = level - x[o, c, i]
-        total += class_weight[c] * (LOSS_CAP if loss > LOSS_CAP else loss)
+        total += class_weight[c] * capped(loss)
     return total
 
 
@@ -48,7 +48,7 @@ def soft_loss(x: Array3, level: float, truth: Array3, class_weight: Doubles, smo
     for c in range(x.shape[1]):
         loss = level - x[o, c, i]
         share = (1.0 - smoothing) * np.float64(truth[o, c, i]) + smoothing / x.shape[1]
-        total += class_weight[c] * share * (LOSS_CAP if loss > LOSS_CAP else loss)
+        total += class_weight[c] * share * capped(loss)
     return total
 
 
@@ -102,7 +102,7 @@ def weighted_softmax_forward(
                 loss = smoothing / classes * even_loss(x, each[p], class_weight, o, i)
             known = (1.0 - smoothing) * class_weight[int(truth[p])]
             if known:
-                loss += known * min(LOSS_CAP, each[p] - x[o, int(truth[p]), i])
+                loss += known * capped(each[p] - x[o, int(truth[p]), i])
         own = weight[p] if weight.size else 1.0
         total += own * loss
         valid += own if soft else own * class_weight[int(truth[p])]
@@ -318,7 +318,7 @@ def focal_softmax_forward(
             total = math.nan
             continue
         own = int(label[p])
-        loss = min(LOSS_CAP, each[p] - x[p // inner, own, p % inner])
+        loss = capped(each[p] - x[p // inner, own, p % inner])
         total += class_weight[own] * loss * (-math.expm1(-loss)) ** gamma
         valid += class_weight[own]
     partial[2 * part] = total

@@ -6,7 +6,7 @@ import math
 
 from netspec.codegen.greatest import greatest
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Array3, Ints, Matrix, Vector
+from netspec.codegen.kinds import Array3, Doubles, Ints, Matrix, Vector
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
 from netspec.kernels.loss import is_class
 
@@ -138,20 +138,26 @@ def reindex(y: Matrix, x: Matrix, index: Vector, part: int, parts: int) -> None:
 
 
 @kernel
-def reindex_backward(dx: Matrix, dy: Matrix, index: Vector, part: int, parts: int) -> None:
-    """dx[n] = the sum of dy[m] over all m with index[m] = n, in order. dx: (N, D), dy: (M, D), index: (M,)."""
-    size = dx.shape[1]
-    chunks = (size + CHUNK - 1) // CHUNK
+def reindex_backward(dx: Matrix, dy: Matrix, index: Vector, sums: Doubles, part: int, parts: int) -> None:
+    """dx[n] = the sum of dy[m] over all m with index[m] = n, in order, taken in float64.
+
+    dx: (N, D), dy: (M, D), index: (M,), sums: (parts * S,): an item is summed up S values at a time.
+    """
+    size, own = dx.shape[1], sums.size // parts
+    chunks = (size + own - 1) // own
     for unit in range(*span(dx.shape[0] * chunks, part, parts)):
-        n, first = unit // chunks, unit % chunks * CHUNK
-        total = dx[n, first : min(first + CHUNK, size)]
+        n, first = unit // chunks, unit % chunks * own
+        last = min(first + own, size)
+        total = sums[part * own : part * own + last - first]
         for d in range(total.size):
             total[d] = 0.0
         for m in range(dy.shape[0]):
             if index[m] == n:
-                added = dy[m, first:]
+                added = dy[m, first:last]
                 for d in range(total.size):
                     total[d] += added[d]
+        for d in range(total.size):
+            dx[n, first + d] = total[d]
 
 
 @kernel

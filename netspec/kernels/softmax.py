@@ -98,6 +98,12 @@ def scale_down(x: Row, factor: Row, y: Row, number: Whole, width: Whole) -> None
 
 
 @helper
+def capped(loss: float) -> float:
+    """The loss of a position, at most LOSS_CAP; NaN stays NaN."""
+    return LOSS_CAP if loss > LOSS_CAP else loss
+
+
+@helper
 def block(first: int, last: int, inner: int) -> int:
     """How many positions from `first` on lie side by side, up to `last`, and are taken at a time."""
     return min(BLOCK, last - first, inner - first % inner)
@@ -185,8 +191,7 @@ def softmax_loss_forward(
             continue
         valid += 1
         if is_class(label[p], classes):
-            loss = each[p] - x[p // inner, int(label[p]), p % inner]
-            total += LOSS_CAP if loss > LOSS_CAP else loss
+            total += capped(each[p] - x[p // inner, int(label[p]), p % inner])
         else:
             total = math.nan
     partial[2 * part] = total

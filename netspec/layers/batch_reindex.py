@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.core.calls import Call, Calls, Run
-from netspec.core.shape import ShapeError, Shapes
+from netspec.codegen.geometry import even_parts
+from netspec.core.calls import Call, Calls, Run, Workspace
+from netspec.core.shape import ShapeError, Shapes, count
 from netspec.layers.base import BOTTOM, TWO, Abilities, Arity, BatchAxes, Layer, Purpose
+
+_WORK, _PIECE = 2**14, 2**12
+"""Values that are worth a part, and those of an item that are summed up at a time."""
 
 
 class BatchReindex(Layer):
@@ -50,6 +54,15 @@ class BatchReindex(Layer):
         """That of x where it is not its first axis; else the top has an item for each index."""
         return (axes[1],) if axes[0] in {None, 0} else (axes[0],)
 
+    def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
+        """Sums of a piece of an item for each part."""
+        if not backward:
+            return {}
+        items, values = bottoms[0][0], count(bottoms[0][1:])
+        size = min(_PIECE, values)
+        parts = even_parts(bottoms[1][0] * values, _WORK, items * -(-values // size))
+        return {"sums": Workspace((parts, size), "float64", use="backward")}
+
     def forward(self, run: Run) -> Calls:
         """Copy the items."""
         from netspec.kernels import select
@@ -63,4 +76,5 @@ class BatchReindex(Layer):
 
         dx, index, dy = run.bottom_diff[0], run.bottom[1], run.top_diff[0]
         if dx is not None:
-            yield Call(select.reindex_backward, dx.reshape(len(dx), -1), dy.reshape(len(dy), -1), index)
+            items, copies, sums = dx.reshape(len(dx), -1), dy.reshape(len(dy), -1), run.workspace["sums"]
+            yield Call(select.reindex_backward, items, copies, index, sums.reshape(-1), parts=len(sums))

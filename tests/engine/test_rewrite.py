@@ -342,6 +342,16 @@ def test_a_layer_that_cannot_work_in_its_bottoms_memory(layers: tuple[dict[str, 
     assert not any(node.in_place for node in one.graph.nodes if node.layer.name in {"tanh", "far"})
 
 
+def test_a_layer_works_in_memory_that_a_conversion_shares() -> None:
+    """Converting single pixels moves nothing; such a blob has a higher number than that of the layer behind it."""
+    single = {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[4, 9, 1, 1], [4]]}
+    layers = (neuron("curve", "SiLU"), neuron("relu", "ReLU"), neuron("flat", "Flatten"), ip("ip", 3), loss("ip"))
+    whole = {"name": "net", "layers": [single, conv("conv", 2, bottom="data", kernel_size=1), *layers]}
+    one = training(shaped(whole), keep=False)
+    same(one, training(shaped(whole), keep=False, without=["in_place"]))
+    assert {node.layer.name for node in one.graph.nodes if node.in_place} == {"relu"}
+
+
 @settings(max_examples=30)
 @given(nets())
 def test_working_in_place_changes_no_number(random: Net) -> None:

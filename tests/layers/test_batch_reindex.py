@@ -41,6 +41,12 @@ def test_items_that_nobody_chose_get_no_gradient() -> None:
     np.testing.assert_array_equal(result.bottom_diffs[0], np.array([[0] * 3, [0] * 3, [0] * 3, [2] * 3]))
 
 
+def test_many_copies_add_up_without_loss() -> None:
+    dy = np.full((30000, 2), 0.1)
+    result = run_layer(make_layer("BatchReindex"), blob(1, 2), np.zeros(30000), top_diffs=[dy], dtype="float32")
+    np.testing.assert_allclose(result.bottom_diffs[0], [[3000.0, 3000.0]], rtol=1e-7)
+
+
 def test_an_index_without_an_item() -> None:
     layers = [
         {"name": "data", "type": "Input", "top": ["data", "which"], "shape": [[4, 3], [2]]},

@@ -50,6 +50,12 @@ def test_ties_zeros_and_nan() -> None:
     np.testing.assert_array_equal(most.bottom_diffs[0], [[5, 0, 0, 0]])
     root = run_layer(make_layer("FeaturePooling", group_size=4, pool="L2"), 0 * x, top_diffs=[dy])
     np.testing.assert_array_equal(root.bottom_diffs[0], [[0, 0, 0, 0]])
+    for place in range(4):
+        bad = run_layer(
+            make_layer("FeaturePooling", group_size=4), np.where(np.arange(4) == place, np.nan, x), top_diffs=[dy]
+        )
+        assert np.isnan(bad.tops[0])
+        np.testing.assert_array_equal(bad.bottom_diffs[0], [np.where(np.arange(4) == place, 5, 0)])
 
 
 def test_refused() -> None:

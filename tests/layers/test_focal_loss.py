@@ -110,6 +110,7 @@ def test_ignored_targets_and_labels_that_are_no_class() -> None:
     bad = run_layer(layer, blob(2, 3), np.array([1.0, 3.0]), top_diffs=[np.array(1.0)])
     assert np.isnan(bad.tops[0]) and np.isnan(bad.bottom_diffs[0][1]).all()
     assert np.isfinite(bad.bottom_diffs[0][0]).all()
+    assert np.isnan(run_layer(layer, np.array([[0.0, np.nan]]), np.zeros(1)).tops[0])
 
 
 def test_fields_and_shapes() -> None:

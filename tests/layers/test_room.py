@@ -26,7 +26,9 @@ from netspec.core.rooms import snake
 from netspec.engine.gradcheck import gradcheck, random_inputs
 from netspec.engine.slopes import Asked
 from netspec.layers.base import LAYERS, Layer, Purpose
+from netspec.net.labels import label_rules
 from tests.helpers.checks import SMALL_GRAIN
+from tests.helpers.examples import every
 from tests.helpers.programs import shaped
 
 APART = {"Python"}
@@ -140,3 +142,32 @@ def test_all_examples_at_another_vector_width(bytes: int) -> None:
     environ = os.environ | {"NETSPEC_VECTOR_BYTES": str(bytes)}
     done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=1800)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+UNSEEN = {
+    "Accuracy": "such a score is not the greatest",
+    "ArgMax": "its top is an index",
+    "BatchReindex": "it does not take all items",
+    "Crop": "it does not look at all values",
+    "Eltwise": "Caffe's MAX takes the second of two numbers unless the first is greater",
+    "Filter": "such a selector is not 0",
+    "Interp": "it may cut off the edges",
+    "Slice": "each top has values of its own",
+    "Threshold": "a NaN is not above it",
+}
+"""Types whose tops may be finite where a bottom holds a NaN."""
+
+
+@pytest.mark.parametrize("place", [0.0, 0.35, 0.5, 0.77])
+def test_a_nan_in_any_type_shows(place: float) -> None:
+    """One NaN in each input that holds no labels is in all that the net of all types says."""
+    net = netspec.Net(every())
+    inputs = dict(zip(net.inputs, random_inputs(net.program.shaped, 1), strict=True))
+    labels = {net.inputs[rule.output] for rule in label_rules(net.program.shaped)}
+    spoilt = inputs.keys() - labels
+    for name in spoilt:
+        inputs[name].reshape(-1)[int(place * inputs[name].size)] = np.nan
+    tops = net.forward(**inputs)
+    hidden = {name.partition("/")[0] for name, top in tops.items() if not np.isnan(top).any()}
+    hidden &= {name.partition("/")[0] for name in spoilt}
+    assert hidden <= set(UNSEEN), f"{sorted(hidden - set(UNSEEN))} hide a NaN"

@@ -109,6 +109,9 @@ def test_a_label_that_is_no_class_gives_nan_and_reads_nothing_else(label: float)
 def test_a_score_that_is_not_finite_shows_in_the_loss() -> None:
     assert np.isnan(loss_of([[np.nan, 0.0]], [1]))
     assert np.isnan(loss_of([[np.inf, 0.0]], [1]))
+    weighted = make_layer("SoftmaxWithLoss", class_weights=[1.0, 2.0])
+    for score in (np.nan, np.inf):
+        assert np.isnan(forward(weighted, np.array([[score, 0.0]]), np.ones(1))[0])
 
 
 def test_classes_and_shapes() -> None:
