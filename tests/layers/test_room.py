@@ -153,6 +153,7 @@ UNSEEN = {
     "Filter": "such a selector is not 0",
     "Interp": "it may cut off the edges",
     "Slice": "each top has values of its own",
+    "SoftmaxWithLoss": "its example ignores a label",
     "Threshold": "a NaN is not above it",
 }
 """Types whose tops may be finite where a bottom holds a NaN."""
