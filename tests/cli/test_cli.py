@@ -157,7 +157,7 @@ def test_time_shows_every_layer(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [r["layer"] for r in rows] == ["data", "hidden", "hidden_sigmoid", "output", "output_sigmoid", "loss"]
     assert float(rows[1]["forward_ms"]) > 0 and float(rows[1]["backward_ms"]) > 0
-    assert "images/s" in netspec("time", "two_layer_sigmoid", "-n", "2").stdout
+    assert "samples/s" in netspec("time", "two_layer_sigmoid", "-n", "2").stdout
 
 
 def test_inspect_in_every_form() -> None:

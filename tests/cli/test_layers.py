@@ -31,7 +31,7 @@ def test_a_type_shows_all_its_fields(cli: Cli) -> None:
     one = json.loads(out)
     own = LAYERS.get("Pooling").model_fields.keys() - Layer.model_fields.keys()
     assert code == 0 and {field["name"] for field in one["fields"]} == own
-    assert one["source"] == "Caffe pooling_layer.cpp." and one["tops"] == "1 to 2"
+    assert one["source"].startswith("Caffe pooling_layer.cpp") and one["tops"] == "1 to 2"
     assert "type: Pooling" in one["example"] and "Source" not in one["formula"]
     shown = cli("layers", "Pooling")[1]
     assert all(f"  {name}: " in shown for name in own)

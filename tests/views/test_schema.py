@@ -113,7 +113,6 @@ WRONG = {
     "wrong enum": INPUT + "  - {name: p, type: Pooling, pool: MAXX, kernel_size: 2}\n",
     "negative pad": INPUT + "  - {name: c, type: Convolution, num_output: 3, kernel_size: 3, pad: -1}\n",
     "negative pad in a list": INPUT + "  - {name: c, type: Convolution, num_output: 3, kernel_size: 3, pad: [0, -1]}\n",
-    "too many pads": INPUT + "  - {name: c, type: Convolution, num_output: 3, kernel_size: 3, pad: [1, 1, 1]}\n",
     "word for a number": INPUT + "  - {name: c, type: Convolution, num_output: three, kernel_size: 3}\n",
     "missing field": INPUT + "  - {name: c, type: Convolution, kernel_size: 3}\n",
     "no type": INPUT + "  - {name: c, num_output: 3}\n",
