@@ -10,6 +10,7 @@ Source: Vaswani et al. 2017, section 3.2.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,14 @@ from netspec.kernels.copy import turn
 from netspec.kernels.inner_product import product_of
 from netspec.kernels.random import drop, stream
 from netspec.kernels.softmax import columns, pull_down
+
+
+class Projections(NamedTuple):
+    """Queries, keys and values, or their diffs."""
+
+    q: Vector
+    k: Vector
+    v: Vector
 
 
 @kernel
@@ -120,26 +129,23 @@ def attention_forward(
 
 @kernel
 def attention_backward(
-    q: Vector,
-    k: Vector,
-    v: Vector,
+    given: Projections,
     clock: Clock,
     prob: Vector,
     dcontext: Vector,
     scratch: Matrix,
-    dq: Vector,
-    dk: Vector,
-    dv: Vector,
+    diffs: Projections,
     heads: Heads,
     grids: HeadGrids,
     dropping: Dropping,
     part: int,
     parts: int,
 ) -> None:
-    """dq, dk, dv from the gradient of the context and the probabilities that forward kept.
+    """The diffs of queries, keys and values from the gradient of the context and the probabilities that forward kept.
 
     scratch: (parts, S), S = D*Q + K*pitch, and with dropout K*pitch more.
     """
+    (q, k, v), (dq, dk, dv) = given, diffs
     width, each, space = heads.heads * heads.size, heads.keys * heads.pitch, scratch.shape[1]
     own, flat, size, key = part * space, scratch.reshape(scratch.size), q.itemsize, np.int64(0)
     if dropping.threshold:

@@ -8,6 +8,7 @@ makes the loss NaN.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,15 @@ FLOOR = 1e-20
 """The least probability whose logarithm is taken. Source: Caffe, kLOG_THRESHOLD."""
 MOST = -math.log(FLOOR)
 """The most that a class loses, 46.05."""
+
+
+class Targets(NamedTuple):
+    """What labels mean."""
+
+    smoothing: float  # the share of a label that all classes have in common
+    soft: int  # 1: a label is a probability of each class
+    ignoring: int  # 1: a position with the label `ignore` counts for nothing
+    ignore: int
 
 
 @helper
@@ -70,10 +80,7 @@ def weighted_softmax_forward(
     prob: Array3,
     each: Doubles,
     partial: Doubles,
-    smoothing: float,
-    soft: int,
-    ignoring: int,
-    ignore: int,
+    targets: Targets,
     part: int,
     parts: int,
 ) -> None:
@@ -89,23 +96,23 @@ def weighted_softmax_forward(
     softmax_and_level(x, prob, each, first, last)
     for p in range(first, last):
         o, i = p // inner, p % inner
-        if ignoring and truth[p] == ignore:
+        if targets.ignoring and truth[p] == targets.ignore:
             continue
-        if not soft and not is_class(truth[p], classes):
+        if not targets.soft and not is_class(truth[p], classes):
             total = math.nan
             continue
         loss = 0.0
-        if soft:
-            loss = soft_loss(x, each[p], truth.reshape(x.shape), class_weight, smoothing, o, i)
+        if targets.soft:
+            loss = soft_loss(x, each[p], truth.reshape(x.shape), class_weight, targets.smoothing, o, i)
         else:
-            if smoothing:
-                loss = smoothing / classes * even_loss(x, each[p], class_weight, o, i)
-            known = (1.0 - smoothing) * class_weight[int(truth[p])]
+            if targets.smoothing:
+                loss = targets.smoothing / classes * even_loss(x, each[p], class_weight, o, i)
+            known = (1.0 - targets.smoothing) * class_weight[int(truth[p])]
             if known:
                 loss += known * capped(each[p] - x[o, int(truth[p]), i])
         own = weight[p] if weight.size else 1.0
         total += own * loss
-        valid += own if soft else own * class_weight[int(truth[p])]
+        valid += own if targets.soft else own * class_weight[int(truth[p])]
     partial[2 * part] = total
     partial[2 * part + 1] = valid
 
@@ -120,10 +127,7 @@ def weighted_softmax_backward(
     dtop: Vector,
     norm: Doubles,
     dx: Array3,
-    smoothing: float,
-    soft: int,
-    ignoring: int,
-    ignore: int,
+    targets: Targets,
     part: int,
     parts: int,
 ) -> None:
@@ -131,26 +135,26 @@ def weighted_softmax_backward(
     classes, inner = prob.shape[1], prob.shape[2]
     first, last = span(prob.shape[0] * inner, part, parts)
     for p in range(first, last):
-        known = soft or is_class(truth[p], classes)
+        known = targets.soft or is_class(truth[p], classes)
         each[p] = (weight[p] if weight.size else 1.0) * dtop[0] / norm[0] if known else math.nan
-        if known and not soft and not smoothing:
+        if known and not targets.soft and not targets.smoothing:
             each[p] *= class_weight[int(truth[p])]
-        if ignoring and truth[p] == ignore:
+        if targets.ignoring and truth[p] == targets.ignore:
             each[p] = 0.0
-    if not soft and not smoothing:
+    if not targets.soft and not targets.smoothing:
         push(prob, truth, each, dx, first, last)
         return
-    even = smoothing / classes * total_of(class_weight)
+    even = targets.smoothing / classes * total_of(class_weight)
     for p in range(first, last):
         o, i = p // inner, p % inner
         if each[p] == 0:
             fill_position(dx, o, i, 0.0)
-        elif soft:
-            pull_soft(prob, truth.reshape(prob.shape), class_weight, dx, smoothing, each[p], o, i)
+        elif targets.soft:
+            pull_soft(prob, truth.reshape(prob.shape), class_weight, dx, targets.smoothing, each[p], o, i)
         else:
             known = is_class(truth[p], classes)
             own = int(truth[p]) if known else 0
-            pull_smooth(prob, class_weight, dx, smoothing, even, each[p], o, i, own)
+            pull_smooth(prob, class_weight, dx, targets.smoothing, even, each[p], o, i, own)
 
 
 @helper

@@ -136,8 +136,8 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
             yield Call(softmax.softmax_loss_forward, *plain, *self.ignoring, parts=cut(scores.size))
         else:
             arrays = scores, *self._truth(run, shape[1]), prob, *sums
-            settings = self.label_smoothing, int(self._soft(shapes)), *self.ignoring
-            yield Call(loss_softmax.weighted_softmax_forward, *arrays, *settings, parts=cut(scores.size))
+            targets = loss_softmax.Targets(self.label_smoothing, int(self._soft(shapes)), *self.ignoring)
+            yield Call(loss_softmax.weighted_softmax_forward, *arrays, targets, parts=cut(scores.size))
         yield mean_of(run, self.divisor(shape[0], shape[2]), self._least(shapes))
 
     def backward(self, run: Run) -> Calls:
@@ -154,9 +154,9 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
         if self._plain(shapes):
             yield Call(softmax.softmax_loss_backward, prob, run.bottom[1], *given, dx, *self.ignoring)
         else:
-            settings = self.label_smoothing, int(self._soft(shapes)), *self.ignoring
+            targets = loss_softmax.Targets(self.label_smoothing, int(self._soft(shapes)), *self.ignoring)
             arrays = prob, *self._truth(run, shape[1]), *given, dx
-            yield Call(loss_softmax.weighted_softmax_backward, *arrays, *settings)
+            yield Call(loss_softmax.weighted_softmax_backward, *arrays, targets)
 
     def _plain(self, bottoms: Shapes) -> bool:
         """Whether all is as in Caffe."""

@@ -32,7 +32,7 @@ class Level(NamedTuple):
 
 
 class SPP(Engine):
-    """Pool an image in windows of halving sizes, to a vector whose length does not depend on the image's.
+    """Pool an image in finer and finer grids, to a vector whose length does not depend on the image's.
 
     Bottom: x (N, C, H, W). Top: y (N, C * (4^P - 1)/3) for P = `pyramid_height`; with P = 1 it is (N, C, 1, 1), as in
     Caffe. Caffe's STOCHASTIC is refused, since most levels need padding.

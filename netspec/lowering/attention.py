@@ -73,10 +73,11 @@ def backward(run: Run, of: Attention, causal: bool, padded: bool, dropping: Drop
     from netspec.kernels import attention
 
     space = run.workspace
-    arrays = (space["q"], space["k"], space["v"], run.clock, space["prob"], space["dcontext"], space["scratch_back"])
+    given = attention.Projections(space["q"], space["k"], space["v"])
+    diffs = attention.Projections(space["dq"], space["dk"], space["dv"])
+    arrays = (given, run.clock, space["prob"], space["dcontext"], space["scratch_back"], diffs)
     geometry = (_heads(of, causal, padded), _grids(of, space["q"].dtype.name), dropping)
-    gradients = (space["dq"], space["dk"], space["dv"])
-    yield Call(attention.attention_backward, *arrays, *gradients, *geometry, parts=of.parts)
+    yield Call(attention.attention_backward, *arrays, *geometry, parts=of.parts)
 
 
 def bars(run: Run, padding: Any, by_length: bool) -> Calls:

@@ -37,7 +37,7 @@ def able(kind: str, **changes: Any) -> Any:
 
 def abilities(kind: str) -> Abilities:
     """Abilities of a layer type with its fields at their defaults."""
-    return LAYERS.get(kind).model_construct().abilities
+    return LAYERS.get(kind).model_construct(name="layer").abilities
 
 
 @contextmanager

@@ -206,6 +206,8 @@ PUBLISHED = {
     "mlp": (784 * 500 + 500 + 500 * 300 + 300 + 300 * 10 + 10, 784 * 500 + 500 * 300 + 300 * 10),
     "logistic_regression": (784 * 10 + 10, 784 * 10),
     "linear_svm": (784 * 10 + 10, 784 * 10),
+    "adding_gru": (192 * 2 + 192 + 192 * 64 + 192 + 64 + 1, 100 * (192 * 2 + 192 * 64) + 64),
+    "char_lstm": (64 * 64 + 1024 * 64 + 1024 + 1024 * 256 + 256 * 64 + 64, 64 * (1024 * 64 + 1024 * 256 + 256 * 64)),
     "two_layer_sigmoid": (2 * 2 + 2 + 2 * 2 + 2, 2 * 2 + 2 * 2),
     "alexnet": (60_965_224, 724_406_816),  # Caffe models/bvlc_alexnet
     "googlenet": (13_378_280, 1_591_044_096),  # Caffe models/bvlc_googlenet, TRAIN: with both heads
