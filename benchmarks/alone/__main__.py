@@ -24,6 +24,7 @@ from benchmarks.clock import PAUSE, TURN, milliseconds
 from benchmarks.modes import ALONE
 from benchmarks.nets import Stepper, random_batch
 from netspec.codegen import driver
+from netspec.layers.base import LAYERS
 from netspec.net.graph import State
 from netspec.net.load import load_net
 
@@ -54,7 +55,7 @@ class Ours:
             for i in wanting
         ]
         own = [f"b{i}" if i in wanting else bottom for i, bottom in enumerate(bottoms)]
-        weight = {"loss_weight": 1} if wanting else {}
+        weight = {"loss_weight": 1} if LAYERS.get(case.layer["type"]).differentiable else {}
         layers.append({"name": "layer", "bottom": own, "top": "y", **weight, **case.layer})
         self.stepper = _stepper(layers)
         program = self.stepper.program
