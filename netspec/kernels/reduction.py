@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.codegen.kernel import kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Doubles, Vector
 from netspec.kernels.sums import dot_of, total_of
 
@@ -20,31 +20,33 @@ def _sum_absolute(x: Vector) -> float:
     return total
 
 
+@helper
+def chunk_of(x: Vector, i: int, length: int, chunk: int) -> Vector:
+    """The values of x that the i-th chunk holds."""
+    chunks = (length + chunk - 1) // chunk
+    row, first = i // chunks * length, i % chunks * chunk
+    return x[row + first : row + min(first + chunk, length)]
+
+
 @kernel
 def sum_up(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
     """partial = the sums of chunks of x."""
-    chunks = (length + chunk - 1) // chunk
     for i in range(*span(partial.size, part, parts)):
-        row, first = i // chunks * length, i % chunks * chunk
-        partial[i] = total_of(x[row + first : row + min(first + chunk, length)])
+        partial[i] = total_of(chunk_of(x, i, length, chunk))
 
 
 @kernel
 def sum_absolute(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
     """partial = the sums of |x| over chunks of x."""
-    chunks = (length + chunk - 1) // chunk
     for i in range(*span(partial.size, part, parts)):
-        row, first = i // chunks * length, i % chunks * chunk
-        partial[i] = _sum_absolute(x[row + first : row + min(first + chunk, length)])
+        partial[i] = _sum_absolute(chunk_of(x, i, length, chunk))
 
 
 @kernel
 def sum_squares(x: Vector, partial: Doubles, length: int, chunk: int, part: int, parts: int) -> None:
     """partial = the sums of x^2 over chunks of x."""
-    chunks = (length + chunk - 1) // chunk
     for i in range(*span(partial.size, part, parts)):
-        row, first = i // chunks * length, i % chunks * chunk
-        values = x[row + first : row + min(first + chunk, length)]
+        values = chunk_of(x, i, length, chunk)
         partial[i] = dot_of(values, values)
 
 
