@@ -174,23 +174,44 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """An array of a solver type's state: its shape, its numbers (real: the net's float type), and its first value."""
+
+    shape: Shape
+    kind: Literal["real", "float64"] = "real"
+    start: float = 0.0
+
+
+@dataclass(frozen=True)
+class SolverState:
+    """The arrays that a solver type keeps from iteration to iteration: of each learned param, and of all together."""
+
+    params: tuple[Mapping[str, Slot], ...] = ()
+    whole: Mapping[str, Slot] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Update:
     """The arrays of one param blob in an update, and its decay coefficients.
 
-    `rate` (1,) holds the learning rate. `gate` (2,) holds whether the gradients are finite (1 or 0), and the factor on
-    them (clipping and 1/iter_size). Both are rewritten every iteration.
+    `history` holds the arrays of the solver type's state for this param by name, in the order in which the type names
+    them, and `whole` those that all params share. `rate` (1,) holds the learning rate. `gate` (2,) holds whether the
+    gradients are finite (1 or 0), and the factor on them (clipping and 1/iter_size). `clock` (2,) holds the iteration,
+    counted from 0, and the batch within it. All three are rewritten every iteration.
     """
 
     weight: Array
     diff: Array
-    history: tuple[Array, ...]
+    history: Mapping[str, Array]
     rate: Array
     gate: Array
     lr_mult: float
     l1: float
     l2: float
+    clock: Clock
+    whole: Mapping[str, Array] = field(default_factory=dict)
 
     def by(self, kernel: Kernel, *settings: float) -> Call:
         """The Call of an update kernel on (w, diff, *history, rate, gate, *settings, lr_mult, l1, l2)."""
-        arrays = (self.weight, self.diff, *self.history, self.rate, self.gate)
+        arrays = (self.weight, self.diff, *self.history.values(), self.rate, self.gate)
         return Call(kernel, *arrays, *settings, self.lr_mult, self.l1, self.l2)

@@ -387,7 +387,8 @@ class _Binder:
                 continue
             l1, l2 = learning.decay[index]
             arrays = (self.weights.data[index], diff, self.weights.history[index], self.rate, self.gate)
-            for call in learning.update(Update(*arrays, lr_mult=param.lr_mult, l1=l1, l2=l2)):
+            settings = (param.lr_mult, l1, l2, self.clock, self.weights.whole)
+            for call in learning.update(Update(*arrays, *settings)):
                 parts = call.parts if call.parts is not None else call.kernel.parts(call.args)
                 yield Step("update", param.name, -1, call, parts)
 

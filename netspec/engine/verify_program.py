@@ -79,9 +79,9 @@ class _Memory:
         self.written: set[Key] = {("data", self.graph.house(blob)) for blob in self.graph.inputs}
         iterations = (program.iterations.counts, program.iterations.recent)
         arrays = (program.clock, program.loss, program.rate, program.gate, program.norm, program.squares, *iterations)
-        self.state = [span(array) for array in arrays]
+        self.state = [span(array) for array in (*arrays, *weights.whole.values())]
         self.params = [
-            [span(array) for array in (data, diff, *(history or ())) if array is not None]
+            [span(array) for array in (data, diff, *history.values()) if array is not None]
             for data, diff, history in zip(weights.data, weights.diff, weights.history, strict=True)
         ]
         base = span(program.fixed).start

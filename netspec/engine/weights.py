@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from netspec.core import rng
+from netspec.core.calls import Slot, SolverState
 from netspec.core.errors import SpecError
 from netspec.core.shape import Shape, count, text
 from netspec.engine.plan import OutOfMemoryError
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from netspec.core.calls import Array
+
+
+StateOf = Callable[[Sequence[Shape]], SolverState]
+"""The state that a solver type keeps for learned params of given shapes."""
 
 
 class PhaseShapeError(SpecError):
@@ -49,7 +54,8 @@ class Weights:
     """The param blobs of a net: values, gradients and history, each contiguous in memory.
 
     `names[i]` is 'layer.param' of the first layer that has it; `diff[i]` is None for a param that the solver does not
-    learn. `flat_diff` spans all gradients, `flat_stored` the values of all params that layers store, and behind them
+    learn. `history[i]` holds the solver type's state for param i by name, `whole` its state for all params together.
+    `flat_diff` spans all gradients, `flat_stored` the values of all params that layers store, and behind them
     `states`: by layer and name what a batch leaves to the next. `turn` belongs to the thread that runs one of the nets
     that share these weights.
     """
@@ -59,7 +65,8 @@ class Weights:
     diff: tuple[Array | None, ...]
     flat_diff: Array
     flat_stored: Array
-    history: tuple[tuple[Array, ...], ...] = ()
+    history: tuple[Mapping[str, Array], ...] = ()
+    whole: Mapping[str, Array] = field(default_factory=dict)
     states: Mapping[ParamKey, Array] = field(default_factory=dict)
     turn: Turn = field(default_factory=Turn)
 
@@ -114,10 +121,14 @@ def zeros(size: int) -> np.ndarray[Any, Any]:
 
 
 def fill_weights(
-    shaped: ShapedGraph, dtype: str, seed: int, slots: int = 0, shared: Mapping[int, Array] | None = None
+    shaped: ShapedGraph,
+    dtype: str,
+    seed: int,
+    state: StateOf | None = None,
+    shared: Mapping[int, Array] | None = None,
 ) -> Weights:
     """Weights at their fillers' values; params in `shared` take those arrays instead."""
-    weights, shared = new_weights(shaped, dtype, slots), shared or {}
+    weights, shared = new_weights(shaped, dtype, state), shared or {}
     fill(shaped, weights, seed, shared)
     return replace(weights, data=tuple(shared.get(index, array) for index, array in enumerate(weights.data)))
 
@@ -132,18 +143,29 @@ def fill(shaped: ShapedGraph, weights: Weights, seed: int, but: Collection[int] 
             array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
 
 
-def new_weights(shaped: ShapedGraph, dtype: str, slots: int = 0) -> Weights:
-    """Weights that are all 0."""
+def new_weights(shaped: ShapedGraph, dtype: str, state: StateOf | None = None) -> Weights:
+    """Weights that are all 0, with the arrays of a solver type's `state` at their first values."""
     params = shaped.graph.params
     flat_stored, data, states = _values(shaped, dtype)
     learned = [shape for shape, param in zip(shaped.params, params, strict=True) if param.learned]
     flat_diff, diff = allocate(learned, dtype)
     diffs = iter(diff)
-    histories = [allocate(learned, dtype)[1] for _ in range(slots)]
     own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
-    columns = iter(zip(*histories, strict=True)) if histories else iter(())
-    history = tuple(tuple(next(columns)) if p.learned and slots else () for p in params)
-    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, flat_stored, history, states)
+    wanted = state(learned) if state is not None else SolverState(tuple({} for _ in learned))
+    kept = iter([_slots(slots, dtype) for slots in wanted.params])
+    history = tuple(next(kept) if p.learned else {} for p in params)
+    whole = _slots(wanted.whole, dtype)
+    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, flat_stored, history, whole, states)
+
+
+def _slots(slots: Mapping[str, Slot], dtype: str) -> dict[str, Array]:
+    """The arrays of a solver type's state, at their first values."""
+    arrays = {}
+    for name, slot in slots.items():
+        _, (arrays[name],) = allocate((slot.shape,), dtype if slot.kind == "real" else slot.kind)
+        if slot.start:
+            arrays[name][...] = slot.start
+    return arrays
 
 
 def _values(shaped: ShapedGraph, dtype: str) -> tuple[Array, tuple[Array, ...], dict[ParamKey, Array]]:

@@ -31,7 +31,7 @@ from netspec.training.job import Job, changes, flat_net, settings
 from netspec.training.loading import LoadReport, OtherNetError, fitted, load, match
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
-from netspec.training.snapshot import Snapshot
+from netspec.training.snapshot import WHOLE, Slot, Snapshot
 from netspec.training.tester import Tester, outputs, scores
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class Session:
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.resumed: Path | None = None
         shaped, memory = compile_net(job.train, spec.dtype, keep)
-        weights, arena = new_weights(shaped, spec.dtype, spec.rule.slots), zeros(memory.arena)
-        gradients = (weights.flat_diff, *(array for arrays in weights.history for array in arrays))
+        weights, arena = new_weights(shaped, spec.dtype, spec.rule.state), zeros(memory.arena)
+        gradients = (weights.flat_diff, *(array for arrays in weights.history for array in arrays.values()))
         with Beside(lambda: fill(shaped, weights, self.seed), (arena, *gradients)) as beside:
             environment.load()
             from netspec.codegen import driver
@@ -80,6 +80,9 @@ class Session:
         }
         self.between: Callable[[], None] = lambda: None
         """Called between batches; if it raises, the iteration or the test that is under way ends and counts nothing."""
+        self.tests: list[tuple[int, dict[str, float]]] = []
+        """The tests so far: each its iteration, and its scores by name. One of the coming iteration is made again by a
+        training that resumes, so a snapshot does not hold it."""
         self.waited = 0.0
         self._first: list[float] = []
         self._said: set[str] = set()
@@ -196,15 +199,17 @@ class Session:
             settings(self.job),
             self.losses,
             states=dict(self.train.weights.states),
+            tests=tuple(test for test in self.tests if test[0] < self.iteration),
         )
 
-    def _history(self) -> dict[tuple[int, ParamKey], Array]:
+    def _history(self) -> dict[Slot, Array]:
         """The history by slot and param; that of a shared param under the first layer that has it."""
         first: dict[int, ParamKey] = {}
         for key, index in self.train.graph.param_keys.items():
             first.setdefault(index, key)
         history = self.train.weights.history
-        return {(slot, key): array for index, key in first.items() for slot, array in enumerate(history[index])}
+        own = {(slot, key): array for index, key in first.items() for slot, array in history[index].items()}
+        return own | {(slot, WHOLE): array for slot, array in self.train.weights.whole.items()}
 
     def restore(self, path: Path) -> list[str]:
         """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
@@ -225,6 +230,7 @@ class Session:
         for own, array in pairs:
             own[...] = array
         self.train.iterations.set(state.iteration, state.losses)
+        self.tests = [(iteration, dict(scores)) for iteration, scores in state.tests]
         self.resumed = path.resolve()
         self._first.clear()
         return changes(state.solver, settings(self.job))
@@ -232,11 +238,18 @@ class Session:
     def _fitting_history(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
         """Pairs of an array of the history and that of a snapshot. Raises SnapshotError where they do not fit."""
         own, rule = self._history(), type(self.spec.rule).__name__
-        shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, state.history))
+        given = self._named(state.history)
+        shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, given))
         # another solver type's history may have the same shapes, but holds other values
         if shapes != theirs or state.solver.get("type") != rule:
             raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
-        return fitted(((f"the history of '{key[1]}'", own[key], state.history[key]) for key in own), path)
+        return fitted(((f"the history of '{key[1]}'", own[key], given[key]) for key in own), path)
+
+    def _named(self, history: dict[Slot, Array]) -> dict[Slot, Array]:
+        """A history by names of slots: before version 0.2 they were numbers, in the order of the names."""
+        names = tuple(self.spec.rule.slots)
+        old = {str(number): name for number, name in enumerate(names)}
+        return {(old.get(slot, slot), key): array for (slot, key), array in history.items()}
 
     def _fitting_states(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
         """Pairs of a state and that of a snapshot. Raises SnapshotError where they do not fit."""

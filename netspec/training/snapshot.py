@@ -13,9 +13,9 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from netspec.core.model import Model
 from netspec.core.spelling import unused
@@ -26,27 +26,36 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 FORMAT = 2
-_KNOWN = frozenset({"weight", "history", "carried"})
+_KNOWN = frozenset({"weight", "history", "average", "carried"})
 """What an array may be for this version to restore it."""
 _NAME = re.compile(r"iter_(\d+)\.safetensors")
 _HISTORY_1 = re.compile(r"history\.(\d{1,9}):(.+)", re.DOTALL)
 """Label of an array of history in format 1. Weights are called layer.param."""
 
 
+Slot = tuple[str, ParamKey]
+"""An array of a param: its name, and the param that it belongs to."""
+
+WHOLE = ParamKey("", "")
+"""In place of a param, where an array belongs to all of them."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The contents of a snapshot file.
 
-    `weights` are the params of every layer, shared ones under each layer that has them; `history` is by (slot, param),
-    a shared param's under the first layer that has it; `states` are what the last batch left to the next. `iteration`
-    is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the settings.
-    `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the kinds of
-    arrays that this version does not restore.
+    `weights` are the params of every layer, shared ones under each layer that has them. `history` is by (slot, param),
+    a shared param's under the first layer that has it, and WHOLE for what belongs to all params; of files before
+    version 0.2 a slot is the text of a number. `averages` of weights are by (kind of average, param). `states` are what
+    the last batch left to the next. `tests` are those before the iteration, each its iteration and its scores by name.
+    `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
+    settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
+    kinds of arrays that this version does not restore.
     """
 
     iteration: int | None
     weights: dict[ParamKey, Array]
-    history: dict[tuple[int, ParamKey], Array] = field(default_factory=dict)
+    history: dict[Slot, Array] = field(default_factory=dict)
     digest: str = ""
     net: dict[str, Any] = field(default_factory=dict)
     solver: dict[str, Any] = field(default_factory=dict)
@@ -54,6 +63,8 @@ class Snapshot:
     unread: dict[ParamKey, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     states: dict[ParamKey, Array] = field(default_factory=dict)
+    averages: dict[Slot, Array] = field(default_factory=dict)
+    tests: tuple[tuple[int, dict[str, float]], ...] = ()
 
 
 class _Header(Model):
@@ -66,13 +77,18 @@ class _Format(_Header):
     format: int | None = None
 
 
+def _slot(value: Any) -> Any:
+    """The name of a slot; before version 0.2 it was a number."""
+    return str(value) if type(value) is int and value >= 0 else value
+
+
 class _Meaning(_Header):
-    """What an array is: a 'weight', a slot of the 'history', or a state 'carried' to the next batch."""
+    """What an array is: a 'weight', a slot of the 'history', an 'average', or a state 'carried' to the next batch."""
 
     what: str
     layer: str = ""
     param: str = ""
-    slot: int = Field(0, ge=0)
+    slot: Annotated[str, BeforeValidator(_slot)] = "0"
 
 
 class _Code(_Header):
@@ -92,6 +108,7 @@ class _State(_Header):
     iteration: int | None = Field(None, ge=0, lt=2**53)
     solver: _Settings = _Settings()
     losses: tuple[float, ...] = ()
+    tests: tuple[tuple[int, dict[str, float]], ...] = ()
 
 
 class _Format1(_State):
@@ -113,10 +130,15 @@ def name(iteration: int) -> str:
 def write(path: Path, state: Snapshot) -> None:
     """Write a snapshot, whole or not at all. Raises NotFiniteError, WriteError."""
     rows = [(str(key), _Meaning(what="weight", **key._asdict()), array) for key, array in state.weights.items()]
-    rows += [
-        (f"history.{slot}:{key}", _Meaning(what="history", **key._asdict(), slot=slot), array)
-        for (slot, key), array in state.history.items()
-    ]
+    for what, slots in (("history", state.history), ("average", state.averages)):
+        rows += [
+            (
+                f"{what}.{slot}:{key}" if any(key) else f"{what}.{slot}",
+                _Meaning(what=what, **key._asdict(), slot=slot),
+                array,
+            )
+            for (slot, key), array in slots.items()
+        ]
     rows += [
         (f"carried:{key}", _Meaning(what="carried", **key._asdict()), array) for key, array in state.states.items()
     ]
@@ -133,6 +155,7 @@ def write(path: Path, state: Snapshot) -> None:
         "net": state.net,
         "solver": state.solver,
         "losses": state.losses,
+        **({"tests": state.tests} if state.tests else {}),
     }
     write_arrays(path, arrays, json.dumps(about, sort_keys=True))
 
@@ -164,7 +187,7 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
     labels = {*contents.arrays, *contents.others}
     for label in sorted(labels ^ {*meanings}):
         raise _damaged(path, f"it {'does not describe' if label in labels else 'lacks'} the array '{label}'")
-    known: dict[tuple[str, int, ParamKey], str] = {}
+    known: dict[tuple[str, str, ParamKey], str] = {}
     for label, meaning in meanings.items():
         if meaning.what in _KNOWN:
             key = ParamKey(meaning.layer, meaning.param)
@@ -172,16 +195,22 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
                 raise _damaged(path, f"two arrays are the {meaning.what} of '{key}'")
             if meaning.what != "weight" and label in contents.others:
                 raise _damaged(path, f"the {meaning.what} '{label}' holds {contents.others[label]}, and no floats")
+
+    def slots(kind: str) -> dict[Slot, Array]:
+        return {(slot, key): contents.arrays[label] for (what, slot, key), label in known.items() if what == kind}
+
     weights = {key: label for (what, _, key), label in known.items() if what == "weight"}
     return Snapshot(
         state.iteration,
         {key: contents.arrays[label] for key, label in weights.items() if label in contents.arrays},
-        {(slot, key): contents.arrays[label] for (what, slot, key), label in known.items() if what == "history"},
+        slots("history"),
         solver=state.solver.model_dump(exclude_unset=True),
         losses=state.losses,
         unread={key: contents.others[label] for key, label in weights.items() if label in contents.others},
         unknown=tuple(sorted({meaning.what for meaning in meanings.values()} - _KNOWN)),
-        states={key: contents.arrays[label] for (what, _, key), label in known.items() if what == "carried"},
+        states={key: array for (_, key), array in slots("carried").items()},
+        averages=slots("average"),
+        tests=state.tests,
         **also,
     )
 
@@ -195,7 +224,11 @@ def _weight(label: str) -> _Meaning:
 def _meaning_1(label: str) -> _Meaning:
     """The meaning of an array in format 1, by its label."""
     found = _HISTORY_1.fullmatch(label)
-    return _weight(found[2]).model_copy(update={"what": "history", "slot": int(found[1])}) if found else _weight(label)
+    return (
+        _weight(found[2]).model_copy(update={"what": "history", "slot": str(int(found[1]))})
+        if found
+        else _weight(label)
+    )
 
 
 def _damaged(path: Path, why: str) -> UnreadableSnapshotError:

@@ -126,6 +126,7 @@ def _iterations(session: Session, snapshots: _Snapshots) -> Iterator[Event | War
 def _tested(session: Session, tester: Tester) -> Tested:
     begun = time.perf_counter()
     means, samples = tester.run(session.between)
+    session.tests.append((session.iteration, means))
     return Tested(session.iteration, means, samples, time.perf_counter() - begun)
 
 

@@ -46,7 +46,7 @@ def values(solver: Make, iter_size: int) -> dict[str, Any]:
 
 def state(solver: netspec.Solver) -> State:
     params = {f"{name} {i}": p.data.copy() for name, ps in solver.net.params.items() for i, p in enumerate(ps)}
-    slots = [array for own in solver.net.program.weights.history for array in own]
+    slots = [array for own in solver.net.program.weights.history for array in own.values()]
     history = {f"history {i}": array.copy() for i, array in enumerate(slots)}
     return {
         **params,

@@ -52,7 +52,7 @@ def training(
     one, memory = compile_net(given, dtype, keep and not hidden, without)
     if hidden:
         memory = plan(one, dtype, keep)
-    weights = fill_weights(one, dtype, SEED, slots=1)
+    weights = fill_weights(one, dtype, SEED, state=SGD().state)
     decay = tuple(L2().coefficients(weight_decay * p.decay_mult) for p in one.graph.params)
     return bind(
         one, memory, weights, SEED, Learning(SGD(momentum=momentum).update, decay, **options), poisoned(memory.arena)

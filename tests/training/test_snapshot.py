@@ -58,7 +58,11 @@ def three(solver: Make, tmp_path: Path) -> Path:
 def test_what_a_snapshot_holds(three: Path, solver: Make, arrays: Path) -> None:
     state = snapshot.read(three)
     keys = {ParamKey(*name.split(".")) for name in NAMES}
-    assert (state.iteration, state.weights.keys(), state.history.keys()) == (3, keys, {(0, key) for key in keys})
+    assert (state.iteration, state.weights.keys(), state.history.keys()) == (
+        3,
+        keys,
+        {("momentum", key) for key in keys},
+    )
     assert (state.solver["type"], state.solver["momentum"], state.solver["base_lr"]) == ("SGD", 0.9, 0.1)
     assert (state.unread, state.unknown, len(state.losses)) == ({}, (), 1)
     assert str(arrays) not in three.read_bytes().decode("latin-1")  # it may be moved
@@ -66,7 +70,12 @@ def test_what_a_snapshot_holds(three: Path, solver: Make, arrays: Path) -> None:
     said = about(three)
     assert said["format"] == 2 and said["arrays"].keys() == load_file(three).keys()
     assert said["arrays"]["conv.bias"] == {"what": "weight", "layer": "conv", "param": "bias"}
-    assert said["arrays"]["history.0:ip.bias"] == {"what": "history", "layer": "ip", "param": "bias"}
+    assert said["arrays"]["history.momentum:ip.bias"] == {
+        "what": "history",
+        "layer": "ip",
+        "param": "bias",
+        "slot": "momentum",
+    }
 
 
 def test_a_snapshot_alone_is_enough_to_predict(solver: Make, tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_what_later_versions_add_is_passed_over_or_named(three: Path, solver: Ma
     rewritten(three, json.dumps(said))
     assert session(solver()).restore(three) == []
     said["arrays"] |= {
-        "mean": {"what": "average", "layer": "ip", "param": "bias"},
+        "mean": {"what": "other", "layer": "ip", "param": "bias"},
         "t": {"what": "state", "name": "t"},
         "u": {"what": "state", "name": "u"},
     }
@@ -122,7 +131,7 @@ def test_what_later_versions_add_is_passed_over_or_named(three: Path, solver: Ma
     )
     one = session(solver())
     assert one.load(three).loaded == tuple(one.train.weights.names)
-    with pytest.raises(UnreadableSnapshotError, match="holds average and state, which this version does not restore"):
+    with pytest.raises(UnreadableSnapshotError, match="holds other and state, which this version does not restore"):
         session(solver()).restore(three)
 
 
@@ -190,8 +199,8 @@ def test_format_1_is_read(tmp_path: Path, digest: str) -> None:
     given = old_arrays()
     for name, array in weights(one).items():
         np.testing.assert_array_equal(array, given[name])
-    for name, (slot,) in zip(one.train.weights.names, one.train.weights.history, strict=True):
-        np.testing.assert_array_equal(slot, given[f"history.0:{name}"])
+    for name, slots in zip(one.train.weights.names, one.train.weights.history, strict=True):
+        np.testing.assert_array_equal(slots["momentum"], given[f"history.0:{name}"])
     report = netspec.Net(copy.deepcopy(OLD_NET)).load(tmp_path / "two.safetensors")
     assert report.loaded == ("history.weight", "ip.weight", "ip.bias") and not report.skipped and not report.left
     with pytest.raises(OtherNetError, match="the params agree, but not the layers"):
@@ -250,7 +259,7 @@ def changed(three: Path, change: Callable[[dict[str, Any], dict[str, Any]], Any]
     rewritten(three, json.dumps(said), arrays)
 
 
-BIAS = "history.0:ip.bias"
+BIAS = "history.momentum:ip.bias"
 DAMAGES: dict[str, tuple[Callable[[dict[str, Any], dict[str, Any]], Any], str]] = {
     "lacks": (lambda said, arrays: arrays.pop("ip.bias"), "lacks the array 'ip.bias'"),
     "undescribed": (lambda said, arrays: said["arrays"].pop("ip.bias"), "does not describe the array 'ip.bias'"),

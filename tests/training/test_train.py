@@ -483,7 +483,7 @@ def test_fine_tuning_says_what_became_of_each_param(solver: Make, tmp_path: Path
     )
     assert (weights(one)["conv.weight"] == weights(old)["conv.weight"]).all()
     assert (weights(one)["ip_new.weight"] == fresh).all()
-    assert one.iteration == 0 and not one.train.weights.history[0][0].any()  # weights only
+    assert one.iteration == 0 and not one.train.weights.history[0]["momentum"].any()  # weights only
     layers[3]["name"] = "ip"
     for layer in layers[4:]:
         layer["bottom"] = ["ip", "label"]
@@ -532,7 +532,7 @@ def test_bad_data_are_found_where_they_come_in(solver: Make, tmp_path: Path, siz
         one.step()
     assert caught.value.message.startswith(f"iteration {1 // size}: ")
     assert all((before[name] == array).all() for name, array in weights(one).items())
-    assert not any(np.isnan(h).any() for slots in one.train.weights.history for h in slots)
+    assert not any(np.isnan(h).any() for slots in one.train.weights.history for h in slots.values())
     one.close()
 
 

@@ -240,7 +240,7 @@ def test_peaks_are_what_the_programs_take() -> None:
     program = training(written(small(), "TRAIN"), keep=False, dtype="float32")
     weights = program.weights
     held = sum(array.nbytes for array in (*weights.data, *weights.diff) if array is not None)
-    history = sum(array.nbytes for slots in weights.history for array in slots)
+    history = sum(array.nbytes for slots in weights.history for array in slots.values())
     assert one.training_bytes == program.plan.arena + held + history
     tested = plan(shaped(small(), "TEST"))
     assert tested.fixed_bytes and one.forward_bytes == tested.arena + tested.fixed_bytes + one.weight_bytes

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from netspec.core.calls import Calls, Update
+from netspec.core.calls import Calls, Slot, SolverState, Update
 from netspec.core.model import Model
 from netspec.core.rooms import Room
+from netspec.core.shape import Shape
 
 
 class UpdateRule(Model):
     """How a gradient changes a weight."""
 
-    slots: ClassVar[int] = 0
-    """Arrays of history per param blob, each of the param's shape, zero at the start."""
+    slots: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays of history of each param: of the param's shape, zero at the start."""
+
+    def state(self, params: Sequence[Shape]) -> SolverState:
+        """The arrays to keep for learned params of these shapes; snapshots hold them under these names."""
+        return SolverState(tuple({name: Slot(shape) for name in self.slots} for shape in params))
 
     def update(self, run: Update) -> Calls:
         """Calls that write the weight and its history; nothing where the gate is shut."""

@@ -18,7 +18,7 @@ from netspec.training.solvers.base import UpdateRule
 class Nesterov(UpdateRule):
     """Stochastic gradient descent with Nesterov's momentum."""
 
-    slots: ClassVar[int] = 1
+    slots: ClassVar[tuple[str, ...]] = ("momentum",)
 
     momentum: float = Field(0.0, ge=0, lt=1, description="Share of the last step that is taken again.")
 

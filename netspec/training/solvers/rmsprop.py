@@ -19,7 +19,7 @@ from netspec.training.solvers.base import UpdateRule
 class RMSProp(UpdateRule):
     """Gradients divided by the root of their mean square, a moving average; without momentum."""
 
-    slots: ClassVar[int] = 1
+    slots: ClassVar[tuple[str, ...]] = ("mean_square",)
 
     rms_decay: Annotated[float, Aka("rho")] = Field(
         0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration."

@@ -66,7 +66,7 @@ def test_without_momentum_it_is_gradient_descent() -> None:
 
 
 def test_fields() -> None:
-    assert Nesterov().momentum == 0 and Nesterov.slots == 1
+    assert Nesterov().momentum == 0 and Nesterov.slots == ("momentum",)
     for momentum in (-0.1, 1.0):
         with pytest.raises(ValidationError):
             Nesterov(momentum=momentum)

@@ -55,7 +55,7 @@ def test_a_gradient_that_is_always_zero_moves_nothing(delta: float, dtype: str) 
 
 
 def test_fields() -> None:
-    assert (RMSProp().rms_decay, RMSProp().delta, RMSProp.slots) == (0.99, 1e-8, 1)  # Caffe's
+    assert (RMSProp().rms_decay, RMSProp().delta, RMSProp.slots) == (0.99, 1e-8, ("mean_square",))  # Caffe's
     for fields in (
         {"rms_decay": -0.1},
         {"rms_decay": 1.0},

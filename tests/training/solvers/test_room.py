@@ -10,7 +10,7 @@ from netspec.codegen.geometry import GRAIN
 from netspec.core.calls import Update
 from netspec.training.solvers.base import SOLVERS, UpdateRule
 from tests.helpers.checks import blob, run_reversed
-from tests.helpers.updates import updated
+from tests.helpers.updates import history, updated
 
 RULES = [cls(**{"momentum": 0.9} if "momentum" in cls.model_fields else {}) for cls in SOLVERS.members()]
 
@@ -30,11 +30,11 @@ def test_every_type_and_field_says_what_it_is(cls: type[UpdateRule]) -> None:
 
 @every
 def test_nothing_moves_while_the_gate_is_shut(rule: UpdateRule) -> None:
-    w, history = np.ones(5), tuple(np.full(5, 2.0) for _ in range(rule.slots))
-    driver.run(
-        rule.update(Update(w, np.full(5, np.nan), history, np.array([0.1]), np.zeros(2), 1.0, 0.0, 0.1)), "float64"
-    )
-    assert (w == 1).all() and all((h == 2).all() for h in history)
+    w = np.ones(5)
+    kept = {name: np.full_like(array, 2.0) for name, array in history(rule, w).items()}
+    arrays = (w, np.full(5, np.nan), kept, np.array([0.1]), np.zeros(2))
+    driver.run(rule.update(Update(*arrays, 1.0, 0.0, 0.1, np.zeros(2, np.int64))), "float64")
+    assert (w == 1).all() and all((h == 2).all() for h in kept.values())
 
 
 @every
@@ -45,9 +45,11 @@ def test_same_bits_on_any_number_of_threads(rule: UpdateRule, dtype: str) -> Non
     for threads, runner in ((1, driver.run), (2, driver.run), (2, run_reversed)):
         driver.limit_threads(threads)
         w, diff, rate, gate = (a.astype(dtype) for a in (blob(size), blob(size, seed=3), np.full(1, 0.1), np.ones(2)))
-        history = tuple(np.abs(blob(size, seed=5 + slot)).astype(dtype) for slot in range(rule.slots))
-        runner(rule.update(Update(w, diff, history, rate, gate, 1.0, 0.01, 0.1)), dtype)
-        results.append(b"".join(a.tobytes() for a in (w, *history)))
+        kept = history(rule, w)
+        for slot, array in enumerate(kept.values()):
+            array[...] = np.abs(blob(*array.shape, seed=5 + slot))
+        runner(rule.update(Update(w, diff, kept, rate, gate, 1.0, 0.01, 0.1, np.array([3, 0]))), dtype)
+        results.append(b"".join(a.tobytes() for a in (w, *kept.values())))
     driver.limit_threads(None)
     assert results[0] == results[1] == results[2]
 

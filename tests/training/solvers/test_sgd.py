@@ -37,7 +37,7 @@ def test_reference(regularizer: L1 | L2, dtype: str) -> None:
 
 
 def test_fields() -> None:
-    assert SGD().momentum == 0 and SGD.slots == 1
+    assert SGD().momentum == 0 and SGD.slots == ("momentum",)
     for momentum in (-0.1, 1.0):
         with pytest.raises(ValidationError):
             SGD(momentum=momentum)

@@ -1,0 +1,103 @@
+"""Counts: lengths and intervals of a training, in iterations or in epochs.
+
+Epoch k ends at iteration ceil(k * samples / (batch_size * iter_size)): where a batch spans two epochs, it belongs to
+the one that it ends in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from netspec.core.model import wrong
+
+_EPOCHS = re.compile(r"(\d{1,9}) +epochs?")
+
+
+class Pace(NamedTuple):
+    """How iterations and epochs relate: samples of an epoch, None where there are no data, and of an iteration."""
+
+    epoch: int | None
+    iteration: int
+
+    def end(self, epochs: int) -> int:
+        """The iteration at which so many epochs are done. Raises ValueError without data."""
+        if self.epoch is None:
+            raise ValueError("without training data there are no epochs")
+        return -(-epochs * self.epoch // self.iteration)
+
+    def epochs(self, iteration: int) -> int:
+        """The epochs that are done after so many iterations. Raises ValueError without data."""
+        if self.epoch is None:
+            raise ValueError("without training data there are no epochs")
+        return iteration * self.iteration // self.epoch
+
+
+class Count(NamedTuple):
+    """A number of iterations, or of epochs."""
+
+    value: int
+    in_epochs: bool = False
+
+    def __bool__(self) -> bool:
+        return self.value > 0
+
+    def __str__(self) -> str:
+        return f"{self.value} epoch{'s' * (self.value != 1)}" if self.in_epochs else str(self.value)
+
+    def iterations(self, pace: Pace, times: int = 1) -> int:
+        """The iteration at which it is over for the n-th time, counted from iteration 0."""
+        return pace.end(times * self.value) if self.in_epochs else times * self.value
+
+    def times(self, iteration: int, pace: Pace) -> int:
+        """How many times it is over after so many iterations."""
+        return (pace.epochs(iteration) if self.in_epochs else iteration) // self.value
+
+    def ends(self, iteration: int, pace: Pace) -> bool:
+        """Whether it is over, for whichever time, just after so many iterations; also at iteration 0."""
+        return iteration == 0 or self.times(iteration, pace) > self.times(iteration - 1, pace)
+
+
+def _parsed(value: Any) -> Any:
+    """A Count from what stands in a file: 500, or "5 epochs"."""
+    if isinstance(value, Count):
+        return value
+    if isinstance(value, str) and (found := _EPOCHS.fullmatch(value)):
+        value, in_epochs = int(found[1]), True
+    elif type(value) is int:
+        in_epochs = False
+    else:
+        raise wrong("must be iterations, like 500, or epochs, like `5 epochs`")
+    return Count(value, in_epochs)
+
+
+def _positive(value: Any) -> Any:
+    count = _parsed(value)
+    if count.value <= 0:
+        raise wrong("must be greater than 0")
+    return count
+
+
+def _at_least_0(value: Any) -> Any:
+    count = _parsed(value)
+    if count.value < 0:
+        raise wrong("must be at least 0")
+    return count
+
+
+def _plain(count: Count) -> int | str:
+    return str(count) if count.in_epochs else count.value
+
+
+def _schema(least: int) -> Any:
+    epochs = {"type": "string", "pattern": r"^\d{1,9} +epochs?$"}
+    return WithJsonSchema({"anyOf": [{"type": "integer", "minimum": least}, epochs]})
+
+
+AnyCount = Annotated[Count, BeforeValidator(_at_least_0), PlainSerializer(_plain), _schema(0)]
+"""A count that may be 0."""
+
+PositiveCount = Annotated[Count, BeforeValidator(_positive), PlainSerializer(_plain), _schema(1)]
+"""A count above 0."""
