@@ -24,6 +24,8 @@ from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec
 from netspec.net.wire import wire
+from netspec.training.counts import Pace
+from netspec.training.course import Course
 from netspec.training.nets import specs
 from netspec.training.spec import SolverSpec
 
@@ -76,6 +78,17 @@ class Job:
             name = self.spec.written.at.source.name if self.spec.written else self.name
             raise UsageError(f"'{name}' has no test data", help="add `data: test:` to the solver")
         return self.test
+
+    @property
+    def batch(self) -> int:
+        """Samples of a training batch."""
+        feed = self.spec.data.train
+        return feed.batch_size if feed else self.train.batch
+
+    def course(self, samples: int | None, tests: Sequence[tuple[int, Mapping[str, float]]] = ()) -> Course:
+        """What the rate depends on, with so many training samples an epoch, None where there are no data."""
+        pace = Pace(samples, self.batch * self.spec.iter_size)
+        return Course(self.spec.base_lr, self.spec.max_iter, pace, tests)
 
     def shaped(self, phase: Phase, batch: int) -> ShapedGraph:
         """The net of one phase at another batch size."""

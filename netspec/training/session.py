@@ -25,6 +25,7 @@ from netspec.net.graph import ParamKey
 from netspec.training import snapshot
 from netspec.training.blame import Fed, blame, blame_score
 from netspec.training.container import UnreadableSnapshotError
+from netspec.training.course import Course
 from netspec.training.events import Progress
 from netspec.training.feeds import open_phases, sample_names
 from netspec.training.job import Job, changes, flat_net, settings
@@ -73,7 +74,7 @@ class Session:
             self.test = Tester(job, test, self.train, self.seed, keep) if job.test is not None else None
         self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
         self.unit = shaped.unit
-        self.batch = spec.data.train.batch_size if spec.data.train else shaped.batch
+        self.batch = job.batch
         self.scores = scores(job.train)
         self._means = {
             name: array for name, array in outputs(self.train, self.scores).items() if not array.ndim and name != "loss"
@@ -123,9 +124,14 @@ class Session:
         return new
 
     @property
+    def course(self) -> Course:
+        """What the rate depends on besides the iteration: it shares the list of tests."""
+        return self.job.course(None if self.feed is None else len(self.feed), self.tests)
+
+    @property
     def rate(self) -> float:
         """The learning rate of the coming iteration."""
-        return self.spec.lr_policy.rate(self.iteration, self.spec.base_lr, self.spec.max_iter)
+        return self.spec.lr_policy.rate(self.iteration, self.course)
 
     @property
     def loss(self) -> float:

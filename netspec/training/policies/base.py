@@ -8,12 +8,13 @@ from pydantic import BeforeValidator
 
 from netspec.core.model import Model
 from netspec.core.rooms import Room, snake
+from netspec.training.course import Course
 
 
 class Policy(Model):
     """A rate for every iteration."""
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """The learning rate of iteration `iter`, counted from 0."""
         raise NotImplementedError
 

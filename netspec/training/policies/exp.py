@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from netspec.training.course import Course
 from netspec.training.policies._power import power
 from netspec.training.policies.base import Policy
 
@@ -13,6 +14,6 @@ class Exp(Policy):
 
     gamma: float = Field(ge=0, allow_inf_nan=False, description="Factor at each iteration.")
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """base_lr * gamma ** iter."""
-        return base_lr * power(self.gamma, iter)
+        return course.base_lr * power(self.gamma, iter)

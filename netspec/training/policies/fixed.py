@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from netspec.training.course import Course
 from netspec.training.policies.base import Policy
 
 
 class Fixed(Policy):
     """The base rate throughout."""
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """base_lr."""
-        return base_lr
+        return course.base_lr

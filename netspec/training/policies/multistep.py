@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from netspec.core.model import Listed, wrong
+from netspec.training.course import Course
 from netspec.training.policies._power import power
 from netspec.training.policies.base import Policy
 
@@ -30,10 +31,10 @@ class Multistep(Policy):
                 raise wrong(f"`stepvalue` must rise, but {after} follows {before}", field="stepvalue")
         return self
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """base_lr * gamma ** (number of steps that took effect up to iter)."""
         steps, effect = 0, -1
         for value in self.stepvalue:
             effect = max(value, effect + 1)
             steps += effect <= iter
-        return base_lr * power(self.gamma, steps)
+        return course.base_lr * power(self.gamma, steps)

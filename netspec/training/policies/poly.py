@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from netspec.core.model import Aka
+from netspec.training.course import Course
 from netspec.training.policies._power import power as raised
 from netspec.training.policies.base import Policy
 
@@ -18,6 +19,6 @@ class Poly(Policy):
         ge=0, allow_inf_nan=False, description="Exponent; 1 is a straight line."
     )
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """base_lr * (1 - iter / max_iter) ** power."""
-        return base_lr * raised(max(0.0, 1 - iter / max_iter), self.power)
+        return course.base_lr * raised(max(0.0, 1 - iter / course.end), self.power)

@@ -6,6 +6,7 @@ from math import e
 
 from pydantic import Field
 
+from netspec.training.course import Course
 from netspec.training.policies._power import power
 from netspec.training.policies.base import Policy
 
@@ -16,6 +17,6 @@ class Sigmoid(Policy):
     gamma: float = Field(ge=0, allow_inf_nan=False, description="How steeply it rises.")
     stepsize: int = Field(gt=0, description="Iteration at which half of base_lr is reached.")
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """base_lr / (1 + exp(-gamma * (iter - stepsize)))."""
-        return base_lr / (1 + power(e, -self.gamma * (iter - self.stepsize)))
+        return course.base_lr / (1 + power(e, -self.gamma * (iter - self.stepsize)))

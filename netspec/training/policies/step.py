@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from netspec.training.course import Course
 from netspec.training.policies._power import power
 from netspec.training.policies.base import Policy
 
@@ -14,6 +15,6 @@ class Step(Policy):
     gamma: float = Field(ge=0, allow_inf_nan=False, description="Factor at each step.")
     stepsize: int = Field(gt=0, description="Iterations between steps.")
 
-    def rate(self, iter: int, base_lr: float, max_iter: int) -> float:
+    def rate(self, iter: int, course: Course) -> float:
         """base_lr * gamma ** floor(iter / stepsize)."""
-        return base_lr * power(self.gamma, iter // self.stepsize)
+        return course.base_lr * power(self.gamma, iter // self.stepsize)

@@ -35,9 +35,11 @@ class LostRate(Rule):
         if known.job is None:
             return
         spec = known.job.spec
-        last = spec.max_iter
+        feed = known.feeds.get("TRAIN")
+        course = known.job.course(None if feed is None else len(feed))
+        last = course.end
         later = (last // 2, 3 * last // 4, last - 1)
-        rates = [spec.lr_policy.rate(iteration, spec.base_lr, last) for iteration in later]
+        rates = [spec.lr_policy.rate(iteration, course) for iteration in later]
         if last < 4 or max(rates) > NOTHING * spec.base_lr:
             return
         when = f"at iteration {later[0]:,} of {last:,}"

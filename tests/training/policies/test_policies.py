@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from netspec.training.counts import Pace
+from netspec.training.course import Course
 from netspec.training.policies.base import POLICIES, Policy
+
+PACE = Pace(epoch=10, iteration=4)
+"""10 samples in batches of 4: epochs end at iterations 3, 5, 8, 10, ..."""
 
 
 def policy(type: str, **fields: Any) -> Policy:
@@ -18,7 +23,7 @@ def policy(type: str, **fields: Any) -> Policy:
 
 
 def rate(type: str, iter: int, base_lr: float = 1.0, max_iter: int = 10_000, **fields: Any) -> float:
-    return policy(type, **fields).rate(iter, base_lr, max_iter)
+    return policy(type, **fields).rate(iter, Course(base_lr, max_iter, PACE))
 
 
 def test_all_of_caffes_policies_are_there() -> None:

@@ -1,0 +1,28 @@
+"""Course: what the rate of an iteration depends on besides the iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netspec.training.counts import Pace
+
+
+@dataclass(frozen=True)
+class Course:
+    """The base rate, the length of the training, and the tests so far: (iteration, score by name), in order.
+
+    `last` is how many iterations are trained; None where only a time ends the training.
+    """
+
+    base_lr: float
+    last: int | None
+    pace: Pace
+    tests: Sequence[tuple[int, Mapping[str, float]]] = ()
+
+    @property
+    def end(self) -> int:
+        """How many iterations are trained. Raises ValueError where only a time ends the training."""
+        if self.last is None:
+            raise ValueError("only a time ends this training")
+        return self.last
