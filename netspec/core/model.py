@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self, TypeVar, get_args
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr
 from pydantic.fields import FieldInfo
@@ -89,6 +89,11 @@ def class_of(info: FieldInfo, value: Any) -> type[Any] | None:
     return next((mark for mark in marks if isinstance(mark, type) and issubclass(mark, Model)), None)
 
 
+def by_name(info: FieldInfo) -> bool:
+    """Whether a field holds models by name; `class_of` gives the class of each."""
+    return get_origin(info.annotation) is dict
+
+
 def _marks(info: FieldInfo) -> list[Any]:
     """The types inside a field's annotation, and their `Annotated` metadata."""
     found: list[Any] = [info.annotation, *info.metadata]
@@ -108,6 +113,8 @@ def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple
             continue
         several = isinstance(value, tuple)
         items = [((*above, name, i), item) for i, item in enumerate(value)] if several else [((*above, name), value)]
+        if by_name(info) and isinstance(value, dict):
+            items = [((*above, name, key), item) for key, item in value.items()]
         if any(isinstance(mark, PathMark) for mark in _marks(info)):
             yield from (path for path, item in items if isinstance(item, str))
             continue

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from netspec.core.errors import Findings, SpecError
-from netspec.core.model import Model, class_of, known_as
+from netspec.core.model import Model, by_name, class_of, known_as
 from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import COMMAND_LINE, Place
 from netspec.core.rooms import Room
@@ -112,6 +112,9 @@ def _attached(model: Any, node: Node) -> Any:
     if isinstance(model, tuple):
         items = node.items if isinstance(node, Sequence) else (node,)
         return tuple(_attached(each, item) for each, item in zip(model, items, strict=False))
+    if isinstance(model, dict) and isinstance(node, Mapping):
+        for name in model.keys() & node.items.keys():
+            _attached(model[name], node.items[name])
     if isinstance(model, Model) and model.written is None:
         model.read_from(node)
         said = node.items if isinstance(node, Mapping) else {}
@@ -303,6 +306,9 @@ def _class_at(cls: type[Any], values: Any, path: Path) -> type[Any] | None:
         if isinstance(step, int):
             values = values[step] if isinstance(values, tuple) and step < len(values) else values
             here = class_of(info, values) if info is not None else None
+            continue
+        if info is not None and by_name(info) and here is not None:
+            info, values = None, values.get(step) if isinstance(values, dict) else None
             continue
         info = getattr(here, "model_fields", {}).get(step)
         if info is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.training.counts import Pace
+from netspec.core.counts import Pace
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec
 from netspec.net.wire import wire
-from netspec.training.counts import Pace
+from netspec.core.counts import Pace
 from netspec.training.course import Course
 from netspec.training.nets import specs
 from netspec.training.spec import SolverSpec

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from netspec.training.counts import Pace
+from netspec.core.counts import Pace
 from netspec.training.course import Course
 from netspec.training.policies.base import POLICIES, Policy
 

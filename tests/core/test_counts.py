@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from netspec.training.counts import AnyCount, Count, Pace, PositiveCount
+from netspec.core.counts import AnyCount, Count, Pace, PositiveCount
 
 PACE = Pace(epoch=10, iteration=4)
 """10 samples in batches of 4: epochs end at iterations 3, 5, 8, 10, ..."""
