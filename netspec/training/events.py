@@ -51,8 +51,19 @@ class Progress:
     unit: str = "image"
 
 
+CLOCK = ("elapsed", "speed", "left", "seconds", "waited")
+"""Fields of events that differ from run to run: they stand under the key `clock` of a row."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What every event has: `elapsed`, the seconds of training until then, over all resumes; 0 if not recorded."""
+
+    elapsed: Number = 0.0
+
+
 @dataclass(frozen=True)
-class Display:
+class Display(Recorded):
     """A progress line: mean loss of the last `average_loss` iterations, outputs of the net, rate, pace, time left.
 
     `speed` is in samples a second, `left` in seconds; `gradient` is the L2 norm before clipping.
@@ -73,7 +84,7 @@ class Display:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Tested(Recorded):
     """A test over `samples` samples: every score over all of them."""
 
     iteration: int
@@ -87,7 +98,7 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Snapshotted:
+class Snapshotted(Recorded):
     """A snapshot was written."""
 
     iteration: int
@@ -98,7 +109,7 @@ class Snapshotted:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Recorded):
     """The end of a training; `stopped` is the reason if it ended before the last iteration."""
 
     iteration: int
@@ -224,11 +235,13 @@ Note = Opened | Resumed | Loaded | Started | Warned | Unwritten
 
 
 def row(event: Event) -> dict[str, Any]:
-    """An event as the values of a row; of a snapshot's path only the file name."""
-    values: dict[str, Any] = {"event": type(event).__name__.lower(), **asdict(event)}
+    """An event as the values of a row, those of the CLOCK last; of a snapshot's path only the file name."""
+    values = asdict(event)
     if isinstance(event, Snapshotted):
         values["path"] = event.path.name
-    return {key: _written(value) for key, value in values.items()}
+    values = {key: _written(value) for key, value in values.items()}
+    times = {key: values.pop(key) for key in CLOCK if key in values}
+    return {"event": type(event).__name__.lower(), **values, "clock": times}
 
 
 def _written(value: Any) -> Any:
@@ -238,12 +251,18 @@ def _written(value: Any) -> Any:
 
 
 def from_row(values: dict[str, Any], snapshots: Path) -> Event:
-    """The event in a row; `snapshots` is the folder of a snapshot's file. Raises ValueError with a sentence."""
+    """The event in a row; `snapshots` is the folder of a snapshot's file. Raises ValueError with a sentence.
+
+    Before version 0.2 the values of the CLOCK stood beside the others.
+    """
     kinds, kind = _kinds(), values.get("event")
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"there is no event {kind!r}")
+    times = values.get("clock", {})
+    if not isinstance(times, dict):
+        raise ValueError(f"`clock` of the event '{kind}' is no JSON object")
     try:
-        event = kinds[kind].validate_python(values)
+        event = kinds[kind].validate_python(values | times)
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(map(str, first["loc"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspec.core.errors import NetspecError
@@ -106,6 +106,7 @@ class Training:
                     if isinstance(event, Warned | Unwritten):
                         _log(event, folder)
                     else:
+                        event = replace(event, elapsed=folder.elapsed)
                         folder.record(event)
                     yield event
                     yield from folder.refusals()

@@ -67,6 +67,7 @@ class RunFolder:
         self._log: Lines | None = None
         self._refused: dict[Path, OSError] = {}
         self._told: set[Path] = set()
+        self._before, self._begun = 0.0, time.perf_counter()
         if path.exists() and not path.is_dir():
             raise WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
         with writable(path):
@@ -91,15 +92,22 @@ class RunFolder:
         write_whole(self.path / ENVIRONMENT, (json.dumps(environment(threads, data), indent=2) + "\n").encode())
         path = self.path / METRICS
         if path.exists():
-            kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _before(line, iteration)]
-            begun_from = self.snapshots / snapshot.name(iteration)
-            last = json.dumps(row(Snapshotted(iteration, begun_from)))
-            if begun_from.exists() and last not in kept:  # killed after writing the snapshot, before its event
-                kept.append(last)
-            write_whole(path, "".join(line + "\n" for line in kept).encode())
+            kept = _earlier(path.read_text(encoding="utf-8"), iteration)
+            self._before = max((_elapsed(values) for values in kept), default=0.0)
+            begun_from = Snapshotted(iteration, self.snapshots / snapshot.name(iteration), elapsed=self._before)
+            written = any(values == row(begun_from) | {"clock": values.get("clock")} for values in kept)
+            if begun_from.path.exists() and not written:  # killed after writing the snapshot, before its event
+                kept.append(row(begun_from))
+            write_whole(path, "".join(json.dumps(values) + "\n" for values in kept).encode())
+        self._begun = time.perf_counter()
         self._metrics, self._log = Lines(path), Lines(self.path / LOG)
         if replaced:
             self.log(f"{counted(len(replaced), 'later snapshot')} moved to {replaced[0].parent / 'replaced'}")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training so far: of this process, and before the snapshot that it resumed from."""
+        return self._before + time.perf_counter() - self._begun
 
     def record(self, event: Event) -> None:
         """Append an event to metrics.jsonl, and its text to log.txt."""
@@ -176,13 +184,23 @@ def _kept(child: Path) -> bool:
     return child.name != _LOCK and not (child.name.startswith(".") and child.suffix == ".tmp")
 
 
-def _before(line: str, iteration: int) -> bool:
-    try:
-        values = json.loads(line)
-    except ValueError:
-        return False
-    at = int(values.get("iteration", 0))
-    return at <= iteration if values.get("event") == "snapshotted" else at < iteration
+def _earlier(text: str, iteration: int) -> list[dict[str, Any]]:
+    """The rows in a text before an iteration, with those of snapshots until then; rows that are torn are left out."""
+    rows = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            values = json.loads(line)
+            at = int(values["iteration"])
+            if at < iteration or (at == iteration and values["event"] == "snapshotted"):
+                rows.append(values)
+    return rows
+
+
+def _elapsed(values: dict[str, Any]) -> float:
+    """The seconds of training until a row; 0 where they are not recorded."""
+    clock = values.get("clock")
+    found = clock.get("elapsed") if isinstance(clock, dict) else None
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def config(job: Job) -> str:

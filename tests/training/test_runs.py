@@ -63,6 +63,32 @@ def test_a_number_that_json_does_not_know_is_read_as_nan() -> None:
     assert event.stopped is None
 
 
+def test_what_differs_from_run_to_run_stands_under_one_key() -> None:
+    values = row(Display(3, 0.5, {"loss": 0.5}, 0.1, 2.0, 640.0, 12.5, elapsed=7.25))
+    assert values["clock"] == {"elapsed": 7.25, "speed": 640.0, "left": 12.5}
+    assert list(values) == ["event", "iteration", "loss", "outputs", "rate", "gradient", "clock"]
+    assert row(Finished(3, None, 1.5, 0.5))["clock"] == {"elapsed": 0.0, "seconds": 1.5, "waited": 0.5}
+
+
+def test_rows_without_a_clock_are_read() -> None:
+    """As they were before version 0.2."""
+    old = {"event": "tested", "iteration": 2, "outputs": {"loss": 0.5}, "samples": 11, "seconds": 0.25}
+    assert from_row(old, SNAPSHOTS) == Scored(2, {"loss": 0.5}, 11, 0.25)
+
+
+def test_seconds_are_summed_over_resumes(solver: Callable[..., dict[str, Any]], folder: Path) -> None:
+    path = folder / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for values in rows:
+        values["clock"]["elapsed"] += 1000 * values["iteration"]
+    path.write_text("".join(json.dumps(values) + "\n" for values in rows))
+    job = load_solver(solver(max_iter=4, display=2, snapshot=2))
+    events = [e for e in run(job, folder, resume=folder / "snapshots/iter_000002.safetensors") if isinstance(e, Event)]
+    assert events == runs.read(folder).events[2:]
+    assert all(2000 < event.elapsed < 3000 for event in events)
+    assert [event.elapsed for event in events] == sorted(event.elapsed for event in events)
+
+
 def test_a_snapshot_lies_where_the_folder_is_now() -> None:
     assert row(Snapshotted(1, Path("/old/iter_000001.safetensors")))["path"] == "iter_000001.safetensors"
     event = from_row({"event": "snapshotted", "iteration": 1, "path": "../../x.safetensors"}, SNAPSHOTS)
@@ -108,6 +134,7 @@ def test_a_torn_last_row_is_left_out(folder: Path) -> None:
         ('{"event": ["x"]}', "there is no event", 1),
         ('{"event": "exploded", "iteration": 3}', "there is no event 'exploded'", 1),
         ('{"event": "snapshotted", "iteration": 3}', "`path` of the event 'snapshotted': field required", 1),
+        ('{"event": "finished", "iteration": 3, "clock": 5}', "`clock` of the event 'finished' is no JSON object", 1),
         ('{"event": "finished", "iteration": "x"}', "`iteration` of the event 'finished'", 1),
     ],
 )
