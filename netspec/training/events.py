@@ -57,8 +57,12 @@ CLOCK = ("elapsed", "speed", "left", "seconds", "waited")
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What every event has: `elapsed`, the seconds of training until then, over all resumes; 0 if not recorded."""
+    """What every event has: how many epochs were done then, and the seconds of training until then.
 
+    `epoch` is None without training data. `elapsed` is the sum over all resumes, 0 if it was not recorded.
+    """
+
+    epoch: float | None = None
     elapsed: Number = 0.0
 
 
@@ -79,22 +83,23 @@ class Display(Recorded):
 
     def __str__(self) -> str:
         values = valued({name: value for name, value in self.outputs.items() if name != "loss"}, "{:.4g}")
-        head, tail = f"iter {self.iteration} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} samples/s"
+        head, tail = f"{moment(self)} loss {self.loss:.4g}", f"lr {self.rate:.4g} {self.speed:,.0f} samples/s"
         return " ".join([head, *values, tail, f"eta {_clock(self.left)}"])
 
 
 @dataclass(frozen=True)
 class Tested(Recorded):
-    """A test over `samples` samples: every score over all of them."""
+    """A test over `samples` samples of a feed: every score over all of them."""
 
     iteration: int
     outputs: dict[str, Number]
     samples: int
     seconds: Number
+    feed: str = "test"
 
     def __str__(self) -> str:
         values = " ".join(valued(self.outputs, "{:.4f}"))
-        return f"test at iter {self.iteration}: {values} ({counted(self.samples, 'sample')}, {self.seconds:.1f} s)"
+        return f"{self.feed} at {moment(self)}: {values} ({counted(self.samples, 'sample')}, {self.seconds:.1f} s)"
 
 
 @dataclass(frozen=True)
@@ -110,16 +115,27 @@ class Snapshotted(Recorded):
 
 @dataclass(frozen=True)
 class Finished(Recorded):
-    """The end of a training; `stopped` is the reason if it ended before the last iteration."""
+    """The end of a training.
+
+    `stopped` is the signal or the budget that ended it before its end; it goes on where it is resumed. `early` says why
+    there was nothing more to gain, where an early stop was its end.
+    """
 
     iteration: int
     stopped: str | None
     seconds: Number
     waited: Number
+    early: str | None = None
 
     def __str__(self) -> str:
         why = f", stopped by {self.stopped}" if self.stopped else ""
-        return f"done at iter {self.iteration} after {_clock(self.seconds)}{why}"
+        why += f", early: {self.early}" if self.early else ""
+        return f"done at {moment(self)} after {_clock(self.seconds)}{why}"
+
+
+def moment(event: Display | Tested | Finished) -> str:
+    """When an event happened: its iteration, and the epochs that were done."""
+    return f"iter {event.iteration}" + ("" if event.epoch is None else f" epoch {event.epoch:.2f}")
 
 
 def valued(outputs: Mapping[str, float], form: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""The feeds of a job, each checked against the inputs and labels of the net of its phase."""
+"""The feeds of a job, each checked against the inputs and labels of the net of its phase.
+
+A feed is called as it is in the solver's `data`: `train`, `validation`, `test`, or by the name of a further test set.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError, Findings
 from netspec.data.feed import Feed, open_feed
+from netspec.data.spec import FeedSpec
 from netspec.net.labels import label_rules
 from netspec.training.job import Job
 from netspec.training.rules.base import Known, refuse
@@ -19,29 +23,38 @@ class TooFewSamplesError(DataError):
 
 
 def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
-    """The feed of a phase, checked against its net's inputs and labels; None for a net without inputs.
+    """The feed of a phase, of TEST the one that `netspec test` looks at; None for a net without inputs.
 
     Raises DataError.
     """
-    spec, shaped = job.spec.feed(phase), job.nets.get(phase)
+    return open_named(job, job.spec.feed_name(phase), phase, seed)
+
+
+def open_named(job: Job, name: str, phase: Phase, seed: int) -> Feed | None:
+    """The feed of a name, as it is in a phase, checked against that net's inputs and labels.
+
+    None where there is none, or for a net without inputs. Raises DataError.
+    """
+    spec, shaped = job.spec.data.named(name), job.nets.get(phase)
     if spec is None or shaped is None or not shaped.graph.inputs:
         return None
     feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train)
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=spec.place("source"))
-    refuse(Known({phase: shaped}, job, {phase: feed}))
-    _check_labels(feed, job, phase, spec.batch_size)
+    refuse(Known({phase: shaped}, job, {name: feed}))
+    _check_labels(feed, job, phase, spec)
     return feed
 
 
-def open_phases(job: Job, seed: int) -> dict[Phase, Feed]:
-    """The feeds of all phases of a job that have one. Raises all DataErrors at once."""
+def open_phases(job: Job, seed: int) -> dict[str, Feed]:
+    """The feeds of all phases of a job by name. Raises all DataErrors at once."""
     found, feeds = Findings(), {}
     for phase in job.nets:
-        with found.catching():
-            feeds[phase] = open_phase(job, phase, seed)
+        for name in ("train",) if phase == "TRAIN" else job.spec.data.scored:
+            with found.catching():
+                feeds[name] = open_named(job, name, phase, seed)
     found.raise_if_any()
-    return {phase: feed for phase, feed in feeds.items() if feed is not None}
+    return {name: feed for name, feed in feeds.items() if feed is not None}
 
 
 def sample_names(feed: Feed | None, position: int) -> Callable[[int, int], str]:
@@ -53,9 +66,10 @@ def sample_names(feed: Feed | None, position: int) -> Callable[[int, int], str]:
     return name
 
 
-def _check_labels(feed: Feed, job: Job, phase: Phase, batch: int) -> None:
+def _check_labels(feed: Feed, job: Job, phase: Phase, spec: FeedSpec) -> None:
     """Check the labels of a feed; where batches matter, of the first epoch: in TEST with its short last one."""
-    rules = label_rules(job.phase(phase))
+    batch = spec.batch_size
+    rules = label_rules(job.phase(phase) if spec is job.spec.feed(phase) else job.shaped(phase, batch))
     whole, rest = range(0, len(feed) - batch + 1, batch), len(feed) % batch
     feed.check_labels(rules, whole if whole or phase == "TEST" else (0,))
     if phase == "TEST" and rest and not all(rule.alike for rule in rules):

@@ -28,6 +28,7 @@ from netspec.core.counts import Pace
 from netspec.training.course import Course
 from netspec.training.nets import specs
 from netspec.training.spec import SolverSpec
+from netspec.training.watch import Watch, watch
 
 PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
 
@@ -44,13 +45,19 @@ class NoDataError(SpecError):
     code = "NS530"
 
 
+class NoEpochsError(SpecError):
+    """The length of a training is in epochs, and it has no data of which it knows the number."""
+
+    code = "NS556"
+
+
 @dataclass(frozen=True)
 class Job:
     """A training: the solver, the net, and the shaped net of each phase that was loaded.
 
     `nets` has no TEST without test data, and no TRAIN where weights are only tested. `values` are the plain values of
     the solver with its net inside, as written, after overrides and expansion. `base` is the folder that their relative
-    paths start from.
+    paths start from. `watch` says which tests choose the best weights and the end.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Job:
     nets: Mapping[Phase, ShapedGraph]
     values: dict[str, Any]
     base: Path
+    watch: Watch = Watch()
 
     @property
     def train(self) -> ShapedGraph:
@@ -85,10 +93,20 @@ class Job:
         feed = self.spec.data.train
         return feed.batch_size if feed else self.train.batch
 
+    def pace(self, samples: int | None) -> Pace:
+        """How iterations and epochs relate, with so many training samples an epoch, None where there are no data."""
+        return Pace(samples, self.batch * self.spec.iter_size)
+
+    def last(self, samples: int | None) -> int | None:
+        """Iterations to train, with so many training samples an epoch; None where that is not known without data."""
+        spec = self.spec
+        epochs = spec.max_epoch if samples is not None else None
+        ends = (spec.max_iter, None if epochs is None else self.pace(samples).end(epochs))
+        return min((end for end in ends if end is not None), default=None)
+
     def course(self, samples: int | None, tests: Sequence[tuple[int, Mapping[str, float]]] = ()) -> Course:
         """What the rate depends on, with so many training samples an epoch, None where there are no data."""
-        pace = Pace(samples, self.batch * self.spec.iter_size)
-        return Course(self.spec.base_lr, self.spec.max_iter, pace, tests)
+        return Course(self.spec.base_lr, self.last(samples), self.pace(samples), tests)
 
     def shaped(self, phase: Phase, batch: int) -> ShapedGraph:
         """The net of one phase at another batch size."""
@@ -140,13 +158,14 @@ def job_of(opened: Documents, found: Findings, keep: bool = False, phases: tuple
     others = Findings()
     if "TEST" in phases and (test := _test(spec, net, others, keep)) is not None:
         nets["TEST"] = test
+    watched = watch(spec, nets.get("TEST"), others) if phases == PHASES and not others else Watch()
     found.merge(others)
     if not found and len(nets) > 1:
         with found.catching():
             shared_params(nets["TEST"], nets["TRAIN"])
     found.raise_if_any()
     name = opened.path.stem if opened.path else _file_name(net.name)
-    return Job(name, spec, net, nets, opened.flat.plain(), opened.base)
+    return Job(name, spec, net, nets, opened.flat.plain(), opened.base, watched)
 
 
 def _file_name(text: str) -> str:
@@ -158,21 +177,28 @@ def _train(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> Shape
     """The shaped net of TRAIN, which must have data, a loss and params."""
     graph = wire(net, State("TRAIN", spec.level, spec.stage), found, "any" if keep else "loss")
     _check_data(graph, spec, found)
+    if spec.max_epoch is not None and (spec.data.train is None or not graph.inputs):
+        text = "`max_epoch` needs training data in the solver: without them nobody knows how long an epoch is"
+        found.add(NoEpochsError(text, at=spec.place("max_epoch", key=True), help="say `max_iter`"))
     if not found:
         _check_learning(graph, found)
     return infer(graph, found, spec.data.train.batch_size if spec.data.train else None)
 
 
 def _test(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> ShapedGraph | None:
-    """The shaped net of TEST, if there are test data or it needs none."""
+    """The shaped net of TEST, if there are data to test on or it needs none; it takes the batches of every feed."""
     state = State("TEST", spec.level, spec.stage)
-    wanted = spec.data.test is not None or spec.test_interval is not None
+    feed = spec.feed("TEST")
+    wanted = feed is not None or spec.test_interval is not None
     if not wanted or not any(map(state.keeps, net.layers)):
         return None
     graph = wire(net, state, found, "any" if keep else "none")
-    result = infer(graph, found, spec.data.test.batch_size if spec.data.test else None)
+    result = infer(graph, found, feed.batch_size if feed else None)
+    others = {one.batch_size for one in spec.data.scored.values()} - {feed.batch_size if feed else None}
+    for batch in sorted(others) if graph.inputs and not found else ():
+        infer(graph, found, batch)
     _check_data(graph, spec, found)
-    if spec.data.test is None and spec.test_iter is None and not graph.inputs:
+    if feed is None and spec.test_iter is None and not graph.inputs:
         at, help = spec.place("test_interval", key=True), "say how many batches of the net's own data a test takes"
         found.add(NoDataError("a test without test data needs `test_iter`", at=at, help=help))
     return result

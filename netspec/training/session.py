@@ -29,11 +29,13 @@ from netspec.training.course import Course
 from netspec.training.events import Progress
 from netspec.training.feeds import open_phases, sample_names
 from netspec.training.job import Job, changes, flat_net, settings
-from netspec.training.loading import LoadReport, OtherNetError, fitted, load, match
+from netspec.training.loading import LoadReport, Match, OtherNetError, fitted, load, match
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
+from netspec.training.scores import scores
 from netspec.training.snapshot import WHOLE, Slot, Snapshot
-from netspec.training.tester import Tester, outputs, scores
+from netspec.training.tester import Tester, outputs
+from netspec.training.watch import feeds_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -65,14 +67,18 @@ class Session:
 
             self.threads = driver.limit_threads(threads)
             self.feeds = open_phases(job, self.seed)
-            self.feed = self.feeds.get("TRAIN")
+            self.feed = self.feeds.get("train")
             decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
             learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size, spec.average_loss)
             self.train = bind(shaped, memory, weights, self.seed, learning, arena)
             beside.wait_filled()
-            test = self.feeds.get("TEST")
-            self.test = Tester(job, test, self.train, self.seed, keep) if job.test is not None else None
-        self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display or MEAN_OF)
+            tested = {name: self.feeds.get(name) for name in feeds_of(spec)}
+            self.test = Tester(job, tested, self.train, self.seed, keep) if job.test is not None else None
+        samples = None if self.feed is None else len(self.feed)
+        self.pace, self.watch = job.pace(samples), job.watch
+        self.last = job.last(samples) or 0
+        """Iterations to train."""
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=spec.display.iterations(self.pace) or MEAN_OF)
         self.unit = shaped.unit
         self.batch = job.batch
         self.scores = scores(job.train)
@@ -84,6 +90,8 @@ class Session:
         self.tests: list[tuple[int, dict[str, float]]] = []
         """The tests so far: each its iteration, and its scores by name. One of the coming iteration is made again by a
         training that resumes, so a snapshot does not hold it."""
+        self.over = False
+        """Whether the tests, those of the coming iteration too, have ended the training."""
         self.waited = 0.0
         self._first: list[float] = []
         self._said: set[str] = set()
@@ -144,12 +152,15 @@ class Session:
         """How far the training is."""
         loss = next(reversed(self.losses), float("nan"))
         samples = self.batch * self.spec.iter_size
-        epoch = None if self.feed is None else self.iteration * samples / len(self.feed)
         recent = self._recent.copy()  # another thread may show the progress while this one trains
         mean, *own = (sum(column) / len(recent) for column in zip(*recent, strict=True)) if recent else (math.nan,)
         means = dict(zip(self._means, own, strict=False))
-        now = (self.iteration, self.spec.max_iter, loss, self.rate, samples)
-        return Progress(*now, mean, len(recent), means, epoch, self.unit)
+        now = (self.iteration, self.last, loss, self.rate, samples)
+        return Progress(*now, mean, len(recent), means, self.epoch(self.iteration), self.unit)
+
+    def epoch(self, iteration: int) -> float | None:
+        """How many epochs are done after so many iterations; None without training data."""
+        return None if self.pace.epoch is None else round(iteration * self.pace.iteration / self.pace.epoch, 4)
 
     def step(self) -> float:
         """Train one iteration; returns its loss. Raises NotFiniteLossError, DataError.
@@ -205,7 +216,8 @@ class Session:
             settings(self.job),
             self.losses,
             states=dict(self.train.weights.states),
-            tests=tuple(test for test in self.tests if test[0] < self.iteration),
+            tests=tuple(test for test in self.tests if test[0] < self.iteration or self.over),
+            diffs=self._gradients() if self.spec.snapshot_diff else {},
         )
 
     def _history(self) -> dict[Slot, Array]:
@@ -231,15 +243,33 @@ class Session:
             raise OtherNetError(
                 f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
             )
+        self._copy(found, state, path)
+        self.train.iterations.set(state.iteration, state.losses)
+        self.over = self.watch.over(state.tests)
+        self.tests = [(n, dict(scores)) for n, scores in state.tests if n < state.iteration or self.over]
+        self.resumed = path.resolve()
+        self._first.clear()
+        self._recent.clear()
+        return changes(state.solver, settings(self.job))
+
+    def take_arrays(self, path: Path) -> None:
+        """Take all arrays from a snapshot of this training; iteration, losses and tests stay. Raises SnapshotError."""
+        state = snapshot.read(path)
+        self._copy(match(self.train.shaped, self.train.weights, state, path, strict=True), state, path)
+
+    def _copy(self, found: Match, state: Snapshot, path: Path) -> None:
+        """Copy all arrays of a snapshot, whose weights are matched already. Raises SnapshotError before it begins."""
         pairs = (*self._fitting_history(state, path), *self._fitting_states(state, path))
         found.copy()
         for own, array in pairs:
             own[...] = array
-        self.train.iterations.set(state.iteration, state.losses)
-        self.tests = [(iteration, dict(scores)) for iteration, scores in state.tests]
-        self.resumed = path.resolve()
-        self._first.clear()
-        return changes(state.solver, settings(self.job))
+
+    def _gradients(self) -> dict[ParamKey, Array]:
+        """The gradients of the last iteration by param; none where no iteration was trained since the start."""
+        weights, keys = self.train.weights, self.train.graph.param_keys.items()
+        if not self._recent:
+            return {}
+        return {key: diff for key, index in keys if (diff := weights.diff[index]) is not None}
 
     def _fitting_history(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
         """Pairs of an array of the history and that of a snapshot. Raises SnapshotError where they do not fit."""

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 FORMAT = 2
-_KNOWN = frozenset({"weight", "history", "average", "carried"})
-"""What an array may be for this version to restore it."""
+_KNOWN = frozenset({"weight", "history", "average", "carried", "diff"})
+"""What an array may be for this version to restore it; a 'diff' is passed over."""
+BEST = "best.safetensors"
+"""The snapshot of the best test, which is never pruned."""
+REPLACED = "replaced"
+"""Subfolder of snapshots that a run from an earlier one has set aside."""
 _NAME = re.compile(r"iter_(\d+)\.safetensors")
 _HISTORY_1 = re.compile(r"history\.(\d{1,9}):(.+)", re.DOTALL)
 """Label of an array of history in format 1. Weights are called layer.param."""
@@ -47,7 +51,9 @@ class Snapshot:
     `weights` are the params of every layer, shared ones under each layer that has them. `history` is by (slot, param),
     a shared param's under the first layer that has it, and WHOLE for what belongs to all params; of files before
     version 0.2 a slot is the text of a number. `averages` of weights are by (kind of average, param). `states` are what
-    the last batch left to the next. `tests` are those before the iteration, each its iteration and its scores by name.
+    the last batch left to the next. `diffs` are gradients of the last iteration, which nothing is restored from.
+    `tests` are those before the iteration, each its iteration and its scores by name; where they have ended the
+    training, those of the iteration too.
     `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
     settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
     kinds of arrays that this version does not restore.
@@ -64,6 +70,7 @@ class Snapshot:
     unknown: tuple[str, ...] = ()
     states: dict[ParamKey, Array] = field(default_factory=dict)
     averages: dict[Slot, Array] = field(default_factory=dict)
+    diffs: dict[ParamKey, Array] = field(default_factory=dict)
     tests: tuple[tuple[int, dict[str, float]], ...] = ()
 
 
@@ -83,7 +90,7 @@ def _slot(value: Any) -> Any:
 
 
 class _Meaning(_Header):
-    """What an array is: a 'weight', a slot of the 'history', an 'average', or a state 'carried' to the next batch."""
+    """What an array is: a 'weight', a slot of the 'history', an 'average', a state 'carried' to the next batch, a 'diff'."""
 
     what: str
     layer: str = ""
@@ -139,9 +146,8 @@ def write(path: Path, state: Snapshot) -> None:
             )
             for (slot, key), array in slots.items()
         ]
-    rows += [
-        (f"carried:{key}", _Meaning(what="carried", **key._asdict()), array) for key, array in state.states.items()
-    ]
+    for what, own in (("carried", state.states), ("diff", state.diffs)):
+        rows += [(f"{what}:{key}", _Meaning(what=what, **key._asdict()), array) for key, array in own.items()]
     arrays: dict[str, Array] = {}
     meanings: dict[str, Any] = {}
     for label, meaning, array in rows:
@@ -210,6 +216,7 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         unknown=tuple(sorted({meaning.what for meaning in meanings.values()} - _KNOWN)),
         states={key: array for (_, key), array in slots("carried").items()},
         averages=slots("average"),
+        diffs={key: array for (_, key), array in slots("diff").items()},
         tests=state.tests,
         **also,
     )
@@ -255,9 +262,9 @@ def prune(folder: Path, keep: int) -> None:
 
 
 def set_aside(folder: Path, iteration: int) -> list[Path]:
-    """Move the snapshots after an iteration to the subfolder `replaced`: a resumed run writes its own."""
+    """Move the snapshots after an iteration to the subfolder REPLACED: a resumed run writes its own."""
     later = [path for path in listing(folder) if int(path.stem.removeprefix("iter_")) > iteration]
     for path in later:
-        (folder / "replaced").mkdir(exist_ok=True)
-        os.replace(path, folder / "replaced" / path.name)
+        (folder / REPLACED).mkdir(exist_ok=True)
+        os.replace(path, folder / REPLACED / path.name)
     return later

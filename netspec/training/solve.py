@@ -9,129 +9,179 @@ from math import isfinite
 from pathlib import Path
 
 from netspec.core.errors import DataError, DivergedError
-from netspec.training import snapshot
-from netspec.training.container import WriteError
-from netspec.training.events import Display, Event, Finished, Snapshotted, Tested, Unwritten, Warned
+from netspec.training.budgets import Budgets
+from netspec.training.events import Display, Event, Finished, Tested, Unwritten, Warned
+from netspec.training.keeping import BestWeights, Snapshots
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
+from netspec.training.snapshot import BEST
 from netspec.training.tester import Tester, labelled, outputs
+from netspec.training.watch import Stop, interval_of
+
+Events = Iterator[Event | Warned | Unwritten]
 
 
 def solve(
-    session: Session, folder: Path | None = None, stopping: Callable[[], str | None] = lambda: None
+    session: Session,
+    folder: Path | None = None,
+    stopping: Callable[[], str | None] = lambda: None,
+    elapsed: Callable[[], float] | None = None,
 ) -> Generator[Event | Warned | Unwritten, None, None]:
-    """Train to the last iteration, or until `stopping` gives a reason; snapshots go to `folder`.
+    """Train to the last iteration or an early stop, or until `stopping` or a budget gives a reason.
 
-    `stopping` is asked between batches. An iteration that is stopped has changed nothing, and a test that is stopped
-    has no event: a training that resumes from the snapshot repeats them. Warnings of the first iterations are yielded
-    among the events. A snapshot on the way that the disk refuses is left out with a note; the last one is not. When
-    data or numbers go bad, a snapshot of the last good state is written before the error is raised.
+    Snapshots go to `folder`. `stopping` is asked between batches. An iteration that is stopped has changed nothing, and
+    a test that is stopped has no event: a training that resumes from the snapshot repeats them. `elapsed` gives the
+    seconds of training that count for `max_time`, by default those since the call. Warnings of the first iterations are
+    yielded among the events. A snapshot on the way that the disk refuses is left out with a note; the last one is not.
+    When data or numbers go bad, a snapshot of the last good state is written before the error is raised.
 
     Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """
     from threadpoolctl import threadpool_limits
 
+    begun = time.perf_counter()
+    budgets = Budgets(session.spec, elapsed or (lambda: time.perf_counter() - begun))
+
     def between() -> None:
-        if reason := stopping():
+        if reason := stopping() or budgets.used_up():
             raise _Stopped(reason)
 
     session.between = between
-    snapshots = _Snapshots(session, folder)
-    begun = time.perf_counter()
+    loop = _Loop(session, folder)
     begin, stopped = session.iteration, None
     # more threads of NumPy's BLAS would compete with the kernels for cores
     blas = threadpool_limits(limits=1, user_api="blas")
     try:
-        yield from _iterations(session, snapshots)
-        if session.spec.snapshot_after_train or snapshots.refused:
-            yield from snapshots.write()
-        if session.test is not None:
-            yield _tested(session, session.test)
+        yield from loop.train()
+        yield from loop.end()
     except _Stopped as reason:
         stopped = str(reason)
-        yield from snapshots.write()
+        yield from loop.snapshots.write()
     except (DataError, DivergedError):
         # the state is that of the last iteration that went well; where it is not finite there is nothing to keep
         if session.iteration != begin:
             with suppress(DivergedError):
-                yield from snapshots.write()
+                yield from loop.snapshots.write()
         raise
     finally:
         blas.restore_original_limits()
         session.close()
-    yield Finished(session.iteration, stopped, time.perf_counter() - begun, session.waited)
+        loop.best.close()
+    seconds, epoch = time.perf_counter() - begun, session.epoch(session.iteration)
+    yield Finished(session.iteration, stopped, seconds, session.waited, loop.early(), epoch=epoch)
 
 
 class _Stopped(Exception):
     """Raised between two batches where there is a reason to stop, which is its text."""
 
 
-class _Snapshots:
-    """Writes the snapshots of a training, one at most of an iteration; none where there is no folder."""
+class _Loop:
+    """The iterations of a training and its end, with the tests, displays, snapshots and warnings that are due."""
 
     def __init__(self, session: Session, folder: Path | None) -> None:
-        self._session, self._folder = session, folder
-        begun = folder is not None and session.resumed == (folder / snapshot.name(session.iteration)).resolve()
-        self._last = session.iteration if begun else -1
-        self.refused = False
-        """Whether the last snapshot on the way was refused."""
+        self.session = session
+        self.snapshots, self.best = Snapshots(session, folder), BestWeights(session, folder)
+        self._intervals = {name: interval_of(session.spec, name) for name in session.test.feeds} if session.test else {}
+        self._finished = session.over  # a run that is resumed after its early stop has nothing left to do
+        self._restored = False
 
-    def try_write(self) -> Iterator[Snapshotted | Unwritten]:
-        """Write the snapshot of this iteration on the way; a note where the disk refuses it."""
-        try:
-            yield from self.write()
-        except WriteError as error:
-            self.refused = True
-            path = (self._folder or Path()) / snapshot.name(self._session.iteration)
-            yield Unwritten(path, f"{error.message}; the training goes on without this snapshot")
+    def early(self) -> str | None:
+        """Why the training ended early, if it did."""
+        session = self.session
+        stop = session.watch.stop
+        if stop is None or not session.over:
+            return None
+        return stop.why(session.tests) + ", whose weights are restored" * self._restored
 
-    def write(self) -> Iterator[Snapshotted]:
-        """Write the snapshot of this iteration, if there is none yet. Raises WriteError."""
-        session, folder = self._session, self._folder
-        if folder is None or self._last == session.iteration:
+    def train(self) -> Events:
+        """Train to the last iteration or the early stop."""
+        session, spec = self.session, self.session.spec
+        seen, since = 0, time.perf_counter()
+        while session.iteration < session.last and not session.over:
+            session.between()
+            iteration = session.iteration
+            if tests := self._due(iteration):
+                yield from self._tests(tests)
+                since, seen = time.perf_counter(), 0
+                session.over = session.watch.over(session.tests)
+                if session.over:
+                    return
+            rate = session.rate
+            session.step()
+            seen += 1
+            if session.iteration == FIRST:
+                yield from map(Warned, session.warnings())
+            if spec.display and spec.display.ends(iteration, session.pace):
+                now = time.perf_counter()
+                pace = seen / max(now - since, 1e-9)
+                yield _display(session, iteration, rate, pace)
+                since, seen = time.perf_counter(), 0
+            if spec.snapshot and spec.snapshot.ends(session.iteration, session.pace):
+                yield from self.snapshots.try_write()
+
+    def _due(self, iteration: int) -> list[str]:
+        """The feeds whose tests are due before an iteration."""
+        session = self.session
+        if iteration == 0 and not session.spec.test_initialization:
+            return []
+        return [name for name, every in self._intervals.items() if every and every.ends(iteration, session.pace)]
+
+    def _tests(self, feeds: list[str]) -> Events:
+        """Test on feeds, and keep the weights where a test was the best."""
+        session = self.session
+        for feed in feeds:
+            assert session.test is not None
+            event = _tested(session, session.test, feed)
+            yield from self.best.keep(feed, self.snapshots.current)
+            yield event
+
+    def end(self) -> Events:
+        """The last snapshot, and the tests of the trained net."""
+        session = self.session
+        if self._finished:
             return
-        path = folder / snapshot.name(session.iteration)
-        session.snapshot(path)
-        snapshot.prune(folder, session.spec.snapshot_keep)
-        self._last, self.refused = session.iteration, False
-        yield Snapshotted(session.iteration, path)
+        if session.watch.stop is not None and session.over:
+            yield from self._end_early(session.watch.stop)
+            return
+        yield from self._last_snapshot()
+        yield from self._tests(list(self._intervals))
+
+    def _end_early(self, stop: Stop) -> Events:
+        """Restore the best weights, test them where they are not tested yet, and write the last snapshot.
+
+        The snapshot comes last: it holds the tests that ended the training, so that one that resumes knows of the end.
+        """
+        session = self.session
+        known = {name.partition("/")[0] for n, scores in session.tests if n == session.iteration for name in scores}
+        if stop.restore:
+            self._restored = self.best.restore()
+            if self._restored:
+                known = {stop.metric.name.partition("/")[0]}
+            else:
+                yield Unwritten(Path(BEST), "the weights of the best test are gone, so that the last ones stay")
+        yield from self._tests([name for name in self._intervals if name not in known])
+        yield from self._last_snapshot(anew=True)
+
+    def _last_snapshot(self, anew: bool = False) -> Events:
+        """The snapshot after the training, where the solver wants it or the one before was refused."""
+        if self.session.spec.snapshot_after_train or self.snapshots.refused:
+            yield from self.snapshots.write(anew)
 
 
-def _iterations(session: Session, snapshots: _Snapshots) -> Iterator[Event | Warned | Unwritten]:
-    """Train to the last iteration, with the tests, displays, snapshots and warnings that are due on the way."""
-    spec = session.spec
-    seen, since = 0, time.perf_counter()
-    while session.iteration < spec.max_iter:
-        session.between()
-        iteration = session.iteration
-        due = spec.test_interval and iteration % spec.test_interval == 0 and (iteration > 0 or spec.test_initialization)
-        if session.test is not None and due:
-            yield _tested(session, session.test)
-            since, seen = time.perf_counter(), 0
-        rate = session.rate
-        session.step()
-        seen += 1
-        if session.iteration == FIRST:
-            yield from map(Warned, session.warnings())
-        if spec.display and iteration % spec.display == 0:
-            now = time.perf_counter()
-            pace = seen / max(now - since, 1e-9)
-            left = (spec.max_iter - session.iteration) / pace
-            yield _display(session, iteration, rate, pace * session.batch * spec.iter_size, left)
-            since, seen = time.perf_counter(), 0
-        if spec.snapshot and session.iteration % spec.snapshot == 0:
-            yield from snapshots.try_write()
-
-
-def _tested(session: Session, tester: Tester) -> Tested:
+def _tested(session: Session, tester: Tester, feed: str) -> Tested:
+    """Test on a feed, and record its scalar scores."""
     begun = time.perf_counter()
-    means, samples = tester.run(session.between)
-    session.tests.append((session.iteration, means))
-    return Tested(session.iteration, means, samples, time.perf_counter() - begun)
+    means, samples = tester.run(feed, session.between)
+    session.tests.append((session.iteration, {f"{feed}/{name}": means[name] for name in tester.scalars}))
+    epoch = session.epoch(session.iteration)
+    return Tested(session.iteration, means, samples, time.perf_counter() - begun, feed, epoch=epoch)
 
 
-def _display(session: Session, iteration: int, rate: float, speed: float, left: float) -> Display:
+def _display(session: Session, iteration: int, rate: float, pace: float) -> Display:
+    """A progress line at a pace in iterations a second."""
     values = labelled(outputs(session.train, session.scores))
     if not all(map(isfinite, values.values())):
         raise session.blame_score()
-    return Display(iteration, session.loss, values, rate, float(session.train.norm[0]), speed, left)
+    norm, speed = float(session.train.norm[0]), pace * session.batch * session.spec.iter_size
+    left = (session.last - session.iteration) / pace
+    return Display(iteration, session.loss, values, rate, norm, speed, left, epoch=session.epoch(iteration))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from netspec.core.calls import Phase
+from netspec.core.counts import AnyCount, Count, PositiveCount
 from netspec.core.errors import Findings
 from netspec.core.model import Aka, Listed, Model, SpecPath, known_as
 from netspec.core.nodes import Document, locate
@@ -16,6 +17,8 @@ from netspec.data.spec import FeedSpec, FeedsSpec
 from netspec.language import elsewhere, words
 from netspec.language.validate import MissingFieldError, Subject, UnknownWordError, WrongTypeError, head, say, validate
 from netspec.net.spec import typo
+from netspec.training.amounts import Bytes, Seconds
+from netspec.training.goals import Best, EarlyStop
 from netspec.training.policies.base import AnyPolicy
 from netspec.training.regularizers.base import AnyRegularizer
 from netspec.training.regularizers.l2 import L2
@@ -32,8 +35,20 @@ class SolverSpec(Model):
     lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
         description="The rate as a function of the iteration."
     )
-    max_iter: Annotated[int, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")] = Field(
-        gt=0, description="Iterations to train."
+    max_iter: Annotated[
+        int | None, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")
+    ] = Field(None, gt=0, description="Iterations to train; left out: `max_epoch` ends the training.")
+    max_epoch: Annotated[int | None, Aka("epoch", "epochs", "max_epochs", "n_epochs", "num_epochs", "total_epochs")] = (
+        Field(None, gt=0, description="Epochs to train; where `max_iter` is given too, the first that is reached.")
+    )
+    max_time: Annotated[Seconds | None, Aka("max_seconds", "time_budget", "time_limit", "timeout")] = Field(
+        None,
+        description="Time after which the training ends with a snapshot and exit code 8: 8h, 90m, 1h30m, or seconds; "
+        "that of all resumes in a run folder counts.",
+    )
+    max_rss: Annotated[Bytes | None, Aka("max_memory", "memory_limit", "ram_limit")] = Field(
+        None,
+        description="Memory of the process at which the training ends with a snapshot and exit code 8: 4 GiB, 500 MB.",
     )
     iter_size: Annotated[
         int,
@@ -54,22 +69,31 @@ class SolverSpec(Model):
             "max_grad_norm",
         ),
     ] = Field(None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit.")
-    test_interval: Annotated[int | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")] = Field(
-        None, gt=0, description="Iterations between tests; left out: only at the end."
-    )
+    test_interval: Annotated[
+        PositiveCount | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")
+    ] = Field(None, description="Iterations or epochs between tests; left out: only at the end.")
     test_iter: int | None = Field(
         None, gt=0, description="Batches of a test; left out: every test sample exactly once."
     )
     test_initialization: bool = Field(True, description="Test once before the first iteration.")
-    display: Annotated[int, Aka("log_every", "log_interval", "print_freq")] = Field(
-        0, ge=0, description="Iterations between progress lines; 0: none."
+    best: Annotated[Best | None, Aka("checkpoint_best", "keep_best", "save_best")] = Field(
+        None, description="By which score the best weights are kept, in snapshots/best.safetensors; left out: none are."
+    )
+    early_stop: Annotated[EarlyStop | None, Aka("early_stopping")] = Field(
+        None, description="When the training ends because its score has not become better; left out: never."
+    )
+    display: Annotated[AnyCount, Aka("log_every", "log_interval", "print_freq")] = Field(
+        Count(0), description="Iterations or epochs between progress lines; 0: none."
     )
     average_loss: int = Field(1, gt=0, description="Losses that the displayed one is the mean of.")
     snapshot: Annotated[
-        int, Aka("checkpoint_every", "checkpoints", "checkpoint_interval", "save_every", "save_interval")
-    ] = Field(0, ge=0, description="Iterations between snapshots; 0: only at the end.")
+        AnyCount, Aka("checkpoint_every", "checkpoints", "checkpoint_interval", "save_every", "save_interval")
+    ] = Field(Count(0), description="Iterations or epochs between snapshots; 0: only at the end.")
     snapshot_keep: int = Field(3, gt=0, description="How many of the latest snapshots are kept.")
     snapshot_after_train: bool = Field(True, description="Write a snapshot after the last iteration.")
+    snapshot_diff: bool = Field(
+        False, description="Store the gradients of the last iteration in snapshots too, for other programs to look at."
+    )
     random_seed: Annotated[int, Aka("seed")] = Field(
         1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout."
     )
@@ -86,7 +110,18 @@ class SolverSpec(Model):
 
     def feed(self, phase: Phase) -> FeedSpec | None:
         """The data of a phase."""
-        return self.data.train if phase == "TRAIN" else self.data.test
+        return self.data.named(self.feed_name(phase))
+
+    def feed_name(self, phase: Phase) -> str:
+        """The name of a phase's feed: of TEST the one that `netspec test` looks at, or the first there is."""
+        if phase == "TRAIN":
+            return "train"
+        return "test" if self.data.test else next(iter(self.data.scored), "test")
+
+    def test_batches(self, feed: str) -> int | None:
+        """How many batches a test on a feed takes; None: every sample exactly once."""
+        own = self.data.scored.get(feed)
+        return self.test_iter if own is None or own.test_iter is None else own.test_iter
 
 
 def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
@@ -113,7 +148,9 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     rule = validate(Subject(cls, own, root, owner), found) if cls else None
     moved = elsewhere.SOLVER | _policy_fields(values) | _fields_of_others(values)
     hidden = [f"lr_policy.{key}" for key in words.POLICY_FIELDS if key in values]
-    hidden += ["max_iter"] if any(elsewhere.key_help(key, moved) == elsewhere.EPOCHS for key in values) else []
+    if not any(_length(key) for key in values):
+        help = "say `max_epoch: 10` or `max_iter: 10000`; of both, the first that is reached ends the training"
+        found.add(MissingFieldError(f"{owner} lacks `max_iter` or `max_epoch`", at=head(root), help=help))
     subject = Subject(
         SolverSpec,
         {**values, "rule": rule or UpdateRule()},
@@ -128,6 +165,11 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     if spec is None or rule is None:
         return None
     return spec
+
+
+def _length(key: str) -> bool:
+    """Whether a key says, rightly or in another spelling, how long to train."""
+    return words.meant(key, SolverSpec.model_fields, known_as(SolverSpec)) in {"max_iter", "max_epoch"}
 
 
 def _all_fields() -> set[str]:

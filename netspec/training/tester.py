@@ -1,4 +1,4 @@
-"""Tests: the TEST net on the training's weights, over the whole test set."""
+"""Tests: the TEST net on the training's weights, over a whole feed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from netspec.net.shaped import ShapedGraph
 from netspec.training.blame import Fed, NotFiniteScoreError, blame_score
 from netspec.training.feeds import sample_names
 from netspec.training.job import Job
+from netspec.training.scores import scalars, scores
 from netspec.training.tally import Tally
 
 if TYPE_CHECKING:
@@ -23,23 +24,30 @@ if TYPE_CHECKING:
     from netspec.data.feed import Feed
 
 
-MOST_SCORES = 100
-"""Maximum length of a vector score, whose values are shown one by one, and of each axis of a matrix."""
-
-
 class Tester:
-    """The TEST net: programs for a whole batch and for the short last one.
+    """The TEST net: programs for the whole batches of each feed, and for short last ones.
 
-    It runs on the weights of `owner`, a training's program; without one, on weights of its own.
+    `feeds` are what it is tested on, by name; None for a net that has its own data. It runs on the weights of `owner`,
+    a training's program; without one, on weights of its own.
     """
 
-    def __init__(self, job: Job, feed: Feed | None, owner: Program | None, seed: int, keep: Keep = False) -> None:
+    def __init__(
+        self, job: Job, feeds: Mapping[str, Feed | None], owner: Program | None, seed: int, keep: Keep = False
+    ) -> None:
         self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
-        self.feed = feed
-        self.batch = job.spec.data.test.batch_size if job.spec.data.test else 1
+        self.feeds = feeds
         self.programs: dict[int, Program] = {}
-        self.scores = scores(job.phase("TEST"))
-        self._first = self.program(min(self.batch, len(self.feed)) if self.feed else self.batch)
+        net = job.phase("TEST")
+        self.scores = scores(net)
+        self.scalars = tuple(net.graph.blobs[blob].name for blob in scalars(net))
+        """Names of the scores that are a single number: they are recorded, and a training may be watched by them."""
+        name = next(iter(feeds))
+        self._first = self.program(min(self.batch(name), self.total(name)))
+
+    def batch(self, name: str) -> int:
+        """Samples in a whole batch of a feed."""
+        spec = self.job.spec.data.named(name)
+        return 1 if spec is None else spec.batch_size
 
     @property
     def weights(self) -> Weights:
@@ -51,10 +59,15 @@ class Tester:
         """The net that the weights belong to."""
         return self._first.shaped
 
+    @property
+    def fed(self) -> bool:
+        """Whether batches come from feeds."""
+        return any(feed is not None for feed in self.feeds.values())
+
     def program(self, size: int) -> Program:
         """The TEST program for batches of `size`; it uses the owner's arena unless blobs are kept."""
         if size not in self.programs:
-            shaped = self.job.shaped("TEST", size) if self.feed else self.job.phase("TEST")
+            shaped = self.job.shaped("TEST", size) if self.fed else self.job.phase("TEST")
             dtype = self.job.spec.dtype
             shaped, memory = compile_net(shaped, dtype, self.keep)
             if self.owner is None:
@@ -69,17 +82,23 @@ class Tester:
         return self.programs[size]
 
     def prepare(self) -> None:
-        """Bind the program of the short last batch too, so that no kernel is compiled in the middle of a training."""
-        if self.feed and (short := self.total % self.batch):
-            self.program(short)
+        """Bind the programs of every batch size, so that no kernel is compiled in the middle of a training."""
+        for name in self.feeds:
+            self._prepare(name)
 
-    def run(self, between: Callable[[], None] = lambda: None) -> tuple[dict[str, float], int]:
+    def _prepare(self, name: str) -> list[Program]:
+        """The programs of a feed: that of whole batches, and that of a short last one."""
+        batch, total = self.batch(name), self.total(name)
+        short = total % batch if self.feeds[name] is not None else 0
+        return [self.program(size) for size in dict.fromkeys((min(batch, total), short)) if size]
+
+    def run(self, name: str, between: Callable[[], None] = lambda: None) -> tuple[dict[str, float], int]:
         """The values of every score by name, as `measure` finds them, and the number of samples."""
-        arrays, samples = self.measure(between)
+        arrays, samples = self.measure(name, between)
         return labelled(arrays), samples
 
-    def measure(self, between: Callable[[], None] = lambda: None) -> tuple[dict[str, Array], int]:
-        """Every score over the whole test set (or `test_iter` batches), and the number of samples.
+    def measure(self, name: str, between: Callable[[], None] = lambda: None) -> tuple[dict[str, Array], int]:
+        """Every score over a whole feed (or `test_iter` batches of it), and the number of samples.
 
         `between` is called between batches, and may raise to end the test.
 
@@ -87,45 +106,44 @@ class Tester:
         the exceptions are blobs whose layers have no Metric (`training/tally.py`). So a loss with `normalization: NONE`
         is the sum over the whole set. Raises DataError, NotFiniteScoreError.
         """
-        net = self.job.phase("TEST")
+        net, feed = self.job.phase("TEST"), self.feeds[name]
+        batch, total = self.batch(name), self.total(name)
         tally = Tally(net, tuple(blob for blob in net.graph.outputs if blob in self.scores))
-        self.prepare()
-        program = self.program(min(self.batch, self.total))
-        for one in self.programs.values():
+        programs = self._prepare(name)
+        program = programs[0]
+        for one in programs:
             one.prepare()
             one.weights.forget()
-        prefetch = Prefetcher(self.feed, 0, self.batch, stop=self.total) if self.feed else None
+        prefetch = Prefetcher(feed, 0, batch, stop=total) if feed else None
         try:
-            for start in range(0, self.total, self.batch):
+            for start in range(0, total, batch):
                 between()
-                size = min(self.batch, self.total - start)
+                size = min(batch, total - start)
                 program = self.program(size)
                 program.clock[:] = (0, start)
                 if prefetch:
                     prefetch.take(program.inputs, between)
                 program.infer()
                 if not tally.add(program, size):
-                    raise self._blame(program, start, size)
+                    raise self._blame(program, feed, start, size)
         finally:
             if prefetch:
                 prefetch.close()
         result = {net.graph.blobs[blob].name: array for blob, array in tally.finish(program).items()}
-        for name, value in labelled(result).items():
+        for output, value in labelled(result).items():
             if not isfinite(value):
-                raise NotFiniteScoreError(f"test: '{name}' is {value} over the {self.total:,} samples of the test")
-        return result, self.total
+                raise NotFiniteScoreError(f"test: '{output}' is {value} over the {total:,} samples of the test")
+        return result, total
 
-    @property
-    def total(self) -> int:
-        """Samples in a test."""
-        limit = self.job.spec.test_iter
-        if not self.feed:
-            return self.batch * (limit or 1)
-        return len(self.feed) if limit is None else min(len(self.feed), limit * self.batch)
+    def total(self, name: str) -> int:
+        """Samples in a test on a feed."""
+        limit, feed, batch = self.job.spec.test_batches(name), self.feeds[name], self.batch(name)
+        if not feed:
+            return batch * (limit or 1)
+        return len(feed) if limit is None else min(len(feed), limit * batch)
 
-    def _blame(self, program: Program, start: int, size: int) -> NetspecError:
+    def _blame(self, program: Program, feed: Feed | None, start: int, size: int) -> NetspecError:
         """The error for a batch with a score that is not finite."""
-        feed = self.feed
         net = self.job.shaped("TEST", size) if feed else self.job.phase("TEST")
         arrays = feed.batch(start, size)[: len(program.inputs)] if feed else ()
         return blame_score(net, program, self.seed, Fed(arrays, sample_names(feed, start), (0, start)), "test")
@@ -134,20 +152,6 @@ class Tester:
 def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:
     """Data of the blobs that no layer reads and that are among `scores`, by name."""
     return {program.graph.blobs[b].name: program.data[b] for b in program.graph.outputs if b in chosen}
-
-
-def scores(shaped: ShapedGraph) -> frozenset[int]:
-    """The blobs that describe a whole batch: scalars and short vectors whose length does not depend on the batch.
-
-    Matrices too, where a layer says how they come about over several batches.
-    """
-    chosen = set()
-    for blob, (shape, axis) in enumerate(zip(shaped.blobs, shaped.batch_axes, strict=True)):
-        if axis is None and len(shape) <= 2 and all(length <= MOST_SCORES for length in shape):
-            node = shaped.graph.nodes[shaped.graph.blobs[blob].producer]
-            if len(shape) < 2 or node.layer.metric(shaped.bottom_shapes(node)) is not None:
-                chosen.add(blob)
-    return frozenset(chosen)
 
 
 def labelled(arrays: Mapping[str, Array]) -> dict[str, float]:

@@ -27,12 +27,12 @@ class Known:
     """What is known of a training; empty or None where it is not known yet.
 
     `nets` holds the net of each phase, of a net without a solver too. `weights` are the params by name, before the
-    first iteration; `losses` are those of the first iterations, at most `FIRST`, in order.
+    first iteration; `losses` are those of the first iterations, at most `FIRST`, in order. `feeds` are by name.
     """
 
     nets: Mapping[Phase, ShapedGraph]
     job: Job | None = None
-    feeds: Mapping[Phase, Feed] = field(default_factory=dict)
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
     weights: Mapping[str, Array] | None = None
     losses: Sequence[float] = ()
 
@@ -41,6 +41,12 @@ class Known:
         """The net of TRAIN, if it has a loss."""
         net = self.nets.get("TRAIN")
         return net if net is not None and net.graph.losses else None
+
+    def fed(self) -> Iterator[tuple[str, Feed, ShapedGraph]]:
+        """Every feed with its name and the net that it feeds; that for training may feed the TEST net, where alone."""
+        for name, feed in self.feeds.items():
+            net = self.nets.get("TRAIN" if name == "train" else "TEST")
+            yield name, feed, net if net is not None else next(iter(self.nets.values()))
 
     def levels(self, net: ShapedGraph) -> list[float | None]:
         """For each param the one value that it begins with, by its weights or else its filler; None where they differ.

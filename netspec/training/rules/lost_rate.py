@@ -35,9 +35,11 @@ class LostRate(Rule):
         if known.job is None:
             return
         spec = known.job.spec
-        feed = known.feeds.get("TRAIN")
+        feed = known.feeds.get("train")
         course = known.job.course(None if feed is None else len(feed))
-        last = course.end
+        last = course.last
+        if last is None:
+            return
         later = (last // 2, 3 * last // 4, last - 1)
         rates = [spec.lr_policy.rate(iteration, course) for iteration in later]
         if last < 4 or max(rates) > NOTHING * spec.base_lr:

@@ -36,8 +36,8 @@ class SampleShapes(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """An error for each input of a phase whose data are there; one if the outputs of the source are swapped."""
-        for phase, feed in known.feeds.items():
-            shaped, spec = known.nets[phase], known.job.spec.feed(phase) if known.job else None
+        for feed_name, feed, shaped in known.fed():
+            spec = known.job.spec.data.named(feed_name) if known.job else None
             at = spec.place("source") if spec else None
             names = [shaped.graph.blobs[i].name for i in shaped.graph.inputs]
             if (alone := next((i for i in shaped.graph.inputs if shaped.batch_axes[i] is None), None)) is not None:

@@ -11,7 +11,7 @@ from netspec.net.shaped import ShapedGraph
 from netspec.training.rules.base import Example, Known, Rule, example
 
 if TYPE_CHECKING:
-    from netspec.training.job import Job
+    from netspec.data.spec import FeedSpec
 
 TRIED = 8
 """Batch sizes that are tried for one that fits."""
@@ -42,14 +42,17 @@ class ShortBatch(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """An error where the last batch does not fit a layer, or would need params of another shape."""
-        job, feed, net = known.job, known.feeds.get("TEST"), known.nets.get("TEST")
-        spec = None if job is None else job.spec.data.test
-        if job is None or feed is None or net is None or spec is None:
-            return
-        total = tested(job, len(feed))
-        rest = total % spec.batch_size
-        if not rest or (fault := _fault(net, rest)) is None:
-            return
+        for name, feed, net in known.fed():
+            spec = None if known.job is None else known.job.spec.data.named(name)
+            if known.job is not None and spec is not None and net.graph.phase == "TEST":
+                limit = known.job.spec.test_batches(name)
+                yield from _judged(spec, net, len(feed) if limit is None else min(len(feed), limit * spec.batch_size))
+
+
+def _judged(spec: FeedSpec, net: ShapedGraph, total: int) -> Iterator[NetspecError]:
+    """The error for a feed of so many tested samples, if there is one."""
+    rest = total % spec.batch_size
+    if rest and (fault := _fault(net, rest)) is not None:
         related = [("the layer", fault.at)] if fault.at else []
         whole, size, hint = total // spec.batch_size, _divisor(net, total), getattr(fault, "hint", None)
         ways = [f"choose a batch size that divides {total:,}: `batch_size: {size}`"] if size else []
@@ -59,12 +62,6 @@ class ShortBatch(Rule):
         head = f"the last test batch has {rest:,} of the {total:,} samples, and the net cannot take it"
         message = f"{head}: {fault.message}"
         yield ShortBatchError(message, at=spec.place("batch_size"), help=help, related=related)
-
-
-def tested(job: Job, samples: int) -> int:
-    """The number of samples in a test of a feed."""
-    limit, feed = job.spec.test_iter, job.spec.data.test
-    return samples if limit is None or feed is None else min(samples, limit * feed.batch_size)
 
 
 def _divisor(net: ShapedGraph, total: int) -> int | None:
