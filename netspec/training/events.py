@@ -57,9 +57,9 @@ CLOCK = ("elapsed", "speed", "left", "seconds", "waited")
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What every event has: how many epochs were done then, and the seconds of training until then.
+    """What every event has: the epochs until then, and `elapsed`, the seconds of training, summed over all resumes.
 
-    `epoch` is None without training data. `elapsed` is the sum over all resumes, 0 if it was not recorded.
+    `epoch` is None without training data. Before version 0.2 neither was recorded: `elapsed` is 0.
     """
 
     epoch: float | None = None
@@ -95,7 +95,7 @@ class Tested(Recorded):
     outputs: dict[str, Number]
     samples: int
     seconds: Number
-    feed: str = "test"
+    feed: str = field(default="test", kw_only=True)
 
     def __str__(self) -> str:
         values = " ".join(valued(self.outputs, "{:.4f}"))

@@ -106,7 +106,7 @@ class Training:
                     if isinstance(event, Warned | Unwritten):
                         _log(event, folder)
                     else:
-                        event = replace(event, elapsed=folder.elapsed)
+                        event = replace(event, epoch=session.epoch(event.iteration), elapsed=folder.elapsed)
                         folder.record(event)
                     yield event
                     yield from folder.refusals()
@@ -123,7 +123,7 @@ class Training:
         taken = self._taken_up(session)
         tester = session.test
         feeds = [feed.describe() for feed in (session.feed, tester.feed if tester else None) if feed is not None]
-        folder.begin(self.job, session.iteration, session.threads, feeds)
+        folder.begin(self.job, session.iteration, session.epoch(session.iteration), session.threads, feeds)
         arena = session.train.plan.arena
         started = Started(session.iteration, tuple(feeds), session.threads, session.seed, arena, self.folder)
         warned = [Warned(warning) for warning in session.warnings()]

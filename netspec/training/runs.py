@@ -83,7 +83,7 @@ class RunFolder:
                 self._lock.release()
                 raise
 
-    def begin(self, job: Job, iteration: int, threads: int, data: list[str]) -> None:
+    def begin(self, job: Job, iteration: int, epoch: float | None, threads: int, data: list[str]) -> None:
         """Write config.yaml and env.json, and open the metrics; earlier lines from `iteration` on are dropped."""
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
@@ -93,12 +93,12 @@ class RunFolder:
         path = self.path / METRICS
         if path.exists():
             kept = _earlier(path.read_text(encoding="utf-8"), iteration)
-            self._before = max((_elapsed(values) for values in kept), default=0.0)
-            begun_from = Snapshotted(iteration, self.snapshots / snapshot.name(iteration), elapsed=self._before)
-            written = any(values == row(begun_from) | {"clock": values.get("clock")} for values in kept)
-            if begun_from.path.exists() and not written:  # killed after writing the snapshot, before its event
-                kept.append(row(begun_from))
-            write_whole(path, "".join(json.dumps(values) + "\n" for values in kept).encode())
+            self._before = max((_elapsed(each) for each in kept), default=0.0)
+            path_begun = self.snapshots / snapshot.name(iteration)
+            written = any((each["event"], each["iteration"]) == ("snapshotted", iteration) for each in kept)
+            if path_begun.exists() and not written:  # killed after writing the snapshot, before its event
+                kept.append(row(Snapshotted(iteration, path_begun, epoch=epoch, elapsed=self._before)))
+            write_whole(path, "".join(json.dumps(each) + "\n" for each in kept).encode())
         self._begun = time.perf_counter()
         self._metrics, self._log = Lines(path), Lines(self.path / LOG)
         if replaced:
@@ -191,7 +191,7 @@ def _earlier(text: str, iteration: int) -> list[dict[str, Any]]:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             values = json.loads(line)
             at = int(values["iteration"])
-            if at < iteration or (at == iteration and values["event"] == "snapshotted"):
+            if at < iteration + (values["event"] == "snapshotted"):
                 rows.append(values)
     return rows
 

@@ -160,7 +160,7 @@ class Session:
 
     def epoch(self, iteration: int) -> float | None:
         """How many epochs are done after so many iterations; None without training data."""
-        return None if self.pace.epoch is None else round(iteration * self.pace.iteration / self.pace.epoch, 4)
+        return None if self.pace.epoch is None else iteration * self.pace.iteration / self.pace.epoch
 
     def step(self) -> float:
         """Train one iteration; returns its loss. Raises NotFiniteLossError, DataError.

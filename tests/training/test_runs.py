@@ -64,9 +64,9 @@ def test_a_number_that_json_does_not_know_is_read_as_nan() -> None:
 
 
 def test_what_differs_from_run_to_run_stands_under_one_key() -> None:
-    values = row(Display(3, 0.5, {"loss": 0.5}, 0.1, 2.0, 640.0, 12.5, elapsed=7.25))
+    values = row(Display(3, 0.5, {"loss": 0.5}, 0.1, 2.0, 640.0, 12.5, epoch=0.5, elapsed=7.25))
     assert values["clock"] == {"elapsed": 7.25, "speed": 640.0, "left": 12.5}
-    assert list(values) == ["event", "iteration", "loss", "outputs", "rate", "gradient", "clock"]
+    assert list(values) == ["event", "epoch", "iteration", "loss", "outputs", "rate", "gradient", "clock"]
     assert row(Finished(3, None, 1.5, 0.5))["clock"] == {"elapsed": 0.0, "seconds": 1.5, "waited": 0.5}
 
 
