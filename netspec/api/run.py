@@ -9,7 +9,7 @@ from netspec.api.arguments import path_of, phase_of, threads_of
 from netspec.api.net import Net
 from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
-from netspec.training import runs
+from netspec.training import folders, runs
 from netspec.training.container import MissingSnapshotError
 from netspec.training.events import Event
 from netspec.training.job import Job, load_solver
@@ -50,14 +50,24 @@ class Run:
         """The snapshots that are kept, oldest iteration first."""
         return self._record.snapshots
 
-    def test(self, snapshot: str | Path | None = None, *, threads: int | None = None) -> dict[str, float]:
-        """Every score over the test data, with the weights of a snapshot (by default the latest).
+    @property
+    def best(self) -> Path | None:
+        """The snapshot of the best test, if it is kept."""
+        return folders.best(self.path)
+
+    def test(
+        self, snapshot: str | Path | None = None, *, on: str = "test", threads: int | None = None
+    ) -> dict[str, float]:
+        """Every score over the test data, or other data of the solver, with the weights of a snapshot.
+
+        The snapshot is by default the latest; `run.best` is that of the best test. `on` is `test`, `validation`,
+        `train` or the name of a further test set.
 
         Raises MissingSnapshotError, UsageError where the run has no test data, SnapshotError, DataError,
         NotFiniteScoreError.
         """
-        tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads_of(threads))
-        return tester.run()[0]
+        tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads_of(threads), on)
+        return tester.run(on)[0]
 
     def net(
         self,

@@ -56,7 +56,7 @@ class Solver:
         feed, tester = self._job.spec.data.train, self._session.test
         self.net = Net.around(self._session.train, self._recipe("TRAIN", feed.batch_size if feed is not None else None))
         programs = tester.programs.items() if tester is not None else ()
-        fed = tester is not None and tester.feed is not None
+        fed = tester is not None and tester.fed
         self.test_nets = [Net.around(one, self._recipe("TEST", size if fed else None)) for size, one in programs]
 
     def _recipe(self, phase: Phase, batch: int | None) -> Recipe:
@@ -98,12 +98,12 @@ class Solver:
         return loss
 
     def solve(self) -> None:
-        """Train to `max_iter`."""
+        """Train to the end: `max_iter`, `max_epoch`, an early stop or a budget."""
         for _ in self.events():
             pass
 
     def events(self) -> Iterator[Event]:
-        """Train to `max_iter`, yielding every Display, Tested and Finished event."""
+        """Train to the end, yielding every Display, Tested and Finished event."""
         self._warn(self._session.warnings())
         return self._events()
 
@@ -119,12 +119,21 @@ class Solver:
         for warning in found:
             warnings.warn(str(warning), NetspecWarning, stacklevel=3)
 
-    def test(self) -> dict[str, float]:
-        """Every score of the test net over the test set. Raises NotFiniteScoreError, DataError."""
-        if self._session.test is None:
+    def test(self, on: str | None = None) -> dict[str, float]:
+        """Every score of the test net over the test set, or over another feed that the solver tests on.
+
+        Raises UsageError where there are no such data, NotFiniteScoreError, DataError.
+        """
+        tester = self._session.test
+        if tester is None:
             raise UsageError("the solver has no test data", help="add `data: test:`")
+        name = on or ("test" if "test" in tester.feeds else next(iter(tester.feeds)))
+        if name not in tester.feeds:
+            raise UsageError(
+                f"the solver has no data called {name!r} to test on", help=f"one of: {', '.join(tester.feeds)}"
+            )
         with self._session.train.weights.turn.lock():
-            return self._session.test.run()[0]
+            return tester.run(name)[0]
 
     def snapshot(self, path: str | Path) -> Path:
         """Write the whole state to a file. Raises WriteError."""
@@ -157,5 +166,5 @@ class Solver:
 
     def __repr__(self) -> str:
         spec = self._job.spec
-        done = f"iteration {self.iter:,} of {spec.max_iter:,}"
+        done = f"iteration {self.iter:,} of {self._session.last:,}"
         return f"<Solver {self._job.name!r} {type(spec.rule).__name__}: {done}, loss {self.loss:.4g}, lr {self.lr:.4g}>"

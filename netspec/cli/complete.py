@@ -59,6 +59,13 @@ def solver_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     return _keys(ctx.params.get("solver"), "solvers", incomplete)
 
 
+def feeds(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Feeds of the solver that the command line names: `train`, and what it is tested on."""
+    below = {key.removeprefix("data.").rstrip(".=") for key in solver_keys(ctx, "data.")}
+    further = {key.removeprefix("data.tests.").rstrip(".=") for key in solver_keys(ctx, "data.tests.")}
+    return sorted(name for name in (below - {"tests"}) | further if name.startswith(incomplete))
+
+
 def _beginning(incomplete: str, words: Mapping[str, Any]) -> list[str]:
     return [word for word in words if word.startswith(incomplete)]
 

@@ -43,9 +43,19 @@ def command(
             "--weights",
             metavar="FILE",
             parser=expanded,
-            help="Snapshot to test; left out with a run folder: its latest.",
+            help="Snapshot to test, or a run folder: its latest; left out with a run folder: its latest.",
         ),
     ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            metavar="FEED",
+            help="Data: test, validation, train or a further set.",
+            autocompletion=complete.feeds,
+        ),
+    ] = "test",
+    best: Annotated[bool, typer.Option("--best", help="Test the weights of the best test of a run.")] = False,
     net_stage: Stages = None,
     net_level: Level = None,
     threads: Threads = None,
@@ -56,7 +66,7 @@ def command(
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
     from netspec.core.spelling import unused
-    from netspec.training import folders, snapshot
+    from netspec.training import folders
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
     from netspec.training.tester import labelled
@@ -66,16 +76,20 @@ def command(
     path = expanded(solver)
     if has_separator(solver) and not exists(path):
         raise UsageError(f"there is no run folder or solver '{solver}'")
-    if weights is None and folders.holds(path):
-        weights = snapshot.latest(path / folders.SNAPSHOTS)
-    if weights is None:
+    run = weights if weights is not None else path
+    if best and not folders.holds(run):
+        raise UsageError(f"'{run}' is not a run folder, so it has no best weights", help="leave --best out")
+    found = folders.weights_in(run, best) if weights is not None or folders.holds(path) else None
+    if found is None and best:
+        raise UsageError(f"the run '{run}' keeps no best weights", help="train with `best: {}` in the solver")
+    if found is None:
         raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
     job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
     console = err()
     with told_of_compiling(console):
-        tester, loaded = load_tester(job, weights, threads)
+        tester, loaded = load_tester(job, found, threads, on)
     console.print(str(loaded))
-    arrays, samples = tester.measure()
+    arrays, samples = tester.measure(on)
     scores = labelled(arrays)
     if format is TableFormat.json:
         answer(json.dumps({unused("samples", scores): samples, **scores}, indent=2))

@@ -81,7 +81,7 @@ def command(
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
     from netspec.core.locate import RUN_CONFIG
-    from netspec.training import folders
+    from netspec.training import budgets, folders
     from netspec.training.job import load_solver
     from netspec.training.run import run
 
@@ -101,10 +101,12 @@ def command(
     job = load_solver(solver, changes, asked=asked_state(net_stage, net_level))
     stop = Finishing(lambda name: console.print(f"{name}: {_STOPPING}"))
     with run(job, output, resume=begin, weights=weights, threads=threads, stopping=stop) as training:
-        whole = _render(training, console, stop)
-    if not whole:
-        console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume")
-        sys.exit(stop.exit_code)
+        stopped = _render(training, console, stop)
+    if stopped:
+        budget = stopped in budgets.NAMES
+        raised = f" {stopped}=..." if budget else ""
+        console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume{raised}")
+        sys.exit(budgets.EXIT if budget else stop.exit_code)
 
 
 def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:
@@ -116,32 +118,30 @@ def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:
     return (only_solver(), [solver, *overrides]) if is_override(solver) else (solver, list(overrides))
 
 
-def _render(training: Training, console: Console, stop: Finishing) -> bool:
-    """Print the notes and events of a training as they come; whether it came to its end.
+def _render(training: Training, console: Console, stop: Finishing) -> str | None:
+    """Print the notes and events of a training as they come; the signal or budget that stopped it, if one did.
 
     Until the net is compiled and the data are open there is nothing to finish: a signal to stop ends it there.
     """
-    from netspec.training.best import judge
     from netspec.training.events import Display, Finished, Tested
     from netspec.views.terminal import done, progress_line
 
     _print(next(training), console)  # the note on the net, before its kernels are compiled
     with told_of_compiling(console):
         first = next(training)
-    test = training.job.test
-    judged = judge(test) if test is not None else None
+    metric = training.job.watch.metric
     with stop, _live(training, console) as line:
         for event in chain([first], training):
             if isinstance(event, Display):
                 if line is None:  # the live line shows it already
                     _print(event, console, progress_line(event, training.progress))
             elif isinstance(event, Finished):
-                _print(event, console, done(event, _tests(training.folder), judged, training.folder))
+                _print(event, console, done(event, _tests(training.folder), metric, training.folder))
             else:
                 _print(event, console)
-            if line is not None and isinstance(event, Tested):
-                line.tested = judged.first(event.outputs) if judged else event.outputs
-    return isinstance(event, Finished) and event.stopped is None
+            if line is not None and isinstance(event, Tested) and (metric is None or metric.feed == event.feed):
+                line.tested = metric.first(event.outputs) if metric else event.outputs
+    return event.stopped if isinstance(event, Finished) else None
 
 
 def _tests(folder: Path) -> list[Tested]:

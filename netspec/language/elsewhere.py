@@ -21,11 +21,9 @@ _METRIC = (
     "a metric is a layer of the net: {name: accuracy, type: Accuracy, bottom: [scores, label], include: {phase: TEST}}"
 )
 _BOTTOM = "it follows from the bottom; leave it out"
-EPOCHS = "netspec counts iterations: `max_iter` is epochs * samples / batch_size"
-"""The help line for keys that mean `max_iter`, but count otherwise."""
-_STOPPING = (
-    "not there yet: set `max_iter`; the end of a training names its best test, and `snapshot:` keeps weights on the way"
-)
+_EPOCH = "an epoch is samples / (batch_size * iter_size) iterations; leave it out"
+_STOPPING = "it belongs to an early stop: `early_stop: {patience: 5, min_gain: 0.001, metric: validation/accuracy}`"
+_BEST = "say `best: {metric: validation/accuracy}`: snapshots/best.safetensors holds the weights of the best test"
 _WARMUP = "no policy warms up yet: train some iterations at a low `base_lr`, then go on with `--resume base_lr=...`"
 _NO = "netspec does not have it yet; leave it out"
 _TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
@@ -85,8 +83,12 @@ _FEED = {
 
 SOLVER = {
     **dict.fromkeys(("accelerator", "cuda", "device", "device_id", "gpu", "gpus", "solver_mode", "use_gpu"), _CPU),
-    **dict.fromkeys(("epochs", "epoch", "max_epochs", "n_epochs", "num_epochs", "steps_per_epoch"), EPOCHS),
-    **dict.fromkeys(("early_stopping", "early_stop", "patience", "min_delta", "monitor"), _STOPPING),
+    **dict.fromkeys(("iterations_per_epoch", "limit_train_batches", "steps_per_epoch"), _EPOCH),
+    **dict.fromkeys(("min_delta", "monitor", "patience", "restore_best_weights"), _STOPPING),
+    **dict.fromkeys(("keep_best_only", "load_best_model_at_end", "metric_for_best_model", "save_best_only"), _BEST),
+    **dict.fromkeys(
+        ("limit_val_batches", "validation_steps"), "say `test_iter:` below `validation:` or `test:` of `data:`"
+    ),
     **dict.fromkeys(("warmup", "warmup_epochs", "warmup_iters", "warmup_steps", "burn_in"), _WARMUP),
     **dict.fromkeys(("loss", "loss_fn", "loss_function", "criterion"), _LOSS),
     **dict.fromkeys(("metric", "metrics", "accuracy"), _METRIC),
@@ -97,8 +99,12 @@ SOLVER = {
     ),
     **dict.fromkeys(("train", "train_data", "train_set", "training", "source"), _TRAIN),
     **dict.fromkeys(
-        ("test", "test_data", "eval", "val", "val_data", "valid", "validation", "validation_data"),
-        "what a training is tested on stands in `data: {test: ...}`",
+        ("eval", "val", "val_data", "valid", "validation", "validation_data"),
+        "what a training is watched by stands in `data: {validation: ...}`",
+    ),
+    **dict.fromkeys(
+        ("test", "test_data", "tests"),
+        "what a net is tested on stands in `data:`: `test:`, and further sets in `tests: {name: ...}`",
     ),
     **dict.fromkeys(("num_workers", "workers", "prefetch", "pin_memory"), _THREADS),
     **dict.fromkeys(
@@ -133,8 +139,7 @@ SOLVER = {
     "data.batch_size": "put it below `train:` or `test:`",
     "data.source": "put it below `train:` or `test:`",
     "data.transform": "put it below `train:` or `test:`",
-    **{f"data.{key}": "say `test:`" for key in ("dev", "eval", "val", "valid", "validation")},
-    **{f"data.{phase}.{key}": help for phase in ("train", "test") for key, help in _FEED.items()},
+    **{f"data.{feed}.{key}": help for feed in ("train", "validation", "test") for key, help in _FEED.items()},
     **dict.fromkeys(("eps", "epsilon", "delta", "rho", "rms_decay"), "it belongs to `type: RMSProp`"),
     "deterministic": "every training is; leave it out",
     "dropout": "it is a layer of the net: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
@@ -146,11 +151,15 @@ SOLVER = {
     "shuffle": "put it below `train:` of `data:`",
     "snapshot_format": "snapshots are safetensors files; leave it out",
     "solver_type": "say `type:`",
+    "test_compute_loss": "a test has every loss of the net; leave it out",
     "verbose": "`display:` is how often progress is shown; `--quiet` shows none",
 }
 """Keys of other programs' solvers, dotted where they stand deeper, to a help line."""
 
-_OWN = "base_lr data display learning_rate lr lr_policy max_iter momentum random_seed scheduler seed snapshot type"
+_OWN = (
+    "base_lr best data display early_stop early_stopping epoch epochs learning_rate lr lr_policy max_epoch max_epochs "
+    "max_iter momentum n_epochs num_epochs random_seed scheduler seed snapshot type"
+)
 
 NET = {
     **dict.fromkeys((*(key for key in SOLVER if "." not in key), *_OWN.split()), _SOLVER),

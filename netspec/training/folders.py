@@ -25,6 +25,22 @@ SNAPSHOTS = "snapshots"
 """The folder of snapshots in a run folder."""
 
 
+def best(folder: Path) -> Path | None:
+    """The snapshot of the best test in a run folder, if it is kept."""
+    path = folder / SNAPSHOTS / snapshot.BEST
+    return path if path.is_file() else None
+
+
+def weights_in(path: Path, of_best: bool = False) -> Path | None:
+    """The weights that a path means: of a run folder its latest snapshot, or that of the best test; else the file.
+
+    None where a run folder has no such snapshot.
+    """
+    if not holds(path):
+        return path
+    return best(path) if of_best else snapshot.latest(path / SNAPSHOTS)
+
+
 def holds(folder: Path) -> bool:
     """Whether a folder is a run folder."""
     return (folder / RUN_CONFIG).is_file()

@@ -10,7 +10,9 @@ from netspec.core.model import Aka, Model
 
 Mode = Literal["max", "min"]
 
-_METRIC = "The score, as FEED/blob, like validation/accuracy; left out: the first score of the watched feed, or its loss."
+_METRIC = (
+    "The score, as FEED/blob, like validation/accuracy; left out: the first score of the watched feed, or its loss."
+)
 _MODE = "Whether more is better or less; left out: more of an accuracy, less of a loss."
 
 

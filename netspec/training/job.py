@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from netspec.core import code_files, locate
 from netspec.core.calls import Phase
+from netspec.core.counts import Pace
 from netspec.core.errors import Findings, SpecError, UsageError
 from netspec.core.model import Model, spec_paths
 from netspec.engine.weights import same_params, shared_params
@@ -24,7 +25,6 @@ from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec
 from netspec.net.wire import wire
-from netspec.core.counts import Pace
 from netspec.training.course import Course
 from netspec.training.nets import specs
 from netspec.training.spec import SolverSpec
@@ -66,7 +66,7 @@ class Job:
     nets: Mapping[Phase, ShapedGraph]
     values: dict[str, Any]
     base: Path
-    watch: Watch = Watch()
+    watch: Watch = field(default_factory=Watch)
 
     @property
     def train(self) -> ShapedGraph:

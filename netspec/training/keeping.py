@@ -96,7 +96,7 @@ class BestWeights:
         `current` is the snapshot of this state, if it is written.
         """
         metric, session, folder = self._metric, self._session, self._folder
-        if metric is None or folder is None or metric.name.partition("/")[0] != feed:
+        if metric is None or folder is None or metric.feed != feed:
             return
         if self.iteration != session.iteration:
             return

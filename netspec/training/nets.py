@@ -46,7 +46,7 @@ def choose(
     spec, _ = specs(opened, found)
     found.raise_if_any()
     assert opened.net is not None
-    feed = spec.data.train if phase == "TRAIN" else spec.data.test
+    feed = spec.feed(phase)
     state = State(phase, spec.level, spec.stage)
     return Chosen(opened.net, state, feed.batch_size if feed is not None else None, spec.dtype)
 

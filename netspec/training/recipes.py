@@ -35,6 +35,6 @@ def recipe(name: str) -> Recipe:
     spec = solver_spec(document, found)
     found.raise_if_any()
     assert spec is not None
-    sources = [feed.source for feed in (spec.data.train, spec.data.test) if feed is not None]
+    sources = [feed.source for feed in (spec.data.train, *spec.data.scored.values()) if feed is not None]
     needed = dict.fromkeys(type(source).__name__ for source in sources if not source.bundled)
     return Recipe(name, " ".join(needed) or BUNDLED, spec.reached)

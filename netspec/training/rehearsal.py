@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from netspec.core import locate
-from netspec.core.calls import Phase
 from netspec.core.errors import NetspecError
 from netspec.core.nodes import placed
 from netspec.data.feed import Feed
@@ -16,7 +15,7 @@ from netspec.training.loading import LoadReport, load
 from netspec.training.rules.base import Known, judge
 
 
-def rehearse(job: Job) -> tuple[dict[Phase, Feed], list[NetspecError]]:
+def rehearse(job: Job) -> tuple[dict[str, Feed], list[NetspecError]]:
     """Open the data of all phases, load the weights that the solver names, and judge: the feeds, and the warnings.
 
     Raises the errors that would keep the training from its first iteration.

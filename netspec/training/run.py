@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netspec.core.errors import NetspecError
+from netspec.core.errors import NetspecError, UsageError
 from netspec.training import folders, runs
 from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Unwritten, Warned
-from netspec.training.feeds import open_phase
+from netspec.training.feeds import open_named
 from netspec.training.job import Job, trained_keys
 from netspec.training.loading import load
 from netspec.training.session import Session
@@ -83,7 +83,7 @@ class Training:
     def progress(self) -> Progress:
         """How far the training is; may be read at any moment."""
         if self._session is None:
-            return Progress(0, self.job.spec.max_iter, float("nan"), float("nan"), 0)
+            return Progress(0, self.job.last(None) or 0, float("nan"), float("nan"), 0)
         return self._session.progress
 
     def _recorded(self) -> Generator[Note | Event, None, None]:
@@ -101,12 +101,12 @@ class Training:
             for note in self._begun(session, folder):
                 _log(note, folder)
                 yield note
-            with closing(solve(session, folder.snapshots, self.stopping)) as events:
+            with closing(solve(session, folder.snapshots, self.stopping, lambda: folder.elapsed)) as events:
                 for event in events:
                     if isinstance(event, Warned | Unwritten):
                         _log(event, folder)
                     else:
-                        event = replace(event, epoch=session.epoch(event.iteration), elapsed=folder.elapsed)
+                        event = replace(event, elapsed=folder.elapsed)
                         folder.record(event)
                     yield event
                     yield from folder.refusals()
@@ -121,9 +121,8 @@ class Training:
         """Restore a snapshot or load weights, open the folder's files, and judge; the notes on all of it."""
 
         taken = self._taken_up(session)
-        tester = session.test
-        feeds = [feed.describe() for feed in (session.feed, tester.feed if tester else None) if feed is not None]
-        folder.begin(self.job, session.iteration, session.epoch(session.iteration), session.threads, feeds)
+        feeds = [feed.describe() for feed in session.feeds.values()]
+        folder.begin(session, feeds)
         arena = session.train.plan.arena
         started = Started(session.iteration, tuple(feeds), session.threads, session.seed, arena, self.folder)
         warned = [Warned(warning) for warning in session.warnings()]
@@ -133,7 +132,7 @@ class Training:
         """Restore the snapshot or load the weights to start from; the note on it. Raises SnapshotError."""
         if self.snapshot is not None:
             changed = session.restore(self.snapshot)
-            return Resumed(self.snapshot, session.iteration, tuple(changed), session.spec.max_iter)
+            return Resumed(self.snapshot, session.iteration, tuple(changed), session.last)
         if self.weights is not None:
             return Loaded(self.weights, session.load(self.weights))
         own = session.load_own()
@@ -146,17 +145,27 @@ def _log(note: Note, folder: runs.RunFolder) -> None:
         folder.log(line)
 
 
-def load_tester(job: Job, weights: Path, threads: int | None = None) -> tuple[Tester, Loaded]:
-    """A Tester of the weights in a file, and the note that tells which params were loaded.
+def load_tester(job: Job, weights: Path, threads: int | None = None, on: str = "test") -> tuple[Tester, Loaded]:
+    """A Tester of the weights in a file on a feed, and the note that tells which params were loaded.
 
-    It reads test data only, and the job may be loaded for TEST alone.
+    It reads the data of that feed only, and the job may be loaded for TEST alone.
 
-    Raises UsageError where the job has no test data, SnapshotError, DataError.
+    Raises UsageError where the job has no such data, SnapshotError, DataError.
     """
     from netspec.codegen import driver
 
     job.phase("TEST")  # raises before anything is compiled
+    _check_there(job, on)
     driver.limit_threads(threads)
     seed = job.spec.random_seed
-    tester = Tester(job, open_phase(job, "TEST", seed), None, seed)
+    tester = Tester(job, {on: open_named(job, on, "TEST", seed)}, None, seed)
     return tester, Loaded(weights, load(tester.shaped, tester.weights, weights, trained_keys(job)))
+
+
+def _check_there(job: Job, on: str) -> None:
+    """Raise UsageError where a job has no feed of a name; a net with its own data is tested on `test`."""
+    data = job.spec.data
+    there = [*(["train"] if data.train else []), *data.scored] if job.phase("TEST").graph.inputs else ["test"]
+    if on not in there:
+        help = f"say --on {there[0]}" if len(there) == 1 else f"say --on, and one of: {', '.join(there)}"
+        raise UsageError(f"there are no data called '{on}' to test on", help=help)

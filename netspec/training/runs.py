@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
@@ -34,6 +34,9 @@ from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
 from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
 from netspec.training.job import Job, literal
 from netspec.training.lines import Lines
+
+if TYPE_CHECKING:
+    from netspec.training.session import Session
 
 
 class FolderInUseError(MachineError):
@@ -83,20 +86,25 @@ class RunFolder:
                 self._lock.release()
                 raise
 
-    def begin(self, job: Job, iteration: int, epoch: float | None, threads: int, data: list[str]) -> None:
-        """Write config.yaml and env.json, and open the metrics; earlier lines from `iteration` on are dropped."""
+    def begin(self, session: Session, data: list[str]) -> None:
+        """Write config.yaml and env.json, and open the metrics; earlier lines from the session's iteration on go.
+
+        Where it is over, the lines of its last tests stay: they are not made again.
+        """
+        iteration = session.iteration
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         replaced = snapshot.set_aside(self.snapshots, iteration)
-        write_whole(self.path / RUN_CONFIG, config(job).encode())
-        write_whole(self.path / ENVIRONMENT, (json.dumps(environment(threads, data), indent=2) + "\n").encode())
+        write_whole(self.path / RUN_CONFIG, config(session.job).encode())
+        write_whole(self.path / ENVIRONMENT, (json.dumps(environment(session.threads, data), indent=2) + "\n").encode())
         path = self.path / METRICS
         if path.exists():
-            kept = _earlier(path.read_text(encoding="utf-8"), iteration)
+            kept = _earlier(path.read_text(encoding="utf-8"), iteration, session.over)
             self._before = max((_elapsed(each) for each in kept), default=0.0)
             path_begun = self.snapshots / snapshot.name(iteration)
             written = any((each["event"], each["iteration"]) == ("snapshotted", iteration) for each in kept)
             if path_begun.exists() and not written:  # killed after writing the snapshot, before its event
+                epoch = session.epoch(iteration)
                 kept.append(row(Snapshotted(iteration, path_begun, epoch=epoch, elapsed=self._before)))
             write_whole(path, "".join(json.dumps(each) + "\n" for each in kept).encode())
         self._begun = time.perf_counter()
@@ -184,14 +192,18 @@ def _kept(child: Path) -> bool:
     return child.name != _LOCK and not (child.name.startswith(".") and child.suffix == ".tmp")
 
 
-def _earlier(text: str, iteration: int) -> list[dict[str, Any]]:
-    """The rows in a text before an iteration, with those of snapshots until then; rows that are torn are left out."""
+def _earlier(text: str, iteration: int, over: bool) -> list[dict[str, Any]]:
+    """The rows in a text before an iteration, with those of snapshots until then; rows that are torn are left out.
+
+    Where a training is over at that iteration, its tests stay too.
+    """
+    stay = {"snapshotted", "tested"} if over else {"snapshotted"}
     rows = []
     for line in text.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             values = json.loads(line)
             at = int(values["iteration"])
-            if at < iteration + (values["event"] == "snapshotted"):
+            if at < iteration + (values["event"] in stay):
                 rows.append(values)
     return rows
 

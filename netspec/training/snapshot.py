@@ -90,7 +90,7 @@ def _slot(value: Any) -> Any:
 
 
 class _Meaning(_Header):
-    """What an array is: a 'weight', a slot of the 'history', an 'average', a state 'carried' to the next batch, a 'diff'."""
+    """What an array is: a 'weight', its 'diff', a slot of the 'history', an 'average', a state 'carried' to a batch."""
 
     what: str
     layer: str = ""

@@ -156,7 +156,7 @@ class _Loop:
         if stop.restore:
             self._restored = self.best.restore()
             if self._restored:
-                known = {stop.metric.name.partition("/")[0]}
+                known = {stop.metric.feed}
             else:
                 yield Unwritten(Path(BEST), "the weights of the best test are gone, so that the last ones stay")
         yield from self._tests([name for name in self._intervals if name not in known])
@@ -174,7 +174,7 @@ def _tested(session: Session, tester: Tester, feed: str) -> Tested:
     means, samples = tester.run(feed, session.between)
     session.tests.append((session.iteration, {f"{feed}/{name}": means[name] for name in tester.scalars}))
     epoch = session.epoch(session.iteration)
-    return Tested(session.iteration, means, samples, time.perf_counter() - begun, feed, epoch=epoch)
+    return Tested(session.iteration, means, samples, time.perf_counter() - begun, feed=feed, epoch=epoch)
 
 
 def _display(session: Session, iteration: int, rate: float, pace: float) -> Display:

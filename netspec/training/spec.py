@@ -35,9 +35,9 @@ class SolverSpec(Model):
     lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
         description="The rate as a function of the iteration."
     )
-    max_iter: Annotated[
-        int | None, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")
-    ] = Field(None, gt=0, description="Iterations to train; left out: `max_epoch` ends the training.")
+    max_iter: Annotated[int | None, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")] = Field(
+        None, gt=0, description="Iterations to train; left out: `max_epoch` ends the training."
+    )
     max_epoch: Annotated[int | None, Aka("epoch", "epochs", "max_epochs", "n_epochs", "num_epochs", "total_epochs")] = (
         Field(None, gt=0, description="Epochs to train; where `max_iter` is given too, the first that is reached.")
     )
@@ -69,9 +69,9 @@ class SolverSpec(Model):
             "max_grad_norm",
         ),
     ] = Field(None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit.")
-    test_interval: Annotated[
-        PositiveCount | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")
-    ] = Field(None, description="Iterations or epochs between tests; left out: only at the end.")
+    test_interval: Annotated[PositiveCount | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")] = (
+        Field(None, description="Iterations or epochs between tests; left out: only at the end.")
+    )
     test_iter: int | None = Field(
         None, gt=0, description="Batches of a test; left out: every test sample exactly once."
     )

@@ -92,13 +92,15 @@ class Tester:
         short = total % batch if self.feeds[name] is not None else 0
         return [self.program(size) for size in dict.fromkeys((min(batch, total), short)) if size]
 
-    def run(self, name: str, between: Callable[[], None] = lambda: None) -> tuple[dict[str, float], int]:
+    def run(self, on: str | None = None, between: Callable[[], None] = lambda: None) -> tuple[dict[str, float], int]:
         """The values of every score by name, as `measure` finds them, and the number of samples."""
-        arrays, samples = self.measure(name, between)
+        arrays, samples = self.measure(on, between)
         return labelled(arrays), samples
 
-    def measure(self, name: str, between: Callable[[], None] = lambda: None) -> tuple[dict[str, Array], int]:
-        """Every score over a whole feed (or `test_iter` batches of it), and the number of samples.
+    def measure(
+        self, on: str | None = None, between: Callable[[], None] = lambda: None
+    ) -> tuple[dict[str, Array], int]:
+        """Every score over a whole feed (or `test_iter` batches of it), by default the first, and how many samples.
 
         `between` is called between batches, and may raise to end the test.
 
@@ -106,6 +108,7 @@ class Tester:
         the exceptions are blobs whose layers have no Metric (`training/tally.py`). So a loss with `normalization: NONE`
         is the sum over the whole set. Raises DataError, NotFiniteScoreError.
         """
+        name = on or next(iter(self.feeds))
         net, feed = self.job.phase("TEST"), self.feeds[name]
         batch, total = self.batch(name), self.total(name)
         tally = Tally(net, tuple(blob for blob in net.graph.outputs if blob in self.scores))

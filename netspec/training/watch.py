@@ -41,6 +41,16 @@ class Metric:
     name: str
     higher: bool
 
+    @property
+    def feed(self) -> str:
+        """The feed that it is a score of."""
+        return self.name.partition("/")[0]
+
+    def first(self, outputs: Mapping[str, float]) -> dict[str, float]:
+        """The outputs of a test on its feed, with this score in front."""
+        blob = self.name.partition("/")[2]
+        return {name: outputs[name] for name in sorted(outputs, key=lambda name: name != blob)}
+
     def gain(self, score: float, than: float) -> float:
         """By how much a score is better than another."""
         return score - than if self.higher else than - score
@@ -158,7 +168,7 @@ class _Names:
         if chosen is None:
             found.add(self._unknown(key, said, at))
             return None
-        feed = chosen.name.partition("/")[0]
+        feed = chosen.feed
         if interval_of(self._spec, feed) is None:
             text = f"`{key}` looks at '{chosen.name}', but '{feed}' is tested only at the end"
             watched = feed in ("test", self._spec.data.watched)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from netspec.engine.timing import NetTime
-    from netspec.training.best import Judge
     from netspec.training.events import Display, Finished, Progress, Tested
+    from netspec.training.watch import Metric
 
 
 def short(number: float) -> str:
@@ -117,12 +117,16 @@ def means(now: Progress) -> tuple[str, str, str]:
     return f"loss {now.mean:.4g}", scores, f"(mean of {now.over})" if now.over > 1 else ""
 
 
-def done(event: Finished, tests: Sequence[Tested], judge: Judge | None, folder: Path) -> str:
+def done(event: Finished, tests: Sequence[Tested], metric: Metric | None, folder: Path) -> str:
     """The end of a training: the best test, the run folder, and the command to go on with."""
-    best = judge.best(tests) if judge is not None else None
+    from netspec.training.events import moment
+
+    found = [(test.iteration, {f"{test.feed}/{name}": value for name, value in test.outputs.items()}) for test in tests]
+    best = metric.best(found) if metric is not None else None
     lines = [str(event)]
-    if best is not None and judge is not None:
-        lines.append(f"best test {judge.output} {best.outputs[judge.output]:.4f} at iter {best.iteration}")
+    if best is not None and metric is not None:
+        test = next(test for test in tests if (test.iteration, test.feed) == (best[0], metric.feed))
+        lines.append(f"best {metric.name} {best[1]:.4f} at {moment(test)}")
     named = f"run folder {folder}"
     if event.stopped is None and tests:
         named += f"; next: netspec test {shlex.quote(str(folder))}"

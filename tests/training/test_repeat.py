@@ -162,7 +162,7 @@ def test_interrupted_and_resumed(
             done, _, said = cli(*words, *(["--resume"] if count else []))
         assert done == code
         assert "finishing this batch and writing a snapshot" in said
-        assert f"done at iter {moment} after" in said and f"stopped by {signal.Signals(number).name}" in said
+        assert f"done at iter {moment} epoch" in said and f"stopped by {signal.Signals(number).name}" in said
         assert (run / "snapshots" / f"iter_{moment:06d}.safetensors").is_file()
     done, _, said = cli(*words, "--resume")
     assert done == 0, said
