@@ -82,9 +82,18 @@ def advice(load: Any, text: str) -> str:
         ("eps: 0.1", "RMSProp"),
         ("num_epochs: 3", "'max_epoch'"),
         ("data: {val: {source: FashionMNIST, batch_size: 2}}", "'validation'"),
-        ("data: {validation: {source: {type: FashionMNIST, split: test}, batch_size: 2, num_workers: 2}}", "beside the training"),
-        ("data: {tests: {new: {source: {type: FashionMNIST, split: test}, batch_size: 2, augmentation: Mirror}}}", "'transform'"),
-        ("data: {tests: {new: {source: {type: FashionMNIST, split: test}, batch_size: 2, val_interval: 2}}}", "'test_interval'"),
+        (
+            "data: {validation: {source: {type: FashionMNIST, split: test}, batch_size: 2, num_workers: 2}}",
+            "beside the training",
+        ),
+        (
+            "data: {tests: {new: {source: {type: FashionMNIST, split: test}, batch_size: 2, augmentation: Mirror}}}",
+            "'transform'",
+        ),
+        (
+            "data: {tests: {new: {source: {type: FashionMNIST, split: test}, batch_size: 2, val_interval: 2}}}",
+            "'test_interval'",
+        ),
         ("regularization_type: elastic_net", "one at a time"),
         ("type: adam", "SGD and Nesterov"),
         ("seed: 3", "'random_seed'"),
