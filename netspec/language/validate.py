@@ -174,6 +174,8 @@ _WANTED = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "size": "a size, like 4 GiB, 500 MB, or bytes",
+    "time": "a time, like 8h, 90m, 1h30m, or seconds",
 }
 
 

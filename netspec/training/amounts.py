@@ -6,8 +6,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
-
-from netspec.core.model import wrong
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _TIME = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[dhms] ?)+")
@@ -21,10 +20,8 @@ def _seconds(value: Any) -> Any:
     if isinstance(value, str) and _TIME.fullmatch(value):
         result = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     if result is None:
-        raise wrong("must be a time, like 8h, 90m, 1h30m, or seconds")
-    if not 0 < result < 1e12:
-        raise wrong("must be a time above 0")
-    return result
+        raise PydanticCustomError("time", "must be a time")
+    return _above_0(result)
 
 
 def _bytes(value: Any) -> Any:
@@ -34,10 +31,14 @@ def _bytes(value: Any) -> Any:
         number, prefix, binary = found.groups()
         result = int(float(number) * (1024 if binary else 1000) ** (" KMGT".index(prefix)))
     if result is None:
-        raise wrong("must be a size, like 4 GiB, 500 MB, or bytes")
-    if not 0 < result < 2**62:
-        raise wrong("must be a size above 0")
-    return result
+        raise PydanticCustomError("size", "must be a size")
+    return _above_0(result)
+
+
+def _above_0(value: float) -> float:
+    if not value > 0:
+        raise PydanticKnownError("greater_than", {"gt": 0})
+    return value
 
 
 def _schema(number: str, pattern: str) -> Any:

@@ -171,9 +171,9 @@ class _Names:
         feed = chosen.feed
         if interval_of(self._spec, feed) is None:
             text = f"`{key}` looks at '{chosen.name}', but '{feed}' is tested only at the end"
-            watched = feed in ("test", self._spec.data.watched)
-            where = "`test_interval: 500`" if watched else f"`test_interval: 500` in `data: {{tests: {{{feed}: ...}}}}`"
-            found.add(NeverTestedError(text, at=at, help=f"say {where}, or `1 epoch`"))
+            where = "" if feed == (self._spec.data.watched or self._feeds[0]) else f" below `{feed}:` of `data:`"
+            help = f"say `test_interval: 500`{where}, or `1 epoch`"
+            found.add(NeverTestedError(text, at=at, help=help))
             return None
         return chosen
 

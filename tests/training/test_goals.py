@@ -174,7 +174,9 @@ def test_a_best_of_later_tests_is_set_aside_on_resume(solver: Make, tmp_path: Pa
     assert late
     begin = folder / snapshot.name(late - 4)
     with run(
-        load_solver({**values, "base_lr": 1e-30, "max_iter": late + 1}), tmp_path / "run", resume=begin
+        load_solver({**values, "base_lr": 1e-30, "momentum": 1e-30, "max_iter": late + 1}),
+        tmp_path / "run",
+        resume=begin,
     ) as training:
         list(training)
     tests = [(e.outputs["accuracy"], e.iteration) for e in runs.read(tmp_path / "run").events if is_validation(e)]
