@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 from netspec.api import Solver
+from netspec.core.errors import NetspecError
+from netspec.language.document import dump
 from netspec.training import runs, snapshot
 from netspec.training.events import Display, Event, Finished, Snapshotted, Unwritten
 from netspec.training.events import Tested as Scored
@@ -268,3 +270,75 @@ def test_in_pieces_as_in_one(solver: Make, tmp_path: Path, counts: dict[str, Any
     assert files(tmp_path / "pieces") == files(tmp_path / "whole")
     assert rows(tmp_path / "pieces") == rows(tmp_path / "whole")
     assert (isinstance(whole[-1], Finished) and whole[-1].early is not None) == (stop is not None)
+
+
+# --- what `netspec test` looks at
+
+
+def test_what_a_run_is_tested_on(solver: Make, tmp_path: Path, cli: Cli) -> None:
+    values = several(solver, max_iter=4)
+    events = trained(values, tmp_path / "run")
+    for event in events:
+        if isinstance(event, Scored) and event.feed != "more":  # which is tested in part, when it trains
+            said = json.loads(cli("test", tmp_path / "run", "--on", event.feed, "--format", "json")[1])
+            assert said == {"samples": event.samples, **event.outputs}
+    code, out, _ = cli("test", tmp_path / "run", "--on", "train", "--format", "json")
+    assert code == 0 and json.loads(out)["samples"] == 23
+    assert cli("test", values_file(values, tmp_path), "--weights", tmp_path / "run", "--format", "json")[0] == 0
+    code, _, said = cli("test", tmp_path / "run", "--on", "tset")
+    assert code == 2 and "say --on, and one of: train, validation, test, more, rest" in said
+    code, _, said = cli("test", tmp_path / "run", "--best")
+    assert code == 2 and "keeps no best weights" in said
+    code, _, said = cli("test", values_file(values, tmp_path), "--best")
+    assert code == 2 and "is not a run folder" in said
+
+
+def values_file(values: dict[str, Any], folder: Path) -> Path:
+    path = folder / "solver.yaml"
+    path.write_text(dump(values), encoding="utf-8")
+    return path
+
+
+def test_a_test_set_of_other_batches_must_fit_the_net(solver: Make) -> None:
+    values = several(solver)
+    values["net"]["layers"].insert(3, {"name": "rows", "type": "Reshape", "shape": [4, 24]})
+    values["data"]["test"]["batch_size"] = 4
+    with pytest.raises(NetspecError, match=r"'relu' \(3x2x4x3\) has 72"):
+        load_solver(values)
+    del values["data"]["tests"]
+    load_solver(values)
+
+
+# --- Caffe's order
+
+
+def test_the_order_of_an_iteration_is_caffes(solver: Make, tmp_path: Path) -> None:
+    """Test, step, display, snapshot; after the last iteration the snapshot, and one more test. Source: Caffe Solve."""
+    values = solver(max_iter=4, test_interval=2, display=2, snapshot=2)
+
+    def order(**fields: Any) -> list[tuple[str, int]]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        return [(type(event).__name__, event.iteration) for event in trained(values | fields, folder)]
+
+    body = [("Display", 0), ("Snapshotted", 2), ("Tested", 2), ("Display", 2), ("Snapshotted", 4), ("Tested", 4)]
+    assert order() == [("Tested", 0), *body, ("Finished", 4)]
+    assert order(test_initialization=False) == [*body, ("Finished", 4)]
+    last = [("Snapshotted", 3), ("Tested", 3), ("Finished", 3)]
+    assert order(max_iter=3)[-3:] == last
+    assert order(max_iter=3, snapshot_after_train=False)[-2:] == last[1:]
+
+
+def test_gradients_are_stored_and_passed_over(solver: Make, tmp_path: Path) -> None:
+    """At rate r, without momentum and decay, the gradient of the last iteration is what the weights lost, over r."""
+    plain = {"base_lr": 0.25, "lr_policy": "fixed", "momentum": 0.0, "weight_decay": 0.0, "dtype": "float64"}
+    values = solver(**plain, max_iter=3, snapshot=1, snapshot_diff=True)
+    trained(values, tmp_path / "run")
+    before, after = (snapshot.read(tmp_path / "run/snapshots" / snapshot.name(n)) for n in (2, 3))
+    assert after.diffs.keys() == after.weights.keys()
+    for key, diff in after.diffs.items():
+        np.testing.assert_allclose(diff, (before.weights[key] - after.weights[key]) / 0.25, rtol=1e-9, atol=1e-12)
+    one = Solver(values, keep=False)
+    one.restore(tmp_path / "run/snapshots" / snapshot.name(2))
+    one.step()
+    assert (snapshot.read(one.snapshot(tmp_path / "3.safetensors"))).diffs[key].tobytes() == diff.tobytes()
+    one.close()
