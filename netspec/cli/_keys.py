@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.model import class_of
+from pydantic.fields import FieldInfo
+
+from netspec.core.model import by_name, class_of
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.nodes import Sequence as Items
 from netspec.core.rooms import UnknownWord
@@ -74,6 +76,9 @@ def _into(node: Node | None, fields: dict[str, Any], step: str) -> tuple[Node | 
         return entry, _fields(_class(LAYERS, entry))
     inner = node.items.get(step) if isinstance(node, Mapping) else None
     value = inner.plain() if inner is not None else None
+    if step in fields and by_name(fields[step]):
+        named = inner.items if isinstance(inner, Mapping) else ()
+        return inner, {name: FieldInfo.from_annotation(class_of(fields[step], None)) for name in named}
     return inner, _fields(class_of(fields[step], value)) if step in fields else {}
 
 

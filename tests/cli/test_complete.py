@@ -64,6 +64,7 @@ def folder(tmp_path: Path) -> Path:
         ("netspec inspect resnet20 blocks.residual.layers.conv1.eng", ["blocks.residual.layers.conv1.engine="]),
         ("netspec train nothing base", []),
         ("netspec train broken.yaml base", []),
+        ("netspec test lenet --on t", ["test", "train"]),
     ],
 )
 def test_words_that_are_offered(line: str, wanted: list[str], folder: Path) -> None:

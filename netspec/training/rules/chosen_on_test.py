@@ -17,7 +17,7 @@ class ChosenOnTestWarning(Caution):
 
 def _solver(*feeds: str) -> dict[str, Any]:
     source = {"type": "Arrays", "values": [[[0.5, -1.0, 2.0], [1.0, 3.0, -0.5]], [0, 3]]}
-    data = dict.fromkeys(("train", *feeds), {"source": source, "batch_size": 2})
+    data = {feed: {"source": source, "batch_size": 2} for feed in ("train", *feeds)}
     return example([{"name": "ip", "type": "InnerProduct", "num_output": 4}], data=data, test_interval=1, best={})
 
 
@@ -30,12 +30,13 @@ class ChosenOnTest(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """A warning, placed at what chooses."""
-        watch = known.job.watch if known.job is not None else None
-        metrics = {"best": watch.best, "early_stop": watch.stop.metric if watch.stop else None} if watch else {}
-        keys = [key for key, metric in metrics.items() if metric is not None and metric.feed == "test"]
-        keys = [key for key in keys if known.job is not None and getattr(known.job.spec, key) is not None]
-        if known.job is not None and keys:
+        if known.job is None:
+            return
+        spec, watch = known.job.spec, known.job.watch
+        metrics = {"best": spec.best and watch.best, "early_stop": watch.stop and watch.stop.metric}
+        keys = [key for key, metric in metrics.items() if metric and metric.feed == "test"]
+        if keys:
             words = " and ".join(f"`{key}`" for key in keys)
             message = f"{words} choose{'s' * (len(keys) == 1)} by the test set, whose scores then come out too good"
             help = "keep some training samples for `data: {validation: ...}`, and say `validation/` in `metric`"
-            yield ChosenOnTestWarning(message, at=known.job.spec.place(keys[0], key=True), help=help)
+            yield ChosenOnTestWarning(message, at=spec.place(keys[0], key=True), help=help)
