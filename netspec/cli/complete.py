@@ -60,10 +60,9 @@ def solver_keys(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def feeds(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Feeds of the solver that the command line names: `train`, and what it is tested on."""
-    below = {key.removeprefix("data.").rstrip(".=") for key in solver_keys(ctx, "data.")}
-    further = {key.removeprefix("data.tests.").rstrip(".=") for key in solver_keys(ctx, "data.tests.")}
-    return sorted(name for name in (below - {"tests"}) | further if name.startswith(incomplete))
+    """Feeds of any solver, and the further test sets of the one that the command line names."""
+    further = {key.removeprefix("data.tests.").rstrip(".=") for key in solver_keys(ctx, "data.tests.")} - {"data.tests"}
+    return sorted(name for name in {"train", "validation", "test"} | further if name.startswith(incomplete))
 
 
 def _beginning(incomplete: str, words: Mapping[str, Any]) -> list[str]:

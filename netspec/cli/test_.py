@@ -28,6 +28,13 @@ from netspec.core.locate import exists, expanded
 PANEL = TRAINING
 EXAMPLE = "netspec test runs/lenet-1"
 
+Feed = Annotated[
+    str,
+    typer.Option(
+        "--on", metavar="FEED", help="Data: test, validation, train or a further set.", autocompletion=complete.feeds
+    ),
+]
+
 
 def command(
     solver: Annotated[
@@ -43,18 +50,10 @@ def command(
             "--weights",
             metavar="FILE",
             parser=expanded,
-            help="Snapshot to test, or a run folder: its latest; left out with a run folder: its latest.",
+            help="Snapshot to test, or a run folder: its latest; left out: the latest of SOLVER, a run folder.",
         ),
     ] = None,
-    on: Annotated[
-        str,
-        typer.Option(
-            "--on",
-            metavar="FEED",
-            help="Data: test, validation, train or a further set.",
-            autocompletion=complete.feeds,
-        ),
-    ] = "test",
+    on: Feed = "test",
     best: Annotated[bool, typer.Option("--best", help="Test the weights of the best test of a run.")] = False,
     net_stage: Stages = None,
     net_level: Level = None,
@@ -76,14 +75,7 @@ def command(
     path = expanded(solver)
     if has_separator(solver) and not exists(path):
         raise UsageError(f"there is no run folder or solver '{solver}'")
-    run = weights if weights is not None else path
-    if best and not folders.holds(run):
-        raise UsageError(f"'{run}' is not a run folder, so it has no best weights", help="leave --best out")
-    found = folders.weights_in(run, best) if weights is not None or folders.holds(path) else None
-    if found is None and best:
-        raise UsageError(f"the run '{run}' keeps no best weights", help="train with `best: {}` in the solver")
-    if found is None:
-        raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
+    found = folders.weights_for(path, weights, best)
     job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
     console = err()
     with told_of_compiling(console):

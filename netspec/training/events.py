@@ -179,7 +179,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The state of a snapshot was restored; `changed` are the settings that differ from it, `last` is max_iter."""
+    """The state of a snapshot was restored; `changed` are the settings that differ from it, `last` is where it ends."""
 
     path: Path
     iteration: int
@@ -191,7 +191,9 @@ class Resumed:
         text = f"resumed from {self.path} at iteration {self.iteration}{changed}"
         if self.iteration < self.last:
             return text
-        return f"{text}\nnothing left to train: iteration {self.iteration} is done, and max_iter is {self.last}"
+        return (
+            f"{text}\nnothing left to train: iteration {self.iteration} is done, and the training ends at {self.last}"
+        )
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,24 @@ def best(folder: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def weights_in(path: Path, of_best: bool = False) -> Path | None:
-    """The weights that a path means: of a run folder its latest snapshot, or that of the best test; else the file.
+def weights_for(solver: Path, weights: Path | None, of_best: bool) -> Path:
+    """The weights to test: a file, or of a run folder its latest snapshot or that of the best test.
 
-    None where a run folder has no such snapshot.
+    Left out, the solver is the run folder. Raises UsageError.
     """
+    path = solver if weights is None else weights
     if not holds(path):
+        if of_best:
+            raise UsageError(f"'{path}' is not a run folder, so it has no best weights", help="leave --best out")
+        if weights is None:
+            raise UsageError("which weights?", help="say --weights FILE, or name a run folder")
         return path
-    return best(path) if of_best else snapshot.latest(path / SNAPSHOTS)
+    found = best(path) if of_best else snapshot.latest(path / SNAPSHOTS)
+    if found is None:
+        what = "keeps no best weights" if of_best else "has no snapshot yet"
+        help = "train with `best: {}` in the solver" if of_best else "say --weights FILE"
+        raise UsageError(f"the run '{path}' {what}", help=help)
+    return found
 
 
 def holds(folder: Path) -> bool:

@@ -112,7 +112,7 @@ def test_resumed_in_another_folder(job: Callable[..., Job], tmp_path: Path) -> N
     file = tmp_path / "first" / "snapshots" / snapshot.name(5)
     notes = list(run(job(max_iter=5), str(tmp_path / "second"), resume=str(file)))
     assert str(notes[1]) == (
-        f"resumed from {file} at iteration 5\nnothing left to train: iteration 5 is done, and max_iter is 5"
+        f"resumed from {file} at iteration 5\nnothing left to train: iteration 5 is done, and the training ends at 5"
     )
     assert [path.name for path in runs.read(tmp_path / "second").snapshots] == [snapshot.name(5)]
 
