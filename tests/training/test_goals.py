@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.api import Solver
-from netspec.core.errors import NetspecError
+from netspec.api import Run, Solver
+from netspec.core.errors import NetspecError, UsageError
 from netspec.language.document import dump
 from netspec.training import runs, snapshot
 from netspec.training.events import Display, Event, Finished, Snapshotted, Unwritten
@@ -135,6 +135,9 @@ def test_the_first_length_that_is_reached_ends_it(
     assert f"iteration 0 of {last}" in repr(one)
     one.solve()
     assert one.iter == last
+    assert one.test() == one.test("test") == pytest.approx(one.test("rest")) != one.test("validation")
+    with pytest.raises(UsageError, match="no data called 'train'"):
+        one.test("train")
     assert one.lr == 0  # the policy falls to 0 at the end, whatever sets it
     one.close()
 
@@ -153,8 +156,8 @@ def test_the_weights_of_the_best_test_are_kept_and_can_be_tested(solver: Make, t
     assert snapshot.read(tmp_path / "run/snapshots/best.safetensors").iteration == best.iteration
     code, out, said = cli("test", tmp_path / "run", "--best", "--on", "validation", "--format", "json")
     assert code == 0, said
-    assert out == cli("test", tmp_path / "run", "--on", "validation", "--best", "--format", "json")[1]
     assert json.loads(out) == {"samples": 9, **best.outputs}
+    assert Run(tmp_path / "run").test(Run(tmp_path / "run").best, on="validation") == best.outputs
     latest = json.loads(cli("test", tmp_path / "run", "--on", "validation", "--format", "json")[1])
     assert latest == {"samples": 9, **tests[-1].outputs} != json.loads(out)
 
