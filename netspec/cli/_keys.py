@@ -78,7 +78,8 @@ def _into(node: Node | None, fields: dict[str, Any], step: str) -> tuple[Node | 
     value = inner.plain() if inner is not None else None
     if step in fields and by_name(fields[step]):
         named = inner.items if isinstance(inner, Mapping) else ()
-        return inner, {name: FieldInfo.from_annotation(class_of(fields[step], None)) for name in named}
+        cls: Any = class_of(fields[step], None)
+        return inner, {name: FieldInfo.from_annotation(cls) for name in named}
     return inner, _fields(class_of(fields[step], value)) if step in fields else {}
 
 
