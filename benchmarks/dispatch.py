@@ -12,8 +12,9 @@ import numpy as np
 
 from netspec.codegen.driver import limit_threads
 from netspec.core.calls import Call
-from netspec.engine.bind import Learning, bind, compile_net
+from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Step, Table
+from netspec.engine.updating import Decay, Learning
 from netspec.engine.weights import fill_weights
 from netspec.kernels import copy
 from netspec.net.load import load_net
@@ -33,7 +34,7 @@ def median(table: Table, rounds: int = 400) -> float:
 def main() -> None:
     threads = limit_threads(2)
     shaped, memory = compile_net(load_net("lenet"), "float32")
-    learning = Learning(SGD(momentum=0.9).update, ((0.0, 5e-4),) * len(shaped.graph.params))
+    learning = Learning(SGD(momentum=0.9).update, (Decay(l2=5e-4),) * len(shaped.graph.params))
     program = bind(shaped, memory, fill_weights(shaped, "float32", 1, 1), 1, learning)
     nothing = np.zeros(0, np.float32)
     empty = [

@@ -10,8 +10,9 @@ import numpy as np
 
 from netspec.core import rng
 from netspec.core.calls import Phase
-from netspec.engine.bind import Learning, bind, compile_net, local_decay
+from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
+from netspec.engine.updating import Learning, local_decay
 from netspec.engine.weights import Weights, fill_weights
 from netspec.language.references import open_net
 from netspec.net.graph import State

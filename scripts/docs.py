@@ -39,6 +39,7 @@ from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import TRANSFORMS
 from netspec.fillers.base import FILLERS
 from netspec.layers.base import Layer, ParamSpec, StateRule
+from netspec.training.averages.base import AVERAGES
 from netspec.training.policies.base import POLICIES
 from netspec.training.regularizers.base import REGULARIZERS
 from netspec.training.solvers.base import SOLVERS
@@ -205,6 +206,11 @@ def layers() -> str:
         ),
         ("Solver types", "How a gradient changes a weight: `type: SGD` in a solver, its fields beside it.", SOLVERS),
         ("Regularizers", "What `weight_decay` pulls the weights towards: `regularization_type: L2`.", REGULARIZERS),
+        (
+            "Averages of weights",
+            "Weights averaged over the iterations, beside those that learn: `average: {type: ema, decay: 0.999}`.",
+            AVERAGES,
+        ),
         ("Sources", "Where samples come from: `source:` in a solver's `data:`.", SOURCES),
         ("Transforms", "What is done to each image: `transform:` in a solver's `data:`, a list.", TRANSFORMS),
     ]

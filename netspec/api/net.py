@@ -313,16 +313,17 @@ class Net:
         with program.weights.turn.lock():
             snapshot.write(target, Snapshot(None, params_by_key(program.shaped, program.weights)))
 
-    def load(self, path: str | Path) -> LoadReport:
+    def load(self, path: str | Path, average: str | None = None) -> LoadReport:
         """Read params by layer and name from a snapshot or a safetensors file of any program.
 
+        `average` is the kind of a snapshot's average of weights, such as "ema", to take in place of the weights.
         Returns a report of the params loaded, skipped and left. Raises SnapshotError.
         """
         source = path_of(path, "a file of weights")
         program = self._program
         with program.weights.turn.lock():
             try:
-                return load(program.shaped, program.weights, source)
+                return load(program.shaped, program.weights, source, average=average)
             finally:  # whatever was loaded when an interrupt came
                 program.prepare()
 

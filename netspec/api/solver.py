@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from netspec.api.arguments import BadArgumentError, keep_of, overrides_of, path_of, spec_of, threads_of, whole
 from netspec.api.blobs import check_kept
@@ -15,12 +15,16 @@ from netspec.core import nodes
 from netspec.core.calls import Phase
 from netspec.core.errors import NetspecError, NetspecWarning, UsageError
 from netspec.core.nodes import Document
+from netspec.engine.weights import params_by_key
 from netspec.net.graph import State
 from netspec.training.events import Event, Unwritten, Warned
 from netspec.training.job import Job, load_solver
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.solve import solve
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class Solver:
@@ -87,6 +91,20 @@ class Solver:
         """Mean loss of the last `average_loss` iterations."""
         return self._session.loss
 
+    @property
+    def averages(self) -> dict[str, tuple[Array, ...]]:
+        """The averaged params of every layer with params, weight first, as `average` of the solver averages them.
+
+        Params that stand still are the net's own. The arrays change with every step. Raises UsageError.
+        """
+        if self._job.spec.average is None:
+            raise UsageError("the solver keeps no average of weights", help="add `average: {type: ema, decay: 0.999}`")
+        program = self._session.train
+        found: dict[str, tuple[Array, ...]] = {}
+        for key, array in params_by_key(program.shaped, program.weights.averaged).items():
+            found[key.layer] = (*found.get(key.layer, ()), array)
+        return found
+
     def step(self, n: int = 1) -> float:
         """Train `n` iterations; returns the loss of the last iteration. Raises NotFiniteLossError."""
         loss = float("nan")
@@ -143,10 +161,10 @@ class Solver:
         return target
 
     def restore(self, path: str | Path) -> list[str]:
-        """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
+        """Restore the state of a snapshot; returns what changed in the solver since, as texts. Raises SnapshotError."""
         source = path_of(path, "a snapshot")
         with self._session.train.weights.turn.lock():
-            return self._session.restore(source)
+            return [str(change) for change in self._session.restore(source)]
 
     def close(self) -> None:
         """End the thread that prepares batches; the next step starts another."""

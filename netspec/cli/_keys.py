@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.fields import FieldInfo
 
-from netspec.core.model import by_name, class_of
+from netspec.core.model import by_name, class_of, fields_of
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.nodes import Sequence as Items
 from netspec.core.rooms import UnknownWord
@@ -51,7 +51,7 @@ def _solver_fields(document: Document) -> dict[str, Any]:
     from netspec.training.spec import SolverSpec
 
     fields = {name: info for name, info in SolverSpec.model_fields.items() if not info.exclude}
-    return fields | _fields(_class(SOLVERS, document.root, "SGD"))
+    return fields | fields_of(_class(SOLVERS, document.root, "SGD"))
 
 
 def _class(room: Any, node: Node | None, default: str = "") -> Any:
@@ -63,24 +63,19 @@ def _class(room: Any, node: Node | None, default: str = "") -> Any:
         return None
 
 
-def _fields(cls: Any) -> dict[str, Any]:
-    return dict(getattr(cls, "model_fields", {}))
-
-
 def _into(node: Node | None, fields: dict[str, Any], step: str) -> tuple[Node | None, dict[str, Any]]:
     """The node and the fields one step below."""
     from netspec.layers.base import LAYERS
 
     if isinstance(node, Items):
         entry = next((item for item in node.items if _name(item) == step), None)
-        return entry, _fields(_class(LAYERS, entry))
+        return entry, fields_of(_class(LAYERS, entry))
     inner = node.items.get(step) if isinstance(node, Mapping) else None
     value = inner.plain() if inner is not None else None
     if step in fields and by_name(fields[step]):
         named = inner.items if isinstance(inner, Mapping) else ()
-        cls: Any = class_of(fields[step], None)
-        return inner, {name: FieldInfo.from_annotation(cls) for name in named}
-    return inner, _fields(class_of(fields[step], value)) if step in fields else {}
+        return inner, {name: FieldInfo.from_annotation(class_of(fields[step], None) or object) for name in named}
+    return inner, fields_of(class_of(fields[step], value)) if step in fields else {}
 
 
 def _here(node: Node | None, fields: dict[str, Any]) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 A command that has nothing to finish ends where it is: `ending` raises SystemExit, so that files are closed and helpers
 ended. A training finishes its batch and writes a snapshot: `Finishing` answers a question that it asks between batches.
-In both, a second signal quits at once. Signals that are ignored when the process starts (`nohup`, jobs in the
-background of a script) stay ignored. An exit code is 128 plus the signal's number, as a shell has it.
+In both, a second signal quits at once. A user may want another effect of a signal: a snapshot and no stop, or none.
+Signals that are ignored when the process starts (`nohup`, jobs in the background of a script) stay ignored, unless the
+user names an effect. An exit code is 128 plus the signal's number, as a shell has it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -28,6 +31,17 @@ TWICE = 0.1
 """Seconds. Signals that follow the first so closely belong to it: launchers and terminals that close send two."""
 
 Handle = Callable[[int, Any], None]
+
+
+class Effect(StrEnum):
+    """What a signal does to a training: end it with a snapshot, write one while it goes on, or nothing.
+
+    Source: Caffe tools/caffe.cpp, `--sigint_effect`.
+    """
+
+    stop = "stop"
+    snapshot = "snapshot"
+    none = "none"
 
 
 def exit_code(number: int) -> int:
@@ -75,18 +89,28 @@ def ending() -> Iterator[None]:
 class Finishing:
     """While its `with` block runs, a signal to stop is an answer to the question whether to stop.
 
-    A thread is told of each signal when it comes, also while a kernel runs for minutes: it passes the name of the first
-    signal to `tell`, and quits at the second.
+    `effects` are those of signals that shall not stop, or that shall be heeded though they are ignored.
+
+    A thread is told of each signal when it comes, also while a kernel runs for minutes: it passes the name and effect
+    of the first signal to stop, and of each that asks for a snapshot, to `tell`, and quits at the second to stop.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(
+        self, tell: Callable[[str, Effect], None], effects: Mapping[int, Effect] = MappingProxyType({})
+    ) -> None:
+        self._tell, self._effects = tell, effects
+        self._snapshot = False
         self._first = _First()
         self._before: dict[signal.Signals, Any] | None = None
 
     def __call__(self) -> str | None:
         """The name of the signal that asked to stop, if one did."""
         return signal.Signals(self._first.number).name if self._first.number else None
+
+    def snapshot(self) -> bool:
+        """Whether a signal has asked for a snapshot since this was last asked."""
+        asked, self._snapshot = self._snapshot, False
+        return asked
 
     @property
     def exit_code(self) -> int:
@@ -98,11 +122,11 @@ class Finishing:
 
         self._ours, self._theirs = socket.socketpair()
         self._theirs.setblocking(False)
-        self._before = _handle(lambda number, _: self._first.note(number))
+        self._before = _handle(self._handle, self._effects)
         self._wakeup = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._leave)
-        heard = (self._ours, frozenset(self._before))
+        heard = (self._ours, {number: self._effect(number) for number in self._before})
         self._listener = threading.Thread(target=self._listen, args=heard, name="netspec signals", daemon=True)
         self._listener.start()
         return self
@@ -114,6 +138,16 @@ class Finishing:
         self._listener.join(1.0)
         self._ours.close()
 
+    def _effect(self, number: int) -> Effect:
+        return self._effects.get(number, Effect.stop)
+
+    def _handle(self, number: int, _: Any) -> None:
+        match self._effect(number):
+            case Effect.stop:
+                self._first.note(number)
+            case Effect.snapshot:
+                self._snapshot = True
+
     def _leave(self) -> None:
         """Handle signals as before; in a forked child too, whose signals are no business of its parent."""
         if self._before is not None:
@@ -121,17 +155,18 @@ class Finishing:
             _restore(self._before)
             self._before = None
 
-    def _listen(self, ours: socket.socket, heeded: frozenset[int]) -> None:
+    def _listen(self, ours: socket.socket, heeded: Mapping[int, Effect]) -> None:
         first = _First()
         while byte := ours.recv(1):
             number = byte[0]
-            if number in heeded and first.take(number):
+            effect = heeded.get(number, Effect.none)
+            if effect is Effect.snapshot or (effect is Effect.stop and first.take(number)):
                 # in a thread of its own, since standard error may block
-                threading.Thread(target=self._say, args=(number,), daemon=True).start()
+                threading.Thread(target=self._say, args=(number, effect), daemon=True).start()
 
-    def _say(self, number: int) -> None:
+    def _say(self, number: int, effect: Effect) -> None:
         with contextlib.suppress(OSError, ValueError):  # standard error may be closed or full
-            self._tell(signal.Signals(number).name)
+            self._tell(signal.Signals(number).name, effect)
 
 
 class _First:
@@ -160,9 +195,9 @@ class _First:
             time.sleep(max(0.0, self._came + TWICE - time.monotonic()))
 
 
-def _handle(handle: Handle) -> dict[signal.Signals, Any]:
-    """Handle the signals to stop that are not ignored; returns how they were handled before."""
-    heeded = [number for number in STOPS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+def _handle(handle: Handle, named: Collection[int] = ()) -> dict[signal.Signals, Any]:
+    """Handle the signals to stop that are `named`, or not ignored; returns how they were handled before."""
+    heeded = [n for n in STOPS if n in named or signal.getsignal(n) not in (signal.SIG_IGN, None)]
     return {number: signal.signal(number, handle) for number in heeded}
 
 

@@ -28,6 +28,15 @@ from netspec.core.locate import exists, expanded
 PANEL = TRAINING
 EXAMPLE = "netspec test runs/lenet-1"
 
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        parser=expanded,
+        help="Snapshot to test, or a run folder: its latest; left out: the latest of SOLVER, a run folder.",
+    ),
+]
 Feed = Annotated[
     str,
     typer.Option(
@@ -44,16 +53,10 @@ def command(
         ),
     ],
     overrides: SolverOverrides = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE",
-            parser=expanded,
-            help="Snapshot to test, or a run folder: its latest; left out: the latest of SOLVER, a run folder.",
-        ),
-    ] = None,
+    weights: Weights = None,
     on: Feed = "test",
+    ema: Annotated[bool, typer.Option("--ema", help="Test the snapshot's moving average of weights.")] = False,
+    swa: Annotated[bool, typer.Option("--swa", help="Test the snapshot's stochastic weight average.")] = False,
     best: Annotated[bool, typer.Option("--best", help="Test the weights of the best test of a run.")] = False,
     net_stage: Stages = None,
     net_level: Level = None,
@@ -66,12 +69,14 @@ def command(
     from netspec.core.locate import has_separator
     from netspec.core.spelling import unused
     from netspec.training import folders
+    from netspec.training.averaging import kind_of
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
     from netspec.training.tester import labelled
     from netspec.views.scores import score_tables
     from netspec.views.tables import csv_text
 
+    average = kind_of(ema, swa)
     path = expanded(solver)
     if has_separator(solver) and not exists(path):
         raise UsageError(f"there is no run folder or solver '{solver}'")
@@ -79,7 +84,7 @@ def command(
     job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
     console = err()
     with told_of_compiling(console):
-        tester, loaded = load_tester(job, found, threads, on)
+        tester, loaded = load_tester(job, found, threads, on, average)
     console.print(str(loaded))
     arrays, samples = tester.measure(on)
     scores = labelled(arrays)

@@ -20,14 +20,16 @@ from netspec.cli.base import (
     SolverOverrides,
     Stages,
     Threads,
+    answer,
     asked_state,
     err,
     is_live,
     is_override,
     told_of_compiling,
+    width,
 )
 from netspec.cli.help import TRAINING
-from netspec.cli.signals import Finishing
+from netspec.cli.signals import STOPS, Effect, Finishing
 from netspec.core.locate import expanded
 
 if TYPE_CHECKING:
@@ -41,7 +43,10 @@ PANEL = TRAINING
 EXAMPLE = "netspec train lenet max_iter=1000 base_lr=0.02"
 
 LATEST = "latest"
-_STOPPING = "finishing this batch and writing a snapshot; once more to quit at once"
+_SAID = {
+    Effect.stop: "finishing this batch and writing a snapshot; once more to quit at once",
+    Effect.snapshot: "writing a snapshot after this iteration; the training goes on",
+}
 
 
 Solver = Annotated[
@@ -59,8 +64,13 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="DIR", parser=expanded, help="Run folder; left out: runs/NAME-1, -2, ..."),
 ]
 Weights = Annotated[
-    Path | None,
-    typer.Option("--weights", metavar="FILE", parser=expanded, help="Start from these weights (fine-tuning)."),
+    list[Path] | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        parser=expanded,
+        help="Start from these weights (fine-tuning); may be said more than once, later files over earlier.",
+    ),
 ]
 
 
@@ -76,7 +86,17 @@ def command(
     net_level: Level = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of random_seed.")] = None,
     threads: Threads = None,
+    sigint_effect: Annotated[
+        Effect | None,
+        typer.Option(help="What SIGINT (Ctrl-C) does: stop with a snapshot, write a snapshot and go on, or nothing."),
+    ] = None,
+    sighup_effect: Annotated[
+        Effect | None, typer.Option(help="What SIGHUP (the terminal goes away) does; both stop by default.")
+    ] = None,
     code: Code = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Do all that comes before the first iteration, and show the plan.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")] = False,
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
@@ -99,14 +119,40 @@ def command(
         begin = resume == LATEST or expanded(resume)
         folders.ask_for_code(Path(solver).stem, output, begin if isinstance(begin, Path) else None)
     job = load_solver(solver, changes, asked=asked_state(net_stage, net_level))
-    stop = Finishing(lambda name: console.print(f"{name}: {_STOPPING}"))
-    with run(job, output, resume=begin, weights=weights, threads=threads, stopping=stop) as training:
+    named = {"SIGINT": sigint_effect, "SIGHUP": sighup_effect}
+    effects: dict[int, Effect] = {number: effect for number in STOPS if (effect := named.get(number.name))}
+    stop = Finishing(lambda name, effect: console.print(f"{name}: {_SAID[effect]}"), effects)
+    training = run(
+        job,
+        output,
+        resume=begin,
+        weights=weights or (),
+        threads=threads,
+        stopping=stop,
+        snapshot_asked=stop.snapshot,
+    )
+    with training:
+        if dry_run:
+            _foresee(training, console)
+            return
         stopped = _render(training, console, stop)
     if stopped:
         budget = stopped in budgets.NAMES
         raised = f" {stopped}=..." if budget else ""
         console.print(f"go on with: netspec train {shlex.quote(str(training.folder))} --resume{raised}")
         sys.exit(budgets.EXIT if budget else stop.exit_code)
+
+
+def _foresee(training: Training, console: Console) -> None:
+    """Print what a training would do, and its warnings."""
+    from netspec.training.outlook import outlook
+    from netspec.views.terminal import styled_error
+
+    with told_of_compiling(console):
+        plan = outlook(training)
+    for warning in plan.warnings:
+        console.print(styled_error(warning, width(sys.stderr)))
+    answer(str(plan))
 
 
 def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:

@@ -6,8 +6,9 @@ descriptor holds `parts`, then for every parameter an address and its lengths, a
 
 The parameter annotations say what a kernel takes: `Vector` (any array, seen flat), `Matrix`, `Array3`, `Array4` of the
 net's number type; `Ints` (int32), `Bytes` (uint8), `Doubles` (float64), `Clock` (int64), all flat; `int`; `Code` (a
-Compiled, as an address), `Codes`; `float` (the net's number type). An annotation may also be a NamedTuple class of such
-fields, as those of `geometry` are: the descriptor holds its fields in order, and the kernel gets the tuple.
+Compiled, as an address), `Codes`; `float` (the net's number type), `Double` (float64). An annotation may also be a
+NamedTuple class of such fields, as those of `geometry` are: the descriptor holds its fields in order, and the kernel
+gets the tuple.
 """
 
 from __future__ import annotations
@@ -159,6 +160,9 @@ class JitKernel(Compiled):
                 at += 1
             elif kind == "float":
                 lines.append(f"    {name} = real(load_real(d, {at}))")
+                at += 1
+            elif kind == "Double":
+                lines.append(f"    {name} = load_real(d, {at})")
                 at += 1
             else:
                 raise TypeError(f"kernel {self.name}: parameter '{path}' has the unknown annotation {kind!r}")

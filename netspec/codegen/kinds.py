@@ -20,6 +20,9 @@ Ints = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
 Clock = NDArray[np.int64]
+Double = float
+"""A float64 scalar, whatever the net's number type; a plain `float` is of the net's type."""
+
 Code = Any
 """Inside kernels the address (an int64) of something Compiled; in a Call the thing itself."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from netspec.core.shape import Shape
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Arrays = tuple[Array, ...]
     Move = Callable[[Arrays], Arrays]
     Clock = NDArray[np.int64]
+    Vector = NDArray[Any]
 
 Phase = Literal["TRAIN", "TEST"]
 
@@ -190,6 +191,22 @@ class SolverState:
     whole: Mapping[str, Slot] = field(default_factory=dict)
 
 
+class Now(NamedTuple):
+    """What every update reads of the iteration that is under way, as kernels take it."""
+
+    rate: Vector  # (1,): the learning rate
+    gate: Vector  # (2,): 1 where the gradients are finite, else 0; the factor on them (clipping and 1 / iter_size)
+    clock: Clock  # (2,): the iteration, counted from 0, and the batch within it
+
+
+class Local(NamedTuple):
+    """The settings of one param, as kernels take them."""
+
+    lr_mult: float
+    l1: float  # factor of sign(w) in the decay
+    l2: float  # factor of w
+
+
 @dataclass(frozen=True)
 class Update:
     """The arrays of one param blob in an update, and its decay coefficients.
@@ -197,7 +214,8 @@ class Update:
     `history` holds the arrays of the solver type's state for this param by name, in the order in which the type names
     them, and `whole` those that all params share. `rate` (1,) holds the learning rate. `gate` (2,) holds whether the
     gradients are finite (1 or 0), and the factor on them (clipping and 1/iter_size). `clock` (2,) holds the iteration,
-    counted from 0, and the batch within it. All three are rewritten every iteration.
+    counted from 0, and the batch within it. All three are rewritten every iteration. `l1` and `l2` have `decay_mult` in
+    them already; where that is 0, the param is exempt from all that pulls at weights.
     """
 
     weight: Array
@@ -210,8 +228,9 @@ class Update:
     l2: float
     clock: Clock
     whole: Mapping[str, Array] = field(default_factory=dict)
+    decay_mult: float = 1.0
 
-    def by(self, kernel: Kernel, *settings: float) -> Call:
-        """The Call of an update kernel on (w, diff, *history, rate, gate, *settings, lr_mult, l1, l2)."""
-        arrays = (self.weight, self.diff, *self.history.values(), self.rate, self.gate)
-        return Call(kernel, *arrays, *settings, self.lr_mult, self.l1, self.l2)
+    def by(self, kernel: Kernel, *settings: Any) -> Call:
+        """The Call of an update kernel on (w, diff, *history, Now, Local, *settings)."""
+        now, local = Now(self.rate, self.gate, self.clock), Local(self.lr_mult, self.l1, self.l2)
+        return Call(kernel, self.weight, self.diff, *self.history.values(), now, local, *settings)

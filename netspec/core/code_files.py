@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from netspec.core.changes import Changes, compare
 from netspec.core.errors import SpecError, UsageError
 from netspec.core.places import Place, SourceText
 from netspec.core.plugins import complete, reason
@@ -55,7 +56,7 @@ class CodeFile:
 LOADED: dict[str, CodeFile] = {}
 """All code files of this process, by the name of their module."""
 
-_BASES = "Layer, Filler, Policy, UpdateRule, Regularizer, Source or Transform"
+_BASES = "Layer, Filler, Policy, UpdateRule, Regularizer, Average, Source or Transform"
 
 
 def load_code(path: str | Path) -> tuple[str, ...]:
@@ -228,14 +229,10 @@ def ask_for(folder: Path) -> None:
         raise MissingCodeError(text, help=f"say {flags}, with the path from here; in Python, netspec.load_code")
 
 
-def changes(then: Any, now: Record) -> list[str]:
-    """Differences between a run's code files `then` and `now`, one line for each file that differs."""
-    lines = []
+def changes(then: Any, now: Record) -> Changes:
+    """What has changed between a run's code files `then` and `now`: the beginnings of their digests."""
     before, after = ({one["name"]: one["sha256"][:12] for one in record or ()} for record in (then, now))
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            lines.append(f"code {name}: {before.get(name, 'not given')} -> {after.get(name, 'not given')}")
-    return lines
+    return compare(dict(sorted(before.items())), dict(sorted(after.items())), ("code",))
 
 
 def preamble() -> str:

@@ -7,11 +7,13 @@ the one that it ends in.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from netspec.core.model import wrong
+from netspec.core.model import Model
 
 _EPOCHS = re.compile(r"(\d{1,9}) +epochs?")
 
@@ -47,6 +49,10 @@ class Count(NamedTuple):
     def __str__(self) -> str:
         return f"{self.value} epoch{'s' * (self.value != 1)}" if self.in_epochs else str(self.value)
 
+    def plain(self) -> int | str:
+        """What stands in a file: 500, or "5 epochs"."""
+        return str(self) if self.in_epochs else self.value
+
     def iterations(self, pace: Pace, times: int = 1) -> int:
         """The iteration at which it is over for the n-th time, counted from iteration 0."""
         return pace.end(times * self.value) if self.in_epochs else times * self.value
@@ -69,26 +75,22 @@ def _parsed(value: Any) -> Any:
     elif type(value) is int:
         in_epochs = False
     else:
-        raise wrong("must be iterations, like 500, or epochs, like `5 epochs`")
+        raise PydanticCustomError("count", "iterations or epochs")
     return Count(value, in_epochs)
 
 
 def _positive(value: Any) -> Any:
     count = _parsed(value)
     if count.value <= 0:
-        raise wrong("must be greater than 0")
+        raise PydanticKnownError("greater_than", {"gt": 0})
     return count
 
 
 def _at_least_0(value: Any) -> Any:
     count = _parsed(value)
     if count.value < 0:
-        raise wrong("must be at least 0")
+        raise PydanticKnownError("greater_than_equal", {"ge": 0})
     return count
-
-
-def _plain(count: Count) -> int | str:
-    return str(count) if count.in_epochs else count.value
 
 
 def _schema(least: int) -> Any:
@@ -96,8 +98,25 @@ def _schema(least: int) -> Any:
     return WithJsonSchema({"anyOf": [{"type": "integer", "minimum": least}, epochs]})
 
 
-AnyCount = Annotated[Count, BeforeValidator(_at_least_0), PlainSerializer(_plain), _schema(0)]
+AnyCount = Annotated[Count, BeforeValidator(_at_least_0), PlainSerializer(Count.plain), _schema(0)]
 """A count that may be 0."""
 
-PositiveCount = Annotated[Count, BeforeValidator(_positive), PlainSerializer(_plain), _schema(1)]
+PositiveCount = Annotated[Count, BeforeValidator(_positive), PlainSerializer(Count.plain), _schema(1)]
 """A count above 0."""
+
+
+def in_epochs(value: object) -> list[tuple[str | int, ...]]:
+    """Where a value counts in epochs, at any depth: the positions of these counts."""
+    return [path for path, count in _counts(value) if count.in_epochs]
+
+
+def _counts(value: object, *above: str | int) -> Iterator[tuple[tuple[str | int, ...], Count]]:
+    """The counts among the fields of a value, at any depth, each with its position."""
+    if isinstance(value, Count):
+        yield above, value
+    elif isinstance(value, Model):
+        for name, info in type(value).model_fields.items():
+            yield from _counts(getattr(value, name), *above, info.alias or name)
+    elif isinstance(value, tuple | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _counts(item, *above, key)

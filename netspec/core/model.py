@@ -61,10 +61,17 @@ class Aka:
         self.names = names
 
 
+def fields_of(cls: type[Any] | None) -> dict[str, FieldInfo]:
+    """The fields of a model by the names that they are written with; of anything else none.
+
+    A field has an alias where its name is a keyword of Python, like `from`.
+    """
+    return {info.alias or name: info for name, info in getattr(cls, "model_fields", {}).items()}
+
+
 def known_as(cls: type[Any]) -> dict[str, str]:
     """Names of a model's fields in other programs, each with the field it means."""
-    fields = getattr(cls, "model_fields", {}).items()
-    marks = [(name, mark) for name, info in fields for mark in info.metadata if isinstance(mark, Aka)]
+    marks = [(name, mark) for name, info in fields_of(cls).items() for mark in info.metadata if isinstance(mark, Aka)]
     return {other: name for name, mark in marks for other in mark.names}
 
 
@@ -115,8 +122,9 @@ def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple
         items = [((*above, name, i), item) for i, item in enumerate(value)] if several else [((*above, name), value)]
         if by_name(info) and isinstance(value, dict):
             items = [((*above, name, key), item) for key, item in value.items()]
-        if any(isinstance(mark, PathMark) for mark in _marks(info)):
-            yield from (path for path, item in items if isinstance(item, str))
-            continue
+        holds_paths = any(isinstance(mark, PathMark) for mark in _marks(info))
         for path, item in items:
-            yield from spec_paths(class_of(info, item) or object, item, *path)
+            if holds_paths and isinstance(item, str):
+                yield path
+            else:
+                yield from spec_paths(class_of(info, item) or object, item, *path)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from netspec.codegen.geometry import MOST_PARTS
 from netspec.core import rng
-from netspec.core.calls import Call, Calls, Run, Update
+from netspec.core.calls import Call, Run
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
 from netspec.engine.plan import FOLDED, Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
 from netspec.engine.program import SECTIONS, Iterations, Measured, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
+from netspec.engine.updating import Learning, Signals, Updating
 from netspec.engine.weights import Weights, zeros
 from netspec.layers.batch_norm import BatchNorm
 from netspec.lowering.folding import fold
 from netspec.lowering.layout import memory_order
-from netspec.net.graph import GraphParam, Node
+from netspec.net.graph import Node
 from netspec.net.labels import label_readers
 from netspec.net.shaped import ShapedGraph
 
@@ -29,20 +30,6 @@ if TYPE_CHECKING:
 
 Keep = bool | Collection[str]
 """The blobs that stay readable: all, the results alone, or the inputs, the results and those of these names."""
-
-
-@dataclass(frozen=True)
-class Learning:
-    """Settings of the update: the solver type's `update`, (l1, l2) of each param, clipping, batches per update.
-
-    `remembered` is how many of the last losses are kept.
-    """
-
-    update: Callable[[Update], Calls]
-    decay: tuple[tuple[float, float], ...]
-    clip: float = 0.0
-    iter_size: int = 1
-    remembered: int = 1
 
 
 def compile_net(
@@ -103,9 +90,7 @@ class _Binder:
         self.fixed = zeros(plan.fixed_bytes)
         self.flows = flows(self.graph)
         self.adding = {writer for flow in self.flows.values() for writer in flow.adding}
-        self.clock = np.zeros(2, np.int64)
-        self.loss, self.norm = np.zeros(1), np.zeros(1)
-        self.rate, self.gate = np.zeros(1, plan.dtype), np.ones(2, plan.dtype)
+        self.signals = Signals.of(plan.dtype)
         self.pending = np.zeros_like(weights.flat_stored)
         self.objects: list[dict[str, Any]] = [{} for _ in self.graph.nodes]
         self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
@@ -153,9 +138,9 @@ class _Binder:
         iterations = Iterations(np.zeros(2, np.int64), np.zeros(learning.remembered if learning else 1))
         if learning is not None and self.weights.flat_diff.size:
             sections["clear"] = [self.step("clear", None, self.fill(array, 0.0)) for array in self.cleared()]
-            sections["watch"] = list(self.watch(learning))
-            sections["update"] = list(self.update(learning))
-            sections |= self.counting(iterations, learning.iter_size)
+            settings = (self.weights, self.seed, learning, self.signals)
+            updating = Updating(self.graph, *settings, self.taken, self.squares, self.pending)
+            sections |= updating.sections(iterations)
         steps: list[Step] = []
         ranges: dict[str, tuple[int, int]] = {}
         nodes: dict[tuple[str, int], tuple[int, int]] = {}
@@ -168,7 +153,7 @@ class _Binder:
         table = Table(steps, self.plan.dtype)
         data = tuple(self.seen(blob, array) for blob, array in enumerate(self.data))
         diff = tuple(array if array is None else self.seen(blob, array) for blob, array in enumerate(self.diff))
-        arrays = (self.clock, self.loss, self.rate, self.gate, self.norm, self.taken, iterations)
+        arrays = (*self.signals, self.taken, iterations)
         counts = {
             node.index: self.array(self.plan.pieces["work", node.index, "count"])
             for node in self.graph.nodes
@@ -238,7 +223,7 @@ class _Binder:
             param_diff=tuple(
                 self.diff_view(p, slot, node) if learns[slot] else None for slot, p in enumerate(node.params)
             ),
-            clock=self.clock,
+            clock=self.signals.clock,
             seed=rng.key(self.seed, "layer", node.layer.name) & (2**63 - 1),
             workspace=spaces,
             layout=node.layout,
@@ -287,7 +272,7 @@ class _Binder:
         if node.folds:
             yield self.step("prepare", node, self.fold(node))
         pieces = [self.array(piece) for piece in self.plan.fixed.values() if piece.key[1] == node.index]
-        others = [self.arena, self.clock, self.loss, *self.states(node).values()]
+        others = [self.arena, self.signals.clock, self.signals.loss, *self.states(node).values()]
         for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
             touched = [one for one in call.values() if isinstance(one, np.ndarray) and one.size]
             mine = [one for one in pieces if any(np.may_share_memory(one, other) for other in touched)]
@@ -301,7 +286,7 @@ class _Binder:
 
         for blob in (self.graph.blobs[b] for b in self.graph.losses):
             node = self.graph.nodes[blob.producer]
-            call = Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.loss, parts=1)
+            call = Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.signals.loss, parts=1)
             yield self.step("loss", node, call)
 
     def backward(self, node: Node) -> Iterator[Step]:
@@ -342,57 +327,3 @@ class _Binder:
         from netspec.kernels import copy
 
         return Call(copy.accumulate, own, total)
-
-    def watch(self, learning: Learning) -> Iterator[Step]:
-        import numpy as np
-
-        from netspec.kernels import update
-
-        diffs = [d for param, d in enumerate(self.weights.diff) if d is not None and param not in self.squares]
-        cuts = [update.sum_of_squares.parts((d,)) for d in diffs]
-        partials = np.zeros(sum(cuts))
-        start = 0
-        for diff, parts in zip(diffs, cuts, strict=True):
-            squares = Call(update.sum_of_squares, diff, partials[start : start + parts], parts=parts)
-            yield self.step("watch", None, squares)
-            start += parts
-        gate = Call(
-            update.gate,
-            self.taken,
-            partials,
-            self.loss,
-            self.gate,
-            self.norm,
-            learning.clip,
-            learning.iter_size,
-            parts=1,
-        )
-        yield self.step("watch", None, gate)
-
-    def counting(self, iterations: Iterations, iter_size: int) -> dict[str, list[Step]]:
-        """The steps that keep stored params as they are until the iteration counts, and that make it count."""
-        from netspec.kernels import update
-
-        both = (self.weights.flat_stored, self.pending)
-        ends = (self.gate, self.loss, iterations.counts, iterations.recent, *both, iter_size)
-        calls = {"commit": Call(update.commit, *ends, parts=1)}
-        if self.pending.size:
-            calls |= {"resume": Call(update.resume, self.clock, *both), "suspend": Call(update.suspend, *both)}
-        return {section: [self.step(section, None, call)] for section, call in calls.items()}
-
-    def update(self, learning: Learning) -> Iterator[Step]:
-        for index, param in enumerate(self.graph.params):
-            diff = self.weights.diff[index]
-            if diff is None:
-                continue
-            l1, l2 = learning.decay[index]
-            arrays = (self.weights.data[index], diff, self.weights.history[index], self.rate, self.gate)
-            settings = (param.lr_mult, l1, l2, self.clock, self.weights.whole)
-            for call in learning.update(Update(*arrays, *settings)):
-                parts = call.parts if call.parts is not None else call.kernel.parts(call.args)
-                yield Step("update", param.name, -1, call, parts)
-
-
-def local_decay(params: Iterable[GraphParam], regularizer: Any, weight_decay: float) -> tuple[tuple[float, float], ...]:
-    """(l1, l2) of every param: the regularizer's coefficients for weight_decay * decay_mult."""
-    return tuple(regularizer.coefficients(weight_decay * param.decay_mult) for param in params)

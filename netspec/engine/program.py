@@ -169,10 +169,11 @@ class Program:
     """An executable net. `data[b]` and `diff[b]` are blob b's arrays in N, C, H, W order.
 
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
-    losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, and `norm` their
-    L2 norm before clipping; `squares` (P, parts) takes the sums of squares of the P gradients whose layers take them as
-    they write them. `fixed` is the memory of the plan's fixed pieces. `metrics` are those of its layers, in order;
-    `iterations` counts those of a training, `counts[i]` (1,) holds the number of items that layer i keeps.
+    losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, `norm` their L2
+    norm before clipping, and `share` (1,) the share of the new weights in their average; `squares` (P, parts) takes the
+    sums of squares of the P gradients whose layers take them as they write them. `fixed` is the memory of the plan's
+    fixed pieces. `metrics` are those of its layers, in order; `iterations` counts those of a training, `counts[i]` (1,)
+    holds the number of items that layer i keeps.
     """
 
     shaped: ShapedGraph
@@ -187,6 +188,7 @@ class Program:
     rate: Array
     gate: Array
     norm: Array
+    share: Array
     squares: Array
     iterations: Iterations
     flows: dict[int, Flow]

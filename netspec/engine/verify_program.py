@@ -78,11 +78,13 @@ class _Memory:
         self.where = {key: Span(base + p.offset, base + p.offset + p.bytes) for key, p in program.plan.pieces.items()}
         self.written: set[Key] = {("data", self.graph.house(blob)) for blob in self.graph.inputs}
         iterations = (program.iterations.counts, program.iterations.recent)
-        arrays = (program.clock, program.loss, program.rate, program.gate, program.norm, program.squares, *iterations)
+        signals = (program.clock, program.loss, program.rate, program.gate, program.norm, program.share)
+        arrays = (*signals, program.squares, *iterations)
         self.state = [span(array) for array in (*arrays, *weights.whole.values())]
+        averages = weights.averages or (None,) * len(weights.data)
         self.params = [
-            [span(array) for array in (data, diff, *history.values()) if array is not None]
-            for data, diff, history in zip(weights.data, weights.diff, weights.history, strict=True)
+            [span(array) for array in (data, diff, average, *history.values()) if array is not None]
+            for data, diff, average, history in zip(weights.data, weights.diff, averages, weights.history, strict=True)
         ]
         base = span(program.fixed).start
         self.fixed: dict[int, list[Span]] = {}
@@ -213,7 +215,8 @@ class _Memory:
     def solver(self, step: Step) -> None:
         """A step of no layer touches only the program's state and what its section is about.
 
-        That are gradients, partial sums of the watch, the param of an update, or the stored params and those pending.
+        That are gradients, partial sums of the watch, the param of an update and what its Calls hand on, or the stored
+        params and those pending.
         """
         counting = step.section in {"resume", "suspend", "commit"}
         own = [self.stored] if counting else [self.flat]
@@ -222,7 +225,9 @@ class _Memory:
         for array in self.arrays(step):
             one = span(array)
             mine = any(where.holds(one) for where in (*self.state, *own))
-            private = (counting or step.section == "watch") and self.apart(one) and not self.arena.meets(one)
+            private = (
+                (counting or step.section in {"watch", "update"}) and self.apart(one) and not self.arena.meets(one)
+            )
             self.check(mine or private, f"{step.call.kernel!r} touches memory that is not its own", step.layer)
 
     def apart(self, one: Span) -> bool:

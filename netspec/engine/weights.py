@@ -55,6 +55,8 @@ class Weights:
 
     `names[i]` is 'layer.param' of the first layer that has it; `diff[i]` is None for a param that the solver does not
     learn. `history[i]` holds the solver type's state for param i by name, `whole` its state for all params together.
+    `averages[i]` is the average of param i over the iterations, None where the param stands still; it is empty where
+    the solver keeps no averages.
     `flat_diff` spans all gradients, `flat_stored` the values of all params that layers store, and behind them
     `states`: by layer and name what a batch leaves to the next. `turn` belongs to the thread that runs one of the nets
     that share these weights.
@@ -69,6 +71,19 @@ class Weights:
     whole: Mapping[str, Array] = field(default_factory=dict)
     states: Mapping[ParamKey, Array] = field(default_factory=dict)
     turn: Turn = field(default_factory=Turn)
+    averages: tuple[Array | None, ...] = ()
+
+    @property
+    def averaged(self) -> Weights:
+        """These weights, with the averages in place of the values; both see the same memory."""
+        pairs = zip(self.averages, self.data, strict=True)
+        return replace(self, data=tuple(data if own is None else own for own, data in pairs))
+
+    def begin_averages(self) -> None:
+        """Let every average begin with the weights as they are."""
+        for own, data in zip(self.averages, self.data, strict=False):
+            if own is not None:
+                own[...] = data
 
     def forget(self) -> None:
         """Set all states to 0."""
@@ -143,8 +158,8 @@ def fill(shaped: ShapedGraph, weights: Weights, seed: int, but: Collection[int] 
             array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
 
 
-def new_weights(shaped: ShapedGraph, dtype: str, state: StateOf | None = None) -> Weights:
-    """Weights that are all 0, with the arrays of a solver type's `state` at their first values."""
+def new_weights(shaped: ShapedGraph, dtype: str, state: StateOf | None = None, averages: bool = False) -> Weights:
+    """Weights that are all 0, with the arrays of a solver type's `state` at their first values; `averages` of 0 too."""
     params = shaped.graph.params
     flat_stored, data, states = _values(shaped, dtype)
     learned = [shape for shape, param in zip(shaped.params, params, strict=True) if param.learned]
@@ -152,10 +167,20 @@ def new_weights(shaped: ShapedGraph, dtype: str, state: StateOf | None = None) -
     diffs = iter(diff)
     own: list[Array | None] = [next(diffs) if p.learned else None for p in params]
     wanted = state(learned) if state is not None else SolverState(tuple({} for _ in learned))
-    kept = iter([_slots(slots, dtype) for slots in wanted.params])
-    history = tuple(next(kept) if p.learned else {} for p in params)
+    slots = iter([_slots(one, dtype) for one in wanted.params])
+    history = tuple(next(slots) if p.learned else {} for p in params)
     whole = _slots(wanted.whole, dtype)
-    return Weights(tuple(p.name for p in params), data, tuple(own), flat_diff, flat_stored, history, whole, states)
+    names, values = tuple(p.name for p in params), (tuple(own), flat_diff, flat_stored, history, whole, states)
+    kept = _averages(shaped, dtype) if averages else ()
+    return Weights(names, data, *values, averages=kept)
+
+
+def _averages(shaped: ShapedGraph, dtype: str) -> tuple[Array | None, ...]:
+    """Memory for the averages of all params that move: that layers store, or that the solver learns."""
+    moving = [param.learned or not param.param.learned for param in shaped.graph.params]
+    _, own = allocate((shape for shape, moves in zip(shaped.params, moving, strict=True) if moves), dtype)
+    arrays = iter(own)
+    return tuple(next(arrays) if moves else None for moves in moving)
 
 
 def _slots(slots: Mapping[str, Slot], dtype: str) -> dict[str, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Vector
+from netspec.codegen.kinds import Bytes, Vector
 from netspec.codegen.rows import Row, rows
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.turn import join_pairs, part_pairs, turn_tile
@@ -29,6 +29,15 @@ def copy(x: Vector, y: Vector, part: int, parts: int) -> None:
     """x, y: (M,). y = x."""
     first, last = span(x.size, part, parts)
     move(last - first, x, first, y, first)
+
+
+@kernel
+def copy_bytes(x: Bytes, y: Bytes, part: int, parts: int) -> None:
+    """x, y: (M,), of numbers of any type. y = x."""
+    first, last = span(x.size, part, parts)
+    x, y = x[first:last], y[first:last]
+    for i in range(x.size):
+        y[i] = x[i]
 
 
 @kernel

@@ -1,7 +1,7 @@
-"""The solver's loops: the watch over gradients, the update rules, and what makes an iteration count.
+"""The solver's loops around an update: the watch over gradients, and what makes an iteration count.
 
-w, diff, history: (M,). `rate` (1,) is the learning rate. `gate` (2,) holds 1 if everything is finite, else 0; and the
-factor that clips the gradient and divides it by iter_size.
+`gate` (2,) holds 1 if everything is finite, else 0; and the factor that clips the gradient and divides it by iter_size.
+The updates themselves are in `update_rules` and `update_moments`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.kernel import kernel, span, summing
 from netspec.codegen.kinds import Clock, Doubles, Vector
 
 
@@ -110,103 +110,3 @@ def commit(
     recent[counts[1] % recent.size] = loss[0] / iter_size
     counts[0] += 1
     counts[1] += 1
-
-
-@helper
-def decayed(g: float, w: float, factor: float, l1: float, l2: float) -> float:
-    """The gradient that a rule works with: g * factor + l2 * w + l1 * sign(w)."""
-    pull = l1 if w > 0 else -l1
-    if w == 0:
-        pull = l1 - l1
-    return g * factor + l2 * w + pull
-
-
-@kernel
-def sgd(
-    w: Vector,
-    diff: Vector,
-    history: Vector,
-    rate: Vector,
-    gate: Vector,
-    momentum: float,
-    lr_mult: float,
-    l1: float,
-    l2: float,
-    part: int,
-    parts: int,
-) -> None:
-    """history = momentum * history + rate * lr_mult * gradient; w -= history. Nothing while the gate is shut.
-
-    w, diff, history: (M,), rate: (1,), gate: (2,).
-    """
-    if gate[0] == 0:
-        return
-    local, factor = rate[0] * lr_mult, gate[1]
-    first, last = span(w.size, part, parts)
-    w, diff, history = w[first:last], diff[first:last], history[first:last]
-    for i in range(w.size):
-        step = momentum * history[i] + local * decayed(diff[i], w[i], factor, l1, l2)
-        history[i] = step
-        w[i] -= step
-
-
-@kernel
-def nesterov(
-    w: Vector,
-    diff: Vector,
-    history: Vector,
-    rate: Vector,
-    gate: Vector,
-    momentum: float,
-    lr_mult: float,
-    l1: float,
-    l2: float,
-    part: int,
-    parts: int,
-) -> None:
-    """history as in `sgd`; w -= (1 + momentum) * history - momentum * the history before.
-
-    Nothing while the gate is shut. w, diff, history: (M,), rate: (1,), gate: (2,).
-    """
-    if gate[0] == 0:
-        return
-    local, factor = rate[0] * lr_mult, gate[1]
-    first, last = span(w.size, part, parts)
-    w, diff, history = w[first:last], diff[first:last], history[first:last]
-    for i in range(w.size):
-        before = history[i]
-        step = momentum * before + local * decayed(diff[i], w[i], factor, l1, l2)
-        history[i] = step
-        w[i] -= step + momentum * (step - before)
-
-
-@kernel
-def rmsprop(
-    w: Vector,
-    diff: Vector,
-    history: Vector,
-    rate: Vector,
-    gate: Vector,
-    stays: float,
-    enters: float,
-    delta: float,
-    lr_mult: float,
-    l1: float,
-    l2: float,
-    part: int,
-    parts: int,
-) -> None:
-    """history = stays * history + enters * gradient^2; w -= rate * lr_mult * gradient / (sqrt(history) + delta).
-
-    Nothing while shut. w, diff, history: (M,), rate: (1,), gate: (2,).
-    """
-    if gate[0] == 0:
-        return
-    local, factor = rate[0] * lr_mult, gate[1]
-    first, last = span(w.size, part, parts)
-    w, diff, history = w[first:last], diff[first:last], history[first:last]
-    for i in range(w.size):
-        g = decayed(diff[i], w[i], factor, l1, l2)
-        square = stays * history[i] + enters * g * g
-        history[i] = square
-        w[i] -= local * g / (math.sqrt(square) + delta)

@@ -24,14 +24,15 @@ _BOTTOM = "it follows from the bottom; leave it out"
 _EPOCH = "an epoch is samples / (batch_size * iter_size) iterations; leave it out"
 _STOPPING = "it belongs to an early stop: `early_stop: {patience: 5, min_gain: 0.001, metric: validation/accuracy}`"
 _BEST = "say `best: {metric: validation/accuracy}`: snapshots/best.safetensors holds the weights of the best test"
-_WARMUP = "no policy warms up yet: train some iterations at a low `base_lr`, then go on with `--resume base_lr=...`"
+_RISE = "`warmup: {type: linear, length: 5 epochs, from: 0.1}`"
+_WARMUP = f"say {_RISE}, beside `lr_policy`"
 _NO = "netspec does not have it yet; leave it out"
 _TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
 _THREADS = "batches are prepared beside the training; leave it out"
 _NORM = "it is a layer of its own, below this one: {name: bn1, type: BatchNorm, affine: true}"
 _DECAY = "`weight_decay` stands in the solver; `param: [{decay_mult: 0}]` exempts a param"
 _RUN = "a run writes into one folder: say `--output DIR` on the command line"
-_ADAM = "it belongs to Adam, which netspec does not have yet; SGD and Nesterov have `momentum`, RMSProp `rms_decay`"
+_BETAS = "they are `momentum: 0.9` and `momentum2: 0.999` of Adam and its kin"
 
 
 LAYER = {
@@ -89,7 +90,7 @@ SOLVER = {
     **dict.fromkeys(
         ("limit_val_batches", "validation_steps"), "say `test_iter:` below `validation:` or `test:` of `data:`"
     ),
-    **dict.fromkeys(("warmup", "warmup_epochs", "warmup_iters", "warmup_steps", "burn_in"), _WARMUP),
+    **dict.fromkeys(("warmup_epochs", "warmup_factor", "warmup_iters", "warmup_ratio", "warmup_steps"), _WARMUP),
     **dict.fromkeys(("loss", "loss_fn", "loss_function", "criterion"), _LOSS),
     **dict.fromkeys(("metric", "metrics", "accuracy"), _METRIC),
     **dict.fromkeys(("batch_size", "batch"), "put it below `train:` and `test:` of `data:`"),
@@ -110,13 +111,20 @@ SOLVER = {
     **dict.fromkeys(
         ("amp", "bf16", "fp16", "mixed_precision", "precision"), "netspec trains in float32; `dtype: float64` is there"
     ),
-    **dict.fromkeys(("ema", "swa", "mixup", "cutmix", "cutout"), _NO),
+    **dict.fromkeys(("mixup", "cutmix", "cutout"), _NO),
+    **dict.fromkeys(("ema", "ema_decay", "use_ema"), "say `average: {type: ema, decay: 0.999}`"),
+    **dict.fromkeys(("swa", "swa_start", "use_swa"), "say `average: {type: swa, start: 1000, every: 100}`"),
+    **dict.fromkeys(("clipvalue", "clip_value", "clip_grad_value"), "say `clip_gradients: {type: value, limit: 0.5}`"),
     **dict.fromkeys(
         ("label_smoothing", "class_weights"),
         "it is a field of the net's loss: SoftmaxWithLoss, SigmoidCrossEntropyLoss",
     ),
     **dict.fromkeys(("distributed", "num_nodes", "strategy", "sync_bn"), "netspec trains on one machine; leave it out"),
-    **dict.fromkeys(("beta1", "beta_1", "beta2", "beta_2", "betas", "amsgrad", "momentum2"), _ADAM),
+    **dict.fromkeys(("beta1", "beta_1", "beta2", "beta_2", "betas"), _BETAS),
+    "amsgrad": "netspec does not have it; leave it out",
+    **dict.fromkeys(("decoupled_weight_decay", "weight_decouple"), "say `type: AdamW`"),
+    **dict.fromkeys(("etas", "step_sizes"), "Rprop has them one by one: `grow`, `shrink`, `step_min`, `step_max`"),
+    "nus": "QHAdam has them one by one: `nu`, `nu2`",
     **dict.fromkeys(
         ("step_size", "lr_decay", "decay_rate", "lr_step"),
         "it belongs to the policy: `lr_policy: {type: step, gamma: 0.1, stepsize: 1000}`",
@@ -125,7 +133,7 @@ SOLVER = {
         ("milestones", "lr_steps"), "say `lr_policy: {type: multistep, gamma: 0.1, stepvalue: [1000, 2000]}`"
     ),
     **dict.fromkeys(
-        ("t_max", "eta_min", "min_lr", "max_lr"), "no policy takes it; say `lr_policy: {type: poly, power: 1}`"
+        ("t_max", "eta_min"), "it belongs to the policy: `lr_policy: {type: cosine, length: 20 epochs, min_lr: 0.001}`"
     ),
     **dict.fromkeys(
         ("logger", "tensorboard", "wandb", "mlflow"), "a run's figures are in its folder, metrics.jsonl; leave it out"
@@ -140,7 +148,8 @@ SOLVER = {
     "data.source": "put it below `train:` or `test:`",
     "data.transform": "put it below `train:` or `test:`",
     **{f"data.{feed}.{key}": help for feed in ("train", "validation", "test") for key, help in _FEED.items()},
-    **dict.fromkeys(("eps", "epsilon", "delta", "rho", "rms_decay"), "it belongs to `type: RMSProp`"),
+    **dict.fromkeys(("eps", "epsilon"), "it is `delta` of RMSProp, Adam and other solver types that divide by a root"),
+    **dict.fromkeys(("alpha", "rho"), "it is `rms_decay` of RMSProp, `momentum` of AdaDelta"),
     "deterministic": "every training is; leave it out",
     "dropout": "it is a layer of the net: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
     "l1": "say `regularization_type: L1`, and `weight_decay:` for its strength",
@@ -156,10 +165,8 @@ SOLVER = {
 }
 """Keys of other programs' solvers, dotted where they stand deeper, to a help line."""
 
-_OWN = (
-    "base_lr best data display early_stop early_stopping epoch epochs learning_rate lr lr_policy max_epoch max_epochs "
-    "max_iter momentum n_epochs num_epochs random_seed scheduler seed snapshot type"
-)
+_OWN = """base_lr best data delta display early_stop early_stopping epoch epochs learning_rate lr lr_policy max_epoch
+ max_epochs max_iter momentum momentum2 n_epochs num_epochs random_seed rms_decay scheduler seed snapshot type"""
 
 NET = {
     **dict.fromkeys((*(key for key in SOLVER if "." not in key), *_OWN.split()), _SOLVER),
@@ -271,15 +278,41 @@ KINDS: dict[str, dict[str, str]] = {
         "random_uniform": "uniform",
     },
     "solver type": {
-        **dict.fromkeys(("GradientDescent", "Momentum"), "SGD"),
+        "Momentum": "SGD",
+        **dict.fromkeys(("BFGS", "L-BFGS", "L-BFGS-B"), "LBFGS"),
+        **dict.fromkeys(("AdamWeightDecay", "DecoupledAdam", "FusedAdamW"), "AdamW"),
+        "FusedAdam": "Adam",
+        "iRprop": "Rprop",
         "NAG": "Nesterov",
+        "QHM": "QHAdam",
     },
     "lr policy": {
-        **dict.fromkeys(("linear", "polynomial", "LinearLR", "PolynomialLR"), "poly"),
-        **dict.fromkeys(("exponential", "ExponentialLR"), "exp"),
+        **dict.fromkeys(("polynomial", "PolynomialLR", "PolynomialDecay"), "poly"),
+        **dict.fromkeys(("exponential", "ExponentialLR", "ExponentialDecay"), "exp"),
         **dict.fromkeys(("constant", "ConstantLR", "none"), "fixed"),
         **dict.fromkeys(("StepLR", "steps"), "step"),
-        **dict.fromkeys(("MultiStepLR", "piecewise"), "multistep"),
+        "MultiStepLR": "multistep",
+        **dict.fromkeys(
+            ("cos", "cosine_annealing", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineDecay", "SGDR"),
+            "cosine",
+        ),
+        **dict.fromkeys(("OneCycleLR", "1cycle"), "one_cycle"),
+        **dict.fromkeys(("CyclicLR", "cyclic", "CLR", "triangular2", "exp_range"), "triangular"),
+        **dict.fromkeys(("ReduceLROnPlateau", "reduce_on_plateau"), "plateau"),
+        **dict.fromkeys(("noam", "inverse_square_root", "inv_sqrt", "rsqrt"), "inverse_sqrt"),
+        **dict.fromkeys(("InverseTimeDecay", "1/t", "inv_time"), "inverse_time"),
+        **dict.fromkeys(("PiecewiseConstantDecay", "PiecewiseConstant", "PiecewiseLinear"), "piecewise"),
+    },
+    "regularizer": {
+        **dict.fromkeys(("elastic", "l1_l2", "L1L2"), "ElasticNet"),
+        **dict.fromkeys(("ridge", "weight_decay"), "L2"),
+        "lasso": "L1",
+        **dict.fromkeys(("soft_orthogonality", "OrthogonalRegularizer"), "Orthogonal"),
+        **dict.fromkeys(("max_norm_constraint", "kernel_constraint"), "MaxNorm"),
+    },
+    "average of weights": {
+        **dict.fromkeys(("ExponentialMovingAverage", "ModelEma", "moving_average"), "ema"),
+        **dict.fromkeys(("StochasticWeightAveraging", "AveragedModel"), "swa"),
     },
     "transform": {
         **dict.fromkeys(("RandomHorizontalFlip", "HorizontalFlip", "Flip", "RandomFlip"), "Mirror"),
@@ -316,29 +349,28 @@ ABSENT: dict[str, dict[str, str]] = {
     },
     "solver type": {
         **dict.fromkeys(
-            ("Adam", "AdamW", "Adamax", "NAdam", "AdaDelta", "AdaGrad", "Lion", "LAMB", "LARS", "LBFGS", "Adafactor"),
-            "netspec does not have it yet: it has SGD and Nesterov (with momentum) and RMSProp",
+            ("AdaBelief", "AdaBound", "AMSGrad", "ASGD", "Ftrl", "Muon", "Prodigy", "Shampoo", "Sophia"),
+            "netspec does not have it; Adam, AdamW and RAdam are kin",
         )
     },
     "lr policy": {
         **dict.fromkeys(
-            (
-                "cosine",
-                "cos",
-                "cosine_annealing",
-                "CosineAnnealingLR",
-                "CosineDecay",
-                "onecycle",
-                "OneCycleLR",
-                "cyclic",
-            ),
-            "netspec does not have it yet: {type: poly, power: 1} falls to 0 at max_iter, too",
+            ("get_linear_schedule_with_warmup", "linear_with_warmup", "warmup_linear", "WarmupLinear"),
+            f"say `lr_policy: linear`, and beside it {_RISE}",
         ),
         **dict.fromkeys(
-            ("plateau", "ReduceLROnPlateau"),
-            "netspec does not have it yet: a rate is a function of the iteration, like {type: multistep, ...}",
+            ("get_cosine_schedule_with_warmup", "cosine_with_warmup", "warmup_cosine", "LinearWarmupCosineAnnealingLR"),
+            f"say `lr_policy: cosine`, and beside it {_RISE}",
         ),
-        **dict.fromkeys(("warmup", "warmup_cosine"), _WARMUP),
+        **dict.fromkeys(
+            ("constant_with_warmup", "get_constant_schedule_with_warmup"),
+            f"say `lr_policy: fixed`, and beside it {_RISE}",
+        ),
+        **dict.fromkeys(("warmup", "LinearLR", "GradualWarmup"), _WARMUP),
+        **dict.fromkeys(
+            ("LambdaLR", "SequentialLR", "ChainedScheduler"),
+            "say `lr_policy: {type: piecewise, points: [{at: 0, rate: 0.1}, {at: 5 epochs, rate: 0.01}]}`",
+        ),
     },
     "source": {
         **dict.fromkeys(
@@ -352,7 +384,6 @@ ABSENT: dict[str, dict[str, str]] = {
             "netspec does not have it yet: it has Crop, Mirror, Scale and SubtractMean",
         )
     },
-    "regularizer": dict.fromkeys(("elastic", "elastic_net", "l1_l2"), "netspec has L1 and L2, one at a time"),
 }
 """Words of other programs that netspec has no equal for, to a help line, for each kind of choice."""
 

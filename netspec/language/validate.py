@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from netspec.core.errors import Findings, SpecError
-from netspec.core.model import Model, by_name, class_of, known_as
+from netspec.core.model import Model, by_name, class_of, fields_of, known_as
 from netspec.core.nodes import Mapping, Node, Scalar, Sequence, locate
 from netspec.core.places import COMMAND_LINE, Place
 from netspec.core.rooms import Room
 from netspec.core.shape import counted
-from netspec.core.spelling import suggest
+from netspec.core.spelling import enumerated, suggest
 from netspec.language import elsewhere, words
 
 
@@ -165,6 +165,7 @@ def _error(problem: Any, subject: Subject) -> SpecError:
 
 
 _WANTED = {
+    "count": "iterations, like 500, or epochs, like `5 epochs`",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
@@ -198,9 +199,9 @@ def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
     if at and isinstance(given, float) and "$(" in at.source.line(at.line)[at.column - 1 :][: at.length]:
         help = "whole numbers are divided by //; round, ceil and floor make one of any other"
         return help if kind.startswith("int_") else None
-    if kind in {"int_type", "int_from_float"} and isinstance(given, float) and given.is_integer():
+    if kind in {"count", "int_type", "int_from_float"} and isinstance(given, float) and given.is_integer():
         return f"write {int(given)}"
-    if kind in {"int_type", "float_type"} and isinstance(given, str):
+    if kind in {"count", "int_type", "float_type"} and isinstance(given, str):
         try:
             float(given)
         except ValueError:
@@ -220,7 +221,7 @@ def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
     text = f"{subject.owner} has no key `{name}`{_inside(path)}"
     moved = None if name in known[1] else elsewhere.key_help(dotted(path), subject.moved)
     if moved is not None:
-        return ElsewhereError(text, at=at, help=moved + _drop(subject, path))
+        return ElsewhereError(text, at=at, help=moved + drop(subject, path))
     if len(path) == 1 and name.endswith("_param"):
         fields = _keys(subject.values.get(name))
         shown = ", ".join(f"{key}: {say(subject.values[name][key], bare=True)}" for key in fields)
@@ -229,7 +230,7 @@ def _unknown_field(path: Path, subject: Subject, known: Known) -> SpecError:
     here = _class_at(subject.cls, subject.values, path[:-1])
     others = None if name in known[1] else _of_others(here, name)
     advice = others or words.hint(name, *known) or "leave it out"
-    return UnknownFieldError(text, at=at, help=advice + _drop(subject, path))
+    return UnknownFieldError(text, at=at, help=advice + drop(subject, path))
 
 
 def _of_others(cls: type[Any] | None, name: str) -> str | None:
@@ -238,14 +239,13 @@ def _of_others(cls: type[Any] | None, name: str) -> str | None:
     if room is None:
         return None
     owners = [room.word(member) for member in room.members() if name in member.model_fields]
-    listed = " and ".join(filter(None, (", ".join(owners[:-1]), *owners[-1:])))
-    return f"it belongs to {listed}" if 0 < len(owners) <= _MOST_OWNERS else None
+    return f"it belongs to {enumerated(owners)}" if 0 < len(owners) <= _MOST_OWNERS else None
 
 
 _MOST_OWNERS = 6
 
 
-def _drop(subject: Subject, path: Path) -> str:
+def drop(subject: Subject, path: Path) -> str:
     """How to drop a key on the command line, where its `type` was changed there."""
     holder = _below(subject.node, path[:-1])
     word = holder.items.get("type") if isinstance(holder, Mapping) else None
@@ -267,7 +267,7 @@ Known = tuple[Collection[str], dict[str, str]]
 def _known(subject: Subject, path: Path) -> Known:
     """The valid keys of the mapping that holds `path`."""
     here = _class_at(subject.cls, subject.values, path[:-1])
-    names = set(getattr(here, "model_fields", {})) | (set(subject.also) if len(path) == 1 else set())
+    names = set(fields_of(here)) | (set(subject.also) if len(path) == 1 else set())
     others = known_as(here) if here is not None else {}
     return names - {"rule"}, subject.others | others if len(path) == 1 else others
 
@@ -312,7 +312,7 @@ def _class_at(cls: type[Any], values: Any, path: Path) -> type[Any] | None:
         if info is not None and by_name(info) and here is not None:
             info, values = None, values.get(step) if isinstance(values, dict) else None
             continue
-        info = getattr(here, "model_fields", {}).get(step)
+        info = fields_of(here).get(step)
         if info is None:
             return None
         values = values.get(step) if isinstance(values, dict) else None
@@ -326,5 +326,5 @@ def _described(subject: Subject, path: Path) -> str | None:
     if not names:
         return None
     here = _class_at(subject.cls, subject.values, path[: names[-1]])
-    info = getattr(here, "model_fields", {}).get(path[names[-1]])
+    info = fields_of(here).get(str(path[names[-1]]))
     return f"`{path[names[-1]]}`: {info.description}" if info is not None and info.description else None

@@ -30,8 +30,8 @@ EDITS_ELSEWHERE = {
 }
 """Words that one might write for the keys in EDITS."""
 
-POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue")
-"""Fields that stand at the top of a Caffe solver, and inside `lr_policy` in netspec."""
+POLICY_FIELDS = ("gamma", "power", "stepsize", "stepvalue", "max_lr", "min_lr", "pct_start", "div_factor", "timescale")
+"""Fields that stand at the top of a solver of Caffe or a fork of it, and inside `lr_policy` in netspec."""
 
 
 def meant(word: str, known: Iterable[str], others: Mapping[str, str] = KEYS) -> str | None:

@@ -12,7 +12,7 @@ from netspec.core.counts import Pace
 class Course:
     """The base rate, the length of the training, and the tests so far: (iteration, score by name), in order.
 
-    `last` is how many iterations are trained; None where only a time ends the training.
+    `last` is how many iterations are trained; None where data say it that are not open.
     """
 
     base_lr: float
@@ -22,7 +22,7 @@ class Course:
 
     @property
     def end(self) -> int:
-        """How many iterations are trained. Raises ValueError where only a time ends the training."""
+        """How many iterations are trained. Raises ValueError where that is not known."""
         if self.last is None:
-            raise ValueError("only a time ends this training")
+            raise ValueError("the end of this training is not known before its data are open")
         return self.last

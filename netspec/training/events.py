@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from netspec.core.changes import Changes, lines
 from netspec.core.errors import NetspecError
 from netspec.core.shape import clock, counted, per
 from netspec.core.visible import visible
@@ -179,16 +180,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The state of a snapshot was restored; `changed` are the settings that differ from it, `last` is where it ends."""
+    """The state of a snapshot was restored; `changed` is what differs from its settings, `last` is where it ends."""
 
     path: Path
     iteration: int
-    changed: tuple[str, ...]
+    changed: Changes
     last: int
 
     def __str__(self) -> str:
-        changed = f"; changed: {'; '.join(self.changed)}" if self.changed else ""
-        text = f"resumed from {self.path} at iteration {self.iteration}{changed}"
+        text = f"resumed from {self.path} at iteration {self.iteration}"
+        if self.changed:
+            text = "\n  ".join([f"{text}; changed since:", *lines(self.changed)])
         if self.iteration < self.last:
             return text
         return (
@@ -198,13 +200,13 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Weights were read from a file; `report` lists the params loaded, skipped and left."""
+    """Weights were read from files; `report` lists the params loaded, skipped and left."""
 
-    path: Path
+    paths: tuple[Path, ...]
     report: LoadReport
 
     def __str__(self) -> str:
-        return visible(f"weights from {self.path}: {self.report}")
+        return visible(f"weights from {', '.join(map(str, self.paths))}: {self.report}")
 
 
 @dataclass(frozen=True)

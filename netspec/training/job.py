@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netspec.core import code_files, locate
 from netspec.core.calls import Phase
 from netspec.core.counts import Pace
 from netspec.core.errors import Findings, SpecError, UsageError
-from netspec.core.model import Model, spec_paths
+from netspec.core.model import spec_paths
 from netspec.engine.weights import same_params, shared_params
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.paths import layer_paths
@@ -26,6 +23,7 @@ from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec
 from netspec.net.wire import wire
 from netspec.training.course import Course
+from netspec.training.lengths import check_lengths
 from netspec.training.nets import specs
 from netspec.training.spec import SolverSpec
 from netspec.training.watch import Watch, watch
@@ -177,12 +175,17 @@ def _train(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> Shape
     """The shaped net of TRAIN, which must have data, a loss and params."""
     graph = wire(net, State("TRAIN", spec.level, spec.stage), found, "any" if keep else "loss")
     _check_data(graph, spec, found)
+    check_lengths(spec, spec.data.train is not None and bool(graph.inputs), found)
     if spec.max_epoch is not None and (spec.data.train is None or not graph.inputs):
         text = "`max_epoch` needs training data in the solver: without them nobody knows how long an epoch is"
         found.add(NoEpochsError(text, at=spec.place("max_epoch", key=True), help="say `max_iter`"))
     if not found:
         _check_learning(graph, found)
-    return infer(graph, found, spec.data.train.batch_size if spec.data.train else None)
+    shaped = infer(graph, found, spec.data.train.batch_size if spec.data.train else None)
+    if not found:
+        with found.catching():
+            spec.rule.check(shaped, spec.dtype)
+    return shaped
 
 
 def _test(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> ShapedGraph | None:
@@ -252,69 +255,3 @@ def trained_keys(job: Job) -> dict[ParamKey, ParamKey]:
 def _owners(graph: Graph) -> dict[int, ParamKey]:
     """The key of every param in the first layer that has it."""
     return {index: key for key, index in reversed(graph.param_keys.items())}
-
-
-SETTINGS = (
-    "base_lr",
-    "lr_policy",
-    "max_iter",
-    "iter_size",
-    "weight_decay",
-    "regularization_type",
-    "clip_gradients",
-    "random_seed",
-    "dtype",
-    "level",
-    "stage",
-)
-"""Fields of a solver that are stored in its snapshots."""
-
-
-def settings(job: Job) -> dict[str, Any]:
-    """Solver settings to store in a snapshot, so that a resume reports changes; of a path only its last part."""
-    spec, written = job.spec, job.with_paths(lambda path: Path(locate.whole(job.base, path)).name)
-    values = {key: value for key, value in written.items() if key in SETTINGS}
-    values["data"] = written.get("data", {})
-    defaults = {key: getattr(spec, key) for key in SETTINGS if key not in values}
-    values |= {key: value for key, value in defaults.items() if not isinstance(value, Model)}
-    values["type"] = type(spec.rule).__name__
-    values |= spec.rule.model_dump()
-    values |= {"code": code} if (code := code_files.recorded()) else {}
-    return {key: _brief(_jsonable(value)) for key, value in values.items()}
-
-
-def changes(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The differences between the settings of two snapshots, as lines of text; a setting that only one has is none."""
-    pairs = {key: (_brief(then[key]), now[key]) for key in sorted({*then} & {*now} - {"code"})}
-    lines = [f"{key}: {before!r} -> {after!r}" for key, (before, after) in pairs.items() if before != after]
-    return [*code_files.changes(then.get("code"), now.get("code", [])), *lines]
-
-
-def _brief(value: Any) -> Any:
-    """Values of JSON in which a long list stands as its length and digest: a solver may hold its data."""
-    if isinstance(value, dict):
-        return {key: _brief(item) for key, item in value.items()}
-    if not isinstance(value, list) or len(text := json.dumps(value)) < 10_000:
-        return value
-    return f"{len(value)} items, sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def flat_net(job: Job) -> dict[str, Any]:
-    """The net of a job as plain values to store in a snapshot; every `$` is doubled, so that they are a net to read."""
-    net: dict[str, Any] = _jsonable(literal(job.values["net"]))
-    return net
-
-
-def literal(value: Any) -> Any:
-    """Plain values with every `$` doubled: resolved text has no variables, and `$$` is read as a dollar sign."""
-    if isinstance(value, dict):
-        return {key: literal(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [literal(item) for item in value]
-    return value.replace("$", "$$") if isinstance(value, str) else value
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_jsonable(item) for item in value]
-    return {key: _jsonable(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -6,21 +6,24 @@ in order. Nothing is copied before everything fits. Source: Caffe net.cpp (CopyT
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netspec.core import code_files
+from netspec.core.changes import lines
 from netspec.core.errors import SnapshotError
 from netspec.core.shape import counted, text
 from netspec.engine.weights import Weights, params_by_key
 from netspec.net.graph import ParamKey
 from netspec.net.shaped import ShapedGraph
 from netspec.training import snapshot
+from netspec.training.averaging import averaged
 from netspec.training.container import FLOATS, UnreadableSnapshotError
 from netspec.training.snapshot import Snapshot
+from netspec.training.weight_files import WeightFiles
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -37,10 +40,11 @@ class OtherNetError(SnapshotError):
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Names of params: loaded from the file; in the file but not in the net; in the net but left at their fillers.
+    """Names of params: loaded from the files; in a file but not in the net; in the net but left at their fillers.
 
-    `changed` lists differences between the code files in use and those the weights were trained with. `merged` says of
-    each shared param for which the file has several different arrays which of them was taken.
+    `renamed` lists names in the files with those that the net has for them, `misfits` the params of another shape in a
+    file. `changed` lists differences between the code files in use and those the weights were trained with. `merged`
+    says of each shared param for which a file has several different arrays which of them was taken.
     """
 
     loaded: tuple[str, ...]
@@ -48,11 +52,15 @@ class LoadReport:
     left: tuple[str, ...]
     changed: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
+    misfits: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         rows = [f"{counted(len(self.loaded), 'param')} loaded"]
         rows += [f"skipped (not in the net): {', '.join(self.skipped)}"] if self.skipped else []
         rows += [f"left at their fillers: {', '.join(self.left)}"] if self.left else []
+        rows += [f"of another shape: {'; '.join(self.misfits)}"] if self.misfits else []
+        rows += [f"renamed: {', '.join(self.renamed)}"] if self.renamed else []
         rows += [f"shared, but different in the file: {'; '.join(self.merged)}"] if self.merged else []
         rows += [f"changed: {'; '.join(self.changed)}"] if self.changed else []
         return "; ".join(rows)
@@ -72,17 +80,65 @@ class Match:
 
 
 def load(
-    shaped: ShapedGraph, weights: Weights, path: Path, also: Mapping[ParamKey, ParamKey] = MappingProxyType({})
+    shaped: ShapedGraph,
+    weights: Weights,
+    path: Path,
+    also: Mapping[ParamKey, ParamKey] = MappingProxyType({}),
+    average: str | None = None,
 ) -> LoadReport:
     """Start from the weights in a file. Raises SnapshotError, and then nothing has changed.
 
-    `also` holds for some params another key, under which they are looked for too.
+    `also` holds for some params another key, under which they are looked for too. `average` is a kind of average to
+    take in place of the weights.
     """
     state = snapshot.read(path)
+    if average is not None:
+        state = averaged(state, average, path)
     found = match(shaped, weights, _renamed(state, shaped, also), path)
     found.copy()
+    return replace(found.report, changed=_changed_code(state))
+
+
+def load_files(shaped: ShapedGraph, weights: Weights, wanted: WeightFiles, paths: Sequence[Path]) -> LoadReport:
+    """Start from the weights in files, later ones over earlier. Raises SnapshotError, and then nothing has changed."""
+    matches, changed, renamed, given = [], dict[str, None](), dict[ParamKey, ParamKey](), set[ParamKey]()
+    for path in paths:
+        state = snapshot.read(path)
+        names = wanted.renamed((*state.weights, *state.unread))
+        given |= names.keys()
+        own = {names[key]: array for key, array in state.weights.items()}
+        state = replace(state, weights=own, unread={names[key]: kind for key, kind in state.unread.items()})
+        matches.append(match(shaped, weights, state, path, lenient=wanted.strict is False))
+        changed |= dict.fromkeys(_changed_code(state))
+        renamed |= {old: new for old, new in names.items() if old != new}
+    reports, idle = [found.report for found in matches], wanted.idle(given)
+    loaded = {name for report in reports for name in report.loaded}
+    report = LoadReport(
+        tuple(param.name for param in shaped.graph.params if param.name in loaded),
+        tuple(dict.fromkeys(name for report in reports for name in report.skipped)),
+        tuple(name for name in reports[0].left if all(name in report.left for report in reports)),
+        tuple(changed),
+        tuple(text for report in reports for text in report.merged),
+        (*(f"{old} -> {new}" for old, new in renamed.items()), *(f"nothing is called {name}" for name in idle)),
+        tuple(text for report in reports for text in report.misfits),
+    )
+    unused = [*_only(report.left, "net"), *_only(report.skipped, "files"), *_only(idle, "`rename`")]
+    if wanted.strict and unused:
+        help = "without `strict: true` they are passed over"
+        raise OtherNetError(f"the weights do not fit the net: {_few(unused)}", help=help)
+    for found in matches:
+        found.copy()
+    return report
+
+
+def _changed_code(state: Snapshot) -> tuple[str, ...]:
+    """What changed in the code files since a snapshot was written."""
     code = state.solver.get("code")
-    return replace(found.report, changed=tuple(code_files.changes(code, code_files.recorded()) if code else ()))
+    return tuple(lines(code_files.changes(code, code_files.recorded()))) if code else ()
+
+
+def _only(names: Iterable[object], place: str) -> list[str]:
+    return [f"'{name}' is only in the {place}" for name in names]
 
 
 def _renamed(state: Snapshot, shaped: ShapedGraph, also: Mapping[ParamKey, ParamKey]) -> Snapshot:
@@ -93,28 +149,31 @@ def _renamed(state: Snapshot, shaped: ShapedGraph, also: Mapping[ParamKey, Param
     return replace(state, weights=weights | {own: state.weights[key] for own, key in found.items()})
 
 
-def match(shaped: ShapedGraph, weights: Weights, state: Snapshot, path: Path, strict: bool = False) -> Match:
+def match(
+    shaped: ShapedGraph, weights: Weights, state: Snapshot, path: Path, strict: bool = False, lenient: bool = False
+) -> Match:
     """Match the weights of a file with the params of a net.
 
-    Raises OtherNetError when a shape differs, when no name matches, or with `strict` when any name has no match;
-    UnreadableSnapshotError when an array holds numbers that no param can take.
+    A param of another shape is left out where that is `lenient`. Raises OtherNetError for it elsewhere, when no name
+    matches, or with `strict` when any name has no match; UnreadableSnapshotError when an array holds numbers that no
+    param can take.
     """
     own, params = params_by_key(shaped, weights), shaped.graph.params
-    given = [key for key in own if key in state.weights or key in state.unread]
+    misfits = {
+        key: f"'{key}' is {text(state.weights[key].shape)} in the snapshot and {text(own[key].shape)} in the net"
+        for key in sorted(own)
+        if key in state.weights and state.weights[key].shape != own[key].shape
+    }
+    given = [key for key in own if (key in state.weights or key in state.unread) and not (lenient and key in misfits)]
     skipped = [key for key in (*state.weights, *state.unread) if key not in own]
     indices = shaped.graph.param_keys
     filled = {indices[key] for key in given}
     loaded, left = ([p.name for p in params if (p.index in filled) == yes] for yes in (True, False))
-    wrong = [
-        f"'{key}' is {text(state.weights[key].shape)} in the snapshot and {text(own[key].shape)} in the net"
-        for key in sorted(given)
-        if key in state.weights and state.weights[key].shape != own[key].shape
-    ]
+    wrong = [] if lenient else list(misfits.values())
     if strict:
-        wrong += [f"'{name}' is only in the net" for name in left]
-        wrong += [f"'{key}' is only in the snapshot" for key in skipped]
+        wrong += [*_only(left, "net"), *_only(skipped, "snapshot")]
     elif not wrong and not given:
-        wrong = [
+        wrong = list(misfits.values()) or [
             f"it has {', '.join(map(str, skipped[:6])) or 'nothing'}",
             f"the net has {', '.join(p.name for p in params[:6])}",
         ]
@@ -125,7 +184,10 @@ def match(shaped: ShapedGraph, weights: Weights, state: Snapshot, path: Path, st
     whole = [(f"'{key}'", own[key], state.weights[key]) for key in given if key in state.weights]
     pairs = fitted(whole, path, unread)
     merged = _merged(given, indices, state)
-    return Match(pairs, LoadReport(tuple(loaded), tuple(map(str, skipped)), tuple(left), merged=merged))
+    misfitting = {str(key) for key in misfits}
+    left = [name for name in left if name not in misfitting]
+    report = LoadReport(tuple(loaded), tuple(map(str, skipped)), tuple(left), merged=merged)
+    return Match(pairs, replace(report, misfits=tuple(misfits.values())))
 
 
 def fitted(

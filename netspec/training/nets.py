@@ -40,15 +40,18 @@ def choose(
     Raises every mistake that the language finds, and those of the solver.
     """
     opened = open_any(reference, overrides, asked=asked)
+    from netspec.training.patterns import in_document  # a net alone has no use for it
+
     if opened.solver is None:
         return Chosen(opened.named, State(phase, asked.level or 0, asked.stages))
     found = Findings()
-    spec, _ = specs(opened, found)
+    spec, net = specs(opened, found)
     found.raise_if_any()
     assert opened.net is not None
+    document = in_document(net, opened.net) if spec.params else opened.net
     feed = spec.feed(phase)
     state = State(phase, spec.level, spec.stage)
-    return Chosen(opened.net, state, feed.batch_size if feed is not None else None, spec.dtype)
+    return Chosen(document, state, feed.batch_size if feed is not None else None, spec.dtype)
 
 
 def flat(reference: Reference, overrides: Sequence[str] = (), asked: AskedState = NOTHING_ASKED) -> Document:
@@ -71,6 +74,7 @@ def flat(reference: Reference, overrides: Sequence[str] = (), asked: AskedState 
 
 def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
     """The specs of an opened solver and of its net. Where either cannot be read, raises all mistakes in `found`."""
+    from netspec.training.patterns import applied
     from netspec.training.spec import solver_spec  # a net alone has no use for its rooms
 
     assert opened.solver is not None
@@ -81,4 +85,4 @@ def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
             check_both(net, found)
         found.raise_if_any()
         raise AssertionError("a solver without errors has a net")
-    return spec, net
+    return spec, applied(spec.params, net, found) if spec.params else net

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from netspec.core import locate
@@ -11,8 +13,9 @@ from netspec.data.feed import Feed
 from netspec.engine.weights import Weights, fill_weights
 from netspec.training.feeds import open_phases
 from netspec.training.job import Job
-from netspec.training.loading import LoadReport, load
+from netspec.training.loading import LoadReport, load_files
 from netspec.training.rules.base import Known, judge
+from netspec.training.weight_files import WeightFiles
 
 
 def rehearse(job: Job) -> tuple[dict[str, Feed], list[NetspecError]]:
@@ -28,11 +31,14 @@ def rehearse(job: Job) -> tuple[dict[str, Feed], list[NetspecError]]:
     return feeds, judge(Known(job.nets, job, feeds, weights), "warning")
 
 
-def load_own(job: Job, weights: Weights) -> tuple[Path, LoadReport] | None:
-    """Load the weights that the solver names, if any. Raises SnapshotError placed at its `weights`."""
-    own = job.spec.weights
-    if own is None:
+def load_own(job: Job, weights: Weights, files: Sequence[Path] = ()) -> tuple[tuple[Path, ...], LoadReport] | None:
+    """Load the weights that the solver names, if any; `files` take the place of its files.
+
+    Raises SnapshotError, placed at the solver's `weights` where that names the files.
+    """
+    wanted = job.spec.weights or WeightFiles.model_construct(files=())
+    paths = tuple(files) or tuple(locate.beside(job.base, file) for file in wanted.files)
+    if not paths:
         return None
-    path = locate.beside(job.base, own)
-    with placed(job.spec.written, "weights"):
-        return path, load(job.train, weights, path)
+    with nullcontext() if files else placed(job.spec.written, "weights"):
+        return paths, load_files(job.train, weights, wanted, paths)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspec.core.errors import NetspecError, UsageError
-from netspec.training import folders, runs
+from netspec.training import folders, runs, snapshot
+from netspec.training.container import UnreadableSnapshotError
 from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Unwritten, Warned
 from netspec.training.feeds import open_named
 from netspec.training.job import Job, trained_keys
@@ -23,21 +24,24 @@ def run(
     folder: str | Path | None = None,
     *,
     resume: bool | str | Path = False,
-    weights: str | Path | None = None,
+    weights: str | Path | Sequence[str | Path] = (),
     threads: int | None = None,
     stopping: Callable[[], str | None] = lambda: None,
+    snapshot_asked: Callable[[], bool] = lambda: False,
 ) -> Training:
     """Train a job in a folder (by default the next of runs/NAME-1, runs/NAME-2, ...), event by event.
 
-    `resume` is the snapshot to resume from; True is the folder's latest snapshot. `weights` is a
-    file of weights to start from, in place of the solver's own. `stopping` is asked between batches for a reason to
-    stop. Raises NoRunError.
+    `resume` is the snapshot to resume from; True is the folder's latest snapshot. `weights` are files to start from in
+    place of the solver's own, later ones over earlier. `stopping` is asked between batches for a reason to stop, and
+    `snapshot_asked` after each iteration whether to write a snapshot. Raises NoRunError.
     """
     begin = resume if isinstance(resume, bool) else Path(resume)
-    path, snapshot = folders.places(job.name, None if folder is None else Path(folder), begin)
-    own = None if weights is None else Path(weights)
+    path, begun = folders.places(job.name, None if folder is None else Path(folder), begin)
+    own = [weights] if isinstance(weights, str | Path) else weights
     chosen = folder is None and not path.exists()
-    return Training(job, path, snapshot, begin is not False, own, threads, stopping, chosen)
+    return Training(
+        job, path, begun, begin is not False, tuple(map(Path, own)), threads, stopping, snapshot_asked, chosen
+    )
 
 
 @dataclass(eq=False, repr=False)
@@ -54,9 +58,10 @@ class Training:
     folder: Path
     snapshot: Path | None
     resumed: bool
-    weights: Path | None
+    weights: tuple[Path, ...]
     threads: int | None
     stopping: Callable[[], str | None]
+    snapshot_asked: Callable[[], bool]
     chosen: bool = False
 
     def __post_init__(self) -> None:
@@ -101,7 +106,8 @@ class Training:
             for note in self._begun(session, folder):
                 _log(note, folder)
                 yield note
-            with closing(solve(session, folder.snapshots, self.stopping, lambda: folder.elapsed)) as events:
+            asked = (self.stopping, lambda: folder.elapsed, self.snapshot_asked)
+            with closing(solve(session, folder.snapshots, *asked)) as events:
                 for event in events:
                     if isinstance(event, Warned | Unwritten):
                         _log(event, folder)
@@ -120,7 +126,7 @@ class Training:
     def _begun(self, session: Session, folder: runs.RunFolder) -> list[Note]:
         """Restore a snapshot or load weights, open the folder's files, and judge; the notes on all of it."""
 
-        taken = self._taken_up(session)
+        taken = self.taken_up(session)
         feeds = [feed.describe() for feed in session.feeds.values()]
         folder.begin(session, feeds)
         arena = session.train.plan.arena
@@ -128,15 +134,23 @@ class Training:
         warned = [Warned(warning) for warning in session.warnings()]
         return [*([taken] if taken else []), *warned, started]
 
-    def _taken_up(self, session: Session) -> Note | None:
+    def taken_up(self, session: Session) -> Resumed | Loaded | None:
         """Restore the snapshot or load the weights to start from; the note on it. Raises SnapshotError."""
         if self.snapshot is not None:
-            changed = session.restore(self.snapshot)
-            return Resumed(self.snapshot, session.iteration, tuple(changed), session.last)
-        if self.weights is not None:
-            return Loaded(self.weights, session.load(self.weights))
-        own = session.load_own()
+            try:
+                changed = session.restore(self.snapshot)
+            except UnreadableSnapshotError as error:
+                raise error.changed(help=_another(self.snapshot) or error.help) from None
+            return Resumed(self.snapshot, session.iteration, changed, session.last)
+        own = session.load_own(self.weights)
         return None if own is None else Loaded(*own)
+
+
+def _another(broken: Path) -> str | None:
+    """Help where a snapshot cannot be read: the last one before it in its folder."""
+    there = snapshot.listing(broken.parent)
+    before = there[: there.index(broken)] if broken in there else []
+    return f"the one before may be whole: say --resume {before[-1]}" if before else None
 
 
 def _log(note: Note, folder: runs.RunFolder) -> None:
@@ -145,8 +159,10 @@ def _log(note: Note, folder: runs.RunFolder) -> None:
         folder.log(line)
 
 
-def load_tester(job: Job, weights: Path, threads: int | None = None, on: str = "test") -> tuple[Tester, Loaded]:
-    """A Tester of the weights in a file on a feed, and the note that tells which params were loaded.
+def load_tester(
+    job: Job, weights: Path, threads: int | None = None, on: str = "test", average: str | None = None
+) -> tuple[Tester, Loaded]:
+    """A Tester of the weights in a file, or of an average of them, on a feed; and the note on which params were loaded.
 
     It reads the data of that feed only, and the job may be loaded for TEST alone.
 
@@ -159,7 +175,7 @@ def load_tester(job: Job, weights: Path, threads: int | None = None, on: str = "
     driver.limit_threads(threads)
     seed = job.spec.random_seed
     tester = Tester(job, {on: open_named(job, on, "TEST", seed)}, None, seed)
-    return tester, Loaded(weights, load(tester.shaped, tester.weights, weights, trained_keys(job)))
+    return tester, Loaded((weights,), load(tester.shaped, tester.weights, weights, trained_keys(job), average))
 
 
 def _check_there(job: Job, on: str) -> None:

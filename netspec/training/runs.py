@@ -10,7 +10,9 @@ the latest, the later snapshots are set aside.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import platform
 import sys
 import time
@@ -32,8 +34,9 @@ from netspec.training import snapshot
 from netspec.training.container import WriteError, write_whole
 from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
 from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
-from netspec.training.job import Job, literal
+from netspec.training.job import Job
 from netspec.training.lines import Lines
+from netspec.training.recorded import literal
 
 if TYPE_CHECKING:
     from netspec.training.session import Session
@@ -71,8 +74,7 @@ class RunFolder:
         self._refused: dict[Path, OSError] = {}
         self._told: set[Path] = set()
         self._before, self._begun = 0.0, time.perf_counter()
-        if path.exists() and not path.is_dir():
-            raise WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
+        _refuse_file(path)
         with writable(path):
             if not resumed and not (path / _LOCK).exists():  # a folder of no run is left as it is
                 _refuse_taken(path)
@@ -159,6 +161,19 @@ class RunFolder:
         self._lock.release()
 
 
+def check_free(path: Path, resumed: bool) -> None:
+    """Raise what opening a run folder would raise, as far as that can be known without writing."""
+    _refuse_file(path)
+    with writable(path):
+        if not resumed:
+            _refuse_taken(path)
+        if (path / _LOCK).exists():
+            _locked(path).release()
+        above = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.lexists(each))
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 _LOCK = ".lock"
 
 
@@ -175,6 +190,11 @@ def _locked(folder: Path) -> FileLock:
             f"another process is training in '{folder}'", help="wait for it, or choose another --output"
         ) from None
     return lock
+
+
+def _refuse_file(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise WriteError(f"'{path}' is a file, not a folder", help="choose another --output")
 
 
 def _refuse_taken(folder: Path) -> None:

@@ -11,29 +11,35 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec.core.changes import Changes, compare, lines
 from netspec.core.errors import NetspecError
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.beside import Beside
-from netspec.engine.bind import Keep, Learning, bind, compile_net, local_decay
+from netspec.engine.bind import Keep, bind, compile_net
+from netspec.engine.updating import Clip, Learning, Noise, local_decay
 from netspec.engine.weights import fill, new_weights, params_by_key, zeros
 from netspec.net.digest import digest, earlier_digests
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
+from netspec.training.averaging import averages, other_average
 from netspec.training.blame import Fed, blame, blame_score
 from netspec.training.container import UnreadableSnapshotError
 from netspec.training.course import Course
+from netspec.training.driving import Driving, Passes
 from netspec.training.events import Progress
 from netspec.training.feeds import open_phases, sample_names
-from netspec.training.job import Job, changes, flat_net, settings
+from netspec.training.job import Job
 from netspec.training.loading import LoadReport, Match, OtherNetError, fitted, load, match
+from netspec.training.recorded import changes, flat_net, net_changes, settings
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
 from netspec.training.scores import scores
 from netspec.training.snapshot import WHOLE, Slot, Snapshot
+from netspec.training.solvers.base_driving import DrivingRule
 from netspec.training.tester import Tester, outputs
 from netspec.training.watch import feeds_of
 
@@ -43,6 +49,8 @@ if TYPE_CHECKING:
 
 MEAN_OF = 100
 """Iterations that the shown means cover where the solver has no `display`."""
+MOST_CHANGES = 10
+"""Most changes of a net that an error lists."""
 
 
 class Session:
@@ -59,7 +67,8 @@ class Session:
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.resumed: Path | None = None
         shaped, memory = compile_net(job.train, spec.dtype, keep)
-        weights, arena = new_weights(shaped, spec.dtype, spec.rule.state), zeros(memory.arena)
+        weights = new_weights(shaped, spec.dtype, spec.rule.state, averages=spec.average is not None)
+        arena = zeros(memory.arena)
         gradients = (weights.flat_diff, *(array for arrays in weights.history for array in arrays.values()))
         with Beside(lambda: fill(shaped, weights, self.seed), (arena, *gradients)) as beside:
             environment.load()
@@ -69,11 +78,16 @@ class Session:
             self.feeds = open_phases(job, self.seed)
             self.feed = self.feeds.get("train")
             decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
-            learning = Learning(spec.rule.update, decay, spec.clip_gradients or 0.0, spec.iter_size, spec.average_loss)
-            self.train = bind(shaped, memory, weights, self.seed, learning, arena)
+            clip, noise = spec.clip_gradients, spec.gradient_noise
+            settings = (Clip(**{clip.type: clip.limit}) if clip else Clip(), spec.iter_size, spec.average_loss)
+            learning = Learning(spec.rule.update, decay, *settings, Noise(noise.eta, noise.gamma) if noise else None)
+            driving = isinstance(spec.rule, DrivingRule)
+            self.train = bind(shaped, memory, weights, self.seed, None if driving else learning, arena)
             beside.wait_filled()
+            weights.begin_averages()
             tested = {name: self.feeds.get(name) for name in feeds_of(spec)}
-            self.test = Tester(job, tested, self.train, self.seed, keep) if job.test is not None else None
+            given = weights.averaged if spec.test_average else weights
+            self.test = Tester(job, tested, self.train, self.seed, keep, given) if job.test is not None else None
         samples = None if self.feed is None else len(self.feed)
         self.pace, self.watch = job.pace(samples), job.watch
         self.last = job.last(samples) or 0
@@ -93,8 +107,14 @@ class Session:
         self.over = False
         """Whether the tests, those of the coming iteration too, have ended the training."""
         self.waited = 0.0
+        self._driving: Driving | None = None
+        if isinstance(spec.rule, DrivingRule):
+            shown = tuple(outputs(self.train, self.scores).values())
+            passes = Passes(self._batch, lambda: self.between(), shown)
+            self._driving = Driving(spec.rule, self.train, (shaped, memory), spec, passes)
         self._first: list[float] = []
         self._said: set[str] = set()
+        self._other_average: NetspecError | None = None
         self._prefetch: Prefetcher | None = None
 
     def close(self) -> None:
@@ -127,6 +147,7 @@ class Session:
         """What rules say against this training, with the weights and first losses that it has now, and not before."""
         weights = dict(zip(self.train.weights.names, self.train.weights.data, strict=True))
         found = judge(Known(self.job.nets, self.job, self.feeds, weights, self._first), "warning")
+        found += [self._other_average] if self._other_average is not None else []
         new = [warning for warning in found if warning.code not in self._said]
         self._said.update(warning.code for warning in new)
         return new
@@ -139,7 +160,7 @@ class Session:
     @property
     def rate(self) -> float:
         """The learning rate of the coming iteration."""
-        return self.spec.lr_policy.rate(self.iteration, self.course)
+        return self.spec.rate(self.iteration, self.course)
 
     @property
     def loss(self) -> float:
@@ -172,13 +193,11 @@ class Session:
         with program.weights.turn.lock():
             iteration = self.iteration
             program.rate[0] = self.rate
-            program.loss[0] = 0.0
-            for sub in range(size):
-                if sub > 0:
-                    self.between()
-                self._batch(iteration * size + sub)
-                program.clock[:] = iteration, sub
-                program.run("resume" if sub else "clear", "suspend" if sub < size - 1 else "commit")
+            program.share[0] = self.spec.average.share(iteration + 1, self.pace) if self.spec.average else 0.0
+            if self._driving is not None:
+                self._driving.step(iteration, self.rate)
+            else:
+                self._update(iteration)
             if self.iteration == iteration:
                 raise blame(self.job.train, program, self.seed, iteration, self._batches(iteration))
             loss = float(program.loss[0]) / size
@@ -186,6 +205,17 @@ class Session:
             if iteration == len(self._first) < FIRST:
                 self._first.append(loss)
             return loss
+
+    def _update(self, iteration: int) -> None:
+        """Run the passes and the update of a solver type that gives Calls."""
+        program, size = self.train, self.spec.iter_size
+        program.loss[0] = 0.0
+        for sub in range(size):
+            if sub > 0:
+                self.between()
+            self._batch(iteration * size + sub)
+            program.clock[:] = iteration, sub
+            program.run("resume" if sub else "clear", "suspend" if sub < size - 1 else "commit")
 
     def _batches(self, iteration: int) -> Iterator[Fed]:
         """Each batch of an iteration."""
@@ -217,33 +247,30 @@ class Session:
             self.losses,
             states=dict(self.train.weights.states),
             tests=tuple(test for test in self.tests if test[0] < self.iteration or self.over),
+            averages=averages(self.spec.average, self.train.shaped, self.train.weights),
             diffs=self._gradients() if self.spec.snapshot_diff else {},
         )
 
+    def _first_keys(self) -> list[ParamKey]:
+        """The key of every param, in order; of a shared one that of the first layer that has it."""
+        keys = {index: key for key, index in reversed(self.train.graph.param_keys.items())}
+        return [keys[param.index] for param in self.train.graph.params]
+
     def _history(self) -> dict[Slot, Array]:
         """The history by slot and param; that of a shared param under the first layer that has it."""
-        first: dict[int, ParamKey] = {}
-        for key, index in self.train.graph.param_keys.items():
-            first.setdefault(index, key)
-        history = self.train.weights.history
-        own = {(slot, key): array for index, key in first.items() for slot, array in history[index].items()}
+        pairs = zip(self._first_keys(), self.train.weights.history, strict=True)
+        own = {(slot, key): array for key, slots in pairs for slot, array in slots.items()}
         return own | {(slot, WHOLE): array for slot, array in self.train.weights.whole.items()}
 
-    def restore(self, path: Path) -> list[str]:
-        """Restore the state of a snapshot; returns the solver settings that differ from it. Raises SnapshotError."""
+    def restore(self, path: Path) -> Changes:
+        """Restore the state of a snapshot; returns what changed in the solver since. Raises SnapshotError."""
         state = snapshot.read(path)
         if state.iteration is None:
             raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=_RESUME)
         if state.unknown:
             held = " and ".join(state.unknown)
             raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=_RESUME)
-        found = match(self.train.shaped, self.train.weights, state, path, strict=True)
-        graph = self.job.train.graph
-        if state.digest not in {digest(graph), *earlier_digests(graph)}:
-            raise OtherNetError(
-                f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=_RESUME
-            )
-        self._copy(found, state, path)
+        self._copy(self._matched(state, path), state, path)
         self.train.iterations.set(state.iteration, state.losses)
         self.over = self.watch.over(state.tests)
         self.tests = [(n, dict(scores)) for n, scores in state.tests if n < state.iteration or self.over]
@@ -252,6 +279,24 @@ class Session:
         self._recent.clear()
         return changes(state.solver, settings(self.job))
 
+    def _matched(self, state: Snapshot, path: Path) -> Match:
+        """The match with a snapshot of the same net. Raises OtherNetError with what changed in the net since."""
+        graph = self.job.train.graph
+        try:
+            found = match(self.train.shaped, self.train.weights, state, path, strict=True)
+            if state.digest in {digest(graph), *earlier_digests(graph)}:
+                return found
+            other = OtherNetError(f"'{path}' belongs to another net: {_WIRING}", help=_RESUME)
+        except OtherNetError as error:
+            other = error.changed(help=_RESUME)
+        shown = [key for key in ("level", "stage") if key in state.solver]
+        before, after = ({key: one[key] for key in shown} for one in (state.solver, settings(self.job)))
+        changed = (*net_changes(state.net, flat_net(self.job)), *compare(before, after))
+        if changed:
+            what = "; ".join(lines(changed, MOST_CHANGES))
+            other = other.changed(message=f"'{path}' belongs to another net, which changed since: {what}")
+        raise other
+
     def take_arrays(self, path: Path) -> None:
         """Take all arrays from a snapshot of this training; iteration, losses and tests stay. Raises SnapshotError."""
         state = snapshot.read(path)
@@ -259,10 +304,17 @@ class Session:
 
     def _copy(self, found: Match, state: Snapshot, path: Path) -> None:
         """Copy all arrays of a snapshot, whose weights are matched already. Raises SnapshotError before it begins."""
-        pairs = (*self._fitting_history(state, path), *self._fitting_states(state, path))
+        kept = averages(self.spec.average, self.train.shaped, self.train.weights)
+        other = other_average(kept, state)
+        pairs = [*self._fitting_history(state, path), *self._fitting_states(state, path)]
+        if other is None:
+            named = ((f"the average of '{key}'", kept[slot, key], state.averages[slot, key]) for slot, key in kept)
+            pairs += fitted(named, path)
         found.copy()
+        self.train.weights.begin_averages()
         for own, array in pairs:
             own[...] = array
+        self._other_average = other
 
     def _gradients(self) -> dict[ParamKey, Array]:
         """The gradients of the last iteration by param; none where no iteration was trained since the start."""
@@ -300,11 +352,16 @@ class Session:
 
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a file (fine-tuning), by layer and param. Raises SnapshotError."""
-        return load(self.train.shaped, self.train.weights, path)
+        report = load(self.train.shaped, self.train.weights, path)
+        self.train.weights.begin_averages()
+        return report
 
-    def load_own(self) -> tuple[Path, LoadReport] | None:
-        """Start from the weights that the solver names, if any. Raises SnapshotError placed at its `weights`."""
-        return load_own(self.job, self.train.weights)
+    def load_own(self, files: Sequence[Path] = ()) -> tuple[tuple[Path, ...], LoadReport] | None:
+        """Start from the weights that the solver names, or from other files, if there are any. Raises SnapshotError."""
+        own = load_own(self.job, self.train.weights, files)
+        self.train.weights.begin_averages()
+        return own
 
 
+_WIRING = "the params agree, but not the layers or the lr_mult"
 _RESUME = "to start from its weights only, say --weights"

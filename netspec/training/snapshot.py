@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 _KNOWN = frozenset({"weight", "history", "average", "carried", "diff"})
 """What an array may be for this version to restore it; a 'diff' is passed over."""
+_ENTRY = 70
+"""About as many bytes as safetensors's header has for an array, besides its label."""
 BEST = "best.safetensors"
 """The snapshot of the best test, which is never pruned."""
 REPLACED = "replaced"
@@ -136,6 +138,18 @@ def name(iteration: int) -> str:
 
 def write(path: Path, state: Snapshot) -> None:
     """Write a snapshot, whole or not at all. Raises NotFiniteError, WriteError."""
+    write_arrays(path, *_content(state))
+
+
+def size(state: Snapshot) -> int:
+    """About how many bytes the file of a snapshot has."""
+    arrays, about = _content(state)
+    listed = sum(len(label) + _ENTRY for label in arrays)
+    return sum(array.nbytes for array in arrays.values()) + len(json.dumps(about)) + listed
+
+
+def _content(state: Snapshot) -> tuple[dict[str, Array], str]:
+    """The arrays of a snapshot's file by label, and its text."""
     rows = [(str(key), _Meaning(what="weight", **key._asdict()), array) for key, array in state.weights.items()]
     for what, slots in (("history", state.history), ("average", state.averages)):
         rows += [
@@ -163,7 +177,7 @@ def write(path: Path, state: Snapshot) -> None:
         "losses": state.losses,
         **({"tests": state.tests} if state.tests else {}),
     }
-    write_arrays(path, arrays, json.dumps(about, sort_keys=True))
+    return arrays, json.dumps(about, sort_keys=True)
 
 
 def read(path: Path) -> Snapshot:

@@ -26,14 +26,16 @@ def solve(
     folder: Path | None = None,
     stopping: Callable[[], str | None] = lambda: None,
     elapsed: Callable[[], float] | None = None,
+    snapshot_asked: Callable[[], bool] = lambda: False,
 ) -> Generator[Event | Warned | Unwritten, None, None]:
     """Train to the last iteration or an early stop, or until `stopping` or a budget gives a reason.
 
     Snapshots go to `folder`. `stopping` is asked between batches. An iteration that is stopped has changed nothing, and
     a test that is stopped has no event: a training that resumes from the snapshot repeats them. `elapsed` gives the
-    seconds of training that count for `max_time`, by default those since the call. Warnings of the first iterations are
-    yielded among the events. A snapshot on the way that the disk refuses is left out with a note; the last one is not.
-    When data or numbers go bad, a snapshot of the last good state is written before the error is raised.
+    seconds of training that count for `max_time`, by default those since the call. `snapshot_asked` tells after each
+    iteration whether a snapshot is wanted now. Warnings of the first iterations are yielded among the events. A
+    snapshot on the way that the disk refuses is left out with a note; the last one is not. When data or numbers go bad,
+    a snapshot of the last good state is written before the error is raised.
 
     Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """
@@ -47,7 +49,7 @@ def solve(
             raise _Stopped(reason)
 
     session.between = between
-    loop = _Loop(session, folder)
+    loop = _Loop(session, folder, snapshot_asked)
     begin, stopped = session.iteration, None
     # more threads of NumPy's BLAS would compete with the kernels for cores
     blas = threadpool_limits(limits=1, user_api="blas")
@@ -78,8 +80,8 @@ class _Stopped(Exception):
 class _Loop:
     """The iterations of a training and its end, with the tests, displays, snapshots and warnings that are due."""
 
-    def __init__(self, session: Session, folder: Path | None) -> None:
-        self.session = session
+    def __init__(self, session: Session, folder: Path | None, snapshot_asked: Callable[[], bool]) -> None:
+        self.session, self._snapshot_asked = session, snapshot_asked
         self.snapshots, self.best = Snapshots(session, folder), BestWeights(session, folder)
         self._intervals = {name: interval_of(session.spec, name) for name in session.test.feeds} if session.test else {}
         self._finished = session.over  # a run that is resumed after its early stop has nothing left to do
@@ -116,7 +118,8 @@ class _Loop:
                 pace = seen / max(now - since, 1e-9)
                 yield _display(session, iteration, rate, pace)
                 since, seen = time.perf_counter(), 0
-            if spec.snapshot and spec.snapshot.ends(session.iteration, session.pace):
+            asked = self._snapshot_asked()
+            if asked or (spec.snapshot and spec.snapshot.ends(session.iteration, session.pace)):
                 yield from self.snapshots.try_write()
 
     def _due(self, iteration: int) -> list[str]:

@@ -4,25 +4,48 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netspec.core.calls import Phase
 from netspec.core.counts import AnyCount, Count, PositiveCount
-from netspec.core.errors import Findings
-from netspec.core.model import Aka, Listed, Model, SpecPath, known_as
+from netspec.core.errors import Findings, SpecError
+from netspec.core.model import Aka, Listed, Model, known_as, wrong
 from netspec.core.nodes import Document, locate
 from netspec.core.rooms import UnknownWord
-from netspec.core.spelling import suggest
+from netspec.core.spelling import enumerated, suggest
 from netspec.data.spec import FeedSpec, FeedsSpec
 from netspec.language import elsewhere, words
-from netspec.language.validate import MissingFieldError, Subject, UnknownWordError, WrongTypeError, head, say, validate
+from netspec.language.validate import (
+    MissingFieldError,
+    Subject,
+    UnknownWordError,
+    WrongTypeError,
+    drop,
+    head,
+    say,
+    validate,
+)
 from netspec.net.spec import typo
 from netspec.training.amounts import Bytes, Seconds
+from netspec.training.averages.base import AnyAverage
+from netspec.training.clip import AnyClip
+from netspec.training.course import Course
 from netspec.training.goals import Best, EarlyStop
+from netspec.training.noise import GradientNoise
+from netspec.training.patterns import ParamsPattern
 from netspec.training.policies.base import AnyPolicy
 from netspec.training.regularizers.base import AnyRegularizer
 from netspec.training.regularizers.l2 import L2
 from netspec.training.solvers.base import SOLVERS, UpdateRule
+from netspec.training.solvers.base_driving import DrivingRule
+from netspec.training.warmup import Warmup
+from netspec.training.weight_files import AnyWeightFiles
+
+
+class UnusedFieldError(SpecError):
+    """A field that every solver has is written for a type that has no use for it."""
+
+    code = "NS546"
 
 
 class SolverSpec(Model):
@@ -34,6 +57,9 @@ class SolverSpec(Model):
     base_lr: Annotated[float, Aka("learning_rate", "lr")] = Field(gt=0, description="Learning rate before the policy.")
     lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
         description="The rate as a function of the iteration."
+    )
+    warmup: Annotated[Warmup | None, Aka("burn_in", "lr_warmup")] = Field(
+        None, description="A rise to the policy's rate at the beginning."
     )
     max_iter: Annotated[int | None, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")] = Field(
         None, gt=0, description="Iterations to train; left out: `max_epoch` ends the training."
@@ -55,9 +81,11 @@ class SolverSpec(Model):
         Aka("accumulate_grad_batches", "accumulation_steps", "gradient_accumulation", "gradient_accumulation_steps"),
     ] = Field(1, gt=0, description="Batches whose gradients are added before one update.")
     weight_decay: Annotated[float, Aka("decay", "l2")] = Field(0.0, ge=0, description="Strength of the regularizer.")
-    regularization_type: AnyRegularizer = Field(L2(), description="L1 or L2.")
+    regularization_type: AnyRegularizer = Field(
+        L2(), description="The regularizer, which says what `weight_decay` means."
+    )
     clip_gradients: Annotated[
-        float | None,
+        AnyClip | None,
         Aka(
             "clip",
             "clip_grad",
@@ -68,7 +96,15 @@ class SolverSpec(Model):
             "gradient_clipping",
             "max_grad_norm",
         ),
-    ] = Field(None, gt=0, description="Largest L2 norm of the summed gradient; left out: no limit.")
+    ] = Field(None, description="Limit of the summed gradient: its largest L2 norm, or {type, limit}.")
+    gradient_noise: GradientNoise | None = Field(None, description="Normal noise on gradients: {eta, gamma}.")
+    params: Annotated[Listed[ParamsPattern], Aka("param_groups", "paramwise_cfg", "freeze")] = Field(
+        (), description="Settings of params by pattern; the last match wins, and beats a layer's own `param`."
+    )
+    average: Annotated[AnyAverage | None, Aka("weight_averaging", "model_averaging", "moving_average")] = Field(
+        None, description="An average of the weights over the iterations, kept beside them."
+    )
+    test_average: bool = Field(False, description="Tests during the training look at the averaged weights.")
     test_interval: Annotated[PositiveCount | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")] = (
         Field(None, description="Iterations or epochs between tests; left out: only at the end.")
     )
@@ -98,8 +134,8 @@ class SolverSpec(Model):
         1, ge=0, lt=2**63, description="Seed of fillers, shuffling, transforms and Dropout."
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="Number type of blobs and params.")
-    weights: Annotated[SpecPath | None, Aka("checkpoint", "init_weights", "load_weights", "pretrained")] = Field(
-        None, description="Snapshot to start from (fine-tuning)."
+    weights: Annotated[AnyWeightFiles | None, Aka("checkpoint", "init_weights", "load_weights", "pretrained")] = Field(
+        None, description="Snapshots to start from (fine-tuning): a path, paths, or {files, rename, strict}."
     )
     reached: dict[str, float] = Field(
         {}, description="Scores measured after this training, by the output's name; `netspec zoo list` shows them."
@@ -107,6 +143,18 @@ class SolverSpec(Model):
     stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
     level: int = Field(0, description="Level that the nets' include and exclude rules see.")
     rule: UpdateRule = Field(exclude=True, description="The solver type with its own fields.")
+
+    @model_validator(mode="after")
+    def _has_an_average(self) -> SolverSpec:
+        if self.test_average and self.average is None:
+            help = "say `average: {type: ema, decay: 0.999}`, or leave it out"
+            raise wrong("`test_average` needs an `average` of the weights", field="test_average", help=help)
+        return self
+
+    def rate(self, iteration: int, course: Course) -> float:
+        """The learning rate of an iteration: the policy's, times the factor of the warm-up."""
+        factor = self.warmup.factor(iteration, course.pace) if self.warmup else 1.0
+        return factor * self.lr_policy.rate(iteration, course)
 
     def feed(self, phase: Phase) -> FeedSpec | None:
         """The data of a phase."""
@@ -146,6 +194,7 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     fields = set(cls.model_fields) if cls else _all_fields()
     own = {key: values.pop(key) for key in list(values) if key in fields}
     rule = validate(Subject(cls, own, root, owner), found) if cls else None
+    values = _used(Subject(cls, values, root, owner), found) if cls else values
     moved = elsewhere.SOLVER | _policy_fields(values) | _fields_of_others(values)
     hidden = [f"lr_policy.{key}" for key in words.POLICY_FIELDS if key in values]
     if not any(_length(key) for key in values):
@@ -164,7 +213,31 @@ def solver_spec(document: Document, found: Findings) -> SolverSpec | None:
     spec: SolverSpec | None = validate(subject, found)
     if spec is None or rule is None:
         return None
+    if isinstance(rule, DrivingRule) and not spec.regularization_type.has_loss:
+        text = f"{owner} has no use for a regularizer that is no part of the loss"
+        found.add(
+            UnusedFieldError(text, at=spec.place("regularization_type"), help="L1, L2 and ElasticNet are parts of it")
+        )
     return spec
+
+
+IDLE: dict[str, Any] = {"base_lr": 1.0, "lr_policy": "fixed"}
+"""Values of required fields for which a solver type has no use."""
+
+
+def _used(subject: Subject, found: Findings) -> dict[str, Any]:
+    """A solver's values, with IDLE ones in the place of those that its type has no use for; if they are written, errors
+    go to `found`.
+    """
+    unused = subject.cls.unused
+    for name in filter(subject.values.__contains__, unused):
+        without = [SOLVERS.word(member) for member in SOLVERS.members() if name in member.unused]
+        help = f"all solver types have it but {' and '.join(filter(None, (', '.join(without[:-1]), without[-1])))}"
+        at = locate(subject.node, name, key=True)
+        text = f"{subject.owner} has no use for `{name}`"
+        found.add(UnusedFieldError(text, at=at, help=help + drop(subject, (name,))))
+    kept = {name: value for name, value in subject.values.items() if name not in unused}
+    return kept | {name: value for name, value in IDLE.items() if name in unused}
 
 
 def _length(key: str) -> bool:
@@ -183,9 +256,15 @@ def _fields_of_others(values: dict[str, Any]) -> dict[str, str]:
         key: [SOLVERS.word(m) for m in SOLVERS.members() if key in m.model_fields]
         for key in values.keys() - SolverSpec.model_fields
     }
-    return {
-        key: f"it belongs to the solver type{'s' * (len(of) > 1)} {' and '.join(of)}" for key, of in types.items() if of
-    }
+    return {key: _owners(of) for key, of in types.items() if of}
+
+
+def _owners(having: list[str]) -> str:
+    """Which solver types have a field: those that do, or all but those that do not, whichever are fewer."""
+    lacking = [word for word in SOLVERS.words() if word not in having]
+    if 0 < len(lacking) < len(having):
+        return f"every solver type has it but {enumerated(lacking)}"
+    return f"it belongs to the solver type{'s' * (len(having) > 1)} {enumerated(having)}"
 
 
 def _policy_fields(values: dict[str, Any]) -> dict[str, str]:

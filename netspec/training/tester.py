@@ -27,15 +27,21 @@ if TYPE_CHECKING:
 class Tester:
     """The TEST net: programs for the whole batches of each feed, and for short last ones.
 
-    `feeds` are what it is tested on, by name; None for a net that has its own data. It runs on the weights of `owner`,
-    a training's program; without one, on weights of its own.
+    `feeds` are what it is tested on, by name; None for a net that has its own data. It runs beside `owner`, a
+    training's program, on its weights or on those that are `given`; without an owner, on weights of its own.
     """
 
     def __init__(
-        self, job: Job, feeds: Mapping[str, Feed | None], owner: Program | None, seed: int, keep: Keep = False
+        self,
+        job: Job,
+        feeds: Mapping[str, Feed | None],
+        owner: Program | None,
+        seed: int,
+        keep: Keep = False,
+        given: Weights | None = None,
     ) -> None:
         self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
-        self.feeds = feeds
+        self.feeds, self._given = feeds, given
         self.programs: dict[int, Program] = {}
         net = job.phase("TEST")
         self.scores = scores(net)
@@ -73,7 +79,7 @@ class Tester:
             if self.owner is None:
                 weights, arena = fill_weights(shaped, dtype, self.seed), None
             else:
-                weights = share_weights(shaped, self.owner.shaped, self.owner.weights, dtype, self.seed)
+                weights = share_weights(shaped, self.owner.shaped, self._given or self.owner.weights, dtype, self.seed)
                 arena = self.owner.arena if self.keep is False else None
             program = bind(shaped, memory, weights, self.seed, arena=arena)
             self.owner = self.owner or program

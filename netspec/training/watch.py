@@ -15,6 +15,7 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.places import Place
 from netspec.net.shaped import ShapedGraph
 from netspec.training.goals import Best, EarlyStop, Mode
+from netspec.training.policies.plateau import Plateau
 from netspec.training.scores import scalars
 from netspec.training.spec import SolverSpec
 
@@ -113,8 +114,13 @@ class Watch:
 
 
 def watch(spec: SolverSpec, test: ShapedGraph | None, found: Findings) -> Watch:
-    """What a solver says on its best weights and its early end; mistakes go to `found`. `test` is its TEST net."""
+    """What a solver says on its best weights and its early end; mistakes go to `found`. `test` is its TEST net.
+
+    The score that a plateau policy looks at is checked too.
+    """
     names = _Names(spec, test)
+    if isinstance(spec.lr_policy, Plateau):
+        names.metric("lr_policy", spec.lr_policy, found)
     best = names.metric("best", spec.best, found) if spec.best else None
     early = spec.early_stop
     own = names.metric("early_stop", early, found) if early else None
@@ -161,8 +167,8 @@ class _Names:
             return None
         return Metric(name, mode == "max" if mode else bool(higher))
 
-    def metric(self, key: str, said: Best | EarlyStop, found: Findings) -> Metric | None:
-        """The metric of `best` or `early_stop`; what is wrong with it goes to `found`."""
+    def metric(self, key: str, said: Best | EarlyStop | Plateau, found: Findings) -> Metric | None:
+        """The metric of `best`, `early_stop` or a plateau policy; what is wrong with it goes to `found`."""
         at = self._spec.place(key, "metric", key=said.metric is None)
         chosen = self.chosen(said.metric, said.mode)
         if chosen is None:
@@ -177,7 +183,7 @@ class _Names:
             return None
         return chosen
 
-    def _unknown(self, key: str, said: Best | EarlyStop, at: Place | None) -> SpecError:
+    def _unknown(self, key: str, said: Best | EarlyStop | Plateau, at: Place | None) -> SpecError:
         if said.metric in self._all:
             text = f"`{key}` looks at '{said.metric}', and nobody knows whether more of it is better"
             return UnknownMetricError(text, at=at, help="say `mode: max` or `mode: min`")

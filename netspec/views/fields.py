@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from netspec.core.model import PathMark, listed
+from netspec.core.counts import Count
+from netspec.core.model import PathMark, fields_of, listed
 from netspec.core.rooms import Room
 
 REQUIRED = "required"
@@ -30,7 +31,7 @@ class Described(NamedTuple):
 
 def described(cls: type[BaseModel], without: Collection[str] = ()) -> Iterator[Described]:
     """The fields that a class has beyond those of `without`."""
-    for name, info in cls.model_fields.items():
+    for name, info in fields_of(cls).items():
         if name not in without and not info.exclude:
             yield Described(name, _words(info.annotation, info.metadata), _default(info), info.description or "")
 
@@ -54,12 +55,19 @@ def _yaml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not isinstance(value, Count):
         return "[" + ", ".join(map(_yaml, value)) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-_PLAIN = {int: "whole number", float: "number", bool: "true or false", str: "word", Any: "anything"}
+_PLAIN = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "word",
+    Any: "anything",
+    Count: "iterations or epochs",
+}
 
 
 def _words(kind: Any, metadata: list[Any]) -> str:
@@ -87,7 +95,7 @@ def _words(kind: Any, metadata: list[Any]) -> str:
     if origin is dict:
         return f"mapping of {_words(args[0], [])} to {_words(args[1], [])}"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return "{" + ", ".join(kind.model_fields) + "}"
+        return "{" + ", ".join(fields_of(kind)) + "}"
     return _PLAIN.get(kind, getattr(kind, "__name__", str(kind))) + _bounds(metadata)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from netspec.core.counts import Count
 from netspec.core.model import listed
 from netspec.core.rooms import Room
 from netspec.data.sources.base import SOURCES
@@ -26,6 +27,7 @@ from netspec.data.transforms.base import TRANSFORMS
 from netspec.fillers.base import FILLERS
 from netspec.layers.base import LAYERS, Layer
 from netspec.net.spec import NetSpec
+from netspec.training.averages.base import AVERAGES
 from netspec.training.policies.base import POLICIES
 from netspec.training.regularizers.base import REGULARIZERS
 from netspec.training.solvers.base import SOLVERS
@@ -33,7 +35,7 @@ from netspec.training.spec import SolverSpec
 
 Schema = dict[str, Any]
 
-CHOICES: tuple[Room[Any], ...] = (FILLERS, POLICIES, REGULARIZERS, SOURCES, TRANSFORMS)
+CHOICES: tuple[Room[Any], ...] = (AVERAGES, FILLERS, POLICIES, REGULARIZERS, SOURCES, TRANSFORMS)
 """Rooms whose members are written `{type: X, ...}`, or `X` if no other field is required."""
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -93,6 +95,8 @@ class _Generator(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         """A default as JSON; a choice as it is written in YAML."""
+        if isinstance(dft, Count):
+            return dft.plain()
         if not isinstance(dft, BaseModel):
             return super().encode_default(dft)
         said = dft.model_dump(mode="json", exclude_defaults=True)
@@ -101,6 +105,11 @@ class _Generator(GenerateJsonSchema):
             return said
         word = room.word(type(dft))
         return {"type": word, **said} if said else word
+
+
+def _is_free(option: Schema) -> bool:
+    """Whether a form takes any string, and so a `$...` too."""
+    return option.get("type") == "string" and not option.keys() & {"enum", "pattern"}
 
 
 class _Definitions(dict[str, Schema]):
@@ -136,10 +145,7 @@ class _Definitions(dict[str, Schema]):
         notes: Schema = {key: field[key] for key in ("description", "default") if key in field}
         said = field.get("anyOf") or [{key: item for key, item in field.items() if key not in notes}]
         options = [self.option(option, notes.get("description", "")) for option in said]
-        if not any(
-            "room" in option or not option or (option.get("type") == "string" and "enum" not in option)
-            for option in said
-        ):
+        if not any("room" in option or not option or _is_free(option) for option in said):
             options.insert(len(options) - (options[-1].get("type") == "null"), _ref("variable"))
         return {**notes, **(options[0] if len(options) == 1 else {"anyOf": options})}
 
@@ -386,19 +392,27 @@ class _Definitions(dict[str, Schema]):
             "type": {**_words(SOLVERS, "The update rule."), "default": "SGD"},
             **spec,
         }
+        unused = {name for member in SOLVERS.members() for name in member.unused}
+        mostly = [name for name in needs["required"] if name in unused]
+        needs = {**needs, "required": [name for name in needs["required"] if name not in unused]}
         known, cases, wanted = dict.fromkeys(keys, True), [], [{"required": ["net"]}, needs]
         for member in SOLVERS.members():
             word = SOLVERS.word(member)
             own, must = self.fields(member)
             self[f"solvers.{word}"] = {
                 "title": word,
-                **_closed({**dict.fromkeys(keys, True), **own, "type": _kind(word, member)}),
+                **_closed(
+                    {**{key: True for key in keys if key not in member.unused}, **own, "type": _kind(word, member)}
+                ),
             }
             known |= dict.fromkeys(own, True)
             cases.append(_when(word, _ref(f"solvers.{word}")))
             if word == "SGD":
                 cases.append({"if": {"anyOf": [_has("type"), _has("extends")]}, "else": _ref("solvers.SGD")})
+                wanted.append({"if": _has("type"), "else": {"required": mostly}})
             wanted.append(_when(word, must) if must else {})
+            own_needs = [name for name in mostly if name not in member.unused]
+            wanted.append(_when(word, {"required": own_needs}) if own_needs else {})
         complete = {"if": _has("extends"), "else": _all(wanted)}
         return {
             "title": "solver",

@@ -107,17 +107,17 @@ def test_a_run_remembers_its_code_and_asks_for_it(own: Cli, folder: Path) -> Non
     assert code == 2 and "say --code seven.py" in err
     assert own("test", "run", *CODE)[0] == 0
     code, _, err = own("train", "run", "--resume", "max_iter=6", *CODE)
-    assert code == 0 and "changed: max_iter: 4 -> 6" in err
+    assert code == 0 and "changed since:\n  max_iter: 4 -> 6\n" in err
 
 
 def test_a_run_goes_on_with_edited_code_and_says_so(own: Cli, folder: Path) -> None:
     assert own("train", "solver.yaml", "-o", "run", *CODE)[0] == 0
     (folder / "seven.py").write_text(FILLER + "# edited\n")
     code, _, err = own("train", "run", "--resume", "run/snapshots/iter_000002.safetensors", *CODE)
-    assert code == 0 and "changed: code seven.py: " in err and "cube.py: " not in err
+    assert code == 0 and '\n  code."seven.py": ' in err and "cube.py" not in err
     (folder / "seven.py").write_text(FILLER)
     code, _, err = own("test", "run", *CODE)
-    assert code == 0 and "changed: code seven.py: " in err
+    assert code == 0 and 'changed: code."seven.py": ' in err
 
 
 def test_the_same_bits_whether_or_not_it_was_interrupted(own: Cli, folder: Path) -> None:

@@ -40,6 +40,8 @@ SCREENS = {
     "layers_elu": ("layers", "ELU"),
     "help_layers": ("layers", "--help"),
     "help_gradcheck": ("gradcheck", "--help"),
+    "help_schedule": ("schedule", "--help"),
+    "schedule": ("schedule", "lenet", "lr_policy={type: one_cycle, length: 6000}", "warmup.length=5 epochs"),
 }
 
 

@@ -245,7 +245,7 @@ def test_an_import_that_is_cut_short(file: Path, cli: Cli, monkeypatch: pytest.M
 
 
 def test_what_is_said_may_fail() -> None:
-    def full(_: str) -> None:
+    def full(*_: str) -> None:
         raise OSError(28, "No space left on device")
 
     with signals.Finishing(full) as stop:
@@ -257,7 +257,7 @@ def test_what_is_said_may_fail() -> None:
 
 def test_a_forked_child_has_signals_of_its_own() -> None:
     """As of a pool of processes of a source: the child is terminated, and the training does not notice."""
-    with signals.Finishing(lambda _: None) as stop:
+    with signals.Finishing(lambda *_: None) as stop:
         with warnings.catch_warnings(action="ignore"):  # Python 3.12 warns: there are threads
             child = os.fork()
         if child == 0:
@@ -312,3 +312,43 @@ def test_helpers_end_with_the_body() -> None:
     with pytest.raises(KeyboardInterrupt), compiling._running([sys.executable, "-c", program], 2) as others:
         raise KeyboardInterrupt
     assert [other.returncode for other in others] == [1, 1]
+
+
+@pytest.mark.parametrize(("name", "option"), [("SIGINT", "--sigint-effect"), ("SIGHUP", "--sighup-effect")])
+def test_a_signal_that_asks_for_a_snapshot(file: Path, cli: Cli, name: str, option: str) -> None:
+    """As often as it comes; the training goes on, and ends with the bytes of one that heard nothing."""
+    wanted = whole(cli, file)
+    with pytest.MonkeyPatch.context() as patch:
+        at_iteration(patch, 3, lambda: send(name, name))
+        at_iteration(patch, 11, lambda: send(name))
+        code, _, said = cli("train", file, "-o", "run", option, "snapshot")
+    assert code == 0 and iterations(Path("run")) == [4, 12, 20]
+    assert f"{name}: writing a snapshot after this iteration; the training goes on" in said
+    assert (Path("run/snapshots/iter_000020.safetensors").read_bytes(), rows(Path("run"))) == wanted
+
+
+def test_a_signal_without_effect(file: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_iteration(monkeypatch, 3, lambda: send("SIGINT", "SIGHUP", "SIGINT"))
+    code, _, said = cli("train", file, "-o", "run", "--sigint-effect", "none", "--sighup-effect", "none")
+    assert code == 0 and iterations(Path("run")) == [20] and "SIG" not in said
+
+
+def test_one_signal_keeps_its_effect_where_another_has_one(
+    file: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_iteration(monkeypatch, 3, lambda: send("SIGHUP"))
+    at_iteration(monkeypatch, 7, lambda: send("SIGINT"))
+    assert cli("train", file, "-o", "run", "--sighup-effect", "snapshot")[0] == 130
+    assert iterations(Path("run")) == [4, 8]
+
+
+def test_an_effect_that_is_named_beats_nohup(file: Path, cli: Cli) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            at_iteration(patch, 3, lambda: send("SIGHUP"))
+            assert cli("train", file, "-o", "run", "--sighup-effect", "snapshot")[0] == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert iterations(Path("run")) == [4, 20]

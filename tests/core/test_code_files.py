@@ -13,6 +13,7 @@ import pytest
 
 import netspec
 from netspec.core import code_files
+from netspec.core.changes import lines
 from netspec.core.code_files import CodeFileError, MissingCodeError
 from netspec.core.errors import NetspecError
 from netspec.core.rooms import UnknownWord
@@ -157,14 +158,15 @@ def test_a_run_asks_for_its_code(tmp_path: Path) -> None:
     code_files.ask_for(run)
 
 
-def test_changes_of_code_are_lines() -> None:
+def test_changes_of_code() -> None:
     then, now = [{"name": "a.py", "sha256": "1" * 64}], [{"name": "b.py", "sha256": "2" * 64}]
-    assert code_files.changes(then, then) == []
-    assert code_files.changes(None, now) == [f"code b.py: not given -> {'2' * 12}"]
-    assert code_files.changes(then, now) == [
-        f"code a.py: {'1' * 12} -> not given",
-        f"code b.py: not given -> {'2' * 12}",
+    assert code_files.changes(then, then) == ()
+    assert lines(code_files.changes(None, now)) == [f'code."b.py": added ({"2" * 12})']
+    assert lines(code_files.changes(then, [{"name": "a.py", "sha256": "3" * 64}, *now])) == [
+        f'code."a.py": {"1" * 12} -> {"3" * 12}',
+        f'code."b.py": added ({"2" * 12})',
     ]
+    assert lines(code_files.changes(then, [])) == [f'code."a.py": removed ({"1" * 12})']
 
 
 def test_a_yaml_file_alone_never_runs_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -372,7 +372,7 @@ def test_catches_memory_that_is_not_a_layers() -> None:
         verify_program(one)
     one = program()
     index, other = (one.weights.names.index(name) for name in ("ip.weight", "side.weight"))
-    with pytest.raises(InvariantError, match=r"layer 'ip.weight': update.sgd touches memory that is not its own"):
+    with pytest.raises(InvariantError, match=r"layer 'ip.weight': update_rules.sgd touches memory that is not its own"):
         verify_program(swapped(one, "update", "ip.weight", one.weights.data[index], one.weights.data[other]))
 
 

@@ -8,7 +8,8 @@ import sys
 import numpy as np
 
 from netspec.codegen import driver
-from netspec.engine.bind import Learning, bind, compile_net
+from netspec.engine.bind import bind, compile_net
+from netspec.engine.updating import Decay, Learning
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
 from netspec.net.load import load_net
@@ -20,7 +21,7 @@ def digest(net: str, overrides: list[str], batch: int, threads: int) -> str:
     driver.limit_threads(threads)
     shaped, memory = compile_net(load_net(net, overrides, State("TRAIN"), batch), "float32")
     weights = fill_weights(shaped, "float32", 1, 1)
-    learning = Learning(SGD(momentum=0.9).update, ((0.0, 5e-4),) * len(shaped.graph.params))
+    learning = Learning(SGD(momentum=0.9).update, (Decay(l2=5e-4),) * len(shaped.graph.params))
     program = bind(shaped, memory, weights, 1, learning)
     program.rate[0] = 0.01
     random = np.random.default_rng(7)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from netspec.core.calls import Phase
-from netspec.engine.bind import Learning, bind, compile_net
+from netspec.engine.bind import bind, compile_net
 from netspec.engine.plan import ALIGN, Piece, plan
 from netspec.engine.program import SECTIONS, Program, Step
+from netspec.engine.updating import Learning, local_decay
 from netspec.engine.weights import fill_weights
 from netspec.net.graph import State
 from netspec.net.load import load_net
@@ -53,7 +54,7 @@ def training(
     if hidden:
         memory = plan(one, dtype, keep)
     weights = fill_weights(one, dtype, SEED, state=SGD().state)
-    decay = tuple(L2().coefficients(weight_decay * p.decay_mult) for p in one.graph.params)
+    decay = local_decay(one.graph.params, L2(), weight_decay)
     return bind(
         one, memory, weights, SEED, Learning(SGD(momentum=momentum).update, decay, **options), poisoned(memory.arena)
     )

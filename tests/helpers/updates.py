@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from netspec.codegen import driver
@@ -39,3 +42,40 @@ def path(rule: UpdateRule, steps: int = 3, rate: float = 0.1, **options: float) 
         driver.run(rule.update(one), "float64")
         found.append(float(w[0]))
     return found
+
+
+DECAYS = [(0.0, 0.0), (0.0, 0.3), (0.2, 0.0), (0.2, 0.3)]
+"""(l1, l2)."""
+
+Step = Callable[[int, float, float, float, float, dict[str, float]], float]
+"""The new value of one weight, from t (1, 2, ...), w, the gradient, its decay, the rate, and what the rule keeps."""
+
+
+def follow(rule: UpdateRule, definition: Step, /, l1: float, l2: float, **start: float) -> None:
+    """Compare 20 steps of a rule with its definition for one weight, on 15 weights in valleys of their own.
+
+    The gradient of a weight w is steep * (w - bottom) + cos(3 w) / 4, less what makes it 0 at the start in one place;
+    one weight starts at 0. The rate falls; lr_mult and the factor on the gradients are not 1. `start` is what the
+    definition keeps for each weight.
+    """
+    shape, lr_mult, factor = (5, 3), 2.0, 0.25
+    steep, bottom = np.geomspace(0.05, 5, 15).reshape(shape), np.linspace(-1, 2, 15).reshape(shape)
+
+    def slope(w: Any) -> Any:
+        return steep * (w - bottom) + np.cos(3 * w) / 4
+
+    first = np.sin(np.arange(15.0)).reshape(shape)
+    shift = np.zeros(shape)
+    shift[2, 1] = slope(first)[2, 1]
+    for dtype, near in (("float64", {"rtol": 1e-12, "atol": 1e-14}), ("float32", {"rtol": 2e-4, "atol": 2e-5})):
+        w, expected = first.astype(dtype), first.copy()
+        kept, states = history(rule, w), [dict(start) for _ in range(15)]
+        for t in range(20):
+            rate, gradient = 0.05 / (1 + 0.1 * t), slope(expected) - shift
+            now = np.array([rate], dtype), np.array([1, factor], dtype), lr_mult, l1, l2, np.array([t, 0])
+            driver.run(rule.update(Update(w, (gradient / factor).astype(dtype), kept, *now)), dtype)
+            for at, state in enumerate(states):
+                value, g = expected.flat[at], gradient.flat[at]
+                decay = l2 * value + l1 * np.sign(value)
+                expected.flat[at] = definition(t + 1, value, g, decay, lr_mult * rate, state)
+            np.testing.assert_allclose(w, expected, **near, err_msg=f"{dtype}, step {t + 1}")

@@ -16,13 +16,14 @@ from netspec.language import elsewhere
 from netspec.language.document import parse
 from netspec.layers.base import LAYERS
 from netspec.net.load import load_net
+from netspec.training.averages.base import AVERAGES
 from netspec.training.job import load_solver
 from netspec.training.policies.base import POLICIES
 from netspec.training.regularizers.base import REGULARIZERS
 from netspec.training.solvers.base import SOLVERS
 
 ROOMS: dict[str, Room[Any]] = {
-    room.kind: room for room in (LAYERS, FILLERS, SOLVERS, POLICIES, REGULARIZERS, SOURCES, TRANSFORMS)
+    room.kind: room for room in (AVERAGES, LAYERS, FILLERS, SOLVERS, POLICIES, REGULARIZERS, SOURCES, TRANSFORMS)
 }
 
 
@@ -94,8 +95,12 @@ def advice(load: Any, text: str) -> str:
             "data: {tests: {new: {source: {type: FashionMNIST, split: test}, batch_size: 2, val_interval: 2}}}",
             "'test_interval'",
         ),
-        ("regularization_type: elastic_net", "one at a time"),
-        ("type: adam", "SGD and Nesterov"),
+        ("regularization_type: elastic_net", "'ElasticNet'"),
+        ("type: adam", "'Adam'"),
+        ("type: AMSGrad", "AdamW and RAdam"),
+        ("amsgrad: true", "leave it out"),
+        ("beta2: 0.99", "momentum2"),
+        ("rho: 0.9", "`momentum` of AdaDelta"),
         ("seed: 3", "'random_seed'"),
         ("grad_clip: 3", "'clip_gradients'"),
         ("milestones: [3, 4]", "type: multistep"),
@@ -108,11 +113,16 @@ def test_words_of_other_programs_in_a_solver(line: str, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "wanted"),
     [
-        ("cosine", "poly"),
-        ("{type: CosineAnnealingLR, T_max: 9}", "poly"),
-        ("ReduceLROnPlateau", "multistep"),
-        ("linear", "say 'poly'"),
-        ("{type: fixed, gamma: 0.1}", "it belongs to exp, inv, multistep, sigmoid and step"),
+        ("{type: CosineAnnealingLR, T_max: 9}", "say 'cosine'"),
+        ("{type: cosine, T_max: 9}", "did you mean 'length'?"),
+        ("{type: cosine, eta_min: 0.1}", "did you mean 'min_lr'?"),
+        ("ReduceLROnPlateau", "say 'plateau'"),
+        ("OneCycleLR", "say 'one_cycle'"),
+        ("CyclicLR", "say 'triangular'"),
+        ("get_linear_schedule_with_warmup", "say `lr_policy: linear`, and beside it `warmup:"),
+        ("LinearLR", "say `warmup:"),
+        ("{type: one_cycle, factor: 0.1}", "it belongs to plateau"),
+        ("{type: fixed, gamma: 0.1}", "it belongs to exp, inv, multistep, sigmoid, step and triangular"),
         ("{type: fixed, strange: 0.1}", "leave it out"),
         ("{type: step, gamma: 0.1, stepsize: 3, power: 2}", "it belongs to inv and poly"),
     ],

@@ -208,6 +208,8 @@ PUBLISHED = {
     "linear_svm": (784 * 10 + 10, 784 * 10),
     "adding_gru": (192 * 2 + 192 + 192 * 64 + 192 + 64 + 1, 100 * (192 * 2 + 192 * 64) + 64),
     "char_lstm": (64 * 64 + 1024 * 64 + 1024 + 1024 * 256 + 256 * 64 + 64, 64 * (1024 * 64 + 1024 * 256 + 256 * 64)),
+    "quadratic": (2, 0),
+    "rosenbrock": (2, 0),
     "two_layer_sigmoid": (2 * 2 + 2 + 2 * 2 + 2, 2 * 2 + 2 * 2),
     "alexnet": (60_965_224, 724_406_816),  # Caffe models/bvlc_alexnet
     "googlenet": (13_378_280, 1_591_044_096),  # Caffe models/bvlc_googlenet, TRAIN: with both heads
@@ -425,12 +427,15 @@ def test_deep_nets_are_short_files(name: str, lines: int) -> None:
     assert len(locate.names("models")[name].read_text().splitlines()) <= lines
 
 
+UNTESTED = {"overfit_densenet", "overfit_resnet20", "quadratic", "rosenbrock", "two_layer_sigmoid"}
+
+
 @pytest.mark.parametrize("name", SOLVERS)
 def test_solver_is_sound_and_trains_a_zoo_net(name: str) -> None:
     job = load_solver(name)
     assert job.name == name
     assert len([entry.name for entry in zoo.entries() if name in entry.solvers]) == 1
-    assert (job.test is None) == (name in {"overfit_densenet", "overfit_resnet20", "two_layer_sigmoid"})
+    assert (job.test is None) == (name in UNTESTED)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -439,7 +444,11 @@ def test_every_net_has_a_solver(name: str) -> None:
 
 
 def test_a_solver_that_changes_a_net_inside_belongs_to_it() -> None:
-    assert {entry.name: entry.solvers for entry in zoo.entries()}["resnet20"] == ("overfit_resnet20", "resnet20")
+    assert {entry.name: entry.solvers for entry in zoo.entries()}["resnet20"] == (
+        "overfit_resnet20",
+        "resnet20",
+        "resnet20_cosine",
+    )
 
 
 def test_filters_of_the_course_example() -> None:
@@ -459,7 +468,8 @@ def test_filters_of_the_course_example() -> None:
 
 def test_copy_gives_files_that_work_where_they_are(tmp_path: Path) -> None:
     paths = zoo.copy("lenet", tmp_path)
-    copied = ["models/lenet.yaml", "models/net.schema.json", "solvers/lenet.yaml", "solvers/solver.schema.json"]
+    solvers = [f"solvers/{name}.yaml" for name in SOLVERS if name.startswith("lenet")]
+    copied = ["models/lenet.yaml", "models/net.schema.json", *solvers, "solvers/solver.schema.json"]
     assert sorted(p.relative_to(tmp_path).as_posix() for p in paths) == copied
     zoo.copy("mlp", tmp_path)  # schemas may be overwritten: they are no one's own work
     written = load_solver(tmp_path / "solvers" / "lenet.yaml").net.written

@@ -18,7 +18,8 @@ import pytest
 from netspec.language.document import dump
 from netspec.training import runs
 from netspec.training.feeds import open_phase
-from netspec.training.job import Job, load_solver, settings
+from netspec.training.job import Job, load_solver
+from netspec.training.recorded import settings
 from tests.helpers.mutations import seeds
 from tests.helpers.trees import Tree
 

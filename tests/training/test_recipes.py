@@ -25,6 +25,8 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "mlp",
         "overfit_densenet",
         "overfit_resnet20",
+        "quadratic",
+        "rosenbrock",
         "transformer_fashion",
         "two_layer_sigmoid",
     }

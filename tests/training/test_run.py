@@ -148,7 +148,7 @@ def test_weights_of_the_caller_come_before_those_of_the_solver(job: Callable[...
     note = next(e for e in run(job(max_iter=1), tmp_path / "given", weights=file) if isinstance(e, Loaded))
     assert str(note) == f"weights from {file}: 4 params loaded"
     own = job(max_iter=1, weights=str(file))
-    assert next(e for e in run(own, tmp_path / "own") if isinstance(e, Loaded)).path == file
+    assert next(e for e in run(own, tmp_path / "own") if isinstance(e, Loaded)).paths == (file,)
     gone = job(max_iter=1, weights="gone.safetensors")
     list(run(gone, tmp_path / "both", weights=file))
     with pytest.raises(MissingSnapshotError) as caught:

@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load, load_file, save, save_file
 
 import netspec
+from netspec.core.changes import lines
 from netspec.core.errors import NetspecError, SnapshotError
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
@@ -109,10 +110,10 @@ def test_long_data_in_a_solver_are_not_repeated_in_its_snapshots(solver: Make, t
     values["data"]["train"]["source"] = {"type": "Arrays", "values": [x.tolist(), y.tolist()]}
     trained(values, 1).snapshot(tmp_path / "one.safetensors")
     assert len(json.dumps(about(tmp_path / "one.safetensors"))) < 3000
-    assert session(values).restore(tmp_path / "one.safetensors") == []
+    assert session(values).restore(tmp_path / "one.safetensors") == ()
     values["data"]["train"]["source"]["values"][1][0] = 1
     (said,) = session(values).restore(tmp_path / "one.safetensors")
-    assert said.startswith("data: ") and "2 items, sha256" in said and len(said) < 1000
+    assert str(said).startswith('data.train.source.values: "2 items, sha256 ') and len(str(said)) < 200
 
 
 def test_what_later_versions_add_is_passed_over_or_named(three: Path, solver: Make) -> None:
@@ -120,7 +121,7 @@ def test_what_later_versions_add_is_passed_over_or_named(three: Path, solver: Ma
     arrays, said = load_file(three), about(three)
     said["classes"] = ["cat", "dog"]
     rewritten(three, json.dumps(said))
-    assert session(solver()).restore(three) == []
+    assert session(solver()).restore(three) == ()
     said["arrays"] |= {
         "mean": {"what": "other", "layer": "ip", "param": "bias"},
         "t": {"what": "state", "name": "t"},
@@ -194,7 +195,7 @@ def old_file(path: Path, digest: str, **changes: Any) -> Path:
 def test_format_1_is_read(tmp_path: Path, digest: str) -> None:
     """With a layer called 'history', and a shared param."""
     one = session(copy.deepcopy(OLD))
-    assert one.restore(old_file(tmp_path / "two.safetensors", digest)) == []
+    assert one.restore(old_file(tmp_path / "two.safetensors", digest)) == ()
     assert (one.iteration, list(one.losses)) == (2, [0.5])
     given = old_arrays()
     for name, array in weights(one).items():
@@ -342,7 +343,7 @@ def test_floats_are_converted(three: Path, solver: Make, kind: str, own: str) ->
     given = {label: array.astype(kind) for label, array in load_file(three).items()}
     rewritten(three, json.dumps(about(three)), given)
     one = session(solver(dtype=own))
-    assert one.restore(three) == ([] if own == "float32" else ["dtype: 'float32' -> 'float64'"])
+    assert lines(one.restore(three)) == ([] if own == "float32" else ["dtype: float32 -> float64"])
     for name, array in weights(one).items():
         np.testing.assert_array_equal(array, given[name].astype(own))
 

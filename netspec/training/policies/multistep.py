@@ -6,10 +6,11 @@ Source: Caffe sgd_solver.cpp.
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import pairwise
 
 from pydantic import Field, model_validator
 
+from netspec.core.counts import AnyCount
 from netspec.core.model import Listed, wrong
 from netspec.training.course import Course
 from netspec.training.policies._power import power
@@ -20,14 +21,12 @@ class Multistep(Policy):
     """The rate is multiplied by gamma at each of the listed iterations."""
 
     gamma: float = Field(ge=0, allow_inf_nan=False, description="Factor at each step.")
-    stepvalue: Listed[Annotated[int, Field(ge=0)]] = Field(
-        description="Iterations at which a step is taken, in rising order."
-    )
+    stepvalue: Listed[AnyCount] = Field(description="Iterations at which a step is taken, in rising order.")
 
     @model_validator(mode="after")
     def _check(self) -> Multistep:
-        for before, after in zip(self.stepvalue, self.stepvalue[1:], strict=False):
-            if after < before:
+        for before, after in pairwise(self.stepvalue):
+            if after.in_epochs == before.in_epochs and after.value < before.value:
                 raise wrong(f"`stepvalue` must rise, but {after} follows {before}", field="stepvalue")
         return self
 
@@ -35,6 +34,6 @@ class Multistep(Policy):
         """base_lr * gamma ** (number of steps that took effect up to iter)."""
         steps, effect = 0, -1
         for value in self.stepvalue:
-            effect = max(value, effect + 1)
+            effect = max(value.iterations(course.pace), effect + 1)
             steps += effect <= iter
         return course.base_lr * power(self.gamma, steps)

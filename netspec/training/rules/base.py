@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from netspec.core.calls import Phase
+from netspec.core.counts import in_epochs
 from netspec.core.errors import Findings, NetspecError
 from netspec.core.model import Model
 from netspec.core.rooms import Room
@@ -15,6 +16,7 @@ from netspec.net.shaped import ShapedGraph
 if TYPE_CHECKING:  # a net alone is judged too, without what a training needs
     from netspec.core.calls import Array
     from netspec.data.feed import Feed
+    from netspec.training.course import Course
     from netspec.training.job import Job
 
 
@@ -41,6 +43,16 @@ class Known:
         """The net of TRAIN, if it has a loss."""
         net = self.nets.get("TRAIN")
         return net if net is not None and net.graph.losses else None
+
+    @property
+    def course(self) -> Course | None:
+        """What the rate depends on; None where data that are not open yet say when the training or an epoch ends."""
+        if self.job is None:
+            return None
+        feed, spec = self.feeds.get("train"), self.job.spec
+        course = self.job.course(None if feed is None else len(feed))
+        known = feed is not None or not in_epochs((spec.lr_policy, spec.warmup))
+        return course if known and course.last is not None else None
 
     def fed(self) -> Iterator[tuple[str, Feed, ShapedGraph]]:
         """Every feed with its name and the net that it feeds; that for training may feed the TEST net, where alone."""

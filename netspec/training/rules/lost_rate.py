@@ -32,16 +32,13 @@ class LostRate(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """A warning, placed at the policy."""
-        if known.job is None:
+        course = known.course
+        if known.job is None or course is None:
             return
         spec = known.job.spec
-        feed = known.feeds.get("train")
-        course = known.job.course(None if feed is None else len(feed))
-        last = course.last
-        if last is None:
-            return
+        last = course.end
         later = (last // 2, 3 * last // 4, last - 1)
-        rates = [spec.lr_policy.rate(iteration, course) for iteration in later]
+        rates = [spec.rate(iteration, course) for iteration in later]
         if last < 4 or max(rates) > NOTHING * spec.base_lr:
             return
         when = f"at iteration {later[0]:,} of {last:,}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from netspec.core.calls import Calls, Slot, SolverState, Update
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shape
+
+if TYPE_CHECKING:
+    from netspec.net.shaped import ShapedGraph
 
 
 class UpdateRule(Model):
@@ -16,10 +19,15 @@ class UpdateRule(Model):
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays of history of each param: of the param's shape, zero at the start."""
+    unused: ClassVar[tuple[str, ...]] = ()
+    """Fields that every solver has, but for which this type has no use: where one is written, that is an error."""
 
     def state(self, params: Sequence[Shape]) -> SolverState:
         """The arrays to keep for learned params of these shapes; snapshots hold them under these names."""
         return SolverState(tuple({name: Slot(shape) for name in self.slots} for shape in params))
+
+    def check(self, net: ShapedGraph, dtype: str) -> None:
+        """Raise a SpecError where the type cannot train a net with numbers of a type."""
 
     def update(self, run: Update) -> Calls:
         """Calls that write the weight and its history; nothing where the gate is shut."""

@@ -24,6 +24,6 @@ class Nesterov(UpdateRule):
 
     def update(self, run: Update) -> Calls:
         """A single Call that updates weight and history."""
-        from netspec.kernels import update
+        from netspec.kernels import update_rules
 
-        yield run.by(update.nesterov, self.momentum)
+        yield run.by(update_rules.nesterov, self.momentum)

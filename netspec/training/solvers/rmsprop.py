@@ -13,6 +13,7 @@ from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Aka
+from netspec.training.solvers._moments import ADDED, SQUARE, Delta
 from netspec.training.solvers.base import UpdateRule
 
 
@@ -21,16 +22,11 @@ class RMSProp(UpdateRule):
 
     slots: ClassVar[tuple[str, ...]] = ("mean_square",)
 
-    rms_decay: Annotated[float, Aka("rho")] = Field(
-        0.99, ge=0, lt=1, description="Share of the mean square that stays in each iteration."
-    )
-    # the smallest positive float32: a gradient that was always zero makes a step of 0 / delta
-    delta: Annotated[float, Aka("eps", "epsilon")] = Field(
-        1e-8, ge=1e-30, description="Added to the root, so that nothing is divided by zero."
-    )
+    rms_decay: Annotated[float, Aka("rho")] = Field(0.99, ge=0, lt=1, description=SQUARE)
+    delta: Delta = Field(1e-8, description=ADDED)
 
     def update(self, run: Update) -> Calls:
         """A single Call that updates weight and history."""
-        from netspec.kernels import update
+        from netspec.kernels import update_rules
 
-        yield run.by(update.rmsprop, self.rms_decay, 1 - self.rms_decay, self.delta)
+        yield run.by(update_rules.squares, update_rules.Share(self.rms_decay, 1 - self.rms_decay), self.delta)

@@ -22,6 +22,6 @@ class SGD(UpdateRule):
 
     def update(self, run: Update) -> Calls:
         """A single Call that updates weight and history."""
-        from netspec.kernels import update
+        from netspec.kernels import update_rules
 
-        yield run.by(update.sgd, self.momentum)
+        yield run.by(update_rules.sgd, self.momentum)

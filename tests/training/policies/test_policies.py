@@ -18,6 +18,9 @@ PACE = Pace(epoch=10, iteration=4)
 """10 samples in batches of 4: epochs end at iterations 3, 5, 8, 10, ..."""
 
 
+STRAIGHT = {"div_factor": 4.0, "final_div_factor": 4.0, "anneal_strategy": "linear"}
+
+
 def policy(type: str, **fields: Any) -> Policy:
     return POLICIES.get(type).model_validate({key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()})
 
@@ -28,6 +31,97 @@ def rate(type: str, iter: int, base_lr: float = 1.0, max_iter: int = 10_000, **f
 
 def test_all_of_caffes_policies_are_there() -> None:
     assert {"fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid"} <= set(POLICIES.words())
+
+
+TABLES: list[tuple[dict[str, Any], list[float]]] = [
+    ({"type": "cosine"}, [8, 4 + 8**0.5, 4, 4 - 8**0.5, 0, 0, 0]),  # cos 45 degrees is sqrt(1/2)
+    ({"type": "cosine", "length": 2}, [8, 4, 8, 4, 8, 4, 8]),
+    ({"type": "cosine", "length": 2, "growth": 2, "min_lr": 2}, [8, 5, 8, 5 + 4.5**0.5, 5, 5 - 4.5**0.5, 8]),
+    ({"type": "cosine", "length": "1 epochs"}, [8, 6, 2, 8, 4, 8, 6]),  # epochs end at 3, 5, 8
+    ({"type": "linear"}, [8, 6, 4, 2, 0, 0, 0]),
+    ({"type": "linear", "length": 2, "min_lr": 4}, [8, 6, 4, 4, 4, 4, 4]),
+    ({"type": "linear", "length": "2 epochs", "min_lr": 3}, [8, 7, 6, 5, 4, 3, 3]),
+    ({"type": "inverse_sqrt", "timescale": 1}, [8, 8, 32**0.5, (64 / 3) ** 0.5, 4, (64 / 5) ** 0.5, (64 / 6) ** 0.5]),
+    ({"type": "inverse_sqrt", "timescale": "1 epoch"}, [8, 8, 8, 8, 48**0.5, (192 / 5) ** 0.5, 32**0.5]),
+    ({"type": "inverse_time", "timescale": 2}, [8, 16 / 3, 4, 16 / 5, 8 / 3, 16 / 7, 2]),
+    ({"type": "step", "gamma": 0.5, "stepsize": "1 epochs"}, [8, 8, 8, 4, 4, 2, 2]),
+    ({"type": "multistep", "gamma": 0.5, "stepvalue": [1, "1 epoch", 6]}, [8, 4, 4, 2, 2, 2, 1]),
+    ({"type": "sigmoid", "gamma": 1000.0, "stepsize": "1 epoch"}, [0, 0, 0, 4, 8, 8, 8]),
+    ({"type": "triangular", "stepsize": 2, "max_lr": 12}, [8, 10, 12, 10, 8, 10, 12]),
+    ({"type": "triangular", "stepsize": 1, "max_lr": 12, "mode": "triangular2"}, [8, 12, 8, 10, 8, 9, 8]),
+    (
+        {"type": "triangular", "stepsize": 1, "max_lr": 12, "mode": "exp_range", "gamma": 0.5},
+        [8, 10, 8, 8.5, 8, 8.125, 8],
+    ),
+    ({"type": "triangular", "stepsize": "1 epoch", "max_lr": 14}, [8, 10, 12, 14, 11, 8, 10]),
+    ({"type": "one_cycle", "length": 6, "pct_start": 0.5, **STRAIGHT}, [2, 5, 8, 8 - 22.5 / 9, 3, 0.5, 0.5]),
+    (
+        {"type": "one_cycle", "length": 7, "pct_start": 3 / 7, "three_phase": True, **STRAIGHT},
+        [2, 5, 8, 5, 2, 1.25, 0.5],
+    ),
+    ({"type": "piecewise", "points": [{"at": 2, "rate": 4}, {"at": 4, "rate": 1}]}, [8, 6, 4, 2.5, 1, 1, 1]),
+    (
+        {"type": "piecewise", "points": [{"at": 0, "rate": 2}, {"at": "1 epoch", "rate": 5}, {"at": 6, "rate": 0}]},
+        [2, 3, 4, 5, 10 / 3, 5 / 3, 0],
+    ),
+    (
+        {"type": "piecewise", "interpolation": "steps", "points": [{"at": 2, "rate": 4}, {"at": "1 epoch", "rate": 1}]},
+        [8, 8, 4, 1, 1, 1, 1],
+    ),
+]
+"""Policies with base_lr 8, trained for 4 iterations at PACE, and their first seven rates, worked by hand."""
+
+
+@pytest.mark.parametrize(("fields", "expected"), TABLES)
+def test_rates_worked_by_hand(fields: dict[str, Any], expected: list[float]) -> None:
+    rates = [rate(iter=t, base_lr=8.0, max_iter=4, **fields) for t in range(7)]
+    assert rates == pytest.approx(expected, rel=1e-14, abs=1e-14)
+
+
+def test_a_cycle_of_waves() -> None:
+    rates = [rate("one_cycle", t, 8.0, 5, pct_start=0.6, div_factor=4.0, final_div_factor=4.0) for t in range(7)]
+    assert rates == pytest.approx([2, 5, 8, 4.25, 0.5, 0.5, 0.5], rel=1e-14)
+
+
+ENDS = [
+    ({"type": "cosine", "min_lr": 1e-9}, 0.1, 1e-9),
+    ({"type": "linear", "min_lr": 1e-9}, 0.1, 1e-9),
+    ({"type": "one_cycle", "div_factor": 3.0, "final_div_factor": 7.0}, 0.1 / 3, 0.1 / 3 / 7),
+    ({"type": "poly", "power": 0.7}, 0.1, 0.0),
+    ({"type": "piecewise", "points": [{"at": 9, "rate": 0.3}]}, 0.1, 0.3),
+]
+
+
+@pytest.mark.parametrize(("fields", "first", "last"), ENDS)
+@pytest.mark.parametrize("length", [9, 10**9])
+def test_ends_are_exact_and_the_end_stays(fields: dict[str, Any], first: float, last: float, length: int) -> None:
+    rates = [rate(iter=t, base_lr=0.1, max_iter=length, **fields) for t in (0, length, length + 1, 10**12)]
+    assert rates == [first, last, last, last]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+@pytest.mark.parametrize("fields", [{}, {"three_phase": True}, {"anneal_strategy": "linear", "pct_start": 0.9}])
+def test_a_cycle_that_is_too_short_for_a_rise(length: int, fields: dict[str, Any]) -> None:
+    rates = [rate("one_cycle", t, 8.0, length, **fields) for t in range(5)]
+    assert all(0 < one <= 8 for one in rates) and rates[length - 1 :] == [8 / 25 / 1e4] * (6 - length)
+
+
+@given(
+    fields=st.sampled_from([fields for fields, _ in TABLES]),
+    iter=st.integers(0, 10**15),
+    base_lr=st.sampled_from([1e-300, 0.1, 1e300]),
+    max_iter=st.sampled_from([1, 4, 10**15]),
+)
+def test_rates_are_finite_and_not_negative(fields: dict[str, Any], iter: int, base_lr: float, max_iter: int) -> None:
+    one = rate(iter=iter, base_lr=base_lr, max_iter=max_iter, **fields)
+    assert 0 <= one <= max(base_lr, fields.get("max_lr", 0), fields.get("min_lr", 0), 5)
+
+
+def test_an_epoch_that_is_shorter_than_an_iteration() -> None:
+    course = Course(8.0, 4, Pace(epoch=3, iteration=4))  # epochs end at iterations 1, 2, 3, 3, 4, ...
+    rates = [policy("cosine", length="1 epoch").rate(t, course) for t in range(6)]
+    assert rates == [8] * 6
+    assert [policy("step", gamma=0.5, stepsize="1 epoch").rate(t, course) for t in range(5)] == [8, 4, 2, 0.5, 0.25]
 
 
 def test_fixed() -> None:
@@ -97,6 +191,15 @@ def test_what_is_too_large_is_infinite() -> None:
         ("sigmoid", {"gamma": 0.1, "stepsize": 0}, "stepsize"),
         ("multistep", {"gamma": 0.1, "stepvalue": [5, -1]}, "stepvalue"),
         ("fixed", {"gamma": 0.1}, "gamma"),
+        ("cosine", {"length": "0 epochs"}, "length"),
+        ("cosine", {"growth": 0}, "growth"),
+        ("cosine", {"growth": 1.5}, "growth"),
+        ("linear", {"min_lr": -0.1}, "min_lr"),
+        ("one_cycle", {"pct_start": 1.0}, "pct_start"),
+        ("triangular", {"stepsize": 3}, "max_lr"),
+        ("plateau", {"metric": "validation/loss"}, "mode"),
+        ("plateau", {"metric": "validation/loss", "mode": "min", "factor": 1.0}, "factor"),
+        ("piecewise", {"points": []}, "points"),
     ],
 )
 def test_bounds(type: str, fields: dict[str, Any], where: str) -> None:
@@ -108,6 +211,20 @@ def test_bounds(type: str, fields: dict[str, Any], where: str) -> None:
 def test_multistep_must_rise() -> None:
     with pytest.raises(ValidationError, match="`stepvalue` must rise, but 5 follows 10"):
         policy("multistep", gamma=0.1, stepvalue=[10, 5])
+
+
+@pytest.mark.parametrize(
+    ("type", "fields", "text"),
+    [
+        ("piecewise", {"points": [{"at": 5, "rate": 1}, {"at": 5, "rate": 2}]}, "`points` must rise, but 5 follows 5"),
+        ("triangular", {"stepsize": 3, "max_lr": 1, "gamma": 0.5}, "`gamma` goes with `mode: exp_range`"),
+        ("triangular", {"stepsize": 3, "max_lr": 1, "mode": "exp_range"}, "`gamma` goes with `mode: exp_range`"),
+        ("one_cycle", {"three_phase": True, "pct_start": 0.6}, "`pct_start` is at most 0.5"),
+    ],
+)
+def test_fields_that_contradict_each_other(type: str, fields: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        policy(type, **fields)
 
 
 def test_every_field_is_described() -> None:

@@ -48,7 +48,7 @@ def test_reference(delta: float, regularizer: L1 | L2, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("delta", [1e-8, 1e-30])
+@pytest.mark.parametrize("delta", [1e-8, 1e-18])
 def test_a_gradient_that_is_always_zero_moves_nothing(delta: float, dtype: str) -> None:
     w, h = updated(RMSProp(delta=delta), np.ones(3, dtype), [np.zeros(3, dtype)] * 2, 0.1)
     assert (w == 1).all() and (h == 0).all()
@@ -60,7 +60,7 @@ def test_fields() -> None:
         {"rms_decay": -0.1},
         {"rms_decay": 1.0},
         {"delta": 0.0},
-        {"delta": 1e-40},
+        {"delta": 1e-19},
         {"delta": float("inf")},
         {"momentum": 0.0},
     ):

@@ -1,0 +1,142 @@
+"""How many iterations does each solver type need on two hard functions? Rosenbrock's valley, and a narrow trough.
+
+python -m benchmarks.valley [TYPE ...] [--tune]
+
+Both are nets of the zoo, `rosenbrock` and `quadratic`, of two params each and without data: an iteration's gradient is
+exact. A type runs as the zoo's solver says, with its SETTINGS, until the loss is 1e-6. `--tune` tries every rate and
+momentum of a grid instead, and shows the best: so SETTINGS came about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from rich.console import Console
+
+from benchmarks import tables
+from netspec.core.errors import DivergedError
+from netspec.training.job import load_solver
+from netspec.training.session import Session
+from netspec.training.solvers.base import SOLVERS
+
+PROBLEMS = ("rosenbrock", "quadratic")
+TARGET, MOST = 1e-6, 10_000
+Settings = dict[str, Any]
+
+
+def _rates(*rates: float, **fields: Any) -> tuple[Settings, ...]:
+    """Settings for the problems: a constant rate each, and the same other fields."""
+    return tuple({"base_lr": rate, "lr_policy": "fixed", **fields} for rate in rates)
+
+
+SETTINGS: dict[str, tuple[Settings, ...]] = {
+    "LBFGS": ({}, {}),
+    "Newton": ({}, {}),
+    "GradientDescent": _rates(1.0, 1.0),
+    "SGD": _rates(1e-3, 1e-3, momentum=0.9),
+}
+"""Of each solver type, for each problem, the fields that differ from the zoo's solver."""
+
+
+class Descent(NamedTuple):
+    """A run: iterations and seconds until the loss was at the target, None where it never was; and the last loss."""
+
+    iterations: int | None
+    seconds: float
+    loss: float
+
+
+def descend(problem: str, word: str, settings: Settings, most: int = MOST) -> Descent:
+    """Train until the loss at an iteration's start is at the target."""
+    said = {"type": word, "max_iter": MOST, **settings}
+    overrides = [f"{key}={value if isinstance(value, str) else _flow(value)}" for key, value in said.items()]
+    session, loss = Session(load_solver(problem, overrides), threads=1), float("nan")
+    begun = time.perf_counter()
+    try:
+        for done in range(min(most, int(said["max_iter"]))):
+            loss = session.step()
+            if loss <= TARGET:
+                return Descent(done, time.perf_counter() - begun, loss)
+    except DivergedError:
+        loss = float("inf")
+    finally:
+        session.close()
+    return Descent(None, time.perf_counter() - begun, loss)
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on a single line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in value.items())}}}"
+    return str(value)
+
+
+RATES = [mantissa * 10.0**exponent for exponent in range(0, -6, -1) for mantissa in (5, 2, 1)]
+MOMENTA = (0.0, 0.9, 0.95, 0.99)
+SHORT = (500, 2_000, 10_000)
+"""Iterations of trainings whose rate falls to 0, for types whose steps do not grow small by themselves."""
+
+
+def grid(word: str, falling: bool) -> Iterator[Settings]:
+    """The settings that `--tune` tries: constant rates, or falling ones."""
+    cls = SOLVERS.get(word)
+    if "base_lr" in cls.unused:
+        yield {}
+        return
+    momenta = MOMENTA if word in {"SGD", "Nesterov"} else (0.9,) if "momentum" in cls.model_fields else (None,)
+    falls = [{"lr_policy": {"type": "poly", "power": 1}, "max_iter": last} for last in SHORT]
+    for fields, rate, momentum in itertools.product(falls if falling else [{"lr_policy": "fixed"}], RATES, momenta):
+        yield {"base_lr": rate, **fields, **({} if momentum is None else {"momentum": momentum})}
+
+
+def tune(problem: str, word: str) -> tuple[Settings, Descent]:
+    """The settings with the fewest iterations; falling rates only where no constant one leads to the target."""
+    best: tuple[Settings, Descent] = {}, Descent(None, 0.0, float("inf"))
+    for settings in itertools.chain(grid(word, falling=False), grid(word, falling=True)):
+        if best[1].iterations is not None and settings.get("lr_policy", "fixed") != "fixed":
+            break
+        found = descend(problem, word, settings, best[1].iterations or MOST)
+        if found.iterations is not None and found.iterations < (best[1].iterations or MOST):
+            best = settings, found
+    return best
+
+
+COLUMNS = [tables.Column("type", "solver type")] + [
+    tables.Column(f"{problem}_{key}", f"{problem}: {heading}", form)
+    for problem in PROBLEMS
+    for key, heading, form in (("iterations", "iterations", ",d"), ("seconds", "seconds", ".3f"))
+]
+
+
+def row(word: str) -> dict[str, Any]:
+    """A row of the table."""
+    result: dict[str, Any] = {"type": word}
+    for problem, settings in zip(PROBLEMS, SETTINGS[word], strict=True):
+        descend(problem, word, settings, 1)  # compiles
+        found = descend(problem, word, settings)
+        result |= {f"{problem}_iterations": found.iterations, f"{problem}_seconds": found.seconds}
+    return result
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("types", nargs="*", help="solver types; left out: all")
+    parser.add_argument("--tune", action="store_true", help="look for settings")
+    args = parser.parse_args()
+    console = Console()
+    for word in (args.types or SOLVERS.words()) if args.tune else ():
+        for problem in PROBLEMS:
+            console.print(word, problem, *tune(problem, word))
+    if not args.tune:
+        rows = [row(word) for word in args.types or SOLVERS.words()]
+        console.print(tables.rich("iterations and seconds to a loss of 1e-6", COLUMNS, rows))
+        console.print(tables.markdown(COLUMNS, rows))
+
+
+if __name__ == "__main__":
+    main()

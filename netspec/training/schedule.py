@@ -1,0 +1,98 @@
+"""Job to Schedule: the learning rate of every iteration, and the iterations where it turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from netspec.core.counts import in_epochs
+from netspec.core.errors import DataError
+from netspec.data.feed import open_feed
+from netspec.training.course import Course
+from netspec.training.events import Tested
+from netspec.training.job import Job
+from netspec.training.policies.plateau import Plateau
+from netspec.training.runs import RunRecord
+from netspec.training.watch import Tests
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An iteration of a schedule, and a word on it."""
+
+    iteration: int
+    word: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate over a training."""
+
+    job: Job
+    course: Course
+
+    @cached_property
+    def rates(self) -> list[float]:
+        """The rate of every iteration."""
+        return [self.job.spec.rate(iteration, self.course) for iteration in range(self.course.end)]
+
+    @property
+    def by_tests(self) -> bool:
+        """Whether the rate depends on tests."""
+        return isinstance(self.job.spec.lr_policy, Plateau)
+
+    def epoch(self, iteration: int) -> float | None:
+        """Epochs before an iteration; None where the length of the data is not known."""
+        pace = self.course.pace
+        return None if pace.epoch is None else iteration * pace.iteration / pace.epoch
+
+    def marks(self) -> list[Mark]:
+        """The first iteration, the end of the warm-up, every step and turn of the rate, and the last iteration."""
+        warmup, end = self.job.spec.warmup, self.course.end
+        words: dict[int, str] = {}
+        for mark in _turns(self.rates):
+            words.setdefault(mark.iteration, mark.word)
+        if warmup is not None and (length := warmup.length.iterations(self.course.pace)) < end:
+            words[length] = "end of warm-up"
+        between = [Mark(iteration, words[iteration]) for iteration in sorted(words) if 0 < iteration < end - 1]
+        return [Mark(0, "first"), *between, *([Mark(end - 1, "last")] if end > 1 else [])]
+
+
+def _turns(rates: list[float]) -> Iterator[Mark]:
+    """Where a rate steps, jumps, is highest or lowest; changes that rounding makes are none."""
+    least = 1e-12 * max(rates)
+    changes = [0.0, *(after - before for before, after in pairwise(rates)), 0.0]
+    for i in range(1, len(rates)):
+        before, here, after = changes[i - 1 : i + 2]
+        if abs(here) > max(least, 20 * abs(before), 20 * abs(after)):
+            yield Mark(i, "step" if before == after == 0 else "jump")
+        elif before > least and here < -least:
+            yield Mark(i - 1, "highest")
+        elif before < -least and here > least:
+            yield Mark(i - 1, "lowest")
+
+
+def schedule(job: Job, tests: Tests = ()) -> Schedule:
+    """The schedule of a job, with these tests, each its iteration and its scores by FEED/blob.
+
+    The training data are opened for the length of an epoch. Where they are missing, and the rate does not depend on
+    it, the schedule has no epochs. Raises DataError.
+    """
+    feed, spec, samples = job.spec.data.train, job.spec, None
+    try:
+        if feed is not None and job.train.graph.inputs:
+            samples = len(open_feed(feed, "TRAIN", spec.random_seed, job.base, dtype=spec.dtype, train=feed))
+    except DataError:
+        if spec.max_epoch is not None or in_epochs((spec.lr_policy, spec.warmup)):
+            raise
+    return Schedule(job, job.course(samples, tests))
+
+
+def of_run(job: Job, record: RunRecord) -> Schedule:
+    """The schedule of a run's job, with the tests that the run has recorded. Raises DataError."""
+    tested = [event for event in record.events if isinstance(event, Tested)]
+    return schedule(
+        job, [(one.iteration, {f"{one.feed}/{name}": one.outputs[name] for name in one.outputs}) for one in tested]
+    )

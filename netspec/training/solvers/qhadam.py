@@ -1,0 +1,31 @@
+"""QHAdam: m and v as in Adam; with t = iteration + 1, M = m / (1 - momentum^t) and V = v / (1 - momentum2^t)
+
+w = w - rate * ((1 - nu) * g + nu * M) / (sqrt((1 - nu2) * g^2 + nu2 * V) + delta).
+
+g is the clipped, divided and decayed gradient. Source: Ma & Yarats 2019, section 4; nu and momentum as their section 5
+recommends. With nu = nu2 = 1 it is Adam.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from netspec.core.calls import Calls, Update
+from netspec.core.model import Aka
+from netspec.training.solvers._moments import MEAN, Beta, TwoMoments
+
+
+class QHAdam(TwoMoments):
+    """Adam with some of the gradient itself beside each average."""
+
+    momentum: Beta = Field(0.995, description=MEAN)
+    nu: Annotated[float, Aka("nu1")] = Field(0.7, ge=0, le=1, description="Share of the mean beside the gradient.")
+    nu2: float = Field(1.0, ge=0, le=1, description="Share of the mean square beside the gradient's square.")
+
+    def update(self, run: Update) -> Calls:
+        """A single Call that updates weight and history."""
+        from netspec.kernels import update_moments
+
+        yield run.by(update_moments.qhadam, self.moments(), update_moments.Hyperbolic(self.nu, self.nu2))

@@ -1,0 +1,64 @@
+"""Charts in characters: a line over a pair of axes, drawn by plotext, without colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil, floor, inf, isfinite, log10
+
+Points = Sequence[tuple[float, float]]
+"""Points (x, y) in the order of x."""
+
+
+def line_chart(points: Points, width: int, height: int, y_text: Callable[[float], str] = "{:.3g}".format) -> str:
+    """A line through points, so many columns wide and lines high with its axes; y begins at 0 or below.
+
+    Points whose y is not finite are left out; without any other there is no chart but an empty text.
+    """
+    import plotext
+
+    points = [(x, y) for x, y in points if isfinite(y)]
+    if not points:
+        return ""
+    xs, ys = zip(*thinned(points, 2 * width), strict=True)
+    low, high = min(0.0, *ys), max(0.0, *ys)
+    high = high if high > low else low + 1
+    plotext.terminal.limit(False, False)  # the caller knows how much room there is
+    figure = plotext.figure
+    figure.clear()
+    figure.theme("colorless")
+    figure.plot_size(width, height)
+    figure.draw(figure.signal(list(xs), list(ys), marker="braille").lines())
+    across = ticks(xs[0], xs[-1], width // 13)
+    figure.ruler("x").ticks(across, [_number(x) for x in across])
+    up = ticks(low, high, height // 3)
+    figure.ruler("y").lim(low, high).ticks(up, [y_text(y) for y in up])
+    text = plotext.uncolorize(str(figure.build()))
+    figure.clear()
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _number(x: float) -> str:
+    """A number under an axis: 450,000, 1.5M."""
+    return f"{x / 1e6:g}M" if abs(x) >= 1e6 else f"{x:,g}"
+
+
+def thinned(points: Points, columns: int) -> Points:
+    """Points that draw the same line on so many columns: of each column the first, lowest, highest and last."""
+    if len(points) <= 4 * columns:
+        return points
+    kept: list[tuple[float, float]] = []
+    size = len(points) / columns
+    for column in range(columns):
+        here = points[round(column * size) : round((column + 1) * size)]
+        chosen = {here[0], min(here, key=lambda point: point[1]), max(here, key=lambda point: point[1]), here[-1]}
+        kept += sorted(chosen)
+    return kept
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers from low to high at equal distances, `most` steps at most."""
+    if high <= low:
+        return [low]
+    size = 10.0 ** floor(log10((high - low) / max(1, most)))
+    step = next((size * one for one in (1, 2, 5, 10, 20) if (high - low) / (size * one) <= most), inf)
+    return [n * step for n in range(ceil(low / step), floor(high / step + 1e-9) + 1)]
