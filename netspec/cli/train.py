@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,6 +73,16 @@ Weights = Annotated[
         help="Start from these weights (fine-tuning); may be said more than once, later files over earlier.",
     ),
 ]
+SigintEffect = Annotated[
+    Effect | None,
+    typer.Option(help="What SIGINT (Ctrl-C) does: stop with a snapshot, write a snapshot and go on, or nothing."),
+]
+SighupEffect = Annotated[
+    Effect | None, typer.Option(help="What SIGHUP (the terminal goes away) does; both stop by default.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Do all that comes before the first iteration, and show the plan.")
+]
 
 
 def command(
@@ -86,17 +97,10 @@ def command(
     net_level: Level = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed, in place of random_seed.")] = None,
     threads: Threads = None,
-    sigint_effect: Annotated[
-        Effect | None,
-        typer.Option(help="What SIGINT (Ctrl-C) does: stop with a snapshot, write a snapshot and go on, or nothing."),
-    ] = None,
-    sighup_effect: Annotated[
-        Effect | None, typer.Option(help="What SIGHUP (the terminal goes away) does; both stop by default.")
-    ] = None,
+    sigint_effect: SigintEffect = None,
+    sighup_effect: SighupEffect = None,
     code: Code = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Do all that comes before the first iteration, and show the plan.")
-    ] = False,
+    dry_run: DryRun = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")] = False,
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
@@ -122,16 +126,8 @@ def command(
     named = {"SIGINT": sigint_effect, "SIGHUP": sighup_effect}
     effects: dict[int, Effect] = {number: effect for number in STOPS if (effect := named.get(number.name))}
     stop = Finishing(lambda name, effect: console.print(f"{name}: {_SAID[effect]}"), effects)
-    training = run(
-        job,
-        output,
-        resume=begin,
-        weights=weights or (),
-        threads=threads,
-        stopping=stop,
-        snapshot_asked=stop.snapshot,
-    )
-    with training:
+    start = partial(run, job, output, resume=begin, weights=weights or (), threads=threads)
+    with start(stopping=stop, snapshot_asked=stop.snapshot) as training:
         if dry_run:
             _foresee(training, console)
             return

@@ -85,7 +85,8 @@ class _Loop:
         self.snapshots, self.best = Snapshots(session, folder), BestWeights(session, folder)
         self._intervals = {name: interval_of(session.spec, name) for name in session.test.feeds} if session.test else {}
         self._finished = session.over  # a run that is resumed after its early stop has nothing left to do
-        self._restored = False
+        stop = session.watch.stop
+        self._restored = self._finished and stop is not None and stop.restore
 
     def early(self) -> str | None:
         """Why the training ended early, if it did."""

@@ -25,11 +25,9 @@ from netspec.training.policies.base import POLICIES, Policy
 from netspec.training.run import run
 from netspec.training.solvers.base import SOLVERS, UpdateRule
 from netspec.training.spec import SolverSpec
+from tests.helpers.nursery import nursery
+from tests.helpers.repeats import values, write_data
 from tests.helpers.runs import rows
-from tests.training.test_kill import nursery
-from tests.training.test_repeat import folder, values
-
-__all__ = ["folder"]  # a fixture
 
 LAST = 60
 SEVERAL = "validation" in FeedsSpec.model_fields
@@ -61,13 +59,18 @@ GIVEN: dict[str, Any] = {
 
 
 def pairs() -> list[Any]:
-    """Each solver type with a policy, and each policy with a solver type."""
+    """Each solver type with a policy, where it takes one, and each policy with a solver type."""
     types, policies = SOLVERS.members(), POLICIES.members()
-    both = zip(cycle(types), cycle(policies), strict=False)
-    return [
-        pytest.param(cls, policy, id=f"{SOLVERS.word(cls)}-{POLICIES.word(policy)}")
-        for cls, policy in islice(both, max(len(types), len(policies)))
-    ]
+    steady = [cls for cls in types if "lr_policy" in unused(cls)]
+    others = [cls for cls in types if cls not in steady]
+    both = list(islice(zip(cycle(others), cycle(policies), strict=False), max(len(others), len(policies))))
+    both += [(cls, policies[0]) for cls in steady]
+    return [pytest.param(cls, one, id=f"{SOLVERS.word(cls)}-{POLICIES.word(one)}") for cls, one in both]
+
+
+def unused(cls: type[UpdateRule]) -> tuple[str, ...]:
+    """The fields of every solver that a type has no use for."""
+    return getattr(cls, "unused", ())
 
 
 PAIRS = pairs()
@@ -83,9 +86,18 @@ def solver(cls: type[UpdateRule], policy: type[Policy], folder: Path) -> dict[st
     if "momentum" not in cls.model_fields:
         del made["momentum"]
     features = {name: value for name, value in FEATURES.items() if name in SolverSpec.model_fields}
-    made = {name: value for name, value in (made | features).items() if name not in getattr(cls, "unused", ())}
+    made |= features
     needed = {name: GIVEN[name] for name, field in policy.model_fields.items() if field.is_required()}
-    return made | {"type": SOLVERS.word(cls), "lr_policy": {"type": POLICIES.word(policy), **needed}}
+    made |= {"type": SOLVERS.word(cls), "lr_policy": {"type": POLICIES.word(policy), **needed}}
+    return {name: value for name, value in made.items() if name not in unused(cls)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data."""
+    path = tmp_path_factory.mktemp("pieces")
+    write_data(path)
+    return path
 
 
 def drive(made: dict[str, Any], run_folder: Path, threads: int, at: int = LAST, killed: bool = False) -> None:

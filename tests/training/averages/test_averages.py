@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from netspec.core.counts import Count, Pace
 from pydantic import ValidationError
 
 from netspec.codegen import driver
 from netspec.core.calls import Call
+from netspec.core.counts import Count, Pace
 from netspec.kernels import average
 from netspec.training import snapshot
 from netspec.training.averages.base import AVERAGES, Average
