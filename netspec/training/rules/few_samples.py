@@ -35,7 +35,7 @@ class FewSamples(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """One warning."""
-        job, feed = known.job, known.feeds.get("TRAIN")
+        job, feed = known.job, known.feeds.get("train")
         if job is None or feed is None or job.spec.data.train is None:
             return
         rule, batch = job.spec.rule, job.spec.data.train.batch_size
