@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.helpers import ROOT
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 class Nursery:
