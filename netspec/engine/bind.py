@@ -126,6 +126,7 @@ class _Binder:
         import numpy as np
 
         self.storing = learning is None or learning.iter_size == 1
+        self.preconditioner = learning.preconditioner if learning is not None else None
         squared = sorted(self.squared()) if learning is not None else []
         self.taken = np.zeros((len(squared), MOST_PARTS))
         self.squares = dict(zip(squared, self.taken, strict=True))
@@ -135,7 +136,7 @@ class _Binder:
                 sections[step.section].append(step)
         sections["loss"] = list(self.losses())
         sections["backward"] = [step for node in reversed(self.graph.nodes) for step in self.backward(node)]
-        iterations = Iterations(np.zeros(2, np.int64), np.zeros(learning.remembered if learning else 1))
+        iterations = Iterations(np.zeros(3, np.int64), np.zeros(learning.remembered if learning else 1))
         if learning is not None and self.weights.flat_diff.size:
             sections["clear"] = [self.step("clear", None, self.fill(array, 0.0)) for array in self.cleared()]
             settings = (self.weights, self.seed, learning, self.signals)
@@ -308,7 +309,9 @@ class _Binder:
                 diff = own
             wanted.append(diff)
         adds = tuple((node.index, slot) in self.adding for slot in range(len(node.bottoms)))
-        for call in node.layer.backward(self.run(node, "backward", tuple(wanted), adds)):
+        run = self.run(node, "backward", tuple(wanted), adds)
+        observed = self.preconditioner.observe(node, run) if self.preconditioner is not None else ()
+        for call in (*node.layer.backward(run), *observed):
             yield self.step("backward", node, call)
         for own, total in sums:
             yield self.step("backward", node, self.accumulate(own, total))

@@ -102,23 +102,15 @@ class Table:
         address = self._descriptors.ctypes.data + 8 * start
         return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
 
-    def run(self, first: int, last: int, undo: tuple[int, int] = (0, 0)) -> None:
-        """Run the steps from `first` to just before `last`.
-
-        Where an exception comes out of a Python step, or between two of them, the steps `undo` run last.
-        """
-        begun, at = False, first
-        try:
-            for number in self._routines:
-                if first <= number < last:
-                    self._compiled(at, number)
-                    begun, at = True, number + 1
-                    call = self.steps[number].call
-                    cast(Routine, call.kernel).function(*call.args)
-        except BaseException:
-            if begun:
-                self._compiled(*undo)
-            raise
+    def run(self, first: int, last: int) -> None:
+        """Run the steps from `first` to just before `last`."""
+        at = first
+        for number in self._routines:
+            if first <= number < last:
+                self._compiled(at, number)
+                at = number + 1
+                call = self.steps[number].call
+                cast(Routine, call.kernel).function(*call.args)
         self._compiled(at, last)
 
     def _compiled(self, first: int, last: int) -> None:
@@ -132,7 +124,8 @@ class Iterations:
     """The iterations that a program counted, and the last of their losses.
 
     The program's last step writes both, together with the weights for an interrupt: either all of them are new, or
-    none. `counts` is (iterations, losses written into `recent`); `recent` (R,) is a ring.
+    none. `counts` is (iterations, losses written into `recent`, 1 while the stored params are those of the batches so
+    far, else 0); `recent` (R,) is a ring.
     """
 
     counts: Clock
@@ -153,7 +146,7 @@ class Iterations:
         """Go on from an iteration with these losses."""
         kept = tuple(losses)[-len(self.recent) :]
         self.recent[: len(kept)] = kept
-        self.counts[:] = iteration, len(kept)
+        self.counts[:] = iteration, len(kept), 0
 
 
 class Measured(NamedTuple):
@@ -219,10 +212,15 @@ class Program:
     def run(self, *sections: str) -> None:
         """Run sections that follow one another.
 
-        Where a Python step of an iteration raises an exception, the stored params are again as before the iteration.
+        Where an exception comes out of a Python step, or from between two of them, the stored params are again as
+        before the iteration.
         """
-        undo = self.ranges["suspend"] if sections[0] in {"clear", "resume"} else (0, 0)
-        self.table.run(self.ranges[sections[0]][0], self.ranges[sections[-1]][1], undo)
+        try:
+            self.table.run(self.ranges[sections[0]][0], self.ranges[sections[-1]][1])
+        except BaseException:
+            if self.iterations.counts[2]:
+                self.table.run(*self.ranges["suspend"])
+            raise
 
     def run_node(self, section: str, node: int) -> None:
         """Run the steps of one layer in one section."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from netspec.core import rng
-from netspec.core.calls import Call, Calls, Update
+from netspec.core.calls import Call, Calls, Run, Update
 from netspec.engine.program import Iterations, Step
 from netspec.engine.weights import Weights
-from netspec.net.graph import Graph, GraphParam
+from netspec.net.graph import Graph, GraphParam, Node
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array, Clock
@@ -54,11 +54,23 @@ class Noise(NamedTuple):
     gamma: float
 
 
+class Preconditioner(Protocol):
+    """A solver type's part in a program, where it reads what layers read and updates all params together."""
+
+    def observe(self, node: Node, run: Run) -> Calls:
+        """Calls behind a layer's backward, where its bottoms and its tops' diffs are still in memory."""
+        ...
+
+    def updates(self, runs: Mapping[int, Update]) -> Iterator[tuple[int, Call]]:
+        """The Calls of the update of all learned params, by index; each with the param that it belongs to."""
+        ...
+
+
 @dataclass(frozen=True)
 class Learning:
     """Settings of the update: the solver type's `update`, the decay of each param, clipping, batches per update, noise.
 
-    `remembered` is how many of the last losses are kept.
+    `remembered` is how many of the last losses are kept. `preconditioner` takes the place of `update`.
     """
 
     update: Callable[[Update], Calls]
@@ -67,6 +79,7 @@ class Learning:
     iter_size: int = 1
     remembered: int = 1
     noise: Noise | None = None
+    preconditioner: Preconditioner | None = None
 
 
 class Signals(NamedTuple):
@@ -140,14 +153,25 @@ class Updating:
 
     def update(self) -> Iterator[Step]:
         """Change every learned param, and let the averages follow the weights."""
-        for index, param in enumerate(self.graph.params):
-            calls = self.learned(param) if self.weights.diff[index] is not None else iter(())
+        learning, params = self.learning, self.graph.params
+        settled = {param.index: self.settled(param) for param in params if self.weights.diff[param.index] is not None}
+        if learning.preconditioner is not None:
+            runs = {index: run for index, (_, run) in settled.items()}
+            before = [(index, call) for index, (calls, _) in settled.items() for call in calls]
+            for index, call in (*before, *learning.preconditioner.updates(runs)):
+                yield _step("update", call, params[index].name)
+        for index, param in enumerate(params):
+            calls: list[Call] = []
+            if index in settled:
+                before_one, run = settled[index]
+                calls = [*before_one, *learning.update(run)] if learning.preconditioner is None else []
+                calls += learning.decay[index].after(run)
             following = averaged(self.graph, self.weights, index, self.pending, self.signals.gate, self.signals.share)
             for call in (*calls, *following):
                 yield _step("update", call, param.name)
 
-    def learned(self, param: GraphParam) -> Calls:
-        """The Calls that change a param, with what its gradient goes through before."""
+    def settled(self, param: GraphParam) -> tuple[tuple[Call, ...], Update]:
+        """The Calls that a param's gradient goes through before the solver type sees it, and what that type gets."""
         import numpy as np
 
         from netspec.kernels import settle
@@ -167,19 +191,16 @@ class Updating:
             whole=self.weights.whole,
             decay_mult=param.decay_mult,
         )
-        if learning.clip.value:
-            yield Call(settle.clamp, diff, gate, learning.clip.value)
+        calls = [Call(settle.clamp, diff, gate, learning.clip.value)] if learning.clip.value else []
         settled = replace(run, gate=np.ones_like(gate))
         pulls = tuple(decay.before(settled))
         if learning.noise is not None:
             seed = rng.key(self.seed, "gradient noise", param.name) & (2**63 - 1)
-            yield Call(settle.settle_with_noise, diff, gate, settled.gate, signals.clock, seed, *learning.noise)
+            noise = (signals.clock, seed, *learning.noise)
+            calls.append(Call(settle.settle_with_noise, diff, gate, settled.gate, *noise))
         elif pulls:
-            yield Call(settle.settle, diff, gate, settled.gate)
-        run = settled if pulls or learning.noise is not None else run
-        yield from pulls
-        yield from learning.update(run)
-        yield from decay.after(run)
+            calls.append(Call(settle.settle, diff, gate, settled.gate))
+        return (*calls, *pulls), settled if pulls or learning.noise is not None else run
 
     def counting(self, iterations: Iterations) -> dict[str, list[Step]]:
         """The steps that keep stored params as they are until the iteration counts, and that make it count."""
@@ -187,10 +208,12 @@ class Updating:
 
         both, signals = (self.weights.flat_stored, self.pending), self.signals
         ends = (signals.gate, signals.loss, iterations.counts, iterations.recent, *both, self.learning.iter_size)
-        calls = {"commit": Call(update.commit, *ends, parts=1)}
+        calls: dict[str, tuple[Call, ...]] = {"commit": (Call(update.commit, *ends, parts=1),)}
         if self.pending.size:
-            calls |= {"resume": Call(update.resume, signals.clock, *both), "suspend": Call(update.suspend, *both)}
-        return {section: [_step(section, call)] for section, call in calls.items()}
+            begin, end = (Call(update.mark, iterations.counts, number, parts=1) for number in (1, 0))
+            calls |= {"resume": (Call(update.resume, signals.clock, *both), begin)}
+            calls |= {"suspend": (Call(update.suspend, *both), end)}
+        return {section: [_step(section, call) for call in each] for section, each in calls.items()}
 
 
 def averaged(graph: Graph, weights: Weights, index: int, pending: Array, gate: Array, share: Array) -> Calls:

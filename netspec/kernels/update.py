@@ -87,6 +87,12 @@ def suspend(stored: Vector, pending: Vector, part: int, parts: int) -> None:
 
 
 @kernel
+def mark(counts: Clock, under_way: int, part: int, parts: int) -> None:
+    """counts[2] = whether the stored params are those of the batches so far. Runs as one part."""
+    counts[2] = under_way
+
+
+@kernel
 def commit(
     gate: Vector,
     loss: Doubles,
@@ -100,8 +106,8 @@ def commit(
 ) -> None:
     """Count an iteration whose update was made: stored params, loss and iteration. Nothing while the gate is shut.
 
-    counts (2,) = the iterations, and the losses written into the ring `recent` (R,); loss: (1,), the sum over iter_size
-    batches; stored, pending: (M,). Runs as one part.
+    counts (3,) = the iterations, the losses written into the ring `recent` (R,), and what `mark` writes; loss: (1,),
+    the sum over iter_size batches; stored, pending: (M,). Runs as one part.
     """
     if gate[0] == 0:
         return

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,8 @@ class Session:
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.resumed: Path | None = None
         shaped, memory = compile_net(job.train, spec.dtype, keep)
-        weights = new_weights(shaped, spec.dtype, spec.rule.state, averages=spec.average is not None)
+        state = partial(spec.rule.net_state, shaped)
+        weights = new_weights(shaped, spec.dtype, state, averages=spec.average is not None)
         arena = zeros(memory.arena)
         gradients = (weights.flat_diff, *(array for arrays in weights.history for array in arrays.values()))
         with Beside(lambda: fill(shaped, weights, self.seed), (arena, *gradients)) as beside:
@@ -80,7 +82,8 @@ class Session:
             decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
             clip, noise = spec.clip_gradients, spec.gradient_noise
             settings = (Clip(**{clip.type: clip.limit}) if clip else Clip(), spec.iter_size, spec.average_loss)
-            learning = Learning(spec.rule.update, decay, *settings, Noise(noise.eta, noise.gamma) if noise else None)
+            own = (Noise(noise.eta, noise.gamma) if noise else None, spec.rule.preconditioner(shaped, spec.dtype))
+            learning = Learning(spec.rule.update, decay, *settings, *own)
             driving = isinstance(spec.rule, DrivingRule)
             self.train = bind(shaped, memory, weights, self.seed, None if driving else learning, arena)
             beside.wait_filled()

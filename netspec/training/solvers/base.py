@@ -11,6 +11,7 @@ from netspec.core.rooms import Room
 from netspec.core.shape import Shape
 
 if TYPE_CHECKING:
+    from netspec.engine.updating import Preconditioner
     from netspec.net.shaped import ShapedGraph
 
 
@@ -25,6 +26,14 @@ class UpdateRule(Model):
     def state(self, params: Sequence[Shape]) -> SolverState:
         """The arrays to keep for learned params of these shapes; snapshots hold them under these names."""
         return SolverState(tuple({name: Slot(shape) for name in self.slots} for shape in params))
+
+    def net_state(self, net: ShapedGraph, params: Sequence[Shape]) -> SolverState:
+        """The state for a net with learned params of these shapes: `state`, unless the type looks at layers."""
+        return self.state(params)
+
+    def preconditioner(self, net: ShapedGraph, dtype: str) -> Preconditioner | None:
+        """For a type that reads what layers read and updates all params together: its part in a program of a net."""
+        return None
 
     def check(self, net: ShapedGraph, dtype: str) -> None:
         """Raise a SpecError where the type cannot train a net with numbers of a type."""
