@@ -1,0 +1,33 @@
+"""The benchmark of all solver types on two hard functions: it leaves none out, and each comes to the target."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.valley import LEFT_OUT, MOST, PROBLEMS, SETTINGS, TARGET, Descent, descend
+from netspec.training.solvers.base import SOLVERS
+
+
+def run(problem: str, word: str, most: int = MOST) -> Descent:
+    return descend(problem, word, SETTINGS[word][PROBLEMS.index(problem)], most)
+
+
+def test_every_solver_type_has_settings_for_every_problem() -> None:
+    assert SETTINGS.keys() == set(SOLVERS.words()) - LEFT_OUT
+    assert all(len(settings) == len(PROBLEMS) for settings in SETTINGS.values())
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_second_order_types_need_a_tenth_of_the_iterations_of_tuned_sgd(problem: str) -> None:
+    sgd = run(problem, "SGD", 1000).iterations
+    assert sgd is not None
+    for word in ("LBFGS", "Newton"):
+        own = run(problem, word, 100)
+        assert own.iterations is not None and own.loss <= TARGET
+        assert 10 * own.iterations <= sgd
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("word", SETTINGS)
+def test_every_solver_type_comes_to_the_target(word: str, problem: str) -> None:
+    assert run(problem, word).iterations is not None
