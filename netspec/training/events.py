@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -288,6 +288,11 @@ def from_row(values: dict[str, Any], snapshots: Path) -> Event:
         path = ".".join(map(str, first["loc"]))
         raise ValueError(f"`{path}` of the event '{kind}': {first['msg'].lower()}") from None
     return replace(event, path=snapshots / event.path.name) if isinstance(event, Snapshotted) else event
+
+
+def recorded(tests: Iterable[Tested]) -> list[tuple[int, dict[str, float]]]:
+    """Tests as a session records them: each its iteration, and its scores by FEED/blob."""
+    return [(test.iteration, {f"{test.feed}/{name}": test.outputs[name] for name in test.outputs}) for test in tests]
 
 
 @cache

@@ -11,7 +11,7 @@ from netspec.core.counts import in_epochs
 from netspec.core.errors import DataError
 from netspec.data.feed import open_feed
 from netspec.training.course import Course
-from netspec.training.events import Tested
+from netspec.training.events import Tested, recorded
 from netspec.training.job import Job
 from netspec.training.policies.plateau import Plateau
 from netspec.training.runs import RunRecord
@@ -92,7 +92,4 @@ def schedule(job: Job, tests: Tests = ()) -> Schedule:
 
 def of_run(job: Job, record: RunRecord) -> Schedule:
     """The schedule of a run's job, with the tests that the run has recorded. Raises DataError."""
-    tested = [event for event in record.events if isinstance(event, Tested)]
-    return schedule(
-        job, [(one.iteration, {f"{one.feed}/{name}": one.outputs[name] for name in one.outputs}) for one in tested]
-    )
+    return schedule(job, recorded(event for event in record.events if isinstance(event, Tested)))

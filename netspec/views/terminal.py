@@ -119,10 +119,9 @@ def means(now: Progress) -> tuple[str, str, str]:
 
 def done(event: Finished, tests: Sequence[Tested], metric: Metric | None, folder: Path) -> str:
     """The end of a training: the best test, the run folder, and the command to go on with."""
-    from netspec.training.events import moment
+    from netspec.training.events import moment, recorded
 
-    found = [(test.iteration, {f"{test.feed}/{name}": value for name, value in test.outputs.items()}) for test in tests]
-    best = metric.best(found) if metric is not None else None
+    best = metric.best(recorded(tests)) if metric is not None else None
     lines = [str(event)]
     if best is not None and metric is not None:
         test = next(test for test in tests if (test.iteration, test.feed) == (best[0], metric.feed))
