@@ -25,6 +25,13 @@ def solvers(incomplete: str) -> list[str]:
     return [*_beginning(incomplete, locate.names("solvers")), *files, *runs]
 
 
+def runs(incomplete: str) -> list[str]:
+    """Run folders, and the names of those in the folder of runs."""
+    paths = _runs("")
+    names = [os.path.basename(path) for path in paths]
+    return [word for word in (*names, *paths) if word.startswith(incomplete)]
+
+
 def specs(incomplete: str) -> list[str]:
     """Zoo nets and solvers, spec files and run folders."""
     return sorted({*_beginning(incomplete, locate.names("models")), *solvers(incomplete)})

@@ -18,7 +18,7 @@ from typing import Any, TextIO, cast
 
 from netspec.core.errors import MachineError
 
-_ASCII = {"─": "-", "━": "-", "│": "|", "…": "~", "�": "?", "×": "x", "·": ".", "→": ">", "²": "2"}  # noqa: RUF001
+_ASCII = dict(zip("▁▂▃▄▅▆▇█─━│…�×·→²", "__.--=*#--|~?x.>2", strict=True))  # noqa: RUF001
 """ASCII for characters of our own, each as wide as what it stands for, so that columns stay straight."""
 _OF_NUMBA = {"NUMBA_NUM_THREADS"}
 """The variable of numba that a command obeys; the others change machine code, print, or break kernels."""

@@ -101,6 +101,9 @@ def command(
     sighup_effect: SighupEffect = None,
     code: Code = None,
     dry_run: DryRun = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write event files for TensorBoard into the run folder.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress; errors only.")] = False,
 ) -> None:
     """Train a net. Progress goes to stderr; everything is kept in the run folder."""
@@ -114,6 +117,7 @@ def command(
     solver, changes = _named(solver, overrides or [])
     if seed is not None:
         changes.append(f"random_seed={seed}")
+    changes += ["tensorboard=true"] * tensorboard
     if threads is not None:
         os.environ.setdefault("NUMBA_NUM_THREADS", str(max(threads, os.cpu_count() or 1)))
     if folders.holds(expanded(solver)):
@@ -183,6 +187,7 @@ def _render(training: Training, console: Console, stop: Finishing) -> str | None
                 _print(event, console)
             if line is not None and isinstance(event, Tested) and (metric is None or metric.feed == event.feed):
                 line.tested = metric.first(event.outputs) if metric else event.outputs
+                line.best = training.best[1] if training.best else None
     return event.stopped if isinstance(event, Finished) else None
 
 

@@ -136,7 +136,8 @@ SOLVER = {
         ("t_max", "eta_min"), "it belongs to the policy: `lr_policy: {type: cosine, length: 20 epochs, min_lr: 0.001}`"
     ),
     **dict.fromkeys(
-        ("logger", "tensorboard", "wandb", "mlflow"), "a run's figures are in its folder, metrics.jsonl; leave it out"
+        ("logger", "wandb", "mlflow"),
+        "a run's figures are in its folder, metrics.csv and metrics.jsonl; say `tensorboard: true` for TensorBoard",
     ),
     **dict.fromkeys(
         ("output", "output_dir", "save_dir", "log_dir", "logdir", "run_dir", "project", "snapshot_prefix"), _RUN

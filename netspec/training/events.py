@@ -38,6 +38,7 @@ class Progress:
 
     `mean` and `scores` are means of the loss and of the net's other scalar outputs over the last `over` iterations: as
     many as lie between two progress lines. `epoch` is None without training data. `unit` is what a sample is called.
+    `waited` are the seconds that this process has waited for data.
     """
 
     iteration: int
@@ -50,6 +51,7 @@ class Progress:
     scores: dict[str, float] = field(default_factory=dict)
     epoch: float | None = None
     unit: str = "image"
+    waited: float = 0.0
 
 
 CLOCK = ("elapsed", "speed", "left", "seconds", "waited")
@@ -131,12 +133,22 @@ class Finished(Recorded):
     def __str__(self) -> str:
         why = f", stopped by {self.stopped}" if self.stopped else ""
         why += f", early: {self.early}" if self.early else ""
-        return f"done at {moment(self)} after {_clock(self.seconds)}{why}"
+        whole = f" ({_clock(self.elapsed)} with what came before)" if self.elapsed > self.seconds + 60 else ""
+        return f"done at {moment(self)} after {_clock(self.seconds)}{whole}{why}"
 
 
 def moment(event: Display | Tested | Finished) -> str:
     """When an event happened: its iteration, and the epochs that were done."""
-    return f"iter {event.iteration}" + ("" if event.epoch is None else f" epoch {event.epoch:.2f}")
+    return _moment(event.iteration, event.epoch)
+
+
+def best_text(name: str, score: float, iteration: int, epoch: float | None) -> str:
+    """The best test of a training: its score, and when it was."""
+    return f"best {visible(name)} {score:.4f} at {_moment(iteration, epoch)}"
+
+
+def _moment(iteration: int, epoch: float | None) -> str:
+    return f"iter {iteration}" + ("" if epoch is None else f" epoch {epoch:.2f}")
 
 
 def valued(outputs: Mapping[str, float], form: str) -> list[str]:

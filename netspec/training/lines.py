@@ -1,30 +1,25 @@
-"""Text files that grow by lines while a training runs, and lose none where the disk refuses for a while."""
+"""Files that grow while a training runs, by lines or by bytes, and lose nothing where the disk refuses for a while."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 
-class Lines:
-    """A file that lines are appended to. What the disk does not take is kept, and written before the next line."""
+class Growing:
+    """A file that bytes are appended to. What the disk does not take is kept, and written before the next bytes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("ab", buffering=0)
         self._left = b""
 
-    @property
-    def left(self) -> int:
-        """Number of lines that are not wholly in the file."""
-        return self._left.count(b"\n")
-
-    def add(self, line: str) -> OSError | None:
-        """Append a line, after those that are left; the disk's refusal, if it refuses."""
-        self._left += line.encode("utf-8", "backslashreplace") + b"\n"
+    def append(self, data: bytes) -> OSError | None:
+        """Append bytes, after those that are left; the disk's refusal, if it refuses."""
+        self._left += data
         return self.write()
 
     def write(self) -> OSError | None:
-        """Write the lines that are left; the disk's refusal, if it refuses."""
+        """Write what is left; the disk's refusal, if it refuses."""
         try:
             while self._left:
                 self._left = self._left[self._file.write(self._left) :]
@@ -33,5 +28,18 @@ class Lines:
         return None
 
     def close(self) -> None:
-        """Close the file; lines that are left are lost."""
+        """Close the file; what is left is lost."""
         self._file.close()
+
+
+class Lines(Growing):
+    """A file that lines are appended to."""
+
+    @property
+    def left(self) -> int:
+        """Number of lines that are not wholly in the file."""
+        return self._left.count(b"\n")
+
+    def add(self, line: str) -> OSError | None:
+        """Append a line, after those that are left; the disk's refusal, if it refuses."""
+        return self.append(line.encode("utf-8", "backslashreplace") + b"\n")

@@ -15,6 +15,7 @@ from netspec.training.spec import SolverSpec
 
 ASIDE = frozenset(
     {
+        "debug_info",
         "display",
         "max_rss",
         "max_time",
@@ -23,6 +24,7 @@ ASIDE = frozenset(
         "snapshot_after_train",
         "snapshot_diff",
         "snapshot_keep",
+        "tensorboard",
     }
 )
 """Fields of a solver that change no number of a training: what it shows and keeps. All others are recorded."""

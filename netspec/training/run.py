@@ -10,12 +10,24 @@ from pathlib import Path
 from netspec.core.errors import NetspecError, UsageError
 from netspec.training import folders, runs, snapshot
 from netspec.training.container import UnreadableSnapshotError
-from netspec.training.events import Event, Loaded, Note, Opened, Progress, Resumed, Started, Unwritten, Warned
+from netspec.training.events import (
+    Event,
+    Loaded,
+    Note,
+    Opened,
+    Progress,
+    Resumed,
+    Started,
+    Unwritten,
+    Warned,
+    best_text,
+)
 from netspec.training.feeds import open_named
 from netspec.training.job import Job, trained_keys
 from netspec.training.loading import load
 from netspec.training.session import Session
 from netspec.training.solve import solve
+from netspec.training.tensorboard import ask_for_library
 from netspec.training.tester import Tester
 
 
@@ -91,10 +103,17 @@ class Training:
             return Progress(0, self.job.last(None) or 0, float("nan"), float("nan"), 0)
         return self._session.progress
 
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """The best test so far, by the score that the training is judged by: its iteration, and its score."""
+        metric = self.job.watch.metric
+        return metric.best(self._session.tests) if metric and self._session else None
+
     def _recorded(self) -> Generator[Note | Event, None, None]:
         """Yield every note and event after it is recorded; an error is logged last and raised."""
         if self.chosen:
             self.folder = folders.claimed_folder(self.job.name)
+        ask_for_library(self.job.spec)
         folder = runs.RunFolder(self.folder, self.resumed)
         try:
             net = self.job.train
@@ -116,6 +135,8 @@ class Training:
                         folder.record(event)
                     yield event
                     yield from folder.refusals()
+            if (best := self.best) and (metric := self.job.watch.metric):
+                folder.log(best_text(metric.name, best[1], best[0], session.epoch(best[0])))
             folder.finish()
         except NetspecError as error:
             folder.log(str(error))

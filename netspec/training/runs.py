@@ -1,10 +1,10 @@
 """Run folders: writes the files that a training leaves behind, and reads them back.
 
-config.yaml (resolved), metrics.jsonl, log.txt, env.json, snapshots/.
+config.yaml (resolved), metrics.jsonl, metrics.csv, log.txt, env.json, snapshots/; tensorboard/ where it is asked for.
 
 A folder is locked during its training. On resume, lines of metrics.jsonl at or after the snapshot's iteration are
-dropped, so that the file ends as if the run had never been interrupted. If a run resumes from a snapshot other than
-the latest, the later snapshots are set aside.
+dropped, so that the file ends as if the run had never been interrupted; metrics.csv and the event file of TensorBoard
+are written anew from it. If a run resumes from a snapshot other than the latest, the later snapshots are set aside.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -33,10 +34,13 @@ from netspec.language.files import read as read_document
 from netspec.training import snapshot
 from netspec.training.container import WriteError, write_whole
 from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
+from netspec.training.figures import Figures, columns
 from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
 from netspec.training.job import Job
-from netspec.training.lines import Lines
+from netspec.training.lines import Growing, Lines
 from netspec.training.recorded import literal
+from netspec.training.tensorboard import FOLDER, Points
+from netspec.training.watch import feeds_of
 
 if TYPE_CHECKING:
     from netspec.training.session import Session
@@ -60,7 +64,7 @@ class BrokenRunError(DataError):
     code = "NS526"
 
 
-ENVIRONMENT, METRICS, LOG = "env.json", "metrics.jsonl", "log.txt"
+ENVIRONMENT, METRICS, FIGURES, LOG = "env.json", "metrics.jsonl", "metrics.csv", "log.txt"
 
 
 class RunFolder:
@@ -71,6 +75,7 @@ class RunFolder:
         self.snapshots = path / SNAPSHOTS
         self._metrics: Lines | None = None
         self._log: Lines | None = None
+        self._figures: list[Figures | Points] = []
         self._refused: dict[Path, OSError] = {}
         self._told: set[Path] = set()
         self._before, self._begun = 0.0, time.perf_counter()
@@ -97,22 +102,32 @@ class RunFolder:
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         replaced = snapshot.set_aside(self.snapshots, iteration)
-        write_whole(self.path / RUN_CONFIG, config(session.job).encode())
-        write_whole(self.path / ENVIRONMENT, (json.dumps(environment(session.threads, data), indent=2) + "\n").encode())
-        path = self.path / METRICS
-        if path.exists():
-            kept = _earlier(path.read_text(encoding="utf-8"), iteration, session.over)
-            self._before = max((_elapsed(each) for each in kept), default=0.0)
-            path_begun = self.snapshots / snapshot.name(iteration)
-            written = any((each["event"], each["iteration"]) == ("snapshotted", iteration) for each in kept)
-            if path_begun.exists() and not written:  # killed after writing the snapshot, before its event
-                epoch = session.epoch(iteration)
-                kept.append(row(Snapshotted(iteration, path_begun, epoch=epoch, elapsed=self._before)))
-            write_whole(path, "".join(json.dumps(each) + "\n" for each in kept).encode())
-        self._begun = time.perf_counter()
-        self._metrics, self._log = Lines(path), Lines(self.path / LOG)
+        job = session.job
+        write_whole(self.path / RUN_CONFIG, config(job).encode())
+        about = environment(job, session.threads, data)
+        write_whole(self.path / ENVIRONMENT, (json.dumps(about, indent=2) + "\n").encode())
+        rows = self._earlier_rows(session)
+        write_whole(self.path / METRICS, "".join(json.dumps(each) + "\n" for each in rows).encode())
+        self._before, self._begun = max(map(_elapsed, rows), default=0.0), time.perf_counter()
+        self._metrics, self._log = Lines(self.path / METRICS), Lines(self.path / LOG)
+        earlier = list(_events_of(rows, self.snapshots))
+        tests = {} if job.test is None else dict.fromkeys(feeds_of(job.spec), job.test)
+        self._figures = [Figures(self.path / FIGURES, columns({"train": job.train, **tests}), earlier)]
+        if job.spec.tensorboard:
+            self._figures.append(Points(self.path / FOLDER, earlier, self._before))
         if replaced:
             self.log(f"{counted(len(replaced), 'later snapshot')} moved to {replaced[0].parent / 'replaced'}")
+
+    def _earlier_rows(self, session: Session) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl before the session's iteration, and of all snapshots until then."""
+        path, at = self.path / METRICS, session.iteration
+        last = self.snapshots / snapshot.name(at)
+        rows = _earlier(path.read_text(encoding="utf-8"), at, session.over) if path.exists() else []
+        written = any((each["event"], each["iteration"]) == ("snapshotted", at) for each in rows)
+        if last.exists() and not written:  # killed after writing the snapshot, before its event
+            elapsed = max(map(_elapsed, rows), default=0.0)
+            rows.append(row(Snapshotted(at, last, epoch=session.epoch(at), elapsed=elapsed)))
+        return rows
 
     @property
     def elapsed(self) -> float:
@@ -120,8 +135,10 @@ class RunFolder:
         return self._before + time.perf_counter() - self._begun
 
     def record(self, event: Event) -> None:
-        """Append an event to metrics.jsonl, and its text to log.txt."""
+        """Append an event to metrics.jsonl, its figures to the files of figures, and its text to log.txt."""
         self._add(self._metrics, json.dumps(row(event)))
+        for one in self._figures:
+            self._refused_by(one.file, one.record(event))
         self.log(str(event))
 
     def log(self, text: str) -> None:
@@ -129,18 +146,24 @@ class RunFolder:
         self._add(self._log, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
 
     def _add(self, file: Lines | None, line: str) -> None:
-        if file is not None and (error := file.add(line)):
+        if file is not None:
+            self._refused_by(file, file.add(line))
+
+    def _refused_by(self, file: Growing, error: OSError | None) -> None:
+        if error is not None:
             self._refused.setdefault(file.path, error)
 
     def refusals(self) -> list[Unwritten]:
         """Notes on the files that the disk began to refuse since this was last asked."""
         new = [path for path in self._refused if path not in self._told]
         self._told.update(new)
-        why = "cannot be written: {}; its lines are kept until there is room"
+        why = "cannot be written: {}; its contents are kept until there is room"
         return [Unwritten(path, f"'{path}' {why.format(self._refused[path].strerror)}") for path in new]
 
     def finish(self) -> None:
         """Write the lines that the disk refused. Raises WriteError where it still refuses."""
+        for figures in self._figures:
+            figures.file.write()  # what it still refuses can be made from metrics.jsonl again
         for file in (self._metrics, self._log):
             if file is not None and (error := file.write()):
                 raise WriteError(
@@ -150,7 +173,7 @@ class RunFolder:
 
     def close(self) -> None:
         """Close the files and unlock the folder."""
-        for file in (self._metrics, self._log):
+        for file in (self._metrics, self._log, *(figures.file for figures in self._figures)):
             if file is not None:
                 file.close()
         if self._metrics is None:  # a training that failed before it began leaves nothing behind
@@ -228,6 +251,13 @@ def _earlier(text: str, iteration: int, over: bool) -> list[dict[str, Any]]:
     return rows
 
 
+def _events_of(rows: list[dict[str, Any]], snapshots: Path) -> Iterator[Event]:
+    """The events in rows; a row that no training writes is left out."""
+    for each in rows:
+        with contextlib.suppress(ValueError):
+            yield from_row(each, snapshots)
+
+
 def _elapsed(values: dict[str, Any]) -> float:
     """The seconds of training until a row; 0 where they are not recorded."""
     clock = values.get("clock")
@@ -257,8 +287,8 @@ def _text(path: str) -> str:
     return path
 
 
-def environment(threads: int, data: list[str]) -> dict[str, Any]:
-    """The environment of a run: versions, CPU, threads, data."""
+def environment(job: Job, threads: int, data: list[str]) -> dict[str, Any]:
+    """The environment of a run: versions, CPU, threads, data, and the score that it is judged by."""
     import psutil
 
     from netspec.codegen.cpu import cpu_name
@@ -275,8 +305,16 @@ def environment(threads: int, data: list[str]) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "threads": threads,
         "data": data,
+        "net": job.net.name,
+        **_judged(job),
         **({"code": code} if (code := code_files.recorded()) else {}),
     }
+
+
+def _judged(job: Job) -> dict[str, str]:
+    """The score that a training is judged by, and whether its best value is the highest or the lowest."""
+    found = job.watch.metric
+    return {} if found is None else {"metric": found.name, "mode": "max" if found.higher else "min"}
 
 
 @dataclass(frozen=True)
@@ -296,6 +334,21 @@ class RunRecord:
     def latest(self) -> Path | None:
         """The snapshot of the highest iteration, if there is one."""
         return self.snapshots[-1] if self.snapshots else None
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process trains in a run folder: whether its lock is taken."""
+    if not (folder / _LOCK).exists():
+        return False
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # a folder that nobody may write
+        return False
+    lock.release()
+    return False
 
 
 def read(folder: Path) -> RunRecord:

@@ -180,7 +180,13 @@ class Session:
         mean, *own = (sum(column) / len(recent) for column in zip(*recent, strict=True)) if recent else (math.nan,)
         means = dict(zip(self._means, own, strict=False))
         now = (self.iteration, self.last, loss, self.rate, samples)
-        return Progress(*now, mean, len(recent), means, self.epoch(self.iteration), self.unit)
+        return Progress(*now, mean, len(recent), means, self.epoch(self.iteration), self.unit, self._waiting)
+
+    @property
+    def _waiting(self) -> float:
+        """Seconds that this process has waited for data until now."""
+        prefetch = self._prefetch  # another thread may ask while this one closes it
+        return self.waited + (prefetch.waited if prefetch is not None else 0.0)
 
     def epoch(self, iteration: int) -> float | None:
         """How many epochs are done after so many iterations; None without training data."""

@@ -126,6 +126,9 @@ class SolverSpec(Model):
         AnyCount, Aka("checkpoint_every", "checkpoints", "checkpoint_interval", "save_every", "save_interval")
     ] = Field(Count(0), description="Iterations or epochs between snapshots; 0: only at the end.")
     snapshot_keep: int = Field(3, gt=0, description="How many of the latest snapshots are kept.")
+    tensorboard: bool = Field(
+        False, description="Also write the figures of metrics.csv for TensorBoard, into the run folder."
+    )
     snapshot_after_train: bool = Field(True, description="Write a snapshot after the last iteration.")
     snapshot_diff: bool = Field(
         False, description="Store the gradients of the last iteration in snapshots too, for other programs to look at."

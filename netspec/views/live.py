@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
@@ -23,16 +26,28 @@ BAR = 12
 PERIOD = 600.0
 """Seconds that the time left is estimated from: an iteration of a large net may take a minute."""
 
+SPARK = "▁▂▃▄▅▆▇█"
+"""Cells of a sparkline, from the lowest value to the highest."""
+
+MOST_LOSSES = 512
+"""Losses that are kept for the sparkline; where there are more, every second goes."""
+
+WAITING = 0.05
+"""Share of the time above which the line says that the training waits for data."""
+
 SHRINK = (
     ("speed",),
     ("bar",),
     ("test",),
     ("rate",),
-    ("iter",),
+    ("iter", "spark"),
     ("test",),
     ("loss", "mean"),
     ("scores",),
+    ("spark",),
+    ("waiting",),
     ("epoch",),
+    ("best",),
     ("iter",),
     ("loss",),
 )
@@ -42,11 +57,15 @@ SHRINK = (
 class TrainingLine(RichProgress):
     """A line kept up to date below the printed text; loss, test score and time left stay at any width.
 
-    `tested` are the scores of the last test, the one that the training is judged by in front.
+    `tested` are the scores of the last test, the one that the training is judged by in front; `best` is the best value
+    of that one so far.
     """
 
     def __init__(self, progress: Callable[[], Progress], console: Console, **options: Any) -> None:
         self.progress, self.tested = progress, dict[str, float]()
+        self.best: float | None = None
+        self._losses: list[float] = []
+        self._every, self._shown, self._waited = 1, 0, _Share()
         super().__init__(console=console, refresh_per_second=4, transient=True, speed_estimate_period=PERIOD, **options)
         now = progress()
         self._task = self.add_task("", total=now.last, completed=now.iteration)
@@ -68,10 +87,20 @@ class TrainingLine(RichProgress):
             return
         now = self.progress()
         self.update(self._task, completed=now.iteration)
+        self._note(now)
         shown = fitted(self._forms(now), self.console.width)
         self.columns = tuple(_column(name) for name, words in shown.items() if words)
         self.tasks[0].fields.update(shown)
         yield self.make_tasks_table(self.tasks)
+
+    def _note(self, now: Progress) -> None:
+        """Keep what changes over time: the mean loss, and the share of the time that data are waited for."""
+        self._waited.add(self.get_time(), now.waited)
+        if now.over and now.iteration >= self._shown + self._every:
+            self._shown = now.iteration
+            self._losses.append(now.mean)
+            if len(self._losses) > MOST_LOSSES:
+                self._losses, self._every = self._losses[::2], 2 * max(self._every, now.iteration // MOST_LOSSES)
 
     def _forms(self, now: Progress) -> dict[str, list[str]]:
         """Each part's words, from the longest form to the shortest."""
@@ -85,13 +114,50 @@ class TrainingLine(RichProgress):
             "iter": [f"iter {now.iteration}/{now.last}", f"iter {now.iteration}", ""],
             "epoch": [f"epoch {now.epoch:.2f}", ""] if now.epoch is not None else [""],
             "loss": [loss, f"mean {loss}", loss] if mean else [loss],
+            "spark": [sparkline(self._losses, 16), sparkline(self._losses, 8), ""],
             "scores": [scores, ""],
             "mean": [mean, ""],
             "rate": [f"lr {now.rate:.4g}", ""],
             "speed": [speed, ""],
+            "waiting": [f"waiting for data {share:.0%}" if (share := self._waited.value) > WAITING else "", ""],
             "eta": [f"eta {clock(task.time_remaining)}" if task.time_remaining is not None else ""],
             "test": [f"test {' '.join(tested)}", f"test {tested[0]}", f"test {first}"] if tested else [""],
+            "best": [f"best {self.best:.4f}" if self.best is not None else "", ""],
         }
+
+
+class _Share:
+    """The share of the last seconds that was waited."""
+
+    OVER = 5.0
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque()
+
+    def add(self, now: float, waited: float) -> None:
+        """Take note of how long was waited in all until now."""
+        self._seen.append((now, waited))
+        while len(self._seen) > 2 and now - self._seen[0][0] > self.OVER:
+            self._seen.popleft()
+
+    @property
+    def value(self) -> float:
+        """The share; 0 before it is known."""
+        (begin, before), (end, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (end - begin) if end > begin else 0.0
+
+
+def sparkline(values: Sequence[float], cells: int) -> str:
+    """Values as so many cells at most, each the mean of an equal part of those that are finite."""
+    sound = [value for value in values if math.isfinite(value)]
+    if len(sound) < 2:
+        return ""
+    cells = min(cells, len(sound))
+    bounds = [len(sound) * i // cells for i in range(cells + 1)]
+    means = [sum(sound[a:b]) / (b - a) for a, b in pairwise(bounds)]
+    low, high = min(means), max(means)
+    steps = (round((len(SPARK) - 1) * (mean - low) / (high - low)) if high > low else 0 for mean in means)
+    return "".join(SPARK[step] for step in steps)
 
 
 class _Anchor(RenderHook):

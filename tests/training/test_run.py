@@ -218,3 +218,13 @@ def test_rows_are_those_of_the_file(job: Callable[..., Job], tmp_path: Path) -> 
     found = [event for event in run(job(max_iter=2), tmp_path / "run") if not isinstance(event, NOTES)]
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows == [events.row(event) for event in found]
+
+
+def test_the_log_ends_with_the_best_test(job: Callable[..., Job], tmp_path: Path) -> None:
+    training = run(job(max_iter=4, test_interval=2), tmp_path / "run")
+    list(training)
+    assert training.best is not None
+    iteration, score = training.best
+    *_, done, best = (tmp_path / "run" / "log.txt").read_text().splitlines()
+    assert "done at iter 4 epoch 0.70 after 0:00:0" in done
+    assert best.endswith(f"best test/accuracy {score:.4f} at iter {iteration} epoch {iteration * 4 / 23:.2f}")

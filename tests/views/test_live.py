@@ -12,10 +12,11 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from netspec.training.events import Progress
-from netspec.views.live import TrainingLine
+from netspec.views.live import TrainingLine, sparkline
 
 NOW = Progress(60, 310, 0.71, 0.01, 128, 0.51239, 50, {"accuracy": 0.8125}, 2.56)
 TESTED = {"accuracy": 0.25, "loss": 1.5}
+LOSSES = (2.0, 1.0, 0.6, 0.5124)
 
 
 class Shown:
@@ -26,10 +27,12 @@ class Shown:
         self.console = Console(width=200, file=io.StringIO(), color_system=None)
         options = {"get_time": lambda: self.clock, "disable": True}
         self.line = TrainingLine(lambda: self.now, self.console, **options)
-        self.line.tested = tested
-        for self.clock, iteration in ((101.0, 35), (102.0, now.iteration)):
-            self.now = replace(now, iteration=iteration)
+        self.line.tested, self.line.best = tested, 0.75 if tested else None
+        steps = ((100.5, 20), (101.0, 35), (101.5, 50), (102.0, now.iteration))
+        for (self.clock, iteration), mean in zip(steps, LOSSES, strict=True):
+            self.now = replace(now, iteration=iteration, mean=mean, waited=0.3 * (self.clock - 100))
             self.at(200)
+        self.now = replace(self.now, mean=now.mean)
 
     def at(self, width: int) -> str:
         self.console.width = width
@@ -39,17 +42,39 @@ class Shown:
 
 
 WIDTHS = {
-    200: "━━ iter 60/310 epoch 2.56 loss 0.5124 accuracy 0.8125 (mean of 50) lr 0.01 3,200 img/s eta 0:00:10"
-    " test accuracy 0.2500 loss 1.5000",
-    120: "iter 60/310 epoch 2.56 loss 0.5124 accuracy 0.8125 (mean of 50) lr 0.01 eta 0:00:10"
-    " test accuracy 0.2500 loss 1.5000",
-    100: "iter 60/310 epoch 2.56 loss 0.5124 accuracy 0.8125 (mean of 50) eta 0:00:10 test accuracy 0.2500",
-    80: "iter 60 epoch 2.56 mean loss 0.5124 accuracy 0.8125 eta 0:00:10 test 0.2500",
-    60: "iter 60 epoch 2.56 mean loss 0.5124 eta 0:00:10 test 0.2500",
+    200: "━━ iter 60/310 epoch 2.56 loss 0.5124 █▃▁▁ accuracy 0.8125 (mean of 50) lr 0.01 3,413 img/s"
+    " waiting for data 30% eta 0:00:10 test accuracy 0.2500 loss 1.5000 best 0.7500",
+    160: "iter 60/310 epoch 2.56 loss 0.5124 █▃▁▁ accuracy 0.8125 (mean of 50) lr 0.01"
+    " waiting for data 30% eta 0:00:10 test accuracy 0.2500 loss 1.5000 best 0.7500",
+    120: "iter 60 epoch 2.56 mean loss 0.5124 █▃▁▁ accuracy 0.8125 waiting for data 30% eta 0:00:10 test 0.2500"
+    " best 0.7500",
+    100: "iter 60 epoch 2.56 mean loss 0.5124 █▃▁▁ waiting for data 30% eta 0:00:10 test 0.2500 best 0.7500",
+    80: "iter 60 epoch 2.56 mean loss 0.5124 eta 0:00:10 test 0.2500 best 0.7500",
+    60: "iter 60 mean loss 0.5124 eta 0:00:10 test 0.2500 best 0.7500",
     50: "iter 60 mean loss 0.5124 eta 0:00:10 test 0.2500",
     40: "mean loss 0.5124 eta 0:00:10 test 0.2500",
     36: "loss 0.5124 eta 0:00:10 test 0.2500",
 }
+
+
+def test_a_sparkline_has_the_shape_of_its_values() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([7.0, 7.0, float("nan"), 0.0, 0.0, 3.5, 3.5], 3) == "█▁▅"
+    assert sparkline([1.0, 1.0], 8) == "▁▁" and sparkline([1.0], 8) == ""
+
+
+def test_data_that_are_there_are_not_spoken_of() -> None:
+    shown = Shown()
+    for shown.clock in (104.0, 106.0, 108.0):
+        shown.at(200)
+    assert "waiting" not in shown.at(200)
+
+
+def test_losses_of_a_long_training_stay_few() -> None:
+    shown = Shown()
+    for iteration in range(100, 4000):
+        shown.line._note(replace(NOW, iteration=iteration, mean=float(iteration)))
+    assert 200 < len(shown.line._losses) <= 512 and len(sparkline(shown.line._losses, 16)) == 16
 
 
 def test_what_a_narrow_terminal_keeps() -> None:
@@ -61,7 +86,7 @@ def test_what_a_narrow_terminal_keeps() -> None:
 
 def test_before_the_first_iteration_and_without_data_or_tests() -> None:
     shown = Shown(replace(NOW, epoch=None, scores={}, over=1), {})
-    assert "loss 0.5124 lr" in shown.at(120) and "epoch" not in shown.at(120)
+    assert "loss 0.5124 █▃▁▁ lr" in shown.at(120) and "epoch" not in shown.at(120)
     shown.now = replace(NOW, iteration=0, over=0, epoch=0.0)
     assert "loss" not in shown.at(120) and "iter 0/310 epoch 0.00" in shown.at(120)
 
