@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from netspec.cli.base import (
 )
 from netspec.cli.help import TRAINING
 from netspec.core.locate import exists, expanded
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 PANEL = TRAINING
 EXAMPLE = "netspec test runs/lenet-1"
@@ -67,14 +70,10 @@ def command(
     """Score weights on the test data, each sample exactly once."""
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
-    from netspec.core.spelling import unused
     from netspec.training import folders
     from netspec.training.averaging import kind_of
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
-    from netspec.training.tester import labelled
-    from netspec.views.scores import score_tables
-    from netspec.views.tables import csv_text
 
     average = kind_of(ema, swa)
     path = expanded(solver)
@@ -86,7 +85,16 @@ def command(
     with told_of_compiling(console):
         tester, loaded = load_tester(job, found, threads, on, average)
     console.print(str(loaded))
-    arrays, samples = tester.measure(on)
+    _answer(*tester.measure(on), format)
+
+
+def _answer(arrays: dict[str, Array], samples: int, format: TableFormat) -> None:
+    """Print the scores over a number of samples."""
+    from netspec.core.spelling import unused
+    from netspec.training.tester import labelled
+    from netspec.views.scores import score_tables
+    from netspec.views.tables import csv_text
+
     scores = labelled(arrays)
     if format is TableFormat.json:
         answer(json.dumps({unused("samples", scores): samples, **scores}, indent=2))

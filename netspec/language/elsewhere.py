@@ -1,8 +1,7 @@
 """Words of Caffe and other programs that netspec writes otherwise, or does not have: for the help lines of errors.
 
 Names that other programs give a field stand at the field (`Aka`). Here stand keys whose value belongs elsewhere or
-nowhere, and words for layer types, fillers and other choices. Case, hyphens and underscores do not count, and in words
-for choices neither what stands before a dot (`nn.`) nor a number of axes at the end (`2d`).
+nowhere; `choices` has words for layer types, fillers and other choices. Case, hyphens and underscores do not count.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
+from netspec.language.choices import ABSENT, KINDS, WARMUP
 from netspec.language.words import hint
 
 _INPUT = "write a layer: {name: data, type: Input, shape: [64, 1, 28, 28]}"
@@ -24,8 +24,6 @@ _BOTTOM = "it follows from the bottom; leave it out"
 _EPOCH = "an epoch is samples / (batch_size * iter_size) iterations; leave it out"
 _STOPPING = "it belongs to an early stop: `early_stop: {patience: 5, min_gain: 0.001, metric: validation/accuracy}`"
 _BEST = "say `best: {metric: validation/accuracy}`: snapshots/best.safetensors holds the weights of the best test"
-_RISE = "`warmup: {type: linear, length: 5 epochs, from: 0.1}`"
-_WARMUP = f"say {_RISE}, beside `lr_policy`"
 _NO = "netspec does not have it yet; leave it out"
 _TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
 _THREADS = "batches are prepared beside the training; leave it out"
@@ -90,7 +88,7 @@ SOLVER = {
     **dict.fromkeys(
         ("limit_val_batches", "validation_steps"), "say `test_iter:` below `validation:` or `test:` of `data:`"
     ),
-    **dict.fromkeys(("warmup_epochs", "warmup_factor", "warmup_iters", "warmup_ratio", "warmup_steps"), _WARMUP),
+    **dict.fromkeys(("warmup_epochs", "warmup_factor", "warmup_iters", "warmup_ratio", "warmup_steps"), WARMUP),
     **dict.fromkeys(("loss", "loss_fn", "loss_function", "criterion"), _LOSS),
     **dict.fromkeys(("metric", "metrics", "accuracy"), _METRIC),
     **dict.fromkeys(("batch_size", "batch"), "put it below `train:` and `test:` of `data:`"),
@@ -183,210 +181,6 @@ NET = {
     "state": "say `--phase` on the command line",
 }
 """Keys of other programs' nets, to a help line."""
-
-_DEPTHWISE = "say Convolution with `group` equal to the channels"
-_FED = "data come from the solver's `data:`; the net has {name: data, type: Input, top: [data, label], shape: ...}"
-
-KINDS: dict[str, dict[str, str]] = {
-    "layer type": {
-        **dict.fromkeys(("AveragePooling", "AvgPool", "LPPool", "MaxPool", "MaxPooling", "Subsampling"), "Pooling"),
-        **dict.fromkeys(
-            ("GlobalAveragePool", "GlobalAveragePooling", "GlobalAvgPool", "GlobalMaxPool", "GlobalMaxPooling"),
-            "Pooling",
-        ),
-        **dict.fromkeys(("AdaptiveAvgPool", "AdaptiveMaxPool"), "AdaptivePooling"),
-        **dict.fromkeys(("MaxUnpool", "MaxUnpooling"), "Unpooling"),
-        **dict.fromkeys(("UpSampling", "UpsamplingBilinear", "UpsamplingNearest", "Interpolate", "Resize"), "Upsample"),
-        **dict.fromkeys(("ZeroPadding", "ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad"), "Pad"),
-        "Cropping": "Crop",
-        **dict.fromkeys(("Add", "Sum", "Sub", "Subtract", "Mul", "Multiply", "Maximum", "Average"), "Eltwise"),
-        **dict.fromkeys(("Mean", "ReduceMean", "ReduceSum", "SumSquares"), "Reduction"),
-        **dict.fromkeys(("BCEWithLogitsLoss", "BCELoss", "BinaryCrossEntropy"), "SigmoidCrossEntropyLoss"),
-        "BatchNormalization": "BatchNorm",
-        **dict.fromkeys(("Conv", "PointwiseConv"), "Convolution"),
-        **dict.fromkeys(
-            (
-                "ConvTranspose",
-                "Conv1DTranspose",
-                "Conv2DTranspose",
-                "Conv3DTranspose",
-                "TransposedConvolution",
-                "Deconv",
-            ),
-            "Deconvolution",
-        ),
-        **dict.fromkeys(("Local", "LocalConvolution"), "LocallyConnected"),
-        "Unfold": "Im2col",
-        **dict.fromkeys(
-            ("CrossEntropy", "CrossEntropyLoss", "SoftmaxLoss", "SoftmaxCrossEntropy", "NLLLoss", "LogSoftmax"),
-            "SoftmaxWithLoss",
-        ),
-        **dict.fromkeys(("CategoricalCrossentropy", "SparseCategoricalCrossentropy"), "SoftmaxWithLoss"),
-        **dict.fromkeys(("Dense", "FullyConnected", "FC", "Gemm", "Linear", "MatMul"), "InnerProduct"),
-        **dict.fromkeys(("MAE", "MAELoss", "MeanAbsoluteError"), "L1Loss"),
-        **dict.fromkeys(("Huber", "HuberLoss"), "SmoothL1Loss"),
-        **dict.fromkeys(("KLDiv", "KLDivergence"), "KLDivLoss"),
-        **dict.fromkeys(("CTC", "WarpCTC"), "CTCLoss"),
-        **dict.fromkeys(("L2Loss", "MSELoss", "MSE", "MeanSquaredError"), "EuclideanLoss"),
-        **dict.fromkeys(("Hinge", "SquaredHinge", "CategoricalHinge"), "HingeLoss"),
-        **dict.fromkeys(("LocalResponseNorm", "LocalResponseNormalization"), "LRN"),
-        **dict.fromkeys(("Attention", "SelfAttention", "MultiHeadSelfAttention"), "MultiHeadAttention"),
-        **dict.fromkeys(("PositionalEncoding", "PositionEmbedding", "SinusoidalEmbedding"), "PositionalEmbedding"),
-        **dict.fromkeys(("Embedding", "EmbeddingBag", "LookupTable"), "Embed"),
-        **dict.fromkeys(("BiLSTM", "LSTMLayer", "CuDNNLSTM"), "LSTM"),
-        **dict.fromkeys(("Recurrent", "SimpleRNN", "ElmanRNN"), "RNN"),
-        **dict.fromkeys(("BiGRU", "CuDNNGRU"), "GRU"),
-        "LSTMCell": "LSTMUnit",
-        "GRUCell": "GRU",
-        "RNNCell": "RNN",
-        **dict.fromkeys(("Dropout1d", "Dropout2d", "Dropout3d", "FeatureDropout"), "SpatialDropout"),
-        "StochasticDepth": "DropPath",
-        **dict.fromkeys(("Clamp", "ClipByValue"), "Clip"),
-        **dict.fromkeys(("Affine", "Rescaling"), "Scale"),
-        **dict.fromkeys(("Recurrent", "SimpleRNN"), "RNN"),
-        "BiasAdd": "Bias",
-        **dict.fromkeys(("AUC", "AUROC", "ROC", "RocAucScore"), "RocAuc"),
-        **dict.fromkeys(("mAP", "MeanAveragePrecision", "PrecisionRecallCurve"), "AveragePrecision"),
-        **dict.fromkeys(("IoU", "mIoU", "Jaccard", "JaccardIndex"), "MeanIoU"),
-        **dict.fromkeys(("F1", "F1Score", "Precision", "Recall", "PrecisionRecall"), "PrecisionRecallF1"),
-        **dict.fromkeys(("TopKAccuracy", "TopKCategoricalAccuracy"), "TopK"),
-        **dict.fromkeys(("R2", "R2Score", "RMSE", "RootMeanSquaredError"), "RegressionScores"),
-        **dict.fromkeys(("ECE", "CalibrationError", "ExpectedCalibrationError"), "Calibration"),
-        "ConfMat": "ConfusionMatrix",
-        "Abs": "AbsVal",
-        "ChannelShuffle": "ShuffleChannel",
-        "Chunk": "Slice",
-        "Concatenate": "Concat",
-        **dict.fromkeys(("Squeeze", "Unsqueeze", "ExpandDims", "View"), "Reshape"),
-        "RepeatVector": "Tile",
-        "Gather": "BatchReindex",
-        "DepthToSpace": "PixelShuffle",
-        "Lambda": "Python",
-        "MultiMarginLoss": "MultiClassHingeLoss",
-        "PoissonNLLLoss": "PoissonLoss",
-        "SigmoidFocalLoss": "FocalLoss",
-        "TripletMarginLoss": "TripletLoss",
-        "Pow": "Power",
-        "SpaceToDepth": "PixelUnshuffle",
-        "SpatialPyramidPooling": "SPP",
-        "Transpose": "Permute",
-    },
-    "filler": {
-        **dict.fromkeys(("glorot", "glorot_uniform", "glorot_normal", "xavier_uniform", "xavier_normal"), "xavier"),
-        **dict.fromkeys(("he", "he_normal", "he_uniform", "kaiming", "kaiming_normal", "kaiming_uniform"), "msra"),
-        **dict.fromkeys(("normal", "random_normal", "truncated_normal"), "gaussian"),
-        **dict.fromkeys(("zeros", "zero", "ones"), "constant"),
-        "random_uniform": "uniform",
-    },
-    "solver type": {
-        "Momentum": "SGD",
-        **dict.fromkeys(("BFGS", "L-BFGS", "L-BFGS-B"), "LBFGS"),
-        **dict.fromkeys(("AdamWeightDecay", "DecoupledAdam", "FusedAdamW"), "AdamW"),
-        "FusedAdam": "Adam",
-        "iRprop": "Rprop",
-        "NAG": "Nesterov",
-        "QHM": "QHAdam",
-    },
-    "lr policy": {
-        **dict.fromkeys(("polynomial", "PolynomialLR", "PolynomialDecay"), "poly"),
-        **dict.fromkeys(("exponential", "ExponentialLR", "ExponentialDecay"), "exp"),
-        **dict.fromkeys(("constant", "ConstantLR", "none"), "fixed"),
-        **dict.fromkeys(("StepLR", "steps"), "step"),
-        "MultiStepLR": "multistep",
-        **dict.fromkeys(
-            ("cos", "cosine_annealing", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CosineDecay", "SGDR"),
-            "cosine",
-        ),
-        **dict.fromkeys(("OneCycleLR", "1cycle"), "one_cycle"),
-        **dict.fromkeys(("CyclicLR", "cyclic", "CLR", "triangular2", "exp_range"), "triangular"),
-        **dict.fromkeys(("ReduceLROnPlateau", "reduce_on_plateau"), "plateau"),
-        **dict.fromkeys(("noam", "inverse_square_root", "inv_sqrt", "rsqrt"), "inverse_sqrt"),
-        **dict.fromkeys(("InverseTimeDecay", "1/t", "inv_time"), "inverse_time"),
-        **dict.fromkeys(("PiecewiseConstantDecay", "PiecewiseConstant", "PiecewiseLinear"), "piecewise"),
-    },
-    "regularizer": {
-        **dict.fromkeys(("elastic", "l1_l2", "L1L2"), "ElasticNet"),
-        **dict.fromkeys(("ridge", "weight_decay"), "L2"),
-        "lasso": "L1",
-        **dict.fromkeys(("soft_orthogonality", "OrthogonalRegularizer"), "Orthogonal"),
-        **dict.fromkeys(("max_norm_constraint", "kernel_constraint"), "MaxNorm"),
-    },
-    "average of weights": {
-        **dict.fromkeys(("ExponentialMovingAverage", "ModelEma", "moving_average"), "ema"),
-        **dict.fromkeys(("StochasticWeightAveraging", "AveragedModel"), "swa"),
-    },
-    "transform": {
-        **dict.fromkeys(("RandomHorizontalFlip", "HorizontalFlip", "Flip", "RandomFlip"), "Mirror"),
-        **dict.fromkeys(("RandomCrop", "CenterCrop", "Pad"), "Crop"),
-        **dict.fromkeys(("Normalize", "Standardize", "Mean"), "SubtractMean"),
-        **dict.fromkeys(("Rescale", "ToTensor", "Rescaling"), "Scale"),
-    },
-    "source": {
-        **dict.fromkeys(("MNIST", "EMNIST", "KMNIST"), "Idx"),
-        **dict.fromkeys(("CIFAR", "CIFAR-10"), "Cifar10"),
-        **dict.fromkeys(("Numpy", "npy", "npz", "Tensor"), "Arrays"),
-    },
-}
-"""Other programs' words for a choice, to netspec's, for each kind of choice."""
-
-ABSENT: dict[str, dict[str, str]] = {
-    "layer type": {
-        **dict.fromkeys(("Data", "ImageData", "HDF5Data", "WindowData"), _FED),
-        "HDF5Output": "blobs are written to no file: `netspec.Net` of the Python API gives them",
-        **dict.fromkeys(("DepthwiseConv", "ConvolutionDepthwise", "DepthwiseConvolution"), _DEPTHWISE),
-        **dict.fromkeys(
-            ("TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoderLayer"),
-            "write it in `blocks:`, around MultiHeadAttention: see `netspec zoo show transformer_fashion`",
-        ),
-        "Bidirectional": "it is a field: {name: lstm, type: LSTM, bidirectional: true, num_output: 64}",
-        "TimeDistributed": "it is a field: {name: scores, type: InnerProduct, axis: 2, num_output: 10} reads T x N x D",
-        "Masking": "LSTM, GRU and RNN take `lengths: true`, and the lengths as the last bottom",
-        **dict.fromkeys(
-            ("Residual", "ResidualBlock", "BasicBlock", "Bottleneck", "Sequential"), "write it in `blocks:`"
-        ),
-        **dict.fromkeys(("Identity", "Noop"), "it does nothing; leave it out"),
-        "Activation": "name the function: `type: ReLU`, Sigmoid, TanH, Softmax, ...",
-        "SeparableConv": "two layers: Convolution with `group` equal to the channels, then one of kernel_size 1",
-    },
-    "solver type": {
-        **dict.fromkeys(
-            ("AdaBelief", "AdaBound", "AMSGrad", "ASGD", "Ftrl", "Muon", "Prodigy", "Shampoo", "Sophia"),
-            "netspec does not have it; Adam, AdamW and RAdam are kin",
-        )
-    },
-    "lr policy": {
-        **dict.fromkeys(
-            ("get_linear_schedule_with_warmup", "linear_with_warmup", "warmup_linear", "WarmupLinear"),
-            f"say `lr_policy: linear`, and beside it {_RISE}",
-        ),
-        **dict.fromkeys(
-            ("get_cosine_schedule_with_warmup", "cosine_with_warmup", "warmup_cosine", "LinearWarmupCosineAnnealingLR"),
-            f"say `lr_policy: cosine`, and beside it {_RISE}",
-        ),
-        **dict.fromkeys(
-            ("constant_with_warmup", "get_constant_schedule_with_warmup"),
-            f"say `lr_policy: fixed`, and beside it {_RISE}",
-        ),
-        **dict.fromkeys(("warmup", "LinearLR", "GradualWarmup"), _WARMUP),
-        **dict.fromkeys(
-            ("LambdaLR", "SequentialLR", "ChainedScheduler"),
-            "say `lr_policy: {type: piecewise, points: [{at: 0, rate: 0.1}, {at: 5 epochs, rate: 0.01}]}`",
-        ),
-    },
-    "source": {
-        **dict.fromkeys(
-            ("ImageFolder", "ImageData", "folder", "LMDB", "LevelDB", "Data", "HDF5", "HDF5Data", "CSV", "ImageNet"),
-            "netspec does not read it yet: {type: Arrays, outputs: [images.npy, labels.npy]} reads arrays of any data",
-        )
-    },
-    "transform": {
-        **dict.fromkeys(
-            ("Resize", "RandomResizedCrop", "ColorJitter", "Rotate", "RandomRotation", "Cutout", "RandomErasing"),
-            "netspec does not have it yet: it has Crop, Mirror, Scale and SubtractMean",
-        )
-    },
-}
-"""Words of other programs that netspec has no equal for, to a help line, for each kind of choice."""
 
 
 def key_help(path: str, table: Mapping[str, str]) -> str | None:

@@ -12,7 +12,7 @@ from netspec.core.rooms import Room
 from netspec.data.sources.base import SOURCES
 from netspec.data.transforms.base import TRANSFORMS
 from netspec.fillers.base import FILLERS
-from netspec.language import elsewhere
+from netspec.language import choices, elsewhere
 from netspec.language.document import parse
 from netspec.layers.base import LAYERS
 from netspec.net.load import load_net
@@ -30,11 +30,11 @@ ROOMS: dict[str, Room[Any]] = {
 @pytest.mark.parametrize("kind", ROOMS)
 def test_words_lead_to_members(kind: str) -> None:
     words = ROOMS[kind].words()
-    for other, own in elsewhere.KINDS.get(kind, {}).items():
+    for other, own in choices.KINDS.get(kind, {}).items():
         assert own in words and other not in words
         for spelling in (other, other.lower(), other.upper()):
             assert str(elsewhere.word_help(kind, spelling, words)).endswith(f"'{own}'")
-    for absent, help in elsewhere.ABSENT.get(kind, {}).items():
+    for absent, help in choices.ABSENT.get(kind, {}).items():
         assert elsewhere.word_help(kind, absent.lower(), words) == help, "a word cannot be both here and absent"
         assert absent not in words
 

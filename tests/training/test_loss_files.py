@@ -12,7 +12,7 @@ import yaml
 import netspec
 from netspec.core.errors import DataError
 from netspec.formats.blob_proto import write_blob
-from netspec.training import runs
+from netspec.training import provenance
 from netspec.training.job import load_solver
 from tests.helpers.sessions import trained, weights
 
@@ -48,11 +48,13 @@ def test_a_path_in_a_net_starts_from_the_nets_folder(folder: Path, monkeypatch: 
     shaped = netspec.Net(folder / "nets" / "net.yaml").forward(data=np.ones((4, 3)), label=np.zeros(4))
     assert np.isfinite(shaped["loss"])
     job = load_solver(str(folder / "solver.yaml"))
-    written = yaml.safe_load(runs.config(job))
+    written = yaml.safe_load(provenance.config(job))
     assert written["net"]["layers"][2]["source"] == str(folder / "nets" / "gain.binaryproto")
     monkeypatch.chdir(folder / "nets")
     job = load_solver("../solver.yaml", ["net.layers.loss.source=gain.binaryproto"])
-    assert yaml.safe_load(runs.config(job))["net"]["layers"][2]["source"] == str(folder / "nets" / "gain.binaryproto")
+    assert yaml.safe_load(provenance.config(job))["net"]["layers"][2]["source"] == str(
+        folder / "nets" / "gain.binaryproto"
+    )
 
 
 def test_the_place_of_the_matrix_is_no_part_of_the_net() -> None:

@@ -23,7 +23,7 @@ from netspec.language.document import dump, parse
 from netspec.net.digest import digest
 from netspec.net.graph import ParamKey, State
 from netspec.net.load import load_net
-from netspec.training import runs, snapshot
+from netspec.training import provenance, snapshot
 from netspec.training.events import Tested as Scored
 from netspec.training.events import from_row, row
 from netspec.training.job import load_solver
@@ -79,7 +79,7 @@ def _overridden(values: Values) -> None:
 
 def _written_out(values: Values, one: Any) -> None:
     """The config of the run describes the same net, and its scores come back from a row of metrics."""
-    job = load_solver(parse(runs.config(one.job)).plain())
+    job = load_solver(parse(provenance.config(one.job)).plain())
     assert [x.name for x in job.net.layers] == [x.name for x in one.job.net.layers]
     assert digest(job.train.graph) == digest(one.job.train.graph)
     scores, count = one.test.run()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from netspec.language.document import dump
-from netspec.training import runs
+from netspec.training import provenance
 from netspec.training.feeds import open_phase
 from netspec.training.job import Job, load_solver
 from netspec.training.recorded import settings
@@ -109,7 +109,7 @@ def test_a_random_tree_is_read_as_the_system_reads_it(seed: int, here: Path) -> 
     job = load_solver(made.reference, made.overrides)
     assert read_by(job) == expected
     (here / "run").mkdir()
-    (here / "run" / "config.yaml").write_text(runs.config(job), encoding="utf-8")
+    (here / "run" / "config.yaml").write_text(provenance.config(job), encoding="utf-8")
     before = settings(job)
     home = tree.random.choice(tree.folders)
     (here / "run").rename(home / "run, moved")

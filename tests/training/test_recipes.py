@@ -11,8 +11,8 @@ import pytest
 from netspec.core import locate
 from netspec.language.document import dump, parse
 from netspec.training.job import load_solver
+from netspec.training.provenance import config
 from netspec.training.recipes import recipe
-from netspec.training.runs import config
 
 
 def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from netspec.core.errors import Mistakes, NetspecError
 from netspec.net.graph import ParamKey
-from netspec.training import runs
+from netspec.training import provenance
 from netspec.training.events import Loaded
 from netspec.training.job import load_solver
 from netspec.training.loading import OtherNetError
@@ -157,7 +157,7 @@ def test_paths_start_from_the_solvers_folder(solver: Make, tmp_path: Path, monke
         monkeypatch.chdir(tmp_path)
         job = load_solver("in/solver.yaml")
         rehearse(job)
-        config = yaml.safe_load(runs.config(job))["weights"]
+        config = yaml.safe_load(provenance.config(job))["weights"]
         files = config["files"] if isinstance(config, dict) else [config] if isinstance(config, str) else config
         assert files[0] == str(tmp_path / "in/a.safetensors")
         note = next(e for e in run(job, tmp_path / f"run{len(str(form))}") if isinstance(e, Loaded))
