@@ -20,6 +20,7 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "adding_gru",
         "char_lstm",
         "lenet",
+        "lenet_kfac",
         "linear_svm",
         "logistic_regression",
         "mlp",
