@@ -110,7 +110,8 @@ def _rivals(name: str, params: int) -> tuple[int, dict[str, Callable[[], None]]]
     if name in TORCH:
         weight = torch.nn.Parameter(torch.from_numpy(w.copy()))
         weight.grad = torch.from_numpy(diff.copy())
-        rivals["torch"] = TORCH[name]([weight], lr=1e-6, weight_decay=0 if name == "Rprop" else 1e-4).step
+        decay = {} if name == "Rprop" else {"weight_decay": 1e-4}  # which PyTorch's Rprop does not have
+        rivals["torch"] = TORCH[name]([weight], lr=1e-6, **decay).step
     return 3 + 2 * len(slots), rivals
 
 

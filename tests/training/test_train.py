@@ -375,8 +375,14 @@ def test_phases_must_agree_about_a_shape(solver: Make) -> None:
 
 TYPES: list[Values] = [{"type": "SGD"}, {"type": "Nesterov"}, {"type": "RMSProp", "momentum": None, "base_lr": 0.01}]
 
+MOMENTA: list[Values] = [
+    {"type": word, "base_lr": 0.01}
+    for word in ("AdaDelta", "Adam", "AdamW", "AdaMax", "Lion", "NAdam", "QHAdam", "RAdam")
+]
+OTHERS: list[Values] = [{"type": word, "momentum": None, "base_lr": 0.01} for word in ("AdaGrad", "Rprop")]
 
-@pytest.mark.parametrize("fields", TYPES, ids=lambda fields: fields["type"])
+
+@pytest.mark.parametrize("fields", [*TYPES, *MOMENTA, *OTHERS], ids=lambda fields: fields["type"])
 def test_resumed_equals_uninterrupted(solver: Make, tmp_path: Path, fields: Values) -> None:
     """k iterations, a snapshot, and k more in a new session give the bytes of 2k iterations at once."""
     values = solver(average_loss=5, **fields)

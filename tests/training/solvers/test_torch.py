@@ -6,7 +6,7 @@ Caffe adds Adam's delta in another place than PyTorch, so these two are compared
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,14 @@ TABLE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("AdaMax", {"momentum2": 0.9, "delta": 0.01}, "Adamax", {"betas": (0.9, 0.9), "eps": 0.01}),
     ("Rprop", {"step": RATE}, "Rprop", {}),  # PyTorch's rate is the first step, and it has no weight decay
 ]
+
+
+@pytest.fixture(autouse=True)
+def _doubles() -> Iterator[None]:
+    """PyTorch's own scalars, such as NAdam's product of momenta, are of the default type."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def followed(step: Callable[[Array, Array, int], Array]) -> Array:
