@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 
 from netspec.training.events import Finished
-from tests.training.test_summary import TESTS, scored, written
+from tests.helpers.runs import TESTS, scored, written
 
 Cli = Callable[..., tuple[int, str, str]]
 Golden = Callable[[str, str], None]

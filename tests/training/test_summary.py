@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netspec.training.events import Display, Event, Finished, row
-from netspec.training.events import Tested as Scored
+from netspec.training.events import Display, Event, Finished
 from netspec.training.job import load_solver
 from netspec.training.run import run
 from netspec.training.summary import Found, Score, UnknownKeyError, arranged, differing, summarized
-
-ENVIRONMENT = {"metric": "test/accuracy", "mode": "max", "net": "tiny", "started": "2026-11-28T10:00:00+0000"}
-
-
-def written(folder: Path, config: str, events: list[Event], environment: Any = ENVIRONMENT) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(config)
-    (folder / "env.json").write_text(json.dumps(environment))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row(event)) + "\n" for event in events))
-    return folder
-
-
-def scored(iteration: int, accuracy: float, loss: float = 0.5) -> Scored:
-    return Scored(iteration, {"accuracy": accuracy, "loss": loss}, 11, 0.1, epoch=iteration / 10, elapsed=iteration)
-
+from tests.helpers.runs import TESTS, scored, written
 
 ENDED = Finished(30, None, 31.5, 0.0, epoch=3.0, elapsed=31.5)
-TESTS: list[Event] = [scored(0, 0.1, 2.0), scored(10, 0.7, 0.3), scored(20, 0.9, 0.7), scored(30, 0.8, 0.6)]
 
 
 def test_the_best_and_the_last_test(tmp_path: Path) -> None:
