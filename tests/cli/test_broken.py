@@ -117,6 +117,8 @@ NOT_HERE = {
     "NS614": "data that change while a training reads them, tests/formats/test_rows.py",
     "NS526": "runs.read of a broken folder, tests/training/test_runs.py",
     "NS544": "a warning of a resume, tests/training/averages/test_averages.py",
+    "NS549": "factors that overflow, tests/training/solvers/test_kfac.py",
+    "NS564": "runs of a folder, tests/cli/test_runs.py",
     "NS563": "a library that is not installed, tests/training/test_tensorboard.py",
     "NS600": "a family",
     "NS621": "no source that there is can be open and empty",
