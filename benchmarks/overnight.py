@@ -32,7 +32,15 @@ SOLVER = (
     "snapshot=100",
     "snapshot_keep=3",
     "average_loss=20",
+    "data.validation={source: {type: FashionMNIST, split: test, subset: true}, batch_size: 100,"
+    " transform: [{type: Scale, factor: 0.00390625}]}",
+    "lr_policy={type: plateau, metric: validation/accuracy, mode: max, factor: 0.99, patience: 20}",
+    "warmup={length: 1 epoch}",
+    "best={metric: validation/accuracy, mode: max}",
+    "early_stop={patience: 1000000000}",
+    "average={type: ema, decay: 0.999}",
 )
+"""Tests, snapshots and displays are frequent, and whatever looks at the recorded tests is switched on."""
 WARM, GROWTH, SLOWER = 0.05, 5.0, 1.1
 """Share of the way after which memory counts, MB that it may grow from there, and how much slower the end may be."""
 HEAD = "iterations   seconds   RSS MB  open  files  us CPU an iteration"
@@ -119,7 +127,7 @@ def verdict(samples: list[Sample], folder: Path, keep: int = 3) -> list[tuple[bo
     first, last = (statistics.median(part) for part in (paces[:fifth], paces[-fifth:]))
     opened = [one.opened for one in warm]
     left = [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()]
-    known = {"config.yaml", "env.json", "log.txt", "metrics.jsonl", "metrics.csv", ".lock"}
+    known = {"config.yaml", "env.json", "log.txt", "metrics.jsonl", "metrics.csv", ".lock", "snapshots/best.safetensors"}
     strange = [name for name in left if name not in known and not name.startswith("snapshots/iter_")]
     snapshots = sum(name.startswith("snapshots/iter_") for name in left)
     rows = sum(1 for _ in (folder / "metrics.jsonl").open())

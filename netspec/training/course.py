@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netspec.core.counts import Pace
+from netspec.training.scorelog import Tests
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Course:
     base_lr: float
     last: int | None
     pace: Pace
-    tests: Sequence[tuple[int, Mapping[str, float]]] = ()
+    tests: Tests = ()
 
     @property
     def end(self) -> int:

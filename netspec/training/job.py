@@ -25,6 +25,7 @@ from netspec.net.wire import wire
 from netspec.training.course import Course
 from netspec.training.lengths import check_lengths
 from netspec.training.nets import specs
+from netspec.training.scorelog import Tests
 from netspec.training.spec import SolverSpec
 from netspec.training.watch import Watch, watch
 
@@ -102,7 +103,7 @@ class Job:
         ends = (spec.max_iter, None if epochs is None else self.pace(samples).end(epochs))
         return min((end for end in ends if end is not None), default=None)
 
-    def course(self, samples: int | None, tests: Sequence[tuple[int, Mapping[str, float]]] = ()) -> Course:
+    def course(self, samples: int | None, tests: Tests = ()) -> Course:
         """What the rate depends on, with so many training samples an epoch, None where there are no data."""
         return Course(self.spec.base_lr, self.last(samples), self.pace(samples), tests)
 

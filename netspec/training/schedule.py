@@ -15,7 +15,7 @@ from netspec.training.events import Tested, recorded
 from netspec.training.job import Job
 from netspec.training.policies.plateau import Plateau
 from netspec.training.runs import RunRecord
-from netspec.training.watch import Tests
+from netspec.training.scorelog import ScoreLog, Tests
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def schedule(job: Job, tests: Tests = ()) -> Schedule:
     except DataError:
         if spec.max_epoch is not None or in_epochs((spec.lr_policy, spec.warmup)):
             raise
-    return Schedule(job, job.course(samples, tests))
+    return Schedule(job, job.course(samples, ScoreLog(tests)))
 
 
 def of_run(job: Job, record: RunRecord) -> Schedule:

@@ -38,6 +38,7 @@ from netspec.training.loading import LoadReport, Match, OtherNetError, fitted, l
 from netspec.training.recorded import changes, flat_net, net_changes, settings
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
+from netspec.training.scorelog import ScoreLog
 from netspec.training.scores import scores
 from netspec.training.snapshot import WHOLE, Slot, Snapshot
 from netspec.training.solvers.base_driving import DrivingRule
@@ -104,7 +105,7 @@ class Session:
         }
         self.between: Callable[[], None] = lambda: None
         """Called between batches; if it raises, the iteration or the test that is under way ends and counts nothing."""
-        self.tests: list[tuple[int, dict[str, float]]] = []
+        self.tests = ScoreLog()
         """The tests so far: each its iteration, and its scores by name. One of the coming iteration is made again by a
         training that resumes, so a snapshot does not hold it."""
         self.over = False
@@ -282,7 +283,7 @@ class Session:
         self._copy(self._matched(state, path), state, path)
         self.train.iterations.set(state.iteration, state.losses)
         self.over = self.watch.over(state.tests)
-        self.tests = [(n, dict(scores)) for n, scores in state.tests if n < state.iteration or self.over]
+        self.tests = ScoreLog([test for test in state.tests if test[0] < state.iteration or self.over])
         self.resumed = path.resolve()
         self._first.clear()
         self._recent.clear()

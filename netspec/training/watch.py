@@ -7,7 +7,7 @@ called FEED/blob, such as validation/accuracy.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from netspec.core.counts import Count
@@ -16,11 +16,9 @@ from netspec.core.places import Place
 from netspec.net.shaped import ShapedGraph
 from netspec.training.goals import Best, EarlyStop, Mode
 from netspec.training.policies.plateau import Plateau
+from netspec.training.scorelog import Test, Tests, after
 from netspec.training.scores import scalars
 from netspec.training.spec import SolverSpec
-
-Tests = Sequence[tuple[int, Mapping[str, float]]]
-"""Tests in order: each its iteration, and its scores by FEED/blob. A test on another feed lacks a score."""
 
 
 class UnknownMetricError(SpecError):
@@ -56,23 +54,36 @@ class Metric:
         """By how much a score is better than another."""
         return score - than if self.higher else than - score
 
-    def series(self, tests: Tests) -> list[tuple[int, float]]:
-        """The tests that have this score, each its iteration and the score; those that are not finite are left out."""
-        found = ((iteration, scores[self.name]) for iteration, scores in tests if self.name in scores)
-        return [(iteration, score) for iteration, score in found if math.isfinite(score)]
-
     def best(self, tests: Tests) -> tuple[int, float] | None:
         """The iteration and the score of the first of the best tests, if there is one."""
-        return max(self.series(tests), key=lambda test: self.gain(test[1], 0.0), default=None)
+        return after(tests, None, _best, self)
 
     def waited(self, tests: Tests, min_gain: float) -> int:
         """How many tests there were since one was better by more than `min_gain` than all before it."""
-        best, waited = -math.inf, 0
-        for _, score in self.series(tests):
-            own = self.gain(score, 0.0)
-            waited = 0 if own > best + min_gain else waited + 1
-            best = own if waited == 0 else best
-        return waited
+        return after(tests, (-math.inf, 0), _waited, self, min_gain)[1]
+
+    def score(self, test: Test) -> float | None:
+        """This score of a test; None where the test lacks it, or it is not finite."""
+        score = test[1].get(self.name)
+        return score if score is not None and math.isfinite(score) else None
+
+
+def _best(best: tuple[int, float] | None, test: Test, metric: Metric) -> tuple[int, float] | None:
+    """The best test after one more, as its iteration and its score."""
+    score = metric.score(test)
+    if score is None or (best is not None and metric.gain(score, best[1]) <= 0):
+        return best
+    return test[0], score
+
+
+def _waited(state: tuple[float, int], test: Test, metric: Metric, min_gain: float) -> tuple[float, int]:
+    """The last score that was a gain, more being better, and the tests since, after one more."""
+    best, waited = state
+    score = metric.score(test)
+    if score is None:
+        return state
+    own = metric.gain(score, 0.0)
+    return (own, 0) if own > best + min_gain else (best, waited + 1)
 
 
 @dataclass(frozen=True)

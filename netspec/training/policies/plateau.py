@@ -10,8 +10,8 @@ the rate that it would have had.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from bisect import bisect_right
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from netspec.core.model import Aka
 from netspec.training.course import Course
 from netspec.training.policies._power import power
 from netspec.training.policies.base import Policy
+from netspec.training.scorelog import Test, after
 
 
 class Plateau(Policy):
@@ -37,23 +38,36 @@ class Plateau(Policy):
 
     def rate(self, iter: int, course: Course) -> float:
         """base_lr * factor ** (number of reductions), min_lr at least."""
-        scores = (scores[self.metric] for at, scores in course.tests if at <= iter and self.metric in scores)
-        return max(self.min_lr, course.base_lr * power(self.factor, self.reductions(scores)))
+        reductions = after(course.tests, _Count(), _counted, self).reductions
+        return max(self.min_lr, course.base_lr * power(self.factor, bisect_right(reductions, iter)))
 
-    def reductions(self, scores: Iterable[float]) -> int:
-        """How often the rate is reduced over these scores, in the order of the tests."""
-        best, bad, cooling, count = None, 0, 0, 0
-        for score in scores:
-            bad += 1
-            if best is None or self._better(score, best):
-                best, bad = score, 0
-            if cooling:
-                cooling, bad = cooling - 1, 0
-            if bad > self.patience:
-                count, bad, cooling = count + 1, 0, self.cooldown
-        return count
-
-    def _better(self, score: float, best: float) -> bool:
+    def better(self, score: float, best: float) -> bool:
         """Whether a score is better than the best one so far."""
         gain = score - best if self.mode == "max" else best - score
         return gain > self.threshold * (abs(best) if self.threshold_mode == "rel" else 1)
+
+
+class _Count(NamedTuple):
+    """The best score, the bad tests in a row, the tests still to be let pass, and the iterations of all reductions."""
+
+    best: float | None = None
+    bad: int = 0
+    cooling: int = 0
+    reductions: tuple[int, ...] = ()
+
+
+def _counted(count: _Count, test: Test, plateau: Plateau) -> _Count:
+    """The count after one more test."""
+    iteration, scores = test
+    best, bad, cooling, reductions = count
+    score = scores.get(plateau.metric)
+    if score is None:
+        return count
+    bad += 1
+    if best is None or plateau.better(score, best):
+        best, bad = score, 0
+    if cooling:
+        cooling, bad = cooling - 1, 0
+    if bad > plateau.patience:
+        bad, cooling, reductions = 0, plateau.cooldown, (*reductions, iteration)
+    return _Count(best, bad, cooling, reductions)
