@@ -129,7 +129,9 @@ class Solver:
         for event in solve(self._session):
             if isinstance(event, Warned):
                 self._warn([event.warning])
-            elif not isinstance(event, Unwritten):  # without a folder nothing is refused
+            elif isinstance(event, Unwritten):
+                warnings.warn(str(event), NetspecWarning, stacklevel=3)
+            else:
                 yield event
 
     def _warn(self, found: list[NetspecError]) -> None:

@@ -175,20 +175,21 @@ def _render(training: Training, console: Console, stop: Finishing) -> str | None
     _print(next(training), console)  # the note on the net, before its kernels are compiled
     with told_of_compiling(console):
         first = next(training)
-    metric = training.job.watch.metric
+    metric, stopped = training.job.watch.metric, None
     with stop, _live(training, console) as line:
         for event in chain([first], training):
             if isinstance(event, Display):
                 if line is None:  # the live line shows it already
                     _print(event, console, progress_line(event, training.progress))
             elif isinstance(event, Finished):
+                stopped = event.stopped  # a note on a file that the disk refuses may come after it
                 _print(event, console, done(event, _tests(training.folder), metric, training.folder))
             else:
                 _print(event, console)
             if line is not None and isinstance(event, Tested) and (metric is None or metric.feed == event.feed):
                 line.tested = metric.first(event.outputs) if metric else event.outputs
                 line.best = training.best[1] if training.best else None
-    return event.stopped if isinstance(event, Finished) else None
+    return stopped
 
 
 def _tests(folder: Path) -> list[Tested]:

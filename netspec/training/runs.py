@@ -116,7 +116,7 @@ class RunFolder:
         """The rows of metrics.jsonl before the session's iteration, and of all snapshots until then."""
         path, at = self.path / METRICS, session.iteration
         last = self.snapshots / snapshot.name(at)
-        rows = _earlier(path.read_text(encoding="utf-8"), at, session.over) if path.exists() else []
+        rows = _earlier(path.read_text(encoding="utf-8", errors="replace"), at, session.over) if path.exists() else []
         written = any((each["event"], each["iteration"]) == ("snapshotted", at) for each in rows)
         if last.exists() and not written:  # killed after writing the snapshot, before its event
             elapsed = max(map(_elapsed, rows), default=0.0)
@@ -237,7 +237,7 @@ def _earlier(text: str, iteration: int, over: bool) -> list[dict[str, Any]]:
     stay = {"snapshotted", "tested"} if over else {"snapshotted"}
     rows = []
     for line in text.splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
             values = json.loads(line)
             at = int(values["iteration"])
             if at < iteration + (values["event"] in stay):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ from netspec.training.scores import scores
 from netspec.training.snapshot import WHOLE, Slot, Snapshot
 from netspec.training.solvers.base_driving import DrivingRule
 from netspec.training.tester import Tester, outputs
-from netspec.training.watch import feeds_of
+from netspec.training.watch import feed_of, feeds_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -241,6 +241,20 @@ class Session:
         *_, batch = self._batches(last)
         return blame_score(self.job.train, self.train, self.seed, batch, f"iteration {last}")
 
+    def record(self, feed: str, scores: Mapping[str, float]) -> None:
+        """Record the scores of a test on a feed; a test of this iteration that was made before is forgotten."""
+        self.forget(lambda other: other == feed)
+        self.tests.append((self.iteration, {f"{feed}/{name}": score for name, score in scores.items()}))
+
+    def forget(self, on: Callable[[str], bool]) -> None:
+        """Forget the tests of this iteration on some feeds: they were of other weights, or are made again."""
+        first = len(self.tests)
+        while first and self.tests[first - 1][0] == self.iteration:
+            first -= 1
+        kept = [test for test in self.tests[first:] if not on(feed_of(test[1]))]
+        if len(kept) < len(self.tests) - first:  # a log only grows
+            self.tests = ScoreLog([*self.tests[:first], *kept])
+
     def snapshot(self, path: Path) -> None:
         """Write the state to a file."""
         snapshot.write(path, self.state())
@@ -282,7 +296,8 @@ class Session:
             raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=_RESUME)
         self._copy(self._matched(state, path), state, path)
         self.train.iterations.set(state.iteration, state.losses)
-        self.over = self.watch.over(state.tests)
+        # only a snapshot of an early end holds tests of its own iteration
+        self.over = self.watch.over(state.tests) and any(n == state.iteration for n, _ in state.tests)
         self.tests = ScoreLog([test for test in state.tests if test[0] < state.iteration or self.over])
         self.resumed = path.resolve()
         self._first.clear()

@@ -136,6 +136,11 @@ def name(iteration: int) -> str:
     return f"iter_{iteration:06d}.safetensors"
 
 
+def number(path: Path) -> int:
+    """The iteration in the name of a snapshot's file."""
+    return int(path.stem.removeprefix("iter_"))
+
+
 def write(path: Path, state: Snapshot) -> None:
     """Write a snapshot, whole or not at all. Raises NotFiniteError, WriteError."""
     write_arrays(path, *_content(state))
@@ -277,7 +282,7 @@ def prune(folder: Path, keep: int) -> None:
 
 def set_aside(folder: Path, iteration: int) -> list[Path]:
     """Move the snapshots after an iteration to the subfolder REPLACED: a resumed run writes its own."""
-    later = [path for path in listing(folder) if int(path.stem.removeprefix("iter_")) > iteration]
+    later = [path for path in listing(folder) if number(path) > iteration]
     for path in later:
         (folder / REPLACED).mkdir(exist_ok=True)
         os.replace(path, folder / REPLACED / path.name)

@@ -16,7 +16,7 @@ from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.snapshot import BEST
 from netspec.training.tester import Tester, labelled, outputs
-from netspec.training.watch import Stop, interval_of
+from netspec.training.watch import Stop, feed_of, interval_of
 
 Events = Iterator[Event | Warned | Unwritten]
 
@@ -63,7 +63,7 @@ def solve(
         # the state is that of the last iteration that went well; where it is not finite there is nothing to keep
         if session.iteration != begin:
             with suppress(DivergedError):
-                yield from loop.snapshots.write()
+                yield from loop.snapshots.try_write()
         raise
     finally:
         blas.restore_original_limits()
@@ -142,8 +142,6 @@ class _Loop:
     def end(self) -> Events:
         """The last snapshot, and the tests of the trained net."""
         session = self.session
-        if self._finished:
-            return
         if session.watch.stop is not None and session.over:
             yield from self._end_early(session.watch.stop)
             return
@@ -154,17 +152,20 @@ class _Loop:
         """Restore the best weights, test them where they are not tested yet, and write the last snapshot.
 
         The snapshot comes last: it holds the tests that ended the training, so that one that resumes knows of the end.
+        Where it was stopped between these tests, it resumes with those that are left.
         """
         session = self.session
-        known = {name.partition("/")[0] for n, scores in session.tests if n == session.iteration for name in scores}
-        if stop.restore:
+        if stop.restore and not self._finished:
             self._restored = self.best.restore()
-            if self._restored:
-                known = {stop.metric.feed}
-            else:
+            if not self._restored:
                 yield Unwritten(Path(BEST), "the weights of the best test are gone, so that the last ones stay")
-        yield from self._tests([name for name in self._intervals if name not in known])
-        yield from self._last_snapshot(anew=True)
+            elif self.best.iteration != session.iteration:  # the tests on the other feeds were of other weights
+                session.forget(lambda feed: feed != stop.metric.feed)
+        tested = {feed_of(scores) for iteration, scores in session.tests if iteration == session.iteration}
+        left = [name for name in self._intervals if name not in tested]
+        yield from self._tests(left)
+        if left or not self._finished:
+            yield from self._last_snapshot(anew=True)
 
     def _last_snapshot(self, anew: bool = False) -> Events:
         """The snapshot after the training, where the solver wants it or the one before was refused."""
@@ -176,7 +177,7 @@ def _tested(session: Session, tester: Tester, feed: str) -> Tested:
     """Test on a feed, and record its scalar scores."""
     begun = time.perf_counter()
     means, samples = tester.run(feed, session.between)
-    session.tests.append((session.iteration, {f"{feed}/{name}": means[name] for name in tester.scalars}))
+    session.record(feed, {name: means[name] for name in tester.scalars})
     epoch = session.epoch(session.iteration)
     return Tested(session.iteration, means, samples, time.perf_counter() - begun, feed=feed, epoch=epoch)
 

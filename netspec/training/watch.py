@@ -206,6 +206,11 @@ class _Names:
         return UnknownMetricError(f"`{key}`: {which}", at=at, help=help)
 
 
+def feed_of(scores: Mapping[str, float]) -> str:
+    """The feed that a test with these scores was made on."""
+    return next(iter(scores), "").partition("/")[0]
+
+
 def feeds_of(spec: SolverSpec) -> tuple[str, ...]:
     """The names of the feeds that the TEST net is tested on; `test` where the net has its own data."""
     return tuple(spec.data.scored) or ("test",)
