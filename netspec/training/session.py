@@ -38,7 +38,7 @@ from netspec.training.loading import LoadReport, Match, OtherNetError, fitted, l
 from netspec.training.recorded import changes, flat_net, net_changes, settings
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
-from netspec.training.scorelog import ScoreLog
+from netspec.training.scorelog import ScoreLog, Tests
 from netspec.training.scores import scores
 from netspec.training.snapshot import WHOLE, Slot, Snapshot
 from netspec.training.solvers.base_driving import DrivingRule
@@ -117,6 +117,8 @@ class Session:
             passes = Passes(self._batch, lambda: self.between(), shown)
             self._driving = Driving(spec.rule, self.train, (shaped, memory), spec, passes)
         self._first: list[float] = []
+        self._gradients_at = -1
+        """The iteration whose forerunner the gradients are of; -1 where one was begun that does not count."""
         self._said: set[str] = set()
         self._other_average: NetspecError | None = None
         self._prefetch: Prefetcher | None = None
@@ -201,7 +203,7 @@ class Session:
         """
         program, size = self.train, self.spec.iter_size
         with program.weights.turn.lock():
-            iteration = self.iteration
+            iteration, self._gradients_at = self.iteration, -1
             program.rate[0] = self.rate
             program.share[0] = self.spec.average.share(iteration + 1, self.pace) if self.spec.average else 0.0
             if self._driving is not None:
@@ -210,6 +212,7 @@ class Session:
                 self._update(iteration)
             if self.iteration == iteration:
                 raise blame(self.job.train, program, self.seed, iteration, self._batches(iteration))
+            self._gradients_at = self.iteration
             loss = float(program.loss[0]) / size
             self._recent.append((loss, *map(float, self._means.values())))
             if iteration == len(self._first) < FIRST:
@@ -270,10 +273,16 @@ class Session:
             settings(self.job),
             self.losses,
             states=dict(self.train.weights.states),
-            tests=tuple(test for test in self.tests if test[0] < self.iteration or self.over),
+            tests=self._kept_tests(),
             averages=averages(self.spec.average, self.train.shaped, self.train.weights),
             diffs=self._gradients() if self.spec.snapshot_diff else {},
         )
+
+    def _kept_tests(self) -> Tests:
+        """The tests that a snapshot holds: not those of the coming iteration, unless they have ended the training."""
+        if self.over or not self.tests or self.tests[-1][0] < self.iteration:
+            return self.tests
+        return [test for test in self.tests if test[0] < self.iteration]
 
     def _first_keys(self) -> list[ParamKey]:
         """The key of every param, in order; of a shared one that of the first layer that has it."""
@@ -302,6 +311,7 @@ class Session:
         self.resumed = path.resolve()
         self._first.clear()
         self._recent.clear()
+        self._gradients_at = self.iteration if self._took_gradients(state) else -1
         return changes(state.solver, settings(self.job))
 
     def _matched(self, state: Snapshot, path: Path) -> Match:
@@ -342,11 +352,22 @@ class Session:
         self._other_average = other
 
     def _gradients(self) -> dict[ParamKey, Array]:
-        """The gradients of the last iteration by param; none where no iteration was trained since the start."""
+        """The gradients of the last iteration by param; none where they are not known."""
+        return self._diffs() if self._gradients_at == self.iteration else {}
+
+    def _diffs(self) -> dict[ParamKey, Array]:
+        """The array of the gradient of each param, a shared one's under each layer that has it."""
         weights, keys = self.train.weights, self.train.graph.param_keys.items()
-        if not self._recent:
-            return {}
         return {key: diff for key, index in keys if (diff := weights.diff[index]) is not None}
+
+    def _took_gradients(self, state: Snapshot) -> bool:
+        """Take the gradients of a snapshot, if it has all: a training may end before it makes its own."""
+        own = self._diffs()
+        if {key: array.shape for key, array in own.items()} != {key: a.shape for key, a in state.diffs.items()}:
+            return False
+        for key, array in own.items():
+            array[...] = state.diffs[key]
+        return True
 
     def _fitting_history(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
         """Pairs of an array of the history and that of a snapshot. Raises SnapshotError where they do not fit."""

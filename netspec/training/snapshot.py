@@ -21,13 +21,14 @@ from netspec.core.model import Model
 from netspec.core.spelling import unused
 from netspec.net.graph import ParamKey
 from netspec.training.container import Contents, UnreadableSnapshotError, read_arrays, write_arrays
+from netspec.training.scorelog import Tests, text
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 FORMAT = 2
 _KNOWN = frozenset({"weight", "history", "average", "carried", "diff"})
-"""What an array may be for this version to restore it; a 'diff' is passed over."""
+"""What an array may be for this version to restore it; a 'diff' decides nothing, and is kept for the next snapshot."""
 _ENTRY = 70
 """About as many bytes as safetensors's header has for an array, besides its label."""
 BEST = "best.safetensors"
@@ -73,7 +74,7 @@ class Snapshot:
     states: dict[ParamKey, Array] = field(default_factory=dict)
     averages: dict[Slot, Array] = field(default_factory=dict)
     diffs: dict[ParamKey, Array] = field(default_factory=dict)
-    tests: tuple[tuple[int, dict[str, float]], ...] = ()
+    tests: Tests = ()
 
 
 class _Header(Model):
@@ -180,9 +181,9 @@ def _content(state: Snapshot) -> tuple[dict[str, Array], str]:
         "net": state.net,
         "solver": state.solver,
         "losses": state.losses,
-        **({"tests": state.tests} if state.tests else {}),
     }
-    return arrays, json.dumps(about, sort_keys=True)
+    said = json.dumps(about, sort_keys=True)  # `tests` is the last key in that order, too
+    return arrays, f'{said[:-1]}, "tests": {text(state.tests)}}}' if state.tests else said
 
 
 def read(path: Path) -> Snapshot:

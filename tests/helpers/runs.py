@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
+from netspec.training import figures
 from netspec.training.events import Event, row
 from netspec.training.events import Tested as Scored
 
@@ -14,6 +16,12 @@ def rows(run: Path) -> list[dict[str, Any]]:
     """The rows of metrics.jsonl without their clock, and without snapshots, of which an interrupted run has more."""
     read = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{k: v for k, v in row.items() if k != "clock"} for row in read if row["event"] != "snapshotted"]
+
+
+def table(run: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv without the columns of the clock."""
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        return [{k: v for k, v in row.items() if k not in figures.CLOCK} for row in csv.DictReader(file)]
 
 
 ENVIRONMENT = {"metric": "test/accuracy", "mode": "max", "net": "tiny", "started": "2026-11-28T10:00:00+0000"}

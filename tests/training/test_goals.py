@@ -19,11 +19,13 @@ from netspec.api import Run, Solver
 from netspec.core.errors import NetspecError, UsageError
 from netspec.language.document import dump
 from netspec.training import runs, snapshot
+from netspec.training.blame import NotFiniteLossError
 from netspec.training.events import Display, Event, Finished, Snapshotted, Unwritten
 from netspec.training.events import Tested as Scored
 from netspec.training.job import load_solver
 from netspec.training.run import run
 from tests.helpers.runs import rows
+from tests.helpers.sessions import session
 
 Make = Callable[..., dict[str, Any]]
 Cli = Callable[..., tuple[int, str, str]]
@@ -273,6 +275,21 @@ def test_in_pieces_as_in_one(solver: Make, tmp_path: Path, counts: dict[str, Any
     assert (isinstance(whole[-1], Finished) and whole[-1].early is not None) == (stop is not None)
 
 
+@pytest.mark.parametrize("restore", [True, False])
+def test_killed_between_the_last_snapshot_and_the_early_end(solver: Make, tmp_path: Path, restore: bool) -> None:
+    """The process that ends the training has trained nothing; its snapshot has the last gradients all the same."""
+    stop = {**STOPPING, "restore_best": restore}
+    values = several(solver, test_interval=3, snapshot=3, snapshot_diff=True, base_lr=0.3, max_iter=60, early_stop=stop)
+    whole = trained(values, tmp_path / "whole")
+    assert whole[-1].early is not None
+    ends = [number for number, event in enumerate(whole) if event.iteration == whole[-1].iteration]
+    for number in ends:
+        trained(values, tmp_path / str(number), number)
+        trained(values, tmp_path / str(number), threads=2)
+        assert files(tmp_path / str(number)) == files(tmp_path / "whole"), whole[number - 1]
+        assert rows(tmp_path / str(number)) == rows(tmp_path / "whole")
+
+
 # --- what `netspec test` looks at
 
 
@@ -343,3 +360,27 @@ def test_gradients_are_stored_and_passed_over(solver: Make, tmp_path: Path) -> N
     one.step()
     assert (snapshot.read(one.snapshot(tmp_path / "3.safetensors"))).diffs[key].tobytes() == diff.tobytes()
     one.close()
+
+
+@pytest.mark.parametrize("why", [KeyboardInterrupt, NotFiniteLossError])
+def test_gradients_of_an_iteration_that_does_not_count_are_not_stored(
+    solver: Make, tmp_path: Path, why: type[BaseException]
+) -> None:
+    """An iteration is stopped between its batches, or its loss is not finite: the state before it is written."""
+    stopped = why is KeyboardInterrupt
+    one = session(solver(iter_size=2, snapshot_diff=True, base_lr=0.1 if stopped else 1e30))
+    one.step()
+    one.snapshot(tmp_path / "before.safetensors")
+    assert snapshot.read(tmp_path / "before.safetensors").diffs
+
+    def between() -> None:
+        if stopped:
+            raise KeyboardInterrupt
+
+    one.between = between
+    with pytest.raises(why):
+        one.step()
+    one.close()
+    one.snapshot(tmp_path / "after.safetensors")
+    after = snapshot.read(tmp_path / "after.safetensors")
+    assert (after.iteration, after.diffs) == (1, {})

@@ -2,39 +2,37 @@
 
 A training of 60 iterations is ended at three random iterations, killed or stopped, and goes on each time, on one thread
 or two. In the end its snapshots have the bytes of a training that nothing ended, and its metrics are the same. Members
-of the rooms take part without being named here; so do the fields of FEATURES as soon as a solver has them. Most
-trainings are dropped between two iterations, which leaves the files that a kill leaves; some are killed for real, and
-test_kill kills one at all moments.
+of the rooms take part without being named here, averages and regularizers too. Most trainings are dropped between two
+iterations, which leaves the files that a kill leaves; some are killed for real, and test_kill kills one at all moments.
 """
 
 from __future__ import annotations
 
 import random
 import signal
-from itertools import cycle, islice
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netspec.codegen import driver
-from netspec.data.spec import FeedsSpec
+from netspec.core.rooms import Room
 from netspec.language.document import dump
+from netspec.training.averages.base import AVERAGES
 from netspec.training.job import load_solver
-from netspec.training.policies.base import POLICIES, Policy
+from netspec.training.policies.base import POLICIES
+from netspec.training.regularizers.base import REGULARIZERS
 from netspec.training.run import run
-from netspec.training.solvers.base import SOLVERS, UpdateRule
-from netspec.training.spec import SolverSpec
+from netspec.training.solvers.base import SOLVERS
+from netspec.training.solvers.base_driving import DrivingRule
 from tests.helpers.nursery import nursery
 from tests.helpers.repeats import values, write_data
-from tests.helpers.runs import rows
+from tests.helpers.runs import rows, table
 
-LAST = 60
-SEVERAL = "validation" in FeedsSpec.model_fields
-"""Whether a solver may have several test sets."""
-METRIC = f"{'validation' if SEVERAL else 'test'}/accuracy"
+METRIC = "validation/accuracy"
 FEATURES: dict[str, Any] = {
-    "average": {"type": "ema", "decay": 0.9},
     "gradient_noise": {"eta": 1e-4},
     "params": [{"match": "*.bias", "decay_mult": 0}],
     "warmup": {"type": "linear", "length": 9},
@@ -43,6 +41,7 @@ FEATURES: dict[str, Any] = {
     "clip_gradients": 1.0,
     "average_loss": 3,
     "iter_size": 2,
+    "snapshot_diff": True,
 }
 GIVEN: dict[str, Any] = {
     "gamma": 0.97,
@@ -54,50 +53,79 @@ GIVEN: dict[str, Any] = {
     "points": [{"at": 0, "rate": 0.02}, {"at": 33, "rate": 0.01}],
     "metric": METRIC,
     "mode": "max",
+    "start": 8,
+    "every": 3,
 }
-"""A value for each field that some policy cannot do without."""
+"""A value for each field that some policy or average cannot do without."""
 EXACT = {"Newton"}
 """Types that want float64 and few params, and take long."""
 
 
-def pairs() -> list[Any]:
-    """Each solver type with a policy, where it takes one, and each policy with a solver type."""
-    types, policies = SOLVERS.members(), POLICIES.members()
-    steady = [cls for cls in types if "lr_policy" in unused(cls)]
-    others = [cls for cls in types if cls not in steady]
-    both = list(islice(zip(cycle(others), cycle(policies), strict=False), max(len(others), len(policies))))
-    both += [(cls, policies[0]) for cls in steady]
-    words = [(SOLVERS.word(cls), POLICIES.word(one)) for cls, one in both]
-    marks = [[pytest.mark.long] if word in EXACT else [] for word, _ in words]
-    named = zip(both, words, marks, strict=True)
-    return [pytest.param(*pair, id="-".join(word), marks=mark) for pair, word, mark in named]
+@dataclass(frozen=True)
+class Mix:
+    """A member of each room, by its word; whether tests look at averaged weights; and the iterations to train."""
+
+    rule: str
+    policy: str
+    average: str
+    regularizer: str
+    averaged: bool
+    last: int = 60
+
+    def __str__(self) -> str:
+        return "-".join((self.rule, self.policy, self.average, self.regularizer, str(self.last)))
 
 
-def unused(cls: type[UpdateRule]) -> tuple[str, ...]:
-    """The fields of every solver that a type has no use for."""
-    return getattr(cls, "unused", ())
+def mixed(number: int, rule: str, policy: str, last: int = 60) -> Mix:
+    """A solver type and a policy with an average and a regularizer, which take turns by number."""
+    parts = [cls for cls in REGULARIZERS.members() if cls().has_loss or not issubclass(SOLVERS.get(rule), DrivingRule)]
+    averages = AVERAGES.words()
+    own = averages[number % len(averages)], REGULARIZERS.word(parts[number % len(parts)])
+    return Mix(rule, policy, *own, bool(number // 2 % 2), last)
 
 
-PAIRS = pairs()
+def every_member() -> list[Mix]:
+    """A mix for every solver type, and for every policy: a type that takes one."""
+    words, policies = SOLVERS.words(), POLICIES.words()
+    takes = [word for word in words if "lr_policy" not in SOLVERS.get(word).unused]
+    found = [mixed(i, word, policies[i % len(policies)], 12 if word in EXACT else 60) for i, word in enumerate(words)]
+    left = [policy for policy in policies if policy not in {mix.policy for mix in found if mix.rule in takes}]
+    return found + [mixed(i, takes[-1 - i], policy) for i, policy in enumerate(left)]
 
 
-def solver(cls: type[UpdateRule], policy: type[Policy], folder: Path) -> dict[str, Any]:
-    """A solver of a type with a policy and all features that the type takes."""
-    made = values() | {"max_iter": LAST, "snapshot": 7, "snapshot_keep": 20, "test_interval": 5, "base_lr": 0.01}
+def all_mixes() -> list[Mix]:
+    """Every solver type with every policy that it takes."""
+    pairs = product(SOLVERS.words(), POLICIES.words())
+    taken = [pair for pair in pairs if pair[1] == "fixed" or "lr_policy" not in SOLVERS.get(pair[0]).unused]
+    return [mixed(number, *pair) for number, pair in enumerate(taken)]
+
+
+MIXES = every_member()
+
+
+def member(room: Room[Any], word: str) -> dict[str, Any]:
+    """A member of a room as a solver names it, with the fields that it cannot do without."""
+    fields: dict[str, Any] = room.get(word).model_fields
+    return {"type": word, **{name: GIVEN[name] for name, field in fields.items() if field.is_required()}}
+
+
+def solver(mix: Mix, folder: Path) -> dict[str, Any]:
+    """A solver of a mix with all features that its type takes."""
+    cls = SOLVERS.get(mix.rule)
+    made = values() | {"max_iter": mix.last, "snapshot": mix.last // 8, "snapshot_keep": 20, "test_interval": 5}
     for feed in made["data"].values():
         feed["source"]["outputs"] = [str(folder / name) for name in feed["source"]["outputs"]]
-    if SEVERAL:
-        made["data"] |= {"validation": made["data"]["test"], "tests": {"again": made["data"]["test"]}}
+    test = made["data"]["test"]
+    made["data"] |= {"validation": test, "tests": {"again": test | {"test_interval": "2 epochs"}}}
     if "momentum" not in cls.model_fields:
         del made["momentum"]
-    features = {name: value for name, value in FEATURES.items() if name in SolverSpec.model_fields}
-    made |= features
-    needed = {name: GIVEN[name] for name, field in policy.model_fields.items() if field.is_required()}
-    if SOLVERS.word(cls) in EXACT:
+    made |= FEATURES | {"type": mix.rule, "base_lr": 0.01, "test_average": mix.averaged}
+    made |= {"lr_policy": member(POLICIES, mix.policy), "average": member(AVERAGES, mix.average)}
+    made |= {"regularization_type": member(REGULARIZERS, mix.regularizer)}
+    if mix.rule in EXACT:
         made["dtype"] = "float64"
         next(layer for layer in made["net"]["layers"] if layer["name"] == "ip1")["num_output"] = 3
-    made |= {"type": SOLVERS.word(cls), "lr_policy": {"type": POLICIES.word(policy), **needed}}
-    return {name: value for name, value in made.items() if name not in unused(cls)}
+    return {name: value for name, value in made.items() if name not in cls.unused}
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +136,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def drive(made: dict[str, Any], run_folder: Path, threads: int, at: int = LAST, killed: bool = False) -> None:
+def drive(made: dict[str, Any], run_folder: Path, threads: int, at: int | None = None, killed: bool = False) -> None:
     """Train or go on, until an iteration: there the training is stopped with a snapshot, or dropped as it is."""
 
     def reached() -> bool:
-        return at < LAST and training.progress.iteration >= at
+        return at is not None and training.progress.iteration >= at
 
     def stopping() -> str | None:
         return "the test" if reached() and not killed else None
@@ -124,25 +152,42 @@ def drive(made: dict[str, Any], run_folder: Path, threads: int, at: int = LAST, 
                 return
 
 
-@pytest.mark.parametrize(("cls", "policy"), PAIRS)
-def test_in_pieces_as_at_once(cls: type[UpdateRule], policy: type[Policy], folder: Path, tmp_path: Path) -> None:
-    made = solver(cls, policy, folder)
-    rng = random.Random(f"{cls.__name__} {policy.__name__}")
+def in_pieces_as_at_once(mix: Mix, folder: Path, place: Path) -> None:
+    """Train at once and in pieces, and compare."""
+    made, rng = solver(mix, folder), random.Random(str(mix))
     try:
-        drive(made, tmp_path / "whole", 1)
-        for _ in range(3):
-            drive(made, tmp_path / "run", rng.choice((1, 2)), rng.randrange(1, LAST), rng.random() < 0.6)
-        drive(made, tmp_path / "run", 2)
+        drive(made, place / "whole", 1)
+        for at in sorted(rng.sample(range(1, mix.last), 3)):
+            drive(made, place / "run", rng.choice((1, 2)), at, rng.random() < 0.6)
+        drive(made, place / "run", 2)
     finally:
         driver.limit_threads(None)
-    same(tmp_path)
+    same(place)
+
+
+def test_every_member_of_the_rooms_takes_part() -> None:
+    for room, named in ((SOLVERS, "rule"), (POLICIES, "policy"), (AVERAGES, "average"), (REGULARIZERS, "regularizer")):
+        assert {getattr(mix, named) for mix in MIXES} == set(room.words())
+    unused = {word for word in SOLVERS.words() if "lr_policy" in SOLVERS.get(word).unused}
+    assert {mix.policy for mix in MIXES if mix.rule not in unused} == set(POLICIES.words())
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_in_pieces_as_at_once(mix: Mix, folder: Path, tmp_path: Path) -> None:
+    in_pieces_as_at_once(mix, folder, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mix", [mix for mix in all_mixes() if mix not in MIXES], ids=str)
+def test_every_type_with_every_policy(mix: Mix, folder: Path, tmp_path: Path) -> None:
+    in_pieces_as_at_once(mix, folder, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("cls", "policy"), PAIRS[::12])
-def test_killed_in_pieces(cls: type[UpdateRule], policy: type[Policy], folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mix", MIXES[::12], ids=str)
+def test_killed_in_pieces(mix: Mix, folder: Path, tmp_path: Path) -> None:
     """Real processes, with SIGKILL: in an iteration, in a row of metrics, and while a snapshot is written."""
-    made, rng = solver(cls, policy, folder), random.Random(policy.__name__)
+    made, rng = solver(mix, folder), random.Random(mix.policy)
     file, at = tmp_path / "solver.yaml", tmp_path / "run"
     file.write_text(dump(made), encoding="utf-8")
     with nursery(tmp_path / "stderr.txt") as trainings:
@@ -162,3 +207,4 @@ def same(folder: Path) -> None:
     for path in snapshots:
         assert (folder / "run/snapshots" / path.name).read_bytes() == path.read_bytes(), path.name
     assert rows(folder / "run") == rows(folder / "whole")
+    assert table(folder / "run") == table(folder / "whole") != []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from netspec.core.counts import Pace
 from netspec.training.course import Course
 from netspec.training.policies.plateau import Plateau
-from netspec.training.scorelog import ScoreLog, Tests, after
+from netspec.training.scorelog import ScoreLog, Test, Tests, after, text
 from netspec.training.watch import Metric, Stop
 
 HIGH, LOW = Metric("validation/accuracy", True), Metric("validation/loss", False)
@@ -50,7 +51,7 @@ def asked(tests: Tests, iteration: int) -> list[Any]:
 def test_a_log_says_what_a_list_says(seed: int) -> None:
     """After every test, and where it is asked after some of them only; a log of the first tests goes on alike."""
     rng = random.Random(seed)
-    log, plain = ScoreLog(), []
+    log, plain = ScoreLog(), list[Test]()
     for iteration in range(0, 80, 2):
         scores = {
             "validation/accuracy": rng.choice((0.1, 0.5, 0.55, 0.6, float("nan"))),
@@ -90,3 +91,13 @@ def test_steps_with_other_settings_are_apart() -> None:
     assert [after(log, 0.0, add, name) for name in "abab"] == [5, 10, 5, 10]
     log.append((2, {"a": 16.0, "b": 32.0}))
     assert [after(log, 0.0, add, name) for name in "ba"] == [42, 21]
+
+
+def test_the_text_of_a_log_is_that_of_its_tests() -> None:
+    log = ScoreLog()
+    assert text(log) == "[]"
+    for iteration in range(5):
+        log.append((iteration, {"b": iteration / 3, "a": -0.0}))
+        log.append((iteration, {}))
+        assert text(log) == text(tuple(log)) == json.dumps(log, sort_keys=True)
+    assert json.loads(text(log)) == [list(test) for test in log]

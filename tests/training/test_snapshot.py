@@ -208,6 +208,24 @@ def test_format_1_is_read(tmp_path: Path, digest: str) -> None:
         one.restore(old_file(tmp_path / "other.safetensors", "0" * 32))
 
 
+@pytest.mark.parametrize("changes", [{}, {"type": "Nesterov"}, {"type": "RMSProp", "momentum": None}], ids=str)
+def test_slots_without_names_are_read(solver: Make, tmp_path: Path, changes: Values) -> None:
+    """Version 0.1.0 numbered the slots of a history: 0, which it left out, was the only one."""
+    values, whole, old = solver(**changes), tmp_path / "whole.safetensors", tmp_path / "old.safetensors"
+    trained(values, 5).snapshot(whole)
+    trained(values, 3).snapshot(old)
+    said, arrays = about(old), load_file(old)
+    history = {label: meaning for label, meaning in said["arrays"].items() if meaning["what"] == "history"}
+    assert {meaning.pop("slot") for meaning in history.values()} == {session(values).spec.rule.slots[0]}
+    one = session(values)
+    assert one.restore(rewritten(old, json.dumps(said), arrays)) == ()
+    for _ in range(2):
+        one.step()
+    one.close()
+    one.snapshot(tmp_path / "resumed.safetensors")
+    assert (tmp_path / "resumed.safetensors").read_bytes() == whole.read_bytes()
+
+
 def test_a_file_without_netspec_s_text_is_weights(tmp_path: Path) -> None:
     """Whatever its arrays are called: in such a file 'history.weight' is the weight of a layer 'history'."""
     arrays = old_arrays() | {"ip.num_batches": np.ones((), np.int64), "loose": np.ones(2, np.float32)}
