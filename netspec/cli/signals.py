@@ -99,7 +99,7 @@ class Finishing:
         self, tell: Callable[[str, Effect], None], effects: Mapping[int, Effect] = MappingProxyType({})
     ) -> None:
         self._tell, self._effects = tell, effects
-        self._snapshot = False
+        self._asked = self._told = 0
         self._first = _First()
         self._before: dict[signal.Signals, Any] | None = None
 
@@ -109,8 +109,8 @@ class Finishing:
 
     def snapshot(self) -> bool:
         """Whether a signal has asked for a snapshot since this was last asked."""
-        asked, self._snapshot = self._snapshot, False
-        return asked
+        before, self._told = self._told, self._asked  # a signal that comes between two instructions is not lost
+        return self._told != before
 
     @property
     def exit_code(self) -> int:
@@ -146,7 +146,7 @@ class Finishing:
             case Effect.stop:
                 self._first.note(number)
             case Effect.snapshot:
-                self._snapshot = True
+                self._asked += 1
 
     def _leave(self) -> None:
         """Handle signals as before; in a forked child too, whose signals are no business of its parent."""

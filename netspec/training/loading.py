@@ -22,12 +22,15 @@ from netspec.net.shaped import ShapedGraph
 from netspec.training import snapshot
 from netspec.training.averaging import averaged
 from netspec.training.container import FLOATS, UnreadableSnapshotError
-from netspec.training.snapshot import Snapshot
+from netspec.training.snapshot import Slot, Snapshot
+from netspec.training.solvers.base import UpdateRule
 from netspec.training.weight_files import WeightFiles
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
+RESUME = "to start from its weights only, say --weights"
+"""Help where a snapshot does not fit the training that it should resume."""
 MOST = 4
 """Most differences that an error lists."""
 
@@ -233,3 +236,27 @@ def _merged(given: list[ParamKey], indices: dict[ParamKey, int], state: Snapshot
         if others:
             said.append(f"'{taken}' was taken, not {' or '.join(others)}")
     return tuple(said)
+
+
+def fitting_history(
+    own: Mapping[Slot, Array], rule: UpdateRule, state: Snapshot, path: Path
+) -> tuple[tuple[Array, Array], ...]:
+    """Pairs of an own array of the history and the snapshot's. Raises SnapshotError where they do not fit."""
+    # before version 0.2 slots were numbers, in the order of their names
+    names = {str(number): name for number, name in enumerate(rule.slots)}
+    given = {(names.get(slot, slot), key): array for (slot, key), array in state.history.items()}
+    shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, given))
+    word = type(rule).__name__
+    # another solver type's history may have the same shapes, but holds other values
+    if shapes != theirs or state.solver.get("type") != word:
+        raise OtherNetError(f"'{path}' has no history for the solver type {word}", help=RESUME)
+    return fitted(((f"the history of '{key[1]}'", own[key], given[key]) for key in own), path)
+
+
+def fitting_states(own: Mapping[ParamKey, Array], state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
+    """Pairs of an own state of a recurrent layer and the snapshot's. Raises SnapshotError where they do not fit."""
+    shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, state.states))
+    if shapes != theirs:
+        why = f"'{path}' holds other states of recurrent layers than the net has: a batch of another size left them"
+        raise OtherNetError(why, help=f"resume with the batch size that it was trained with; {RESUME}")
+    return fitted(((f"the state '{key}'", own[key], state.states[key]) for key in own), path)

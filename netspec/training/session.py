@@ -34,7 +34,17 @@ from netspec.training.driving import Driving, Passes
 from netspec.training.events import Progress
 from netspec.training.feeds import open_phases, sample_names
 from netspec.training.job import Job
-from netspec.training.loading import LoadReport, Match, OtherNetError, fitted, load, match
+from netspec.training.loading import (
+    RESUME,
+    LoadReport,
+    Match,
+    OtherNetError,
+    fitted,
+    fitting_history,
+    fitting_states,
+    load,
+    match,
+)
 from netspec.training.recorded import changes, flat_net, net_changes, settings
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
@@ -299,10 +309,10 @@ class Session:
         """Restore the state of a snapshot; returns what changed in the solver since. Raises SnapshotError."""
         state = snapshot.read(path)
         if state.iteration is None:
-            raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=_RESUME)
+            raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=RESUME)
         if state.unknown:
             held = " and ".join(state.unknown)
-            raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=_RESUME)
+            raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=RESUME)
         self._copy(self._matched(state, path), state, path)
         self.train.iterations.set(state.iteration, state.losses)
         # only a snapshot of an early end holds tests of its own iteration
@@ -321,9 +331,9 @@ class Session:
             found = match(self.train.shaped, self.train.weights, state, path, strict=True)
             if state.digest in {digest(graph), *earlier_digests(graph)}:
                 return found
-            other = OtherNetError(f"'{path}' belongs to another net: {_WIRING}", help=_RESUME)
+            other = OtherNetError(f"'{path}' belongs to another net: {_WIRING}", help=RESUME)
         except OtherNetError as error:
-            other = error.changed(help=_RESUME)
+            other = error.changed(help=RESUME)
         shown = [key for key in ("level", "stage") if key in state.solver]
         before, after = ({key: one[key] for key in shown} for one in (state.solver, settings(self.job)))
         changed = (*net_changes(state.net, flat_net(self.job)), *compare(before, after))
@@ -341,7 +351,10 @@ class Session:
         """Copy all arrays of a snapshot, whose weights are matched already. Raises SnapshotError before it begins."""
         kept = averages(self.spec.average, self.train.shaped, self.train.weights)
         other = other_average(kept, state)
-        pairs = [*self._fitting_history(state, path), *self._fitting_states(state, path)]
+        pairs = [
+            *fitting_history(self._history(), self.spec.rule, state, path),
+            *fitting_states(self.train.weights.states, state, path),
+        ]
         if other is None:
             named = ((f"the average of '{key}'", kept[slot, key], state.averages[slot, key]) for slot, key in kept)
             pairs += fitted(named, path)
@@ -369,33 +382,6 @@ class Session:
             array[...] = state.diffs[key]
         return True
 
-    def _fitting_history(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
-        """Pairs of an array of the history and that of a snapshot. Raises SnapshotError where they do not fit."""
-        own, rule = self._history(), type(self.spec.rule).__name__
-        given = self._named(state.history)
-        shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, given))
-        # another solver type's history may have the same shapes, but holds other values
-        if shapes != theirs or state.solver.get("type") != rule:
-            raise OtherNetError(f"'{path}' has no history for the solver type {rule}", help=_RESUME)
-        return fitted(((f"the history of '{key[1]}'", own[key], given[key]) for key in own), path)
-
-    def _named(self, history: dict[Slot, Array]) -> dict[Slot, Array]:
-        """A history by names of slots: before version 0.2 they were numbers, in the order of the names."""
-        names = tuple(self.spec.rule.slots)
-        old = {str(number): name for number, name in enumerate(names)}
-        return {(old.get(slot, slot), key): array for (slot, key), array in history.items()}
-
-    def _fitting_states(self, state: Snapshot, path: Path) -> tuple[tuple[Array, Array], ...]:
-        """Pairs of a state and that of a snapshot. Raises SnapshotError where they do not fit."""
-        own = self.train.weights.states
-        shapes, theirs = ({key: array.shape for key, array in each.items()} for each in (own, state.states))
-        if shapes != theirs:
-            text = (
-                f"'{path}' holds other states of recurrent layers than the net has: a batch of another size left them"
-            )
-            raise OtherNetError(text, help=f"resume with the batch size that it was trained with; {_RESUME}")
-        return fitted(((f"the state '{key}'", own[key], state.states[key]) for key in own), path)
-
     def load(self, path: Path) -> LoadReport:
         """Start from the weights of a file (fine-tuning), by layer and param. Raises SnapshotError."""
         report = load(self.train.shaped, self.train.weights, path)
@@ -410,4 +396,3 @@ class Session:
 
 
 _WIRING = "the params agree, but not the layers or the lr_mult"
-_RESUME = "to start from its weights only, say --weights"
