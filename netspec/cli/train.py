@@ -175,7 +175,8 @@ def _render(training: Training, console: Console, stop: Finishing) -> str | None
     _print(next(training), console)  # the note on the net, before its kernels are compiled
     with told_of_compiling(console):
         first = next(training)
-    metric, stopped = training.job.watch.metric, None
+    metric = training.job.watch.metric
+    stopped: str | None = None
     with stop, _live(training, console) as line:
         for event in chain([first], training):
             if isinstance(event, Display):

@@ -190,7 +190,7 @@ def test_a_best_of_later_tests_is_set_aside_on_resume(solver: Make, tmp_path: Pa
     best = max(tests, key=lambda test: test[0])[1]  # the weights stood still from late - 4 on
     assert best < late and tests[-1][1] == late + 1
     assert (folder / "best.safetensors").read_bytes() == (folder / snapshot.name(best)).read_bytes()
-    assert snapshot.read(folder / "replaced/best.safetensors").iteration == late
+    assert snapshot.read(folder / "replaced" / snapshot.name(late)).iteration == late
 
 
 # --- an early stop
