@@ -34,7 +34,7 @@ _ENTRY = 70
 BEST = "best.safetensors"
 """The snapshot of the best test, which is never pruned."""
 REPLACED = "replaced"
-"""Subfolder of snapshots that a run from an earlier one has set aside."""
+"""Subfolder of snapshots that a run from an earlier one has set aside, and of the best one before a better came."""
 _NAME = re.compile(r"iter_(\d+)\.safetensors")
 _HISTORY_1 = re.compile(r"history\.(\d{1,9}):(.+)", re.DOTALL)
 """Label of an array of history in format 1. Weights are called layer.param."""
