@@ -127,7 +127,15 @@ def verdict(samples: list[Sample], folder: Path, keep: int = 3) -> list[tuple[bo
     first, last = (statistics.median(part) for part in (paces[:fifth], paces[-fifth:]))
     opened = [one.opened for one in warm]
     left = [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()]
-    known = {"config.yaml", "env.json", "log.txt", "metrics.jsonl", "metrics.csv", ".lock", "snapshots/best.safetensors"}
+    known = {
+        "config.yaml",
+        "env.json",
+        "log.txt",
+        "metrics.jsonl",
+        "metrics.csv",
+        ".lock",
+        "snapshots/best.safetensors",
+    }
     strange = [name for name in left if name not in known and not name.startswith("snapshots/iter_")]
     snapshots = sum(name.startswith("snapshots/iter_") for name in left)
     rows = sum(1 for _ in (folder / "metrics.jsonl").open())

@@ -42,7 +42,7 @@ class Run:
 
     @property
     def events(self) -> list[Event]:
-        """The events in order: Display, Tested, Snapshotted and Finished."""
+        """The events in order: Display, Tested, DebugInfo, Snapshotted and Finished."""
         return self._record.events
 
     @property

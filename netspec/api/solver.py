@@ -121,7 +121,7 @@ class Solver:
             pass
 
     def events(self) -> Iterator[Event]:
-        """Train to the end, yielding every Display, Tested and Finished event."""
+        """Train to the end, yielding every Display, Tested, DebugInfo and Finished event."""
         self._warn(self._session.warnings())
         return self._events()
 

@@ -96,14 +96,16 @@ def show(
     mode: Mode = None,
     format: Format = TableFormat.table,
 ) -> None:
-    """Show the tests of a run, and what it came to."""
-    from netspec.training.events import Tested
+    """Show the tests of a run, what it came to, and charts of its loss and score."""
+    from netspec.training.events import Display, Tested
     from netspec.training.figures import figures
     from netspec.views.runs import run_view
 
     found, record = _summarized(_folder(run), metric, mode)
     tests = [figures(event) for event in record.events if isinstance(event, Tested)]
-    answer(run_view(found, tests, record.config).form(format.value, width(sys.stdout)))
+    losses = [(event.iteration, event.loss) for event in record.events if isinstance(event, Display)]
+    wide = width(sys.stdout)
+    answer(run_view(found, tests, record.config, losses, wide).form(format.value, wide))
 
 
 @group.command(epilog=example("netspec runs compare lenet-1 lenet-2"))

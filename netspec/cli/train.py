@@ -169,7 +169,8 @@ def _render(training: Training, console: Console, stop: Finishing) -> str | None
 
     Until the net is compiled and the data are open there is nothing to finish: a signal to stop ends it there.
     """
-    from netspec.training.events import Display, Finished, Tested
+    from netspec.training.events import DebugInfo, Display, Finished, Tested
+    from netspec.views.debugging import debug_table
     from netspec.views.terminal import done, progress_line
 
     _print(next(training), console)  # the note on the net, before its kernels are compiled
@@ -182,6 +183,8 @@ def _render(training: Training, console: Console, stop: Finishing) -> str | None
             if isinstance(event, Display):
                 if line is None:  # the live line shows it already
                     _print(event, console, progress_line(event, training.progress))
+            elif isinstance(event, DebugInfo):
+                console.print(debug_table(event, console.width))
             elif isinstance(event, Finished):
                 stopped = event.stopped  # a note on a file that the disk refuses may come after it
                 _print(event, console, done(event, _tests(training.folder), metric, training.folder))

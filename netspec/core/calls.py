@@ -230,7 +230,17 @@ class Update:
     whole: Mapping[str, Array] = field(default_factory=dict)
     decay_mult: float = 1.0
 
-    def by(self, kernel: Kernel, *settings: Any) -> Call:
+    @property
+    def now(self) -> Now:
+        """The iteration, as kernels take it."""
+        return Now(self.rate, self.gate, self.clock)
+
+    @property
+    def local(self) -> Local:
+        """The param's settings, as kernels take them."""
+        return Local(self.lr_mult, self.l1, self.l2)
+
+    def by(self, kernel: Kernel, *settings: Any, parts: int | None = None) -> Call:
         """The Call of an update kernel on (w, diff, *history, Now, Local, *settings)."""
-        now, local = Now(self.rate, self.gate, self.clock), Local(self.lr_mult, self.l1, self.l2)
-        return Call(kernel, self.weight, self.diff, *self.history.values(), now, local, *settings)
+        arrays = (self.weight, self.diff, *self.history.values())
+        return Call(kernel, *arrays, self.now, self.local, *settings, parts=parts)

@@ -93,9 +93,18 @@ def _at_least_0(value: Any) -> Any:
     return count
 
 
-def _schema(least: int) -> Any:
+def _switched(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    try:
+        return _at_least_0(value)
+    except PydanticCustomError:
+        raise PydanticCustomError("switch", "true, false, iterations or epochs") from None
+
+
+def _schema(least: int, *others: dict[str, str]) -> Any:
     epochs = {"type": "string", "pattern": r"^\d{1,9} +epochs?$"}
-    return WithJsonSchema({"anyOf": [{"type": "integer", "minimum": least}, epochs]})
+    return WithJsonSchema({"anyOf": [*others, {"type": "integer", "minimum": least}, epochs]})
 
 
 AnyCount = Annotated[Count, BeforeValidator(_at_least_0), PlainSerializer(Count.plain), _schema(0)]
@@ -103,6 +112,14 @@ AnyCount = Annotated[Count, BeforeValidator(_at_least_0), PlainSerializer(Count.
 
 PositiveCount = Annotated[Count, BeforeValidator(_positive), PlainSerializer(Count.plain), _schema(1)]
 """A count above 0."""
+
+Switch = Annotated[
+    bool | Count,
+    BeforeValidator(_switched),
+    PlainSerializer(lambda value: value.plain() if isinstance(value, Count) else value),
+    _schema(0, {"type": "boolean"}),
+]
+"""On, off, or a count of its own that may be 0."""
 
 
 def in_epochs(value: object) -> list[tuple[str | int, ...]]:

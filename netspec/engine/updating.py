@@ -8,7 +8,7 @@ project the weight, and its average follows it. Nothing of it happens while the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -105,7 +105,8 @@ class Updating:
     """Makes the steps of a program that learns.
 
     `taken` (P, parts) are the sums of squares that layers leave by parts, `squares` its rows by param. `pending` (M,)
-    is what the stored params become where the iteration counts, in the order of `Weights.flat_stored`.
+    is what the stored params become where the iteration counts, in the order of `Weights.flat_stored`. `gates` holds
+    one for each layer, by node, where the limit of the norm is one for each layer.
     """
 
     graph: Graph
@@ -116,13 +117,16 @@ class Updating:
     taken: Array
     squares: Mapping[int, Array]
     pending: Array
+    gates: dict[int, Array] = field(init=False)
+
+    def __post_init__(self) -> None:
+        import numpy as np
+
+        layers = {param.users[0][0] for param in self.graph.params} if self.learning.clip.layer_norm else ()
+        self.gates = {layer: np.ones_like(self.signals.gate) for layer in layers}
 
     def sections(self, iterations: Iterations) -> dict[str, list[Step]]:
         """The steps of the sections watch, update, resume, suspend and commit."""
-        import numpy as np
-
-        gate, layers = self.signals.gate, {param.users[0][0] for param in self.graph.params}
-        self.gates = {layer: np.ones_like(gate) for layer in layers} if self.learning.clip.layer_norm else {}
         return {"watch": list(self.watch()), "update": list(self.update()), **self.counting(iterations)}
 
     def watch(self) -> Iterator[Step]:
@@ -166,8 +170,8 @@ class Updating:
                 before_one, run = settled[index]
                 calls = [*before_one, *learning.update(run)] if learning.preconditioner is None else []
                 calls += learning.decay[index].after(run)
-            following = averaged(self.graph, self.weights, index, self.pending, self.signals.gate, self.signals.share)
-            for call in (*calls, *following):
+            calls += following(self.graph, self.weights, index, self.pending, self.signals.gate, self.signals.share)
+            for call in calls:
                 yield _step("update", call, param.name)
 
     def settled(self, param: GraphParam) -> tuple[tuple[Call, ...], Update]:
@@ -216,7 +220,7 @@ class Updating:
         return {section: [_step(section, call) for call in each] for section, each in calls.items()}
 
 
-def averaged(graph: Graph, weights: Weights, index: int, pending: Array, gate: Array, share: Array) -> Calls:
+def following(graph: Graph, weights: Weights, index: int, pending: Array, gate: Array, share: Array) -> Calls:
     """The Call by which the average of a param follows it; that of a stored param follows it in `pending`."""
     from netspec.kernels import average
 

@@ -13,7 +13,7 @@ import numpy as np
 from netspec.codegen.kernel import kernel, span
 from netspec.codegen.kinds import Doubles, Ints, Matrix, Vector
 from netspec.core.calls import Local, Now
-from netspec.kernels.update_rules import decayed
+from netspec.kernels.update_rules import decayed, settled
 
 
 class Places(NamedTuple):
@@ -134,5 +134,6 @@ def step(
         line, at = v[i], lying.first + i * lying.row
         for j in range(lying.columns):
             k = at + j * lying.column
-            history[k] = momentum * history[k] + rate * line[lying.left + j]
-            w[k] -= history[k]
+            change = settled(momentum * history[k] + rate * line[lying.left + j])
+            history[k] = change
+            w[k] -= change

@@ -49,7 +49,7 @@ COUPLED = _Decay(1.0, 0.0)
 
 
 @helper
-def _shares(moments: Moments, real: Any) -> tuple[Share, Share]:
+def shares(moments: Moments, real: Any) -> tuple[Share, Share]:
     """How the two averages move, in the number type `real`."""
     return (
         Share(real(moments.momentum), real(1.0 - moments.momentum)),
@@ -75,7 +75,7 @@ def _walk(
     """Move both averages by the gradient, and the weight by rate * mean / (sqrt(square) + floor)."""
     if now.gate[0] == 0:
         return
-    real, factor, (first, second) = w.dtype.type, now.gate[1], _shares(moments, w.dtype.type)
+    real, factor, (first, second) = w.dtype.type, now.gate[1], shares(moments, w.dtype.type)
     rate, floor, inside, outside = real(rate), real(floor), real(where.inside), real(where.outside)
     a, b = span(w.size, part, parts)
     w, diff, mean, square = w[a:b], diff[a:b], mean[a:b], square[a:b]
@@ -104,7 +104,7 @@ def _walk_blended(
     """Move both averages by the gradient, and the weight by a step with the gradient beside its averages."""
     if now.gate[0] == 0:
         return
-    real, factor, (first, second) = w.dtype.type, now.gate[1], _shares(moments, w.dtype.type)
+    real, factor, (first, second) = w.dtype.type, now.gate[1], shares(moments, w.dtype.type)
     of_mean, of_g, floor = real(blend.of_mean), real(blend.of_g), real(blend.floor)
     of_square, of_g2 = real(blend.of_square), real(blend.of_g2)
     a, b = span(w.size, part, parts)
@@ -160,11 +160,15 @@ def _momenta(momentum: float, decay: float, iteration: int) -> tuple[float, floa
     """NAdam's momentum at t and at t + 1, and the product of those up to t.
 
     The momentum at t is momentum * (1 - 0.5 * 0.96^(t * decay)). The product is taken anew, so that it is a function of
-    the iteration; after some hundred factors it no longer counts beside 1.
+    the iteration; with the usual settings it no longer counts beside 1 after some fifty factors.
     """
     fall, product = 0.96**decay, 1.0
     for t in range(iteration + 1):
-        product *= momentum * (1.0 - 0.5 * fall ** np.float64(t + 1))
+        lacks = 0.5 * fall ** np.float64(t + 1)
+        if lacks < 1e-17:  # it has risen: all other factors are alike
+            product *= momentum ** np.float64(iteration + 1 - t)
+            break
+        product *= momentum * (1.0 - lacks)
         if product < 1e-18:
             break
     now = momentum * (1.0 - 0.5 * fall ** np.float64(iteration + 1))

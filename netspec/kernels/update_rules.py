@@ -53,20 +53,36 @@ def correction(share: float, iteration: int) -> float:
     return 1.0 - share ** np.float64(iteration + 1)
 
 
-@kernel
-def sgd(
-    w: Vector, diff: Vector, history: Vector, now: Now, local: Local, momentum: float, part: int, parts: int
+@helper
+def descend(
+    w: Vector,
+    diff: Vector,
+    history: Vector,
+    now: Now,
+    local: Local,
+    rate: float,
+    momentum: float,
+    part: int,
+    parts: int,
 ) -> None:
-    """history = momentum * history + rate * lr_mult * g; w -= history."""
+    """history = momentum * history + rate * g; w -= history."""
     if now.gate[0] == 0:
         return
-    rate, factor = now.rate[0] * local.lr_mult, now.gate[1]
+    factor = now.gate[1]
     first, last = span(w.size, part, parts)
     w, diff, history = w[first:last], diff[first:last], history[first:last]
     for i in range(w.size):
         step = settled(momentum * history[i] + rate * decayed(diff[i], w[i], factor, local))
         history[i] = step
         w[i] -= step
+
+
+@kernel
+def sgd(
+    w: Vector, diff: Vector, history: Vector, now: Now, local: Local, momentum: float, part: int, parts: int
+) -> None:
+    """history = momentum * history + rate * lr_mult * g; w -= history."""
+    descend(w, diff, history, now, local, now.rate[0] * local.lr_mult, momentum, part, parts)
 
 
 @kernel

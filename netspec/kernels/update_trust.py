@@ -16,8 +16,8 @@ from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Double, Doubles, Vector
 from netspec.core.calls import Local, Now
 from netspec.kernels.update import squares
-from netspec.kernels.update_moments import Moments
-from netspec.kernels.update_rules import Share, correction, decayed, moved, pull, settled
+from netspec.kernels.update_moments import Moments, shares
+from netspec.kernels.update_rules import correction, descend, moved, pull
 
 
 class Trust(NamedTuple):
@@ -72,20 +72,13 @@ def lars(
 
     ratio = coefficient * |w| / (|gradient without L2| + l2 * |w|); 1 where a norm is 0 or the param is not adapted.
     """
-    if now.gate[0] == 0:
-        return
-    real, factor, ratio = w.dtype.type, now.gate[1], 1.0
+    real, ratio = w.dtype.type, 1.0
     if trust.adapts:
         weight, gradient = norms(sums)
         if weight > 0 and gradient > 0:
             ratio = trust.coefficient * weight / (gradient + local.l2 * weight)
-    rate, momentum = real(np.float64(now.rate[0]) * local.lr_mult * ratio), real(trust.momentum)
-    first, last = span(w.size, part, parts)
-    w, diff, history = w[first:last], diff[first:last], history[first:last]
-    for i in range(w.size):
-        step = settled(momentum * history[i] + rate * decayed(diff[i], w[i], factor, local))
-        history[i] = step
-        w[i] -= step
+    rate = real(np.float64(now.rate[0]) * local.lr_mult * ratio)
+    descend(w, diff, history, now, local, rate, real(trust.momentum), part, parts)
 
 
 class _Lamb(NamedTuple):
@@ -132,8 +125,7 @@ def lamb_norms(
     if now.gate[0] == 0:
         return
     real, factor = w.dtype.type, now.gate[1]
-    first = Share(real(moments.momentum), real(1.0 - moments.momentum))
-    second = Share(real(moments.momentum2), real(1.0 - moments.momentum2))
+    first, second = shares(moments, real)
     a, b = span(w.size, part, parts)
     w, diff, mean, square = w[a:b], diff[a:b], mean[a:b], square[a:b]
     for i in range(w.size):

@@ -51,7 +51,7 @@ LAYER = {
     "blobs_lr": "say `param: [{lr_mult: 1}, {lr_mult: 2}]`",
     "ceil_mode": "say `round_mode: CEIL`, or `round_mode: FLOOR`",
     "data_param": "sources stand in the solver's `data:`",
-    "debug_info": "netspec names the layer of the first value that is not finite; leave it out",
+    "debug_info": "the solver has it, for all layers of a net",
     "dropout": "it is a layer of its own, below this one: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
     "input_shape": "an Input layer says it: {name: data, type: Input, shape: [64, 1, 28, 28]}",
     "padding_mode": "borders are zeros; others are a layer above: {name: pad1, type: Pad, pad: 1, mode: reflect}",

@@ -166,6 +166,7 @@ def _error(problem: Any, subject: Subject) -> SpecError:
 
 _WANTED = {
     "count": "iterations, like 500, or epochs, like `5 epochs`",
+    "switch": "true, false, iterations, like 500, or epochs, like `5 epochs`",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from netspec.core import blas
 from netspec.core.calls import Call
 from netspec.engine.bind import bind
 from netspec.engine.plan import MemoryPlan
 from netspec.engine.program import Iterations, Program, Step, Table
-from netspec.engine.updating import averaged, local_decay
+from netspec.engine.updating import following, local_decay
 from netspec.engine.weights import new_weights
 from netspec.net.shaped import ShapedGraph
 from netspec.training.blame import NotFiniteLossError
@@ -89,12 +89,12 @@ class Driving:
                 yield Call(copy.copy_bytes, *(array.reshape(-1).view(np.uint8) for array in (new, old)))
         weights, counts, gate = self.train.weights, self.train.iterations, np.ones_like(self.train.gate)
         for index in range(len(weights.data)):
-            yield from averaged(self.train.graph, weights, index, self.stored, gate, self.train.share)
+            yield from following(self.train.graph, weights, index, self.stored, gate, self.train.share)
         ends = (gate, self.loss, counts.counts, counts.recent, weights.flat_stored, self.stored, 1)
         yield Call(update.commit, *ends, parts=1)
 
-    def step(self, iteration: int, rate: float) -> bool:
-        """Train one iteration; false where loss or gradient is not finite at its start. Then nothing has changed.
+    def step(self, iteration: int, rate: float) -> None:
+        """Train one iteration. Where loss or gradient is not finite at its start, it is not counted: nothing changes.
 
         Raises NotFiniteLossError where the solver type's new point is not finite.
         """
@@ -104,12 +104,11 @@ class Driving:
             new[...] = old
         objective = _Objective(self, iteration, rate)
         try:
-            # with more threads of NumPy's BLAS its products would have other bits
-            with _blas().limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+            with blas.single_threaded(), np.errstate(all="ignore"):
                 begun = objective.begin()
                 objective.put(self.rule.step(objective))
         except _BadStart:
-            return False
+            return
         if not np.isfinite(objective.rounded()).all():
             name = type(self.rule).__name__
             help = "check the data's scale and the solver type's fields; weights are as before this iteration"
@@ -117,7 +116,6 @@ class Driving:
         self.loss[0], self.stored[:] = begun.loss, begun.stored
         self._show(begun)
         self._table.run(0, len(self._table.steps))
-        return True
 
     def _show(self, begun: _Begun) -> None:
         """Leave what the pass at the start found where other solver types leave it."""
@@ -128,14 +126,6 @@ class Driving:
         learned = (diff for diff in train.weights.diff if diff is not None)
         for diff, value in zip(learned, begun.diffs, strict=True):
             diff.reshape(-1)[:] = value
-
-
-@cache
-def _blas() -> Any:
-    """The thread pools of the libraries that NumPy uses."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 class _BadStart(Exception):

@@ -106,6 +106,68 @@ class Tested(Recorded):
 
 
 @dataclass(frozen=True)
+class TopInfo:
+    """A top of a layer: mean |data| and, where it has a gradient, mean |diff|.
+
+    `dead` is, of a ReLU without a slope, the share of units that passed nothing on, for any sample of the iteration; a
+    unit is a channel, or a value where a sample is one axis long.
+    """
+
+    layer: str
+    type: str
+    top: str
+    data: Number
+    diff: float | None = None
+    dead: float | None = None
+
+
+@dataclass(frozen=True)
+class ParamInfo:
+    """A param before an iteration's update: mean |data|, and of its gradient the mean |diff| and the L2 norm.
+
+    `update` is the update-to-weight ratio: the L2 norm of what the iteration added, over that of the param; None where
+    the param was 0. A param that is not learned has only `data`.
+    """
+
+    layer: str
+    param: str
+    data: Number
+    diff: float | None = None
+    gradient: float | None = None
+    update: float | None = None
+
+
+@dataclass(frozen=True)
+class DebugInfo(Recorded):
+    """`debug_info` of an iteration: all tops and params, and the L1 and L2 norms of all learned params together.
+
+    Those of blobs are means over the iteration's batches. Gradients of params are sums over them, as they are before
+    clipping. Source: Caffe net.cpp.
+    """
+
+    iteration: int
+    tops: tuple[TopInfo, ...]
+    params: tuple[ParamInfo, ...]
+    data_l1: Number
+    data_l2: Number
+    diff_l1: Number
+    diff_l2: Number
+
+    def __str__(self) -> str:
+        dead = [(top.dead, top.layer) for top in self.tops if top.dead is not None]
+        ratios = [(param.update, f"{param.layer}.{param.param}") for param in self.params if param.update is not None]
+        words = [f"debug_info at {moment(self)}: all params L2 {self.data_l2:.4g}, gradient L2 {self.diff_l2:.4g}"]
+        words += [f"largest update/weight {_most(ratios, '.2e')}"] if ratios else []
+        words += [f"most dead {_most(dead, '.1%')}"] if dead else []
+        return ", ".join(words)
+
+
+def _most(found: list[tuple[float, str]], form: str) -> str:
+    value, name = max(found, key=lambda pair: pair[0])
+    return f"{value:{form}} ({visible(name)})"
+
+
+@dataclass(frozen=True)
 class Snapshotted(Recorded):
     """A snapshot was written."""
 
@@ -137,7 +199,7 @@ class Finished(Recorded):
         return f"done at {moment(self)} after {_clock(self.seconds)}{whole}{why}"
 
 
-def moment(event: Display | Tested | Finished) -> str:
+def moment(event: Display | Tested | DebugInfo | Finished) -> str:
     """When an event happened: its iteration, and the epochs that were done."""
     return _moment(event.iteration, event.epoch)
 
@@ -172,7 +234,7 @@ def _clock(seconds: float) -> str:
     return clock(seconds) if math.isfinite(seconds) else "?"
 
 
-Event = Display | Tested | Snapshotted | Finished
+Event = Display | Tested | DebugInfo | Snapshotted | Finished
 
 
 @dataclass(frozen=True)
@@ -279,6 +341,8 @@ def row(event: Event) -> dict[str, Any]:
 def _written(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _written(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_written(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -13,15 +13,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netspec.core import code_files
-from netspec.core.changes import lines
+from netspec.core.changes import compare, lines
 from netspec.core.errors import SnapshotError
 from netspec.core.shape import counted, text
 from netspec.engine.weights import Weights, params_by_key
+from netspec.net.digest import digest, earlier_digests
 from netspec.net.graph import ParamKey
 from netspec.net.shaped import ShapedGraph
 from netspec.training import snapshot
 from netspec.training.averaging import averaged
 from netspec.training.container import FLOATS, UnreadableSnapshotError
+from netspec.training.job import Job
+from netspec.training.recorded import flat_net, net_changes, settings
 from netspec.training.snapshot import Slot, Snapshot
 from netspec.training.solvers.base import UpdateRule
 from netspec.training.weight_files import WeightFiles
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 RESUME = "to start from its weights only, say --weights"
 """Help where a snapshot does not fit the training that it should resume."""
+MOST_CHANGES = 10
+"""Most changes of a net that an error lists."""
 MOST = 4
 """Most differences that an error lists."""
 
@@ -236,6 +241,27 @@ def _merged(given: list[ParamKey], indices: dict[ParamKey, int], state: Snapshot
         if others:
             said.append(f"'{taken}' was taken, not {' or '.join(others)}")
     return tuple(said)
+
+
+def match_same(job: Job, weights: Weights, state: Snapshot, path: Path) -> Match:
+    """The match with a snapshot of a job's own net. Raises OtherNetError with what changed in the net since."""
+    graph = job.train.graph
+    try:
+        found = match(job.train, weights, state, path, strict=True)
+        if state.digest in {digest(graph), *earlier_digests(graph)}:
+            return found
+        other = OtherNetError(
+            f"'{path}' belongs to another net: the params agree, but not the layers or the lr_mult", help=RESUME
+        )
+    except OtherNetError as error:
+        other = error.changed(help=RESUME)
+    shown = [key for key in ("level", "stage") if key in state.solver]
+    before, after = ({key: one[key] for key in shown} for one in (state.solver, settings(job)))
+    changed = (*net_changes(state.net, flat_net(job)), *compare(before, after))
+    if changed:
+        what = "; ".join(lines(changed, MOST_CHANGES))
+        other = other.changed(message=f"'{path}' belongs to another net, which changed since: {what}")
+    raise other
 
 
 def fitting_history(

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from netspec.core.errors import Findings, SpecError
 from netspec.core.model import Model
-from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence
+from netspec.core.nodes import Document, Mapping, Node, Sequence
 from netspec.core.places import COMMAND_LINE
 from netspec.core.spelling import suggest
 from netspec.layers.base import Broken, Layer, ParamSpec
@@ -79,8 +79,27 @@ def _with(layer: Layer, patterns: tuple[ParamsPattern, ...]) -> Layer:
                     for field in ("lr_mult", "decay_mult")
                     if (value := getattr(pattern, field)) is not None and not _commanded(layer, slot, field)
                 }
-                specs[slot] = specs[slot].model_copy(update=given)
-    return layer.model_copy(update={"param": tuple(specs)}) if specs else layer
+                specs[slot] = _updated(specs[slot], pattern, given)
+    return layer.model_copy(update={"param": tuple(specs)}).read_from(_node(layer, specs)) if specs else layer
+
+
+def _updated(spec: ParamSpec, pattern: ParamsPattern, given: dict[str, float]) -> ParamSpec:
+    """A spec with the values of some fields, whose places are those in the pattern."""
+    node, said = spec.written, pattern.written
+    if isinstance(said, Mapping):
+        node = node if isinstance(node, Mapping) else Mapping({}, {}, said.at)
+        for field in given:
+            node = node.with_item(field, said.items[field], said.keys[field])
+    return spec.model_copy(update=given).read_from(node)
+
+
+def _node(layer: Layer, specs: list[ParamSpec]) -> Node | None:
+    """The node of a layer in which `param` is where these specs were written."""
+    node = layer.written
+    if not isinstance(node, Mapping):
+        return node
+    items = tuple(spec.written or Mapping({}, {}, node.at) for spec in specs)
+    return node.with_item("param", Sequence(items, node.at), node.keys.get("param", node.at))
 
 
 def _commanded(layer: Layer, slot: int, field: str) -> bool:
@@ -94,18 +113,6 @@ def in_document(net: NetSpec, document: Document) -> Document:
     """The document of a net in which the layers' `param` is as the net has it."""
     layers = document.root.items["layers"]
     assert isinstance(layers, Sequence)
-    items = tuple(map(_described, layers.items, net.layers))
+    items = tuple(layer.written or node for layer, node in zip(net.layers, layers.items, strict=True))
     root = document.root.with_item("layers", replace(layers, items=items), document.root.keys["layers"])
     return replace(document, root=root)
-
-
-def _described(node: Node, layer: Layer) -> Node:
-    """The node of a layer with its `param`."""
-    if not (isinstance(node, Mapping) and layer.param):
-        return node
-    specs = [spec.model_dump(exclude_none=True) for spec in layer.param]
-    mappings = [
-        Mapping({key: Scalar(value, node.at) for key, value in spec.items()}, dict.fromkeys(spec, node.at), node.at)
-        for spec in specs
-    ]
-    return node.with_item("param", Sequence(tuple(mappings), node.at), node.at)

@@ -12,40 +12,42 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.core.changes import Changes, compare, lines
+from netspec.core.changes import Changes
 from netspec.core.errors import NetspecError
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.beside import Beside
 from netspec.engine.bind import Keep, bind, compile_net
-from netspec.engine.updating import Clip, Learning, Noise, local_decay
 from netspec.engine.weights import fill, new_weights, params_by_key, zeros
-from netspec.net.digest import digest, earlier_digests
+from netspec.net.digest import digest
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
 from netspec.training.averaging import averages, other_average
 from netspec.training.blame import Fed, blame, blame_score
 from netspec.training.container import UnreadableSnapshotError
 from netspec.training.course import Course
+from netspec.training.debugging import Debugging
 from netspec.training.driving import Driving, Passes
-from netspec.training.events import Progress
+from netspec.training.events import DebugInfo, Progress
 from netspec.training.feeds import open_phases, sample_names
 from netspec.training.job import Job
+from netspec.training.learning import learning_of
 from netspec.training.loading import (
     RESUME,
     LoadReport,
     Match,
-    OtherNetError,
     fitted,
     fitting_history,
     fitting_states,
     load,
     match,
+    match_same,
 )
-from netspec.training.recorded import changes, flat_net, net_changes, settings
+from netspec.training.recorded import changes, flat_net, settings
 from netspec.training.rehearsal import load_own
 from netspec.training.rules.base import FIRST, Known, judge
 from netspec.training.scorelog import ScoreLog, Tests
@@ -61,8 +63,6 @@ if TYPE_CHECKING:
 
 MEAN_OF = 100
 """Iterations that the shown means cover where the solver has no `display`."""
-MOST_CHANGES = 10
-"""Most changes of a net that an error lists."""
 
 
 class Session:
@@ -90,13 +90,8 @@ class Session:
             self.threads = driver.limit_threads(threads)
             self.feeds = open_phases(job, self.seed)
             self.feed = self.feeds.get("train")
-            decay = local_decay(shaped.graph.params, spec.regularization_type, spec.weight_decay)
-            clip, noise = spec.clip_gradients, spec.gradient_noise
-            settings = (Clip(**{clip.type: clip.limit}) if clip else Clip(), spec.iter_size, spec.average_loss)
-            own = (Noise(noise.eta, noise.gamma) if noise else None, spec.rule.preconditioner(shaped, spec.dtype))
-            learning = Learning(spec.rule.update, decay, *settings, *own)
             driving = isinstance(spec.rule, DrivingRule)
-            self.train = bind(shaped, memory, weights, self.seed, None if driving else learning, arena)
+            self.train = bind(shaped, memory, weights, self.seed, None if driving else learning_of(spec, shaped), arena)
             beside.wait_filled()
             weights.begin_averages()
             tested = {name: self.feeds.get(name) for name in feeds_of(spec)}
@@ -126,6 +121,8 @@ class Session:
             shown = tuple(outputs(self.train, self.scores).values())
             passes = Passes(self._batch, lambda: self.between(), shown)
             self._driving = Driving(spec.rule, self.train, (shaped, memory), spec, passes)
+        self.debugging = Debugging(job.train, self.train, self.seed) if spec.debug_info else None
+        """What makes `debug_info`, where the solver wants any: `begin` it before an iteration."""
         self._first: list[float] = []
         self._gradients_at = -1
         """The iteration whose forerunner the gradients are of; -1 where one was begun that does not count."""
@@ -142,12 +139,13 @@ class Session:
 
     def _batch(self, number: int) -> None:
         """Copy training batch `number` into the net's inputs."""
-        if self.feed is None:
-            return
-        if self._prefetch is None or self._prefetch.position != number * self.batch:
-            self.close()
-            self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
-        self._prefetch.take(self.train.inputs, self.between)
+        if self.feed is not None:
+            if self._prefetch is None or self._prefetch.position != number * self.batch:
+                self.close()
+                self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
+            self._prefetch.take(self.train.inputs, self.between)
+        if self.debugging is not None:
+            self.debugging.take(*divmod(number, self.spec.iter_size))
 
     @property
     def iteration(self) -> int:
@@ -248,6 +246,11 @@ class Session:
             names = sample_names(self.feed, number * self.batch)
             yield Fed(self.train.inputs, names, (iteration, sub))
 
+    def debug_info(self) -> DebugInfo:
+        """The `debug_info` of the last iteration, before which it was begun."""
+        assert self.debugging is not None
+        return replace(self.debugging.info(), epoch=self.epoch(self.iteration - 1))
+
     def blame_score(self) -> NetspecError:
         """The error for a score of the last iteration that is not finite; the state is not changed."""
         last = self.iteration - 1
@@ -313,7 +316,7 @@ class Session:
         if state.unknown:
             held = " and ".join(state.unknown)
             raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=RESUME)
-        self._copy(self._matched(state, path), state, path)
+        self._copy(match_same(self.job, self.train.weights, state, path), state, path)
         self.train.iterations.set(state.iteration, state.losses)
         # only a snapshot of an early end holds tests of its own iteration
         self.over = self.watch.over(state.tests) and any(n == state.iteration for n, _ in state.tests)
@@ -323,24 +326,6 @@ class Session:
         self._recent.clear()
         self._gradients_at = self.iteration if self._took_gradients(state) else -1
         return changes(state.solver, settings(self.job))
-
-    def _matched(self, state: Snapshot, path: Path) -> Match:
-        """The match with a snapshot of the same net. Raises OtherNetError with what changed in the net since."""
-        graph = self.job.train.graph
-        try:
-            found = match(self.train.shaped, self.train.weights, state, path, strict=True)
-            if state.digest in {digest(graph), *earlier_digests(graph)}:
-                return found
-            other = OtherNetError(f"'{path}' belongs to another net: {_WIRING}", help=RESUME)
-        except OtherNetError as error:
-            other = error.changed(help=RESUME)
-        shown = [key for key in ("level", "stage") if key in state.solver]
-        before, after = ({key: one[key] for key in shown} for one in (state.solver, settings(self.job)))
-        changed = (*net_changes(state.net, flat_net(self.job)), *compare(before, after))
-        if changed:
-            what = "; ".join(lines(changed, MOST_CHANGES))
-            other = other.changed(message=f"'{path}' belongs to another net, which changed since: {what}")
-        raise other
 
     def take_arrays(self, path: Path) -> None:
         """Take all arrays from a snapshot of this training; iteration, losses and tests stay. Raises SnapshotError."""
@@ -393,6 +378,3 @@ class Session:
         own = load_own(self.job, self.train.weights, files)
         self.train.weights.begin_averages()
         return own
-
-
-_WIRING = "the params agree, but not the layers or the lr_mult"

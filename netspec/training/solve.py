@@ -1,4 +1,8 @@
-"""The training loop: tests, steps and snapshots in Caffe's order. It yields events and prints nothing."""
+"""The training loop: tests, steps and snapshots in Caffe's order. It yields events and prints nothing.
+
+Unlike in Caffe, every test begins with the first sample of its data, the trained net is tested whatever the interval,
+there is no progress line after the last iteration, and a training that resumes goes on with its mean of losses.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
+from netspec.core import blas
 from netspec.core.errors import DataError, DivergedError
 from netspec.training.budgets import Budgets
 from netspec.training.events import Display, Event, Finished, Tested, Unwritten, Warned
@@ -39,8 +44,6 @@ def solve(
 
     Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """
-    from threadpoolctl import threadpool_limits
-
     begun = time.perf_counter()
     budgets = Budgets(session.spec, elapsed or (lambda: time.perf_counter() - begun))
 
@@ -52,7 +55,7 @@ def solve(
     loop = _Loop(session, folder, snapshot_asked)
     begin, stopped = session.iteration, None
     # more threads of NumPy's BLAS would compete with the kernels for cores
-    blas = threadpool_limits(limits=1, user_api="blas")
+    limited = blas.single_threaded()
     try:
         yield from loop.train()
         yield from loop.end()
@@ -66,7 +69,7 @@ def solve(
                 yield from loop.snapshots.try_write()
         raise
     finally:
-        blas.restore_original_limits()
+        limited.restore_original_limits()
         session.close()
         loop.best.close()
     seconds, epoch = time.perf_counter() - begun, session.epoch(session.iteration)
@@ -109,7 +112,9 @@ class _Loop:
                 session.over = session.watch.over(session.tests)
                 if session.over:
                     return
-            rate = session.rate
+            rate, debugging = session.rate, session.debugging if spec.debugs(iteration, session.pace) else None
+            if debugging is not None:
+                debugging.begin(iteration)
             session.step()
             seen += 1
             if session.iteration == FIRST:
@@ -119,6 +124,10 @@ class _Loop:
                 pace = seen / max(now - since, 1e-9)
                 yield _display(session, iteration, rate, pace)
                 since, seen = time.perf_counter(), 0
+            if debugging is not None:
+                begun = time.perf_counter()
+                yield session.debug_info()
+                since += time.perf_counter() - begun
             asked = self._snapshot_asked()
             if asked or (spec.snapshot and spec.snapshot.ends(session.iteration, session.pace)):
                 yield from self.snapshots.try_write()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Phase
-from netspec.core.counts import AnyCount, Count, PositiveCount
+from netspec.core.counts import AnyCount, Count, Pace, PositiveCount, Switch
 from netspec.core.errors import Findings, SpecError
 from netspec.core.model import Aka, Listed, Model, known_as, wrong
 from netspec.core.nodes import Document, locate
@@ -121,6 +121,11 @@ class SolverSpec(Model):
     display: Annotated[AnyCount, Aka("log_every", "log_interval", "print_freq")] = Field(
         Count(0), description="Iterations or epochs between progress lines; 0: none."
     )
+    debug_info: Switch = Field(
+        False,
+        description="Sizes of every blob, param, gradient and update: true shows them with each progress line, a count "
+        "at an interval of their own.",
+    )
     average_loss: int = Field(1, gt=0, description="Losses that the displayed one is the mean of.")
     snapshot: Annotated[
         AnyCount, Aka("checkpoint_every", "checkpoints", "checkpoint_interval", "save_every", "save_interval")
@@ -153,6 +158,18 @@ class SolverSpec(Model):
             help = "say `average: {type: ema, decay: 0.999}`, or leave it out"
             raise wrong("`test_average` needs an `average` of the weights", field="test_average", help=help)
         return self
+
+    @model_validator(mode="after")
+    def _is_shown(self) -> SolverSpec:
+        if self.debug_info is True and not self.display:
+            text, help = "`debug_info: true` needs a `display`", "say `display: 100`, or `debug_info: 100`"
+            raise wrong(text, field="debug_info", help=help)
+        return self
+
+    def debugs(self, iteration: int, pace: Pace) -> bool:
+        """Whether `debug_info` is due with an iteration."""
+        every = self.display if self.debug_info is True else self.debug_info or Count(0)
+        return bool(every) and every.ends(iteration, pace)
 
     def rate(self, iteration: int, course: Course) -> float:
         """The learning rate of an iteration: the policy's, times the factor of the warm-up."""
@@ -235,7 +252,7 @@ def _used(subject: Subject, found: Findings) -> dict[str, Any]:
     unused = subject.cls.unused
     for name in filter(subject.values.__contains__, unused):
         without = [SOLVERS.word(member) for member in SOLVERS.members() if name in member.unused]
-        help = f"all solver types have it but {' and '.join(filter(None, (', '.join(without[:-1]), without[-1])))}"
+        help = f"all solver types have it but {enumerated(without)}"
         at = locate(subject.node, name, key=True)
         text = f"{subject.owner} has no use for `{name}`"
         found.add(UnusedFieldError(text, at=at, help=help + drop(subject, (name,))))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil, floor, inf, isfinite, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 Points = Sequence[tuple[float, float]]
 """Points (x, y) in the order of x."""
@@ -35,6 +39,17 @@ def line_chart(points: Points, width: int, height: int, y_text: Callable[[float]
     text = plotext.uncolorize(str(figure.build()))
     figure.clear()
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def stacked(width: int, *parts: RenderableType) -> str:
+    """Charts, tables and sentences one below the other, as lines of text; charts are not folded."""
+    from rich.console import Console
+
+    console = Console(width=width, color_system=None, markup=False, emoji=False, highlight=False)
+    with console.capture() as text:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in text.get().splitlines())
 
 
 def _number(x: float) -> str:

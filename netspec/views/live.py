@@ -1,11 +1,11 @@
-"""The live line of a training: rich's progress columns, as many and as long as fit into the terminal."""
+"""The live lines of a training: rich's progress columns, as many and as long as fit into the terminal."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
@@ -19,6 +19,9 @@ from netspec.core.shape import clock, pace
 from netspec.core.snippet import cell_width
 from netspec.training.events import Progress, valued
 from netspec.views.terminal import means
+
+LINES = 2
+"""Lines that are kept up to date."""
 
 BAR = 12
 """Cells of the bar."""
@@ -35,63 +38,72 @@ MOST_LOSSES = 512
 WAITING = 0.05
 """Share of the time above which the line says that the training waits for data."""
 
-SHRINK = (
-    ("speed",),
+FIRST = (
+    ("waiting",),
     ("bar",),
-    ("test",),
     ("rate",),
-    ("iter", "spark"),
+    ("iter",),
+    ("speed",),
+    ("epoch",),
+    ("waiting",),
+    ("iter",),
+)
+"""Parts of the first line that take their next shorter form, or vanish, step after step until the line fits."""
+
+SECOND = (
+    ("spark",),
     ("test",),
     ("loss", "mean"),
+    ("test",),
+    ("loss",),
+    ("scores",),
     ("scores",),
     ("spark",),
-    ("waiting",),
-    ("epoch",),
     ("best",),
-    ("iter",),
-    ("loss",),
 )
-"""Parts that take their next shorter form, or vanish, one step after the other until the line fits."""
+"""Those of the second line."""
 
 
 class TrainingLine(RichProgress):
-    """A line kept up to date below the printed text; loss, test score and time left stay at any width.
+    """Two lines kept up to date below the printed text: how far the training is, and how well it does.
 
-    `tested` are the scores of the last test, the one that the training is judged by in front; `best` is the best value
-    of that one so far.
+    Loss, test score and time left stay at any width. `tested` are the scores of the last test, the one that the
+    training is judged by in front; `best` is the best value of that one so far.
     """
 
     def __init__(self, progress: Callable[[], Progress], console: Console, **options: Any) -> None:
         self.progress, self.tested = progress, dict[str, float]()
         self.best: float | None = None
         self._losses: list[float] = []
-        self._every, self._shown, self._waited = 1, 0, _Share()
+        self._every, self._shown, self._waited, self._anchor = 1, 0, _Share(), _Anchor()
         super().__init__(console=console, refresh_per_second=4, transient=True, speed_estimate_period=PERIOD, **options)
         now = progress()
         self._task = self.add_task("", total=now.last, completed=now.iteration)
 
     def start(self) -> None:
-        """Begin to show the line."""
+        """Begin to show the lines."""
         super().start()
-        self.console.push_render_hook(_Anchor())
+        self.console.push_render_hook(self._anchor)
 
     def stop(self) -> None:
-        """Take the line away."""
+        """Take the lines away."""
         if self.live.is_started:
             self.console.pop_render_hook()
+            self.console.control(self._anchor.down())
         super().stop()
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The line as a table of one row, made anew for the terminal's width of this moment."""
+        """The lines as a table of one row each, made anew for the terminal's width of this moment."""
         if not self.tasks:
             return
         now = self.progress()
         self.update(self._task, completed=now.iteration)
         self._note(now)
-        shown = fitted(self._forms(now), self.console.width)
-        self.columns = tuple(_column(name) for name, words in shown.items() if words)
-        self.tasks[0].fields.update(shown)
-        yield self.make_tasks_table(self.tasks)
+        for forms, shrink in ((self._far(now), FIRST), (self._well(now), SECOND)):
+            shown = fitted(forms, shrink, self.console.width)
+            self.columns = tuple(_column(name) for name, words in shown.items() if words)
+            self.tasks[0].fields.update(shown)
+            yield self.make_tasks_table(self.tasks) if self.columns else ""
 
     def _note(self, now: Progress) -> None:
         """Keep what changes over time: the mean loss, and the share of the time that data are waited for."""
@@ -102,25 +114,31 @@ class TrainingLine(RichProgress):
             if len(self._losses) > MOST_LOSSES:
                 self._losses, self._every = self._losses[::2], 2 * max(self._every, now.iteration // MOST_LOSSES)
 
-    def _forms(self, now: Progress) -> dict[str, list[str]]:
-        """Each part's words, from the longest form to the shortest."""
-        task = self.tasks[0]
-        loss, scores, mean = means(now)
+    def _far(self, now: Progress) -> dict[str, list[str]]:
+        """The words of each part of the first line, from the longest form to the shortest."""
+        task, share = self.tasks[0], self._waited.value
         speed = pace(task.speed * now.samples, now.unit) if task.speed else ""
-        tested = valued(self.tested, "{:.4f}")
-        first = f"{next(iter(self.tested.values())):.4f}" if tested else ""
+        waiting = [f"waiting for data {share:.0%}", f"waiting {share:.0%}"] if share > WAITING else []
         return {
             "bar": [" " * BAR, ""],
             "iter": [f"iter {now.iteration}/{now.last}", f"iter {now.iteration}", ""],
             "epoch": [f"epoch {now.epoch:.2f}", ""] if now.epoch is not None else [""],
-            "loss": [loss, f"mean {loss}", loss] if mean else [loss],
-            "spark": [sparkline(self._losses, 16), sparkline(self._losses, 8), ""],
-            "scores": [scores, ""],
-            "mean": [mean, ""],
             "rate": [f"lr {now.rate:.4g}", ""],
             "speed": [speed, ""],
-            "waiting": [f"waiting for data {share:.0%}" if (share := self._waited.value) > WAITING else "", ""],
+            "waiting": [*waiting, ""],
             "eta": [f"eta {clock(task.time_remaining)}" if task.time_remaining is not None else ""],
+        }
+
+    def _well(self, now: Progress) -> dict[str, list[str]]:
+        """The words of each part of the second line, from the longest form to the shortest."""
+        loss, scores, mean = means(now)
+        tested = valued(self.tested, "{:.4f}")
+        first = f"{next(iter(self.tested.values())):.4f}" if tested else ""
+        return {
+            "loss": [loss, f"mean {loss}", loss] if mean else [loss],
+            "spark": [sparkline(self._losses, 16), sparkline(self._losses, 8), ""],
+            "scores": [scores, *(f"{name} {value:.4g}" for name, value in islice(now.scores.items(), 1)), ""],
+            "mean": [mean, ""],
             "test": [f"test {' '.join(tested)}", f"test {tested[0]}", f"test {first}"] if tested else [""],
             "best": [f"best {self.best:.4f}" if self.best is not None else "", ""],
         }
@@ -161,13 +179,24 @@ def sparkline(values: Sequence[float], cells: int) -> str:
 
 
 class _Anchor(RenderHook):
-    """Leaves the cursor at the beginning of the live line, and erases what is below before the line is drawn anew.
+    """Leaves the cursor at the beginning of the live lines, and erases what is below before they are drawn anew.
 
-    A terminal that becomes narrower wraps the line, but the cursor stays at its beginning: nothing of it is left over.
+    A terminal that becomes narrower wraps the lines, but the cursor stays at their beginning: nothing of them is left
+    over. Rich begins to draw at the last of the lines that it drew.
     """
 
+    def __init__(self) -> None:
+        self._drawn = False
+
+    def down(self) -> Control:
+        """From the beginning of the lines to the last of them."""
+        return Control((ControlType.CURSOR_DOWN, LINES - 1)) if self._drawn else Control()
+
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_EraseBelow(), *renderables, Control(ControlType.CARRIAGE_RETURN)]
+        """What is printed, which ends with the lines."""
+        down, self._drawn = self.down(), True
+        up = Control((ControlType.CURSOR_UP, LINES - 1), ControlType.CARRIAGE_RETURN)
+        return [_EraseBelow(), down, *renderables, up]
 
 
 class _EraseBelow:
@@ -175,10 +204,13 @@ class _EraseBelow:
         yield Segment("\x1b[J", None, [(ControlType.CLEAR,)])
 
 
-def fitted(forms: dict[str, list[str]], width: int) -> dict[str, str]:
-    """The form of each part in which the line, with a space between parts, fits into `width`, or the shortest."""
+def fitted(forms: dict[str, list[str]], shrink: Iterable[Sequence[str]], width: int) -> dict[str, str]:
+    """The form of each part in which a line, with a space between parts, fits into `width`, or the shortest.
+
+    `shrink` names the parts that take their next form, step after step.
+    """
     chosen = dict.fromkeys(forms, 0)
-    for shrinking in ((), *SHRINK):
+    for shrinking in ((), *shrink):
         for name in shrinking:
             chosen[name] = min(chosen[name] + 1, len(forms[name]) - 1)
         shown = {name: forms[name][form] for name, form in chosen.items()}

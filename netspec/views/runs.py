@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from netspec.core.shape import clock, counted
 from netspec.training.summary import Score, Summary
-from netspec.views.columns import Columns
+from netspec.views.charts import Points, line_chart, stacked
+from netspec.views.columns import GAP, Columns
 from netspec.views.tables import View
 
+WIDE, WIDEST, HIGH = 80, 100, 10
+"""Columns of a chart where nobody says how wide a line may be, its most columns, and its lines."""
 LONGEST = 24
 """Most characters of a setting in a table."""
 
@@ -88,8 +92,10 @@ def _side_by_side(rows: Sequence[Row], width: int | None) -> Columns:
     table = Columns(("", *(run.name for run, _ in rows)), right=range(1, 1 + len(rows)), notes=_metrics(rows))
     for index, name in enumerate(_FIELDS[1:], 1):
         table.add_row(name, *(_own(run)[index] for run, _ in rows))
+    widest = max((len(cells[1]) for cells in table.rows), default=0)
     for name in rows[0][1] if rows else ():
-        table.add_row(name, *(_shortened(_cell(settings[name])) for _, settings in rows))
+        shown = name if width is None else _end(name, width - widest - len(GAP))
+        table.add_row(shown, *(_shortened(_cell(settings[name])) for _, settings in rows))
     if width is not None:
         table = table.fitted(width, (0, 0, *range(1, len(rows))))
         hidden = len(rows) + 1 - len(table.heads)
@@ -114,13 +120,27 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def _end(name: str, cells: int) -> str:
+    """The end of a dotted name, which says most, in so many cells, but no fewer than 8."""
+    return name if len(name) <= max(8, cells) else "…" + name[1 - max(8, cells) :]
+
+
 def _shortened(text: str) -> str:
     shown = text or "-"
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
 
 
-def run_view(run: Summary, tests: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> View:
-    """One run: its summary and its tests; CSV has the tests, JSON the settings too."""
+def run_view(
+    run: Summary,
+    tests: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    losses: Points = (),
+    width: int | None = None,
+) -> View:
+    """One run: its summary, its tests, and charts of the displayed losses and of the score that it is judged by.
+
+    CSV has the tests, JSON the settings too.
+    """
     names = list(dict.fromkeys(name for test in tests for name in test if name != "elapsed"))
     heads = names or ["iteration"]
 
@@ -134,7 +154,17 @@ def run_view(run: Summary, tests: Sequence[Mapping[str, Any]], settings: Mapping
         table,
         lambda: asdict(run) | {"tests": list(tests), "config": dict(settings)},
         lambda: [{name: test.get(name) for name in heads} for test in tests],
+        lambda: stacked(width or WIDE, table(width), *_charts(run, tests, losses, width or WIDE)),
     )
+
+
+def _charts(run: Summary, tests: Sequence[Mapping[str, Any]], losses: Points, width: int) -> Iterator[str]:
+    """A chart of the losses and one of the score, each below its name, where there are two points or more."""
+    scores = [(test["iteration"], value) for test in tests if (value := test.get(run.metric or "")) is not None]
+    for name, points in (("loss", losses), (run.metric or "", scores)):
+        if len({x for x, y in points if isfinite(y)}) > 1:
+            yield f"\n{name}"
+            yield line_chart(points, min(width, WIDEST), HIGH)
 
 
 def _number(value: float | None) -> str:

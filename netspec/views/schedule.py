@@ -8,7 +8,7 @@ from typing import Any
 from netspec.core.shape import counted
 from netspec.training.policies.base import POLICIES
 from netspec.training.schedule import Schedule
-from netspec.views.charts import line_chart
+from netspec.views.charts import line_chart, stacked
 from netspec.views.columns import Columns
 from netspec.views.tables import View
 
@@ -74,11 +74,5 @@ def _table(one: Schedule, width: int | None) -> Columns:
 
 def _plain(one: Schedule, width: int) -> str:
     """The title, the chart and the table in lines of text."""
-    from rich.console import Console
-    from rich.text import Text
-
     chart = line_chart(list(enumerate(one.rates)), min(width, WIDEST), HIGH if width >= 60 else HIGH - 4)
-    console = Console(width=width, color_system=None, markup=False, emoji=False, highlight=False)
-    with console.capture() as text:
-        console.print(_title(one), Text(chart, no_wrap=True), _table(one, width), sep="\n")
-    return "\n".join(line.rstrip() for line in text.get().splitlines())
+    return stacked(width, _title(one), chart, _table(one, width))

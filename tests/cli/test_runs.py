@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from netspec.training.events import Finished
+from netspec.training.events import Display, Finished
 from tests.helpers.runs import TESTS, scored, written
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -26,7 +26,12 @@ CONFIG = (
 def three(here: Path) -> Path:
     """Three runs, a folder of something else, and a damaged one."""
     runs = here / "runs"
-    written(runs / "tiny-1", CONFIG.format(3, 0.01), [*TESTS[:3], Finished(30, None, 31.5, 0.0, epoch=3, elapsed=3700)])
+    lines = [Display(i, 0.2 + 2 / (1 + i), {}, 0.01, 1.0, 100.0, 0.0) for i in range(0, 30, 3)]
+    written(
+        runs / "tiny-1",
+        CONFIG.format(3, 0.01),
+        [*TESTS[:3], *lines, Finished(30, None, 31.5, 0.0, epoch=3, elapsed=3700)],
+    )
     written(runs / "tiny-2", CONFIG.format(3, 0.2), [*TESTS[:1], scored(10, 0.95)])
     written(runs / "tiny-3", CONFIG.format(5, 0.01), [*TESTS[:2], Finished(17, "SIGINT", 17.5, 0.0, elapsed=17.5)])
     (runs / "pictures").mkdir()
@@ -36,7 +41,7 @@ def three(here: Path) -> Path:
     return runs
 
 
-@pytest.mark.parametrize("width", (80, 160))
+@pytest.mark.parametrize("width", (40, 80, 160))
 @pytest.mark.parametrize(
     ("name", "words"),
     [

@@ -17,7 +17,20 @@ from rich.console import Console
 
 from netspec.cli import train
 from netspec.cli.signals import Finishing
-from netspec.training.events import Display, Event, Finished, Note, Opened, Progress, Snapshotted, Started, row
+from netspec.training.events import (
+    DebugInfo,
+    Display,
+    Event,
+    Finished,
+    Note,
+    Opened,
+    ParamInfo,
+    Progress,
+    Snapshotted,
+    Started,
+    TopInfo,
+    row,
+)
 from netspec.training.events import Tested as Scored
 from netspec.training.job import Job, load_solver
 
@@ -97,17 +110,32 @@ def steps(folder: Path) -> list[tuple[Note | Event, Progress]]:
         (Started(0, data, 1, 1, 4_813_000, folder), begin),
         (Scored(0, {"accuracy": 0.0985, "loss": 2.3905}, 1, 0.1), begin),
     ]
+    tops = (
+        TopInfo("data", "Input", "data", 0.2871),
+        TopInfo("data", "Input", "label", 4.5),
+        TopInfo("畳み込み1", "Convolution", "畳み込み1", 0.4312, 1.234e-05),
+        TopInfo("relu1", "ReLU", "畳み込み1", 0.2013, 1.1e-05, 0.0625),
+        TopInfo("inception_4a/3x3_reduce", "InnerProduct", "inception_4a/3x3_reduce", 1.7, 0.0023),
+        TopInfo("bn", "BatchNorm", "bn", 0.8, 0.0023),
+    )
+    params = (
+        ParamInfo("畳み込み1", "weight", 0.0321, 0.00214, 0.0512, 1.23e-3),
+        ParamInfo("畳み込み1", "bias", 0.0, 0.0123, 0.0415),
+        ParamInfo("inception_4a/3x3_reduce", "weight", 0.0123, 0.000124, 0.1512, 9.9e-4),
+        ParamInfo("bn", "mean", 0.41),
+    )
+    debugged = DebugInfo(100, tops, params, 1234.5678, 12.3, 3.21, 0.1627, epoch=0.64)
     for done, loss, right in ((1, 2.441, 0.125), (101, 0.6771, 0.7521), (200, 0.4911, 0.8312)):
         now = Progress(done, 200, loss, 0.0099, 64, loss, min(done, 100), {"correct": right}, done * 64 / 10_000)
         line = Display(done - 1, loss + 0.1, {"loss": loss, "correct": 0.5}, 0.0099, 1.5, 7291.6, (200 - done) / 100)
-        events.append((line, now))
+        events += [(line, now), *([(debugged, now)] if done == 101 else [])]
     tests = [(100, 0.8445, 0.4221), (200, 0.8415, 0.4312)]
     events += [(Scored(i, {"accuracy": a, "loss": b}, 2000, 0.1), now) for i, a, b in tests]
     events += [(Snapshotted(200, folder / "snapshots" / "iter_000200.safetensors"), now)]
     return [*events, (Finished(200, None, 17.2, 0.0), now)]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", (40, *WIDTHS))
 def test_the_lines_of_a_training(
     width: int, golden: Golden, here: Path, solver: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,4 +149,7 @@ def test_the_lines_of_a_training(
     console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False, soft_wrap=True)
     training: Any = Recorded(load_solver(solver(test_interval=100)), folder, said)
     train._render(training, console, Finishing(print))
-    golden(f"screens/train_{width}.txt", console.file.getvalue())  # type: ignore[attr-defined]
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    golden(f"screens/train_{width}.txt", text)
+    begin, end = text.index("debug_info at"), text.index("iter 199")
+    assert all(cell_len(line) <= width for line in text[begin:end].splitlines())

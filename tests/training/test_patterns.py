@@ -109,6 +109,18 @@ def test_mistakes(solver: Make, pattern: dict[str, Any], text: str, help: str) -
     assert error.code == "NS543" and text in error.message and error.help == help
 
 
+def test_a_mistake_in_what_a_pattern_gives_is_shown_in_the_pattern(solver: Make) -> None:
+    """Layers that share a param must agree; the layer's own `param` is not what disagrees."""
+    values = solver(params=[{"match": "*", "decay_mult": 2}, {"match": "ip.bias", "lr_mult": 7}])
+    twin = {"name": "twin", "type": "InnerProduct", "num_output": 3, "param": [{}, {"name": "b", "lr_mult": 3}]}
+    values["net"]["layers"][3]["param"] = [{}, {"name": "b"}]
+    values["net"]["layers"].insert(3, twin)
+    with pytest.raises(NetspecError, match="'ip' shares param 'b' with lr_mult 7, but layer 'twin' says 3") as caught:
+        load_solver(values)
+    (error,) = caught.value.errors()
+    assert error.at is not None and error.at.source.line(error.at.line).strip() == "lr_mult: 7"
+
+
 def test_all_frozen_is_a_mistake(solver: Make) -> None:
     with pytest.raises(NetspecError, match="every lr_mult is 0"):
         load_solver(solver(params=[{"match": "*", "lr_mult": 0}]))

@@ -1,4 +1,4 @@
-"""The live line of a training, built from plain values, at every width of a terminal."""
+"""The live lines of a training, built from plain values, at every width of a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOSSES = (2.0, 1.0, 0.6, 0.5124)
 
 
 class Shown:
-    """A line of a training that has run for two seconds, from iteration 10 on, on a clock that stands still."""
+    """The lines of a training that has run for two seconds, from iteration 10 on, on a clock that stands still."""
 
     def __init__(self, now: Progress = NOW, tested: dict[str, float] = TESTED) -> None:
         self.clock, self.now = 100.0, replace(now, iteration=10)
@@ -41,19 +41,20 @@ class Shown:
         return self.console.file.getvalue()
 
 
+FAR = "iter 60/310 epoch 2.56 lr 0.01 3,413 img/s waiting for data 30% eta 0:00:10"
+WELL = "loss 0.5124 █▃▁▁ accuracy 0.8125 (mean of 50) test accuracy 0.2500 loss 1.5000 best 0.7500"
 WIDTHS = {
-    200: "━━ iter 60/310 epoch 2.56 loss 0.5124 █▃▁▁ accuracy 0.8125 (mean of 50) lr 0.01 3,413 img/s"
-    " waiting for data 30% eta 0:00:10 test accuracy 0.2500 loss 1.5000 best 0.7500",
-    160: "iter 60/310 epoch 2.56 loss 0.5124 █▃▁▁ accuracy 0.8125 (mean of 50) lr 0.01"
-    " waiting for data 30% eta 0:00:10 test accuracy 0.2500 loss 1.5000 best 0.7500",
-    120: "iter 60 epoch 2.56 mean loss 0.5124 █▃▁▁ accuracy 0.8125 waiting for data 30% eta 0:00:10 test 0.2500"
-    " best 0.7500",
-    100: "iter 60 epoch 2.56 mean loss 0.5124 █▃▁▁ waiting for data 30% eta 0:00:10 test 0.2500 best 0.7500",
-    80: "iter 60 epoch 2.56 mean loss 0.5124 eta 0:00:10 test 0.2500 best 0.7500",
-    60: "iter 60 mean loss 0.5124 eta 0:00:10 test 0.2500 best 0.7500",
-    50: "iter 60 mean loss 0.5124 eta 0:00:10 test 0.2500",
-    40: "mean loss 0.5124 eta 0:00:10 test 0.2500",
-    36: "loss 0.5124 eta 0:00:10 test 0.2500",
+    160: (f"━━ {FAR}", WELL),
+    94: (f"━━ {FAR}", WELL),
+    80: (f"━━ {FAR.replace(' for data', '')}", WELL.replace(" loss 1.5000", "")),
+    60: (
+        "iter 60/310 epoch 2.56 3,413 img/s waiting 30% eta 0:00:10",
+        "loss 0.5124 █▃▁▁ accuracy 0.8125 test 0.2500 best 0.7500",
+    ),
+    50: ("iter 60 epoch 2.56 waiting 30% eta 0:00:10", "loss 0.5124 █▃▁▁ test 0.2500 best 0.7500"),
+    40: ("iter 60 waiting 30% eta 0:00:10", "loss 0.5124 █▃▁▁ test 0.2500 best 0.7500"),
+    36: ("iter 60 waiting 30% eta 0:00:10", "loss 0.5124 test 0.2500 best 0.7500"),
+    30: ("iter 60 eta 0:00:10", "loss 0.5124 test 0.2500"),
 }
 
 
@@ -79,16 +80,24 @@ def test_losses_of_a_long_training_stay_few() -> None:
 
 def test_what_a_narrow_terminal_keeps() -> None:
     shown = Shown()
-    found = {width: " ".join(shown.at(width).replace("━", "").replace("╸", "").split()) for width in WIDTHS}
-    assert found == {width: words.removeprefix("━━ ") for width, words in WIDTHS.items()}
-    assert [width for width in WIDTHS if "━" in shown.at(width)] == [200]
+    found = {width: tuple(" ".join(line.split()) for line in shown.at(width).splitlines()) for width in WIDTHS}
+    assert found == WIDTHS
+    assert all(cell_len(line) <= width for width in WIDTHS for line in shown.at(width).splitlines())
+
+
+def test_of_many_scores_the_first_stays() -> None:
+    shown = Shown(replace(NOW, scores={"accuracy": 0.8125, "top5": 0.9, "iou": 0.1}))
+    assert "loss 0.5124 █▃▁▁ accuracy 0.8125 test" in shown.at(60) and "top5 0.9" in shown.at(100)
 
 
 def test_before_the_first_iteration_and_without_data_or_tests() -> None:
     shown = Shown(replace(NOW, epoch=None, scores={}, over=1), {})
-    assert "loss 0.5124 █▃▁▁ lr" in shown.at(120) and "epoch" not in shown.at(120)
+    first, second = shown.at(120).splitlines()
+    assert second.strip() == "loss 0.5124 █▃▁▁" and "epoch" not in first
     shown.now = replace(NOW, iteration=0, over=0, epoch=0.0)
-    assert "loss" not in shown.at(120) and "iter 0/310 epoch 0.00" in shown.at(120)
+    shown.line._losses.clear()
+    first, second = shown.at(120).splitlines()
+    assert "iter 0/310 epoch 0.00" in first and not second.strip()
 
 
 @given(
@@ -100,7 +109,7 @@ def test_before_the_first_iteration_and_without_data_or_tests() -> None:
 def test_it_never_wraps(width: int, loss: float, last: int, scores: dict[str, float]) -> None:
     shown = Shown(replace(NOW, mean=loss, last=last + 60, scores=scores), scores)
     text = shown.at(width)
-    assert text.count("\n") == 1 and cell_len(text.rstrip("\n")) <= width
+    assert text.count("\n") == 2 and max(map(cell_len, text.splitlines())) <= width
     assert f"loss {loss:.4g}" in text and "eta " in text
     if scores and width >= 60:
         assert f"{next(iter(scores.values())):.4f}" in text

@@ -9,12 +9,12 @@ Source: Loshchilov & Hutter 2017, SGDR.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netspec.core.counts import Count, Pace, PositiveCount
-from netspec.core.model import Aka
+from netspec.core.model import Aka, wrong
 from netspec.training.course import Course
 from netspec.training.policies._lasting import Lasting
 from netspec.training.policies._ramps import wave
@@ -34,6 +34,13 @@ class Cosine(Lasting):
     min_lr: Annotated[float, Aka("eta_min", "final_lr", "lowest", "lr_min")] = Field(
         0.0, ge=0, description="Rate at the end of a period."
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.growth != 1 and self.length is None:
+            help = "say how long the first period is, like `length: 10 epochs`"
+            raise wrong("`growth` needs a `length`: without it there is only one period", field="growth", help=help)
+        return self
 
     def rate(self, iter: int, course: Course) -> float:
         """min_lr + (base_lr - min_lr) * (1 + cos(pi * done)) / 2."""

@@ -1,6 +1,7 @@
 """multistep: base_lr * gamma ** (number of steps taken), with a step at each stepvalue.
 
-Caffe takes at most one step an iteration: stepvalues 10, 10, 10 take effect at 10, 11, 12.
+Caffe takes at most one step an iteration: stepvalues 10, 10, 10 take effect at 10, 11, 12. Unlike in Caffe, which
+waits for each in the order written, values that fall are an error.
 Source: Caffe sgd_solver.cpp.
 """
 

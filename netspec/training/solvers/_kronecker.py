@@ -42,6 +42,11 @@ class Factored:
     samples: int
 
     @property
+    def turned(self) -> bool:
+        """Whether the weight lies with a row for each input."""
+        return isinstance(self.node.layer, InnerProduct) and self.node.layer.transpose
+
+    @property
     def shapes(self) -> dict[str, Shape]:
         """The shapes of A and G and their inverses, by the names of the solver type's state."""
         a, g = (self.groups, self.inputs, self.inputs), (self.groups, self.outputs, self.outputs)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netspec.codegen.geometry import ADD, GRAIN, MOST_PARTS
-from netspec.core.calls import Call, Calls, Local, Now, Routine, Run, Update
+from netspec.core import blas
+from netspec.core.calls import Call, Calls, Routine, Run, Update
 from netspec.core.errors import DivergedError
 from netspec.engine.program import Step, Table
 from netspec.engine.weights import allocate
@@ -131,7 +132,7 @@ class Kronecker:
                 for param, lying in block.params():
                     run = runs[param]
                     arrays = (run.weight, run.history["momentum"], block.step, scale)
-                    settings = (*_settings(run), self.rule.momentum, lying)
+                    settings = (run.now, run.local, self.rule.momentum, lying)
                     yield param, Call(kfac.step, *arrays, *settings, parts=_parts(*block.step.shape))
         own = {param for block in blocks for param, _ in block.params()}
         for param, run in runs.items():
@@ -172,14 +173,9 @@ class Kronecker:
 
     @staticmethod
     def _invert(one: Factored, now: Mapping[str, Array], fresh: dict[str, Array], damping: float) -> bool:
-        """Compute the damped inverses of a layer's factors; returns whether they exist and are finite.
-
-        BLAS has a single thread meanwhile: its sums then have one order.
-        """
-        from threadpoolctl import threadpool_limits
-
+        """Compute the damped inverses of a layer's factors; returns whether they exist and are finite."""
         try:
-            with threadpool_limits(limits=1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+            with blas.single_threaded(), np.errstate(over="ignore", invalid="ignore"):
                 for group in range(one.groups):
                     inverses = damped_inverses(now["A"][group], now["G"][group], damping)
                     fresh["A_inverse"][group], fresh["G_inverse"][group] = inverses
@@ -193,7 +189,7 @@ class Kronecker:
 
         for name, fresh in self.fresh[one.node.index].items():
             interval = self.rule.inverse_interval if name.endswith("inverse") else self.rule.update_interval
-            yield Call(kfac.adopt, fresh, run.history[name], _settings(run)[0], interval)
+            yield Call(kfac.adopt, fresh, run.history[name], run.now, interval)
 
     def _direction(
         self, block: _Block, runs: Mapping[int, Update], work: tuple[Array, Array]
@@ -206,7 +202,7 @@ class Kronecker:
         parts, none = _parts(*step.shape), gradient.reshape(-1)[:0]
         for param, lying in block.params():
             run = runs[param]
-            yield param, Call(kfac.gradient, run.weight, run.diff, gradient, *_settings(run), lying, parts=parts)
+            yield param, Call(kfac.gradient, run.weight, run.diff, gradient, run.now, run.local, lying, parts=parts)
         a, g = state["A_inverse"][block.group], state["G_inverse"][block.group]
         for call in (
             *products.multiply_rows(gradient, a, none, half, 0),
@@ -229,8 +225,7 @@ class _Block:
 
         m, n = self.step.shape
         columns = n - (self.one.bias is not None)
-        turned = getattr(self.one.node.layer, "transpose", False)
-        row, column = (1, m) if turned else (columns, 1)
+        row, column = (1, m) if self.one.turned else (columns, 1)
         yield self.one.weight, Lying(self.group * m * columns, row, column, 0, columns)
         if self.one.bias is not None:
             yield self.one.bias, Lying(self.group * m, 1, 1, columns, 1)
@@ -239,8 +234,3 @@ class _Block:
 def _parts(rows: int, columns: int) -> int:
     """Number of parts for work on the rows of a matrix."""
     return max(1, min(MOST_PARTS, rows, rows * columns // GRAIN))
-
-
-def _settings(run: Update) -> tuple[Now, Local]:
-    """What all params share in an iteration, and what is a param's own."""
-    return Now(run.rate, run.gate, run.clock), Local(run.lr_mult, run.l1, run.l2)

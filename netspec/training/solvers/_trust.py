@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from netspec.core.calls import Update
+from netspec.core.calls import Kernel, Update
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -15,7 +15,7 @@ def adapts(run: Update) -> bool:
     return run.weight.ndim > 1 and run.decay_mult != 0
 
 
-def room_for_sums(kernel: Any, run: Update) -> tuple[Array, int]:
+def room_for_sums(kernel: Kernel, run: Update) -> tuple[Array, int]:
     """Room for two sums of each part, and the number of parts."""
     import numpy as np
 

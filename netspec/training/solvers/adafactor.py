@@ -20,7 +20,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Local, Now, Slot, SolverState, Update
+from netspec.core.calls import Call, Calls, Slot, SolverState, Update
 from netspec.core.model import Aka
 from netspec.core.shape import Shape, count
 from netspec.training.solvers._trust import room_for_sums
@@ -51,7 +51,7 @@ class Adafactor(UpdateRule):
 
         from netspec.kernels import update_factored
 
-        now, local = Now(run.rate, run.gate, run.clock), Local(run.lr_mult, run.l1, run.l2)
+        now, local = run.now, run.local
         means = (self.decay_rate, self.delta, self.delta2, self.clip_threshold)
         factored = update_factored.Factored(*means, int(self.relative_step), int(self.scale_parameter))
         sums, parts = room_for_sums(update_factored.sum_factors, run)
@@ -61,6 +61,7 @@ class Adafactor(UpdateRule):
             yield Call(update_factored.adafactor_of_vector, *arrays, local, sums, factored)
             return
         w, diff = (array.reshape(len(array), -1) for array in (run.weight, run.diff))
+        parts = min(parts, len(w))  # each has a row of `columns`, and owns rows of w
         rows, columns = np.zeros(w.shape[0]), np.zeros(parts * w.shape[1])
         factors = tuple(np.zeros(length, w.dtype) for length in w.shape)
         yield Call(update_factored.sum_factors, w, diff, now, rows, columns, sums, parts=parts)

@@ -1,4 +1,9 @@
-"""Base of the solver types: an update rule yields the Calls that turn gradients and history into new weights."""
+"""Base of the solver types: each turns gradients, and what it keeps of earlier ones, into new weights.
+
+A type does that in one of three ways. Most have `update`, the Calls for one param. A type with a `preconditioner` gives
+the Calls for all params together, and reads what layers read. A type that drives passes (`base_driving.py`) has a
+`step` instead, and yields no Calls.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +37,14 @@ class UpdateRule(Model):
         return self.state(params)
 
     def preconditioner(self, net: ShapedGraph, dtype: str) -> Preconditioner | None:
-        """For a type that reads what layers read and updates all params together: its part in a program of a net."""
+        """Its part in a program of a net, which takes the place of `update`; None for a type without one."""
         return None
 
     def check(self, net: ShapedGraph, dtype: str) -> None:
         """Raise a SpecError where the type cannot train a net with numbers of a type."""
 
     def update(self, run: Update) -> Calls:
-        """Calls that write the weight and its history; nothing where the gate is shut."""
+        """Calls that write the weight of a param and its history; nothing where the gate is shut."""
         raise NotImplementedError
 
 

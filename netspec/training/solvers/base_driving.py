@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from netspec.core.calls import Calls, Update
 from netspec.training.solvers.base import UpdateRule
 
 if TYPE_CHECKING:
@@ -71,7 +70,3 @@ class DrivingRule(UpdateRule):
         The loss and the stored params that count are those of the pass at `start`. Where the point is not finite, the
         training has diverged.
         """
-
-    def update(self, run: Update) -> Calls:
-        """No Calls: the session copies the new point into the params."""
-        yield from ()

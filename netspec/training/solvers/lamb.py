@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Local, Now, Update
+from netspec.core.calls import Call, Calls, Update
 from netspec.training.solvers._moments import Delta, TwoMoments
 from netspec.training.solvers._trust import adapts, room_for_sums
 
@@ -29,9 +29,7 @@ class LAMB(TwoMoments):
         """A Call that updates history and sums up squares, and a Call that updates the weight."""
         from netspec.kernels import update_trust
 
-        now, local = Now(run.rate, run.gate, run.clock), Local(run.lr_mult, run.l1, run.l2)
         sums, parts = room_for_sums(update_trust.lamb_norms, run)
-        first = run.by(update_trust.lamb_norms, self.moments(), sums)
-        yield Call(first.kernel, *first.args, parts=parts)
-        ends = (now, local, self.moments(), sums, int(adapts(run)))
+        yield run.by(update_trust.lamb_norms, self.moments(), sums, parts=parts)
+        ends = (run.now, run.local, self.moments(), sums, int(adapts(run)))
         yield Call(update_trust.lamb, run.weight, *run.history.values(), *ends)

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from netspec.core.calls import Call, Calls, Local, Now, Update
+from netspec.core.calls import Call, Calls, Update
 from netspec.core.model import Aka
 from netspec.training.solvers._trust import adapts, room_for_sums
 from netspec.training.solvers.base import UpdateRule
@@ -37,9 +37,8 @@ class LARS(UpdateRule):
         """A Call that sums up squares, and a Call that updates weight and history."""
         from netspec.kernels import update_trust
 
-        now, local = Now(run.rate, run.gate, run.clock), Local(run.lr_mult, run.l1, run.l2)
         trust = update_trust.Trust(self.momentum, self.trust_coefficient, int(adapts(run)))
         sums, parts = room_for_sums(update_trust.lars_norms, run)
         if trust.adapts:
-            yield Call(update_trust.lars_norms, run.weight, run.diff, now, local, sums, parts=parts)
+            yield Call(update_trust.lars_norms, run.weight, run.diff, run.now, run.local, sums, parts=parts)
         yield run.by(update_trust.lars, trust, sums)

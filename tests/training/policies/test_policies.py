@@ -220,6 +220,7 @@ def test_multistep_must_rise() -> None:
         ("triangular", {"stepsize": 3, "max_lr": 1, "gamma": 0.5}, "`gamma` goes with `mode: exp_range`"),
         ("triangular", {"stepsize": 3, "max_lr": 1, "mode": "exp_range"}, "`gamma` goes with `mode: exp_range`"),
         ("one_cycle", {"three_phase": True, "pct_start": 0.6}, "`pct_start` is at most 0.5"),
+        ("cosine", {"growth": 2}, "`growth` needs a `length`: without it there is only one period"),
     ],
 )
 def test_fields_that_contradict_each_other(type: str, fields: dict[str, Any], text: str) -> None:

@@ -115,6 +115,14 @@ def test_a_matrix_does_not_move_while_the_gate_is_shut(rule: UpdateRule) -> None
     assert (w == 1).all() and all((h == 2).all() for h in kept.values())
 
 
+def test_a_wide_matrix_has_room_for_a_row_of_each_unit_at_most() -> None:
+    """A part owns rows: two rows of many columns are the work of two parts, however many values they have."""
+    w, width = np.ones((2, 9 * GRAIN)), 9 * GRAIN
+    now = np.array([0.1]), np.ones(2), 1.0, 0.0, 0.0, np.zeros(2, np.int64)
+    first, *_ = Adafactor().update(Update(w, w.copy(), history(Adafactor(), w), *now))
+    assert first.parts == 2 and first.args[4].shape == (2 * width,)  # the sums by columns
+
+
 def test_state() -> None:
     """A row and a column for a matrix; of a convolution's weight, its filters are the rows."""
     slots = Adafactor().state([(4, 3, 5, 2), (7,)]).params

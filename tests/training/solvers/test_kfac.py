@@ -202,6 +202,43 @@ def test_twenty_iterations_equal_the_definition(changes: Values) -> None:
         one.close()
 
 
+LAYERS: list[Values] = [
+    {"type": "InnerProduct", "num_output": 8},
+    {"type": "InnerProduct", "num_output": 8, "transpose": True, "bias_term": False},
+    {"type": "Convolution", "num_output": 8, "kernel_size": 3, "pad": 1},
+    {"type": "Convolution", "num_output": 8, "kernel_size": 1, "bias_term": False},
+    {"type": "Convolution", "num_output": 4, "kernel_size": 3, "group": 4},
+    {"type": "Convolution", "num_output": 8, "kernel_size": 2, "stride": 2, "group": 2},
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: "-".join(map(str, layer.values())))
+def test_a_relu_above_is_in_the_gradient_of_the_top(layer: Values) -> None:
+    """However a layer is computed: where it computes the ReLU along with itself, its top's diff is masked as well."""
+    values = solver(update_interval=1, inverse_interval=1, kl_clip=0.0)
+    data, *_, ip, loss = values["net"]["layers"]
+    relu = {"name": "relu", "type": "ReLU"}
+    values["net"]["layers"] = [data, {**layer, "name": "own", "weight_filler": UNEVEN}, relu, ip, loss]
+    kept, plain = Session(load_solver(values, keep=True), keep=True), Session(load_solver(values))
+    for _ in range(2):
+        kept.step()
+        plain.step()
+    for (key, array), other in zip(plain._history().items(), kept._history().values(), strict=True):
+        np.testing.assert_allclose(array, other, rtol=1e-9, atol=1e-11, err_msg=str(key))
+    kept.close()
+    plain.close()
+
+
+def test_momenta_of_gradients_that_stay_0_do_not_stay_in_the_denormal_numbers() -> None:
+    """Those of the step with factors: a rate that is 0 in float32 leaves them to shrink, as no gradient would."""
+    one = opened(dtype="float32", base_lr=1e-50, momentum=0.1)
+    history = one.train.weights.history[one.train.weights.index("ip.weight")]["momentum"]
+    history[...] = 1e-36
+    one.step()
+    assert (history == 0).all()
+    one.close()
+
+
 def test_the_factors_of_a_single_sample_are_its_fisher_block() -> None:
     """With one sample, the product of what `moments` gives is the outer product of the whole gradient with itself."""
     a, dy = blob(1, 1, 4), blob(1, 1, 3, seed=2)

@@ -46,6 +46,14 @@ def test_the_product_of_momenta_follows_from_the_iteration(iteration: int, momen
     assert 1 - product == pytest.approx(1 - prod(every[:-1]), rel=1e-12)
 
 
+def test_a_late_iteration_takes_no_longer_than_an_early_one() -> None:
+    """Factors that have risen to the momentum are a power of it: there are not a billion of them to multiply."""
+    momentum, decay, late = 1 - 1e-9, 5.0, 10**9
+    rising = prod(1 - 0.5 * 0.96 ** (t * decay) for t in range(1, 1000))
+    _, _, product = update_moments._momenta.py_func(momentum, decay, late - 1)
+    assert product == pytest.approx(rising * momentum**late, rel=1e-12)
+
+
 def test_fields() -> None:
     rule = NAdam()
     assert (rule.momentum, rule.momentum2, rule.delta, rule.momentum_decay) == (0.9, 0.999, 1e-8, 0.004)
