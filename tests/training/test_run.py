@@ -57,8 +57,9 @@ def test_what_is_yielded_is_what_is_kept(job: Callable[..., Job], tmp_path: Path
     found = list(run(job(max_iter=6, test_interval=4, display=3, snapshot=4), tmp_path / "run"))
     kept = runs.read(tmp_path / "run")
     assert kept.events == [event for event in found if not isinstance(event, NOTES)]
-    log = [line.split(" ", 2)[2] for line in (tmp_path / "run" / "log.txt").read_text().splitlines()]
+    *log, best = [line.split(" ", 2)[2] for line in (tmp_path / "run" / "log.txt").read_text().splitlines()]
     assert log == [line for event in found[1:] for line in str(event).split("\n")]
+    assert best.startswith("best test/accuracy ")
     assert kept.environment["threads"] == found[1].threads
     assert kept.snapshots == [event.path for event in found if isinstance(event, Snapshotted)]
 
