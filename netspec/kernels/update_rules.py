@@ -43,8 +43,11 @@ def pull(w: float, l1: float, l2: float) -> float:
 
 @helper
 def decayed(g: float, w: float, factor: float, local: Local) -> float:
-    """The gradient that a rule works with: g * factor + l2 * w + l1 * sign(w)."""
-    return g * factor + pull(w, local.l1, local.l2)
+    """The gradient that a rule works with: g * factor + l2 * w + l1 * sign(w), added in this order.
+
+    Trainings that version 0.1.0 began go on bit for bit.
+    """
+    return g * factor + local.l2 * w + sign(w, local.l1)
 
 
 @helper
@@ -130,7 +133,7 @@ def squares(
     w, diff, square = w[first:last], diff[first:last], square[first:last]
     for i in range(w.size):
         g = decayed(diff[i], w[i], factor, local)
-        mean = moved(square[i], g * g, share)
+        mean = settled(share.stays * square[i] + share.enters * g * g)  # in this order since version 0.1.0
         square[i] = mean
         w[i] -= rate * g / (math.sqrt(mean) + delta)
 

@@ -68,7 +68,7 @@ def test_the_last_losses_are_kept_in_a_ring(solver: Make) -> None:
 
 
 def test_iterations_without_losses() -> None:
-    iterations = Iterations(np.zeros(2, np.int64), np.zeros(4))
+    iterations = Iterations(np.zeros(3, np.int64), np.zeros(4))
     assert (iterations.iteration, iterations.losses) == (0, ())
     iterations.set(3, (1.0, 2.0))
     assert (iterations.iteration, iterations.losses) == (3, (1.0, 2.0))

@@ -66,3 +66,11 @@ def test_fields() -> None:
     ):
         with pytest.raises(ValidationError):
             RMSProp(**fields)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_are_made_in_writing_order(dtype: str) -> None:
+    """(1 - rms_decay) * g, times g, as in version 0.1.0: its trainings go on bit for bit."""
+    w, diff = (blob(1000, seed=seed).astype(dtype) for seed in (1, 2))
+    _, square = updated(RMSProp(rms_decay=0.99), w, [diff], 0.1)
+    np.testing.assert_array_equal(square, np.array(1 - 0.99, dtype) * diff * diff)

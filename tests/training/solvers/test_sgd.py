@@ -36,6 +36,16 @@ def test_reference(regularizer: L1 | L2, dtype: str) -> None:
     np.testing.assert_allclose(history, h, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_l1_decay_is_added_last(dtype: str) -> None:
+    """Rounded twice, as in version 0.1.0: its trainings go on bit for bit."""
+    w, diff = (blob(1000, seed=seed).astype(dtype) for seed in (1, 2))
+    factor, l1 = np.array([1 / 3, 0.3], dtype)
+    expected = w - (diff * factor + l1 * np.sign(w))
+    given, _ = updated(SGD(), w, [diff], 1.0, 1 / 3, l1=0.3)
+    np.testing.assert_array_equal(given, expected)
+
+
 def test_fields() -> None:
     assert SGD().momentum == 0 and SGD.slots == ("momentum",)
     for momentum in (-0.1, 1.0):
