@@ -138,8 +138,8 @@ def test_every_figure_against_numpy(values: Values, tmp_path: Path) -> None:
     tops = {(top.layer, top.top): top for top in event.tops}
     assert [top.layer for top in event.tops] == ["data", "data", "ip1", "relu", "ip2", "loss"]
     pairs = {("ip1", "ip1"): ("z", "dz"), ("relu", "ip1"): ("h", "dh"), ("ip2", "ip2"): ("s", "ds")}
-    for key, (data, diff) in pairs.items():
-        assert (tops[key].data, tops[key].diff) == pytest.approx((size[data], size[diff]), rel=1e-12)
+    for key, (forward, backward) in pairs.items():
+        assert (tops[key].data, tops[key].diff) == pytest.approx((size[forward], size[backward]), rel=1e-12)
     assert tops["data", "data"].diff is None and tops["data", "data"].data > 0
     assert not fired[2] and tops["relu", "ip1"].dead == pytest.approx(1 - fired.mean())
     assert [top.dead is None for top in event.tops] == [True, True, True, False, True, True]
