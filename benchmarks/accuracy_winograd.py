@@ -7,8 +7,8 @@ python -m benchmarks.accuracy_winograd [--write]
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,11 +135,15 @@ def row(case: Case) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    given = parser.parse_args()
     found = [row(case) for case in CASES]
     Console(width=None if Console().is_terminal else 180).print(
         tables.rich("rms error / rms of the result, float32", COLUMNS, found)
     )
-    if "--write" in sys.argv[1:]:
+    if given.write:
         tables.write("accuracy_winograd", machine.describe(2).sentence, COLUMNS, found)
 
 

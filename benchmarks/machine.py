@@ -7,6 +7,7 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def describe(threads: int) -> Machine:
             "load": round(os.getloadavg()[0], 2),
             "versions": {
                 "python": platform.python_version(),
-                **{name: version(name) for name in ("netspec", "numba", "numpy", "torch")},
+                **{name: version(name) for name in ("netspec", "numba", "numpy", "torch") if find_spec(name)},
             },
             "date": f"{datetime.date.today():%-d %B %Y}",
         }

@@ -166,7 +166,7 @@ def _train(shaped: ShapedGraph) -> Program:
     """The program of `netspec train` with SGD, momentum and weight decay."""
     shaped, memory = compile_net(shaped, "float32")
     rule = SGD(momentum=MOMENTUM)
-    weights = fill_weights(shaped, "float32", SEED, rule.slots)
+    weights = fill_weights(shaped, "float32", SEED, rule.state)
     _stir(shaped, weights)
     learning = Learning(rule.update, local_decay(shaped.graph.params, L2(), DECAY))
     return bind(shaped, memory, weights, SEED, learning)

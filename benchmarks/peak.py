@@ -1,11 +1,11 @@
 """The machine's float32 peak, measured: multiply-adds that never leave the registers, on all threads at once.
 
-python -m benchmarks.peak [threads]
+python -m benchmarks.peak [THREADS]
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -69,6 +69,13 @@ def _speed(turns: int) -> float:
     return turns * FLOPS / (time.thread_time() - begun) / 1e9
 
 
-if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2
+def main() -> None:
+    """Print the peak."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("threads", nargs="?", type=int, default=2)
+    count = parser.parse_args().threads
     print(f"{peak(count):.0f} GFLOP/s with {count} threads, {LANES} lanes")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ others stay as they are.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
@@ -163,5 +164,11 @@ def mean(rows: Iterable[Row]) -> dict[str, Any]:
     return {"nets": len(found), **means, "missed": len(found) == len(counted()) and means["eager"] < MEAN}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write the tables."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     write()
+
+
+if __name__ == "__main__":
+    main()

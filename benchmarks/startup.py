@@ -1,10 +1,11 @@
 """Waiting time of a user: --help, inspect, expand, and train until iteration 1 with an empty and a filled kernel cache.
 
-Run on an idle machine: python benchmarks/startup.py
+python -m benchmarks.startup        on an idle machine
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -84,6 +85,8 @@ def to_first_iteration(training: list[str], cache: str, folder: Path) -> float:
 
 
 def main() -> None:
+    """Print the times."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(f"netspec --help            {median(['--help']):6.2f} s")
     for net in ("lenet", "resnet152"):
         print(f"{f'netspec inspect {net}':<25} {median(['inspect', net]):6.2f} s")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from benchmarks import tables
+from benchmarks.trainings import Settings, constant, overrides
 from netspec.core.errors import DivergedError
 from netspec.training.job import load_solver
 from netspec.training.session import Session
@@ -25,45 +26,39 @@ from netspec.training.solvers.base import SOLVERS
 
 PROBLEMS = ("rosenbrock", "quadratic")
 TARGET, MOST = 1e-6, 10_000
-Settings = dict[str, Any]
-
-
-def _rates(*rates: float, **fields: Any) -> tuple[Settings, ...]:
-    """Settings for the problems: a constant rate each, and the same other fields."""
-    return tuple({"base_lr": rate, "lr_policy": "fixed", **fields} for rate in rates)
 
 
 def _falling(last: int, *rates: float, **fields: Any) -> tuple[Settings, ...]:
     """Settings for the problems: a rate that falls to 0 at an iteration."""
     return tuple(
-        {**one, "lr_policy": {"type": "poly", "power": 1}, "max_iter": last} for one in _rates(*rates, **fields)
+        {**one, "lr_policy": {"type": "poly", "power": 1}, "max_iter": last} for one in constant(*rates, **fields)
     )
 
 
 SETTINGS: dict[str, tuple[Settings, ...]] = {
     "AdaDelta": _falling(10_000, 5.0, 5.0, momentum=0.9),
-    "AdaGrad": _rates(0.5, 0.5),
-    "AdaMax": _rates(1.0, 0.5),
+    "AdaGrad": constant(0.5, 0.5),
+    "AdaMax": constant(1.0, 0.5),
     "Adafactor": _falling(10_000, 2e-3, 2e-3, relative_step=False, scale_parameter=False),
-    "Adam": _rates(0.5, 0.5, momentum=0.9),
-    "AdamW": _rates(0.5, 0.5),
-    "GradientDescent": _rates(0.02, 5.0),
-    "LAMB": _rates(0.5, 0.5),
-    "LARS": _rates(2e-3, 2e-3),
+    "Adam": constant(0.5, 0.5, momentum=0.9),
+    "AdamW": constant(0.5, 0.5),
+    "GradientDescent": constant(0.02, 5.0),
+    "LAMB": constant(0.5, 0.5),
+    "LARS": constant(2e-3, 2e-3),
     "LBFGS": ({}, {}),
     "Lion": _falling(10_000, 3e-3, 3e-3),
-    "NAdam": _rates(0.01, 0.1),
-    "Nesterov": (*_rates(5e-4, momentum=0.99), *_rates(1e-3, momentum=0.95)),
+    "NAdam": constant(0.01, 0.1),
+    "Nesterov": (*constant(5e-4, momentum=0.99), *constant(1e-3, momentum=0.95)),
     "Newton": ({}, {}),
-    "QHAdam": _rates(0.01, 0.2, momentum=0.9),
-    "RAdam": _rates(5e-3, 1e-3),
+    "QHAdam": constant(0.01, 0.2, momentum=0.9),
+    "RAdam": constant(5e-3, 1e-3),
     "RMSProp": _falling(10_000, 0.02, 5.0),
-    "Rprop": _rates(0.02, 0.1),
-    "SGD": (*_rates(2e-3, momentum=0.95), *_rates(2e-3, momentum=0.9)),
+    "Rprop": constant(0.02, 0.1),
+    "SGD": (*constant(2e-3, momentum=0.95), *constant(2e-3, momentum=0.9)),
 }
 """Of each solver type, for each problem, the fields that differ from the zoo's solver."""
-LEFT_OUT = {"KFAC"}
-"""Solver types that train only layers with a matrix of weights, which these nets do not have."""
+LEFT_OUT = {"KFAC": "no layer of these nets has a matrix of weights, so it would go by SGD"}
+"""Solver types without a row, and why."""
 
 
 class Descent(NamedTuple):
@@ -77,8 +72,7 @@ class Descent(NamedTuple):
 def descend(problem: str, word: str, settings: Settings, most: int = MOST) -> Descent:
     """Train until the loss at an iteration's start is at the target."""
     said = {"type": word, "max_iter": MOST, **settings}
-    overrides = [f"{key}={value if isinstance(value, str) else _flow(value)}" for key, value in said.items()]
-    session, loss = Session(load_solver(problem, overrides), threads=1), float("nan")
+    session, loss = Session(load_solver(problem, overrides(said)), threads=1), float("nan")
     begun = time.perf_counter()
     try:
         for done in range(min(most, int(said["max_iter"]))):
@@ -90,13 +84,6 @@ def descend(problem: str, word: str, settings: Settings, most: int = MOST) -> De
     finally:
         session.close()
     return Descent(None, time.perf_counter() - begun, loss)
-
-
-def _flow(value: Any) -> str:
-    """A value as YAML on a single line."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in value.items())}}}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 RATES = [mantissa * 10.0**exponent for exponent in range(0, -6, -1) for mantissa in (5, 2, 1)]
