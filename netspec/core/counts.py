@@ -7,15 +7,14 @@ the one that it ends in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from netspec.core.model import Model
+from netspec.core.model import leaves
 
-_EPOCHS = re.compile(r"(\d{1,9}) +epochs?")
+_EPOCHS = re.compile(r"([0-9]{1,9}) +epochs?")
 
 
 class Pace(NamedTuple):
@@ -103,7 +102,7 @@ def _switched(value: Any) -> Any:
 
 
 def _schema(least: int, *others: dict[str, str]) -> Any:
-    epochs = {"type": "string", "pattern": r"^\d{1,9} +epochs?$"}
+    epochs = {"type": "string", "pattern": r"^[0-9]{1,9} +epochs?$"}
     return WithJsonSchema({"anyOf": [*others, {"type": "integer", "minimum": least}, epochs]})
 
 
@@ -124,16 +123,4 @@ Switch = Annotated[
 
 def in_epochs(value: object) -> list[tuple[str | int, ...]]:
     """Where a value counts in epochs, at any depth: the positions of these counts."""
-    return [path for path, count in _counts(value) if count.in_epochs]
-
-
-def _counts(value: object, *above: str | int) -> Iterator[tuple[tuple[str | int, ...], Count]]:
-    """The counts among the fields of a value, at any depth, each with its position."""
-    if isinstance(value, Count):
-        yield above, value
-    elif isinstance(value, Model):
-        for name, info in type(value).model_fields.items():
-            yield from _counts(getattr(value, name), *above, info.alias or name)
-    elif isinstance(value, tuple | dict):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _counts(item, *above, key)
+    return [path for path, leaf in leaves(value) if isinstance(leaf, Count) and leaf.in_epochs]

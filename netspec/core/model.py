@@ -69,6 +69,18 @@ def fields_of(cls: type[Any] | None) -> dict[str, FieldInfo]:
     return {info.alias or name: info for name, info in getattr(cls, "model_fields", {}).items()}
 
 
+def leaves(value: object, *above: str | int) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """The values inside the fields of a model, at any depth, each with its position; a named tuple is one value."""
+    if isinstance(value, Model):
+        for name, info in type(value).model_fields.items():
+            yield from leaves(getattr(value, name), *above, info.alias or name)
+    elif isinstance(value, tuple | dict) and not hasattr(value, "_fields"):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, *above, key)
+    else:
+        yield above, value
+
+
 def known_as(cls: type[Any]) -> dict[str, str]:
     """Names of a model's fields in other programs, each with the field it means."""
     marks = [(name, mark) for name, info in fields_of(cls).items() for mark in info.metadata if isinstance(mark, Aka)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Any
 
@@ -9,19 +10,19 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_TIME = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[dhms] ?)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
-_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([KMGT])(i?)B")
+_TIME = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?[dhms] ?)+")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([dhms])")
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([KMGT])(i?)B")
 
 
 def _seconds(value: Any) -> Any:
     """Seconds from what stands in a file: 3600, 8h, 90m, 1h30m."""
-    result = float(value) if type(value) in (int, float) else None
+    result = value if type(value) in (int, float) else None
     if isinstance(value, str) and _TIME.fullmatch(value):
         result = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     if result is None:
         raise PydanticCustomError("time", "must be a time")
-    return _above_0(result)
+    return as_float(_above_0(result))
 
 
 def _bytes(value: Any) -> Any:
@@ -33,6 +34,14 @@ def _bytes(value: Any) -> Any:
     if result is None:
         raise PydanticCustomError("size", "must be a size")
     return _above_0(result)
+
+
+def as_float(value: float) -> float:
+    """A number as a float; infinity where a whole number is too large for one, which validation then refuses."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _above_0(value: float) -> float:

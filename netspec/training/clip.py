@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from netspec.core.model import Aka, Model
+from netspec.training.amounts import as_float
 
 
 class Clip(Model):
@@ -34,7 +35,7 @@ def _of_a_number(value: Any) -> Any:
         return value
     if not value > 0:
         raise PydanticKnownError("greater_than", {"gt": 0})
-    return {"limit": float(value)}
+    return {"limit": as_float(value)}
 
 
 _LIMIT = {"type": "number", "exclusiveMinimum": 0}

@@ -181,7 +181,7 @@ def _train(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool) -> Shape
         text = "`max_epoch` needs training data in the solver: without them nobody knows how long an epoch is"
         found.add(NoEpochsError(text, at=spec.place("max_epoch", key=True), help="say `max_iter`"))
     if not found:
-        _check_learning(graph, found)
+        _check_learning(graph, spec, found)
     shaped = infer(graph, found, spec.data.train.batch_size if spec.data.train else None)
     if not found:
         with found.catching():
@@ -223,7 +223,7 @@ def _check_data(net: Graph, spec: SolverSpec, found: Findings) -> None:
         )
 
 
-def _check_learning(net: Graph, found: Findings) -> None:
+def _check_learning(net: Graph, spec: SolverSpec, found: Findings) -> None:
     at = net.nodes[-1].layer.place() if net.nodes else None
     if not net.losses:
         help = "end it with a loss layer, like SoftmaxWithLoss"
@@ -236,7 +236,9 @@ def _check_learning(net: Graph, found: Findings) -> None:
             )
         )
     elif not any(param.learned for param in net.params):
-        found.add(NothingToLearnError(f"net '{net.name}' has nothing to learn: every lr_mult is 0", at=at))
+        frozen = [pattern.place("lr_mult") for pattern in spec.params if pattern.lr_mult == 0]
+        text = f"net '{net.name}' has nothing to learn: every lr_mult is 0"
+        found.add(NothingToLearnError(text, at=frozen[-1] if frozen else at))
     elif len(unmoved(net, [None] * len(net.params))) == sum(param.learned for param in net.params):
         text = f"net '{net.name}' has nothing to learn: no loss reaches a param that may change"
         found.add(NothingToLearnError(text, at=at, help="is there a `propagate_down: false`, or an `lr_mult: 0`?"))

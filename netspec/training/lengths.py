@@ -1,10 +1,13 @@
-"""Lengths in epochs that a training cannot know, and rates of a policy that are out of order."""
+"""Lengths in epochs that a training cannot know, rates of a policy that are out of order, and settings too large for
+the number type.
+"""
 
 from __future__ import annotations
 
 from netspec.core.counts import in_epochs
 from netspec.core.errors import Findings, SpecError
-from netspec.language.validate import InvalidFieldError
+from netspec.core.model import leaves
+from netspec.language.validate import InvalidFieldError, OutOfRangeError
 from netspec.training.spec import SolverSpec
 
 
@@ -15,10 +18,9 @@ class UnknownLengthError(SpecError):
 
 
 def check_lengths(spec: SolverSpec, fed: bool, found: Findings) -> None:
-    """Find such lengths and rates; `fed` says whether the solver has training data for its net."""
+    """Find them; `fed` says whether the solver has training data for its net."""
     for path in in_epochs(spec) if not fed else ():
-        path = path[1:] if path[0] == "rule" else path
-        name = ".".join(step for step in path if isinstance(step, str))
+        path, name = _written(path)
         text = f"`{name}` counts epochs, but the solver has no training data"
         help = "say how many iterations, like 500"
         found.add(UnknownLengthError(text, at=spec.place(*path), help=help))
@@ -27,3 +29,26 @@ def check_lengths(spec: SolverSpec, fed: bool, found: Findings) -> None:
         if sign * (rate - spec.base_lr) > 0:
             text = f"`{name}` of the policy is {rate:g}, which is {word} than base_lr, {spec.base_lr:g}"
             found.add(InvalidFieldError(text, at=spec.place("lr_policy", name)))
+    for path, value in leaves(spec) if spec.dtype == "float32" else ():
+        if isinstance(value, float) and abs(value) > LARGEST and _computed(path):
+            path, name = _written(path)
+            text = f"`{name}` is {value:g}, and float32 holds nothing above {LARGEST:.2g}"
+            help = "choose a smaller number; `dtype: float64` holds it"
+            found.add(OutOfRangeError(text, at=spec.place(*path), help=help))
+
+
+LARGEST = float.fromhex("0x1.fffffep+127")
+"""The largest number of float32."""
+
+
+def _computed(path: tuple[str | int, ...]) -> bool:
+    """Whether kernels compute with a number: of a policy only with rates."""
+    if path[0] == "lr_policy":
+        return path[-1] in {"min_lr", "max_lr", "rate"}
+    return path[0] not in {"data", "max_time", "reached", "early_stop"}
+
+
+def _written(path: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str]:
+    """Where a value stands in the file, whose top level has the fields of the rule too, and its dotted name."""
+    path = path[1:] if path[0] == "rule" else path
+    return path, ".".join(step for step in path if isinstance(step, str))

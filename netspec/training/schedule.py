@@ -17,6 +17,9 @@ from netspec.training.policies.plateau import Plateau
 from netspec.training.runs import RunRecord
 from netspec.training.scorelog import ScoreLog, Tests
 
+MOST = 1_000_000
+"""Most iterations of a training whose every rate is looked at, and most rows of an answer."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -33,10 +36,14 @@ class Schedule:
     job: Job
     course: Course
 
-    @cached_property
-    def rates(self) -> list[float]:
-        """The rate of every iteration."""
-        return [self.job.spec.rate(iteration, self.course) for iteration in range(self.course.end)]
+    def rate(self, iteration: int) -> float:
+        """The rate of an iteration."""
+        return self.job.spec.rate(iteration, self.course)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the training is short enough for a look at the rate of every iteration."""
+        return self.course.end <= MOST
 
     @property
     def by_tests(self) -> bool:
@@ -48,12 +55,17 @@ class Schedule:
         pace = self.course.pace
         return None if pace.epoch is None else iteration * pace.iteration / pace.epoch
 
+    @cached_property
     def marks(self) -> list[Mark]:
-        """The first iteration, the end of the warm-up, every step and turn of the rate, and the last iteration."""
+        """The first iteration, the end of the warm-up, every step and turn of the rate, and the last iteration.
+
+        In a training that is not `whole` nobody looks for steps and turns.
+        """
         warmup, end = self.job.spec.warmup, self.course.end
         words: dict[int, str] = {}
-        for mark in _turns(self.rates):
-            words.setdefault(mark.iteration, mark.word)
+        if self.whole:
+            for mark in _turns([self.rate(iteration) for iteration in range(end)]):
+                words.setdefault(mark.iteration, mark.word)
         if warmup is not None and (length := warmup.length.iterations(self.course.pace)) < end:
             words[length] = "end of warm-up"
         between = [Mark(iteration, words[iteration]) for iteration in sorted(words) if 0 < iteration < end - 1]

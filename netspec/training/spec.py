@@ -62,10 +62,15 @@ class SolverSpec(Model):
         None, description="A rise to the policy's rate at the beginning."
     )
     max_iter: Annotated[int | None, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")] = Field(
-        None, gt=0, description="Iterations to train; left out: `max_epoch` ends the training."
+        None, gt=0, le=10**15, description="Iterations to train; left out: `max_epoch` ends the training."
     )
     max_epoch: Annotated[int | None, Aka("epoch", "epochs", "max_epochs", "n_epochs", "num_epochs", "total_epochs")] = (
-        Field(None, gt=0, description="Epochs to train; where `max_iter` is given too, the first that is reached.")
+        Field(
+            None,
+            gt=0,
+            le=10**9,
+            description="Epochs to train; where `max_iter` is given too, the first that is reached.",
+        )
     )
     max_time: Annotated[Seconds | None, Aka("max_seconds", "time_budget", "time_limit", "timeout")] = Field(
         None,
@@ -79,7 +84,7 @@ class SolverSpec(Model):
     iter_size: Annotated[
         int,
         Aka("accumulate_grad_batches", "accumulation_steps", "gradient_accumulation", "gradient_accumulation_steps"),
-    ] = Field(1, gt=0, description="Batches whose gradients are added before one update.")
+    ] = Field(1, gt=0, le=10**9, description="Batches whose gradients are added before one update.")
     weight_decay: Annotated[float, Aka("decay", "l2")] = Field(0.0, ge=0, description="Strength of the regularizer.")
     regularization_type: AnyRegularizer = Field(
         L2(), description="The regularizer, which says what `weight_decay` means."
@@ -126,7 +131,7 @@ class SolverSpec(Model):
         description="Sizes of every blob, param, gradient and update: true shows them with each progress line, a count "
         "at an interval of their own.",
     )
-    average_loss: int = Field(1, gt=0, description="Losses that the displayed one is the mean of.")
+    average_loss: int = Field(1, gt=0, le=1_000_000, description="Losses that the displayed one is the mean of.")
     snapshot: Annotated[
         AnyCount, Aka("checkpoint_every", "checkpoints", "checkpoint_interval", "save_every", "save_interval")
     ] = Field(Count(0), description="Iterations or epochs between snapshots; 0: only at the end.")

@@ -172,7 +172,7 @@ class _Names:
     def chosen(self, metric: str | None, mode: Mode | None) -> Metric | None:
         """The metric of a name; None where no test has it, or nobody knows whether more is better."""
         first = self.first()
-        name = metric or (first.name if first else None)
+        name = (first.name if first else None) if metric is None else metric
         higher = {full: self._higher[full.partition("/")[2]] for full in self._all}.get(name or "")
         if name not in self._all or (higher is None and mode is None):
             return None
@@ -201,7 +201,9 @@ class _Names:
         if said.metric is None and not self._all:
             text = f"`{key}` needs tests, and this training has none"
             return UnknownMetricError(text, at=at, help="add `validation:` to `data:`, and `test_interval:`")
-        which = f"no test has the score '{said.metric}'" if said.metric else "no test has an accuracy or a loss"
+        which = (
+            f"no test has the score '{said.metric}'" if said.metric is not None else "no test has an accuracy or a loss"
+        )
         help = f"one of: {', '.join(self._all)}" if self._all else "add `validation:` to `data:`"
         return UnknownMetricError(f"`{key}`: {which}", at=at, help=help)
 

@@ -34,6 +34,21 @@ def test_json_with_fewer_rows(cli: Cli) -> None:
     ]
 
 
+LONG = ("schedule", "lenet", f"max_iter={10**15}", "lr_policy=cosine", "warmup.length=5000000")
+
+
+def test_a_training_longer_than_anyone_looks_at(cli: Cli) -> None:
+    """Its rates are looked at here and there, so that the answer does not take as long as the training."""
+    code, out, _ = cli(*LONG)
+    marks = out.rpartition("─")[2]
+    assert code == 0 and "at most 1,000,000 iterations" in out
+    assert "5,000,000" in marks and "end of warm-up" in marks and "999,999,999,999,999" in marks
+    code, out, err = cli(*LONG, "--format", "csv")
+    assert (code, out) == (2, "") and "--every 1000000000" in err
+    code, out, _ = cli(*LONG, "--format", "csv", "--every", str(10**14))
+    assert code == 0 and [row["iteration"][0] for row in csv.DictReader(io.StringIO(out))] == list("01234567899")
+
+
 @pytest.mark.parametrize("width", [40, 80])
 def test_it_fits_the_terminal_without_colours(width: int, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

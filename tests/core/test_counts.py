@@ -18,7 +18,20 @@ def test_what_may_be_written() -> None:
     assert positive.validate_python("1 epoch") == Count(1, in_epochs=True)
     assert any_count.validate_python(0) == Count(0) and not any_count.validate_python("0 epochs")
     assert [positive.dump_python(Count(2000, epochs)) for epochs in (False, True)] == [2000, "2000 epochs"]
-    for value in (0, -1, 1.5, True, "7", "1.5 epochs", "0 epochs", "epochs", "-1 epochs", "7 iterations", None):
+    for value in (
+        0,
+        -1,
+        1.5,
+        True,
+        "7",
+        "1.5 epochs",
+        "0 epochs",
+        "epochs",
+        "-1 epochs",
+        "٣ epochs",
+        "7 iterations",
+        None,
+    ):
         with pytest.raises(ValidationError):
             positive.validate_python(value)
     with pytest.raises(ValidationError):

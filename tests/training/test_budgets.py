@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from netspec.core.errors import NetspecError
 from netspec.language.document import dump
 from netspec.training import budgets, runs
 from netspec.training.amounts import Bytes, Seconds
@@ -44,11 +45,19 @@ def test_sizes(written: Any, size: int) -> None:
     assert TypeAdapter(Bytes).validate_python(written) == size
 
 
-@pytest.mark.parametrize("written", ["", "8", "h", "8 hours", "-1h", 0, -1, True, None, "0m", "4 Gi", "4", "0 GiB"])
+@pytest.mark.parametrize(
+    "written", ["", "8", "h", "8 hours", "-1h", 0, -1, True, None, "0m", "4 Gi", "4", "0 GiB", "٣h", "٣ GiB"]
+)
 def test_what_is_neither_a_time_nor_a_size(written: Any) -> None:
     for kind in (Seconds, Bytes):
         with pytest.raises(ValidationError):
             TypeAdapter(kind).validate_python(written)
+
+
+@pytest.mark.parametrize("field", ["max_time", "clip_gradients", "base_lr"])
+def test_a_whole_number_that_no_float_holds(solver: Make, field: str) -> None:
+    with pytest.raises(NetspecError, match=rf"`{field}(\.limit)?` must be a finite number"):
+        load_solver(solver(**{field: 10**400}))
 
 
 def test_a_budget_is_used_up(solver: Make) -> None:

@@ -122,5 +122,7 @@ def test_a_mistake_in_what_a_pattern_gives_is_shown_in_the_pattern(solver: Make)
 
 
 def test_all_frozen_is_a_mistake(solver: Make) -> None:
-    with pytest.raises(NetspecError, match="every lr_mult is 0"):
+    with pytest.raises(NetspecError, match="every lr_mult is 0") as caught:
         load_solver(solver(params=[{"match": "*", "lr_mult": 0}]))
+    (error,) = caught.value.errors()
+    assert error.at is not None and "params" in str(error.at)

@@ -42,7 +42,7 @@ Solver = Callable[..., dict[str, Any]]
 )
 def test_where_the_rate_turns(fields: dict[str, Any], marks: dict[int, str], solver: Solver) -> None:
     one = schedule(load_solver(solver(**{"max_iter": 20, **fields}), phases=("TRAIN",)))
-    assert {mark.iteration: mark.word for mark in one.marks()} == marks
+    assert {mark.iteration: mark.word for mark in one.marks} == marks
 
 
 def test_the_rates_are_those_of_the_training(solver: Solver) -> None:
@@ -55,7 +55,7 @@ def test_the_rates_are_those_of_the_training(solver: Solver) -> None:
         trained.append(session.rate)
         session.step()
     session.close()
-    assert one.rates == trained and one.rates[0] == 0.5 * job.spec.base_lr
+    assert [one.rate(iteration) for iteration in range(7)] == trained and trained[0] == 0.5 * job.spec.base_lr
     assert session.feed is not None and one.epoch(7) == 7 * session.batch / len(session.feed)
 
 
@@ -63,6 +63,6 @@ def test_data_are_needed_for_epochs_only(solver: Solver) -> None:
     values = solver(max_iter=7)
     values["data"]["train"]["source"] = {"type": "Arrays", "outputs": ["nowhere.npy", "nowhere.npy"]}
     one = schedule(load_solver(values, phases=("TRAIN",)))
-    assert one.epoch(3) is None and len(one.rates) == 7
+    assert one.epoch(3) is None and one.course.end == 7
     with pytest.raises(DataError):
         schedule(load_solver({**values, "warmup": {"length": "1 epoch"}}, phases=("TRAIN",)))

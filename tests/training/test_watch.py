@@ -105,6 +105,7 @@ def test_the_weights_kept_and_the_early_stop_share_a_metric(solver: Make) -> Non
     ("fields", "error", "said", "help"),
     [
         ({"best": {"metric": "validation/acc"}}, UnknownMetricError, "no test has the score", "test/accuracy"),
+        ({"best": {"metric": ""}}, UnknownMetricError, "no test has the score ''", "validation/accuracy"),
         ({"best": {"metric": "accuracy"}}, UnknownMetricError, "no test has the score", "validation/accuracy"),
         ({"best": {"metric": "train/loss"}}, UnknownMetricError, "no test has the score", "validation/accuracy"),
         ({"best": {"metric": "test/loss"}}, NeverTestedError, "only at the end", "test_interval"),

@@ -1,4 +1,4 @@
-"""CutPolicy: a training that ends before its policy or its warm-up does."""
+"""CutPolicy: a training that ends before its policy or its warm-up does, or before its average begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.training.rules.base import Example, Known, Rule, example
 
 
 class CutPolicyWarning(Caution):
-    """The training ends before the lr policy or the warm-up is over, so that the rate does not go all of its way."""
+    """The training ends before the lr policy or the warm-up is over, or before the average of weights has begun."""
 
     code = "NS553"
 
@@ -22,7 +22,9 @@ def _solver(length: int) -> dict[str, Any]:
 
 
 class CutPolicy(Rule):
-    """A length of the policy, of its first period, or of the warm-up, that is longer than the training."""
+    """A length of the policy, of its first period, or of the warm-up, that is longer than the training; an average that
+    begins after its end.
+    """
 
     finding: ClassVar[type[NetspecError]] = CutPolicyWarning
     wrong: ClassVar[Example] = Example(_solver(1001))
@@ -47,3 +49,8 @@ class CutPolicy(Rule):
             )
             help = f"choose a shorter `length`; else {cut}"
             yield CutPolicyWarning(message, at=spec.place(name, "length"), help=help)
+        begin = getattr(spec.average, "start", None)
+        if isinstance(begin, Count) and (start := begin.iterations(course.pace)) >= course.end:
+            message = f"`average` begins after {start:,} iterations, but the training ends after {course.end:,}"
+            help = "choose an earlier `start`; else the averaged weights are the last ones"
+            yield CutPolicyWarning(message, at=spec.place("average", "start"), help=help)

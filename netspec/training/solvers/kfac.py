@@ -43,10 +43,10 @@ class KFAC(UpdateRule):
         0.95, ge=0, lt=1, description="Share of the running means of the factors that stays."
     )
     update_interval: Annotated[int, Aka("factor_update_steps", "stats_steps")] = Field(
-        10, gt=0, description="Iterations between statistics of the factors."
+        10, gt=0, le=10**9, description="Iterations between statistics of the factors."
     )
     inverse_interval: Annotated[int, Aka("inv_update_steps", "inversion_steps")] = Field(
-        50, gt=0, description="Iterations between inversions of the factors."
+        50, gt=0, le=10**9, description="Iterations between inversions of the factors."
     )
     kl_clip: float = Field(0.0003, ge=0, description="Bound on about twice the KL divergence of a step; 0: none.")
     max_factor: int = Field(4096, gt=0, description="Largest side of a factor; layers with larger ones go by SGD.")

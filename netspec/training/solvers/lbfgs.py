@@ -36,7 +36,7 @@ class LBFGS(DrivingRule):
     unused: ClassVar[tuple[str, ...]] = (*DrivingRule.unused, *RATE)
 
     memory: Annotated[int, Aka("history_size", "m", "maxcor")] = Field(
-        10, gt=0, description="Pairs of changes that are kept."
+        10, gt=0, le=10_000, description="Pairs of changes that are kept."
     )
     initial_step: float = Field(1.0, gt=0, description="The first step that a line search tries.")
     armijo: Armijo = 1e-4
