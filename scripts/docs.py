@@ -105,6 +105,7 @@ def _exit_codes() -> dict[int, str]:
         0: "Fine.",
         1: "A bug of netspec.",
         **{family.exit_code: _first_line(family) for family in families},
+        8: "A budget, `max_time` or `max_rss`, is used up; a snapshot was written.",
         129: "Stopped by SIGHUP; a snapshot was written.",
         130: "Stopped by SIGINT (Ctrl-C); a snapshot was written.",
         143: "Stopped by SIGTERM; a snapshot was written.",

@@ -31,7 +31,7 @@ app = typer.Typer(
     help="Describe a network in a text file and train it on the CPU you have.",
     epilog="Begin with `netspec zoo list` and `netspec train lenet max_iter=1000`.\n\n"
     "Exit codes: 0 fine, 1 a bug of ours, 2 usage, 3 invalid spec, 4 data, 5 diverged, 6 a check failed, "
-    "7 snapshot does not fit, 9 the machine refused, 130/143 stopped by a signal.",
+    "7 snapshot does not fit, 8 a budget is used up, 9 the machine refused, 129/130/143 stopped by a signal.",
 )
 
 

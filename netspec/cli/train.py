@@ -191,6 +191,7 @@ def _render(training: Training, console: Console, stop: Finishing) -> str | None
             else:
                 _print(event, console)
             if line is not None and isinstance(event, Tested) and (metric is None or metric.feed == event.feed):
+                line.feed = event.feed
                 line.tested = metric.first(event.outputs) if metric else event.outputs
                 line.best = training.best[1] if training.best else None
     return stopped

@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from netspec.core import plugins
+from netspec.core.shape import per
 from netspec.core.spelling import suggest
 
 if TYPE_CHECKING:
@@ -150,10 +151,10 @@ class Room(Generic[T]):
             return ValidationError.from_exception_data(kind, [details])
 
         if not isinstance(fields, dict):
-            raise fail(self.kind, f"a {self.kind} is a word or a mapping with `type`", (), suggest("", self.words()))
+            raise fail(self.kind, f"{per(self.kind)} is a word or a mapping with `type`", (), suggest("", self.words()))
         word = fields.get("type")
         if not isinstance(word, str):
-            raise fail(self.kind, f"a {self.kind} needs a `type`", (), suggest("", self.words()))
+            raise fail(self.kind, f"{per(self.kind)} needs a `type`", (), suggest("", self.words()))
         try:
             member = self.get(word)
         except UnknownWord as unknown:

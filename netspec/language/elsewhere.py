@@ -26,6 +26,7 @@ _STOPPING = "it belongs to an early stop: `early_stop: {patience: 5, min_gain: 0
 _BEST = "say `best: {metric: validation/accuracy}`: snapshots/best.safetensors holds the weights of the best test"
 _NO = "netspec does not have it yet; leave it out"
 _TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
+_HELD_OUT = "netspec does not split data yet: give `data: {validation: ...}` a source of its own"
 _THREADS = "batches are prepared beside the training; leave it out"
 _NORM = "it is a layer of its own, below this one: {name: bn1, type: BatchNorm, affine: true}"
 _DECAY = "`weight_decay` stands in the solver; `param: [{decay_mult: 0}]` exempts a param"
@@ -68,6 +69,7 @@ LAYER = {
 """Keys of other programs' layers, to a help line."""
 
 _FEED = {
+    **dict.fromkeys(("validation_split", "val_split"), _HELD_OUT),
     **dict.fromkeys(("num_workers", "workers", "prefetch", "pin_memory", "persistent_workers"), _THREADS),
     "drop_last": "an epoch goes on in the next batch, and a test has each sample once; leave it out",
     **dict.fromkeys(
@@ -105,6 +107,7 @@ SOLVER = {
         ("test", "test_data", "tests"),
         "what a net is tested on stands in `data:`: `test:`, and further sets in `tests: {name: ...}`",
     ),
+    **dict.fromkeys(("validation_split", "val_split", "valid_fraction", "validation_fraction"), _HELD_OUT),
     **dict.fromkeys(("num_workers", "workers", "prefetch", "pin_memory"), _THREADS),
     **dict.fromkeys(
         ("amp", "bf16", "fp16", "mixed_precision", "precision"), "netspec trains in float32; `dtype: float64` is there"
@@ -144,6 +147,7 @@ SOLVER = {
     **dict.fromkeys(("blocks", "defaults"), "they belong to the net"),
     "callbacks": "netspec has none: `test_interval`, `snapshot` and `display` say what is done when",
     "data.batch_size": "put it below `train:` or `test:`",
+    "data.all": _HELD_OUT,
     "data.source": "put it below `train:` or `test:`",
     "data.transform": "put it below `train:` or `test:`",
     **{f"data.{feed}.{key}": help for feed in ("train", "validation", "test") for key, help in _FEED.items()},

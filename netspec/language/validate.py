@@ -160,7 +160,7 @@ def _error(problem: Any, subject: Subject) -> SpecError:
         length = f"{len(given)}" if kind in {"too_long", "too_short"} and isinstance(given, tuple) else say(given)
         return OutOfRangeError(f"{owner}: `{name}` must be {bound}, not {length}", at=at, help=described)
     wanted = _WANTED.get(kind, problem["msg"][0].lower() + problem["msg"][1:])
-    help = _rewritten(kind, given, at) or described
+    help = _rewritten(kind, given, at) or _form(kind, given, path, subject) or described
     return WrongTypeError(f"{owner}: `{name}` must be {wanted}, not {say(given)}", at=at, help=help)
 
 
@@ -211,6 +211,24 @@ def _rewritten(kind: str, given: Any, at: Place | None) -> str | None:
     if kind == "bool_type" and str(given).lower() in {"yes", "no", "on", "off", "y", "n", "0", "1", "true", "false"}:
         return f"write {'true' if str(given).lower() in {'yes', 'on', 'y', '1', 'true'} else 'false'}"
     return None
+
+
+def _form(kind: str, given: Any, path: Path, subject: Subject) -> str | None:
+    """A help line: the mapping that was probably meant by a value in its place, or the keys that it may have."""
+    cls = _class_at(subject.cls, subject.values, path) if kind in {"model_type", "model_attributes_type"} else None
+    if cls is None:
+        return None
+    fields = fields_of(cls)
+    if given is False:
+        return "leave it out"
+    first = next((name for name, info in fields.items() if info.is_required()), next(iter(fields)))
+    values = {} if given is True else {first: given}
+    try:
+        cls.model_validate(values)
+    except ValidationError:
+        return f"its keys: {enumerated(list(fields))}"
+    inside = ", ".join(f"{key}: {say(value, bare=True)}" for key, value in values.items())
+    return f"say `{next(step for step in reversed(path) if isinstance(step, str))}: {{{inside}}}`"
 
 
 def _options(context: dict[str, Any]) -> list[str]:

@@ -274,24 +274,28 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Weights were read from files; `report` lists the params loaded, skipped and left."""
+    """Weights, or an `average` of them, were read from files; `report` lists the params loaded, skipped and left."""
 
     paths: tuple[Path, ...]
     report: LoadReport
+    average: str | None = None
 
     def __str__(self) -> str:
-        return visible(f"weights from {', '.join(map(str, self.paths))}: {self.report}")
+        what = f"average of weights ({self.average})" if self.average else "weights"
+        first, *more = self.report.rows
+        rows = [f"{what} from {', '.join(map(str, self.paths))}: {first}", *more]
+        return "\n  ".join(map(visible, rows))
 
 
 @dataclass(frozen=True)
 class Started:
-    """The first iteration is about to begin; has the data (a text for each feed) and the resources in use.
+    """The first iteration is about to begin; has the data (a text for each feed, by its name) and the resources in use.
 
     `arena` is in bytes.
     """
 
     iteration: int
-    data: tuple[str, ...]
+    data: Mapping[str, str]
     threads: int
     seed: int
     arena: int
@@ -299,9 +303,12 @@ class Started:
 
     def __str__(self) -> str:
         threads, memory = counted(self.threads, "thread"), f"arena {self.arena / 2**20:.1f} MiB"
-        lines = [f"data: {'; '.join(self.data)}"] if self.data else []
-        lines.append(f"{threads}, seed {self.seed}, {memory}; run folder {self.folder}")
-        return "\n".join(lines)
+        return "\n".join([*fed(self.data), f"{threads}, seed {self.seed}, {memory}; run folder {self.folder}"])
+
+
+def fed(data: Mapping[str, str]) -> list[str]:
+    """A line for each feed: its name, and the text on its data."""
+    return [f"{name} data: {text}" for name, text in data.items()]
 
 
 @dataclass(frozen=True)

@@ -63,15 +63,20 @@ class LoadReport:
     renamed: tuple[str, ...] = ()
     misfits: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def rows(self) -> list[str]:
+        """The lines of the report: how many params were loaded, and what else there is to say."""
         rows = [f"{counted(len(self.loaded), 'param')} loaded"]
+        rows += [f"renamed: {', '.join(self.renamed)}"] if self.renamed else []
         rows += [f"skipped (not in the net): {', '.join(self.skipped)}"] if self.skipped else []
         rows += [f"left at their fillers: {', '.join(self.left)}"] if self.left else []
         rows += [f"of another shape: {'; '.join(self.misfits)}"] if self.misfits else []
-        rows += [f"renamed: {', '.join(self.renamed)}"] if self.renamed else []
         rows += [f"shared, but different in the file: {'; '.join(self.merged)}"] if self.merged else []
         rows += [f"changed: {'; '.join(self.changed)}"] if self.changed else []
-        return "; ".join(rows)
+        return rows
+
+    def __str__(self) -> str:
+        return "; ".join(self.rows)
 
 
 @dataclass(frozen=True)

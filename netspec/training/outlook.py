@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from netspec.core.errors import NetspecError
 from netspec.core.shape import counted
 from netspec.core.visible import visible
 from netspec.training import runs, snapshot
-from netspec.training.events import Loaded, Resumed
+from netspec.training.events import Loaded, Resumed, fed
 from netspec.training.run import Training
 from netspec.training.session import Session
 from netspec.training.watch import interval_of
@@ -39,14 +40,14 @@ class Outlook:
     arena: int
     params: int
     threads: int
-    data: tuple[str, ...]
+    data: Mapping[str, str]
     taken: Resumed | Loaded | None
     warnings: tuple[NetspecError, ...]
 
     def __str__(self) -> str:
         left = max(0, self.last - self.begin)
         rows = [str(self.taken)] if self.taken is not None else []
-        rows += [f"data: {feed}" for feed in self.data]
+        rows += fed(self.data)
         epochs = f", {left * self.samples / self.epoch:.4g} epochs of {self.epoch:,} samples" if self.epoch else ""
         rows.append(f"{counted(left, 'iteration')} from {self.begin:,} to {self.last:,}{epochs}")
         rows += [f"{counted(number, 'test')} on {name}" for name, number in self.tests.items()]
@@ -96,7 +97,7 @@ def outlook(training: Training) -> Outlook:
             session.train.plan.arena + session.train.plan.fixed_bytes,
             2 * sum(array.nbytes for array in weights.data) + sum(array.nbytes for array in arrays),
             session.threads,
-            tuple(feed.describe() for feed in session.feeds.values()),
+            {name: feed.describe() for name, feed in session.feeds.items()},
             taken,
             tuple(session.warnings()),
         )

@@ -148,10 +148,10 @@ class Training:
         """Restore a snapshot or load weights, open the folder's files, and judge; the notes on all of it."""
 
         taken = self.taken_up(session)
-        feeds = [feed.describe() for feed in session.feeds.values()]
-        folder.begin(session, feeds)
+        data = {name: feed.describe() for name, feed in session.feeds.items()}
+        folder.begin(session, list(data.values()))
         arena = session.train.plan.arena
-        started = Started(session.iteration, tuple(feeds), session.threads, session.seed, arena, self.folder)
+        started = Started(session.iteration, data, session.threads, session.seed, arena, self.folder)
         warned = [Warned(warning) for warning in session.warnings()]
         return [*([taken] if taken else []), *warned, started]
 
@@ -196,7 +196,8 @@ def load_tester(
     driver.limit_threads(threads)
     seed = job.spec.random_seed
     tester = Tester(job, {on: open_named(job, on, "TEST", seed)}, None, seed)
-    return tester, Loaded((weights,), load(tester.shaped, tester.weights, weights, trained_keys(job), average))
+    report = load(tester.shaped, tester.weights, weights, trained_keys(job), average)
+    return tester, Loaded((weights,), report, average)
 
 
 def _check_there(job: Job, on: str) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from netspec.core.counts import in_epochs
-from netspec.core.errors import DataError
+from netspec.core.errors import DataError, UsageError
 from netspec.data.feed import open_feed
 from netspec.training.course import Course
 from netspec.training.events import Tested, recorded
@@ -90,8 +90,11 @@ def schedule(job: Job, tests: Tests = ()) -> Schedule:
     """The schedule of a job, with these tests, each its iteration and its scores by FEED/blob.
 
     The training data are opened for the length of an epoch. Where they are missing, and the rate does not depend on
-    it, the schedule has no epochs. Raises DataError.
+    it, the schedule has no epochs. Raises DataError, UsageError for a solver type that has no rate.
     """
+    if "lr_policy" in job.spec.rule.unused:
+        name = type(job.spec.rule).__name__
+        raise UsageError(f"the solver type {name} has no learning rate: a line search finds the length of each step")
     feed, spec, samples = job.spec.data.train, job.spec, None
     try:
         if feed is not None and job.train.graph.inputs:
@@ -103,5 +106,5 @@ def schedule(job: Job, tests: Tests = ()) -> Schedule:
 
 
 def of_run(job: Job, record: RunRecord) -> Schedule:
-    """The schedule of a run's job, with the tests that the run has recorded. Raises DataError."""
+    """The schedule of a run's job, with the tests that the run has recorded. Raises DataError, UsageError."""
     return schedule(job, recorded(event for event in record.events if isinstance(event, Tested)))

@@ -252,10 +252,10 @@ IDLE: dict[str, Any] = {"base_lr": 1.0, "lr_policy": "fixed"}
 
 def _used(subject: Subject, found: Findings) -> dict[str, Any]:
     """A solver's values, with IDLE ones in the place of those that its type has no use for; if they are written, errors
-    go to `found`.
+    go to `found`, but for a `null` that drops nothing.
     """
     unused = subject.cls.unused
-    for name in filter(subject.values.__contains__, unused):
+    for name in (name for name in unused if subject.values.get(name) is not None):
         without = [SOLVERS.word(member) for member in SOLVERS.members() if name in member.unused]
         help = f"all solver types have it but {enumerated(without)}"
         at = locate(subject.node, name, key=True)

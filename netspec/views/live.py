@@ -67,12 +67,12 @@ SECOND = (
 class TrainingLine(RichProgress):
     """Two lines kept up to date below the printed text: how far the training is, and how well it does.
 
-    Loss, test score and time left stay at any width. `tested` are the scores of the last test, the one that the
-    training is judged by in front; `best` is the best value of that one so far.
+    Loss, test score and time left stay at any width. `tested` are the scores of the last test on `feed`, the one that
+    the training is judged by in front; `best` is the best value of that one so far.
     """
 
     def __init__(self, progress: Callable[[], Progress], console: Console, **options: Any) -> None:
-        self.progress, self.tested = progress, dict[str, float]()
+        self.progress, self.feed, self.tested = progress, "test", dict[str, float]()
         self.best: float | None = None
         self._losses: list[float] = []
         self._every, self._shown, self._waited, self._anchor = 1, 0, _Share(), _Anchor()
@@ -139,7 +139,7 @@ class TrainingLine(RichProgress):
             "spark": [sparkline(self._losses, 16), sparkline(self._losses, 8), ""],
             "scores": [scores, *(f"{name} {value:.4g}" for name, value in islice(now.scores.items(), 1)), ""],
             "mean": [mean, ""],
-            "test": [f"test {' '.join(tested)}", f"test {tested[0]}", f"test {first}"] if tested else [""],
+            "test": [f"{self.feed} {score}" for score in (" ".join(tested), tested[0], first)] if tested else [""],
             "best": [f"best {self.best:.4f}" if self.best is not None else "", ""],
         }
 

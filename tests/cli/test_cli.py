@@ -105,7 +105,7 @@ def test_fine_tuning_reports_what_it_loaded(solver: Solver, tmp_path: Path) -> N
     done = netspec("train", file, "-o", tmp_path / "tuned", "--weights", run / "snapshots" / "iter_000020.safetensors")
     assert done.returncode == 0, done.stderr
     assert "2 params loaded" in done.stderr
-    assert "left at their fillers: fresh.weight, fresh.bias" in done.stderr
+    assert "\n  left at their fillers: fresh.weight, fresh.bias\n" in done.stderr
 
 
 def test_seed_and_threads(solver: Solver, tmp_path: Path) -> None:

@@ -67,3 +67,9 @@ def test_a_plateau_depends_on_tests(cli: Cli) -> None:
 def test_markdown(cli: Cli) -> None:
     code, out, _ = cli("schedule", "lenet", "max_iter=3", "--format", "md")
     assert code == 0 and out.splitlines()[0].startswith("| iteration | epoch | rate |")
+
+
+@pytest.mark.parametrize("words", [("quadratic",), ("quadratic", "type=Newton")])
+def test_a_type_without_a_rate_has_no_schedule(words: tuple[str, ...], cli: Cli) -> None:
+    code, out, err = cli("schedule", *words)
+    assert (code, out) == (2, "") and "has no learning rate" in err

@@ -104,7 +104,7 @@ class Recorded:
 
 def steps(folder: Path) -> list[tuple[Note | Event, Progress]]:
     begin = Progress(0, 200, float("nan"), 0.01, 64, epoch=0.0)
-    data = ("Fashion-MNIST train, bundled subset: 10,000 samples of 1x28x28",)
+    data = {"train": "Fashion-MNIST train, bundled subset: 10,000 samples of 1x28x28"}
     events: list[tuple[Note | Event, Progress]] = [
         (Opened(folder, "tiny", 1, 2_293_000), begin),
         (Started(0, data, 1, 1, 4_813_000, folder), begin),

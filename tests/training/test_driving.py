@@ -241,6 +241,11 @@ def test_fields_without_use_are_refused_and_not_required(solver: Make) -> None:
         session(driven(solver, "GradientDescent", base_lr=None))
 
 
+def test_a_null_drops_a_field_that_a_type_has_no_use_for() -> None:
+    fields = [f"{field}=null" for field in SOLVERS.get("Newton").unused]
+    assert load_solver("quadratic", ["type=Newton", *fields]).spec.base_lr == 1
+
+
 def test_lbfgs_learns_all_of_a_small_data_set(solver: Make) -> None:
     """Multinomial logistic regression on 20 samples in 5 batches is at its minimum after 60 iterations."""
     values = solver(type="LBFGS", base_lr=None, lr_policy=None, momentum=None, dtype="float64", iter_size=5)

@@ -58,6 +58,13 @@ WIDTHS = {
 }
 
 
+def test_a_test_has_the_name_of_its_data() -> None:
+    shown = Shown()
+    shown.line.feed = "validation"
+    assert "validation accuracy 0.2500 loss 1.5000 best" in shown.at(200)
+    assert shown.at(50).rstrip().endswith("validation 0.2500 best 0.7500")
+
+
 def test_a_sparkline_has_the_shape_of_its_values() -> None:
     assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
     assert sparkline([7.0, 7.0, float("nan"), 0.0, 0.0, 3.5, 3.5], 3) == "█▁▅"

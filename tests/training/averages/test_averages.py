@@ -205,7 +205,8 @@ def test_averages_are_tested_in_place_of_the_weights(solver: Make, tmp_path: Pat
     for _ in range(5):
         one.step()
     path, job = saved(one, tmp_path), load_solver(values, phases=("TEST",))
-    tester, _ = load_tester(job, path, average="ema")
+    tester, loaded = load_tester(job, path, average="ema")
+    assert str(loaded).startswith(f"average of weights (ema) from {path}: ")
     tested = dict(zip(tester.weights.names, tester.weights.data, strict=True))
     for name, array in averages(one).items():
         np.testing.assert_array_equal(tested[name], array)
