@@ -52,6 +52,12 @@ class FolderTakenError(UsageError):
     code = "NS523"
 
 
+class TimeUsedUpError(UsageError):
+    """The run to resume has used up its `max_time` already."""
+
+    code = "NS559"
+
+
 class BrokenRunError(DataError):
     """A file of a run folder has contents that no training writes."""
 
@@ -95,14 +101,17 @@ class RunFolder:
         iteration = session.iteration
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
+        job, rows = session.job, self._earlier_rows(session)
+        used, limit = max(map(_elapsed, rows), default=0.0), job.spec.max_time
+        if limit is not None and used >= limit:  # said before a row is dropped that would not be made again
+            text = f"'{self.path}' has used up its `max_time`: it has trained {used:,.1f} of {limit:,.1f} seconds"
+            raise TimeUsedUpError(text, at=job.spec.place("max_time"), help="say a longer time, like max_time=8h")
         replaced = snapshot.set_aside(self.snapshots, iteration)
-        job = session.job
         write_whole(self.path / RUN_CONFIG, config(job).encode())
         about = environment(job, session.threads, data)
         write_whole(self.path / ENVIRONMENT, (json.dumps(about, indent=2) + "\n").encode())
-        rows = self._earlier_rows(session)
         write_whole(self.path / METRICS, "".join(json.dumps(each) + "\n" for each in rows).encode())
-        self._before, self._begun = max(map(_elapsed, rows), default=0.0), time.perf_counter()
+        self._before, self._begun = used, time.perf_counter()
         self._metrics, self._log = Lines(self.path / METRICS), Lines(self.path / LOG)
         earlier = list(_events_of(rows, self.snapshots))
         tests = {} if job.test is None else dict.fromkeys(feeds_of(job.spec), job.test)

@@ -119,9 +119,10 @@ def test_the_time_of_all_resumes_counts(solver: Make, tmp_path: Path, cli: Cli) 
     assert cli("train", tmp_path / "solver.yaml", "-o", tmp_path / "run")[0] == 8
     first = runs.read(tmp_path / "run").events[-1]
     assert first.iteration > 0 and first.elapsed >= 0.3
-    assert cli("train", tmp_path / "run", "--resume")[0] == 8
-    again = runs.read(tmp_path / "run").events[-1]
-    assert again.iteration == first.iteration, "nothing of the time is left"
+    kept = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    code, _, said = cli("train", tmp_path / "run", "--resume")
+    assert (code, "NS559" in said, "has used up its `max_time`" in said) == (2, True, True), said
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == kept, "no row is dropped that is not made again"
     code, _, said = cli("train", tmp_path / "run", "--resume", "max_time=0.6s")
     assert code == 8, said
     more = runs.read(tmp_path / "run").events[-1]
