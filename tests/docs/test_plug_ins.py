@@ -97,7 +97,7 @@ def test_the_error_of_a_run_is_the_one_on_the_page(folder: Path, cli: Callable[.
 def test_the_page_names_all_rooms_and_their_words() -> None:
     assert json_schema.CHOICES and load_net  # all rooms are imported
     rooms = [room for room in Room.every if room.package.startswith("netspec.")]
-    assert len(rooms) == 8
+    assert len(rooms) == 9
     for room in rooms:
         word = room.word(type("SquarePlus", (), {}))
         assert f"| `{room.base.__module__}.{room.base.__qualname__}` | `{word}` |" in PAGE

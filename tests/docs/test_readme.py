@@ -30,11 +30,14 @@ def shown(command: str) -> str:
 
 
 def test_yaml_blocks_are_sound(tmp_path: Path) -> None:
-    net, child, solver = blocks("yaml")
+    net, child, solver, night = blocks("yaml")
     assert load_net(document.parse(net).plain()).total_params > 0
     assert load_net(document.parse(child).plain()).total_params == 60_192_808
     (tmp_path / "solver.yaml").write_text(solver)
     assert load_solver(tmp_path / "solver.yaml").net.name == "LeNet"
+    (tmp_path / "night.yaml").write_text(night)
+    job = load_solver(tmp_path / "night.yaml")
+    assert (job.watch.metric.name, job.last(10_000)) == ("validation/accuracy", 3125)
 
 
 def test_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

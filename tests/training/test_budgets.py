@@ -56,7 +56,7 @@ def test_what_is_neither_a_time_nor_a_size(written: Any) -> None:
 
 @pytest.mark.parametrize("field", ["max_time", "clip_gradients", "base_lr"])
 def test_a_whole_number_that_no_float_holds(solver: Make, field: str) -> None:
-    with pytest.raises(NetspecError, match=rf"`{field}(\.limit)?` must be a finite number"):
+    with pytest.raises(NetspecError, match="a number of more than 40 digits"):
         load_solver(solver(**{field: 10**400}))
 
 
