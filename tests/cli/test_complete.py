@@ -48,7 +48,8 @@ def folder(tmp_path: Path) -> Path:
     ("line", "wanted"),
     [
         ("netspec tr", ["train"]),
-        ("netspec inspect l", ["lenet", "linear_svm", "local.yaml", "logistic_regression"]),
+        ("netspec inspect li", ["linear_svm"]),
+        ("netspec inspect lo", ["local.yaml", "logistic_regression"]),
         ("netspec inspect nets", ["nets/"]),
         ("netspec train runs/", ["runs/no run/", "runs/[odd]-2", "runs/lenet-1"]),
         ("netspec test runs/l", ["runs/lenet-1"]),
@@ -93,10 +94,10 @@ def test_bash_completes(folder: Path, tmp_path: Path) -> None:
     command.chmod(0o755)
     script = """
 eval "$(_NETSPEC_COMPLETE=source_bash netspec)"
-COMP_WORDS=(netspec inspect len) COMP_CWORD=2
+COMP_WORDS=(netspec inspect mobile) COMP_CWORD=2
 _netspec_completion netspec
 echo "${COMPREPLY[@]}"
 """
     env = {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, env=env)
-    assert (done.stdout, done.stderr) == ("lenet\n", "")
+    assert (done.stdout, done.stderr) == ("mobilenet_v1\n", "")

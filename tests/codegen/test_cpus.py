@@ -49,7 +49,8 @@ def test_the_nets_run_every_kernel_file(tmp_path: Path) -> None:
         session = Session(load_solver(cpus.solver(name, tmp_path)))
         assert session.test is not None
         whole, short = (session.test.program(size) for size in (cpus.BATCH, cpus.SAMPLES % cpus.BATCH))
-        used |= {s.call.kernel.path for program in (session.train, whole, short) for s in program.table.steps}  # type: ignore[attr-defined]
+        kernels = [step.call.kernel for program in (session.train, whole, short) for step in program.table.steps]
+        used |= {kernel.path for kernel in kernels if isinstance(kernel, JitKernel)}
     for phase in get_args(Phase):
         every = netspec.Net(examples.every(), phase=phase, force_backward=True).program
         used |= {step.call.kernel.path for step in every.table.steps if isinstance(step.call.kernel, JitKernel)}

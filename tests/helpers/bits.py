@@ -20,8 +20,9 @@ def digest(net: str, overrides: list[str], batch: int, threads: int) -> str:
     """Of the weights after three iterations."""
     driver.limit_threads(threads)
     shaped, memory = compile_net(load_net(net, overrides, State("TRAIN"), batch), "float32")
-    weights = fill_weights(shaped, "float32", 1, 1)
-    learning = Learning(SGD(momentum=0.9).update, (Decay(l2=5e-4),) * len(shaped.graph.params))
+    rule = SGD(momentum=0.9)
+    weights = fill_weights(shaped, "float32", 1, rule.state)
+    learning = Learning(rule.update, (Decay(l2=5e-4),) * len(shaped.graph.params))
     program = bind(shaped, memory, weights, 1, learning)
     program.rate[0] = 0.01
     random = np.random.default_rng(7)

@@ -80,9 +80,31 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "convolutions": {"net": CONVOLUTIONS, "momentum": 0.9, "weight_decay": 0.001, "clip_gradients": 5.0},
     "norms": {"net": NORMS, "type": "Nesterov", "momentum": 0.9, "iter_size": 2},
     "formulas": {"net": [*FORMULAS, *_end("EuclideanLoss")], "type": "RMSProp", "base_lr": 0.001},
+    "moments": {
+        "net": [*FORMULAS, *_end("EuclideanLoss")],
+        "type": "Adam",
+        "momentum": 0.9,
+        "base_lr": 0.001,
+        "weight_decay": 0.01,
+        "regularization_type": "Orthogonal",
+        "gradient_noise": {"eta": 0.01},
+        "average": {"type": "ema", "decay": 0.9},
+    },
+    "ratios": {"net": [*FORMULAS, *_end("EuclideanLoss")], "type": "LAMB", "momentum": 0.9, "base_lr": 0.001},
+    "factored": {"net": [*FORMULAS, *_end("EuclideanLoss")], "type": "Adafactor"},
+    "kronecker": {"net": [*FORMULAS, *_end("EuclideanLoss")], "type": "KFAC", "base_lr": 0.001},
     "float64": {"net": [*FORMULAS, *_end("SigmoidCrossEntropyLoss")], "dtype": "float64", "momentum": 0.5},
 }
-APART = {"convolutions": 5e-7, "norms": 6e-6, "formulas": 2e-7, "float64": 1e-15}
+APART = {
+    "convolutions": 5e-7,
+    "norms": 6e-6,
+    "formulas": 2e-7,
+    "moments": 1e-6,
+    "ratios": 1e-6,
+    "factored": 1e-6,
+    "kronecker": 1e-5,
+    "float64": 1e-15,
+}
 """Greatest distance of a weight after the training, between two CPUs; the greatest weights are about 1."""
 
 

@@ -48,7 +48,7 @@ def test_a_net_of_any_names(seed: int, tmp_path: Path) -> None:
     one, file = trained(values, 2), tmp_path / "two.safetensors"
     one.snapshot(file)
     again = session(values)
-    assert again.restore(file) == []
+    assert again.restore(file) == ()
     for mine, theirs in zip(again.train.weights.data, one.train.weights.data, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     for mine, theirs in zip(again.train.weights.history, one.train.weights.history, strict=True):

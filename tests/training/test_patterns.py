@@ -125,4 +125,4 @@ def test_all_frozen_is_a_mistake(solver: Make) -> None:
     with pytest.raises(NetspecError, match="every lr_mult is 0") as caught:
         load_solver(solver(params=[{"match": "*", "lr_mult": 0}]))
     (error,) = caught.value.errors()
-    assert error.at is not None and "params" in str(error.at)
+    assert error.at is not None and error.at.source.line(error.at.line).strip() == "lr_mult: 0"

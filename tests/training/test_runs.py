@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from netspec.language import files
 from netspec.training import runs
-from netspec.training.events import Display, Event, Finished, Snapshotted, from_row, row
+from netspec.training.events import DebugInfo, Display, Event, Finished, ParamInfo, Snapshotted, TopInfo, from_row, row
 from netspec.training.events import Tested as Scored
 from netspec.training.job import load_solver
 from netspec.training.run import run
@@ -25,9 +25,13 @@ SNAPSHOTS = Path("run") / "snapshots"
 NUMBERS = st.floats() | st.integers(-(2**40), 2**40).map(float)
 OUTPUTS = st.dictionaries(st.text(max_size=8), NUMBERS, max_size=3)
 COUNTS = st.integers(0, 2**40)
+TEXTS, MAYBE = st.text(max_size=8), st.none() | st.floats(0, 1e30)
+TOPS = st.builds(TopInfo, TEXTS, TEXTS, TEXTS, NUMBERS, MAYBE, MAYBE)
+PARAMS = st.lists(st.builds(ParamInfo, TEXTS, TEXTS, NUMBERS, MAYBE, MAYBE, MAYBE), max_size=2).map(tuple)
 EVENTS = {
     Display: st.builds(Display, COUNTS, NUMBERS, OUTPUTS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
     Scored: st.builds(Scored, COUNTS, OUTPUTS, COUNTS, NUMBERS),
+    DebugInfo: st.builds(DebugInfo, COUNTS, st.lists(TOPS, max_size=2).map(tuple), PARAMS, *[NUMBERS] * 4),
     Snapshotted: st.builds(Snapshotted, COUNTS, COUNTS.map(lambda n: SNAPSHOTS / f"iter_{n:06d}.safetensors")),
     Finished: st.builds(Finished, COUNTS, st.none() | st.text(), NUMBERS, NUMBERS),
 }
