@@ -135,6 +135,7 @@ def verdict(samples: list[Sample], folder: Path, keep: int = 3) -> list[tuple[bo
         "metrics.csv",
         ".lock",
         "snapshots/best.safetensors",
+        "snapshots/replaced/best.safetensors",  # the best before the last snapshot (decision 41)
     }
     strange = [name for name in left if name not in known and not name.startswith("snapshots/iter_")]
     snapshots = sum(name.startswith("snapshots/iter_") for name in left)

@@ -64,6 +64,13 @@ class Count(NamedTuple):
         """Whether it is over, for whichever time, just after so many iterations; also at iteration 0."""
         return iteration == 0 or self.times(iteration, pace) > self.times(iteration - 1, pace)
 
+    def endings(self, first: int, last: int, pace: Pace) -> int:
+        """At how many of the iterations from `first` to `last` it is over: those that `ends` says yes to."""
+        begin = max(first, 1)
+        # it is over at most once an iteration, however many short epochs an iteration holds
+        later = min(self.times(last, pace) - self.times(begin - 1, pace), last - begin + 1) if last >= begin else 0
+        return later + (first <= 0 <= last)
+
 
 def _parsed(value: Any) -> Any:
     """A Count from what stands in a file: 500, or "5 epochs"."""

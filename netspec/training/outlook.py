@@ -79,9 +79,9 @@ def outlook(training: Training) -> Outlook:
         if session.test is not None:
             session.test.prepare()
         taken = training.taken_up(session)
-        begin, last, weights = session.iteration, session.last, session.train.weights
-        on_the_way = [n for n in range(begin + 1, last + 1) if spec.snapshot and spec.snapshot.ends(n, session.pace)]
-        snapshots = len(on_the_way) + (spec.snapshot_after_train and begin < last and last not in on_the_way[-1:])
+        begin, weights = session.iteration, session.train.weights
+        last = begin if session.over else session.last
+        snapshots = _snapshots(session, begin, last)
         arrays = chain(weights.whole.values(), *(slots.values() for slots in weights.history))
         return Outlook(
             training.folder,
@@ -105,6 +105,13 @@ def outlook(training: Training) -> Outlook:
         session.close()
 
 
+def _snapshots(session: Session, begin: int, last: int) -> int:
+    """The snapshots on the way and at the end."""
+    every, pace = session.spec.snapshot, session.pace
+    at_end = session.spec.snapshot_after_train and begin < last and not (every and every.ends(last, pace))
+    return (every.endings(begin + 1, last, pace) if every else 0) + at_end
+
+
 def _tests(session: Session, begin: int, last: int) -> dict[str, int]:
     """The tests of each feed, on the way and at the end."""
     if session.test is None:
@@ -112,8 +119,8 @@ def _tests(session: Session, begin: int, last: int) -> dict[str, int]:
     found, spec = {}, session.spec
     for name in session.test.feeds:
         every = interval_of(spec, name)
-        due = [n for n in range(begin, last) if every and every.ends(n, session.pace)]
-        found[name] = len(due) + 1 - (due[:1] == [0] and not spec.test_initialization)
+        first = begin if spec.test_initialization else max(begin, 1)
+        found[name] = (every.endings(first, last - 1, session.pace) if every else 0) + 1
     return found
 
 

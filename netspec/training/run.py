@@ -162,7 +162,8 @@ class Training:
                 changed = session.restore(self.snapshot)
             except UnreadableSnapshotError as error:
                 raise error.changed(help=_another(self.snapshot) or error.help) from None
-            return Resumed(self.snapshot, session.iteration, changed, session.last)
+            last = session.iteration if session.over else session.last
+            return Resumed(self.snapshot, session.iteration, changed, last)
         own = session.load_own(self.weights)
         return None if own is None else Loaded(*own)
 

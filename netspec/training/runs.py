@@ -207,7 +207,7 @@ def _locked(folder: Path) -> FileLock:
     """The lock of a run folder, taken. Raises FolderInUseError."""
     lock = FileLock(folder / _LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=0.2)  # `is_running` takes it for a moment
         if not (folder / _LOCK).exists():  # its last owner deleted it in the meantime
             lock.release()
             raise Timeout(str(folder / _LOCK))

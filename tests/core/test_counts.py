@@ -46,6 +46,17 @@ def test_epochs_end_where_a_batch_reaches_the_last_sample() -> None:
             without(1)
 
 
+@pytest.mark.parametrize("epoch", [3, 10, 33])
+@pytest.mark.parametrize("count", [Count(1), Count(3), Count(1, in_epochs=True), Count(4, in_epochs=True)])
+def test_endings_are_counted_without_a_walk(count: Count, epoch: int) -> None:
+    pace = Pace(epoch, iteration=4)
+    for first in range(5):
+        for last in range(-1, 21):
+            found = sum(count.ends(n, pace) for n in range(first, last + 1))
+            assert count.endings(first, last, pace) == found, (first, last)
+    assert Count(3).endings(1, 3 * 10**14, pace) == 10**14
+
+
 def test_counts_in_both_units() -> None:
     two, three = Count(2, in_epochs=True), Count(3)
     assert [two.iterations(PACE, k) for k in range(3)] == [0, 5, 10]
