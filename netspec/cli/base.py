@@ -56,6 +56,12 @@ Overrides = Annotated[
         autocompletion=complete.net_keys,
     ),
 ]
+SolverFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.", autocompletion=complete.solvers
+    ),
+]
 SolverOverrides = Annotated[
     list[str] | None,
     typer.Argument(

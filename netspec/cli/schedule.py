@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli import complete
-from netspec.cli.base import Code, Level, SolverOverrides, Stages, TableFormat, answer, asked_state, width
+from netspec.cli.base import Code, Level, SolverFile, SolverOverrides, Stages, TableFormat, answer, asked_state, width
 from netspec.cli.help import TRAINING
 
 PANEL = TRAINING
@@ -16,12 +15,7 @@ EXAMPLE = "netspec schedule lenet lr_policy=cosine warmup.length=500"
 
 
 def command(
-    solver: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.", autocompletion=complete.solvers
-        ),
-    ],
+    solver: SolverFile,
     overrides: SolverOverrides = None,
     every: Annotated[int, typer.Option(min=1, help="Iterations between the rows of json and csv.")] = 1,
     net_stage: Stages = None,

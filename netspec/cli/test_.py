@@ -12,6 +12,7 @@ from netspec.cli import complete
 from netspec.cli.base import (
     Code,
     Level,
+    SolverFile,
     SolverOverrides,
     Stages,
     TableFormat,
@@ -49,12 +50,7 @@ Feed = Annotated[
 
 
 def command(
-    solver: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOLVER", help="Solver file, zoo name, or the folder of a run.", autocompletion=complete.solvers
-        ),
-    ],
+    solver: SolverFile,
     overrides: SolverOverrides = None,
     weights: Weights = None,
     on: Feed = "test",

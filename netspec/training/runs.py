@@ -102,7 +102,7 @@ class RunFolder:
         for left in (*self.path.glob(".*.tmp"), *self.snapshots.glob(".*.tmp")):
             left.unlink(missing_ok=True)
         job, rows = session.job, self._earlier_rows(session)
-        used, limit = max(map(_elapsed, rows), default=0.0), job.spec.max_time
+        used, limit = _used(rows), job.spec.max_time
         if limit is not None and used >= limit:  # said before a row is dropped that would not be made again
             text = f"'{self.path}' has used up its `max_time`: it has trained {used:,.1f} of {limit:,.1f} seconds"
             raise TimeUsedUpError(text, at=job.spec.place("max_time"), help="say a longer time, like max_time=8h")
@@ -128,8 +128,7 @@ class RunFolder:
         rows = _earlier(path.read_text(encoding="utf-8", errors="replace"), at, session.over) if path.exists() else []
         written = any((each["event"], each["iteration"]) == ("snapshotted", at) for each in rows)
         if last.exists() and not written:  # killed after writing the snapshot, before its event
-            elapsed = max(map(_elapsed, rows), default=0.0)
-            rows.append(row(Snapshotted(at, last, epoch=session.epoch(at), elapsed=elapsed)))
+            rows.append(row(Snapshotted(at, last, epoch=session.epoch(at), elapsed=_used(rows))))
         return rows
 
     @property
@@ -259,6 +258,11 @@ def _events_of(rows: list[dict[str, Any]], snapshots: Path) -> Iterator[Event]:
     for each in rows:
         with contextlib.suppress(ValueError):
             yield from_row(each, snapshots)
+
+
+def _used(rows: list[dict[str, Any]]) -> float:
+    """The seconds of training until the last of some rows."""
+    return max(map(_elapsed, rows), default=0.0)
 
 
 def _elapsed(values: dict[str, Any]) -> float:
