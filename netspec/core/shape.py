@@ -14,6 +14,9 @@ T = TypeVar("T")
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
 
+ANY = -1
+"""A size that differs from sample to sample, in the shape of samples of data."""
+
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 
 
@@ -52,8 +55,8 @@ def count(shape: Iterable[int]) -> int:
 
 
 def text(shape: Shape) -> str:
-    """(64, 1, 28, 28) -> 64x1x28x28; a scalar is 'scalar'."""
-    return "x".join(map(str, shape)) if shape else "scalar"
+    """(64, 1, 28, 28) -> 64x1x28x28; (3, ANY, ANY) -> 3x?x?; a scalar is 'scalar'."""
+    return "x".join("?" if size == ANY else str(size) for size in shape) if shape else "scalar"
 
 
 CHANNELS_FIRST = "channels come first: array.transpose(0, 3, 1, 2)"

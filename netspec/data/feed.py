@@ -6,21 +6,22 @@ end of an epoch, and a training that is resumed at position p sees the samples t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from netspec.core import rng
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError
 from netspec.core.nodes import Node, placed
-from netspec.core.shape import Shapes, counted, text
+from netspec.core.shape import counted, text
+from netspec.data.chosen import Chosen
+from netspec.data.computed import Computed
+from netspec.data.dataset import Dataset, Outputs
 from netspec.data.labels import BadLabelError, LabelRule, allowed, fault
-from netspec.data.sources.base import Dataset, load_array
+from netspec.data.pipeline import Pipeline, Training, pipeline
 from netspec.data.spec import FeedSpec
-from netspec.data.transforms.base import Apply, Draw, Setting
+from netspec.data.transforms.base import Draw
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,10 +61,12 @@ def open_feed(
     *,
     dtype: Literal["float32", "float64"] = "float32",
     train: FeedSpec | None = None,
+    computed: Computed | None = None,
 ) -> Feed:
     """The feed of one phase, opened and checked.
 
     `base` is the folder of the solver file; `train` are the training data, for a TEST feed that subtracts their mean.
+    What is computed over training data is looked up in `computed`, and added to it.
     Raises DataError, ShapeError.
     """
     import numpy as np
@@ -96,25 +99,17 @@ def open_feed(
             )
         return opened
 
-    shape, real = data.shapes[0], np.float64 if dtype == "float64" else np.float32
-    applied: list[Apply] = []
-    still: list[Apply] = []  # the transforms as they act in TEST
-    for place, transform in enumerate(spec.transform):
-        like = [type(other) for other in spec.transform[:place]].count(type(transform))
-        stream = f"{type(transform).__name__} {like}"
-        setting = Setting(
-            phase, shape, real, stream, partial(load_array, base), partial(_all_samples, training, tuple(still))
-        )
-        with placed(spec.written, "transform", place):
-            shape = transform.output_shape(shape)
-            applied.append(transform.bind(setting))
-            still.append(transform.bind(replace(setting, phase="TEST")) if transform.random else applied[-1])
+    real = np.float64 if dtype == "float64" else np.float32
+    source = Training(spec if phase == "TRAIN" else train, training)
+    steps = pipeline(spec, data, phase, source, real, base, computed or Computed())
     shuffle = phase == "TRAIN" and not data.ordered if spec.shuffle is None else spec.shuffle
-    return Feed(data, (shape, *data.shapes[1:]), tuple(applied), dtype, seed, shuffle, spec.written)
+    return Feed(data, steps, dtype, seed, shuffle, spec.written)
 
 
 def _limited(data: Dataset, limit: int | None) -> Dataset:
     """The first `limit` samples, or all of them. Raises LimitError."""
+    import numpy as np
+
     if limit is None or limit == len(data):
         return data
     if limit > len(data):
@@ -122,47 +117,7 @@ def _limited(data: Dataset, limit: int | None) -> Dataset:
             f"`limit` asks for {counted(limit, 'sample')}, but there are only {len(data):,}",
             help="leave it out to take them all",
         )
-    return _First(data, limit)
-
-
-class _First(Dataset):
-    """The first `limit` samples of other data."""
-
-    def __init__(self, data: Dataset, limit: int) -> None:
-        self._data, self._limit, self.ordered = data, limit, data.ordered
-
-    @property
-    def shapes(self) -> Shapes:
-        return self._data.shapes
-
-    def __len__(self) -> int:
-        return self._limit
-
-    def read(self, index: Index) -> tuple[Array, ...]:
-        return self._data.read(index)
-
-    def labels(self, output: int) -> Array | None:
-        labels = self._data.labels(output)
-        return None if labels is None else labels[: self._limit]
-
-    def describe(self) -> str:
-        return f"{self._data.describe()}, the first {self._limit:,}"
-
-    def name(self, index: int, output: int = 0) -> str:
-        return self._data.name(index, output)
-
-
-def _all_samples(training: Callable[[], Dataset], before: tuple[Apply, ...]) -> Iterator[Array]:
-    """Yield the first output of all training samples, after the transforms `before`, in batches (n, *shape)."""
-    import numpy as np
-
-    data = training()
-    for start in range(0, len(data), _CHUNK):
-        index = np.arange(start, min(start + _CHUNK, len(data)))
-        x = data.read(index)[0]
-        for apply in before:
-            x = apply(x, Draw(0, np.zeros_like(index), index))
-        yield x
+    return Chosen(data, np.arange(limit), f"the first {limit:,}")
 
 
 class Feed:
@@ -174,15 +129,14 @@ class Feed:
     def __init__(
         self,
         data: Dataset,
-        shapes: Shapes,
-        transforms: tuple[Apply, ...],
+        steps: Pipeline,
         dtype: str,
         seed: int,
         shuffle: bool,
         node: Node | None,
     ) -> None:
-        self.data, self.shapes, self.dtype = data, shapes, dtype
-        self._transforms, self._seed, self._shuffle, self._node = transforms, seed, shuffle, node
+        self.data, self.shapes, self.dtype = data, steps.shapes, dtype
+        self._steps, self._seed, self._shuffle, self._node = steps, seed, shuffle, node
         self._last: tuple[int, Index] | None = None
         self._rules: list[LabelRule] = []
         """Rules that are checked in each batch."""
@@ -217,11 +171,8 @@ class Feed:
         """
         epoch, index = self._chosen(position, len(into[0]))
         with placed(self._node, "source"):
-            x, *others = self.data.read(index)
-        draw = Draw(self._seed, epoch, index)
-        for apply in self._transforms:
-            x = apply(x, draw)
-        batch = (x, *others)
+            read = self.data.read(index)
+        batch = _whole(self._steps(read, Draw(self._seed, epoch, index)))
         for rule in self._rules:
             if rule.alike or len(rule.places) == len(index):
                 self._check(rule, batch[rule.output], index)
@@ -263,7 +214,7 @@ class Feed:
         import numpy as np
 
         for rule in rules:
-            changed = rule.output == 0 and self._transforms
+            changed = rule.output == 0 and self._steps.steps
             labels = None if changed else self.data.labels(rule.output)
             if labels is None or not rule.alike:
                 self._rules.append(rule)
@@ -302,6 +253,12 @@ class Feed:
         with placed(self._node, "source"):
             message = f"{sample} has the {rule.word} {label}{where}, which {fault(label, rule.classes)}{others}"
             raise BadLabelError(message, help=help)
+
+
+def _whole(batch: Outputs) -> tuple[Array, ...]:
+    """The outputs of a batch, of which each is an array now: a net takes no samples that differ in size."""
+    assert not any(isinstance(output, list) for output in batch)
+    return cast("tuple[Array, ...]", batch)
 
 
 def copy_batch(batch: tuple[Array, ...], into: tuple[Array, ...]) -> None:

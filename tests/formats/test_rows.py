@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.data.sources.base import SOURCES, Dataset
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import SOURCES
 from netspec.formats import rows
 from netspec.formats.files import ChangedDataError, UnreadableDataError, Watched
 

@@ -14,7 +14,8 @@ from pydantic import Field
 
 from netspec.core import rng
 from netspec.core.shape import Shapes, counted
-from netspec.data.sources.base import Dataset, Source
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import Source
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from netspec.core.locate import beside
 from netspec.core.model import Listed, SpecPath, wrong
 from netspec.core.shape import Shape
-from netspec.data.sources.base import ArrayDataset, Dataset, Source
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import ArrayDataset, Source
 from netspec.formats.files import about
 from netspec.formats.npy import open_npy, open_npz
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from netspec.core.locate import beside
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shapes, counted, text
+from netspec.data.dataset import Dataset
 from netspec.formats.files import Watched, about
 from netspec.formats.npy import read_npy
 from netspec.formats.rows import Rows
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Index = NDArray[np.int64]
-
 
 _MOST_LABELS = 2**24
 """Values of an output of more than one number a sample that are looked at before they are read for a batch."""
@@ -46,45 +45,6 @@ class UnusableArrayError(DataError):
     """An array that cannot feed a net: not real numbers, or without an axis of samples."""
 
     code = "NS609"
-
-
-class Dataset(ABC):
-    """Opened data: samples by their index, counted from 0, each made of one or more outputs (image, label)."""
-
-    ordered: bool = False
-    """Whether a batch goes on where the last one ended, so that samples must come in their order, in whole batches."""
-
-    @property
-    @abstractmethod
-    def shapes(self) -> Shapes:
-        """The shape of each output of one sample: ((1, 28, 28), ())."""
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Number of samples."""
-
-    @abstractmethod
-    def read(self, index: Index) -> tuple[Array, ...]:
-        """The samples at `index` (N,): each output (N, *shape), in the type it is stored in.
-
-        The caller owns the arrays.
-        """
-
-    def in_batches(self, size: int) -> Dataset:
-        """These data as batches of `size` samples want them: here as they are. Raises DataError."""
-        return self
-
-    def labels(self, output: int) -> Array | None:
-        """All values of an output, (len, *shape); None where looking at them would cost much reading."""
-        return None
-
-    @abstractmethod
-    def describe(self) -> str:
-        """One line: which data, from where, how many samples."""
-
-    @abstractmethod
-    def name(self, index: int, output: int = 0) -> str:
-        """The name of one sample in messages: sample 17 of train-labels-idx1-ubyte.gz."""
 
 
 @dataclass(frozen=True, eq=False)

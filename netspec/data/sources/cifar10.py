@@ -19,7 +19,8 @@ from pydantic import Field
 from netspec.core.locate import beside
 from netspec.core.model import SpecPath
 from netspec.core.shape import counted
-from netspec.data.sources.base import ArrayDataset, Dataset, Source
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import ArrayDataset, Source
 from netspec.formats.files import Watched, WrongSizeError, about, first_of, opened
 
 RECORD = 1 + 3 * 32 * 32

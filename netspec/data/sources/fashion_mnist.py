@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 
 from netspec.core.locate import beside, bundled, folder_of
 from netspec.core.model import SpecPath, wrong
-from netspec.data.sources.base import Dataset, Source
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import Source
 from netspec.data.sources.idx import open_idx
 from netspec.formats.files import about, first_of
 

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from netspec.core.locate import beside
 from netspec.core.model import SpecPath
-from netspec.data.sources.base import ArrayDataset, Dataset, Source
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import ArrayDataset, Source
 from netspec.formats.files import about
 from netspec.formats.idx import read_idx
 

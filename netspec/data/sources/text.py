@@ -17,7 +17,8 @@ from pydantic import Field
 from netspec.core.locate import beside, bundled
 from netspec.core.model import SpecPath
 from netspec.core.shape import Shapes, counted
-from netspec.data.sources.base import Dataset, EmptyDataError, Source
+from netspec.data.dataset import Dataset
+from netspec.data.sources.base import EmptyDataError, Source
 from netspec.formats.files import BrokenGzipError, UnreadableDataError, about, opened
 
 if TYPE_CHECKING:

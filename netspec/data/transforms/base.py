@@ -1,6 +1,6 @@
-"""Transforms: changes of an image between its file and the net.
+"""Transforms: changes of a sample between its file and the net.
 
-A result is a function of (sample, seed, epoch, index).
+A result is a function of (sample, seed, epoch, index); of a transform that mixes samples, of the whole batch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from netspec.core import rng
 from netspec.core.calls import Phase
 from netspec.core.model import Model
 from netspec.core.rooms import Room
-from netspec.core.shape import Shape, ShapeError, text
+from netspec.core.shape import ANY, Shape, ShapeError, Shapes, text
+from netspec.data.computed import Arrays
+from netspec.data.dataset import Batch, Dataset, Outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,45 +36,97 @@ class Draw:
     epoch: Index
     index: Index
 
+    def one(self, number: int) -> Draw:
+        """The draw of one sample of the batch."""
+        return Draw(self.seed, self.epoch[number : number + 1], self.index[number : number + 1])
+
     def uniform(self, purpose: str) -> NDArray[np.float64]:
         """A number in [0, 1) for each sample, (N,), independent of the other samples in the batch."""
         return rng.uniform(self.seed, purpose, self.epoch, self.index)
 
 
 Apply = Callable[["Array", Draw], "Array"]
-"""A bound transform: a batch (N, *shape), which it leaves alone, to a batch (N, *output_shape)."""
+"""A bound transform of the first output: a batch (N, *shape), which it leaves alone, to a batch (N, *output_shape)."""
+
+ApplyAll = Callable[[Outputs, Draw], Outputs]
+"""A bound transform: the outputs of a batch, which it leaves alone, to those that come out of it."""
 
 
 @dataclass(frozen=True)
 class Setting:
     """The facts that a transform is bound to.
 
-    `shape` is that of the samples it gets, `real` the float type of the net, `stream` its own name among the
-    transforms. `load` reads the .npy file of a path in the spec. `training` yields all training samples as they arrive
-    at this transform, (N, *shape).
+    `shapes` are those of the outputs of a sample that it gets, `real` the float type of the net, `stream` its own name
+    among the transforms. `load` reads the .npy file of a path in the spec. `training` yields the outputs of all
+    training samples as they arrive at this transform. `computed` is asked for what is computed over them: it calls
+    the function that is given where the arrays are not known yet. `data` are the data of this feed, of which a
+    transform may look at `classes` and `masks`.
     """
 
     phase: Phase
-    shape: Shape
+    shapes: Shapes
     real: Real
     stream: str
     load: Callable[[str], Array]
-    training: Callable[[], Iterator[Array]]
+    training: Callable[[], Iterator[Outputs]]
+    computed: Callable[[Callable[[], Arrays]], Arrays]
+    data: Dataset
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the first output of a sample."""
+        return self.shapes[0]
 
 
 class Transform(Model):
-    """One change to the first output of a source."""
+    """One change of a sample: as a rule of its first output, by `output_shape` and `bind`.
+
+    A transform that looks at other outputs, or makes other ones, overrides `output_shapes` and `bind_all` instead.
+    """
 
     random: ClassVar[bool] = False
     """Whether TRAIN and TEST differ; what is computed over training data is computed as in TEST."""
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape of a transformed sample. Raises ShapeError."""
+        """The shape of a transformed sample. Raises ShapeError.
+
+        A size may be ANY, which differs from sample to sample.
+        """
         return shape
 
     def bind(self, setting: Setting) -> Apply:
-        """The function that transforms a batch. Raises DataError."""
+        """The function that transforms a batch of the first output. Raises DataError.
+
+        Where samples differ in size, it is called with one at a time, so it looks at the shape that it is given.
+        """
         raise NotImplementedError
+
+    def output_shapes(self, shapes: Shapes) -> Shapes:
+        """The shapes of all outputs of a transformed sample. Raises ShapeError."""
+        return (self.output_shape(shapes[0]), *shapes[1:])
+
+    def bind_all(self, setting: Setting) -> ApplyAll:
+        """The function that transforms a batch. Raises DataError."""
+        apply, equal = self.bind(setting), ANY not in self.output_shape(setting.shape)
+
+        def first(batch: Outputs, draw: Draw) -> Outputs:
+            x, *others = batch
+            return (each(apply, x, draw, equal), *others)
+
+        return first
+
+
+def each(apply: Apply, x: Batch, draw: Draw, equal: bool) -> Batch:
+    """A bound transform of a batch; of samples that differ in size one after the other.
+
+    `equal` says whether all come out in one size, as an array.
+    """
+    import numpy as np
+
+    if not isinstance(x, list):
+        return apply(x, draw)
+    done = [apply(sample[None], draw.one(i)) for i, sample in enumerate(x)]
+    return np.concatenate(done) if equal else [sample[0] for sample in done]
 
 
 def image(shape: Shape, what: str) -> tuple[int, int, int]:

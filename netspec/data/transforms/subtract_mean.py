@@ -75,7 +75,7 @@ class SubtractMean(Transform):
         if self.values:
             return np.array(self.values)
         if self.file is None:
-            return mean_of(setting, by_channel=self.computed == "channel")
+            return setting.computed(lambda: {"mean": mean_of(setting, by_channel=self.computed == "channel")})["mean"]
         mean = setting.load(self.file)
         if mean.shape not in {setting.shape, setting.shape[:1]} or mean.dtype.kind not in "iuf":
             raise UnfitMeanError(
@@ -94,7 +94,8 @@ def mean_of(setting: Setting, by_channel: bool) -> Array:
     import numpy as np
 
     total, samples = np.zeros(setting.shape), 0
-    for x in setting.training():
+    for x, *_ in setting.training():
+        assert not isinstance(x, list)
         total += x.sum(axis=0, dtype=np.float64)
         samples += len(x)
     mean: Array = total / samples

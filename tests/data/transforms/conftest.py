@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from netspec.data.sources.base import ArrayDataset
 from netspec.data.transforms.base import TRANSFORMS, Draw, Setting
 
 
@@ -11,13 +12,17 @@ def bind():
     def bind(type, shape, phase="TRAIN", real=np.float32, seed=3, training=(), load=None, **fields):
         transform = TRANSFORMS.parse({"type": type, **fields})
         transform.output_shape(shape)
-        setting = Setting(phase, shape, real, f"{type} 0", load or (lambda path: None), lambda: iter(training))
-        apply = transform.bind(setting)
+        data = ArrayDataset("images", ("images",), (np.zeros((1, *shape)),))
+        samples = lambda: ((batch,) for batch in training)  # noqa: E731
+        setting = Setting(
+            phase, (shape,), real, f"{type} 0", load or (lambda path: None), samples, lambda compute: compute(), data
+        )
+        apply = transform.bind_all(setting)
 
         def run(x, index=None, epoch=0):
             index = np.arange(len(x)) if index is None else np.asarray(index)
             before = x.copy()
-            y = apply(x, Draw(seed, np.full_like(index, epoch), index))
+            (y,) = apply((x,), Draw(seed, np.full_like(index, epoch), index))
             np.testing.assert_array_equal(x, before)  # the batch is left alone
             assert y.shape == (len(x), *transform.output_shape(shape))
             return y
