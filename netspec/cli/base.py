@@ -112,6 +112,9 @@ Code = Annotated[
     ),
 ]
 """Option `--code`; `cli/app.py` loads the files before the body of a command runs."""
+Deploy = Annotated[
+    bool, typer.Option("--deploy", help="The net as it predicts: without losses, scores, labels and what they need.")
+]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import Code, Level, NetFile, Overrides, Stages, answer, asked_state
+from netspec.cli.base import Code, Deploy, Level, NetFile, Overrides, Stages, answer, asked_state
 from netspec.cli.help import NETS
 
 PANEL = NETS
@@ -27,6 +27,7 @@ def command(
     origins: Annotated[
         bool, typer.Option("--origins", help="After each value the line it came from, and those that brought it.")
     ] = False,
+    deploy: Deploy = False,
     net_stage: Stages = None,
     net_level: Level = None,
     code: Code = None,
@@ -40,9 +41,12 @@ def command(
 
     from netspec.core.errors import UsageError
     from netspec.language.write import write
-    from netspec.training.nets import flat
+    from netspec.training.nets import choose, flat
 
     if origins and format is Form.json:
         raise UsageError("--origins are comments, which JSON does not have", help="leave out one of the two")
-    document = flat(file, overrides or [], asked_state(net_stage, net_level))
+    asked = asked_state(net_stage, net_level)
+    document = (
+        choose(file, overrides or [], "TEST", asked).deployed().net if deploy else flat(file, overrides or [], asked)
+    )
     answer(json.dumps(document.plain(), indent=2) if format is Form.json else write(document, origins))

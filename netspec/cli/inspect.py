@@ -11,6 +11,7 @@ import typer
 from netspec.cli.base import (
     Batch,
     Code,
+    Deploy,
     Level,
     NetFile,
     Overrides,
@@ -74,6 +75,7 @@ def command(
         typer.Option(metavar="KEY=NUMBER", help="Fail unless params, macs, stored, layers or field is NUMBER."),
     ] = None,
     without: Without = None,
+    deploy: Deploy = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say how everything is counted.")] = False,
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
@@ -91,7 +93,9 @@ def command(
     given = [word for word, said in {"depth": depth, "sort": sort, "verbose": verbose}.items() if said]
     if stage is not Stage.shapes and given:
         raise UsageError(f"`--{given[0]}` is for the shapes, not for `--stage {stage.value}`")
+    phase = PhaseChoice.TEST if deploy else phase
     one = choose(net, overrides or [], phase.value, asked_state(net_stage, net_level))
+    one = one.deployed() if deploy else one
     phases = load_phases(one.net, (), one.state, batch or one.batch)
     written, other = (phases.train, phases.test) if phase is PhaseChoice.TRAIN else (phases.test, phases.train)
     assert written is not None

@@ -207,6 +207,14 @@ class Layer(Model):
         return Passing()
 
     @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]] | None:
+        """Of a loss, the activation that is inside it: the layer type that its first bottom goes through, with fields.
+
+        The deploy view of a net has that layer in place of the loss. None where the bottom is compared as it is.
+        """
+        return None
+
+    @property
     def alone(self) -> bool:
         """Whether item n of its tops (axis 0) depends on item n of its bottoms alone; then it may read a Filter."""
         return False

@@ -7,7 +7,7 @@ softmax over classes is inside. Source: Graves, Fernandez, Gomez & Schmidhuber 2
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -44,6 +44,11 @@ class CTCLoss(DividedLoss):
 
     blank: Annotated[int, Aka("blank_label", "blank_index")] = Field(0, ge=0, description="The class of the blank.")
     zero_infinity: bool = Field(False, description="Whether rows that do not fit into their steps count for nothing.")
+
+    @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]]:
+        """The softmax over the classes of each step."""
+        return "Softmax", {"axis": 2}
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""

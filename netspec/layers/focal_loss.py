@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import exp
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -77,6 +77,11 @@ class FocalLoss(LabelLoss):
                 help = "SOFTMAX takes `class_weights`, SIGMOID takes `alpha`"
                 raise wrong(f"`{field}` has no meaning in the form {self.form}", field=field, help=help)
         return self
+
+    @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]]:
+        """What makes probabilities of scores, by its form."""
+        return ("Softmax", {"axis": self.axis}) if self.form == "SOFTMAX" else ("Sigmoid", {})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""

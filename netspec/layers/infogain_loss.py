@@ -65,6 +65,11 @@ class InfogainLoss(LabelLoss):
         """Backward reads the labels and the matrix, and the probabilities where they are a top."""
         return Abilities(reads=BOTTOM | TOP)
 
+    @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]]:
+        """The softmax over the classes."""
+        return "Softmax", {"axis": self.axis}
+
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar, and the scores' shape for a second top."""
         classes, given = positions(bottoms[:2], self.axis)[1], len(bottoms) > 2

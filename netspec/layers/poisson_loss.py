@@ -8,7 +8,7 @@ Source: PyTorch's PoissonNLLLoss, which is this with `normalization: FULL`.
 from __future__ import annotations
 
 from math import pi
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -34,6 +34,11 @@ class PoissonLoss(PairLoss):
     log_input: bool = Field(True, description="Whether the scores are logarithms of rates, and not rates.")
     full: bool = Field(False, description="Whether to add the part that depends on the counts alone.")
     eps: float = Field(1e-8, gt=0, description="Added to a rate before its logarithm; for `log_input: false`.")
+
+    @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]] | None:
+        """Rates of their logarithms, where the scores are these."""
+        return ("Exp", {}) if self.log_input else None
 
     @property
     def formulas(self) -> tuple[Formula, Formula]:

@@ -8,7 +8,7 @@ Source: Caffe sigmoid_cross_entropy_loss_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -63,6 +63,11 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
     class_weights: Annotated[Listed[Weight] | None, Aka("weight", "weights")] = Field(
         None, description="A weight for each channel, axis 1."
     )
+
+    @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]]:
+        """The logistic function."""
+        return "Sigmoid", {}
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import log
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -69,6 +69,11 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
     def abilities(self) -> Abilities:
         """Backward reads the labels, and the probabilities where they are a top."""
         return Abilities(reads=BOTTOM | TOP)
+
+    @property
+    def inner_activation(self) -> tuple[str, dict[str, Any]]:
+        """The softmax over the classes."""
+        return "Softmax", {"axis": self.axis}
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """A scalar, and the scores' shape for a second top."""

@@ -11,6 +11,7 @@ from netspec.core.errors import Findings
 from netspec.core.nodes import Document
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import Documents, Reference, open_any
+from netspec.net.deploy import deploy
 from netspec.net.graph import State
 from netspec.net.load import check_both, kept
 from netspec.net.spec import NetSpec, net_spec
@@ -30,6 +31,11 @@ class Chosen:
     state: State
     batch: int | None = None
     dtype: Literal["float32", "float64"] = "float32"
+
+    def deployed(self) -> Chosen:
+        """The deploy view of the net. Raises every mistake of the net."""
+        view = deploy(self.net, self.state)
+        return replace(self, net=view.document, state=view.state)
 
 
 def choose(
