@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netspec.core.shape import Shapes
 from netspec.data.dataset import Dataset
@@ -55,6 +55,10 @@ class Chosen(Dataset):
     def classes(self, output: int) -> tuple[str, ...] | None:
         """The classes of all samples, chosen or not."""
         return self.data.classes(output)
+
+    def facts(self) -> dict[str, Any]:
+        """As in the other data."""
+        return self.data.facts()
 
     def describe(self) -> str:
         """The other data, and the choice."""

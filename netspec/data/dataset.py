@@ -69,6 +69,13 @@ class Dataset(ABC):
         """The names of the classes 0, 1, ... that an output's labels are numbers of; None where they have none."""
         return None
 
+    def facts(self) -> dict[str, Any]:
+        """What the source must know to read new samples as it read these, as values of JSON; here nothing.
+
+        A snapshot keeps it: categories of columns, the characters of a text.
+        """
+        return {}
+
     def close(self) -> None:  # noqa: B027 - most data have nothing to close
         """Close what was opened; nothing is read any more. Here nothing."""
 

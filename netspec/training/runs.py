@@ -25,6 +25,7 @@ from netspec.core.errors import DataError, MachineError, UsageError
 from netspec.core.locate import RUN_CONFIG
 from netspec.core.places import Place, SourceText
 from netspec.core.shape import counted
+from netspec.data.facts import Facts
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
 from netspec.training.container import WriteError, write_whole
@@ -108,7 +109,7 @@ class RunFolder:
             raise TimeUsedUpError(text, at=job.spec.place("max_time"), help="say a longer time, like max_time=8h")
         replaced = snapshot.set_aside(self.snapshots, iteration)
         write_whole(self.path / RUN_CONFIG, config(job).encode())
-        about = environment(job, session.threads, data)
+        about = environment(job, session.threads, data) | _classes(session)
         write_whole(self.path / ENVIRONMENT, (json.dumps(about, indent=2) + "\n").encode())
         write_whole(self.path / METRICS, "".join(json.dumps(each) + "\n" for each in rows).encode())
         self._before, self._begun = used, time.perf_counter()
@@ -184,6 +185,13 @@ class RunFolder:
                 (self.path / _LOCK).unlink(missing_ok=True)  # before it is given back: then it may be another's
                 self.path.rmdir()
         self._lock.release()
+
+
+def _classes(session: Session) -> dict[str, Any]:
+    """The names of the classes of the training data, by the number of the output that they are labels of."""
+    outputs = Facts.of(session.feed.data).outputs if session.feed else ()
+    named = {str(number): one.classes for number, one in enumerate(outputs) if one.classes}
+    return {"classes": named} if named else {}
 
 
 def check_free(path: Path, resumed: bool) -> None:

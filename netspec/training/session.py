@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.changes import Changes
 from netspec.core.errors import NetspecError
+from netspec.data.facts import Facts
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.beside import Beside
 from netspec.engine.bind import Keep, bind, compile_net
@@ -289,6 +290,7 @@ class Session:
             tests=self._kept_tests(),
             averages=averages(self.spec.average, self.train.shaped, self.train.weights),
             diffs=self._gradients() if self.spec.snapshot_diff else {},
+            data=Facts() if self.feed is None else Facts.of(self.feed.data),
         )
 
     def _kept_tests(self) -> Tests:

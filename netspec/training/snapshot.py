@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationEr
 
 from netspec.core.model import Model
 from netspec.core.spelling import unused
+from netspec.data.facts import Facts
 from netspec.net.graph import ParamKey
 from netspec.training.container import Contents, UnreadableSnapshotError, read_arrays, write_arrays
 from netspec.training.scorelog import Tests, text
@@ -56,7 +57,7 @@ class Snapshot:
     version 0.2 a slot is the text of a number. `averages` of weights are by (kind of average, param). `states` are what
     the last batch left to the next. `diffs` are gradients of the last iteration, which nothing is restored from.
     `tests` are those before the iteration, each its iteration and its scores by name; where they have ended the
-    training, those of the iteration too.
+    training, those of the iteration too. `data` says what the net was trained on: shapes, and names of classes.
     `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
     settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
     kinds of arrays that this version does not restore.
@@ -75,6 +76,7 @@ class Snapshot:
     averages: dict[Slot, Array] = field(default_factory=dict)
     diffs: dict[ParamKey, Array] = field(default_factory=dict)
     tests: Tests = ()
+    data: Facts = Facts()
 
 
 class _Header(Model):
@@ -119,6 +121,7 @@ class _State(_Header):
     solver: _Settings = _Settings()
     losses: tuple[float, ...] = ()
     tests: tuple[tuple[int, dict[str, float]], ...] = ()
+    data: Facts = Facts()
 
 
 class _Format1(_State):
@@ -181,6 +184,7 @@ def _content(state: Snapshot) -> tuple[dict[str, Array], str]:
         "net": state.net,
         "solver": state.solver,
         "losses": state.losses,
+        **({"data": data} if (data := state.data.plain()) else {}),
     }
     said = json.dumps(about, sort_keys=True)  # `tests` is the last key in that order, too
     return arrays, f'{said[:-1]}, "tests": {text(state.tests)}}}' if state.tests else said
@@ -238,6 +242,7 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         averages=slots("average"),
         diffs={key: array for (_, key), array in slots("diff").items()},
         tests=state.tests,
+        data=state.data,
         **also,
     )
 

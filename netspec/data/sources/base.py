@@ -128,6 +128,14 @@ class Source(Model):
         """The data; relative paths start at `base`, the folder of the file that names them. Raises DataError."""
         raise NotImplementedError
 
+    def unlabelled(self, path: Path, facts: dict[str, Any]) -> Dataset | None:
+        """New samples in a file of the kind that this source reads, without targets: only the first output counts.
+
+        `facts` are those of the data that the net was trained on. None where this source reads no such files: then
+        images and arrays are read by what the file is. Raises DataError.
+        """
+        return None
+
 
 def load_array(base: Path | None, path: str) -> Array:
     """The array in a .npy file that the `file` of some spec value names. Raises DataError."""
