@@ -99,9 +99,10 @@ def show(
     """Show the tests of a run, what it came to, and charts of its loss and score."""
     from netspec.training.events import Display, Tested
     from netspec.training.figures import figures
+    from netspec.training.folders import named
     from netspec.views.runs import run_view
 
-    found, record = _summarized(_folder(run), metric, mode)
+    found, record = _summarized(named(run), metric, mode)
     tests = [figures(event) for event in record.events if isinstance(event, Tested)]
     losses = [(event.iteration, event.loss) for event in record.events if isinstance(event, Display)]
     wide = width(sys.stdout)
@@ -118,10 +119,11 @@ def compare(
     format: Format = TableFormat.table,
 ) -> None:
     """Show runs side by side: what they came to, and the settings in which they differ."""
+    from netspec.training.folders import named
     from netspec.training.summary import differing
     from netspec.views.runs import compared_view
 
-    found = [_summarized(_folder(name), metric, mode) for name in runs]
+    found = [_summarized(named(name), metric, mode) for name in runs]
     settings = differing([record.config for _, record in found])
     rows = [(run, values) for (run, _), values in zip(found, settings, strict=True)]
     answer(compared_view(rows).form(format.value, width(sys.stdout)))
@@ -132,14 +134,6 @@ def _summarized(path: Path, metric: str | None, mode: ModeChoice | None) -> tupl
 
     word: Any = mode and mode.value
     return summarized(path, metric, word)
-
-
-def _folder(name: str) -> Path:
-    """The run folder of a path, or of a name in the folder of runs."""
-    from netspec.core.locate import has_separator, runs_folder
-
-    path = expanded(name)
-    return path if path.exists() or has_separator(name) else runs_folder() / name
 
 
 @contextmanager

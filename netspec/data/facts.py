@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from netspec.core.model import Model
 from netspec.core.shape import Shape
@@ -18,7 +18,7 @@ class _Kept(Model):
 
 
 class OutputFacts(_Kept):
-    """One output of the data: the shape of a sample, the names of its classes, and whether it is a picture of labels."""
+    """One output of the data: the shape of a sample, the names of its classes, whether it is a picture of labels."""
 
     shape: Shape
     classes: tuple[str, ...] | None = None
@@ -29,7 +29,7 @@ class Facts(_Kept):
     """The outputs of data, and what else their source must know to read new samples in the same way."""
 
     outputs: tuple[OutputFacts, ...] = ()
-    source: dict[str, JsonValue] = {}
+    source: dict[str, JsonValue] = Field({})
 
     @classmethod
     def of(cls, data: Dataset) -> Self:
@@ -47,3 +47,6 @@ class Facts(_Kept):
     def plain(self) -> dict[str, Any]:
         """The facts as values of JSON, without what is as usual; empty where there are none."""
         return self.model_dump(mode="json", exclude_defaults=True)
+
+
+NO_FACTS = Facts()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from netspec.core import code_files
+from netspec.core import code_files, locate
 from netspec.core.errors import UsageError
 from netspec.core.locate import RUN_CONFIG, runs_folder, tidy
 from netspec.training import snapshot
@@ -54,6 +54,12 @@ def weights_for(solver: Path, weights: Path | None, of_best: bool) -> Path:
 def holds(folder: Path) -> bool:
     """Whether a folder is a run folder."""
     return (folder / RUN_CONFIG).is_file()
+
+
+def named(word: str) -> Path:
+    """The path of a word, or of a name in the folder of runs where there is no such path."""
+    path = locate.expanded(word)
+    return path if path.exists() or locate.has_separator(word) else runs_folder() / path
 
 
 def _numbered(name: str) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationEr
 
 from netspec.core.model import Model
 from netspec.core.spelling import unused
-from netspec.data.facts import Facts
+from netspec.data.facts import NO_FACTS, Facts
 from netspec.net.graph import ParamKey
 from netspec.training.container import Contents, UnreadableSnapshotError, read_arrays, write_arrays
 from netspec.training.scorelog import Tests, text
@@ -76,7 +76,7 @@ class Snapshot:
     averages: dict[Slot, Array] = field(default_factory=dict)
     diffs: dict[ParamKey, Array] = field(default_factory=dict)
     tests: Tests = ()
-    data: Facts = Facts()
+    data: Facts = NO_FACTS
 
 
 class _Header(Model):
@@ -121,7 +121,7 @@ class _State(_Header):
     solver: _Settings = _Settings()
     losses: tuple[float, ...] = ()
     tests: tuple[tuple[int, dict[str, float]], ...] = ()
-    data: Facts = Facts()
+    data: Facts = NO_FACTS
 
 
 class _Format1(_State):

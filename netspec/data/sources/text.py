@@ -58,22 +58,22 @@ class Text(Source):
         path = bundled("new_testament") / "new_testament.txt.gz" if self.file is None else beside(base, self.file)
         with about("file"):
             content = _read(path)
-            numbers, kinds, unknown = self._numbers(path, content)
+            numbers, kinds, characters = self._numbers(path, content)
         first = len(numbers) - round(len(numbers) * self.held_out)
         here = slice(0, first) if self.split == "train" else slice(first, None)
         part = numbers[here]
         if not part.size:
             raise EmptyDataError(f"the {self.split} part of {path.name} is empty", help="change `held_out`")
-        more = f", {counted(int(np.count_nonzero(part == kinds)), 'other')}" if unknown else ""
+        more = f", {counted(int(np.count_nonzero(part == kinds)), 'other')}" if characters else ""
         words = f"{path.name}, {self.split}: {counted(part.size, self.unit)} of {counted(kinds, 'kind')}{more}"
-        return _Lanes(words, f"{path.name}, {self.split}", part, self.steps, 1)
+        return _Lanes(words, f"{path.name}, {self.split}", part, self.steps, 1, characters)
 
-    def _numbers(self, path: Path, content: bytes) -> tuple[Array, int, bool]:
-        """The text as numbers, (L,), how many kinds the training part has, and whether others have a number too."""
+    def _numbers(self, path: Path, content: bytes) -> tuple[Array, int, str]:
+        """The text as numbers, (L,), how many kinds the training part has, and these characters; none of bytes."""
         import numpy as np
 
         if self.unit == "byte":
-            return np.frombuffer(content, np.uint8), BYTES, False
+            return np.frombuffer(content, np.uint8), BYTES, ""
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -86,7 +86,7 @@ class Text(Source):
         strange = (
             known[np.minimum(places, max(len(known) - 1, 0))] != codes if known.size else np.ones(len(codes), bool)
         )
-        return np.where(strange, len(known), places).astype(np.uint32), len(known), True
+        return np.where(strange, len(known), places).astype(np.uint32), len(known), known.tobytes().decode("utf-32-le")
 
 
 def _read(path: Path) -> bytes:
@@ -105,13 +105,17 @@ def _read(path: Path) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class _Lanes(Dataset):
-    """A text as numbers (L,), cut into `lanes` chunks; sample k is step k // lanes of lane k % lanes."""
+    """A text as numbers (L,), cut into `lanes` chunks; sample k is step k // lanes of lane k % lanes.
+
+    `characters` are those that the numbers stand for, none where these are bytes.
+    """
 
     title: str
     source: str
     numbers: Array
     steps: int
     lanes: int
+    characters: str
 
     ordered = True
 
@@ -130,7 +134,7 @@ class _Lanes(Dataset):
 
     def in_batches(self, size: int) -> Dataset:
         """The text cut into `size` chunks. Raises EmptyDataError where it is too short."""
-        found = _Lanes(self.title, self.source, self.numbers, self.steps, size)
+        found = _Lanes(self.title, self.source, self.numbers, self.steps, size, self.characters)
         if not len(found):
             raise EmptyDataError(
                 f"{self.source} has {len(self.numbers):,} steps, too few for {counted(size, 'lane')} of {self.steps:,}",
@@ -156,6 +160,10 @@ class _Lanes(Dataset):
         import numpy as np
 
         return self.read(np.arange(len(self)))[output]
+
+    def facts(self) -> dict[str, Any]:
+        """The characters by their numbers, or that a step is a byte: with them a net goes on writing."""
+        return {"characters": self.characters} if self.characters else {"unit": "byte"}
 
     def describe(self) -> str:
         """The text, its characters, and how they are cut."""

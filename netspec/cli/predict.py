@@ -1,0 +1,133 @@
+"""`netspec predict`: what a trained net says of new samples."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netspec.cli import complete
+from netspec.cli.base import Batch, Code, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.help import TRAINING
+from netspec.core.locate import expanded
+
+if TYPE_CHECKING:
+    from netspec.training.predicting import Predictions
+    from netspec.training.trained import Trained
+
+PANEL = TRAINING
+EXAMPLE = "netspec predict runs/lenet-1 photo.png more_photos/"
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(metavar="RUN|SNAPSHOT", help="Run folder, or a snapshot.", autocompletion=complete.runs)
+    ],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[INPUT]...", help="Images, folders of images, tables, .npy files; - for stdin."),
+    ] = None,
+    top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to show of each input.")] = 3,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="RUN|SNAPSHOT", help="Another net whose answers are averaged in; repeatable."),
+    ] = None,
+    crops: Annotated[
+        int, typer.Option(metavar="1|10", help="Windows of each image; 10: corners, middle, mirrored.")
+    ] = 1,
+    blob: Annotated[str | None, typer.Option(metavar="NAME", help="Give this blob in place of the answer.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="Write to a .csv, .json, .md or .npy."),
+    ] = None,
+    best: Annotated[bool, typer.Option("--best", help="The weights of the best test of a run.")] = False,
+    ema: Annotated[bool, typer.Option("--ema", help="The snapshot's moving average of weights.")] = False,
+    swa: Annotated[bool, typer.Option("--swa", help="The snapshot's stochastic weight average.")] = False,
+    generate: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Write N characters with a net that predicts the next one.")
+    ] = None,
+    start: Annotated[str, typer.Option(metavar="TEXT", help="Text that --generate goes on with.")] = "",
+    temperature: Annotated[
+        float, typer.Option(min=0, help="How freely --generate draws; 0 takes the likeliest character.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Other seeds draw other texts.")] = 1,
+    batch: Batch = None,
+    threads: Threads = None,
+    code: Code = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the answers.")] = TableFormat.table,
+) -> None:
+    """Classify images or rows, predict their values, or go on writing a text, with a trained net.
+
+    The transforms, the classes and the net are those of the training. Inputs that cannot be read are reported at the
+    end, with exit code 4.
+    """
+    from netspec.codegen import environment
+    from netspec.core.errors import UsageError
+    from netspec.training.averaging import kind_of
+
+    if generate is None and not inputs:
+        raise UsageError("predict for what?", help="name images, a folder, a table or a .npy file, or say --generate N")
+    environment.load()
+    from netspec.codegen import driver
+
+    driver.limit_threads(threads)
+    average = kind_of(ema, swa)
+    nets = [_trained(word, best, blob, average) for word in (model, *(more or ()))]
+    if generate is not None:
+        _write(nets[0], generate, start, temperature, seed, format)
+        return
+    from netspec.training.predicting import Predictor
+
+    with told_of_compiling(err()):
+        found = Predictor(nets, crops, batch).predict(inputs or (), sys.stdin.buffer)
+    _answer(found, format, top, output)
+
+
+def _trained(word: str, best: bool, blob: str | None, average: str | None) -> Trained:
+    """The net of a run folder or a snapshot."""
+    from netspec.training import folders
+    from netspec.training.trained import Trained
+
+    path = folders.named(word)
+    weights = folders.weights_for(path, None if folders.holds(path) else path, best)
+    return Trained(weights, blob, average)
+
+
+def _write(net: Trained, length: int, start: str, temperature: float, seed: int, format: TableFormat) -> None:
+    """Print the characters of a text as they come; with `--format json` all at once."""
+    from netspec.training.generating import generate
+
+    with told_of_compiling(err()):
+        pieces = generate(net, length, start, temperature, seed)
+        first = next(pieces)
+    if format is TableFormat.json:
+        answer(
+            json.dumps({"start": start, "text": "".join(pieces), "temperature": temperature, "seed": seed}, indent=2)
+        )
+        return
+    sys.stdout.write(first)
+    for piece in pieces:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    answer("")
+
+
+def _answer(found: Predictions, format: TableFormat, top: int, output: Path | None) -> None:
+    """Print the answers, or write them to a file; then raise what was wrong with inputs."""
+    from netspec.core.errors import DataError, Mistakes
+    from netspec.core.shape import counted
+    from netspec.views import predictions
+
+    if output is not None:
+        predictions.save(found, output, top)
+        err().print(f"{counted(len(found), 'answer')} written to {output}")
+    elif len(found.errors) < len(found) or format is TableFormat.json:
+        answer(predictions.form(found, format.value, top))
+    if found.errors and format is TableFormat.json and output is None:
+        raise typer.Exit(DataError.exit_code)  # the errors stand in the answer
+    if found.errors:
+        errors = list(found.errors.values())
+        raise errors[0] if len(errors) == 1 else Mistakes(errors)
