@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from netspec.api import Net, Run, Solver
+    from netspec.api import Net, Predictor, Run, Solver
     from netspec.core.code_files import load_code, register
     from netspec.core.errors import NetspecError, NetspecWarning
 
-__all__ = ["Net", "NetspecError", "NetspecWarning", "Run", "Solver", "__version__", "load_code", "register"]
+__all__ = ["Net", "NetspecError", "NetspecWarning", "Predictor", "Run", "Solver", "__version__", "load_code", "register"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Net", "Run", "Solver"}:
+    if name in {"Net", "Predictor", "Run", "Solver"}:
         from netspec import api
 
         return getattr(api, name)

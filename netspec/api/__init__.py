@@ -1,4 +1,4 @@
-"""The Python API: `Net` and `Solver`, as in pycaffe, and `Run`; each is imported when it is first used."""
+"""The Python API: `Net` and `Solver`, as in pycaffe, `Run` and `Predictor`; each is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netspec.api.net import Net
+    from netspec.api.predictor import Predictor
     from netspec.api.run import Run
     from netspec.api.solver import Solver
 
-__all__ = ["Net", "Run", "Solver"]
+__all__ = ["Net", "Predictor", "Run", "Solver"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from netspec.api.arguments import path_of, phase_of, threads_of
 from netspec.api.net import Net
+from netspec.api.predictor import Answers, Predictor
 from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
 from netspec.training import folders, runs
@@ -68,6 +69,14 @@ class Run:
         """
         tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads_of(threads), on)
         return tester.run(on)[0]
+
+    def predict(self, inputs: Any, snapshot: str | Path | None = None, **how: Any) -> Answers:
+        """What the run's net answers to inputs, with the weights of a snapshot, by default the latest.
+
+        `inputs` are as for `Predictor.predict`, and `how` are the arguments of a Predictor; one that is kept answers
+        sooner. Raises MissingSnapshotError, SnapshotError, UsageError.
+        """
+        return Predictor(self._snapshot(snapshot), **how).predict(inputs)
 
     def net(
         self,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PANEL = TRAINING
 EXAMPLE = "netspec predict runs/lenet-1 photo.png more_photos/"
 
+_SAID = 20
+"""Most errors about inputs that are shown; more are counted."""
+
 
 def command(
     model: Annotated[
@@ -130,4 +133,4 @@ def _answer(found: Predictions, format: TableFormat, top: int, output: Path | No
         raise typer.Exit(DataError.exit_code)  # the errors stand in the answer
     if found.errors:
         errors = list(found.errors.values())
-        raise errors[0] if len(errors) == 1 else Mistakes(errors)
+        raise errors[0] if len(errors) == 1 else Mistakes(errors[:_SAID], len(errors[_SAID:]))

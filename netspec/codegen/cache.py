@@ -30,7 +30,7 @@ import numpy as np
 
 from netspec.codegen import environment, sources
 from netspec.codegen.cpu import cpu_name, features, system
-from netspec.core.locate import folder_of
+from netspec.core.locate import cache_root
 
 Function = Callable[..., Any]
 
@@ -86,14 +86,8 @@ def digest() -> str:
 
 @cache
 def _root() -> Path:
-    """The folder of all digests' folders, in NETSPEC_CACHE_DIR or the user's cache folder."""
-    from platformdirs import user_cache_dir
-
-    given = folder_of("NETSPEC_CACHE_DIR")
-    root = given or Path(user_cache_dir("netspec"))
-    if given is None and not root.is_absolute():  # a user without a home: the path would begin in the current folder
-        root = Path(os.devnull)
-    return root.absolute() / "kernels"
+    """The folder of all digests' folders."""
+    return cache_root() / "kernels"
 
 
 @cache

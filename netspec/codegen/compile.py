@@ -17,6 +17,7 @@ from netspec.codegen import cache, sources
 from netspec.codegen.driver import prepare_driver
 from netspec.codegen.kernel import Compiled
 from netspec.core.calls import Call
+from netspec.core.cores import cores
 
 WORTH_A_PROCESS = 2
 """Fewest kernels for which another process is started."""
@@ -66,11 +67,6 @@ def prepare(kernels: Iterable[Compiled], dtype: str) -> None:
         cache.tell(one.name)
 
 
-def _cores() -> int:
-    """Cores that this process may use, where the system says so; else all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def _running(words: list[str], count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """As many processes of a command as the system allows; none is left when the body ends, nor when we are killed.
@@ -97,7 +93,7 @@ def _end_with_parent() -> None:
 
 def _most_processes() -> int:
     """Processes that may compile at once; 1 where no Python can be started, as in a program that embeds it."""
-    return min(_cores(), MOST_PROCESSES) if "python" in os.path.basename(sys.executable or "").lower() else 1
+    return min(cores(), MOST_PROCESSES) if "python" in os.path.basename(sys.executable or "").lower() else 1
 
 
 def unclaimed(folder: str, names: Iterable[str]) -> Iterator[str]:

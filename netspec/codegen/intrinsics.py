@@ -46,3 +46,25 @@ def pointer(typingctx: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def high_half(typingctx: Any, a: Any, b: Any) -> Any:
+    """The upper 64 of the 128 bits of a product of two uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = context.get_value_type(types.uint64).__class__(128)
+        product = builder.mul(*[builder.zext(arg, wide) for arg in args])
+        return builder.trunc(builder.lshr(product, wide(64)), context.get_value_type(types.uint64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic
+def leading_zeros(typingctx: Any, a: Any) -> Any:
+    """The zero bits above the first one of a uint64, as an int64; 64 of 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], cgutils.false_bit)
+
+    return types.int64(types.uint64), generate

@@ -32,6 +32,17 @@ def folder_of(variable: str) -> Path | None:
     return expanded(text) if text else None
 
 
+def cache_root() -> Path:
+    """The folder of what may be deleted at any time: NETSPEC_CACHE_DIR, or one in the user's cache folder."""
+    from platformdirs import user_cache_dir
+
+    given = folder_of("NETSPEC_CACHE_DIR")
+    root = given or Path(user_cache_dir("netspec"))
+    if given is None and not root.is_absolute():  # a user without a home: the path would begin in the current folder
+        root = Path(os.devnull)
+    return root.absolute()
+
+
 def runs_folder() -> Path:
     """The folder of runs whose folder nobody names."""
     return folder_of("NETSPEC_RUNS_DIR") or Path("runs")

@@ -47,6 +47,10 @@ class Chosen(Dataset):
         """The chosen samples at `index`."""
         return self.data.read(self.index[index])
 
+    def read_through(self, index: Index) -> None:
+        """Read the chosen samples at `index`."""
+        self.data.read_through(self.index[index])
+
     def labels(self, output: int) -> Array | None:
         """The labels of the chosen samples."""
         labels = self.data.labels(output)

@@ -57,6 +57,9 @@ class Dataset(ABC):
         Of an output whose shape has an ANY, a list of N arrays. The caller owns the arrays.
         """
 
+    def read_through(self, index: Index) -> None:  # noqa: B027 - most data are read, or measured, when they are opened
+        """Read the samples at `index` (N,) for nothing but to find what cannot be read. Raises DataError."""
+
     def in_batches(self, size: int) -> Dataset:
         """These data as batches of `size` samples want them: here as they are. Raises DataError."""
         return self
@@ -75,6 +78,10 @@ class Dataset(ABC):
         A snapshot keeps it: categories of columns, the characters of a text.
         """
         return {}
+
+    def file(self, index: int) -> str | None:
+        """The path of a sample's own file below its source's folder, with slashes; None where it has none."""
+        return None
 
     def close(self) -> None:  # noqa: B027 - most data have nothing to close
         """Close what was opened; nothing is read any more. Here nothing."""

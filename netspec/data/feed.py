@@ -19,7 +19,7 @@ from netspec.data.chosen import Chosen
 from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset, Outputs
 from netspec.data.labels import BadLabelError, LabelRule, allowed, fault
-from netspec.data.pipeline import Pipeline, Training, pipeline
+from netspec.data.pipeline import FEW, Pipeline, Training, pipeline
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Draw
 
@@ -171,12 +171,27 @@ class Feed:
         """
         epoch, index = self._chosen(position, len(into[0]))
         with placed(self._node, "source"):
-            read = self.data.read(index)
-        batch = _whole(self._steps(read, Draw(self._seed, epoch, index)))
+            batch = _whole(self._steps.read(self.data, Draw(self._seed, epoch, index)))
         for rule in self._rules:
             if rule.alike or len(rule.places) == len(index):
                 self._check(rule, batch[rule.output], index)
         copy_batch(batch, into)
+
+    def read_through(self) -> None:
+        """Read all samples to find what cannot be read, and labels that only reading shows. Raises DataError."""
+        import numpy as np
+
+        if self._rules and self.data.masks:
+            for position in range(0, len(self), FEW):
+                self.batch(position, min(FEW, len(self) - position))
+            return
+        with placed(self._node, "source"):
+            self.data.read_through(np.arange(len(self)))
+
+    @property
+    def readers(self) -> int:
+        """Threads that read best at the same time."""
+        return self.data.readers
 
     def name(self, position: int, output: int = 0) -> str:
         """The name of the sample at a position, in messages."""

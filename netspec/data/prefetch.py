@@ -1,4 +1,4 @@
-"""The thread that prepares batches before they are asked for."""
+"""The threads that prepare batches before they are asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from netspec.data.feed import Feed, copy_batch
@@ -22,33 +23,50 @@ _TURN, _PATIENCE = 0.1, 5.0
 
 
 class Prefetcher:
-    """A thread that prepares the batches at position, position + step, ... in a ring of buffers.
+    """Threads that prepare the batches at position, position + step, ... in a ring of `depth` buffers.
 
-    Batches are those of `feed.fill`. The data end at position `stop`: the batch that reaches it is cut short there.
-    `waited` counts the seconds that `take` had to wait. The thread knows the work, not the Prefetcher: it ends when the
-    Prefetcher is closed, or when nobody holds it any more.
+    Batches are those of `feed.fill`, and are taken in their order. Each thread prepares a whole batch, and there are as
+    many as the feed's data say, or `readers`. The data end at position `stop`: the batch that reaches it is cut short
+    there. `waited` counts the seconds that `take` had to wait. The threads know the work, not the Prefetcher: they end
+    when the Prefetcher is closed, or when nobody holds it any more.
     """
 
     def __init__(
-        self, feed: Feed, position: int, size: int, *, step: int | None = None, stop: int | None = None, depth: int = 3
+        self,
+        feed: Feed,
+        position: int,
+        size: int,
+        *,
+        step: int | None = None,
+        stop: int | None = None,
+        depth: int | None = None,
+        readers: int | None = None,
     ) -> None:
         self.waited = 0.0
         self._position: int | None = position
         self._step, self._process = step or size, os.getpid()
         self._failed: BaseException | None = None
-        self._work = _Work(feed, size, depth)
-        self._thread = threading.Thread(
-            target=self._work.run, args=(position, self._step, stop), name="netspec feed", daemon=True
+        readers = readers or feed.readers
+        self._work = _Work(
+            feed,
+            size,
+            depth or readers + 2,
+            range(position, stop, self._step) if stop is not None else count(position, self._step),
+            stop,
         )
+        self._threads = [
+            threading.Thread(target=self._work.run, name="netspec feed", daemon=True) for _ in range(readers)
+        ]
         self._end = weakref.finalize(self, self._work.end)
-        self._end.atexit = False  # the thread is a daemon
-        self._thread.start()
+        self._end.atexit = False  # the threads are daemons
+        for thread in self._threads:
+            thread.start()
 
     @property
     def position(self) -> int | None:
         """Position of the batch that `take` gives next.
 
-        None after a `take` that did not come to its end, and in a forked process, which does not have the thread.
+        None after a `take` that did not come to its end, and in a forked process, which does not have the threads.
         """
         return self._position if self._process == os.getpid() else None
 
@@ -75,9 +93,11 @@ class Prefetcher:
         raise self._failed
 
     def close(self) -> None:
-        """End the thread and wait for it; a source that hangs is left behind."""
+        """End the threads and wait for them; a source that hangs is left behind."""
         self._end()
-        self._thread.join(_PATIENCE)
+        deadline = time.monotonic() + _PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def __enter__(self) -> Self:
         return self
@@ -90,51 +110,71 @@ _Ready = tuple[int, "tuple[Array, ...]"] | BaseException
 
 
 class _Work:
-    """The thread's side: a ring of buffers, those that are free, and those that are ready with their batches.
+    """The threads' side: a ring of buffers, those that are free, and those that are ready with their batches.
 
     The lock `bell` is released when something is ready. A queue that is asked with a timeout would do, but for a signal
     that comes when the time is up: CPython 3.11 then waits for ever (Modules/_queuemodule.c computes a negative rest).
     """
 
-    def __init__(self, feed: Feed, size: int, depth: int) -> None:
+    def __init__(self, feed: Feed, size: int, depth: int, positions: Iterable[int], stop: int | None) -> None:
         self.free: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self.bell = threading.Lock()
-        self._ready: queue.SimpleQueue[_Ready] = queue.SimpleQueue()
-        self._feed, self._size = feed, size
+        self._feed, self._size, self._stop = feed, size, stop
         self._ring = [feed.buffers(size) for _ in range(depth)]
+        self._turn, self._giving = threading.Lock(), threading.Lock()
+        self._batches = enumerate(positions)
+        self._begun, self._taken = 0, 0
+        self._ready: dict[int, _Ready] = {}
+        """By the number of the batch, counted from 0."""
         self._ending = False
         for slot in range(depth):
             self.free.put(slot)
 
     def next(self) -> _Ready | None:
-        """What is ready next; None where there is nothing yet."""
-        try:
-            return self._ready.get_nowait()
-        except queue.Empty:
-            return None
+        """The batch whose turn it is; None where it is not ready yet."""
+        ready = self._ready.pop(self._taken, None)
+        self._taken += ready is not None
+        return ready
 
-    def _give(self, ready: _Ready) -> None:
-        self._ready.put(ready)
-        if self.bell.locked():  # nobody else releases it
-            self.bell.release()
+    def _give(self, number: int, ready: _Ready) -> None:
+        with self._giving:
+            self._ready[number] = ready
+            if self.bell.locked():  # nobody else releases it
+                self.bell.release()
 
     def end(self) -> None:
-        """Let the thread end after the batch that it is at."""
+        """Let each thread end after the batch that it is at."""
         self._ending = True
         self.free.put(None)
 
-    def run(self, position: int, step: int, stop: int | None) -> None:
+    def _begin(self) -> tuple[int, int, int] | None:
+        """The number of the next batch, its position, and a slot for it; None where the work ends.
+
+        Slots are given out in the order of the batches, so that the batch whose turn it is always has one.
+        """
+        with self._turn:
+            slot = None if self._ending else self.free.get()
+            if slot is None or self._ending:
+                self.free.put(None)  # for the other threads
+                return None
+            number, position = next(self._batches, (self._begun, None))
+            self._begun = number + 1
+            if position is None:
+                self.end()
+                self._give(number, IndexError("all batches were taken"))
+                return None
+            return number, position, slot
+
+    def run(self) -> None:
         """Prepare batches until the data or the Prefetcher end."""
-        try:
-            while stop is None or position < stop:
-                slot = self.free.get()
-                if slot is None or self._ending:
-                    return
-                short = self._size if stop is None else min(self._size, stop - position)
-                into = tuple(array[:short] for array in self._ring[slot])
+        while (begun := self._begin()) is not None:
+            number, position, slot = begun
+            short = self._size if self._stop is None else min(self._size, self._stop - position)
+            into = tuple(array[:short] for array in self._ring[slot])
+            try:
                 self._feed.fill(position, into)
-                self._give((slot, into))
-                position += step
-            self._give(IndexError("all batches were taken"))
-        except BaseException as error:  # `take` raises it again
-            self._give(error)
+            except BaseException as error:  # `take` raises it again
+                self.end()
+                self._give(number, error)
+            else:
+                self._give(number, (slot, into))

@@ -142,6 +142,24 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise UnreadableDataError(f"'{path}' cannot be read: {error.strerror or error}") from None
 
 
+def content(path: Path) -> bytes:
+    """The bytes of a file, unpacked where it is gzipped.
+
+    Raises MissingDataError, UnreadableDataError, BrokenGzipError.
+    """
+    import gzip
+    import zlib
+
+    with opened(path) as file:
+        held = file.read()
+    if path.suffix == ".gz":
+        try:
+            held = gzip.decompress(held)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise BrokenGzipError(f"'{path}' cannot be unpacked: {error}") from None
+    return held
+
+
 def _neighbour(path: Path) -> str:
     rule = "paths are relative to the file they are written in"
     try:

@@ -153,6 +153,8 @@ KINDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("MNIST", "EMNIST", "KMNIST"), "Idx"),
         **dict.fromkeys(("CIFAR", "CIFAR-10"), "Cifar10"),
         **dict.fromkeys(("Numpy", "npy", "npz", "Tensor"), "Arrays"),
+        **dict.fromkeys(("folder", "ImageDirectory", "image_dataset_from_directory", "ImageNet"), "ImageFolder"),
+        "ImageData": "ImageList",
     },
 }
 """Other programs' words for a choice, to netspec's, for each kind of choice."""
@@ -203,7 +205,7 @@ ABSENT: dict[str, dict[str, str]] = {
     },
     "source": {
         **dict.fromkeys(
-            ("ImageFolder", "ImageData", "folder", "LMDB", "LevelDB", "Data", "HDF5", "HDF5Data", "CSV", "ImageNet"),
+            ("LMDB", "LevelDB", "Data", "HDF5", "HDF5Data", "CSV"),
             "netspec does not read it yet: {type: Arrays, outputs: [images.npy, labels.npy]} reads arrays of any data",
         )
     },

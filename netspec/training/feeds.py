@@ -16,6 +16,12 @@ from netspec.training.job import Job
 from netspec.training.rules.base import Known, refuse
 
 
+class OtherClassesError(DataError):
+    """Test data number their classes otherwise than the training data, so that a label means something else."""
+
+    code = "NS630"
+
+
 class TooFewSamplesError(DataError):
     """The data of a phase have no samples."""
 
@@ -53,8 +59,29 @@ def open_phases(job: Job, seed: int) -> dict[str, Feed]:
         for name in ("train",) if phase == "TRAIN" else job.spec.data.scored:
             with found.catching():
                 feeds[name] = open_named(job, name, phase, seed)
+    opened = {name: feed for name, feed in feeds.items() if feed is not None}
+    for name, feed in opened.items():
+        with found.catching():
+            _check_classes(job, name, feed, opened.get("train"))
     found.raise_if_any()
-    return {name: feed for name, feed in feeds.items() if feed is not None}
+    return opened
+
+
+def _check_classes(job: Job, name: str, feed: Feed, train: Feed | None) -> None:
+    """Raise OtherClassesError where a label of a feed has another name than in the training data."""
+    for output in range(min(len(feed.shapes), len(train.shapes)) if train else 0):
+        assert train is not None
+        names, known = feed.data.classes(output), train.data.classes(output)
+        if names is None or known is None or names == known[: len(names)]:
+            continue
+        i = next(i for i, other in enumerate(names) if i >= len(known) or other != known[i])
+        there = f"but '{known[i]}' in the training data" if i < len(known) else "which is no class of the training data"
+        spec = job.spec.data.named(name)
+        raise OtherClassesError(
+            f"class {i} is '{names[i]}' here, {there}",
+            at=spec.place("source") if spec else None,
+            help=f"name the classes of both alike: `classes: [{', '.join(known[:6])}{', ...' if known[6:] else ''}]`",
+        )
 
 
 def sample_names(feed: Feed | None, position: int) -> Callable[[int, int], str]:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from netspec.core import locate
-from netspec.core.errors import NetspecError
+from netspec.core.errors import Findings, NetspecError
 from netspec.core.nodes import placed
 from netspec.data.feed import Feed
 from netspec.engine.weights import Weights, fill_weights
@@ -24,6 +24,11 @@ def rehearse(job: Job) -> tuple[dict[str, Feed], list[NetspecError]]:
     Raises the errors that would keep the training from its first iteration.
     """
     feeds, weights = open_phases(job, job.spec.random_seed), None
+    unreadable = Findings()
+    for feed in feeds.values():
+        with unreadable.catching():
+            feed.read_through()
+    unreadable.raise_if_any()
     if job.spec.weights is not None:
         own = fill_weights(job.train, job.spec.dtype, job.spec.random_seed)
         load_own(job, own)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from netspec.core.errors import UsageError
+from netspec.core.optional import NoLibraryError, library
 from netspec.training.container import write_whole
 from netspec.training.events import Event
 from netspec.training.figures import STEP, figures
@@ -25,25 +25,14 @@ FOLDER = "tensorboard"
 _FILE = "events.out.tfevents.netspec"
 
 
-class NoTensorBoardError(UsageError):
-    """TensorBoard was asked for, but the library that writes its files cannot be used."""
-
-    code = "NS563"
-
-
 def ask_for_library(spec: SolverSpec) -> None:
-    """Raise NoTensorBoardError where a solver wants event files, and tensorboardX cannot be imported."""
+    """Raise NoLibraryError where a solver wants event files, and tensorboardX cannot be imported."""
     if spec.tensorboard:
+        instead = "or leave it out: metrics.csv has the same figures"
         try:
-            import tensorboardX.summary  # noqa: F401
-        except Exception as error:  # another version of protobuf raises errors of any type
-            missing = isinstance(error, ModuleNotFoundError) and error.name == "tensorboardX"
-            why = "is not installed" if missing else f"cannot be imported: {error}"
-            raise NoTensorBoardError(
-                f"`tensorboard` needs the library tensorboardX, which {why}",
-                at=spec.place("tensorboard", key=True),
-                help="`pip install tensorboardX`, or leave it out: metrics.csv has the same figures",
-            ) from None
+            library("tensorboardX.summary", "tensorboard", "`tensorboard`", instead)
+        except NoLibraryError as error:
+            raise error.at_place(spec.place("tensorboard", key=True)) from None
 
 
 class Points:

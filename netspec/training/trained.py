@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from netspec.core.errors import DataError, Findings, SnapshotError, SpecError, UsageError
 from netspec.core.model import Listed, Model
-from netspec.core.shape import Shape, Shapes, text
+from netspec.core.shape import Shape, Shapes, counted, text
 from netspec.core.spelling import suggest
 from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class NoNetError(SnapshotError):
-    """A file of weights does not hold the net that they are of, so nobody can predict with it alone."""
+    """A file of weights does not hold their net, or the means of its data, so nobody can predict with it alone."""
 
     code = "NS658"
 
@@ -70,12 +70,16 @@ class _WrittenSource(Model):
     source: AnySource
 
 
-@dataclass(frozen=True)
-class _Like(Dataset):
-    """Stands for new samples where transforms ask for the data: shapes, classes and masks are those of the training."""
+@dataclass(frozen=True, eq=False)
+class _New(Dataset):
+    """New samples of one shape, `own`, whose targets nobody knows: they are 0.
+
+    Classes and masks are those of the training; without `x`, (N, *own), nothing is read.
+    """
 
     training: Facts
     own: Shapes
+    x: Array | None = None
 
     @property
     def shapes(self) -> Shapes:
@@ -92,15 +96,18 @@ class _Like(Dataset):
         return self.training.classes(output)
 
     def __len__(self) -> int:
-        return 1
+        return 0 if self.x is None else len(self.x)
 
     def read(self, index: Index) -> Outputs:
-        """Nothing is read through it."""
-        raise NotImplementedError
+        """The samples, and zeros."""
+        import numpy as np
+
+        assert self.x is not None
+        return (self.x[index], *(np.zeros((len(index), *shape)) for shape in self.own[1:]))
 
     def describe(self) -> str:
-        """What it is."""
-        return "new samples"
+        """How many there are."""
+        return f"{counted(len(self), 'new sample')} of {text(self.own[0])}"
 
     def name(self, index: int, output: int = 0) -> str:
         """The number of a sample."""
@@ -214,22 +221,22 @@ class Trained:
         import numpy as np
 
         def training() -> Dataset:
-            help = "it is from a version before 0.3: predict with a run that was trained with this version"
-            raise WrongInputError("the snapshot does not hold what was computed over training data", help=help)
+            help = "train it anew with this version, which keeps it"
+            raise NoNetError(f"'{self.path}' does not hold what was computed over its training data", help=help)
 
         fields = {"transform": tuple(transforms), "batch_size": self.batch}
         spec = FeedSpec.model_construct(None, **fields)  # type: ignore[arg-type]  # the transforms are looked at alone
         real = np.float64 if self.dtype == "float64" else np.float32
-        like = _Like(self.facts, self.with_targets(shape))
-        return pipeline(spec, like, "TEST", Training(None, training), real, self.path.parent, computed)
+        new = _New(self.facts, self.with_targets(shape))
+        return pipeline(spec, new, "TEST", Training(None, training), real, self.path.parent, computed)
 
     def transformed(self, x: Array, steps: Pipeline) -> Array:
         """Samples (N, *shape) after bound transforms, with zeros for the targets that nobody knows."""
         import numpy as np
 
-        zeros = (np.zeros((len(x), *shape)) for shape in self.with_targets(x.shape[1:])[1:])
         index = np.arange(len(x))
-        return cast("Array", steps((x, *zeros), Draw(self.seed, np.zeros_like(index), index))[0])
+        new = _New(self.facts, self.with_targets(x.shape[1:]), x)
+        return cast("Array", steps.read(new, Draw(self.seed, np.zeros_like(index), index))[0])
 
     def run(self, x: Array) -> Array:
         """The answers (N, ...) of samples (N, *wanted); classes that exclude each other lie on the last axis."""

@@ -120,7 +120,7 @@ NOT_HERE = {
     "NS549": "factors that overflow, tests/training/solvers/test_kfac.py",
     "NS564": "runs of a folder, tests/cli/test_runs.py",
     "NS559": "a run whose time is used up, tests/training/test_budgets.py",
-    "NS563": "a library that is not installed, tests/training/test_tensorboard.py",
+    "NS563": "a library that is not installed, tests/core/test_optional.py",
     "NS600": "a family",
     "NS621": "no source that there is can be open and empty",
     "NS622": "the Python API's arrays, tests/test_api.py",

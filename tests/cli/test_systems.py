@@ -16,6 +16,7 @@ import pytest
 from netspec.codegen import compile as compiling
 from netspec.codegen import cpu
 from netspec.core import locate
+from netspec.core.cores import cores
 from netspec.language.document import dump
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +62,7 @@ def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(llvm, "get_host_cpu_features", refuse)
-    assert compiling._cores() == os.cpu_count()
+    assert cores() == os.cpu_count()
     assert cpu.features() == {}
 
 

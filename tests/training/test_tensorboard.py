@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from netspec.core.optional import NoLibraryError
 from netspec.training import runs
 from netspec.training.events import Display
 from netspec.training.job import load_solver
 from netspec.training.run import run
-from netspec.training.tensorboard import NoTensorBoardError
+
 
 pytest.importorskip("tensorboardX")
 
@@ -94,7 +95,7 @@ def test_a_missing_library_is_a_sentence_and_leaves_nothing_behind(
     for name in [name for name in sys.modules if name.partition(".")[0] == "tensorboardX"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-    with pytest.raises(NoTensorBoardError, match=said) as caught:
+    with pytest.raises(NoLibraryError, match=said) as caught:
         list(run(load_solver(solver(max_iter=1, tensorboard=True)), tmp_path / "run"))
     assert "metrics.csv has the same figures" in str(caught.value.help)
     assert not (tmp_path / "run").exists()

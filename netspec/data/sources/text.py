@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from gzip import BadGzipFile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +18,7 @@ from netspec.core.model import SpecPath
 from netspec.core.shape import Shapes, counted
 from netspec.data.dataset import Dataset
 from netspec.data.sources.base import EmptyDataError, Source
-from netspec.formats.files import BrokenGzipError, UnreadableDataError, about, opened
+from netspec.formats.files import UnreadableDataError, about, content
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +56,7 @@ class Text(Source):
 
         path = bundled("new_testament") / "new_testament.txt.gz" if self.file is None else beside(base, self.file)
         with about("file"):
-            content = _read(path)
-            numbers, kinds, characters = self._numbers(path, content)
+            numbers, kinds, characters = self._numbers(path, content(path))
         first = len(numbers) - round(len(numbers) * self.held_out)
         here = slice(0, first) if self.split == "train" else slice(first, None)
         part = numbers[here]
@@ -68,17 +66,17 @@ class Text(Source):
         words = f"{path.name}, {self.split}: {counted(part.size, self.unit)} of {counted(kinds, 'kind')}{more}"
         return _Lanes(words, f"{path.name}, {self.split}", part, self.steps, 1, characters)
 
-    def _numbers(self, path: Path, content: bytes) -> tuple[Array, int, str]:
+    def _numbers(self, path: Path, held: bytes) -> tuple[Array, int, str]:
         """The text as numbers, (L,), how many kinds the training part has, and these characters; none of bytes."""
         import numpy as np
 
         if self.unit == "byte":
-            return np.frombuffer(content, np.uint8), BYTES, ""
+            return np.frombuffer(held, np.uint8), BYTES, ""
         try:
-            text = content.decode("utf-8")
+            text = held.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UnreadableDataError(
-                f"'{path}' is no UTF-8: byte {error.start:,} is {content[error.start]:#04x}", help="say `unit: byte`"
+                f"'{path}' is no UTF-8: byte {error.start:,} is {held[error.start]:#04x}", help="say `unit: byte`"
             ) from None
         codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
         known = np.unique(codes[: len(codes) - round(len(codes) * self.held_out)])
@@ -87,20 +85,6 @@ class Text(Source):
             known[np.minimum(places, max(len(known) - 1, 0))] != codes if known.size else np.ones(len(codes), bool)
         )
         return np.where(strange, len(known), places).astype(np.uint32), len(known), known.tobytes().decode("utf-32-le")
-
-
-def _read(path: Path) -> bytes:
-    """The bytes of a file, unpacked where it is gzipped. Raises DataError."""
-    import gzip
-
-    with opened(path) as file:
-        content = file.read()
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (BadGzipFile, EOFError) as error:
-            raise BrokenGzipError(f"'{path}' cannot be unpacked: {error}") from None
-    return content
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from netspec.core.model import Aka, Listed, wrong
-from netspec.core.shape import CHANNELS_FIRST, Shape, ShapeError, channels_last
-from netspec.data.transforms.base import Apply, Setting, Transform, image
+from netspec.core.shape import ANY, CHANNELS_FIRST, Shape, ShapeError, channels_last
+from netspec.data.resample import Size
+from netspec.data.transforms.base import Apply, Setting, image
+from netspec.data.transforms.base_geometric import Dice, Geometric, Move, Outside, box
 
 if TYPE_CHECKING:
     from netspec.data.transforms.base import Array, Draw
 
 
-class Crop(Transform):
+class Crop(Geometric):
     """Cut a window of h by w out of the image with `pad` zeros around it, which make it H by W.
 
     Each place is equally likely in TRAIN; in TEST the window's top is floor((H-h)/2) and its left floor((W-w)/2).
     """
 
     random: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
 
     size: Listed[Annotated[int, Field(gt=0)]] = Field(
         max_length=2, description="Window height and width: one number, or [h, w]."
@@ -52,21 +55,25 @@ class Crop(Transform):
         """(C, h, w). Raises ShapeError when the window is larger than the image with its zeros."""
         c, height, width = image(shape, "Crop")
         h, w = self.size[0], self.size[-1]
-        if h > height + 2 * self.pad or w > width + 2 * self.pad:
+        if any(new > old + 2 * self.pad for new, old in ((h, height), (w, width)) if old != ANY):
             padded = f" with {self.pad} zeros at each side" if self.pad else ""
             text = f"a window of {h}x{w} does not fit into images of {height}x{width}{padded}"
             raise ShapeError(text, field="size", help=CHANNELS_FIRST if channels_last(shape) else None)
         return (c, h, w)
+
+    def outside(self) -> Outside | None:
+        """Zeros, where there is a border."""
+        return Outside() if self.pad else None
 
     def bind(self, setting: Setting) -> Apply:
         """Copy each sample's window from its place; padded images are copied once more, with their border."""
         import numpy as np
         from numpy.lib.stride_tricks import sliding_window_view
 
-        _, height, width = setting.shape
         h, w = self.size[0], self.size[-1]
         border = ((0, 0), (0, 0), (self.pad, self.pad), (self.pad, self.pad))
-        tops, lefts = height + 2 * self.pad - h + 1, width + 2 * self.pad - w + 1
+        _, height, width = setting.shape
+        tops, lefts = self._places((height, width))
 
         def padded(x: Array) -> Array:
             """x: (N, C, H, W)."""
@@ -85,3 +92,16 @@ class Crop(Transform):
             return windows[np.arange(len(x)), :, top, left]
 
         return anywhere if setting.phase == "TRAIN" else middle
+
+    def _places(self, size: Size) -> tuple[int, int]:
+        """The number of tops and of lefts that a window may have."""
+        return size[0] + 2 * self.pad - self.size[0] + 1, size[1] + 2 * self.pad - self.size[-1] + 1
+
+    def moved(self, size: Size, dice: Dice, phase: str) -> Move:
+        """The window, by the numbers that `bind` draws."""
+        _, h, w = self.output_shape((1, *size))
+        tops, lefts = self._places(size)
+        anywhere = phase == "TRAIN"
+        top = int(dice("top") * tops) if anywhere else (tops - 1) // 2
+        left = int(dice("left") * lefts) if anywhere else (lefts - 1) // 2
+        return box((h, w), top - self.pad, left - self.pad, h, w)

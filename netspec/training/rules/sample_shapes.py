@@ -7,12 +7,14 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.core.errors import DataError, NetspecError
-from netspec.core.shape import CHANNELS_FIRST, Shape, channels_last, count, text
+from netspec.core.shape import ANY, CHANNELS_FIRST, Shape, channels_last, count, text
+from netspec.formats.images import CHANNELS
 from netspec.net.shaped import ShapedGraph
 from netspec.training.rules.base import Example, Known, Rule, example, named
 
 if TYPE_CHECKING:
     from netspec.data.feed import Feed
+    from netspec.data.spec import FeedSpec
 
 
 class MisfitError(DataError):
@@ -60,7 +62,7 @@ class SampleShapes(Rule):
                 name, shape, given = pairs[i]
                 message = f"input '{name}' takes samples of {text(shape)}, but the data have {text(given)}"
                 help = f"give the outputs of the source in the order of the inputs: {named(names)}"
-                help = help if swapped else _advice(shaped, feed, i)
+                help = help if swapped else _images(spec, given, shape) or _advice(shaped, feed, i)
                 yield MisfitError(message, at=at, help=help)
 
 
@@ -68,6 +70,19 @@ def _sample_shape(shaped: ShapedGraph, blob: int) -> Shape:
     """The shape of one sample of an input: without the batch axis."""
     axis = shaped.batch_axes[blob]
     return tuple(size for i, size in enumerate(shaped.blobs[blob]) if i != axis)
+
+
+def _images(spec: FeedSpec | None, given: Shape, wanted: Shape) -> str | None:
+    """Help where image files have other channels than an input, or sizes that differ; None for other samples."""
+    if len(given) != 3 or len(wanted) != 3:
+        return None
+    colors = {channels: color for color, channels in CHANNELS.items()}
+    steps = []
+    if hasattr(spec and spec.source, "color") and given[0] != wanted[0] in colors:
+        steps.append(f"say `color: {colors[wanted[0]]}` in the source")
+    if ANY in given:
+        steps.append(f"bring the images to one size: `transform: {{type: Resize, size: {list(wanted[1:])}}}`")
+    return ", and ".join(steps) or None
 
 
 def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:

@@ -1,7 +1,9 @@
 import gzip
 import struct
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -15,3 +17,22 @@ def write_idx(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def write_images():
+    """Writes small PNG files of bytes: a mapping of paths below a folder to (H, W), each with pixels of its own."""
+
+    def write(folder, files):
+        for number, (name, size) in enumerate(files.items()):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels(number, size)).save(path)
+        return folder
+
+    return write
+
+
+def pixels(number, size):
+    """The pixels of image `number`, (H, W, 3)."""
+    return (np.arange(size[0] * size[1] * 3) * 7 + 31 * number).astype(np.uint8).reshape(*size, 3)

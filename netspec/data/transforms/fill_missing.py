@@ -1,0 +1,52 @@
+"""FillMissing: a value that is missing (NaN) becomes the mean or median of its feature over the training data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from netspec.core.errors import DataError
+from netspec.core.model import Aka
+from netspec.data.transforms.base import Apply, Setting, Transform
+
+if TYPE_CHECKING:
+    from netspec.data.transforms.base import Array, Draw
+
+
+class NothingKnownError(DataError):
+    """A feature has no value in any training sample, so that nothing can be filled in."""
+
+    code = "NS635"
+
+
+class FillMissing(Transform):
+    """Put the mean or median of all values that are there where one is missing."""
+
+    by: Annotated[Literal["mean", "median"], Aka("strategy", "method")] = Field(
+        "mean", description="What is filled in: the mean or the median of the training data."
+    )
+
+    def bind(self, setting: Setting) -> Apply:
+        """A copy in which every NaN is replaced. Raises NothingKnownError."""
+        import numpy as np
+
+        value = setting.computed(lambda: {"value": self._over_training(setting)})["value"]
+
+        def apply(x: Array, draw: Draw) -> Array:
+            """x: (N, *shape)."""
+            return np.where(np.isnan(x), value, x)
+
+        return apply
+
+    def _over_training(self, setting: Setting) -> Array:
+        """The mean or median of each feature, in the shape of a sample."""
+        import numpy as np
+
+        x = np.concatenate([np.asarray(batch[0], np.float64) for batch in setting.training()])
+        there = ~np.isnan(x)
+        if not there.any(0).all():
+            first = int(np.flatnonzero(~there.any(0).reshape(-1))[0])
+            raise NothingKnownError(f"feature {first} has no value in any training sample", help="leave its column out")
+        found: Array = np.nanmedian(x, 0) if self.by == "median" else np.nanmean(x, 0)
+        return found
