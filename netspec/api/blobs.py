@@ -76,7 +76,7 @@ def check_kept(keep: Keep, *graphs: Graph) -> None:
     named = {name: None for graph in graphs for name in graph.named}
     for name in () if isinstance(keep, bool) else keep:
         if name not in named:
-            raise UnknownNameError(f"the net has no blob {name!r} to keep", help=suggest(name, named))
+            raise UnknownNameError(f"the net has no blob {name!r} to keep", help=suggest(str(name), named))
 
 
 def no_diff(name: str) -> NoDiffError:

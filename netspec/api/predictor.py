@@ -10,7 +10,8 @@ from netspec.api.arguments import BadArgumentError, path_of, threads_of, whole
 from netspec.core.errors import NetspecError
 from netspec.training import folders
 from netspec.training.generating import generate
-from netspec.training.predicting import Predictions, Predictor as Predicting
+from netspec.training.predicting import Predictions
+from netspec.training.predicting import Predictor as Predicting
 from netspec.training.trained import Trained
 
 if TYPE_CHECKING:

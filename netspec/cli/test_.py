@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,17 +59,25 @@ def command(
     best: Annotated[bool, typer.Option("--best", help="Test the weights of the best test of a run.")] = False,
     net_stage: Stages = None,
     net_level: Level = None,
+    worst: Annotated[int, typer.Option(min=0, max=1000, help="Samples of the greatest loss to show.")] = 10,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", parser=expanded, help="Draw the confusion matrix into FILE.png, .svg, ..."
+        ),
+    ] = None,
     threads: Threads = None,
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
-    """Score weights on the test data, each sample exactly once."""
+    """Score weights on the test data, each sample exactly once: how good they are, and where they are wrong."""
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
-    from netspec.training import folders
+    from netspec.training import evaluation, folders
     from netspec.training.averaging import kind_of
     from netspec.training.job import load_solver
     from netspec.training.run import load_tester
+    from netspec.views import confusion_plot
 
     average = kind_of(ema, swa)
     path = expanded(solver)
@@ -77,25 +85,50 @@ def command(
         raise UsageError(f"there is no run folder or solver '{solver}'")
     found = folders.weights_for(path, weights, best)
     job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
+    if plot is not None:
+        confusion_plot.ask_for_library(plot)
     console = err()
     with told_of_compiling(console):
-        tester, loaded = load_tester(job, found, threads, on, average)
+        tester, loaded = load_tester(job, found, threads, on, average, judged=True)
     console.print(str(loaded))
-    _answer(*tester.measure(on), format)
+    judged = evaluation.Evaluation(tester, on, worst)
+    arrays, samples = tester.measure(on, watching=judged.take)
+    heads = judged.finish()
+    _answer(arrays, samples, heads, format)
+    folder = next((each for each in (weights, path) if each is not None and folders.holds(each)), None)
+    if folder is not None:
+        _keep(folder, judged.values(arrays, heads, found, average))
+    if plot is not None:
+        confusion_plot.plot(plot, heads)
+        console.print(f"drew {plot}", soft_wrap=True)
 
 
-def _answer(arrays: dict[str, Array], samples: int, format: TableFormat) -> None:
-    """Print the scores over a number of samples."""
+def _keep(folder: Path, values: dict[str, Any]) -> None:
+    """Write an evaluation into a run folder; where the disk refuses, only say so: the answer is given."""
+    from netspec.core.outputs import WriteError
+    from netspec.training import evaluation
+
+    try:
+        said = f"kept in {evaluation.write(folder, values)}"
+    except WriteError as error:
+        said = f"not kept: {error.message}"
+    err().print(said, soft_wrap=True)
+
+
+def _answer(arrays: dict[str, Array], samples: int, heads: list[dict[str, Any]], format: TableFormat) -> None:
+    """Print the scores over a number of samples, and what is said of each head."""
     from netspec.core.spelling import unused
     from netspec.training.tester import labelled
+    from netspec.views.evaluation import evaluation_rows, evaluation_tables
     from netspec.views.scores import score_tables
     from netspec.views.tables import csv_text
 
     scores = labelled(arrays)
     if format is TableFormat.json:
-        answer(json.dumps({unused("samples", scores): samples, **scores}, indent=2))
+        said = {unused("samples", scores): samples, **scores}
+        answer(json.dumps(said | ({unused("heads", said): heads} if heads else {}), indent=2))
     elif format is TableFormat.csv:
-        answer(csv_text(("output", "mean"), scores.items()))
+        answer(csv_text(("output", "mean"), [*scores.items(), *evaluation_rows(heads)]))
     else:
-        for table in score_tables(arrays, samples, out().width):
+        for table in (*score_tables(arrays, samples, out().width), *evaluation_tables(heads, out().width)):
             answer(table)

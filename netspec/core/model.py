@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr
@@ -140,3 +140,13 @@ def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple
                 yield path
             else:
                 yield from spec_paths(class_of(info, item) or object, item, *path)
+
+
+def changed_at(value: Any, path: tuple[str | int, ...], change: Callable[[str], str]) -> Any:
+    """A copy of plain values with the text at a position changed."""
+    if not path:
+        return change(value)
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict):
+        return {key: changed_at(item, rest, change) if key == step else item for key, item in value.items()}
+    return tuple(changed_at(item, rest, change) if i == step else item for i, item in enumerate(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.shape import Shapes
@@ -64,6 +65,15 @@ class Chosen(Dataset):
         """As in the other data."""
         return self.data.facts()
 
+    def column(self, name: str) -> Array | None:
+        """The values of the chosen samples."""
+        values = self.data.column(name)
+        return None if values is None else values[self.index]
+
+    def file(self, index: int) -> str | None:
+        """The file of the sample in the other data."""
+        return self.data.file(int(self.index[index]))
+
     def describe(self) -> str:
         """The other data, and the choice."""
         return f"{self.data.describe()}, {self.what}"
@@ -71,6 +81,12 @@ class Chosen(Dataset):
     def name(self, index: int, output: int = 0) -> str:
         """The name of the sample in the other data."""
         return self.data.name(int(self.index[index]), output)
+
+    def digest(self) -> str | None:
+        """The name of the other data's content, and the samples that were chosen."""
+        other = self.data.digest()
+        chosen = blake2b(self.index.tobytes(), digest_size=16).hexdigest()
+        return None if other is None else f"{other}, samples {chosen}"
 
     def close(self) -> None:
         """Close the other data."""

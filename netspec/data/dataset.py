@@ -79,8 +79,19 @@ class Dataset(ABC):
         """
         return {}
 
+    def column(self, name: str) -> Array | None:
+        """The values of a table's column, (len,), also of one that is no output; None where there is no such column."""
+        return None
+
     def file(self, index: int) -> str | None:
         """The path of a sample's own file below its source's folder, with slashes; None where it has none."""
+        return None
+
+    def digest(self) -> str | None:
+        """A name for the content of these data, found without reading much: other content has another name.
+
+        Sizes and times of files say enough. None where there is no cheap name: what is computed is not cached then.
+        """
         return None
 
     def close(self) -> None:  # noqa: B027 - most data have nothing to close

@@ -19,9 +19,9 @@ from netspec.data.chosen import Chosen
 from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset, Outputs
 from netspec.data.labels import BadLabelError, LabelRule, allowed, fault
-from netspec.data.pipeline import FEW, Pipeline, Training, pipeline
+from netspec.data.pipeline import FEW, Pipeline, pipeline
 from netspec.data.spec import FeedSpec
-from netspec.data.transforms.base import Draw
+from netspec.data.transforms.base import Draw, Undo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,8 +100,7 @@ def open_feed(
         return opened
 
     real = np.float64 if dtype == "float64" else np.float32
-    source = Training(spec if phase == "TRAIN" else train, training)
-    steps = pipeline(spec, data, phase, source, real, base, computed or Computed())
+    steps = pipeline(spec, data, phase, training, real, base, computed or Computed())
     shuffle = phase == "TRAIN" and not data.ordered if spec.shuffle is None else spec.shuffle
     return Feed(data, steps, dtype, seed, shuffle, spec.written)
 
@@ -193,10 +192,32 @@ class Feed:
         """Threads that read best at the same time."""
         return self.data.readers
 
+    def undo(self, output: int) -> Undo | None:
+        """Brings values of an output, or predictions of it, (N, ...), to the units of the data; None where they are so.
+
+        The result is in float64.
+        """
+        steps = self._steps.undone.get(output)
+        if steps is None:
+            return None
+
+        def undo(values: Array) -> Array:
+            for step in steps:
+                values = step(values)
+            return values
+
+        return undo
+
     def name(self, position: int, output: int = 0) -> str:
         """The name of the sample at a position, in messages."""
         _, index = self._chosen(position, 1)
         return self.data.name(int(index[0]), output)
+
+    def raw(self, position: int) -> Array:
+        """The first output of the sample at a position, as the source has it. Raises DataError."""
+        _, index = self._chosen(position, 1)
+        with placed(self._node, "source"):
+            return cast("Array", self.data.read(index)[0][0])
 
     def _chosen(self, position: int, size: int) -> tuple[Index, Index]:
         """The epoch and the index of each sample of a batch; both (size,)."""

@@ -136,13 +136,13 @@ class ImageFiles(Dataset):
         """The names of the classes, for the targets."""
         return self.names if output == 1 else None
 
-    def file(self, index: int) -> str | None:
-        """The path of a sample's image below the root."""
-        return self.files[index]
-
     def path(self, index: int) -> Path:
-        """The path of a sample's image."""
+        """The file of a sample's image."""
         return self.root / self.files[index]
+
+    def file(self, index: int) -> str:
+        """The path of a sample's image below the folder."""
+        return self.files[index]
 
     def describe(self) -> str:
         """The title, how many images of which shape, how many classes, and how many files are left out."""

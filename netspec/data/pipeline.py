@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.calls import Phase
+from netspec.core.locate import beside
+from netspec.core.model import changed_at, spec_paths
 from netspec.core.nodes import placed
-from netspec.core.shape import ANY, Shapes
-from netspec.data.computed import Computed
+from netspec.core.shape import ANY, Shape, Shapes
+from netspec.data.computed import Arrays, Computed
 from netspec.data.dataset import Batch, Dataset, Outputs
 from netspec.data.sources.base import load_array
 from netspec.data.spec import FeedSpec
-from netspec.data.transforms.base import ApplyAll, Draw, Setting
+from netspec.data.transforms.base import ApplyAll, Draw, Setting, Transform, Undo
 from netspec.data.transforms.base_geometric import Geometric, join, moved_shapes
+from netspec.formats.files import stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,23 +36,17 @@ FEW = 8
 
 
 @dataclass(frozen=True)
-class Training:
-    """The training data, for what is computed over them: how they are written, and how they are opened."""
-
-    spec: FeedSpec | None
-    open: Callable[[], Dataset]
-
-
-@dataclass(frozen=True)
 class Pipeline:
     """Bound transforms; `shapes` are those of a sample after all of them.
 
-    The first `uneven` steps are those that samples which differ in size go through, until all are equal.
+    The first `uneven` steps are those that samples which differ in size go through, until all are equal. `undone` has
+    for outputs whose units steps change the functions that bring them back, in the order to call them.
     """
 
     shapes: Shapes
     steps: tuple[ApplyAll, ...]
     uneven: int = 0
+    undone: Mapping[int, tuple[Undo, ...]] = field(default_factory=dict)
 
     def read(self, data: Dataset, draw: Draw) -> Outputs:
         """The samples of a draw, after all transforms. Raises DataError."""
@@ -59,7 +57,7 @@ def pipeline(
     spec: FeedSpec,
     data: Dataset,
     phase: Phase,
-    training: Training,
+    training: Callable[[], Dataset],
     real: type[np.float32] | type[np.float64],
     base: Path | None,
     computed: Computed,
@@ -67,10 +65,12 @@ def pipeline(
     """The transforms of a feed, bound to its data. Raises DataError, ShapeError."""
     shapes = data.shapes
     applied: list[ApplyAll] = []
+    undone: dict[int, tuple[Undo, ...]] = {}
     still: list[ApplyAll] = []  # the transforms as they act in TEST
     uneven = 0
     for place, transform in enumerate(spec.transform):
         like = [type(other) for other in spec.transform[:place]].count(type(transform))
+        chain = spec.transform[: place + 1]
         stream = f"{type(transform).__name__} {like}"
         setting = Setting(
             phase,
@@ -78,8 +78,8 @@ def pipeline(
             real,
             stream,
             partial(load_array, base),
-            partial(_all_samples, training.open, tuple(still), uneven),
-            partial(computed.of, _key(spec, place, training.spec)),
+            partial(_all_samples, training, tuple(still), uneven),
+            partial(_computed, computed, chain, partial(_content, chain, real.__name__, base, training)),
             data,
         )
         with placed(spec.written, "transform", place):
@@ -89,24 +89,55 @@ def pipeline(
             bound = transform.bind_all(setting)
             join(applied, bound)
             join(still, transform.bind_all(replace(setting, phase="TEST")) if transform.random else bound)
+            undone |= {output: (undo, *undone.get(output, ())) for output, undo in transform.undo(setting).items()}
         uneven = len(applied) if _differ(shapes) else uneven
         shapes = after
-    return Pipeline(shapes, tuple(applied), uneven)
+    return Pipeline(shapes, tuple(applied), uneven, undone)
 
 
-def _key(spec: FeedSpec, place: int, training: FeedSpec | None) -> str:
-    """The name of what the transform at a place computes: a digest of all that it depends on, as it is written."""
-    steps: list[Any] = [transform.model_dump(mode="json") for transform in spec.transform[: place + 1]]
-    words = [type(transform).__name__ for transform in spec.transform[: place + 1]]
-    data = (
-        None
-        if training is None
-        else training.model_dump(
-            mode="json", exclude={"transform", "batch_size", "shuffle", "test_interval", "test_iter"}
-        )
-    )
-    text = json.dumps([steps, words, data], sort_keys=True, default=str)
-    return f"{words[-1]}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
+def _computed(
+    computed: Computed,
+    steps: Sequence[Transform],
+    content: Callable[[], str | None],
+    shape: Shape,
+    compute: Callable[[], Arrays],
+) -> Arrays:
+    """What the last of some transforms computes over training data, once."""
+    return computed.of(_key(steps, shape), content, compute)
+
+
+def _key(steps: Sequence[Transform], shape: Shape) -> str:
+    """The name of what the last of some transforms computes: a digest of them all, as they are written, and its shape.
+
+    Of a path it knows the last step, as a run's own configuration writes paths in another way.
+    """
+    written = [_written(step, lambda path: Path(path).name) for step in steps]
+    text = json.dumps([written, shape], sort_keys=True, default=str)
+    return f"{type(steps[-1]).__name__}-{blake2b(text.encode(), digest_size=8).hexdigest()}"
+
+
+def _content(steps: Sequence[Transform], real: str, base: Path | None, data: Callable[[], Dataset]) -> str | None:
+    """A digest of all that the last of some transforms computes with: data, transforms, their files and programs."""
+    import netspec
+
+    own = data().digest()
+    if own is None:
+        return None
+    written = [_written(step, lambda path: stamp(beside(base, path))) for step in steps]
+    programs = {sys.modules[type(step).__module__].__file__ for step in steps}
+    text = json.dumps([own, real, netspec.__version__, written], sort_keys=True, default=str)
+    state = blake2b(text.encode(), digest_size=16)
+    for path in sorted(path for path in programs if path is not None):
+        state.update(Path(path).read_bytes())
+    return state.hexdigest()
+
+
+def _written(step: Transform, path: Callable[[str], str]) -> list[Any]:
+    """A transform as plain values, with its paths changed."""
+    values: Any = step.model_dump()
+    for place in spec_paths(type(step), values):
+        values = changed_at(values, place, path)
+    return [type(step).__name__, values]
 
 
 def _differ(shapes: Shapes) -> bool:

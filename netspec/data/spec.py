@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from netspec.core.counts import PositiveCount
 from netspec.core.model import Aka, Listed, Model, wrong
 from netspec.data.sources.base import AnySource
+from netspec.data.splits import Part, SplitSpec
 from netspec.data.transforms.base import AnyTransform
+
+
+def _may_lack_source(schema: dict[str, Any]) -> None:
+    """Where all feeds stand together, a feed without a source has a part of `all`."""
+    schema["required"].remove("source")
 
 
 class FeedSpec(Model):
     """The data of one phase: the source, the transforms, the batch size."""
 
-    source: Annotated[AnySource, Aka("data", "dataset")] = Field(description="Which data, and where they lie.")
+    model_config = ConfigDict(json_schema_extra=_may_lack_source)
+
+    source: Annotated[AnySource, Aka("data", "dataset")] = Field(
+        description="Which data, and where they lie; left out: the feed's part of `data.all`."
+    )
     limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")
     batch_size: Annotated[int, Aka("batch")] = Field(
         gt=0, description="Samples in a batch: the first axis of the net's Inputs."
@@ -63,6 +73,9 @@ def _named(tests: Any) -> Any:
 class FeedsSpec(Model):
     """The data of each phase: one feed to train with, and any number to test on."""
 
+    all: Annotated[SplitSpec | None, Aka("split", "shared")] = Field(
+        None, description="One source for several feeds: those without a `source` take their part of its split."
+    )
     train: Annotated[FeedSpec | None, Aka("training", "train_set")] = Field(
         None, description="What the TRAIN net's Inputs are fed with."
     )
@@ -75,6 +88,52 @@ class FeedsSpec(Model):
     tests: Annotated[dict[str, ScoredFeedSpec], BeforeValidator(_named)] = Field(
         {}, description="Further test sets by name, each tested at the end, or at an interval of its own."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_parts(cls, values: Any) -> Any:
+        """Give feeds without a source their part of `all`; a mistake in `all` is reported where all fields are."""
+        written = values.get("all") if isinstance(values, dict) else None
+        if written is None:
+            return values
+        try:
+            split = SplitSpec.model_validate(written)
+        except ValidationError:
+            split = SplitSpec.model_construct(source=None, split={})  # type: ignore[arg-type]
+
+        def with_part(name: str, feed: Any) -> Any:
+            return (
+                {**feed, "source": Part.model_construct(all=split, part=name)}
+                if isinstance(feed, dict) and "source" not in feed
+                else feed
+            )
+
+        taken = {name: with_part(name, feed) for name, feed in values.items() if name in _TAKEN and name != "all"}
+        if isinstance(tests := values.get("tests"), dict):
+            taken["tests"] = {name: with_part(name, feed) for name, feed in tests.items()}
+        return {**values, **taken, "all": split if split.split else written}
+
+    @model_validator(mode="after")
+    def _have_parts(self) -> Self:
+        if self.all is None:
+            return self
+        feeds = {name: feed for name in ("train", *self.scored) if (feed := self.named(name)) is not None}
+        parts = [name for name, feed in feeds.items() if isinstance(feed.source, Part)]
+        for name in parts:
+            if name not in self.all.split:
+                field, help = (
+                    f"tests.{name}" if name in self.tests else name,
+                    "say its share in `all.split`, or give it a `source`",
+                )
+                raise wrong(f"the split has no part '{name}'", field=field, help=help)
+        for name in self.all.split:
+            if name not in ("train", *WATCHED, *self.tests):
+                help = "a part has the name of a feed: train, validation, test, or one of `tests`"
+                raise wrong(f"there is no feed '{name}' to take that part", field=f"all.split.{name}", help=help)
+        if feeds and not parts:
+            help = "leave out the `source` of those that it is for"
+            raise wrong("no feed takes a part of `all`: each has a source of its own", field="all", help=help)
+        return self
 
     @property
     def scored(self) -> dict[str, ScoredFeedSpec]:

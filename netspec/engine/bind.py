@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 
-Keep = bool | Collection[str]
-"""The blobs that stay readable: all, the results alone, or the inputs, the results and those of these names."""
+Keep = bool | Collection[str | int]
+"""The blobs that stay readable: all, the results alone, or the inputs, the results and those of these names.
+
+A number is that of a blob in the graph, of which there may be later versions.
+"""
 
 
 def compile_net(
@@ -52,11 +55,13 @@ def compile_net(
     return shaped, memory
 
 
-def marked(shaped: ShapedGraph, names: Collection[str]) -> ShapedGraph:
-    """The net with its inputs, its labels, and the last versions of the blobs with these names marked to be kept."""
+def marked(shaped: ShapedGraph, chosen: Collection[str | int]) -> ShapedGraph:
+    """The net with its inputs, its labels, and the chosen blobs, of names the last versions, marked to be kept."""
     graph = shaped.graph
     labels = (reader.blob for reader in label_readers(shaped))
-    kept = {*graph.inputs, *labels, *(graph.named[name].index for name in names if name in graph.named)}
+    known: set[str | int] = {*graph.named, *range(len(graph.blobs))}
+    numbers = (graph.named[one].index if isinstance(one, str) else one for one in chosen if one in known)
+    kept = {*graph.inputs, *labels, *numbers}
     blobs = tuple(replace(blob, kept=blob.index in kept) for blob in graph.blobs)
     return replace(shaped, graph=replace(graph, blobs=blobs))
 

@@ -117,6 +117,15 @@ class Watched:
             )
 
 
+def stamp(path: Path) -> str:
+    """The name of a file's content as far as the system knows it: its path, bytes and time of the last change."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return f"{path}: not there"
+    return f"{path}: {found.st_size} bytes at {found.st_mtime_ns}"
+
+
 @contextmanager
 def about(field: str) -> Iterator[None]:
     """Errors about a file, raised in the body, point at the field that names the file."""

@@ -26,7 +26,9 @@ _STOPPING = "it belongs to an early stop: `early_stop: {patience: 5, min_gain: 0
 _BEST = "say `best: {metric: validation/accuracy}`: snapshots/best.safetensors holds the weights of the best test"
 _NO = "netspec does not have it yet; leave it out"
 _TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
-_HELD_OUT = "netspec does not split data yet: give `data: {validation: ...}` a source of its own"
+_HELD_OUT = (
+    "say `data: {all: {source: ..., split: {train: 0.9, validation: 0.1}}, ...}`; feeds without a source take a part"
+)
 _THREADS = "batches are prepared beside the training; leave it out"
 _NORM = "it is a layer of its own, below this one: {name: bn1, type: BatchNorm, affine: true}"
 _DECAY = "`weight_decay` stands in the solver; `param: [{decay_mult: 0}]` exempts a param"
@@ -147,7 +149,6 @@ SOLVER = {
     **dict.fromkeys(("blocks", "defaults"), "they belong to the net"),
     "callbacks": "netspec has none: `test_interval`, `snapshot` and `display` say what is done when",
     "data.batch_size": "put it below `train:` or `test:`",
-    "data.all": _HELD_OUT,
     "data.source": "put it below `train:` or `test:`",
     "data.transform": "put it below `train:` or `test:`",
     **{f"data.{feed}.{key}": help for feed in ("train", "validation", "test") for key, help in _FEED.items()},

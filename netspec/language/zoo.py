@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from netspec.core import locate
-from netspec.core.errors import MachineError, SpecError, UsageError
+from netspec.core.errors import SpecError, UsageError
+from netspec.core.outputs import ExistsError
 from netspec.core.spelling import suggest
 from netspec.language.extend import Shelf
 from netspec.language.files import read
@@ -20,12 +21,6 @@ class UnknownZooError(UsageError):
     """The zoo has no net or solver of that name."""
 
     code = "NS004"
-
-
-class ExistsError(MachineError):
-    """A copy would overwrite a file."""
-
-    code = "NS525"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.calls import Run, Workspace
 from netspec.core.shape import Shapes
+from netspec.core.task import Task
 from netspec.layers._loss import Loss, Quotient, matrix, positions, sums
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ class ClassLoss(Loss):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {1: (matrix(bottoms[0])[1], None)}
+
+    def task(self, bottoms: Shapes) -> Task:
+        """The class of the best score; of a single score, whether it is above 0."""
+        return Task("classes" if matrix(bottoms[0])[1] > 1 else "labels", "scores", None)
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over the samples of all batches."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.formula import Formula
 from netspec.core.shape import Shapes, count
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import DividedLoss, Quotient, cut, mean_of, same_count, sums
 from netspec.layers.base_elementwise import call_of, term_of
@@ -33,6 +34,10 @@ class PairLoss(DividedLoss):
         """A scalar."""
         same_count(bottoms)
         return ((),)
+
+    def task(self, bottoms: Shapes) -> Task | None:
+        """Numbers."""
+        return Task("numbers")
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over all values of all batches."""

@@ -15,6 +15,7 @@ from netspec.core.metric import Metric
 from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import ShapeError, Shapes, count, counted
+from netspec.core.task import Task
 from netspec.layers._loss import positions
 from netspec.layers.base import NOTHING, TWO, Abilities, Arity, BatchAxes, Layer, Purpose
 
@@ -161,6 +162,10 @@ class ClassScore(Score):
                 field="bottom.0",
             )
         return classes
+
+    def task(self, bottoms: Shapes) -> Task:
+        """The class of the best score; of a single score, whether it is above 0."""
+        return Task("classes" if self.laid(bottoms)[1] > 1 else "labels", "scores", self.axis, ignore=self.ignore_label)
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""

@@ -16,6 +16,7 @@ from netspec.core.places import Place
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.rooms import Room
 from netspec.core.shape import Shape, ShapeError, Shapes
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Worked
 from netspec.fillers.base import Filler
 
@@ -325,6 +326,10 @@ class Layer(Model):
 
     def chance(self, bottoms: Shapes) -> float | None:
         """The loss of a guess that finds all classes equally likely; None where it is not known."""
+        return None
+
+    def task(self, bottoms: Shapes) -> Task | None:
+        """What it asks of bottom 0, with the truth in bottom 1; None where it does not say."""
         return None
 
     def metric(self, bottoms: Shapes) -> Metric | None:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import ShapeError, Shapes, count
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, total, unravelled
 from netspec.layers._loss import LabelLoss, Quotient, cut, mean_of, positions, sums
 from netspec.layers.base import Purpose
@@ -60,6 +61,10 @@ class DiceLoss(LabelLoss):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """Labels must name one of the C channels."""
         return {} if self._soft(bottoms) else {1: (self._planes(bottoms)[1], self.ignore_label)}
+
+    def task(self, bottoms: Shapes) -> Task:
+        """One of the channels at each position, or any of them."""
+        return Task("labels" if self._soft(bottoms) else "classes", ignore=self.ignore_label)
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over the channels of all samples."""

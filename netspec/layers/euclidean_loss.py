@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Shapes, count
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import Loss, Quotient, cut, mean_of, same_count, sums
 from netspec.layers.base import Purpose
@@ -32,6 +33,10 @@ class EuclideanLoss(Loss):
         if bottoms != ((), ()):  # two numbers are a single sample
             same_count(bottoms)
         return ((),)
+
+    def task(self, bottoms: Shapes) -> Task:
+        """Numbers."""
+        return Task("numbers")
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over the samples of all batches."""

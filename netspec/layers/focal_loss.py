@@ -15,6 +15,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shapes, axis_of, count
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
 from netspec.layers._loss import (
     ALMOST_NOTHING,
@@ -105,6 +106,12 @@ class FocalLoss(LabelLoss):
     @property
     def _least(self) -> float:
         return 1.0 if self.class_weights is None else ALMOST_NOTHING
+
+    def task(self, bottoms: Shapes) -> Task:
+        """One of the classes, or any of the channels."""
+        if self.form == "SOFTMAX":
+            return Task("classes", axis=self.axis, ignore=self.ignore_label)
+        return Task("labels", ignore=self.ignore_label)
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over all positions of all batches."""

@@ -16,6 +16,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.locate import expanded
 from netspec.core.model import Aka, SpecPath
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, text
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
 from netspec.formats.blob_proto import BlobProto, read_blob
 from netspec.formats.files import about
@@ -97,6 +98,10 @@ class InfogainLoss(LabelLoss):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {1: (positions(bottoms[:2], self.axis)[1], self.ignore_label)}
+
+    def task(self, bottoms: Shapes) -> Task:
+        """One of the classes."""
+        return Task("classes", axis=self.axis, ignore=self.ignore_label)
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over all positions of all batches."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from netspec.core.formula import Formula, Number
+from netspec.core.shape import Shapes
 from netspec.layers._pair_loss import PairLoss
 from netspec.layers.base import Purpose
 
@@ -32,6 +33,9 @@ class KLDivLoss(PairLoss):
 """
 
     log_target: bool = Field(False, description="Whether the second bottom holds logarithms of probabilities.")
+
+    def task(self, bottoms: Shapes) -> None:
+        """None that has a score of its own: distributions are only compared."""
 
     @property
     def formulas(self) -> tuple[Formula, Formula]:

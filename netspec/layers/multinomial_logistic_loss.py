@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, total, unravelled
 from netspec.layers._class_loss import ClassLoss
 from netspec.layers._loss import cut, matrix, mean_of
@@ -31,6 +32,10 @@ class MultinomialLogisticLoss(ClassLoss):
 - {name: prob, type: Softmax}
 - {name: loss, type: MultinomialLogisticLoss, bottom: [prob, label]}
 """
+
+    def task(self, bottoms: Shapes) -> Task:
+        """One of the classes, whose probabilities are given."""
+        return Task("classes", axis=None)
 
     def chance(self, bottoms: Shapes) -> float:
         """The loss where all classes are equally likely: ln C."""

@@ -16,6 +16,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.formula import Number
 from netspec.core.model import Aka, Listed
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import (
     ALMOST_NOTHING,
@@ -83,6 +84,10 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
 
     def _least(self, bottoms: int) -> float:
         return ALMOST_NOTHING if bottoms > 2 or self.class_weights else 1.0
+
+    def task(self, bottoms: Shapes) -> Task:
+        """Any of the channels."""
+        return Task("labels", ignore=self.ignore_label)
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over all scores of all batches."""

@@ -15,6 +15,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
+from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
 from netspec.layers._engine import Engine
 from netspec.layers._loss import (
@@ -110,6 +111,10 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """The labels must name one of the C scores."""
         return {} if self._soft(bottoms) else {1: (self._positions(bottoms)[1], self.ignore_label)}
+
+    def task(self, bottoms: Shapes) -> Task:
+        """One of the classes."""
+        return Task("classes", axis=self.axis, soft=self._soft(bottoms), ignore=self.ignore_label)
 
     def chance(self, bottoms: Shapes) -> float | None:
         """ln C, where the loss is a mean over the labels that count."""

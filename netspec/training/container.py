@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netspec.core.errors import DivergedError, MachineError, SnapshotError
+from netspec.core.errors import DivergedError, SnapshotError
+from netspec.core.outputs import WriteError
 from netspec.core.spelling import suggest
 from netspec.language.foreign import weights_of
 
@@ -42,12 +43,6 @@ class NotFiniteError(DivergedError):
     """A weight is NaN or infinite: no snapshot may hold it."""
 
     code = "NS503"
-
-
-class WriteError(MachineError):
-    """The disk is full, or the folder may not be written."""
-
-    code = "NS521"
 
 
 @dataclass(frozen=True)

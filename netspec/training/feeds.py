@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError, Findings
+from netspec.data.computed import Computed
 from netspec.data.feed import Feed, open_feed
 from netspec.data.spec import FeedSpec
 from netspec.net.labels import label_rules
@@ -36,15 +37,16 @@ def open_phase(job: Job, phase: Phase, seed: int) -> Feed | None:
     return open_named(job, job.spec.feed_name(phase), phase, seed)
 
 
-def open_named(job: Job, name: str, phase: Phase, seed: int) -> Feed | None:
+def open_named(job: Job, name: str, phase: Phase, seed: int, computed: Computed | None = None) -> Feed | None:
     """The feed of a name, as it is in a phase, checked against that net's inputs and labels.
 
+    What is computed over training data is looked up in `computed`, and added to it.
     None where there is none, or for a net without inputs. Raises DataError.
     """
     spec, shaped = job.spec.data.named(name), job.nets.get(phase)
     if spec is None or shaped is None or not shaped.graph.inputs:
         return None
-    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train)
+    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train, computed=computed)
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=spec.place("source"))
     refuse(Known({phase: shaped}, job, {name: feed}))
@@ -52,13 +54,13 @@ def open_named(job: Job, name: str, phase: Phase, seed: int) -> Feed | None:
     return feed
 
 
-def open_phases(job: Job, seed: int) -> dict[str, Feed]:
-    """The feeds of all phases of a job by name. Raises all DataErrors at once."""
-    found, feeds = Findings(), {}
+def open_phases(job: Job, seed: int, computed: Computed | None = None) -> dict[str, Feed]:
+    """The feeds of all phases of a job by name, with what is computed once for all. Raises all DataErrors at once."""
+    found, feeds, computed = Findings(), {}, computed or Computed()
     for phase in job.nets:
         for name in ("train",) if phase == "TRAIN" else job.spec.data.scored:
             with found.catching():
-                feeds[name] = open_named(job, name, phase, seed)
+                feeds[name] = open_named(job, name, phase, seed, computed)
     opened = {name: feed for name, feed in feeds.items() if feed is not None}
     for name, feed in opened.items():
         with found.catching():

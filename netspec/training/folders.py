@@ -11,8 +11,8 @@ from pathlib import Path
 from netspec.core import code_files, locate
 from netspec.core.errors import UsageError
 from netspec.core.locate import RUN_CONFIG, runs_folder, tidy
+from netspec.core.outputs import WriteError
 from netspec.training import snapshot
-from netspec.training.container import WriteError
 
 
 class NoRunError(UsageError):
@@ -23,6 +23,10 @@ class NoRunError(UsageError):
 
 SNAPSHOTS = "snapshots"
 """The folder of snapshots in a run folder."""
+
+
+COMPUTED = "data"
+"""The folder, in a run folder, of what was computed over training data."""
 
 
 def best(folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 from netspec.core.calls import Phase
 from netspec.core.counts import Pace
 from netspec.core.errors import Findings, SpecError, UsageError
-from netspec.core.model import spec_paths
+from netspec.core.model import changed_at, spec_paths
 from netspec.engine.weights import same_params, shared_params
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.paths import layer_paths
@@ -118,18 +118,8 @@ class Job:
         """A copy of `values` with `change` applied to every path."""
         result: dict[str, Any] = self.values
         for path in (*spec_paths(SolverSpec, self.values), *layer_paths(self.values.get("net"), "net")):
-            result = _changed_at(result, path, change)
+            result = changed_at(result, path, change)
         return result
-
-
-def _changed_at(value: Any, path: tuple[str | int, ...], change: Callable[[str], str]) -> Any:
-    """A copy of plain values with the text at a path changed."""
-    if not path:
-        return change(value)
-    step, rest = path[0], path[1:]
-    if isinstance(value, dict):
-        return {key: _changed_at(item, rest, change) if key == step else item for key, item in value.items()}
-    return tuple(_changed_at(item, rest, change) if i == step else item for i, item in enumerate(value))
 
 
 def load_solver(

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from netspec.core.errors import SnapshotError
+from netspec.core.outputs import WriteError
 from netspec.training import snapshot
-from netspec.training.container import WriteError
 from netspec.training.events import Snapshotted, Unwritten
 from netspec.training.folders import writable
 from netspec.training.session import Session

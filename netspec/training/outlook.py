@@ -74,7 +74,7 @@ def outlook(training: Training) -> Outlook:
     """
     job, spec = training.job, training.job.spec
     runs.check_free(training.folder, training.resumed)
-    session = Session(job, training.threads)
+    session = Session(job, training.threads, computed=training.computed())
     try:
         if session.test is not None:
             session.test.prepare()

@@ -10,8 +10,8 @@ from typing import Any
 
 from netspec.core import code_files
 from netspec.core.locate import RUN_CONFIG, whole
+from netspec.core.outputs import WriteError
 from netspec.language.document import dump
-from netspec.training.container import WriteError
 from netspec.training.job import Job
 from netspec.training.recorded import literal
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspec.core.errors import NetspecError, UsageError
+from netspec.data.computed import Computed, in_folder
 from netspec.training import folders, runs, snapshot
 from netspec.training.container import UnreadableSnapshotError
 from netspec.training.events import (
@@ -109,6 +110,15 @@ class Training:
         metric = self.job.watch.metric
         return metric.best(self._session.tests) if metric and self._session else None
 
+    def computed(self) -> Computed:
+        """What the snapshot to resume from holds that was computed over training data. Raises SnapshotError."""
+        if self.snapshot is None:
+            return Computed()
+        try:
+            return Computed(snapshot.read(self.snapshot).computed)
+        except UnreadableSnapshotError as error:
+            raise error.changed(help=_another(self.snapshot) or error.help) from None
+
     def _recorded(self) -> Generator[Note | Event, None, None]:
         """Yield every note and event after it is recorded; an error is logged last and raised."""
         if self.chosen:
@@ -119,7 +129,7 @@ class Training:
             net = self.job.train
             macs = net.total_macs // max(1, net.batch)
             yield Opened(self.folder, self.job.net.name, net.total_params, macs, net.unit)
-            session = self._session = Session(self.job, self.threads)
+            session = self._session = Session(self.job, self.threads, computed=self.computed())
             if session.test is not None:
                 session.test.prepare()
             for note in self._begun(session, folder):
@@ -182,11 +192,17 @@ def _log(note: Note, folder: runs.RunFolder) -> None:
 
 
 def load_tester(
-    job: Job, weights: Path, threads: int | None = None, on: str = "test", average: str | None = None
+    job: Job,
+    weights: Path,
+    threads: int | None = None,
+    on: str = "test",
+    average: str | None = None,
+    judged: bool = False,
 ) -> tuple[Tester, Loaded]:
     """A Tester of the weights in a file, or of an average of them, on a feed; and the note on which params were loaded.
 
-    It reads the data of that feed only, and the job may be loaded for TEST alone.
+    It reads the data of that feed only, and the job may be loaded for TEST alone: what was computed over training data
+    comes from the file, or else from the run folder of the job. `judged` keeps what heads read.
 
     Raises UsageError where the job has no such data, SnapshotError, DataError.
     """
@@ -196,7 +212,9 @@ def load_tester(
     _check_there(job, on)
     driver.limit_threads(threads)
     seed = job.spec.random_seed
-    tester = Tester(job, {on: open_named(job, on, "TEST", seed)}, None, seed)
+    own = in_folder(job.base / folders.COMPUTED) if folders.holds(job.base) else {}
+    known = Computed(own | snapshot.read(weights).computed)
+    tester = Tester(job, {on: open_named(job, on, "TEST", seed, known)}, None, seed, judged=judged)
     report = load(tester.shaped, tester.weights, weights, trained_keys(job), average)
     return tester, Loaded((weights,), report, average)
 

@@ -1,6 +1,7 @@
 """Run folders: writes the files that a training leaves behind, and reads them back.
 
-config.yaml (resolved), metrics.jsonl, metrics.csv, log.txt, env.json, snapshots/; tensorboard/ where it is asked for.
+config.yaml (resolved), metrics.jsonl, metrics.csv, log.txt, env.json, snapshots/; data/ with what was
+computed over training data; tensorboard/ where it is asked for.
 
 A folder is locked during its training. On resume, lines of metrics.jsonl at or after the snapshot's iteration are
 dropped, so that the file ends as if the run had never been interrupted; metrics.csv and the event file of TensorBoard
@@ -23,15 +24,17 @@ from filelock import FileLock, Timeout
 
 from netspec.core.errors import DataError, MachineError, UsageError
 from netspec.core.locate import RUN_CONFIG
+from netspec.core.outputs import WriteError
 from netspec.core.places import Place, SourceText
 from netspec.core.shape import counted
+from netspec.data.computed import packed
 from netspec.data.facts import Facts
 from netspec.language.files import read as read_document
 from netspec.training import snapshot
-from netspec.training.container import WriteError, write_whole
+from netspec.training.container import write_whole
 from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
 from netspec.training.figures import Figures, columns
-from netspec.training.folders import SNAPSHOTS, NoRunError, holds, writable
+from netspec.training.folders import COMPUTED, SNAPSHOTS, NoRunError, holds, writable
 from netspec.training.lines import Growing, Lines
 from netspec.training.provenance import config, environment
 from netspec.training.tensorboard import FOLDER, Points
@@ -112,6 +115,8 @@ class RunFolder:
         about = environment(job, session.threads, data) | _classes(session)
         write_whole(self.path / ENVIRONMENT, (json.dumps(about, indent=2) + "\n").encode())
         write_whole(self.path / METRICS, "".join(json.dumps(each) + "\n" for each in rows).encode())
+        for name, arrays in session.computed.used.items():
+            write_whole(self.path / COMPUTED / f"{name}.npz", packed(arrays))
         self._before, self._begun = used, time.perf_counter()
         self._metrics, self._log = Lines(self.path / METRICS), Lines(self.path / LOG)
         earlier = list(_events_of(rows, self.snapshots))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.changes import Changes
 from netspec.core.errors import NetspecError
+from netspec.data.computed import Computed
 from netspec.data.facts import Facts
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.beside import Beside
@@ -69,16 +70,20 @@ MEAN_OF = 100
 class Session:
     """A training in progress: programs, feeds and the iteration.
 
-    `keep` says which blobs' data and diff have memory of their own, so that they can be read.
+    `keep` says which blobs' data and diff have memory of their own, so that they can be read. `computed` is what is
+    known of the training data already: a training that resumes goes on with that of its snapshot.
     Raises DataError, OutOfMemoryError.
     """
 
-    def __init__(self, job: Job, threads: int | None = None, keep: Keep = False) -> None:
+    def __init__(
+        self, job: Job, threads: int | None = None, keep: Keep = False, computed: Computed | None = None
+    ) -> None:
         from netspec.codegen import environment
 
         spec = job.spec
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.resumed: Path | None = None
+        self.computed = computed or Computed()
         shaped, memory = compile_net(job.train, spec.dtype, keep)
         state = partial(spec.rule.net_state, shaped)
         weights = new_weights(shaped, spec.dtype, state, averages=spec.average is not None)
@@ -89,7 +94,7 @@ class Session:
             from netspec.codegen import driver
 
             self.threads = driver.limit_threads(threads)
-            self.feeds = open_phases(job, self.seed)
+            self.feeds = open_phases(job, self.seed, self.computed)
             self.feed = self.feeds.get("train")
             driving = isinstance(spec.rule, DrivingRule)
             self.train = bind(shaped, memory, weights, self.seed, None if driving else learning_of(spec, shaped), arena)
@@ -291,6 +296,7 @@ class Session:
             averages=averages(self.spec.average, self.train.shaped, self.train.weights),
             diffs=self._gradients() if self.spec.snapshot_diff else {},
             data=Facts() if self.feed is None else Facts.of(self.feed.data),
+            computed=self.computed.used,
         )
 
     def _kept_tests(self) -> Tests:

@@ -26,9 +26,10 @@ from netspec.training.scorelog import Tests, text
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.data.computed import Arrays
 
 FORMAT = 2
-_KNOWN = frozenset({"weight", "history", "average", "carried", "diff"})
+_KNOWN = frozenset({"weight", "history", "average", "carried", "diff", "computed"})
 """What an array may be for this version to restore it; a 'diff' decides nothing, and is kept for the next snapshot."""
 _ENTRY = 70
 """About as many bytes as safetensors's header has for an array, besides its label."""
@@ -58,6 +59,7 @@ class Snapshot:
     the last batch left to the next. `diffs` are gradients of the last iteration, which nothing is restored from.
     `tests` are those before the iteration, each its iteration and its scores by name; where they have ended the
     training, those of the iteration too. `data` says what the net was trained on: shapes, and names of classes.
+    `computed` is what was computed over the training data, by its name.
     `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
     settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
     kinds of arrays that this version does not restore.
@@ -77,6 +79,7 @@ class Snapshot:
     diffs: dict[ParamKey, Array] = field(default_factory=dict)
     tests: Tests = ()
     data: Facts = NO_FACTS
+    computed: dict[str, Arrays] = field(default_factory=dict)
 
 
 class _Header(Model):
@@ -95,7 +98,10 @@ def _slot(value: Any) -> Any:
 
 
 class _Meaning(_Header):
-    """What an array is: a 'weight', its 'diff', a slot of the 'history', an 'average', a state 'carried' to a batch."""
+    """What an array is: a 'weight', its 'diff', a slot of the 'history', an 'average', a state 'carried' to a batch.
+
+    What is 'computed' over training data has its name in place of a layer's, its array's in place of a param's.
+    """
 
     what: str
     layer: str = ""
@@ -171,6 +177,9 @@ def _content(state: Snapshot) -> tuple[dict[str, Array], str]:
         ]
     for what, own in (("carried", state.states), ("diff", state.diffs)):
         rows += [(f"{what}:{key}", _Meaning(what=what, **key._asdict()), array) for key, array in own.items()]
+    for name, found in state.computed.items():
+        named = [(ParamKey(name, each), array) for each, array in found.items()]
+        rows += [(f"computed:{key}", _Meaning(what="computed", **key._asdict()), array) for key, array in named]
     arrays: dict[str, Array] = {}
     meanings: dict[str, Any] = {}
     for label, meaning, array in rows:
@@ -230,6 +239,9 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         return {(slot, key): contents.arrays[label] for (what, slot, key), label in known.items() if what == kind}
 
     weights = {key: label for (what, _, key), label in known.items() if what == "weight"}
+    computed: dict[str, dict[str, Array]] = {}
+    for (_, key), array in slots("computed").items():
+        computed.setdefault(key.layer, {})[key.param] = array
     return Snapshot(
         state.iteration,
         {key: contents.arrays[label] for key, label in weights.items() if label in contents.arrays},
@@ -243,6 +255,7 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         diffs={key: array for (_, key), array in slots("diff").items()},
         tests=state.tests,
         data=state.data,
+        computed=dict(computed),
         **also,
     )
 

@@ -12,6 +12,7 @@ from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import Weights, fill_weights, share_weights
+from netspec.net.heads import heads
 from netspec.net.shaped import ShapedGraph
 from netspec.training.blame import Fed, NotFiniteScoreError, blame_score
 from netspec.training.feeds import sample_names
@@ -28,7 +29,8 @@ class Tester:
     """The TEST net: programs for the whole batches of each feed, and for short last ones.
 
     `feeds` are what it is tested on, by name; None for a net that has its own data. It runs beside `owner`, a
-    training's program, on its weights or on those that are `given`; without an owner, on weights of its own.
+    training's program, on its weights or on those that are `given`; without an owner, on weights of its own. `judged`:
+    what its heads read stays readable.
     """
 
     def __init__(
@@ -39,11 +41,14 @@ class Tester:
         seed: int,
         keep: Keep = False,
         given: Weights | None = None,
+        judged: bool = False,
     ) -> None:
-        self.job, self.owner, self.seed, self.keep = job, owner, seed, keep
+        self.job, self.owner, self.seed = job, owner, seed
         self.feeds, self._given = feeds, given
         self.programs: dict[int, Program] = {}
         net = job.phase("TEST")
+        self.heads = heads(net) if judged else ()
+        self.keep = {blob for head in self.heads for blob in (head.scores, head.truth)} or keep
         self.scores = scores(net)
         self.scalars = tuple(net.graph.blobs[blob].name for blob in scalars(net))
         """Names of the scores that are a single number: they are recorded, and a training may be watched by them."""
@@ -104,11 +109,15 @@ class Tester:
         return labelled(arrays), samples
 
     def measure(
-        self, on: str | None = None, between: Callable[[], None] = lambda: None
+        self,
+        on: str | None = None,
+        between: Callable[[], None] = lambda: None,
+        watching: Callable[[Program, int, int], None] = lambda program, start, size: None,
     ) -> tuple[dict[str, Array], int]:
         """Every score over a whole feed (or `test_iter` batches of it), by default the first, and how many samples.
 
-        `between` is called between batches, and may raise to end the test.
+        `between` is called between batches, and may raise to end the test. `watching` is called after each batch, with
+        the program that ran it, its position and its number of samples.
 
         A score is what one forward over all samples as a single batch would give, however they are cut into batches:
         the exceptions are blobs whose layers have no Metric (`training/tally.py`). So a loss with `normalization: NONE`
@@ -135,6 +144,7 @@ class Tester:
                 program.infer()
                 if not tally.add(program, size):
                     raise self._blame(program, feed, start, size)
+                watching(program, start, size)
         finally:
             if prefetch:
                 prefetch.close()

@@ -19,7 +19,7 @@ from netspec.core.spelling import suggest
 from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset
 from netspec.data.facts import Facts
-from netspec.data.pipeline import Pipeline, Training, pipeline
+from netspec.data.pipeline import Pipeline, pipeline
 from netspec.data.sources.base import AnySource, Source
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import AnyTransform, Draw, Transform
@@ -228,7 +228,7 @@ class Trained:
         spec = FeedSpec.model_construct(None, **fields)  # type: ignore[arg-type]  # the transforms are looked at alone
         real = np.float64 if self.dtype == "float64" else np.float32
         new = _New(self.facts, self.with_targets(shape))
-        return pipeline(spec, new, "TEST", Training(None, training), real, self.path.parent, computed)
+        return pipeline(spec, new, "TEST", training, real, self.path.parent, computed)
 
     def transformed(self, x: Array, steps: Pipeline) -> Array:
         """Samples (N, *shape) after bound transforms, with zeros for the targets that nobody knows."""

@@ -13,9 +13,9 @@ import pytest
 
 from netspec.api import Solver
 from netspec.core.errors import DataError
+from netspec.core.outputs import WriteError
 from netspec.language.document import dump
 from netspec.training import budgets, snapshot, tester
-from netspec.training.container import WriteError
 from netspec.training.events import Finished, Unwritten
 from netspec.training.events import Tested as Scored
 from netspec.training.job import load_solver

@@ -89,12 +89,16 @@ def test_a_job_without_test_data_says_so(tmp_path: Path) -> None:
         load_tester(job, tmp_path / "none.safetensors")
 
 
-def test_only_a_mean_of_the_training_data_still_needs_them(tmp_path: Path) -> None:
+def test_a_mean_of_training_data_that_are_gone_is_in_the_snapshot(tmp_path: Path) -> None:
     whole = values(tmp_path)
     for feed in whole["data"].values():
         feed["transform"] = [{"type": "SubtractMean", "computed": "pixel"}]
     with run(load_solver(whole), tmp_path / "r") as training:
         list(training)
     (tmp_path / "train_x.npy").unlink()
+    assert Run(tmp_path / "r").test() == last_scores(tmp_path / "r")
+    whole["data"]["test"]["transform"] = [{"type": "SubtractMean", "computed": "channel"}]  # it is not in the snapshot
+    weights = snapshot.latest(tmp_path / "r" / "snapshots")
+    assert weights is not None
     with pytest.raises(DataError, match="the mean of the training data is wanted: there is no file"):
-        Run(tmp_path / "r").test()
+        load_tester(load_solver(whole, phases=("TEST",)), weights)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netspec.core.outputs import WriteError
 from netspec.formats.files import ChangedDataError
 from netspec.training import container
-from netspec.training.container import WriteError
 from netspec.training.events import Display, Snapshotted, Unwritten
 from netspec.training.job import load_solver
 from netspec.training.lines import Lines

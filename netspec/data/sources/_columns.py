@@ -38,7 +38,7 @@ Known = Mapping[str, tuple[str, ...]]
 class TableDataset(ArrayDataset):
     """Rows of a table; `rows` (len,) are their places in it, `unit` the word for such a place."""
 
-    file: str
+    table: str
     unit: str
     rows: Index
     columns: tuple[str, ...]
@@ -55,7 +55,7 @@ class TableDataset(ArrayDataset):
 
     def name(self, index: int, output: int = 0) -> str:
         """The line of a sample: line 17 of iris.csv."""
-        return f"{self.unit} {self.rows[index]} of {self.file}"
+        return f"{self.unit} {self.rows[index]} of {self.table}"
 
 
 class TableSource(Source):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +16,7 @@ from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shapes, counted, text
 from netspec.data.dataset import Dataset
-from netspec.formats.files import Watched, about
+from netspec.formats.files import Watched, about, stamp
 from netspec.formats.npy import read_npy
 from netspec.formats.rows import Rows
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 _MOST_LABELS = 2**24
 """Values of an output of more than one number a sample that are looked at before they are read for a batch."""
+
+
+_MOST_HASHED = 2**24
+"""Bytes of arrays in memory that are read for the name of their content."""
 
 
 class UnequalLengthsError(DataError):
@@ -96,6 +102,20 @@ class ArrayDataset(Dataset):
 
         array = self.arrays[output]
         return np.asarray(array) if array.ndim == 1 or array.size <= _MOST_LABELS else None
+
+    def digest(self) -> str | None:
+        """The paths, sizes and times of the files; of small arrays in memory their bytes."""
+        import numpy as np
+
+        if self.watched:
+            return json.dumps([self.names, [stamp(file.path) for file in self.watched]])
+        arrays = [array for array in self.arrays if not isinstance(array, Rows)]
+        if len(arrays) < len(self.arrays) or sum(array.nbytes for array in arrays) > _MOST_HASHED:
+            return None
+        state = blake2b(digest_size=16)
+        for array in arrays:
+            state.update(f"{array.dtype.str} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
+        return state.hexdigest()
 
     def describe(self) -> str:
         """The title, the number of samples and the shape of the first output."""

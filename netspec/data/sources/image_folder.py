@@ -74,7 +74,7 @@ class ImageFolder(Source):
             numbers = np.repeat(np.arange(len(names)), [len(files) for files in found])
             files = tuple(file for each in found for file in each)
             data = ImageFiles(title, root, files, self.color, numbers, names=names).opened(self.on_error == "skip")
-            kept = np.bincount(data.targets, minlength=len(names))
+            kept = np.bincount(np.asarray(data.targets), minlength=len(names))
             if data.skipped and self.classes is None and not kept.all():
                 raise ClassFoldersError(
                     f"the class '{names[int(kept.argmin())]}' has no images that can be read",

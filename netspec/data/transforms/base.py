@@ -5,7 +5,7 @@ A result is a function of (sample, seed, epoch, index); of a transform that mixe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -52,15 +52,19 @@ ApplyAll = Callable[[Outputs, Draw], Outputs]
 """A bound transform: the outputs of a batch, which it leaves alone, to those that come out of it."""
 
 
+Undo = Callable[["Array"], "Array"]
+"""Brings values of an output, or predictions of it, back to the units before a transform: (N, ...) in float64."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """The facts that a transform is bound to.
 
     `shapes` are those of the outputs of a sample that it gets, `real` the float type of the net, `stream` its own name
     among the transforms. `load` reads the .npy file of a path in the spec. `training` yields the outputs of all
-    training samples as they arrive at this transform. `computed` is asked for what is computed over them: it calls
-    the function that is given where the arrays are not known yet. `data` are the data of this feed, of which a
-    transform may look at `classes` and `masks`.
+    training samples as they arrive at this transform. `computed` is asked for what is computed over them, of the shape
+    that is given: it calls the function where the arrays are not known yet. `data` are the data of this feed, of which
+    a transform may look at `classes` and `masks`.
     """
 
     phase: Phase
@@ -69,7 +73,7 @@ class Setting:
     stream: str
     load: Callable[[str], Array]
     training: Callable[[], Iterator[Outputs]]
-    computed: Callable[[Callable[[], Arrays]], Arrays]
+    computed: Callable[[Shape, Callable[[], Arrays]], Arrays]
     data: Dataset
 
     @property
@@ -114,6 +118,10 @@ class Transform(Model):
             return (each(apply, x, draw, equal), *others)
 
         return first
+
+    def undo(self, setting: Setting) -> Mapping[int, Undo]:
+        """For outputs whose units it changes, and which may be targets, the function that brings their units back."""
+        return {}
 
 
 def each(apply: Apply, x: Batch, draw: Draw, equal: bool) -> Batch:

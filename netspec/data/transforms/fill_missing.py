@@ -31,7 +31,7 @@ class FillMissing(Transform):
         """A copy in which every NaN is replaced. Raises NothingKnownError."""
         import numpy as np
 
-        value = setting.computed(lambda: {"value": self._over_training(setting)})["value"]
+        value = setting.computed(setting.shape, lambda: {"value": self._over_training(setting)})["value"]
 
         def apply(x: Array, draw: Draw) -> Array:
             """x: (N, *shape)."""

@@ -75,7 +75,9 @@ class SubtractMean(Transform):
         if self.values:
             return np.array(self.values)
         if self.file is None:
-            return setting.computed(lambda: {"mean": mean_of(setting, by_channel=self.computed == "channel")})["mean"]
+            by_channel = self.computed == "channel"
+            shape = setting.shape[:1] if by_channel else setting.shape
+            return setting.computed(shape, lambda: {"mean": mean_of(setting, by_channel)})["mean"]
         mean = setting.load(self.file)
         if mean.shape not in {setting.shape, setting.shape[:1]} or mean.dtype.kind not in "iuf":
             raise UnfitMeanError(

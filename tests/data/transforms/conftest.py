@@ -15,7 +15,7 @@ def bind():
         data = ArrayDataset("images", ("images",), (np.zeros((1, *shape)),))
         samples = lambda: ((batch,) for batch in training)  # noqa: E731
         setting = Setting(
-            phase, (shape,), real, f"{type} 0", load or (lambda path: None), samples, lambda compute: compute(), data
+            phase, (shape,), real, f"{type} 0", load or (lambda path: None), samples, lambda _, compute: compute(), data
         )
         apply = transform.bind_all(setting)
 

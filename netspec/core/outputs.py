@@ -1,0 +1,37 @@
+"""Files that a user asked for: refused where they would overwrite others, and where the machine cannot write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netspec.core.errors import MachineError
+
+
+class WriteError(MachineError):
+    """The disk is full, or the folder may not be written."""
+
+    code = "NS521"
+
+
+class ExistsError(MachineError):
+    """A file would be overwritten that is there already."""
+
+    code = "NS525"
+
+
+def refuse_existing(path: Path, help: str) -> None:
+    """Raise ExistsError where there is anything at a path."""
+    if os.path.lexists(path):
+        raise ExistsError(f"'{path}' already exists", help=help)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Refusals of the system in the body become a WriteError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"'{path}' cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,1 @@
+"""Looks at data before a training: counts, sizes, twins, leaks, and what is broken."""

@@ -1,0 +1,77 @@
+"""The confusion matrix as a picture, by matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from netspec.core.errors import MachineError, UsageError
+from netspec.core.optional import library
+
+_NUMBERED = 20
+"""Classes whose counts stand in the squares."""
+
+
+class NothingToPlotError(UsageError):
+    """A confusion matrix is to be drawn, but no head has one, or not in such a file."""
+
+    code = "NS664"
+
+
+class PlotError(MachineError):
+    """A picture cannot be written."""
+
+    code = "NS665"
+
+
+def ask_for_library(file: Path) -> None:
+    """Raise NoLibraryError without matplotlib, and NothingToPlotError for a kind of file that it does not write."""
+    figures = library("matplotlib.figure", "plot", "--plot", "leave it out: --format json has the matrix")
+    kinds = figures.Figure().canvas.get_supported_filetypes()
+    if file.suffix.lower().removeprefix(".") not in kinds:
+        text = f"'{file}' is no kind of file for a picture"
+        raise NothingToPlotError(text, help=f"one of: {', '.join(sorted(kinds))}")
+
+
+def plot(file: Path, heads: Sequence[dict[str, Any]]) -> None:
+    """Draw the matrices of all heads of classes into one picture: the share of each true class by shade.
+
+    Raises NothingToPlotError, PlotError.
+    """
+    found = [head for head in heads if head.get("confusion")]
+    if not found:
+        large = [head for head in heads if head["task"] == "classes"]
+        why = "its classes are too many" if large else "the net tells no classes apart"
+        raise NothingToPlotError(f"there is no confusion matrix to draw: {why}", help="leave --plot out")
+    figures = library("matplotlib.figure", "plot", "--plot")
+    side = max(4.0, min(14.0, 0.5 * max(head["size"] for head in found) + 2))
+    figure = figures.Figure(figsize=(side * len(found), side), layout="constrained")
+    for axes, head in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
+        _draw(axes, head)
+    try:
+        figure.savefig(file, metadata={"Software": None} if file.suffix.lower() == ".png" else None)
+    except OSError as error:
+        raise PlotError(f"'{file}' cannot be written: {error.strerror}", help="name another file") from None
+
+
+def _draw(axes: Any, head: dict[str, Any]) -> None:
+    import numpy as np
+
+    matrix = np.array(head["confusion"], np.float64)
+    shares = matrix / matrix.sum(axis=1, keepdims=True).clip(1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [_plain(name) for name in head["classes"] or map(str, range(head["size"]))]
+    if len(names) <= 2 * _NUMBERED:
+        axes.set_xticks(range(len(names)), names, rotation=90)
+        axes.set_yticks(range(len(names)), names)
+    if len(names) <= _NUMBERED:
+        for (row, column), count in np.ndenumerate(matrix):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=color, fontsize=8)
+    axes.set(xlabel="predicted class", ylabel="true class", title=_plain(head["name"]))
+
+
+def _plain(name: str) -> str:
+    """A name in which matplotlib finds no formula."""
+    return name.replace("$", r"\$")
