@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from netspec.core.code_files import load_code, register
     from netspec.core.errors import NetspecError, NetspecWarning
 
-__all__ = ["Net", "NetspecError", "NetspecWarning", "Predictor", "Run", "Solver", "__version__", "load_code", "register"]
+__all__ = [
+    "Net",
+    "NetspecError",
+    "NetspecWarning",
+    "Predictor",
+    "Run",
+    "Solver",
+    "__version__",
+    "load_code",
+    "register",
+]
 __version__ = "0.1.0"
 
 

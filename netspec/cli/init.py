@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import answer
+from netspec.cli.base import Code, answer
 from netspec.cli.help import NETS
 from netspec.core.locate import expanded
 from netspec.scaffold.draft import Template
@@ -29,6 +29,13 @@ def command(
     template: Annotated[
         Template, typer.Option("--template", help="Kind of net; auto chooses by what is found.")
     ] = Template.auto,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            "--weights", metavar="FILE", parser=expanded, help="Snapshot or run folder that `finetune` goes on from."
+        ),
+    ] = None,
+    code: Code = None,
 ) -> None:
     """Look at images or a table, and write a net and a solver for them into the current folder."""
     import re
@@ -39,5 +46,5 @@ def command(
 
     found = look(str(expanded(path)), target)
     own = name or re.sub(r"[^\w.-]+", "_", Path(path).absolute().stem).strip("._") or "my"
-    net, solver = write(draft(found, own, template), own, Path())
+    net, solver = write(draft(found, own, template, weights), own, Path())
     answer(f"found {found}\nwrote {net} and {solver}\nnext: netspec train {solver}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from netspec.core.nodes import Document, Mapping, Node, Scalar
 from netspec.core.nodes import Sequence as Items
@@ -68,6 +69,15 @@ def _value(head: str, key: str, value: Node, indent: int, origins: bool) -> Iter
             yield f"{' ' * indent}  - {_flow(item)}", item.at
     else:
         yield f"{head} {_flow(value)}", value.at
+
+
+def flow(value: Any) -> str:
+    """A plain value on one line, as YAML that reads back to it; a dollar begins no variable."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{word(key)}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    return word(value.replace("$", "$$") if isinstance(value, str) else value)
 
 
 def _flow(node: Node) -> str:

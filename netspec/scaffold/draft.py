@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from netspec.core.errors import UsageError
 from netspec.scaffold import texts
+from netspec.scaffold.finetune import trunk
 from netspec.scaffold.found import Characters, Found, Images, Size, Table
 
 
@@ -26,6 +28,7 @@ class Template(StrEnum):
     autoencoder = "autoencoder"
     mlp = "mlp"
     sequence = "sequence"
+    finetune = "finetune"
 
 
 class Draft(NamedTuple):
@@ -39,15 +42,23 @@ SMALL = 40
 """Images whose shorter side is at most this get LeNet's plan, larger ones a residual net."""
 
 FITTING: dict[type[Found], tuple[Template, ...]] = {
-    Images: (Template.lenet, Template.residual, Template.autoencoder),
+    Images: (Template.lenet, Template.residual, Template.autoencoder, Template.finetune),
     Table: (Template.mlp,),
     Characters: (Template.sequence,),
 }
 """The templates that fit what was found."""
 
 
-def draft(found: Found, name: str, template: Template = Template.auto) -> Draft:
-    """The texts for what was found; the net is in the file `NAME_net.yaml`. Raises WrongTemplateError."""
+def draft(found: Found, name: str, template: Template = Template.auto, weights: Path | None = None) -> Draft:
+    """The texts for what was found; the net is in the file `NAME_net.yaml`.
+
+    `weights` are those of a trained net, a snapshot or a run folder, for the template finetune. Raises
+    WrongTemplateError, UnfitTrunkError.
+    """
+    if weights is not None and template is Template.auto:
+        template = Template.finetune
+    if (template is Template.finetune) != (weights is not None):
+        raise WrongTemplateError("finetune goes on from trained weights: it takes --weights, and no other does")
     fitting = FITTING[type(found)]
     if template not in {Template.auto, *fitting}:
         text = f"the template '{template}' does not fit what was found: {found}"
@@ -61,6 +72,9 @@ def draft(found: Found, name: str, template: Template = Template.auto) -> Draft:
         steps = 64 if found.length >= 20_000 else 16
         return Draft(texts.text_net(found, title, lanes, steps), texts.text_solver(found, file, lanes, steps))
     size, batch = _size(found), _batch(found.samples)
+    if weights is not None:
+        old = trunk(weights, title, len(found.classes))
+        return Draft(old.net, texts.finetune_solver(found, file, batch, old))
     if template is Template.auto:
         template = Template.lenet if min(size) <= SMALL else Template.residual
     if template is Template.autoencoder:

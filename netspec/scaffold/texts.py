@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
 from netspec.core.shape import counted, text
-from netspec.language.document import word
+from netspec.language.write import flow
+from netspec.scaffold.finetune import Trunk
 from netspec.scaffold.found import Characters, Images, Size, Table
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -26,8 +28,29 @@ def image_net(template: str, found: Images, name: str, size: Size, batch: int) -
 
 def image_solver(found: Images, net: str, size: Size, batch: int, score: str) -> str:
     """Training on images: random crops or shifts, values scaled by their mean and deviation."""
+    return _image_solver(found, net, size, batch, score, ["- {type: Normalize, computed: channel}"], "0.002", [])
+
+
+def finetune_solver(found: Images, net: str, batch: int, old: Trunk) -> str:
+    """Training that goes on from a trained net: its own transforms of values, and its layers at a tenth of the rate."""
+    channels, height, width = old.shape
+    start = [
+        f"weights: {flow(str(old.weights))}",
+        "params:",
+        '  - {match: "*", lr_mult: 0.1}           # 0 freezes all layers but the new one',
+        f"  - {{match: {flow(old.head)}, lr_mult: 1}}",
+    ]
+    steps = [f"- {flow(step)}" for step in old.steps]
+    found = replace(found, channels=channels)
+    return _image_solver(found, net, (height, width), batch, "accuracy", steps, "0.001", start)
+
+
+def _image_solver(
+    found: Images, net: str, size: Size, batch: int, score: str, values: list[str], rate: str, start: list[str]
+) -> str:
+    """A solver for images; `values` are the transforms of values, `start` the lines on the weights to begin with."""
     color = ", color: gray" if found.channels == 1 else ""
-    sources = {part: f"{{type: ImageFolder, folder: {_word(path)}{color}}}" for part, path in found.parts.items()}
+    sources = {part: f"{{type: ImageFolder, folder: {flow(path)}{color}}}" for part, path in found.parts.items()}
     side = str(size[0]) if size[0] == size[1] else f"[{size[0]}, {size[1]}]"
     if found.size == size:
         pad = max(1, min(size) // 14)
@@ -36,13 +59,11 @@ def image_solver(found: Images, net: str, size: Size, batch: int, score: str) ->
     else:
         steps = [f"- {{type: RandomResizedCrop, size: {side}, scale: [0.4, 1]}}"]
         steps += ["- Mirror                           # take it out where left and right differ, as in writing"]
-    steps += ["- {type: Normalize, computed: channel}"]
     feeds = _feeds(sources, batch, "$images", stratified=True)
-    epochs = _epochs(found.samples, batch, 20, 60)
-    best = _best(sources, score)
-    return _filled(
-        "images_solver", found=found, net=net, steps=_lines(steps), feeds=feeds, best=best, **_lengths(epochs)
-    )
+    lengths = _lengths(_epochs(found.samples, batch, 20, 60))
+    facts = {"found": found, "net": net, "rate": rate, "best": _best(sources, score)}
+    text = _filled("images_solver", steps=_lines([*steps, *values]), feeds=feeds, **facts, **lengths)
+    return "\n".join([text.rstrip("\n"), *start, ""])
 
 
 def table_net(found: Table, name: str, batch: int) -> str:
@@ -54,9 +75,9 @@ def table_net(found: Table, name: str, batch: int) -> str:
 
 def table_solver(found: Table, net: str, batch: int) -> str:
     """Training on a table: features scaled by their mean and deviation, and a number that is to be met too."""
-    source = [f"type: {found.kind}", f"file: {_word(found.file)}"]
-    source += [f"delimiter: {_word(found.delimiter)}"] if found.delimiter else []
-    source += [f"{'label' if found.classes else 'target'}: {_word(found.target)}"]
+    source = [f"type: {found.kind}", f"file: {flow(found.file)}"]
+    source += [f"delimiter: {flow(found.delimiter)}"] if found.delimiter else []
+    source += [f"{'label' if found.classes else 'target'}: {flow(found.target)}"]
     source += [f"categories: {_list(found.categories)}"] if found.categories else []
     source += [f"ignore: {_list(found.left)}    # they look like names of rows"] if found.left else []
     source += ["missing: keep"] if found.missing else []
@@ -82,7 +103,7 @@ def text_net(found: Characters, name: str, batch: int, steps: int) -> str:
 def text_solver(found: Characters, net: str, batch: int, steps: int) -> str:
     """Training on a text, whose end is kept for tests."""
     epochs = _epochs(found.length // steps, batch, 2, 50)
-    return _filled("text_solver", found=found, net=net, file=_word(found.file), batch=batch, steps=steps, epochs=epochs)
+    return _filled("text_solver", found=found, net=net, file=flow(found.file), batch=batch, steps=steps, epochs=epochs)
 
 
 def _filled(template: str, **values: object) -> str:
@@ -130,9 +151,4 @@ def _lines(lines: Sequence[str], spaces: int = 4) -> str:
 
 
 def _list(words: Sequence[str]) -> str:
-    return f"[{', '.join(map(_word, words))}]"
-
-
-def _word(name: str) -> str:
-    """A text as YAML has it; a dollar in it begins no variable."""
-    return word(name.replace("$", "$$"))
+    return f"[{', '.join(map(flow, words))}]"

@@ -16,7 +16,6 @@ from netspec.training.events import Display
 from netspec.training.job import load_solver
 from netspec.training.run import run
 
-
 pytest.importorskip("tensorboardX")
 
 Make = Callable[..., dict[str, Any]]
