@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from netspec.api.arguments import path_of, phase_of, threads_of
+from netspec.api.arguments import path_of, phase_of, threads_of, whole
 from netspec.api.net import Net
 from netspec.api.predictor import Answers, Predictor
 from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
 from netspec.training import folders, runs
 from netspec.training.container import MissingSnapshotError
+from netspec.training.evaluation import evaluate
 from netspec.training.events import Event
 from netspec.training.job import Job, load_solver
 from netspec.training.run import load_tester
@@ -69,6 +70,17 @@ class Run:
         """
         tester, _ = load_tester(self._job("TEST"), self._snapshot(snapshot), threads_of(threads), on)
         return tester.run(on)[0]
+
+    def evaluate(
+        self, snapshot: str | Path | None = None, *, on: str = "test", worst: int = 10, threads: int | None = None
+    ) -> dict[str, Any]:
+        """All that `netspec test` says, as plain values: of each head confusion, scores by class, the worst samples.
+
+        The module `netspec.training.evaluation` documents them. Raises what `test` raises, NotFiniteOutputError.
+        """
+        path = self._snapshot(snapshot)
+        tester, _ = load_tester(self._job("TEST"), path, threads_of(threads), on, judged=True)
+        return evaluate(tester, on, path, worst=whole(worst, "number of samples", 0))[1]
 
     def predict(self, inputs: Any, snapshot: str | Path | None = None, **how: Any) -> Answers:
         """What the run's net answers to inputs, with the weights of a snapshot, by default the latest.

@@ -91,10 +91,13 @@ def command(
 
 def _trained(word: str, best: bool, blob: str | None, average: str | None) -> Trained:
     """The net of a run folder or a snapshot."""
+    from netspec.core.errors import UsageError
     from netspec.training import folders
     from netspec.training.trained import Trained
 
     path = folders.named(word)
+    if not path.exists():
+        raise UsageError(f"there is no run or snapshot '{word}'", help="`netspec runs list` shows the runs")
     weights = folders.weights_for(path, None if folders.holds(path) else path, best)
     return Trained(weights, blob, average)
 

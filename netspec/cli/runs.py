@@ -72,13 +72,14 @@ def list_(
 ) -> None:
     """List the runs by their best score, with the settings in which they differ."""
     from netspec.core.locate import runs_folder
+    from netspec.training.crossval import fold_runs, is_crossval
     from netspec.training.summary import arranged, differing
     from netspec.views.runs import runs_view
 
     root = folder or runs_folder()
     found: list[tuple[Summary, RunRecord]] = []
-    for path in sorted(root.iterdir()) if root.is_dir() else ():
-        if path.is_dir():
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        for path in fold_runs(folder) if is_crossval(folder) else [folder] if folder.is_dir() else ():
             with _left_out(path):
                 found.append(_summarized(path, metric, mode))
     if not found:

@@ -70,7 +70,7 @@ def command(
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
-    """Score weights on the test data, each sample exactly once: how good they are, and where they are wrong."""
+    """Score weights on test data, each sample once: how good they are, and where they are wrong."""
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
     from netspec.training import evaluation, folders
@@ -91,15 +91,13 @@ def command(
     with told_of_compiling(console):
         tester, loaded = load_tester(job, found, threads, on, average, judged=True)
     console.print(str(loaded))
-    judged = evaluation.Evaluation(tester, on, worst)
-    arrays, samples = tester.measure(on, watching=judged.take)
-    heads = judged.finish()
-    _answer(arrays, samples, heads, format)
-    folder = next((each for each in (weights, path) if each is not None and folders.holds(each)), None)
-    if folder is not None:
-        _keep(folder, judged.values(arrays, heads, found, average))
+    arrays, values = evaluation.evaluate(tester, on, found, average, worst)
+    _answer(arrays, values["samples"], values["heads"], format)
+    for folder in {weights or path, path}:
+        if folders.holds(folder) and found.is_relative_to(folder):
+            _keep(folder, values | {"overrides": overrides or []})
     if plot is not None:
-        confusion_plot.plot(plot, heads)
+        confusion_plot.plot(plot, values["heads"])
         console.print(f"drew {plot}", soft_wrap=True)
 
 

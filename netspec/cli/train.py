@@ -135,7 +135,7 @@ def command(
         if dry_run:
             _foresee(training, console)
             return
-        stopped = _render(training, console, stop)
+        stopped = render(training, console, stop)
     if stopped:
         budget = stopped in budgets.NAMES
         raised = f" {stopped}=..." if budget else ""
@@ -164,7 +164,7 @@ def _named(solver: str | None, overrides: list[str]) -> tuple[str, list[str]]:
     return (only_solver(), [solver, *overrides]) if is_override(solver) else (solver, list(overrides))
 
 
-def _render(training: Training, console: Console, stop: Finishing) -> str | None:
+def render(training: Training, console: Console, stop: Finishing) -> str | None:
     """Print the notes and events of a training as they come; the signal or budget that stopped it, if one did.
 
     Until the net is compiled and the data are open there is nothing to finish: a signal to stop ends it there.

@@ -59,8 +59,8 @@ class Computed:
 
 def _cached(name: str, content: Callable[[], str | None], compute: Callable[[], Arrays]) -> Arrays:
     """The arrays from the cache; or computed, and kept there where that took long."""
-    digest, folder = content(), cache_root()
-    file = folder / "computed" / f"{name}-{digest}.npz" if digest else None
+    digest = content()
+    file = cache_root() / "computed" / f"{name}-{digest}.npz" if digest else None
     if file is not None and (found := unpacked(file)) is not None:
         with contextlib.suppress(OSError):
             os.utime(file)

@@ -72,6 +72,13 @@ class Dataset(ABC):
         """The names of the classes 0, 1, ... that an output's labels are numbers of; None where they have none."""
         return None
 
+    def digest(self) -> str | None:
+        """A name for the content of these data, found without reading much: other content has another name.
+
+        Sizes and times of files say enough. None where there is no cheap name: what is computed is not cached then.
+        """
+        return None
+
     def facts(self) -> dict[str, Any]:
         """What the source must know to read new samples as it read these, as values of JSON; here nothing.
 
@@ -85,13 +92,6 @@ class Dataset(ABC):
 
     def file(self, index: int) -> str | None:
         """The path of a sample's own file below its source's folder, with slashes; None where it has none."""
-        return None
-
-    def digest(self) -> str | None:
-        """A name for the content of these data, found without reading much: other content has another name.
-
-        Sizes and times of files say enough. None where there is no cheap name: what is computed is not cached then.
-        """
         return None
 
     def close(self) -> None:  # noqa: B027 - most data have nothing to close

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 
-def divided(classes: Index, shares: Sequence[Fraction], seed: int, purpose: str) -> Index:
+def divided(classes: Index, shares: Sequence[Fraction], seed: int, purpose: str, each: bool = True) -> Index:
     """The part of each sample, (N,): 0, 1, ... for each of the shares, -1 for the rest of shares that sum to less.
 
     `classes` (N,) are the classes of the samples, 0, 1, ...; without classes all are 0. A part differs from its share
-    of all samples by less than one, of a class by less than two. Then a class gives one sample to every part that has
-    none of it, from the part that has most, if it has samples enough.
+    of all samples by less than one, of a class by less than two. With `each`, a class then gives one sample to every
+    part that has none of it, from the part that has most, if it has samples enough.
     """
     import numpy as np
 
@@ -36,17 +36,25 @@ def divided(classes: Index, shares: Sequence[Fraction], seed: int, purpose: str)
     turns = np.array(_turns(parts, len(order)), np.int64)
     result = np.empty(len(classes), np.int64)
     result[order] = turns[np.arange(len(order)) % len(turns)]
-    number = int(classes.max()) + 1
-    counts = np.bincount(classes * len(parts) + result, minlength=number * len(parts)).reshape(number, -1)
-    for name in np.flatnonzero((counts[:, : len(shares)] == 0).any(axis=1)):
+    if each:
+        _give_each(classes, result, order, len(shares))
+    result[result == len(shares)] = -1
+    return result
+
+
+def _give_each(classes: Index, result: Index, order: Index, parts: int) -> None:
+    """Give a sample of every class to the `parts` that have none of it, where there are enough; writes `result`."""
+    import numpy as np
+
+    number, columns = int(classes.max()) + 1, max(parts, int(result.max()) + 1)
+    counts = np.bincount(classes * columns + result, minlength=number * columns).reshape(number, -1)
+    for name in np.flatnonzero((counts[:, :parts] == 0).any(axis=1)):
         own, count = order[classes[order] == name], counts[name]
-        for part in np.flatnonzero(count[: len(shares)] == 0):
+        for part in np.flatnonzero(count[:parts] == 0):
             most = int(count.argmax())
             if count[most] > 1:
                 result[own[result[own] == most][-1]] = part
                 count[[part, most]] += [1, -1]
-    result[result == len(shares)] = -1
-    return result
 
 
 def _with_rest(shares: Sequence[Fraction]) -> list[Fraction]:

@@ -6,19 +6,20 @@ end of an epoch, and a training that is resumed at position p sees the samples t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from netspec.core import rng
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError
 from netspec.core.nodes import Node, placed
 from netspec.core.shape import counted, text
 from netspec.data.chosen import Chosen
+from netspec.data.class_labels import NoClassesError, class_labels
 from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset, Outputs
 from netspec.data.labels import BadLabelError, LabelRule, allowed, fault
+from netspec.data.order import Balanced, Order, Sequential, Shuffled
 from netspec.data.pipeline import FEW, Pipeline, pipeline
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Draw, Undo
@@ -72,7 +73,7 @@ def open_feed(
     import numpy as np
 
     with placed(spec.written, "source"):
-        data = spec.source.open(base).in_batches(spec.batch_size)
+        data = _chosen_of(spec, base).in_batches(spec.batch_size)
     with placed(spec.written, "limit"):
         data = _limited(data, spec.limit)
         if data.ordered and len(data) % spec.batch_size:
@@ -85,7 +86,7 @@ def open_feed(
 
     def training() -> Dataset:
         try:
-            opened = data if phase == "TRAIN" else _limited(train.source.open(base), train.limit) if train else None
+            opened = data if phase == "TRAIN" else _limited(_chosen_of(train, base), train.limit) if train else None
         except DataError as error:
             raise error.changed(message=f"the mean of the training data is wanted: {error.message}") from None
         if opened is None:
@@ -102,7 +103,31 @@ def open_feed(
     real = np.float64 if dtype == "float64" else np.float32
     steps = pipeline(spec, data, phase, training, real, base, computed or Computed())
     shuffle = phase == "TRAIN" and not data.ordered if spec.shuffle is None else spec.shuffle
-    return Feed(data, steps, dtype, seed, shuffle, spec.written)
+    return Feed(data, steps, dtype, seed, _order(spec, data, shuffle, seed), spec.written)
+
+
+def _chosen_of(spec: FeedSpec, base: Path | None) -> Dataset:
+    """The source of a feed, opened, or the subset of it that is asked for. Raises DataError."""
+    data = spec.source.open(base)
+    if spec.subset is None:
+        return data
+    with placed(spec.written, "subset"):
+        if data.ordered:
+            raise OrderError("these samples go on where the batch before ended", help="leave `subset` out")
+        return spec.subset.of(data, base)
+
+
+def _order(spec: FeedSpec, data: Dataset, shuffle: bool, seed: int) -> Order:
+    """The order in which the samples of a feed come. Raises OrderError, NoClassesError."""
+    if spec.balance is None:
+        return Shuffled(len(data), seed) if shuffle else Sequential(len(data))
+    with placed(spec.written, "balance"):
+        if not shuffle:
+            raise OrderError("classes are balanced by drawing samples", help="leave out `balance`, or `shuffle: false`")
+        found = class_labels(data, every=True)
+        if found is None:
+            raise NoClassesError("the samples have no class labels to balance", help="leave `balance` out")
+    return Balanced(found[1], seed)
 
 
 def _limited(data: Dataset, limit: int | None) -> Dataset:
@@ -131,12 +156,11 @@ class Feed:
         steps: Pipeline,
         dtype: str,
         seed: int,
-        shuffle: bool,
+        order: Order,
         node: Node | None,
     ) -> None:
         self.data, self.shapes, self.dtype = data, steps.shapes, dtype
-        self._steps, self._seed, self._shuffle, self._node = steps, seed, shuffle, node
-        self._last: tuple[int, Index] | None = None
+        self._steps, self._seed, self._order, self._node = steps, seed, order, node
         self._rules: list[LabelRule] = []
         """Rules that are checked in each batch."""
 
@@ -147,6 +171,11 @@ class Feed:
         """One line: which data, from where, how many samples."""
         changed = f", fed as {text(self.shapes[0])}" if self.shapes[0] != self.data.shapes[0] else ""
         return self.data.describe() + changed
+
+    @property
+    def soft(self) -> Mapping[int, int]:
+        """The outputs that are soft labels, each with the place of the transform that makes them so."""
+        return self._steps.soft
 
     def buffers(self, size: int) -> tuple[Array, ...]:
         """Arrays that hold a batch of `size` samples: each (size, *shape) in the feed's dtype."""
@@ -176,22 +205,6 @@ class Feed:
                 self._check(rule, batch[rule.output], index)
         copy_batch(batch, into)
 
-    def read_through(self) -> None:
-        """Read all samples to find what cannot be read, and labels that only reading shows. Raises DataError."""
-        import numpy as np
-
-        if self._rules and self.data.masks:
-            for position in range(0, len(self), FEW):
-                self.batch(position, min(FEW, len(self) - position))
-            return
-        with placed(self._node, "source"):
-            self.data.read_through(np.arange(len(self)))
-
-    @property
-    def readers(self) -> int:
-        """Threads that read best at the same time."""
-        return self.data.readers
-
     def undo(self, output: int) -> Undo | None:
         """Brings values of an output, or predictions of it, (N, ...), to the units of the data; None where they are so.
 
@@ -208,6 +221,22 @@ class Feed:
 
         return undo
 
+    def read_through(self) -> None:
+        """Read all samples to find what cannot be read, and labels that only reading shows. Raises DataError."""
+        import numpy as np
+
+        if self._rules and self.data.masks:
+            for position in range(0, len(self), FEW):
+                self.batch(position, min(FEW, len(self) - position))
+            return
+        with placed(self._node, "source"):
+            self.data.read_through(np.arange(len(self)))
+
+    @property
+    def readers(self) -> int:
+        """Threads that read best at the same time."""
+        return self.data.readers
+
     def name(self, position: int, output: int = 0) -> str:
         """The name of the sample at a position, in messages."""
         _, index = self._chosen(position, 1)
@@ -220,25 +249,10 @@ class Feed:
             return cast("Array", self.data.read(index)[0][0])
 
     def _chosen(self, position: int, size: int) -> tuple[Index, Index]:
-        """The epoch and the index of each sample of a batch; both (size,)."""
+        """The key of the draw and the index of each sample of a batch; both (size,)."""
         import numpy as np
 
-        epoch, turn = np.divmod(np.arange(position, position + size, dtype=np.int64), len(self.data))
-        return epoch, self._shuffled(epoch, turn) if self._shuffle else turn
-
-    def _shuffled(self, epoch: Index, turn: Index) -> Index:
-        """The index of the sample whose turn it is in an epoch; `epoch`, `turn` and result are (N,)."""
-        index = turn.copy()
-        for number in range(int(epoch[0]), int(epoch[-1]) + 1):
-            now = epoch == number
-            index[now] = self._order(number)[turn[now]]
-        return index
-
-    def _order(self, epoch: int) -> Index:
-        last = self._last
-        if last is None or last[0] != epoch:
-            last = self._last = (epoch, rng.permutation(len(self.data), self._seed, "shuffle", epoch))
-        return last[1]
+        return self._order.at(*np.divmod(np.arange(position, position + size, dtype=np.int64), len(self.data)))
 
     def check_labels(self, rules: Iterable[LabelRule], batches: Sequence[int] = ()) -> None:
         """Check the labels of all samples. Raises BadLabelError.
@@ -250,8 +264,7 @@ class Feed:
         import numpy as np
 
         for rule in rules:
-            changed = rule.output == 0 and self._steps.steps
-            labels = None if changed else self.data.labels(rule.output)
+            labels = None if rule.output in self._steps.changed else self.data.labels(rule.output)
             if labels is None or not rule.alike:
                 self._rules.append(rule)
             if labels is None:

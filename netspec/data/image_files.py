@@ -19,6 +19,7 @@ from netspec.formats.files import (
     MissingDataError,
     UnreadableDataError,
     WrongSizeError,
+    neighbour,
 )
 from netspec.formats.images import CHANNELS, SUFFIXES, Color, image_size, read_image, read_mask
 
@@ -223,7 +224,7 @@ def listing(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted((one for one in entries if not hidden(one.name)), key=lambda one: natural(one.name))
     except FileNotFoundError:
-        raise MissingDataError(f"there is no folder '{folder}'") from None
+        raise MissingDataError(f"there is no folder '{folder}'", help=neighbour(folder)) from None
     except NotADirectoryError:
         raise UnreadableDataError(f"'{folder}' is not a folder") from None
     except OSError as error:

@@ -39,13 +39,17 @@ FEW = 8
 class Pipeline:
     """Bound transforms; `shapes` are those of a sample after all of them.
 
-    The first `uneven` steps are those that samples which differ in size go through, until all are equal. `undone` has
-    for outputs whose units steps change the functions that bring them back, in the order to call them.
+    The first `uneven` steps are those that samples which differ in size go through, until all are equal.
+    `changed` are the outputs whose values they change; `soft` has for outputs with soft labels the place of the
+    transform that makes them. `undone` has for outputs whose units they change the functions that bring them back, in
+    the order to call them.
     """
 
     shapes: Shapes
     steps: tuple[ApplyAll, ...]
     uneven: int = 0
+    changed: frozenset[int] = frozenset()
+    soft: Mapping[int, int] = field(default_factory=dict)
     undone: Mapping[int, tuple[Undo, ...]] = field(default_factory=dict)
 
     def read(self, data: Dataset, draw: Draw) -> Outputs:
@@ -83,7 +87,7 @@ def pipeline(
             data,
         )
         with placed(spec.written, "transform", place):
-            after = transform.output_shapes(shapes)
+            after = transform.bound_shapes(setting)
             if isinstance(transform, Geometric):
                 after = moved_shapes(after, data.masks)
             bound = transform.bind_all(setting)
@@ -92,7 +96,9 @@ def pipeline(
             undone |= {output: (undo, *undone.get(output, ())) for output, undo in transform.undo(setting).items()}
         uneven = len(applied) if _differ(shapes) else uneven
         shapes = after
-    return Pipeline(shapes, tuple(applied), uneven, undone)
+    changed = frozenset[int]().union(*(transform.changes for transform in spec.transform))
+    soft = {output: place for place, transform in enumerate(spec.transform) for output in transform.softens}
+    return Pipeline(shapes, tuple(applied), uneven, changed, soft, undone)
 
 
 def _computed(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from netspec.core.counts import PositiveCount
 from netspec.core.model import Aka, Listed, Model, wrong
-from netspec.data.sources.base import AnySource
+from netspec.data.sources.base import AnySource, Source
 from netspec.data.splits import Part, SplitSpec
+from netspec.data.subset import AnySubset
 from netspec.data.transforms.base import AnyTransform
 
 
@@ -27,7 +28,10 @@ class FeedSpec(Model):
     source: Annotated[AnySource, Aka("data", "dataset")] = Field(
         description="Which data, and where they lie; left out: the feed's part of `data.all`."
     )
-    limit: int | None = Field(None, gt=0, description="Only the first so many samples of the source; left out: all.")
+    subset: AnySubset | None = Field(
+        None, description="Only some of the samples: 0.1 of them or 500, drawn by class; a list of numbers or its file."
+    )
+    limit: int | None = Field(None, gt=0, description="Only the first so many of the samples; left out: all.")
     batch_size: Annotated[int, Aka("batch")] = Field(
         gt=0, description="Samples in a batch: the first axis of the net's Inputs."
     )
@@ -36,6 +40,10 @@ class FeedSpec(Model):
     )
     shuffle: bool | None = Field(
         None, description="A new order in each epoch; left out: in TRAIN, unless batches follow on."
+    )
+    balance: Annotated[Literal["classes"] | None, Aka("sampler", "class_balance", "balanced")] = Field(
+        None,
+        description="`classes`: every class equally often, in TRAIN; an epoch has as many samples as without it.",
     )
 
 
@@ -52,6 +60,14 @@ class ScoredFeedSpec(FeedSpec):
     test_iter: int | None = Field(
         None, gt=0, description="Batches of a test on these data; left out: as many as the solver says."
     )
+
+    @model_validator(mode="after")
+    def _tests_each_once(self) -> Self:
+        if self.balance is not None:
+            raise wrong(
+                "a test has each sample once", field="balance", help="leave `balance` out, or put it in `train`"
+            )
+        return self
 
 
 WATCHED = ("validation", "test")
@@ -99,11 +115,11 @@ class FeedsSpec(Model):
         try:
             split = SplitSpec.model_validate(written)
         except ValidationError:
-            split = SplitSpec.model_construct(source=None, split={})  # type: ignore[arg-type]
+            split = None
 
         def with_part(name: str, feed: Any) -> Any:
             return (
-                {**feed, "source": Part.model_construct(all=split, part=name)}
+                {**feed, "source": Part(all=split, part=name) if split else Source()}
                 if isinstance(feed, dict) and "source" not in feed
                 else feed
             )
@@ -111,7 +127,7 @@ class FeedsSpec(Model):
         taken = {name: with_part(name, feed) for name, feed in values.items() if name in _TAKEN and name != "all"}
         if isinstance(tests := values.get("tests"), dict):
             taken["tests"] = {name: with_part(name, feed) for name, feed in tests.items()}
-        return {**values, **taken, "all": split if split.split else written}
+        return {**values, **taken, "all": split or written}
 
     @model_validator(mode="after")
     def _have_parts(self) -> Self:

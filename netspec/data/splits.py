@@ -21,6 +21,7 @@ from netspec.core.model import Aka, Model, wrong
 from netspec.core.nodes import placed
 from netspec.core.shape import counted
 from netspec.data.chosen import Chosen
+from netspec.data.class_labels import NoClassesError, class_labels, class_name, counted_from_0
 from netspec.data.dataset import Dataset
 from netspec.data.division import dealt, divided
 from netspec.data.sources.base import AnySource, Source
@@ -59,12 +60,6 @@ class DividedOrderError(DataError):
 
     code = "NS654"
     field = "source"
-
-
-class NoClassesError(DataError):
-    """Classes are asked for, but the samples have no class labels."""
-
-    code = "NS656"
 
 
 class Group(Model):
@@ -109,7 +104,7 @@ class Group(Model):
             values = labels
         else:
             values = np.array([self._in_file(data, index) for index in range(len(data))])
-        return _counted(values)
+        return counted_from_0(values)
 
     def _in_file(self, data: Dataset, index: int) -> str:
         file = data.file(index)
@@ -282,7 +277,11 @@ def _numbered(spec: SplitSpec, classes: Index, groups: Index | None) -> Index:
     among = [shares[number] / (1 - shares[held]) for number in others]  # what the split leaves over is left over here
     free = fold_of != spec.fold
     inner = _dealt(
-        _counted(classes[free]), None if groups is None else _counted(groups[free]), among, spec.seed, "split"
+        counted_from_0(classes[free]),
+        None if groups is None else counted_from_0(groups[free]),
+        among,
+        spec.seed,
+        "split",
     )
     result = np.full(len(classes), held)
     result[free] = np.where(inner < 0, -1, np.array(others)[inner])
@@ -317,39 +316,3 @@ def _classes(spec: SplitSpec, data: Dataset) -> Index:
         )
         raise SmallClassError(text, help="say `stratify: false`, or take fewer parts")
     return classes.astype(np.int64)
-
-
-_RECUR = 5
-"""Times that whole numbers recur, as a rule, where they are classes; a year or a price recurs less."""
-
-
-def class_labels(data: Dataset, every: bool = False) -> tuple[int, Array] | None:
-    """The first output after the sample itself that is a class label, and its values (N,).
-
-    It has class names, or whole numbers from 0 on, stored as such, each of which recurs; with `every`, any whole
-    numbers are classes.
-    """
-    import numpy as np
-
-    for output, shape in enumerate(data.shapes[1:], 1):
-        if shape not in ((), (1,)) or (labels := data.labels(output)) is None:
-            continue
-        labels = labels.reshape(-1)
-        if data.classes(output) is not None or (every and bool((np.floor(labels) == labels).all())):
-            return output, labels
-        if labels.dtype.kind in "bui" and labels.min() >= 0 and _RECUR * len(np.unique(labels)) <= len(labels):
-            return output, labels
-    return None
-
-
-def class_name(data: Dataset, output: int, label: float) -> str:
-    """A class in messages: by its name, if it has one, or its number."""
-    names = data.classes(output)
-    return f"'{names[int(label)]}'" if names is not None and 0 <= label < len(names) else f"{label:g}"
-
-
-def _counted(values: Array) -> Index:
-    """Numbers that stand for the values in their order, without a gap: 0, 1, ..."""
-    import numpy as np
-
-    return np.unique(values, return_inverse=True)[1].astype(np.int64)

@@ -146,7 +146,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"there is no file '{path}'", help=_neighbour(path)) from None
+        raise MissingDataError(f"there is no file '{path}'", help=neighbour(path)) from None
     except OSError as error:
         raise UnreadableDataError(f"'{path}' cannot be read: {error.strerror or error}") from None
 
@@ -169,7 +169,10 @@ def content(path: Path) -> bytes:
     return held
 
 
-def _neighbour(path: Path) -> str:
+def neighbour(path: Path) -> str:
+    """Help about a file or folder that is not there: a name like it beside it, or where paths begin."""
+    if os.path.islink(path):
+        return "it is a link to what is not there"
     rule = "paths are relative to the file they are written in"
     try:
         return suggest(path.name, os.listdir(path.parent)) or rule

@@ -90,7 +90,10 @@ def decode(file: BinaryIO, name: str, color: Color) -> Array:
             wide = np.asarray(image).astype(np.uint32)
             image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
         elif image.mode in {"I", "F"}:
-            raise WrongFormatError(f"'{name}' holds numbers of 32 bits, whose black and white nobody knows")
+            raise WrongFormatError(
+                f"'{name}' holds numbers of 32 bits, whose black and white nobody knows",
+                help="save it with 8 or 16 bits",
+            )
         if image.mode != mode:
             image = _converted(image, mode)
         x = np.frombuffer(bytearray(image.tobytes()), np.uint8)

@@ -1,7 +1,7 @@
 """Pictures of a batch as resampling kernels see them: each in memory of its own, of any size, in one of two orders.
 
-A picture is planes (P, H, W, I): P = C and I = 1 where channels come first, P = 1 and I = C where they lie innermost, as
-decoders write them. A batch is described by `frames` (N, FRAME) of int64: address, P, H, W, I of each picture.
+A picture is planes (P, H, W, I): P = C and I = 1 where channels come first, P = 1 and I = C where they lie innermost,
+as decoders write them. A batch is described by `frames` (N, FRAME) of int64: address, P, H, W, I of each picture.
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
 """Resizing of axis-aligned boxes: each new pixel a weighted sum of old ones, columns and rows apart.
 
 The new column q has its centre at u = a (q + 1/2) + b in the old picture. Old pixels around it weigh as a triangle that
-is as wide as two new pixels, or two old ones where those are larger: max(0, 1 - |i + 1/2 - u| / max(|a|, 1)), divided by
-the sum over pixels of the picture. A centre outside the picture gets the fill. With a negative a, sides are exchanged.
+is as wide as two new pixels, or two old ones where those are larger: max(0, 1 - |i + 1/2 - u| / max(|a|, 1)), over
+their sum in the picture. A centre outside the picture gets the fill. With a negative a, sides are exchanged.
 A move by whole pixels copies. Source: what Pillow computes for a resize with a `box`, but rounded once.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+import numpy as np
 
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Bytes, Clock, Doubles, Vector
@@ -108,40 +110,53 @@ def columns_of(a: float, b: float, width: int, columns: int, taps: Taps) -> tupl
 
 @helper
 def add_row(x: Vector, weight: float, line: Vector, new: bool) -> None:
-    """line (+)= weight * x; `new` lines are written, others added to."""
+    """line (+)= weight * x; a `new` line is written, any other added to."""
+    real = line.dtype.type
     if new:
         for i in range(line.size):
-            line[i] = weight * x[i]
+            line[i] = weight * real(x[i])
     else:
         for i in range(line.size):
-            line[i] += weight * x[i]
+            line[i] += weight * real(x[i])
 
 
 @helper
 def write_one(y: Vector, at: int, to: Target, c: int, taps: Taps, low: int, inner: int, line: Vector) -> None:
     """A row of channel c, from y[at] on; its values in the line are `inner` apart."""
+    place, weights = taps.place, taps.weight
+    real = line.dtype.type
+    fill = real(to.fill[c])
     for q in range(to.columns):
-        first, number = taps.place[2 * q], taps.place[2 * q + 1]
-        total = line.dtype.type(0 if number else to.fill[c])
-        for k in range(number):
-            total += taps.weight[q * taps.most + k] * line[(first + k - low) * inner]
-        y[at + q] = total + to.half
+        first, number = place[2 * q], place[2 * q + 1]
+        total = real(0) if number else fill
+        i, w = np.uint64((first - low) * inner), np.uint64(q * taps.most)
+        for _ in range(number):
+            total += weights[w] * line[i]
+            i += np.uint64(inner)
+            w += np.uint64(1)
+        y[np.uint64(at + q)] = total + to.half
 
 
 @helper
 def write_three(y: Vector, at: int, to: Target, taps: Taps, low: int) -> None:
     """A row of three channels that lie innermost, from y[at] on."""
-    line, plane = taps.line, to.rows * to.columns
-    zero = line.dtype.type(0)
+    line, place, weights = taps.line, taps.place, taps.weight
+    real, plane = line.dtype.type, to.rows * to.columns
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    fill = real(to.fill[0]), real(to.fill[1]), real(to.fill[2])
     for q in range(to.columns):
-        first, number = taps.place[2 * q], taps.place[2 * q + 1]
-        r = g = b = zero
-        if number == 0:
-            r, g, b = line.dtype.type(to.fill[0]), line.dtype.type(to.fill[1]), line.dtype.type(to.fill[2])
-        at_line, at_weight = (first - low) * 3, q * taps.most
-        for k in range(number):
-            weight = taps.weight[at_weight + k]
-            r += weight * line[at_line + 3 * k]
-            g += weight * line[at_line + 3 * k + 1]
-            b += weight * line[at_line + 3 * k + 2]
-        y[at + q], y[at + q + plane], y[at + q + 2 * plane] = r + to.half, g + to.half, b + to.half
+        first, number = place[2 * q], place[2 * q + 1]
+        r, g, b = fill
+        if number:
+            i, w = np.uint64((first - low) * 3), np.uint64(q * taps.most)
+            weight = weights[w]
+            r, g, b = weight * line[i], weight * line[i + one], weight * line[i + two]
+            for _ in range(1, number):
+                i += three
+                w += one
+                weight = weights[w]
+                r += weight * line[i]
+                g += weight * line[i + one]
+                b += weight * line[i + two]
+        j = np.uint64(at + q)
+        y[j], y[j + np.uint64(plane)], y[j + np.uint64(2 * plane)] = r + to.half, g + to.half, b + to.half

@@ -256,9 +256,9 @@ def parse_row(
     spans: Clock,
     powers: Clock,
     words: Bytes,
-) -> tuple[int, int, int]:
-    """Parse the row that begins at a byte: the byte at which it ends, the newlines inside, and what the row is."""
-    column, newlines, state = 0, 0, FINE
+) -> tuple[int, int, int, int]:
+    """Parse the row that begins at a byte: where it ends, newlines inside, what it is, numbers that are not there."""
+    column, newlines, empty = 0, 0, 0
     while True:
         slot = layout.slots[column] if column < layout.slots.size else -1
         begin, bits = at, OPEN
@@ -268,11 +268,12 @@ def parse_row(
             at, inner, wrong = cell_end(text, begin, marks)
             newlines += inner
             if wrong:
-                return at, newlines, UNCLOSED
+                return at, newlines, UNCLOSED, empty
             if slot >= 0:
                 bits = cell_number(text, begin, at, marks, powers, words)
         if slot >= 0:
             cells[row * layout.numbers + slot] = bits
+            empty += bits == MISSING or (bits >= OPEN and bits < 0)
         elif slot < -1:
             place = 2 * (row * layout.texts - slot - 2)
             spans[place] = begin
@@ -283,9 +284,7 @@ def parse_row(
         if at >= text.size or text[at] != marks.delimiter:
             break
         at += 1
-    if column != layout.slots.size:
-        state = RAGGED
-    return at, newlines, state
+    return at, newlines, FINE if column == layout.slots.size else RAGGED, empty
 
 
 @kernel
@@ -304,20 +303,21 @@ def parse_chunks(
 ) -> None:
     """Read the rows that begin in each chunk.
 
-    text: (M,); chunks: (chunks, 5) flat: first byte, one past the last, whether it begins inside quotes, the rows
-    that end before it, the newlines before it. Writes cells (rows, numbers): the bits of float64s; spans
-    (rows, texts, 2): first byte and one past the last; rows (rows, 3): first byte, line, state.
+    text: (M,); chunks: (chunks, 6) flat: first byte, one past the last, whether it begins inside quotes, the rows
+    that end before it, the newlines before it; and written: how many numbers are MISSING or OPEN. Writes cells
+    (rows, numbers): the bits of float64s; spans (rows, texts, 2): first byte and one past the last; rows (rows, 3):
+    first byte, line, state.
     """
-    for chunk in range(*span(chunks.size // 5, part, parts)):
-        at, end, line = chunks[5 * chunk], chunks[5 * chunk + 1], chunks[5 * chunk + 4]
-        row = chunks[5 * chunk + 3]
-        if at > 0 and (chunks[5 * chunk + 2] == 1 or text[at - 1] != NEWLINE):
-            at, newlines = row_after(text, at, end, chunks[5 * chunk + 2], marks.quote)
+    for chunk in range(*span(chunks.size // 6, part, parts)):
+        at, end, line = chunks[6 * chunk], chunks[6 * chunk + 1], chunks[6 * chunk + 4]
+        row, empty = chunks[6 * chunk + 3], 0
+        if at > 0 and (chunks[6 * chunk + 2] == 1 or text[at - 1] != NEWLINE):
+            at, newlines = row_after(text, at, end, chunks[6 * chunk + 2], marks.quote)
             line, row = line + newlines, row + 1
         while at < end and row < rows.size // 3:  # a quote that is wrong makes rows that were not counted
-            begin, state, inner = at, BLANK, 0
+            begin, state, inner, open = at, BLANK, 0, 0
             if text[at] != NEWLINE and not (text[at] == RETURN and at + 1 < text.size and text[at + 1] == NEWLINE):
-                at, inner, state = parse_row(text, at, row, marks, layout, cells, spans, powers, words)
+                at, inner, state, open = parse_row(text, at, row, marks, layout, cells, spans, powers, words)
             rows[3 * row] = begin
             rows[3 * row + 1] = line + 1
             rows[3 * row + 2] = state
@@ -326,3 +326,5 @@ def parse_chunks(
             at += 1
             line += inner + 1
             row += 1
+            empty += open
+        chunks[6 * chunk + 5] = empty

@@ -1,14 +1,17 @@
 """Warping: a new pixel is the mean of points of the old picture, each read between its four neighbours.
 
-The points are the centres of the cells of a grid over the new pixel: as many cells along an axis as the map makes an old
-distance out of a pixel's side, rounded up, at most MOST_CELLS. So a picture that shrinks is smoothed. A point outside the
-picture, whose pixels end at 0 and at its size, has the fill; between the border and the outermost centres, the outermost
-pixel counts.
+The points are the centres of the cells of a grid over the new pixel. Along each side it has as many cells as the side
+is long in the old picture, less a quarter, rounded up, at most MOST_CELLS: a picture that shrinks is smoothed. A point
+outside the picture, which begins at 0 and ends at its size, has the fill; between the border and the outermost centres
+the outermost pixel counts.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Bytes, Clock, Doubles, Vector
@@ -18,8 +21,17 @@ MATRIX = 9
 """Numbers of a projective map, row by row: (x', y', z') = M (x, y, 1), and the old point is (x'/z', y'/z')."""
 MOST_CELLS = 8
 """Cells of a new pixel along an axis, at most."""
-_LENIENT = 1e-3
-"""What a distance may exceed a whole number by and be rounded down: a turned pixel is as wide as it was."""
+_LENIENT = 0.25
+"""What a length may exceed a whole number by and be rounded down: up to 1.25 there is a single cell."""
+
+
+class Form(NamedTuple):
+    """The sides of a picture, and the distances of two channels and of two pixels in its memory."""
+
+    height: int
+    width: int
+    channel: int
+    pixel: int
 
 
 @kernel
@@ -60,20 +72,30 @@ def warp_all(
 ) -> None:
     """The pictures of a part; parts share `sums` (channels,), so there is a single one.
 
-    frames (N, FRAME); maps (N, MATRIX), or else points (N, rows, columns, 2): the old point, x and y, of each new centre.
+    frames (N, FRAME); maps (N, MATRIX), or else points (N, rows, columns, 2): the old x and y of each new centre.
     """
     plane = to.rows * to.columns
     for n in range(*span(frames.size // FRAME, part, parts)):
         x = pixels(frames, n, y)
-        for i in range(plane):
-            r, q = i // to.columns, i % to.columns
-            if points.size:
-                seen = differences(points[2 * n * plane :], r, q, to.rows, to.columns)
-            else:
-                seen = projected(maps, n * MATRIX, q + 0.5, r + 0.5)
-            mean(x, frames[n * FRAME + 1 : n * FRAME + FRAME], seen, to, sums)
-            for c in range(to.channels):
-                y[(n * to.channels + c) * plane + i] = sums[c] + to.half
+        form = steps_of(frames, n)
+        for r in range(to.rows):
+            for q in range(to.columns):
+                if points.size:
+                    seen = differences(points[2 * n * plane :], r, q, to.rows, to.columns)
+                else:
+                    seen = projected(maps, n * MATRIX, q + 0.5, r + 0.5)
+                mean(x, form, seen, to, sums)
+                at = n * to.channels * plane + r * to.columns + q
+                for c in range(sums.size):
+                    y[np.uint64(at + c * plane)] = sums[c] + to.half
+
+
+@helper
+def steps_of(frames: Clock, n: int) -> Form:
+    """Where the values of picture n lie."""
+    at = n * FRAME
+    height, width, inner = frames[at + 2], frames[at + 3], frames[at + 4]
+    return Form(height, width, 1 if frames[at + 1] == 1 else height * width, inner)
 
 
 @helper
@@ -118,21 +140,21 @@ def differences(
 @helper
 def cells(across: float, down: float) -> int:
     """The cells along one side of a new pixel, which is (across, down) in the old picture."""
-    return min(MOST_CELLS, max(1, int(math.ceil(math.sqrt(across * across + down * down) - _LENIENT))))
+    return min(MOST_CELLS, max(1, math.ceil(math.sqrt(across * across + down * down) - _LENIENT)))
 
 
 @helper
 def mean(
-    x: Vector,
-    form: Clock,
-    seen: tuple[float, float, float, float, float, float],
-    to: Target,
-    sums: Vector,
+    x: Vector, form: Form, seen: tuple[float, float, float, float, float, float], to: Target, sums: Vector
 ) -> None:
     """sums (channels,) = the mean of the points of a new pixel, which is `seen` at a point with derivatives."""
     u, v, ux, vx, uy, vy = seen
     wide, high = cells(ux, vx), cells(uy, vy)
-    sums[:] = 0
+    for c in range(sums.size):
+        sums[c] = 0
+    if wide == 1 and high == 1:
+        add_point(x, form, u, v, to, sums)
+        return
     for j in range(high):
         t = (j + 0.5) / high - 0.5
         for i in range(wide):
@@ -144,21 +166,23 @@ def mean(
 
 
 @helper
-def add_point(x: Vector, form: Clock, u: float, v: float, to: Target, sums: Vector) -> None:
-    """sums (channels,) += the old picture at (u, v); form: P, H, W, I."""
-    height, width, inner = form[1], form[2], form[3]
-    if not (0 <= u < width and 0 <= v < height):
+def add_point(x: Vector, form: Form, u: float, v: float, to: Target, sums: Vector) -> None:
+    """sums (channels,) += the old picture at (u, v)."""
+    if not (0 <= u < form.width and 0 <= v < form.height):
         for c in range(sums.size):
             sums[c] += to.fill[c]
         return
-    u, v = min(max(u - 0.5, 0.0), width - 1.0), min(max(v - 0.5, 0.0), height - 1.0)
+    real = sums.dtype.type
+    u, v = min(max(u - 0.5, 0.0), form.width - 1.0), min(max(v - 0.5, 0.0), form.height - 1.0)
     left, top = int(u), int(v)
-    right, below = min(left + 1, width - 1), min(top + 1, height - 1)
-    a, b = sums.dtype.type(u - left), sums.dtype.type(v - top)
-    one = sums.dtype.type(1)
+    a, b = real(u - left), real(v - top)
+    here = np.uint64((top * form.width + left) * form.pixel)
+    right = np.uint64(form.pixel if left + 1 < form.width else 0)
+    below = np.uint64(form.width * form.pixel if top + 1 < form.height else 0)
+    step = np.uint64(form.channel)
     for c in range(sums.size):
-        plane, channel = c // inner * height, c % inner
-        up, down = (plane + top) * width, (plane + below) * width
-        first = (one - a) * x[(up + left) * inner + channel] + a * x[(up + right) * inner + channel]
-        second = (one - a) * x[(down + left) * inner + channel] + a * x[(down + right) * inner + channel]
-        sums[c] += (one - b) * first + b * second
+        first, third = real(x[here]), real(x[here + below])
+        second, fourth = real(x[here + right]), real(x[here + below + right])
+        upper, lower = first + a * (second - first), third + a * (fourth - third)
+        sums[c] += upper + b * (lower - upper)
+        here += step

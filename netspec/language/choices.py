@@ -145,14 +145,31 @@ KINDS: dict[str, dict[str, str]] = {
     },
     "transform": {
         **dict.fromkeys(("RandomHorizontalFlip", "HorizontalFlip", "Flip", "RandomFlip"), "Mirror"),
-        **dict.fromkeys(("RandomCrop", "CenterCrop", "Pad"), "Crop"),
+        "RandomCrop": "Crop",
+        **dict.fromkeys(("RandomVerticalFlip", "VerticalFlip"), "Mirror"),
+        **dict.fromkeys(("RandomRotation", "RandomRotate", "SafeRotate"), "Rotate"),
+        **dict.fromkeys(("Translate", "RandomTranslation", "RandomShift"), "Shift"),
+        **dict.fromkeys(("RandomZoom", "RandomScale"), "Zoom"),
+        **dict.fromkeys(("RandomShear", "ShearX", "ShearY"), "Shear"),
+        "RandomPerspective": "Perspective",
+        **dict.fromkeys(("OpticalDistortion", "BarrelDistortion", "FishEye"), "LensDistortion"),
+        **dict.fromkeys(("ElasticTransform", "ElasticDeformation"), "Elastic"),
+        **dict.fromkeys(("SmallestMaxSize", "Resizing"), "Resize"),
         **dict.fromkeys(("Normalize", "Standardize", "Mean"), "SubtractMean"),
         **dict.fromkeys(("Rescale", "ToTensor", "Rescaling"), "Scale"),
+        **dict.fromkeys(("Imputer", "SimpleImputer", "Impute", "FillNA"), "FillMissing"),
     },
     "source": {
-        **dict.fromkeys(("MNIST", "EMNIST", "KMNIST"), "Idx"),
+        **dict.fromkeys(("EMNIST", "KMNIST"), "Idx"),
+        "MNIST": "Mnist",
         **dict.fromkeys(("CIFAR", "CIFAR-10"), "Cifar10"),
+        "CIFAR-100": "Cifar100",
+        **dict.fromkeys(("HDF5", "HDF5Data", "H5", "h5py"), "Hdf5"),
+        "Data": "Lmdb",
+        **dict.fromkeys(("make_moons", "make_circles", "make_blobs", "two_moons", "spiral"), "Toy"),
         **dict.fromkeys(("Numpy", "npy", "npz", "Tensor"), "Arrays"),
+        **dict.fromkeys(("TSV", "Table", "Tabular", "TabularDataset", "DataFrame", "Pandas"), "Csv"),
+        **dict.fromkeys(("Arrow", "PyArrow"), "Parquet"),
         **dict.fromkeys(("folder", "ImageDirectory", "image_dataset_from_directory", "ImageNet"), "ImageFolder"),
         "ImageData": "ImageList",
     },
@@ -161,8 +178,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 ABSENT: dict[str, dict[str, str]] = {
     "layer type": {
-        **dict.fromkeys(("Data", "ImageData", "HDF5Data", "WindowData"), _FED),
-        "HDF5Output": "blobs are written to no file: `netspec.Net` of the Python API gives them",
+        "WindowData": _FED,
         **dict.fromkeys(("DepthwiseConv", "ConvolutionDepthwise", "DepthwiseConvolution"), _DEPTHWISE),
         **dict.fromkeys(
             ("TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoderLayer"),
@@ -204,16 +220,18 @@ ABSENT: dict[str, dict[str, str]] = {
         ),
     },
     "source": {
-        **dict.fromkeys(
-            ("LMDB", "LevelDB", "Data", "HDF5", "HDF5Data", "CSV"),
-            "netspec does not read it yet: {type: Arrays, outputs: [images.npy, labels.npy]} reads arrays of any data",
-        )
+        "LevelDB": "netspec reads LMDB: convert_imageset writes it with `-backend lmdb`",
     },
     "transform": {
         **dict.fromkeys(
-            ("Resize", "RandomResizedCrop", "ColorJitter", "Rotate", "RandomRotation", "Cutout", "RandomErasing"),
+            ("ColorJitter", "Cutout", "RandomErasing"),
             "netspec does not have it yet: it has Crop, Mirror, Scale and SubtractMean",
-        )
+        ),
+        **dict.fromkeys(
+            ("RandomAffine", "Affine", "ShiftScaleRotate"),
+            "it is several transforms: Rotate, Shift, Zoom, Shear; written one below the other they resample once",
+        ),
+        "Pad": "Crop has a border of zeros: {type: Crop, size: 32, pad: 4}",
     },
 }
 """Words of other programs that netspec has no equal for, to a help line, for each kind of choice."""

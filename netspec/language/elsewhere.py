@@ -53,7 +53,6 @@ LAYER = {
     "batch_first": "sequences are T x N x ..., steps first; turn others: {name: turned, type: Permute, order: [1, 0]}",
     "blobs_lr": "say `param: [{lr_mult: 1}, {lr_mult: 2}]`",
     "ceil_mode": "say `round_mode: CEIL`, or `round_mode: FLOOR`",
-    "data_param": "sources stand in the solver's `data:`",
     "debug_info": "the solver has it, for all layers of a net",
     "dropout": "it is a layer of its own, below this one: {name: drop1, type: Dropout, dropout_ratio: 0.5}",
     "input_shape": "an Input layer says it: {name: data, type: Input, shape: [64, 1, 28, 28]}",

@@ -22,6 +22,7 @@ from netspec.fillers.base import Filler
 
 if TYPE_CHECKING:
     from netspec.core.calls import Arrays, Move
+    from netspec.data.spec import FeedSpec
 
 Purpose = Literal[
     "data",
@@ -219,6 +220,11 @@ class Layer(Model):
     def alone(self) -> bool:
         """Whether item n of its tops (axis 0) depends on item n of its bottoms alone; then it may read a Filter."""
         return False
+
+    @property
+    def brings(self) -> FeedSpec | None:
+        """The data that it brings with it, as a solver would name them; None for all but Caffe's data layers."""
+        return None
 
     def without_diff(self, bottoms: int) -> frozenset[int]:
         """The bottoms, of so many, that never receive a gradient."""

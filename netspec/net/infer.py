@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from netspec.core.errors import CheckFailed, Findings, NetspecError, SpecError
+from netspec.core.errors import CheckFailed, DataError, Findings, NetspecError, SpecError
 from netspec.core.receptive import NOTHING_SEEN, ReceptiveField
 from netspec.core.shape import Shape, ShapeError, Shapes, count, filled, text, unfilled
 from netspec.core.verify import verifying
 from netspec.fillers.base import Filler
-from netspec.formats.files import FileError
 from netspec.layers.base import Broken
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import Cost, ShapedGraph
@@ -96,8 +95,10 @@ def _inferred(graph: Graph, found: Findings, batch: int | None) -> ShapedGraph:
                 cost = _layer(graph, node, bottoms, known, batch)
             except ShapeError as error:
                 found.add(_placed(error, graph, node, known.blobs))
-            except FileError as error:
-                found.add(error.at_place(node.layer.place(error.field or "name")))
+            except DataError as error:
+                found.add(
+                    error if error.at else error.at_place(node.layer.place(getattr(error, "field", "") or "name"))
+                )
         costs.append(cost)
     blobs = tuple(known.blobs.get(i, ()) for i in range(len(graph.blobs)))
     params = tuple(known.params.get(i, ()) for i in range(len(graph.params)))

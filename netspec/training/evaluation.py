@@ -3,7 +3,8 @@
 `RUN/test/SET.json` holds, as written by `netspec test`:
 
 - `format`: 1. `set`: the feed, like "test". `data`: which data, as text. `samples`: their number. `weights`: the name
-  of the snapshot's file; `average`: "ema" or "swa" where an average of weights was tested, else null.
+  of the snapshot's file; `average`: "ema" or "swa" where an average of weights was tested, else null;
+  `overrides`: values of the command line, such as "data.test.limit=100".
 - `scores`: the net's own scores by name.
 - `heads`: a list. Each has `name`, the layer that judges; `task`: "classes", "labels" or "numbers"; `classes`: names of
   the classes, labels or numbers, or null; `size`: how many there are; `worst`: the samples with the greatest loss.
@@ -29,7 +30,6 @@ numbers the squared error as the net sees it; where scores are no probabilities,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,40 +63,30 @@ class NotFiniteOutputError(DivergedError):
     code = "NS663"
 
 
-class Evaluation:
-    """The heads of a net, judged while a Tester runs over a feed: `take` is called after each batch."""
+def evaluate(
+    tester: Tester, on: str, weights: Path, average: str | None = None, worst: int = WORST
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Test once over a feed: the net's own scores, and the values that `write` keeps, of the weights in a file.
 
-    def __init__(self, tester: Tester, on: str, worst: int = WORST) -> None:
-        self.tester, self.on = tester, on
-        feed = tester.feeds[on]
-        self._heads = [_Judged(head, feed, tester.total(on), worst) for head in tester.heads]
+    `tester` is one that is judged. Raises DataError, NotFiniteScoreError, NotFiniteOutputError.
+    """
+    feed = tester.feeds[on]
+    heads = [_Judged(head, feed, tester.total(on), worst) for head in tester.heads]
 
-    def take(self, program: Program, start: int, size: int) -> None:
-        """Take the batch that a program has just run, of `size` samples from position `start` on.
-
-        Raises NotFiniteOutputError.
-        """
-        for head in self._heads:
+    def take(program: Program, start: int, size: int) -> None:
+        for head in heads:
             head.take(program, start, size)
 
-    def finish(self) -> list[dict[str, Any]]:
-        """What is said of each head, as plain values. Raises DataError where a sample cannot be read again."""
-        return [head.finish() for head in self._heads]
-
-    def values(
-        self, arrays: Mapping[str, Array], heads: list[dict[str, Any]], weights: Path, average: str | None
-    ) -> dict[str, Any]:
-        """What `write` keeps: the net's own scores and its heads, of the weights in a file."""
-        feed = self.tester.feeds[self.on]
-        return {
-            "set": self.on,
-            "data": feed.describe() if feed is not None else None,
-            "samples": self.tester.total(self.on),
-            "weights": weights.name,
-            "average": average,
-            "scores": labelled(arrays),
-            "heads": heads,
-        }
+    arrays, samples = tester.measure(on, watching=take)
+    return arrays, {
+        "set": on,
+        "data": feed.describe() if feed is not None else None,
+        "samples": samples,
+        "weights": weights.name,
+        "average": average,
+        "scores": labelled(arrays),
+        "heads": [head.finish() for head in heads],
+    }
 
 
 class _Judged:

@@ -30,6 +30,8 @@ class EmptyInputError(DataError):
 
 STDIN = "-"
 """The word for standard input."""
+_NAME = "stdin"
+"""What it is called in answers."""
 
 
 class Part(Protocol):
@@ -140,7 +142,7 @@ def parts(words: Sequence[str], table: Table, stdin: BinaryIO | None = None) -> 
         try:
             found = _from_stdin(stdin, table) if word == STDIN else _named(Path(word), table)
         except NetspecError as error:
-            found = [Unread(word, error)]
+            found = [Unread(_NAME if word == STDIN else word, error)]
         for part in found:
             if isinstance(part, Images):
                 images += part.files
@@ -198,15 +200,15 @@ def _from_stdin(stdin: BinaryIO | None, table: Table) -> list[Part]:
         raise EmptyInputError("standard input is empty")
     if content.startswith(b"\x93NUMPY"):
         try:
-            return [_rows("stdin", np.load(io.BytesIO(content), allow_pickle=False))]
+            return [_rows(_NAME, np.load(io.BytesIO(content), allow_pickle=False))]
         except (ValueError, EOFError) as error:
             raise WrongFormatError(f"standard input is no sound .npy file: {error}") from None
     try:
         lines = content.decode().splitlines()
     except UnicodeDecodeError:
-        return [Images([("stdin", content)])]
+        return [Images([(_NAME, content)])]
     folder = TemporaryDirectory()
-    path = Path(folder.name) / "stdin"
+    path = Path(folder.name) / _NAME
     path.write_bytes(content)
     if (data := table(path)) is not None:
         return [Samples(data, folder)]

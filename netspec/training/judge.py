@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 EXACT = 2**22
 """Scores of a test of which the area under the ROC curve is exact."""
 _COUNTS, _LEAST_BINS, _MOST_BINS = 2**21, 64, 2**14
-_ODDS = 36.0
-"""The greatest log-odds that are told apart: doubles end there."""
+_ODDS = -108.0, 37.0
+"""The log-odds that are told apart: doubles next to 1 end at 36.7, and small ones are rarely below."""
 FLOOR = 1e-20
 """The least probability whose logarithm is taken."""
 LISTED = 20
@@ -73,7 +73,7 @@ class AreaTotal(Total):
         if self.bins is not None:
             with np.errstate(divide="ignore"):
                 odds = np.log(scores) - np.log1p(-scores)
-            scores = (odds.clip(-_ODDS, _ODDS) + _ODDS) / (2 * _ODDS)
+            scores = (odds.clip(*_ODDS) - _ODDS[0]) / (_ODDS[1] - _ODDS[0])
         super().add(scores, truth)
 
 

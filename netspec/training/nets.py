@@ -80,6 +80,7 @@ def flat(reference: Reference, overrides: Sequence[str] = (), asked: AskedState 
 
 def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
     """The specs of an opened solver and of its net. Where either cannot be read, raises all mistakes in `found`."""
+    from netspec.training.brought import with_brought
     from netspec.training.patterns import applied
     from netspec.training.spec import solver_spec  # a net alone has no use for its rooms
 
@@ -91,4 +92,5 @@ def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
             check_both(net, found)
         found.raise_if_any()
         raise AssertionError("a solver without errors has a net")
+    spec = with_brought(spec, net, found)
     return spec, applied(spec.params, net, found) if spec.params else net

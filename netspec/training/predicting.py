@@ -255,6 +255,7 @@ class TenCrops:
         image = np.pad(image, ((0, 0), (0, 0), (pad, pad), (pad, pad))) if pad else image
         windows = ten_windows(image, h, w)
         n, ten = windows.shape[:2]
+        replayed.known.clear()  # names begin anew
         after = net.bind(net.transforms[place + 1 :], windows.shape[2:], replayed)
         return net.transformed(windows.reshape(n * ten, *windows.shape[2:]), after)
 
@@ -267,8 +268,10 @@ class _Replayed(Computed):
         self._values = iter(values)
 
     def of(self, name: str, *how: Any) -> Arrays:
-        """The next arrays."""
-        return next(self._values)
+        """The next arrays, or those that the name has got before."""
+        if name not in self.known:
+            self.known[name] = next(self._values)
+        return self.known[name]
 
 
 def ten_windows(x: Array, h: int, w: int) -> Array:

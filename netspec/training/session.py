@@ -295,8 +295,8 @@ class Session:
             tests=self._kept_tests(),
             averages=averages(self.spec.average, self.train.shaped, self.train.weights),
             diffs=self._gradients() if self.spec.snapshot_diff else {},
-            data=Facts() if self.feed is None else Facts.of(self.feed.data),
             computed=self.computed.used,
+            data=Facts() if self.feed is None else Facts.of(self.feed.data),
         )
 
     def _kept_tests(self) -> Tests:

@@ -58,8 +58,8 @@ class Snapshot:
     version 0.2 a slot is the text of a number. `averages` of weights are by (kind of average, param). `states` are what
     the last batch left to the next. `diffs` are gradients of the last iteration, which nothing is restored from.
     `tests` are those before the iteration, each its iteration and its scores by name; where they have ended the
-    training, those of the iteration too. `data` says what the net was trained on: shapes, and names of classes.
-    `computed` is what was computed over the training data, by its name.
+    training, those of the iteration too. `computed` is what was computed over the training data, by its name; `data`
+    says what the net was trained on: shapes, and names of classes.
     `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
     settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
     kinds of arrays that this version does not restore.
@@ -78,8 +78,8 @@ class Snapshot:
     averages: dict[Slot, Array] = field(default_factory=dict)
     diffs: dict[ParamKey, Array] = field(default_factory=dict)
     tests: Tests = ()
-    data: Facts = NO_FACTS
     computed: dict[str, Arrays] = field(default_factory=dict)
+    data: Facts = NO_FACTS
 
 
 class _Header(Model):
@@ -254,8 +254,8 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         averages=slots("average"),
         diffs={key: array for (_, key), array in slots("diff").items()},
         tests=state.tests,
-        data=state.data,
         computed=dict(computed),
+        data=state.data,
         **also,
     )
 

@@ -134,7 +134,7 @@ class Trained:
         self.answer = self._answer(blob)
         self.batch, self.transforms, self.source = self._feed(solver.get("data") or {})
         self.seed = solver.get("random_seed") or 1
-        self.computed = Computed()
+        self.computed = Computed(state.computed)
         self._programs: dict[int, Program] = {}
         self._bound: dict[Shape, Pipeline] = {}
 

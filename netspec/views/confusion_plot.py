@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netspec.core.errors import MachineError, UsageError
+from netspec.core.errors import UsageError
 from netspec.core.optional import library
+from netspec.core.outputs import writing
 
 _NUMBERED = 20
 """Classes whose counts stand in the squares."""
@@ -19,25 +20,19 @@ class NothingToPlotError(UsageError):
     code = "NS664"
 
 
-class PlotError(MachineError):
-    """A picture cannot be written."""
-
-    code = "NS665"
-
-
 def ask_for_library(file: Path) -> None:
     """Raise NoLibraryError without matplotlib, and NothingToPlotError for a kind of file that it does not write."""
     figures = library("matplotlib.figure", "plot", "--plot", "leave it out: --format json has the matrix")
     kinds = figures.Figure().canvas.get_supported_filetypes()
     if file.suffix.lower().removeprefix(".") not in kinds:
-        text = f"'{file}' is no kind of file for a picture"
-        raise NothingToPlotError(text, help=f"one of: {', '.join(sorted(kinds))}")
+        text = f"--plot draws no files like '{file.name}'"
+        raise NothingToPlotError(text, help="name one that ends in .png, .svg or .pdf")
 
 
 def plot(file: Path, heads: Sequence[dict[str, Any]]) -> None:
     """Draw the matrices of all heads of classes into one picture: the share of each true class by shade.
 
-    Raises NothingToPlotError, PlotError.
+    Raises NothingToPlotError, WriteError.
     """
     found = [head for head in heads if head.get("confusion")]
     if not found:
@@ -49,10 +44,8 @@ def plot(file: Path, heads: Sequence[dict[str, Any]]) -> None:
     figure = figures.Figure(figsize=(side * len(found), side), layout="constrained")
     for axes, head in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
         _draw(axes, head)
-    try:
+    with writing(file):
         figure.savefig(file, metadata={"Software": None} if file.suffix.lower() == ".png" else None)
-    except OSError as error:
-        raise PlotError(f"'{file}' cannot be written: {error.strerror}", help="name another file") from None
 
 
 def _draw(axes: Any, head: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ from safetensors.numpy import save_file
 from netspec.cli import app
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
-from tests.helpers import ROOT
+from tests.helpers import ROOT, broken_images
 from tests.helpers.code import forgotten
 
 CORPUS = Path(__file__).parent / "broken"
@@ -123,6 +123,7 @@ NOT_HERE = {
     "NS563": "a library that is not installed, tests/core/test_optional.py",
     "NS600": "a family",
     "NS621": "no source that there is can be open and empty",
+    "NS663": "outputs that are not finite, tests/training/test_evaluation.py",
     "NS622": "the Python API's arrays, tests/test_api.py",
     "NS623": "the Python API's labels, tests/test_api.py",
 }
@@ -181,7 +182,10 @@ def _make(folder: Path) -> None:
     _make_code(folder)
     _make_idx(folder / "data")
     _make_numpy(folder / "data")
+    _make_photos(folder / "photos")
+    _make_tables(folder / "data")
     _make_snapshots(folder / "snapshots")
+    broken_images.make(folder / "pictures")
 
 
 def _make_code(folder: Path) -> None:
@@ -224,6 +228,14 @@ def _make_idx(folder: Path) -> None:
         (folder / name).write_bytes(content)
 
 
+def _make_photos(folder: Path) -> None:
+    """Grey images of several sizes, in two classes."""
+    for name, height, width in (("cat/1", 9, 8), ("cat/2", 7, 12), ("dog/3", 6, 5), ("dog/4", 1, 60_000)):
+        path = folder / f"{name}.pgm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"P5 {width} {height} 255\n".encode() + bytes(height * width))
+
+
 def _make_numpy(folder: Path) -> None:
     np.save(folder / "x.npy", np.zeros((4, 3), np.float32))
     np.save(folder / "y.npy", np.zeros(4, np.int64))
@@ -234,6 +246,39 @@ def _make_numpy(folder: Path) -> None:
     np.save(folder / "pickled.npy", np.array([{"a": 1}] * 4, object))
     (folder / "short.npy").write_bytes((folder / "y.npy").read_bytes()[:-8])
     np.savez(folder / "both.npz", x=np.zeros((4, 3), np.float32), labels=np.zeros(4, np.int64))
+
+
+def _make_tables(folder: Path) -> None:
+    rows = ["age,height,kind", "31,1.75,cat", "4,0.98,dog", "27,1.8,dog", "8,1.3,cat"]
+
+    def changed(line: int, text: str) -> bytes:
+        return "\n".join([*rows[: line - 1], text, *rows[line:], ""]).encode()
+
+    files = {
+        "good.csv": changed(1, rows[0]),
+        "ragged.csv": changed(4, "27,1.8,dog,brown"),
+        "word.csv": changed(3, "four,0.98,dog"),
+        "comma.csv": changed(1, rows[0]).replace(b",", b";").replace(b".", b","),
+        "not_finite.csv": changed(5, "8,inf,cat"),
+        "unknown.csv": changed(3, "NaN,0.98,dog"),
+        "quote.csv": changed(3, '4,0.98,"dog'),
+        "inch.csv": changed(3, '4,38",dog'),
+        "twice.csv": changed(1, "age,age,kind"),
+        "nameless.csv": changed(1, ",height,kind"),
+        "latin1.csv": changed(3, "4,0.98,kätzchen").decode().encode("latin-1"),
+        "utf16.csv": changed(1, rows[0]).decode().encode("utf-16"),
+        "bird.csv": changed(3, "4,0.98,bird"),
+        "price.csv": changed(3, "4,0.98,3.50").replace(b"cat", b"1").replace(b"dog", b"2"),
+        "header.csv": b"age,height,kind\n",
+        "empty.csv": b"",
+        "hollow.csv": b"age,height,kind\n31,,cat\n4,,dog\n",
+        "many.csv": b"age,height,kind\n" + b"".join(b"1,2,%d\n" % i for i in range(2**16 + 1)),
+        "truncated.csv.gz": gzip.compress(b"age,height,kind\n1,2,cat\n" * 9, mtime=0)[:-12],
+        "text.parquet": changed(1, rows[0]),
+        "truncated.parquet": b"PAR1" + bytes(90),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
 
 
 def _make_snapshots(folder: Path) -> None:

@@ -159,7 +159,6 @@ def test_words_of_other_programs_in_a_net(line: str, wanted: str) -> None:
         ("type: conv_2d, num_output: 2", "'Convolution'"),
         ("type: DepthwiseConv2D", "`group`"),
         ("type: Recurrent", "'RNN'"),
-        ("type: HDF5Output", "Python API"),
         ("type: Pooling, kernel_size: 2, ceil_mode: false", "round_mode: FLOOR"),
         ("type: LSTM, num_output: 2, debug_info: true", "the solver has it"),
         ("type: Python, module: os, layer: X, share_in_parallel: false", "leave it out"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -36,7 +37,10 @@ Known = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class TableDataset(ArrayDataset):
-    """Rows of a table; `rows` (len,) are their places in it, `unit` the word for such a place."""
+    """Rows of a table; `rows` (len,) are their places in it, `unit` the word for such a place.
+
+    `columns` are those of the features, `known` the categories of some, and `again` opens the table anew.
+    """
 
     table: str
     unit: str
@@ -44,6 +48,7 @@ class TableDataset(ArrayDataset):
     columns: tuple[str, ...]
     known: Known
     class_names: tuple[str, ...] | None
+    again: Callable[[], Table]
 
     def facts(self) -> dict[str, Any]:
         """The columns of the features in their order, and the categories of those that have some."""
@@ -52,6 +57,19 @@ class TableDataset(ArrayDataset):
     def classes(self, output: int) -> tuple[str, ...] | None:
         """The names of the label's classes."""
         return self.class_names if output == 1 else None
+
+    def column(self, name: str) -> Array | None:
+        """The words of a column, (len,), also of one without a role; None where there is none. Raises DataError."""
+        import numpy as np
+
+        table = self.again()
+        if name not in table.names:
+            return None
+        cells = table.read((), [table.names.index(name)])
+        (texts,) = cells.texts
+        kept = np.isin(cells.rows, self.rows, assume_unique=True)
+        values: Array = np.array([*texts.values, ""])[texts.codes[kept]]
+        return values
 
     def name(self, index: int, output: int = 0) -> str:
         """The line of a sample: line 17 of iris.csv."""
@@ -109,8 +127,9 @@ class TableSource(Source):
 
     def open(self, base: Path | None) -> TableDataset:
         """The rows, in memory. Raises DataError."""
+        path = beside(base, self.file)
         with about("file"):
-            table = self.table(beside(base, self.file))
+            table = self.table(path)
         known: Known = {}
         if self.like is not None:
             with about("like"):
@@ -118,7 +137,7 @@ class TableSource(Source):
                 known = self._categories(other, self._roles(other))
         elif self.classes:
             known = {table.names[self._roles(table).label or 0]: self.classes}
-        return self._rows(table, self._roles(table), known)
+        return self._rows(path, table, self._roles(table), known)
 
     def unlabelled(self, path: Path, facts: dict[str, Any]) -> TableDataset:
         """The features alone of another table, which may lack all other columns. Raises DataError."""
@@ -127,7 +146,7 @@ class TableSource(Source):
             columns = table.names  # without names, and without the columns of labels, which numbered them otherwise
         known = {name: tuple(words) for name, words in facts["categories"].items()}
         chosen = roles(table, Wanted(None, (), columns, (), tuple(name for name in known if name in columns)))
-        return self._rows(table, chosen, known)
+        return self._rows(path, table, chosen, known)
 
     def _categories(self, table: Table, chosen: Roles) -> Known:
         """The categories of a table's columns, each in sorted order."""
@@ -142,7 +161,7 @@ class TableSource(Source):
         """Which column is what. Raises ColumnError."""
         return roles(table, Wanted(self.label, self.target, self.features, self.ignore, self.categories))
 
-    def _rows(self, table: Table, chosen: Roles, known: Known) -> TableDataset:
+    def _rows(self, path: Path, table: Table, chosen: Roles, known: Known) -> TableDataset:
         """The dataset of a table's columns. Raises DataError."""
         import numpy as np
 
@@ -172,11 +191,10 @@ class TableSource(Source):
         names, arrays = zip(*outputs, strict=True)
         classes = order[chosen.label] if chosen.label is not None else None
         several = f"{table.title}, {counted(len(classes), 'class', 'classes')}" if classes else table.title
-        names_of_features = tuple(table.names[c] for c in chosen.features)
+        seen, again = tuple(table.names[c] for c in chosen.features), partial(self.table, path)
         kept = {table.names[c]: values for c, values in order.items() if c != chosen.label}
-        return TableDataset(
-            several, names, arrays, table.title, table.unit, cells.rows, names_of_features, kept, classes
-        )
+        rows = (table.title, table.unit, cells.rows)
+        return TableDataset(several, names, arrays, *rows, seen, kept, classes, again)
 
     def _complete(
         self, table: Table, cells: Cells, columns: Sequence[int], texts: Sequence[int], chosen: Roles
@@ -184,18 +202,19 @@ class TableSource(Source):
         """The cells after what `missing` says. Raises MissingValueError."""
         import numpy as np
 
-        empty = np.isnan(cells.numbers)
-        gaps = [empty[:, place] for place in range(len(columns))] + [words.codes < 0 for words in cells.texts]
+        empty = None if cells.whole else np.isnan(cells.numbers)
+        gaps = [] if empty is None else list(zip(columns, empty.T, strict=True))
+        gaps += [(column, words.codes < 0) for column, words in zip(texts, cells.texts, strict=True)]
         kept = np.ones(len(cells.rows), bool)
-        for column, gap in zip([*columns, *texts], gaps, strict=True):
+        for column, gap in gaps:
             if not gap.any():
                 continue
             fed = column in chosen.features and (self.one_hot or column not in chosen.categories)
             if self.missing == "drop":
                 kept &= ~gap
             elif self.missing == "error" or not fed:
-                raise _missing(table, column, cells.rows[gap], fed).changed(field="missing")
-        if not isinstance(self.missing, str):
+                raise _missing(table, column, cells.rows[gap], fed)
+        if empty is not None and not isinstance(self.missing, str):
             cells.numbers[empty] = self.missing
         if kept.all():
             return cells

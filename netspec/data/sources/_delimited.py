@@ -85,9 +85,11 @@ class Delimited(Table):
         places = spans.reshape(count, len(texts), 2)
         if not good.all():
             values, places, rows = values[good], places[good], rows[good]
-        self._decide(values, rows[:, 1], numbers)
+        whole = not chunks[:, 5].any()
+        if not whole:
+            self._decide(values, rows[:, 1], numbers)
         words = tuple(self._texts(places[:, i], rows[:, 1], column) for i, column in enumerate(texts))
-        return Cells(values.view(np.float64), words, rows[:, 1].copy())
+        return Cells(values.view(np.float64), words, rows[:, 1].copy(), whole)
 
     def _marks(self) -> Any:
         from netspec.kernels.table import Marks
@@ -106,7 +108,7 @@ class Delimited(Table):
         return np.frombuffer(b"".join(bytes([len(w)]) + w.ljust(WORD - 1, b"\0") for w in short), np.uint8)
 
     def _chunks(self) -> tuple[Index, int]:
-        """The chunks as `parse_chunks` takes them, (chunks, 5), and the number of rows."""
+        """The chunks as `parse_chunks` takes them, (chunks, 6), and the number of rows."""
         import numpy as np
 
         from netspec.codegen.driver import run
@@ -120,7 +122,8 @@ class Delimited(Table):
         newlines, ended = _before(counts[:, 1]), np.where(begins, counts[:, 3], counts[:, 2])
         rows = int(ended.sum()) + int(self._text[-1] != table.NEWLINE or counts[:, 0].sum() % 2)
         chunks = np.stack(
-            [starts, np.minimum(starts + _CHUNK, size), begins, _before(ended), newlines + self._lines], axis=1
+            [starts, np.minimum(starts + _CHUNK, size), begins, _before(ended), newlines + self._lines, 0 * begins],
+            axis=1,
         )
         return chunks, rows
 
@@ -173,21 +176,23 @@ class Delimited(Table):
                 bad.append((row, column, cell))
         if bad:
             row, column, cell = bad[0]
+            where = self.at(int(lines[row]), numbers[column])
+            what = "no finite number" if _is_float(cell) else "no number"
             raise BadCellError(
-                f"{self.at(int(lines[row]), numbers[column])} holds {_clipped(cell)}, "
-                f"which is not a finite number{more(len(bad) - 1)}",
+                f"{where} holds {_clipped(cell)}, which is {what}{more(len(bad) - 1)}",
                 help=self._advice(cell, self.names[numbers[column]]),
             )
 
     def _advice(self, cell: str, name: str) -> str:
-        if re.fullmatch(r"[+-]?\d+,\d+", cell) and self.dialect.decimal != ",":
+        """What to do with a cell that is no number."""
+        if self.dialect.decimal != "," and re.fullmatch(r"[+-]?\d+,\d+", cell):
             return "a comma before the fraction: say `decimal: ','`"
-        if _NUMBER.fullmatch(cell) is None and not any(c.isdigit() for c in cell):
-            return (
-                f"words are classes (`label: {name}`) or features (`categories: {name}`); `ignore: {name}` leaves them "
-                "out, and `missing_words` says which mean that nothing is known"
-            )
-        return "correct it, or name the column under `categories` or `ignore`"
+        if _is_float(cell) or any(letter.isdigit() for letter in cell):
+            return f"correct it, or leave the column out: `ignore: {name}`"
+        return (
+            f"words are classes (`label: {name}`) or categories (`categories: {name}`), are left out "
+            f"(`ignore: {name}`), or mean that nothing is known (`missing_words`)"
+        )
 
     def _cell(self, start: int) -> str:
         """The cell that begins at a byte, without quotes."""
@@ -244,7 +249,8 @@ def _utf8(path: Path, encoding: str) -> bytes:
         line = held.count(b"\n", 0, error.start) + 1
         raise _not_encoded(f"line {line} of {path.name}", held, error, encoding) from None
     except LookupError:
-        raise _unread(f"there is no encoding '{encoding}'", "utf-8, utf-16, latin-1, cp1252, ...") from None
+        known = "utf-8, utf-16, latin-1 and cp1252 are some"
+        raise UnreadableDataError(f"there is no encoding '{encoding}'", help=known).changed(field="encoding") from None
 
 
 def _not_encoded(where: str, raw: bytes, error: UnicodeDecodeError, encoding: str) -> UnreadableDataError:
@@ -258,7 +264,7 @@ def _empty(message: str) -> EmptyDataError:
 
 
 def _unread(message: str, help: str) -> UnreadableDataError:
-    return UnreadableDataError(message, help=help).changed(field="encoding")
+    return UnreadableDataError(message, help=help).changed(field="file")
 
 
 def _first_row(path: Path, held: bytes, dialect: Dialect, skip: int) -> tuple[tuple[str, ...], int, int]:
@@ -291,6 +297,15 @@ def _number(cell: str, decimal: str) -> float | None:
     text = cell.replace(decimal, ".") if decimal != "." else cell
     value = float(text) if _NUMBER.fullmatch(text) else None
     return value if value is not None and abs(value) != float("inf") else None
+
+
+def _is_float(cell: str) -> bool:
+    """Whether Python reads a cell as a number, such as `inf`."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _clipped(cell: str) -> str:

@@ -98,8 +98,12 @@ def _matching(table: Table, wanted: str | int, field: str) -> list[int]:
     found = [i for i, name in enumerate(names) if fnmatchcase(name, wanted)]
     if not found:
         few = f"it has {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
+        other = next((mark for mark in ";\t|," if len(names) == 1 and mark in names[0]), None)
+        if other:
+            few = f"its only column is called {names[0][:40]!r}: say `delimiter: {other!r}`"
         raise ColumnError(
-            f"{table.title} has no column '{wanted}'", help=suggest(wanted, [n for n in names if n]) or few
+            f"{table.title} has no column '{wanted}'",
+            help=few if other else suggest(wanted, [n for n in names if n]) or few,
         ).changed(field=field)
     return found
 

@@ -36,6 +36,7 @@ class MissingValueError(FileError):
     """A cell is empty, and nothing says what to do then."""
 
     code = "NS633"
+    field = "file"
 
 
 class ColumnError(FileError):
@@ -60,11 +61,15 @@ class Texts:
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns of a table: numbers (N, K) with NaN for empty cells, columns of words, the place of each row (N,)."""
+    """Columns of a table: numbers (N, K) with NaN for empty cells, columns of words, the place of each row (N,).
+
+    Where it is `whole`, no number is missing.
+    """
 
     numbers: Array
     texts: tuple[Texts, ...]
     rows: Index
+    whole: bool = False
 
 
 class Table(ABC):

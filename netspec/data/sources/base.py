@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +17,7 @@ from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shapes, counted, text
 from netspec.data.dataset import Dataset
+from netspec.formats.blob_proto import read_blob
 from netspec.formats.files import Watched, about, stamp
 from netspec.formats.npy import read_npy
 from netspec.formats.rows import Rows
@@ -57,13 +59,15 @@ class UnusableArrayError(DataError):
 class ArrayDataset(Dataset):
     """Outputs that are whole arrays, in memory or in files.
 
-    `arrays[i]` is (len, *shape); `names[i]` says where it came from. The files `watched` must stay as they are.
+    `arrays[i]` is (len, *shape); `names[i]` says where it came from; `kinds[i]` are the names of the classes that an
+    output numbers. The files `watched` must stay as they are.
     """
 
     title: str
     names: tuple[str, ...]
     arrays: tuple[Array | Rows, ...]
     watched: tuple[Watched, ...] = field(default=(), kw_only=True)
+    kinds: Mapping[int, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, array in zip(self.names, self.arrays, strict=True):
@@ -117,6 +121,10 @@ class ArrayDataset(Dataset):
             state.update(f"{array.dtype.str} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes())
         return state.hexdigest()
 
+    def classes(self, output: int) -> tuple[str, ...] | None:
+        """The names that the source knows."""
+        return self.kinds.get(output)
+
     def describe(self) -> str:
         """The title, the number of samples and the shape of the first output."""
         return f"{self.title}: {counted(len(self), 'sample')} of {text(self.shapes[0])}"
@@ -158,9 +166,16 @@ class Source(Model):
 
 
 def load_array(base: Path | None, path: str) -> Array:
-    """The array in a .npy file that the `file` of some spec value names. Raises DataError."""
+    """The array in a file that the `file` of some spec value names: .npy, or Caffe's .binaryproto of one image.
+
+    Caffe keeps a mean as a batch of one image, (1, C, H, W): it is given as (C, H, W). Raises DataError.
+    """
+    place = beside(base, path)
     with about("file"):
-        return read_npy(beside(base, path))
+        if place.suffix != ".binaryproto":
+            return read_npy(place)
+        array = read_blob(place).data
+        return array[0] if array.ndim == 4 and len(array) == 1 else array
 
 
 SOURCES: Room[Source] = Room("netspec.data.sources", Source, "source")

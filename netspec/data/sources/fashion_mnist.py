@@ -15,13 +15,14 @@ from netspec.core.locate import beside, bundled, folder_of
 from netspec.core.model import SpecPath, wrong
 from netspec.data.dataset import Dataset
 from netspec.data.sources.base import Source
-from netspec.data.sources.idx import open_idx
-from netspec.formats.files import about, first_of
+from netspec.data.sources.idx import open_pair
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 """The folder of Debian's package dataset-fashion-mnist."""
 
-_STEM = {"train": "train", "test": "t10k"}
+CLASSES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+"""The kinds of clothing, 0 to 9."""
+
 _HELP = (
     "leave `folder` out to use the bundled subset, install Debian's dataset-fashion-mnist,"
     " or fetch the four files from https://github.com/zalandoresearch/fashion-mnist"
@@ -60,13 +61,7 @@ class FashionMNIST(Source):
     def open(self, base: Path | None) -> Dataset:
         """The images and labels. Raises DataError."""
         folder, shown = self._place(base)
-        stem = _STEM[self.split]
-        with about("folder"):
-            images, labels = (
-                first_of(folder, [f"{stem}-{kind}-ubyte.gz", f"{stem}-{kind}-ubyte"], _HELP)
-                for kind in ("images-idx3", "labels-idx1")
-            )
-            return open_idx(f"Fashion-MNIST {self.split}, {shown}", images, labels)
+        return open_pair(f"Fashion-MNIST {self.split}, {shown}", folder, self.split, CLASSES, _HELP)
 
     def _place(self, base: Path | None) -> tuple[Path, str]:
         """(folder, its name in messages)."""

@@ -15,7 +15,7 @@ from netspec.core.locate import beside
 from netspec.core.model import SpecPath
 from netspec.data.dataset import Dataset
 from netspec.data.sources.base import ArrayDataset, Source
-from netspec.formats.files import about
+from netspec.formats.files import about, first_of
 from netspec.formats.idx import read_idx
 
 
@@ -32,8 +32,25 @@ class Idx(Source):
         return open_idx(f"idx {images}", images, labels)
 
 
-def open_idx(title: str, images: Path, labels: Path | None) -> ArrayDataset:
-    """Images (len, C, H, W) and labels (len,) as a dataset. Raises DataError."""
+def open_pair(title: str, folder: Path, split: str, kinds: tuple[str, ...], help: str) -> ArrayDataset:
+    """The images and labels of a split in a folder of four idx files that are named as MNIST's. Raises DataError.
+
+    `kinds` are the names of the classes, and `help` says where the files come from.
+    """
+    stem = {"train": "train", "test": "t10k"}[split]
+    with about("folder"):
+        images, labels = (
+            first_of(folder, [f"{stem}-{kind}{end}" for kind in written for end in (".gz", "")], help)
+            for written in (
+                ("images-idx3-ubyte", "images.idx3-ubyte"),
+                ("labels-idx1-ubyte", "labels.idx1-ubyte"),
+            )
+        )
+        return open_idx(title, images, labels, kinds)
+
+
+def open_idx(title: str, images: Path, labels: Path | None, kinds: tuple[str, ...] = ()) -> ArrayDataset:
+    """Images (len, C, H, W) and labels (len,), numbers of the classes `kinds`, as a dataset. Raises DataError."""
     with about("images"):
         opened = [read_idx(images)]
     if opened[0][0].ndim == 3:
@@ -43,4 +60,5 @@ def open_idx(title: str, images: Path, labels: Path | None) -> ArrayDataset:
         with about("labels"):
             opened.append(read_idx(labels))
     arrays, files = zip(*opened, strict=True)
-    return ArrayDataset(title, tuple(file.path.name for file in files), arrays, watched=files)
+    names = tuple(file.path.name for file in files)
+    return ArrayDataset(title, names, arrays, watched=files, kinds={1: kinds} if kinds else {})

@@ -120,6 +120,6 @@ class ImageFolder(Source):
 
 
 def _empty(root: Path) -> DataError:
-    return EmptyDataError(
-        f"'{root}' holds no images", help="files that end in .jpg, .png, .webp, .bmp, .tif, .gif, .pgm"
-    )
+    """The error about a folder without images."""
+    help = "files that end in .jpg, .png, .webp, .bmp, .tif, .gif or .pgm are looked for"
+    return EmptyDataError(f"'{root}' holds no images", help=help).changed(field="folder")

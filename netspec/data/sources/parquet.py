@@ -43,10 +43,9 @@ class _Packed(Table):
         try:
             self._file = parquet.ParquetFile(path)
             self.names = tuple(self._file.schema_arrow.names)
-        except (OSError, ValueError) as error:  # pyarrow's errors are kinds of these
-            raise WrongFormatError(
-                f"'{path}' is damaged: {_first_line(error)}", help="the copy was cut short: fetch it again"
-            ) from None
+        except (OSError, ValueError):  # pyarrow's errors are kinds of these
+            help = "the copy was cut short: fetch it again"
+            raise WrongFormatError(f"'{path}' is damaged: pyarrow cannot read it", help=help) from None
         if not self._file.metadata.num_rows:
             raise EmptyDataError(f"'{path}' holds no rows").changed(field="file")
 

@@ -40,6 +40,18 @@ class Draw:
         """The draw of one sample of the batch."""
         return Draw(self.seed, self.epoch[number : number + 1], self.index[number : number + 1])
 
+    def some(self, chosen: NDArray[np.bool_]) -> Draw:
+        """The draw of the samples that are chosen, (N,)."""
+        return Draw(self.seed, self.epoch[chosen], self.index[chosen])
+
+    def many(self, purpose: str, number: int) -> NDArray[np.float64]:
+        """Numbers in [0, 1) for each sample, (N, number)."""
+        import numpy as np
+
+        epoch, index = np.repeat(self.epoch, number), np.repeat(self.index, number)
+        places = np.tile(np.arange(number), len(self.index))
+        return rng.uniform(self.seed, purpose, epoch, index, places).reshape(-1, number)
+
     def uniform(self, purpose: str) -> NDArray[np.float64]:
         """A number in [0, 1) for each sample, (N,), independent of the other samples in the batch."""
         return rng.uniform(self.seed, purpose, self.epoch, self.index)
@@ -105,9 +117,23 @@ class Transform(Model):
         """
         raise NotImplementedError
 
+    @property
+    def changes(self) -> frozenset[int]:
+        """The outputs whose values it changes: labels among them are checked as they are read."""
+        return frozenset({0})
+
+    @property
+    def softens(self) -> frozenset[int]:
+        """The outputs of which it makes soft labels: a row of shares of the classes in place of a number."""
+        return frozenset()
+
     def output_shapes(self, shapes: Shapes) -> Shapes:
         """The shapes of all outputs of a transformed sample. Raises ShapeError."""
         return (self.output_shape(shapes[0]), *shapes[1:])
+
+    def bound_shapes(self, setting: Setting) -> Shapes:
+        """The shapes of all outputs, where they depend on the training data too. Raises ShapeError, DataError."""
+        return self.output_shapes(setting.shapes)
 
     def bind_all(self, setting: Setting) -> ApplyAll:
         """The function that transforms a batch. Raises DataError."""

@@ -1,8 +1,8 @@
 """Base of geometric transforms, which say where each pixel of their result comes from.
 
-A transform is a `Move` of each sample: the size that comes out, and a map from points of the result to points of what it
-gets. Neighbours in a feed are composed: all maps become a single one, and the image is resampled once, by the kernels of
-`data/resample.py`. Points are (x, y); a pixel is a square of side 1, the first one from (0, 0) to (1, 1).
+A transform is a `Move` of each sample: the size that comes out, and a map from points of the result to points of what
+it gets. Neighbours in a feed are composed: all maps become a single one, and the image is resampled once, by the
+kernels of `data/resample.py`. Points are (x, y); a pixel is a square of side 1, the first one from (0, 0) to (1, 1).
 
 What one of them cuts off, a later one may show again: a photograph that is cut and then turned has no black corners.
 """
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from pydantic import AfterValidator, Field
 
 from netspec.core import rng
+from netspec.core.errors import DataError
 from netspec.core.model import Aka, Listed, wrong
+from netspec.core.nodes import placed
 from netspec.core.shape import ANY, Shape, ShapeError, Shapes, counted
 from netspec.data import resample
 from netspec.data.dataset import Batch, Outputs
@@ -30,6 +32,31 @@ if TYPE_CHECKING:
 
 IGNORED = 255
 """The label outside of label pictures, where a transform does not say otherwise."""
+
+
+_MOST_PIXELS = 2**27
+"""Pixels of a result: an image that is ten thousand times as wide as it is high may ask for more."""
+
+
+class SmallImageError(DataError):
+    """One of the images, which differ in size, is too small for what is cut out of it."""
+
+    code = "NS644"
+    field = "size"
+
+
+class HugeResultError(DataError):
+    """One of the images, which differ in size, would become too large to hold."""
+
+    code = "NS645"
+    field = "size"
+
+
+class ByteFillError(DataError):
+    """The value outside of images that are bytes is none of theirs."""
+
+    code = "NS646"
+    field = "fill"
 
 
 class Move(NamedTuple):
@@ -110,17 +137,19 @@ class Geometric(Transform):
     def bind_all(self, setting: Setting) -> Resampling:
         """The step that moves the image, and what the data call label pictures."""
         step = Step(self, setting.stream, setting.phase, None if not self.exact else super().bind_all(setting))
-        return Resampling((step,), self.output_shape(setting.shape), setting.data.masks, self.outside(), setting.real)
+        shape, data = self.output_shape(setting.shape), setting.data
+        return Resampling((step,), shape, data.masks, self.outside(), setting.real, data.name)
 
 
-def _ordered(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] > span[1]:
+def rising(span: tuple[float, ...]) -> tuple[float, ...]:
+    """The least and the largest value, in this order, as a validator of a field; of a single one nothing is asked."""
+    if len(span) == 2 and span[0] > span[1]:
         raise wrong(f"it goes from {span[0]:g} down to {span[1]:g}", help="write the least first")
     return span
 
 
 Span = Annotated[
-    tuple[Annotated[float, Field(gt=0, le=100)], Annotated[float, Field(gt=0, le=100)]], AfterValidator(_ordered)
+    tuple[Annotated[float, Field(gt=0, le=100)], Annotated[float, Field(gt=0, le=100)]], AfterValidator(rising)
 ]
 """The least and the largest of a positive quantity."""
 
@@ -182,13 +211,17 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Resampling:
-    """Neighbouring geometric transforms, as a single step of a feed; `shape` is that of the first output."""
+    """Neighbouring geometric transforms, as a single step of a feed.
+
+    `shape` is that of the first output, and `name` gives the name of a sample.
+    """
 
     steps: tuple[Step, ...]
     shape: Shape
     masks: frozenset[int]
     outside: Outside | None
     real: Any
+    name: Callable[[int], str]
 
     def joined(self, other: Resampling) -> Resampling | None:
         """Both as one step; None where they want other values outside the image."""
@@ -213,11 +246,38 @@ class Resampling:
     def _resampled(self, batch: Outputs, draw: Draw) -> Outputs:
         x, *_ = batch
         equal, outside = ANY not in self.shape, self.outside or Outside()
+        if x[0].dtype == "uint8":
+            self._check_fill(outside)
         moves = list(self._moves([sample.shape[-2:] for sample in x], draw))
         done: list[Batch] = [resample.images(x, moves, outside.fill, equal, self.real), *batch[1:]]
         for output in sorted(self.masks & set(range(1, len(batch)))):
             done[output] = resample.labels(batch[output], moves, outside.label, equal)
         return tuple(done)
+
+    def _check_fill(self, outside: Outside) -> None:
+        """Raise an error where bytes cannot be the values outside."""
+        wrong = [value for value in outside.fill if not 0 <= value <= 255]
+        if wrong:
+            asks = next(step.transform for step in self.steps if step.transform.outside() == outside)
+            with placed(asks.written):
+                raise ByteFillError(
+                    f"`fill` is {wrong[0]:g}, but images are bytes here, from 0 to 255",
+                    help="write this transform below one that makes real numbers, such as Scale",
+                )
+
+    def _move(self, step: Step, size: Size, dice: Dice, index: int) -> Move:
+        """What a step does to a sample. Raises DataError where the sample is too small, or becomes too large."""
+        with placed(step.transform.written):
+            try:
+                move = step.transform.moved(size, dice, step.phase)
+            except ShapeError as error:
+                raise SmallImageError(f"{self.name(index)}: {error.message}", help=error.help) from None
+            if move.size[0] * move.size[1] > _MOST_PIXELS:
+                both = f"{size[0]}x{size[1]}, and would become {move.size[0]}x{move.size[1]}"
+                raise HugeResultError(
+                    f"{self.name(index)} is {both}", help="give height and width, or leave this image out"
+                )
+            return move
 
     def _moves(self, sizes: Iterable[Size], draw: Draw) -> Iterable[tuple[Size, list[Matrix | Bend]]]:
         """Of each sample, the size that comes out and the maps from there, last one first, to the image."""
@@ -225,7 +285,7 @@ class Resampling:
         for sample, size in enumerate(sizes):
             maps: list[Matrix | Bend] = []
             for step, number in zip(self.steps, numbers, strict=True):
-                move = step.transform.moved(size, number.of(sample), step.phase)
+                move = self._move(step, size, number.of(sample), int(draw.index[sample]))
                 size = move.size
                 last = maps[-1] if maps else SAME
                 if isinstance(last, tuple) and isinstance(move.map, tuple):

@@ -26,7 +26,7 @@ class CenterCrop(Geometric):
             raise ShapeError(
                 f"a window of {h}x{w} does not fit into images of {size[0]}x{size[1]}",
                 field="size",
-                help="Resize first, or ask for less",
+                help="write Resize above it, or ask for less",
             )
         return h, w
 

@@ -1,8 +1,8 @@
 """Elastic: the image on a rubber sheet that is pulled here and there, in TRAIN.
 
-Each pixel moves by alpha times a field of numbers, uniform in [-1, 1) and smoothed by a Gaussian of deviation sigma, one
-field for each axis. Source: Simard, Steinkraus & Platt 2003, "Best practices for convolutional neural networks". The
-Gaussian ends at 3 sigma, its weights add up to 1, and beyond the image's border the field is mirrored.
+Each pixel moves by alpha times a field of numbers, uniform in [-1, 1) and smoothed by a Gaussian of deviation sigma,
+one field for each axis. Source: Simard, Steinkraus & Platt 2003, "Best practices for convolutional neural networks".
+The Gaussian ends at 3 sigma, its weights add up to 1, and beyond the image's border the field is mirrored.
 """
 
 from __future__ import annotations

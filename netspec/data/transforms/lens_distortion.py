@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from netspec.core.model import Listed
 from netspec.data.resample import Bend, Matrix, Size
-from netspec.data.transforms.base_geometric import Dice, Wobble, around
+from netspec.data.transforms.base_geometric import Dice, Wobble, around, rising
 
 if TYPE_CHECKING:
     from netspec.data.resample import Points
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class LensDistortion(Wobble):
     """Bend the image by a coefficient k, uniform between two numbers: barrels above 0, pincushions below."""
 
-    k: Listed[Annotated[float, Field(gt=-1 / 3, le=1)]] = Field(
+    k: Annotated[Listed[Annotated[float, Field(gt=-1 / 3, le=1)]], AfterValidator(rising)] = Field(
         min_length=1, max_length=2, description="Largest k to both sides, or [least, largest]."
     )
 

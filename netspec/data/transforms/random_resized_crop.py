@@ -1,25 +1,27 @@
 """RandomResizedCrop: a part of the image of random area and proportion, brought to one size.
 
 In TRAIN the area is a share of the image's, uniform in `scale`; the proportion, width by height, is log-uniform in
-`ratio`; the sides are rounded to whole pixels; and each place is equally likely. What does not fit is drawn again, up to
-TRIES times, and then the largest window in the middle whose proportion is in `ratio` is taken. Source: Szegedy et al.
-2015, "Going deeper with convolutions", section 6, as torchvision has it. In TEST the middle is shown: the largest window
-of the result's proportion, `test_share` of it along each side: 0.875 is a resize of the short side to 256 and then the
-middle 224.
+`ratio`; the sides are rounded to whole pixels; and each place is equally likely. What does not fit is drawn again, up
+to TRIES times, and then the largest window in the middle whose proportion is in `ratio` is taken. Source: Szegedy et
+al. 2015, "Going deeper with convolutions", section 6, as torchvision has it. In TEST the middle is shown: the largest
+window of the result's proportion, `test_share` of it along each side: 0.875 is a resize of the short side to 256 and
+then the middle 224.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field
 
-from netspec.core.model import Aka, Listed, wrong
+from netspec.core.model import Aka, Listed
 from netspec.data.resample import Size
-from netspec.data.transforms.base_geometric import Dice, Geometric, Move, box
+from netspec.data.transforms.base_geometric import Dice, Geometric, Move, Span, box, rising
 
 TRIES = 10
+
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class RandomResizedCrop(Geometric):
@@ -30,23 +32,15 @@ class RandomResizedCrop(Geometric):
     size: Listed[Annotated[int, Field(gt=0, le=16384)]] = Field(
         min_length=1, max_length=2, description="Height and width of the result: one number, or [h, w]."
     )
-    scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = Field(
+    scale: Annotated[tuple[Share, Share], AfterValidator(rising)] = Field(
         (0.08, 1.0), description="Least and largest share of the image's area."
     )
-    ratio: Annotated[tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]], Aka("aspect_ratio")] = Field(
+    ratio: Annotated[Span, Aka("aspect_ratio")] = Field(
         (3 / 4, 4 / 3), description="Least and largest width by height of the part."
     )
     test_share: float = Field(
         0.875, gt=0, le=1, description="How much of the largest window in the middle TEST shows, along each side."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        for field in ("scale", "ratio"):
-            low, high = getattr(self, field)
-            if low > high:
-                raise wrong(f"`{field}` goes from {low:g} down to {high:g}", field=field, help="write the least first")
-        return self
 
     def size_of(self, size: Size) -> Size:
         """The size that is asked for."""

@@ -1,7 +1,8 @@
 """Resize: the image in another size, each pixel the mean of all that it covers.
 
 With one number the short side gets it, and the long side keeps the proportion, rounded down, as torchvision does; with
-[h, w] both are given. Shrinking is smoothed by a triangle as wide as two new pixels, which is what Pillow calls BILINEAR.
+[h, w] both are given. Shrinking is smoothed by a triangle as wide as two new pixels, which is what Pillow calls
+BILINEAR.
 """
 
 from __future__ import annotations

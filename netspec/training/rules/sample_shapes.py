@@ -10,7 +10,7 @@ from netspec.core.errors import DataError, NetspecError
 from netspec.core.shape import ANY, CHANNELS_FIRST, Shape, channels_last, count, text
 from netspec.formats.images import CHANNELS
 from netspec.net.shaped import ShapedGraph
-from netspec.training.rules.base import Example, Known, Rule, example, named
+from netspec.training.rules.base import Example, Known, Rule, example, named, sample_shape
 
 if TYPE_CHECKING:
     from netspec.data.feed import Feed
@@ -47,7 +47,7 @@ class SampleShapes(Rule):
                 message = f"input {which} has no axis for the samples, so that no source can fill it"
                 yield MisfitError(message, at=at, help="a constant is the top of a DummyData layer")
                 continue
-            wanted = [_sample_shape(shaped, blob) for blob in shaped.graph.inputs]
+            wanted = [sample_shape(shaped, blob) for blob in shaped.graph.inputs]
             if len(feed.shapes) < len(names):
                 outputs = f"{len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
                 listed = ", ".join(f"'{name}'" for name in names)
@@ -66,12 +66,6 @@ class SampleShapes(Rule):
                 yield MisfitError(message, at=at, help=help)
 
 
-def _sample_shape(shaped: ShapedGraph, blob: int) -> Shape:
-    """The shape of one sample of an input: without the batch axis."""
-    axis = shaped.batch_axes[blob]
-    return tuple(size for i, size in enumerate(shaped.blobs[blob]) if i != axis)
-
-
 def _images(spec: FeedSpec | None, given: Shape, wanted: Shape) -> str | None:
     """Help where image files have other channels than an input, or sizes that differ; None for other samples."""
     if len(given) != 3 or len(wanted) != 3:
@@ -88,10 +82,12 @@ def _images(spec: FeedSpec | None, given: Shape, wanted: Shape) -> str | None:
 def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:
     """What to do where output `number` of a feed does not fit its input."""
     blob = shaped.graph.inputs[number]
-    wanted, given = _sample_shape(shaped, blob), feed.shapes[number]
+    wanted, given = sample_shape(shaped, blob), feed.shapes[number]
     net = f"say `shape: {_input_shape(shaped, blob, given)}` for '{shaped.graph.blobs[blob].name}' in the net"
     from netspec.net.labels import label_rules
 
+    if number in feed.soft:
+        return f"a transform makes these labels soft: {net}, and let a loss that takes soft labels read it"
     classes = min((rule.classes for rule in label_rules(shaped) if rule.output == number), default=None)
     if classes is not None and (call := _one_hot(wanted, given, classes)) is not None:
         return f"labels are numbers of classes, not a row of scores each: {call}"

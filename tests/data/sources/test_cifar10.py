@@ -76,3 +76,8 @@ def test_no_records(folder):
     (folder / "test_batch.bin").write_bytes(b"")
     with pytest.raises(EmptyDataError):
         Cifar10(folder=".", split="test").open(folder)
+
+
+def test_the_classes_have_names(folder):
+    data = Cifar10(folder=".", split="test").open(folder)
+    assert len(data.classes(1)) == 10 and data.classes(1)[3] == "cat" and data.classes(0) is None

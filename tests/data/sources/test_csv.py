@@ -120,6 +120,13 @@ def test_roles(write):
     np.testing.assert_array_equal(everything(numbered)[0], [[2, 0.5], [0, 1.5], [1, 2.5]])
 
 
+def test_any_column_by_its_name(write):
+    data = opened(write("who,x\nann,1\nbob,\n,3\ncy,4\n"), ignore="who", missing="drop")
+    assert data.column("who").tolist() == ["ann", "", "cy"]
+    assert data.column("x").tolist() == ["1", "3", "4"]
+    assert data.column("nobody") is None
+
+
 def test_columns_by_number_and_pattern(write):
     path = write("5,6,7\n8,9,1\n")
     data = opened(path, header=False, label=-1)
@@ -219,13 +226,14 @@ BROKEN = [
     ('a,b\n1,"2"3\n', {}, RowError, "line 2 of t.csv has a quote"),
     ("a,b\n1,2\n3,red\n", {}, BadCellError, "line 3 of t.csv, column 'b', holds 'red'"),
     ("a,b\n1,2\n3,1_0\n", {}, BadCellError, "line 3 of t.csv, column 'b', holds '1_0'"),
-    ("a,b\n1,inf\n", {}, BadCellError, "'inf', which is not a finite number"),
-    ("a,b\n1,1e999\n", {}, BadCellError, "'1e999', which is not a finite number"),
+    ("a,b\n1,inf\n", {}, BadCellError, "'inf', which is no finite number"),
+    ("a,b\n1,1e999\n", {}, BadCellError, "'1e999', which is no finite number"),
     ('a,b\n1,"2\n"\n3,"x,\ny"\n', {}, BadCellError, "line 4 of t.csv, column 'b'"),
     ("a,b\n1,\n", {}, MissingValueError, "line 2 of t.csv, column 'b', has no value"),
     ("a,a\n1,2\n", {}, ColumnError, "columns 0 and 1 of t.csv are both called 'a'"),
     (",a\n0,2\n", {}, ColumnError, "column 0 of t.csv has no name"),
     ("a,b\n1,2\n", {"label": "c"}, ColumnError, "no column 'c'"),
+    ("a;b\n1;2\n", {"label": "b"}, ColumnError, "(?s)no column 'b'.*say `delimiter: ';'`"),
     ("a,b\n1,2\n", {"label": 2}, ColumnError, "no column 2"),
     ("a,b\n1,2\n", {"features": "x*"}, ColumnError, r"no column 'x\*'"),
     ("a,b\n1,2\n", {"label": "?"}, ColumnError, "2 columns match"),

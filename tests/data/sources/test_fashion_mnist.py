@@ -86,3 +86,8 @@ def test_missing_files_say_what_was_looked_for_and_how_to_get_it(tmp_path, make)
 def test_subset_and_folder_exclude_each_other():
     with pytest.raises(ValidationError, match="bundled"):
         FashionMNIST(split="train", folder="x", subset=True)
+
+
+def test_the_classes_have_names():
+    data = FashionMNIST(split="test").open(None)
+    assert len(data.classes(1)) == 10 and data.classes(1)[9] == "Ankle boot" and data.classes(0) is None

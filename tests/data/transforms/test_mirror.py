@@ -3,6 +3,7 @@ import pytest
 
 from netspec.core.shape import ShapeError
 from netspec.data.transforms.mirror import Mirror
+from tests.helpers.geometry import drawn
 
 
 def test_each_image_is_as_it_was_or_flipped(bind, images):
@@ -31,3 +32,14 @@ def test_a_sample_is_flipped_the_same_in_any_batch(bind, images):
 def test_only_images_have_a_left_and_a_right():
     with pytest.raises(ShapeError, match="takes images"):
         Mirror().output_shape((3,))
+
+
+@pytest.mark.parametrize("axis", ["vertical", "both"])
+def test_other_axes(bind, images, axis):
+    y = bind("Mirror", (2, 5, 6), axis=axis)(images)
+    across = bind("Mirror", (2, 5, 6))(images)  # the stream of left and right is what it was
+    for sample in range(7):
+        expected = across[sample] if axis == "both" else images[sample]
+        down = drawn("Mirror 0", "vertical", sample) < 0.5
+        np.testing.assert_array_equal(y[sample], expected[:, ::-1] if down else expected)
+    np.testing.assert_array_equal(bind("Mirror", (2, 5, 6), "TEST", axis=axis)(images), images)

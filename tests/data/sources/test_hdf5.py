@@ -1,0 +1,147 @@
+"""Hdf5 against arrays in memory: files, lists of files, any order of rows, and what is wrong with files."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netspec.data.sources.base import EmptyDataError, UnequalLengthsError, UnusableArrayError
+from netspec.data.sources.hdf5 import Hdf5, UnequalFilesError
+from netspec.formats import hdf5 as files
+from netspec.formats.files import ChangedDataError, MissingDataError, UnreadableDataError, WrongFormatError
+
+h5py = pytest.importorskip("h5py")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Three files of 10, 0 and 4 samples; values as in Caffe's own test: 0, 1, 2, ..., labels from 1."""
+    path = tmp_path_factory.mktemp("hdf5")
+    start = 0
+    for name, n, packed in (("one", 10, {}), ("none", 0, {}), ("two", 4, {"compression": "gzip", "chunks": True})):
+        data = np.arange(start * 30, (start + n) * 30, dtype=np.float32).reshape(n, 2, 3, 5)
+        with h5py.File(path / f"{name}.h5", "w") as file:
+            file.create_dataset("data", data=data, **packed)
+            file["label"] = np.arange(start + 1, start + n + 1, dtype=np.uint8 if packed else np.int64)
+            file["group/deep"] = data[:, 0, 0]
+            file["words"] = ["a"] * n
+            file["one"] = 3.0
+        start += n
+    (path / "list.txt").write_text("one.h5\n\n none.h5 \ntwo.h5\n")
+    return path
+
+
+KEYS = ("data", "label")
+
+
+def test_files_follow_one_another(folder) -> None:
+    data = Hdf5(files=("list.txt",), keys=KEYS).open(folder)
+    assert len(data) == 14 and data.shapes == ((2, 3, 5), ())
+    index = np.array([13, 0, 9, 10, 3, 4, 5, 3, 11])
+    x, labels = data.read(index)
+    wanted = np.arange(14 * 30, dtype=np.float32).reshape(14, 2, 3, 5)[index]
+    np.testing.assert_array_equal(x, wanted)
+    assert x.dtype == np.float32 and labels.dtype == np.int64 and labels.tolist() == (index + 1).tolist()
+    assert data.labels(1).tolist() == list(range(1, 15)) and data.labels(0) is None
+    assert data.name(12, 1) == "sample 2 of two.h5[label]" and data.name(9) == "sample 9 of one.h5[data]"
+    assert "and 2 more files (data, label): 14 samples of 2x3x5" in data.describe()
+    data.close()
+    np.testing.assert_array_equal(data.read(index)[0], wanted)  # it opens them again
+    data.close()
+
+
+def test_several_threads_and_few_open_files(folder, monkeypatch) -> None:
+    monkeypatch.setattr(files, "_AT_ONCE", 1)
+    data = Hdf5(files=("one.h5", "two.h5"), keys=KEYS).open(folder)
+    index = [np.random.default_rng(i).integers(0, 14, 20) for i in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        for one, (_, labels) in zip(index, pool.map(data.read, index), strict=True):
+            assert labels.tolist() == (one + 1).tolist()
+    data.close()
+
+
+def test_all_datasets_and_groups(folder, tmp_path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["b"], file["a"] = np.zeros((3, 2)), np.ones((3,), bool)
+        file["g/c"] = np.zeros((4, 2))
+    data = Hdf5(files=("x.h5",), classes=("no", "yes")).open(tmp_path)
+    assert data.shapes == ((), (2,)) and data.classes(1) == ("no", "yes") and data.classes(0) is None
+    assert Hdf5(files=("one.h5",), keys=("group/deep",)).open(folder).shapes == ((5,),)
+
+
+@pytest.mark.parametrize(
+    ("error", "source", "said"),
+    [
+        (MissingDataError, {"files": ("one.h5",), "keys": ("data", "labels")}, "has no dataset 'labels'"),
+        (MissingDataError, {"files": ("no.h5",)}, "there is no file"),
+        (UnusableArrayError, {"files": ("one.h5",), "keys": ("words",)}, "not real numbers"),
+        (UnusableArrayError, {"files": ("one.h5",), "keys": ("one",)}, "is a single number"),
+        (UnusableArrayError, {"files": ("one.h5",), "keys": ("group",)}, "is a group"),
+        (EmptyDataError, {"files": ("none.h5",), "keys": KEYS}, "hold no samples"),
+        (WrongFormatError, {"files": ("garbage.h5",)}, "is no HDF5 file"),
+        (WrongFormatError, {"files": ("cut.h5",)}, "truncated"),
+        (WrongFormatError, {"files": ("empty.h5",)}, "neither an HDF5 file nor a list"),
+        (MissingDataError, {"files": ("text.txt",)}, "as a list of files it names"),
+        (UnequalLengthsError, {"files": ("unequal.h5",)}, "'a' has 3, 'b' has 4"),
+        (UnequalFilesError, {"files": ("shape1.h5", "shape2.h5")}, "'a' is 2 in .* and 5 in"),
+        (EmptyDataError, {"files": ("bare.h5",)}, "no datasets outside of groups"),
+        (EmptyDataError, {"files": ("flat.h5",)}, "'a' in .* is empty: it is 3x0"),
+    ],
+)
+def test_what_is_wrong(folder, error, source, said) -> None:
+    if not (folder / "cut.h5").exists():
+        _spoil(folder)
+    with pytest.raises(error, match=said):
+        Hdf5(**source).open(folder)
+
+
+def _spoil(folder: Path) -> None:
+    (folder / "garbage.h5").write_bytes(bytes(range(256)))
+    (folder / "empty.h5").write_bytes(b"")
+    (folder / "text.txt").write_text("some\nwords\n")
+    sets = {"unequal": {"a": (3,), "b": (4,)}, "shape1": {"a": (3, 2)}, "shape2": {"a": (3, 5)}, "flat": {"a": (3, 0)}}
+    for name, held in {**sets, "bare": {"g/a": (3,)}}.items():
+        with h5py.File(folder / f"{name}.h5", "w") as file:
+            for key, shape in held.items():
+                file[key] = np.zeros(shape)
+    (folder / "cut.h5").write_bytes((folder / "one.h5").read_bytes()[:3000])
+
+
+def test_a_file_that_changes_or_goes(folder, tmp_path) -> None:
+    path = tmp_path / "x.h5"
+    path.write_bytes((folder / "one.h5").read_bytes())
+    data = Hdf5(files=("x.h5",), keys=KEYS).open(tmp_path)
+    with h5py.File(path, "a") as file:
+        file["more"] = np.zeros(3000)
+    with pytest.raises(ChangedDataError, match="was written to"):
+        data.read(np.array([1]))
+    path.unlink()
+    with pytest.raises(UnreadableDataError, match="No such file"):
+        data.read(np.array([1]))
+
+
+def test_a_damaged_chunk(folder, tmp_path) -> None:
+    path = tmp_path / "x.h5"
+    values = np.random.default_rng(1).random((50, 20))
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=values, compression="gzip", chunks=(50, 20))
+        place = file["data"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 40 : place + 400] = bytes(360)
+    path.write_bytes(content)
+    data = Hdf5(files=("x.h5",)).open(tmp_path)
+    with pytest.raises(UnreadableDataError, match=r"rows 4 to 4 of 'data' in .* cannot be read"):
+        data.read(np.array([4]))
+
+
+def test_it_is_never_read_whole(tmp_path) -> None:
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        file.create_dataset("data", (10**9, 1000), "f4", chunks=(100, 1000))  # four terabytes that nobody wrote
+        file.create_dataset("label", (10**9,), "i4", chunks=(1000,))
+    data = Hdf5(files=("large.h5",)).open(tmp_path)
+    x, labels = data.read(np.array([999_999_999, 5]))
+    assert x.shape == (2, 1000) and not x.any() and labels.tolist() == [0, 0] and data.labels(1) is None
+    data.close()

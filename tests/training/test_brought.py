@@ -1,0 +1,93 @@
+"""Nets that bring their data train, test and resume with a solver that has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netspec.core.errors import NetspecError
+from netspec.training import snapshot
+from netspec.training.job import load_solver
+
+h5py = pytest.importorskip("h5py")
+
+NET = """
+name: bringing
+layers:
+- name: in
+  type: HDF5Data
+  top: [data, label]
+  source: train.h5
+  batch_size: 8
+  shuffle: true
+  include: {phase: TRAIN}
+- {name: held, type: HDF5Data, top: [data, label], source: test.h5, batch_size: 5, include: {phase: TEST}}
+- {name: ip, type: InnerProduct, bottom: data, num_output: 2, weight_filler: xavier}
+- {name: accuracy, type: Accuracy, bottom: [ip, label], include: {phase: TEST}}
+- {name: loss, type: SoftmaxWithLoss, bottom: [ip, label]}
+"""
+SOLVER = "net: net.yaml\nbase_lr: 0.5\nlr_policy: fixed\nmax_epoch: 6\ntest_interval: 2 epochs\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, n in (("train", 60), ("test", 13)):
+        x = np.random.default_rng(n).standard_normal((n, 3)).astype(np.float32)
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["data"], file["label"] = x, (x[:, 0] > 0).astype(np.uint8)
+    (tmp_path / "net.yaml").write_text(NET)
+    (tmp_path / "solver.yaml").write_text(SOLVER)
+    return tmp_path
+
+
+def test_the_layers_say_the_feeds(folder: Path) -> None:
+    job = load_solver(str(folder / "solver.yaml"))
+    train, test = job.spec.data.train, job.spec.data.test
+    assert train and test and (train.batch_size, test.batch_size) == (8, 5)
+    assert (train.shuffle, test.shuffle) == (True, False)
+    assert job.batch == 8 and job.last(60) == 45
+
+
+def test_train_test_and_resume(folder: Path, cli) -> None:
+    code, _, err = cli("check", "--data", folder / "solver.yaml")
+    assert (code, err) == (0, "")
+    code, _, err = cli("train", folder / "solver.yaml", "--output", folder / "run")
+    assert code == 0 and "60 samples of 3" in err and "test at iter 45" in err, err
+    assert (cli("test", folder / "run")[0]) == 0
+    whole, part, rest = (folder / name / "snapshots" for name in ("run", "first", "second"))
+    code, _, err = cli("train", folder / "solver.yaml", "max_iter=20", "--output", part.parent)
+    assert code == 0, err
+    again = ("--resume", part / "iter_000020.safetensors", "--output", rest.parent)
+    code, _, err = cli("train", folder / "solver.yaml", *again)
+    assert code == 0, err
+    one, two = (snapshot.read(one / "iter_000045.safetensors").weights for one in (whole, rest))
+    assert one.keys() == two.keys() and len(one) == 2
+    for key, array in one.items():
+        np.testing.assert_array_equal(array, two[key])
+
+
+def test_a_solvers_own_data_come_first(folder: Path) -> None:
+    own = "data:\n  train: {source: {type: Random, shape: [3], samples: 30, classes: 2}, batch_size: 4}\n"
+    (folder / "solver.yaml").write_text(SOLVER + own)
+    job = load_solver(str(folder / "solver.yaml"))
+    assert job.batch == 4 and job.spec.data.test is not None and job.spec.data.test.batch_size == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "{name: other, type: HDF5Data, top: [x], source: train.h5, batch_size: 8}",
+            "layers 'other' and 'in' both bring",
+        ),
+        ("{name: other, type: Input, top: [x], shape: [8, 3]}", "'in' brings data to phase TRAIN, but 'other' waits"),
+    ],
+)
+def test_one_layer_brings_all(folder: Path, more: str, said: str) -> None:
+    net = (folder / "net.yaml").read_text()
+    (folder / "net.yaml").write_text(net.replace("layers:\n", f"layers:\n- {more[:-1]}, include: {{phase: TRAIN}}}}\n"))
+    with pytest.raises(NetspecError) as caught:
+        load_solver(str(folder / "solver.yaml"))
+    assert any(error.code == "NS641" and said in error.message for error in caught.value.errors())
