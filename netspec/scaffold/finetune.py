@@ -13,6 +13,7 @@ from netspec.core.errors import UsageError
 from netspec.core.model import spec_paths
 from netspec.data.transforms.base import TRANSFORMS
 from netspec.data.transforms.base_geometric import Geometric
+from netspec.language.document import from_python
 from netspec.language.references import open_net
 from netspec.language.write import write
 from netspec.net.graph import State
@@ -63,7 +64,8 @@ def trunk(weights: Path, name: str, classes: int) -> Trunk:
     layers = [_headed(layer, last.name, head, classes) for layer in state.net["layers"]]
     net = {key: value for key, value in state.net.items() if key != "expect"} | {"layers": layers}
     data = state.solver.get("data") or {}
-    steps = (data.get("train") or data.get("test") or {}).get("transform") or ()
+    feed = data.get("train") or data.get("test") or {}
+    steps = from_python({"steps": feed.get("transform") or ()}, path.name).plain()["steps"]
     c, h, w = shapes[0]
     return Trunk(write(open_net(net)), head, path, (c, h, w), tuple(step for step in steps if _of_values(step)))
 

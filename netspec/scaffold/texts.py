@@ -88,11 +88,9 @@ def table_solver(found: Table, net: str, batch: int) -> str:
             "- {type: Normalize, computed: feature, output: 1}   # scores and predictions are in the table's units"
         ]
     feeds = _feeds({"all": f"\n{_lines(source, 6)}"}, batch, "$rows", stratified=bool(found.classes))
-    epochs = _epochs(found.rows, batch, 30, 200)
-    best = _best({"all": ""}, "accuracy" if found.classes else "loss")
-    return _filled(
-        "table_solver", found=found, net=net, steps=_lines(steps), feeds=feeds, best=best, **_lengths(epochs)
-    )
+    lengths = _lengths(_epochs(found.rows, batch, 30, 200))
+    score = "accuracy" if found.classes else "loss"
+    return _filled("table_solver", found=found, net=net, steps=_lines(steps), feeds=feeds, score=score, **lengths)
 
 
 def text_net(found: Characters, name: str, batch: int, steps: int) -> str:

@@ -28,7 +28,7 @@ def begun(path, template=Template.auto, name="mine", target=None, weights=None):
 def trained(solver, *overrides):
     """The folder of a run of one epoch."""
     folder = Path(f"run_of_{solver}")
-    list(run(load_solver(solver, ["max_epoch=1", "test_interval=null", "display=0", *overrides]), folder))
+    list(run(load_solver(solver, ["max_epoch=1", "display=0", *overrides]), folder))
     return folder
 
 
