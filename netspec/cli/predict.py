@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Batch, Code, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.base import Code, TableFormat, Threads, answer, err, told_of_compiling
 from netspec.cli.help import TRAINING
 from netspec.core.locate import expanded
 
@@ -25,39 +25,52 @@ _SAID = 20
 """Most errors about inputs that are shown; more are counted."""
 
 
+Model = Annotated[
+    str, typer.Argument(metavar="RUN|SNAPSHOT", help="Run folder, or a snapshot.", autocompletion=complete.runs)
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[INPUT]...", help="Images, folders of images, tables, .npy files; - for stdin.", show_default=False
+    ),
+]
+Top = Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to show of each input.")]
+More = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="RUN|SNAPSHOT", help="Another net whose answers are averaged in; repeatable."),
+]
+Crops = Annotated[int, typer.Option(metavar="1|10", help="Windows of each image; 10: corners, middle, mirrored.")]
+Blob = Annotated[str | None, typer.Option(metavar="NAME", help="Give this blob in place of the answer.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="Write to a .csv, .json, .md or .npy."),
+]
+Length = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Write N characters with a net that predicts the next one.")
+]
+Start = Annotated[str, typer.Option(metavar="TEXT", help="Text that --generate goes on with.")]
+Temperature = Annotated[
+    float, typer.Option(min=0, help="How freely --generate draws; 0 takes the likeliest character.")
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Samples that are computed together.")]
+
+
 def command(
-    model: Annotated[
-        str, typer.Argument(metavar="RUN|SNAPSHOT", help="Run folder, or a snapshot.", autocompletion=complete.runs)
-    ],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="Images, folders of images, tables, .npy files; - for stdin."),
-    ] = None,
-    top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to show of each input.")] = 3,
-    more: Annotated[
-        list[str] | None,
-        typer.Option("--with", metavar="RUN|SNAPSHOT", help="Another net whose answers are averaged in; repeatable."),
-    ] = None,
-    crops: Annotated[
-        int, typer.Option(metavar="1|10", help="Windows of each image; 10: corners, middle, mirrored.")
-    ] = 1,
-    blob: Annotated[str | None, typer.Option(metavar="NAME", help="Give this blob in place of the answer.")] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="Write to a .csv, .json, .md or .npy."),
-    ] = None,
+    model: Model,
+    inputs: Inputs = None,
+    top: Top = 3,
+    more: More = None,
+    crops: Crops = 1,
+    blob: Blob = None,
+    output: Output = None,
     best: Annotated[bool, typer.Option("--best", help="The weights of the best test of a run.")] = False,
     ema: Annotated[bool, typer.Option("--ema", help="The snapshot's moving average of weights.")] = False,
     swa: Annotated[bool, typer.Option("--swa", help="The snapshot's stochastic weight average.")] = False,
-    generate: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Write N characters with a net that predicts the next one.")
-    ] = None,
-    start: Annotated[str, typer.Option(metavar="TEXT", help="Text that --generate goes on with.")] = "",
-    temperature: Annotated[
-        float, typer.Option(min=0, help="How freely --generate draws; 0 takes the likeliest character.")
-    ] = 1.0,
+    generate: Length = None,
+    start: Start = "",
+    temperature: Temperature = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Other seeds draw other texts.")] = 1,
-    batch: Batch = None,
+    batch: BatchSize = None,
     threads: Threads = None,
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answers.")] = TableFormat.table,

@@ -210,16 +210,7 @@ class Feed:
 
         The result is in float64.
         """
-        steps = self._steps.undone.get(output)
-        if steps is None:
-            return None
-
-        def undo(values: Array) -> Array:
-            for step in steps:
-                values = step(values)
-            return values
-
-        return undo
+        return self._steps.undo(output)
 
     def read_through(self) -> None:
         """Read all samples to find what cannot be read, and labels that only reading shows. Raises DataError."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,19 @@ class Pipeline:
     def read(self, data: Dataset, draw: Draw) -> Outputs:
         """The samples of a draw, after all transforms. Raises DataError."""
         return through(data, draw, self.steps, self.uneven)
+
+    def undo(self, output: int) -> Undo | None:
+        """Brings values of an output, (N, ...), to the units of the data, in float64; None where they are so."""
+        steps = self.undone.get(output)
+        if steps is None:
+            return None
+
+        def undo(values: Any) -> Any:
+            for step in steps:
+                values = step(values)
+            return values
+
+        return undo
 
 
 def pipeline(
@@ -124,17 +138,15 @@ def _key(steps: Sequence[Transform], shape: Shape) -> str:
 
 def _content(steps: Sequence[Transform], real: str, base: Path | None, data: Callable[[], Dataset]) -> str | None:
     """A digest of all that the last of some transforms computes with: data, transforms, their files and programs."""
-    import netspec
-
     own = data().digest()
     if own is None:
         return None
     written = [_written(step, lambda path: stamp(beside(base, path))) for step in steps]
-    programs = {sys.modules[type(step).__module__].__file__ for step in steps}
-    text = json.dumps([own, real, netspec.__version__, written], sort_keys=True, default=str)
+    programs = {path for step in steps if (path := sys.modules[type(step).__module__].__file__)}
+    text = json.dumps([own, real, metadata.version("netspec"), written], sort_keys=True, default=str)
     state = blake2b(text.encode(), digest_size=16)
-    for path in sorted(path for path in programs if path is not None):
-        state.update(Path(path).read_bytes())
+    for program in sorted({*map(Path, programs), *(Path(__file__).parent / "transforms").glob("*.py")}):
+        state.update(program.read_bytes())
     return state.hexdigest()
 
 

@@ -123,10 +123,13 @@ def _warp(frames: Array, maps: Array, points: list[Array], y: Array, fill: tuple
 
     real = "float32" if y.dtype == np.uint8 else y.dtype.name
     kernel = warp.warp_bytes if y.dtype == np.uint8 else warp.warp_reals
-    to, sums = _target(y, fill, pictures.Target), np.empty(y.shape[1], real)
+    to = _target(y, fill, pictures.Target)
+    room = warp.Room(
+        np.empty(y.shape[1] * y.shape[3], real), np.empty(4 * warp.POINTS, np.int64), np.empty(3 * warp.POINTS, real)
+    )
     for sample, own in enumerate(points):
         part = slice(sample, sample + 1)
-        call(kernel, real, frames[part], maps[part], own, y[part], to, sums)
+        call(kernel, real, frames[part], maps[part], own, y[part], to, room)
 
 
 def _target(y: Array, fill: tuple[float, ...], target: Any) -> Any:

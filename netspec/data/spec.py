@@ -46,6 +46,11 @@ class FeedSpec(Model):
         description="`classes`: every class equally often, in TRAIN; an epoch has as many samples as without it.",
     )
 
+    @property
+    def origin(self) -> Source:
+        """The source; of a part of `all` the source that is split."""
+        return self.source.all.source if isinstance(self.source, Part) else self.source
+
 
 class ScoredFeedSpec(FeedSpec):
     """Data that the net is tested on, with the tests' own interval and length."""

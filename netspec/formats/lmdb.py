@@ -117,13 +117,13 @@ class Database:
             raise _broken(self.path, error) from None
         if None in found:
             key = self.key(numbers[found.index(None)])
-            raise UnreadableDataError(f"'{self.path}' holds no value of its key {shown(key)}")
+            raise UnreadableDataError(f"'{self.path}' holds no value of its key '{shown(key)}'")
         return found
 
 
 def shown(key: bytes) -> str:
     """A key in messages."""
-    return f"'{key.decode()}'" if key.isascii() and key.decode().isprintable() else f"0x{key.hex()}"
+    return key.decode() if key.isascii() and key.decode().isprintable() else f"0x{key.hex()}"
 
 
 def _broken(path: Path, error: Exception) -> WrongFormatError | UnreadableDataError:

@@ -31,8 +31,8 @@ SMALLEST, LARGEST = -342, 308
 WORD = 16
 """Bytes of a word for missing values, its length first."""
 
-FINE, BLANK, RAGGED, UNCLOSED = 0, 1, 2, 3
-"""What a row is: as wide as it should be, an empty line, wider or narrower, or a quote is wrong."""
+FINE, BLANK, UNCLOSED, RAGGED = 0, 1, 2, 3
+"""What a row is: as wide as it should be, an empty line, one with a wrong quote, or RAGGED plus its number of cells."""
 
 NEWLINE, RETURN, SPACE, TAB = 10, 13, 32, 9
 
@@ -284,7 +284,7 @@ def parse_row(
         if at >= text.size or text[at] != marks.delimiter:
             break
         at += 1
-    return at, newlines, FINE if column == layout.slots.size else RAGGED, empty
+    return at, newlines, FINE if column == layout.slots.size else RAGGED + column, empty
 
 
 @kernel

@@ -13,7 +13,6 @@ WARMUP = f"say {RISE}, beside `lr_policy`"
 """The help line for words that mean a warm-up."""
 
 _DEPTHWISE = "say Convolution with `group` equal to the channels"
-_FED = "data come from the solver's `data:`; the net has {name: data, type: Input, top: [data, label], shape: ...}"
 
 KINDS: dict[str, dict[str, str]] = {
     "layer type": {
@@ -155,7 +154,18 @@ KINDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("OpticalDistortion", "BarrelDistortion", "FishEye"), "LensDistortion"),
         **dict.fromkeys(("ElasticTransform", "ElasticDeformation"), "Elastic"),
         **dict.fromkeys(("SmallestMaxSize", "Resizing"), "Resize"),
-        **dict.fromkeys(("Normalize", "Standardize", "Mean"), "SubtractMean"),
+        "Mean": "SubtractMean",
+        **dict.fromkeys(("StandardScaler", "Normalization", "ZScore"), "Normalize"),
+        **dict.fromkeys(("PerImageStandardization", "per_image_standardization"), "Standardize"),
+        **dict.fromkeys(("RandomErasing", "Cutout", "CoarseDropout", "RandomErase"), "Erase"),
+        **dict.fromkeys(("GaussianBlur", "RandomGaussianBlur"), "Blur"),
+        **dict.fromkeys(("GaussNoise", "GaussianNoise", "SaltAndPepper"), "Noise"),
+        **dict.fromkeys(("ToGray", "RandomGrayscale", "Grey"), "Grayscale"),
+        **dict.fromkeys(("RGBToBGR", "ChannelShuffle", "SwapChannels"), "ChannelOrder"),
+        **dict.fromkeys(("RandomBrightness", "RandomContrast", "HueSaturationValue"), "ColorJitter"),
+        **dict.fromkeys(("CategoryEncoding", "to_categorical", "OneHotEncoder"), "OneHot"),
+        **dict.fromkeys(("SelectKBest", "VarianceThreshold", "f_classif"), "SelectFeatures"),
+        **dict.fromkeys(("pad_sequence", "pad_sequences", "PadSequence"), "Pad"),
         **dict.fromkeys(("Rescale", "ToTensor", "Rescaling"), "Scale"),
         **dict.fromkeys(("Imputer", "SimpleImputer", "Impute", "FillNA"), "FillMissing"),
     },
@@ -178,7 +188,6 @@ KINDS: dict[str, dict[str, str]] = {
 
 ABSENT: dict[str, dict[str, str]] = {
     "layer type": {
-        "WindowData": _FED,
         **dict.fromkeys(("DepthwiseConv", "ConvolutionDepthwise", "DepthwiseConvolution"), _DEPTHWISE),
         **dict.fromkeys(
             ("TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoderLayer"),
@@ -224,14 +233,10 @@ ABSENT: dict[str, dict[str, str]] = {
     },
     "transform": {
         **dict.fromkeys(
-            ("ColorJitter", "Cutout", "RandomErasing"),
-            "netspec does not have it yet: it has Crop, Mirror, Scale and SubtractMean",
-        ),
-        **dict.fromkeys(
             ("RandomAffine", "Affine", "ShiftScaleRotate"),
             "it is several transforms: Rotate, Shift, Zoom, Shear; written one below the other they resample once",
         ),
-        "Pad": "Crop has a border of zeros: {type: Crop, size: 32, pad: 4}",
+        "ZeroPadding": "Crop has a border of zeros: {type: Crop, size: 32, pad: 4}",
     },
 }
 """Words of other programs that netspec has no equal for, to a help line, for each kind of choice."""

@@ -24,11 +24,11 @@ _BOTTOM = "it follows from the bottom; leave it out"
 _EPOCH = "an epoch is samples / (batch_size * iter_size) iterations; leave it out"
 _STOPPING = "it belongs to an early stop: `early_stop: {patience: 5, min_gain: 0.001, metric: validation/accuracy}`"
 _BEST = "say `best: {metric: validation/accuracy}`: snapshots/best.safetensors holds the weights of the best test"
-_NO = "netspec does not have it yet; leave it out"
 _TRAIN = "data stand below `data:`: `data: {train: {source: ..., batch_size: 64}, test: {...}}`"
 _HELD_OUT = (
     "say `data: {all: {source: ..., split: {train: 0.9, validation: 0.1}}, ...}`; feeds without a source take a part"
 )
+_FOLDS = "say `data: {all: {source: ..., split: ...}}`, and `netspec crossval SOLVER --folds 5`"
 _THREADS = "batches are prepared beside the training; leave it out"
 _NORM = "it is a layer of its own, below this one: {name: bn1, type: BatchNorm, affine: true}"
 _DECAY = "`weight_decay` stands in the solver; `param: [{decay_mult: 0}]` exempts a param"
@@ -79,7 +79,7 @@ _FEED = {
     ),
     **dict.fromkeys(
         ("mean", "std", "normalize", "crop_size", "mirror", "scale"),
-        "it is a transform: `transform: [{type: SubtractMean, values: [104]}, {type: Crop, size: 24}, Mirror]`",
+        "it is a transform: `transform: [{type: Normalize, computed: true}, {type: Crop, size: 24}, Mirror]`",
     ),
 }
 
@@ -108,12 +108,13 @@ SOLVER = {
         ("test", "test_data", "tests"),
         "what a net is tested on stands in `data:`: `test:`, and further sets in `tests: {name: ...}`",
     ),
+    **dict.fromkeys(("cross_validation", "cv", "folds", "k_fold", "kfold", "n_folds", "n_splits"), _FOLDS),
     **dict.fromkeys(("validation_split", "val_split", "valid_fraction", "validation_fraction"), _HELD_OUT),
     **dict.fromkeys(("num_workers", "workers", "prefetch", "pin_memory"), _THREADS),
     **dict.fromkeys(
         ("amp", "bf16", "fp16", "mixed_precision", "precision"), "netspec trains in float32; `dtype: float64` is there"
     ),
-    **dict.fromkeys(("mixup", "cutmix", "cutout"), _NO),
+    **dict.fromkeys(("mixup", "cutmix", "cutout"), "it is a transform below `train:` of `data:`: MixUp, CutMix, Erase"),
     **dict.fromkeys(("ema", "ema_decay", "use_ema"), "say `average: {type: ema, decay: 0.999}`"),
     **dict.fromkeys(("swa", "swa_start", "use_swa"), "say `average: {type: swa, start: 1000, every: 100}`"),
     **dict.fromkeys(("clipvalue", "clip_value", "clip_grad_value"), "say `clip_gradients: {type: value, limit: 0.5}`"),

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from netspec.core.locate import expanded
 from netspec.core.model import Aka, Listed, Model, SpecPath, wrong
 from netspec.core.nodes import placed
 from netspec.core.shape import ANY, ShapeError, Shapes, text
@@ -51,13 +49,13 @@ class TransformParam(Model, defer_build=False):
         """What encoded images are turned into."""
         return "color" if self.force_color else "gray" if self.force_gray else None
 
-    def transforms(self, base: Path) -> tuple[dict[str, Any], ...]:
+    def transforms(self) -> tuple[dict[str, Any], ...]:
         """The changes as transforms of a feed, in their order: the mean belongs to the image before it is cropped."""
         found: list[dict[str, Any]] = []
         if self.mean_value:
             found.append({"type": "SubtractMean", "values": self.mean_value})
         if self.mean_file is not None:
-            found.append({"type": "SubtractMean", "file": str(base / expanded(self.mean_file))})
+            found.append({"type": "SubtractMean", "file": self.mean_file})
         if self.crop_size:
             found.append({"type": "Crop", "size": self.crop_size})
         if self.mirror:
@@ -94,15 +92,13 @@ class Brings(Fed):
         """Samples in a batch."""
 
     @abstractmethod
-    def feed(self, base: Path) -> dict[str, Any]:
-        """The source and the transforms, as a feed of a solver is written; relative paths start from `base`."""
+    def feed(self) -> dict[str, Any]:
+        """The source and the transforms, as a feed of a solver is written."""
 
     @cached_property
     def brings(self) -> FeedSpec:
-        """The data, as a solver would name them."""
-        place = self.place("source")
-        base = Path.cwd() / (place.source.folder if place else Path())
-        words = {"batch_size": self.batch, "shuffle": getattr(self, "shuffle", False), **self.feed(base)}
+        """The data, as a solver would name them; their paths start where those of the layer do."""
+        words = {"batch_size": self.batch, "shuffle": getattr(self, "shuffle", False), **self.feed()}
         return FeedSpec.model_validate(words).read_from(self.written)
 
     def identity(self) -> dict[str, Any]:
@@ -121,9 +117,9 @@ class Brings(Fed):
     @cached_property
     def _found(self) -> Shapes:
         """The shapes of a sample after its transforms. Raises ShapeError, DataError."""
-        spec = self.brings
+        spec, place = self.brings, self.place("source")
         with placed(self.written, "source"):
-            data = spec.source.open(None)
+            data = spec.source.open(place.source.folder if place else None)
         try:
             shapes = data.shapes
         finally:

@@ -22,7 +22,6 @@ from netspec.fillers.base import Filler
 
 if TYPE_CHECKING:
     from netspec.core.calls import Arrays, Move
-    from netspec.data.spec import FeedSpec
 
 Purpose = Literal[
     "data",
@@ -210,10 +209,7 @@ class Layer(Model):
 
     @property
     def inner_activation(self) -> tuple[str, dict[str, Any]] | None:
-        """Of a loss, the activation that is inside it: the layer type that its first bottom goes through, with fields.
-
-        The deploy view of a net has that layer in place of the loss. None where the bottom is compared as it is.
-        """
+        """Of a loss, the layer type that its first bottom goes through inside it, with fields; None without one."""
         return None
 
     @property
@@ -222,8 +218,8 @@ class Layer(Model):
         return False
 
     @property
-    def brings(self) -> FeedSpec | None:
-        """The data that it brings with it, as a solver would name them; None for all but Caffe's data layers."""
+    def brings(self) -> Model | None:
+        """The data that it brings with it, as a FeedSpec of a solver; None for all but Caffe's data layers."""
         return None
 
     def without_diff(self, bottoms: int) -> frozenset[int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from netspec.core.locate import expanded
 from netspec.core.model import SpecPath, wrong
 from netspec.layers._brings import Brings, TransformParam, Transforms
 from netspec.layers.base import Arity
@@ -45,9 +43,9 @@ class Data(Brings):
         """The `batch_size`."""
         return self.batch_size
 
-    def feed(self, base: Path) -> dict[str, Any]:
+    def feed(self) -> dict[str, Any]:
         """Lmdb."""
-        source = {"type": "Lmdb", "path": str(base / expanded(self.source)), "color": self.transform_param.color}
+        source: dict[str, Any] = {"type": "Lmdb", "path": self.source, "color": self.transform_param.color}
         if self.transform_param.crop_size and not self.transform_param.mean_file:
             source["uneven"] = True  # windows of any images are equal, but a mean of each pixel asks for equal images
-        return {"source": source, "transform": self.transform_param.transforms(base)}
+        return {"source": source, "transform": self.transform_param.transforms()}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from netspec.core.locate import expanded
 from netspec.core.model import SpecPath
 from netspec.layers._brings import Brings
 from netspec.layers.base import MANY, Arity
@@ -36,7 +34,7 @@ class HDF5Data(Brings):
         """The `batch_size`."""
         return self.batch_size
 
-    def feed(self, base: Path) -> dict[str, Any]:
+    def feed(self) -> dict[str, Any]:
         """Hdf5, with the names of the tops as those of the datasets."""
-        files = (str(base / expanded(self.source)),)
+        files = (self.source,)
         return {"source": {"type": "Hdf5", "files": files, "keys": self.top_names()}}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from netspec.core.locate import expanded
 from netspec.core.model import SpecPath, wrong
 from netspec.layers._brings import Brings, TransformParam, Transforms
 from netspec.layers.base import TWO, Arity
@@ -50,15 +48,15 @@ class ImageData(Brings):
         """The `batch_size`."""
         return self.batch_size
 
-    def feed(self, base: Path) -> dict[str, Any]:
+    def feed(self) -> dict[str, Any]:
         """ImageList, with a Resize, and with the channels in the order of OpenCV."""
-        source: dict[str, Any] = {"type": "ImageList", "file": str(base / expanded(self.source))}
+        source: dict[str, Any] = {"type": "ImageList", "file": self.source}
         source["color"] = "rgb" if self.is_color else "gray"
         if self.root_folder:
-            source["root"] = str(base / expanded(self.root_folder))
+            source["root"] = self.root_folder
         before: list[dict[str, Any]] = []
         if self.new_height:
             before.append({"type": "Resize", "size": (self.new_height, self.new_width)})
         if self.is_color:
             before.append({"type": "ChannelOrder", "order": "BGR"})
-        return {"source": source, "transform": (*before, *self.transform_param.transforms(base))}
+        return {"source": source, "transform": (*before, *self.transform_param.transforms())}

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Bools = NDArray[np.bool_]
 
-MOST_NUMBERS = 2**27
-"""Numbers of all training samples that are held in memory, 512 MiB of float32; of more, as many samples are drawn."""
+MOST_NUMBERS = 2**26
+"""Numbers of all training samples that are held in memory, 256 MiB of float32; of more, as many samples are drawn."""
 
 CLASSES: dict[str, Callable[[Array, Targets], Predict]] = {
     "majority class": simple_models.constant,
@@ -155,7 +155,7 @@ class _Target:
         return x, Targets(np.concatenate(values)[good], self.classes), number
 
     def batch(self, feed: Feed, start: int, size: int) -> tuple[Array, Array, Bools]:
-        """Samples (n, F), their targets, classes (n,) or numbers (n, K), and which of them have a target that counts."""
+        """Samples (n, F), their targets, classes (n,) or numbers (n, K), and which of them count."""
         import numpy as np
 
         outputs = feed.batch(start, size)

@@ -19,7 +19,9 @@ class SeveralSourcesError(SpecError):
 def with_brought(spec: SolverSpec, net: NetSpec, found: Findings) -> SolverSpec:
     """The solver with the data of the net's own layers in each phase for which it has none. Mistakes go to `found`."""
     train = None if spec.data.train else _brought(spec, net, "TRAIN", found)
-    test = None if spec.data.scored else _brought(spec, net, "TEST", found)
+    others = Findings()
+    test = None if spec.data.scored else _brought(spec, net, "TEST", others)
+    found.merge(others)
     if train is None and test is None:
         return spec
     data = spec.data
@@ -47,4 +49,6 @@ def _brought(spec: SolverSpec, net: NetSpec, phase: Phase, found: Findings) -> F
             text = f"layer '{bringing[0].name}' brings data to phase {phase}, but '{other.name}' waits for others"
             help = "give the data of all in the solver's `data:`"
         found.add(SeveralSourcesError(text, at=other.place(), help=help))
-    return bringing[0].brings
+    brought = bringing[0].brings
+    assert isinstance(brought, FeedSpec)
+    return brought

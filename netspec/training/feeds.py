@@ -6,6 +6,7 @@ A feed is called as it is in the solver's `data`: `train`, `validation`, `test`,
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError, Findings
@@ -18,7 +19,7 @@ from netspec.training.rules.base import Known, refuse
 
 
 class OtherClassesError(DataError):
-    """Test data number their classes otherwise than the training data, so that a label means something else."""
+    """Test data number their classes or columns otherwise than the training data, so that they mean something else."""
 
     code = "NS630"
 
@@ -65,6 +66,7 @@ def open_phases(job: Job, seed: int, computed: Computed | None = None) -> dict[s
     for name, feed in opened.items():
         with found.catching():
             _check_classes(job, name, feed, opened.get("train"))
+            _check_columns(job, name, feed, opened.get("train"))
     found.raise_if_any()
     return opened
 
@@ -84,6 +86,32 @@ def _check_classes(job: Job, name: str, feed: Feed, train: Feed | None) -> None:
             at=spec.place("source") if spec else None,
             help=f"name the classes of both alike: `classes: [{', '.join(known[:6])}{', ...' if known[6:] else ''}]`",
         )
+
+
+def _check_columns(job: Job, name: str, feed: Feed, train: Feed | None) -> None:
+    """Raise OtherClassesError where the features of a table are not those of the training table, in their order."""
+    here, there = feed.data.facts(), train.data.facts() if train else {}
+    for what, help in (
+        ("columns", "name the columns in both, in one order: `features: [...]`"),
+        ("categories", "name the training table here: `like: FILE`"),
+    ):
+        if here.get(what, there.get(what)) != there.get(what, here.get(what)):
+            spec, difference = job.spec.data.named(name), _first_difference(here, there, what)
+            raise OtherClassesError(
+                f"the {what} of the features are not those of the training data: {difference}",
+                at=spec.place("source") if spec else None,
+                help=help,
+            )
+
+
+def _first_difference(here: dict[str, Any], there: dict[str, Any], what: str) -> str:
+    """Where columns, or the categories of a column, begin to differ."""
+    lists = [facts[what] for facts in (here, there)]
+    if what == "categories":
+        column = next(name for name in lists[1] if lists[0].get(name) != lists[1][name])
+        lists = [categories.get(column, []) for categories in lists]
+    words = [", ".join(values[:6]) + (", ..." if values[6:] else "") for values in lists]
+    return f"{words[0]} here, {words[1]} there"
 
 
 def sample_names(feed: Feed | None, position: int) -> Callable[[int, int], str]:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from netspec.core.errors import DataError, NetspecError
+from netspec.core.shape import Shape
 from netspec.data.dataset import Dataset
 from netspec.formats.files import MissingDataError, WrongFormatError
 from netspec.formats.npy import open_npy
@@ -78,6 +79,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.array)
 
+    @property
+    def shape(self) -> Shape:
+        """The shape of a sample."""
+        shape: Shape = self.array.shape[1:]
+        return shape
+
     def name(self, index: int) -> str:
         """The title with the place in the array."""
         return f"{self.title}[{index}]"
@@ -94,11 +101,17 @@ class Rows:
 class Samples:
     """The samples of data that a source has opened; `folder` is temporary, and goes with them."""
 
+    title: str
     data: Dataset
     folder: TemporaryDirectory[str] | None = None
 
     def __len__(self) -> int:
         return len(self.data)
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of a sample."""
+        return self.data.shapes[0]
 
     def name(self, index: int) -> str:
         """The name that the data give it."""
@@ -170,7 +183,7 @@ def _named(path: Path, table: Table) -> list[Part]:
     if path.suffix.lower() == ".npy":
         return [_rows(str(path), open_npy(path)[0])]
     if path.suffix.lower() not in SUFFIXES and (data := table(path)) is not None:
-        return [Samples(data)]
+        return [Samples(str(path), data)]
     return [Images([(str(path), None)])]
 
 
@@ -211,6 +224,6 @@ def _from_stdin(stdin: BinaryIO | None, table: Table) -> list[Part]:
     path = Path(folder.name) / _NAME
     path.write_bytes(content)
     if (data := table(path)) is not None:
-        return [Samples(data, folder)]
+        return [Samples(_NAME, data, folder)]
     folder.cleanup()
     return list(parts([line for line in lines if line], table))

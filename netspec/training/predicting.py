@@ -12,17 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from netspec.core.errors import DataError, NetspecError, SpecError, UsageError
 from netspec.core.shape import counted, text
 from netspec.data.computed import Arrays, Computed
-from netspec.training.inputs import Part, parts
+from netspec.training.inputs import Part, Rows, Samples, Unread, parts
 from netspec.training.trained import Trained, UnfitNetError, WrongInputError
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
     from netspec.data.dataset import Dataset
+    from netspec.data.pipeline import Pipeline
     from netspec.formats.images import Color
 
 
@@ -162,7 +163,7 @@ class Predictor:
         """The inputs in chunks of a batch, read by some threads, a chunk ahead."""
         pieces = (
             (part, range(start, min(start + self.first.batch, len(part))))
-            for part in found
+            for part in map(self._fitting, found)
             for start in range(0, len(part), self.first.batch)
         )
         with ThreadPoolExecutor(_READERS) as pool:
@@ -175,6 +176,17 @@ class Predictor:
                 before = coming
             if before is not None:
                 yield before[0], [each.result() for each in before[1]]
+
+    def _fitting(self, part: Part) -> Part:
+        """A part; one error in place of an array or a table, all samples of which have a shape that no net takes."""
+        if not isinstance(part, Rows | Samples):
+            return part
+        try:
+            for net in self.nets:
+                net.pipeline(part.shape)
+        except (SpecError, DataError) as error:
+            return Unread(part.title, error)
+        return part
 
     def _add(self, result: Predictions, names: list[str], read: Sequence[Array | NetspecError]) -> None:
         """Add the answers of a chunk to the result: the mean over the nets."""
@@ -215,6 +227,9 @@ class Predictor:
             return result
         done = net.run(np.concatenate(ready))
         done = done.reshape(len(order), self.crops, *done.shape[1:]).mean(axis=1) if self.crops > 1 else done
+        first = read[order[0]]
+        assert not isinstance(first, NetspecError)
+        done = net.own_units(done, net.pipeline(first.shape))
         for i, answer in zip(order, done, strict=True):
             result[i] = answer
         return result
@@ -238,34 +253,53 @@ class TenCrops:
         if self.place is None:
             help = "train with larger images, and a Crop or CenterCrop among the transforms"
             raise UnfitNetError("the data have no Crop, so that there is nothing to cut ten windows from", help=help)
+        self._bound: dict[tuple[int, ...], _Cut] = {}
 
     def __call__(self, x: Array) -> Array:
         """Images (N, C, H, W) to ten windows of each in turn, (N * 10, *wanted)."""
         import numpy as np
 
+        shape = x.shape[1:]
+        if shape not in self._bound:
+            self._bound[shape] = self._bind(shape)
+        cut = self._bound[shape]
+        image, pad = self.net.transformed(x, cut.before), cut.pad
+        image = np.pad(image, ((0, 0), (0, 0), (pad, pad), (pad, pad))) if pad else image
+        windows = ten_windows(image, cut.height, cut.width)
+        return self.net.transformed(windows.reshape(-1, *windows.shape[2:]), cut.after)
+
+    def _bind(self, shape: tuple[int, ...]) -> _Cut:
+        """The transforms below and above the windows. What they ask for is known by the whole chain: by its order."""
         net, place = self.net, self.place
         assert place is not None
-        net.pipeline(x.shape[1:])  # by its whole chain is known what was computed over training data
-        replayed = _Replayed(list(net.computed.used.values()))
-        before = net.bind(net.transforms[:place], x.shape[1:], replayed)
-        image = net.transformed(x, before)
-        cut = net.transforms[place]
-        _, h, w = cut.output_shapes(net.with_targets(image.shape[1:]))[0]
-        pad = getattr(cut, "pad", 0)
-        image = np.pad(image, ((0, 0), (0, 0), (pad, pad), (pad, pad))) if pad else image
-        windows = ten_windows(image, h, w)
-        n, ten = windows.shape[:2]
-        replayed.known.clear()  # names begin anew
-        after = net.bind(net.transforms[place + 1 :], windows.shape[2:], replayed)
-        return net.transformed(windows.reshape(n * ten, *windows.shape[2:]), after)
+        net.pipeline(shape)  # raises where the net does not take what comes out
+        asked = Computed(net.state.computed)
+        net.bind(net.transforms, shape, asked)
+        values = list(asked.used.values())
+        replayed = _Replayed(iter(values))
+        before = net.bind(net.transforms[:place], shape, replayed)
+        crop = net.transforms[place]
+        c, h, w = crop.output_shapes(before.shapes)[0]
+        after = net.bind(net.transforms[place + 1 :], (c, h, w), _Replayed(iter(values[len(replayed.known) :])))
+        return _Cut(before, after, h, w, getattr(crop, "pad", 0))
+
+
+class _Cut(NamedTuple):
+    """Transforms before and after ten windows (height, width) are cut out of an image with `pad` zeros around it."""
+
+    before: Pipeline
+    after: Pipeline
+    height: int
+    width: int
+    pad: int
 
 
 class _Replayed(Computed):
     """Gives what was computed in the order in which it was asked for, whatever it is called now."""
 
-    def __init__(self, values: Sequence[Arrays]) -> None:
+    def __init__(self, values: Iterator[Arrays]) -> None:
         super().__init__()
-        self._values = iter(values)
+        self._values = values
 
     def of(self, name: str, *how: Any) -> Arrays:
         """The next arrays, or those that the name has got before."""

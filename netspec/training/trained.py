@@ -238,6 +238,11 @@ class Trained:
         new = _New(self.facts, self.with_targets(x.shape[1:]), x)
         return cast("Array", steps.read(new, Draw(self.seed, np.zeros_like(index), index))[0])
 
+    def own_units(self, answers: Array, steps: Pipeline) -> Array:
+        """Answers (N, ...) in the units of what they are compared with, before its transforms changed them."""
+        undo = None if self.answer.truth is None or self.answer.axis is not None else steps.undo(self.answer.truth)
+        return answers if undo is None else undo(answers)
+
     def run(self, x: Array) -> Array:
         """The answers (N, ...) of samples (N, *wanted); classes that exclude each other lie on the last axis."""
         import numpy as np

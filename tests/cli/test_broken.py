@@ -29,7 +29,7 @@ from safetensors.numpy import save_file
 from netspec.cli import app
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
-from tests.helpers import ROOT, broken_images
+from tests.helpers import ROOT, broken_images, broken_stores
 from tests.helpers.code import forgotten
 
 CORPUS = Path(__file__).parent / "broken"
@@ -124,6 +124,7 @@ NOT_HERE = {
     "NS600": "a family",
     "NS621": "no source that there is can be open and empty",
     "NS663": "outputs that are not finite, tests/training/test_evaluation.py",
+    "NS640": "a file that cannot be written, tests/layers/test_hdf5_output.py",
     "NS622": "the Python API's arrays, tests/test_api.py",
     "NS623": "the Python API's labels, tests/test_api.py",
 }
@@ -186,6 +187,7 @@ def _make(folder: Path) -> None:
     _make_tables(folder / "data")
     _make_snapshots(folder / "snapshots")
     broken_images.make(folder / "pictures")
+    broken_stores.make(folder / "stores")
 
 
 def _make_code(folder: Path) -> None:
@@ -242,6 +244,8 @@ def _make_numpy(folder: Path) -> None:
     np.save(folder / "large.npy", np.zeros((4, 1, 8, 8), np.float32))
     np.save(folder / "hwc.npy", np.zeros((4, 2, 5, 3), np.float32))
     np.save(folder / "one_hot.npy", np.eye(4, dtype=np.float32))
+    np.save(folder / "with_nan.npy", np.array([[1, 2, 3], [4, np.nan, 6]], np.float32))
+    np.save(folder / "two_labels.npy", np.array([0, 1]))
     np.save(folder / "words.npy", np.array(["a", "b", "c", "d"]))
     np.save(folder / "pickled.npy", np.array([{"a": 1}] * 4, object))
     (folder / "short.npy").write_bytes((folder / "y.npy").read_bytes()[:-8])
@@ -269,6 +273,7 @@ def _make_tables(folder: Path) -> None:
         "utf16.csv": changed(1, rows[0]).decode().encode("utf-16"),
         "bird.csv": changed(3, "4,0.98,bird"),
         "price.csv": changed(3, "4,0.98,3.50").replace(b"cat", b"1").replace(b"dog", b"2"),
+        "turned.csv": b"height,age,kind\n1.75,31,cat\n0.98,4,dog\n",
         "header.csv": b"age,height,kind\n",
         "empty.csv": b"",
         "hollow.csv": b"age,height,kind\n31,,cat\n4,,dog\n",
@@ -288,6 +293,16 @@ def _make_snapshots(folder: Path) -> None:
         keyed = {ParamKey(*label.split(".")): array for label, array in arrays.items()}
         history = {(0, key): array for key, array in keyed.items()}
         snapshot.write(folder / f"{name}.safetensors", snapshot.Snapshot(1, keyed, history, digest="another"))
+    for name, inputs, outputs in (("answers", 3, 2), ("answers_ten", 3, 10)):
+        own = {"ip.weight": np.zeros((outputs, inputs), np.float32), "ip.bias": np.zeros(outputs, np.float32)}
+        layers = [
+            {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[4, inputs], [4]]},
+            {"name": "ip", "type": "InnerProduct", "bottom": "data", "num_output": outputs},
+            {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"]},
+        ]
+        net = {"name": "answers", "layers": layers}
+        keyed = {ParamKey(*label.split(".")): array for label, array in own.items()}
+        snapshot.write(folder / f"{name}.safetensors", snapshot.Snapshot(1, keyed, net=net))
     whole = (folder / "other.safetensors").read_bytes()
     (folder / "truncated.safetensors").write_bytes(whole[:-20])
     (folder / "header.safetensors").write_bytes(whole[:20])

@@ -118,4 +118,5 @@ def test_the_deploy_view_is_shown_and_written(cli: Cli, here: Path) -> None:
     code, out, _ = cli("expand", "lenet", "--deploy")
     Path("deploy.yaml").write_text(out)
     assert code == 0 and cli("check", "deploy.yaml")[0] == 0
-    assert cli("inspect", "deploy.yaml", "--format", "json")[1] == cli("inspect", "lenet", "--deploy", "--format", "json")[1]
+    view = ("--phase", "TEST", "--format", "json")
+    assert cli("inspect", "deploy.yaml", *view)[1] == cli("inspect", "lenet", "--deploy", "--format", "json")[1]

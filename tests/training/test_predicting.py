@@ -185,6 +185,43 @@ def test_ten_crops_are_cut_where_the_crop_stands(photos: Path, tmp_path: Path) -
         np.testing.assert_allclose(found.array()[i], by_hand(path, windows).mean(axis=0), rtol=1e-5)
 
 
+def test_means_of_the_training_come_with_the_snapshot_for_crops_too(photos: Path, tmp_path: Path) -> None:
+    mean = {"type": "SubtractMean", "computed": "pixel"}
+    transform = [mean, {"type": "Crop", "size": [3, 4]}, mean, {"type": "Scale", "factor": 0.01}]
+    feed = {"source": {"type": "ImageFolder", "folder": str(photos)}, "batch_size": 2, "transform": transform}
+    path = snapshot_of(tmp_path / "mean.safetensors", layers([C, 3, 4]), {"train": feed})
+    every = np.stack([pixels(file) for file in sorted(photos.glob("*/*.png"))]).astype(float)
+    first = every.mean(axis=0)
+    second = (every - first)[:, :, 1:4, 1:5].mean(axis=0)
+    file = photos / "cat" / "1.png"
+    x = pixels(file)[None] - first
+    hidden = photos.rename(photos.with_name("hidden"))
+    try:
+        words = [str(hidden / "cat" / "1.png")]
+        middle = Predictor([Trained(path)]).predict(words).array()
+        ten = Predictor([Trained(path)], crops=10).predict(words).array()
+    finally:
+        hidden.rename(photos)
+    np.testing.assert_allclose(middle, by_hand(path, (x[:, :, 1:4, 1:5] - second) * 0.01), rtol=1e-4)
+    windows = (ten_windows(x, 3, 4)[0] - second) * 0.01
+    np.testing.assert_allclose(ten[0], by_hand(path, windows).mean(axis=0), rtol=1e-4)
+
+
+def test_values_are_given_in_the_units_of_their_targets(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=(4, 6)), random.normal(size=(4, 2)) * 50 + 1000
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    source = {"type": "Arrays", "outputs": [str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]}
+    transform = [{"type": "Normalize", "output": 1, "computed": "feature"}]
+    data = {"train": {"source": source, "batch_size": 2, "transform": transform}}
+    path = snapshot_of(tmp_path / "values.safetensors", layers([6], 2, "EuclideanLoss", (2,)), data)
+    (tmp_path / "y.npy").unlink()
+    found = Predictor([Trained(path)]).predict_arrays(x).array()
+    wanted = by_hand(path, x, "none") * y.std(axis=0) + y.mean(axis=0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
 def test_ten_crops_need_a_crop(of_photos: Path, arrays_of: Maker) -> None:
     with pytest.raises(UnfitNetError, match="have no Crop"):
         Predictor([Trained(of_photos)], crops=10)

@@ -31,6 +31,7 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "lenet_nesterov",
         "lenet_radam",
         "lenet_rmsprop",
+        "iris_mlp",
         "linear_svm",
         "logistic_regression",
         "mlp",

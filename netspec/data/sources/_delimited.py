@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.core.calls import Call
 from netspec.core.shape import counted
-from netspec.data.sources._table import BadCellError, Cells, RowError, Table, Texts, more
+from netspec.data.sources._table import MOST_WORDS, BadCellError, Cells, RowError, Table, Texts, more, too_many
 from netspec.data.sources.base import EmptyDataError
 from netspec.formats.files import UnreadableDataError, content
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 2**18
 """Bytes of a chunk, which is parsed at a time."""
+
+_NEAR, _FAR = 2**8, 2**16
+"""Bytes in which a cell ends, nearly always and always; Python's csv reads no longer cells than twice the second."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INK = re.compile(rb"\S")
@@ -76,7 +79,7 @@ class Delimited(Table):
         chunks, count = self._chunks()
         cells = np.empty(count * len(numbers), np.int64)
         spans = np.empty(count * len(texts) * 2, np.int64)
-        rows = np.empty((count, 3), np.int64)
+        rows = np.zeros((count, 3), np.int64)  # FINE where a wrong quote keeps one from being read
         layout = table.Layout(slots, len(numbers), len(texts))
         arguments = (self._text, chunks, self._marks(), layout, _powers(), self._words(), cells, spans, rows)
         run([Call(table.parse_chunks, *arguments, parts=len(chunks))], "float64")
@@ -133,31 +136,19 @@ class Delimited(Table):
 
         from netspec.kernels import table
 
-        bad = np.flatnonzero(rows[:, 2] >= table.RAGGED)
+        bad = np.flatnonzero(rows[:, 2] >= table.UNCLOSED)
         if not bad.size:
             good: NDArray[np.bool_] = rows[:, 2] == table.FINE
             return good
-        start, line, state = rows[bad[0]].tolist()
+        _, line, state = rows[bad[0]].tolist()
         where = f"line {line} of {self.title}"
         if state == table.UNCLOSED:
-            raise RowError(
-                f"{where} has a quote that does not fit",
-                help=f"a text with {self.dialect.quote} inside stands in quotes, each {self.dialect.quote} twice; "
-                "where quotes mean nothing, say `quote: ''`",
-            )
-        found = len(next(csv.reader(io.StringIO(self._rest(start), newline=""), **self._reader())))
-        others = more(bad.size - 1, "row")
+            raise _wrong_quote(where, self.dialect.quote)
+        cells, others = counted(state - table.RAGGED, "cell"), more(bad.size - 1, "row")
         raise RowError(
-            f"{where} has {counted(found, 'cell')}, where the first row has {len(self.names):,}{others}",
+            f"{where} has {cells}, where the first row has {len(self.names):,}{others}",
             help=f"a text with {self.dialect.delimiter!r} inside stands in quotes; `skip` passes over lines at the top",
         )
-
-    def _rest(self, start: int) -> str:
-        """The text from a byte on, as far as a row may go."""
-        return self._text[start : start + _CHUNK].tobytes().decode("utf-8", "replace")
-
-    def _reader(self) -> dict[str, Any]:
-        return _reader(self.dialect)
 
     def _decide(self, values: Index, lines: Index, numbers: Sequence[int]) -> None:
         """Decide the cells that the kernel left open; values: (N, K) bits. Raises BadCellError."""
@@ -165,7 +156,6 @@ class Delimited(Table):
 
         from netspec.kernels import table
 
-        bad: list[tuple[int, int, str]] = []
         for row, column in np.argwhere((values >= table.OPEN) & (values < 0)).tolist():
             cell = self._cell(int(values[row, column]) - table.OPEN)
             if cell in self.dialect.missing:
@@ -173,15 +163,12 @@ class Delimited(Table):
             elif (found := _number(cell, self.dialect.decimal)) is not None:
                 values[row, column] = np.float64(found).view(np.int64)
             else:
-                bad.append((row, column, cell))
-        if bad:
-            row, column, cell = bad[0]
-            where = self.at(int(lines[row]), numbers[column])
-            what = "no finite number" if _is_float(cell) else "no number"
-            raise BadCellError(
-                f"{where} holds {_clipped(cell)}, which is {what}{more(len(bad) - 1)}",
-                help=self._advice(cell, self.names[numbers[column]]),
-            )
+                where = self.at(int(lines[row]), numbers[column])
+                what = "no finite number" if _is_float(cell) else "no number"
+                raise BadCellError(
+                    f"{where} holds {_clipped(cell)}, which is {what}",
+                    help=self._advice(cell, self.names[numbers[column]]),
+                )
 
     def _advice(self, cell: str, name: str) -> str:
         """What to do with a cell that is no number."""
@@ -195,9 +182,13 @@ class Delimited(Table):
         )
 
     def _cell(self, start: int) -> str:
-        """The cell that begins at a byte, without quotes."""
-        rest = self._rest(start)
-        row: list[str] = next(csv.reader(io.StringIO(rest, newline=""), **self._reader()))
+        """The cell that begins at a byte, without quotes; of a very long one its beginning."""
+        row: list[str] = []
+        for size in (_NEAR, _FAR):
+            rest = self._text[start : start + size].tobytes().decode("utf-8", "replace")
+            row = next(csv.reader(io.StringIO(rest, newline=""), **_reader(self.dialect)))
+            if len(row) > 1 or start + size >= self._text.size:
+                break
         return row[0].strip()
 
     def _texts(self, spans: Index, lines: Index, column: int) -> Texts:
@@ -208,6 +199,8 @@ class Delimited(Table):
         known: dict[bytes, int] = {}
         for i, (start, end) in enumerate(spans.tolist()):
             codes[i] = known.setdefault(bytes(held[start:end]), len(known))
+            if len(known) > MOST_WORDS:
+                raise too_many(self, column)
         words: list[str] = []
         for raw, code in known.items():
             try:
@@ -271,19 +264,31 @@ def _first_row(path: Path, held: bytes, dialect: Dialect, skip: int) -> tuple[tu
     """The cells of the first row, the byte at which the next begins, and the lines up to there."""
     if not _INK.search(held):
         raise _empty(f"'{path}' is empty")
-    stop = 0
-    while stop < len(held):  # a row goes on where a quote is open; blank lines above it are passed over
-        stop = held.find(b"\n", stop) + 1 or len(held)
-        open = dialect.quote and held.count(dialect.quote.encode(), 0, stop) % 2
-        if _INK.search(held, 0, stop) and not open:
-            break
+    stop, open, ink = 0, False, False
+    while stop < len(held) and (open or not ink):  # a row goes on where a quote is open; blank lines are passed over
+        start, stop = stop, held.find(b"\n", stop) + 1 or len(held)
+        open ^= bool(dialect.quote and held.count(dialect.quote.encode(), start, stop) % 2)
+        ink = ink or bool(_INK.search(held, start, stop))
     lines = held.count(b"\n", 0, stop)
+    where = f"line {skip + max(lines, 1)} of {path.name}"
+    if open:
+        raise _wrong_quote(f"the first row of {path.name}", dialect.quote)
     try:
         text = held[:stop].decode("utf-8").lstrip("\r\n")
+        row: list[str] = next(csv.reader(io.StringIO(text, newline=""), **_reader(dialect)))
     except UnicodeDecodeError as error:
-        raise _not_encoded(f"line {skip + max(lines, 1)} of {path.name}", held, error, dialect.encoding) from None
-    row: list[str] = next(csv.reader(io.StringIO(text, newline=""), **_reader(dialect)))
+        raise _not_encoded(where, held, error, dialect.encoding) from None
+    except csv.Error as error:
+        raise RowError(f"{where} is no row of a table: {error}") from None
     return tuple(cell.strip() for cell in row), stop, lines
+
+
+def _wrong_quote(where: str, quote: str) -> RowError:
+    """The error about a row in which a quote stands where none should, or is never closed."""
+    help = (
+        f"a text with {quote} inside stands in quotes, each {quote} twice; where quotes mean nothing, say `quote: ''`"
+    )
+    return RowError(f"{where} has a quote that does not fit", help=help)
 
 
 def _before(counts: Index) -> Index:

@@ -49,6 +49,11 @@ class CategoryError(FileError):
     """A column has a category that is not known, or far too many of them."""
 
     code = "NS636"
+    field = "file"
+
+
+MOST_WORDS = 2**21
+"""Different words of a column: with more, it is no column of categories, nor one by which rows are grouped."""
 
 
 @dataclass(frozen=True)
@@ -91,3 +96,9 @@ class Table(ABC):
 def more(count: int, thing: str = "cell") -> str:
     """How many others share a fault: (and 3 more cells)."""
     return f" (and {counted(count, f'more {thing}')})" if count else ""
+
+
+def too_many(table: Table, column: int) -> CategoryError:
+    """The error about a column of MOST_WORDS different words."""
+    message = f"column '{table.names[column]}' of {table.title} has more than {MOST_WORDS:,} different values"
+    return CategoryError(message, help="a column of numbers is a feature or a `target`; `ignore` leaves a column out")

@@ -35,6 +35,10 @@ _MOST_LABELS = 2**24
 """Samples whose labels are looked at before they are read for a batch."""
 
 
+_PIECE = 256
+"""Samples that are read at once where all are looked at."""
+
+
 class UnequalFilesError(DataError):
     """The files of a source have samples of different shapes."""
 
@@ -134,6 +138,11 @@ class _Files(Dataset):
             order = np.argsort(rows, kind="stable")
             self._read_part(self.parts[file], rows[order], places[order], outputs)
         return outputs
+
+    def read_through(self, index: Index) -> None:
+        """Read all, some at a time. Raises DataError."""
+        for start in range(0, len(index), _PIECE):
+            self.read(index[start : start + _PIECE])
 
     def _read_part(self, part: _Part, rows: Index, places: Index, outputs: tuple[Array, ...]) -> None:
         """Read rows of one file, in order, into places of the outputs; neighbours are read at once."""

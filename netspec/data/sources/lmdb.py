@@ -7,12 +7,13 @@ one order of channels, raw or encoded. Source: Caffe data_layer.cpp, db_lmdb.cpp
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from netspec.core.cores import cores
 from netspec.core.errors import DataError
 from netspec.core.locate import beside
 from netspec.core.model import Listed, SpecPath
@@ -22,6 +23,7 @@ from netspec.data.sources.base import EmptyDataError, Source
 from netspec.formats import wire
 from netspec.formats.datum import Datum, datum_of
 from netspec.formats.files import FileError, WrongFormatError, about
+from netspec.formats.images import decode
 from netspec.formats.lmdb import Database, open_lmdb, shown
 
 if TYPE_CHECKING:
@@ -34,7 +36,12 @@ if TYPE_CHECKING:
     Index = NDArray[np.int64]
 
 _LOOKED_AT = 16
-"""Encoded images that are decoded when the database is opened, to see whether all are equally large."""
+"""Records that are looked at when the database is opened, spread over all, to see whether images are equally large."""
+
+
+_MOST_READERS = 8
+_PIECE = 64
+"""Records that are read at once where all are looked at."""
 
 
 class UnequalImagesError(DataError):
@@ -75,8 +82,12 @@ class _Records(Dataset):
     color: str | None
     kinds: tuple[str, ...] | None
     shape: Shape = ()
+    encoded: bool = False
 
-    readers = 2
+    @property
+    def readers(self) -> int:  # type: ignore[override]
+        """One for each core, where records are decoded."""
+        return min(cores(), _MOST_READERS) if self.encoded else 1
 
     def sized(self, uneven: bool) -> _Records:
         """Itself, knowing the shape of its images. Raises DataError."""
@@ -86,12 +97,12 @@ class _Records(Dataset):
             raise EmptyDataError(f"'{self.title}' holds no records")
         first = self._datum(0, self.database.values([0])[0])
         shape = self._image(0, first).shape
-        if first.encoded is not None:
-            some = np.linspace(0, len(self) - 1, min(_LOOKED_AT, len(self))).astype(int).tolist()
-            pairs = zip(some, self.database.values(some), strict=True)
-            sizes = {self._image(number, self._datum(number, value)).shape[1:] for number, value in pairs}
-            shape = (shape[0], ANY, ANY) if uneven or len(sizes) > 1 else shape
-        return _Records(self.database, self.title, self.color, self.kinds, shape)
+        some = np.linspace(0, len(self) - 1, min(_LOOKED_AT, len(self))).astype(int).tolist()
+        pairs = zip(some, self.database.values(some), strict=True)
+        sizes = {self._image(number, self._datum(number, value)).shape[1:] for number, value in pairs}
+        if len(sizes) > 1 or (uneven and first.encoded is not None):
+            shape = (shape[0], ANY, ANY)
+        return replace(self, shape=shape, encoded=first.encoded is not None)
 
     @property
     def shapes(self) -> Shapes:
@@ -112,13 +123,18 @@ class _Records(Dataset):
         labels = np.array([datum.label for _, datum in records], np.int64)
         return images if ANY in self.shape else np.stack(images), labels
 
+    def read_through(self, index: Index) -> None:
+        """Read and decode all, some at a time. Raises DataError."""
+        for start in range(0, len(index), _PIECE):
+            self.read(index[start : start + _PIECE])
+
     def _datum(self, number: int, value: bytes) -> Datum:
         """The Datum of a record. Raises WrongFormatError, which says that this is no database of Caffe."""
         try:
             return datum_of(wire.Message(self.database.path, "Datum", memoryview(value)))
         except FileError as error:
             raise WrongFormatError(
-                f"the value of key {shown(self.database.key(number))} of '{self.title}' is no Datum of Caffe: "
+                f"the value of key '{shown(self.database.key(number))}' of '{self.title}' is no Datum of Caffe: "
                 f"{error.message.rpartition(' has ')[2] if ' is no Datum: ' in error.message else error.message}",
                 help="other programs keep other things in an LMDB: netspec reads those of Caffe",
             ) from None
@@ -127,11 +143,14 @@ class _Records(Dataset):
         """The image of a record (C, H, W), which is not copied. Raises DataError."""
         if datum.encoded is None:
             return datum.array
-        from netspec.formats.images import decode
-
         name, data = self.name(number), bytes(datum.encoded)
         gray = self.color == "gray" or (self.color is None and _is_gray(data))
-        return decode(io.BytesIO(data), name, "gray" if gray else "rgb")[::-1]
+        if gray:
+            return decode(io.BytesIO(data), name, "gray")
+        import numpy as np
+
+        rows = decode(io.BytesIO(data), name, "rgb").transpose(1, 2, 0)  # (H, W, C) in memory, and so it stays
+        return np.ascontiguousarray(rows[..., ::-1]).transpose(2, 0, 1)
 
     def _checked(self, number: int, image: Array) -> Array:
         """An image of the shape that all have. Raises UnequalImagesError."""
@@ -139,8 +158,10 @@ class _Records(Dataset):
             wanted in (ANY, size) for wanted, size in zip(self.shape, image.shape, strict=True)
         ):
             return image
-        same = image.shape[0] == self.shape[0]
-        help = "say `uneven: true`, and make them equal by a transform" if same else "say `color: color`, or gray"
+        help = "make the database anew, of images of one shape"
+        if self.encoded:
+            same = image.shape[0] == self.shape[0]
+            help = "say `uneven: true`, and make them equal by a transform" if same else "say `color: color`, or gray"
         raise UnequalImagesError(f"{self.name(number)} is {text(image.shape)}, others {text(self.shape)}", help=help)
 
     def classes(self, output: int) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.core.optional import library
 from netspec.data.sources._columns import TableSource
-from netspec.data.sources._table import BadCellError, Cells, Table, Texts
+from netspec.data.sources._table import MOST_WORDS, BadCellError, Cells, Table, Texts, too_many
 from netspec.data.sources.base import EmptyDataError
 from netspec.formats.files import UnreadableDataError, WrongFormatError, opened
 
@@ -105,6 +105,8 @@ class _Packed(Table):
             raise BadCellError(
                 f"column '{self.names[column]}' of {self.title} holds {array.type}, which are no categories"
             ) from None
+        if len(coded.dictionary) > MOST_WORDS:
+            raise too_many(self, column)
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return Texts(codes, tuple(coded.dictionary.to_pylist()))
 

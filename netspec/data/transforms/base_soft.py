@@ -8,8 +8,8 @@ from pydantic import Field
 
 from netspec.core.errors import DataError
 from netspec.core.model import Aka
-from netspec.core.shape import ANY, Shape, ShapeError, Shapes, text
-from netspec.data.labels import BadLabelError, classes, fault
+from netspec.core.shape import ANY, Shape, ShapeError, Shapes, counted, text
+from netspec.data.labels import BadLabelError, classes
 from netspec.data.transforms.base import ApplyAll, Setting, Transform
 
 if TYPE_CHECKING:
@@ -38,20 +38,39 @@ def of_output(shapes: Shapes, output: int, what: str) -> Shape:
     return shapes[output]
 
 
-def one_hot(labels: Array, number: int, setting: Setting, output: int, draw: Draw) -> Array:
-    """Labels (N, ...) as rows of a one among zeros, (N, C, ...). Raises BadLabelError."""
-    import numpy as np
+class Classes(Transform):
+    """Base of transforms that turn labels into rows of shares of the classes."""
 
-    good = classes(labels, number, None)
-    if not good.all():
+    def check_labels(self, setting: Setting, output: int, number: int) -> None:
+        """Check all labels that the data know without reading. Raises BadLabelError."""
+        import numpy as np
+
+        labels = setting.data.labels(output)
+        if labels is not None:
+            self._refuse(setting, output, labels, number, np.arange(len(labels)))
+
+    def one_hot(self, setting: Setting, output: int, labels: Array, number: int, draw: Draw) -> Array:
+        """Labels (N, ...) as rows of a one among zeros, (N, C, ...). Raises BadLabelError."""
+        import numpy as np
+
+        self._refuse(setting, output, labels, number, draw.index)
+        kinds = np.arange(number).reshape(-1, *[1] * (labels.ndim - 1))
+        rows: Array = (labels[:, None] == kinds).astype(setting.real)
+        return rows
+
+    def _refuse(self, setting: Setting, output: int, labels: Array, number: int, index: Array) -> None:
+        import numpy as np
+
+        good = classes(labels, number, None)
+        if good.all():
+            return
         sample = int(np.argwhere(~good)[0][0])
-        label, name = labels[~good][0].item(), setting.data.name(int(draw.index[sample]), output)
-        raise BadLabelError(f"{name} has the label {label}, which {fault(label, number)}", help="say more `classes`")
-    kinds = np.arange(number).reshape(-1, *[1] * (labels.ndim - 1))
-    return (labels[:, None] == kinds).astype(setting.real)
+        label, name = labels[~good][0].item(), setting.data.name(int(index[sample]), output)
+        fits = f"there are {counted(number, 'class', 'classes')}"
+        raise BadLabelError(f"{name} has the label {label}, but {fits}", at=self.place("classes"), help="count from 0")
 
 
-class Mix(Transform):
+class Mix(Classes):
     """A mixture of each sample with the one before it in its batch, and of their labels alike.
 
     The first is mixed with the last. In TEST nothing is mixed, and labels are soft all the same.
@@ -100,14 +119,17 @@ class Mix(Transform):
         return (*shapes[: self.output], soft, *shapes[self.output + 1 :])
 
     def bind_all(self, setting: Setting) -> ApplyAll:
-        """Mix samples, then labels by the same shares."""
+        """Mix samples, then labels by the same shares. Raises BadLabelError."""
         import numpy as np
+
+        if self.classes is not None:
+            self.check_labels(setting, self.output, self.classes)
 
         def apply(batch: Outputs, draw: Draw) -> Outputs:
             outputs: list[Any] = list(batch)
             x, label = outputs[0], outputs[self.output]
             if self.classes is not None:
-                label = one_hot(label, self.classes, setting, self.output, draw)
+                label = self.one_hot(setting, self.output, label, self.classes, draw)
             if setting.phase == "TRAIN":
                 stays = draw.uniform(f"{setting.stream} chosen") >= self.probability
                 x, share = self.mixed(x, np.roll(x, 1, axis=0), stays, draw, setting)

@@ -43,10 +43,15 @@ class FillMissing(Transform):
         """The mean or median of each feature, in the shape of a sample."""
         import numpy as np
 
-        x = np.concatenate([np.asarray(batch[0], np.float64) for batch in setting.training()])
-        there = ~np.isnan(x)
-        if not there.any(0).all():
-            first = int(np.flatnonzero(~there.any(0).reshape(-1))[0])
+        total, there = np.zeros(setting.shape), np.zeros(setting.shape, np.int64)
+        seen: list[Array] = []
+        for x, *_ in setting.training():
+            assert not isinstance(x, list)
+            total += np.nansum(x, 0, dtype=np.float64)
+            there += np.count_nonzero(~np.isnan(x), 0)
+            if self.by == "median":
+                seen.append(x)
+        if not there.all():
+            first = int(np.flatnonzero(there.reshape(-1) == 0)[0])
             raise NothingKnownError(f"feature {first} has no value in any training sample", help="leave its column out")
-        found: Array = np.nanmedian(x, 0) if self.by == "median" else np.nanmean(x, 0)
-        return found
+        return total / there if self.by == "mean" else np.nanmedian(np.concatenate(seen), 0)

@@ -99,10 +99,11 @@ class Normalize(Transform):
             mean, deviation = found["mean"], found["deviation"]
             return mean, np.where(deviation > 0, deviation, 1.0)
         place = tuple(-1 if axis not in over else 1 for axis in range(len(shape)))
-        mean, deviation = (np.array(values or (usual,)) for values, usual in ((self.mean, 0.0), (self.deviation, 1.0)))
-        if not shape:
-            return mean[0], deviation[0]
-        return tuple(a.reshape(place) if a.size > 1 else a.reshape([1] * len(shape)) for a in (mean, deviation))
+
+        def given(values: tuple[float, ...]) -> Array:
+            return np.array(values).reshape(place if len(values) > 1 else [1] * len(shape))
+
+        return given(self.mean or (0.0,)), given(self.deviation or (1.0,))
 
     def bind_all(self, setting: Setting) -> ApplyAll:
         """Subtraction and division in the net's float type."""

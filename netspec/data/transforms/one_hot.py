@@ -8,15 +8,15 @@ from pydantic import Field
 
 from netspec.core.model import Aka
 from netspec.core.shape import ANY, ShapeError, Shapes, text
-from netspec.data.transforms.base import ApplyAll, Setting, Transform
-from netspec.data.transforms.base_soft import of_output, one_hot
+from netspec.data.transforms.base import ApplyAll, Setting
+from netspec.data.transforms.base_soft import Classes, of_output
 
 if TYPE_CHECKING:
     from netspec.data.dataset import Outputs
     from netspec.data.transforms.base import Draw
 
 
-class OneHot(Transform):
+class OneHot(Classes):
     """Turn labels (...) into rows (C, ...), for losses that take soft labels, or numbers to regress on."""
 
     classes: Annotated[int, Aka("num_classes", "depth")] = Field(gt=0, description="Number of classes, C.")
@@ -40,11 +40,12 @@ class OneHot(Transform):
         return (*shapes[: self.output], (self.classes, *label), *shapes[self.output + 1 :])
 
     def bind_all(self, setting: Setting) -> ApplyAll:
-        """Comparison with the number of each class."""
+        """Comparison with the number of each class. Raises BadLabelError."""
+        self.check_labels(setting, self.output, self.classes)
 
         def apply(batch: Outputs, draw: Draw) -> Outputs:
             outputs: list[Any] = list(batch)
-            outputs[self.output] = one_hot(outputs[self.output], self.classes, setting, self.output, draw)
+            outputs[self.output] = self.one_hot(setting, self.output, outputs[self.output], self.classes, draw)
             return tuple(outputs)
 
         return apply

@@ -25,7 +25,6 @@ class LongSequenceError(DataError):
     """A sequence has more steps than all are padded to."""
 
     code = "NS650"
-    field = "length"
 
 
 class Pad(Transform):
@@ -88,5 +87,6 @@ class Pad(Transform):
     def _refuse(self, name: str, steps: int) -> None:
         raise LongSequenceError(
             f"{name} has {counted(steps, 'step')}, more than the length of {self.length:,}",
+            at=self.place("length"),
             help="say a larger `length`, or `longer: cut_end`",
         )

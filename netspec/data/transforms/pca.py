@@ -68,7 +68,8 @@ class PCA(Transform):
 
         def apply(x: Array, draw: Draw) -> Array:
             """x: (N, *shape). A product of matrices would add in an order that depends on N."""
-            y: Array = np.einsum("nf,kf->nk", x.reshape(len(x), -1).astype(setting.real) - mean, axes)
+            rows: Array = x.reshape(len(x), -1).astype(setting.real)
+            y: Array = np.einsum("nf,kf->nk", rows - mean, axes)
             return y
 
         return apply

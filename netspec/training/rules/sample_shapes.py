@@ -72,7 +72,7 @@ def _images(spec: FeedSpec | None, given: Shape, wanted: Shape) -> str | None:
         return None
     colors = {channels: color for color, channels in CHANNELS.items()}
     steps = []
-    if hasattr(spec and spec.source, "color") and given[0] != wanted[0] in colors:
+    if hasattr(spec and spec.origin, "color") and given[0] != wanted[0] in colors:
         steps.append(f"say `color: {colors[wanted[0]]}` in the source")
     if ANY in given:
         steps.append(f"bring the images to one size: `transform: {{type: Resize, size: {list(wanted[1:])}}}`")

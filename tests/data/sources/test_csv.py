@@ -267,6 +267,22 @@ def test_broken_files(write, tmp_path):
             opened(write(packed, "b.csv.gz"))
 
 
+def test_long_cells(write):
+    zeros = "0" * 300
+    assert one_column(write, [f"{zeros}7", "5", f'"{zeros}1.5"']).tolist() == [7, 5, 1.5]
+    for text in ("x,y\n1," + "é" * 200_000 + ",2\n", '"' + "x" * 200_000 + '",y\n1,2\n', 'x"y\n1\n'):
+        with pytest.raises(RowError):
+            opened(write(text))
+    with pytest.raises(BadCellError, match=r"holds 'é{40}…'"):
+        opened(write("x,y\n1," + "é" * 200_000 + "\n"))
+
+
+def test_far_too_many_words(write, monkeypatch):
+    monkeypatch.setattr(_delimited, "MOST_WORDS", 3)
+    with pytest.raises(CategoryError, match=r"column 'y' of t.csv has more than"):
+        opened(write("x,y\n1,a\n2,b\n3,c\n4,d\n"), label="y")
+
+
 def test_too_many_classes(write, monkeypatch):
     monkeypatch.setattr(_columns, "_MOST_CLASSES", 50)
     monkeypatch.setattr(_columns, "_MOST_ONE_HOT", 20)

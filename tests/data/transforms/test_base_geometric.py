@@ -1,15 +1,16 @@
 """Groups: neighbours resampled once, with the masks and the numbers that each of them would have alone."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from netspec.core.shape import ANY
-from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset
-from netspec.data.pipeline import Training, pipeline
+from netspec.data.feed import open_feed
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import TRANSFORMS, Draw
-from netspec.data.transforms.base_geometric import Resampling
+from netspec.data.transforms.base_geometric import ByteFillError, HugeResultError, Resampling, SmallImageError
 from tests.helpers.geometry import pictures
 
 
@@ -39,12 +40,11 @@ class Held(Dataset):
 
 def run(data, *transforms, phase="TRAIN"):
     """The pipeline of transforms, and what comes out of all samples."""
-    spec = FeedSpec.model_construct(
-        source=None, limit=None, transform=tuple(TRANSFORMS.parse(one) for one in transforms), batch_size=1
-    )
-    steps = pipeline(spec, data, phase, Training(None, lambda: data), np.float32, None, Computed())
+    source = SimpleNamespace(open=lambda base: data)
+    transform = tuple(TRANSFORMS.parse(one) for one in transforms)
+    steps = open_feed(FeedSpec.model_construct(source=source, transform=transform, batch_size=1), phase, 3)._steps
     index = np.arange(len(data))
-    return steps, steps(data.read(index), Draw(3, np.zeros_like(index), index))
+    return steps, steps.read(data, Draw(3, np.zeros_like(index), index))
 
 
 def held(x, **more):
@@ -141,5 +141,18 @@ def test_a_sample_is_the_same_in_any_batch():
         held(x), RESIZE, {**ROTATE, "probability": 0.5}, {"type": "Elastic", "alpha": 5.0, "sigma": 2.0}, MIRROR
     )
     for i in (0, 3, 5):
-        (alone,) = steps((x[i : i + 1],), Draw(3, np.zeros(1, np.int64), np.array([i])))
+        (alone,) = steps.read(held(x), Draw(3, np.zeros(1, np.int64), np.array([i])))
         np.testing.assert_array_equal(alone[0], together[i])
+
+
+def test_what_cannot_be_done_is_said_of_a_sample():
+    x = [pictures(1, (3, h, w))[0] for h, w in ((6, 9), (4, 9))]
+    data = Held(x, shapes=((3, ANY, ANY),))
+    with pytest.raises(SmallImageError, match="image 1: a window of 5x5 does not fit into images of 4x9"):
+        run(data, {"type": "Crop", "size": 5})
+    with pytest.raises(HugeResultError, match="image 1 is 1x20000, and would become 200x4000000"):
+        run(Held([x[0], np.zeros((3, 1, 20_000), np.uint8)], shapes=((3, ANY, ANY),)), {"type": "Resize", "size": 200})
+    for fill in (-1.0, 256.0):
+        with pytest.raises(ByteFillError, match="bytes here, from 0 to 255"):
+            run(held(np.zeros((2, 3, 4, 5), np.uint8)), {**ROTATE, "fill": fill})
+        run(held(np.zeros((2, 3, 4, 5), np.float32)), {**ROTATE, "fill": fill})
