@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.cores import cores
 from netspec.core.shape import ANY, Shapes, counted, text
 from netspec.data.dataset import Batch, Dataset, Outputs
-from netspec.data.survey import Survey, spread
+from netspec.data.image_notes import Notes, spread
 from netspec.formats.files import (
     ChangedDataError,
     FileError,
@@ -20,6 +21,7 @@ from netspec.formats.files import (
     UnreadableDataError,
     WrongSizeError,
     neighbour,
+    stamp,
 )
 from netspec.formats.images import CHANNELS, SUFFIXES, Color, image_size, read_image, read_mask
 
@@ -145,6 +147,15 @@ class ImageFiles(Dataset):
         """The path of a sample's image below the folder."""
         return self.files[index]
 
+    def digest(self) -> str | None:
+        """The names, sizes and times of all files, and the targets."""
+        state = blake2b(f"{self.color} {self.shapes}".encode(), digest_size=16)
+        for file in (*self.files, *(self.mask_files or ())):
+            state.update(stamp(self.root / file).encode("utf-8", "surrogateescape"))
+        if self.targets is not None:
+            state.update(self.targets.tobytes())
+        return state.hexdigest()
+
     def describe(self) -> str:
         """The title, how many images of which shape, how many classes, and how many files are left out."""
         words = [f"{self.title}: {counted(len(self), 'image')} of {text(self.shapes[0])}"]
@@ -162,20 +173,20 @@ class ImageFiles(Dataset):
 
         To find these, every file is decoded; what was found is kept on the disk. Raises FileError.
         """
-        survey = Survey(self.root)
+        notes = Notes(self.root)
         if skip:
-            return self._without(survey)
+            return self._without(notes)
         if len(self) > _MOST_HEADS:
             return self
         step = -(-len(self) // _FIRST_HEADS)
         for files in (self.files[::step], self.files):
-            sizes = survey.of(files, image_size, self.readers)
+            sizes = notes.of(files, image_size, self.readers)
             if len(set(sizes)) > 1:
                 return self
-        survey.keep()
+        notes.keep()
         return replace(self, size=sizes[0])
 
-    def _without(self, survey: Survey) -> ImageFiles:
+    def _without(self, notes: Notes) -> ImageFiles:
         """These data without the files that cannot be read. Raises the first FileError where none can be read."""
 
         def decoded(path: Path) -> tuple[int, int]:
@@ -183,12 +194,12 @@ class ImageFiles(Dataset):
             return height, width
 
         faults: dict[int, FileError] = {}
-        sizes = survey.of(self.files, decoded, self.readers, faults)
+        sizes = notes.of(self.files, decoded, self.readers, faults)
         if self.mask_files is not None:
             for i, error in enumerate(spread(self._fault, range(len(self)), self.readers)):
                 if error is not None:
                     faults[i] = error
-        survey.keep()
+        notes.keep()
         good = [i for i in range(len(self)) if i not in faults]
         if not good:
             raise faults[0].changed(message=faults[0].message + _others(len(faults) - 1, len(self)))

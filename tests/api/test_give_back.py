@@ -139,7 +139,7 @@ def test_a_prefetcher_that_is_dropped_in_the_middle(solver: Make) -> None:
     feed = Feed.__new__(Feed)
     feed.buffers = lambda size: (np.zeros((size, 2)),)  # type: ignore[method-assign]
     feed.fill = lambda position, into: filling.set() or go.wait()  # type: ignore
-    one = Prefetcher(feed, 0, 3)
+    one = Prefetcher(feed, 0, 3, readers=1)
     filling.wait()
     ref = weakref.ref(one)
     del one

@@ -1,7 +1,7 @@
-"""Survey: what is known of image files: their sizes, and which cannot be read.
+"""Notes: what is known of image files: their sizes, and which cannot be read.
 
 It is kept on the disk by path, size and time of the last change, so that a file is looked at again only when it is
-another. Whatever is wrong with that file of notes costs another look.
+another. Whatever is wrong with the notes costs another look.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _PIECE = 64
 _BROKEN: Size = (0, 0)
 
 
-class Survey:
-    """Notes about the files below a folder: (H, W) of each, or (0, 0) where it cannot be read."""
+class Notes:
+    """What is known of the files below a folder: (H, W) of each, or (0, 0) where it cannot be read."""
 
     def __init__(self, root: Path) -> None:
         import PIL
