@@ -82,7 +82,7 @@ def of_torch(files: list[str], workers: int) -> Callable[[], None]:
 
 def of_netspec(folder: Path, readers: int) -> Callable[[], None]:
     """An epoch of a feed, whose threads live on between epochs."""
-    normalise = [{"type": "Normalize", "mean": list(MEAN), "std": list(DEVIATION)}]
+    normalise = [{"type": "Normalize", "mean": list(MEAN), "deviation": list(DEVIATION)}]
     transform = [{"type": "RandomResizedCrop", "size": [SIZE]}, "Mirror", *normalise]
     spec = {"source": {"type": "ImageFolder", "folder": str(folder)}, "batch_size": BATCH, "transform": transform}
     feed = open_feed(FeedSpec.model_validate(tuples(spec)), "TRAIN", 1)

@@ -85,12 +85,16 @@ def _resampled(x: Batch, moves: Moves, fill: tuple[float, ...], y: Array) -> Arr
     frames, alive = _frames(x, y.dtype)
     seen = [_seen(size, maps) for size, maps in moves]
     maps = np.array([matrix for matrix, _ in seen], np.float64)
-    upright = not any(points.size for _, points in seen)
-    upright = upright and not maps[:, [1, 3, 6, 7]].any() and bool((maps[:, 8] == 1).all())
-    if upright:
+    upright = ~maps[:, [1, 3, 6, 7]].any(axis=1) & (maps[:, 8] == 1) & [points.size == 0 for _, points in seen]
+    if upright.all():
         _resize(frames, maps[:, [4, 5, 0, 2]], y, fill)
-    else:
-        _warp(frames, maps, [points for _, points in seen], y, fill)
+    else:  # one by one: the kernel of a sample does not depend on the others of its batch
+        for one, (_, points) in enumerate(seen):
+            part = slice(one, one + 1)
+            if upright[one]:
+                _resize(frames[part], maps[part][:, [4, 5, 0, 2]], y[part], fill)
+            else:
+                _warp(frames[part], maps[part], points, y[part], fill)
     del alive
     return y
 
@@ -114,8 +118,8 @@ def _resize(frames: Array, boxes: Array, y: Array, fill: tuple[float, ...]) -> N
     call(kernel, real, frames, np.ascontiguousarray(boxes), y, _target(y, fill, pictures.Target), taps)
 
 
-def _warp(frames: Array, maps: Array, points: list[Array], y: Array, fill: tuple[float, ...]) -> None:
-    """Write images seen through maps (N, 9), or, where one of them has points, through points."""
+def _warp(frames: Array, maps: Array, points: Array, y: Array, fill: tuple[float, ...]) -> None:
+    """Write images seen through maps (N, 9), or, where there are points (N, h, w, 2), through these."""
     import numpy as np
 
     from netspec.codegen.direct import call
@@ -127,9 +131,7 @@ def _warp(frames: Array, maps: Array, points: list[Array], y: Array, fill: tuple
     room = warp.Room(
         np.empty(y.shape[1] * y.shape[3], real), np.empty(4 * warp.POINTS, np.int64), np.empty(3 * warp.POINTS, real)
     )
-    for sample, own in enumerate(points):
-        part = slice(sample, sample + 1)
-        call(kernel, real, frames[part], maps[part], own, y[part], to, room)
+    call(kernel, real, frames, maps, points, y, to, room)
 
 
 def _target(y: Array, fill: tuple[float, ...], target: Any) -> Any:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
-Color = Literal["rgb", "gray", "rgba"]
+Color = Literal["rgb", "bgr", "gray", "rgba"]
 
-CHANNELS: dict[Color, int] = {"rgb": 3, "gray": 1, "rgba": 4}
+CHANNELS: dict[Color, int] = {"bgr": 3, "rgb": 3, "gray": 1, "rgba": 4}
 
 _ENDINGS = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".ppm", ".pnm")
 
@@ -30,7 +30,7 @@ SUFFIXES = frozenset(_ENDINGS)
 """Endings, in lower case, of the files that a folder is searched for."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM")
-_MODES: dict[Color, str] = {"rgb": "RGB", "gray": "L", "rgba": "RGBA"}
+_MODES: dict[Color, str] = {"rgb": "RGB", "bgr": "RGB", "gray": "L", "rgba": "RGBA"}
 _ORIENTATION = 0x0112
 _TURNED = range(5, 9)
 """Orientations of EXIF that exchange height and width."""
@@ -96,7 +96,8 @@ def decode(file: BinaryIO, name: str, color: Color) -> Array:
             )
         if image.mode != mode:
             image = _converted(image, mode)
-        x = np.frombuffer(bytearray(image.tobytes()), np.uint8)
+        pixels = image.tobytes("raw", "BGR") if color == "bgr" else image.tobytes()
+        x = np.frombuffer(bytearray(pixels), np.uint8)
         return _upright(x.reshape(image.height, image.width, -1), turn).transpose(2, 0, 1)
 
 

@@ -45,7 +45,7 @@ class TransformParam(Model, defer_build=False):
         return self
 
     @property
-    def color(self) -> str | None:
+    def force(self) -> str | None:
         """What encoded images are turned into."""
         return "color" if self.force_color else "gray" if self.force_gray else None
 

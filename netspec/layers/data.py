@@ -45,7 +45,7 @@ class Data(Brings):
 
     def feed(self) -> dict[str, Any]:
         """Lmdb."""
-        source: dict[str, Any] = {"type": "Lmdb", "path": self.source, "color": self.transform_param.color}
+        source: dict[str, Any] = {"type": "Lmdb", "path": self.source, "force": self.transform_param.force}
         if self.transform_param.crop_size and not self.transform_param.mean_file:
             source["uneven"] = True  # windows of any images are equal, but a mean of each pixel asks for equal images
         return {"source": source, "transform": self.transform_param.transforms()}

@@ -49,14 +49,12 @@ class ImageData(Brings):
         return self.batch_size
 
     def feed(self) -> dict[str, Any]:
-        """ImageList, with a Resize, and with the channels in the order of OpenCV."""
+        """ImageList, with the channels in the order of OpenCV, and a Resize."""
         source: dict[str, Any] = {"type": "ImageList", "file": self.source}
-        source["color"] = "rgb" if self.is_color else "gray"
+        source["color"] = "bgr" if self.is_color else "gray"
         if self.root_folder:
             source["root"] = self.root_folder
         before: list[dict[str, Any]] = []
         if self.new_height:
             before.append({"type": "Resize", "size": (self.new_height, self.new_width)})
-        if self.is_color:
-            before.append({"type": "ChannelOrder", "order": "BGR"})
         return {"source": source, "transform": (*before, *self.transform_param.transforms())}

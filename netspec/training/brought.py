@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.core.calls import Phase
 from netspec.core.errors import Findings, SpecError
 from netspec.data.spec import FeedSpec, ScoredFeedSpec
+from netspec.layers.base import Layer
 from netspec.net.graph import State
 from netspec.net.spec import NetSpec
 from netspec.training.spec import SolverSpec
@@ -36,11 +37,9 @@ def with_brought(spec: SolverSpec, net: NetSpec, found: Findings) -> SolverSpec:
 def _brought(spec: SolverSpec, net: NetSpec, phase: Phase, found: Findings) -> FeedSpec | None:
     """The data that a layer brings to a phase of the net; None where none does."""
     state = State(phase, spec.level, spec.stage)
-    fed = [layer for layer in net.layers if layer.fed and state.keeps(layer)]
+    fed = _fed(net, state)
     bringing = [layer for layer in fed if layer.brings is not None]
-    if not bringing:
-        return None
-    if len(fed) > 1:
+    if bringing and len(fed) > 1:
         other = next(layer for layer in fed if layer is not bringing[0])
         if other.brings is not None:
             text = f"layers '{bringing[0].name}' and '{other.name}' both bring data to phase {phase}"
@@ -49,6 +48,15 @@ def _brought(spec: SolverSpec, net: NetSpec, phase: Phase, found: Findings) -> F
             text = f"layer '{bringing[0].name}' brings data to phase {phase}, but '{other.name}' waits for others"
             help = "give the data of all in the solver's `data:`"
         found.add(SeveralSourcesError(text, at=other.place(), help=help))
-    brought = bringing[0].brings
-    assert isinstance(brought, FeedSpec)
-    return brought
+    return brought_by(net, state)
+
+
+def brought_by(net: NetSpec, state: State) -> FeedSpec | None:
+    """The data that the first such layer brings to a net in a state; None where none does."""
+    feeds = (layer.brings for layer in _fed(net, state))
+    return next((feed for feed in feeds if isinstance(feed, FeedSpec)), None)
+
+
+def _fed(net: NetSpec, state: State) -> list[Layer]:
+    """The layers of a net in a state whose tops are filled from outside."""
+    return [layer for layer in net.layers if layer.fed and state.keeps(layer)]

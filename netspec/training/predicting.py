@@ -126,8 +126,9 @@ class Predictor:
         color = getattr(self.first.source, "color", None)
         if color is not None:
             return color  # type: ignore[no-any-return]
+        order = "rgb" if self.first.source is None else self.first.source.order
         shapes = [one.shape for one in self.first.facts.outputs[:1]] or [self.first.wanted]
-        return "gray" if len(shapes[0]) == 3 and shapes[0][0] == 1 else "rgb"
+        return "gray" if len(shapes[0]) == 3 and shapes[0][0] == 1 else order
 
     def predictions(self) -> Predictions:
         """No predictions yet, of the kind that these nets make."""

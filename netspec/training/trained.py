@@ -33,8 +33,10 @@ from netspec.net.deploy import Answer, Deployed, deploy
 from netspec.net.graph import State
 from netspec.net.load import load_net
 from netspec.net.shaped import ShapedGraph
+from netspec.net.spec import net_spec
 from netspec.training import snapshot
 from netspec.training.averaging import averaged
+from netspec.training.brought import brought_by
 from netspec.training.loading import match
 
 if TYPE_CHECKING:
@@ -157,6 +159,8 @@ class Trained:
         """The batch size, the transforms and the source of the feed that tests the net, as far as they are known."""
         feeds = (data.get(name) for name in ("test", "validation", "train"))
         feed: dict[str, Any] = next((each for each in feeds if each), {})
+        if not feed and (brought := brought_by(net_spec(open_net(self.state.net), Findings()), self.view.state)):
+            return brought.batch_size, brought.transform, brought.source
         found = Findings()
         document = from_python({"transform": feed.get("transform") or []}, f"<data in {self.path.name}>")
         subject = Subject(_Written, document.plain(), document.root, "the data")

@@ -17,7 +17,8 @@ def test_the_list_in_every_form(cli: Cli) -> None:
     assert own in nets["lenet"]["recipes"]
     assert [one["bundled"] for one in nets["resnet20"]["recipes"]] == [True, False, False]
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(cli("zoo", "list", "--format", "csv")[1]))}
-    assert (rows["resnet20"]["bundled"], rows["mlp"]["reached"]) == ("overfit_resnet20", "mlp accuracy=0.872")
+    assert (rows["mlp"]["bundled"], rows["mlp"]["reached"]) == ("mlp", "mlp accuracy=0.872")
+    assert rows["resnet20"]["bundled"] == "overfit_resnet20 resnet8_fashion"
     assert "| lenet | 431,080 | 2.29 M | lenet | bundled | 0.8865 |" in cli("zoo", "list", "--format", "md")[1]
 
 

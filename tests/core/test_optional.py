@@ -22,5 +22,5 @@ def test_a_missing_library_is_a_sentence():
 def test_a_broken_library_says_why(tmp_path, monkeypatch):
     (tmp_path / "broken_thing.py").write_text("raise OSError('no libarrow.so')")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(NoLibraryError, match="which cannot be imported: no libarrow.so"):
+    with pytest.raises(NoLibraryError, match=r"which cannot be imported: no libarrow\.so"):
         library("broken_thing", "table", "Parquet")

@@ -449,6 +449,7 @@ def test_a_solver_that_changes_a_net_inside_belongs_to_it() -> None:
         "overfit_resnet20",
         "resnet20",
         "resnet20_cosine",
+        "resnet8_fashion",
     )
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from netspec.core.errors import NetspecError
+from netspec.formats.datum import written
 from netspec.training import snapshot
 from netspec.training.job import load_solver
 
@@ -91,3 +93,25 @@ def test_one_layer_brings_all(folder: Path, more: str, said: str) -> None:
     with pytest.raises(NetspecError) as caught:
         load_solver(str(folder / "solver.yaml"))
     assert any(error.code == "NS641" and said in error.message for error in caught.value.errors())
+
+
+def test_a_snapshot_alone_predicts_as_the_layer_reads(tmp_path: Path, cli) -> None:
+    """Images are read in the order of channels that the database has, and get the layer's TEST transforms."""
+    lmdb, image = pytest.importorskip("lmdb"), np.zeros((3, 6, 6), np.uint8)
+    with lmdb.open(str(tmp_path / "db"), map_size=1 << 20) as database, database.begin(write=True) as turn:
+        for i in range(12):
+            image[:] = 0
+            image[2 * (i % 2)] = 200  # blue for class 0, red for class 1, in Caffe's order
+            turn.put(b"%02d" % i, written(image, i % 2))
+    layers = NET[NET.index("- {name: ip") :].replace("test.h5", "")
+    data = "- {name: in, type: Data, top: [data, label], source: db, batch_size: 4, transform_param: {PARAM}}\n"
+    param = "crop_size: 4, scale: 0.01, mirror: true"
+    (tmp_path / "net.yaml").write_text("layers:\n" + data.replace("PARAM", param) + layers)
+    (tmp_path / "solver.yaml").write_text(SOLVER)
+    code, _, err = cli("train", tmp_path / "solver.yaml", "-q", "--output", tmp_path / "run")
+    assert code == 0, err
+    for label, colour in enumerate(((0, 0, 200), (200, 0, 0))):
+        Image.new("RGB", (6, 6), colour).save(tmp_path / "x.png")
+        code, out, err = cli("predict", tmp_path / "run", tmp_path / "x.png", "--format", "json")
+        assert code == 0, err
+        assert f'"class": "{label}"' in out[: out.index("probability")] or f'"class": {label}' in out, out

@@ -38,6 +38,7 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "overfit_densenet",
         "overfit_resnet20",
         "quadratic",
+        "resnet8_fashion",
         "rosenbrock",
         "transformer_fashion",
         "two_layer_sigmoid",

@@ -27,7 +27,7 @@ _CHUNK = 2**18
 """Bytes of a chunk, which is parsed at a time."""
 
 _NEAR, _FAR = 2**8, 2**16
-"""Bytes in which a cell ends, nearly always and always; Python's csv reads no longer cells than twice the second."""
+"""Bytes in which a cell ends, nearly always, and of which more are never looked at."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INK = re.compile(rb"\S")
@@ -56,8 +56,10 @@ class Delimited(Table):
         held = _utf8(path, dialect.encoding)
         if b"\r" in held[: 2**20] and b"\n" not in held:
             held = held.replace(b"\r", b"\n")
+        top = 0
         for _ in range(skip):
-            held = held[held.find(b"\n") + 1 :] if b"\n" in held else b""
+            top = held.find(b"\n", top) + 1 or len(held)
+        held = held[top:]
         first, start, lines = _first_row(path, held, dialect, skip)
         self.names = first if header else tuple(str(i) for i in range(len(first)))
         self._lines = skip + (lines if header else 0)
@@ -183,13 +185,14 @@ class Delimited(Table):
 
     def _cell(self, start: int) -> str:
         """The cell that begins at a byte, without quotes; of a very long one its beginning."""
-        row: list[str] = []
+        found = ""
         for size in (_NEAR, _FAR):
             rest = self._text[start : start + size].tobytes().decode("utf-8", "replace")
-            row = next(csv.reader(io.StringIO(rest, newline=""), **_reader(self.dialect)))
-            if len(row) > 1 or start + size >= self._text.size:
+            match = _one_cell(self.dialect.delimiter, self.dialect.quote).match(rest)
+            found = match.group() if match else rest
+            if len(found) < len(rest):
                 break
-        return row[0].strip()
+        return self._word(found)
 
     def _texts(self, spans: Index, lines: Index, column: int) -> Texts:
         """A column of words; spans: (N, 2). Raises UnreadableDataError."""
@@ -221,6 +224,13 @@ class Delimited(Table):
         return cell.strip()
 
 
+@cache
+def _one_cell(delimiter: str, quote: str) -> re.Pattern[str]:
+    """A cell at the beginning of a text, with its quotes."""
+    plain, mark = f"[^{re.escape(delimiter)}\n]*", re.escape(quote)
+    return re.compile(f"{mark}(?:[^{mark}]|{mark}{mark})*{mark}|{plain}" if quote else plain)
+
+
 def _reader(dialect: Dialect) -> dict[str, Any]:
     """The dialect as Python's csv takes it."""
     quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
@@ -241,7 +251,7 @@ def _utf8(path: Path, encoding: str) -> bytes:
     except UnicodeDecodeError as error:
         line = held.count(b"\n", 0, error.start) + 1
         raise _not_encoded(f"line {line} of {path.name}", held, error, encoding) from None
-    except LookupError:
+    except (LookupError, ValueError):
         known = "utf-8, utf-16, latin-1 and cp1252 are some"
         raise UnreadableDataError(f"there is no encoding '{encoding}'", help=known).changed(field="encoding") from None
 
@@ -299,7 +309,7 @@ def _before(counts: Index) -> Index:
 
 def _number(cell: str, decimal: str) -> float | None:
     """The finite number in a cell, if it is one."""
-    text = cell.replace(decimal, ".") if decimal != "." else cell
+    text = cell.replace(".", "no").replace(decimal, ".") if decimal != "." else cell
     value = float(text) if _NUMBER.fullmatch(text) else None
     return value if value is not None and abs(value) != float("inf") else None
 

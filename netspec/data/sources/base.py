@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator
 
@@ -146,6 +146,9 @@ def _turned(names: tuple[str, ...], arrays: tuple[Array | Rows, ...]) -> str | N
 
 class Source(Model):
     """Names data and the place where they lie."""
+
+    order: ClassVar[Literal["rgb", "bgr"]] = "rgb"
+    """The order of the channels of its images, in which new ones are read for a net that was trained on them."""
 
     @property
     def bundled(self) -> bool:

@@ -42,7 +42,7 @@ class ImageFolder(Source):
     )
     labels: bool = Field(True, description="`false` takes all images of the folder, at any depth, without classes.")
     color: Annotated[Color, Aka("color_mode", "is_color")] = Field(
-        "rgb", description="Channels: red, green, blue; one of grey; or `rgba`, with the opacity as the fourth."
+        "rgb", description="Channels: red, green, blue, or `bgr`; one of grey; or `rgba`, the fourth being the opacity."
     )
     on_error: Literal["error", "skip"] = Field(
         "error", description="What an unreadable file does: stop with its name, or be left out, which is reported."

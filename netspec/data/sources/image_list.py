@@ -47,7 +47,7 @@ class ImageList(Source):
         None, description="The names of the classes 0, 1, ...; labels may then be words."
     )
     color: Annotated[Color, Aka("is_color")] = Field(
-        "rgb", description="Channels: red, green, blue; one of grey; or `rgba`, with the opacity as the fourth."
+        "rgb", description="Channels: red, green, blue, or `bgr`; one of grey; or `rgba`, the fourth being the opacity."
     )
     on_error: Literal["error", "skip"] = Field(
         "error", description="What an unreadable file does: stop with its name, or be left out, which is reported."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -56,8 +56,10 @@ class Lmdb(Source):
     Encoded images that differ in size need a transform that makes them equal.
     """
 
+    order: ClassVar[Literal["rgb", "bgr"]] = "bgr"
+
     path: SpecPath = Field(description="The folder of the database, or its file.")
-    color: Literal["color", "gray"] | None = Field(
+    force: Literal["color", "gray"] | None = Field(
         None, description="Decode encoded images to three channels, or to one; left out: as each file has it."
     )
     uneven: bool = Field(
@@ -69,7 +71,7 @@ class Lmdb(Source):
         """The records, of which some are read to know their shape. Raises DataError."""
         path = beside(base, self.path)
         with about("path"):
-            records = _Records(open_lmdb(path), str(path), self.color, self.classes)
+            records = _Records(open_lmdb(path), str(path), self.force, self.classes)
             return records.sized(self.uneven)
 
 
@@ -79,7 +81,7 @@ class _Records(Dataset):
 
     database: Database
     title: str
-    color: str | None
+    force: str | None
     kinds: tuple[str, ...] | None
     shape: Shape = ()
     encoded: bool = False
@@ -144,13 +146,8 @@ class _Records(Dataset):
         if datum.encoded is None:
             return datum.array
         name, data = self.name(number), bytes(datum.encoded)
-        gray = self.color == "gray" or (self.color is None and _is_gray(data))
-        if gray:
-            return decode(io.BytesIO(data), name, "gray")
-        import numpy as np
-
-        rows = decode(io.BytesIO(data), name, "rgb").transpose(1, 2, 0)  # (H, W, C) in memory, and so it stays
-        return np.ascontiguousarray(rows[..., ::-1]).transpose(2, 0, 1)
+        gray = self.force == "gray" or (self.force is None and _is_gray(data))
+        return decode(io.BytesIO(data), name, "gray" if gray else "bgr")
 
     def _checked(self, number: int, image: Array) -> Array:
         """An image of the shape that all have. Raises UnequalImagesError."""
@@ -161,7 +158,7 @@ class _Records(Dataset):
         help = "make the database anew, of images of one shape"
         if self.encoded:
             same = image.shape[0] == self.shape[0]
-            help = "say `uneven: true`, and make them equal by a transform" if same else "say `color: color`, or gray"
+            help = "say `uneven: true`, and make them equal by a transform" if same else "say `force: color`, or gray"
         raise UnequalImagesError(f"{self.name(number)} is {text(image.shape)}, others {text(self.shape)}", help=help)
 
     def classes(self, output: int) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -54,6 +54,8 @@ class WindowMeanError(DataError):
 
 class Windows(Source):
     """Window (3, size, size) in the order blue, green, red, less the mean, and its class."""
+
+    order: ClassVar[Literal["rgb", "bgr"]] = "bgr"
 
     file: SpecPath = Field(description="The list of images and of the windows in each.")
     size: int = Field(gt=0, description="Height and width that windows are resized to.")
@@ -178,14 +180,12 @@ class _Windows(Dataset):
         import numpy as np
         from PIL import Image
 
-        image = read_image(self.root / self.images[int(window[0])], "rgb")
+        image = read_image(self.root / self.images[int(window[0])], "bgr")
         place = placed(self.spec, window[3:], image.shape[1:])
         if place.x2 <= place.x1 or place.y2 <= place.y1:
             raise WindowLineError(f"{self.name(index)} shows nothing of the image, which is {text(image.shape[1:])}")
         rows = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)[place.y1 : place.y2, place.x1 : place.x2]))
-        resized = np.asarray(rows.resize((place.width, place.height), Image.Resampling.BILINEAR)).transpose(2, 0, 1)[
-            ::-1
-        ]
+        resized = np.asarray(rows.resize((place.width, place.height), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
         at = np.s_[:, place.top : place.top + place.height, place.left : place.left + place.width]
         into[at] = resized - np.broadcast_to(self.mean, into.shape)[at]
 

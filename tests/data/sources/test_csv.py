@@ -226,6 +226,8 @@ BROKEN = [
     ('a,b\n1,"2"3\n', {}, RowError, "line 2 of t.csv has a quote"),
     ("a,b\n1,2\n3,red\n", {}, BadCellError, "line 3 of t.csv, column 'b', holds 'red'"),
     ("a,b\n1,2\n3,1_0\n", {}, BadCellError, "line 3 of t.csv, column 'b', holds '1_0'"),
+    ("a,b\n1\r2,3\n", {}, BadCellError, r"column 'a', holds '1\\r2'"),
+    ("a;b\n1.500;3\n", {"delimiter": ";", "decimal": ","}, BadCellError, "column 'a', holds '1.500'"),
     ("a,b\n1,inf\n", {}, BadCellError, "'inf', which is no finite number"),
     ("a,b\n1,1e999\n", {}, BadCellError, "'1e999', which is no finite number"),
     ('a,b\n1,"2\n"\n3,"x,\ny"\n', {}, BadCellError, "line 4 of t.csv, column 'b'"),
@@ -247,6 +249,7 @@ BROKEN = [
     ("a,b\n1,2\n".encode("utf-16"), {}, UnreadableDataError, "begins as UTF-16"),
     (b"a,b\n\0\0\0\1", {}, UnreadableDataError, "null characters"),
     ("a,b\n1,2\n", {"encoding": "klingon"}, UnreadableDataError, "no encoding 'klingon'"),
+    ("a,b\n1,2\n", {"encoding": "a\0b"}, UnreadableDataError, "no encoding"),
     (b"\x81\n1\n", {"encoding": "cp1252"}, UnreadableDataError, "line 1 of t.csv is not cp1252"),
 ]
 

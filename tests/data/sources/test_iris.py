@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from netspec.data.sources.base import SOURCES
+from netspec.training import events
+from netspec.training.job import load_solver
+from netspec.training.run import run
 
 
 def everything(split):
@@ -29,3 +32,10 @@ def test_it_is_the_table_of_scikit_learn():
     _, x, y = everything("all")
     np.testing.assert_array_equal(x, datasets.load_iris().data)
     np.testing.assert_array_equal(y, datasets.load_iris().target)
+
+
+def test_the_net_of_the_zoo_learns_them(tmp_path):
+    happened = list(run(load_solver("iris_mlp", overrides=("max_epoch=20", "lr_policy=fixed")), tmp_path / "run"))
+    tested = [event for event in happened if isinstance(event, events.Tested)]
+    assert tested[-1].samples == 30
+    assert tested[-1].outputs["accuracy"] > 0.9

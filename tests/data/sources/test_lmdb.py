@@ -69,9 +69,9 @@ def test_encoded_records_are_blue_green_red(tmp_path) -> None:
     assert labels.tolist() == [1]
     write(tmp_path / "grey", {b"0": written(png(grey), 1)})
     np.testing.assert_array_equal(Lmdb(path="grey").open(tmp_path).read(np.array([0]))[0][0, 0], grey)
-    three = Lmdb(path="grey", color="color").open(tmp_path).read(np.array([0]))[0][0]
+    three = Lmdb(path="grey", force="color").open(tmp_path).read(np.array([0]))[0][0]
     np.testing.assert_array_equal(three, np.stack([grey] * 3))
-    assert Lmdb(path="db", color="gray").open(tmp_path).shapes == ((1, 4, 5), ())
+    assert Lmdb(path="db", force="gray").open(tmp_path).shapes == ((1, 4, 5), ())
 
 
 def test_encoded_records_of_several_sizes(tmp_path) -> None:

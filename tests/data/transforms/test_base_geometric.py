@@ -135,6 +135,14 @@ def test_ragged_images_come_out_ragged_or_equal():
     assert steps.shapes == ((3, 4, 3),) and y.shape == (2, 3, 4, 3)
 
 
+def test_a_sample_that_is_not_turned_is_the_same_beside_others_that_are():
+    x, sometimes = pictures(8), {**ROTATE, "probability": 0.5}
+    steps, (together,) = run(held(x), RESIZE, sometimes)
+    for i in range(8):
+        (alone,) = steps.read(held(x), Draw(3, np.zeros(1, np.int64), np.array([i])))
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
 def test_a_sample_is_the_same_in_any_batch():
     x = pictures(6)
     steps, (together,) = run(
