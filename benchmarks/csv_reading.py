@@ -7,6 +7,7 @@ share. The exit code is 1 where netspec takes more than twice pyarrow's time, or
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -28,9 +29,13 @@ def clocked(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
-def main(rows: int = 1_000_000, columns: int = 20) -> int:
+def main() -> int:
     from pyarrow import csv, table
 
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--columns", type=int, default=20)
+    rows, columns = vars(parser.parse_args()).values()
     values = np.random.default_rng(1).normal(size=(rows, columns))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
@@ -56,4 +61,4 @@ def main(rows: int = 1_000_000, columns: int = 20) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main())

@@ -77,6 +77,7 @@ def of_torch(files: list[str], workers: int) -> Callable[[], None]:
         seen = sum(len(labels) for _, labels in loader)
         assert seen == len(files)
 
+    epoch()  # its processes are forked now, while no other threads hold locks
     return epoch
 
 

@@ -12,7 +12,7 @@ CLASSES = 4
 
 
 def picture(size: int, seed: int) -> Any:
-    """Pixels (size, size, 3): amplitudes fall as 1/f, phases are random; the channels share most of their values."""
+    """Pixels (size, size, 3): amplitudes fall as 1/f, phases are random; channels share most of their values."""
     random, frequency = np.random.default_rng(seed), np.fft.fftfreq(size)
     distance = np.hypot(frequency[:, None], abs(frequency[: size // 2 + 1])[None])
     distance[0, 0] = 1

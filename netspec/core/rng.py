@@ -42,6 +42,8 @@ def permutation(n: int, seed: int, *parts: int | str) -> NDArray[np.int64]:
 def uniform(seed: int, purpose: str, *counters: NDArray[np.int64]) -> NDArray[np.float64]:
     """One number in [0, 1) for each sample, (N,), from its own counters, each (N,): (epoch, index).
 
+    Counters of other shapes are broadcast: (N, 1), (N, 1) and (1, M) give numbers (N, M).
+
     For each counter c in turn, the state becomes the c-th output of a SplitMix64 that starts from the state. The top 53
     bits of the last state are the number.
     """

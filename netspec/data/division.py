@@ -33,7 +33,7 @@ def divided(classes: Index, shares: Sequence[Fraction], seed: int, purpose: str,
     parts = _with_rest(shares)
     order = rng.permutation(len(classes), seed, purpose)
     order = order[np.argsort(classes[order], kind="stable")]  # class after class, each in random order
-    turns = np.array(_turns(parts, len(order)), np.int64)
+    turns = _turns(parts, len(order))
     result = np.empty(len(classes), np.int64)
     result[order] = turns[np.arange(len(order)) % len(turns)]
     if each:
@@ -63,14 +63,19 @@ def _with_rest(shares: Sequence[Fraction]) -> list[Fraction]:
     return [*shares, rest] if rest else list(shares)
 
 
-def _turns(shares: Sequence[Fraction], most: int) -> list[int]:
+def _turns(shares: Sequence[Fraction], most: int) -> Index:
     """The part whose turn it is, for each sample of a row; after these turns they begin anew, unless `most` are enough.
 
     After any number of turns each part differs by less than one from its share.
-    Source: Tijdeman 1980, "The chairman assignment problem".
+    Source: Tijdeman 1980, "The chairman assignment problem". Of two parts the first has its rounded share at any time.
     """
+    import numpy as np
+
     period, twice = lcm(*(share.denominator for share in shares)), max(2, 2 * len(shares) - 2)
     weights = [share.numerator * (period // share.denominator) for share in shares]
+    if len(shares) == 2 and period < 2**31:  # products of two such numbers are whole in 64 bits
+        rounded = (2 * weights[0] * np.arange(min(period, most) + 1) + period) // (2 * period)
+        return 1 - np.diff(rounded)
     lacking = [0] * len(shares)
     result: list[int] = []
     for _ in range(min(period, most)):
@@ -79,7 +84,7 @@ def _turns(shares: Sequence[Fraction], most: int) -> list[int]:
         part = min(ready, key=lambda i: ((twice - 1) * period - twice * lacking[i]) / weights[i])
         lacking[part] -= period
         result.append(part)
-    return result
+    return np.array(result, np.int64)
 
 
 def dealt(groups: Index, classes: Index, shares: Sequence[Fraction], seed: int, purpose: str) -> Index:

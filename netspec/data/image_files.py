@@ -43,7 +43,7 @@ _FIRST_HEADS = 32
 class ImageFiles(Dataset):
     """Images (C, H, W) in files, each with its target: numbers `targets` (N,) or (N, K), or a picture of labels.
 
-    `files` and `masks` are paths below `root`. `size` (H, W) is that of all images, and None where they differ;
+    `files` and `mask_files` are paths below `root`. `size` (H, W) is that of all images, and None where they differ;
     `names` are those of the classes; `title` says which data these are.
     """
 
@@ -82,11 +82,12 @@ class ImageFiles(Dataset):
 
     def read(self, index: Index) -> Outputs:
         """Images, views of memory (H, W, C), and their targets. Raises FileError."""
+        channels = CHANNELS[self.color]
         images = [read_image(self.path(i), self.color) for i in index.tolist()]
         if self.mask_files is not None:
             masks = [self._mask(i, image) for i, image in zip(index.tolist(), images, strict=True)]
-            return self._joined(images, index), self._joined(masks, index)
-        batch = self._joined(images, index)
+            return self._joined(images, channels, index), self._joined(masks, 1, index)
+        batch = self._joined(images, channels, index)
         return (batch,) if self.targets is None else (batch, self.targets[index])
 
     def _mask(self, number: int, image: Array) -> Array:
@@ -98,7 +99,7 @@ class ImageFiles(Dataset):
             raise WrongSizeError(f"the mask '{path}' is {both}: '{self.path(number)}'")
         return mask
 
-    def _joined(self, images: list[Array], index: Index) -> Batch:
+    def _joined(self, images: list[Array], channels: int, index: Index) -> Batch:
         """Images as one array (N, C, H, W), a view of memory (N, H, W, C); as they are where sizes may differ."""
         import numpy as np
 
@@ -109,14 +110,14 @@ class ImageFiles(Dataset):
                 raise ChangedDataError(
                     f"'{self.path(i)}' is {text(image.shape[1:])}, but was {text(self.size)} when it was opened"
                 )
-        batch = np.empty((len(images), *self.size, images[0].shape[0] if images else 0), images[0].dtype)
+        kind = np.result_type(*images) if images else np.uint8
+        batch = np.empty((len(images), *self.size, channels), kind)
         for row, image in zip(batch, images, strict=True):
             row[...] = image.transpose(1, 2, 0)
         return batch.transpose(0, 3, 1, 2)
 
     def read_through(self, index: Index) -> None:
         """Decode the images and masks at `index`, in several threads. Raises the first FileError, and counts others."""
-
         faults = [error for error in spread(self._fault, index.tolist(), self.readers) if error is not None]
         if faults:
             raise faults[0].changed(message=faults[0].message + _others(len(faults) - 1, len(index)))

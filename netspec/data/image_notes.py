@@ -25,20 +25,20 @@ R = TypeVar("R")
 
 Size = tuple[int, int]
 _PIECE = 64
+"""Items that a thread takes at a time."""
 _BROKEN: Size = (0, 0)
 
 
 class Notes:
-    """What is known of the files below a folder: (H, W) of each, or (0, 0) where it cannot be read."""
+    """What is known of the files below a folder: (H, W) of each that can be read."""
 
     def __init__(self, root: Path) -> None:
         import PIL
 
         self._root = root
         place = f"{os.path.realpath(root)}\0{PIL.__version__}"
-        folder = cache_root()
         digest = blake2b(place.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-        self._file = None if folder is None else folder / "images" / f"{digest}.npy"
+        self._file = cache_root() / "images" / f"{digest}.npy"
         self._known = self._read()
         self._new: dict[int, Size] = {}
 
@@ -61,13 +61,12 @@ class Notes:
         unknown = []
         places = np.minimum(np.searchsorted(self._known["key"], keys), max(len(self._known) - 1, 0))
         for i, (key, place) in enumerate(zip(keys.tolist(), places.tolist(), strict=True)):
-            size = self._new.get(key)
-            if size is None and len(self._known) and int(self._known["key"][place]) == key:
-                size = (int(self._known["height"][place]), int(self._known["width"][place]))
-            if size is None or size == _BROKEN:  # the error of a broken file is not kept
-                unknown.append(i)
+            if key in self._new:
+                sizes[i] = self._new[key]
+            elif len(self._known) and int(self._known["key"][place]) == key:
+                sizes[i] = (int(self._known["height"][place]), int(self._known["width"][place]))
             else:
-                sizes[i] = size
+                unknown.append(i)
 
         def seen(number: int) -> Size | FileError:
             try:
@@ -81,11 +80,13 @@ class Notes:
                     raise found
                 faults[i] = found
             else:
-                sizes[i] = self._new[int(keys[i])] = found
+                sizes[i] = found
+                if keys[i]:
+                    self._new[int(keys[i])] = found
         return sizes
 
     def _key(self, file: str, how: str) -> int:
-        """A number for a file as it is now, and for how it is looked at."""
+        """A number for a file as it is now, and for how it is looked at; 0 where the system does not know it."""
         try:
             found = os.stat(self._root / file)
         except OSError:
@@ -98,8 +99,9 @@ class Notes:
 
         kind = np.dtype([("key", np.uint64), ("height", np.uint32), ("width", np.uint32)])
         try:
-            known = np.load(self._file) if self._file is not None else None
-        except (OSError, ValueError, EOFError):
+            with self._file.open("rb") as file:
+                known = np.lib.format.read_array(file)
+        except Exception:  # there are none yet, or any other file stands there
             known = None
         return known if known is not None and known.dtype == kind and known.ndim == 1 else np.empty(0, kind)
 
@@ -107,9 +109,9 @@ class Notes:
         """Write the notes, with what is new; a disk that refuses is left alone."""
         import numpy as np
 
-        if self._file is None or not self._new:
+        if not self._new:
             return
-        rows = [(key, *size) for key, size in self._new.items() if key]
+        rows = [(key, *size) for key, size in self._new.items()]
         known = np.concatenate([self._known, np.array(rows, self._known.dtype)])
         _, first = np.unique(known["key"], return_index=True)
         beside = self._file.with_suffix(f".{os.getpid()}")

@@ -91,8 +91,25 @@ def _named(tests: Any) -> Any:
     return tests
 
 
+_SOURCE: Any = {"required": ["source"]}  # in an editor, without `all`
+
+
 class FeedsSpec(Model):
     """The data of each phase: one feed to train with, and any number to test on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "needs": {
+                "if": {"required": ["all"]},
+                "else": {
+                    "properties": {
+                        **dict.fromkeys(("train", "validation", "test"), _SOURCE),
+                        "tests": {"additionalProperties": _SOURCE},
+                    }
+                },
+            }
+        }
+    )
 
     all: Annotated[SplitSpec | None, Aka("split", "shared")] = Field(
         None, description="One source for several feeds: those without a `source` take their part of its split."

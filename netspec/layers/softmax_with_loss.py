@@ -114,7 +114,8 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
 
     def task(self, bottoms: Shapes) -> Task:
         """One of the classes."""
-        return Task("classes", axis=self.axis, soft=self._soft(bottoms), ignore=self.ignore_label)
+        soft = self._soft(bottoms)
+        return Task("classes", axis=self.axis, soft=soft, ignore=None if soft else self.ignore_label)
 
     def chance(self, bottoms: Shapes) -> float | None:
         """ln C, where the loss is a mean over the labels that count."""

@@ -18,6 +18,7 @@ from netspec.core.nodes import Node as Written
 from netspec.core.nodes import Sequence as Items
 from netspec.core.places import Place
 from netspec.core.spelling import unused
+from netspec.data.spec import FeedSpec
 from netspec.layers.base import LAYERS
 from netspec.net.graph import Node, State
 from netspec.net.infer import infer
@@ -56,12 +57,14 @@ class Deployed:
     """A deploy view: its flat document, the state that it is wired in, and its answers in the order of layers.
 
     `inputs` are the numbers that its inputs have among the inputs of the whole net, and so among the data's outputs.
+    `brought` are the data that a layer of the whole net brings.
     """
 
     document: Document
     state: State
     inputs: tuple[int, ...]
     answers: tuple[Answer, ...]
+    brought: FeedSpec | None = None
 
     @property
     def main(self) -> Answer:
@@ -85,7 +88,9 @@ def deploy(net: Document, state: State) -> Deployed:
     node = net.root.items["layers"]
     root = net.root.without("expect", "force_backward").with_item("layers", Items(items, node.at), node.at)
     inputs = tuple(number for number, blob in enumerate(shaped.graph.inputs) if blob in view.needed)
-    return Deployed(replace(net, root=root), state, inputs, answers)
+    own = (one.layer.brings for one in shaped.graph.nodes if one.layer.fed)
+    brought = next((feed for feed in own if isinstance(feed, FeedSpec)), None)
+    return Deployed(replace(net, root=root), state, inputs, answers, brought)
 
 
 @dataclass

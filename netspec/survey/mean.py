@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class UnequalSizesError(UsageError):
     """Samples of different sizes have no mean."""
 
-    code = "NS668"
+    code = "NS675"
 
 
 _PIECE = 256

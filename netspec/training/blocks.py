@@ -18,21 +18,19 @@ BLOCK = 2**20
 """Values of a block, about."""
 
 
-def laid(task: Task, scores: Array, truth: Array, axes: tuple[int, int]) -> tuple[Array, Array]:
+def laid(task: Task, scores: Array, truth: Array, batch: int) -> tuple[Array, Array]:
     """Scores as (N, P, C): samples, positions, classes; the truth as (N, P), where it is labels, or as the scores.
 
-    `axes` are the batch axes of both arrays. The truth holds a value for each position, or each score, in order.
+    `batch` is the batch axis of the scores. The truth holds a value for each position, or each score, in their order.
     """
     import numpy as np
 
-    batch = axes[0]
     if task.axis is None or scores.ndim == 1:
-        x = np.moveaxis(scores, batch, 0).reshape(scores.shape[batch], 1, -1)
-        t = np.moveaxis(truth, axes[1], 0)
-        return x, t.reshape(len(x), 1) if _labelled(task) else t.reshape(x.shape)
+        x = scores.reshape(len(scores), 1, -1)
+        return x, truth.reshape(len(x), 1) if _labelled(task) else truth.reshape(x.shape)
     axis = task.axis % scores.ndim
-    if axis == batch:  # of a sequence T x N x C, of which the channels stand last
-        axis = scores.ndim - 1
+    if axis == batch:  # of a sequence T x N x C the channels stand last; of T x N each step is a number
+        axis = scores.ndim - 1 if batch < scores.ndim - 1 else 0
     samples, classes = scores.shape[batch], scores.shape[axis]
     x = np.moveaxis(scores, (batch, axis), (0, -1)).reshape(samples, -1, classes)
     if _labelled(task):

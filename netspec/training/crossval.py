@@ -16,9 +16,8 @@ from statistics import fmean, stdev
 from netspec.core.errors import UsageError
 from netspec.core.locate import RUN_CONFIG
 from netspec.language.asked import NOTHING_ASKED, AskedState
-from netspec.training import snapshot
 from netspec.training.events import Finished, Tested
-from netspec.training.folders import SNAPSHOTS, claimed_folder, holds
+from netspec.training.folders import claimed_folder, holds
 from netspec.training.job import Job, load_solver
 from netspec.training.runs import RunRecord, read
 
@@ -41,8 +40,8 @@ class CrossValidation:
         return load_solver(str(self.run(0) / RUN_CONFIG), [f"data.all.fold={fold}"])
 
     def begun(self, fold: int) -> bool:
-        """Whether the training of a fold has a snapshot to go on from."""
-        return snapshot.latest(self.run(fold) / SNAPSHOTS) is not None
+        """Whether the training of a fold was begun, so that it goes on, from its latest snapshot if there is one."""
+        return holds(self.run(fold))
 
     def scores(self, fold: int) -> dict[str, float] | None:
         """The scores of a fold's last tests, by FEED/blob; None where its training has not come to its end."""

@@ -101,26 +101,24 @@ class _Judged:
         """Whether each row is a sample of the feed, so that it can be named."""
 
     def take(self, program: Program, start: int, size: int) -> None:
-        """Take a batch."""
-        head, axes = self.head, program.shaped.batch_axes
-        scores, truth = program.data[head.scores], program.data[head.truth]
-        batch = axes[head.scores], axes[head.truth]
-        assert batch[0] is not None and batch[1] is not None
-        both = batch[0], batch[1]
-        task = head.task
-        made = _made(task, scores)
-        x, t = laid(task, made, truth, both)
-        self._check_finite(program, x, start, len(x) == size)
+        """Take a batch. Raises NotFiniteOutputError."""
+        task, batch = self.head.task, program.shaped.batch_axes[self.head.scores]
+        assert batch is not None
+        made, truth = _made(task, program.data[self.head.scores]), program.data[self.head.truth]
+        x, t = laid(task, made, truth, batch)
+        alone = len(x) == size
+        self._check_finite(program, x, start, alone)
         arrays = [x, t]
-        undo = self.feed.undo(head.output) if self.feed is not None and head.output is not None else None
-        if task.kind == "numbers" and undo is not None and head.output is not None:
-            shape = program.inputs[head.output].shape
+        output = self.head.output
+        undo = self.feed.undo(output) if self.feed is not None and output is not None else None
+        if task.kind == "numbers" and undo is not None and output is not None:
+            shape = program.inputs[output].shape
             predicted, target = (undo(values.reshape(shape)).reshape(made.shape) for values in (made, truth))
-            arrays += laid(task, predicted, target, both)
+            arrays += laid(task, predicted, target, batch)
         elif task.kind == "labels" and x.shape[2] == 1:
             task, arrays = _as_classes(task, x, t)
         if self._judge is None:
-            self._alone = len(x) == size
+            self._alone = alone
             self._judge = self._judge_of(task, arrays[0], len(x) // size)
         for block in self._blocks.add(*arrays):
             self._block(block)

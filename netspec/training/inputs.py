@@ -44,8 +44,8 @@ class Part(Protocol):
     def name(self, index: int) -> str:
         """The name of a sample in answers."""
 
-    def read(self, index: int, color: Color) -> Array:
-        """A sample, (*shape); an image in the colour that is asked for. Raises NetspecError."""
+    def read(self, index: range, color: Color) -> Sequence[Array]:
+        """Some samples, each (*shape); images in the colour that is asked for. Raises NetspecError."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Images:
         """The path."""
         return self.files[index][0]
 
-    def read(self, index: int, color: Color) -> Array:
-        """The image (C, H, W). Raises FileError."""
+    def read(self, index: range, color: Color) -> Sequence[Array]:
+        """The images (C, H, W). Raises FileError."""
         from netspec.formats.images import decode, read_image
 
-        name, content = self.files[index]
-        return read_image(Path(name), color) if content is None else decode(io.BytesIO(content), name, color)
+        files = (self.files[i] for i in index)
+        return [read_image(Path(n), color) if c is None else decode(io.BytesIO(c), n, color) for n, c in files]
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,11 @@ class Rows:
         """The title with the place in the array."""
         return f"{self.title}[{index}]"
 
-    def read(self, index: int, color: Color) -> Array:
-        """The sample."""
+    def read(self, index: range, color: Color) -> Sequence[Array]:
+        """The samples."""
         import numpy as np
 
-        row: Array = np.asarray(self.array.take(np.array([index]), axis=0))[0]
-        return row
+        return list(self.array.take(np.array(index), axis=0))
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,11 @@ class Samples:
         """The name that the data give it."""
         return self.data.name(index)
 
-    def read(self, index: int, color: Color) -> Array:
-        """The first output of the sample."""
+    def read(self, index: range, color: Color) -> Sequence[Array]:
+        """The first outputs of the samples."""
         import numpy as np
 
-        sample: Array = self.data.read(np.array([index]))[0][0]
-        return sample
+        return list(self.data.read(np.array(index))[0])
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ class Unread:
         """What was named."""
         return self.title
 
-    def read(self, index: int, color: Color) -> Array:
+    def read(self, index: range, color: Color) -> Sequence[Array]:
         """Nothing: raises the error."""
         raise self.error
 

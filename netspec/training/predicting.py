@@ -8,16 +8,15 @@ crops a sample is answered by the mean over the four corners and the middle of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 
 from netspec.core.errors import DataError, NetspecError, SpecError, UsageError
 from netspec.core.shape import counted, text
 from netspec.data.computed import Arrays, Computed
-from netspec.training.inputs import Part, Rows, Samples, Unread, parts
+from netspec.training.inputs import Images, Part, Rows, Samples, Unread, parts
 from netspec.training.trained import Trained, UnfitNetError, WrongInputError
 
 if TYPE_CHECKING:
@@ -37,8 +36,10 @@ Kind = Literal["classes", "values"]
 CROPS = (1, 10)
 _CUTS = frozenset({"Crop", "CenterCrop"})
 """Transforms in whose place the ten windows are cut."""
-_READERS = 4
-"""Most threads that read inputs."""
+_READERS = 2
+"""Threads that read inputs."""
+_FEW = 8
+"""Images that a thread reads in a row: small ones take less time than to hand them over."""
 
 
 @dataclass
@@ -168,15 +169,16 @@ class Predictor:
             for start in range(0, len(part), self.first.batch)
         )
         with ThreadPoolExecutor(_READERS) as pool:
-            before = None
+            before: tuple[list[str], list[Future[list[Array | NetspecError]]]] | None = None
             for part, index in pieces:
-                names = [part.name(i) for i in index]
-                coming = names, [pool.submit(partial(_read, part, i, self.color)) for i in index]
+                some = _FEW if isinstance(part, Images) else len(index)  # to decode images costs much, rows nothing
+                tasks = (index[i : i + some] for i in range(0, len(index), some))
+                coming = [pool.submit(_read, part, task, self.color) for task in tasks]
                 if before is not None:
-                    yield before[0], [each.result() for each in before[1]]
-                before = coming
+                    yield before[0], [each for done in before[1] for each in done.result()]
+                before = [part.name(i) for i in index], coming
             if before is not None:
-                yield before[0], [each.result() for each in before[1]]
+                yield before[0], [each for done in before[1] for each in done.result()]
 
     def _fitting(self, part: Part) -> Part:
         """A part; one error in place of an array or a table, all samples of which have a shape that no net takes."""
@@ -319,11 +321,14 @@ def ten_windows(x: Array, h: int, w: int) -> Array:
     return np.stack([*five, *(window[..., ::-1] for window in five)], axis=1)
 
 
-def _read(part: Part, index: int, color: Color) -> Array | NetspecError:
+def _read(part: Part, index: range, color: Color) -> list[Array | NetspecError]:
+    """Some samples of a part; where they cannot be read, the error in place of each. Images are read one by one."""
+    if isinstance(part, Images) and len(index) > 1:
+        return [_read(part, range(i, i + 1), color)[0] for i in index]
     try:
-        return part.read(index, color)
+        return list(part.read(index, color))
     except NetspecError as error:
-        return error
+        return [error] * len(index)
 
 
 def _named(error: NetspecError, name: str) -> NetspecError:

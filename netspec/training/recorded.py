@@ -53,9 +53,21 @@ def changes(then: dict[str, Any], now: dict[str, Any]) -> Changes:
 
 
 def flat_net(job: Job) -> dict[str, Any]:
-    """The net of a job as plain values to store in a snapshot; every `$` is doubled, so that they are a net to read."""
+    """The net of a job as plain values to store in a snapshot; every `$` is doubled, so that they are a net to read.
+
+    A layer that brings its data says the shapes of their samples, so that the net can be read without them.
+    """
     net: dict[str, Any] = _jsonable(literal(job.values["net"]))
-    return net
+    shapes = {
+        node.layer.name: [list(shaped.blobs[top][1:]) for top in node.tops]
+        for shaped in job.nets.values()
+        for node in shaped.graph.nodes
+        if node.layer.brings is not None
+    }
+    layers = [
+        {**layer, "shape": shapes[layer["name"]]} if layer["name"] in shapes else layer for layer in net["layers"]
+    ]
+    return {**net, "layers": layers} if shapes else net
 
 
 def net_changes(then: dict[str, Any], now: dict[str, Any]) -> Changes:

@@ -296,7 +296,7 @@ class Session:
             averages=averages(self.spec.average, self.train.shaped, self.train.weights),
             diffs=self._gradients() if self.spec.snapshot_diff else {},
             computed=self.computed.used,
-            data=Facts() if self.feed is None else Facts.of(self.feed.data),
+            data=Facts() if self.feed is None else Facts.of(self.feed.data, self.feed.shapes),
         )
 
     def _kept_tests(self) -> Tests:

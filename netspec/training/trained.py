@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from netspec.core.errors import DataError, Findings, SnapshotError, SpecError, UsageError
+from netspec.core.locate import RUN_CONFIG
 from netspec.core.model import Listed, Model
+from netspec.core.rooms import UnknownWord
 from netspec.core.shape import Shape, Shapes, counted, text
 from netspec.core.spelling import suggest
 from netspec.data.computed import Computed
@@ -26,17 +28,18 @@ from netspec.data.transforms.base import AnyTransform, Draw, Transform
 from netspec.engine.bind import bind, compile_net
 from netspec.engine.program import Program
 from netspec.engine.weights import fill_weights, share_weights
+from netspec.formats.files import FileError
 from netspec.language.document import from_python
-from netspec.language.references import open_net
+from netspec.language.references import open_any, open_net
 from netspec.language.validate import Subject, validate
+from netspec.layers.base import LAYERS, Layer
 from netspec.net.deploy import Answer, Deployed, deploy
 from netspec.net.graph import State
 from netspec.net.load import load_net
 from netspec.net.shaped import ShapedGraph
-from netspec.net.spec import net_spec
 from netspec.training import snapshot
 from netspec.training.averaging import averaged
-from netspec.training.brought import brought_by
+from netspec.training.folders import SNAPSHOTS
 from netspec.training.loading import match
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class NoNetError(SnapshotError):
-    """A file of weights does not hold their net, or the means of its data, so nobody can predict with it alone."""
+    """A snapshot lacks what predicts: its net, its weights, or means of its data; or a file that these stand in."""
 
     code = "NS658"
 
@@ -131,14 +134,28 @@ class Trained:
         self.path, self.state, self.facts = path, state, state.data
         solver = state.solver
         level, stages = solver.get("level") or 0, tuple(solver.get("stage") or ())
-        self.view: Deployed = deploy(open_net(state.net), State("TEST", level, stages))
+        self.view: Deployed = deploy(open_net(self._net(state.net)), State("TEST", level, stages))
         self.dtype = solver.get("dtype") or "float32"
         self.answer = self._answer(blob)
-        self.batch, self.transforms, self.source = self._feed(solver.get("data") or {})
+        self.batch, self.transforms, self.source = self._feed(self._data(solver))
         self.seed = solver.get("random_seed") or 1
         self.computed = Computed(state.computed)
         self._programs: dict[int, Program] = {}
         self._bound: dict[Shape, Pipeline] = {}
+
+    def _net(self, net: dict[str, Any]) -> dict[str, Any]:
+        """The flat net; a layer that brings its data says the shapes of samples, and nobody looks for them in files."""
+        return net | {"layers": [self._shaped(layer) for layer in net.get("layers", ())]}
+
+    def _shaped(self, layer: dict[str, Any]) -> dict[str, Any]:
+        shapes, tops = self.facts.shapes, layer.get("top", ())
+        number = 1 if isinstance(tops, str) else len(tops)
+        try:
+            brings = LAYERS.get(str(layer.get("type"))).brings is not Layer.brings
+        except UnknownWord:
+            brings = False
+        known = len(shapes) >= number and "shape" not in layer
+        return layer | {"shape": [list(shape) for shape in shapes[:number]]} if brings and known else layer
 
     @cached_property
     def written(self) -> ShapedGraph:
@@ -155,12 +172,20 @@ class Trained:
             raise UsageError(f"the net '{self.written.graph.name}', as it predicts, has no blob '{blob}'", help=help)
         return next((one for one in self.view.answers if one.blob == blob), Answer(blob))
 
+    def _data(self, solver: dict[str, Any]) -> dict[str, Any]:
+        """The data as they are written; a snapshot has only the last parts of paths, and a run's configuration all."""
+        config = self.path.parent.parent / RUN_CONFIG
+        if self.path.parent.name == SNAPSHOTS and config.is_file():
+            opened = open_any(config).solver
+            return (opened.plain().get("data") or {}) if opened is not None else {}
+        return solver.get("data") or {}
+
     def _feed(self, data: dict[str, Any]) -> tuple[int, tuple[Transform, ...], Source | None]:
         """The batch size, the transforms and the source of the feed that tests the net, as far as they are known."""
         feeds = (data.get(name) for name in ("test", "validation", "train"))
         feed: dict[str, Any] = next((each for each in feeds if each), {})
-        if not feed and (brought := brought_by(net_spec(open_net(self.state.net), Findings()), self.view.state)):
-            return brought.batch_size, brought.transform, brought.source
+        if not feed and self.view.brought is not None:
+            return self.view.brought.batch_size, self.view.brought.transform, self.view.brought.source
         found = Findings()
         document = from_python({"transform": feed.get("transform") or []}, f"<data in {self.path.name}>")
         subject = Subject(_Written, document.plain(), document.root, "the data")
@@ -232,7 +257,11 @@ class Trained:
         spec = FeedSpec.model_construct(None, **fields)  # type: ignore[arg-type]  # the transforms are looked at alone
         real = np.float64 if self.dtype == "float64" else np.float32
         new = _New(self.facts, self.with_targets(shape))
-        return pipeline(spec, new, "TEST", training, real, self.path.parent, computed)
+        try:
+            return pipeline(spec, new, "TEST", training, real, self.path.parent, computed)
+        except FileError as error:
+            fault = f"'{self.path}' needs a file of its training: {error.message}"
+            raise NoNetError(fault, help="name the run, or put the file beside the snapshot") from None
 
     def transformed(self, x: Array, steps: Pipeline) -> Array:
         """Samples (N, *shape) after bound transforms, with zeros for the targets that nobody knows."""

@@ -69,6 +69,8 @@ _WORDS = {
     "ece": "calibration error (ECE)",
 }
 
+_AVERAGES = {"macro": "macro mean", "weighted": "weighted mean", "micro": "all together"}
+
 
 def _summary(head: Head, what: str) -> Columns:
     """The scores of a head as a whole."""
@@ -78,9 +80,9 @@ def _summary(head: Head, what: str) -> Columns:
             table.add_row(
                 words + (" (of counts)" if key == "roc_auc" and not head["roc_auc_exact"] else ""), _share(head[key])
             )
-    for average in ("macro", "weighted", "micro"):
+    for average in _AVERAGES:
         for word, value in head.get(average, {}).items():
-            table.add_row(f"{word}, {average} mean" if average != "micro" else f"{word}, micro", _share(value))
+            table.add_row(f"{word.replace('f1', 'F1')}, {_AVERAGES[average]}", _share(value))
     return table
 
 
@@ -125,18 +127,18 @@ def _matrix(head: Head, width: int) -> Columns | str:
 
 def _worst(head: Head, width: int) -> Columns:
     """The worst samples, each with what is said of it; its name is cut at the front to fit."""
-    table = Columns(
-        ("loss", "truth", "prediction", "p", "sample"), f"worst samples of {visible(head['name'])}", right=(0, 3)
-    )
+    heads = ("loss", "truth", "prediction", "p")
     rows = [
-        (f"{one['loss']:.4f}", *_said(head, one), visible(one["name"] or f"sample {one['sample']}"))
-        for one in head["worst"]
+        ((f"{one['loss']:.4f}", *_said(head, one)), one["name"] or f"sample {one['sample']}") for one in head["worst"]
     ]
-    room = width - sum(
-        max(map(len, column)) + len(GAP) for column in zip(table.heads[:4], *(row[:4] for row in rows), strict=True)
-    )
-    for *cells, name in rows:
-        table.add_row(*cells, name if len(name) <= max(12, room) else "..." + name[3 - max(12, room) :])
+    kept = [n for n in range(len(heads)) if any(cells[n] for cells, _ in rows)]
+    widths = (max(len(heads[n]), *(len(visible(cells[n])) for cells, _ in rows)) for n in kept)
+    room = max(12, width - sum(one + len(GAP) for one in widths))
+    right = [place for place, n in enumerate(kept) if heads[n] in {"loss", "p"}]
+    table = Columns((*(heads[n] for n in kept), "sample"), f"worst samples of {visible(head['name'])}", right)
+    for cells, name in rows:
+        shown = visible(name)
+        table.add_row(*(cells[n] for n in kept), shown if len(shown) <= room else "..." + shown[3 - room :])
     return table
 
 

@@ -160,6 +160,9 @@ class _Definitions(dict[str, Schema]):
                 "items": self.written(option["items"]),
                 **({"description": description} if description else {}),
             }
+        if "prefixItems" in option:  # a tuple, whose items draft 7 lists under `items`
+            rest = {key: value for key, value in option.items() if key != "prefixItems"}
+            return {**rest, "items": [self.written(item) for item in option["prefixItems"]], "additionalItems": False}
         if "properties" in option:
             return {**option, "properties": {name: self.written(field) for name, field in option["properties"].items()}}
         return option
@@ -179,6 +182,7 @@ class _Definitions(dict[str, Schema]):
             "required": field.get("required"),
             **_within({name: each for name, each in inner.items() if each}),
             "items": items,
+            **field.get("needs", {}),  # what a model says of its keys together
         }
         return {key: value for key, value in result.items() if value}
 

@@ -147,6 +147,7 @@ def test_test_scores_a_run(solver: Solver, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     scores = json.loads(done.stdout)
     assert scores.pop("samples") == 11
+    assert [head["task"] for head in scores.pop("heads")] == ["classes"]
     assert scores == last["outputs"]
     assert "11 samples" in netspec("test", run).stdout
 

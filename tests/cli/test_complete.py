@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
         ("netspec explain NS52", ["NS520", "NS521", "NS522", "NS523", "NS524", "NS525", "NS526", "NS528"]),
         ("netspec train lenet base", ["base_lr="]),
         ("netspec train lenet net.layers.conv1.num", ["net.layers.conv1.num_output="]),
-        ("netspec train lenet data.train.b", ["data.train.batch_size="]),
+        ("netspec train lenet data.train.b", ["data.train.balance=", "data.train.batch_size="]),
         ("netspec train lenet lr_policy.g", ["lr_policy.gamma="]),
         ("netspec train alexnet vars.", ["vars.folder="]),
         ("netspec inspect lenet layers.conv", ["layers.conv1.", "layers.conv2."]),

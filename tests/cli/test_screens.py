@@ -148,7 +148,7 @@ def test_the_lines_of_a_training(
     (folder / "metrics.jsonl").write_text("".join(f"{each}\n" for each in rows))
     console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False, soft_wrap=True)
     training: Any = Recorded(load_solver(solver(test_interval=100)), folder, said)
-    train._render(training, console, Finishing(print))
+    train.render(training, console, Finishing(print))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     golden(f"screens/train_{width}.txt", text)
     begin, end = text.index("debug_info at"), text.index("iter 199")

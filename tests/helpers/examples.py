@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 import yaml
@@ -17,6 +19,8 @@ def layers_of(type: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = yaml.safe_load(LAYERS.get(type).example) or []
     for layer in found:
         layer["name"] = f"{type}/{layer['name']}"
+        if "file_name" in layer:  # it is written: not into the current folder
+            layer["file_name"] = os.path.join(tempfile.gettempdir(), f"{os.getpid()}-{layer['file_name']}")
         for word in ("bottom", "top"):
             if word in layer:
                 blobs = [layer[word]] if isinstance(layer[word], str) else layer[word]

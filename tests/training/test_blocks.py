@@ -57,7 +57,7 @@ def test_labels_stand_beside_their_scores(
         position = int(np.ravel_multi_index([place[i] for i in rest], [scores[i] for i in rest])) if rest else 0
         x[place] = 100 * place[batch] + 10 * position + place[axis]
         t[tuple(n for i, n in enumerate(place) if i != axis % len(scores))] = 100 * place[batch] + 10 * position
-    rows, found = laid(Task("classes", axis=axis), x, t.reshape(labels), (batch, batch))
+    rows, found = laid(Task("classes", axis=axis), x, t.reshape(labels), batch)
     samples = np.arange(4)[:, None, None] * 100
     positions = np.arange(rows.shape[1])[None, :, None] * 10
     np.testing.assert_array_equal(rows, samples + positions + np.arange(3))
@@ -66,10 +66,12 @@ def test_labels_stand_beside_their_scores(
 
 def test_truth_of_the_scores_size() -> None:
     x = np.arange(24.0).reshape(4, 3, 2)
-    rows, t = laid(Task("labels"), x, x.reshape(4, 6), (0, 0))
+    rows, t = laid(Task("labels"), x, x.reshape(4, 6), 0)
     np.testing.assert_array_equal(rows, t)
     assert rows.shape == (4, 2, 3) and rows[1, 1].tolist() == x[1, :, 1].tolist()
-    rows, t = laid(Task("numbers"), x[:, 0, 0], x[:, :1, 0], (0, 0))
+    rows, t = laid(Task("numbers"), x[:, 0, 0], x[:, :1, 0], 0)
     assert rows.shape == t.shape == (4, 1, 1)
-    rows, t = laid(Task("classes", axis=None), x, x[:, 0, 0], (0, 0))
+    rows, t = laid(Task("numbers"), x[:, :, 0].T, x[:, :, 0].T, 1)
+    assert rows.tolist() == t.tolist() == x[:, None, :, 0].tolist()
+    rows, t = laid(Task("classes", axis=None), x, x[:, 0, 0], 0)
     assert rows.shape == (4, 1, 6) and t.shape == (4, 1)

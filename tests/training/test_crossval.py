@@ -60,7 +60,7 @@ def test_folds_are_trained_and_go_on_where_they_ended(folder, cli):
         assert [score["mean"], score["deviation"]] == pytest.approx([mean(every), stdev(every)])
     assert list(whole["scores"]) == ["validation/accuracy", "validation/loss", "test/accuracy", "test/loss"]
 
-    # a solver that changes, a fold that is missing and one that ended half-way: the answer is the same
+    # a solver that changes, a fold that is missing, one that ended half-way: the answer is the same
     (folder / "solver.yaml").write_text(SOLVER.replace("0.1", "0.2"))
     shutil.rmtree(runs[1])
     (runs[2] / "snapshots" / "iter_000004.safetensors").unlink()
@@ -69,6 +69,11 @@ def test_folds_are_trained_and_go_on_where_they_ended(folder, cli):
     code, out, err = cli("crossval", "runs/solver-cv-1", "--format", "json")
     assert (code, json.loads(out)) == (0, whole)
     assert "fold 0 of 3 is there" in err
+
+    shutil.rmtree(runs[1] / "snapshots")  # a fold that was killed before its first snapshot
+    (runs[1] / "metrics.jsonl").write_text("")
+    code, out, _ = cli("crossval", "runs/solver-cv-1", "--format", "json")
+    assert (code, json.loads(out)) == (0, whole)
 
     code, out, _ = cli("runs", "list", "--format", "json")
     assert {one["name"].rpartition("/")[2] for one in json.loads(out)} == {"fold-0", "fold-1", "fold-2"}

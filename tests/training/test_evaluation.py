@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.data.feed import Feed
 from netspec.training import evaluation, judge
 from netspec.training import tester as testers
 from netspec.training.evaluation import NotFiniteOutputError, evaluate, write
@@ -25,7 +24,7 @@ COUNT, CLASSES, LABELS, OUTPUTS, HIGH, WIDE = 47, 4, 3, 2, 5, 6
 
 
 def opened(
-    folder: Path, arrays: dict[str, Array], layers: Layers, batch: int = 10, judged: bool = True
+    folder: Path, arrays: dict[str, Array], layers: Layers, batch: int = 10, judged: bool = True, transform: Any = ()
 ) -> testers.Tester:
     """A tester of a net whose scores are its inputs, so that the truth about them is known."""
     for name, array in arrays.items():
@@ -33,14 +32,17 @@ def opened(
     tops = {"name": "in", "type": "Input", "top": list(arrays)}
     net = {"name": "t", "layers": [tops | {"shape": [[1, *array.shape[1:]] for array in arrays.values()]}, *layers]}
     source = {"type": "Arrays", "outputs": [str(folder / f"{name}.npy") for name in arrays]}
-    data = {"test": {"source": source, "batch_size": batch}}
+    data = {"test": {"source": source, "batch_size": batch, "transform": list(transform)}}
     values = {"net": net, "data": data, "base_lr": 0.1, "lr_policy": "fixed", "max_iter": 1}
     job = load_solver(values, phases=("TEST",))
     return testers.Tester(job, {"test": open_named(job, "test", "TEST", 1)}, None, 1, judged=judged)
 
 
-def said(folder: Path, arrays: dict[str, Array], layers: Layers, batch: int = 10, worst: int = 3) -> Values:
-    return evaluate(opened(folder, arrays, layers, batch), "test", Path("w.safetensors"), worst=worst)[1]
+def said(
+    folder: Path, arrays: dict[str, Array], layers: Layers, batch: int = 10, worst: int = 3, transform: Any = ()
+) -> Values:
+    one = opened(folder, arrays, layers, batch, transform=transform)
+    return evaluate(one, "test", Path("w.safetensors"), worst=worst)[1]
 
 
 def head(folder: Path, type: str, x: Array, t: Array, batch: int = 10, worst: int = 3, **fields: Any) -> Values:
@@ -215,17 +217,24 @@ def test_counts_are_rates(tmp_path: Path) -> None:
     assert found["mae"] == pytest.approx(abs(np.exp(x) - t).mean(), rel=1e-6)
 
 
-def test_a_target_is_given_back_in_its_own_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    x, t = scores(COUNT, OUTPUTS), scores(COUNT, OUTPUTS, seed=3).astype(np.float32)
-    plain = head(tmp_path, "EuclideanLoss", x, t)
-    factor, mean = np.array([10.0, 1000.0]), np.array([5.0, -7.0])
-    monkeypatch.setattr(Feed, "undo", lambda feed, output: (lambda v: v * factor + mean) if output == 1 else None)
-    found = head(tmp_path, "EuclideanLoss", x, t)
-    for own, row, by in zip(found["by_output"], plain["by_output"], factor, strict=True):
-        assert own["rmse"] == pytest.approx(by * row["rmse"]) and own["r2"] == pytest.approx(row["r2"])
-    for own, other in zip(found["worst"], plain["worst"], strict=True):
-        assert (own["sample"], own["loss"]) == (other["sample"], other["loss"])
-        np.testing.assert_allclose(own["target"], np.array(other["target"]) * factor + mean)
+def test_a_target_is_given_back_in_its_own_units(tmp_path: Path) -> None:
+    """Against the same target as the source has it, with predictions brought there by hand."""
+    x, y = scores(COUNT, OUTPUTS).astype(np.float32), scores(COUNT, OUTPUTS, seed=3).astype(np.float32)
+    mean, deviation = np.array([5.0, -7.0]), np.array([10.0, 1000.0])
+    own = x * deviation + mean, (y * deviation + mean).astype(np.float32)
+    layers = [{"name": "loss", "type": "EuclideanLoss", "bottom": ["x", "t"]}]
+    normalize = {"type": "Normalize", "output": 1, "mean": mean.tolist(), "deviation": deviation.tolist()}
+    found = said(tmp_path, {"x": x, "t": own[1]}, layers, transform=[normalize])["heads"][0]
+    for c, row in enumerate(found["by_output"]):
+        apart = own[0][:, c] - own[1][:, c]
+        assert row["rmse"] == pytest.approx(np.sqrt((apart**2).mean()), rel=1e-5)
+        assert row["mae"] == pytest.approx(abs(apart).mean(), rel=1e-5)
+    assert found["r2"] == pytest.approx(head(tmp_path, "EuclideanLoss", x, y)["r2"], rel=1e-5)
+    losses = ((x - y).astype(np.float64) ** 2).mean(1)
+    worst = found["worst"][0]
+    assert worst["sample"] == losses.argmax() and worst["loss"] == pytest.approx(losses.max(), rel=1e-4)
+    np.testing.assert_allclose(worst["target"], own[1][losses.argmax()], rtol=1e-5)
+    np.testing.assert_allclose(worst["prediction"], own[0][losses.argmax()], rtol=1e-5)
 
 
 def test_a_net_with_several_heads_and_one_without(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netspec.data.sources.cifar10 import RECORD
-
 
 def losses(tmp_path: Path, *words: str) -> list[float]:
     """The loss of every iteration of `netspec train WORDS`."""
@@ -40,7 +38,7 @@ def test_resnet20_trains_on_cifar10(tmp_path: Path) -> None:
     """Pictures of one brightness for each class, in the files of the binary version."""
     rng = np.random.default_rng(3)
     for name, count in (*((f"data_batch_{i}.bin", 48) for i in range(1, 6)), ("test_batch.bin", 20)):
-        records = rng.integers(0, 30, (count, RECORD), dtype=np.uint8)
+        records = rng.integers(0, 30, (count, 1 + 3 * 32 * 32), dtype=np.uint8)
         records[:, 0] = np.arange(count) % 10
         records[:, 1:] += 20 * records[:, :1]
         (tmp_path / name).write_bytes(records.tobytes())

@@ -304,3 +304,19 @@ def test_a_net_of_two_inputs_is_not_fed(tmp_path: Path) -> None:
     data = {"train": {"source": {"type": "Arrays", "values": values}, "batch_size": 2}}
     with pytest.raises(UnfitNetError, match=r"takes 2 inputs \('a', 'b'\)"):
         Predictor([Trained(snapshot_of(tmp_path / "two.safetensors", net, data))])
+
+
+def test_a_net_that_brings_its_data_answers_without_them(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    random = np.random.default_rng(0)
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["data"], file["label"] = random.normal(size=(4, 3)), np.array([0, 1, 2, 3.0])
+    (tmp_path / "list.txt").write_text(str(tmp_path / "d.h5"))
+    net: list[dict[str, Any]] = layers([3])
+    net[0] = {"name": "data", "type": "HDF5Data", "top": ["data", "label"], "batch_size": 2}
+    net[0]["source"] = str(tmp_path / "list.txt")
+    path = snapshot_of(tmp_path / "h5.safetensors", net, {})
+    (tmp_path / "d.h5").unlink()
+    x = random.normal(size=(3, 3))
+    found = Predictor([Trained(path)]).predict_arrays(x)
+    np.testing.assert_allclose(found.array(), by_hand(path, x), rtol=1e-4)

@@ -48,9 +48,7 @@ class Draw:
         """Numbers in [0, 1) for each sample, (N, number)."""
         import numpy as np
 
-        epoch, index = np.repeat(self.epoch, number), np.repeat(self.index, number)
-        places = np.tile(np.arange(number), len(self.index))
-        return rng.uniform(self.seed, purpose, epoch, index, places).reshape(-1, number)
+        return rng.uniform(self.seed, purpose, self.epoch[:, None], self.index[:, None], np.arange(number)[None])
 
     def uniform(self, purpose: str) -> NDArray[np.float64]:
         """A number in [0, 1) for each sample, (N,), independent of the other samples in the batch."""

@@ -40,9 +40,21 @@ class ColorJitter(PixelTransform):
     A single number b stands for factors from 1-b to 1+b, at least 0; of hue, for turns from -b to b.
     """
 
-    brightness: Range = Field((0.0,), description="Largest change of the factor of brightness, or [least, largest].")
-    contrast: Range = Field((0.0,), description="Largest change of the factor of contrast, or [least, largest].")
-    saturation: Range = Field((0.0,), description="Largest change of the factor of saturation, or [least, largest].")
+    brightness: Range = Field(
+        (0.0,),
+        min_length=1,
+        max_length=2,
+        description="Largest change of the factor of brightness, or [least, largest].",
+    )
+    contrast: Range = Field(
+        (0.0,), min_length=1, max_length=2, description="Largest change of the factor of contrast, or [least, largest]."
+    )
+    saturation: Range = Field(
+        (0.0,),
+        min_length=1,
+        max_length=2,
+        description="Largest change of the factor of saturation, or [least, largest].",
+    )
     hue: Annotated[Listed[Annotated[float, Field(ge=-0.5, le=0.5)]], AfterValidator(_turn)] = Field(
         (0.0,), min_length=1, max_length=2, description="Largest turn of the hue to both sides, or [least, largest]."
     )

@@ -220,7 +220,7 @@ def test_notes_that_are_damaged_are_made_anew(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("NETSPEC_CACHE_DIR", str(tmp_path / "cache"))
     opened(folder)
     (notes,) = (tmp_path / "cache" / "images").iterdir()
-    for content in (b"", b"\x93NUMPY", os.urandom(100)):
+    for content in (b"", b"\x93NUMPY", b"PK\x03\x04", os.urandom(100)):
         notes.write_bytes(content)
         assert opened(folder).shapes == ((3, *ONE), ())
     notes.write_bytes(b"")

@@ -87,6 +87,13 @@ def test_masks(masks):
     data.read_through(np.arange(2))
 
 
+def test_masks_of_eight_and_of_sixteen_bits_keep_their_numbers(masks):
+    Image.fromarray(np.full((4, 5), 300, np.uint16)).save(masks / "c_mask.png")
+    data = opened(masks, "a.png a_mask.png\nc.png c_mask.png\n", target="mask")
+    _, y = data.read(np.array([0, 1]))
+    np.testing.assert_array_equal(y.reshape(2, -1), [np.arange(20) % 5, [300] * 20])
+
+
 def test_masks_of_images_that_differ_in_size(masks, write_images):
     write_images(masks, {"c.png": (3, 2)})
     Image.fromarray(np.ones((3, 2), np.uint8)).save(masks / "c_mask.png")
