@@ -1,8 +1,10 @@
 """How long does it take to read a table of numbers as text, beside pyarrow's reader and NumPy's loadtxt?
 
-`python -m benchmarks.csv_reading [ROWS COLUMNS]` writes a table of normal numbers with all their digits, and reads it
-by turns: netspec's Csv to an array of samples, pyarrow's read_csv to its columns, both on all cores. loadtxt reads a
-share. The exit code is 1 where netspec takes more than twice pyarrow's time, or where a number differs.
+python -m benchmarks.csv_reading [ROWS COLUMNS]      on an idle machine, with pyarrow
+
+A table of normal numbers with all their digits is written, and read by turns: netspec's Csv to an array of samples,
+pyarrow's read_csv to its columns, both on all cores. loadtxt reads a share. The exit code is 1 where netspec takes more
+than twice pyarrow's time, or where a number differs.
 """
 
 from __future__ import annotations
@@ -30,6 +32,19 @@ def clocked(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def main() -> int:
+<<<<<<< HEAD
+=======
+    """Print a line for each reader."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
+    parser.add_argument("columns", nargs="?", type=int, default=20)
+    given = parser.parse_args()
+    return compare(given.rows, given.columns)
+
+
+def compare(rows: int, columns: int) -> int:
+    """Read by turns, and print the medians; 1 where a target is missed."""
+>>>>>>> cece04b6db2eab36a68c7de76c8650725f60040f
     from pyarrow import csv, table
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -127,4 +127,4 @@ class Predictor:
 
 def _weights(path: Path) -> Path:
     """A snapshot; of a run folder its latest."""
-    return folders.weights_for(path, None if folders.holds(path) else path, False)
+    return folders.weights_for(path, path, False)

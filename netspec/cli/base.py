@@ -115,6 +115,18 @@ Code = Annotated[
 Deploy = Annotated[
     bool, typer.Option("--deploy", help="The net as it predicts: without losses, scores, labels and what they need.")
 ]
+Feed = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="FEED",
+        help="Data: test, validation, train or a further set; left out: the test data.",
+        autocompletion=complete.feeds,
+    ),
+]
+Best = Annotated[bool, typer.Option("--best", help="The weights of the best test of a run.")]
+Ema = Annotated[bool, typer.Option("--ema", help="The snapshot's moving average of weights.")]
+Swa = Annotated[bool, typer.Option("--swa", help="The snapshot's stochastic weight average.")]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli import complete
 from netspec.cli.base import (
     Code,
+    Feed,
     Level,
     SolverFile,
     SolverOverrides,
@@ -25,16 +25,6 @@ from netspec.cli.help import TRAINING
 
 PANEL = TRAINING
 EXAMPLE = "netspec baseline lenet"
-
-Feed = Annotated[
-    str | None,
-    typer.Option(
-        "--on",
-        metavar="FEED",
-        help="Data: test, validation, train or a further set; left out: the test data.",
-        autocompletion=complete.feeds,
-    ),
-]
 
 
 def command(

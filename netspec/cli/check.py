@@ -80,6 +80,7 @@ def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: 
     opened = open_any(name, overrides, "solvers" if data else "models", asked)
     if opened.solver is None:
         return f"{opened.title}: a sound net, {_net(opened.flat, asked, found)}"
+    from netspec.core.locate import from_here
     from netspec.net.wire import check_left_out
     from netspec.training.job import job_of
     from netspec.training.rehearsal import rehearse
@@ -91,7 +92,7 @@ def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: 
     feeds, warnings = rehearse(job) if data else ({}, judge(Known(job.nets, job), "warning"))
     for warning in warnings:
         found.add(warning)
-    words = [f"a sound solver for net '{job.net.name}'", *(feed.describe() for feed in feeds.values())]
+    words = [f"a sound solver for net '{job.net.name}'", *(from_here(feed.describe()) for feed in feeds.values())]
     return f"{opened.title}: {'; '.join(words)}"
 
 

@@ -50,10 +50,13 @@ def codes(incomplete: str) -> list[tuple[str, str]]:
 
 
 def layer_types(incomplete: str) -> list[str]:
-    """Layer types."""
+    """Layer types, and the sources and transforms of data."""
+    from netspec.data.sources.base import SOURCES
+    from netspec.data.transforms.base import TRANSFORMS
     from netspec.layers.base import LAYERS
 
-    return [word for word in LAYERS.words() if word.lower().startswith(incomplete.lower())]
+    words = sorted({word for room in (LAYERS, SOURCES, TRANSFORMS) for word in room.words()})
+    return [word for word in words if word.lower().startswith(incomplete.lower())]
 
 
 def net_keys(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -42,6 +42,7 @@ Overrides = Annotated[
 On = Annotated[
     list[str] | None, typer.Option("--on", metavar="FEED", help="Only this set; may be said more than once.")
 ]
+OneOf = Annotated[str | None, typer.Option("--on", metavar="FEED", help="Set; left out: the first.")]
 Shown = Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")]
 
 
@@ -81,7 +82,7 @@ def stats(
 def show(
     where: Where,
     overrides: Overrides = None,
-    on: Annotated[str | None, typer.Option("--on", metavar="FEED", help="Set; left out: the first.")] = None,
+    on: OneOf = None,
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="Samples.")] = 40,
     columns: Annotated[int, typer.Option("--columns", min=1, help="Samples in a row.")] = 8,
     start: Annotated[int, typer.Option("--start", min=0, help="Position of the first, through all epochs.")] = 0,
@@ -103,7 +104,7 @@ def convert(
     to: Annotated[Form, typer.Option("--to", help="Form: arrays, HDF5, Caffe's LMDB, or a folder of PNGs a class.")],
     output: Annotated[Path, typer.Option("--output", "-o", parser=expanded, help="The file or folder to make.")],
     overrides: Overrides = None,
-    on: Annotated[str | None, typer.Option("--on", metavar="FEED", help="Set; left out: the first.")] = None,
+    on: OneOf = None,
     code: Code = None,
 ) -> None:
     """Write the samples of a set, as they are stored, in another form."""
@@ -126,7 +127,7 @@ def mean_(
         Path, typer.Option("--output", "-o", parser=expanded, help="A .binaryproto as Caffe has it, or a .npy.")
     ],
     overrides: Overrides = None,
-    on: Annotated[str | None, typer.Option("--on", metavar="FEED", help="Set; left out: the first.")] = None,
+    on: OneOf = None,
     code: Code = None,
 ) -> None:
     """Write the mean over the samples of a set, as they are stored."""

@@ -1,4 +1,4 @@
-"""`netspec layers`: the layer types, and all about one of them."""
+"""`netspec layers`: the layer types, and all about one of them, or about a source or transform of data."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ EXAMPLE = "netspec layers Convolution"
 def command(
     type: Annotated[
         str | None,
-        typer.Argument(metavar="[TYPE]", help="A layer type; left out: all of them.", autocompletion=layer_types),
+        typer.Argument(
+            metavar="[TYPE]",
+            help="A layer type, or a source or transform of data; left out: all layer types.",
+            autocompletion=layer_types,
+        ),
     ] = None,
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
-    """List the layer types by purpose, or show the fields, formula, source and an example of one."""
+    """List the layer types by purpose, or show the fields, formula and an example of one; also of a data source."""
     from netspec.views import reference
 
     wide = width(sys.stdout)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Code, TableFormat, Threads, answer, err, told_of_compiling
+from netspec.cli.base import Best, Code, Ema, Swa, TableFormat, Threads, answer, err, told_of_compiling
 from netspec.cli.help import TRAINING
 from netspec.core.locate import expanded
 
@@ -63,9 +63,9 @@ def command(
     crops: Crops = 1,
     blob: Blob = None,
     output: Output = None,
-    best: Annotated[bool, typer.Option("--best", help="The weights of the best test of a run.")] = False,
-    ema: Annotated[bool, typer.Option("--ema", help="The snapshot's moving average of weights.")] = False,
-    swa: Annotated[bool, typer.Option("--swa", help="The snapshot's stochastic weight average.")] = False,
+    best: Best = False,
+    ema: Ema = False,
+    swa: Swa = False,
     generate: Length = None,
     start: Start = "",
     temperature: Temperature = 1.0,
@@ -111,7 +111,7 @@ def _trained(word: str, best: bool, blob: str | None, average: str | None) -> Tr
     path = folders.named(word)
     if not path.exists():
         raise UsageError(f"there is no run or snapshot '{word}'", help="`netspec runs list` shows the runs")
-    weights = folders.weights_for(path, None if folders.holds(path) else path, best)
+    weights = folders.weights_for(path, path, best)
     return Trained(weights, blob, average)
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netspec.cli import complete
 from netspec.cli.base import (
+    Best,
     Code,
+    Ema,
+    Feed,
     Level,
     SolverFile,
     SolverOverrides,
     Stages,
+    Swa,
     TableFormat,
     Threads,
     answer,
@@ -41,22 +44,16 @@ Weights = Annotated[
         help="Snapshot to test, or a run folder: its latest; left out: the latest of SOLVER, a run folder.",
     ),
 ]
-Feed = Annotated[
-    str,
-    typer.Option(
-        "--on", metavar="FEED", help="Data: test, validation, train or a further set.", autocompletion=complete.feeds
-    ),
-]
 
 
 def command(
     solver: SolverFile,
     overrides: SolverOverrides = None,
     weights: Weights = None,
-    on: Feed = "test",
-    ema: Annotated[bool, typer.Option("--ema", help="Test the snapshot's moving average of weights.")] = False,
-    swa: Annotated[bool, typer.Option("--swa", help="Test the snapshot's stochastic weight average.")] = False,
-    best: Annotated[bool, typer.Option("--best", help="Test the weights of the best test of a run.")] = False,
+    on: Feed = None,
+    ema: Ema = False,
+    swa: Swa = False,
+    best: Best = False,
     net_stage: Stages = None,
     net_level: Level = None,
     worst: Annotated[int, typer.Option(min=0, max=1000, help="Samples of the greatest loss to show.")] = 10,
@@ -87,7 +84,7 @@ def command(
     job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
     if plot is not None:
         confusion_plot.ask_for_library(plot)
-    console = err()
+    on, console = on or "test", err()
     with told_of_compiling(console):
         tester, loaded = load_tester(job, found, threads, on, average, judged=True)
     console.print(str(loaded))

@@ -10,6 +10,7 @@ them (`net: ../models/lenet.yaml`) hold in both.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def shown(path: Path) -> str:
     if path.suffix == ".yaml" and path.is_absolute() and path.parent in (*shelves("models"), *shelves("solvers")):
         return f"{ZOO}{path.stem}"
     return str(path if relative is None else relative)
+
+
+def from_here(text: str) -> str:
+    """A text in which paths of files below the current folder begin there: `line 3 of /home/me/a.csv` of a.csv."""
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except OSError:  # the folder is gone
+        return text
+    return text if here == os.sep else re.sub(rf"(?<![^\s'\"(]){re.escape(here)}", "", text)
 
 
 def exists(path: Path) -> bool:

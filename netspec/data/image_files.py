@@ -39,6 +39,10 @@ _FIRST_HEADS = 32
 """Files, spread over all, that are looked at first: most sets of photographs differ in these."""
 
 
+_PARTS = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+"""Names of folders that hold the samples of one feed."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageFiles(Dataset):
     """Images (C, H, W) in files, each with its target: numbers `targets` (N,) or (N, K), or a picture of labels.
@@ -241,6 +245,18 @@ def listing(folder: Path) -> list[os.DirEntry[str]]:
         raise UnreadableDataError(f"'{folder}' is not a folder") from None
     except OSError as error:
         raise UnreadableDataError(f"'{folder}' cannot be read: {error.strerror or error}") from None
+
+
+def parts_of(folder: str) -> dict[str, str]:
+    """The folders of the feeds train, validation and test in a folder; itself as `all` where it has other folders.
+
+    Raises MissingDataError, UnreadableDataError.
+    """
+    there = {entry.name.lower(): entry.name for entry in listing(Path(folder)) if entry.is_dir()}
+    found = {
+        part: f"{folder.rstrip('/')}/{there[name]}" for part, names in _PARTS.items() for name in names if name in there
+    }
+    return found if "train" in found and len(there) == len(found) else {"all": folder}
 
 
 def images_in(root: Path, part: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:

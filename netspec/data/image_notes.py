@@ -1,6 +1,6 @@
 """Notes: what is known of image files: their sizes, and which cannot be read.
 
-It is kept on the disk by path, size and time of the last change, so that a file is looked at again only when it is
+It is kept on the disk by path, size and times of the last change, so that a file is looked at again only when it is
 another. Whatever is wrong with the notes costs another look.
 """
 
@@ -91,7 +91,7 @@ class Notes:
             found = os.stat(self._root / file)
         except OSError:
             return 0
-        text = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\0{how}"
+        text = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ctime_ns}\0{how}"
         return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")
 
     def _read(self) -> Array:

@@ -118,12 +118,15 @@ class Watched:
 
 
 def stamp(path: Path) -> str:
-    """The name of a file's content as far as the system knows it: its path, bytes and time of the last change."""
+    """The name of a file's content as far as the system knows it: its path, bytes and times of the last change.
+
+    An archive that is unpacked sets the time that programs may set; the other one is the system's own.
+    """
     try:
         found = os.stat(path)
     except (OSError, ValueError):
         return f"{path}: not there"
-    return f"{path}: {found.st_size} bytes at {found.st_mtime_ns}"
+    return f"{path}: {found.st_size} bytes at {found.st_mtime_ns} and {found.st_ctime_ns}"
 
 
 @contextmanager

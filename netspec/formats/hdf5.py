@@ -25,9 +25,11 @@ _CHUNKS = 2**24
 def listed(path: Path) -> list[Path]:
     """The HDF5 file at a path itself, or the files that a text file there lists. Raises FileError."""
     with opened(path) as file:
-        head = file.read(len(_MAGIC))
-        text = head + file.read(_MOST_LISTED)
-    if head == _MAGIC or b"\0" in text:  # an HDF5 file may begin with a block of the user's own
+        text = file.read(len(_MAGIC))
+        if text == _MAGIC:
+            return [path]
+        text += file.read(_MOST_LISTED)
+    if b"\0" in text:  # an HDF5 file may begin with a block of the user's own
         return [path]
     try:
         lines = text.decode().splitlines()

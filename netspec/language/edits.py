@@ -114,6 +114,10 @@ class _Link:
     after: _Link | None = None
     last: _Link | None = None
     """The last layer that was inserted after this layer."""
+    new: bool = False
+    """Whether the child brings the layer."""
+    called: str | None = None
+    """The name by which edits find it."""
 
 
 class _Edited:
@@ -122,7 +126,8 @@ class _Edited:
     def __init__(self, layers: Items, found: Findings) -> None:
         self.found = found
         self.begin = self.end = _Link(Scalar(None, layers.at))
-        self.named: dict[str, _Link] = {}
+        self.named: dict[str, list[_Link]] = {}
+        """The layers of each name: several where they take part in different phases."""
         for node in layers.items:
             self.put(node, self.end)
 
@@ -159,12 +164,14 @@ class _Edited:
         if said:
             self.change(said[0], entry)
             return
-        name = _name(entry)
-        link = self.named.get(name) if name is not None else None
-        if link is not None and isinstance(link.node, Mapping):
+        name, whole = _name(entry), "type" in entry.items or "block" in entry.items
+        links = self.named.get(name, []) if name is not None else []
+        if links and not (whole and links[0].new):  # the parent's come first
+            link = self.only(links, entry.items["name"].at)
+            assert isinstance(link.node, Mapping)
             link.node = self.over(link.node, entry, str(name))
-        elif "type" in entry.items or "block" in entry.items or name is None:
-            self.put(entry, self.end)
+        elif whole or name is None:
+            self.put(entry, self.end, new=True)
         else:
             near = None if self.found.enough else nearest(name, self.named)
             help = f"did you mean '{near}'?" if near else "a new layer says its `type`"
@@ -192,18 +199,19 @@ class _Edited:
             raise EditError("`remove` stands alone", at=entry.keys[other], help=help)
         for one in node.items if isinstance(node, Items) else (node,):
             with self.found.catching():
-                self.cut(self.target("remove", one))
+                for link in [*self.targets("remove", one)]:
+                    self.cut(link)
 
     def change(self, word: str, entry: Mapping) -> None:
         """Insert a layer, or put it in the place of another. Raises EditError."""
         at = entry.items[word].at
-        link = self.target(word, entry.items[word])
+        link = self.only(self.targets(word, entry.items[word]), at)
         target, new = str(_name(link.node)), entry.without(word)
         name = _name(new)
         if word == "replace":
-            del self.named[target]
-            link.node = new if "name" in new.items else _named(new, target, at)
-            self.named.setdefault(_name(link.node) or target, link)
+            self.forget(link)
+            link.node, link.new = new if "name" in new.items else _named(new, target, at), True
+            self.call(link, _name(link.node) or target)
             return
         if name is None or not ("type" in new.items or "block" in new.items):
             lacks = "`type`" if name is not None else "`name` and a `type`"
@@ -211,33 +219,43 @@ class _Edited:
                 lacks = "`name`"
             help = f"like `{{{word}: {target}, name: bn1, type: BatchNorm}}`"
             raise EditError(f"a new layer needs a {lacks}", at=entry.keys[word], help=help)
-        if name in self.named:
+        if name in self.named and new.items.keys().isdisjoint(("include", "exclude")):
             raise EditError(
                 f"there is a layer '{name}' already", at=new.items["name"].at, help="give the new layer another name"
             )
         if word == "insert_before":
-            self.put(new, link.before or self.begin)
+            self.put(new, link.before or self.begin, new=True)
         else:
-            link.last = self.put(new, link.last if link.last and link.last.before else link)
+            link.last = self.put(new, link.last if link.last and link.last.before else link, new=True)
 
-    def target(self, word: str, node: Node) -> _Link:
-        """The layer that an edit names. Raises EditError."""
+    def only(self, links: list[_Link], at: Place) -> _Link:
+        """The only one of the layers of a name. Raises EditError where there are several."""
+        if len(links) > 1:
+            name = _name(links[0].node)
+            text = f"{len(links)} layers of the net that this one extends are called '{name}'"
+            related = [(f"number {n}:", link.node.at) for n, link in enumerate(links[:4], 1)]
+            help = f"`remove: {name}` takes all of them away; new ones may be written then"
+            raise EditError(text, at=at, help=help, related=related)
+        return links[0]
+
+    def targets(self, word: str, node: Node) -> list[_Link]:
+        """The layers of the name that an edit gives. Raises EditError."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             raise EditError(f"`{word}` names a layer, not {describe(node)}", at=node.at, help=f"like `{word}: conv1`")
-        link = self.named.get(node.value)
-        if link is None:
+        links = self.named.get(node.value)
+        if links is None:
             raise EditError(
                 f"the net that this one extends has no layer '{node.value}'", at=node.at, help=self.near(node.value)
             )
-        return link
+        return links
 
     def near(self, name: str) -> str | None:
         """A help line with the layer name nearest to `name`; None after many mistakes, since each search takes time."""
         return None if self.found.enough else suggest(name, self.named)
 
-    def put(self, node: Node, before: _Link) -> _Link:
-        """Insert a node into the list behind a link; the new link."""
-        link = _Link(node, before, before.after)
+    def put(self, node: Node, before: _Link, new: bool = False) -> _Link:
+        """Insert a node into the list behind a link; the link of it."""
+        link = _Link(node, before, before.after, new=new)
         if before.after is not None:
             before.after.before = link
         else:
@@ -245,7 +263,7 @@ class _Edited:
         before.after = link
         name = _name(node)
         if name is not None:
-            self.named.setdefault(name, link)
+            self.call(link, name)
         return link
 
     def cut(self, link: _Link) -> None:
@@ -257,7 +275,20 @@ class _Edited:
         else:
             self.end = before
         link.before = None
-        del self.named[str(_name(link.node))]
+        self.forget(link)
+
+    def call(self, link: _Link, name: str) -> None:
+        """Let edits find a link by a name."""
+        link.called = name
+        self.named.setdefault(name, []).append(link)
+
+    def forget(self, link: _Link) -> None:
+        """Let no edit find a link."""
+        assert link.called is not None
+        links = self.named[link.called]
+        links.remove(link)
+        if not links:
+            del self.named[link.called]
 
 
 def _name(node: Node) -> str | None:

@@ -45,7 +45,7 @@ class UnknownTableError(SpecError):
 
 
 class DuplicateNameError(SpecError):
-    """Two layers with the same name."""
+    """Two layers of the same phase, level and stages have one name."""
 
     code = "NS208"
 

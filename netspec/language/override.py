@@ -136,17 +136,17 @@ def _step(written: str, source: SourceText, column: int) -> Step:
 def override(root: Mapping, one: Override) -> Mapping:
     """`root` with an override applied. Raises OverrideError."""
     _check_names(root, one)
-    dropped = _dropped(root, one.path) if one.drops else None
+    dropped = _dropped(root, one.path, one.source) if one.drops else None
     return dropped if isinstance(dropped, Mapping) else _put_key(root, list(one.path), one.value, one.source)
 
 
-def _dropped(node: Node, steps: Sequence[Step]) -> Node | None:
-    """`node` without the key at the path `steps`; None where there is no such key."""
+def _dropped(node: Node, steps: Sequence[Step], source: SourceText) -> Node | None:
+    """`node` without the key at the path `steps`; None where there is no such key. Raises OverrideError."""
     name, rest = steps[0].name, steps[1:]
     if isinstance(node, Items):
         items = list(node.items)
-        index = _position(node, name)
-        inner = None if index is None or not rest else _dropped(items[index], rest)
+        index = _position(node, steps[0], source)
+        inner = None if index is None or not rest else _dropped(items[index], rest, source)
         if index is None or inner is None:
             return None
         items[index] = inner
@@ -155,7 +155,7 @@ def _dropped(node: Node, steps: Sequence[Step]) -> Node | None:
         return None
     if not rest:
         return node.without(name)
-    inner = _dropped(node.items[name], rest)
+    inner = _dropped(node.items[name], rest, source)
     return None if inner is None else node.with_item(name, inner, node.keys[name])
 
 
@@ -227,7 +227,7 @@ def _put_key(node: Mapping, steps: list[Step], value: Node, source: SourceText) 
 def _put_item(node: Items, steps: list[Step], value: Node, source: SourceText) -> Items:
     """A list with `value` in the entry that the first step names, or whose position it is."""
     name, at = steps[0].name, _place(source, steps[0])
-    index = _position(node, name)
+    index = _position(node, steps[0], source)
     if index is None:
         names = list(filter(None, map(_name, node.items)))
         if names:
@@ -240,11 +240,23 @@ def _put_item(node: Items, steps: list[Step], value: Node, source: SourceText) -
     return replace(node, items=tuple(items))
 
 
-def _position(node: Items, name: str) -> int | None:
-    """The position of an item by its name, or, in a list of items without names, by its number."""
-    written = {each: i for i, item in enumerate(node.items) if (each := _name(item)) is not None}
+def _position(node: Items, step: Step, source: SourceText) -> int | None:
+    """The position of an item by its name, or, in a list of items without names, by its number.
+
+    Raises OverrideError for a name that several items have.
+    """
+    name = step.name
+    written = [(i, each) for i, item in enumerate(node.items) if (each := _name(item)) is not None]
     if written:
-        return (written | {_meant(each): i for each, i in written.items()}).get(name)
+        found = [i for i, each in written if _meant(each) == name] or [i for i, each in written if each == name]
+        if len(found) > 1:
+            raise OverrideError(
+                f"{len(found)} entries are called '{name}', and an override cannot tell them apart",
+                at=_place(source, step),
+                help="give them names of their own, or change the file",
+                related=[(f"number {n}:", node.items[i].at) for n, i in enumerate(found[:4], 1)],
+            )
+        return found[0] if found else None
     return int(name) if name.isascii() and name.isdigit() and int(name) < len(node.items) else None
 
 

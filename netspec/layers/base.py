@@ -180,7 +180,7 @@ class Layer(Model):
     Its Inputs are fed with normal numbers, and with random classes where a layer reads labels.
     """
 
-    name: str = Field(description="Unique name of the layer.", min_length=1)
+    name: str = Field(description="Name of the layer; no other that takes part with it has it.", min_length=1)
     bottom: Annotated[Listed[str] | None, Aka("from", "input", "inputs")] = Field(
         None, description="Blobs it reads; left out: the first top of the layer above."
     )

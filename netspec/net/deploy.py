@@ -21,6 +21,7 @@ from netspec.core.spelling import unused
 from netspec.data.spec import FeedSpec
 from netspec.layers.base import LAYERS
 from netspec.net.graph import Node, State
+from netspec.net.heads import source
 from netspec.net.infer import infer
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import net_spec
@@ -33,14 +34,19 @@ class NothingToAnswerError(SpecError):
     code = "NS657"
 
 
+_PROBABLE = frozenset({"Softmax", "Sigmoid"})
+"""Layer types that make probabilities."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A blob of the deploy view that answers for a sample.
 
     `blob` is its name there. `judge` is the layer, a loss or a score, that compares it in the whole net, and `scores`
     the blob that this layer reads: another one where the loss contains an activation. Both are empty where nothing
-    compares it. `truth` is the number of the whole net's input that it is compared with. `axis` is the axis of classes
-    that exclude each other. `probable`: its values are probabilities. `loss`: what compares it is a loss.
+    compares it. `truth` is the number of the whole net's input that holds the values it is compared with. `axis` is the
+    axis of classes that exclude each other. `probable`: its values are probabilities. `loss`: what compares it is a
+    loss.
     """
 
     blob: str
@@ -188,7 +194,7 @@ class _View:
         """The answer of a blob that nothing compares: of a Softmax perhaps that of the scores that are compared."""
         maker = self.graph.nodes[self.graph.blobs[blob].producer]
         axis = getattr(maker.layer, "axis", None) if maker.layer.type == "Softmax" else None
-        return Answer(self.graph.blobs[blob].name, axis=axis, probable=maker.layer.type in ("Softmax", "Sigmoid"))
+        return Answer(self.graph.blobs[blob].name, axis=axis, probable=maker.layer.type in _PROBABLE)
 
     def _compared(self, node: Node, blob: int) -> Iterator[tuple[Answer, int]]:
         """The answer that a loss or a score compares, if no loss before compares that blob."""
@@ -201,16 +207,15 @@ class _View:
         axis = getattr(layer, "axis", 1) if classes else None
         others = [bottom for bottom in node.bottoms if bottom != blob]
         plain = self._plain(blob)
-        answer = replace(
-            plain, judge=layer.name, scores=name, truth=self._origin(others), axis=axis, loss=layer.is_loss
-        )
+        truth = source(self.graph, others[0]) if others else None
+        answer = replace(plain, judge=layer.name, scores=name, truth=truth, axis=axis, loss=layer.is_loss)
         inner = layer.inner_activation if node.bottoms[:1] == (blob,) else None
         if inner is None:
             yield answer, blob
             return
         word, fields = inner
         axis = fields.get("axis", axis) if word == "Softmax" else None
-        answer = replace(answer, axis=axis, probable=word in ("Softmax", "Sigmoid"))
+        answer = replace(answer, axis=axis, probable=word in _PROBABLE)
         there = self._same(blob, word, fields)
         if there is not None:
             self.answers = [one for one in self.answers if one.blob != self.graph.blobs[there].name]
@@ -236,24 +241,14 @@ class _View:
         else:
             several = sum(one.layer.is_loss and one.layer.inner_activation is not None for one in self.graph.nodes) > 1
             blobs = {blob.name for blob in self.graph.blobs}
-            name = top = unused(f"{node.layer.name}_prob" if several else "prob", layers | blobs)
+            own = "prob" if word in _PROBABLE else word.lower()
+            name = top = unused(f"{node.layer.name}_{own}" if several else own, layers | blobs)
         bottom = self.graph.blobs[node.bottoms[0]].name
         usual = LAYERS.get(word).model_fields
         said = {key: value for key, value in fields.items() if value != usual[key].default}
         self.activations[node.index] = {"name": name, "type": word, "bottom": bottom}
         self.activations[node.index] |= ({"top": top} if top != name else {}) | said
         return top
-
-    def _origin(self, blobs: list[int]) -> int | None:
-        """The number of the input that the first of some blobs comes from, through the first bottoms of layers."""
-        for blob in blobs[:1]:
-            while blob not in self.graph.inputs:
-                node = self.graph.nodes[self.graph.blobs[blob].producer]
-                if not node.bottoms:
-                    return None
-                blob = node.bottoms[0]
-            return self.graph.inputs.index(blob)
-        return None
 
     def _need(self, blob: int) -> None:
         waiting = [blob]

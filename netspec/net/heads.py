@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from netspec.core.task import Makes, Task
 from netspec.layers.softmax import Softmax
-from netspec.net.graph import Node
+from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
 
 
@@ -59,12 +59,11 @@ def _heads(shaped: ShapedGraph, nodes: list[Node]) -> Iterator[Head]:
             task = replace(task, makes=_MAKES[node.layer.inner_activation[0]])
         elif task.makes == "scores" and isinstance(above, Softmax):
             task = replace(task, makes="itself")
-        yield Head(node.layer.name, task, scores, truth, _source(shaped, truth))
+        yield Head(node.layer.name, task, scores, truth, source(graph, truth))
 
 
-def _source(shaped: ShapedGraph, blob: int) -> int | None:
+def source(graph: Graph, blob: int) -> int | None:
     """The number of the input that holds the values of a blob in their order; None where there is none."""
-    graph = shaped.graph
     while blob not in graph.inputs:
         node = graph.nodes[graph.blobs[blob].producer]
         if not node.bottoms or not node.layer.aliases(graph.phase):

@@ -15,7 +15,6 @@ from netspec.core.model import Model
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
 from netspec.core.rooms import UnknownWord
 from netspec.language import elsewhere, words
-from netspec.language.expand import DuplicateNameError
 from netspec.language.validate import (
     MissingFieldError,
     Subject,
@@ -78,13 +77,6 @@ def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
         if found.more:
             break  # more mistakes than are reported
         layers.append(layer(item, index, found))
-    seen: dict[str, int] = {}
-    for index, one in enumerate(layers):
-        first = seen.setdefault(one.name, index)
-        if first != index and one.name:
-            at, before = (locate(node, i, "name") for i in (index, first))
-            text, related = f"a second layer is called '{one.name}'", [("the first one:", before)]
-            found.add(DuplicateNameError(text, at=at, related=related))
     return tuple(layers)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netspec.core.errors import Findings, SpecError
+from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.spelling import nearest, suggest
 from netspec.core.verify import verifying
+from netspec.language.expand import DuplicateNameError
 from netspec.layers.base import Broken, Layer, ParamSpec
 from netspec.net.gradients import decide_gradients
 from netspec.net.graph import Gradients, Graph, GraphBlob, GraphParam, Node, State
@@ -139,6 +141,7 @@ class _Wiring:
     def wire(self) -> tuple[tuple[Node, ...], tuple[GraphBlob, ...]]:
         nodes: list[Node] = []
         above: str | None = None
+        named: dict[str, Layer] = {}
         for layer in self.spec.layers:
             names = layer.bottom if layer.bottom is not None else self.default_bottom(layer, above)
             above = next(iter(layer.top_names()), above)
@@ -148,9 +151,21 @@ class _Wiring:
                 at = node.layer.place("exclude", key=True)
                 self.found.add(FieldCountError(text, at=at, help="one of them says it all"))
             if self.state.keeps(layer):
+                self.alone(layer, named)
                 self.kept.append(layer)
                 nodes.append(self.connect(node, names))
         return tuple(nodes), tuple(self.blobs)
+
+    def alone(self, layer: Layer, named: dict[str, Layer]) -> None:
+        """Add a layer to those by name; report a second one. Nobody knows the rules of a broken layer that has some."""
+        rules = layer.written.items.keys() & {"include", "exclude"} if isinstance(layer.written, Mapping) else ()
+        if not layer.name or (isinstance(layer, Broken) and rules):
+            return
+        first = named.setdefault(layer.name, layer)
+        if first is not layer:
+            text, before = f"a second layer is called '{layer.name}'", first.place("name")
+            related = [("the first one:", before)] if before is not None else []
+            self.found.add(DuplicateNameError(text, at=layer.place("name"), related=related))
 
     def default_bottom(self, layer: Layer, above: str | None) -> tuple[str, ...]:
         return (above,) if above is not None and layer.bottoms.most != 0 else ()

@@ -20,7 +20,7 @@ from netspec.net.graph import State
 from netspec.net.heads import heads
 from netspec.net.load import load_net
 from netspec.training import snapshot
-from netspec.training.folders import holds, weights_for
+from netspec.training.folders import weights_for
 
 
 class UnfitTrunkError(UsageError):
@@ -45,7 +45,7 @@ class Trunk:
 
 def trunk(weights: Path, name: str, classes: int) -> Trunk:
     """The net of a snapshot, or of the latest of a run folder. Raises UnfitTrunkError, SnapshotError."""
-    path = weights_for(weights, None, of_best=False) if holds(weights) else weights
+    path = weights_for(weights, weights, of_best=False)
     state = snapshot.read(path)
     if not state.net:
         raise UnfitTrunkError(f"'{path}' holds weights, but not their net", help="give a snapshot or a run of netspec")

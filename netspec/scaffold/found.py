@@ -17,7 +17,8 @@ class Images:
 
     `parts` are the folders by the feed that they are for, as a solver names them: `all`, or `train` beside
     `validation` and `test`. `size` is the height and width of all images, None where they differ; `short` is the
-    median of their shorter sides. `samples` are those of `all` or `train`.
+    median of their shorter sides. `samples` are those of `all` or `train`, `broken` the files among them that cannot
+    be read, where one was met, `least` those of the smallest class.
     """
 
     parts: Mapping[str, str]
@@ -26,35 +27,38 @@ class Images:
     channels: int
     size: Size | None
     short: int
+    broken: int
+    least: int
 
     def __str__(self) -> str:
         """120 colour images of 32x32 in 4 classes."""
         kind = {1: "grey ", 3: "colour "}.get(self.channels, "")
         size = f"{self.size[0]}x{self.size[1]}" if self.size else f"about {self.short} pixels on the short side"
         images = counted(self.samples, f"{kind}image")
-        return f"{images} of {size} in {counted(len(self.classes), 'class', 'classes')}"
+        broken = f"; {counted(self.broken, 'file')} that cannot be read left out" if self.broken else ""
+        return f"{images} of {size} in {counted(len(self.classes), 'class', 'classes')}{broken}"
 
 
 @dataclass(frozen=True)
 class Table:
     """A table with a column to predict.
 
-    `kind` is the source that reads it, `delimiter` what stands between its cells where that must be said. `features`
-    is the length of a sample once columns have become numbers; `categories` are columns of words among them, and `left`
-    those that look like names of rows and are left out. `missing` says whether a number is missing. `classes` is empty
-    where the target is a number to be met.
+    `kind` is the source that reads it, `fields` what else must be said to it. `features` is the length of a sample once
+    columns have become numbers; `categories` are columns of words among them, and `left` those that look like names of
+    rows, dates or texts and are left out. `classes` is empty where the target is a number to be met; `least` is the
+    number of samples of the smallest class.
     """
 
     file: str
     kind: str
-    delimiter: str | None
+    fields: Mapping[str, str]
     target: str
     categories: tuple[str, ...]
     left: tuple[str, ...]
-    missing: bool
     features: int
     rows: int
     classes: tuple[str, ...]
+    least: int
 
     def __str__(self) -> str:
         """150 rows of 4 features, 'species' of 3 classes."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import DataError
+from netspec.data.image_files import ImageFiles, parts_of
 from netspec.data.sources.base import SOURCES, Source
-from netspec.formats.files import MissingDataError, opened
-from netspec.scaffold.columns import columns
+from netspec.data.sources.image_folder import ImageFolder
+from netspec.formats.files import FileError, MissingDataError, opened
+from netspec.scaffold.columns import NoTargetError, columns
 from netspec.scaffold.found import Characters, Found, Images, Table
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ class NothingFoundError(DataError):
 TABLES = {".csv": "Csv", ".tsv": "Csv", ".parquet": "Parquet", ".pq": "Parquet"}
 """The source that reads a table, by the end of its file's name."""
 
-PARTS = {"train": ("train", "training"), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-"""Names of folders that hold the samples of one feed."""
+TEXTS = frozenset({".txt", ".text", ".md"})
+
+Seen = tuple[list[int], list[int], bool]
+"""Heights and widths of some images, and whether all of these are grey."""
 
 _LOOKED_AT = 64
 """Images whose size and colours are looked at."""
@@ -36,6 +39,8 @@ _LOOKED_AT = 64
 def look(path: str, target: str | None = None) -> Found:
     """What is at a path: a folder with a folder of images a class, a table, or a text. Raises DataError."""
     place = Path(path)
+    if target is not None and (place.is_dir() or place.suffix.lower() in TEXTS):
+        raise NoTargetError(f"'{path}' is no table, so it has no column '{target}'", help="leave --target out")
     if place.is_dir():
         return _images(path)
     if not place.exists():
@@ -43,7 +48,7 @@ def look(path: str, target: str | None = None) -> Found:
             raise MissingDataError(f"there is no file '{path}'")
     if kind := TABLES.get(place.suffix.lower()):
         return _table(path, kind, target)
-    if place.suffix.lower() in {".txt", ".text", ".md"}:
+    if place.suffix.lower() in TEXTS:
         return _characters(path)
     raise NothingFoundError(
         f"'{path}' is no folder, and its name says neither table nor text",
@@ -52,27 +57,29 @@ def look(path: str, target: str | None = None) -> Found:
 
 
 def _images(path: str) -> Images:
-    parts = _parts(path)
+    parts = parts_of(path)
     first = parts.get("all", parts.get("train", ""))
-    data = _open("ImageFolder", folder=first)
-    classes = data.classes(1) or ()
-    height, width, grey = _seen(data)
+    data, (height, width, grey) = _readable(first)
+    classes = data.names or ()
     equal = len(set(height)) == 1 and len(set(width)) == 1
     short = sorted(min(pair) for pair in zip(height, width, strict=True))[len(height) // 2]
     size = (height[0], width[0]) if equal else None
-    return Images(parts, classes, len(data), 1 if grey else 3, size, short)
+    return Images(parts, classes, len(data), 1 if grey else 3, size, short, len(data.skipped), _least(data))
 
 
-def _parts(path: str) -> dict[str, str]:
-    """The folders of each feed; all samples in one folder where there is no folder for training."""
-    there = {name.lower(): name for name in os.listdir(path) if (Path(path) / name).is_dir()}
-    found = {
-        part: f"{path.rstrip('/')}/{there[name]}" for part, names in PARTS.items() for name in names if name in there
-    }
-    return found if "train" in found and len(there) == len(found) else {"all": path}
+def _readable(folder: str) -> tuple[ImageFiles, Seen]:
+    """The images of a folder and how some of them look; without those that cannot be read, if one such is met."""
+    source = ImageFolder(folder=folder)
+    source.listed(None)  # raises an error where the folders are no classes
+    try:
+        data = source.open(None)
+        return data, _seen(data)
+    except FileError:
+        data = source.model_copy(update={"on_error": "skip"}).open(None)
+        return data, _seen(data)
 
 
-def _seen(data: Dataset) -> tuple[list[int], list[int], bool]:
+def _seen(data: Dataset) -> Seen:
     """The heights and widths of some images, from all over the data, and whether all of them are grey."""
     import numpy as np
 
@@ -89,23 +96,27 @@ def _seen(data: Dataset) -> tuple[list[int], list[int], bool]:
 def _table(path: str, kind: str, target: str | None) -> Table:
     chosen = columns(path, kind, target)
     fields: dict[str, Any] = {"file": path, "label" if chosen.classified else "target": chosen.target}
-    given = {"delimiter": chosen.delimiter, "categories": chosen.categories, "ignore": chosen.left}
-    fields |= {name: value for name, value in given.items() if value}
-    if chosen.missing:
-        fields["missing"] = "keep"
-    data = _open(kind, **fields)
+    given = {"categories": chosen.categories, "ignore": chosen.left}
+    data = _open(kind, **fields, **chosen.fields, **{name: value for name, value in given.items() if value})
     return Table(
         path,
         kind,
-        chosen.delimiter,
+        chosen.fields,
         chosen.target,
         chosen.categories,
         chosen.left,
-        chosen.missing,
         data.shapes[0][0],
         len(data),
         (data.classes(1) or ()) if chosen.classified else (),
+        _least(data) if chosen.classified else len(data),
     )
+
+
+def _least(data: Dataset) -> int:
+    """The number of samples of the smallest class."""
+    import numpy as np
+
+    return int(np.bincount(np.asarray(data.labels(1))).min())
 
 
 def _characters(path: str) -> Characters:

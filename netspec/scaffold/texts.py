@@ -49,8 +49,9 @@ def _image_solver(
     found: Images, net: str, size: Size, batch: int, score: str, values: list[str], rate: str, start: list[str]
 ) -> str:
     """A solver for images; `values` are the transforms of values, `start` the lines on the weights to begin with."""
-    color = ", color: gray" if found.channels == 1 else ""
-    sources = {part: f"{{type: ImageFolder, folder: {flow(path)}{color}}}" for part, path in found.parts.items()}
+    fields = ", color: gray" if found.channels == 1 else ""
+    fields += ", on_error: skip" if found.broken else ""
+    sources = {part: f"{{type: ImageFolder, folder: {flow(path)}{fields}}}" for part, path in found.parts.items()}
     side = str(size[0]) if size[0] == size[1] else f"[{size[0]}, {size[1]}]"
     if found.size == size:
         pad = max(1, min(size) // 14)
@@ -59,7 +60,7 @@ def _image_solver(
     else:
         steps = [f"- {{type: RandomResizedCrop, size: {side}, scale: [0.4, 1]}}"]
         steps += ["- Mirror                           # take it out where left and right differ, as in writing"]
-    feeds = _feeds(sources, batch, "$images", stratified=True)
+    feeds = _feeds(sources, batch, "$images", True, found.least)
     lengths = _lengths(_epochs(found.samples, batch, 20, 60))
     facts = {"found": found, "net": net, "rate": rate, "best": _best(sources, score)}
     text = _filled("images_solver", steps=_lines([*steps, *values]), feeds=feeds, **facts, **lengths)
@@ -76,18 +77,18 @@ def table_net(found: Table, name: str, batch: int) -> str:
 def table_solver(found: Table, net: str, batch: int) -> str:
     """Training on a table: features scaled by their mean and deviation, and a number that is to be met too."""
     source = [f"type: {found.kind}", f"file: {flow(found.file)}"]
-    source += [f"delimiter: {flow(found.delimiter)}"] if found.delimiter else []
+    source += [f"{name}: {flow(value)}" for name, value in found.fields.items()]
     source += [f"{'label' if found.classes else 'target'}: {flow(found.target)}"]
     source += [f"categories: {_list(found.categories)}"] if found.categories else []
-    source += [f"ignore: {_list(found.left)}    # they look like names of rows"] if found.left else []
-    source += ["missing: keep"] if found.missing else []
-    steps = ["- FillMissing                      # with the mean of the training rows"] if found.missing else []
+    source += [f"ignore: {_list(found.left)}    # names of rows, dates or texts"] if found.left else []
+    filled = found.fields.get("missing") == "keep"
+    steps = ["- FillMissing                      # with the mean of the training rows"] if filled else []
     steps += ["- {type: Normalize, computed: feature}"]
     if not found.classes:
         steps += [
             "- {type: Normalize, computed: feature, output: 1}   # scores and predictions are in the table's units"
         ]
-    feeds = _feeds({"all": f"\n{_lines(source, 6)}"}, batch, "$rows", stratified=bool(found.classes))
+    feeds = _feeds({"all": f"\n{_lines(source, 6)}"}, batch, "$rows", bool(found.classes), found.least)
     lengths = _lengths(_epochs(found.rows, batch, 30, 200))
     score = "accuracy" if found.classes else "loss"
     return _filled("table_solver", found=found, net=net, steps=_lines(steps), feeds=feeds, score=score, **lengths)
@@ -110,15 +111,20 @@ def _filled(template: str, **values: object) -> str:
     return re.sub(r"@(\w+)@", lambda gap: str(values[gap[1]]), path.read_text(encoding="utf-8"))
 
 
-def _feeds(sources: Mapping[str, str], batch: int, transform: str, stratified: bool) -> str:
-    """The `data` of a solver: one source that is split, or a source for each feed."""
+def _feeds(sources: Mapping[str, str], batch: int, transform: str, classes: bool, least: int) -> str:
+    """The `data` of a solver: one source that is split, or a source for each feed.
+
+    Parts get equal shares of each class, if the smallest has a sample for each.
+    """
     lines = ["data:"]
     whole = sources.get("all")
     if whole is not None:
         shares = ", ".join(f"{name}: {share:g}" for name, share in SHARES.items())
-        alike = ", with equal shares of each class" if stratified else ""
+        few = classes and least < len(SHARES)
+        alike = ", with equal shares of each class" if classes and not few else ""
         gap = "" if whole.startswith("\n") else " "
         lines += ["  all:", f"    source:{gap}{whole}", f"    split: {{{shares}}}    # at random{alike}"]
+        lines += ["    stratify: false    # a class has too few samples for equal shares"] if few else []
     for name in sources if whole is None else SHARES:
         own = f"source: {sources[name]}, " if whole is None else ""
         size = batch if name == "train" else 2 * batch

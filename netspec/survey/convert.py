@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class UnfitFormError(UsageError):
-    """Samples cannot be written in a form."""
+    """Samples cannot be written in the form that is asked for."""
 
     code = "NS673"
 

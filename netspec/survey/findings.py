@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from netspec.core.locate import from_here
 from netspec.core.shape import counted
 from netspec.data.dataset import Dataset
 from netspec.survey import twins
@@ -48,9 +49,9 @@ def findings(samples: Mapping[str, Sample], surveys: Sequence[Survey]) -> list[F
 
 
 def _broken(surveys: Sequence[Survey]) -> Iterator[Finding]:
-    places = tuple(f"{one.name}: {reason}" for one in surveys for _, reason in one.broken)
+    places = tuple(f"{one.name}: {from_here(reason)}" for one in surveys for _, reason in one.broken)
     if places:
-        yield Finding("broken", f"{counted(len(places), 'sample')} cannot be read", places)
+        yield Finding("broken", f"samples that cannot be read: {len(places):,}", places)
 
 
 class _All:
@@ -73,7 +74,7 @@ class _All:
 
     def name(self, place: int) -> str:
         number, index = self.find(place)
-        name = self._data[number].name(index)
+        name = from_here(self._data[number].name(index))
         return name if len(self._surveys) == 1 else f"{self._surveys[number].name}: {name}"
 
     def is_leak(self, places: Sequence[int]) -> bool:
@@ -94,14 +95,14 @@ def _twins(data: Sequence[Dataset], surveys: Sequence[Survey]) -> Iterator[Findi
     against = [group for group in groups if row.contradict(group)]
     inside = [group for group in groups if not row.is_leak(group)]
     if leaks:
-        text = f"{counted(sum(map(len, leaks)), 'sample')} of different sets are equal: a leak"
+        text = f"a leak: {counted(sum(map(len, leaks)), 'sample')} of different sets are equal"
         yield Finding("leak", text, tuple(_group(row, group) for group in leaks))
     if against:
-        text = f"{counted(len(against), 'group')} of equal samples have different labels"
+        text = f"equal samples with different labels: {counted(len(against), 'group')}"
         yield Finding("contradiction", text, tuple(_group(row, group) for group in against))
     if inside:
         more = sum(len(group) - 1 for group in inside)
-        yield Finding("equal", f"{counted(more, 'sample')} repeat others of their set", _places(row, inside))
+        yield Finding("equal", f"samples that repeat others of their set: {more:,}", _places(row, inside))
     if not all(one.images for one in surveys):
         return
     same = {place: group[0] for group in groups for place in group}
@@ -110,10 +111,10 @@ def _twins(data: Sequence[Dataset], surveys: Sequence[Survey]) -> Iterator[Findi
     across = [pair for pair in near if row.is_leak(pair)]
     within = [pair for pair in near if not row.is_leak(pair)]
     if across:
-        text = f"{counted(len(across), 'pair')} of images of different sets look alike: perhaps a leak"
+        text = f"perhaps a leak: {counted(len(across), 'pair')} of images of different sets that look alike"
         yield Finding("leak_alike", text, _places(row, across))
     if within:
-        yield Finding("alike", f"{counted(len(within), 'pair')} of images look alike", _places(row, within))
+        yield Finding("alike", f"images that look alike: {counted(len(within), 'pair')}", _places(row, within))
 
 
 def _places(row: _All, groups: Sequence[Sequence[int]]) -> tuple[str, ...]:
@@ -138,16 +139,16 @@ def _classes(data: Sequence[Dataset], surveys: Sequence[Survey]) -> Iterator[Fin
 
     new = [f"{one.name}: {said(label)}" for one in surveys[1:] for label in one.classes if label not in first.classes]
     if new:
-        text = f"{counted(len(new), 'class', 'classes')} of other sets have no sample in '{first.name}'"
+        text = f"classes of other sets without a sample in '{first.name}': {len(new):,}"
         yield Finding("untrained_class", text, tuple(new))
     seen = {label for one in surveys for label in one.classes}
     empty = [said(label) for label in range(len(names)) if label not in seen]
     if empty:
-        yield Finding("empty_class", f"{counted(len(empty), 'class', 'classes')} have no samples", tuple(empty))
+        yield Finding("empty_class", f"classes without samples: {len(empty):,}", tuple(empty))
     most = max(first.classes.values())
     rare = [f"{said(label)}: {n:,}" for label, n in first.classes.items() if n * _RARE <= most]
     if rare:
-        text = f"{counted(len(rare), 'class', 'classes')} of '{first.name}' are rare; the largest has {most:,} samples"
+        text = f"rare classes of '{first.name}', where the largest has {most:,} samples: {len(rare):,}"
         yield Finding("rare_class", text, tuple(rare))
 
 
@@ -156,11 +157,14 @@ def _columns(surveys: Sequence[Survey]) -> Iterator[Finding]:
     for one in surveys[:1]:
         constant = [i for i, column in enumerate(one.columns) if column.count and column.least == column.most]
         if constant and one.samples > 1:
-            places = tuple(f"{kind} {i}: always {one.columns[i].most:g}" for i in constant)
-            yield Finding("constant", f"{counted(len(constant), kind)} of '{one.name}' never change", places)
+            places = tuple(f"{one.titles[i]}: always {one.columns[i].most:g}" for i in constant)
+            yield Finding("constant", f"{kind}s of '{one.name}' that never change: {len(constant):,}", places)
     missing = [
-        (one.name, i, column.missing) for one in surveys for i, column in enumerate(one.columns) if column.missing
+        (one.name, one.titles[i], column.missing)
+        for one in surveys
+        for i, column in enumerate(one.columns)
+        if column.missing
     ]
     if missing:
-        places = tuple(f"{name}: {kind} {i}: {number:,}" for name, i, number in missing)
-        yield Finding("missing", f"{counted(sum(number for *_, number in missing), 'value')} are missing", places)
+        places = tuple(f"{name}: {title}: {number:,}" for name, title, number in missing)
+        yield Finding("missing", f"missing values: {sum(number for *_, number in missing):,}", places)

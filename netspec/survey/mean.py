@@ -31,7 +31,10 @@ def mean(data: Dataset) -> Array:
     import numpy as np
 
     if ANY in data.shapes[0]:
-        raise UnequalSizesError("the samples differ in size, so they have no mean", help="write Resize before the mean")
+        help = (
+            "`netspec data stats` has the mean of each channel, and {type: Normalize, computed: channel} takes it out"
+        )
+        raise UnequalSizesError("the samples differ in size, so they have no mean image", help=help)
     total = np.zeros(data.shapes[0])
     for start in range(0, len(data), _PIECE):
         x = np.asarray(data.read(np.arange(start, min(start + _PIECE, len(data))))[0])

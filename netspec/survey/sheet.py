@@ -23,12 +23,14 @@ class NoImagesError(UsageError):
     code = "NS667"
 
 
-_TEXT, _GAP, _LEAST = 12, 4, 56
-"""Pixels: the height of a line of text; between images; the least width and height of an image on the sheet."""
+_TEXT, _GAP, _LEAST, _STORED = 12, 4, 56, 128
+"""Pixels: the height of a line of text; between images; the least width and height of an image on the sheet; the
+longer side of an image as it is stored, at most."""
 
 
 def sheet(sample: Sample, number: int, columns: int, position: int = 0) -> Image:
-    """The `number` samples from a position of a feed on; of data without a feed, as they are stored.
+    """The `number` samples from a position of a feed on; of data without a feed some from all over, as they are stored,
+    but not larger than thumbnails.
 
     Raises NoImagesError, DataError.
     """
@@ -37,6 +39,9 @@ def sheet(sample: Sample, number: int, columns: int, position: int = 0) -> Image
     images, labels = _samples(sample, number, position)
     names = sample.data.classes(1)
     tiles = [_picture(image) for image in images]
+    if sample.feed is None:
+        for tile in tiles:
+            tile.thumbnail((_STORED, _STORED))
     width = max(max(tile.width for tile in tiles), _LEAST)
     height = max(tile.height for tile in tiles)
     columns = min(columns, len(tiles))
@@ -64,7 +69,8 @@ def _samples(sample: Sample, number: int, position: int) -> tuple[list[Array], l
     if sample.feed is not None:
         batch: Outputs = sample.feed.batch(position, number)
     else:
-        batch = sample.data.read(np.arange(position, position + number) % len(sample.data))
+        spread = np.linspace(0, len(sample.data), number, endpoint=False).astype(np.int64)
+        batch = sample.data.read((spread + position) % len(sample.data))
     x, *others = batch
     if len(x[0].shape) != 3 or x[0].shape[0] not in {1, 3, 4}:
         raise NoImagesError(
@@ -103,5 +109,14 @@ def _said(label: Array | None, names: tuple[str, ...] | None, width: int) -> str
         text = " ".join(f"{names[i]} {values[i]:.2f}" for i in first if values[i] > 0)
     else:
         text = " ".join(f"{value:.3g}" for value in values.flat[:3])
+    text = _plain(text)
     most = max(4, width // 6)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= most else text[: most - 2] + ".."
+
+
+def _plain(text: str) -> str:
+    """A text in the letters that Pillow's own font has: ASCII, so without accents; ? for a letter of other scripts."""
+    import unicodedata
+
+    apart = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    return "".join(c if c.isascii() else "?" for c in apart if not unicodedata.combining(c))

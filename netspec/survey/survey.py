@@ -39,9 +39,9 @@ class Survey:
     """What was found in a set.
 
     `shapes` counts the samples of each shape. `classes` counts the samples of each label; it is empty where samples
-    have no class. `columns` are the moments of each channel of images, and of each feature of a table. `broken` are the
-    samples that cannot be read, by name, with the reason. `digests` tell samples apart; `hashes` (N,) and `small`
-    (N, SIDE, SIDE) are those of images.
+    have no class. `columns` are the moments of each channel of images, and of each feature of a table, whose names are
+    `titles`. `broken` are the samples that cannot be read, by name, with the reason. `digests` tell samples apart;
+    `hashes` (N,) and `small` (N, SIDE, SIDE) are those of images.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Survey:
     hashes: Array
     small: Array
     images: bool
+    titles: tuple[str, ...]
 
 
 @dataclass
@@ -137,7 +138,17 @@ def survey(name: str, data: Dataset, progress: Callable[[int], None] = lambda do
         np.array(seen.hashes, np.uint64),
         np.array(seen.small, np.uint8).reshape(-1, twins.SIDE, twins.SIDE),
         images,
+        _titles(data, len(seen.sums), images),
     )
+
+
+def _titles(data: Dataset, number: int, images: bool) -> tuple[str, ...]:
+    """The names of channels or features: of a table those of its columns, of a category with its word."""
+    facts = data.facts()
+    columns, words = facts.get("columns", ()), facts.get("categories", {})
+    each = [title for name in columns for title in ([f"{name}={word}" for word in words.get(name, ())] or [name])]
+    known = next((titles for titles in (columns, each) if len(titles) == number), None)
+    return tuple(known or (f"{'channel' if images else 'feature'} {i}" for i in range(number)))
 
 
 def _look(seen: _Pass, x: Array, images: bool) -> None:

@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from netspec.core import rng
-from netspec.core.calls import Phase
 from netspec.core.errors import UsageError
 from netspec.core.shape import count
-from netspec.data.feed import Feed, open_feed
+from netspec.core.task import Task
+from netspec.data.computed import Computed
+from netspec.data.facts import Facts
+from netspec.data.feed import Feed
 from netspec.data.spec import FeedSpec
 from netspec.net.heads import Head, heads
 from netspec.training import simple_models
+from netspec.training.feeds import check_alike, opened
 from netspec.training.job import Job
+from netspec.training.number_judge import NumberJudge
 from netspec.training.simple_models import Predict, Targets, parts
+from netspec.training.worst import Worst
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,9 +87,11 @@ def baseline(job: Job, on: str, told: Callable[[str], None] = lambda _: None) ->
     if head is None:
         raise UsageError("no loss of the net compares its answers with a target of the data", help=_NEEDS)
     task = _Target(head, _classes(head, shaped.blobs[head.scores]))
-    train, test = _feed(job, specs.train), _feed(job, spec)
+    known = Computed()
+    train, test = _feed(job, "train", specs.train, known), _feed(job, on, spec, known)
+    check_alike(job, on, test, Facts.of(train.data))
     x, y, samples = task.collected(train)
-    undo = None if task.classes else train.undo(head.output or 0)
+    undo = None if task.classes else _undo(train, head.output or 0)
     fitted, found = [], []
     for name, fit in (CLASSES if task.classes else NUMBERS).items():
         told(name)
@@ -108,6 +115,12 @@ def baseline(job: Job, on: str, told: Callable[[str], None] = lambda _: None) ->
     return Baseline(on, task.classes, samples, len(x), len(whole), x.shape[1], rows)
 
 
+def _undo(feed: Feed, output: int) -> Callable[[Array], Array] | None:
+    """What gives numbers (N, K) of a target in its own units; None where the net sees these."""
+    undo, shape = feed.undo(output), feed.shapes[output]
+    return None if undo is None else lambda values: undo(values.reshape(-1, *shape)).reshape(values.shape)
+
+
 _NEEDS = "a baseline predicts a class or numbers, as SoftmaxWithLoss or EuclideanLoss compare them"
 
 
@@ -116,9 +129,9 @@ def _classes(head: Head, scores: tuple[int, ...]) -> int:
     task, axis = head.task, head.task.axis
     if task.kind == "numbers":
         return 0
-    places = count(scores[1:]) if axis is None else count(scores[1:axis]) * count(scores[axis + 1 :])
-    if task.kind == "classes" and axis is not None and places == 1:
-        return scores[axis]
+    size = count(scores[1:]) if axis is None else scores[axis]
+    if task.kind == "classes" and count(scores[1:]) == size:
+        return size
     if task.kind == "labels" and count(scores[1:]) == 1:
         return 2
     raise UsageError(f"'{head.name}' judges several labels of a sample, which no baseline predicts", help=_NEEDS)
@@ -169,11 +182,10 @@ class _Target:
         return x, labels, labels != ignore if ignore is not None else np.ones(size, bool)
 
 
-def _feed(job: Job, spec: FeedSpec) -> Feed:
+def _feed(job: Job, name: str, spec: FeedSpec, known: Computed) -> Feed:
     """The feed of a spec as in TEST, each sample once in its order."""
-    phase: Phase = "TEST"
     plain = spec.model_copy(update={"balance": None, "shuffle": None})
-    return open_feed(plain, phase, job.spec.random_seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train)
+    return opened(job, name, plain, "TEST", job.spec.random_seed, known)
 
 
 def _scores(truth: Array, answer: Array, classes: int, undo: Callable[[Array], Array] | None) -> dict[str, float]:
@@ -186,9 +198,7 @@ def _scores(truth: Array, answer: Array, classes: int, undo: Callable[[Array], A
         return {"accuracy": float(right.mean()), "mean_recall": float(np.mean(recall))}
     if undo is not None:
         truth, answer = undo(truth), undo(answer)
-    error = answer - truth
-    spread = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
-    # of several numbers the mean of each R2, where the truth varies
-    r2 = 1 - (error**2).sum(axis=0)[spread > 0] / spread[spread > 0]
-    values = {"rmse": np.sqrt((error**2).mean()), "mae": abs(error).mean(), "r2": r2.mean() if len(r2) else np.nan}
-    return {name: float(value) for name, value in values.items()}
+    judge = NumberJudge(Task("numbers"), truth.shape[1], None, Worst(0))
+    judge.block(0, answer[:, None], truth[:, None])
+    found = judge.finish()
+    return {name: found[name] for name in ("rmse", "mae", "r2")}

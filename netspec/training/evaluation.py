@@ -7,7 +7,8 @@
   `overrides`: values of the command line, such as "data.test.limit=100".
 - `scores`: the net's own scores by name.
 - `heads`: a list. Each has `name`, the layer that judges; `task`: "classes", "labels" or "numbers"; `classes`: names of
-  the classes, labels or numbers, or null; `size`: how many there are; `worst`: the samples with the greatest loss.
+  the classes, labels or numbers, or null; `size`: how many there are; `places`: positions of each sample, such as
+  pixels; `worst`: the samples with the greatest loss.
 
 A head of classes: `positions` that count, `accuracy` (a tie counts against it, as in Accuracy), `top5` of more than 10
 classes, `macro` and `weighted`: each `precision`, `recall`, `f1`; `by_class`: a list with these, `support` and
@@ -137,6 +138,7 @@ class _Judged:
     def _block(self, block: tuple[Array, ...]) -> None:
         assert self._judge is not None
         self._judge.block(self._first, *block)
+        self._places = block[0].shape[1]
         self._first += len(block[0])
 
     def _check_finite(self, program: Program, x: Array, start: int, alone: bool) -> None:
@@ -154,7 +156,7 @@ class _Judged:
         for block in self._blocks.rest():
             self._block(block)
         assert self._judge is not None
-        found = {"name": self.head.name} | self._judge.finish()
+        found = {"name": self.head.name, "places": self._places} | self._judge.finish()
         if not self._alone:
             return found
         return found | {"worst": [self._sample(*one) for one in self._worst.found]}

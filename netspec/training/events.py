@@ -19,6 +19,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from netspec.core.changes import Changes, lines
 from netspec.core.errors import NetspecError
+from netspec.core.locate import from_here
 from netspec.core.shape import clock, counted, per
 from netspec.core.visible import visible
 from netspec.training.loading import LoadReport
@@ -308,7 +309,7 @@ class Started:
 
 def fed(data: Mapping[str, str]) -> list[str]:
     """A line for each feed: its name, and the text on its data."""
-    return [f"{name} data: {text}" for name, text in data.items()]
+    return [f"{name} data: {from_here(text)}" for name, text in data.items()]
 
 
 @dataclass(frozen=True)

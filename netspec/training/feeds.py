@@ -11,6 +11,7 @@ from typing import Any
 from netspec.core.calls import Phase
 from netspec.core.errors import DataError, Findings
 from netspec.data.computed import Computed
+from netspec.data.facts import Facts
 from netspec.data.feed import Feed, open_feed
 from netspec.data.spec import FeedSpec
 from netspec.net.labels import label_rules
@@ -47,10 +48,15 @@ def open_named(job: Job, name: str, phase: Phase, seed: int, computed: Computed 
     spec, shaped = job.spec.data.named(name), job.nets.get(phase)
     if spec is None or shaped is None or not shaped.graph.inputs:
         return None
+    return opened(job, name, spec, phase, seed, computed)
+
+
+def opened(job: Job, name: str, spec: FeedSpec, phase: Phase, seed: int, computed: Computed | None) -> Feed:
+    """A feed of some name, checked against the inputs and labels of a phase's net. Raises DataError."""
     feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train, computed=computed)
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=spec.place("source"))
-    refuse(Known({phase: shaped}, job, {name: feed}))
+    refuse(Known({phase: job.phase(phase)}, job, {name: feed}))
     _check_labels(feed, job, phase, spec)
     return feed
 
@@ -62,20 +68,26 @@ def open_phases(job: Job, seed: int, computed: Computed | None = None) -> dict[s
         for name in ("train",) if phase == "TRAIN" else job.spec.data.scored:
             with found.catching():
                 feeds[name] = open_named(job, name, phase, seed, computed)
-    opened = {name: feed for name, feed in feeds.items() if feed is not None}
-    for name, feed in opened.items():
-        with found.catching():
-            _check_classes(job, name, feed, opened.get("train"))
-            _check_columns(job, name, feed, opened.get("train"))
-    found.raise_if_any()
-    return opened
-
-
-def _check_classes(job: Job, name: str, feed: Feed, train: Feed | None) -> None:
-    """Raise OtherClassesError where a label of a feed has another name than in the training data."""
-    for output in range(min(len(feed.shapes), len(train.shapes)) if train else 0):
+    known = {name: feed for name, feed in feeds.items() if feed is not None}
+    train = known.get("train")
+    for name, feed in known.items() if train is not None else ():
         assert train is not None
-        names, known = feed.data.classes(output), train.data.classes(output)
+        with found.catching():
+            check_alike(job, name, feed, Facts.of(train.data))
+    found.raise_if_any()
+    return known
+
+
+def check_alike(job: Job, name: str, feed: Feed, train: Facts) -> None:
+    """Raise OtherClassesError where labels or columns of a feed mean something else than in the training data."""
+    _check_classes(job, name, feed, train)
+    _check_columns(job, name, feed, train.source)
+
+
+def _check_classes(job: Job, name: str, feed: Feed, train: Facts) -> None:
+    """Raise OtherClassesError where a label of a feed has another name than in the training data."""
+    for output in range(min(len(feed.data.shapes), len(train.outputs))):
+        names, known = feed.data.classes(output), train.classes(output)
         if names is None or known is None or names == known[: len(names)]:
             continue
         i = next(i for i, other in enumerate(names) if i >= len(known) or other != known[i])
@@ -88,9 +100,9 @@ def _check_classes(job: Job, name: str, feed: Feed, train: Feed | None) -> None:
         )
 
 
-def _check_columns(job: Job, name: str, feed: Feed, train: Feed | None) -> None:
+def _check_columns(job: Job, name: str, feed: Feed, there: dict[str, Any]) -> None:
     """Raise OtherClassesError where the features of a table are not those of the training table, in their order."""
-    here, there = feed.data.facts(), train.data.facts() if train else {}
+    here = feed.data.facts()
     for what, help in (
         ("columns", "name the columns in both, in one order: `features: [...]`"),
         ("categories", "name the training table here: `like: FILE`"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from netspec.core.errors import DataError, NetspecError
 from netspec.core.shape import Shape
 from netspec.data.dataset import Dataset
+from netspec.data.image_files import images_in
 from netspec.formats.files import MissingDataError, WrongFormatError
 from netspec.formats.npy import open_npy
 
@@ -171,11 +172,11 @@ def _named(path: Path, table: Table) -> list[Part]:
     from netspec.formats.images import SUFFIXES
 
     if path.is_dir():
-        files = [file for file in _walk(path) if file.suffix.lower() in SUFFIXES]
+        files = [(str(path / name), None) for name in images_in(path)]
         if not files:
             help = f"images end in {', '.join(sorted(SUFFIXES)[:6])}, ..."
             raise EmptyInputError(f"the folder '{path}' holds no images", help=help)
-        return [Images([(str(file), None) for file in files])]
+        return [Images(files)]
     if not path.exists():
         raise MissingDataError(f"there is no file '{path}'")
     if path.suffix.lower() == ".npy":
@@ -183,17 +184,6 @@ def _named(path: Path, table: Table) -> list[Part]:
     if path.suffix.lower() not in SUFFIXES and (data := table(path)) is not None:
         return [Samples(str(path), data)]
     return [Images([(str(path), None)])]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """The files below a folder, in the order of their names; hidden ones are passed over."""
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry)
-        elif entry.is_file():
-            yield entry
 
 
 def _rows(title: str, array: Any) -> Part:

@@ -58,16 +58,13 @@ def flat_net(job: Job) -> dict[str, Any]:
     A layer that brings its data says the shapes of their samples, so that the net can be read without them.
     """
     net: dict[str, Any] = _jsonable(literal(job.values["net"]))
-    shapes = {
-        node.layer.name: [list(shaped.blobs[top][1:]) for top in node.tops]
-        for shaped in job.nets.values()
-        for node in shaped.graph.nodes
-        if node.layer.brings is not None
-    }
-    layers = [
-        {**layer, "shape": shapes[layer["name"]]} if layer["name"] in shapes else layer for layer in net["layers"]
-    ]
-    return {**net, "layers": layers} if shapes else net
+    layers: list[dict[str, Any]] = [*net["layers"]]
+    for shaped in job.nets.values():
+        kept = (i for i, layer in enumerate(job.net.layers) if shaped.graph.state.keeps(layer))
+        for i, node in zip(kept, shaped.graph.nodes, strict=True):
+            if node.layer.brings is not None:
+                layers[i] = {**layers[i], "shape": [list(shaped.blobs[top][1:]) for top in node.tops]}
+    return {**net, "layers": layers}
 
 
 def net_changes(then: dict[str, Any], now: dict[str, Any]) -> Changes:

@@ -23,7 +23,7 @@ from netspec.training.events import (
     Warned,
     best_text,
 )
-from netspec.training.feeds import open_named
+from netspec.training.feeds import check_alike, open_named
 from netspec.training.job import Job, trained_keys
 from netspec.training.loading import load
 from netspec.training.session import Session
@@ -121,9 +121,9 @@ class Training:
 
     def _recorded(self) -> Generator[Note | Event, None, None]:
         """Yield every note and event after it is recorded; an error is logged last and raised."""
+        ask_for_library(self.job.spec)
         if self.chosen:
             self.folder = folders.claimed_folder(self.job.name)
-        ask_for_library(self.job.spec)
         folder = runs.RunFolder(self.folder, self.resumed)
         try:
             net = self.job.train
@@ -213,8 +213,11 @@ def load_tester(
     driver.limit_threads(threads)
     seed = job.spec.random_seed
     own = in_folder(job.base / folders.COMPUTED) if folders.holds(job.base) else {}
-    known = Computed(own | snapshot.read(weights).computed)
-    tester = Tester(job, {on: open_named(job, on, "TEST", seed, known)}, None, seed, judged=judged)
+    state = snapshot.read(weights)
+    feed = open_named(job, on, "TEST", seed, Computed(own | state.computed))
+    if feed is not None:
+        check_alike(job, on, feed, state.data)
+    tester = Tester(job, {on: feed}, None, seed, judged=judged)
     report = load(tester.shaped, tester.weights, weights, trained_keys(job), average)
     return tester, Loaded((weights,), report, average)
 

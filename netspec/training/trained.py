@@ -16,7 +16,7 @@ from netspec.core.errors import DataError, Findings, SnapshotError, SpecError, U
 from netspec.core.locate import RUN_CONFIG
 from netspec.core.model import Listed, Model
 from netspec.core.rooms import UnknownWord
-from netspec.core.shape import Shape, Shapes, counted, text
+from netspec.core.shape import ANY, Shape, Shapes, counted, text
 from netspec.core.spelling import suggest
 from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset
@@ -250,6 +250,10 @@ class Trained:
         import numpy as np
 
         def training() -> Dataset:
+            known = self.facts.outputs[0].shape if self.facts.outputs else shape
+            if len(known) != len(shape) or any(a not in {b, ANY} for a, b in zip(known, shape, strict=True)):
+                fault = f"it is {text(shape)}; the net was trained on samples of {text(known)}"
+                raise WrongInputError(fault, help=_sized(shape, known))
             help = "train it anew with this version, which keeps it"
             raise NoNetError(f"'{self.path}' does not hold what was computed over its training data", help=help)
 

@@ -29,7 +29,7 @@ def _table(found: Baseline) -> Columns:
     table = Columns(heads, right=range(1, len(heads)), notes=notes)
     for row in found.rows:
         scores = (
-            "-" if isnan(value) else f"{value:.4g}" if abs(value) >= 10 else f"{value:.4f}"
+            "-" if isnan(value) else f"{value:.6g}" if abs(value) >= 10 else f"{value:.4f}"
             for value in row.scores.values()
         )
         table.add_row(row.model, *scores, f"{row.seconds:.1f}")

@@ -15,7 +15,7 @@ _NUMBERED = 20
 
 
 class NothingToPlotError(UsageError):
-    """A confusion matrix is to be drawn, but no head has one, or not in such a file."""
+    """A confusion matrix is to be drawn, but the test has none, or the name of the file is that of no picture."""
 
     code = "NS664"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from netspec.core.locate import from_here
 from netspec.core.shape import counted
 from netspec.core.visible import visible
 from netspec.views.columns import GAP, Columns
@@ -32,7 +33,7 @@ def evaluation_tables(heads: Sequence[Head], width: int) -> Iterator[Columns | s
 
 
 def _classes(head: Head, width: int) -> Iterator[Columns | str]:
-    what = f"{counted(head['positions'], 'position')}, {counted(head['size'], 'class', 'classes')}"
+    what = f"{counted(head['positions'], _unit(head))}, {counted(head['size'], 'class', 'classes')}"
     yield _summary(head, what)
     if "by_class" in head:
         yield _by_class(head)
@@ -40,7 +41,7 @@ def _classes(head: Head, width: int) -> Iterator[Columns | str]:
 
 
 def _labels(head: Head, width: int) -> Iterator[Columns | str]:
-    yield _summary(head, f"{counted(head['positions'], 'position')}, {counted(head['size'], 'label')}")
+    yield _summary(head, f"{counted(head['positions'], _unit(head))}, {counted(head['size'], 'label')}")
     yield _by_class(head)
 
 
@@ -70,6 +71,11 @@ _WORDS = {
 }
 
 _AVERAGES = {"macro": "macro mean", "weighted": "weighted mean", "micro": "all together"}
+
+
+def _unit(head: Head) -> str:
+    """What is counted: samples, unless each has several positions."""
+    return "sample" if head["places"] == 1 else "position"
 
 
 def _summary(head: Head, what: str) -> Columns:
@@ -119,7 +125,7 @@ def _matrix(head: Head, width: int) -> Columns | str:
             return table
     if not head["confused"]:
         return "no class is taken for another"
-    table = Columns(("true class", "predicted", "positions"), "confused most", right=(2,))
+    table = Columns(("true class", "predicted", f"{_unit(head)}s"), "confused most", right=(2,))
     for true, predicted, number in head["confused"][:_PAIRS]:
         table.add_row(_name(head, true), _name(head, predicted), f"{number:,}")
     return table
@@ -137,7 +143,7 @@ def _worst(head: Head, width: int) -> Columns:
     right = [place for place, n in enumerate(kept) if heads[n] in {"loss", "p"}]
     table = Columns((*(heads[n] for n in kept), "sample"), f"worst samples of {visible(head['name'])}", right)
     for cells, name in rows:
-        shown = visible(name)
+        shown = visible(from_here(name))
         table.add_row(*(cells[n] for n in kept), shown if len(shown) <= room else "..." + shown[3 - room :])
     return table
 
@@ -147,7 +153,7 @@ def _said(head: Head, one: dict[str, Any]) -> tuple[str, str, str]:
     if "wrong" in one:
         return "", f"{one['wrong']:,} of {one['positions']:,} wrong", ""
     if head["task"] == "numbers":
-        return _listed(map("{:.4g}".format, one["target"])), _listed(map("{:.4g}".format, one["prediction"])), ""
+        return _listed(map("{:.6g}".format, one["target"])), _listed(map("{:.6g}".format, one["prediction"])), ""
     if head["task"] == "labels":
         names = [_listed(_name(head, number) for number in one[key]) for key in ("labels", "predictions")]
         return names[0] or "none", names[1] or "none", _listed(map(_share, one.get("probabilities", ())))

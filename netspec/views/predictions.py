@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import UsageError
+from netspec.core.locate import from_here
 from netspec.core.shape import text
 from netspec.training.container import write_whole
 from netspec.training.predicting import Predictions
@@ -89,16 +90,16 @@ def _pairs(found: Predictions) -> list[tuple[str, Any]]:
 
 
 def _table(found: Predictions, top: int) -> Columns:
-    """A row for each input that was answered."""
+    """A row for each input that was answered; files below the current folder are shown from there."""
     there = [(index, values) for index, values in enumerate(found.values) if values is not None]
     if found.kind == "values":
         width = max((min(values.size, _SHOWN) for _, values in there), default=1)
         table = Columns(("input", found.blob, *[""] * (width - 1)), right=range(1, width + 1))
         for index, values in there:
-            shown = [f"{value:.4g}" for value in values.reshape(-1)[:_SHOWN].tolist()]
+            shown = [f"{value:.6g}" for value in values.reshape(-1)[:_SHOWN].tolist()]
             if values.size > _SHOWN:
                 shown[-1] = f"... ({text(values.shape)})"
-            table.add_row(found.names[index], *shown, *[""] * (width - len(shown)))
+            table.add_row(from_here(found.names[index]), *shown, *[""] * (width - len(shown)))
         return table
     most = min(top, max((values.shape[-1] for _, values in there), default=1))
     table = Columns(
@@ -107,6 +108,7 @@ def _table(found: Predictions, top: int) -> Columns:
     for index, _ in there:
         best = found.top(index, most)
         table.add_row(
-            found.names[index], *(cell for number, value in best for cell in (found.label(number), f"{value:.4f}"))
+            from_here(found.names[index]),
+            *(cell for number, value in best for cell in (found.label(number), f"{value:.4f}")),
         )
     return table

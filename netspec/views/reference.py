@@ -1,4 +1,4 @@
-"""The reference of layer types: their docstrings, fields and examples, for a terminal and for docs/layers.md."""
+"""The reference of layer types, sources and transforms: their docstrings and fields, for a terminal and docs/."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from netspec.core.errors import UsageError
-from netspec.core.rooms import UnknownWord
+from netspec.core.model import Model
+from netspec.core.rooms import Room, UnknownWord
 from netspec.core.snippet import folded
+from netspec.data.sources.base import SOURCES
+from netspec.data.transforms.base import TRANSFORMS
 from netspec.language import elsewhere
 from netspec.layers.base import LAYERS, Layer, Purpose
 from netspec.views.columns import Columns
@@ -34,6 +37,8 @@ TITLES: dict[Purpose, str] = {
 }
 WIDE = 100
 """Width of text where nobody says how wide a line may be."""
+DATA: tuple[Room[Any], ...] = (SOURCES, TRANSFORMS)
+"""What a solver's data are made of. A word that is a layer type too is asked for by its kind: transform.Crop."""
 
 
 class UnknownLayerTypeError(UsageError):
@@ -44,10 +49,13 @@ class UnknownLayerTypeError(UsageError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A layer type in words. `summary` is the first sentence of its docstring, `about` the rest."""
+    """A layer type in words, or a source or transform, which has no bottoms, tops and example.
+
+    `summary` is the first sentence of its docstring, `about` the rest.
+    """
 
     name: str
-    purpose: Purpose
+    purpose: Purpose | str
     summary: str
     about: str
     formula: str
@@ -67,7 +75,15 @@ def entry(cls: type[Layer]) -> Entry:
     return Entry(name, cls.purpose, _line(summary), about, formula, source, *arity, fields, cls.example.strip("\n"))
 
 
-def _formula(cls: type[Layer]) -> tuple[str, str]:
+def _data_entry(room: Room[Any], cls: type[Model]) -> Entry:
+    """A source or a transform in words."""
+    summary, _, about = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("\n\n")
+    formula, source = _formula(cls)
+    fields = tuple(described(cls))
+    return Entry(room.word(cls), room.kind, _line(summary), about, formula, source, "", "", fields, "")
+
+
+def _formula(cls: type[Model]) -> tuple[str, str]:
     """What the docstring of a type's file says of the formula, and of its source."""
     text = inspect.cleandoc(getattr(sys.modules.get(cls.__module__), "__doc__", None) or "")
     kept: list[str] = []
@@ -91,14 +107,22 @@ def entries() -> list[Entry]:
 
 
 def find(word: str) -> Entry:
-    """The layer type of a word, in whichever case. Raises UnknownLayerTypeError."""
+    """The layer type, source or transform of a word, in whichever case. Raises UnknownLayerTypeError."""
     words = LAYERS.words()
-    known = word if word in words else next((one for one in words if one.lower() == word.lower()), word)
     try:
-        return entry(LAYERS.get(known))
+        return entry(LAYERS.get(_known(word, words)))
     except UnknownWord as unknown:
+        for room in DATA:
+            name = _known(word.removeprefix(f"{room.kind}."), room.words())
+            if name in room.words():
+                return _data_entry(room, room.get(name))
         help = elsewhere.word_help(LAYERS.kind, word, words) or "`netspec layers` lists them"
         raise UnknownLayerTypeError(str(unknown), help=help) from None
+
+
+def _known(word: str, words: list[str]) -> str:
+    """A word as it is written where it is one of `words` in another case."""
+    return word if word in words else next((one for one in words if one.lower() == word.lower()), word)
 
 
 def by_purpose(listed: list[Entry]) -> Iterator[tuple[str, list[Entry]]]:
@@ -151,15 +175,23 @@ def _page(one: Entry, width: int) -> Iterator[str]:
                 yield from folded("  " + _line(paragraph), width, "  ")
 
     yield from folded(f"{one.name}: {one.summary}", width, "  ")
-    yield from part("Formula", one.formula)
-    yield from part(f"Bottoms ({one.bottoms}) and tops ({one.tops})", one.about)
+    if one.tops:
+        yield from part("Formula", one.formula)
+        yield from part(f"Bottoms ({one.bottoms}) and tops ({one.tops})", one.about)
+    else:
+        is_formula = re.match(r"\w+ = ", one.formula)
+        details = one.formula if is_formula else one.formula[:1].upper() + one.formula[1:]
+        yield from part("Details", "\n\n".join(filter(None, (one.about, details))))
     yield from part("Source", one.source)
-    yield from ["", "Fields, beside those of every layer"] if one.fields else []
+    yield from ["", "Fields, beside those of every layer" if one.tops else "Fields"] if one.fields else []
     for field in one.fields:
         default = f" ({REQUIRED})" if field.default == REQUIRED else field.default and f", default {field.default}"
         yield from folded(f"  {field.name}: {field.value}{default}", width, "    ")
         yield from folded(f"    {field.meaning}", width, "    ") if field.meaning else []
     yield from ["", "Example", *(f"  {line}" for line in one.example.splitlines())] if one.example else []
+    for room in DATA if one.tops else ():
+        if one.name in room.words():
+            yield from ["", f"The {room.kind} of this name: netspec layers {room.kind}.{one.name}"]
 
 
 def markdown(one: Entry) -> list[str]:

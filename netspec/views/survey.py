@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netspec.core.shape import counted, text
+from netspec.core.snippet import folded
 from netspec.survey.findings import Finding
 from netspec.survey.survey import Survey
 from netspec.views.columns import Columns
@@ -19,9 +20,9 @@ _MOST_COLUMNS = 40
 
 
 def findings_view(surveys: Sequence[Survey], found: Sequence[Finding]) -> View:
-    """Each finding with the first of its places; JSON and CSV have all places."""
+    """Each finding with the first of its places below it; JSON and CSV have all places."""
     return View(
-        lambda width: _findings(surveys, found),
+        lambda width: _findings(surveys, found, width),
         lambda: {
             "samples": {one.name: one.samples for one in surveys},
             "findings": [{"kind": one.kind, "message": one.message, "places": list(one.places)} for one in found],
@@ -30,16 +31,19 @@ def findings_view(surveys: Sequence[Survey], found: Sequence[Finding]) -> View:
     )
 
 
-def _findings(surveys: Sequence[Survey], found: Sequence[Finding]) -> Columns:
+def _findings(surveys: Sequence[Survey], found: Sequence[Finding], width: int | None) -> Columns:
+    """A line for each finding, and lines for each of its places, which fit into the width where their words do."""
     looked = ", ".join(f"{one.name} {one.samples:,}" for one in surveys)
-    notes = (f"looked at  {looked}", "nothing was found" if not found else f"{counted(len(found), 'finding')}")
-    table = Columns(("finding", "where"), notes=notes)
+    table = Columns(
+        (counted(len(found), "finding") if found else "nothing was found",), notes=(f"looked at  {looked}",)
+    )
     for one in found:
-        table.add_row(one.message, "")
+        table.add_row(one.message)
         for place in one.places[:_MOST]:
-            table.add_row("", place)
+            for line in folded(f"    {place}", width, " " * 8) if width else [f"    {place}"]:
+                table.add_row(line)
         if len(one.places) > _MOST:
-            table.add_row("", f"and {len(one.places) - _MOST:,} more: --format csv")
+            table.add_row(f"    and {len(one.places) - _MOST:,} more: --format csv")
     return table
 
 
@@ -68,7 +72,7 @@ def _stats(surveys: Sequence[Survey], names: Sequence[str] | None) -> Columns:
 def _cells(row: dict[str, Any]) -> Iterator[str]:
     yield str(row["set"]) if row["kind"] == "set" else ""
     yield str(row["what"])
-    yield f"{row['samples']:,}"
+    yield "" if row["kind"] == "column" else f"{row['samples']:,}"
     yield "" if row["share"] is None else f"{100 * row['share']:.1f} %"
     for key in ("mean", "deviation", "least", "most"):
         yield "" if row[key] is None else f"{row[key]:.4g}"
@@ -84,10 +88,9 @@ def _records(one: Survey, names: Sequence[str] | None) -> Iterator[dict[str, Any
     for label, number in one.classes.items():
         name = names[label] if names and 0 <= label < len(names) else f"class {label}"
         yield _row(one, "class", name, number, number / one.samples)
-    kind = "channel" if one.images else "feature"
     for place, column in enumerate(one.columns):
         there = column.count > 0
-        yield _row(one, "column", f"{kind} {place}", column.count, None) | {
+        yield _row(one, "column", one.titles[place], column.count, None) | {
             "mean": column.mean if there else None,
             "deviation": column.deviation if there else None,
             "least": column.least if there else None,

@@ -7,9 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from netspec.core.rooms import Room
+from netspec.data.sources.base import SOURCES
+from netspec.data.transforms.base import TRANSFORMS
 from netspec.layers.base import LAYERS, Layer
 from netspec.views import reference
 from tests.helpers.code import LAYER, forgotten
@@ -35,6 +39,23 @@ def test_a_type_shows_all_its_fields(cli: Cli) -> None:
     assert "type: Pooling" in one["example"] and "Source" not in one["formula"]
     shown = cli("layers", "Pooling")[1]
     assert all(f"  {name}: " in shown for name in own)
+
+
+@pytest.mark.parametrize("room", [SOURCES, TRANSFORMS], ids=["sources", "transforms"])
+def test_sources_and_transforms_show_their_fields(room: Room[Any], cli: Cli) -> None:
+    for word in room.words():
+        asked = f"{room.kind}.{word}" if word in LAYERS.words() else word.lower()
+        code, out, _ = cli("layers", asked, "--format", "json")
+        one = json.loads(out)
+        assert code == 0 and (one["name"], one["purpose"]) == (word, room.kind) and one["summary"]
+        assert [field["name"] for field in one["fields"]] == [*room.get(word).model_fields]
+
+
+def test_a_layer_type_says_that_a_transform_has_its_name(cli: Cli) -> None:
+    assert "The transform of this name: netspec layers transform.Crop\n" in cli("layers", "Crop")[1]
+    shown = cli("layers", "transform.Crop")[1]
+    assert "\nFields\n  size: " in shown and "Bottoms" not in shown
+    assert cli("layers", "source.Crop")[0] == 2
 
 
 def test_the_list_fits_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

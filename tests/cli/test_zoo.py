@@ -15,7 +15,7 @@ def test_the_list_in_every_form(cli: Cli) -> None:
     assert nets["lenet"]["macs"] == 2_293_000
     own = {"solver": "lenet", "data": "bundled", "reached": {"accuracy": 0.8865}, "bundled": True}
     assert own in nets["lenet"]["recipes"]
-    assert [one["bundled"] for one in nets["resnet20"]["recipes"]] == [True, False, False]
+    assert [one["bundled"] for one in nets["resnet20"]["recipes"]] == [True, False, False, True]
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(cli("zoo", "list", "--format", "csv")[1]))}
     assert (rows["mlp"]["bundled"], rows["mlp"]["reached"]) == ("mlp", "mlp accuracy=0.872")
     assert rows["resnet20"]["bundled"] == "overfit_resnet20 resnet8_fashion"

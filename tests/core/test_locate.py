@@ -136,3 +136,13 @@ def test_other_files(here: Path) -> None:
     assert locate.shown(Path("b") / ".." / "a.yaml") == "b/../a.yaml", "b may be a link"
     assert locate.shown(Path("/nowhere/a.yaml")) == "/nowhere/a.yaml"
     assert locate.shown(Path("a\0.yaml")) == "a\0.yaml"
+
+
+def test_paths_in_a_text_begin_in_the_current_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here)
+    assert locate.from_here(f"line 3 of {here}/a b.csv") == "line 3 of a b.csv"
+    assert locate.from_here(f"{here}/x/1.jpg: '{here}/2.jpg' is empty") == "x/1.jpg: '2.jpg' is empty"
+    for kept in (f"{here}more/1.jpg", f"/other{here}/1.jpg", str(here), "x/1.jpg"):
+        assert locate.from_here(kept) == kept
+    monkeypatch.chdir("/")
+    assert locate.from_here("/etc/hosts") == "/etc/hosts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,45 @@ def test_the_cache_is_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     files[0].write_bytes(files[0].read_bytes()[:-30])  # damaged: computed anew, and mended
     Computed().of("X-0123456789abcdef", lambda: "a", compute)
     assert len(calls) == 5 and unpacked(files[0]) is not None
+
+
+@pytest.mark.parametrize("kind", ["Arrays", "ImageFolder"])
+def test_a_mean_is_never_stale(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    monkeypatch.setattr(computed, "_WORTH", 0.0)
+    file = tmp_path / ("x.npy" if kind == "Arrays" else "images/b/1.bmp")
+
+    def write(path: Path, seed: int) -> None:
+        values = np.random.default_rng(seed).integers(0, 256, (3, 5, 7, 3), np.uint8)
+        if kind == "Arrays":
+            np.save(path, np.moveaxis(values, -1, 1))
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values[0]).save(path)
+
+    def batch(cache: str, dtype: Any, *steps: Any) -> np.ndarray:
+        monkeypatch.setattr(computed, "cache_root", lambda: tmp_path / cache)  # kernels stay where they are
+        where = {"outputs": (str(file),)} if kind == "Arrays" else {"folder": str(tmp_path / "images")}
+        transform = (*steps, {"type": "Normalize", "computed": "pixel"})
+        spec = FeedSpec(source={"type": kind, **where}, batch_size=1, transform=transform)  # type: ignore[arg-type]
+        return open_feed(spec, "TEST", 1, dtype=dtype, train=spec).batch(0, 1)[0]
+
+    for number, other in enumerate(("a/1.bmp", "a/2.bmp", "b/1.bmp") if kind == "ImageFolder" else ("",)):
+        write(tmp_path / "images" / other if other else file, number)
+    seen = set()
+    for seed in (1, 2, 3):
+        before = os.stat(file)
+        while os.stat(file).st_ctime_ns == before.st_ctime_ns:  # as long as the system's clock takes
+            write(file, seed)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # as an archive that is unpacked sets it
+        for dtype in ("float32", "float64"):
+            for steps in ((), ({"type": "Crop", "size": 3},), ({"type": "Resize", "size": (3, 4)},)):
+                fresh = batch(f"fresh {len(seen)}", dtype, *steps)
+                for _ in range(2):
+                    assert batch("kept", dtype, *steps).tobytes() == fresh.tobytes()
+                seen.add(fresh.tobytes())
+    assert len(seen) == 18
 
 
 def test_what_was_quick_is_not_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

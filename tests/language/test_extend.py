@@ -441,3 +441,40 @@ def test_a_mistake_in_a_parent_is_shown_there_with_the_way_to_it(tmp_path: Path)
         "b.yaml",
         "a.yaml",
     ]
+
+
+_TWICE = {
+    "layers": [
+        {"name": "data", "type": "Input", "shape": [2, 3], "include": {"phase": "TRAIN"}},
+        {"name": "data", "type": "Input", "shape": [1, 3], "include": {"phase": "TEST"}},
+        {"name": "ip", "type": "InnerProduct", "num_output": 2},
+    ]
+}
+
+
+@pytest.mark.parametrize("entry", [{"name": "data", "shape": [5, 3]}, {"replace": "data", "type": "Input", "shape": 1}])
+def test_two_layers_of_a_name_are_not_edited_alone(entry: Entry, tmp_path: Path) -> None:
+    with pytest.raises(EditError, match="2 layers of the net that this one extends are called 'data'"):
+        opened(tmp_path, a={"extends": "b.yaml", "layers": [entry]}, b=_TWICE)
+
+
+def test_two_layers_of_a_name_come_and_go(tmp_path: Path) -> None:
+    """One entry removes both, and a child may bring two of its own, of the same phases."""
+    anew = [
+        {"insert_before": "ip", **one, "shape": [size, 3]} for one, size in zip(_TWICE["layers"], (4, 6), strict=False)
+    ]
+    made = expand(opened(tmp_path, a={"extends": "b.yaml", "layers": [{"remove": "data"}, *anew]}, b=_TWICE)).plain()
+    assert [(one["name"], *one.get("shape", ())) for one in made["layers"]] == [
+        ("data", 4, 3),
+        ("data", 6, 3),
+        ("ip",),
+    ]
+    plain = [{**one, "name": "more"} for one in _TWICE["layers"][:2]]
+    made = expand(opened(tmp_path, a={"extends": "b.yaml", "layers": plain}, b=_TWICE)).plain()
+    assert [one["name"] for one in made["layers"]] == ["data", "data", "ip", "more", "more"]
+
+
+def test_a_name_that_is_no_text_is_no_traceback(tmp_path: Path) -> None:
+    edits = [{"replace": "ip", "name": 3, "type": "ReLU"}, {"remove": "ip"}]
+    made = expand(opened(tmp_path, a={"extends": "b.yaml", "layers": edits}, b=_TWICE)).plain()
+    assert len(made["layers"]) == 2

@@ -51,3 +51,14 @@ def test_other_nulls_are_values(text: str) -> None:
 def test_a_typo_is_not_dropped_in_silence() -> None:
     with pytest.raises(NetspecError, match="no key `padd`"):
         load_net(parse(TEXT).plain(), ["layers.conv.padd=null"])
+
+
+def test_names_that_two_layers_share_are_ambiguous() -> None:
+    twice = TEXT.replace("[2, 3, 4, 5]}", "[2, 3, 4, 5], include: {phase: TRAIN}}") + (
+        "  - {name: data, type: Input, shape: [1, 3, 4, 5], include: {phase: TEST}}\n"
+    )
+    for text in ("layers.data.shape=[1]", "layers.data.include=null"):
+        with pytest.raises(NetspecError, match="2 entries are called 'data'") as caught:
+            override(parse(twice).root, parse_override(text))
+        assert [place.line for _, place in caught.value.related] == [5, 7]
+    assert isinstance(override(parse(twice).root, parse_override("layers.conv.pad=2")), Mapping)

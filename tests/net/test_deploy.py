@@ -76,7 +76,7 @@ def test_independent_scores_become_probabilities_each() -> None:
     assert kept(deployed)[-1] == ("prob", "Sigmoid")
     assert deployed.main.axis is None and deployed.main.probable
     counts = view(targets, IP, {"name": "end", "type": "PoissonLoss", "bottom": ["ip", "label"]})
-    assert kept(counts)[-1] == ("prob", "Exp") and not counts.main.probable
+    assert kept(counts)[-1] == ("exp", "Exp") and not counts.main.probable
 
 
 def test_what_only_labels_need_is_left_out() -> None:
@@ -158,3 +158,17 @@ def test_the_view_computes_what_the_whole_net_computes() -> None:
     np.testing.assert_array_equal(
         whole.forward(data=x, label=np.zeros(4)) and whole.blobs["p"].data, alone.forward(data=x)["p"]
     )
+
+
+def test_a_truth_that_a_layer_changes_is_no_input() -> None:
+    """So nobody takes answers back to the units of the data: the net compares them with other numbers."""
+    layers = [
+        {"name": "in", "type": "Input", "top": ["data", "label"], "shape": [[2, 3], [2, 4]]},
+        {"name": "ip", "type": "InnerProduct", "bottom": "data", "num_output": 4},
+        {"name": "half", "type": "Power", "bottom": "label", "scale": 0.5},
+        {"name": "flat", "type": "Flatten", "bottom": "label"},
+    ]
+    for truth, number in (("half", None), ("flat", 1), ("label", 1)):
+        loss = {"name": "loss", "type": "EuclideanLoss", "bottom": ["ip", truth]}
+        used = [one for one in layers if one["name"] in {"in", "ip", truth}]
+        assert deploy(open_net({"layers": [*used, loss]}), State()).main.truth == number

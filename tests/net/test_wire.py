@@ -9,6 +9,7 @@ import pytest
 from netspec.core.errors import Mistakes, NetspecError
 from netspec.core.shape import ShapeError
 from netspec.fillers.constant import Constant
+from netspec.language.expand import DuplicateNameError
 from netspec.layers.base import LAYERS, Param
 from netspec.layers.inner_product import InnerProduct
 from netspec.net.graph import State
@@ -48,6 +49,30 @@ def test_a_layer_may_be_called_like_one_without_a_name() -> None:
     found = failure(*nameless, {"name": "act", "type": "ReLU", "bottom": "nowhere"})
     assert isinstance(found, Mistakes) and len(found.errors()) == 2
     assert not any(isinstance(error, UnknownBlobError) for error in found.errors())
+
+
+_RULES = [
+    ({"include": {"phase": "TRAIN"}}, {"include": {"phase": "TEST"}}, False),
+    ({"include": {"phase": "TRAIN"}}, {"exclude": {"phase": "TRAIN"}}, False),
+    ({"include": {"stage": "big"}}, {"exclude": {"stage": "big"}}, False),
+    ({"include": {"min_level": 1}}, {"include": {"max_level": 0}}, False),
+    ({"include": {"phase": "TRAIN"}}, {"include": {"max_level": 0}}, True),
+    ({"include": {"phase": "TRAIN"}}, {}, True),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "refused"), _RULES)
+def test_names_are_unique_within_a_state(one: dict[str, Any], other: dict[str, Any], refused: bool) -> None:
+    """As in Caffe: two layers that never take part together may have one name."""
+    layers = [{**ip("ip", 3), "bottom": "data", **rules} for rules in (one, other)] + [loss("ip")]
+    if refused:
+        with pytest.raises(DuplicateNameError, match="a second layer is called 'ip'"):
+            load_net(net(*layers))
+        return
+    for phase in ("TRAIN", "TEST"):
+        for stages, level in (((), 0), (("big",), 1)):
+            graph = load_net(net(*layers), state=State(phase, level, stages)).graph
+            assert sum(node.layer.name == "ip" for node in graph.nodes) == 1
 
 
 def test_braces_in_names_stay() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from netspec.core.errors import NetspecError
 from netspec.core.outputs import ExistsError
-from netspec.scaffold.columns import columns
+from netspec.scaffold.columns import NoTargetError, columns
 from netspec.scaffold.draft import Template, WrongTemplateError, draft
 from netspec.scaffold.look import look
 from netspec.scaffold.write import write
@@ -90,6 +90,56 @@ def test_a_table_with_real_numbers_as_target_is_regression(tmp_path, monkeypatch
     assert feeds["train"].shapes == ((2,), (1,))
     assert job.train.graph.nodes[-1].layer.type == "EuclideanLoss"
     assert feeds["train"].undo(1) is not None  # predictions are in the table's own units
+
+
+def test_a_comma_before_a_fraction_is_seen(tmp_path, monkeypatch) -> None:
+    text = "a;b;price\n" + "".join(f"{a:.4f};{b:.4f};{v:.4f}\n" for _, a, b, _, _, v in rows()).replace(".", ",")
+    _, feeds = begun(table(tmp_path, monkeypatch, text))
+    assert feeds["train"].shapes == ((2,), (1,)) and feeds["train"].undo(1) is not None
+
+
+def test_a_table_of_another_encoding_is_read(tmp_path, monkeypatch) -> None:
+    name = table(tmp_path, monkeypatch, "")
+    text = "größe,art\n" + "".join(f"{a:.4f},{'grün' if k == 'low' else k}\n" for _, a, _, _, k, _ in rows())
+    Path(name).write_bytes(text.encode("cp1252"))
+    _, feeds = begun(name)
+    assert "grün" in feeds["train"].data.classes(1)
+
+
+def test_rows_without_a_target_are_left_out(tmp_path, monkeypatch) -> None:
+    text = "a,value\n" + "".join(f"{a:.4f},{'' if i % 5 == 0 else v}\n" for i, a, _, _, _, v in rows())
+    found = look(table(tmp_path, monkeypatch, text))
+    assert found.classes == () and found.rows == sum(i % 5 != 0 for i, *_ in rows())
+
+
+def test_a_class_of_few_samples_can_be_trained_on(tmp_path, monkeypatch) -> None:
+    text = "a,kind\n" + "".join(f"{a:.4f},{'rare' if i == 1 else k}\n" for i, a, _, _, k, _ in rows())
+    job, _ = begun(table(tmp_path, monkeypatch, text))
+    assert job.spec.data.all.stratify is False
+
+
+def test_dates_are_no_categories_and_one_value_is_no_target(tmp_path, monkeypatch) -> None:
+    text = "day,a,kind\n" + "".join(f"2020-01-{i % 9 + 1:02d},{a:.4f},{k}\n" for i, a, _, _, k, _ in rows())
+    assert columns(table(tmp_path, monkeypatch, text), "Csv", None).left == ("day",)
+    with pytest.raises(NoTargetError, match="the column 'kind' holds nothing but 'one'"):
+        look(table(tmp_path, monkeypatch, "a,kind\n1,one\n2,one\n3,one\n"))
+    with pytest.raises(NoTargetError, match="is no table"):
+        look(str(tmp_path), "kind")
+
+
+def test_words_that_hardly_repeat_are_no_classes(tmp_path, monkeypatch) -> None:
+    text = "a,b,name\n" + "".join(f"{a:.4f},{b:.4f},name {i}\n" for i, a, b, *_ in rows())
+    with pytest.raises(NoTargetError, match=r"different words in .* rows, too many for classes"):
+        look(table(tmp_path, monkeypatch, text))
+
+
+def test_a_broken_image_is_left_out(images) -> None:
+    path = images("shots", sizes=((28, 24), (40, 50)))
+    Path(path, "cat", "torn.png").write_bytes(Path(path, "cat", "0.png").read_bytes()[:60])
+    found = look(path)
+    assert found.broken == 1 and str(found).endswith("in 2 classes; 1 file that cannot be read left out")
+    _, feeds = begun(path)
+    assert len(feeds["train"]) + len(feeds["validation"]) + len(feeds["test"]) == 12
 
 
 def test_missing_numbers_are_filled(tmp_path, monkeypatch) -> None:

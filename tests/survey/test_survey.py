@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from netspec.core.errors import DataError
-from netspec.data.sources.base import ArrayDataset
+from netspec.data.sources.base import SOURCES, ArrayDataset
 from netspec.survey.findings import findings
-from netspec.survey.sets import Sample
+from netspec.survey.sets import NoSetError, Sample, sets
+from netspec.survey.sheet import _said as said
+from netspec.survey.sheet import sheet
 from netspec.survey.survey import survey
 
 
@@ -99,3 +102,75 @@ def test_samples_that_cannot_be_read_are_named_and_the_others_looked_at() -> Non
     assert sum(one.shapes.values()) == 10
     (finding,) = findings({"all": Sample("all", data)}, [one])
     assert finding.kind == "broken" and finding.places == ("all: file 3 is broken", "all: file 8 is broken")
+
+
+def drawn(folder, names, sizes=((8, 6),)):
+    """A folder with an image of each name, which has another grey each."""
+    for i, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full(sizes[i % len(sizes)], 20 * i, np.uint8)).save(path)
+    return str(folder)
+
+
+def test_a_folder_is_looked_at_whatever_is_wrong_with_it(tmp_path) -> None:
+    folder = drawn(tmp_path / "x", ["a/1.png", "a/2.png", "b/3.png"])
+    (tmp_path / "x" / "a" / "4.png").write_text("no image")
+    (tmp_path / "x" / "b" / "5.png").write_text("")
+    (tmp_path / "x" / "empty").mkdir()
+    (sample,) = sets(folder, []).values()
+    one = survey("all", sample.data)
+    assert one.samples == 5 and len(one.broken) == 2
+    kinds = {finding.kind: finding.places for finding in findings({"all": sample}, [one])}
+    assert kinds["empty_class"] == ("'empty'",) and len(kinds["broken"]) == 2
+
+
+def test_folders_called_train_and_test_are_sets(tmp_path) -> None:
+    folder = drawn(tmp_path / "x", ["train/a/1.png", "train/b/2.png", "Test/a/3.png", "Test/b/4.png"])
+    found = sets(folder, [])
+    assert {name: sample.data.classes(1) for name, sample in found.items()} == dict.fromkeys(
+        ("train", "test"), ("a", "b")
+    )
+    assert list(sets(folder, [], ["test"])) == ["test"]
+
+
+def test_a_folder_has_no_values_to_change(tmp_path) -> None:
+    with pytest.raises(NoSetError, match="no values to change, such as 'a=1'"):
+        sets(drawn(tmp_path / "x", ["a/1.png", "b/2.png"]), ["a=1"])
+
+
+def test_images_beside_folders_are_all_looked_at(tmp_path) -> None:
+    folder = drawn(tmp_path / "x", ["1.png", "2.png", "more/3.png"])
+    (sample,) = sets(folder, []).values()
+    assert len(sample.data) == 3 and sample.data.classes(1) is None
+
+
+def test_a_sheet_of_a_folder_has_samples_of_all_classes_in_one_size(tmp_path) -> None:
+    names = [f"{label}/{i}.png" for label in "abc" for i in range(4)]
+    (sample,) = sets(drawn(tmp_path / "x", names, ((600, 400), (30, 90))), []).values()
+    page = sheet(sample, 3, 3)
+    width = (page.width - 4) // 3  # of one with the gap
+    assert page.width <= 400 and page.height < 160
+    assert [page.getpixel((4 + width * k + width // 2, 10))[0] for k in range(3)] == [0, 80, 160]
+
+
+def test_labels_of_a_sheet_are_in_letters_that_the_font_has() -> None:
+    assert said(np.array(0), ("Äpfel & Süßes",), 600) == "Apfel & Susses"
+    assert said(np.array(1), ("a", "猫 2"), 600) == "? 2"
+
+
+def test_features_of_a_table_go_by_their_names(tmp_path) -> None:
+    lines = "".join(f"{i / 2},{'xy'[i % 2]},{'' if i == 3 else i},{'ab'[i % 2]}\n" for i in range(8))
+    (tmp_path / "t.csv").write_text(f"size,kind,n,label\n{lines}")
+    fields = {
+        "type": "Csv",
+        "file": str(tmp_path / "t.csv"),
+        "label": "label",
+        "categories": ("kind",),
+        "missing": "keep",
+    }
+    data = SOURCES.parse(fields).open(None)
+    one = survey("all", data)
+    assert one.titles == ("size", "kind=x", "kind=y", "n")
+    (finding,) = findings({"all": Sample("all", data)}, [one])
+    assert finding.places == ("all: n: 1",)

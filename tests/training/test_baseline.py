@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+import yaml
 
-from netspec.core.errors import UsageError
+from netspec.core.errors import DataError, UsageError
 from netspec.training import baseline as module
 from netspec.training import simple_models
 from netspec.training.baseline import baseline
@@ -190,3 +191,48 @@ def test_what_has_no_baseline(here):
     job = load_solver(str(written(here, x, y, "SoftmaxWithLoss", C)))
     with pytest.raises(UsageError, match="no data called 'night'"):
         baseline(job, "night")
+
+
+def test_numbers_are_scored_as_a_test_of_the_net_scores_them(here):
+    """A target that never varies counts in R2 there too: 1 where it is met, as the mean meets it."""
+    x, y = numbers()
+    y[:, 1] = 5
+    job = load_solver(str(written(here, x, y, "EuclideanLoss", 2)))
+    row = baseline(job, "test").rows[0]
+    train, test = parts(job)
+    error = y[test][:, 0] - y[train][:, 0].mean()
+    fit = 1 - (error**2).sum() / ((y[test][:, 0] - y[test][:, 0].mean()) ** 2).sum()
+    assert row.scores["r2"] == pytest.approx((fit + 1) / 2)
+
+
+@pytest.mark.parametrize("loss", ["SoftmaxWithLoss", "HingeLoss"])
+def test_of_any_loss_of_classes(here, loss):
+    x, y = classes()
+    assert baseline(load_solver(str(written(here, x, y, loss, C))), "test").classes == C
+
+
+def test_labels_are_checked_before_models_are_fitted(here):
+    x, y = classes()
+    with pytest.raises(DataError, match="label"):
+        baseline(load_solver(str(written(here, x, np.where(y == 0, 7, y), "SoftmaxWithLoss", C))), "test")
+
+
+@pytest.mark.parametrize("names", [None, ["b", "a", "c"]])
+def test_classes_are_called_alike(here, names, cli):
+    """The numbers of classes mean the same in the training and the test data; else scores would mean nothing."""
+    h5py = pytest.importorskip("h5py")
+    x, y = classes()
+    for name in ("train", "test"):
+        with h5py.File(here / f"{name}.h5", "w") as file:
+            file["data"], file["label"] = x, y
+    feed = "{source: {type: Hdf5, files: NAME.h5, classes: [CLASSES]}, batch_size: 10}"
+    feeds = {name: feed.replace("NAME", name).replace("CLASSES", "a, b, c") for name in ("train", "test")}
+    text = (here / written(here, x, y, "SoftmaxWithLoss", C)).read_text()
+    solver = yaml.safe_load(text) | {"data": {name: yaml.safe_load(one) for name, one in feeds.items()}}
+    (here / "h5.yaml").write_text(yaml.safe_dump(solver | {"max_iter": 2}))
+    code, _, err = cli("train", "h5.yaml", "-q", "--output", "run")
+    assert code == 0, err
+    swapped = [f"data.test.source.classes=[{', '.join(names)}]"] if names else []
+    for command in (("baseline", "h5.yaml"), ("test", "run")):
+        code, _, err = cli(*command, *swapped)
+        assert code == (4 if names else 0) and ("NS630" in err) == bool(names), err

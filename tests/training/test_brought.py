@@ -70,6 +70,26 @@ def test_train_test_and_resume(folder: Path, cli) -> None:
         np.testing.assert_array_equal(array, two[key])
 
 
+def test_the_layers_of_both_phases_may_have_one_name(folder: Path, cli) -> None:
+    """Caffe's usual pair: the snapshot keeps the shape of each, predicts, and its run is tested by its own file."""
+    (folder / "net.yaml").write_text(NET.replace("name: held", "name: in"))
+    code, _, err = cli("check", "--data", folder / "solver.yaml")
+    assert (code, err) == (0, "")
+    code, _, err = cli("train", folder / "solver.yaml", "-q", "--output", folder / "run")
+    assert code == 0, err
+    kept = snapshot.read(folder / "run" / "snapshots" / "iter_000045.safetensors").net["layers"]
+    assert [one["shape"] for one in kept[:2]] == [[[3], []], [[3], []]]
+    assert [one["source"] for one in kept[:2]] == ["train.h5", "test.h5"]
+    code, out, err = cli("test", folder / "run", "--format", "json")
+    assert code == 0 and '"samples": 13' in out, err
+    np.save(folder / "x.npy", np.ones((2, 3), np.float32))
+    assert cli("predict", folder / "run", folder / "x.npy")[0] == 0
+    code, _, err = cli("train", folder / "solver.yaml", "layers.in.batch_size=2", "--output", folder / "other")
+    assert code == 2, err
+    code, _, err = cli("train", folder / "solver.yaml", "net.layers.in.batch_size=2", "--output", folder / "other")
+    assert code == 2 and "2 entries are called 'in'" in err, err
+
+
 def test_a_solvers_own_data_come_first(folder: Path) -> None:
     own = "data:\n  train: {source: {type: Random, shape: [3], samples: 30, classes: 2}, batch_size: 4}\n"
     (folder / "solver.yaml").write_text(SOLVER + own)

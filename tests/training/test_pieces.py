@@ -21,15 +21,13 @@ from netspec.codegen import driver
 from netspec.core.rooms import Room
 from netspec.language.document import dump
 from netspec.training.averages.base import AVERAGES
-from netspec.training.job import load_solver
 from netspec.training.policies.base import POLICIES
 from netspec.training.regularizers.base import REGULARIZERS
-from netspec.training.run import run
 from netspec.training.solvers.base import SOLVERS
 from netspec.training.solvers.base_driving import DrivingRule
 from tests.helpers.nursery import nursery
+from tests.helpers.pieces import drive, same
 from tests.helpers.repeats import values, write_data
-from tests.helpers.runs import rows, table
 
 METRIC = "validation/accuracy"
 FEATURES: dict[str, Any] = {
@@ -136,22 +134,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def drive(made: dict[str, Any], run_folder: Path, threads: int, at: int | None = None, killed: bool = False) -> None:
-    """Train or go on, until an iteration: there the training is stopped with a snapshot, or dropped as it is."""
-
-    def reached() -> bool:
-        return at is not None and training.progress.iteration >= at
-
-    def stopping() -> str | None:
-        return "the test" if reached() and not killed else None
-
-    begun = (run_folder / "config.yaml").exists()
-    with run(load_solver(made), run_folder, resume=begun, threads=threads, stopping=stopping) as training:
-        for _ in training:
-            if killed and reached():
-                return
-
-
 def in_pieces_as_at_once(mix: Mix, folder: Path, place: Path) -> None:
     """Train at once and in pieces, and compare."""
     made, rng = solver(mix, folder), random.Random(str(mix))
@@ -198,13 +180,3 @@ def test_killed_in_pieces(mix: Mix, folder: Path, tmp_path: Path) -> None:
             status = trainings.train(words, kind, rng.randint(1, most))
             assert status == (0 if kind == "none" else signal.SIGKILL)
     same(tmp_path)
-
-
-def same(folder: Path) -> None:
-    """The run has the snapshots and the metrics of the whole one."""
-    snapshots = sorted((folder / "whole/snapshots").glob("*.safetensors"))
-    assert len(snapshots) >= 5
-    for path in snapshots:
-        assert (folder / "run/snapshots" / path.name).read_bytes() == path.read_bytes(), path.name
-    assert rows(folder / "run") == rows(folder / "whole")
-    assert table(folder / "run") == table(folder / "whole") != []

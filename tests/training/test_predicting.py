@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_what_cannot_be_read_is_an_error_of_its_own(photos: Path, of_photos: Pat
     array = found.array()
     assert np.isnan(array[[0, 2, 3]]).all() and np.isfinite(array[[1, 4]]).all()
     np.testing.assert_array_equal(array[1], array[4])
+
+
+def test_a_folder_is_read_as_the_source_of_folders_reads_it(photos: Path, of_photos: Path, tmp_path: Path) -> None:
+    """2 before 10, nothing hidden, and a link to a folder that it lies in is not followed."""
+    for name in ("10.png", "2.png", "sub/1.png", "__MACOSX/3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(photos / "ant" / "0.png", tmp_path / name)
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    found = Predictor([Trained(of_photos)]).predict([str(tmp_path)])
+    assert found.names == [str(tmp_path / name) for name in ("2.png", "10.png", "sub/1.png")]
 
 
 def test_an_empty_folder(of_photos: Path, tmp_path: Path) -> None:
@@ -205,6 +216,17 @@ def test_means_of_the_training_come_with_the_snapshot_for_crops_too(photos: Path
     np.testing.assert_allclose(middle, by_hand(path, (x[:, :, 1:4, 1:5] - second) * 0.01), rtol=1e-4)
     windows = (ten_windows(x, 3, 4)[0] - second) * 0.01
     np.testing.assert_allclose(ten[0], by_hand(path, windows).mean(axis=0), rtol=1e-4)
+
+
+def test_an_image_is_no_row_of_the_table_that_a_net_was_trained_on(photos: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(24.0).reshape(4, 6))
+    np.save(tmp_path / "y.npy", np.arange(4) % CLASSES)
+    source = {"type": "Arrays", "outputs": [str(tmp_path / "x.npy"), str(tmp_path / "y.npy")]}
+    transform = [{"type": "Normalize", "computed": "feature"}]
+    data = {"train": {"source": source, "batch_size": 2, "transform": transform}}
+    path = snapshot_of(tmp_path / "rows.safetensors", layers([6]), data)
+    found = Predictor([Trained(path)]).predict([str(photos)])
+    assert re.search(r"is 3x\d+x\d+; the net was trained on samples of 6", found.errors[0].message)
 
 
 def test_values_are_given_in_the_units_of_their_targets(tmp_path: Path) -> None:

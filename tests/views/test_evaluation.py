@@ -32,6 +32,7 @@ def classes(size: int, names: bool = True, matrix: bool = True, count: int = 7) 
         "classes": [f"class {i}" for i in range(size)] if names else None,
         "size": size,
         "positions": 1234,
+        "places": 1,
         "accuracy": 0.8125,
         "roc_auc": 0.75,
         "roc_auc_exact": size < 100,
@@ -46,7 +47,7 @@ def classes(size: int, names: bool = True, matrix: bool = True, count: int = 7) 
 
 def test_ten_classes_by_names() -> None:
     text = shown(classes(10))
-    assert text.startswith("\nloss: 1,234 positions, 10 classes\n")
+    assert text.startswith("\nloss: 1,234 samples, 10 classes\n")
     assert "ROC-AUC, one against the rest  0.7500" in text and "precision, macro mean" in text
     assert "by class\nclass    precision  recall      F1  support  ROC-AUC" in text
     assert "true class  0  1  2  3" in text and "\n3 class 3   7  7" in text
@@ -64,7 +65,7 @@ def test_no_line_is_too_wide(head: Values) -> None:
 def test_a_thousand_classes_are_said_by_the_worst_of_them() -> None:
     text = shown(classes(1000, matrix=False))
     assert "by class: 25 of the lowest F1, of 1,000" in text and "one against the rest (of counts)" in text
-    assert "confused most" in text and "class 1     class 0        1,500" in text
+    assert "confused most" in text and "class 1     class 0      1,500" in text
     nothing = classes(1000, matrix=False) | {"confused": []}
     assert "no class is taken for another" in shown(nothing)
 

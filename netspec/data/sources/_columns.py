@@ -87,7 +87,7 @@ class TableSource(Source):
         None, description="The column of classes, which may be words; they are numbered in sorted order."
     )
     target: Annotated[Columns, Aka("targets", "target_column", "y")] = Field(
-        (), description="The columns of numbers that a regression is to find."
+        (), description="The columns of numbers that a regression is to predict."
     )
     features: Annotated[Columns | None, Aka("columns", "usecols", "x")] = Field(
         None, description="The columns that the net sees, in this order; left out: all that have no other role."
@@ -104,7 +104,8 @@ class TableSource(Source):
         None, description="The label's classes in the order of their numbers; left out: those of the table, sorted."
     )
     like: SpecPath | None = Field(
-        None, description="The training table, where this is another: its classes and categories have their numbers."
+        None,
+        description="The training table, where this is another one: classes and categories get its numbers.",
     )
     missing: Annotated[Literal["error", "drop", "keep"] | float, Aka("na_policy")] = Field(
         "error",

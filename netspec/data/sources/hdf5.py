@@ -150,10 +150,11 @@ class _Files(Dataset):
 
         with self.handles.open(part.path, part.was) as file:
             begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+            datasets = [file[key] for key in part.keys]  # looking one up takes as long as reading a row of it
             for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
                 first = int(rows[begin])
-                for values, key in zip(outputs, part.keys, strict=True):
-                    values[places[begin:end]] = rows_of(part.path, file[key], first, first + end - begin)
+                for values, dataset in zip(outputs, datasets, strict=True):
+                    values[places[begin:end]] = rows_of(part.path, dataset, first, first + end - begin)
 
     def labels(self, output: int) -> Array | None:
         """The whole dataset where it is one number a sample, and not long."""

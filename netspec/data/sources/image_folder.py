@@ -17,7 +17,6 @@ from netspec.core.locate import beside
 from netspec.core.model import Aka, Listed, SpecPath, wrong
 from netspec.core.shape import counted
 from netspec.core.spelling import suggest
-from netspec.data.dataset import Dataset
 from netspec.data.image_files import ImageFiles, images_in, listing
 from netspec.data.sources.base import EmptyDataError, Source
 from netspec.formats.files import FileError, MissingDataError, about
@@ -57,8 +56,16 @@ class ImageFolder(Source):
             raise wrong(f"the class '{twice[0]}' is named twice", field="classes", help="every class has one number")
         return self
 
-    def open(self, base: Path | None) -> Dataset:
+    def open(self, base: Path | None) -> ImageFiles:
         """The images; without `on_error: skip` only their heads are read now. Raises DataError."""
+        with about("folder"):
+            data = self.listed(base).opened(self.on_error == "skip")
+            if data.skipped and data.names and self.classes is None:
+                self._check_kept(data)
+            return data
+
+    def listed(self, base: Path | None) -> ImageFiles:
+        """The images as files, none of which is looked at. Raises DataError."""
         import numpy as np
 
         root = beside(base, self.folder)
@@ -67,20 +74,25 @@ class ImageFolder(Source):
                 files = tuple(images_in(root))
                 if not files:
                     raise _empty(root)
-                return ImageFiles(str(root), root, files, self.color).opened(self.on_error == "skip")
+                return ImageFiles(str(root), root, files, self.color)
             names, title = self._classes(root)
             found = [tuple(images_in(root, name)) for name in names]
             self._check(root, names, found)
             numbers = np.repeat(np.arange(len(names)), [len(files) for files in found])
             files = tuple(file for each in found for file in each)
-            data = ImageFiles(title, root, files, self.color, numbers, names=names).opened(self.on_error == "skip")
-            kept = np.bincount(np.asarray(data.targets), minlength=len(names))
-            if data.skipped and self.classes is None and not kept.all():
-                raise ClassFoldersError(
-                    f"the class '{names[int(kept.argmin())]}' has no images that can be read",
-                    help="leave `on_error: skip` out to see what is wrong with them",
-                )
-            return data
+            return ImageFiles(title, root, files, self.color, numbers, names=names)
+
+    def _check_kept(self, data: ImageFiles) -> None:
+        """Raise an error where a class has lost all its images."""
+        import numpy as np
+
+        names = data.names or ()
+        kept = np.bincount(np.asarray(data.targets), minlength=len(names))
+        if not kept.all():
+            raise ClassFoldersError(
+                f"the class '{names[int(kept.argmin())]}' has no images that can be read",
+                help="leave `on_error: skip` out to see what is wrong with them",
+            )
 
     def _classes(self, root: Path) -> tuple[tuple[str, ...], str]:
         """The names of the classes, and the title of the data, which says what is left out of the folder."""

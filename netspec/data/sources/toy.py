@@ -1,11 +1,12 @@
 """Toy: points in the plane in classes that a line cannot part, or can: xor, moons, circles, spirals and blobs.
 
-Without noise, with t drawn evenly from 0 to 1:
-  xor      the corners (1, 1), (-1, -1) of class 0; (-1, 1), (1, -1) of class 1
-  moons    (cos pi t, sin pi t); (1 - cos pi t, 1/2 - sin pi t)
-  circles  a point of the unit circle; half of such a point
-  spirals  arm k of K: t of the way outward to 1, turned by 3/2 t + k / K of a whole turn
-  blobs    blob k of K: the point k / K of a turn along the unit circle
+Without noise, with t drawn evenly from 0 to 1, these are the points of the classes 0 and 1, or of class k of K:
+  xor: the corners (1, 1), (-1, -1); the corners (-1, 1), (1, -1).
+  moons: (cos pi t, sin pi t); (1 - cos pi t, 1/2 - sin pi t).
+  circles: a point of the unit circle; half of such a point.
+  spirals: a point at t of the way outward to 1, turned by 3/2 t + k / K of a whole turn.
+  blobs: the point at k / K of a turn along the unit circle.
+
 To each coordinate `noise` is added times twelve uniform numbers less 6: they have deviation 1, are nearly normal, and
 no machine rounds them otherwise. Sines and cosines are added up here for the same reason: those of mathematical
 libraries differ in the last bit. The moons and circles are those of scikit-learn, at random places instead of at equal
@@ -40,7 +41,7 @@ _TERMS = 9
 
 
 class Toy(Source):
-    """A point (2,) and its class, sample i of class i modulo their number."""
+    """A point (2,), and its class: the classes take turns from one sample to the next."""
 
     kind: Literal["xor", "moons", "circles", "spirals", "blobs"] = Field(description="Which figure.")
     samples: int = Field(gt=0, le=10**9, description="Number of points.")

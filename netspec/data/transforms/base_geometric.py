@@ -53,7 +53,7 @@ class HugeResultError(DataError):
 
 
 class ByteFillError(DataError):
-    """The value outside of images that are bytes is none of theirs."""
+    """What fills images of whole numbers, such as bytes, is none that they can hold."""
 
     code = "NS646"
     field = "fill"

@@ -1,6 +1,7 @@
 """Base of transforms of pixel values: chances, ranges of random numbers, black and white.
 
-Images keep their type of numbers. Bytes are rounded, and values stay between black, 0, and white.
+Images keep their type of numbers. Bytes are rounded, and values stay between black, 0, and white: images whose values
+do not, as their mean was subtracted, are an error.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from netspec.core.errors import DataError
 from netspec.core.model import Aka, Listed, wrong
+from netspec.core.nodes import placed
 from netspec.core.shape import Shape, ShapeError
 from netspec.data.transforms.base import Apply, Setting, Transform, image
 
@@ -32,6 +35,17 @@ Range = Annotated[Listed[Positive], Field(min_length=1, max_length=2), AfterVali
 
 LUMA = (0.299, 0.587, 0.114)
 """The shares of red, green and blue in grey. Source: ITU-R BT.601, as in Pillow and torchvision."""
+
+
+class WhiteError(DataError):
+    """Images have values below black or above white, which a transform between the two would cut off."""
+
+    code = "NS676"
+    field = "white"
+
+
+_NEARLY = 1e-3
+"""The share of white by which a value may miss black or white, as sums that are rounded do."""
 
 
 class PixelTransform(Transform):
@@ -59,7 +73,8 @@ class PixelTransform(Transform):
             y = x.copy()
             if chosen.any():
                 some = draw.some(chosen)
-                y[chosen] = self.changed(x[chosen], some, setting.stream)
+                with placed(self.written):
+                    y[chosen] = self.changed(x[chosen], some, setting.stream)
             return y
 
         return some if setting.phase == "TRAIN" else as_is
@@ -82,10 +97,18 @@ def factors(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 def white_of(x: Array, white: float | None) -> float:
-    """The value of white: the one given, or the largest of whole numbers, or 1."""
+    """The value of white: the one given, or the largest of bytes and of 16 bits, or 1. Raises WhiteError."""
     import numpy as np
 
-    return white if white is not None else float(np.iinfo(x.dtype).max) if x.dtype.kind in "iu" else 1.0
+    if white is None and x.dtype.kind in "iu" and x.dtype not in (np.uint8, np.uint16):
+        raise WhiteError(f"images are {x.dtype} here, of which nobody knows the value of white", help="say `white:`")
+    found = white if white is not None else float(np.iinfo(x.dtype).max) if x.dtype.kind in "iu" else 1.0
+    least, most = float(x.min()), float(x.max())
+    if least < -_NEARLY * found or most > (1 + _NEARLY) * found:
+        beyond = least if least < -_NEARLY * found else most
+        help = "say `white: 255`, or what it is" if least >= 0 else "write this transform above the one that subtracts"
+        raise WhiteError(f"an image has the value {beyond:g}, but black is 0 and white is {found:g}", help=help)
+    return found
 
 
 def as_stored(y: Array, x: Array, white: float) -> Array:

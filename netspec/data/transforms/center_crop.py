@@ -13,7 +13,7 @@ from netspec.data.transforms.base_geometric import Dice, Geometric, Move, box
 
 
 class CenterCrop(Geometric):
-    """Cut the window of h by w whose top is floor((H-h)/2) and whose left is floor((W-w)/2)."""
+    """Cut a window of h by w out of the middle: its top is floor((H-h)/2), its left floor((W-w)/2)."""
 
     size: Listed[Annotated[int, Field(gt=0, le=16384)]] = Field(
         min_length=1, max_length=2, description="Window height and width: one number, or [h, w]."

@@ -59,7 +59,7 @@ class ColorJitter(PixelTransform):
         (0.0,), min_length=1, max_length=2, description="Largest turn of the hue to both sides, or [least, largest]."
     )
     white: float | None = Field(
-        None, gt=0, description="The value of white; left out: 255 of bytes, 1 of numbers with a point."
+        None, gt=0, description="What white is; left out: 255 of bytes, 65535 of 16 bits, 1 of numbers with a point."
     )
 
     @model_validator(mode="after")

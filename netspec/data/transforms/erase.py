@@ -8,16 +8,19 @@ augmentation"; DeVries & Taylor 2017 (Cutout).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shape, ShapeError, counted
 from netspec.data.transforms.base import image
+from netspec.data.transforms.base_geometric import ByteFillError
 from netspec.data.transforms.base_pixels import PixelTransform, between
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from netspec.data.transforms.base import Array, Draw
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -64,7 +67,24 @@ class Erase(PixelTransform):
         w = np.clip(np.rint(np.sqrt(area / ratio)), 1, width)
         top = np.floor(draw.uniform(f"{stream} top") * (height - h + 1)).astype(int)
         left = np.floor(draw.uniform(f"{stream} left") * (width - w + 1)).astype(int)
-        y, value = x.copy(), np.array(self.value, x.dtype).reshape(-1, 1, 1)
+        y, value = x.copy(), self._filling(x.dtype).reshape(-1, 1, 1)
         for i, (a, b, rows, columns) in enumerate(zip(top, left, h.astype(int), w.astype(int), strict=True)):
             y[i, :, a : a + rows, b : b + columns] = value
         return y
+
+    def _filling(self, kind: np.dtype[Any]) -> Array:
+        """The values in the type of the images, rounded where that holds whole numbers. Raises ByteFillError."""
+        import numpy as np
+
+        values = np.array(self.value, np.float64)
+        if kind.kind not in "iu":
+            return values.astype(kind)
+        values, most = np.rint(values), np.iinfo(kind)
+        wrong = values[(values < most.min) | (values > most.max)]
+        if wrong.size:
+            raise ByteFillError(
+                f"`value` is {wrong[0]:g}, but images are whole numbers here, from {most.min} to {most.max}",
+                at=self.place("value"),
+                help="write this transform below one that makes real numbers, such as Scale",
+            )
+        return values.astype(kind)

@@ -25,7 +25,7 @@ class Noise(PixelTransform):
     )
     salt_pepper: float = Field(0.0, ge=0, le=1, description="The share of pixels that become white or black.")
     white: float | None = Field(
-        None, gt=0, description="The value of white; left out: 255 of bytes, 1 of numbers with a point."
+        None, gt=0, description="What white is; left out: 255 of bytes, 65535 of 16 bits, 1 of numbers with a point."
     )
 
     @model_validator(mode="after")

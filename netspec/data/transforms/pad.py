@@ -37,7 +37,7 @@ class Pad(Transform):
     length: Annotated[int, Aka("max_length", "maxlen", "steps")] = Field(gt=0, description="Steps that come out, T.")
     value: float = Field(0.0, description="What stands behind the last step.")
     longer: Annotated[Literal["error", "cut_end", "cut_begin"], Aka("truncating", "truncation")] = Field(
-        "error", description="What becomes of a sequence of more than T steps: its end or begin is cut off."
+        "error", description="What becomes of a sequence of more than T steps: its end or its beginning is cut off."
     )
     lengths: bool = Field(True, description="Whether the lengths become an output, behind the others.")
     cont: bool = Field(False, description="Whether marks become the last output: 0 at the first step, then 1.")

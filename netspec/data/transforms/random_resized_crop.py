@@ -66,6 +66,6 @@ class RandomResizedCrop(Geometric):
                 top = int(dice("top") * (size[0] - height + 1))
                 left = int(dice("left") * (size[1] - width + 1))
                 return top, left, height, width
-        height = min(size[0], round(size[1] / self.ratio[0]))
-        width = min(size[1], round(size[0] * self.ratio[1]))
+        height = min(size[0], max(1, round(size[1] / self.ratio[0])))
+        width = min(size[1], max(1, round(size[0] * self.ratio[1])))
         return (size[0] - height) // 2, (size[1] - width) // 2, height, width

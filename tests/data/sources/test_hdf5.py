@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -145,3 +146,24 @@ def test_it_is_never_read_whole(tmp_path) -> None:
     x, labels = data.read(np.array([999_999_999, 5]))
     assert x.shape == (2, 1000) and not x.any() and labels.tolist() == [0, 0] and data.labels(1) is None
     data.close()
+
+
+def test_a_dataset_is_looked_up_once_a_batch(folder, monkeypatch) -> None:
+    data, looked = Hdf5(files=("one.h5",), keys=KEYS).open(folder), []
+    own = h5py.Group.__getitem__
+    monkeypatch.setattr(h5py.Group, "__getitem__", lambda self, name: (looked.append(name), own(self, name))[1])
+    data.read(np.arange(len(data))[::-1])
+    data.close()
+    assert looked == list(KEYS)
+
+
+def test_a_large_file_is_told_from_a_list_by_its_beginning(tmp_path) -> None:
+    path = tmp_path / "large.h5"
+    with path.open("wb") as file:
+        file.write(b"\x89HDF\r\n\x1a\n")
+        file.truncate(2**23)
+    tracemalloc.start()
+    assert files.listed(path) == [path]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from netspec.core import rng
 from netspec.core.shape import ShapeError
 from netspec.data.transforms.base import TRANSFORMS
+from netspec.data.transforms.base_geometric import ByteFillError
 
 SHAPE = (3, 6, 8)
 
@@ -58,3 +59,15 @@ def test_values_and_shapes_that_do_not_fit(bind):
         TRANSFORMS.parse({"type": "Erase", "value": (1, 2)}).output_shape(SHAPE)
     with pytest.raises(ValidationError):
         TRANSFORMS.parse({"type": "Erase", "scale": (0.5, 0.1)})
+
+
+@pytest.mark.parametrize(("kind", "value", "wanted"), [(np.uint8, 2.6, 3), (np.float32, -1.5, -1.5)])
+def test_values_in_the_type_of_the_images(bind, kind, value, wanted):
+    y = bind("Erase", SHAPE, probability=1, scale=1.0, ratio=1.0, value=value)(np.full((1, *SHAPE), 9, kind))
+    assert y.dtype == kind and (y == wanted).any() and set(np.unique(y)) <= {9, wanted}
+
+
+@pytest.mark.parametrize(("kind", "value"), [(np.uint8, 300), (np.uint8, -1), (np.uint8, 255.6), (np.int16, 40_000)])
+def test_values_that_the_images_cannot_hold(bind, kind, value):
+    with pytest.raises(ByteFillError, match=rf"`value` is {round(value)}, but images are whole numbers"):
+        bind("Erase", SHAPE, probability=1, value=value)(np.full((1, *SHAPE), 9, kind))

@@ -57,3 +57,9 @@ def test_fields_that_make_no_sense():
     for fields in ({"scale": (0.5, 0.1)}, {"scale": (0.0, 1.0)}, {"scale": (0.5, 1.5)}, {"ratio": (2.0, 1.0)}):
         with pytest.raises(ValidationError, match=next(iter(fields))):
             RandomResizedCrop(size=4, **fields)
+
+
+@pytest.mark.parametrize(("ratio", "part"), [((50, 100), (9, 0, 1, 20)), ((0.01, 0.012), (0, 9, 20, 1))])
+def test_a_part_has_at_least_a_pixel(ratio, part):
+    numbers = Numbers(Draw(1, np.zeros(1, np.int64), np.arange(1)), "s")
+    assert RandomResizedCrop(size=4, scale=(1, 1), ratio=ratio)._part((20, 20), numbers.of(0)) == part
