@@ -32,8 +32,6 @@ def clocked(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def main() -> int:
-<<<<<<< HEAD
-=======
     """Print a line for each reader."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
@@ -44,13 +42,8 @@ def main() -> int:
 
 def compare(rows: int, columns: int) -> int:
     """Read by turns, and print the medians; 1 where a target is missed."""
->>>>>>> cece04b6db2eab36a68c7de76c8650725f60040f
     from pyarrow import csv, table
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--columns", type=int, default=20)
-    rows, columns = vars(parser.parse_args()).values()
     values = np.random.default_rng(1).normal(size=(rows, columns))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"

@@ -27,7 +27,7 @@ def command(
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
-    """List the layer types by purpose, or show the fields, formula and an example of one; also of a data source."""
+    """List the layer types by purpose, or show all about one of them, or about a source or transform of data."""
     from netspec.views import reference
 
     wide = width(sys.stdout)

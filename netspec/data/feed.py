@@ -7,6 +7,7 @@ end of an epoch, and a training that is resumed at position p sees the samples t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -84,6 +85,7 @@ def open_feed(
         with placed(spec.written, "shuffle"):
             raise OrderError("these samples go on where the batch before ended", help="leave `shuffle` out")
 
+    @cache
     def training() -> Dataset:
         try:
             opened = data if phase == "TRAIN" else _limited(_chosen_of(train, base), train.limit) if train else None
@@ -102,6 +104,9 @@ def open_feed(
 
     real = np.float64 if dtype == "float64" else np.float32
     steps = pipeline(spec, data, phase, training, real, base, computed or Computed())
+    if phase != "TRAIN" and training.cache_info().currsize:
+        training().close()
+        training.cache_clear()
     shuffle = phase == "TRAIN" and not data.ordered if spec.shuffle is None else spec.shuffle
     return Feed(data, steps, dtype, seed, _order(spec, data, shuffle, seed), spec.written)
 

@@ -259,17 +259,22 @@ def parts_of(folder: str) -> dict[str, str]:
     return found if "train" in found and len(there) == len(found) else {"all": folder}
 
 
-def images_in(root: Path, part: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
+def images_in(root: Path, part: str = "") -> Iterator[str]:
     """The image files in the folder `part` of `root` and in those below it, as paths below `root`, in natural order.
 
-    A link to a folder that it lies in is not followed. Raises UnreadableDataError.
+    A folder that links lead to again is entered once: links in a circle end, and few links do not make many files.
+    Raises UnreadableDataError.
     """
-    real = os.path.realpath(root / part)
-    if real in above:
-        return
-    for entry in listing(root / part):
-        path = f"{part}/{entry.name}" if part else entry.name
-        if entry.is_dir():
-            yield from images_in(root, path, (*above, real))
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+    entered: set[str] = set()
+    waiting = [(part, True)]
+    while waiting:
+        path, folder = waiting.pop()
+        if not folder:
             yield path
+            continue
+        real = os.path.realpath(root / path)
+        if real in entered:
+            continue
+        entered.add(real)
+        inside = [(f"{path}/{entry.name}" if path else entry.name, entry.is_dir()) for entry in listing(root / path)]
+        waiting += [one for one in reversed(inside) if one[1] or os.path.splitext(one[0])[1].lower() in SUFFIXES]

@@ -89,7 +89,7 @@ class Notes:
         """A number for a file as it is now, and for how it is looked at; 0 where the system does not know it."""
         try:
             found = os.stat(self._root / file)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a null character in the name
             return 0
         text = f"{file}\0{found.st_size}\0{found.st_mtime_ns}\0{found.st_ctime_ns}\0{how}"
         return int.from_bytes(blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")

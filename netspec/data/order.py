@@ -67,7 +67,7 @@ class Shuffled(Order):
     def _drawn(self, epoch: int) -> tuple[Index, Index]:
         import numpy as np
 
-        return np.full(self.number, epoch), self._permutation(epoch)
+        return np.broadcast_to(np.int64(epoch), self.number), self._permutation(epoch)
 
     def _permutation(self, epoch: int) -> Index:
         return rng.permutation(self.number, self._seed, "shuffle", epoch)

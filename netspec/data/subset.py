@@ -38,7 +38,9 @@ class Subset(Model):
     size: int | float | None = Field(
         None, gt=0, description="A number of samples, 500, or a share of them, 0.1, of every class alike."
     )
-    index: tuple[int, ...] | None = Field(None, min_length=1, description="The samples, counted from 0, in this order.")
+    index: tuple[Annotated[int, Field(ge=-(2**63), lt=2**63)], ...] | None = Field(
+        None, min_length=1, description="The samples, counted from 0, in this order."
+    )
     file: SpecPath | None = Field(None, description="A file of such numbers: .npy, or text with one in each line.")
     seed: int = Field(1, ge=0, lt=2**63, description="Other seeds draw other samples; `random_seed` does not matter.")
 

@@ -58,6 +58,16 @@ def open_file(path: Path) -> Any:
             raise WrongFormatError(f"'{path}' is no HDF5 file, or a damaged one: {reason}") from None
 
 
+@contextmanager
+def looking(path: Path) -> Iterator[None]:
+    """Within it, what the library raises about the groups and heads of a damaged file is a WrongFormatError."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
+        raise WrongFormatError(f"'{path}' is a damaged HDF5 file: {reason}", help="fetch it again") from None
+
+
 def rows(path: Path, dataset: Any, first: int, end: int) -> Any:
     """The rows first..end-1 of a dataset. Raises UnreadableDataError."""
     try:

@@ -8,13 +8,14 @@ Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits".
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from netspec.core.shape import Shape, count, counted, text
-from netspec.formats.files import BrokenGzipError, Watched, WrongFormatError, check_size, opened
+from netspec.formats.files import BrokenGzipError, Watched, WrongFormatError, WrongSizeError, check_size, opened
 from netspec.formats.rows import Rows, open_rows
 
 if TYPE_CHECKING:
@@ -85,4 +86,6 @@ def _header(file: Any, path: Path) -> tuple[str, Shape, int]:
     check_size(path, 4 + len(axes), 4 + 4 * head[3], f"of header, for {counted(head[3], 'axis', 'axes')}")
     shape = tuple(int.from_bytes(axes[i : i + 4], "big") for i in range(0, len(axes), 4))
     dtype = _TYPES[head[2]]
+    if 0 in shape and math.prod(filter(None, shape)) >= 2**60:
+        raise WrongSizeError(f"'{path}' says that it holds {text(shape)}, more than any machine", help="it is damaged")
     return dtype, shape, count(shape) * int(dtype[2])

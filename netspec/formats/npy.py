@@ -50,7 +50,11 @@ def open_npy(path: Path) -> tuple[Array | Rows, Watched]:
             version = format.read_magic(file)
             header = format.read_array_header_1_0 if version == (1, 0) else format.read_array_header_2_0
             shape, fortran, dtype = header(file)
-        except ValueError:
+            if not _fits(shape, dtype):
+                raise ValueError
+        except OSError:
+            raise
+        except Exception:  # the header is a text of Python, which raises as many kinds of errors as Python knows
             raise WrongFormatError(f"'{path}' is not a .npy file", help="numpy.save writes one") from None
         if dtype.hasobject:
             raise PickledDataError(f"'{path}' holds Python objects, not numbers", help=_UNPICKLED)
@@ -62,6 +66,16 @@ def open_npy(path: Path) -> tuple[Array | Rows, Watched]:
             f"after its header, which says {text(shape)} of {dtype}",
         )
         return (open_rows(watched, start, shape, dtype, fortran) if size else np.empty(shape, dtype)), watched
+
+
+def _fits(shape: Any, dtype: Any) -> bool:
+    """Whether NumPy can have an array of this shape and type at all: a damaged header may ask for any."""
+    import numpy as np
+
+    if not all(type(size) is int and size >= 0 for size in shape) or (not dtype.itemsize and dtype.kind in "SU"):
+        return False
+    np.broadcast_to(np.empty((), dtype), shape)  # raises ValueError where it is too large
+    return True
 
 
 def open_npz(path: Path, keys: tuple[str, ...] | None) -> tuple[list[tuple[str, Array]], Watched]:

@@ -60,8 +60,8 @@ def columns(path: str, kind: str, target: str | None) -> Columns:
     if len(rows) < 2 or not names:
         raise NoTableError(f"'{path}' has {len(rows)} rows below its header")
     if all(_is_number(name) for name in names):
-        help = "write a line with names above it, like `length,width,kind`"
-        raise NoTableError(f"the first row of '{path}' holds numbers, not the names of columns", help=help)
+        fault = f"the first row of '{path}' holds numbers, not the names of columns"
+        raise NoTableError(fault, help="write a line with names above it, like `length,width,kind`")
     goal = _target(names, target, path)
     features, categories, left, missing = 0, [], [], False
     for place, name in enumerate(names):
@@ -78,8 +78,8 @@ def columns(path: str, kind: str, target: str | None) -> Columns:
         if not numbers:
             categories.append(name)
     if not features:
-        help = f"columns of names, dates or texts are none: {', '.join(left)}" if left else None
-        raise NoTargetError(f"'{path}' has no column to predict '{goal}' from", help=help)
+        others = f"columns of names, dates or texts are none: {', '.join(left)}" if left else None
+        raise NoTargetError(f"'{path}' has no column to predict '{goal}' from", help=others)
     goals = [row[names.index(goal)].strip() for row in rows if len(row) > names.index(goal)]
     known = [value for value in goals if value.lower() not in _MISSING]
     if missing or len(known) < len(goals):

@@ -209,3 +209,28 @@ def test_a_resumed_training_goes_on_with_its_mean_bit_for_bit(tmp_path: Path, va
         list(training)
     name = snapshot.name(3)
     assert (whole / "snapshots" / name).read_bytes() == (parts / "snapshots" / name).read_bytes()
+
+
+@pytest.mark.parametrize("place", range(0, 60, 3))
+def test_damage_at_any_place_costs_another_computing_and_nothing_else(tmp_path, place):
+    held = bytearray(packed({"mean": np.arange(3.0)}))
+    end = held.rindex(b"PK\x01\x02")  # the archive's directory, which zipfile reads first
+    held[end + place] ^= 0xFF
+    (tmp_path / "a.npz").write_bytes(held)
+    found = unpacked(tmp_path / "a.npz")
+    assert found is None or set(map(type, found.values())) <= {np.ndarray}
+
+
+@pytest.mark.parametrize("normalize", [{"type": "PCA", "components": 2}, {"type": "Normalize", "computed": True}])
+def test_training_data_are_opened_once_for_a_test_and_closed(tmp_path, monkeypatch, normalize):
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).normal(size=(9, 4)))
+    source = {"type": "Arrays", "outputs": ("x.npy",)}
+    train, test = (
+        FeedSpec.model_validate({"source": source, "batch_size": 3, "transform": t}) for t in ((), (normalize,))
+    )
+    log = []
+    kind, really = type(train.source), type(train.source).open
+    monkeypatch.setattr(kind, "open", lambda self, base: log.append("open") or really(self, base))
+    monkeypatch.setattr(ArrayDataset, "close", lambda self: log.append("close"))
+    open_feed(test, "TEST", 1, tmp_path, train=train)
+    assert log == ["open", "open", "close"]

@@ -81,3 +81,9 @@ def test_samples_that_follow_one_another_have_no_subset():
     text = {"type": "Text", "split": "train", "steps": 4}
     with pytest.raises(OrderError):
         open_feed(FeedSpec.model_validate({"source": text, "batch_size": 2, "subset": 0.5}), "TRAIN", 1)
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, -(10**30)])
+def test_a_number_that_no_machine_counts_to(number):
+    with pytest.raises(ValidationError, match="index"):
+        samples((0, number))

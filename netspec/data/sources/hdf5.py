@@ -21,7 +21,7 @@ from netspec.core.spelling import enumerated, suggest
 from netspec.data.dataset import Dataset
 from netspec.data.sources.base import EmptyDataError, Source, UnequalLengthsError, UnusableArrayError
 from netspec.formats.files import MissingDataError, about
-from netspec.formats.hdf5 import Handles, Stamp, listed, open_file, stamp
+from netspec.formats.hdf5 import Handles, Stamp, listed, looking, open_file, stamp
 from netspec.formats.hdf5 import rows as rows_of
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class _Files(Dataset):
 def _part(path: Path, keys: tuple[str, ...] | None) -> _Part:
     """The facts of a file. Raises DataError."""
     was = stamp(path)
-    with open_file(path) as file:
+    with open_file(path) as file, looking(path):
         names = keys if keys is not None else tuple(key for key in file if _is_set(file, key))
         if not names:
             raise EmptyDataError(f"'{path}' holds no datasets outside of groups", help="name them by `keys`")
@@ -212,10 +212,7 @@ def _is_set(file: Any, key: str) -> bool:
 def _dataset(file: Any, path: Path, key: str, number: int | None) -> Any:
     """A dataset of numbers. Raises MissingDataError, UnusableArrayError."""
     field = None if number is None else f"keys.{number}"
-    try:
-        found = file.get(key)
-    except (OSError, KeyError, ValueError, RuntimeError):
-        found = None
+    found = file.get(key) if key in file else None
     if found is None:
         there = [name for name in file if _is_set(file, name)]
         help = suggest(key, there) or (f"it holds {enumerated(there)}" if there else "it holds none outside of groups")

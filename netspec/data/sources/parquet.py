@@ -43,7 +43,7 @@ class _Packed(Table):
         try:
             self._file = parquet.ParquetFile(path)
             self.names = tuple(self._file.schema_arrow.names)
-        except (OSError, ValueError):  # pyarrow's errors are kinds of these
+        except _broken():
             help = "the copy was cut short: fetch it again"
             raise WrongFormatError(f"'{path}' is damaged: pyarrow cannot read it", help=help) from None
         if not self._file.metadata.num_rows:
@@ -65,8 +65,9 @@ class _Packed(Table):
     def _column(self, column: int) -> Any:
         """A column as one array of pyarrow."""
         try:
-            return self._file.read(columns=[self.names[column]]).column(0).combine_chunks()
-        except (OSError, ValueError) as error:
+            # beside it come the fields of nested columns that are written alike: s.x is field x of s, too
+            return self._file.read(columns=[self.names[column]]).column(self.names[column]).combine_chunks()
+        except _broken() as error:
             raise UnreadableDataError(
                 f"column '{self.names[column]}' of {self.title} cannot be read: {_first_line(error)}"
             ) from None
@@ -101,7 +102,7 @@ class _Packed(Table):
             array = array.cast("int64") if whole else array
         try:
             coded = array.cast("string").dictionary_encode()
-        except (NotImplementedError, ValueError):
+        except _broken():
             raise BadCellError(
                 f"column '{self.names[column]}' of {self.title} holds {array.type}, which are no categories"
             ) from None
@@ -109,6 +110,12 @@ class _Packed(Table):
             raise too_many(self, column)
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return Texts(codes, tuple(coded.dictionary.to_pylist()))
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What pyarrow raises about files that it cannot read, or types that it cannot bring to another."""
+    errors: tuple[type[Exception], ...] = (library("pyarrow", "table", "Parquet").ArrowException, OSError, ValueError)
+    return errors
 
 
 def _first_line(error: Exception) -> str:

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from netspec.core import rng
 from netspec.core.errors import DataError
 from netspec.core.locate import beside
-from netspec.core.model import Listed, SpecPath
+from netspec.core.model import Listed, SpecPath, wrong
 from netspec.core.shape import Shapes, counted, text
 from netspec.data.dataset import Dataset
 from netspec.data.sources.base import EmptyDataError, Source, load_array
@@ -70,6 +71,13 @@ class Windows(Source):
         None, description="The mean of each pixel, whose middle is subtracted: Caffe's .binaryproto, or .npy."
     )
     seed: Annotated[int, Field(ge=0)] = Field(1, description="Seed of the order of windows.")
+
+    @model_validator(mode="after")
+    def _leaves_a_window(self) -> Self:
+        if 2 * self.context_pad >= self.size:
+            help = "take less than half of `size`"
+            raise wrong(f"a `context_pad` of {self.context_pad} leaves nothing", field="context_pad", help=help)
+        return self
 
     def open(self, base: Path | None) -> Dataset:
         """The windows; images are opened as they are read. Raises DataError."""
@@ -263,7 +271,7 @@ def _read(path: Path) -> tuple[tuple[str, ...], Array]:
         if channels not in (1, 3):
             raise WindowLineError(f"'{name}' in '{path}' has {counted(channels, 'channel')}, not 1 or 3")
         for _ in range(held):
-            windows.append([len(images), *_numbers(path, used, 6, "`class overlap x1 y1 x2 y2`")])
+            windows.append([len(images), *_window(path, used)])
         images.append(name)
     if not windows:
         raise EmptyDataError(f"'{path}' names no windows")
@@ -280,15 +288,32 @@ def _next(path: Path, lines: Lines, what: str) -> tuple[int, str]:
     return found
 
 
-def _numbers(path: Path, lines: Lines, many: int, what: str) -> list[float]:
+def _window(path: Path, lines: Lines) -> list[float]:
+    """The line of a window: a class, an overlap, and corners in their order. Raises WindowLineError."""
+    what = "`class overlap x1 y1 x2 y2`"
     number, line = _next(path, lines, what)
+    values = _parsed(line, 6)
+    if not values or values[0] < 0 or values[0] % 1 or values[2] > values[4] or values[3] > values[5]:
+        raise _wrong(path, number, line, what)
+    return values
+
+
+def _numbers(path: Path, lines: Lines, many: int, what: str) -> list[float]:
+    """Whole numbers from 0 on in the next line. Raises WindowLineError."""
+    number, line = _next(path, lines, what)
+    values = _parsed(line, many)
+    if not values or any(value < 0 or value % 1 for value in values):
+        raise _wrong(path, number, line, what)
+    return values
+
+
+def _parsed(line: str, many: int) -> list[float]:
+    """So many finite numbers in a line; none where something else stands there."""
     try:
         values = [float(word) for word in line.split()]
     except ValueError:
-        values = []
-    if len(values) != many:
-        raise _wrong(path, number, line, what)
-    return values
+        return []
+    return values if len(values) == many and all(map(isfinite, values)) else []
 
 
 def _wrong(path: Path, number: int, line: str, what: str) -> WindowLineError:

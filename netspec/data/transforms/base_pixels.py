@@ -102,6 +102,8 @@ def white_of(x: Array, white: float | None) -> float:
 
     if white is None and x.dtype.kind in "iu" and x.dtype not in (np.uint8, np.uint16):
         raise WhiteError(f"images are {x.dtype} here, of which nobody knows the value of white", help="say `white:`")
+    if white is not None and x.dtype.kind in "iu" and white > np.iinfo(x.dtype).max:
+        raise WhiteError(f"`white` is {white:g}, but images are {x.dtype} here", help="leave `white` out")
     found = white if white is not None else float(np.iinfo(x.dtype).max) if x.dtype.kind in "iu" else 1.0
     least, most = float(x.min()), float(x.max())
     if least < -_NEARLY * found or most > (1 + _NEARLY) * found:

@@ -8,7 +8,9 @@ from pydantic import Field
 
 from netspec.core.errors import DataError
 from netspec.core.model import Aka
+from netspec.core.shape import Shape
 from netspec.data.transforms.base import Apply, Setting, Transform
+from netspec.data.transforms.base_computed import features
 
 if TYPE_CHECKING:
     from netspec.data.transforms.base import Array, Draw
@@ -26,6 +28,11 @@ class FillMissing(Transform):
     by: Annotated[Literal["mean", "median"], Aka("strategy", "method")] = Field(
         "mean", description="What is filled in: the mean or the median of the training data."
     )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of the sample. Raises ShapeError for samples that differ in size."""
+        features(shape, "FillMissing")
+        return shape
 
     def bind(self, setting: Setting) -> Apply:
         """A copy in which every NaN is replaced. Raises NothingKnownError."""

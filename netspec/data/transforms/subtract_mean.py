@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from netspec.core.errors import DataError
 from netspec.core.model import Listed, SpecPath, wrong
-from netspec.core.shape import CHANNELS_FIRST, Shape, ShapeError, channels_last, counted, text
+from netspec.core.shape import ANY, CHANNELS_FIRST, Shape, ShapeError, channels_last, counted, text
 from netspec.data.transforms.base import Apply, Setting, Transform
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class SubtractMean(Transform):
             fault = f"{counted(len(self.values), 'value')} do not fit samples of {text(shape)}"
             turned = channels_last(shape) and len(self.values) == shape[2]
             raise ShapeError(fault, field="values", help=CHANNELS_FIRST if turned else f"give one value{several}")
+        if self.computed and ANY in shape:
+            help = "Resize or Pad them first, or take Normalize: it has a mean of each channel"
+            raise ShapeError(f"there is no mean of samples of {text(shape)}", field="computed", help=help)
         return shape
 
     def bind(self, setting: Setting) -> Apply:

@@ -163,3 +163,28 @@ def test_an_array_that_is_turned_is_named(tmp_path):
     with pytest.raises(UnequalLengthsError) as caught:
         source.open(tmp_path)
     assert caught.value.help == "the first axis counts the samples: of x.npy take np.moveaxis(array, 1, 0)"
+
+
+def with_header(shape: str, kind: str, body: bytes) -> bytes:
+    """A .npy file with a header of the test's own."""
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + body
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "bytes"),
+    [
+        ("(-2, -3)", "<f4", 24),
+        ("(True,)", "<f4", 4),
+        ("(0, 1" + "0" * 30 + ")", "<f4", 0),
+        ("(" + "1, " * 70 + ")", "<f4", 4),
+        ("(1" + "0" * 12 + ",)", "<U0", 0),
+        ("(2,", "<f4", 8),
+        ("(" * 300 + ")" * 300, "<f4", 8),
+    ],
+)
+def test_a_header_that_no_array_has(tmp_path, shape, kind, bytes):
+    (tmp_path / "x.npy").write_bytes(with_header(shape, kind, b"\0" * bytes))
+    with pytest.raises(WrongFormatError, match=r"is not a \.npy file"):
+        parse(outputs="x.npy").open(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netspec.core.errors import DataError
 from netspec.data.sources.base import EmptyDataError, UnequalLengthsError, UnusableArrayError
 from netspec.data.sources.hdf5 import Hdf5, UnequalFilesError
 from netspec.formats import hdf5 as files
@@ -167,3 +168,21 @@ def test_a_large_file_is_told_from_a_list_by_its_beginning(tmp_path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+@pytest.mark.parametrize("keys", [None, KEYS])
+def test_a_byte_that_is_wrong_anywhere_is_an_error_or_harmless(tmp_path, version, keys) -> None:
+    with h5py.File(tmp_path / "x.h5", "w", libver=version) as file:
+        file["data"], file["label"] = np.ones((4, 3)), np.zeros(4)
+    content = (tmp_path / "x.h5").read_bytes()
+    damaged = 0
+    for place in range(8, len(content), 29):
+        (tmp_path / "y.h5").write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            data = Hdf5(files="y.h5", keys=keys).open(tmp_path)
+            data.read(np.arange(len(data)))
+            data.close()
+        except (DataError, MemoryError) as error:
+            damaged += isinstance(error, WrongFormatError)
+    assert damaged

@@ -141,3 +141,11 @@ def test_errors_know_the_field_that_names_the_file(tmp_path, write_idx):
         Idx(images="images", labels="labels").open(tmp_path)
     assert caught.value.field == "labels"
     assert issubclass(UnusableArrayError, DataError)
+
+
+def test_a_header_of_no_values_and_more_than_a_machine_holds(tmp_path):
+    sizes = (0, 2**32 - 1, 2**32 - 1, 2**32 - 1)
+    path = tmp_path / "x.idx"
+    path.write_bytes(bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes))
+    with pytest.raises(WrongSizeError, match="more than any machine"):
+        read_idx(path)

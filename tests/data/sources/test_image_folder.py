@@ -242,3 +242,13 @@ def test_a_hundred_thousand_files_open_within_a_hundred_megabytes(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(names) == 4000 and peak < 100e6 * 4000 / 100_000
+
+
+def test_folders_that_link_to_one_another_are_entered_once(tmp_path, write_images):
+    names = "abcdefghij"
+    write_images(tmp_path, {f"{name}/{name}.png": ONE for name in names})
+    for name in names:
+        for other in names:
+            (tmp_path / name / f"to_{other}").symlink_to(tmp_path / other)
+    found = list(images_in(tmp_path))
+    assert sorted(file[-5:] for file in found) == [f"{name}.png" for name in names]

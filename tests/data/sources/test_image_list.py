@@ -149,3 +149,9 @@ def test_lists_that_are_none(folder, text, error, says):
 
 def test_a_mark_of_utf8_at_the_beginning_is_passed_over(folder):
     assert opened(folder, b"\xef\xbb\xbfa.png 1\n").files == ("a.png",)
+
+
+def test_a_null_character_in_a_path_is_an_error(tmp_path):
+    (tmp_path / "list.txt").write_text("a\0.png 0\nb.png 1\n")
+    with pytest.raises(UnreadableDataError, match="null character"):
+        ImageList(file="list.txt").open(tmp_path)

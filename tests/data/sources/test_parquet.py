@@ -106,3 +106,21 @@ def test_without_the_library(write, monkeypatch):
     monkeypatch.setattr(source, "library", missing)
     with pytest.raises(NoLibraryError):
         opened(path)
+
+
+def test_a_column_is_not_mistaken_for_a_field_of_a_nested_one(write):
+    path = write({"s": pa.array([{"x": 1.0}, {"x": 2.0}]), "s.x": [3.0, 4.0], "y": ["a", "b"]})
+    np.testing.assert_array_equal(everything(opened(path, features=("s.x",), label="y"))[0], [[3.0], [4.0]])
+
+
+@pytest.mark.parametrize("error", [pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError, pa.ArrowException])
+def test_whatever_pyarrow_raises_names_the_column(write, monkeypatch, error):
+    data = write({"x": [1.0, 2.0]})
+
+    class Broken(pq.ParquetFile):
+        def read(self, **_):
+            raise error("no such codec")
+
+    monkeypatch.setattr(pq, "ParquetFile", Broken)
+    with pytest.raises(UnreadableDataError, match=r"column .x. of t.parquet cannot be read"):
+        opened(data)

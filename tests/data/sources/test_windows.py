@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from netspec.data.sources.base import EmptyDataError
 from netspec.data.sources.windows import WindowLineError, WindowMeanError, Windows, placed
@@ -169,3 +170,43 @@ def test_missing_images_and_windows_beside_them(folder: Path, tmp_path: Path) ->
         Windows(file="list.txt", size=5, root=str(folder), fg_fraction=0).open(tmp_path).in_batches(1).read(
             np.array([0])
         )
+
+
+@pytest.mark.parametrize("word", ["inf", "nan", "1e999"])
+@pytest.mark.parametrize("line", ["3\n", "2 0.9"])
+def test_numbers_that_are_not_finite(folder: Path, word: str, line: str) -> None:
+    number, rest = line[0], line[1:]
+    text = "# 0\na.png\n3\n20\n30\n2\n2 0.9 1 1 5 5\n0 0.1 2 2 7 7\n"
+    assert f"\n{number}{rest}" in text
+    (folder / "bad.txt").write_text(text.replace(f"\n{number}{rest}", f"\n{word}{rest}", 1))
+    with pytest.raises(WindowLineError, match=word):
+        Windows(file="bad.txt", size=4).open(folder)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (5, "inf"),
+        (5, "-1"),
+        (5, "2.5"),
+        (6, "nan 0.9 2 3 9 12"),
+        (6, "-1 0.9 2 3 9 12"),
+        (6, "1.5 0.9 2 3 9 12"),
+        (6, "1 0.9 2 3 inf 12"),
+        (6, "1 0.9 2 3 1 12"),
+        (6, "1 0.9 2 3 9 2"),
+    ],
+)
+def test_numbers_that_no_window_has(tmp_path, line, text):
+    lines = LIST.splitlines()
+    lines[line] = text
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    with pytest.raises(WindowLineError, match=f"line {line + 1} of"):
+        Windows(file="list.txt", size=9).open(tmp_path)
+
+
+@pytest.mark.parametrize("pad", [5, 6])
+def test_context_that_leaves_nothing(pad):
+    Windows(file="x", size=10, context_pad=4)
+    with pytest.raises(ValidationError, match="leaves nothing"):
+        Windows(file="x", size=10, context_pad=pad)

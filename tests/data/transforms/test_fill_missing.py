@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from netspec.core.shape import ANY, ShapeError
 from netspec.data.feed import open_feed
 from netspec.data.spec import FeedSpec
-from netspec.data.transforms.fill_missing import NothingKnownError
+from netspec.data.transforms.fill_missing import FillMissing, NothingKnownError
 
 TRAIN = "a,b\n1,7\n,8\n2,\n9,0\n"
 
@@ -37,3 +38,8 @@ def test_both_phases_take_the_values_of_training_data(feeds, by, value):
 def test_a_feature_without_any_value(feeds):
     with pytest.raises(NothingKnownError, match="feature 1 has no value"):
         feeds("mean", train="a,b\n1,\n2,\n")
+
+
+def test_samples_that_differ_in_size():
+    with pytest.raises(ShapeError, match="samples of one size"):
+        FillMissing().output_shape((ANY, 3))

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from netspec.core import rng
 from netspec.data.transforms.base import TRANSFORMS
+from netspec.data.transforms.base_pixels import WhiteError
 
 SHAPE = (3, 6, 8)
 
@@ -58,3 +59,9 @@ def test_other_epochs_have_other_noise_and_test_has_none(bind, photos):
 def test_noise_that_changes_nothing_is_a_mistake():
     with pytest.raises(ValidationError, match="changes nothing"):
         TRANSFORMS.parse("Noise")
+
+
+@pytest.mark.parametrize("fields", [{"gaussian": (0.1,)}, {"salt_pepper": 1.0}])
+def test_a_white_that_no_byte_has(bind, fields):
+    with pytest.raises(WhiteError, match="`white` is 300"):
+        bind("Noise", (3, 4, 5), white=300, **fields)(np.zeros((2, 3, 4, 5), np.uint8))

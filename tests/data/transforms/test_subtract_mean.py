@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from netspec.core.shape import ShapeError
+from netspec.core.shape import ANY, ShapeError
 from netspec.data.transforms.subtract_mean import SubtractMean, UnfitMeanError
 
 
@@ -82,3 +82,10 @@ def test_a_wrong_number_of_values():
 def test_exactly_one_mean(fields, says):
     with pytest.raises(ValidationError, match=says):
         SubtractMean(**fields)
+
+
+@pytest.mark.parametrize("computed", [True, "pixel", "channel"])
+def test_a_mean_of_samples_that_differ_in_size(computed):
+    SubtractMean(values=(1.0, 2.0, 3.0)).output_shape((3, ANY, ANY))
+    with pytest.raises(ShapeError, match="no mean of samples of 3x"):
+        SubtractMean(computed=computed).output_shape((3, ANY, ANY))
