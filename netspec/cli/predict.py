@@ -83,9 +83,12 @@ def command(
     from netspec.codegen import environment
     from netspec.core.errors import UsageError
     from netspec.training.averaging import kind_of
+    from netspec.views.predictions import form_of
 
     if generate is None and not inputs:
         raise UsageError("predict for what?", help="name images, a folder, a table or a .npy file, or say --generate N")
+    if output is not None:
+        form_of(output)  # before anything is computed
     environment.load()
     from netspec.codegen import driver
 

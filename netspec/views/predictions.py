@@ -33,15 +33,21 @@ def form(found: Predictions, word: str, top: int) -> RenderableType:
     return table.markdown() if word == "md" else table
 
 
+def form_of(path: Path) -> str:
+    """The form that the ending of a file says. Raises UsageError."""
+    word = FORMS.get(path.suffix.lower())
+    if word is None:
+        raise UsageError(f"'{path}' does not say in which form to write", help=f"end it in {', '.join(FORMS)}")
+    return word
+
+
 def save(found: Predictions, path: Path, top: int) -> None:
     """Write the answers to a file, in the form that its ending says. Raises UsageError, WriteError."""
     import io
 
     import numpy as np
 
-    word = FORMS.get(path.suffix.lower())
-    if word is None:
-        raise UsageError(f"'{path}' does not say in which form to write", help=f"end it in {', '.join(FORMS)}")
+    word = form_of(path)
     if word == "npy":
         out = io.BytesIO()
         np.save(out, found.array(), allow_pickle=False)
