@@ -21,7 +21,7 @@ from netspec.data.computed import Computed
 from netspec.data.dataset import Dataset, Outputs
 from netspec.data.labels import BadLabelError, LabelRule, allowed, fault
 from netspec.data.order import Balanced, Order, Sequential, Shuffled
-from netspec.data.pipeline import FEW, Pipeline, pipeline
+from netspec.data.pipeline import FEW, MANY, Pipeline, pipeline
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Draw, Undo
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
     Index = NDArray[np.int64]
-
-
-_CHUNK = 1024
-"""Samples that are read at a time when something is computed over all of them."""
 
 
 class NoTrainingDataError(DataError):
@@ -266,8 +262,8 @@ class Feed:
             if labels is None:
                 continue
             if rule.alike:
-                for start in range(0, len(labels), _CHUNK):
-                    some = labels[start : start + _CHUNK]
+                for start in range(0, len(labels), MANY):
+                    some = labels[start : start + MANY]
                     self._check(rule, some, np.arange(start, start + len(some)), labels)
                 continue
             for position in batches:

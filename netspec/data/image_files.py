@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.cores import cores
+from netspec.core.cores import decoders
 from netspec.core.shape import ANY, Shapes, counted, text
 from netspec.data.dataset import Batch, Dataset, Outputs
 from netspec.data.image_notes import Notes, spread
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Index = NDArray[np.int64]
 
-_MOST_READERS = 8
 _MOST_HEADS = 20_000
 """Files whose heads are looked at when they are opened, to know whether all images have one size."""
 _FIRST_HEADS = 32
@@ -65,7 +64,7 @@ class ImageFiles(Dataset):
     @property
     def readers(self) -> int:  # type: ignore[override]
         """One for each core: Pillow decodes without Python's lock."""
-        return min(cores(), _MOST_READERS)
+        return decoders()
 
     @property
     def shapes(self) -> Shapes:

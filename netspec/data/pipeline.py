@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-_CHUNK = 1024
+MANY = 1024
 """Samples that are read at a time when something is computed over all of them."""
 
 FEW = 8
@@ -168,7 +168,7 @@ def _all_samples(training: Callable[[], Dataset], before: Sequence[ApplyAll], un
     import numpy as np
 
     data = training()
-    together = FEW if uneven == len(before) and _differ(data.shapes) else _CHUNK
+    together = FEW if uneven == len(before) and _differ(data.shapes) else MANY
     for start in range(0, len(data), together):
         index = np.arange(start, min(start + together, len(data)))
         yield through(data, Draw(0, np.zeros_like(index), index), before, uneven)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from netspec.core.cores import cores
+from netspec.core.cores import decoders
 from netspec.core.errors import DataError
 from netspec.core.locate import beside
 from netspec.core.model import Listed, SpecPath
@@ -39,7 +39,6 @@ _LOOKED_AT = 16
 """Records that are looked at when the database is opened, spread over all, to see whether images are equally large."""
 
 
-_MOST_READERS = 8
 _PIECE = 64
 """Records that are read at once where all are looked at."""
 
@@ -89,7 +88,7 @@ class _Records(Dataset):
     @property
     def readers(self) -> int:  # type: ignore[override]
         """One for each core, where records are decoded."""
-        return min(cores(), _MOST_READERS) if self.encoded else 1
+        return decoders() if self.encoded else 1
 
     def sized(self, uneven: bool) -> _Records:
         """Itself, knowing the shape of its images. Raises DataError."""
