@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from netspec.api.arguments import BadArgumentError, path_of, threads_of, whole
 from netspec.core.errors import NetspecError
 from netspec.training import folders
-from netspec.training.generating import generate
-from netspec.training.predicting import Predictions
-from netspec.training.predicting import Predictor as Predicting
-from netspec.training.trained import Trained
+from netspec.training.answering.generating import generate
+from netspec.training.answering.predicting import Predictions
+from netspec.training.answering.predicting import Predictor as Predicting
+from netspec.training.answering.trained import Trained
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

@@ -12,9 +12,9 @@ from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
 from netspec.training import folders, runs
 from netspec.training.container import MissingSnapshotError
-from netspec.training.evaluation import evaluate
 from netspec.training.events import Event
 from netspec.training.job import Job, load_solver
+from netspec.training.judging.evaluation import evaluate
 from netspec.training.run import load_tester
 
 
@@ -76,7 +76,7 @@ class Run:
     ) -> dict[str, Any]:
         """All that `netspec test` says, as plain values: of each head confusion, scores by class, the worst samples.
 
-        The module `netspec.training.evaluation` documents them. Raises what `test` raises, NotFiniteOutputError.
+        Module `netspec.training.judging.evaluation` documents them. Raises what `test` raises, NotFiniteOutputError.
         """
         path = self._snapshot(snapshot)
         tester, _ = load_tester(self._job("TEST"), path, threads_of(threads), on, judged=True)

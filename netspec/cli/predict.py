@@ -15,8 +15,8 @@ from netspec.cli.help import TRAINING
 from netspec.core.locate import expanded
 
 if TYPE_CHECKING:
-    from netspec.training.predicting import Predictions
-    from netspec.training.trained import Trained
+    from netspec.training.answering.predicting import Predictions
+    from netspec.training.answering.trained import Trained
 
 PANEL = TRAINING
 EXAMPLE = "netspec predict runs/lenet-1 photo.png more_photos/"
@@ -98,7 +98,7 @@ def command(
     if generate is not None:
         _write(nets[0], generate, start, temperature, seed, format)
         return
-    from netspec.training.predicting import Predictor
+    from netspec.training.answering.predicting import Predictor
 
     with told_of_compiling(err()):
         found = Predictor(nets, crops, batch).predict(inputs or (), sys.stdin.buffer)
@@ -109,7 +109,7 @@ def _trained(word: str, best: bool, blob: str | None, average: str | None) -> Tr
     """The net of a run folder or a snapshot."""
     from netspec.core.errors import UsageError
     from netspec.training import folders
-    from netspec.training.trained import Trained
+    from netspec.training.answering.trained import Trained
 
     path = folders.named(word)
     if not path.exists():
@@ -120,7 +120,7 @@ def _trained(word: str, best: bool, blob: str | None, average: str | None) -> Tr
 
 def _write(net: Trained, length: int, start: str, temperature: float, seed: int, format: TableFormat) -> None:
     """Print the characters of a text as they come; with `--format json` all at once."""
-    from netspec.training.generating import generate
+    from netspec.training.answering.generating import generate
 
     with told_of_compiling(err()):
         pieces = generate(net, length, start, temperature, seed)

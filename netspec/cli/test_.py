@@ -70,9 +70,10 @@ def command(
     """Score weights on test data, each sample once: how good they are, and where they are wrong."""
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
-    from netspec.training import evaluation, folders
+    from netspec.training import folders
     from netspec.training.averaging import kind_of
     from netspec.training.job import load_solver
+    from netspec.training.judging import evaluation
     from netspec.training.run import load_tester
     from netspec.views import confusion_plot
 
@@ -101,7 +102,7 @@ def command(
 def _keep(folder: Path, values: dict[str, Any]) -> None:
     """Write an evaluation into a run folder; where the disk refuses, only say so: the answer is given."""
     from netspec.core.outputs import WriteError
-    from netspec.training import evaluation
+    from netspec.training.judging import evaluation
 
     try:
         said = f"kept in {evaluation.write(folder, values)}"

@@ -23,9 +23,9 @@ from netspec.net.heads import Head, heads
 from netspec.training import simple_models
 from netspec.training.feeds import check_alike, opened
 from netspec.training.job import Job
-from netspec.training.number_judge import NumberJudge
+from netspec.training.judging.number_judge import NumberJudge
+from netspec.training.judging.worst import Worst
 from netspec.training.simple_models import Predict, Targets, parts
-from netspec.training.worst import Worst
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,5 +1,5 @@
 """Evaluation as text: tables of each head, and one value a row for csv. What the values mean stands in
-`training/evaluation.py`.
+`training/judging/evaluation.py`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from netspec.core.errors import UsageError
 from netspec.core.locate import from_here
 from netspec.core.shape import text
+from netspec.training.answering.predicting import Predictions
 from netspec.training.container import write_whole
-from netspec.training.predicting import Predictions
 from netspec.views.columns import Columns
 from netspec.views.tables import csv_text
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from netspec.core.task import Task
 from netspec.layers.roc_auc import Area
-from netspec.training.worst import Worst
+from netspec.training.judging.worst import Worst
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.core.task import Task
 from netspec.layers.regression_scores import Errors
-from netspec.training.judge import LISTED, Judge, Total
-from netspec.training.worst import Verdict, Worst
+from netspec.training.judging.judge import LISTED, Judge, Total
+from netspec.training.judging.worst import Verdict, Worst
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
 from netspec.core.errors import DataError, NetspecError, SpecError, UsageError
 from netspec.core.shape import counted, text
 from netspec.data.computed import Arrays, Computed
-from netspec.training.inputs import Images, Part, Rows, Samples, Unread, parts
-from netspec.training.trained import Trained, UnfitNetError, WrongInputError
+from netspec.training.answering.inputs import Images, Part, Rows, Samples, Unread, parts
+from netspec.training.answering.trained import Trained, UnfitNetError, WrongInputError
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.training.generating import Writer, drawn, generate
-from netspec.training.trained import Trained, UnfitNetError
+from netspec.training.answering.generating import Writer, drawn, generate
+from netspec.training.answering.trained import Trained, UnfitNetError
 from tests.helpers.snapshots import snapshot_of
 
 TEXT = "a rose is a rose is a rose\n" * 9

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.training import evaluation, judge
 from netspec.training import tester as testers
-from netspec.training.evaluation import NotFiniteOutputError, evaluate, write
 from netspec.training.feeds import open_named
 from netspec.training.job import load_solver
+from netspec.training.judging import evaluation, judge
+from netspec.training.judging.evaluation import NotFiniteOutputError, evaluate, write
 
 Array = np.ndarray
 Values = dict[str, Any]
@@ -265,7 +265,7 @@ CASES: dict[str, Callable[[], tuple[str, Array, Array]]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_bits_do_not_depend_on_the_batch_size(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netspec.training.blocks.BLOCK", 60)
+    monkeypatch.setattr("netspec.training.judging.blocks.BLOCK", 60)
     found = [head(tmp_path, *CASES[case](), batch=batch) for batch in (1, 4, 10, COUNT)]
     assert all(json.dumps(one) == json.dumps(found[0]) for one in found)
     monkeypatch.setattr(judge, "EXACT", 0)
@@ -282,20 +282,20 @@ def test_the_area_of_counts_is_close_to_the_exact_area(tmp_path: Path, monkeypat
     counted = head(tmp_path, "SoftmaxWithLoss", x, t)
     assert exact["roc_auc_exact"] and not counted["roc_auc_exact"]
     assert counted["roc_auc"] == pytest.approx(exact["roc_auc"], abs=2e-4) and exact["roc_auc"] < 0.99
-    monkeypatch.setattr("netspec.training.class_judge.EXACT", 0)
+    monkeypatch.setattr("netspec.training.judging.class_judge.EXACT", 0)
     assert "roc_auc" not in head(tmp_path, "HingeLoss", x, t)
 
 
 def test_many_classes_are_said_by_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, t = scores(COUNT, CLASSES), labels(COUNT)
     whole = head(tmp_path, "SoftmaxWithLoss", x, t)
-    monkeypatch.setattr("netspec.training.class_judge.MATRIX_SHOWN", 3)
+    monkeypatch.setattr("netspec.training.judging.class_judge.MATRIX_SHOWN", 3)
     found = head(tmp_path, "SoftmaxWithLoss", x, t)
     assert found["confusion"] is None and found["confused"] == whole["confused"]
     for true, predicted, number in found["confused"]:
         assert true != predicted and whole["confusion"][true][predicted] == number > 0
     assert [pair[2] for pair in found["confused"]] == sorted((pair[2] for pair in found["confused"]), reverse=True)
-    monkeypatch.setattr("netspec.training.class_judge.MOST_CLASSES", 3)
+    monkeypatch.setattr("netspec.training.judging.class_judge.MOST_CLASSES", 3)
     found = head(tmp_path, "SoftmaxWithLoss", x, t)
     assert "confused" not in found and found["accuracy"] == whole["accuracy"]
 

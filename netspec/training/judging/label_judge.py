@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from netspec.core.task import Task
 from netspec.layers.confusion_matrix import Matrix
 from netspec.layers.precision_recall_f1 import PrecisionRecall
-from netspec.training.judge import EXACT, FLOOR, LISTED, QUOTIENTS, AreaTotal, Judge, Total, means
-from netspec.training.worst import Verdict, Worst
+from netspec.training.judging.judge import EXACT, FLOOR, LISTED, QUOTIENTS, AreaTotal, Judge, Total, means
+from netspec.training.judging.worst import Verdict, Worst
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

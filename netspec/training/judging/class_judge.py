@@ -9,8 +9,8 @@ from netspec.layers.calibration import Reliability
 from netspec.layers.confusion_matrix import Matrix
 from netspec.layers.precision_recall_f1 import Average, PrecisionRecall
 from netspec.layers.top_k import Ranks
-from netspec.training.judge import EXACT, FLOOR, QUOTIENTS, AreaTotal, Judge, Total, means
-from netspec.training.worst import Verdict, Worst
+from netspec.training.judging.judge import EXACT, FLOOR, QUOTIENTS, AreaTotal, Judge, Total, means
+from netspec.training.judging.worst import Verdict, Worst
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

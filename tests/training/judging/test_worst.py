@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from netspec.training.worst import Worst, thumbnail
+from netspec.training.judging.worst import Worst, thumbnail
 
 
 def test_the_worst_in_whatever_blocks() -> None:

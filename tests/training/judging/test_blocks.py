@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from netspec.core.task import Task
-from netspec.training import blocks
-from netspec.training.blocks import Blocks, laid
+from netspec.training.judging import blocks
+from netspec.training.judging.blocks import Blocks, laid
 
 
 def test_blocks_are_equal_for_any_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:

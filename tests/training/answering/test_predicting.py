@@ -16,8 +16,8 @@ from PIL import Image
 from netspec.core.errors import UsageError
 from netspec.data.facts import Facts, OutputFacts
 from netspec.training import snapshot
-from netspec.training.predicting import EnsembleError, Predictor, ten_windows
-from netspec.training.trained import NoNetError, Trained, UnfitNetError
+from netspec.training.answering.predicting import EnsembleError, Predictor, ten_windows
+from netspec.training.answering.trained import NoNetError, Trained, UnfitNetError
 from tests.helpers.snapshots import snapshot_of
 
 C, H, W, CLASSES = 3, 5, 6, 4

@@ -18,7 +18,7 @@ from netspec.engine.program import Program
 from netspec.net.deploy import written
 from netspec.net.load import load_net
 from netspec.net.shaped import ShapedGraph
-from netspec.training.trained import Trained, UnfitNetError
+from netspec.training.answering.trained import Trained, UnfitNetError
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

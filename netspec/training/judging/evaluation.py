@@ -39,14 +39,14 @@ from netspec.core.shape import count
 from netspec.core.task import Task
 from netspec.engine.program import Program
 from netspec.net.heads import Head
-from netspec.training.blocks import Blocks, laid
-from netspec.training.class_judge import ClassJudge
 from netspec.training.container import write_whole
-from netspec.training.judge import Judge
-from netspec.training.label_judge import LabelJudge
-from netspec.training.number_judge import NumberJudge
+from netspec.training.judging.blocks import Blocks, laid
+from netspec.training.judging.class_judge import ClassJudge
+from netspec.training.judging.judge import Judge
+from netspec.training.judging.label_judge import LabelJudge
+from netspec.training.judging.number_judge import NumberJudge
+from netspec.training.judging.worst import Worst, thumbnail
 from netspec.training.tester import Tester, labelled
-from netspec.training.worst import Worst, thumbnail
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array

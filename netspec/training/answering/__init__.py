@@ -1,0 +1,1 @@
+"""A trained net and new samples to answers: classes, labels, numbers, blobs and texts."""
