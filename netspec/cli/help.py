@@ -7,7 +7,12 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-PANELS = NETS, TRAINING, HELP = "Look at nets and solvers", "Train and test", "Help"
+PANELS = NETS, TRAINING, EXCHANGE, HELP = (
+    "Look at nets and solvers",
+    "Train and test",
+    "Exchange with other programs",
+    "Help",
+)
 """The groups of commands, in the order of the help page."""
 
 

@@ -87,12 +87,21 @@ def describe(node: Node) -> str:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is worth knowing about a place of a file and is no mistake: a field that means nothing was left out."""
+
+    text: str
+    at: Place
+
+
+@dataclass(frozen=True)
 class Document:
-    """One file's values with their places."""
+    """One file's values with their places; `notes` say what was changed where it came from another program."""
 
     root: Mapping
     source: SourceText
     path: Path | None = None
+    notes: tuple[Note, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """All values without places."""

@@ -1,1 +1,1 @@
-"""What a test says of a net beyond its scores: each head judged by classes, labels or numbers, and its worst samples."""
+"""What a test says of a net beyond its scores: heads judged by classes, labels or numbers, and their worst samples."""

@@ -1,0 +1,1 @@
+"""pycaffe's names over netspec: `import netspec.caffe as caffe`."""

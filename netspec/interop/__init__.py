@@ -1,0 +1,1 @@
+"""Nets and weights on their way to other programs and from them: Caffe, ONNX, NumPy."""
