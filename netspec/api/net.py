@@ -25,6 +25,7 @@ from netspec.api.arguments import (
     words_of,
 )
 from netspec.api.blobs import Blob, Named, UnknownNameError, check_kept, no_diff
+from netspec.api.feeding import Feeding, LayerFeeding
 from netspec.api.labels import Labels
 from netspec.api.recipe import Recipe, twin
 from netspec.core.calls import Phase
@@ -102,15 +103,18 @@ class Net:
             self.load(path)
 
     @classmethod
-    def around(cls, program: Program, recipe: Recipe) -> Net:
+    def around(cls, program: Program, recipe: Recipe, feeding: Feeding | None = None) -> Net:
         """A Net around an existing program, such as a training's; the recipe is for its copies."""
         net = cls.__new__(cls)
         net._hold(program, recipe)
+        net._feeding = feeding
         net._ran, net._sub, net._packed = True, _BY_HAND, False
         return net
 
     def _hold(self, program: Program, recipe: Recipe) -> None:
         self._program, self._recipe, self._labels = program, recipe, Labels(program)
+        brings = any(node.layer.brings is not None for node in program.graph.nodes)
+        self._feeding: Feeding | None = LayerFeeding(recipe.seed) if brings else None
         self._ran, self._forwards, self._sub = False, 0, 0
         self._packed = bool(program.plan.fixed)
         """Whether nobody else changes the params, so that what is made of them is kept from one forward to the next."""
@@ -213,6 +217,8 @@ class Net:
             array, axis = program.data[places[name]], program.shaped.batch_axes[places[name]]
             given.append((array, self._apart(fitting(name, array, value, axis))))
         with program.weights.turn.lock():
+            if self._feeding is not None:
+                self._feeding.fill(program, inputs)
             for array, values in given:
                 array[...] = values
             self._labels.check()
@@ -332,6 +338,7 @@ class Net:
         with self._program.weights.turn.lock():
             vars(copy).update(vars(self))
             copy._program = twin(self._program, self._recipe.seed)
+            copy._feeding = LayerFeeding(self._recipe.seed) if self._feeding is not None else None
             copy._labels, copy._packed = Labels(copy._program), bool(copy._program.plan.fixed)
         return copy
 
@@ -344,7 +351,7 @@ class Net:
 
     def _others(self) -> dict[str, Any]:
         """Attributes that a caller or a subclass gave to the net."""
-        own = {"_program", "_recipe", "_ran", "_forwards", "_sub", "_labels", "_packed"}
+        own = {"_program", "_recipe", "_ran", "_forwards", "_sub", "_labels", "_packed", "_feeding"}
         return {name: value for name, value in vars(self).items() if name not in own}
 
     def __getstate__(self) -> dict[str, Any]:

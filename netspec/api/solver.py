@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
 from netspec.api.arguments import BadArgumentError, keep_of, overrides_of, path_of, spec_of, threads_of, whole
 from netspec.api.blobs import check_kept
+from netspec.api.feeding import TesterFeeding, TrainingFeeding
 from netspec.api.net import Net
 from netspec.api.recipe import Recipe
 from netspec.core import nodes
@@ -53,18 +54,22 @@ class Solver:
     ) -> None:
         most, self._keep = threads_of(threads), keep_of(keep)
         every = self._keep is True
-        self._job = load_solver(spec_of(solver, "a solver"), overrides_of(overrides), keep=every)
-        check_kept(self._keep, *(net.graph for net in (self._job.train, self._job.test) if net is not None))
+        self._job = load_solver(spec_of(solver, "a solver"), overrides_of(overrides), keep=every, given=True)
+        check_kept(self._keep, *(net.graph for net in (self._job.train, *self._job.tests().values())))
         self._session = Session(self._job, most, keep=self._keep)
         self._session.load_own()
-        feed, tester = self._job.spec.data.train, self._session.test
-        self.net = Net.around(self._session.train, self._recipe("TRAIN", feed.batch_size if feed is not None else None))
-        programs = tester.programs.items() if tester is not None else ()
-        fed = tester is not None and tester.fed
-        self.test_nets = [Net.around(one, self._recipe("TEST", size if fed else None)) for size, one in programs]
+        feed, caffe = self._job.spec.data.train, self._job.spec.like_caffe
+        recipe = self._recipe(self._job, "TRAIN", feed.net_batch if feed is not None else None)
+        self.net = Net.around(self._session.train, recipe, TrainingFeeding(self._session) if caffe else None)
+        self.test_nets = []
+        firsts = {tester: name for name, tester in reversed(self._session.testers.items())}
+        for tester, name in reversed(firsts.items()):
+            for size, program in tester.programs.items():
+                recipe = self._recipe(tester.job, "TEST", size if tester.fed else None)
+                self.test_nets.append(Net.around(program, recipe, TesterFeeding(tester, name) if caffe else None))
 
-    def _recipe(self, phase: Phase, batch: int | None) -> Recipe:
-        spec, written = self._job.spec, self._job.net.written
+    def _recipe(self, job: Job, phase: Phase, batch: int | None) -> Recipe:
+        spec, written = job.spec, job.net.written
         assert isinstance(written, nodes.Mapping)
         state = State(phase, spec.level, spec.stage)
         document = Document(written, written.at.source)
@@ -144,16 +149,14 @@ class Solver:
 
         Raises UsageError where there are no such data, NotFiniteScoreError, DataError.
         """
-        tester = self._session.test
-        if tester is None:
+        testers = self._session.testers
+        if not testers:
             raise UsageError("the solver has no test data", help="add `data: test:`")
-        name = on or ("test" if "test" in tester.feeds else next(iter(tester.feeds)))
-        if name not in tester.feeds:
-            raise UsageError(
-                f"the solver has no data called {name!r} to test on", help=f"one of: {', '.join(tester.feeds)}"
-            )
+        name = on or ("test" if "test" in testers else next(iter(testers)))
+        if name not in testers:
+            raise UsageError(f"the solver has no data called {name!r} to test on", help=f"one of: {', '.join(testers)}")
         with self._session.train.weights.turn.lock():
-            return tester.run(name)[0]
+            return testers[name].run(name)[0]
 
     def snapshot(self, path: str | Path) -> Path:
         """Write the whole state to a file. Raises WriteError."""

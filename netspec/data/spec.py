@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -13,6 +13,8 @@ from netspec.data.sources.base import AnySource, Source
 from netspec.data.splits import Part, SplitSpec
 from netspec.data.subset import AnySubset
 from netspec.data.transforms.base import AnyTransform
+
+T = TypeVar("T")
 
 
 def _may_lack_source(schema: dict[str, Any]) -> None:
@@ -45,6 +47,15 @@ class FeedSpec(Model):
         None,
         description="`classes`: every class equally often, in TRAIN; an epoch has as many samples as without it.",
     )
+
+    @property
+    def net_batch(self) -> int | None:
+        """The batch size of the net's Inputs; None where they keep the sizes that they say themselves."""
+        return self.batch_size
+
+    def among(self, inputs: tuple[T, ...]) -> tuple[T, ...]:
+        """Of something for every input of the net, that of the inputs that these data fill: all."""
+        return inputs
 
     @property
     def origin(self) -> Source:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,13 @@ class WrongFileError(SpecError):
 class Documents:
     """The expanded documents of a reference: a solver (without its net) and its net, or a net alone.
 
-    `net` is None if the solver names no net, or a net that cannot be opened.
+    `net` is None if the solver names no net, or a net that cannot be opened. `tested` are the files of its test nets
+    by their names, where these have files of their own.
     """
 
     solver: Document | None
     net: Document | None
+    tested: dict[str, Document] = field(default_factory=dict)
 
     @property
     def named(self) -> Document:
@@ -74,6 +76,15 @@ class Documents:
         root = self.solver.root
         if self.net is None:
             return self.solver
+        if self.tested:
+            entries = root.items["test_nets"]
+            assert isinstance(entries, Mapping)
+            for name, net in self.tested.items():
+                entry = entries.items[name]
+                assert isinstance(entry, Mapping)
+                entry = entry.with_item("net", net.root, entry.keys["net"])
+                entries = entries.with_item(name, entry, entries.keys[name])
+            root = root.with_item("test_nets", entries, root.keys["test_nets"])
         return replace(self.solver, root=root.with_item("net", self.net.root, root.keys["net"]))
 
 
@@ -175,7 +186,19 @@ def _solver(raw: Document, overrides: Iterable[Override], found: Findings, asked
             net = _net_of(node, document, [inner for _, inner in inside if inner is not None])
             net = replace(net, root=settled_net(net.root, document.source.folder))
             net = asked.checked(net)
-    return Documents(document, net)
+    return Documents(document, net, _tested(document, found))
+
+
+def _tested(solver: Document, found: Findings) -> dict[str, Document]:
+    """The expanded nets that a solver's `test_nets` hold or name. Mistakes go to `found`."""
+    entries, nets = solver.root.items.get("test_nets"), {}
+    for name, entry in entries.items.items() if isinstance(entries, Mapping) else ():
+        node = entry.items.get("net") if isinstance(entry, Mapping) else None
+        if isinstance(node, Mapping) or (isinstance(node, Scalar) and isinstance(node.value, str)):
+            with found.catching():
+                net = _net_of(node, solver, ())
+                nets[name] = replace(net, root=settled_net(net.root, solver.source.folder))
+    return nets
 
 
 def _net_of(node: Node, document: Document, overrides: Sequence[Override]) -> Document:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.core.calls import Phase
-from netspec.core.errors import Findings, SpecError
+from netspec.data.joined import JoinedPart, JoinedSpec
 from netspec.data.spec import FeedSpec, ScoredFeedSpec
 from netspec.layers.base import Layer
 from netspec.net.graph import State
@@ -11,50 +10,41 @@ from netspec.net.spec import NetSpec
 from netspec.training.spec import SolverSpec
 
 
-class SeveralSourcesError(SpecError):
-    """In one phase of a net two layers bring data, or others wait for data beside the one that brings them."""
-
-    code = "NS641"
-
-
-def with_brought(spec: SolverSpec, net: NetSpec, found: Findings) -> SolverSpec:
-    """The solver with the data of the net's own layers in each phase for which it has none. Mistakes go to `found`."""
-    train = None if spec.data.train else _brought(spec, net, "TRAIN", found)
-    others = Findings()
-    test = None if spec.data.scored else _brought(spec, net, "TEST", others)
-    found.merge(others)
-    if train is None and test is None:
-        return spec
-    data = spec.data
-    if train is not None:
-        data = data.model_copy(update={"train": train})
+def with_brought(spec: SolverSpec, net: NetSpec) -> SolverSpec:
+    """The solver with the data of the net's own layers in each phase for which it has none."""
+    train = None if spec.data.train else brought_by(net, State("TRAIN", spec.level, spec.stage))
+    test = None if spec.data.scored else brought_by(net, State("TEST", spec.level, spec.stage))
+    own: dict[str, FeedSpec] = {} if train is None else {"train": train}
     if test is not None:
-        scored = ScoredFeedSpec.model_construct(**dict(test)).read_from(test.written)
-        data = data.model_copy(update={"test": scored})
-    return spec.model_copy(update={"data": data})
+        own["test"] = scored(test)
+    return spec.model_copy(update={"data": spec.data.model_copy(update=own)}) if own else spec
 
 
-def _brought(spec: SolverSpec, net: NetSpec, phase: Phase, found: Findings) -> FeedSpec | None:
-    """The data that a layer brings to a phase of the net; None where none does."""
-    state = State(phase, spec.level, spec.stage)
-    fed = _fed(net, state)
-    bringing = [layer for layer in fed if layer.brings is not None]
-    if bringing and len(fed) > 1:
-        other = next(layer for layer in fed if layer is not bringing[0])
-        if other.brings is not None:
-            text = f"layers '{bringing[0].name}' and '{other.name}' both bring data to phase {phase}"
-            help = "one layer brings all: put what belongs to a sample into the datasets of one HDF5 file"
-        else:
-            text = f"layer '{bringing[0].name}' brings data to phase {phase}, but '{other.name}' waits for others"
-            help = "give the data of all in the solver's `data:`"
-        found.add(SeveralSourcesError(text, at=other.place(), help=help))
-    return brought_by(net, state)
+def scored(feed: FeedSpec) -> ScoredFeedSpec:
+    """Data that are tested on, of the data that a layer brings."""
+    if isinstance(feed, ScoredFeedSpec):
+        return feed
+    return ScoredFeedSpec.model_construct(**dict(feed)).read_from(feed.written)
 
 
 def brought_by(net: NetSpec, state: State) -> FeedSpec | None:
-    """The data that the first such layer brings to a net in a state; None where none does."""
-    feeds = (layer.brings for layer in _fed(net, state))
-    return next((feed for feed in feeds if isinstance(feed, FeedSpec)), None)
+    """The data that the layers of a net bring in a state, joined where there are several; None where there are none.
+
+    Where other inputs stand beside such a layer, a caller fills these.
+    """
+    parts, inputs = [], 0
+    for layer in _fed(net, state):
+        tops = len(layer.top_names())
+        if isinstance(layer.brings, FeedSpec):
+            parts.append(JoinedPart(feed=layer.brings, tops=tuple(range(inputs, inputs + tops))))
+        inputs += tops
+    if not parts:
+        return None
+    first = parts[0].feed
+    if len(parts) == 1 and len(parts[0].tops) == inputs:
+        return first
+    fields = dict(ScoredFeedSpec.model_construct(**dict(first)))
+    return JoinedSpec.model_construct(**fields, parts=tuple(parts), inputs=inputs).read_from(first.written)
 
 
 def _fed(net: NetSpec, state: State) -> list[Layer]:

@@ -12,7 +12,8 @@ from netspec.core.calls import Phase
 from netspec.core.errors import DataError, Findings
 from netspec.data.computed import Computed
 from netspec.data.facts import Facts
-from netspec.data.feed import Feed, open_feed
+from netspec.data.feed import Feed
+from netspec.data.joined import open_any_feed
 from netspec.data.spec import FeedSpec
 from netspec.net.labels import label_rules
 from netspec.training.job import Job
@@ -53,7 +54,8 @@ def open_named(job: Job, name: str, phase: Phase, seed: int, computed: Computed 
 
 def opened(job: Job, name: str, spec: FeedSpec, phase: Phase, seed: int, computed: Computed | None) -> Feed:
     """A feed of some name, checked against the inputs and labels of a phase's net. Raises DataError."""
-    feed = open_feed(spec, phase, seed, job.base, dtype=job.spec.dtype, train=job.spec.data.train, computed=computed)
+    dtype, train = job.spec.dtype, job.spec.data.train
+    feed = open_any_feed(spec, phase, seed, job.base, dtype=dtype, train=train, computed=computed)
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=spec.place("source"))
     refuse(Known({phase: job.phase(phase)}, job, {name: feed}))
@@ -68,12 +70,15 @@ def open_phases(job: Job, seed: int, computed: Computed | None = None) -> dict[s
         for name in ("train",) if phase == "TRAIN" else job.spec.data.scored:
             with found.catching():
                 feeds[name] = open_named(job, name, phase, seed, computed)
+    for name, own in job.tested.items():
+        with found.catching():
+            feeds[name] = open_named(own, name, "TEST", seed, computed)
     known = {name: feed for name, feed in feeds.items() if feed is not None}
     train = known.get("train")
     for name, feed in known.items() if train is not None else ():
         assert train is not None
         with found.catching():
-            check_alike(job, name, feed, Facts.of(train.data))
+            check_alike(job.tested.get(name, job), name, feed, Facts.of(train.data))
     found.raise_if_any()
     return known
 

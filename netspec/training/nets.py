@@ -57,7 +57,10 @@ def choose(
     document = in_document(net, opened.net) if spec.params else opened.net
     feed = spec.feed(phase)
     state = State(phase, spec.level, spec.stage)
-    return Chosen(document, state, feed.batch_size if feed is not None else None, spec.dtype)
+    if phase == "TEST" and spec.test_nets:
+        name, first = next(iter(spec.test_nets.items()))
+        return Chosen(opened.tested.get(name, document), State(phase, first.level, first.stage), None, spec.dtype)
+    return Chosen(document, state, feed.net_batch if feed is not None else None, spec.dtype)
 
 
 def flat(reference: Reference, overrides: Sequence[str] = (), asked: AskedState = NOTHING_ASKED) -> Document:
@@ -92,5 +95,5 @@ def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
             check_both(net, found)
         found.raise_if_any()
         raise AssertionError("a solver without errors has a net")
-    spec = with_brought(spec, net, found)
+    spec = with_brought(spec, net)
     return spec, applied(spec.params, net, found) if spec.params else net

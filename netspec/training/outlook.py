@@ -76,8 +76,8 @@ def outlook(training: Training) -> Outlook:
     runs.check_free(training.folder, training.resumed)
     session = Session(job, training.threads, computed=training.computed())
     try:
-        if session.test is not None:
-            session.test.prepare()
+        for tester in dict.fromkeys(session.testers.values()):
+            tester.prepare()
         taken = training.taken_up(session)
         begin, weights = session.iteration, session.train.weights
         last = begin if session.over else session.last
@@ -114,13 +114,12 @@ def _snapshots(session: Session, begin: int, last: int) -> int:
 
 def _tests(session: Session, begin: int, last: int) -> dict[str, int]:
     """The tests of each feed, on the way and at the end."""
-    if session.test is None:
-        return {}
     found, spec = {}, session.spec
-    for name in session.test.feeds:
+    for name in session.testers:
         every = interval_of(spec, name)
         first = begin if spec.test_initialization else max(begin, 1)
-        found[name] = (every.endings(first, last - 1, session.pace) if every else 0) + 1
+        at_end = 1 if not spec.like_caffe or (every and every.ends(last, session.pace)) else 0
+        found[name] = (every.endings(first, last - 1, session.pace) if every else 0) + at_end
     return found
 
 

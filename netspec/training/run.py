@@ -130,8 +130,8 @@ class Training:
             macs = net.total_macs // max(1, net.batch)
             yield Opened(self.folder, self.job.net.name, net.total_params, macs, net.unit)
             session = self._session = Session(self.job, self.threads, computed=self.computed())
-            if session.test is not None:
-                session.test.prepare()
+            for tester in dict.fromkeys(session.testers.values()):
+                tester.prepare()
             for note in self._begun(session, folder):
                 _log(note, folder)
                 yield note
@@ -210,6 +210,7 @@ def load_tester(
 
     job.phase("TEST")  # raises before anything is compiled
     _check_there(job, on)
+    job = job.tested.get(on, job)
     driver.limit_threads(threads)
     seed = job.spec.random_seed
     own = in_folder(job.base / folders.COMPUTED) if folders.holds(job.base) else {}
@@ -226,6 +227,7 @@ def _check_there(job: Job, on: str) -> None:
     """Raise UsageError where a job has no feed of a name; a net with its own data is tested on `test`."""
     data = job.spec.data
     there = [*(["train"] if data.train else []), *data.scored] if job.phase("TEST").graph.inputs else ["test"]
+    there = list(job.tested) or there
     if on not in there:
         help = f"say --on {there[0]}" if len(there) == 1 else f"say --on, and one of: {', '.join(there)}"
         raise UsageError(f"there are no data called '{on}' to test on", help=help)

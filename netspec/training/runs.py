@@ -38,7 +38,6 @@ from netspec.training.folders import COMPUTED, SNAPSHOTS, NoRunError, holds, wri
 from netspec.training.lines import Growing, Lines
 from netspec.training.provenance import config, environment
 from netspec.training.tensorboard import FOLDER, Points
-from netspec.training.watch import feeds_of
 
 if TYPE_CHECKING:
     from netspec.training.session import Session
@@ -120,8 +119,7 @@ class RunFolder:
         self._before, self._begun = used, time.perf_counter()
         self._metrics, self._log = Lines(self.path / METRICS), Lines(self.path / LOG)
         earlier = list(_events_of(rows, self.snapshots))
-        tests = {} if job.test is None else dict.fromkeys(feeds_of(job.spec), job.test)
-        self._figures = [Figures(self.path / FIGURES, columns({"train": job.train, **tests}), earlier)]
+        self._figures = [Figures(self.path / FIGURES, columns({"train": job.train, **job.tests()}), earlier)]
         if job.spec.tensorboard:
             self._figures.append(Points(self.path / FOLDER, earlier, self._before))
         if replaced:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from netspec.core.counts import in_epochs
 from netspec.core.errors import DataError, UsageError
-from netspec.data.feed import open_feed
+from netspec.data.joined import open_any_feed
 from netspec.training.course import Course
 from netspec.training.events import Tested, recorded
 from netspec.training.job import Job
@@ -98,7 +98,7 @@ def schedule(job: Job, tests: Tests = ()) -> Schedule:
     feed, spec, samples = job.spec.data.train, job.spec, None
     try:
         if feed is not None and job.train.graph.inputs:
-            samples = len(open_feed(feed, "TRAIN", spec.random_seed, job.base, dtype=spec.dtype, train=feed))
+            samples = len(open_any_feed(feed, "TRAIN", spec.random_seed, job.base, dtype=spec.dtype, train=feed))
     except DataError:
         if spec.max_epoch is not None or in_epochs((spec.lr_policy, spec.warmup)):
             raise

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from netspec.core.changes import Changes
 from netspec.core.errors import NetspecError
 from netspec.data.computed import Computed
+from netspec.data.cursor import Cursor
 from netspec.data.facts import Facts
-from netspec.data.prefetch import Prefetcher
 from netspec.engine.beside import Beside
 from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.weights import fill, new_weights, params_by_key, zeros
@@ -56,8 +56,8 @@ from netspec.training.scorelog import ScoreLog, Tests
 from netspec.training.scores import scores
 from netspec.training.snapshot import WHOLE, Slot, Snapshot
 from netspec.training.solvers.base_driving import DrivingRule
-from netspec.training.tester import Tester, outputs
-from netspec.training.watch import feed_of, feeds_of
+from netspec.training.tester import outputs, testers
+from netspec.training.watch import feed_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -100,9 +100,9 @@ class Session:
             self.train = bind(shaped, memory, weights, self.seed, None if driving else learning_of(spec, shaped), arena)
             beside.wait_filled()
             weights.begin_averages()
-            tested = {name: self.feeds.get(name) for name in feeds_of(spec)}
             given = weights.averaged if spec.test_average else weights
-            self.test = Tester(job, tested, self.train, self.seed, keep, given) if job.test is not None else None
+            self.testers = testers(job, self.feeds, self.train, given, keep)
+            """What makes each test, by its name."""
         samples = None if self.feed is None else len(self.feed)
         self.pace, self.watch = job.pace(samples), job.watch
         self.last = job.last(samples) or 0
@@ -121,7 +121,9 @@ class Session:
         training that resumes, so a snapshot does not hold it."""
         self.over = False
         """Whether the tests, those of the coming iteration too, have ended the training."""
-        self.waited = 0.0
+        self._cursor = None if self.feed is None else Cursor(self.feed, self.batch)
+        self.shift = 0
+        """Batches by which the data are ahead of the iterations: in Caffe's way forwards between them read data too."""
         self._driving: Driving | None = None
         if isinstance(spec.rule, DrivingRule):
             shown = tuple(outputs(self.train, self.scores).values())
@@ -134,22 +136,19 @@ class Session:
         """The iteration whose forerunner the gradients are of; -1 where one was begun that does not count."""
         self._said: set[str] = set()
         self._other_average: NetspecError | None = None
-        self._prefetch: Prefetcher | None = None
 
     def close(self) -> None:
-        """End the thread that prepares batches."""
-        if self._prefetch is not None:
-            self.waited += self._prefetch.waited
-            self._prefetch.close()
-            self._prefetch = None
+        """End the threads that prepare batches."""
+        if self._cursor is not None:
+            self._cursor.close()
+        for tester in self.testers.values():
+            tester.close()
 
     def _batch(self, number: int) -> None:
         """Copy training batch `number` into the net's inputs."""
-        if self.feed is not None:
-            if self._prefetch is None or self._prefetch.position != number * self.batch:
-                self.close()
-                self._prefetch = Prefetcher(self.feed, number * self.batch, self.batch)
-            self._prefetch.take(self.train.inputs, self.between)
+        if self._cursor is not None and self.spec.data.train is not None:
+            self._cursor.taken = number + self.shift
+            self._cursor.take(self.spec.data.train.among(self.train.inputs), self.between)
         if self.debugging is not None:
             self.debugging.take(*divmod(number, self.spec.iter_size))
 
@@ -166,7 +165,8 @@ class Session:
     def warnings(self) -> list[NetspecError]:
         """What rules say against this training, with the weights and first losses that it has now, and not before."""
         weights = dict(zip(self.train.weights.names, self.train.weights.data, strict=True))
-        found = judge(Known(self.job.nets, self.job, self.feeds, weights, self._first), "warning")
+        feeds = {name: feed for name, feed in self.feeds.items() if name not in self.job.tested}
+        found = judge(Known(self.job.nets, self.job, feeds, weights, self._first), "warning")
         found += [self._other_average] if self._other_average is not None else []
         new = [warning for warning in found if warning.code not in self._said]
         self._said.update(warning.code for warning in new)
@@ -197,13 +197,12 @@ class Session:
         mean, *own = (sum(column) / len(recent) for column in zip(*recent, strict=True)) if recent else (math.nan,)
         means = dict(zip(self._means, own, strict=False))
         now = (self.iteration, self.last, loss, self.rate, samples)
-        return Progress(*now, mean, len(recent), means, self.epoch(self.iteration), self.unit, self._waiting)
+        return Progress(*now, mean, len(recent), means, self.epoch(self.iteration), self.unit, self.waited)
 
     @property
-    def _waiting(self) -> float:
+    def waited(self) -> float:
         """Seconds that this process has waited for data until now."""
-        prefetch = self._prefetch  # another thread may ask while this one closes it
-        return self.waited + (prefetch.waited if prefetch is not None else 0.0)
+        return 0.0 if self._cursor is None else self._cursor.waited
 
     def epoch(self, iteration: int) -> float | None:
         """How many epochs are done after so many iterations; None without training data."""
@@ -249,8 +248,13 @@ class Session:
         for sub in range(self.spec.iter_size):
             number = iteration * self.spec.iter_size + sub
             self._batch(number)
-            names = sample_names(self.feed, number * self.batch)
+            names = sample_names(self.feed, (number + self.shift) * self.batch)
             yield Fed(self.train.inputs, names, (iteration, sub))
+
+    def take_batch(self) -> None:
+        """Copy the next batch into the net's inputs; the coming iteration begins with the batch after it."""
+        self._batch(self.iteration * self.spec.iter_size)
+        self.shift += 1
 
     def debug_info(self) -> DebugInfo:
         """The `debug_info` of the last iteration, before which it was begun."""

@@ -1,7 +1,8 @@
 """The training loop: tests, steps and snapshots in Caffe's order. It yields events and prints nothing.
 
 Unlike in Caffe, every test begins with the first sample of its data, the trained net is tested whatever the interval,
-there is no progress line after the last iteration, and a training that resumes goes on with its mean of losses.
+there is no progress line after the last iteration, and a training that resumes goes on with its mean of losses. With
+`loop: caffe` the first two are as in Caffe, whose last progress line costs one more forward.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from netspec.training.keeping import BestWeights, Snapshots
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.snapshot import BEST
-from netspec.training.tester import Tester, labelled, outputs
+from netspec.training.tester import labelled, outputs
 from netspec.training.watch import Stop, feed_of, interval_of
 
 Events = Iterator[Event | Warned | Unwritten]
@@ -86,7 +87,7 @@ class _Loop:
     def __init__(self, session: Session, folder: Path | None, snapshot_asked: Callable[[], bool]) -> None:
         self.session, self._snapshot_asked = session, snapshot_asked
         self.snapshots, self.best = Snapshots(session, folder), BestWeights(session, folder)
-        self._intervals = {name: interval_of(session.spec, name) for name in session.test.feeds} if session.test else {}
+        self._names = tuple(session.testers)
         self._finished = session.over  # a run that is resumed after its early stop has nothing left to do
         stop = session.watch.stop
         self._restored = self._finished and stop is not None and stop.restore
@@ -106,7 +107,7 @@ class _Loop:
         while session.iteration < session.last and not session.over:
             session.between()
             iteration = session.iteration
-            if tests := self._due(iteration):
+            if tests := due(session, iteration):
                 yield from self._tests(tests)
                 since, seen = time.perf_counter(), 0
                 session.over = session.watch.over(session.tests)
@@ -132,19 +133,11 @@ class _Loop:
             if asked or (spec.snapshot and spec.snapshot.ends(session.iteration, session.pace)):
                 yield from self.snapshots.try_write()
 
-    def _due(self, iteration: int) -> list[str]:
-        """The feeds whose tests are due before an iteration."""
-        session = self.session
-        if iteration == 0 and not session.spec.test_initialization:
-            return []
-        return [name for name, every in self._intervals.items() if every and every.ends(iteration, session.pace)]
-
     def _tests(self, feeds: list[str]) -> Events:
         """Test on feeds, and keep the weights where a test was the best."""
         session = self.session
         for feed in feeds:
-            assert session.test is not None
-            event = _tested(session, session.test, feed)
+            event = tested(session, feed)
             yield from self.best.keep(feed, self.snapshots.current)
             yield event
 
@@ -155,7 +148,19 @@ class _Loop:
             yield from self._end_early(session.watch.stop)
             return
         yield from self._last_snapshot()
-        yield from self._tests(list(self._intervals))
+        if session.spec.like_caffe:
+            yield from self._end_like_caffe()
+        else:
+            yield from self._tests(list(self._names))
+
+    def _end_like_caffe(self) -> Events:
+        """Where an interval ends with the training, one more forward for the progress line, and the tests."""
+        session, spec = self.session, self.session.spec
+        if spec.display and spec.display.ends(session.iteration, session.pace):
+            session.take_batch()
+            session.train.forward()
+        if session.iteration or spec.test_initialization:
+            yield from self._tests(due(session, session.iteration))
 
     def _end_early(self, stop: Stop) -> Events:
         """Restore the best weights, test them where they are not tested yet, and write the last snapshot.
@@ -170,8 +175,8 @@ class _Loop:
                 yield Unwritten(Path(BEST), "the weights of the best test are gone, so that the last ones stay")
             elif self.best.iteration != session.iteration:  # the tests on the other feeds were of other weights
                 session.forget(lambda feed: feed != stop.metric.feed)
-        tested = {feed_of(scores) for iteration, scores in session.tests if iteration == session.iteration}
-        left = [name for name in self._intervals if name not in tested]
+        there = {feed_of(scores) for iteration, scores in session.tests if iteration == session.iteration}
+        left = [name for name in self._names if name not in there]
         yield from self._tests(left)
         if left or not self._finished:
             yield from self._last_snapshot(anew=True)
@@ -182,9 +187,17 @@ class _Loop:
             yield from self.snapshots.write(anew)
 
 
-def _tested(session: Session, tester: Tester, feed: str) -> Tested:
-    """Test on a feed, and record its scalar scores."""
-    begun = time.perf_counter()
+def due(session: Session, iteration: int) -> list[str]:
+    """The names of the tests that are due before an iteration."""
+    if iteration == 0 and not session.spec.test_initialization:
+        return []
+    intervals = {name: interval_of(session.spec, name) for name in session.testers}
+    return [name for name, every in intervals.items() if every and every.ends(iteration, session.pace)]
+
+
+def tested(session: Session, feed: str) -> Tested:
+    """Make the test of a name, and record its scalar scores."""
+    tester, begun = session.testers[feed], time.perf_counter()
     means, samples = tester.run(feed, session.between)
     session.record(feed, {name: means[name] for name in tester.scalars})
     epoch = session.epoch(session.iteration)

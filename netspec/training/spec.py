@@ -31,6 +31,7 @@ from netspec.training.averages.base import AnyAverage
 from netspec.training.clip import AnyClip
 from netspec.training.course import Course
 from netspec.training.goals import Best, EarlyStop
+from netspec.training.loop import AnyLoop
 from netspec.training.noise import GradientNoise
 from netspec.training.patterns import ParamsPattern
 from netspec.training.policies.base import AnyPolicy
@@ -46,6 +47,19 @@ class UnusedFieldError(SpecError):
     """A field that every solver has is written for a type that has no use for it."""
 
     code = "NS546"
+
+
+class TestNet(Model):
+    """A net that is tested during a training, on the data that it brings, with the weights of the training."""
+
+    net: str | dict[str, Any] | None = Field(
+        None, description="A net file, or a net; left out: the solver's own. Layers share weights by their names."
+    )
+    stage: Listed[str] = Field((), description="Stages that its include and exclude rules see.")
+    level: int = Field(0, description="Level that its include and exclude rules see.")
+    test_iter: int | None = Field(
+        None, gt=0, description="Batches of a test; left out: every sample of its data exactly once."
+    )
 
 
 class SolverSpec(Model):
@@ -115,6 +129,15 @@ class SolverSpec(Model):
     )
     test_iter: int | None = Field(
         None, gt=0, description="Batches of a test; left out: every test sample exactly once."
+    )
+    test_nets: dict[str, TestNet] = Field(
+        {}, description="Nets to test by name, in place of the net's own TEST phase: {net, stage, level, test_iter}."
+    )
+    loop: AnyLoop | None = Field(
+        None,
+        description="`caffe`: train and test in Caffe's way. A test is the plain mean over `test_iter` batches, which "
+        "go on where those of the last test ended; the trained net is tested, and passed forward once more, only where "
+        "an interval ends with it. Left out: a test has each sample once, and the trained net is tested.",
     )
     test_initialization: bool = Field(True, description="Test once before the first iteration.")
     best: Annotated[Best | None, Aka("checkpoint_best", "keep_best", "save_best")] = Field(
@@ -190,6 +213,11 @@ class SolverSpec(Model):
         if phase == "TRAIN":
             return "train"
         return "test" if self.data.test else next(iter(self.data.scored), "test")
+
+    @property
+    def like_caffe(self) -> bool:
+        """Whether the training goes in Caffe's way."""
+        return self.loop is not None
 
     def test_batches(self, feed: str) -> int | None:
         """How many batches a test on a feed takes; None: every sample exactly once."""

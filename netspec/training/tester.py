@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.errors import NetspecError
 from netspec.core.spelling import unused
+from netspec.data.cursor import Cursor
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.program import Program
@@ -19,6 +20,7 @@ from netspec.training.feeds import sample_names
 from netspec.training.job import Job
 from netspec.training.scores import scalars, scores
 from netspec.training.tally import Tally
+from netspec.training.watch import feeds_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -54,6 +56,8 @@ class Tester:
         """Names of the scores that are a single number: they are recorded, and a training may be watched by them."""
         name = next(iter(feeds))
         self._first = self.program(min(self.batch(name), self.total(name)))
+        self.cursors = {name: Cursor(feed, self.batch(name)) for name, feed in feeds.items() if feed is not None}
+        """Where the next test in Caffe's way goes on in each feed."""
 
     def batch(self, name: str) -> int:
         """Samples in a whole batch of a feed."""
@@ -124,6 +128,8 @@ class Tester:
         is the sum over the whole set. Raises DataError, NotFiniteScoreError.
         """
         name = on or next(iter(self.feeds))
+        if self.job.spec.like_caffe:
+            return self._measure_on(name, between, watching)
         net, feed = self.job.phase("TEST"), self.feeds[name]
         batch, total = self.batch(name), self.total(name)
         tally = Tally(net, tuple(blob for blob in net.graph.outputs if blob in self.scores))
@@ -140,7 +146,8 @@ class Tester:
                 program = self.program(size)
                 program.clock[:] = (0, start)
                 if prefetch:
-                    prefetch.take(program.inputs, between)
+                    into = self.job.spec.data.scored[name].among(program.inputs)
+                    prefetch.take(into, between)
                 program.infer()
                 if not tally.add(program, size):
                     raise self._blame(program, feed, start, size)
@@ -154,18 +161,67 @@ class Tester:
                 raise NotFiniteScoreError(f"test: '{output}' is {value} over the {total:,} samples of the test")
         return result, total
 
+    def _measure_on(
+        self, name: str, between: Callable[[], None], watching: Callable[[Program, int, int], None]
+    ) -> tuple[dict[str, Array], int]:
+        """Every score as the plain mean over batches, which go on where those of the last test ended: Caffe's way."""
+        import numpy as np
+
+        batch, cursor = self.batch(name), self.cursors.get(name)
+        program, total = self.program(batch), self.total(name)
+        outputs = [blob for blob in program.graph.outputs if blob in self.scores]
+        sums: dict[str, Array] = {}
+        program.prepare()
+        for start in range(0, total, batch):
+            between()
+            program.clock[:] = (0, start)
+            if cursor is not None:
+                cursor.take(self.job.spec.data.scored[name].among(program.inputs), between)
+            loss = program.infer()
+            values = {program.graph.blobs[blob].name: program.data[blob].astype(np.float64) for blob in outputs}
+            if self.job.spec.loop is not None and self.job.spec.loop.test_compute_loss:
+                values["total_loss"] = np.asarray(loss, np.float64)
+            sums = {key: sums.get(key, 0.0) + value for key, value in values.items()}
+            watching(program, start, batch)
+        result = {key: np.asarray(value / (total // batch)) for key, value in sums.items()}
+        for output, value in labelled(result).items():
+            if not isfinite(value):
+                raise NotFiniteScoreError(f"test: '{output}' is {value} over {total // batch:,} batches")
+        return result, total
+
+    def close(self) -> None:
+        """End the threads that read ahead."""
+        for cursor in self.cursors.values():
+            cursor.close()
+
     def total(self, name: str) -> int:
-        """Samples in a test on a feed."""
+        """Samples in a test on a feed; where the layers fix the batch, and in Caffe's way, those of whole batches."""
         limit, feed, batch = self.job.spec.test_batches(name), self.feeds[name], self.batch(name)
         if not feed:
             return batch * (limit or 1)
-        return len(feed) if limit is None else min(len(feed), limit * batch)
+        if self.job.spec.like_caffe:
+            return batch * (limit or max(1, len(feed) // batch))
+        samples = len(feed) if limit is None else min(len(feed), limit * batch)
+        return samples if self.job.spec.data.scored[name].net_batch else max(batch, samples // batch * batch)
 
     def _blame(self, program: Program, feed: Feed | None, start: int, size: int) -> NetspecError:
         """The error for a batch with a score that is not finite."""
         net = self.job.shaped("TEST", size) if feed else self.job.phase("TEST")
-        arrays = feed.batch(start, size)[: len(program.inputs)] if feed else ()
+        arrays = tuple(array.copy() for array in program.inputs) if feed else ()
         return blame_score(net, program, self.seed, Fed(arrays, sample_names(feed, start), (0, start)), "test")
+
+
+def testers(
+    job: Job, feeds: Mapping[str, Feed], owner: Program, given: Weights | None, keep: Keep = False
+) -> dict[str, Tester]:
+    """What makes each test of a training, by the name of the feed or of the net that is tested."""
+    seed, found = job.spec.random_seed, {}
+    if "TEST" in job.nets:
+        own = {name: feeds.get(name) for name in feeds_of(job.spec)}
+        found = dict.fromkeys(own, Tester(job, own, owner, seed, keep, given))
+    for name, one in job.tested.items():
+        found[name] = Tester(one, {name: feeds.get(name)}, owner, seed, keep, given)
+    return found
 
 
 def outputs(program: Program, chosen: frozenset[int]) -> dict[str, Array]:

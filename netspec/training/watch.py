@@ -214,8 +214,8 @@ def feed_of(scores: Mapping[str, float]) -> str:
 
 
 def feeds_of(spec: SolverSpec) -> tuple[str, ...]:
-    """The names of the feeds that the TEST net is tested on; `test` where the net has its own data."""
-    return tuple(spec.data.scored) or ("test",)
+    """The names of the feeds that the TEST net is tested on, or of the nets; `test` where the net has its own data."""
+    return tuple(spec.test_nets) or tuple(spec.data.scored) or ("test",)
 
 
 def interval_of(spec: SolverSpec, feed: str) -> Count | None:
@@ -223,6 +223,8 @@ def interval_of(spec: SolverSpec, feed: str) -> Count | None:
     own = spec.data.scored.get(feed)
     if own is not None and own.test_interval is not None:
         return own.test_interval
+    if spec.test_nets:
+        return spec.test_interval
     return spec.test_interval if feed == (spec.data.watched or feeds_of(spec)[0]) else None
 
 

@@ -43,7 +43,7 @@ def settle(number: int = 0) -> int:
 
 def held(one: netspec.Solver) -> list[weakref.ref[Any]]:
     session = one._session
-    things = (one, one.net, session, session.train, session.train.table, session.test, session._prefetch)
+    things = (one, one.net, session, session.train, session.train.table, session.testers["test"], session._cursor)
     return [weakref.ref(thing) for thing in things if thing is not None]
 
 

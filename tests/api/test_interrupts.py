@@ -167,7 +167,7 @@ def test_an_exception_that_another_thread_sets(references: dict[int, list[State]
             thread.start()
             begun.wait()
             # CPython may give the exception to a thread that this one is starting
-            while one._session._prefetch is None and thread.is_alive():
+            while one._session._cursor._ahead is None and thread.is_alive():
                 time.sleep(0)
             thread.join(float(random.uniform(0, 2e-3)))
             if thread.is_alive():

@@ -271,8 +271,8 @@ def test_no_kernel_is_compiled_in_the_middle_of_a_training(file: Path) -> None:
     """The test set has 11 samples: the program of its short last batch is bound before the first iteration."""
     with run(load_solver(str(file)), "run") as training:
         next(training), next(training)
-        assert training._session is not None and training._session.test is not None
-        assert set(training._session.test.programs) == {4, 3}
+        assert training._session is not None
+        assert set(training._session.testers["test"].programs) == {4, 3}
 
 
 @pytest.fixture

@@ -51,8 +51,7 @@ def test_the_nets_run_every_kernel_file(tmp_path: Path) -> None:
     used = set()
     for name in cpus.SETTINGS:
         session = Session(load_solver(cpus.solver(name, tmp_path)))
-        assert session.test is not None
-        whole, short = (session.test.program(size) for size in (cpus.BATCH, cpus.SAMPLES % cpus.BATCH))
+        whole, short = (session.testers["test"].program(size) for size in (cpus.BATCH, cpus.SAMPLES % cpus.BATCH))
         kernels = [step.call.kernel for program in (session.train, whole, short) for step in program.table.steps]
         used |= {kernel.path for kernel in kernels if isinstance(kernel, JitKernel)}
     for phase in get_args(Phase):

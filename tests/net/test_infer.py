@@ -117,8 +117,7 @@ def losses(axis: int, batch: int) -> list[float]:
     session = Session(job)
     try:
         trained = [session.step() for _ in range(4)]
-        assert session.test is not None
-        return [*trained, session.test.run()[0]["loss"]]
+        return [*trained, session.testers["test"].run()[0]["loss"]]
     finally:
         session.close()
 
