@@ -6,7 +6,7 @@ A net of its own reads the data of each layer from their beginning; the nets of 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Literal, Protocol
 
 from netspec.core.errors import DataError
 from netspec.data.cursor import Cursor
@@ -32,8 +32,8 @@ class LayerFeeding:
     A layer that says the `shape` of its samples, and whose data are not there, is filled by the caller.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, dtype: Literal["float32", "float64"]) -> None:
+        self._seed, self._dtype = seed, dtype
         self._cursors: dict[str, Cursor | None] = {}
 
     def fill(self, program: Program, given: Collection[str]) -> None:
@@ -53,7 +53,7 @@ class LayerFeeding:
         if name not in self._cursors:
             base = place.source.folder if place else None
             try:
-                opened = open_feed(feed, program.graph.phase, self._seed, base, dtype=program.plan.dtype)
+                opened = open_feed(feed, program.graph.phase, self._seed, base, dtype=self._dtype)
                 self._cursors[name] = Cursor(opened, size)
             except DataError:
                 if getattr(node.layer, "shape", None) is None:

@@ -114,7 +114,7 @@ class Net:
     def _hold(self, program: Program, recipe: Recipe) -> None:
         self._program, self._recipe, self._labels = program, recipe, Labels(program)
         brings = any(node.layer.brings is not None for node in program.graph.nodes)
-        self._feeding: Feeding | None = LayerFeeding(recipe.seed) if brings else None
+        self._feeding: Feeding | None = LayerFeeding(recipe.seed, recipe.dtype) if brings else None
         self._ran, self._forwards, self._sub = False, 0, 0
         self._packed = bool(program.plan.fixed)
         """Whether nobody else changes the params, so that what is made of them is kept from one forward to the next."""
@@ -338,7 +338,7 @@ class Net:
         with self._program.weights.turn.lock():
             vars(copy).update(vars(self))
             copy._program = twin(self._program, self._recipe.seed)
-            copy._feeding = LayerFeeding(self._recipe.seed) if self._feeding is not None else None
+            copy._feeding = LayerFeeding(self._recipe.seed, self._recipe.dtype) if self._feeding is not None else None
             copy._labels, copy._packed = Labels(copy._program), bool(copy._program.plan.fixed)
         return copy
 

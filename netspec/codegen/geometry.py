@@ -254,6 +254,8 @@ class Settling(NamedTuple):
     fraction: float  # what a running sum keeps of itself
     pixels: int  # values of a channel
     mode: int  # BATCH, REMEMBERED or RUNNING
+    first: float  # the running variance before the first batch
+    guarded: int  # 1: a batch that is not finite leaves the running sums as they are
 
 
 VARIANCE, DEVIATION, LENGTH, CENTRE = 0, 1, 2, 3

@@ -13,6 +13,11 @@ def split_lines(text: str) -> list[str]:
     return _BREAK.split(text)
 
 
+def line_starts(text: str) -> list[int]:
+    """Where each line of a text begins, counted in characters from 0."""
+    return [0, *(found.end() for found in _BREAK.finditer(text))]
+
+
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
@@ -21,11 +26,15 @@ COMMAND_LINE = "command line"
 
 @dataclass(frozen=True)
 class SourceText:
-    """A text that was read: the name to show for it, its lines, and the folder that paths in it start from."""
+    """A text that was read: the name to show for it, its lines, and the folder that paths in it start from.
+
+    `caffe` says that it is a prototxt: what it describes behaves as in Caffe.
+    """
 
     name: str
     text: str = field(repr=False)
     folder: Path = field(default=Path(), repr=False)
+    caffe: bool = field(default=False, repr=False)
 
     @cached_property
     def _lines(self) -> list[str]:

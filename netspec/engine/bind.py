@@ -262,8 +262,9 @@ class _Binder:
         guests = {word: self.graph.nodes[index] for word, index in node.along.items()}
         norm = guests.get("BatchNorm")
         params = {word: self.params(guest) for word, guest in guests.items()}
-        eps = norm.layer.eps if norm is not None and isinstance(norm.layer, BatchNorm) else 0.0
-        return fold(self.params(node), params.get("BatchNorm", ()), eps, params.get("Scale", ()), self.folded(node))
+        layer = norm.layer if norm is not None and isinstance(norm.layer, BatchNorm) else BatchNorm(name="none")
+        behind = (params.get("BatchNorm", ()), layer.eps, layer.first_variance, params.get("Scale", ()))
+        return fold(self.params(node), *behind, self.folded(node))
 
     def diff_view(self, param: int, slot: int, node: Node) -> Array | None:
         diff = self.weights.diff[param]

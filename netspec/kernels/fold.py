@@ -22,12 +22,13 @@ def fold(
     scale: Affine,
     folded: Affine,
     eps: float,
+    first: float,
     part: int,
     parts: int,
 ) -> None:
     """`folded`, a weight (K, M) and a bias (K,) = those of w (K, M), b (K,) with a BatchNorm and a Scale behind them.
 
-    In float64, rounded at the end. Empty arrays stand for a bias of 0, no BatchNorm, factors of 1, constants of 0. A
+    In float64, rounded at the end. `first` is the running variance before the first batch. Empty arrays stand for a bias of 0, no BatchNorm, factors of 1, constants of 0. A
     part owns filters.
     """
     size = w.size // folded.bias.size
@@ -37,8 +38,7 @@ def fold(
     for k in range(*span(folded.bias.size, part, parts)):
         factor, constant = 1.0, float(b[k]) if b.size else 0.0
         if running.scale.size:
-            # before the first batch mean 0 and variance 1, as in `norm.settle`
-            variance = running.variance[k] * share if share != 0 else 1.0
+            variance = running.variance[k] * share if share != 0 else first
             factor = 1.0 / math.sqrt(variance + eps)
             constant = (constant - running.mean[k] * share) * factor
         for each in (norm, scale):

@@ -1,7 +1,7 @@
 """Losses of distances between samples. Blobs of samples: (N, C); y: (N,), 1 where two samples are alike, 0 where not.
 
 `partial`, `dtop` and `norm` are as in `kernels/loss.py`; `norm` is N, or 2N for the contrastive loss. Any other value
-of y makes the loss NaN. Each sample is computed whole, by one part.
+of y makes the loss NaN, unless `loose` says that any number is a label. Each sample is computed whole, by one part.
 """
 
 from __future__ import annotations
@@ -22,17 +22,25 @@ def squared(a: Matrix, b: Matrix, n: int, shift: float) -> float:
     return apart(a[n], b[n], shift)
 
 
+@helper
+def pairing(y: float, loose: int) -> int:
+    """1 where y says that a pair is alike, 0 where not, -1 where y is no label."""
+    if loose and y == y:
+        return 0 if -1 < y < 1 else 1
+    return int(y) if is_class(y, 2) else -1
+
+
 @kernel
 def contrastive_forward(
-    a: Matrix, b: Matrix, y: Vector, partial: Doubles, margin: float, legacy: int, part: int, parts: int
+    a: Matrix, b: Matrix, y: Vector, partial: Doubles, margin: float, legacy: int, loose: int, part: int, parts: int
 ) -> None:
     """The sum of d^2 where alike, else of max(margin - d, 0)^2, or of max(margin - d^2, 0) in the legacy form."""
     total = 0.0
     for n in range(*span(a.shape[0], part, parts)):
-        far = squared(a, b, n, 0.0)
-        if not is_class(y[n], 2):
+        far, alike = squared(a, b, n, 0.0), pairing(y[n], loose)
+        if alike < 0:
             total = math.nan
-        elif y[n] == 1:
+        elif alike == 1:
             total += far
         else:
             short = margin - (far if legacy else math.sqrt(far))
@@ -56,6 +64,7 @@ def contrastive_backward(
     da: Matrix,
     margin: float,
     legacy: int,
+    loose: int,
     sign: int,
     part: int,
     parts: int,
@@ -66,10 +75,10 @@ def contrastive_backward(
     """
     scale = sign * 2.0 * dtop[0] / norm[0]
     for n in range(*span(a.shape[0], part, parts)):
-        factor = scale
-        if not is_class(y[n], 2):
+        factor, alike = scale, pairing(y[n], loose)
+        if alike < 0:
             factor = math.nan
-        elif y[n] == 0:
+        elif alike == 0:
             far = squared(a, b, n, 0.0)
             distance = math.sqrt(far)
             short = margin - (far if legacy else distance)

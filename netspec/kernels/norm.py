@@ -186,11 +186,10 @@ def settle(
     mean, variance, inverse = batch.mean, batch.variance, batch.inverse
     c, width = mean.size, slots.factor.size
     if how.mode == RUNNING:
-        # before the first batch 0 and 1 (Caffe takes a variance of 0, so that such a layer multiplies by 1 / sqrt(eps))
         share = 1.0 / running.scale[0] if running.scale[0] != 0 else 0.0
         for i in range(c):
             mean[i] = running.mean[i] * share
-            variance[i] = running.variance[i] * share if running.scale[0] != 0 else 1.0
+            variance[i] = running.variance[i] * share if running.scale[0] != 0 else how.first
     elif partial.size:
         batch_moments(partial, c, width, how.pixels, mean, variance)
     for i in range(c):
@@ -202,18 +201,18 @@ def settle(
             slots.offset[slot] = shift
             slots.centre[slot] = mean[i]
     if how.mode == REMEMBERED:
-        remember(batch, running, how.fraction, how.pixels)
+        remember(batch, running, how)
 
 
 @helper
-def remember(batch: Statistics, running: RunningSums, fraction: float, pixels: int) -> None:
+def remember(batch: Statistics, running: RunningSums, how: Settling) -> None:
     """Multiply the running sums (C,) and their scale (1,) by `fraction`, and add those of this batch.
 
-    The batch's variance is over pixels - 1. A batch that would make any of them NaN or infinite is left out.
+    The batch's variance is over pixels - 1. Guarded, a batch that would make any of them NaN or infinite is left out.
     """
-    real = running.scale.dtype.type
+    real, fraction, pixels = running.scale.dtype.type, how.fraction, how.pixels
     unbiased = pixels / (pixels - 1) if pixels > 1 else 1.0
-    for c in range(batch.mean.size):
+    for c in range(batch.mean.size if how.guarded else 0):
         m = real(fraction * running.mean[c] + batch.mean[c])
         v = real(fraction * running.variance[c] + unbiased * batch.variance[c])
         if not (math.isfinite(m) and math.isfinite(v)):

@@ -25,7 +25,7 @@ class UnreadableError(SpecError):
 
 
 def read(path: Path, via: Place | None = None) -> Document:
-    """The document in a file or pipe. Raises UnreadableError, ForeignFileError, and NS1xx errors of the text.
+    """The document in a file or pipe. Raises UnreadableError, ForeignFileError, and NS1xx and NS7xx errors of the text.
 
     Paths in it start from its folder; those in a pipe, which lies in none, from the current folder.
     """
@@ -44,7 +44,11 @@ def read(path: Path, via: Place | None = None) -> Document:
         raise UnreadableError(f"{name!r} is no file name: {error}", at=at) from None
     lies = path.is_file() and not _DESCRIPTOR.match(str(path))
     foreign.refuse(path, raw, name, at)
-    document = _parsed(_text(raw, name, at), name, at, via, path.parent if lies else Path())
+    folder = path.parent if lies else Path()
+    if path.suffix.lower() in foreign.PROTOTXT:
+        document = _prototxt(_text(raw, name, at, errors="replace"), name, via, folder)
+    else:
+        document = _parsed(_text(raw, name, at), name, via, folder)
     return replace(document, path=path) if lies else document
 
 
@@ -59,30 +63,36 @@ def read_stdin() -> Document:
         raw = sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
     except OSError as error:
         raise UnreadableError(f"standard input cannot be read: {error.strerror or error}", at=at) from None
-    return _parsed(_text(raw, STDIN, at), STDIN, at)
+    return _parsed(_text(raw, STDIN, at), STDIN)
 
 
 STDIN = "standard input"
 
 
-def _parsed(text: str, name: str, at: Place, via: Place | None = None, folder: Path = Path()) -> Document:
-    """The document of a text. Raises ForeignFileError for a prototxt, and what `parse` raises."""
+def _parsed(text: str, name: str, via: Place | None = None, folder: Path = Path()) -> Document:
+    """The document of a text, in YAML, or in Caffe's text format where it has layers as that writes them."""
     try:
         return parse(text, name, via, folder)
     except SpecError:
         if foreign.is_prototxt(text):
-            raise foreign.prototxt(text, name, at) from None
+            return _prototxt(text, name, via, folder)
         raise
 
 
-def _text(raw: bytes, name: str, at: Place) -> str:
-    """The text in the bytes of a file. Raises UnreadableError if they are too many, or no UTF-8."""
+def _prototxt(text: str, name: str, via: Place | None, folder: Path) -> Document:
+    from netspec.prototxt.document import document  # few nets are written in it
+
+    return document(text, name, via, folder)
+
+
+def _text(raw: bytes, name: str, at: Place, errors: str = "strict") -> str:
+    """The text in the bytes of a file. Raises UnreadableError if they are too many, or no UTF-8 and that matters."""
     if len(raw) > MAX_BYTES:
         raise UnreadableError(
             f"'{name}' is larger than {MAX_BYTES // 2**20} MiB", at=at, help="a spec is a short text file"
         )
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         source = SourceText(name, raw.decode("utf-8", errors="replace"))
@@ -97,7 +107,7 @@ def _neighbours(path: Path) -> str | None:
     if not path.parent.is_dir():
         return f"the folder '{shown(path.parent)}' does not exist"
     try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml"}]
+        names = [p.name for p in path.parent.iterdir() if p.suffix in {".yaml", ".yml", *foreign.PROTOTXT}]
     except OSError:
         return None
     return suggest(path.name, names) if names else None

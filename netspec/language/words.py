@@ -14,7 +14,7 @@ KEYS = {
 }
 """Other tools' names for keys that are no fields of a model. Names for fields stand at the fields (`Aka`)."""
 
-NET_FIELDS = ("blocks", "cite", "defaults", "expect", "force_backward", "layers", "name")
+NET_FIELDS = ("blocks", "cite", "defaults", "expect", "force_backward", "layers", "name", "state")
 """Fields that only a net has."""
 
 EDITS = ("insert_before", "insert_after", "replace", "remove")

@@ -67,6 +67,9 @@ class Recurrent(Layer):
     expose_hidden: Annotated[bool, Aka("return_state")] = Field(
         False, description="The states before the first step are bottoms, those after the last step are tops."
     )
+    state_gradient: bool = Field(
+        True, description="Exposed states take part in the gradient; in Caffe they do not, and get a gradient of 0."
+    )
     lengths: bool = Field(
         False, description="The last bottom holds for each row the number of its steps that count, 0 to T."
     )
@@ -299,7 +302,7 @@ class Recurrent(Layer):
                 yield from self._drop(run, layer, dy)
             for i, name in enumerate(self.memories):
                 to = scan.space[f"d{name}"]
-                after = run.top_diff[1 + i][k] if self.expose_hidden else None
+                after = run.top_diff[1 + i][k] if self.expose_hidden and self.state_gradient else None
                 yield Call(copy.fill, to, 0.0) if after is None else Call(copy.copy, after, to)
             down = yield from self.steps_back(scan, dy, diffs[k])
             dgates, dx = scan.flat(scan.space["dgates"]), self._input_diff(run, layer)
@@ -313,7 +316,9 @@ class Recurrent(Layer):
             yield from self._static_back(run, scan, k, diffs[k])
             for i, name in enumerate(self.memories):
                 begin = run.bottom_diff[place.initial[i]] if self.expose_hidden else None
-                if begin is not None:
+                if begin is not None and not self.state_gradient:
+                    yield Call(copy.fill, begin[k], 0.0)
+                elif begin is not None:
                     state = scan.space[f"d{name}"]
                     if i == 0:
                         earliest = down[: scan.rows] if not direction else down[-scan.rows :]

@@ -7,7 +7,7 @@ Szegedy 2015; Caffe batch_norm_layer.cpp.
 
 Unlike in Caffe, a batch whose mean or variance is not finite leaves the running sums as they are, and so does every
 batch of phase TEST; and where no batch has been summed, scale' = 0, the variance is 1 and not 0, so that such a layer
-leaves its bottom nearly as it is instead of multiplying it by 1 / sqrt(eps).
+leaves its bottom nearly as it is instead of multiplying it by 1 / sqrt(eps). `running_sums: PLAIN` is Caffe's way.
 """
 
 from __future__ import annotations
@@ -64,6 +64,11 @@ class BatchNorm(Layer):
     )
     moving_average_fraction: Annotated[float, Aka("momentum")] = Field(
         0.999, ge=0, le=1, description="What a running sum keeps of itself at every batch, f."
+    )
+    running_sums: Literal["GUARDED", "PLAIN"] = Field(
+        "GUARDED",
+        description="PLAIN: any batch is added, in TEST and where it is not finite too, and before the first the "
+        "variance is 0.",
     )
     eps: Annotated[float, Aka("epsilon")] = Field(
         1e-5, ge=0, description="Added to the variance, so that nothing is divided by 0."
@@ -155,6 +160,11 @@ class BatchNorm(Layer):
         """Whether the running statistics take the place of the batch's."""
         return phase == "TEST" if self.use_global_stats is None else self.use_global_stats
 
+    @property
+    def first_variance(self) -> float:
+        """The running variance before the first batch."""
+        return 1.0 if self.running_sums == "GUARDED" else 0.0
+
     def _affine(self, run: Run) -> tuple[Affine, AffineDiffs]:
         """Weight and bias, the layer's own or those of a Scale, and their diffs; empty where there is none."""
         scale = run.along.get("Scale")
@@ -178,10 +188,11 @@ class BatchNorm(Layer):
             yield Call(norm.moments, x, partial, factor.size, parts=len(partial))
         else:
             yield Call(norm_planes.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
-        mode = RUNNING if running else REMEMBERED if run.phase == "TRAIN" else BATCH
+        guarded = self.running_sums == "GUARDED"
+        mode = RUNNING if running else BATCH if guarded and run.phase == "TEST" else REMEMBERED
         batch = Statistics(space["mean"], space["variance"], space["inverse"])
         coefficients = Slots(factor, offset, centre)
-        how = Settling(self.eps, self.moving_average_fraction, pixels, mode)
+        how = Settling(self.eps, self.moving_average_fraction, pixels, mode, self.first_variance, int(guarded))
         yield Call(norm.settle, partial, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
         if in_rows:
             yield Call(norm.normalise, x, factor, offset, y, low)
@@ -233,7 +244,8 @@ class BatchNorm(Layer):
         given = None
         if self.running(arrays.phase):
             sums, scale = [Term(param[c]) for param in arrays.params[:2]], Term(arrays.params[2][0])
-            shares = (each / scale if scale.value else Term(0.0) for each in sums)
+            before = Term(0.0), Term(self.first_variance)
+            shares = (each / scale if scale.value else first for each, first in zip(sums, before, strict=True))
             given = [share.at(what, (c,)) for what, share in zip("mv", shares, strict=True)]
         yield from worked_row(rows, (c, n * around[2] + inner), index, (c,), given)
 

@@ -22,8 +22,8 @@ from netspec.layers.base import Arity, Purpose
 class ContrastiveLoss(SampleLoss):
     """Draw the features of pairs that are alike together, and push those of others a margin apart: Siamese nets.
 
-    Bottom: features a and b (N, ...), equally many; y (N,), 1 where a pair is alike and 0 where it is not (Caffe takes
-    any other number for 1). Top: the loss, a scalar. Both features may receive a gradient.
+    Bottom: features a and b (N, ...), equally many; y (N,), 1 where a pair is alike and 0 where it is not; with
+    `any_label`, as in Caffe, any number that does not round to 0 towards 0 is a 1. Top: the loss, a scalar. Both features may receive a gradient.
     """
 
     bottoms: ClassVar[Arity] = Arity(3, 3)
@@ -38,10 +38,13 @@ class ContrastiveLoss(SampleLoss):
 
     margin: float = Field(1.0, gt=0, description="The distance beyond which pairs that differ are left alone.")
     legacy_version: bool = Field(False, description="Whether the margin is compared with the squared distance.")
+    any_label: bool = Field(
+        False, description="Any number that does not round to 0 towards 0 says that a pair is alike."
+    )
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
-        """A pair is alike, 1, or not, 0."""
-        return {2: (2, None)}
+        """A pair is alike, 1, or not, 0, unless any number is taken."""
+        return {} if self.any_label else {2: (2, None)}
 
     def metric(self, bottoms: Shapes) -> Quotient:
         """The loss over the pairs of all batches."""
@@ -53,7 +56,7 @@ class ContrastiveLoss(SampleLoss):
 
         a, b = self.rows(run)
         arrays = a, b, run.bottom[2], run.workspace["partial"]
-        yield Call(loss_distance.contrastive_forward, *arrays, self.margin, int(self.legacy_version), parts=cut(a.size))
+        yield Call(loss_distance.contrastive_forward, *arrays, *self._settings, parts=cut(a.size))
         yield mean_of(run, 2 * a.shape[0])
 
     def backward(self, run: Run) -> Calls:
@@ -64,8 +67,12 @@ class ContrastiveLoss(SampleLoss):
         arrays = a, b, run.bottom[2], run.top_diff[0], run.workspace["norm"]
         for diff, sign in zip(run.bottom_diff[:2], (1, -1), strict=True):
             if diff is not None:
-                settings = self.margin, int(self.legacy_version), sign
-                yield Call(loss_distance.contrastive_backward, *arrays, diff.reshape(a.shape), *settings)
+                yield Call(loss_distance.contrastive_backward, *arrays, diff.reshape(a.shape), *self._settings, sign)
+
+    @property
+    def _settings(self) -> tuple[float, int, int]:
+        """The margin, whether it is of squares, and whether any number is a label."""
+        return self.margin, int(self.legacy_version), int(self.any_label)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """What each pair loses; then the gradient of the first value of a."""
@@ -75,7 +82,7 @@ class ContrastiveLoss(SampleLoss):
         rows = [each.reshape(matrix(each.shape)).tolist() for each in (a, b)]
         apart = [[Term(x) - Term(y) for x, y in zip(*pair, strict=True)] for pair in zip(*rows, strict=True)]
         squares = [total([each.power(2) for each in pair]) for pair in apart]
-        y = alike.reshape(-1).tolist()
+        y = [int(each) if self.any_label else each for each in alike.reshape(-1).tolist()]
         yield (total([self._loss(d, same) for d, same in zip(squares, y, strict=True)]) / (2.0 * Term(len(y)))).at(
             "y", index
         )

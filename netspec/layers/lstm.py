@@ -29,8 +29,8 @@ class LSTM(Recurrent):
     lengths (N,). Without cont every batch begins anew, with it each begins where the last one ended. Top: h (T, N,
     H), twice as wide with both directions; with `expose_hidden` the last h and c. Params of each layer and direction:
     weight_xc (4H, D), bias_c (4H,), weight_xc_static (4H, S), weight_hc (4H, H), with gates in the order i, f, o, g;
-    peephole (3, H). Unlike in Caffe, exposed states take part in the gradient. The walk in reverse begins anew at the
-    end of every batch.
+    peephole (3, H). Exposed states take part in the gradient, unless `state_gradient: false` says Caffe's way. The walk
+    in reverse begins anew at the end of every batch.
     """
 
     purpose: ClassVar[Purpose] = "sequence"

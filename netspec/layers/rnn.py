@@ -27,8 +27,9 @@ class RNN(Recurrent):
     `expose_hidden` the state (L, N, H), where L counts layers times directions; with `lengths` the lengths (N,).
     Without cont every batch begins anew, with it each batch begins where the last one ended. Top: o (T, N, H), twice as
     wide with both directions; with `expose_hidden` the last h. Params of each layer and direction: weight_xh (H, D),
-    bias_h (H,), weight_xh_static (H, S), weight_hh (H, H), weight_ho (H, H), bias_o (H,). Unlike in Caffe, exposed
-    states take part in the gradient. The walk in reverse begins anew at the end of every batch.
+    bias_h (H,), weight_xh_static (H, S), weight_hh (H, H), weight_ho (H, H), bias_o (H,). Exposed states
+    take part in the gradient, unless `state_gradient: false` says Caffe's way. The walk in reverse begins anew at the
+    end of every batch.
     """
 
     purpose: ClassVar[Purpose] = "sequence"

@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 
 def fold(
-    own: Sequence[Array], norm: Sequence[Array], eps: float, scale: Sequence[Array], folded: Sequence[Array]
+    own: Sequence[Array],
+    norm: Sequence[Array],
+    eps: float,
+    first: float,
+    scale: Sequence[Array],
+    folded: Sequence[Array],
 ) -> Call:
     """`folded`, a weight (K, ...) and a bias (K,), from a layer's own, with what lies behind the layer.
 
     `own`: its weight, and its bias where it has one. `norm`: the params of a BatchNorm that divides by the root of its
-    variance plus `eps`; `scale`: those of a Scale; each may be empty.
+    variance plus `eps`, which is `first` before any batch; `scale`: those of a Scale; each may be empty.
     """
     from netspec.kernels import fold as loops
 
@@ -27,4 +32,4 @@ def fold(
     running = RunningSums(*(*norm[:3], none, none, none)[:3])
     affine, factors = (Affine(*(*params, none, none)[:2]) for params in (norm[3:], scale))
     into = Affine(*(array.reshape(-1) for array in folded))
-    return Call(loops.fold, weight, *(*bias, none)[:1], running, affine, factors, into, eps)
+    return Call(loops.fold, weight, *(*bias, none)[:1], running, affine, factors, into, eps, first)

@@ -43,6 +43,7 @@ _APART = frozenset({"bottom", "top", "include", "exclude", "param", "loss_weight
 _LATER = frozenset({"batch_axis", "label_smoothing", "class_weights"})
 """Fields that these digests take from the graph, and fields that were added after they began to leave defaults out."""
 _LATER_OF = {
+    "BatchNorm": frozenset({"running_sums"}),
     "Convolution": frozenset({"axis", "force_nd_im2col"}),
     **dict.fromkeys(("LRN", "Pooling", "ReLU", "Sigmoid", "Softmax", "SoftmaxWithLoss", "TanH"), frozenset({"engine"})),
 }

@@ -17,7 +17,7 @@ from netspec.net.graph import Gradients, State
 from netspec.net.infer import infer
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec, net_spec
-from netspec.net.wire import wire
+from netspec.net.wire import wire, within
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _load(
     spec = net_spec(open_net(reference, overrides), found)
     wanted = _shaped(spec, state, found, batch, gradients)
     other = _other_phase(spec, state, others, batch)
-    if state.phase == "TRAIN" and _differ(spec) and any(map(state.keeps, spec.layers)):
+    if state.phase == "TRAIN" and _differ(spec) and any(map(within(spec, state).keeps, spec.layers)):
         found.merge(others)
     found.raise_if_any()
     sound = None if others else other
@@ -91,7 +91,8 @@ def kept(net: Document, state: State, found: Findings) -> Document:
     A layer that reads the first top of the layer above it, without saying so, says so where that layer is left out.
     """
     node = net.root.items.get("layers")
-    layers = net_spec(net, found).layers
+    spec = net_spec(net, found)
+    layers, state = spec.layers, within(spec, state)
     states = [replace(state, phase="TRAIN"), replace(state, phase="TEST")]
     items: list[Node] = []
     above = last = None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from netspec.core.errors import Findings
-from netspec.core.model import Model
+from netspec.core.model import Listed, Model
 from netspec.core.nodes import Document, Mapping, Node, Scalar, Sequence, locate
 from netspec.core.rooms import UnknownWord
 from netspec.language import elsewhere, words
@@ -28,6 +28,13 @@ from netspec.language.validate import (
 from netspec.layers.base import LAYERS, Broken, Layer
 
 
+class OwnState(Model, defer_build=False):
+    """What a net says of the state that it is used in. Source: Caffe's NetState, without the phase."""
+
+    stage: Listed[str] = Field((), description="Stages that are set, beside those that are asked for.")
+    level: int = Field(0, description="The level in a training whose solver gives none.")
+
+
 class NetSpec(Model):
     """A net as the user wrote it: its layers in order."""
 
@@ -37,6 +44,7 @@ class NetSpec(Model):
         {}, description="Totals that `check` compares: params, macs per image."
     )
     force_backward: bool = Field(False, description="Compute gradients for every bottom, inputs included.")
+    state: OwnState = Field(OwnState(), description="The state that it is always in: {stage: deploy}.")
     layers: Annotated[tuple[Layer, ...], WithJsonSchema({"type": "array", "items": {}})] = Field(
         description="The layers, from the data to the loss."
     )
@@ -53,7 +61,7 @@ def net_spec(document: Document, found: Findings) -> NetSpec:
     also = ("vars", "defaults", "blocks", "extends")
     spec: NetSpec | None = validate(Subject(NetSpec, values, root, "the net", also, elsewhere.NET), found)
     if spec is None:
-        spec = NetSpec.model_construct(name="net", layers=layers, expect={}, cite=None, force_backward=False)
+        spec = NetSpec.model_construct(name="net", layers=layers)
     return spec.read_from(root)
 
 

@@ -70,6 +70,7 @@ class RunTimeBatchError(SpecError):
 
 def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "loss") -> Graph:
     """The graph of a net in one state; mistakes go to `found`."""
+    state = within(spec, state)
     wiring = _Wiring(spec, state, found)
     nodes, blobs = wiring.wire()
     if not nodes and not found:
@@ -86,6 +87,11 @@ def wire(spec: NetSpec, state: State, found: Findings, gradients: Gradients = "l
 
         verify_graph(net, gradients, forced)
     return net
+
+
+def within(spec: NetSpec, state: State) -> State:
+    """A state with the stages that a net always sets."""
+    return replace(state, stages=tuple(dict.fromkeys((*state.stages, *spec.state.stage))))
 
 
 def _check_counted(net: Graph, found: Findings) -> None:
@@ -111,7 +117,7 @@ def _check_counted(net: Graph, found: Findings) -> None:
 
 def check_left_out(spec: NetSpec, state: State, found: Findings) -> None:
     """Check the layers that take part in neither phase of a state: a bottom that no layer produces is a mistake."""
-    states = [replace(state, phase="TRAIN"), replace(state, phase="TEST")]
+    states = [replace(within(spec, state), phase="TRAIN"), replace(within(spec, state), phase="TEST")]
     made: set[str] = set()
     for layer in spec.layers:
         if not any(one.keeps(layer) for one in states):

@@ -1,0 +1,210 @@
+"""Layer types of well-known forks of Caffe, written with netspec's: one function each, found by the type's word.
+
+A function changes the layer's draft, and may return several layers that stand for it. The layer that holds the params
+keeps the name, so that weights find them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from netspec.core.nodes import Mapping
+from netspec.prototxt.draft import Draft
+from netspec.prototxt.fields import FORK_MESSAGES
+from netspec.prototxt.layer import Given
+
+Several = list[Mapping] | None
+
+
+def axpy(given: Given) -> Several:
+    """y = a * x + b, a factor for each channel (SENet): Flatten, Scale and Eltwise."""
+    if len(given.bottoms) != 3:
+        return None
+    factor, x, other = given.bottoms
+    flat, scaled = (_fresh(given, word) for word in ("factors", "scaled"))
+    return [
+        _layer(given, flat, "Flatten", bottom=factor, top=flat),
+        _layer(given, scaled, "Scale", bottom=[x, flat], top=scaled, axis=0),
+        _final(given, "Eltwise", bottom=[scaled, other]),
+    ]
+
+
+def bn(given: Given) -> Several:
+    """SegNet's INFERENCE is a Scale; its LEARN takes the batch's statistics in every phase; PSPNet's BN keeps sums."""
+    message = given.message("bn_param")
+    given.notes.add(f"{given.type} is of a fork: written with netspec's layers", given.node.keys["type"])
+    if message.value("bn_mode") == "INFERENCE":
+        factors = _filler(given, message, "scale_filler", "filler") | _filler(
+            given, message, "shift_filler", "bias_filler"
+        )
+        return [_final(given, "Scale", bias_term=True, **factors)]
+    if "slope_filler" in message.items or "frozen" in message.items or "momentum" in message.items:
+        given.notes.add("weights of such a BN have four blobs, which BatchNorm does not load", given.node.keys["type"])
+        factors = _filler(given, message, "slope_filler", "weight_filler") | _filler(
+            given, message, "bias_filler", "bias_filler"
+        )
+        frozen = {"use_global_stats": True} if message.value("frozen") else {}
+        return [_final(given, "BatchNorm", affine=True, **_eps(message), **frozen, **factors)]
+    norm, factors = _fresh(given, "norm"), _filler(given, message, "scale_filler", "filler")
+    factors |= _filler(given, message, "shift_filler", "bias_filler")
+    return [
+        _layer(given, norm, "BatchNorm", bottom=given.bottoms, top=norm, use_global_stats=False, **_eps(message)),
+        _final(given, "Scale", bottom=norm, bias_term=True, **factors),
+    ]
+
+
+def depthwise(given: Given) -> Several:
+    """A Convolution with a group for each channel."""
+    message = given.message("convolution_param")
+    given.fields("group" if given.type == "ConvolutionDepthwise" else "")
+    given.put("type", "Convolution")
+    if "group" not in given.draft.items and "num_output" in message.items:
+        given.put("group", message.value("num_output"))
+    return None
+
+
+def local(given: Given) -> Several:
+    """LocallyConnected."""
+    given.draft.items |= (kept := given.kept(given.message("local_param"))).items
+    given.draft.keys |= kept.keys
+    given.put("type", "LocallyConnected")
+    return None
+
+
+def normalize(given: Given) -> Several:
+    """L2Normalize; where all channels have one factor, or a vector is a whole image, the factors are a Scale."""
+    word = next((name for name in ("norm_param", "normalize_param") if name in given.node.items), None)
+    message = given.message(word or "norm_param")
+    eps = {"eps": math.sqrt(message.value("eps") or 1e-10)}
+    if word is None:
+        return [_final(given, "L2Normalize", **eps)]
+    wide, shared = (message.value(name) is not False for name in ("across_spatial", "channel_shared"))
+    if not wide and not shared:
+        return [
+            _final(given, "L2Normalize", affine=True, **eps, **_filler(given, message, "scale_filler", "weight_filler"))
+        ]
+    length = _fresh(given, "normalized")
+    axes = {"num_axes": -1} if wide else {}
+    one = {"axis": 0, "num_axes": 0} if shared else {}
+    return [
+        _layer(given, length, "L2Normalize", bottom=given.bottoms, top=length, **axes, **eps),
+        _final(given, "Scale", bottom=length, **one, **_filler(given, message, "scale_filler", "filler")),
+    ]
+
+
+def relu6(given: Given) -> Several:
+    """Its field chooses whose code computes it."""
+    given.message("relu6_param")
+    return None
+
+
+def smooth_l1_loss(given: Given) -> Several:
+    """It divides by the batch size."""
+    given.fields()
+    if "normalization" not in given.draft.items:
+        given.put("normalization", "BATCH_SIZE")
+    return None
+
+
+def transpose(given: Given) -> Several:
+    """Permute."""
+    message = given.message("transpose_param")
+    if "dim" in message.items:
+        given.put("order", message.items["dim"], message.keys["dim"])
+    given.put("type", "Permute")
+    return None
+
+
+def upsample(given: Given) -> Several:
+    """With the places of maxima an Unpooling (SegNet), else the pixels repeated (YOLO)."""
+    message = given.message("upsample_param")
+    both = message.value("scale") or message.value("stride") or 2
+    factors = [message.value(f"scale_{side}") or both for side in "hw"]
+    sizes = [
+        message.value(f"upsample_{side}") or message.value(long) for side, long in (("h", "height"), ("w", "width"))
+    ]
+    if len(given.bottoms) == 2:
+        given.put("type", "Unpooling")
+        if all(sizes):
+            given.put("output_size", sizes)
+            return None
+        cut = [int(bool(message.value(f"pad_out_{side}"))) for side in "hw"]
+        given.put("kernel_size", _once([factor - less for factor, less in zip(factors, cut, strict=True)]))
+        given.put("stride", _once(factors))
+        return None
+    if all(sizes):
+        given.put("size", sizes)
+    else:
+        given.put("scale_factor", _once(factors))
+    if message.value("mode"):
+        given.put("mode", str(message.value("mode")).lower(), message.keys["mode"])
+    return None
+
+
+def copied(given: Given) -> Several:
+    """A type that netspec has under the same name and fields."""
+    given.fields()
+    return None
+
+
+FORKS: dict[str, Callable[[Given], Several]] = {
+    "Axpy": axpy,
+    "BN": bn,
+    "ConvolutionDepthwise": depthwise,
+    "DepthwiseConvolution": depthwise,
+    "Local": local,
+    "Normalize": normalize,
+    "ReLU6": relu6,
+    "SmoothL1Loss": smooth_l1_loss,
+    "Transpose": transpose,
+    "Upsample": upsample,
+    **dict.fromkeys(
+        FORK_MESSAGES.keys()
+        - {"ConvolutionDepthwise", "DepthwiseConvolution", "Normalize", "SmoothL1Loss"}
+        - {"Upsample"},
+        copied,
+    ),
+}
+"""The types of forks that are written with netspec's."""
+
+
+def _layer(given: Given, name: str, type: str, **fields: Any) -> Mapping:
+    """A layer that stands for a part of the given one."""
+    draft, at = Draft(given.node.at), given.node.keys.get("type", given.node.at)
+    for key, value in {"name": name, "type": type, **fields}.items():
+        draft.put(key, value, at)
+    for key in ("include", "exclude"):
+        if key in given.draft.items:
+            draft.put(key, given.draft.items[key], given.draft.keys[key])
+    return draft.mapping()
+
+
+def _final(given: Given, type: str, **fields: Any) -> Mapping:
+    """The given layer as another type: its wiring and its params stay."""
+    for key, value in {"type": type, **fields}.items():
+        given.put(key, value)
+    return given.draft.mapping()
+
+
+def _fresh(given: Given, word: str) -> str:
+    """The name of a part of the given layer."""
+    return f"{given.node.value('name') or given.type}/{word}"
+
+
+def _filler(given: Given, message: Mapping, name: str, own: str) -> dict[str, Any]:
+    """A filler of a message under netspec's name, where it is given."""
+    found = message.items.get(name)
+    return {} if found is None else {own: given.value(name, found)}
+
+
+def _eps(message: Mapping) -> dict[str, Any]:
+    """The eps of a BN, under either name."""
+    found = message.value("eps") or message.value("var_eps")
+    return {} if found is None else {"eps": found}
+
+
+def _once(values: list[int]) -> int | list[int]:
+    """One number where all are equal."""
+    return values[0] if len({*values}) == 1 else values

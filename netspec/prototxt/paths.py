@@ -1,0 +1,61 @@
+"""Paths in Caffe's files, which Caffe reads from the folder that it is started in: mostly that of its own sources.
+
+A path is looked for beside the file that it is written in, in the current folder, and in the folders above the file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from netspec.core.locate import expanded, tidy
+from netspec.core.nodes import Note, Scalar
+
+MOST_ABOVE = 8
+"""Folders above a file in which its paths are looked for."""
+
+
+def located(node: Scalar) -> tuple[Scalar, tuple[Note, ...]]:
+    """A path of Caffe's as one from the folder of its file, and a note where it leads out of the folders of the user.
+
+    A path that is nowhere stays as it is.
+    """
+    text, folder = node.value, node.at.source.folder
+    if not isinstance(text, str) or not text or "\0" in text:
+        return node, ()
+    found = next((path for path in _candidates(text, folder) if os.path.exists(path)), None)
+    if found is None or _same(found, folder / expanded(text)):
+        return node, _told(node, found)
+    path = Path(os.path.abspath(found))
+    own = Path(os.path.abspath(folder))
+    value = str(path.relative_to(own)) if path.is_relative_to(own) else str(path)
+    return replace(node, value=value), _told(node, found)
+
+
+def _candidates(text: str, folder: Path) -> Iterator[Path]:
+    """The places where a path may lead to, the likeliest first."""
+    path = expanded(text)
+    yield tidy(folder / path)
+    if path.is_absolute():
+        return
+    yield tidy(path)
+    above = list(Path(os.path.abspath(folder)).parents)
+    for parent in above[:MOST_ABOVE]:
+        yield tidy(parent / path)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.abspath(one) == os.path.abspath(other)
+
+
+def _told(node: Scalar, found: Path | None) -> tuple[Note, ...]:
+    """The note on a path that leads neither below the folder of its file nor below the current folder."""
+    if found is None:
+        return ()
+    real = Path(os.path.realpath(found))
+    named = (Path(os.path.realpath(node.at.source.folder)), Path(os.path.realpath(".")))
+    if any(real.is_relative_to(folder) for folder in named):
+        return ()
+    return (Note(f"'{node.value}' leads to '{real}', which is in no folder that you have named", node.at),)
