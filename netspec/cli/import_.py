@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from netspec.cli.base import answer
 from netspec.cli.help import EXCHANGE, example
+from netspec.core.locate import expanded
 
 PANEL = EXCHANGE
 
@@ -13,3 +19,58 @@ group = typer.Typer(
     help="Turn a net of another program into netspec's files.",
     epilog=example("netspec import caffe deploy.prototxt -o net.yaml"),
 )
+
+
+class Form(StrEnum):
+    """Forms of what an import says."""
+
+    text = "text"
+    json = "json"
+
+
+@group.command(epilog=example("netspec import caffe deploy.prototxt --weights vgg.caffemodel -o vgg.yaml"))
+def caffe(
+    file: Annotated[Path, typer.Argument(metavar="PROTOTXT", parser=expanded, help="Net or solver of Caffe.")],
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", parser=expanded, help="Its .caffemodel or .caffemodel.h5."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="YAML to write; left out: shown."),
+    ] = None,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="Keep layers and fields of unknown forks as they stand.")
+    ] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Fold what repeats into defaults and blocks; names stay.")
+    ] = False,
+    format: Annotated[Form, typer.Option("--format", help="Form of what is said of the import.")] = Form.text,
+) -> None:
+    """Turn a prototxt of Caffe, of any version, into YAML, and its weights into safetensors.
+
+    Every command takes prototxts and caffemodels as they are; an import is for those who want to work on in YAML.
+    """
+    import json
+
+    from netspec.core.errors import UsageError
+    from netspec.core.outputs import writing
+    from netspec.interop.from_caffe import convert_weights, imported
+
+    if weights is not None and output is None:
+        raise UsageError("weights need a place", help="say `-o net.yaml`: they go to net.safetensors")
+    found = imported(file, output.parent if output is not None else Path(), lenient, compact)
+    if output is None:
+        answer(json.dumps(found.record(), indent=2) if format is Form.json else found.text.rstrip("\n"))
+        return
+    with writing(output):
+        output.write_text(found.text, encoding="utf-8")
+    record, lines = found.record() | {"written": str(output)}, [f"wrote {output}: {found}"]
+    if weights is not None:
+        target = output.with_suffix(".safetensors")
+        report = convert_weights(file, weights, target)
+        record |= {"weights": str(target), "loaded": len(report.loaded)}
+        lines += [f"wrote {target}: {row}" if number == 0 else row for number, row in enumerate(report.rows)]
+    lines += [f"{note.at}: {note.text}" for note in found.notes]
+    lines += [f"{fault.at}: it does not run: {fault.message}" for fault in found.faults]
+    answer(json.dumps(record, indent=2) if format is Form.json else "\n".join(lines))

@@ -77,19 +77,15 @@ def written(image: Array | bytes, label: int) -> bytes:
     """The Datum of an image (C, H, W), bytes or other numbers, or of an image file, as Caffe writes it."""
     parts = []
     if not isinstance(image, bytes):
-        parts += [_number(number, size) for number, size in zip(_SIZES, image.shape, strict=True)]
+        parts += [wire.integer(number, size) for number, size in zip(_SIZES, image.shape, strict=True)]
         if image.dtype == "uint8":
             parts.append(wire.row(_DATA, image.tobytes()))
     else:
         parts.append(wire.row(_DATA, image))
-    parts.append(_number(_LABEL, label))
+    parts.append(wire.integer(_LABEL, label))
     if isinstance(image, bytes):
-        parts.append(_number(_ENCODED, 1))
+        parts.append(wire.integer(_ENCODED, 1))
     elif image.dtype != "uint8":
         tag = wire.varint(_FLOAT_DATA << 3 | wire.FIXED32)
         parts += [tag + value.tobytes() for value in image.astype("<f4").reshape(-1)]
     return b"".join(parts)
-
-
-def _number(number: int, value: int) -> bytes:
-    return wire.varint(number << 3 | wire.VARINT) + wire.varint(value)

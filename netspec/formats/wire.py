@@ -44,8 +44,11 @@ class Message:
             number, kind = tag >> 3, tag & 7
             if not number or kind not in _KINDS:
                 raise self.fault(first, f"a field of number {number} and kind {kind}, which do not exist")
+            behind = place
             value, place = self._value(kind, place)
-            yield Field(self, number, kind, value, first)
+            more = self._alike(first, behind, place) if kind in (FIXED32, FIXED64) else 0
+            yield Field(self, number, kind, value, first, more)
+            place += more * (place - first)
 
     def _value(self, kind: int, place: int) -> tuple[int | Message, int]:
         """The value at a place, and the place behind it."""
@@ -59,6 +62,23 @@ class Message:
             raise self.fault(place, f"a value of {counted(size, 'byte')}, of which {left} are there")
         inner = Message(self.path, self.name, self.data[place : place + size], self.start + place)
         return inner, place + size
+
+    def _alike(self, first: int, behind: int, end: int) -> int:
+        """How many fields of the same number and kind follow one of a fixed size; its number ends at `behind`."""
+        tag, size = self.data[first:behind], end - first
+        if self.data[end : end + len(tag)] != tag:
+            return 0
+        import numpy as np
+
+        fields = np.frombuffer(self.data[end : len(self.data) - (len(self.data) - end) % size], np.uint8)
+        found, step = 0, 64
+        while found * size < len(fields):
+            rows = fields[found * size : (found + step) * size].reshape(-1, size)[:, : len(tag)]
+            other = (rows != np.frombuffer(tag, np.uint8)).any(1)
+            if other.any():
+                return found + int(other.argmax())
+            found, step = found + len(rows), min(2 * step, 2**16)
+        return found
 
     def _varint(self, place: int) -> tuple[int, int]:
         """The whole number at a place, seven bits a byte, and the place behind it."""
@@ -82,13 +102,17 @@ class Message:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a message: its number, the kind of its value, the value, and where it begins in the message."""
+    """A field of a message: its number, the kind of its value, the value, and where it begins in the message.
+
+    A value of a fixed size stands for itself and for `more` of the same number that follow it.
+    """
 
     within: Message
     number: int
     kind: int
     value: int | Message
     place: int
+    more: int = 0
 
     def _of(self, *kinds: int) -> None:
         if self.kind not in kinds:
@@ -106,6 +130,10 @@ class Field:
         value = self._bytes()
         return Message(value.path, name, value.data, value.start)
 
+    def text(self) -> str:
+        """Its value as a text; bytes that are no UTF-8 stand as escapes."""
+        return bytes(self.message("text").data).decode(errors="backslashreplace")
+
     def integers(self) -> list[int]:
         """Its values as int64, many in a row or a single one."""
         self._of(VARINT, BYTES)
@@ -121,11 +149,22 @@ class Field:
         """Its values as the bytes of little-endian floats of `size` bytes, many in a row or a single one."""
         self._of(FIXED32 if size == 4 else FIXED64, BYTES)
         row = self._bytes()
+        if self.more:
+            return self._together(row, size)
         if len(row.data) % size:
             raise self.within.fault(
                 self.place, f"field {self.number} of {len(row.data):,} bytes, not a multiple of {size}"
             )
         return row.data
+
+    def _together(self, first: Message, size: int) -> memoryview:
+        """The values of fields that follow one another, of `size` bytes each, without what stands between them."""
+        import numpy as np
+
+        step = first.start + size - self.within.start - self.place
+        fields = self.within.data[self.place : self.place + (self.more + 1) * step]
+        values = np.frombuffer(fields, np.uint8).reshape(-1, step)[:, -size:]
+        return np.ascontiguousarray(values).reshape(-1).data
 
     def _bytes(self) -> Message:
         assert isinstance(self.value, Message)
@@ -161,9 +200,19 @@ def varint(value: int) -> bytes:
     return bytes(pieces)
 
 
+def head(number: int, size: int) -> bytes:
+    """What stands before the bytes of a field that has `size` of them."""
+    return varint(number << 3 | BYTES) + varint(size)
+
+
 def row(number: int, data: bytes) -> bytes:
     """A field of bytes: a text, a message, or numbers in a row."""
-    return varint(number << 3 | BYTES) + varint(len(data)) + data
+    return head(number, len(data)) + data
+
+
+def integer(number: int, value: int) -> bytes:
+    """A field of a whole number."""
+    return varint(number << 3 | VARINT) + varint(value)
 
 
 def integers(number: int, values: Iterable[int]) -> bytes:

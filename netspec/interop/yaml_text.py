@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from netspec.core.rooms import UnknownWord
 from netspec.language.write import flow
 from netspec.layers.base import LAYERS, Layer
 
@@ -48,16 +49,21 @@ def tidy(layers: Iterable[Written]) -> list[Written]:
     above: Mapping[str, Any] | None = None
     for layer in layers:
         result.append(replace(layer, fields=dict(_kept(layer.fields, above))))
-        if LAYERS.get(str(layer.fields["type"])).tops.most != 0:
+        cls = _class(layer.fields)
+        if cls is None or cls.tops.most != 0:
             above = layer.fields
     return result
 
 
 def _kept(fields: Mapping[str, Any], above: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
     """The fields that have to be written, behind a layer `above`."""
+    cls = _class(fields)
+    if cls is None:
+        yield from fields.items()
+        return
     layer = layer_of(fields)
-    cls = type(layer)
     for key, value in fields.items():
+        value = _whole(value)
         if key == "bottom":
             if above is None or _names(value) != _given(above):
                 yield key, _single(value)
@@ -65,8 +71,43 @@ def _kept(fields: Mapping[str, Any], above: Mapping[str, Any] | None) -> Iterato
             own = [fields["name"]] if cls.tops.most != 0 else []
             if cls.tops.least > 1 or _names(value) != own:
                 yield key, _single(value)
+        elif key == "param":
+            if params := _params(value):
+                yield key, params
         elif key in ("name", "type") or not _is_default(layer, key):
             yield key, value
+
+
+def _class(fields: Mapping[str, Any]) -> type[Layer] | None:
+    """The type of a layer; None where netspec has none of its name."""
+    try:
+        return LAYERS.get(str(fields["type"]))
+    except UnknownWord:
+        return None
+
+
+def _whole(value: Any) -> Any:
+    """A value as a person writes it: a whole number without a point."""
+    if isinstance(value, Mapping):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e9 else value
+
+
+def _params(value: Any) -> Any:
+    """Settings of params without factors of 1, which only a shared param needs to say; nothing where none is left."""
+    given = [value] if isinstance(value, Mapping) else list(value)
+    kept = [
+        one if "name" in one else {key: item for key, item in one.items() if not (key in _FACTORS and item == 1)}
+        for one in given
+    ]
+    while kept and not kept[-1]:
+        kept.pop()
+    return kept[0] if len(kept) == 1 else kept
+
+
+_FACTORS = ("lr_mult", "decay_mult")
 
 
 def _given(above: Mapping[str, Any]) -> list[str]:

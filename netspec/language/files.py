@@ -24,10 +24,11 @@ class UnreadableError(SpecError):
     code = "NS101"
 
 
-def read(path: Path, via: Place | None = None) -> Document:
+def read(path: Path, via: Place | None = None, lenient: bool = False) -> Document:
     """The document in a file or pipe. Raises UnreadableError, ForeignFileError, and NS1xx and NS7xx errors of the text.
 
-    Paths in it start from its folder; those in a pipe, which lies in none, from the current folder.
+    Paths in it start from its folder; those in a pipe, which lies in none, from the current folder. When `lenient`,
+    what Caffe does not have is kept as it stands in a prototxt.
     """
     name = shown(path)
     at = via or Place(SourceText(name, ""))
@@ -46,7 +47,7 @@ def read(path: Path, via: Place | None = None) -> Document:
     foreign.refuse(path, raw, name, at)
     folder = path.parent if lies else Path()
     if path.suffix.lower() in foreign.PROTOTXT:
-        document = _prototxt(_text(raw, name, at, errors="replace"), name, via, folder)
+        document = _prototxt(_text(raw, name, at, errors="replace"), name, via, folder, lenient)
     else:
         document = _parsed(_text(raw, name, at), name, via, folder)
     return replace(document, path=path) if lies else document
@@ -79,10 +80,10 @@ def _parsed(text: str, name: str, via: Place | None = None, folder: Path = Path(
         raise
 
 
-def _prototxt(text: str, name: str, via: Place | None, folder: Path) -> Document:
+def _prototxt(text: str, name: str, via: Place | None, folder: Path, lenient: bool = False) -> Document:
     from netspec.prototxt.document import document  # few nets are written in it
 
-    return document(text, name, via, folder)
+    return document(text, name, via, folder, lenient)
 
 
 def _text(raw: bytes, name: str, at: Place, errors: str = "strict") -> str:

@@ -225,6 +225,12 @@ class Graph:
             for param, index in zip(node.layer.params(), node.params, strict=True)
         }
 
+    @cached_property
+    def owners(self) -> tuple[ParamKey, ...]:
+        """The key of every param, in order; of a shared one that of the first layer that has it."""
+        keys = {index: key for key, index in reversed(self.param_keys.items())}
+        return tuple(keys[param.index] for param in self.params)
+
     def latest(self, name: str) -> GraphBlob:
         """The last version of a named blob. Raises KeyError."""
         return self.named[name]

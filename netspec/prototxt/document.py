@@ -19,5 +19,5 @@ def document(
     When `lenient`, fields and layers that Caffe does not have are kept as they stand. Raises what `parse` raises.
     """
     tree = parse(text, name, via, folder, lenient)
-    root, notes = (net_root if tree.kind == "net" else solver_root)(tree.root)
+    root, notes = net_root(tree.root, lenient) if tree.kind == "net" else solver_root(tree.root)
     return Document(root, tree.source, notes=(*tree.notes, *notes))

@@ -7,20 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Mapping, Node, Note, Scalar, Sequence
+from netspec.core.spelling import suggest
+from netspec.layers.base import LAYERS
+from netspec.prototxt.absent import ABSENT
 from netspec.prototxt.draft import Draft, Notes, escaped, items, node
 from netspec.prototxt.fields import MESSAGES, PLAIN_TYPES
 from netspec.prototxt.forks import FORKS
 from netspec.prototxt.layer import Given, layer_class
+from netspec.prototxt.paths import with_paths
 from netspec.prototxt.types import TYPES
 
 AUTOMATIC = "(automatic)"
 """The name of the top of a loss that names none, in Caffe."""
 
 
-def net_root(net: Mapping) -> tuple[Mapping, tuple[Note, ...]]:
-    """The root of a net's document, and notes of what was left out or assumed."""
-    notes, draft = Notes(), Draft(net.at)
+class NoLayerTypeError(SpecError):
+    """A net of Caffe has a layer of a type that netspec does not have."""
+
+    code = "NS710"
+
+
+def net_root(net: Mapping, lenient: bool = False) -> tuple[Mapping, tuple[Note, ...]]:
+    """The root of a net's document, and notes of what was left out or assumed.
+
+    When `lenient`, layers of types that netspec does not have are kept as they stand. Raises NoLayerTypeError.
+    """
+    notes, draft, found = Notes(), Draft(net.at), Findings()
     for key in ("name", "force_backward"):
         if key in net.items and net.value(key) not in ("", None):
             draft.put(key, net.items[key], net.keys[key])
@@ -28,10 +42,14 @@ def net_root(net: Mapping) -> tuple[Mapping, tuple[Note, ...]]:
         _state(net, draft, notes)
     if net.value("debug_info"):
         notes.left_out("debug_info", "the solver has it, for all layers", net.keys["debug_info"])
-    layers = [
-        each for given in items(net.items.get("layer")) if isinstance(given, Mapping) for each in _layers(given, notes)
-    ]
-    layers = _named(layers, notes)
+    layers: list[Mapping] = []
+    for given in items(net.items.get("layer")):
+        if isinstance(given, Mapping):
+            if not lenient:
+                _check_type(given, found)
+            layers += _layers(given, notes)
+    found.raise_if_any()
+    layers = [_located(layer, notes) for layer in _named(layers, notes)]
     if any(layer.value("type") == "BatchNorm" for layer in layers):
         at = next(layer.keys["type"] for layer in layers if layer.value("type") == "BatchNorm")
         draft.put("defaults", {"BatchNorm": {"running_sums": "PLAIN"}}, at)
@@ -67,11 +85,42 @@ def _layers(given: Mapping, notes: Notes) -> Iterator[Mapping]:
     elif layer.type in MESSAGES or layer.type in PLAIN_TYPES:
         layer.fields()
     elif layer.cls is None:
-        layer.read |= given.items.keys()  # the language says that there is no such type
+        yield _kept(layer)
+        return
     layer.rest()
     if "phase" in given.items and layer.type not in ("BatchNorm", "Dropout"):
         notes.left_out("phase", "it says nothing of when the layer takes part", given.keys["phase"])
     yield from found or [layer.draft.mapping()]
+
+
+def _check_type(given: Mapping, found: Findings) -> None:
+    """Find a type that netspec does not have."""
+    word = given.value("type")
+    if isinstance(word, str) and word not in FORKS and layer_class(word) is None:
+        text = f"layer '{given.value('name') or ''}' is of type '{word}', which netspec does not have"
+        help = ABSENT.get(word) or suggest(word, LAYERS.words())
+        found.add(NoLayerTypeError(text, at=given.items["type"].at, help=help))
+
+
+def _kept(layer: Given) -> Mapping:
+    """A layer of a type that netspec does not have, as it stands."""
+    for name, value in layer.node.items.items():
+        if name not in layer.draft.items:
+            layer.draft.put(name, value, layer.node.keys[name])
+    text = f"netspec has no layer type '{layer.type}': its layers are kept as they stand"
+    layer.notes.add(text, layer.node.keys.get("type", layer.node.at))
+    return layer.draft.mapping()
+
+
+def _located(layer: Mapping, notes: Notes) -> Mapping:
+    """A layer whose paths start from the folder of its file."""
+    cls = layer_class(str(layer.value("type")))
+    if cls is None:
+        return layer
+    layer, found = with_paths(layer, cls)
+    for note in found:
+        notes.add(note.text, note.at)
+    return layer
 
 
 def _named(layers: list[Mapping], notes: Notes) -> list[Mapping]:

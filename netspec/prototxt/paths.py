@@ -9,9 +9,11 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from netspec.core.locate import expanded, tidy
-from netspec.core.nodes import Note, Scalar
+from netspec.core.model import spec_paths
+from netspec.core.nodes import Mapping, Note, Scalar
 
 MOST_ABOVE = 8
 """Folders above a file in which its paths are looked for."""
@@ -32,6 +34,27 @@ def located(node: Scalar) -> tuple[Scalar, tuple[Note, ...]]:
     own = Path(os.path.abspath(folder))
     value = str(path.relative_to(own)) if path.is_relative_to(own) else str(path)
     return replace(node, value=value), _told(node, found)
+
+
+def with_paths(layer: Mapping, cls: type[Any]) -> tuple[Mapping, tuple[Note, ...]]:
+    """A layer in netspec's words, of a class, with every path in it located."""
+    notes: list[Note] = []
+    for path in spec_paths(cls, layer.plain()):
+        layer = _changed(layer, path, notes)
+    return layer, tuple(notes)
+
+
+def _changed(node: Mapping, path: tuple[str | int, ...], notes: list[Note]) -> Mapping:
+    """A mapping with the value at a path located; one inside a list stays, as no layer of Caffe's has any."""
+    key = str(path[0])
+    value = node.items[key]
+    if isinstance(value, Mapping) and len(path) > 1:
+        return node.with_item(key, _changed(value, path[1:], notes), node.keys[key])
+    if not isinstance(value, Scalar):
+        return node
+    value, found = located(value)
+    notes += found
+    return node.with_item(key, value, node.keys[key])
 
 
 def _candidates(text: str, folder: Path) -> Iterator[Path]:

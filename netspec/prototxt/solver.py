@@ -14,7 +14,7 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.nodes import Mapping, Node, Note, Scalar, Sequence
 from netspec.core.places import Place
 from netspec.core.spelling import enumerated
-from netspec.prototxt.draft import Draft, Notes, items, node
+from netspec.prototxt.draft import Draft, Notes, escaped, items, node
 from netspec.prototxt.net import net_root
 from netspec.prototxt.paths import located
 
@@ -107,7 +107,9 @@ def solver_root(solver: Mapping) -> tuple[Mapping, tuple[Note, ...]]:
     for key in solver.items:
         if key in _IDLE:
             reading.notes.left_out(key, _IDLE[key], solver.keys[key])
-    return reading.draft.mapping(), reading.notes.all()
+    root = escaped(reading.draft.mapping())
+    assert isinstance(root, Mapping)
+    return root, reading.notes.all()
 
 
 class _Reading:

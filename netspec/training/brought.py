@@ -7,6 +7,7 @@ from netspec.data.spec import FeedSpec, ScoredFeedSpec
 from netspec.layers.base import Layer
 from netspec.net.graph import State
 from netspec.net.spec import NetSpec
+from netspec.net.wire import within
 from netspec.training.spec import SolverSpec
 
 
@@ -49,4 +50,5 @@ def brought_by(net: NetSpec, state: State) -> FeedSpec | None:
 
 def _fed(net: NetSpec, state: State) -> list[Layer]:
     """The layers of a net in a state whose tops are filled from outside."""
+    state = within(net, state)
     return [layer for layer in net.layers if layer.fed and state.keeps(layer)]

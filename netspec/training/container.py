@@ -6,7 +6,7 @@ A file is complete or absent: it is written to a temporary file, flushed to the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from netspec.core.errors import DivergedError, SnapshotError
 from netspec.core.outputs import WriteError
 from netspec.core.spelling import suggest
+from netspec.formats.mapped import release
 from netspec.language.foreign import weights_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 FLOATS = {"F16": "float16", "F32": "float32", "F64": "float64"}
 """Types of numbers that weights may have, by safetensors's words."""
 _KEY = "netspec"
+_SUFFIXES = (".caffemodel", ".solverstate", ".h5")
+"""Suffixes of Caffe's files of weights and states, which are looked for where one is not there."""
+_PIECE = 2**20
+"""Numbers that are looked at at a time."""
 _MOST = 90_000_000
 """Most bytes of netspec's text: safetensors reads no header above 100 MB, and lists the arrays there too."""
 
@@ -61,27 +66,43 @@ class Contents:
 def write_arrays(path: Path, arrays: Mapping[str, Array], about: str) -> None:
     """Write arrays by label, whole or not at all. Raises NotFiniteError, WriteError."""
     import numpy as np
-    from safetensors.numpy import save
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
 
+    check_finite(arrays)
+    if len(about.encode()) > _MOST:
+        raise WriteError(f"'{path}' cannot be written: the description of its net is larger than 90 MB")
+    with replacing(path) as temporary:
+        try:
+            save_file({label: np.ascontiguousarray(array) for label, array in arrays.items()}, temporary, {_KEY: about})
+        except SafetensorError as error:
+            raise WriteError(f"'{path}' cannot be written: {error}") from None
+
+
+def check_finite(arrays: Mapping[str, Array]) -> None:
+    """Raise NotFiniteError unless all numbers of all arrays are finite."""
     for label, array in arrays.items():
-        if not np.isfinite(array).all():
+        if not finite(array):
             raise NotFiniteError(
                 f"'{label}' is not finite, so no snapshot was written", help="lower base_lr, or set clip_gradients"
             )
-    if len(about.encode()) > _MOST:
-        raise WriteError(f"'{path}' cannot be written: the description of its net is larger than 90 MB")
-    write_whole(path, save({label: np.ascontiguousarray(array) for label, array in arrays.items()}, {_KEY: about}))
+
+
+def finite(array: Array) -> bool:
+    """Whether all numbers of an array are finite. It is looked at in pieces, and of a mapped file none stays behind."""
+    import numpy as np
+
+    flat = array.reshape(-1)
+    found = all(np.isfinite(flat[first : first + _PIECE]).all() for first in range(0, flat.size, _PIECE))
+    release(array)
+    return found
 
 
 def read_arrays(path: Path) -> Contents:
     """Read a safetensors file. Raises MissingSnapshotError, UnreadableSnapshotError."""
     from safetensors import SafetensorError, safe_open
 
-    if path.is_dir():
-        raise MissingSnapshotError(f"'{path}' is a folder, not a snapshot", help="name a .safetensors file in it")
-    if not path.is_file():
-        there = [p.name for p in path.parent.glob("*.safetensors")] if path.parent.is_dir() else []
-        raise MissingSnapshotError(f"there is no snapshot '{path}'", help=suggest(path.name, there) if there else None)
+    check_there(path)
     try:
         with safe_open(path, framework="numpy") as file:
             types = {label: file.get_slice(label).get_dtype() for label in file.keys()}  # noqa: SIM118 - not a dict
@@ -94,15 +115,34 @@ def read_arrays(path: Path) -> Contents:
     return Contents(arrays, {label: word for label, word in types.items() if word not in FLOATS}, about)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file's content; the old content stays until the new is safely on the disk. Raises WriteError."""
+def check_there(path: Path) -> None:
+    """Raise MissingSnapshotError unless there is a file at a path."""
+    if path.is_dir():
+        raise MissingSnapshotError(f"'{path}' is a folder, not a snapshot", help="name a .safetensors file in it")
+    if not path.is_file():
+        suffix = path.suffix if path.suffix in _SUFFIXES else ".safetensors"
+        there = [p.name for p in path.parent.glob(f"*{suffix}")] if path.parent.is_dir() else []
+        raise MissingSnapshotError(f"there is no snapshot '{path}'", help=suggest(path.name, there) if there else None)
+
+
+def write_whole(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
+    """Replace a file's content, given at once or in pieces. Raises WriteError."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.writelines([content] if isinstance(content, bytes) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The path of a temporary file to write in the body, which then takes the place of the file at `path`.
+
+    The old content stays until the new is safely on the disk. Raises WriteError.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
+            yield temporary
+            with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
@@ -122,5 +162,5 @@ def _refusals(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WriteError(
-            f"'{path}' cannot be written: {error.strerror}", help="free some space, or choose another --output"
+            f"'{path}' cannot be written: {error.strerror or error}", help="free some space, or choose another --output"
         ) from None

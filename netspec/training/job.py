@@ -23,7 +23,7 @@ from netspec.net.infer import infer
 from netspec.net.learning import unmoved
 from netspec.net.shaped import ShapedGraph
 from netspec.net.spec import NetSpec, net_spec
-from netspec.net.wire import wire
+from netspec.net.wire import wire, within
 from netspec.training.brought import brought_by, scored
 from netspec.training.course import Course
 from netspec.training.lengths import check_lengths
@@ -178,6 +178,8 @@ def job_of(
     tested: dict[str, Job] = {}
     if "TEST" in phases and spec.test_nets:
         tested = _tested(opened, spec, net, others, keep, given)
+    elif spec.like_caffe and spec.test_iter is None and phases == PHASES:
+        pass  # Caffe tests nothing without `test_iter`
     elif "TEST" in phases and (test := _test(spec, net, others, keep, given)) is not None:
         nets["TEST"] = test
     watched = watch(spec, nets.get("TEST"), others) if phases == PHASES and not others else Watch()
@@ -241,7 +243,7 @@ def _test(spec: SolverSpec, net: NetSpec, found: Findings, keep: bool, given: bo
     state = State("TEST", spec.level, spec.stage)
     feed = spec.feed("TEST")
     wanted = feed is not None or spec.test_interval is not None
-    if not wanted or not any(map(state.keeps, net.layers)):
+    if not wanted or not any(map(within(net, state).keeps, net.layers)):
         return None
     graph = wire(net, state, found, "any" if keep else "none")
     result = infer(graph, found, feed.net_batch if feed else None)
@@ -306,10 +308,4 @@ def trained_keys(job: Job) -> dict[ParamKey, ParamKey]:
     """
     spec, test = job.spec, job.phase("TEST").graph
     train = wire(job.net, State("TRAIN", spec.level, spec.stage), Findings(), "none")
-    ours, theirs = _owners(test), _owners(train)
-    return {ours[own]: theirs[other] for own, other in same_params(test, train).items()}
-
-
-def _owners(graph: Graph) -> dict[int, ParamKey]:
-    """The key of every param in the first layer that has it."""
-    return {index: key for key, index in reversed(graph.param_keys.items())}
+    return {test.owners[own]: train.owners[other] for own, other in same_params(test, train).items()}

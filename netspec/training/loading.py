@@ -17,13 +17,15 @@ from netspec.core.changes import compare, lines
 from netspec.core.errors import SnapshotError
 from netspec.core.shape import counted, text
 from netspec.engine.weights import Weights, params_by_key
+from netspec.formats.mapped import release
 from netspec.net.digest import digest, earlier_digests
 from netspec.net.graph import ParamKey
 from netspec.net.shaped import ShapedGraph
-from netspec.training import snapshot
 from netspec.training.averaging import averaged
-from netspec.training.container import FLOATS, UnreadableSnapshotError
+from netspec.training.caffe_weights import named
+from netspec.training.container import FLOATS, UnreadableSnapshotError, finite
 from netspec.training.job import Job
+from netspec.training.reading import read
 from netspec.training.recorded import flat_net, net_changes, settings
 from netspec.training.snapshot import Slot, Snapshot
 from netspec.training.solvers.base import UpdateRule
@@ -90,6 +92,7 @@ class Match:
         """Copy the arrays into the params."""
         for param, array in self.pairs:
             param[...] = array
+            release(array)
 
 
 def load(
@@ -104,7 +107,7 @@ def load(
     `also` holds for some params another key, under which they are looked for too. `average` is a kind of average to
     take in place of the weights.
     """
-    state = snapshot.read(path)
+    state = read(path)
     if average is not None:
         state = averaged(state, average, path)
     found = match(shaped, weights, _renamed(state, shaped, also), path)
@@ -116,11 +119,12 @@ def load_files(shaped: ShapedGraph, weights: Weights, wanted: WeightFiles, paths
     """Start from the weights in files, later ones over earlier. Raises SnapshotError, and then nothing has changed."""
     matches, changed, renamed, given = [], dict[str, None](), dict[ParamKey, ParamKey](), set[ParamKey]()
     for path in paths:
-        state = snapshot.read(path)
+        state = read(path)
         names = wanted.renamed((*state.weights, *state.unread))
         given |= names.keys()
         own = {names[key]: array for key, array in state.weights.items()}
-        state = replace(state, weights=own, unread={names[key]: kind for key, kind in state.unread.items()})
+        unread = {names[key]: kind for key, kind in state.unread.items()}
+        state = replace(state, weights=own, unread=unread, legacy=frozenset(names[key] for key in state.legacy))
         matches.append(match(shaped, weights, state, path, lenient=wanted.strict is False))
         changed |= dict.fromkeys(_changed_code(state))
         renamed |= {old: new for old, new in names.items() if old != new}
@@ -168,10 +172,11 @@ def match(
     """Match the weights of a file with the params of a net.
 
     A param of another shape is left out where that is `lenient`. Raises OtherNetError for it elsewhere, when no name
-    matches, or with `strict` when any name has no match; UnreadableSnapshotError when an array holds numbers that no
-    param can take.
+    matches (in a file of Caffe, any number may), or with `strict` when any name has no match; UnreadableSnapshotError
+    when an array holds numbers that no param can take.
     """
     own, params = params_by_key(shaped, weights), shaped.graph.params
+    state, other = named(state, own, own.keys() - set(shaped.graph.owners))
     misfits = {
         key: f"'{key}' is {text(state.weights[key].shape)} in the snapshot and {text(own[key].shape)} in the net"
         for key in sorted(own)
@@ -182,10 +187,10 @@ def match(
     indices = shaped.graph.param_keys
     filled = {indices[key] for key in given}
     loaded, left = ([p.name for p in params if (p.index in filled) == yes] for yes in (True, False))
-    wrong = [] if lenient else list(misfits.values())
+    wrong = [] if lenient else [*other, *misfits.values()]
     if strict:
         wrong += [*_only(left, "net"), *_only(skipped, "snapshot")]
-    elif not wrong and not given:
+    elif not wrong and not given and not state.numbered:
         wrong = list(misfits.values()) or [
             f"it has {', '.join(map(str, skipped[:6])) or 'nothing'}",
             f"the net has {', '.join(p.name for p in params[:6])}",
@@ -200,7 +205,7 @@ def match(
     misfitting = {str(key) for key in misfits}
     left = [name for name in left if name not in misfitting]
     report = LoadReport(tuple(loaded), tuple(map(str, skipped)), tuple(left), merged=merged)
-    return Match(pairs, replace(report, misfits=tuple(misfits.values())))
+    return Match(pairs, replace(report, misfits=(*other, *misfits.values())))
 
 
 def fitted(
@@ -216,9 +221,9 @@ def fitted(
     for name, own, array in wanted:
         with np.errstate(over="ignore"):
             values = array.astype(own.dtype, copy=False)
-        if not np.isfinite(array).all():
+        if not finite(array):
             said.append(f"{name} is not finite")
-        elif not np.isfinite(values).all():
+        elif values is not array and not finite(values):
             said.append(f"{name} has values beyond the range of {own.dtype}")
         pairs.append((own, values))
     if said:

@@ -26,6 +26,7 @@ from netspec.training.events import (
 from netspec.training.feeds import check_alike, open_named
 from netspec.training.job import Job, trained_keys
 from netspec.training.loading import load
+from netspec.training.reading import read
 from netspec.training.session import Session
 from netspec.training.solve import solve
 from netspec.training.tensorboard import ask_for_library
@@ -214,7 +215,7 @@ def load_tester(
     driver.limit_threads(threads)
     seed = job.spec.random_seed
     own = in_folder(job.base / folders.COMPUTED) if folders.holds(job.base) else {}
-    state = snapshot.read(weights)
+    state = read(weights)
     feed = open_named(job, on, "TEST", seed, Computed(own | state.computed))
     if feed is not None:
         check_alike(job, on, feed, state.data)

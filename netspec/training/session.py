@@ -27,9 +27,10 @@ from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.weights import fill, new_weights, params_by_key, zeros
 from netspec.net.digest import digest
 from netspec.net.graph import ParamKey
-from netspec.training import snapshot
+from netspec.training import caffe_states, snapshot
 from netspec.training.averaging import averages, other_average
 from netspec.training.blame import Fed, blame, blame_score
+from netspec.training.caffe_weights import is_state
 from netspec.training.container import UnreadableSnapshotError
 from netspec.training.course import Course
 from netspec.training.debugging import Debugging
@@ -135,7 +136,7 @@ class Session:
         self._gradients_at = -1
         """The iteration whose forerunner the gradients are of; -1 where one was begun that does not count."""
         self._said: set[str] = set()
-        self._other_average: NetspecError | None = None
+        self._told: list[NetspecError] = []
 
     def close(self) -> None:
         """End the threads that prepare batches."""
@@ -167,7 +168,7 @@ class Session:
         weights = dict(zip(self.train.weights.names, self.train.weights.data, strict=True))
         feeds = {name: feed for name, feed in self.feeds.items() if name not in self.job.tested}
         found = judge(Known(self.job.nets, self.job, feeds, weights, self._first), "warning")
-        found += [self._other_average] if self._other_average is not None else []
+        found += self._told
         new = [warning for warning in found if warning.code not in self._said]
         self._said.update(warning.code for warning in new)
         return new
@@ -309,26 +310,22 @@ class Session:
             return self.tests
         return [test for test in self.tests if test[0] < self.iteration]
 
-    def _first_keys(self) -> list[ParamKey]:
-        """The key of every param, in order; of a shared one that of the first layer that has it."""
-        keys = {index: key for key, index in reversed(self.train.graph.param_keys.items())}
-        return [keys[param.index] for param in self.train.graph.params]
-
     def _history(self) -> dict[Slot, Array]:
         """The history by slot and param; that of a shared param under the first layer that has it."""
-        pairs = zip(self._first_keys(), self.train.weights.history, strict=True)
+        pairs = zip(self.train.graph.owners, self.train.weights.history, strict=True)
         own = {(slot, key): array for key, slots in pairs for slot, array in slots.items()}
         return own | {(slot, WHOLE): array for slot, array in self.train.weights.whole.items()}
 
     def restore(self, path: Path) -> Changes:
         """Restore the state of a snapshot; returns what changed in the solver since. Raises SnapshotError."""
-        state = snapshot.read(path)
-        if state.iteration is None:
-            raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=RESUME)
-        if state.unknown:
-            held = " and ".join(state.unknown)
-            raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=RESUME)
-        self._copy(match_same(self.job, self.train.weights, state, path), state, path)
+        found, state, told = (
+            caffe_states.read(path, self.job, self.train.weights) if is_state(path) else self._own(path)
+        )
+        assert state.iteration is not None
+        if is_state(path) and self.spec.loop is not None:  # Caffe's data go on where they are
+            self.shift += (self.iteration - state.iteration) * self.spec.iter_size
+        self._copy(found, state, path)
+        self._told += told
         self.train.iterations.set(state.iteration, state.losses)
         # only a snapshot of an early end holds tests of its own iteration
         self.over = self.watch.over(state.tests) and any(n == state.iteration for n, _ in state.tests)
@@ -338,6 +335,16 @@ class Session:
         self._recent.clear()
         self._gradients_at = self.iteration if self._took_gradients(state) else -1
         return changes(state.solver, settings(self.job))
+
+    def _own(self, path: Path) -> tuple[Match, Snapshot, list[NetspecError]]:
+        """The snapshot of a training of this net, its weights matched. Raises SnapshotError."""
+        state = snapshot.read(path)
+        if state.iteration is None:
+            raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=RESUME)
+        if state.unknown:
+            held = " and ".join(state.unknown)
+            raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=RESUME)
+        return match_same(self.job, self.train.weights, state, path), state, []
 
     def take_arrays(self, path: Path) -> None:
         """Take all arrays from a snapshot of this training; iteration, losses and tests stay. Raises SnapshotError."""
@@ -359,7 +366,7 @@ class Session:
         self.train.weights.begin_averages()
         for own, array in pairs:
             own[...] = array
-        self._other_average = other
+        self._told = [other] if other is not None else []
 
     def _gradients(self) -> dict[ParamKey, Array]:
         """The gradients of the last iteration by param; none where they are not known."""

@@ -62,7 +62,8 @@ class Snapshot:
     says what the net was trained on: shapes, and names of classes.
     `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
     settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
-    kinds of arrays that this version does not restore.
+    kinds of arrays that this version does not restore. In files of Caffe params are `numbered` within their layer, in
+    place of names, and those that are `legacy` have four axes, the missing ones 1.
     """
 
     iteration: int | None
@@ -80,6 +81,8 @@ class Snapshot:
     tests: Tests = ()
     computed: dict[str, Arrays] = field(default_factory=dict)
     data: Facts = NO_FACTS
+    numbered: bool = False
+    legacy: frozenset[ParamKey] = frozenset()
 
 
 class _Header(Model):

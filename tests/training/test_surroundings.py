@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,18 @@ def test_a_full_disk_does_not_end_a_training(
 ) -> None:
     """The disk is full from iteration 4 on; `again`: until iteration 12, else for ever."""
     full: list[str] = []
-    write_whole, write = container.write_whole, Lines.write
+    replacing, write = container.replacing, Lines.write
 
     def refused(self: Lines) -> OSError | None:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) if full else write(self)
 
-    def whole(path: Path, content: bytes) -> None:
+    def whole(path: Path) -> AbstractContextManager[Path]:
         if full:
             raise WriteError(f"'{path}' cannot be written: No space left on device")
-        write_whole(path, content)
+        return replacing(path)
 
     monkeypatch.setattr(Lines, "write", refused)
-    monkeypatch.setattr(container, "write_whole", whole)
+    monkeypatch.setattr(container, "replacing", whole)
     job = load_solver(solver(max_iter=16, display=1, snapshot=4, snapshot_after_train=False), [])
     found: list[Any] = []
 

@@ -31,10 +31,14 @@ class Multistep(Policy):
                 raise wrong(f"`stepvalue` must rise, but {after} follows {before}", field="stepvalue")
         return self
 
-    def rate(self, iter: int, course: Course) -> float:
-        """base_lr * gamma ** (number of steps that took effect up to iter)."""
+    def taken(self, iter: int, course: Course) -> int:
+        """The number of steps that took effect up to an iteration, at most one at each."""
         steps, effect = 0, -1
         for value in self.stepvalue:
             effect = max(value.iterations(course.pace), effect + 1)
             steps += effect <= iter
-        return course.base_lr * power(self.gamma, steps)
+        return steps
+
+    def rate(self, iter: int, course: Course) -> float:
+        """base_lr * gamma ** (number of steps taken)."""
+        return course.base_lr * power(self.gamma, self.taken(iter, course))
