@@ -16,6 +16,7 @@ from netspec.core.errors import Findings, NetspecError, SpecError, UsageError
 from netspec.core.locate import expanded, tidy
 from netspec.core.nodes import Document, Mapping, Note, Scalar, Sequence
 from netspec.core.shape import counted
+from netspec.interop.folding import folded
 from netspec.interop.yaml_text import Written, net_text
 from netspec.language.document import parse
 from netspec.language.expand import expand
@@ -136,9 +137,9 @@ def _net(document: Document, folder: Path, lenient: bool, compact: bool) -> Impo
     root = document.root
     head = {key: value for key, value in root.plain().items() if key != "layers"}
     layers, notes = _written(root, document.notes, folder)
-    text = net_text(head, layers, notes)
+    text = (folded if compact else net_text)(head, layers, notes)
     if not found:
-        _same(text, own, folder)
+        _same(text, own, [layer.fields["name"] for layer in layers], folder)
     shaped = None if found else _shaped(flat, Findings())
     params = None if shaped is None else (shaped.total_params, shaped.stored_params)
     return Imported(text, "net", document.notes, len(layers), params, tuple(found))
@@ -200,11 +201,12 @@ def convert_weights(net: Path, weights: Path, target: Path) -> LoadReport:
     return report
 
 
-def _same(text: str, own: dict[Phase, str], folder: Path) -> None:
-    """Read the text of a net back. Raises OtherNetError where that is another net."""
+def _same(text: str, own: dict[Phase, str], names: list[str], folder: Path) -> None:
+    """Read the text of a net back. Raises OtherNetError where that is another net, or has other names."""
     found = Findings()
     with found.catching():
-        if _digests(expand(parse(text, "the imported net", folder=folder)), found) == own:
+        flat = expand(parse(text, "the imported net", folder=folder))
+        if _digests(flat, found) == own and [layer["name"] for layer in flat.plain()["layers"]] == names:
             return
     why = next(iter(found)).message if found else "it computes something else"
     raise OtherNetError(f"the net that was written is not the one that was read: {why}")

@@ -24,11 +24,16 @@ class Written:
 
 def net_text(head: Mapping[str, Any], layers: Sequence[Written], notes: Iterable[str] = ()) -> str:
     """A net as YAML: `notes` as comments on top, then `head` (`name`, `force_backward`, ...), then the layers."""
-    lines = [*_comments(notes, ""), *(f"{key}: {flow(value)}" for key, value in head.items()), "layers:"]
+    lines = [*head_lines(head, notes), "layers:"]
     for layer in tidy(layers):
         lines += _comments(layer.notes, "  ")
-        lines += _entry(layer.fields)
+        lines += entry(layer.fields)
     return "\n".join(lines) + "\n"
+
+
+def head_lines(head: Mapping[str, Any], notes: Iterable[str] = ()) -> list[str]:
+    """The lines above a net's layers."""
+    return [*_comments(notes, ""), *(f"{key}: {flow(value)}" for key, value in head.items())]
 
 
 def layer_of(fields: Mapping[str, Any]) -> Layer:
@@ -134,13 +139,14 @@ def _is_default(layer: Layer, key: str) -> bool:
     return bool(getattr(layer, key) == info.get_default(call_default_factory=True))
 
 
-def _entry(fields: Mapping[str, Any]) -> list[str]:
-    """The lines of one layer."""
-    line = f"  - {flow(dict(fields))}"
+def entry(fields: Mapping[str, Any], indent: int = 2) -> list[str]:
+    """The lines of one layer, so far from the left."""
+    pad = " " * indent
+    line = f"{pad}- {flow(dict(fields))}"
     if len(line) <= WIDTH:
         return [line]
     rows = [f"{key}: {flow(value)}" for key, value in fields.items()]
-    return [f"{'    ' if number else '  - '}{row}" for number, row in enumerate(rows)]
+    return [f"{pad}{'  ' if number else '- '}{row}" for number, row in enumerate(rows)]
 
 
 def _comments(notes: Iterable[str], indent: str) -> Iterator[str]:
