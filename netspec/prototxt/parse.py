@@ -54,7 +54,7 @@ def parse(
     tokens = Tokens(source, via)
     kind = _kind(tokens)
     walk = Walk(tokens, lenient)
-    root = walk.message(_MESSAGES[kind], Place(source, via=via))
+    root = walk.message(_MESSAGES[kind], tokens.place(tokens.all[0]))
     walk.found.raise_if_any()
     if not walk.notes:
         _confirm(tokens, kind)

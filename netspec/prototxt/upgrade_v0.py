@@ -151,7 +151,7 @@ def _layer(layer: Mapping, notes: list[Note], found: Findings, lenient: bool) ->
         return layer
     inner = _inner(layer)
     old = str(inner.value("type") or "")
-    at = inner.keys.get("type", inner.at)
+    at = inner.items["type"].at if "type" in inner.items else inner.at
     if old not in _TYPES and not lenient:
         found.add(UpgradeV0Error(f"'{old}' is no layer type of Caffe's version 0", at=at, help=suggest(old, _TYPES)))
     items: dict[str, Node] = {"type": Scalar(_TYPES.get(old, old), at, quoted=True)}

@@ -12,17 +12,12 @@ from netspec.language.foreign import ForeignFileError, weights_of
 
 NET = 'name: "LeNet"\nlayer {\n  name: "ip"\n  type: "InnerProduct"\n}\n'
 OLD = 'name: "LeNet"\ninput: "data"\nlayers { bottom: "data" type: INNER_PRODUCT }\n'
-SOLVER = 'net: "lenet.prototxt"\nbase_lr: 0.01\nlr_policy: "step"\n'
+SOLVER = 'net: "lenet.prototxt"\nbase_lr: 0.01\nlr_policy: "step"\ngamma: 0.1\nstepsize: 10\nmax_iter: 20\n'
 
 
 @pytest.mark.parametrize(
     ("name", "content", "wanted"),
     [
-        ("a.prototxt", NET, "a net of Caffe"),
-        ("a.PROTOTXT", OLD, "a net of Caffe"),
-        ("a.pbtxt", SOLVER, "a solver of Caffe"),
-        ("a.yaml", NET, "a net of Caffe"),
-        ("a", OLD, "a net of Caffe"),
         ("a.caffemodel", b"\x0a\x05LeNet\xff", "weights of Caffe"),
         ("a.pth", b"PK\x03\x04", "weights of PyTorch"),
         ("a.onnx", b"\x08\x08\x12", "an ONNX model"),
@@ -53,6 +48,28 @@ def test_yaml_that_speaks_of_layers_is_yaml(tmp_path: Path) -> None:
     assert not isinstance(raised.value, ForeignFileError)
 
 
+@pytest.mark.parametrize("name", ["a.prototxt", "a.PROTOTXT", "a.pbtxt", "a.yaml", "a"])
+@pytest.mark.parametrize("text", [NET, OLD])
+def test_a_prototxt_is_read_by_its_name_or_its_layers(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    document = read(path)
+    assert document.root.at.source.caffe and document.path == path
+    assert document.plain()["layers"][-1]["type"] == "InnerProduct"
+
+
+def test_a_solver_is_read_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.prototxt"
+    path.write_text(SOLVER)
+    assert read(path).plain()["lr_policy"]["type"] == "step"
+
+
+def test_comments_of_a_prototxt_may_be_in_any_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "a.prototxt"
+    path.write_bytes(b"\xef\xbb\xbf# \xb2\xe2\xca\xd4\n" + NET.encode())
+    assert read(path).plain()["name"] == "LeNet"
+
+
 def test_weights_that_are_no_snapshot() -> None:
-    assert "Caffe" in str(weights_of(Path("a.caffemodel")))
+    assert "PyTorch" in str(weights_of(Path("a.pth")))
     assert weights_of(Path("a.safetensors")) is None and weights_of(Path("a")) is None
