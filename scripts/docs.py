@@ -38,6 +38,8 @@ from netspec.data.sources.base import SOURCES
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import TRANSFORMS
 from netspec.fillers.base import FILLERS
+from netspec.interop.onnx_files import OPSET
+from netspec.interop.to_onnx.writing import written
 from netspec.layers.base import Layer, ParamSpec, StateRule
 from netspec.training.averages.base import AVERAGES
 from netspec.training.policies.base import POLICIES
@@ -257,10 +259,28 @@ def solver_schema() -> str:
     return json.dumps(json_schema.solver_schema(), indent=1) + "\n"
 
 
+def onnx_layers() -> str:
+    """docs/onnx-layers.md: the layer types that have an ONNX form, and what it is."""
+    known = {kind.__name__: (write.__doc__ or "").strip().splitlines()[0] for kind, write in written().items()}
+    parts = [
+        HEAD,
+        "# Layers as ONNX",
+        "",
+        f"What `netspec export onnx` writes for each layer type, in operator set {OPSET}. Losses, scores, labels and "
+        "layers that bring data are not in the deploy view, which is what is written.",
+        "",
+        "| type | nodes |",
+        "|---|---|",
+        *(f"| {name} | {known[name]} |" for name in sorted(known, key=str.lower)),
+    ]
+    return "\n".join(parts) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors,
     "netspec/bundled/errors.json": explained,
     "docs/layers.md": layers,
+    "docs/onnx-layers.md": onnx_layers,
     "models/net.schema.json": net_schema,
     "solvers/solver.schema.json": solver_schema,
 }

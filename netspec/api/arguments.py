@@ -113,7 +113,9 @@ def spec_of(value: Any, what: str) -> str | Path | dict[str, Any] | Document:
 
 
 def phase_of(value: Any) -> Phase:
-    """A phase. Raises BadArgumentError."""
+    """A phase, by name or by Caffe's number. Raises BadArgumentError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value in (0, 1):
+        return "TEST" if value else "TRAIN"
     if not isinstance(value, str) or value not in get_args(Phase):
         raise BadArgumentError(f"there is no phase {shown(value)}", help="TRAIN or TEST")
     return cast(Phase, str(value))

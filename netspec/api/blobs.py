@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from weakref import WeakMethod
 
-from netspec.api.arguments import BadArgumentError, fitting
+from netspec.api.arguments import BadArgumentError, fitting, whole
 from netspec.core.errors import UsageError
-from netspec.core.shape import text
+from netspec.core.shape import Shape, text
 from netspec.core.spelling import suggest
 
 if TYPE_CHECKING:
@@ -30,45 +31,141 @@ class NoDiffError(UsageError):
     code = "NS003"
 
 
+class Spare:
+    """The diff, flat, of blobs that have none in the program: 0, until a layer or a caller writes there."""
+
+    __slots__ = ("flat",)
+
+    def __init__(self) -> None:
+        self.flat: Array | None = None
+
+    def like(self, data: Array) -> Array:
+        """The diff in the shape of a blob's data."""
+        import numpy as np
+
+        if self.flat is None or self.flat.size != data.size:
+            self.flat = np.zeros(data.size, data.dtype)
+        return self.flat.reshape(data.shape)
+
+
+class Cell:
+    """Where a blob's values lie now, for all Blobs that show them; it keeps no net alive.
+
+    `number` is that of the blob among all of a net.
+    `diff` is None until somebody asks for it where no gradient is computed; it then lies in `spare`. `held` (1,) is the
+    number of items that the blob holds, where only the run of the net says that. `reshape` gives an input other shapes.
+    """
+
+    __slots__ = ("data", "diff", "held", "name", "number", "reshape", "spare")
+
+    def __init__(self, name: str, number: int = 0) -> None:
+        self.name, self.number = name, number
+        self.data: Array
+        self.diff: Array | None = None
+        self.spare = Spare()
+        self.held: Array | None = None
+        self.reshape: WeakMethod[Callable[[str, Shape], None]] | None = None
+
+    def gradient(self) -> Array:
+        """The diff, of zeros where none is computed."""
+        if self.diff is None:
+            self.diff = self.spare.like(self.data)
+        return self.diff
+
+    def items(self, array: Array) -> Array:
+        """An array of the blob, data or diff, without the items that a layer left out."""
+        return array if self.held is None else array[: self.held[0]]
+
+
 class Blob:
-    """A named array in N, C, H, W order: `data`, and `diff` where a gradient is computed (None elsewhere).
+    """A named array in N, C, H, W order: `data`, and `diff`, which stays 0 where no gradient is computed.
 
     Both are views of the net's own memory. What is written into them, `blob.data[...] = x` or `blob.data = x`, is what
     the net reads next. Their memory may lie in another order: `reshape` and `ravel` of a view can be copies.
     """
 
-    __slots__ = ("_data", "_diff", "_name")
+    __slots__ = ("_cell",)
 
-    def __init__(self, name: str, data: Array, diff: Array | None) -> None:
-        self._name, self._data, self._diff = name, data, diff
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
 
     @property
     def data(self) -> Array:
         """The values."""
-        return self._data
+        return self._cell.items(self._cell.data)
 
     @data.setter
     def data(self, value: Any) -> None:
-        if not self._data.flags.writeable:
+        data = self.data
+        if not data.flags.writeable:
             help = "`load` them from a file, or say keep=True"
-            raise BadArgumentError(f"'{self._name}' is packed, and so it cannot be written into", help=help)
-        self._data[...] = fitting(self._name, self._data, value)
+            raise BadArgumentError(f"'{self._cell.name}' is packed, and so it cannot be written into", help=help)
+        data[...] = fitting(self._cell.name, data, value)
 
     @property
-    def diff(self) -> Array | None:
-        """The gradient of the loss with respect to the values; None where none is computed."""
-        return self._diff
+    def diff(self) -> Array:
+        """The gradient of the loss with respect to the values; 0 where none is computed."""
+        return self._cell.items(self._cell.gradient())
 
     @diff.setter
     def diff(self, value: Any) -> None:
-        if self._diff is None:
-            raise no_diff(self._name)
-        self._diff[...] = fitting(self._name, self._diff, value)
+        diff = self.diff
+        diff[...] = fitting(self._cell.name, diff, value)
+
+    @property
+    def shape(self) -> Shape:
+        """The lengths of its axes."""
+        return tuple(map(int, self.data.shape))
+
+    @property
+    def count(self) -> int:
+        """The number of its values."""
+        return int(self.data.size)
+
+    @property
+    def num(self) -> int:
+        """The length of axis 0, 1 where there is none; as the next three, of blobs of at most four axes."""
+        return self._axis(0)
+
+    @property
+    def channels(self) -> int:
+        """The length of axis 1."""
+        return self._axis(1)
+
+    @property
+    def height(self) -> int:
+        """The length of axis 2."""
+        return self._axis(2)
+
+    @property
+    def width(self) -> int:
+        """The length of axis 3."""
+        return self._axis(3)
+
+    def _axis(self, axis: int) -> int:
+        shape = self.shape
+        if len(shape) > 4:
+            raise BadArgumentError(f"blob '{self._cell.name}' has {len(shape)} axes, not 4", help="say blob.shape")
+        return shape[axis] if axis < len(shape) else 1
+
+    def reshape(self, *shape: Any) -> None:
+        """Give an input another shape; the other blobs follow in `net.reshape()`, or in the next forward.
+
+        Raises BadArgumentError for a blob that is no input.
+        """
+        given = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        sizes = tuple(whole(size, "length of an axis", 1) for size in given)
+        resize = self._cell.reshape() if self._cell.reshape is not None else None
+        if resize is None:
+            help = "reshape the net's inputs; the other blobs follow"
+            raise BadArgumentError(f"'{self._cell.name}' is no input, so its shape is not free", help=help)
+        resize(self._cell.name, sizes)
 
     def __repr__(self) -> str:
-        shape = text(self._data.shape) if self._data.shape else "scalar"
-        diff = "no diff" if self._diff is None else f"diff {_range(self._diff)}"
-        return f"<Blob {self._name!r} {shape} {self._data.dtype}: data {_range(self._data)}, {diff}>"
+        data, diff = self.data, self._cell.diff
+        shape = text(data.shape) if data.shape else "scalar"
+        words = "no diff" if diff is None else f"diff {_range(self._cell.items(diff))}"
+        return f"<Blob {self._cell.name!r} {shape} {data.dtype}: data {_range(data)}, {words}>"
 
 
 def check_kept(keep: Keep, *graphs: Graph) -> None:

@@ -7,8 +7,10 @@ gives it the command line's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakMethod
 
 from netspec.api.arguments import (
     BadArgumentError,
@@ -24,10 +26,13 @@ from netspec.api.arguments import (
     whole,
     words_of,
 )
-from netspec.api.blobs import Blob, Named, UnknownNameError, check_kept, no_diff
+from netspec.api.blobs import Blob, Cell, Named, UnknownNameError, check_kept, no_diff
+from netspec.api.copies import Copied
 from netspec.api.feeding import Feeding, LayerFeeding
+from netspec.api.habits import Habits, caffe_forces, check_backward, is_input, param_cells, positional
 from netspec.api.labels import Labels
-from netspec.api.recipe import Recipe, twin
+from netspec.api.memory import Memory
+from netspec.api.recipe import Recipe
 from netspec.core.calls import Phase
 from netspec.core.nodes import Document
 from netspec.core.shape import Shape, text
@@ -35,6 +40,7 @@ from netspec.core.spelling import suggest
 from netspec.engine.program import Program
 from netspec.engine.weights import params_by_key
 from netspec.language.references import open_net
+from netspec.net.as_caffe import as_caffe
 from netspec.net.graph import Gradients, State
 from netspec.training import snapshot
 from netspec.training.loading import LoadReport, load
@@ -50,11 +56,11 @@ _BY_HAND = -1
 """Sub-iteration of a forward by hand on a training's net: no iteration of the training draws its masks."""
 
 
-class Net:
+class Net(Habits, Copied):
     """A net of one phase on its own memory.
 
     `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError
-    for `weights`.
+    for `weights`. As in pycaffe, `Net(net, phase)` and `Net(net, weights, phase)` may go without words.
 
     `blobs[name]` and `params[layer][i]` have `data` and `diff`; what is written into them is what the next forward and
     backward read. Param diffs add up over `backward` calls, as in Caffe, until `clear_param_diffs()`. `force_backward`
@@ -74,8 +80,8 @@ class Net:
     def __init__(
         self,
         net: str | Path | Mapping[str, Any] | Document,
-        *,
-        phase: Phase = "TEST",
+        *caffe: Any,
+        phase: Phase | int = "TEST",
         weights: str | Path | None = None,
         dtype: Literal["float32", "float64"] | type[np.floating[Any]] | np.dtype[Any] = "float32",
         overrides: Sequence[str] = (),
@@ -87,15 +93,18 @@ class Net:
         force_backward: bool = False,
         keep: bool | Sequence[str] = True,
     ) -> None:
+        if caffe:
+            weights, phase = positional(caffe, weights, phase)
         state = State(phase_of(phase), whole(level, "level"), words_of(stages, "stages", '["deploy"]'))
         size = None if batch is None else whole(batch, "batch", 1)
         kept, forced = keep_of(keep), flag(force_backward, "force_backward")
         if forced and kept is not True:
             raise BadArgumentError("backward needs every blob, so force_backward=True needs keep=True")
-        gradients: Gradients = "inputs" if forced else "any" if kept is True else "none"
         how = (number_type(dtype), whole(seed, "seed", 0), threads_of(threads))
         path = None if weights is None else path_of(weights, "a file of weights")
         document = open_net(spec_of(net, "a net"), overrides_of(overrides))
+        forced = forced or (kept is True and caffe_forces(document))
+        gradients: Gradients = "inputs" if forced else "any" if kept is True else "none"
         recipe = Recipe(document, state, size, gradients, *how, kept)
         self._hold(recipe.program(), recipe)
         check_kept(kept, self._program.graph)
@@ -108,7 +117,7 @@ class Net:
         net = cls.__new__(cls)
         net._hold(program, recipe)
         net._feeding = feeding
-        net._ran, net._sub, net._packed = True, _BY_HAND, False
+        net._ran, net._sub, net._packed, net._alone = True, _BY_HAND, False, False
         return net
 
     def _hold(self, program: Program, recipe: Recipe) -> None:
@@ -118,17 +127,49 @@ class Net:
         self._ran, self._forwards, self._sub = False, 0, 0
         self._packed = bool(program.plan.fixed)
         """Whether nobody else changes the params, so that what is made of them is kept from one forward to the next."""
-        program.prepare()
-        for storage, diff in self._ends().items():  # the loss weights, as in Caffe at set-up
-            diff[...] = program.flows[storage].seed
+        self._alone = True
+        """Whether the program is the net's own, so that another may take its place."""
+        forced = recipe.gradients == "inputs"
+        self._memory = Memory(program, as_caffe(program.graph, recipe.exact, forced), recipe.exact)
+        self._params: dict[str, tuple[Cell, ...]] = {}
+        self._show()
 
-    def _ends(self) -> dict[int, Array]:
-        """The diffs that no layer writes, by blob: backward starts from them, and they are the caller's."""
-        program = self._program
-        if not program.plan.keep:
-            return {}
-        pairs = ((storage, program.diff[storage]) for storage, flow in program.flows.items() if not flow.writers)
-        return {storage: diff for storage, diff in pairs if diff is not None}
+    def _show(self) -> None:
+        """Show the arrays of the program, prepared and with the loss weights in their diffs, as Caffe sets a net up."""
+        program, memory = self._program, self._memory
+        program.prepare()
+        memory.seed()
+        for cell in memory.inputs.values():
+            if is_input(memory.maker(cell)) and self._recipe.keep is True:
+                cell.reshape = WeakMethod(self._resize)
+        for name, cells in param_cells(program, not self._packed).items():
+            held = self._params.setdefault(name, cells)
+            for mine, cell in zip(held, cells, strict=True):
+                mine.data, mine.diff = cell.data, cell.diff
+
+    def _resize(self, name: str, shape: Shape) -> None:
+        """Give an input another shape, to which `reshape` will bring the net."""
+        if not self._alone:
+            raise BadArgumentError("the net of a training keeps its shapes", help="make a Net of its own to reshape")
+        self._memory.resize(name, shape)
+
+    def reshape(self) -> None:
+        """Bring all blobs to the shapes that the inputs were given, as the next forward does too.
+
+        Params stay the same arrays. Raises the errors of shapes, BadArgumentError where a param would change its shape.
+        """
+        memory = self._memory
+        if not memory.resized:
+            return
+        given = {name: cell.data for name, cell in memory.inputs.items()}
+        recipe = replace(self._recipe, batch=None, shapes={name: tuple(data.shape) for name, data in given.items()})
+        with self._program.weights.turn.lock():
+            program = recipe.program(weights=self._program)
+            self._program, self._recipe, self._labels = program, recipe, Labels(program)
+            memory.bind(program)
+            self._show()
+            for name, data in given.items():
+                memory.inputs[name].data[...] = data
 
     @property
     def program(self) -> Program:
@@ -144,51 +185,28 @@ class Net:
     def blobs(self) -> Mapping[str, Blob]:
         """Every blob by name, in the order of production.
 
-        Of a blob that is changed in place it is the last version; of an input the first, which a caller fills. Without
-        `keep=True` these are the inputs, the outputs and the blobs named in `keep`.
+        A blob that is changed in place shows the data of its last version and the diff of its first one, as in Caffe;
+        an input that is changed in place shows what the caller fills. Without `keep=True` these are the inputs, the
+        outputs and the blobs named in `keep`. A net from a prototxt also has the blobs that Caffe adds by itself, the
+        tops of Splits and those of losses without a top.
         """
         program, graph = self._program, self._program.graph
-        shown = graph.named | {graph.blobs[index].name: graph.blobs[index] for index in graph.inputs}
-        every, outputs = program.plan.keep, {*graph.outputs}
-        seen = {name: one.index for name, one in shown.items() if every or one.kept or one.index in outputs}
-        blobs = {name: Blob(name, *self._shown(index)) for name, index in seen.items()}
+        self._memory.sync()
+        shown = self._memory.named
+        every, outputs = program.plan.keep, {*graph.outputs, *graph.inputs}
+        ends = {name: self._memory.versions(cell)[-1] for name, cell in shown.items()}
+        kept = (name for name, blob in ends.items() if every or graph.blobs[blob].kept or blob in outputs)
+        blobs = {name: Blob(shown[name]) for name in kept}
         return Named(blobs, "blob", "net.blobs[name].data[...] = values", shown.keys())
-
-    def _shown(self, blob: int) -> tuple[Array, Array | None]:
-        """The data and diff of a blob, with the items that it holds."""
-        program = self._program
-        diff = program.diff[blob]
-        return program.items(blob, program.data[blob]), diff if diff is None else program.items(blob, diff)
 
     @property
     def params(self) -> Mapping[str, tuple[Blob, ...]]:
-        """The param blobs of every layer with params, weight first; layers that share a param see the same memory."""
-        weights, shaped = self._program.weights, self._program.shaped
+        """The param blobs of every layer with params, weight first; layers that share a param see the same memory.
 
-        def blob(param: int, shape: Shape) -> Blob:
-            diff = weights.diff[param]
-            data = weights.data[param].reshape(shape)
-            data.flags.writeable = not self._packed
-            return Blob(weights.names[param], data, None if diff is None else diff.reshape(shape))
-
-        params = {
-            node.layer.name: tuple(map(blob, node.params, node.layer.param_shapes(shaped.bottom_shapes(node))))
-            for node in shaped.graph.nodes
-            if node.params
-        }
+        The diffs of params that are not learned stay 0.
+        """
+        params = {name: tuple(map(Blob, cells)) for name, cells in self._params.items()}
         return Named(params, "layer with params called", "net.params[layer][0].data[...] = values")
-
-    @property
-    def inputs(self) -> list[str]:
-        """Names of the blobs that Input layers hold."""
-        graph = self._program.graph
-        return [graph.blobs[i].name for i in graph.inputs]
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the blobs that no layer reads."""
-        graph = self._program.graph
-        return [graph.blobs[i].name for i in graph.outputs]
 
     @property
     def forwards(self) -> int:
@@ -203,35 +221,59 @@ class Net:
     def forwards(self, number: int) -> None:
         self._forwards = whole(number, "number of forwards", 0)
 
-    def forward(self, /, **inputs: Any) -> dict[str, Array]:
-        """Compute all blobs; inputs that are not given keep their values. Returns copies of the outputs.
+    def forward(
+        self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
+    ) -> dict[str, Array]:
+        """Compute all blobs, or those of the layers from `start` to `end`; inputs that are not given keep their values.
 
-        Raises UnknownNameError, WrongShapeError, WrongLabelError.
+        Returns copies of the outputs, or of the tops of `end`, and of `blobs`. Raises UnknownNameError,
+        WrongShapeError, WrongLabelError.
         """
-        program, graph = self._program, self._program.graph
-        places = dict(zip(self.inputs, graph.inputs, strict=True))
+        self.reshape()
+        program, graph, memory = self._program, self._program.graph, self._memory
+        first, last = self._span(start, end)
+        wanted = [memory.find(name) for name in words_of(blobs or (), "blobs", '["conv1"]')]
+        wanted += [memory.cells[n] for n in memory.net.layers[last].tops] if end is not None else self._output_cells()
         given: list[tuple[Array, Array]] = []
         for name, value in inputs.items():
-            if name not in places:
-                raise UnknownNameError(f"the net has no input '{name}'", help=suggest(name, places))
-            array, axis = program.data[places[name]], program.shaped.batch_axes[places[name]]
-            given.append((array, self._apart(fitting(name, array, value, axis))))
+            if name not in memory.inputs:
+                raise UnknownNameError(f"the net has no input '{name}'", help=suggest(name, memory.inputs))
+            cell = memory.inputs[name]
+            axis = program.shaped.batch_axes[memory.versions(cell)[0]]
+            given.append((cell.data, self._apart(fitting(name, cell.data, value, axis))))
         with program.weights.turn.lock():
-            if self._feeding is not None:
-                self._feeding.fill(program, inputs)
             for array, values in given:
                 array[...] = values
+            memory.put(first, last)
+            if self._feeding is not None and start is None:
+                self._feeding.fill(program, inputs)
             self._labels.check()
             if graph.phase == "TRAIN":
                 program.clock[:] = self._forwards, self._sub
-            if self._packed:
+            if start is not None or end is not None or memory.constants:
+                memory.forward(first, last)
+            elif self._packed:
                 program.infer()
             else:
                 program.forward()
-            self._labels.check_computed()
+            memory.take(first, last)
+            if end is None:
+                self._labels.check_computed()
             self._ran = True
             self._forwards += 1
-            return {graph.blobs[b].name: program.items(b, program.data[b]).copy() for b in graph.outputs}
+            return {cell.name: cell.items(cell.data).copy() for cell in wanted}
+
+    def _span(self, start: str | None, end: str | None) -> tuple[int, int]:
+        """The numbers of the layers from `start` to `end`. Raises UnknownNameError."""
+        layers = self._memory.net.layers
+        if (start is not None or end is not None) and not self._program.plan.keep:
+            raise BadArgumentError("this net does not keep the blobs between its layers", help="say keep=True")
+        names = [layer.name for layer in layers]
+        for name in (start, end):
+            if name is not None and name not in names:
+                raise UnknownNameError(f"the net has no layer {name!r}", help=suggest(str(name), names))
+        first = 0 if start is None else names.index(start)
+        return first, len(names) - 1 if end is None else names.index(end)
 
     def _apart(self, values: Array) -> Array:
         """Values that are given to the net, copied where they may be a view of its own blobs, which change."""
@@ -244,71 +286,66 @@ class Net:
         """Weighted sum of the losses of the last forward."""
         return float(self._program.loss[0])
 
-    def backward(self, /, **top_diffs: Any) -> dict[str, Array | None]:
+    def backward(
+        self,
+        diffs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **top_diffs: Any,
+    ) -> dict[str, Array | None]:
         """Compute gradients of the weighted losses, or of the sum of some tops times their given diffs.
 
-        Without diffs given, it starts from the diffs of the blobs that no layer reads, as they are: the loss weight of
-        a loss, 0 of others, or what was written into them. With diffs given, nothing above the topmost of them runs,
-        and the losses do not count. Returns the diffs of the inputs (None without `force_backward`).
+        It runs all layers, or those from `start` down to `end`. Without diffs given, it starts from the diffs of the
+        blobs that no layer reads, as they are: the loss weight of a loss, 0 of others, or what was written into them.
+        With diffs given, nothing above the topmost of them runs, and the losses do not count; given for outputs alone,
+        a net from a prototxt takes them for what was written into these, as Caffe does. Returns the diffs of the inputs
+        (None without `force_backward`), or of the bottoms of `end`, and of the blobs named in `diffs`.
         Raises UnknownNameError, WrongShapeError, NoDiffError.
         """
-        import numpy as np
-
         if not self._program.plan.keep:
             raise BadArgumentError("backward needs every blob, and this net does not keep them", help="say keep=True")
         if not self._ran:
             raise BadArgumentError("backward before the first forward", help="call net.forward(...) first")
-        program, graph = self._program, self._program.graph
+        memory, program = self._memory, self._program
+        if self._recipe.exact:
+            check_backward(program.graph, memory.net)
+        last, first = self._span(end, start)
+        wanted = [memory.find(name) for name in words_of(diffs or (), "blobs", '["conv1"]')]
+        if end is not None:
+            wanted += [memory.cells[number] for number in memory.net.layers[last].bottoms]
         given: dict[int, Array] = {}
         for name, value in top_diffs.items():
-            if name not in graph.named:
-                raise UnknownNameError(f"the net has no blob '{name}'", help=suggest(name, graph.named))
-            blob = graph.latest(name).index
-            if program.diff[blob] is None:
+            cell = memory.find(name)
+            if program.diff[memory.versions(cell)[-1]] is None and not self._recipe.exact:
                 raise no_diff(name)
-            given[blob] = self._apart(fitting(name, self._shown(blob)[0], value))
-        of = program.plan.storage
-        results = {of[i] for i in graph.inputs} & {of[blob] for blob in given}  # given tops that are views of inputs
+            given[cell.number] = self._apart(fitting(name, cell.items(cell.data), value))
         with program.weights.turn.lock():
-            ends = {storage: diff.copy() for storage, diff in self._ends().items()}
-            try:
-                self._backward(given, {} if given else ends)
-            finally:
-                for storage, diff in self._ends().items():
-                    if storage not in results:
-                        diff[...] = ends[storage]
-            diffs = ((graph.blobs[i].name, program.diff[i]) for i in graph.inputs)
-            return {name: None if diff is None else np.array(diff) for name, diff in diffs}
+            memory.sync()
+            if self._recipe.exact and given.keys() <= {*memory.net.outputs}:
+                for number, values in given.items():
+                    cell = memory.cells[number]
+                    cell.items(cell.gradient())[...] = values
+                memory.backward(first, last)
+            elif given:
+                memory.backward_from(given, first, last)
+            else:
+                memory.backward(first, last)
+            found = {cell.name: cell.items(cell.gradient()).copy() for cell in wanted}
+            return found if end is not None else self._input_diffs() | found
 
-    def _backward(self, given: Mapping[int, Array], ends: Mapping[int, Array]) -> None:
-        """Run backward from the given diffs of some blobs, or, without them, from those of `ends` and the losses."""
-        program, graph = self._program, self._program.graph
-        start = max((graph.blobs[b].producer for b in given), default=len(graph.nodes) - 1)
-        for storage, flow in program.flows.items():
-            diff = program.diff[storage]
-            if diff is not None and (not flow.writers or flow.writers[0][0] > start):
-                diff[...] = 0
-        begins: dict[int, list[tuple[int, Array]]] = {}
-        for blob, values in (*given.items(), *((blob, program.items(blob, array)) for blob, array in ends.items())):
-            begins.setdefault(program.flows[program.plan.storage[blob]].producer, []).append((blob, values))
-        for node in reversed(graph.nodes[: start + 1]):
-            if not given:
-                program.run_node("seed", node.index)
-            for blob, values in begins.get(node.index, ()):
-                whole = program.diff[blob]
-                assert whole is not None
-                total = program.items(blob, whole)
-                if blob in graph.counted:
-                    whole[len(total) :] = 0
-                if blob in ends:
-                    total[...] = values
-                else:
-                    total += values  # to the gradient that arrives from other given tops
-            program.run_node("backward", node.index)
+    def _input_diffs(self) -> dict[str, Array | None]:
+        """Copies of the diffs of the inputs; None where no gradient is computed, unless a prototxt has them 0 there."""
+        memory, diffs = self._memory, self._program.diff
+        cells = map(memory.find, self.inputs)
+        pairs = ((cell, memory.exact or diffs[memory.versions(cell)[0]] is not None) for cell in cells)
+        return {cell.name: cell.gradient().copy() if shown else None for cell, shown in pairs}
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all params to zero."""
         self._program.weights.flat_diff[:] = 0
+        for cell in (cell for cells in self._params.values() for cell in cells):
+            if cell.diff is not None:
+                cell.diff[...] = 0
 
     def save(self, path: str | Path) -> None:
         """Write the params of every layer to a safetensors file, a shared one under each layer that has it.
@@ -332,53 +369,6 @@ class Net:
                 return load(program.shaped, program.weights, source, average=average)
             finally:  # whatever was loaded when an interrupt came
                 program.prepare()
-
-    def __copy__(self) -> Self:
-        copy = type(self).__new__(type(self))
-        with self._program.weights.turn.lock():
-            vars(copy).update(vars(self))
-            copy._program = twin(self._program, self._recipe.seed)
-            copy._feeding = LayerFeeding(self._recipe.seed, self._recipe.dtype) if self._feeding is not None else None
-            copy._labels, copy._packed = Labels(copy._program), bool(copy._program.plan.fixed)
-        return copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        from copy import deepcopy
-
-        copy = memo[id(self)] = self.__copy__()
-        vars(copy).update(deepcopy(self._others(), memo))
-        return copy
-
-    def _others(self) -> dict[str, Any]:
-        """Attributes that a caller or a subclass gave to the net."""
-        own = {"_program", "_recipe", "_ran", "_forwards", "_sub", "_labels", "_packed", "_feeding"}
-        return {name: value for name, value in vars(self).items() if name not in own}
-
-    def __getstate__(self) -> dict[str, Any]:
-        program, weights = self._program, self._program.weights
-        with weights.turn.lock():
-            return {
-                "recipe": self._recipe,
-                "params": dict(zip(weights.names, (array.copy() for array in weights.data), strict=True)),
-                "diffs": weights.flat_diff.copy(),
-                "inputs": [program.data[index].copy() for index in program.graph.inputs],
-                "ends": [diff.copy() for diff in self._ends().values()],
-                "forwards": (self._forwards, self._sub),
-                "others": self._others(),
-            }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._hold(state["recipe"].program(filled=False), state["recipe"])
-        program, weights = self._program, self._program.weights
-        for name, array in zip(weights.names, weights.data, strict=True):
-            array[...] = state["params"][name]
-        weights.flat_diff[:] = state["diffs"]
-        fed = [program.data[index] for index in program.graph.inputs]
-        for array, values in zip((*fed, *self._ends().values()), (*state["inputs"], *state["ends"]), strict=True):
-            array[...] = values
-        self._forwards, self._sub = state["forwards"]
-        vars(self).update(state["others"])
-        program.prepare()
 
     def __repr__(self) -> str:
         program, graph = self._program, self._program.graph

@@ -18,11 +18,14 @@ from netspec.core.errors import NetspecError, NetspecWarning, UsageError
 from netspec.core.nodes import Document
 from netspec.engine.weights import params_by_key
 from netspec.net.graph import State
+from netspec.training.by_hand import apply_update
+from netspec.training.caffe_keeping import CaffeSnapshots
+from netspec.training.caffe_keeping import write as write_caffe
 from netspec.training.events import Event, Unwritten, Warned
 from netspec.training.job import Job, load_solver
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
-from netspec.training.solve import solve
+from netspec.training.solve import due, solve, tested
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -58,6 +61,7 @@ class Solver:
         check_kept(self._keep, *(net.graph for net in (self._job.train, *self._job.tests().values())))
         self._session = Session(self._job, most, keep=self._keep)
         self._session.load_own()
+        self._snapshots = CaffeSnapshots(self._session)
         feed, caffe = self._job.spec.data.train, self._job.spec.like_caffe
         recipe = self._recipe(self._job, "TRAIN", feed.net_batch if feed is not None else None)
         self.net = Net.around(self._session.train, recipe, TrainingFeeding(self._session) if caffe else None)
@@ -111,14 +115,31 @@ class Solver:
         return found
 
     def step(self, n: int = 1) -> float:
-        """Train `n` iterations; returns the loss of the last iteration. Raises NotFiniteLossError."""
-        loss = float("nan")
-        self._warn(self._session.warnings())
+        """Train `n` iterations; returns the loss of the last iteration. Raises NotFiniteLossError.
+
+        In Caffe's way the tests that are due are made, snapshots are written, and `loss` begins anew.
+        """
+        session, loss, caffe = self._session, float("nan"), self._job.spec.like_caffe
+        self._warn(session.warnings())
+        if caffe:
+            session.train.iterations.set(session.iteration, ())
         for _ in range(whole(n, "number of iterations", 0)):
-            loss = self._session.step()
+            for name in due(session, self.iter) if caffe else ():
+                tested(session, name)
+            loss = session.step()
+            if caffe and session.spec.snapshot and session.spec.snapshot.ends(self.iter, session.pace):
+                self._note(self._snapshots.try_write())
             if self.iter == FIRST:
-                self._warn(self._session.warnings())
+                self._warn(session.warnings())
         return loss
+
+    def apply_update(self) -> None:
+        """Change the params by their gradients as they are, and count an iteration, as in pycaffe.
+
+        Raises NotFiniteLossError, and UsageError for solver types that drive passes.
+        """
+        with self._session.train.weights.turn.lock():
+            apply_update(self._session)
 
     def solve(self) -> None:
         """Train to the end: `max_iter`, `max_epoch`, an early stop or a budget."""
@@ -131,7 +152,8 @@ class Solver:
         return self._events()
 
     def _events(self) -> Iterator[Event]:
-        for event in solve(self._session):
+        snapshots = self._snapshots if self._job.spec.like_caffe else None
+        for event in solve(self._session, snapshots=snapshots):
             if isinstance(event, Warned):
                 self._warn([event.warning])
             elif isinstance(event, Unwritten):
@@ -158,11 +180,27 @@ class Solver:
         with self._session.train.weights.turn.lock():
             return testers[name].run(name)[0]
 
-    def snapshot(self, path: str | Path) -> Path:
-        """Write the whole state to a file. Raises WriteError."""
-        target = path_of(path, "a snapshot")
+    def _note(self, events: Iterator[Event | Unwritten]) -> None:
+        """Issue a warning for what the disk refuses."""
+        for event in events:
+            if isinstance(event, Unwritten):
+                warnings.warn(str(event), NetspecWarning, stacklevel=4)
+
+    def snapshot(self, path: str | Path | None = None) -> Path:
+        """Write the whole state to a file; returns its path. Raises WriteError.
+
+        A name that ends in .solverstate or .solverstate.h5 is written in Caffe's format, with its weights beside it;
+        one in .caffemodel or .caffemodel.h5 holds the weights alone. Without a path a solver of Caffe's writes what its
+        `snapshot_prefix` says.
+        """
+        if path is None and not self._job.spec.like_caffe:
+            raise BadArgumentError("a snapshot needs a path", help="like solver.snapshot('iter_500.safetensors')")
+        target = self._snapshots.path if path is None else path_of(path, "a snapshot")
         with self._session.train.weights.turn.lock():
-            self._session.snapshot(target)
+            if target.suffix.lower() in (".solverstate", ".caffemodel", ".h5"):
+                write_caffe(self._session, target)
+            else:
+                self._session.snapshot(target)
         return target
 
     def restore(self, path: str | Path) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netspec.core.errors import Findings, NetspecError
     from netspec.core.nodes import Document
     from netspec.language.asked import AskedState
+    from netspec.language.references import Documents
 
 PANEL = NETS
 EXAMPLE = "netspec check lenet my_net.yaml my_solver.yaml"
@@ -44,10 +45,10 @@ def command(
     names = [word for word in files if word not in overrides]
     if not names:
         raise UsageError("no file to check", help="name nets or solvers before the values to change")
-    found, fine = Findings(), []
+    found, fine = Findings(), list[str]()
     for name in names:
         with found.catching():
-            fine.append(_one(name, overrides, data, asked_state(net_stage, net_level), found))
+            fine += _one(name, overrides, data, asked_state(net_stage, net_level), found)
     found.raise_if_any()
     _report(fine, found.warnings, format)
 
@@ -71,15 +72,15 @@ def _report(fine: list[str], warnings: list[NetspecError], format: ErrorFormat) 
         answer("\n".join(map(visible, fine)))
 
 
-def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: Findings) -> str:
-    """The line that reports a sound file; warnings go to `found`. Raises the file's mistakes."""
+def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: Findings) -> list[str]:
+    """The lines that report a sound file; warnings go to `found`. Raises the file's mistakes."""
     from netspec.core.errors import Findings
     from netspec.language.references import open_any
     from netspec.training.rules.base import Known, judge
 
     opened = open_any(name, overrides, "solvers" if data else "models", asked)
     if opened.solver is None:
-        return f"{opened.title}: a sound net, {_net(opened.flat, asked, found)}"
+        return [f"{opened.title}: a sound net, {_net(opened.flat, asked, found)}", *_notes(opened)]
     from netspec.core.locate import from_here
     from netspec.net.wire import check_left_out
     from netspec.training.job import job_of
@@ -93,7 +94,13 @@ def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: 
     for warning in warnings:
         found.add(warning)
     words = [f"a sound solver for net '{job.net.name}'", *(from_here(feed.describe()) for feed in feeds.values())]
-    return f"{opened.title}: {'; '.join(words)}"
+    return [f"{opened.title}: {'; '.join(words)}", *_notes(opened)]
+
+
+def _notes(opened: Documents) -> list[str]:
+    """What was changed where a file came from another program, each with its place."""
+    documents = [document for document in (opened.solver, opened.net) if document is not None]
+    return [f"{note.at}: {note.text}" for document in documents for note in document.notes]
 
 
 def _net(document: Document, asked: AskedState, found: Findings) -> str:

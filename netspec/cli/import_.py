@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from netspec.cli.base import answer
+from netspec.cli.base import answer, err, told_of_compiling
 from netspec.cli.help import EXCHANGE, example
 from netspec.core.locate import expanded
 
@@ -74,3 +74,50 @@ def caffe(
     lines += [f"{note.at}: {note.text}" for note in found.notes]
     lines += [f"{fault.at}: it does not run: {fault.message}" for fault in found.faults]
     answer(json.dumps(record, indent=2) if format is Form.json else "\n".join(lines))
+
+
+@group.command("onnx", epilog=example("netspec import onnx resnet18.onnx -o resnet18.yaml --verify"))
+def onnx_(
+    file: Annotated[Path, typer.Argument(metavar="MODEL", parser=expanded, help="Model, an .onnx file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", parser=expanded, help="YAML to write, its weights beside; or it is shown."
+        ),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size to write where the model leaves it open.")] = 1,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option("--shape", metavar="INPUT=NxCxHxW", help="Shape of an input that the model leaves open."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Write over files that exist.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Run random samples here and in onnxruntime, and compare.")
+    ] = False,
+    format: Annotated[Form, typer.Option("--format", help="Form of what is said of the import.")] = Form.text,
+) -> None:
+    """Turn an ONNX model into a net in YAML and its weights, or say of every node what lacks.
+
+    With --output net.yaml the weights go to net.safetensors. Files beside the model that hold its weights are read too.
+    """
+    import json
+
+    from netspec.interop.agreement import check
+    from netspec.interop.from_onnx.convert import convert
+    from netspec.interop.from_onnx.verify import asked_shapes, compare
+    from netspec.interop.from_onnx.write import record, save, told, yaml
+
+    found = convert(file, batch, asked_shapes(shape or ()))
+    paths = save(found, output, force) if output is not None else ()
+    if verify:
+        with told_of_compiling(err()):
+            differences = compare(file, found)
+    else:
+        differences = []
+    if format is Form.json:
+        answer(json.dumps(record(found, paths, differences), indent=2))
+    elif output is None:
+        answer(yaml(found).rstrip("\n"))
+    else:
+        answer("\n".join([f"wrote {paths[0]}: {found}", f"wrote {paths[1]}", *map(told, differences)]))
+    check(differences, "onnxruntime")

@@ -49,6 +49,13 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, tuple) or value is None else (value,)
 
 
+def rising(span: tuple[float, ...]) -> tuple[float, ...]:
+    """The least and the largest value, in this order, as a validator of a field; of a single one nothing is asked."""
+    if len(span) == 2 and span[0] > span[1]:
+        raise wrong(f"it goes from {span[0]:g} down to {span[1]:g}", help="write the least first")
+    return span
+
+
 T = TypeVar("T")
 
 Listed = Annotated[tuple[T, ...], BeforeValidator(listed)]

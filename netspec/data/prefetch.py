@@ -170,7 +170,8 @@ class _Work:
         while (begun := self._begin()) is not None:
             number, position, slot = begun
             short = self._size if self._stop is None else min(self._size, self._stop - position)
-            into = tuple(array[:short] for array in self._ring[slot])
+            ring = self._ring[slot]
+            into = ring if short == self._size else tuple(array[:short] for array in ring)
             try:
                 self._feed.fill(position, into)
             except BaseException as error:  # `take` raises it again

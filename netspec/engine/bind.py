@@ -165,7 +165,7 @@ class _Binder:
             for node in self.graph.nodes
             if node.layer.counts
         }
-        rest = (self.flows, self.arena, tuple(self.metrics()), self.fixed, counts, nodes)
+        rest = (self.flows, self.arena, tuple(self.metrics()), self.fixed, counts, nodes, tuple(squared))
         return Program(self.shaped, self.plan, self.weights, data, diff, table, ranges, *arrays, *rest)
 
     def metrics(self) -> Iterator[Measured]:

@@ -164,9 +164,9 @@ class Program:
     `diff[b]` is None where there is no gradient. `clock` holds (iteration, sub-iteration), `loss` the weighted sum of
     losses, `rate` the learning rate, `gate` whether the gradients are finite and the factor on them, `norm` their L2
     norm before clipping, and `share` (1,) the share of the new weights in their average; `squares` (P, parts) takes the
-    sums of squares of the P gradients whose layers take them as they write them. `fixed` is the memory of the plan's
-    fixed pieces. `metrics` are those of its layers, in order; `iterations` counts those of a training, `counts[i]` (1,)
-    holds the number of items that layer i keeps.
+    sums of squares of the P gradients, of the params `squared`, whose layers take them as they write them. `fixed` is
+    the memory of the plan's fixed pieces. `metrics` are those of its layers, in order; `iterations` counts those of a
+    training, `counts[i]` (1,) holds the number of items that layer i keeps.
     """
 
     shaped: ShapedGraph
@@ -190,6 +190,7 @@ class Program:
     fixed: Array
     counts: dict[int, Array] = field(default_factory=dict)
     nodes: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    squared: tuple[int, ...] = ()
 
     @property
     def graph(self) -> Graph:

@@ -162,6 +162,8 @@ class _Reader:
             raise self.fault(f"'{dataset.name}' is no single number from 0 on")
         found: int = dataset[()].reshape(-1)[0].item()
         return found
+        found: int = dataset[()].reshape(-1)[0].item()
+        return found
 
     def string(self, dataset: Any) -> str:
         """The text in a dataset."""

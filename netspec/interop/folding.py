@@ -123,6 +123,8 @@ def _groups(layers: list[Written]) -> Iterator[_Group]:
     """The layers in runs that begin alike. A run that cannot be a block, or is met again, has no inner layers."""
     runs = [(name, list(run)) for name, run in groupby(layers, lambda layer: _begin(layer.fields["name"]))]
     times = Counter(name for name, _ in runs)
+    for layer in layers:  # an instance may not be called like a layer or a blob
+        times.update({layer.fields["name"], *_names(layer.fields.get("top", ()))})
     above: str | None = None
     for name, run in runs:
         inner, read = None, ""

@@ -137,7 +137,9 @@ def _net(document: Document, folder: Path, lenient: bool, compact: bool) -> Impo
     root = document.root
     head = {key: value for key, value in root.plain().items() if key != "layers"}
     layers, notes = _written(root, document.notes, folder)
-    text = (folded if compact else net_text)(head, layers, notes)
+    text = net_text(head, layers, notes)
+    if compact:
+        text = min(folded(head, layers, notes), text, key=len)
     if not found:
         _same(text, own, [layer.fields["name"] for layer in layers], folder)
     shaped = None if found else _shaped(flat, Findings())
@@ -146,17 +148,20 @@ def _net(document: Document, folder: Path, lenient: bool, compact: bool) -> Impo
 
 
 def _digests(flat: Document, found: Findings) -> dict[Phase, str]:
-    """The digest of a net in each phase that layers take part in; mistakes go to `found`."""
-    spec = net_spec(flat, found)
-    graphs = {}
-    for phase in PHASES:
-        faults = Findings()
-        graph = wire(spec, State(phase), faults, "loss" if phase == "TRAIN" else "none")
-        if any(isinstance(fault, EmptyNetError) for fault in faults):
-            continue
+    """The digest of a net in each phase in which it is sound; mistakes go to `found` where that is none."""
+    faults = Findings()
+    spec = net_spec(flat, faults)
+    sound: dict[Phase, str] = {}
+    for phase in () if faults else PHASES:
+        own = Findings()
+        graph = wire(spec, State(phase), own, "loss" if phase == "TRAIN" else "none")
+        if not own:
+            sound[phase] = digest(graph)
+        elif not any(isinstance(fault, EmptyNetError) for fault in own):
+            faults.merge(own)
+    if not sound:
         found.merge(faults)
-        graphs[phase] = graph
-    return {} if found else {phase: digest(graph) for phase, graph in graphs.items()}
+    return sound
 
 
 def _shaped(flat: Document, found: Findings) -> ShapedGraph | None:
@@ -172,33 +177,18 @@ def _shaped(flat: Document, found: Findings) -> ShapedGraph | None:
 
 
 def convert_weights(net: Path, weights: Path, target: Path) -> LoadReport:
-    """Write the weights in a file of Caffe as netspec's, for the net in a prototxt. Raises SnapshotError.
+    """Write the weights in a file of Caffe as a snapshot of netspec with the net of a prototxt. Raises SnapshotError.
 
     The file is read where it lies: nothing of it is held twice.
     """
-    import numpy as np
+    from netspec.training.converting import convert
 
-    from netspec.engine.weights import Weights, params_by_key
-    from netspec.training import snapshot
-    from netspec.training.caffe_weights import named
-    from netspec.training.loading import match
-    from netspec.training.snapshot import Snapshot
-
-    found = Findings()
-    shaped = _shaped(expand(read(net)), found)
+    found, flat = Findings(), expand(read(net))
+    shaped = _shaped(flat, found)
     if shaped is None:
         found.raise_if_any()
     assert shaped is not None
-    nothing = np.zeros((), np.float32)
-    params = tuple(np.broadcast_to(nothing, shape) for shape in shaped.params)
-    held = Weights(tuple(param.name for param in shaped.graph.params), params, (), nothing, nothing)
-    state = snapshot.read(weights)
-    report = match(shaped, held, state, weights).report
-    own = params_by_key(shaped, held)
-    state, _ = named(state, own, own.keys() - set(shaped.graph.owners))
-    arrays = {key: state.weights[key] for key in own if key in state.weights}
-    snapshot.write(target, Snapshot(None, {key: array.astype("f4", copy=False) for key, array in arrays.items()}))
-    return report
+    return convert(shaped, flat.plain(), weights, target)
 
 
 def _same(text: str, own: dict[Phase, str], names: list[str], folder: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from netspec.core.rooms import UnknownWord
 from netspec.language.write import flow
 from netspec.layers.base import LAYERS, Layer
@@ -63,10 +65,13 @@ def tidy(layers: Iterable[Written]) -> list[Written]:
 def _kept(fields: Mapping[str, Any], above: Mapping[str, Any] | None) -> Iterator[tuple[str, Any]]:
     """The fields that have to be written, behind a layer `above`."""
     cls = _class(fields)
-    if cls is None:
+    try:
+        layer = None if cls is None else layer_of(fields)
+    except ValidationError:  # a field of a fork, which is kept
+        layer = None
+    if cls is None or layer is None:
         yield from fields.items()
         return
-    layer = layer_of(fields)
     for key, value in fields.items():
         value = _whole(value)
         if key == "bottom":
@@ -136,7 +141,12 @@ def _is_default(layer: Layer, key: str) -> bool:
     info = type(layer).model_fields.get(key)
     if info is None or info.is_required():
         return False
-    return bool(getattr(layer, key) == info.get_default(call_default_factory=True))
+    value, default = getattr(layer, key), info.get_default(call_default_factory=True)
+    return bool(value == default) or (default == () and key in _SAME and set(value) == {_SAME[key]})
+
+
+_SAME = {"stride": 1, "dilation": 1, "pad": 0}
+"""What lists that are left out mean, for each axis."""
 
 
 def entry(fields: Mapping[str, Any], indent: int = 2) -> list[str]:

@@ -28,8 +28,8 @@ def fold(
 ) -> None:
     """`folded`, a weight (K, M) and a bias (K,) = those of w (K, M), b (K,) with a BatchNorm and a Scale behind them.
 
-    In float64, rounded at the end. `first` is the running variance before the first batch. Empty arrays stand for a bias of 0, no BatchNorm, factors of 1, constants of 0. A
-    part owns filters.
+    In float64, rounded at the end. `first` is the running variance before the first batch. Empty arrays stand for a
+    bias of 0, no BatchNorm, factors of 1, constants of 0. A part owns filters.
     """
     size = w.size // folded.bias.size
     share = 0.0

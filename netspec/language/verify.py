@@ -78,5 +78,5 @@ class _Walk:
         self.check(inside, f"has a value at line {at.line} of '{at.source.name}', which ends before")
 
     def escapes(self, source: SourceText) -> bool:
-        """Whether a text holds `$$`, which becomes a dollar sign."""
-        return self.escaped.setdefault(id(source), "$$" in source.text)
+        """Whether a text holds `$$`, which becomes a dollar sign, or is Caffe's, where a dollar sign is one."""
+        return self.escaped.setdefault(id(source), source.caffe or "$$" in source.text)

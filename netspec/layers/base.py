@@ -171,6 +171,8 @@ class Layer(Model):
     workspace `count`, int32 (1,)."""
     no_diff: ClassVar[frozenset[int]] = frozenset()
     """Bottoms that never receive a gradient (labels)."""
+    shape_only: ClassVar[frozenset[int]] = frozenset()
+    """Those of `no_diff` that are read for their shape alone: where something is learned below, no gradient is lost."""
     label_word: ClassVar[str] = "label"
     """What errors call the whole numbers that `classes` bounds: label, index, length."""
     purpose: ClassVar[Purpose] = "other"

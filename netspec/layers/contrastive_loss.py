@@ -23,7 +23,8 @@ class ContrastiveLoss(SampleLoss):
     """Draw the features of pairs that are alike together, and push those of others a margin apart: Siamese nets.
 
     Bottom: features a and b (N, ...), equally many; y (N,), 1 where a pair is alike and 0 where it is not; with
-    `any_label`, as in Caffe, any number that does not round to 0 towards 0 is a 1. Top: the loss, a scalar. Both features may receive a gradient.
+    `any_label`, as in Caffe, any number counts as 1 whose whole part is not 0. Top: the loss, a scalar. Both features
+    may receive a gradient.
     """
 
     bottoms: ClassVar[Arity] = Arity(3, 3)
@@ -38,9 +39,7 @@ class ContrastiveLoss(SampleLoss):
 
     margin: float = Field(1.0, gt=0, description="The distance beyond which pairs that differ are left alone.")
     legacy_version: bool = Field(False, description="Whether the margin is compared with the squared distance.")
-    any_label: bool = Field(
-        False, description="Any number that does not round to 0 towards 0 says that a pair is alike."
-    )
+    any_label: bool = Field(False, description="Any number whose whole part is not 0 says that a pair is alike.")
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """A pair is alike, 1, or not, 0, unless any number is taken."""

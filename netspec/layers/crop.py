@@ -28,6 +28,7 @@ class Crop(MovingLayer):
 
     bottoms: ClassVar[Arity] = TWO
     no_diff: ClassVar[frozenset[int]] = frozenset({1})
+    shape_only: ClassVar[frozenset[int]] = frozenset({1})
     purpose: ClassVar[Purpose] = "shape"
     example: ClassVar[str] = """
 - {name: data, type: Input, top: [x, like], shape: [[2, 3, 6, 5], [2, 3, 4, 2]]}

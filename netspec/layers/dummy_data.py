@@ -69,7 +69,7 @@ class DummyData(Layer):
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """The declared shapes."""
         shapes = each(self.shape, len(self.top_names()))
-        for i, (filler, shape) in enumerate(zip(self._fillers(), shapes, strict=True)):
+        for i, (filler, shape) in enumerate(zip(self.fillers, shapes, strict=True)):
             try:
                 filler.check(shape)
             except ShapeError as error:
@@ -77,7 +77,9 @@ class DummyData(Layer):
                 raise ShapeError(f"the filler of top {i}: {error.message}", field=field, help=error.help) from None
         return shapes
 
-    def _fillers(self) -> tuple[Filler, ...]:
+    @property
+    def fillers(self) -> tuple[Filler, ...]:
+        """The filler of each top."""
         tops = len(self.top_names())
         return self.data_filler if len(self.data_filler) > 1 else self.data_filler * tops
 
@@ -89,7 +91,7 @@ class DummyData(Layer):
         def fill(filler: Filler, number: int, top: Array) -> None:
             top[...] = filler.fill(top.shape, rng.generator(run.seed, "data", number, *run.clock.tolist()))
 
-        for number, (filler, top) in enumerate(zip(self._fillers(), run.top, strict=True)):
+        for number, (filler, top) in enumerate(zip(self.fillers, run.top, strict=True)):
             if filler.level is not None:
                 yield Call(copy.fill, top, filler.level)
             else:

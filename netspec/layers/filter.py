@@ -15,8 +15,9 @@ class Filter(Layer):
     Bottoms: one or more blobs (N, ...), then the selector (N,) or (N, 1, ...); an item is kept where it is not 0.
     Tops: as many as bottoms without the selector, planned with the shapes of these. How many items they hold is known
     only when the net runs: a Net shows these, and the memory behind them is 0. Such a blob may be an output of the net,
-    or be read by layers that compute each item by itself, like ReLU, InnerProduct or Convolution; it is in no loss. An
-    item of a bottom that is not kept gets the gradient 0, the selector gets none.
+    or be read by layers that compute each item by itself, like ReLU, InnerProduct or Convolution. It may have a
+    `loss_weight`, but what reads it is in no loss. An item of a bottom that is not kept gets the gradient 0, the
+    selector gets none.
     """
 
     purpose: ClassVar[Purpose] = "shape"

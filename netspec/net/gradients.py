@@ -42,7 +42,9 @@ def decide_gradients(net: Graph, found: Findings, gradients: Gradients, force: b
         runs = runs and (node.layer.differentiable or any(under[top] for top in node.tops))
         flags = list(propagate[node.index]) if runs else [False] * len(node.bottoms)
         for slot in node.layer.without_diff(len(node.bottoms)):
-            if runs and slot < len(flags) and flags[slot]:
+            if slot in node.layer.shape_only and slot < len(flags):
+                flags[slot] = False
+            elif runs and slot < len(flags) and flags[slot]:
                 label = net.blobs[node.bottoms[slot]].label
                 text = f"layer '{node.layer.name}' ({node.layer.type}) cannot pass a gradient to its bottom '{label}'"
                 help = "labels must not depend on learned params; set propagate_down"

@@ -95,7 +95,10 @@ def within(spec: NetSpec, state: State) -> State:
 
 
 def _check_counted(net: Graph, found: Findings) -> None:
-    """Refuse what would read the items behind those that a Filter keeps: layers that mix items, and losses."""
+    """Refuse what would read the items behind those that a Filter keeps: layers that mix items, and losses.
+
+    The Filter's own tops may have a loss weight: behind what it keeps lie zeros.
+    """
     for node in net.nodes:
         read = [net.counted.get(bottom) for bottom in node.bottoms]
         for slot, maker in enumerate(read):
@@ -108,9 +111,9 @@ def _check_counted(net: Graph, found: Findings) -> None:
                 text += f"says how many items layer '{counter.name}' ({counter.type}) keeps"
                 help = "layers that compute each item by itself may read it; to leave samples out of a loss, mark them "
                 found.add(RunTimeBatchError(text, at=node.layer.place("bottom", slot), help=f"{help}by `ignore_label`"))
-    for index in net.counted:
+    for index, maker in net.counted.items():
         blob, layer = net.blobs[index], net.nodes[net.blobs[index].producer].layer
-        if blob.loss_weight:
+        if blob.loss_weight and blob.producer != maker:
             text = f"blob '{blob.name}' is in no loss: only the run of the net says how many items it holds"
             found.add(RunTimeBatchError(text, at=layer.place("loss_weight"), help="leave its loss_weight out"))
 
@@ -254,6 +257,10 @@ class _Wiring:
     def duplicate(self, node: Node, name: str, slot: int, before: GraphBlob) -> None:
         maker = self.kept[before.producer]
         at = node.layer.place("top", slot)
+        if before.producer == node.index and not isinstance(node.layer, Broken):
+            text = f"layer '{node.layer.name}' has two tops called '{name}'"
+            self.found.add(DuplicateTopError(text, at=at, help="name one of them otherwise"))
+            return
         if isinstance(node.layer, Broken) or isinstance(maker, Broken) or maker.name == node.layer.name:
             return
         related = [("it is produced here:", place)] if (place := maker.place()) else []

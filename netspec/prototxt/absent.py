@@ -17,9 +17,7 @@ ABSENT: dict[str, str] = {
         ("BoxAnnotatorOHEM", "PSROIAlign", "PSROIPooling", "Proposal", "ROIAlign", "ROIPooling", "SmoothL1LossOHEM"),
         _RCNN,
     ),
-    **dict.fromkeys(
-        ("Correlation", "Correlation1D", "CustomData", "DataAugmentation", "FlowWarp", "L1Loss", "Resample"), _FLOW
-    ),
+    **dict.fromkeys(("Correlation", "Correlation1D", "CustomData", "DataAugmentation", "FlowWarp", "Resample"), _FLOW),
     **dict.fromkeys(("CenterLoss", "LabelSpecificAdd", "LargeMarginInnerProduct", "MarginInnerProduct"), _FACES),
     **dict.fromkeys(
         ("DetectionLoss", "EvalDetection", "RegionLoss", "RegionOutput", "Reorg", "YoloDetectionOutput"), _YOLO

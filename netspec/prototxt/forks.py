@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from netspec.core.nodes import Mapping
+from netspec.core.nodes import Mapping, Node
 from netspec.prototxt.draft import Draft
 from netspec.prototxt.fields import FORK_MESSAGES
 from netspec.prototxt.layer import Given
@@ -23,36 +23,31 @@ def axpy(given: Given) -> Several:
     if len(given.bottoms) != 3:
         return None
     factor, x, other = given.bottoms
-    flat, scaled = (_fresh(given, word) for word in ("factors", "scaled"))
+    flat, name = (_fresh(given, word) for word in ("factors", "scaled"))
+    scaled = x if given.tops == [x] else name
     return [
         _layer(given, flat, "Flatten", bottom=factor, top=flat),
-        _layer(given, scaled, "Scale", bottom=[x, flat], top=scaled, axis=0),
-        _final(given, "Eltwise", bottom=[scaled, other]),
+        _layer(given, name, "Scale", bottom=[x, flat], top=scaled, axis=0),
+        _final(given, "Eltwise", bottom=[other, scaled] if given.tops == [other] else [scaled, other]),
     ]
 
 
 def bn(given: Given) -> Several:
-    """SegNet's INFERENCE is a Scale; its LEARN takes the batch's statistics in every phase; PSPNet's BN keeps sums."""
-    message = given.message("bn_param")
-    given.notes.add(f"{given.type} is of a fork: written with netspec's layers", given.node.keys["type"])
+    """SegNet's INFERENCE is a Scale; its LEARN takes the batch's statistics in every phase; others' BN keeps sums."""
+    message, at = given.message("bn_param"), given.node.keys["type"]
+    given.notes.add(f"{given.type} is of a fork: written with netspec's layers", at)
+    factor = _filler(given, message, "slope_filler" if "slope_filler" in message.items else "scale_filler")
+    constant = _filler(given, message, "shift_filler" if "shift_filler" in message.items else "bias_filler")
+    factors = {"filler": factor, "bias_filler": constant}
     if message.value("bn_mode") == "INFERENCE":
-        factors = _filler(given, message, "scale_filler", "filler") | _filler(
-            given, message, "shift_filler", "bias_filler"
-        )
         return [_final(given, "Scale", bias_term=True, **factors)]
-    if "slope_filler" in message.items or "frozen" in message.items or "momentum" in message.items:
-        given.notes.add("weights of such a BN have four blobs, which BatchNorm does not load", given.node.keys["type"])
-        factors = _filler(given, message, "slope_filler", "weight_filler") | _filler(
-            given, message, "bias_filler", "bias_filler"
-        )
-        frozen = {"use_global_stats": True} if message.value("frozen") else {}
-        return [_final(given, "BatchNorm", affine=True, **_eps(message), **frozen, **factors)]
-    norm, factors = _fresh(given, "norm"), _filler(given, message, "scale_filler", "filler")
-    factors |= _filler(given, message, "shift_filler", "bias_filler")
-    return [
-        _layer(given, norm, "BatchNorm", bottom=given.bottoms, top=norm, use_global_stats=False, **_eps(message)),
-        _final(given, "Scale", bottom=norm, bias_term=True, **factors),
-    ]
+    own = {"eps": message.value("eps") or message.value("var_eps")}
+    if message.items.keys() & {"slope_filler", "frozen", "momentum", "moving_average"}:
+        given.notes.add("weights of such a BN are four blobs, which BatchNorm does not load", at)
+        own |= {"use_global_stats": message.value("frozen") or None}
+        return [_final(given, "BatchNorm", affine=True, **own, weight_filler=factor, bias_filler=constant)]
+    own |= {"use_global_stats": False}
+    return _scaled(given, _fresh(given, "norm"), "BatchNorm", own, bias_term=True, **factors)
 
 
 def depthwise(given: Given) -> Several:
@@ -81,17 +76,13 @@ def normalize(given: Given) -> Several:
     if word is None:
         return [_final(given, "L2Normalize", **eps)]
     wide, shared = (message.value(name) is not False for name in ("across_spatial", "channel_shared"))
+    factors = _filler(given, message, "scale_filler")
     if not wide and not shared:
-        return [
-            _final(given, "L2Normalize", affine=True, **eps, **_filler(given, message, "scale_filler", "weight_filler"))
-        ]
+        return [_final(given, "L2Normalize", affine=True, **eps, weight_filler=factors)]
     length = _fresh(given, "normalized")
     axes = {"num_axes": -1} if wide else {}
     one = {"axis": 0, "num_axes": 0} if shared else {}
-    return [
-        _layer(given, length, "L2Normalize", bottom=given.bottoms, top=length, **axes, **eps),
-        _final(given, "Scale", bottom=length, **one, **_filler(given, message, "scale_filler", "filler")),
-    ]
+    return _scaled(given, length, "L2Normalize", axes | eps, **one, filler=factors)
 
 
 def relu6(given: Given) -> Several:
@@ -120,7 +111,7 @@ def transpose(given: Given) -> Several:
 def upsample(given: Given) -> Several:
     """With the places of maxima an Unpooling (SegNet), else the pixels repeated (YOLO)."""
     message = given.message("upsample_param")
-    both = message.value("scale") or message.value("stride") or 2
+    both = message.value("stride") or message.value("scale") or 2
     factors = [message.value(f"scale_{side}") or both for side in "hw"]
     sizes = [
         message.value(f"upsample_{side}") or message.value(long) for side, long in (("h", "height"), ("w", "width"))
@@ -151,7 +142,7 @@ def copied(given: Given) -> Several:
 
 FORKS: dict[str, Callable[[Given], Several]] = {
     "Axpy": axpy,
-    "BN": bn,
+    **dict.fromkeys(("BN", "BNData"), bn),
     "ConvolutionDepthwise": depthwise,
     "DepthwiseConvolution": depthwise,
     "Local": local,
@@ -174,17 +165,28 @@ def _layer(given: Given, name: str, type: str, **fields: Any) -> Mapping:
     """A layer that stands for a part of the given one."""
     draft, at = Draft(given.node.at), given.node.keys.get("type", given.node.at)
     for key, value in {"name": name, "type": type, **fields}.items():
-        draft.put(key, value, at)
+        if value is not None:
+            draft.put(key, value, at)
     for key in ("include", "exclude"):
         if key in given.draft.items:
             draft.put(key, given.draft.items[key], given.draft.keys[key])
     return draft.mapping()
 
 
+def _scaled(given: Given, name: str, type: str, first: dict[str, Any], **fields: Any) -> list[Mapping]:
+    """Two layers: of a type with the fields `first`, then a Scale that is the given layer; in place where that is."""
+    between = given.bottoms[0] if given.bottoms[:1] == given.tops else name
+    return [
+        _layer(given, name, type, bottom=given.bottoms, top=between, **first),
+        _final(given, "Scale", bottom=between, **fields),
+    ]
+
+
 def _final(given: Given, type: str, **fields: Any) -> Mapping:
     """The given layer as another type: its wiring and its params stay."""
     for key, value in {"type": type, **fields}.items():
-        given.put(key, value)
+        if value is not None:
+            given.put(key, value)
     return given.draft.mapping()
 
 
@@ -193,16 +195,10 @@ def _fresh(given: Given, word: str) -> str:
     return f"{given.node.value('name') or given.type}/{word}"
 
 
-def _filler(given: Given, message: Mapping, name: str, own: str) -> dict[str, Any]:
-    """A filler of a message under netspec's name, where it is given."""
+def _filler(given: Given, message: Mapping, name: str) -> Node | None:
+    """A filler of a message, where it is given."""
     found = message.items.get(name)
-    return {} if found is None else {own: given.value(name, found)}
-
-
-def _eps(message: Mapping) -> dict[str, Any]:
-    """The eps of a BN, under either name."""
-    found = message.value("eps") or message.value("var_eps")
-    return {} if found is None else {"eps": found}
+    return None if found is None else given.value(name, found)
 
 
 def _once(values: list[int]) -> int | list[int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from netspec.core.nodes import Mapping, Node, Scalar
+from netspec.core.nodes import Mapping, Node, Sequence
 from netspec.core.places import Place
-from netspec.core.rooms import UnknownWord
+from netspec.core.rooms import UnknownWord, snake
+from netspec.formats import caffe_messages
 from netspec.layers.base import LAYERS, Layer
 from netspec.prototxt.draft import Draft, Notes, items, single, words
 from netspec.prototxt.fields import FORK_MESSAGES, IDLE, MESSAGES, RENAMED
@@ -63,8 +64,9 @@ class Given:
 
     def fields(self, *without: str) -> None:
         """The fields of all messages that its type reads, but for some."""
-        for name in {**FORK_MESSAGES, **MESSAGES}.get(self.type, ()):
+        for name in {**FORK_MESSAGES, **MESSAGES}.get(self.type) or (f"{snake(self.type)}_param",):
             message = self.message(name)
+            message = message.without(*_idle(name, message))
             if name == "transform_param":
                 if message.items:
                     self.draft.put(name, self.kept(message).mapping(), self.node.keys[name])
@@ -107,6 +109,14 @@ class Given:
                 self.notes.left_out(name, f"it means nothing to a {self.type} layer", at)
 
 
+def _idle(name: str, message: Mapping) -> list[str]:
+    """The fields of a message that a fork added, and that say what holds without them."""
+    known = caffe_messages.fields("LayerParameter").get(name)
+    own = caffe_messages.fields(known.type) if known is not None else {}
+    forks = [field for field in own.values() if field.fork and field.name in message.items]
+    return [field.name for field in forks if message.value(field.name) == field.default]
+
+
 def layer_class(word: str) -> LayerClass | None:
     """The layer type of a name; None where netspec has none."""
     try:
@@ -119,18 +129,18 @@ def rule(value: Node) -> Node:
     """A value in which lists of one item, at any depth, are that item."""
     value = single(value)
     if isinstance(value, Mapping):
-        return Mapping({key: rule(item) for key, item in value.items.items()}, value.keys, value.at)
+        return replace(value, items={key: rule(item) for key, item in value.items.items()})
+    if isinstance(value, Sequence):
+        return replace(value, items=tuple(map(rule, value.items)))
     return value
 
 
 def params(value: Node) -> Node:
     """Settings of params; an empty name is none."""
     found = single(value)
-    if isinstance(found, Mapping):
-        return found.without("name") if found.value("name") == "" else found
-    if isinstance(found, Scalar):
-        return found
-    return type(found)(tuple(map(params, found.items)), found.at)
+    if isinstance(found, Sequence):
+        return replace(found, items=tuple(map(params, found.items)))
+    return found.without("name") if isinstance(found, Mapping) and found.value("name") == "" else found
 
 
 def sizes(shape: Node | None) -> list[int]:

@@ -13,9 +13,8 @@ from netspec.core.spelling import suggest
 from netspec.layers.base import LAYERS
 from netspec.prototxt.absent import ABSENT
 from netspec.prototxt.draft import Draft, Notes, escaped, items, node
-from netspec.prototxt.fields import MESSAGES, PLAIN_TYPES
 from netspec.prototxt.forks import FORKS
-from netspec.prototxt.layer import Given, layer_class
+from netspec.prototxt.layer import Given, layer_class, rule
 from netspec.prototxt.paths import with_paths
 from netspec.prototxt.types import TYPES
 
@@ -69,7 +68,7 @@ def _state(net: Mapping, draft: Draft, notes: Notes) -> None:
         notes.left_out("phase", "the phase is that in which the net is used", state.keys["phase"])
     kept = state.without("phase")
     if kept.items:
-        draft.put("state", kept, net.keys["state"])
+        draft.put("state", rule(kept), net.keys["state"])
 
 
 def _layers(given: Mapping, notes: Notes) -> Iterator[Mapping]:
@@ -82,9 +81,9 @@ def _layers(given: Mapping, notes: Notes) -> Iterator[Mapping]:
         TYPES[layer.type](layer)
     elif layer.type in FORKS:
         found = FORKS[layer.type](layer)
-    elif layer.type in MESSAGES or layer.type in PLAIN_TYPES:
+    elif layer.cls is not None:
         layer.fields()
-    elif layer.cls is None:
+    else:
         yield _kept(layer)
         return
     layer.rest()

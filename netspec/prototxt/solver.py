@@ -117,6 +117,8 @@ class _Reading:
 
     def __init__(self, solver: Mapping) -> None:
         self.solver, self.notes, self.draft = solver, Notes(), Draft(solver.at)
+        self.at = next(iter(solver.keys.values()), solver.at)
+        """The place of what is assumed."""
 
     def copy(self, *names: str, into: Draft | None = None) -> None:
         """Copy fields as they are, where they are written."""
@@ -205,7 +207,7 @@ class _Reading:
         self.copy(*_SAME)
         for name, least in (("max_iter", 0), ("base_lr", 0.0)):
             if name not in solver.items:
-                self.draft.put(name, least, solver.at)
+                self.draft.put(name, least, self.at)
         self.copy("max_iter")
         clip = solver.value("clip_gradients")
         if isinstance(clip, (int, float)) and clip >= 0:
@@ -219,7 +221,7 @@ class _Reading:
         if isinstance(seed, int) and seed >= 0:
             self.copy("random_seed")
         else:
-            at = solver.keys.get("random_seed", solver.at)
+            at = solver.keys.get("random_seed", self.at)
             self.notes.add(
                 "`random_seed` is 1, so that the training can be repeated: Caffe draws another each time", at
             )
@@ -265,11 +267,10 @@ class _Reading:
 
     def keeping(self) -> None:
         """Caffe's loop, with what it says of its files."""
-        loop = Draft(self.solver.at)
-        loop.put("type", "caffe", self.solver.at)
+        loop = Draft(self.at)
+        loop.put("type", "caffe", self.at)
         self.copy(*_LOOP, into=loop)
-        whole = loop.mapping()
-        self.draft.put("loop", whole if len(whole.items) > 1 else Scalar("caffe", self.solver.at), self.solver.at)
+        self.draft.put("loop", loop.mapping() if len(loop.items) > 1 else "caffe", self.at)
 
     def weights(self) -> None:
         """The files to start from; several may stand in one text, with commas between them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netspec.core.nodes import Mapping, Node
+from netspec.core.nodes import Mapping, Node, Sequence
 from netspec.prototxt.draft import items, single
 from netspec.prototxt.layer import Given, sizes
 
@@ -17,8 +17,15 @@ _OF_TRANSFORM = "Caffe reads it in `transform_param` alone"
 
 
 def batch_norm(given: Given) -> None:
-    """Its own phase decides which statistics it takes."""
-    given.fields()
+    """Its own phase decides which statistics it takes; NVIDIA's has learned factors too."""
+    message, fork = given.message("batch_norm_param"), ("scale_bias", "scale_filler", "bias_filler")
+    given.fields(*fork)
+    if message.value("scale_bias"):
+        for name, own in zip(fork, ("affine", "weight_filler", "bias_filler"), strict=True):
+            if name in message.items:
+                given.put(own, given.value(name, message.items[name]), message.keys[name])
+    else:
+        given.drop("batch_norm_param", fork[1:], "without `scale_bias` there is nothing to fill")
     phase = given.node.items.get("phase")
     if phase is not None and "use_global_stats" not in given.draft.items:
         given.put("use_global_stats", phase.plain() == "TEST", given.node.keys["phase"])
@@ -63,7 +70,7 @@ def dummy_data(given: Given) -> None:
     fillers = message.items.get("data_filler")
     if fillers is not None:
         listed = tuple(given.value("data_filler", each) for each in items(fillers))
-        given.draft.put("data_filler", single(type(fillers)(listed, fillers.at)), message.keys["data_filler"])  # type: ignore[call-arg, arg-type]
+        given.draft.put("data_filler", single(Sequence(listed, fillers.at)), message.keys["data_filler"])
 
 
 def eltwise(given: Given) -> None:
@@ -150,6 +157,22 @@ def scale(given: Given) -> None:
         given.fields()
 
 
+def softmax_with_loss(given: Given) -> None:
+    """SegNet's weights of classes."""
+    message, fork = given.message("loss_param"), ("weight_by_label_freqs", "class_weighting")
+    if not message.value("weight_by_label_freqs"):
+        given.fields()
+        return
+    given.fields(*fork)
+    if "class_weighting" in message.items:
+        at = message.keys["class_weighting"]
+        given.put("class_weights", message.items["class_weighting"], at)
+        if "ignore_label" in message.items:
+            given.notes.add("the loss divides by the weights of what counts, and SegNet's by their number", at)
+        elif "normalization" not in message.items:
+            given.put("normalization", "FULL", at)
+
+
 def window_data(given: Given) -> None:
     """Windows are changed by `transform_param`."""
     given.drop("window_data_param", _OLD_TRANSFORM, _OF_TRANSFORM)
@@ -175,6 +198,7 @@ TYPES: dict[str, Callable[[Given], None]] = {
     "RNN": recurrent,
     "Reshape": reshape,
     "Scale": scale,
+    "SoftmaxWithLoss": softmax_with_loss,
     "WindowData": window_data,
 }
 """The types that need more than `Given.fields`."""

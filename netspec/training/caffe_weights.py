@@ -37,9 +37,9 @@ class _Blob(Protocol):
     """A blob of a file: its values, and whether its shape is of the time when all had four axes."""
 
     @property
-    def data(self) -> Array: ...  # noqa: D102
+    def data(self) -> Array: ...
     @property
-    def legacy(self) -> bool: ...  # noqa: D102
+    def legacy(self) -> bool: ...
 
 
 @contextmanager

@@ -83,10 +83,11 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class Match:
-    """A file that fits a net: pairs of a param and the array to copy into it, and the report of it."""
+    """A file that fits a net: pairs of a param and the array to copy into it, with their keys, and the report of it."""
 
     pairs: tuple[tuple[Array, Array], ...]
     report: LoadReport
+    keys: tuple[ParamKey, ...] = ()
 
     def copy(self) -> None:
         """Copy the arrays into the params."""
@@ -199,13 +200,13 @@ def match(
         hint = None if strict else "give the layer another name to start it from its filler"
         raise OtherNetError(f"'{path}' belongs to another net: {_few(wrong)}", help=hint)
     unread = [f"'{key}' holds {state.unread[key]}" for key in given if key in state.unread]
-    whole = [(f"'{key}'", own[key], state.weights[key]) for key in given if key in state.weights]
-    pairs = fitted(whole, path, unread)
+    keys = tuple(key for key in given if key in state.weights)
+    pairs = fitted(((f"'{key}'", own[key], state.weights[key]) for key in keys), path, unread)
     merged = _merged(given, indices, state)
     misfitting = {str(key) for key in misfits}
     left = [name for name in left if name not in misfitting]
     report = LoadReport(tuple(loaded), tuple(map(str, skipped)), tuple(left), merged=merged)
-    return Match(pairs, replace(report, misfits=(*other, *misfits.values())))
+    return Match(pairs, replace(report, misfits=(*other, *misfits.values())), keys)
 
 
 def fitted(

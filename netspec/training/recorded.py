@@ -57,7 +57,7 @@ def flat_net(job: Job) -> dict[str, Any]:
 
     A layer that brings its data says the shapes of their samples, so that the net can be read without them.
     """
-    net: dict[str, Any] = _jsonable(literal(job.values["net"]))
+    net = plain_net(job.values["net"])
     layers: list[dict[str, Any]] = [*net["layers"]]
     for shaped in job.nets.values():
         kept = (i for i, layer in enumerate(job.net.layers) if shaped.graph.state.keeps(layer))
@@ -65,6 +65,12 @@ def flat_net(job: Job) -> dict[str, Any]:
             if node.layer.brings is not None:
                 layers[i] = {**layers[i], "shape": [list(shaped.blobs[top][1:]) for top in node.tops]}
     return {**net, "layers": layers}
+
+
+def plain_net(net: dict[str, Any]) -> dict[str, Any]:
+    """The flat plain values of a net as they are stored; every `$` is doubled, so that they are a net to read."""
+    found: dict[str, Any] = _jsonable(literal(net))
+    return found
 
 
 def net_changes(then: dict[str, Any], now: dict[str, Any]) -> Changes:

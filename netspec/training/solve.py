@@ -16,6 +16,7 @@ from pathlib import Path
 from netspec.core import blas
 from netspec.core.errors import DataError, DivergedError
 from netspec.training.budgets import Budgets
+from netspec.training.caffe_keeping import CaffeSnapshots
 from netspec.training.events import Display, Event, Finished, Tested, Unwritten, Warned
 from netspec.training.keeping import BestWeights, Snapshots
 from netspec.training.rules.base import FIRST
@@ -33,10 +34,11 @@ def solve(
     stopping: Callable[[], str | None] = lambda: None,
     elapsed: Callable[[], float] | None = None,
     snapshot_asked: Callable[[], bool] = lambda: False,
+    snapshots: Snapshots | CaffeSnapshots | None = None,
 ) -> Generator[Event | Warned | Unwritten, None, None]:
     """Train to the last iteration or an early stop, or until `stopping` or a budget gives a reason.
 
-    Snapshots go to `folder`. `stopping` is asked between batches. An iteration that is stopped has changed nothing, and
+    Snapshots go to `folder`, or where `snapshots` writes them. `stopping` is asked between batches. An iteration that is stopped has changed nothing, and
     a test that is stopped has no event: a training that resumes from the snapshot repeats them. `elapsed` gives the
     seconds of training that count for `max_time`, by default those since the call. `snapshot_asked` tells after each
     iteration whether a snapshot is wanted now. Warnings of the first iterations are yielded among the events. A
@@ -53,7 +55,7 @@ def solve(
             raise _Stopped(reason)
 
     session.between = between
-    loop = _Loop(session, folder, snapshot_asked)
+    loop = _Loop(session, folder, snapshots or Snapshots(session, folder), snapshot_asked)
     begin, stopped = session.iteration, None
     # more threads of NumPy's BLAS would compete with the kernels for cores
     limited = blas.single_threaded()
@@ -84,9 +86,15 @@ class _Stopped(Exception):
 class _Loop:
     """The iterations of a training and its end, with the tests, displays, snapshots and warnings that are due."""
 
-    def __init__(self, session: Session, folder: Path | None, snapshot_asked: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        folder: Path | None,
+        snapshots: Snapshots | CaffeSnapshots,
+        snapshot_asked: Callable[[], bool],
+    ) -> None:
         self.session, self._snapshot_asked = session, snapshot_asked
-        self.snapshots, self.best = Snapshots(session, folder), BestWeights(session, folder)
+        self.snapshots, self.best = snapshots, BestWeights(session, folder)
         self._names = tuple(session.testers)
         self._finished = session.over  # a run that is resumed after its early stop has nothing left to do
         stop = session.watch.stop

@@ -56,7 +56,7 @@ REFUSED = {
     "stages": ["late", b"late", None, 3, {"late": 1}, [None], ["late", 3]],
     "overrides": ["base_lr=3", None, [b"x"]],
     "dtype": [None, "float16", np.float16, int, "x", 3, []],
-    "phase": [None, "VAL", 1, ["TEST"], np.array(["TEST", "TRAIN"])],
+    "phase": [None, "VAL", 2, ["TEST"], np.array(["TEST", "TRAIN"])],
     "force_backward": [None, "no", 1],
     "weights": [3, b"x", []],
 }

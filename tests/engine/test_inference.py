@@ -101,6 +101,21 @@ def test_a_fold_by_hand() -> None:
     assert kernels(one, "prepare") == ["fold.fold", "conv.pack"] and len(kernels(one, "forward")) == 1
 
 
+@pytest.mark.parametrize(("sums", "wanted"), [("GUARDED", 3.5), ("PLAIN", 14.0)])
+def test_a_fold_before_the_first_batch(sums: str, wanted: float) -> None:
+    """7 / sqrt(1 + 3), of a variance of 1; as in Caffe of 0, 7 / sqrt(0 + .25)."""
+    image = {"name": "data", "type": "Input", "top": "data", "shape": [1, 1, 1, 1]}
+    eps = 3.0 if sums == "GUARDED" else 0.25
+    one = bound({"name": "hand", "layers": [image, conv("conv", 1, kernel_size=1), norm(eps=eps, running_sums=sums)]})
+    values = {"conv.weight": 2, "conv.bias": 1, "norm.mean": 0, "norm.variance": 0, "norm.scale_factor": 0}
+    for name, value in values.items():
+        one.weights.data[one.weights.index(name)][...] = value
+    one.inputs[0][...] = 3
+    one.forward()
+    assert one.data[one.graph.outputs[0]].tolist() == [[[[wanted]]]]
+    assert kernels(one, "prepare") == ["fold.fold", "conv.pack"]
+
+
 FOLDED = [
     ([conv("conv", 5), norm(), scale(), relu()], ["BatchNorm", "Scale", "ReLU"]),
     ([conv("conv", 5), norm(affine=True), scale(), relu()], ["BatchNorm", "Scale", "ReLU"]),

@@ -180,6 +180,22 @@ def test_testing_with_batch_statistics_changes_nothing() -> None:
     assert [p.tolist() for p in result.params] == [p.tolist() for p in stored(3, 0.5)]
 
 
+def test_plain_sums_are_caffes() -> None:
+    """0 / sqrt(eps) before the first batch; batches of TEST and batches that are not finite are added."""
+    x, plain = blob(2, 3, 5), {"running_sums": "PLAIN"}
+    np.testing.assert_allclose(
+        forward(bn(eps=0.0625, **plain), x, phase="TEST", params=stored(3))[0], 4 * x, rtol=1e-14
+    )
+    fields = {"use_global_stats": False, "moving_average_fraction": 0.5}
+    result = run_layer(bn(**fields, **plain), x, params=stored(3, 8.0), phase="TEST")
+    np.testing.assert_allclose(result.params[0], 4 + x.mean((0, 2)), rtol=1e-12)
+    np.testing.assert_allclose(result.params[1], 4 + x.var((0, 2), ddof=1), rtol=1e-12)
+    assert result.params[2] == [5]
+    x[1, 1, 2] = np.inf
+    mean, _, scale = run_layer(bn(**fields, **plain), x, params=stored(3, 8.0)).params
+    assert np.isinf(mean[1]) and np.isfinite(mean[[0, 2]]).all() and scale == [5]
+
+
 def test_affine_is_a_scale_on_top() -> None:
     x, v = blob(4, 3, 5, 2), blob(4, 3, 5, 2, seed=2)
     params = random_params(bn(affine=True), [x])

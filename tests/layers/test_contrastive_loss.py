@@ -73,6 +73,20 @@ def test_a_word_that_is_neither_0_nor_1_gives_nan(y: float) -> None:
     assert np.isnan(result.tops[0]) and np.isnan(result.bottom_diffs[0]).all()
 
 
+@pytest.mark.parametrize(("y", "alike"), [(-1.0, 1), (2.0, 1), (1.5, 1), (0.5, 0), (-0.9, 0), (0.0, 0), (1.0, 1)])
+def test_any_label_is_read_as_caffe_reads_it(y: float, alike: int) -> None:
+    """Caffe makes a whole number of y, and asks whether it is 0."""
+    layer, usual = make_layer("ContrastiveLoss", any_label=True), make_layer("ContrastiveLoss")
+    assert usual.classes(((1, 3), (1, 3), (1,))) and not layer.classes(((1, 3), (1, 3), (1,)))
+    a, b = blob(1, 3), blob(1, 3, seed=2) * 0.5
+    ours, wanted = (
+        run_layer(one, a, b, np.array([label]), top_diffs=[1.0]) for one, label in ((layer, y), (usual, float(alike)))
+    )
+    assert ours.tops[0] == wanted.tops[0] and np.isfinite(ours.tops[0])
+    np.testing.assert_array_equal(ours.bottom_diffs[0], wanted.bottom_diffs[0])
+    assert np.isnan(run_layer(layer, a, b, np.array([np.nan]), top_diffs=[1.0]).tops[0])
+
+
 def test_shapes_and_fields() -> None:
     layer = make_layer("ContrastiveLoss")
     assert layer.classes(((4, 3), (4, 3), (4,))) == {2: (2, None)}

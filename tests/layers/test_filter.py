@@ -86,6 +86,16 @@ def test_layers_that_compute_each_item_by_itself_may_read_it() -> None:
         np.testing.assert_allclose(others, its, rtol=1e-12, atol=1e-15)
 
 
+def test_the_sum_of_what_is_kept_may_be_a_loss() -> None:
+    one, x = net({**FILTER, "loss_weight": [3, 0]}, phase="TRAIN", force_backward=True), blob(4, 3, 6, 4)
+    assert one.forward(data=x, label=np.arange(4.0), which=SELECTED.reshape(4, 1, 1, 1))["kept"].shape == (2, 3, 6, 4)
+    np.testing.assert_allclose(one.loss, 3 * x[1:3].sum(), rtol=1e-12)
+    one.backward()
+    wanted = np.zeros(x.shape)
+    wanted[1:3] = 3
+    np.testing.assert_array_equal(one.blobs["data"].diff, wanted)
+
+
 @pytest.mark.parametrize(
     ("layer", "text"),
     [

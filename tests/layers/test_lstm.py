@@ -143,6 +143,27 @@ def test_bottoms_that_do_not_fit(fields: dict[str, Any], bottom: list[str], shap
         layer.top_shapes(tuple(shapes))
 
 
+@pytest.mark.parametrize("word", ["LSTM", "RNN"])
+def test_without_state_gradient_exposed_states_are_caffes(word: str) -> None:
+    """The gradient of the last states is not looked at, and the first states get 0."""
+    states = 2 if word == "LSTM" else 1
+    names, tops = ["x", "cont", "h", "c"][: 2 + states], ["y", "a", "b"][: 1 + states]
+    fields = {"num_output": H, "bottom": names, "top": tops, "expose_hidden": True}
+    bottoms = [blob(3, 2, 5), np.array([[1.0, 0], [1, 1], [0, 1]]), *(blob(1, 2, H, seed=i) for i in range(states))]
+    layer = make_layer(word, **fields, state_gradient=False)
+    params = random_params(layer, bottoms)
+    dy, last = blob(3, 2, H, seed=5), [blob(1, 2, H, seed=7 + i) for i in range(states)]
+    ours = run_layer(layer, *bottoms, params=params, top_diffs=[dy, *last])
+    wanted = run_layer(
+        make_layer(word, **fields), *bottoms, params=params, top_diffs=[dy, *(0 * each for each in last)]
+    )
+    np.testing.assert_array_equal(ours.bottom_diffs[0], wanted.bottom_diffs[0])
+    for mine, its in zip(ours.param_diffs, wanted.param_diffs, strict=True):
+        np.testing.assert_array_equal(mine, its)
+    for mine, its in zip(ours.bottom_diffs[2:], wanted.bottom_diffs[2:], strict=True):
+        assert not mine.any() and its.any()
+
+
 def test_exposed_states_have_their_shape() -> None:
     layer = make_layer("LSTM", num_output=H, bottom=["x", "cont", "h", "c"], top=["y", "a", "b"], expose_hidden=True)
     with pytest.raises(ShapeError, match="must be 1x2x6: the states"):

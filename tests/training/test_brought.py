@@ -97,22 +97,30 @@ def test_a_solvers_own_data_come_first(folder: Path) -> None:
     assert job.batch == 4 and job.spec.data.test is not None and job.spec.data.test.batch_size == 5
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (
-            "{name: other, type: HDF5Data, top: [x], source: train.h5, batch_size: 8}",
-            "layers 'other' and 'in' both bring",
-        ),
-        ("{name: other, type: Input, top: [x], shape: [8, 3]}", "'in' brings data to phase TRAIN, but 'other' waits"),
-    ],
-)
-def test_one_layer_brings_all(folder: Path, more: str, said: str) -> None:
+def test_an_input_beside_data_is_an_error(folder: Path) -> None:
+    other = "- {name: other, type: Input, top: [x], shape: [8, 3], include: {phase: TRAIN}}\n"
     net = (folder / "net.yaml").read_text()
-    (folder / "net.yaml").write_text(net.replace("layers:\n", f"layers:\n- {more[:-1]}, include: {{phase: TRAIN}}}}\n"))
+    (folder / "net.yaml").write_text(net.replace("layers:\n", f"layers:\n{other}"))
     with pytest.raises(NetspecError) as caught:
         load_solver(str(folder / "solver.yaml"))
+    said = "layer 'in' brings data to phase TRAIN, but 'other' waits"
     assert any(error.code == "NS641" and said in error.message for error in caught.value.errors())
+
+
+def test_pairlayers_bring_data(folder: Path, cli) -> None:
+    """The weights are those of one layer that brings both: samples keep together, also where they are shuffled."""
+    code, _, err = cli("train", folder / "solver.yaml", "-q", "--output", folder / "one")
+    assert code == 0, err
+    two = "- {name: in, type: HDF5Data, top: [data], source: train.h5, batch_size: 8, shuffle: true}\n"
+    two = two.replace("}\n", ", include: {phase: TRAIN}}\n")
+    two += two.replace("name: in", "name: labels").replace("top: [data]", "top: [label]")
+    net = NET.replace(NET[NET.index("- name: in") : NET.index("- {name: held")], two)
+    (folder / "net.yaml").write_text(net)
+    code, _, err = cli("train", folder / "solver.yaml", "-q", "--output", folder / "two")
+    assert code == 0, err
+    one, pair = (snapshot.read(folder / name / "snapshots" / "iter_000045.safetensors") for name in ("one", "two"))
+    for key, array in one.weights.items():
+        np.testing.assert_array_equal(array, pair.weights[key])
 
 
 def test_a_snapshot_alone_predicts_as_the_layer_reads(tmp_path: Path, cli) -> None:

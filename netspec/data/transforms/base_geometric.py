@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field
 
 from netspec.core import rng
 from netspec.core.errors import DataError
-from netspec.core.model import Aka, Listed, wrong
+from netspec.core.model import Aka, Listed, rising
 from netspec.core.nodes import placed
 from netspec.core.shape import ANY, Shape, ShapeError, Shapes, counted
 from netspec.data import resample
@@ -139,13 +139,6 @@ class Geometric(Transform):
         step = Step(self, setting.stream, setting.phase, None if not self.exact else super().bind_all(setting))
         shape, data = self.output_shape(setting.shape), setting.data
         return Resampling((step,), shape, data.masks, self.outside(), setting.real, data.name)
-
-
-def rising(span: tuple[float, ...]) -> tuple[float, ...]:
-    """The least and the largest value, in this order, as a validator of a field; of a single one nothing is asked."""
-    if len(span) == 2 and span[0] > span[1]:
-        raise wrong(f"it goes from {span[0]:g} down to {span[1]:g}", help="write the least first")
-    return span
 
 
 Span = Annotated[

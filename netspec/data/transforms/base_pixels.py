@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from netspec.core.errors import DataError
-from netspec.core.model import Aka, Listed, wrong
+from netspec.core.model import Aka, Listed, rising
 from netspec.core.nodes import placed
 from netspec.core.shape import Shape, ShapeError
 from netspec.data.transforms.base import Apply, Setting, Transform, image
@@ -23,14 +23,8 @@ if TYPE_CHECKING:
     from netspec.data.transforms.base import Array, Draw
 
 
-def _in_order(value: tuple[float, ...]) -> tuple[float, ...]:
-    if list(value) != sorted(value):
-        raise wrong("the least number comes first", help=f"[{value[1]:g}, {value[0]:g}]")
-    return value
-
-
 Positive = Annotated[float, Field(ge=0)]
-Range = Annotated[Listed[Positive], Field(min_length=1, max_length=2), AfterValidator(_in_order)]
+Range = Annotated[Listed[Positive], Field(min_length=1, max_length=2), AfterValidator(rising)]
 """A number, or [least, largest]."""
 
 LUMA = (0.299, 0.587, 0.114)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from netspec.core.model import Aka, Listed, wrong
+from netspec.core.model import Aka, Listed, rising
 from netspec.data.transforms.base_pixels import PixelTransform, as_stored, between
 
 if TYPE_CHECKING:
@@ -21,16 +21,9 @@ if TYPE_CHECKING:
 class Blur(PixelTransform):
     """Blur an image by a Gaussian whose deviation is uniform between two numbers, in TRAIN only."""
 
-    sigma: Annotated[Listed[Annotated[float, Field(gt=0, le=100)]], Aka("radius")] = Field(
+    sigma: Annotated[Listed[Annotated[float, Field(gt=0, le=100)]], AfterValidator(rising), Aka("radius")] = Field(
         min_length=1, max_length=2, description="Deviation of the Gaussian in pixels: a number, or [least, largest]."
     )
-
-    @field_validator("sigma")
-    @classmethod
-    def _in_order(cls, sigma: tuple[float, ...]) -> tuple[float, ...]:
-        if list(sigma) != sorted(sigma):
-            raise wrong("the least number comes first")
-        return sigma
 
     def changed(self, x: Array, draw: Draw, stream: str) -> Array:
         """Rows, then columns."""

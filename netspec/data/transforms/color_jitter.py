@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from netspec.core.model import Listed, wrong
+from netspec.core.model import Listed, rising, wrong
 from netspec.core.shape import Shape
 from netspec.data.transforms.base_pixels import (
     PixelTransform,
@@ -26,12 +26,6 @@ from netspec.data.transforms.base_pixels import (
 
 if TYPE_CHECKING:
     from netspec.data.transforms.base import Array, Draw
-
-
-def _turn(value: tuple[float, ...]) -> tuple[float, ...]:
-    if list(value) != sorted(value):
-        raise wrong("the least number comes first")
-    return value
 
 
 class ColorJitter(PixelTransform):
@@ -55,7 +49,7 @@ class ColorJitter(PixelTransform):
         max_length=2,
         description="Largest change of the factor of saturation, or [least, largest].",
     )
-    hue: Annotated[Listed[Annotated[float, Field(ge=-0.5, le=0.5)]], AfterValidator(_turn)] = Field(
+    hue: Annotated[Listed[Annotated[float, Field(ge=-0.5, le=0.5)]], AfterValidator(rising)] = Field(
         (0.0,), min_length=1, max_length=2, description="Largest turn of the hue to both sides, or [least, largest]."
     )
     white: float | None = Field(

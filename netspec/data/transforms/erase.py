@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from netspec.core.model import Aka, Listed, wrong
+from netspec.core.model import Aka, Listed, rising
 from netspec.core.shape import Shape, ShapeError, counted
 from netspec.data.transforms.base import image
 from netspec.data.transforms.base_geometric import ByteFillError
@@ -32,20 +32,13 @@ class Erase(PixelTransform):
     probability: Annotated[float, Aka("p", "prob")] = Field(
         0.5, ge=0, le=1, description="The share of the images that lose a rectangle."
     )
-    scale: Annotated[Listed[Share], Aka("area")] = Field(
+    scale: Annotated[Listed[Share], AfterValidator(rising), Aka("area")] = Field(
         (0.02, 0.33), min_length=1, max_length=2, description="Share of the image: a number, or [least, largest]."
     )
-    ratio: Listed[Annotated[float, Field(gt=0)]] = Field(
+    ratio: Annotated[Listed[Annotated[float, Field(gt=0)]], AfterValidator(rising)] = Field(
         (0.3, 3.3), min_length=1, max_length=2, description="Height by width: a number, or [least, largest]."
     )
     value: Listed[float] = Field((0.0,), min_length=1, description="What fills it: one value, or one of each channel.")
-
-    @field_validator("scale", "ratio")
-    @classmethod
-    def _in_order(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if list(value) != sorted(value):
-            raise wrong("the least number comes first")
-        return value
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape of the sample. Raises ShapeError when the number of values is neither 1 nor C."""

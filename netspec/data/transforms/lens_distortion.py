@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 
-from netspec.core.model import Listed
+from netspec.core.model import Listed, rising
 from netspec.data.resample import Bend, Matrix, Size
-from netspec.data.transforms.base_geometric import Dice, Wobble, around, rising
+from netspec.data.transforms.base_geometric import Dice, Wobble, around
 
 if TYPE_CHECKING:
     from netspec.data.resample import Points

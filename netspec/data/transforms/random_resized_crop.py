@@ -15,9 +15,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from netspec.core.model import Aka, Listed
+from netspec.core.model import Aka, Listed, rising
 from netspec.data.resample import Size
-from netspec.data.transforms.base_geometric import Dice, Geometric, Move, Span, box, rising
+from netspec.data.transforms.base_geometric import Dice, Geometric, Move, Span, box
 
 TRIES = 10
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from netspec.core.model import Aka, Listed
+from netspec.core.model import Aka, Listed, rising
 from netspec.data.resample import Bend, Matrix, Size
-from netspec.data.transforms.base_geometric import Dice, Wobble, around, rising, turned
+from netspec.data.transforms.base_geometric import Dice, Wobble, around, turned
 
 
 class Rotate(Wobble):

@@ -134,7 +134,7 @@ class Trained:
         self.path, self.state, self.facts = path, state, state.data
         solver = state.solver
         level, stages = solver.get("level") or 0, tuple(solver.get("stage") or ())
-        self.view: Deployed = deploy(open_net(self._net(state.net)), State("TEST", level, stages))
+        self.view: Deployed = deploy(open_net(with_known_shapes(state.net, self.facts)), State("TEST", level, stages))
         self.dtype = solver.get("dtype") or "float32"
         self.answer = self._answer(blob)
         self.batch, self.transforms, self.source = self._feed(self._data(solver))
@@ -142,20 +142,6 @@ class Trained:
         self.computed = Computed(state.computed)
         self._programs: dict[int, Program] = {}
         self._bound: dict[Shape, Pipeline] = {}
-
-    def _net(self, net: dict[str, Any]) -> dict[str, Any]:
-        """The flat net; a layer that brings its data says the shapes of samples, and nobody looks for them in files."""
-        return net | {"layers": [self._shaped(layer) for layer in net.get("layers", ())]}
-
-    def _shaped(self, layer: dict[str, Any]) -> dict[str, Any]:
-        shapes, tops = self.facts.shapes, layer.get("top", ())
-        number = 1 if isinstance(tops, str) else len(tops)
-        try:
-            brings = LAYERS.get(str(layer.get("type"))).brings is not Layer.brings
-        except UnknownWord:
-            brings = False
-        known = len(shapes) >= number and "shape" not in layer
-        return layer | {"shape": [list(shape) for shape in shapes[:number]]} if brings and known else layer
 
     @cached_property
     def written(self) -> ShapedGraph:
@@ -330,6 +316,22 @@ class Trained:
         if missing:
             raise NoNetError(f"'{self.path}' lacks the params {', '.join(missing[:4])} of its own net")
         return {key: self.state.weights[key] for key in keys}
+
+
+def with_known_shapes(net: dict[str, Any], facts: Facts) -> dict[str, Any]:
+    """A flat net whose layers that bring data say the shapes of samples, so that nobody looks for them in files."""
+    return net | {"layers": [_with_shapes(layer, facts.shapes) for layer in net.get("layers", ())]}
+
+
+def _with_shapes(layer: dict[str, Any], shapes: Shapes) -> dict[str, Any]:
+    tops = layer.get("top", ())
+    number = 1 if isinstance(tops, str) else len(tops)
+    try:
+        brings = LAYERS.get(str(layer.get("type"))).brings is not Layer.brings
+    except UnknownWord:
+        brings = False
+    known = len(shapes) >= number and "shape" not in layer
+    return layer | {"shape": [list(shape) for shape in shapes[:number]]} if brings and known else layer
 
 
 def _sized(shape: Shape, wanted: Shape) -> str | None:

@@ -1,0 +1,1 @@
+"""Nets, solvers and snapshots in Caffe's words: prototxt, caffemodel and solverstate."""
