@@ -32,20 +32,24 @@ class NoDiffError(UsageError):
 
 
 class Spare:
-    """The diff, flat, of blobs that have none in the program: 0, until a layer or a caller writes there."""
+    """The diff of blobs that have none in the program: 0, until a layer or a caller writes there.
 
-    __slots__ = ("flat",)
+    Without `shared` it is that of a single blob, and lies in memory as its data do.
+    """
 
-    def __init__(self) -> None:
-        self.flat: Array | None = None
+    __slots__ = ("array", "shared")
+
+    def __init__(self, shared: bool = False) -> None:
+        self.array: Array | None = None
+        self.shared = shared
 
     def like(self, data: Array) -> Array:
         """The diff in the shape of a blob's data."""
         import numpy as np
 
-        if self.flat is None or self.flat.size != data.size:
-            self.flat = np.zeros(data.size, data.dtype)
-        return self.flat.reshape(data.shape)
+        if self.array is None:
+            self.array = np.zeros(data.size, data.dtype) if self.shared else np.zeros_like(data)
+        return self.array.reshape(data.shape) if self.shared else self.array
 
 
 class Cell:

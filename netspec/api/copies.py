@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from netspec.api.recipe import Recipe, twin
 
 if TYPE_CHECKING:
-    from netspec.api.memory import Memory
+    from netspec.api.passes import Passes
     from netspec.engine.program import Program
 
 
@@ -16,7 +16,7 @@ class Copied:
 
     _program: Program
     _recipe: Recipe
-    _memory: Memory
+    _memory: Passes
     _forwards: int
     _sub: int
 

@@ -19,7 +19,7 @@ from netspec.net.gradients import NoGradientError
 from netspec.net.graph import Graph, Node
 
 if TYPE_CHECKING:
-    from netspec.api.memory import Memory
+    from netspec.api.passes import Passes
     from netspec.core.calls import Array
 
 
@@ -34,17 +34,22 @@ class Habits:
     """What pycaffe's Net has besides blobs, params, forward and backward."""
 
     _program: Program
-    _memory: Memory
+    _memory: Passes
     _params: dict[str, tuple[Cell, ...]]
 
     if TYPE_CHECKING:
 
         @property
-        def blobs(self) -> Mapping[str, Blob]: ...
+        def blobs(self) -> Mapping[str, Blob]:
+            """Of the Net."""
 
-        def forward(self, blobs: Sequence[str] | None = None, **inputs: Any) -> dict[str, Array]: ...
+        def forward(self, blobs: Any = None, start: Any = None, end: Any = None, **inputs: Any) -> dict[str, Array]:
+            """Of the Net."""
 
-        def backward(self, diffs: Sequence[str] | None = None, **top_diffs: Any) -> dict[str, Array | None]: ...
+        def backward(
+            self, diffs: Any = None, start: Any = None, end: Any = None, **top_diffs: Any
+        ) -> dict[str, Array | None]:
+            """Of the Net."""
 
     @property
     def inputs(self) -> list[str]:
@@ -115,7 +120,7 @@ class Habits:
     def _blob_loss_weights(self) -> list[float]:
         return list(self.blob_loss_weights.values())
 
-    def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Any) -> dict[str, Array]:
+    def forward_all(self, blobs: Any = None, **inputs: Any) -> dict[str, Array]:
         """Forward for any number of samples, batch by batch; the last batch is filled up with zeros.
 
         Returns the outputs and `blobs` of all samples.
@@ -124,7 +129,7 @@ class Habits:
         return _joined([{name: found[:size] for name, found in one.items()} for size, one in batches])
 
     def forward_backward_all(
-        self, blobs: Sequence[str] | None = None, diffs: Sequence[str] | None = None, **values: Any
+        self, blobs: Any = None, diffs: Any = None, **values: Any
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Forward and backward for any number of samples; `values` are inputs, and diffs of outputs.
 

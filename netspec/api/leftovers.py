@@ -5,39 +5,41 @@ Source: Caffe scale_layer.cpp, hinge_loss_layer.cpp, which use the diff of a bot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from netspec.api.blobs import Cell
+from netspec.engine.program import Program
 from netspec.layers.hinge_loss import HingeLoss
 from netspec.layers.scale import Scale
 
 if TYPE_CHECKING:
-    from netspec.api.memory import Memory
     from netspec.net.as_caffe import CaffeLayer
     from netspec.net.graph import Node
 
 
-def after_forward(memory: Memory, first: int, last: int) -> None:
+def after_forward(layers: Sequence[CaffeLayer], cells: Sequence[Cell]) -> None:
     """Leave the margins of a HingeLoss in the diff of its scores."""
     import numpy as np
 
-    for layer in memory.net.layers[first : last + 1]:
+    for layer in layers:
         if layer.type != HingeLoss.__name__:
             continue
-        scores, labels = (memory.cells[number] for number in layer.bottoms)
+        scores, labels = (cells[number] for number in layer.bottoms)
         margins = scores.data.reshape(len(scores.data), -1).copy()
         at = np.arange(len(margins)), labels.data.reshape(-1).astype(int)
         margins[at] *= -1
         scores.gradient()[...] = np.maximum(0, 1 + margins).reshape(scores.data.shape)
 
 
-def after_backward(memory: Memory, layer: CaffeLayer, node: Node) -> None:
+def after_backward(program: Program, cells: Sequence[Cell], layer: CaffeLayer, node: Node) -> None:
     """Leave the products of a Scale in the diff of a bottom that gets no gradient."""
     if not isinstance(node.layer, Scale) or layer.propagate[0] or layer.bottoms[0] in layer.tops:
         return
-    graph, data = memory.program.graph, memory.cells[layer.bottoms[0]].data
-    factor = (
-        memory.program.data[node.bottoms[1]] if len(node.bottoms) > 1 else memory.program.weights.data[node.params[0]]
-    )
-    learned = layer.propagate[1] if len(node.bottoms) > 1 else graph.params[node.params[0]].learned
-    if learned and factor.size != data.size:
-        memory.cells[layer.bottoms[0]].gradient()[...] = memory.cells[layer.tops[0]].gradient() * data
+    below, above = cells[layer.bottoms[0]], cells[layer.tops[0]]
+    if node.params and len(node.bottoms) == 1:
+        factor, learned = program.weights.data[node.params[0]], program.graph.params[node.params[0]].learned
+    else:
+        factor, learned = program.data[node.bottoms[1]], layer.propagate[1]
+    if learned and factor.size != below.data.size:
+        below.gradient()[...] = above.gradient() * below.data

@@ -31,20 +31,17 @@ from netspec.api.copies import Copied
 from netspec.api.feeding import Feeding, LayerFeeding
 from netspec.api.habits import Habits, caffe_forces, check_backward, is_input, param_cells, positional
 from netspec.api.labels import Labels
-from netspec.api.memory import Memory
+from netspec.api.passes import Passes
 from netspec.api.recipe import Recipe
+from netspec.api.stored import Stored
 from netspec.core.calls import Phase
 from netspec.core.nodes import Document
 from netspec.core.shape import Shape, text
 from netspec.core.spelling import suggest
 from netspec.engine.program import Program
-from netspec.engine.weights import params_by_key
 from netspec.language.references import open_net
 from netspec.net.as_caffe import as_caffe
 from netspec.net.graph import Gradients, State
-from netspec.training import snapshot
-from netspec.training.loading import LoadReport, load
-from netspec.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +53,7 @@ _BY_HAND = -1
 """Sub-iteration of a forward by hand on a training's net: no iteration of the training draws its masks."""
 
 
-class Net(Habits, Copied):
+class Net(Habits, Stored, Copied):
     """A net of one phase on its own memory.
 
     `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError
@@ -130,7 +127,7 @@ class Net(Habits, Copied):
         self._alone = True
         """Whether the program is the net's own, so that another may take its place."""
         forced = recipe.gradients == "inputs"
-        self._memory = Memory(program, as_caffe(program.graph, recipe.exact, forced), recipe.exact)
+        self._memory = Passes(program, as_caffe(program.graph, recipe.exact, forced), recipe.exact)
         self._params: dict[str, tuple[Cell, ...]] = {}
         self._show()
 
@@ -161,15 +158,20 @@ class Net(Habits, Copied):
         memory = self._memory
         if not memory.resized:
             return
-        given = {name: cell.data for name, cell in memory.inputs.items()}
-        recipe = replace(self._recipe, batch=None, shapes={name: tuple(data.shape) for name, data in given.items()})
+        shapes = {name: tuple(cell.data.shape) for name, cell in memory.inputs.items()}
         with self._program.weights.turn.lock():
-            program = recipe.program(weights=self._program)
-            self._program, self._recipe, self._labels = program, recipe, Labels(program)
-            memory.bind(program)
-            self._show()
-            for name, data in given.items():
-                memory.inputs[name].data[...] = data
+            recipe = replace(self._recipe, batch=None, shapes=shapes)
+            self._take(recipe.program(weights=self._program))
+            self._recipe = recipe
+
+    def _take(self, program: Program) -> None:
+        """Go on with another program of the net, whose inputs hold what they held."""
+        given = {name: cell.data for name, cell in self._memory.inputs.items()}
+        self._program, self._labels = program, Labels(program)
+        self._memory.bind(program)
+        self._show()
+        for name, data in given.items():
+            self._memory.inputs[name].data[...] = data
 
     @property
     def program(self) -> Program:
@@ -221,12 +223,11 @@ class Net(Habits, Copied):
     def forwards(self, number: int) -> None:
         self._forwards = whole(number, "number of forwards", 0)
 
-    def forward(
-        self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs: Any
-    ) -> dict[str, Array]:
+    def forward(self, blobs: Any = None, start: Any = None, end: Any = None, **inputs: Any) -> dict[str, Array]:
         """Compute all blobs, or those of the layers from `start` to `end`; inputs that are not given keep their values.
 
-        Returns copies of the outputs, or of the tops of `end`, and of `blobs`. Raises UnknownNameError,
+        `start` and `end` are names of layers. Returns copies of the outputs, or of the tops of `end`, and of the blobs
+        named in `blobs`. Raises UnknownNameError,
         WrongShapeError, WrongLabelError.
         """
         self.reshape()
@@ -263,7 +264,11 @@ class Net(Habits, Copied):
             self._forwards += 1
             return {cell.name: cell.items(cell.data).copy() for cell in wanted}
 
-    def _span(self, start: str | None, end: str | None) -> tuple[int, int]:
+    def hand_over(self) -> None:
+        """Put what a caller has written into inputs and constants where a training reads it."""
+        self._memory.put()
+
+    def _span(self, start: Any, end: Any) -> tuple[int, int]:
         """The numbers of the layers from `start` to `end`. Raises UnknownNameError."""
         layers = self._memory.net.layers
         if (start is not None or end is not None) and not self._program.plan.keep:
@@ -287,11 +292,7 @@ class Net(Habits, Copied):
         return float(self._program.loss[0])
 
     def backward(
-        self,
-        diffs: Sequence[str] | None = None,
-        start: str | None = None,
-        end: str | None = None,
-        **top_diffs: Any,
+        self, diffs: Any = None, start: Any = None, end: Any = None, **top_diffs: Any
     ) -> dict[str, Array | None]:
         """Compute gradients of the weighted losses, or of the sum of some tops times their given diffs.
 
@@ -330,8 +331,8 @@ class Net(Habits, Copied):
                 memory.backward_from(given, first, last)
             else:
                 memory.backward(first, last)
-            found = {cell.name: cell.items(cell.gradient()).copy() for cell in wanted}
-            return found if end is not None else self._input_diffs() | found
+            found: dict[str, Array | None] = {} if end is not None else self._input_diffs()
+            return found | {cell.name: cell.items(cell.gradient()).copy() for cell in wanted}
 
     def _input_diffs(self) -> dict[str, Array | None]:
         """Copies of the diffs of the inputs; None where no gradient is computed, unless a prototxt has them 0 there."""
@@ -346,29 +347,6 @@ class Net(Habits, Copied):
         for cell in (cell for cells in self._params.values() for cell in cells):
             if cell.diff is not None:
                 cell.diff[...] = 0
-
-    def save(self, path: str | Path) -> None:
-        """Write the params of every layer to a safetensors file, a shared one under each layer that has it.
-
-        Raises WriteError, NotFiniteError.
-        """
-        program, target = self._program, path_of(path, "a file of weights")
-        with program.weights.turn.lock():
-            snapshot.write(target, Snapshot(None, params_by_key(program.shaped, program.weights)))
-
-    def load(self, path: str | Path, average: str | None = None) -> LoadReport:
-        """Read params by layer and name from a snapshot or a safetensors file of any program.
-
-        `average` is the kind of a snapshot's average of weights, such as "ema", to take in place of the weights.
-        Returns a report of the params loaded, skipped and left. Raises SnapshotError.
-        """
-        source = path_of(path, "a file of weights")
-        program = self._program
-        with program.weights.turn.lock():
-            try:
-                return load(program.shaped, program.weights, source, average=average)
-            finally:  # whatever was loaded when an interrupt came
-                program.prepare()
 
     def __repr__(self) -> str:
         program, graph = self._program, self._program.graph

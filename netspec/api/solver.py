@@ -63,6 +63,8 @@ class Solver:
         self._session.load_own()
         self._snapshots = CaffeSnapshots(self._session)
         feed, caffe = self._job.spec.data.train, self._job.spec.like_caffe
+        if caffe and every:
+            self._session.train.fill_once()
         recipe = self._recipe(self._job, "TRAIN", feed.net_batch if feed is not None else None)
         self.net = Net.around(self._session.train, recipe, TrainingFeeding(self._session) if caffe else None)
         self.test_nets = []
@@ -101,6 +103,20 @@ class Solver:
         return self._session.loss
 
     @property
+    def param(self) -> Any:
+        """The SolverParameter of a solver.prototxt, as pycaffe has it. Raises UsageError for other solvers."""
+        from google.protobuf import text_format
+
+        from netspec.formats.caffe_messages import message_class
+
+        written = self._job.spec.written
+        if written is None or not written.at.source.caffe:
+            raise UsageError(
+                "only a solver.prototxt has Caffe's SolverParameter", help="solver.job.spec has its fields"
+            )
+        return text_format.Parse(written.at.source.text, message_class("SolverParameter")())
+
+    @property
     def averages(self) -> dict[str, tuple[Array, ...]]:
         """The averaged params of every layer with params, weight first, as `average` of the solver averages them.
 
@@ -123,6 +139,7 @@ class Solver:
         self._warn(session.warnings())
         if caffe:
             session.train.iterations.set(session.iteration, ())
+            self.net.hand_over()
         for _ in range(whole(n, "number of iterations", 0)):
             for name in due(session, self.iter) if caffe else ():
                 tested(session, name)
@@ -153,6 +170,8 @@ class Solver:
 
     def _events(self) -> Iterator[Event]:
         snapshots = self._snapshots if self._job.spec.like_caffe else None
+        if self._job.spec.like_caffe:
+            self.net.hand_over()
         for event in solve(self._session, snapshots=snapshots):
             if isinstance(event, Warned):
                 self._warn([event.warning])
@@ -193,9 +212,8 @@ class Solver:
         one in .caffemodel or .caffemodel.h5 holds the weights alone. Without a path a solver of Caffe's writes what its
         `snapshot_prefix` says.
         """
-        if path is None and not self._job.spec.like_caffe:
-            raise BadArgumentError("a snapshot needs a path", help="like solver.snapshot('iter_500.safetensors')")
-        target = self._snapshots.path if path is None else path_of(path, "a snapshot")
+        by_prefix = path is None and self._job.spec.like_caffe
+        target = self._snapshots.path if by_prefix else path_of(path, "a snapshot")
         with self._session.train.weights.turn.lock():
             if target.suffix.lower() in (".solverstate", ".caffemodel", ".h5"):
                 write_caffe(self._session, target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -120,7 +120,7 @@ def caffe(
     _answer(written.paths, written.notes, format)
 
 
-def _answer(paths: tuple[Path, ...], notes: tuple[str, ...], format: Listing) -> None:
+def _answer(paths: Sequence[Path], notes: Sequence[str], format: Listing) -> None:
     """Print the files that were written; notes go to stderr."""
     if format is Listing.json:
         answer(json.dumps({"files": [str(path) for path in paths], "notes": list(notes)}, indent=2))
@@ -129,10 +129,42 @@ def _answer(paths: tuple[Path, ...], notes: tuple[str, ...], format: Listing) ->
     answer("\n".join(str(path) for path in paths))
 
 
-def _note(notes: Iterable[str]) -> None:
+def _note(notes: Sequence[str]) -> None:
     """Print what is to be said of files that were written."""
     for note in notes:
         err().print(f"note: {note}", soft_wrap=True)
+
+
+@group.command(epilog=example("netspec export npz runs/lenet-1 -o lenet.npz"))
+def npz(
+    source: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="The .npz file.")],
+    overrides: Overrides = None,
+    deploy: Deploy = False,
+    weights: WeightsFile = None,
+    seed: Seed = 1,
+    best: Best = False,
+    ema: Ema = False,
+    swa: Swa = False,
+    net_stage: Stages = None,
+    net_level: Level = None,
+    force: Force = False,
+    code: Code = None,
+    format: Shown = Listing.text,
+) -> None:
+    """Write the params of a net as a NumPy archive, each as an array LAYER.PARAM."""
+    from netspec.core.outputs import refuse_existing
+    from netspec.interop.exported import exported
+    from netspec.interop.to_npz import save
+    from netspec.training.averaging import kind_of
+
+    if not force:
+        refuse_existing(output, "say --force to write over it")
+    asked = asked_state(net_stage, net_level)
+    net = exported(source, overrides or (), asked, weights, best, kind_of(ema, swa))
+    held = (net.deployed() if deploy else net).values(seed)
+    save(output, held.arrays)
+    _answer((output,), ("the weights are those of fillers",) if held.report is None else held.report.rows[1:], format)
 
 
 @group.command("onnx", epilog=example("netspec export onnx runs/lenet-1 -o lenet.onnx --verify"))
@@ -178,8 +210,8 @@ def onnx_(
         held = net.weighted(net.shaped)
         model = onnx_model(net, held.arrays, fold)
         save(model, output)
-        real, note = samples(net, source, overrides or (), asked) if verify else (None, "")
-        found = compare(net, held.arrays, model, real, str(output)) if verify else []
+        real, note = samples(net, model, source, overrides or (), asked) if verify else (None, "")
+        found = compare(net, held.arrays, model, real, output) if verify else []
     origin = "the weights are those of the fillers" if held.report is None else str(held.report)
     notes = [text for text in (origin, *model.notes, note) if text]
     if format is not TableFormat.json:

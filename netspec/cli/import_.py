@@ -108,7 +108,7 @@ def onnx_(
     from netspec.interop.from_onnx.write import record, save, told, yaml
 
     found = convert(file, batch, asked_shapes(shape or ()))
-    paths = save(found, output, force) if output is not None else ()
+    paths = save(found, output, force) if output is not None else []
     if verify:
         with told_of_compiling(err()):
             differences = compare(file, found)
@@ -116,8 +116,10 @@ def onnx_(
         differences = []
     if format is Form.json:
         answer(json.dumps(record(found, paths, differences), indent=2))
-    elif output is None:
-        answer(yaml(found).rstrip("\n"))
+    elif paths:
+        answer(
+            "\n".join([f"wrote {paths[0]}: {found}", *(f"wrote {each}" for each in paths[1:]), *map(told, differences)])
+        )
     else:
-        answer("\n".join([f"wrote {paths[0]}: {found}", f"wrote {paths[1]}", *map(told, differences)]))
+        answer("\n".join([yaml(found).rstrip("\n"), *(f"# {told(each)}" for each in differences)]))
     check(differences, "onnxruntime")

@@ -154,6 +154,26 @@ def from_here(text: str) -> str:
     return text if here == os.sep else re.sub(rf"(?<![^\s'\"(]){re.escape(here)}", "", text)
 
 
+MOST_ABOVE = 8
+"""Folders above a file in which what it names is looked for."""
+
+
+def homes(folder: Path, text: str) -> Iterator[Path]:
+    """The folders in which a path of a file may begin, where it lies in `folder` and other programs have written it.
+
+    They start in the folder of their sources, so it may be the file's own, the current one, or one above the file.
+    """
+    yield folder
+    if not expanded(text).is_absolute():
+        yield Path()
+        yield from [*Path(os.path.abspath(folder)).parents][:MOST_ABOVE]
+
+
+def home(folder: Path, text: str) -> Path:
+    """The first of these folders in which a path leads to something; the file's own where none does."""
+    return next((one for one in homes(folder, text) if "\0" not in text and exists(one / expanded(text))), folder)
+
+
 def exists(path: Path) -> bool:
     """Whether a path exists; False where the system refuses to say."""
     return os.path.exists(path)

@@ -102,6 +102,10 @@ class Table:
         address = self._descriptors.ctypes.data + 8 * start
         return bool(other <= called and row.tolist() == [kernel.address(self._dtype), address, step.parts])
 
+    def leave_out(self, number: int) -> None:
+        """Run a compiled step no more."""
+        self._rows[number, 2] = 0
+
     def run(self, first: int, last: int) -> None:
         """Run the steps from `first` to just before `last`."""
         at = first
@@ -226,6 +230,14 @@ class Program:
     def run_node(self, section: str, node: int) -> None:
         """Run the steps of one layer in one section."""
         self.table.run(*self.nodes.get((section, node), (0, 0)))
+
+    def fill_once(self) -> None:
+        """Fill the constant tops of DummyData now and no more, so that they keep what a caller writes over them."""
+        for number, step in enumerate(self.table.steps):
+            node = self.graph.nodes[step.node] if step.node >= 0 else None
+            if node is not None and node.layer.type == "DummyData" and not isinstance(step.call.kernel, Routine):
+                self.table.run(number, number + 1)
+                self.table.leave_out(number)
 
     def prepare(self) -> None:
         """Make what is made of the params alone: packed filters, and factors by channel taken into weights.

@@ -136,7 +136,8 @@ class _Reader:
         import numpy as np
 
         size = self._size(dataset, "f", "no floats")
-        start = dataset.id.get_offset()
+        kind = self._h5py.h5t.py_create(dataset.dtype)
+        start = dataset.id.get_offset() if dataset.id.get_type() == kind else None  # else the library converts it
         if start is None or start + size > len(self._bytes) or not size:
             return np.asarray(dataset[()])
         return np.frombuffer(self._bytes[start : start + size], dataset.dtype).reshape(dataset.shape)
@@ -145,7 +146,9 @@ class _Reader:
         """Bytes of a dataset's values, which are of some kinds. Raises WrongFormatError, WrongSizeError."""
         if not isinstance(dataset, self._h5py.Dataset) or dataset.shape is None or dataset.dtype.kind not in kinds:
             raise self.fault(f"'{dataset.name}' holds {what}")
-        size = count(dataset.shape) * dataset.dtype.itemsize
+        if dataset.external or dataset.is_virtual:
+            raise self.fault(f"the values of '{dataset.name}' are in another file")
+        size: int = count(dataset.shape) * dataset.dtype.itemsize
         self._room -= size
         if self._room < 0:
             raise WrongSizeError(
@@ -160,8 +163,6 @@ class _Reader:
         self._size(dataset, "iu", "no whole number")
         if dataset.size != 1 or dataset[()].min() < 0:
             raise self.fault(f"'{dataset.name}' is no single number from 0 on")
-        found: int = dataset[()].reshape(-1)[0].item()
-        return found
         found: int = dataset[()].reshape(-1)[0].item()
         return found
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from netspec.core.locate import expanded
+from netspec.core.locate import expanded, home
 from netspec.core.optional import library
 from netspec.formats.files import ChangedDataError, MissingDataError, UnreadableDataError, WrongFormatError, opened
 
@@ -35,14 +35,15 @@ def listed(path: Path) -> list[Path]:
         lines = text.decode().splitlines()
     except UnicodeDecodeError:
         return [path]
-    found = [path.parent / expanded(line.strip()) for line in lines if line.strip()]
+    named = [line.strip() for line in lines if line.strip()]
+    found = [home(path.parent, line) / expanded(line) for line in named]
     if not found:
         raise WrongFormatError(f"'{path}' is neither an HDF5 file nor a list of such files: it is empty")
     for number, one in enumerate(found, 1):
         if not one.exists():
             raise MissingDataError(
                 f"'{path}' is no HDF5 file, and as a list of files it names '{one}', which is not there",
-                help=f"line {number}; paths are relative to the list",
+                help=f"line {number}; paths are relative to the list, or to the current folder or one above the list",
             )
     return found
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.core.calls import Phase
 from netspec.core.errors import UsageError
-from netspec.core.nodes import Document
+from netspec.core.nodes import Document, Mapping
+from netspec.core.nodes import Sequence as Items
 from netspec.engine.weights import fill_weights, params_by_key
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import open_net
-from netspec.net.deploy import Deployed, deploy
+from netspec.net.deploy import Deployed, deploy, written
 from netspec.net.graph import ParamKey, State
-from netspec.net.load import load_net
+from netspec.net.load import Phases, load_net, load_phases
 from netspec.net.shaped import ShapedGraph
 from netspec.training import folders, snapshot
 from netspec.training.answering.trained import NoNetError, with_known_shapes
@@ -75,6 +76,18 @@ class Exported:
         """The net in its state, with shapes. Raises every mistake of the net."""
         return load_net(self.net, (), self.state, self.batch)
 
+    @cached_property
+    def phases(self) -> Phases:
+        """The net in both phases, at its level and stages. Raises every mistake of the net."""
+        return load_phases(self.net, (), replace(self.state, phase="TRAIN"), self.batch)
+
+    @property
+    def every(self) -> tuple[ShapedGraph, ...]:
+        """The shaped nets of all phases; the deploy view has one."""
+        if self.view is not None:
+            return (self.shaped,)
+        return tuple(one for one in (self.phases.train, self.phases.test) if one is not None)
+
     @property
     def classes(self) -> tuple[str, ...] | None:
         """The names of the classes among which the deploy view answers; None where they are not known."""
@@ -85,8 +98,19 @@ class Exported:
     def weighted(self, shaped: ShapedGraph, seed: int = 1) -> Weighted:
         """The params of a shaped form of the net; the seed is that of fillers. Raises SnapshotError."""
         weights = fill_weights(shaped, self.dtype, seed)
-        report = None if self.weights is None else load(shaped, weights, self.weights, average=self.average)
+        report = None
+        if self.weights is not None and shaped.graph.params:
+            report = load(shaped, weights, self.weights, average=self.average)
         return Weighted(params_by_key(shaped, weights), report)
+
+    def values(self, seed: int = 1) -> Weighted:
+        """The params of all phases. Raises SnapshotError."""
+        first, *others = self.every
+        found = self.weighted(first, seed)
+        for shaped in others:
+            if not found.arrays.keys() >= shaped.graph.param_keys.keys():
+                found = replace(found, arrays=self.weighted(shaped, seed).arrays | found.arrays)
+        return found
 
 
 def exported(
@@ -117,7 +141,7 @@ def exported(
     chosen = choose(str(path), overrides, phase, asked)
     own = folders.weights_for(path, None, best) if weights is None else weights
     held = snapshot.read(own) if weights is None else None
-    net = chosen.net if held is None else _known(chosen.net.plain(), held)
+    net = chosen.net if held is None else _known(chosen.net, held)
     return Exported(net, chosen.state, chosen.batch, chosen.dtype, own, average, snapshot=held)
 
 
@@ -128,10 +152,19 @@ def _of_snapshot(path: Path, weights: Path | None, average: str | None) -> Expor
         raise NoNetError(f"'{path}' holds weights, but not their net", help="name the net, and say --weights FILE")
     solver: dict[str, Any] = held.solver
     state = State("TEST", solver.get("level") or 0, tuple(solver.get("stage") or ()))
-    dtype = solver.get("dtype") or "float32"
-    return Exported(_known(held.net, held), state, None, dtype, weights or path, average, snapshot=held)
+    dtype: Literal["float32", "float64"] = "float64" if solver.get("dtype") == "float64" else "float32"
+    return Exported(_known(open_net(held.net), held), state, None, dtype, weights or path, average, snapshot=held)
 
 
-def _known(net: dict[str, Any], held: Snapshot) -> Document:
+def _known(net: Document, held: Snapshot) -> Document:
     """A flat net whose data layers say the shapes of samples as the training knew them."""
-    return open_net(with_known_shapes(net, held.data))
+    node = net.root.items["layers"]
+    assert isinstance(node, Items)
+    plain = with_known_shapes(net.plain(), held.data)["layers"]
+    items = [
+        item.with_item("shape", written(tuple(map(tuple, layer["shape"])), item.at), item.at)
+        if isinstance(item, Mapping) and "shape" in layer and "shape" not in item.items
+        else item
+        for item, layer in zip(node.items, plain, strict=True)
+    ]
+    return replace(net, root=net.root.with_item("layers", Items(tuple(items), node.at), net.root.keys["layers"]))

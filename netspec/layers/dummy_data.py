@@ -22,8 +22,8 @@ class DummyData(Layer):
     """Fill blobs with constants or random numbers, where there are no data.
 
     Bottom: none. Tops: one or more blobs of the declared shapes, whose sizes no batch size replaces. Random numbers are
-    a function of (seed, iteration, sub-iteration, top). Caffe fills constants only once, and keeps what a caller writes
-    over them; here they are the same at every forward, and Input is for a caller's values.
+    a function of (seed, iteration, sub-iteration, top). Constants are the same at every forward; but a Net from a
+    prototxt fills them once, as Caffe does, and keeps what a caller writes over them.
     """
 
     purpose: ClassVar[Purpose] = "data"

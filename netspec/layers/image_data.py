@@ -14,8 +14,7 @@ from netspec.layers.base import TWO, Arity
 class ImageData(Brings):
     """Hold images of files that a list names, and their labels; channels are blue, green, red.
 
-    Bottom: none. Tops: data (N, C, H, W) and label (N,). Caffe resizes by nearest neighbours in between, here the
-    resize looks at all pixels.
+    Bottom: none. Tops: data (N, C, H, W) and label (N,).
     """
 
     example: ClassVar[str] = """
@@ -32,6 +31,7 @@ class ImageData(Brings):
     )
     new_height: int = Field(0, ge=0, description="Height that images are resized to; 0: as they are.")
     new_width: int = Field(0, ge=0, description="Width that images are resized to; 0: as they are.")
+    smooth: bool = Field(True, description="Images that shrink are smoothed; in Caffe they are not.")
     is_color: bool = Field(True, description="Three channels, or one of grey.")
     shuffle: bool = Field(False, description="A new order in each epoch.")
     transform_param: Transforms = Field(TransformParam(), description="What is done to each image.")
@@ -56,5 +56,6 @@ class ImageData(Brings):
             source["root"] = self.root_folder
         before: list[dict[str, Any]] = []
         if self.new_height:
-            before.append({"type": "Resize", "size": (self.new_height, self.new_width)})
+            word = "Resize" if self.smooth else "Interpolate"
+            before.append({"type": word, "size": (self.new_height, self.new_width)})
         return {"source": source, "transform": (*before, *self.transform_param.transforms())}

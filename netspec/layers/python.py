@@ -1,11 +1,13 @@
 """Python: a layer that the user wrote, found by its module and its class. Source: Caffe python_layer.hpp.
 
-The module is a code file (`--code`) or one that an installed package offers; a file alone never runs code.
+The module is a code file (`--code`), one that an installed package offers, or one that the program has imported: a
+net's file alone never runs code.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -37,7 +39,7 @@ class Python(PythonLayer):
     bottoms: ClassVar[Arity] = Arity(0, None)
     tops: ClassVar[Arity] = Arity(0, None)
 
-    module: str = Field(description="The name of a code file without its ending, or a module that a plug-in offers.")
+    module: str = Field(description="A code file's name without its ending; or a plug-in's module, or an imported one.")
     layer: str = Field(description="The class in that module.")
     param_str: str | dict[str, Any] = Field(
         "", description="The fields of a PythonLayer, as a mapping or as JSON; the text that a class of pycaffe gets."
@@ -66,10 +68,11 @@ class Python(PythonLayer):
         return Pycaffe.model_validate(wiring).around(cls, self.param_str, self.place)
 
     def _class(self) -> type[Any]:
-        module = loaded_module(self.module) or plugins.module(self.module)
+        module = loaded_module(self.module) or plugins.module(self.module) or sys.modules.get(self.module)
         if module is None:
-            text = f"no code file and no plug-in is called '{self.module}'"
-            raise wrong(text, field="module", help=f"name the file on the command line: --code {self.module}.py")
+            text = f"no code file and no plug-in is called '{self.module}', and no such module was imported"
+            help = f"name the file on the command line: --code {self.module}.py; or import it in your program"
+            raise wrong(text, field="module", help=help)
         classes = {name: one for name, one in vars(module).items() if isinstance(one, type)}
         own = {name for name, one in classes.items() if issubclass(one, Layer) or in_pycaffe_style(one)}
         if self.layer not in classes:

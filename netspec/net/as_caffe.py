@@ -183,7 +183,10 @@ def _decided(graph: Graph, net: CaffeNet, force: bool) -> tuple[CaffeLayer, ...]
 
 def _learns(graph: Graph, node: Node) -> bool:
     """Whether a layer has a param with a rate. Caffe looks before BatchNorm sets the rates of its own params to 0."""
-    return node.layer.type == "BatchNorm" or any(graph.params[param].lr_mult for param in node.params)
+    if node.layer.type == "BatchNorm":
+        said = [spec.lr_mult for spec in node.layer.param]
+        return len(said) < len(node.params) or any(rate != 0 for rate in said)
+    return any(graph.params[param].lr_mult for param in node.params)
 
 
 def _forced(graph: Graph, layer: CaffeLayer) -> CaffeLayer:

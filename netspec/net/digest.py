@@ -44,7 +44,10 @@ _LATER = frozenset({"batch_axis", "label_smoothing", "class_weights"})
 """Fields that these digests take from the graph, and fields that were added after they began to leave defaults out."""
 _LATER_OF = {
     "BatchNorm": frozenset({"running_sums"}),
+    "ContrastiveLoss": frozenset({"any_label"}),
     "Convolution": frozenset({"axis", "force_nd_im2col"}),
+    "ImageData": frozenset({"smooth"}),
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), frozenset({"state_gradient"})),
     **dict.fromkeys(("LRN", "Pooling", "ReLU", "Sigmoid", "Softmax", "SoftmaxWithLoss", "TanH"), frozenset({"engine"})),
 }
 """Fields like `_LATER`, by layer type, whose names older fields of other types have."""

@@ -24,6 +24,7 @@ ABSENT: dict[str, str] = {
     ),
     **dict.fromkeys(("BoxData", "DenseImageData", "ImageLabelData", "ImageSegData", "MultiImageData"), _DATA),
     "CReLU": "say Power with `scale: -1`, Concat and ReLU",
+    "CTCLoss": "forks order its bottoms otherwise; netspec's CTCLoss reads scores, labels, and the steps of each row",
     "MatWrite": "it writes files: leave it out, and read the blob in Python",
     "SegAccuracy": "say MeanIoU or ConfusionMatrix",
     "SoftmaxLoss": "say SoftmaxWithLoss",

@@ -12,7 +12,6 @@ from typing import Any
 
 from netspec.core.nodes import Mapping, Node
 from netspec.prototxt.draft import Draft
-from netspec.prototxt.fields import FORK_MESSAGES
 from netspec.prototxt.layer import Given
 
 Several = list[Mapping] | None
@@ -53,7 +52,7 @@ def bn(given: Given) -> Several:
 def depthwise(given: Given) -> Several:
     """A Convolution with a group for each channel."""
     message = given.message("convolution_param")
-    given.fields("group" if given.type == "ConvolutionDepthwise" else "")
+    given.fields(*(["group"] if given.type == "ConvolutionDepthwise" else []))
     given.put("type", "Convolution")
     if "group" not in given.draft.items and "num_output" in message.items:
         given.put("group", message.value("num_output"))
@@ -134,12 +133,6 @@ def upsample(given: Given) -> Several:
     return None
 
 
-def copied(given: Given) -> Several:
-    """A type that netspec has under the same name and fields."""
-    given.fields()
-    return None
-
-
 FORKS: dict[str, Callable[[Given], Several]] = {
     "Axpy": axpy,
     **dict.fromkeys(("BN", "BNData"), bn),
@@ -151,14 +144,8 @@ FORKS: dict[str, Callable[[Given], Several]] = {
     "SmoothL1Loss": smooth_l1_loss,
     "Transpose": transpose,
     "Upsample": upsample,
-    **dict.fromkeys(
-        FORK_MESSAGES.keys()
-        - {"ConvolutionDepthwise", "DepthwiseConvolution", "Normalize", "SmoothL1Loss"}
-        - {"Upsample"},
-        copied,
-    ),
 }
-"""The types of forks that are written with netspec's."""
+"""The types of forks that netspec does not have under the same name and fields."""
 
 
 def _layer(given: Given, name: str, type: str, **fields: Any) -> Mapping:

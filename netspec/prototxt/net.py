@@ -13,6 +13,7 @@ from netspec.core.spelling import suggest
 from netspec.layers.base import LAYERS
 from netspec.prototxt.absent import ABSENT
 from netspec.prototxt.draft import Draft, Notes, escaped, items, node
+from netspec.prototxt.fields import FORK_MESSAGES, MESSAGES, PLAIN_TYPES
 from netspec.prototxt.forks import FORKS
 from netspec.prototxt.layer import Given, layer_class, rule
 from netspec.prototxt.paths import with_paths
@@ -81,8 +82,11 @@ def _layers(given: Mapping, notes: Notes) -> Iterator[Mapping]:
         TYPES[layer.type](layer)
     elif layer.type in FORKS:
         found = FORKS[layer.type](layer)
-    elif layer.cls is not None:
+    elif layer.cls is not None and layer.type not in ABSENT:
         layer.fields()
+        if layer.type not in {*MESSAGES, *FORK_MESSAGES, *PLAIN_TYPES}:
+            text = f"Caffe has no layer type '{layer.type}': read as netspec's layer of that name"
+            notes.add(text, given.keys["type"])
     else:
         yield _kept(layer)
         return
@@ -95,7 +99,7 @@ def _layers(given: Mapping, notes: Notes) -> Iterator[Mapping]:
 def _check_type(given: Mapping, found: Findings) -> None:
     """Find a type that netspec does not have."""
     word = given.value("type")
-    if isinstance(word, str) and word not in FORKS and layer_class(word) is None:
+    if isinstance(word, str) and word not in FORKS and (word in ABSENT or layer_class(word) is None):
         text = f"layer '{given.value('name') or ''}' is of type '{word}', which netspec does not have"
         help = ABSENT.get(word) or suggest(word, LAYERS.words())
         found.add(NoLayerTypeError(text, at=given.items["type"].at, help=help))

@@ -6,17 +6,13 @@ A path is looked for beside the file that it is written in, in the current folde
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netspec.core.locate import expanded, tidy
+from netspec.core.locate import expanded, home, tidy
 from netspec.core.model import spec_paths
 from netspec.core.nodes import Mapping, Note, Scalar
-
-MOST_ABOVE = 8
-"""Folders above a file in which its paths are looked for."""
 
 
 def located(node: Scalar) -> tuple[Scalar, tuple[Note, ...]]:
@@ -27,8 +23,8 @@ def located(node: Scalar) -> tuple[Scalar, tuple[Note, ...]]:
     text, folder = node.value, node.at.source.folder
     if not isinstance(text, str) or not text or "\0" in text:
         return node, ()
-    found = next((path for path in _candidates(text, folder) if os.path.exists(path)), None)
-    if found is None or _same(found, folder / expanded(text)):
+    found = tidy(home(folder, text) / expanded(text))
+    if not os.path.exists(found) or _same(found, folder / expanded(text)):
         return node, _told(node, found)
     path = Path(os.path.abspath(found))
     own = Path(os.path.abspath(folder))
@@ -57,25 +53,13 @@ def _changed(node: Mapping, path: tuple[str | int, ...], notes: list[Note]) -> M
     return node.with_item(key, value, node.keys[key])
 
 
-def _candidates(text: str, folder: Path) -> Iterator[Path]:
-    """The places where a path may lead to, the likeliest first."""
-    path = expanded(text)
-    yield tidy(folder / path)
-    if path.is_absolute():
-        return
-    yield tidy(path)
-    above = list(Path(os.path.abspath(folder)).parents)
-    for parent in above[:MOST_ABOVE]:
-        yield tidy(parent / path)
-
-
 def _same(one: Path, other: Path) -> bool:
     return os.path.abspath(one) == os.path.abspath(other)
 
 
-def _told(node: Scalar, found: Path | None) -> tuple[Note, ...]:
+def _told(node: Scalar, found: Path) -> tuple[Note, ...]:
     """The note on a path that leads neither below the folder of its file nor below the current folder."""
-    if found is None:
+    if not os.path.exists(found):
         return ()
     real = Path(os.path.realpath(found))
     named = (Path(os.path.realpath(node.at.source.folder)), Path(os.path.realpath(".")))

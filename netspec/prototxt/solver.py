@@ -139,9 +139,13 @@ class _Reading:
         solver = self.solver
         there = [name for name in _TRAINED if name in solver.items]
         if len(there) != 1:
-            said = f"names {len(there)} nets to train: {enumerated(there)}" if there else "names no net to train"
+            said = (
+                f"names {len(there)} nets to train: {enumerated([f'`{name}`' for name in there])}"
+                if there
+                else "names no net to train"
+            )
             help = 'like `net: "train_val.prototxt"`' if not there else "keep one of them"
-            at = solver.keys[there[1]] if there else solver.at
+            at = solver.keys[there[1]] if there else self.at
             raise SolverNetError(f"the solver {said}", at=at, help=help)
         field = there[0]
         self.draft.put("net", self.net(field, solver.items[field]), solver.keys[field])
@@ -270,6 +274,13 @@ class _Reading:
         loop = Draft(self.at)
         loop.put("type", "caffe", self.at)
         self.copy(*_LOOP, into=loop)
+        prefix = loop.items.get("snapshot_prefix")
+        folder, _, name = str(prefix.plain()).rpartition("/") if prefix else ("", "", "")
+        if prefix and folder:  # the folder is there, the files are not yet
+            found, notes = located(Scalar(folder, prefix.at))
+            loop.put("snapshot_prefix", f"{found.value}/{name}", loop.keys["snapshot_prefix"])
+            for note in notes:
+                self.notes.add(note.text, note.at)
         self.draft.put("loop", loop.mapping() if len(loop.items) > 1 else "caffe", self.at)
 
     def weights(self) -> None:

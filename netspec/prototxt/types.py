@@ -90,10 +90,12 @@ def im2col(given: Given) -> None:
 
 
 def image_data(given: Given) -> None:
-    """No folder is the one that paths start from."""
+    """No folder is the one that paths start from; images that shrink are not smoothed."""
     given.drop("image_data_param", _OLD_TRANSFORM, _OF_TRANSFORM)
-    root = given.message("image_data_param").value("root_folder")
+    root, height = (given.message("image_data_param").value(name) for name in ("root_folder", "new_height"))
     given.fields(*_OLD_TRANSFORM, *(["root_folder"] if root == "" else []))
+    if height:
+        given.put("smooth", False)
 
 
 def input(given: Given) -> None:

@@ -107,10 +107,10 @@ def state_of(state: Snapshot, job: Job, learned_net: str, course: Course) -> Sol
     check_type(rule)
     zeros = {key: np.zeros(shape, job.spec.dtype) for key, shape in zip(net.graph.owners, net.params, strict=True)}
     history = (state.history.get((slot, key), zeros[key]) for slot in rule.slots for key in zeros)
-    return SolverState(iteration, learned_net, tuple(history), _steps(job.spec.lr_policy, iteration - 1, course))
+    return SolverState(iteration, learned_net, tuple(history), steps_taken(job.spec.lr_policy, iteration - 1, course))
 
 
-def _steps(policy: Policy, iteration: int, course: Course) -> int:
+def steps_taken(policy: Policy, iteration: int, course: Course) -> int:
     """The number of steps that a policy had taken at an iteration, the last that there was."""
     if isinstance(policy, Multistep):
         return policy.taken(iteration, course)

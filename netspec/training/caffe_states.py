@@ -42,9 +42,10 @@ class CaffeStateWarning(Caution):
     code = "NS732"
 
 
-def read(path: Path, job: Job, weights: Weights) -> tuple[Match, Snapshot, list[NetspecError]]:
+def read(path: Path, job: Job, weights: Weights, taken: int) -> tuple[Match, Snapshot, list[NetspecError]]:
     """The weights that belong to a state, matched; the state as a snapshot of this training; and what is left open.
 
+    `taken` is the number of batches that the training has taken: data go on from there in a loop in Caffe's way.
     Raises SnapshotError.
     """
     check_there(path)
@@ -60,9 +61,10 @@ def read(path: Path, job: Job, weights: Weights) -> tuple[Match, Snapshot, list[
     if job.spec.loop is None:
         told.append("it holds no random numbers and no place in the data, which go on as if netspec had trained so far")
     history = _history(path, state, job)
-    about = [CaffeStateWarning(f"'{path}' is of Caffe: {'; '.join(told)}")] if told else []
-    own = Snapshot(state.iter, {}, history, solver=settings(job), states=dict(weights.states))
-    return found, own, list(about)
+    about: list[NetspecError] = [CaffeStateWarning(f"'{path}' is of Caffe: {'; '.join(told)}")] if told else []
+    shift = 0 if job.spec.loop is None else taken - state.iter * job.spec.iter_size
+    own = Snapshot(state.iter, {}, history, solver=settings(job), states=dict(weights.states), shift=shift)
+    return found, own, about
 
 
 def _net_of(path: Path, said: str) -> Path:

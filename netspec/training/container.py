@@ -74,7 +74,9 @@ def write_arrays(path: Path, arrays: Mapping[str, Array], about: str) -> None:
         raise WriteError(f"'{path}' cannot be written: the description of its net is larger than 90 MB")
     with replacing(path) as temporary:
         try:
-            save_file({label: np.ascontiguousarray(array) for label, array in arrays.items()}, temporary, {_KEY: about})
+            save_file(
+                {label: np.asarray(array, order="C") for label, array in arrays.items()}, temporary, {_KEY: about}
+            )
         except SafetensorError as error:
             raise WriteError(f"'{path}' cannot be written: {error}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,9 @@ class Job:
     def with_paths(self, change: Callable[[str], str]) -> dict[str, Any]:
         """A copy of `values` with `change` applied to every path."""
         result: dict[str, Any] = self.values
-        for path in (*spec_paths(SolverSpec, self.values), *layer_paths(self.values.get("net"), "net")):
+        tested = self.values.get("test_nets", {})
+        nets = [layer_paths(tested[name].get("net"), "test_nets", name, "net") for name in tested]
+        for path in chain(spec_paths(SolverSpec, self.values), layer_paths(self.values.get("net"), "net"), *nets):
             result = changed_at(result, path, change)
         return result
 
@@ -202,8 +205,9 @@ def _tested(
         own = opened.tested.get(name)
         its = net if own is None else net_spec(own, found)
         its = applied(spec.params, its, found) if own is not None and spec.params else its
-        state = {"stage": entry.stage, "level": entry.level, "test_iter": entry.test_iter or spec.test_iter}
-        feed = brought_by(its, State("TEST", entry.level, entry.stage))
+        level = entry.level or its.state.level
+        state = {"stage": entry.stage, "level": level, "test_iter": entry.test_iter or spec.test_iter}
+        feed = brought_by(its, State("TEST", level, entry.stage))
         data = FeedsSpec.model_construct(tests={} if feed is None else {name: scored(feed)})
         one = spec.model_copy(update={**state, "data": data, "test_nets": {}})
         shaped = _test(one, its, found, keep, given)

@@ -95,5 +95,7 @@ def specs(opened: Documents, found: Findings) -> tuple[SolverSpec, NetSpec]:
             check_both(net, found)
         found.raise_if_any()
         raise AssertionError("a solver without errors has a net")
+    if not spec.level:
+        spec = spec.model_copy(update={"level": net.state.level})
     spec = with_brought(spec, net)
     return spec, applied(spec.params, net, found) if spec.params else net

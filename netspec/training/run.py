@@ -10,6 +10,7 @@ from pathlib import Path
 from netspec.core.errors import NetspecError, UsageError
 from netspec.data.computed import Computed, in_folder
 from netspec.training import folders, runs, snapshot
+from netspec.training.caffe_weights import is_state
 from netspec.training.container import UnreadableSnapshotError
 from netspec.training.events import (
     Event,
@@ -113,10 +114,10 @@ class Training:
 
     def computed(self) -> Computed:
         """What the snapshot to resume from holds that was computed over training data. Raises SnapshotError."""
-        if self.snapshot is None:
+        if self.snapshot is None or is_state(self.snapshot):
             return Computed()
         try:
-            return Computed(snapshot.read(self.snapshot).computed)
+            return Computed(read(self.snapshot).computed)
         except UnreadableSnapshotError as error:
             raise error.changed(help=_another(self.snapshot) or error.help) from None
 

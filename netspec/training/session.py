@@ -27,11 +27,9 @@ from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.weights import fill, new_weights, params_by_key, zeros
 from netspec.net.digest import digest
 from netspec.net.graph import ParamKey
-from netspec.training import caffe_states, snapshot
+from netspec.training import resuming, snapshot
 from netspec.training.averaging import averages, other_average
 from netspec.training.blame import Fed, blame, blame_score
-from netspec.training.caffe_weights import is_state
-from netspec.training.container import UnreadableSnapshotError
 from netspec.training.course import Course
 from netspec.training.debugging import Debugging
 from netspec.training.driving import Driving, Passes
@@ -40,7 +38,6 @@ from netspec.training.feeds import open_phases, sample_names
 from netspec.training.job import Job
 from netspec.training.learning import learning_of
 from netspec.training.loading import (
-    RESUME,
     LoadReport,
     Match,
     fitted,
@@ -48,7 +45,6 @@ from netspec.training.loading import (
     fitting_states,
     load,
     match,
-    match_same,
 )
 from netspec.training.recorded import changes, flat_net, settings
 from netspec.training.rehearsal import load_own
@@ -69,7 +65,7 @@ MEAN_OF = 100
 
 
 class Session:
-    """A training in progress: programs, feeds and the iteration.
+    """A training in progress: programs, feeds, `testers` by the names of their tests, and the iteration.
 
     `keep` says which blobs' data and diff have memory of their own, so that they can be read. `computed` is what is
     known of the training data already: a training that resumes goes on with that of its snapshot.
@@ -97,13 +93,12 @@ class Session:
             self.threads = driver.limit_threads(threads)
             self.feeds = open_phases(job, self.seed, self.computed)
             self.feed = self.feeds.get("train")
-            driving = isinstance(spec.rule, DrivingRule)
-            self.train = bind(shaped, memory, weights, self.seed, None if driving else learning_of(spec, shaped), arena)
+            learning = None if isinstance(spec.rule, DrivingRule) else learning_of(spec, shaped)
+            self.train = bind(shaped, memory, weights, self.seed, learning, arena)
             beside.wait_filled()
             weights.begin_averages()
             given = weights.averaged if spec.test_average else weights
             self.testers = testers(job, self.feeds, self.train, given, keep)
-            """What makes each test, by its name."""
         samples = None if self.feed is None else len(self.feed)
         self.pace, self.watch = job.pace(samples), job.watch
         self.last = job.last(samples) or 0
@@ -302,6 +297,7 @@ class Session:
             diffs=self._gradients() if self.spec.snapshot_diff else {},
             computed=self.computed.used,
             data=Facts() if self.feed is None else Facts.of(self.feed.data, self.feed.shapes),
+            shift=self.shift,
         )
 
     def _kept_tests(self) -> Tests:
@@ -318,14 +314,12 @@ class Session:
 
     def restore(self, path: Path) -> Changes:
         """Restore the state of a snapshot; returns what changed in the solver since. Raises SnapshotError."""
-        found, state, told = (
-            caffe_states.read(path, self.job, self.train.weights) if is_state(path) else self._own(path)
-        )
+        taken = self.iteration * self.spec.iter_size + self.shift
+        found, state, told = resuming.read(path, self.job, self.train.weights, taken)
         assert state.iteration is not None
-        if is_state(path) and self.spec.loop is not None:  # Caffe's data go on where they are
-            self.shift += (self.iteration - state.iteration) * self.spec.iter_size
         self._copy(found, state, path)
         self._told += told
+        self.shift = state.shift
         self.train.iterations.set(state.iteration, state.losses)
         # only a snapshot of an early end holds tests of its own iteration
         self.over = self.watch.over(state.tests) and any(n == state.iteration for n, _ in state.tests)
@@ -335,16 +329,6 @@ class Session:
         self._recent.clear()
         self._gradients_at = self.iteration if self._took_gradients(state) else -1
         return changes(state.solver, settings(self.job))
-
-    def _own(self, path: Path) -> tuple[Match, Snapshot, list[NetspecError]]:
-        """The snapshot of a training of this net, its weights matched. Raises SnapshotError."""
-        state = snapshot.read(path)
-        if state.iteration is None:
-            raise UnreadableSnapshotError(f"'{path}' holds weights, but no solver state to resume from", help=RESUME)
-        if state.unknown:
-            held = " and ".join(state.unknown)
-            raise UnreadableSnapshotError(f"'{path}' holds {held}, which this version does not restore", help=RESUME)
-        return match_same(self.job, self.train.weights, state, path), state, []
 
     def take_arrays(self, path: Path) -> None:
         """Take all arrays from a snapshot of this training; iteration, losses and tests stay. Raises SnapshotError."""

@@ -62,7 +62,8 @@ class Snapshot:
     says what the net was trained on: shapes, and names of classes.
     `iteration` is None in a file of weights alone. `digest` is the net's, `net` its flat plain values, `solver` the
     settings. `unread` are weights whose numbers are no floats, each with the type of its numbers; `unknown` are the
-    kinds of arrays that this version does not restore. In files of Caffe params are `numbered` within their layer, in
+    kinds of arrays that this version does not restore. `shift` is the number of batches by which the data are ahead of
+    the iterations. In files of Caffe params are `numbered` within their layer, in
     place of names, and those that are `legacy` have four axes, the missing ones 1.
     """
 
@@ -81,6 +82,7 @@ class Snapshot:
     tests: Tests = ()
     computed: dict[str, Arrays] = field(default_factory=dict)
     data: Facts = NO_FACTS
+    shift: int = 0
     numbered: bool = False
     legacy: frozenset[ParamKey] = frozenset()
 
@@ -131,6 +133,7 @@ class _State(_Header):
     losses: tuple[float, ...] = ()
     tests: tuple[tuple[int, dict[str, float]], ...] = ()
     data: Facts = NO_FACTS
+    shift: int = 0
 
 
 class _Format1(_State):
@@ -197,6 +200,7 @@ def _content(state: Snapshot) -> tuple[dict[str, Array], str]:
         "solver": state.solver,
         "losses": state.losses,
         **({"data": data} if (data := state.data.plain()) else {}),
+        **({"shift": state.shift} if state.shift else {}),
     }
     said = json.dumps(about, sort_keys=True)  # `tests` is the last key in that order, too
     return arrays, f'{said[:-1]}, "tests": {text(state.tests)}}}' if state.tests else said
@@ -259,6 +263,7 @@ def _snapshot(path: Path, contents: Contents, meanings: dict[str, _Meaning], sta
         tests=state.tests,
         computed=dict(computed),
         data=state.data,
+        shift=state.shift,
         **also,
     )
 

@@ -38,12 +38,12 @@ def solve(
 ) -> Generator[Event | Warned | Unwritten, None, None]:
     """Train to the last iteration or an early stop, or until `stopping` or a budget gives a reason.
 
-    Snapshots go to `folder`, or where `snapshots` writes them. `stopping` is asked between batches. An iteration that is stopped has changed nothing, and
-    a test that is stopped has no event: a training that resumes from the snapshot repeats them. `elapsed` gives the
-    seconds of training that count for `max_time`, by default those since the call. `snapshot_asked` tells after each
-    iteration whether a snapshot is wanted now. Warnings of the first iterations are yielded among the events. A
-    snapshot on the way that the disk refuses is left out with a note; the last one is not. When data or numbers go bad,
-    a snapshot of the last good state is written before the error is raised.
+    Snapshots go to `folder`, or where `snapshots` writes them. `stopping` is asked between batches. An iteration that
+    is stopped has changed nothing, and a test that is stopped has no event: a training that resumes from the snapshot
+    repeats them. `elapsed` gives the seconds of training that count for `max_time`, by default those since the call.
+    `snapshot_asked` tells after each iteration whether a snapshot is wanted now. Warnings of the first iterations are
+    yielded among the events. A snapshot on the way that the disk refuses is left out with a note; the last one is not.
+    When data or numbers go bad, a snapshot of the last good state is written before the error is raised.
 
     Raises NotFiniteLossError, NotFiniteScoreError, DataError, WriteError.
     """

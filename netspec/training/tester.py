@@ -146,11 +146,10 @@ class Tester:
                 program = self.program(size)
                 program.clock[:] = (0, start)
                 if prefetch:
-                    into = self.job.spec.data.scored[name].among(program.inputs)
-                    prefetch.take(into, between)
+                    prefetch.take(self._filled(name, program), between)
                 program.infer()
                 if not tally.add(program, size):
-                    raise self._blame(program, feed, start, size)
+                    raise self._blame(name, program, start, size)
                 watching(program, start, size)
         finally:
             if prefetch:
@@ -176,7 +175,7 @@ class Tester:
             between()
             program.clock[:] = (0, start)
             if cursor is not None:
-                cursor.take(self.job.spec.data.scored[name].among(program.inputs), between)
+                cursor.take(self._filled(name, program), between)
             loss = program.infer()
             values = {program.graph.blobs[blob].name: program.data[blob].astype(np.float64) for blob in outputs}
             if self.job.spec.loop is not None and self.job.spec.loop.test_compute_loss:
@@ -202,13 +201,24 @@ class Tester:
         if self.job.spec.like_caffe:
             return batch * (limit or max(1, len(feed) // batch))
         samples = len(feed) if limit is None else min(len(feed), limit * batch)
-        return samples if self.job.spec.data.scored[name].net_batch else max(batch, samples // batch * batch)
+        spec = self.job.spec.data.named(name)
+        return samples if spec is None or spec.net_batch else max(batch, samples // batch * batch)
 
-    def _blame(self, program: Program, feed: Feed | None, start: int, size: int) -> NetspecError:
+    def _filled(self, name: str, program: Program) -> tuple[Array, ...]:
+        """The inputs of a program that a feed fills."""
+        spec = self.job.spec.data.named(name)
+        return program.inputs if spec is None else spec.among(program.inputs)
+
+    def _blame(self, name: str, program: Program, start: int, size: int) -> NetspecError:
         """The error for a batch with a score that is not finite."""
+        feed, spec = self.feeds[name], self.job.spec.data.named(name)
         net = self.job.shaped("TEST", size) if feed else self.job.phase("TEST")
-        arrays = tuple(array.copy() for array in program.inputs) if feed else ()
-        return blame_score(net, program, self.seed, Fed(arrays, sample_names(feed, start), (0, start)), "test")
+        arrays = [array.copy() for array in program.inputs]
+        if feed is not None and spec is not None:  # the memory of inputs may hold other blobs by now
+            filled = spec.among(tuple(range(len(arrays))))
+            for number, array in zip(filled, feed.batch(start, size), strict=False):
+                arrays[number] = array
+        return blame_score(net, program, self.seed, Fed(tuple(arrays), sample_names(feed, start), (0, start)), "test")
 
 
 def testers(

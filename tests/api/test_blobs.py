@@ -156,7 +156,7 @@ def test_what_is_written_into_the_diff_of_an_end_is_where_backward_begins() -> N
         each.forward(data=X, label=LABEL)
     diff = np.random.default_rng(4).standard_normal((4, 5))
     assert not np.any(one.backward()["data"])
-    one.blobs["ip"].diff[...] = diff  # type: ignore[index]
+    one.blobs["ip"].diff[...] = diff
     right = other.backward(ip=diff)["data"]
     for _ in range(2):
         np.testing.assert_array_equal(one.backward()["data"], right)

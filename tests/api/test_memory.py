@@ -22,8 +22,8 @@ def row(kind: str, name: str, bottoms: str, top: str, **fields: Any) -> Row:
     return (kind, name, bottoms.split(), [top], fields)
 
 
-DATA = ("Input", "in", [], ["data"], {"shape": (4, 3, 5, 2)})
-TARGET = ("Input", "wanted", [], ["target"], {"shape": (4, 6)})
+DATA: Row = ("Input", "in", [], ["data"], {"shape": (4, 3, 5, 2)})
+TARGET: Row = ("Input", "wanted", [], ["target"], {"shape": (4, 6)})
 
 NETS: dict[str, list[Row]] = {
     "in place, and read by several": [

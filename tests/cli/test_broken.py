@@ -27,9 +27,10 @@ from filelock import FileLock
 from safetensors.numpy import save_file
 
 from netspec.cli import app
+from netspec.formats import caffemodel, solverstate
 from netspec.net.graph import ParamKey
 from netspec.training import snapshot
-from tests.helpers import ROOT, broken_images, broken_stores
+from tests.helpers import ROOT, broken_images, broken_stores, onnx_bytes
 from tests.helpers.code import forgotten
 
 CORPUS = Path(__file__).parent / "broken"
@@ -125,6 +126,8 @@ NOT_HERE = {
     "NS752": "programs that differ, tests/interop/test_agreement.py",
     "NS753": "weights of more than 2 GiB, tests/interop/to_onnx/test_model.py",
     "NS600": "a family",
+    "NS732": "a warning of a resume, tests/training/test_caffe_states.py",
+    "NS733": "a net of more than two gigabytes, tests/training/test_caffe_weights.py",
     "NS709": "a mistake of netspec itself, tests/interop/test_from_caffe.py",
     "NS621": "no source that there is can be open and empty",
     "NS663": "outputs that are not finite, tests/training/test_evaluation.py",
@@ -193,6 +196,7 @@ def _make(folder: Path) -> None:
     _make_snapshots(folder / "snapshots")
     broken_images.make(folder / "pictures")
     broken_stores.make(folder / "stores")
+    onnx_bytes.write_broken(folder)
 
 
 def _make_code(folder: Path) -> None:
@@ -318,6 +322,12 @@ def _make_snapshots(folder: Path) -> None:
     save_file({"ip.weight": weights["ip.weight"]}, folder / "lacking.safetensors", _text(whole))
     whole_numbers = {label: array.astype(np.int64) for label, array in weights.items()}
     save_file(whole_numbers, folder / "whole_numbers.safetensors")
+    arrays = [*weights.values()]
+    for name, held in (("whole", arrays), ("bias", arrays[:1])):
+        layer = caffemodel.Written(caffemodel.parameter("ip", "InnerProduct"), held)
+        (folder / f"{name}.caffemodel").write_bytes(b"".join(caffemodel.pieces("tiny", [layer])))
+    (folder / "cut.caffemodel").write_bytes((folder / "whole.caffemodel").read_bytes()[:-3])
+    (folder / "other.solverstate").write_bytes(b"".join(solverstate.pieces(500, "whole.caffemodel", arrays * 2)))
 
 
 def _text(content: bytes) -> dict[str, str]:

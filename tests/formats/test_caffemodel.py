@@ -17,6 +17,8 @@ from netspec.formats.caffe_messages import message_class
 from netspec.formats.caffemodel import Written, layers_of, parameter, pieces, read_layers
 from netspec.formats.files import FileError, MissingDataError, WrongFormatError, WrongSizeError
 from netspec.formats.mapped import release
+from tests.helpers.damage import mutated
+from tests.helpers.mutations import seeds
 
 
 def number(value: int) -> bytes:
@@ -253,36 +255,14 @@ def test_single_values_are_taken_together(path: Path) -> None:
             np.testing.assert_array_equal(only(path, layer("ip", blob)).data, values)
 
 
-def mutated(raw: bytes, draw: random.Random) -> bytes:
-    """Bytes changed, left out, put in and copied elsewhere; and the end cut off."""
-    data, how = bytearray(raw), draw.random()
-    for _ in range(draw.choice((1, 1, 2, 5, 30))):
-        at = draw.randrange(len(data))
-        if how < 0.6:
-            data[at] = draw.choice((0, 255, 127, 128, data[at] ^ 1 << draw.randrange(8), draw.randrange(256)))
-        elif how < 0.75:
-            del data[at : at + draw.randrange(1, 40)]
-        elif how < 0.9:
-            data[at:at] = draw.randbytes(draw.randrange(1, 12))
-        else:
-            size, other = draw.randrange(1, 200), draw.randrange(len(data))
-            data[at : at + size] = data[other : other + size]
-        data = data or bytearray(1)
-    return bytes(data[: draw.randrange(1, len(data) + 1)] if draw.random() < 0.15 else data)
-
-
-MANY = [60, pytest.param(2000, marks=pytest.mark.long)]
-
-
-@pytest.mark.parametrize("number", MANY)
-def test_mutations_are_read_or_refused(number: int) -> None:
+def test_mutations_are_read_or_refused() -> None:
     draw, values = random.Random(1), np.random.default_rng(1).random((4, 3, 5)).astype("f4")
     new = b"".join(pieces("net", [Written(parameter(f"l{i}", "X"), [values, values[0, 0]]) for i in range(12)]))
     old = b"".join(held(2, held(2, b"in") + held(4, b"l%d" % i) + held(6, FLAT)) for i in range(5))
     old += held(2, held(1, held(1, b"conv") + held(50, FLAT)))
     refused = 0
     for raw in (new, old):
-        for _ in range(number):
+        for _ in seeds(60):
             data = mutated(raw, draw)
             tracemalloc.start()
             try:
@@ -292,17 +272,16 @@ def test_mutations_are_read_or_refused(number: int) -> None:
                 refused += "at byte" in error.message
             assert tracemalloc.get_traced_memory()[1] < 4 * len(data) + 2**17
             tracemalloc.stop()
-    assert refused > number / 2
+    assert refused > len(seeds(60)) / 2
 
 
-@pytest.mark.parametrize("number", MANY)
-def test_mutations_of_a_mean_are_read_or_refused(number: int) -> None:
+def test_mutations_of_a_mean_are_read_or_refused() -> None:
     draw, refused = random.Random(1), 0
     raw = whole(1, 1) + whole(2, 3) + whole(3, 8) + whole(4, 9) + held(5, floats([1.5] * 216))
-    for _ in range(number):
+    for _ in seeds(60):
         data = mutated(raw, draw)
         try:
             assert blob_of(wire.Message(Path("x"), "BlobProto", memoryview(data))).data.nbytes <= len(data)
         except FileError as error:
             refused += "at byte" in error.message
-    assert refused > number / 4
+    assert refused > len(seeds(60)) / 4

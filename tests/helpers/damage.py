@@ -103,3 +103,21 @@ DAMAGES: tuple[Damage, ...] = (
     pipe,
     unreadable,
 )
+
+
+def mutated(raw: bytes, draw: random.Random) -> bytes:
+    """Bytes changed, left out, put in and copied elsewhere; and the end cut off."""
+    data, how = bytearray(raw), draw.random()
+    for _ in range(draw.choice((1, 1, 2, 5, 30))):
+        at = draw.randrange(len(data))
+        if how < 0.6:
+            data[at] = draw.choice((0, 255, 127, 128, data[at] ^ 1 << draw.randrange(8), draw.randrange(256)))
+        elif how < 0.75:
+            del data[at : at + draw.randrange(1, 40)]
+        elif how < 0.9:
+            data[at:at] = draw.randbytes(draw.randrange(1, 12))
+        else:
+            size, other = draw.randrange(1, 200), draw.randrange(len(data))
+            data[at : at + size] = data[other : other + size]
+        data = data or bytearray(1)
+    return bytes(data[: draw.randrange(1, len(data) + 1)] if draw.random() < 0.15 else data)

@@ -347,12 +347,11 @@ def test_every_batch_of_an_update_counts(normalised: Make, size: int) -> None:
 def test_a_test_uses_the_statistics_and_leaves_them(normalised: Make) -> None:
     one = trained(normalised(), 3)
     before = weights(one)
-    assert one.test is not None
-    first, _ = one.test.run()
+    first, _ = one.testers["test"].run()
     assert all((before[name] == array).all() for name, array in weights(one).items())
     at = one.train.weights.index("bn.mean")
     one.train.weights.data[at][...] += 50
-    second, _ = one.test.run()
+    second, _ = one.testers["test"].run()
     assert first != second
 
 

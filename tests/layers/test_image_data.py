@@ -47,6 +47,16 @@ def test_grey_and_resized(source: Path) -> None:
         np.testing.assert_allclose(x[0], wanted, atol=1)
 
 
+def test_resized_as_in_caffe(source: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    fields = {"new_height": 4, "new_width": 3, "smooth": False}
+    layer = make_layer(**FIELDS, source=str(source / "uneven.txt"), **fields)
+    data, _ = open_feed(layer.brings, "TEST", 1).batch(0, 2)
+    for x, name in zip(data, ("a b", "d"), strict=True):
+        wanted = cv2.resize(cv2.imread(str(source / f"{name}.png")), (3, 4))
+        np.testing.assert_array_equal(x, wanted.transpose(2, 0, 1))
+
+
 def test_what_is_wrong(source: Path) -> None:
     with pytest.raises(ValidationError, match="belong together"):
         make_layer(**FIELDS, source="x", new_height=4)

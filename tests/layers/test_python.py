@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -383,8 +385,20 @@ def test_a_module_of_a_plug_in(files: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for word, text in (("broken", "cannot be imported: ValueError: no"), ("number", "is no module")):
         with pytest.raises(plugins.PluginError, match=text):
             net_of(python("SimpleLayer", module=word))
-    with pytest.raises(NetspecError, match="no code file and no plug-in is called 'offered_tens'"):
-        net_of(python("SimpleLayer", module="offered_tens"))
+
+
+def test_a_module_on_the_path_is_found_once_the_program_imports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lying_about.py").write_text(CAFFE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(NetspecError, match="no code file and no plug-in is called 'lying_about'"):
+        net_of(python("SimpleLayer", module="lying_about"))
+    module = ModuleType("lying_about")
+    exec(CAFFE, module.__dict__)
+    monkeypatch.setitem(sys.modules, "lying_about", module)  # as an import does
+    (top,) = net_of(python("SimpleLayer", module="lying_about")).forward(data=np.ones((4, 3, 2))).values()
+    assert (top == 10).all()
 
 
 def test_two_programs_of_a_net_share_no_object() -> None:

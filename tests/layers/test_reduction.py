@@ -82,8 +82,7 @@ def test_a_score_of_a_test_is_that_of_all_samples() -> None:
     feed = {"source": {"type": "Arrays", "values": [values.tolist()]}, "batch_size": 2}
     solver = {"net": {"layers": layers}, "base_lr": 0.1, "lr_policy": "fixed", "max_iter": 1}
     one = session({**solver, "data": {"train": feed, "test": feed}})
-    assert one.test is not None
-    found, samples = one.test.run()
+    found, samples = one.testers["test"].run()
     one.close()
     assert samples == 5
     assert found["mean"] == pytest.approx(values.mean(), rel=1e-5)

@@ -92,6 +92,7 @@ layer {
             [],
         ),
         (l("Scale", "scale_param { filler { } }"), {"filler": {"type": "constant"}}, []),
+        (l("GELU"), {}, ["1: Caffe has no layer type 'GELU': read as netspec's layer of that name"]),
         (l("ReLU", "engine: 'x'"), {}, ["1: `engine` is left out: it means nothing to a ReLU layer"]),
         (l("ReLU", "phase: TEST"), {}, ["1: `phase` is left out: it says nothing of when the layer takes part"]),
         (l("BatchNorm", "phase: TEST"), {"use_global_stats": True}, []),
@@ -178,6 +179,7 @@ def test_a_state_in_the_net_sets_its_stages(tmp_path: Path) -> None:
 
 def test_layers_that_lack_are_named_together() -> None:
     text = l("PriorBox", "prior_box_param { min_size: 3 }") + l("ROIPooling", "", "x", "z") + l("Relu", "", "x", "w")
+    text += l("CTCLoss", "", "x t", "c")
     with pytest.raises(Mistakes) as caught:
         words(text)
     found = [(each.at.line, each.at.column, each.message, each.help) for each in caught.value.errors() if each.at]
@@ -185,6 +187,7 @@ def test_layers_that_lack_are_named_together() -> None:
         (1, "layer 'y' is of type 'PriorBox'"),
         (2, "layer 'z' is of type 'ROIPooling'"),
         (3, "layer 'w' is of type 'Relu'"),
+        (4, "layer 'c' is of type 'CTCLoss'"),
     ]
     assert found[2][3] == "did you mean 'ReLU'?" and "SSD" in str(found[0][3])
 

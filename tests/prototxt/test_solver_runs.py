@@ -11,7 +11,7 @@ import pytest
 import netspec
 from netspec.formats import caffe_hdf5, solverstate
 from netspec.training import events
-from tests.prototxt.caffe_loop import Loop, Reader, forward
+from tests.helpers.caffe_loop import Loop, Reader, forward
 
 h5py = pytest.importorskip("h5py")
 
@@ -184,7 +184,7 @@ def test_snapshots_and_a_resume(folder: Path, hdf5: bool, kind: str) -> None:
     solver.step(1)
     np.testing.assert_array_equal(solver.net.blobs["data"].data, reader_at(folder, 4).next()[0].astype(np.float32))
     assert solver.snapshot().resolve() == folder / f"made_iter_4.solverstate{end}"
-    assert solver.snapshot(folder / "own.safetensors").exists()
+    assert solver.snapshot(folder / "own.safetensors").exists() and solver.param.snapshot_prefix == "made"
     fresh.solve()
     assert (folder / f"made_iter_9.caffemodel{end}").exists() and fresh.iter == 9
 
@@ -317,3 +317,70 @@ layer { name: "other" type: "Reduction" bottom: "label" top: "other" }
         solver.step(1)
         np.testing.assert_array_equal(solver.net.blobs["data"].data, data.next()[0].astype(np.float32))
         np.testing.assert_array_equal(solver.net.blobs["label"].data, label.next()[1])
+
+
+def test_lists_of_files_as_caffe_writes_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths in a net, and in the lists that it names, start where Caffe was started: above the files."""
+    deep = folder / "examples" / "tiny"
+    deep.mkdir(parents=True)
+    for name in ROWS:
+        (folder / f"{name}.h5").rename(deep / f"{name}.h5")
+        (folder / f"{name}.txt").unlink()
+        (deep / f"{name}.txt").write_text(f"examples/tiny/{name}.h5\n")
+    (deep / "net.prototxt").write_text((NET % ("", "")).replace('source: "', 'source: "examples/tiny/'))
+    (deep / "solver.prototxt").write_text(
+        'net: "examples/tiny/net.prototxt" snapshot_prefix: "examples/tiny/made"\n' + text(BASE)
+    )
+    (folder / "elsewhere").mkdir()
+    for start in (folder, folder / "elsewhere", deep):
+        monkeypatch.chdir(start)
+        solver = netspec.Solver(deep / "solver.prototxt")
+        solver.step(1)
+        np.testing.assert_array_equal(solver.net.blobs["data"].data, reader(deep, "train").next()[0].astype(np.float32))
+        assert solver.snapshot().resolve() == deep / "made_iter_1.solverstate"
+
+
+DUMMY = """
+layer { name: "in" type: "DummyData" top: "data" top: "label"
+        dummy_data_param { shape { dim: 4 dim: 5 } shape { dim: 4 }
+                           data_filler { value: 0.5 } data_filler { value: 1 } } }
+layer { name: "shift" type: "Power" bottom: "data" top: "data" power_param { shift: 0.25 } }
+"""
+
+
+def test_constants_keep_what_a_caller_writes(folder: Path) -> None:
+    """As in Caffe, which fills constants once; also where a layer works on them in place, from then on again."""
+    (folder / "net.prototxt").write_text('name: "tiny"\n' + DUMMY + (NET % ("", ""))[NET.index('layer { name: "ip1') :])
+    solver, loop = both(folder, BASE | {"momentum": 0.9})
+    x, y = loop.train.next()
+    loop.train.x, loop.train.y = x + 0.25, y
+    loop.train.at = 0
+    np.testing.assert_array_equal(solver.net.blobs["label"].data, np.ones(4))
+    solver.net.blobs["label"].data[...] = y
+    for _ in range(3):
+        solver.net.blobs["data"].data[...] = x
+        solver.step(1)
+        loop.step(1)
+    compare(solver, loop)
+
+
+def test_the_last_forward_is_in_the_running_sums(folder: Path) -> None:
+    """BatchNorm's sums follow every forward in TRAIN, one by hand and that for the last progress line too."""
+    norm = 'layer { name: "bn" type: "BatchNorm" bottom: "data" top: "bn" '
+    norm += "batch_norm_param { moving_average_fraction: 0.9 } }"
+    net = (NET % ("", "")).replace('layer { name: "ip1"', norm + '\nlayer { name: "ip1"')
+    (folder / "net.prototxt").write_text(
+        net.replace('type: "InnerProduct" bottom: "data"', 'type: "InnerProduct" bottom: "bn"')
+    )
+    solver, loop = both(
+        folder, BASE | {"max_iter": 4, "display": 2, "snapshot_after_train": False, "weight_decay": 0.1}
+    )
+    solver.net.forward()
+    solver.step(1)
+    solver.solve()
+    mean, var, scale = np.zeros(5), np.zeros(5), 0.0
+    for _ in range(1 + 4 + 1):
+        x, _ = loop.train.next()
+        mean, var, scale = 0.9 * mean + x.mean(0), 0.9 * var + x.var(0, ddof=1), 0.9 * scale + 1
+    for blob, wanted in zip(solver.net.params["bn"], (mean, var, scale), strict=True):
+        np.testing.assert_allclose(blob.data.ravel(), np.ravel(wanted), rtol=1e-5)

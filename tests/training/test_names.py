@@ -82,7 +82,7 @@ def _written_out(values: Values, one: Any) -> None:
     job = load_solver(parse(provenance.config(one.job)).plain())
     assert [x.name for x in job.net.layers] == [x.name for x in one.job.net.layers]
     assert digest(job.train.graph) == digest(one.job.train.graph)
-    scores, count = one.test.run()
+    scores, count = one.testers["test"].run()
     event = Scored(2, scores, count, 0.5)
     assert len(scores) == 2 and from_row(json.loads(json.dumps(row(event))), Path()) == event
     assert "\x1b" not in str(event) and "\n" not in str(event)

@@ -105,8 +105,7 @@ def test_statistics_may_be_joined_instead_of_added(tmp_path: Path) -> None:
         found = {}
         for batch in (1, 4, 17):
             one = session(values, f"data.test.batch_size={batch}")
-            assert one.test is not None
-            found[batch] = one.test.run()[0]["area"]
+            found[batch] = one.testers["test"].run()[0]["area"]
             score = (x @ one.train.weights.data[0].T)[:, 0] + one.train.weights.data[1]
     yes, no = score[label == 1], score[label == 0]
     assert found[1] == found[4] == found[17] == (yes[:, None] > no).mean() != pytest.approx(0.5)

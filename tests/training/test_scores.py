@@ -67,8 +67,7 @@ def scored(folder: Path, *layers: dict[str, Any], rarely: float = 0.15, seed: in
 
 def scores(values: Values, batch: int, *overrides: str) -> dict[str, float]:
     one = session(values, f"data.test.batch_size={batch}", *overrides)
-    assert one.test is not None
-    means, samples = one.test.run()
+    means, samples = one.testers["test"].run()
     one.close()
     assert samples == COUNT
     return means
@@ -140,9 +139,8 @@ def test_a_scalar_that_no_layer_knows_how_to_combine_is_the_mean_over_samples(tm
     values = scored(tmp_path, layer | {"weight_filler": {"type": "constant", "value": 1}}, ACCURACY)
     values["data"]["test"]["limit"] = 20
     one = session(values, "data.test.batch_size=10")
-    assert one.test is not None
     label = np.load(tmp_path / "whole.npy")
-    assert one.test.run()[0]["sum[0]"] == (label[:10].sum() + label[10:20].sum()) / 2
+    assert one.testers["test"].run()[0]["sum[0]"] == (label[:10].sum() + label[10:20].sum()) / 2
 
 
 def test_nothing_but_ignored_labels(tmp_path: Path) -> None:
@@ -213,9 +211,8 @@ def spoil(folder: Path, name: str, index: Any, value: float) -> None:
 
 def refused(values: Values, *overrides: str) -> NetspecError:
     one = session(values, *overrides)
-    assert one.test is not None
     with pytest.raises(NetspecError) as caught:
-        one.test.run()
+        one.testers["test"].run()
     return caught.value
 
 

@@ -226,6 +226,16 @@ def test_slots_without_names_are_read(solver: Make, tmp_path: Path, changes: Val
     assert (tmp_path / "resumed.safetensors").read_bytes() == whole.read_bytes()
 
 
+def test_a_number_alone_and_a_turned_array_keep_their_shapes(tmp_path: Path) -> None:
+    slope, turned = np.array(0.5, np.float32), np.arange(6, dtype=np.float32).reshape(2, 3).T
+    held = {ParamKey("prelu", "weight"): slope, ParamKey("ip", "weight"): turned}
+    snapshot.write(tmp_path / "net.safetensors", Snapshot(None, held))
+    back = snapshot.read(tmp_path / "net.safetensors").weights
+    for key, array in held.items():
+        assert back[key].shape == array.shape
+        np.testing.assert_array_equal(back[key], array)
+
+
 def test_a_file_without_netspec_s_text_is_weights(tmp_path: Path) -> None:
     """Whatever its arrays are called: in such a file 'history.weight' is the weight of a layer 'history'."""
     arrays = old_arrays() | {"ip.num_batches": np.ones((), np.int64), "loose": np.ones(2, np.float32)}

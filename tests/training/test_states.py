@@ -86,9 +86,8 @@ def test_threads_change_nothing(text: Path, tmp_path: Path) -> None:
 def test_a_test_begins_anew_and_leaves_the_training_as_it_is(text: Path) -> None:
     one = trained(solver(text), 2)
     before = {key: array.copy() for key, array in one.train.weights.states.items()}
-    assert one.test is not None
-    first = one.test.run()
-    assert one.test.run() == first
+    first = one.testers["test"].run()
+    assert one.testers["test"].run() == first
     for key, array in one.train.weights.states.items():
         np.testing.assert_array_equal(array, before[key])
 

@@ -294,21 +294,19 @@ def test_each_test_sample_counts_once(solver: Make, batch: int, sizes: set[int])
     values = solver()
     values["data"]["test"]["batch_size"] = batch
     one = trained(values, 5)
-    assert one.test is not None
-    means, count = one.test.run()
+    means, count = one.testers["test"].run()
     assert count == TEST_SAMPLES
-    assert set(one.test.programs) == sizes
+    assert set(one.testers["test"].programs) == sizes
     expected = by_hand(one, TEST_SAMPLES)
     assert means["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-7)
     assert means["loss"] == pytest.approx(expected["loss"], rel=1e-6)
-    assert one.test.run() == (means, count)  # testing changes nothing
+    assert one.testers["test"].run() == (means, count)  # testing changes nothing
 
 
 @pytest.mark.parametrize(("test_iter", "count"), [(1, 4), (2, 8), (3, 11), (5, 11)])
 def test_test_iter_takes_that_many_batches(solver: Make, test_iter: int, count: int) -> None:
     one = trained(solver(test_iter=test_iter), 5)
-    assert one.test is not None
-    means, tested = one.test.run()
+    means, tested = one.testers["test"].run()
     assert tested == count
     assert means["loss"] == pytest.approx(by_hand(one, count)["loss"], rel=1e-6)
 
@@ -347,9 +345,8 @@ def test_testing_finds_shared_params_by_layer(solver: Make) -> None:
         {"name": "check", "type": "SoftmaxWithLoss", "bottom": ["ip", "label"], "include": {"phase": "TEST"}},
     ]
     one = trained(values, 3)
-    assert one.test is not None
     assert [name for name in one.train.weights.names if not name.startswith("conv")] == ["extra.weight", "extra.bias"]
-    tested = one.test.program(4)
+    tested = one.testers["test"].program(4)
     assert np.shares_memory(tested.weights.data[tested.weights.index("ip.weight")], one.train.weights.data[2])
 
 

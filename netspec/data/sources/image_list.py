@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from netspec.core.locate import beside
+from netspec.core.locate import beside, home
 from netspec.core.model import Aka, Listed, SpecPath
 from netspec.core.shape import counted
 from netspec.data.dataset import Dataset
@@ -38,7 +38,8 @@ class ImageList(Source):
 
     file: Annotated[SpecPath, Aka("source", "list")] = Field(description="The list: `path label` in each line.")
     root: Annotated[SpecPath | None, Aka("root_folder")] = Field(
-        None, description="The folder that paths begin in; left out: that of the list."
+        None,
+        description="The folder that paths begin in; left out: that of the list, the current one, or one above.",
     )
     target: Literal["label", "mask", "none"] = Field(
         "label", description="What follows the path: numbers, the path of a picture of labels, or nothing."
@@ -56,7 +57,6 @@ class ImageList(Source):
     def open(self, base: Path | None) -> Dataset:
         """The images; without `on_error: skip` only their heads are read now. Raises DataError."""
         path = beside(base, self.file)
-        root = path.parent if self.root is None else beside(base, self.root)
         with about("file"):
             lines = [
                 _Line(path, number, line) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()
@@ -67,6 +67,7 @@ class ImageList(Source):
                 self.target
             ]
             files, targets = zip(*map(split, lines), strict=True)
+            root = home(path.parent, files[0]) if self.root is None else beside(base, self.root)
             masks = tuple(words[0] for words in targets) if self.target == "mask" else None
             numbers = _numbers(lines, targets) if self.target == "label" else None
             data = ImageFiles(str(path), root, files, self.color, numbers, masks, names=self.classes or None)

@@ -60,12 +60,24 @@ class Entry:
 
 
 class Building:
-    """The layers so far. `batch` is the batch size that shapes are written with."""
+    """The layers so far. `batch` is the batch size that shapes are written with.
 
-    def __init__(self, batch: int) -> None:
+    `most` are the bytes that all computed constants may take: a small file may ask for large ones.
+    """
+
+    def __init__(self, batch: int, most: int) -> None:
         self.batch = batch
+        self._left = most
         self.entries: list[Entry] = []
         self._makers: dict[int, Entry] = {}
+
+    def room(self, shape: Shape, size: int = 8) -> None:
+        """Take room for a constant of `size` bytes a value. Raises Lack where there is none."""
+        if any(length < 0 for length in shape):
+            raise Lack("a constant has a negative length")
+        self._left -= count(shape) * size
+        if self._left < 0:
+            raise Lack("its constants are too large for a file of this size")
 
     def input(self, name: str, shape: Shape, batch: int | None, whole: bool) -> Blob:
         """The blob of an input of the model."""
@@ -87,6 +99,7 @@ class Building:
         """Add a layer; its tops. `weights` are its params in order. Raises Lack where it does not fit."""
         fields = {key: value for key, value in fields.items() if value is not None}
         known = {} if tops == 1 else {"top": [f"top{number}" for number in range(tops)]}
+        known |= {"bottom": [f"bottom{number}" for number in range(len(bottoms))]} if bottoms else {}
         shapes = tuple(blob.shape for blob in bottoms)
         try:
             layer = layer_of({"name": "layer", "type": type, **known, **fields})

@@ -13,7 +13,7 @@ from netspec.core.shape import Shape, count, counted, text
 from netspec.core.spelling import suggest
 from netspec.formats.onnx_model import Files, Model, Node, Subgraph, Tensor, Value, read_model
 from netspec.interop.from_onnx.building import Blob, Building, Lack, name_of
-from netspec.interop.from_onnx.fold import FOLDS, Folder
+from netspec.interop.from_onnx.fold import FOLDS, fold
 from netspec.interop.from_onnx.op import Op
 from netspec.interop.from_onnx.ops import operators
 from netspec.interop.from_onnx.patterns import Nodes, joined
@@ -82,12 +82,11 @@ class _Conversion:
     def __init__(self, model: Model, batch: int, shapes: Mapping[str, Shape]) -> None:
         self.model, self.shapes = model, shapes
         self.found = Findings()
-        self.net = Building(batch)
+        size = sum(len(tensor.message.data) for tensor in model.initial.values())
+        self.net = Building(batch, _FOLDED + size)
         self.values: dict[str, Any] = {}
         self.files = Files(model.path)
         self._arrays: dict[str, Array] = {}
-        size = sum(len(tensor.message.data) for tensor in model.initial.values())
-        self.folder = Folder(_FOLDED + size)
         constants = ((node.outputs, node.attributes.get("value")) for node in model.nodes if node.op == "Constant")
         self._constants = {name: value for names, value in constants for name in names}
         self.lacks: dict[tuple[str, str], list[Node]] = {}
@@ -250,13 +249,13 @@ class _Conversion:
             lambda name: self.readers.get(name, 0),
             lambda tensor: tensor.array(self.files),
         )
-        constants = self.folder.fold(op)
-        if constants is not None:
-            return constants
-        function = operators().get(node.op)
-        if function is None:
-            raise Lack(_NO_LAYER if node.op not in FOLDS else "no layer does this to what the net computes")
         try:
+            constants = fold(op)
+            if constants is not None:
+                return constants
+            function = operators().get(node.op)
+            if function is None:
+                raise Lack(_NO_LAYER if node.op not in FOLDS else "no layer does this to what the net computes")
             result = function(op)
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             # attributes and constants come from a file that anyone may have written

@@ -41,37 +41,20 @@ class Batch:
         return int(self) // int(other) if rest else Batch(whole, self.size)
 
 
-class Folder:
-    """Computes constants, no more than a number of bytes in all."""
+def fold(op: Op) -> list[Array] | None:
+    """The outputs of a node, where they are constant. Raises Lack."""
+    import numpy as np
 
-    def __init__(self, most: int) -> None:
-        self._left = most
-
-    def room(self, shape: tuple[int, ...], size: int = 8) -> None:
-        """Take room for an array. Raises Lack where there is none."""
-        if any(length < 0 for length in shape):
-            raise Lack("a constant has a negative length")
-        self._left -= count(shape) * size
-        if self._left < 0:
-            raise Lack("its constants are too large")
-
-    def fold(self, op: Op) -> list[Array] | None:
-        """The outputs of a node, where they are constant."""
-        import numpy as np
-
-        if op.node.op in ("Shape", "Size") and isinstance(op.inputs[0] if op.inputs else None, Blob):
-            return [_lengths(op)]
-        if op.node.op not in FOLDS or any(isinstance(value, Blob) for value in op.inputs):
-            return None
-        try:
-            with np.errstate(all="ignore"):
-                result = FOLDS[op.node.op](op, self)
-        except (ValueError, TypeError, IndexError, KeyError, OverflowError, AttributeError, ArithmeticError) as error:
-            raise Lack(f"its constants do not fit one another: {error}") from None
-        arrays = [np.asarray(each) for each in (result if isinstance(result, list) else [result])]
-        for array in arrays:
-            self.room(array.shape, array.itemsize)
-        return [_settled(array) for array in arrays]
+    if op.node.op in ("Shape", "Size") and isinstance(op.inputs[0] if op.inputs else None, Blob):
+        return [_lengths(op)]
+    if op.node.op not in FOLDS or any(isinstance(value, Blob) for value in op.inputs):
+        return None
+    with np.errstate(all="ignore"):
+        result = FOLDS[op.node.op](op)
+    arrays = [np.asarray(each) for each in (result if isinstance(result, list) else [result])]
+    for array in arrays:
+        op.net.room(array.shape, array.itemsize)
+    return [_settled(array) for array in arrays]
 
 
 def _settled(array: Array) -> Array:
@@ -101,7 +84,7 @@ def _sizes(array: Array) -> tuple[int, ...]:
     return tuple(int(size) for size in array.reshape(-1))
 
 
-def _constant(op: Op, folder: Folder) -> Array:
+def _constant(op: Op) -> Array:
     import numpy as np
 
     attributes = op.node.attributes
@@ -114,22 +97,22 @@ def _constant(op: Op, folder: Folder) -> Array:
     return op.read(value)
 
 
-def _filled(op: Op, folder: Folder) -> Array:
+def _filled(op: Op) -> Array:
     import numpy as np
 
     value = op.node.attributes.get("value")
     item = op.read(value).reshape(-1)[:1] if isinstance(value, Tensor) else np.zeros(1, np.float32)
-    shape = _sizes(op.inputs[0])
-    folder.room(shape)
+    shape = _sizes(op.array(0))
+    op.net.room(shape)
     return np.full(shape, item[0], item.dtype)
 
 
-def _arithmetic(operation: str) -> Callable[[Op, Folder], Array]:
-    def apply(op: Op, folder: Folder) -> Array:
+def _arithmetic(operation: str) -> Callable[[Op], Array]:
+    def apply(op: Op) -> Array:
         import numpy as np
 
         arrays = [np.asarray(value) for value in op.inputs]
-        folder.room(np.broadcast_shapes(*(array.shape for array in arrays)))
+        op.net.room(np.broadcast_shapes(*(array.shape for array in arrays)))
         if operation not in ("multiply", "equal", "add") and any(array.dtype == object for array in arrays):
             raise Lack("it computes with the batch size")
         result = arrays[0]
@@ -143,18 +126,18 @@ def _arithmetic(operation: str) -> Callable[[Op, Folder], Array]:
     return apply
 
 
-def _divide(op: Op, folder: Folder) -> Array:
+def _divide(op: Op) -> Array:
     import numpy as np
 
     a, b = (np.asarray(value) for value in op.inputs)
-    folder.room(np.broadcast_shapes(a.shape, b.shape))
+    op.net.room(np.broadcast_shapes(a.shape, b.shape))
     if a.dtype == object or b.dtype == object:
         return np.asarray(a // b)
     return np.asarray(np.trunc(a / b).astype(a.dtype) if a.dtype.kind in "iu" else a / b)
 
 
-def _cast(op: Op, folder: Folder) -> Array:
-    array = op.inputs[0]
+def _cast(op: Op) -> Array:
+    array = op.array(0)
     if array.dtype == object:
         return array  # lengths stay whole numbers
     word = TYPES.get(op.integer("to", 1))
@@ -163,27 +146,27 @@ def _cast(op: Op, folder: Folder) -> Array:
     return array.astype(word)
 
 
-def _reduced(operation: str) -> Callable[[Op, Folder], Array]:
-    def apply(op: Op, folder: Folder) -> Array:
+def _reduced(operation: str) -> Callable[[Op], Array]:
+    def apply(op: Op) -> Array:
         import numpy as np
 
         axes = op.listed("axes", 1)
-        result = getattr(np, operation)(op.inputs[0], axis=axes or None, keepdims=bool(op.integer("keepdims", 1)))
+        result = getattr(np, operation)(op.array(0), axis=axes or None, keepdims=bool(op.integer("keepdims", 1)))
         return np.asarray(result)
 
     return apply
 
 
-def _reshape(op: Op, folder: Folder) -> Array:
-    array = op.inputs[0]
-    sizes = _sizes(op.inputs[1])
+def _reshape(op: Op) -> Array:
+    array = op.array(0)
+    sizes = _sizes(op.array(1))
     if not op.integer("allowzero", 0):
         sizes = tuple(array.shape[axis] if size == 0 else size for axis, size in enumerate(sizes))
     return array.reshape(sizes)
 
 
-def _slice(op: Op, folder: Folder) -> Array:
-    array = op.inputs[0]
+def _slice(op: Op) -> Array:
+    array = op.array(0)
     cuts = [slice(None)] * array.ndim
     for axis, start, stop, step in slices(op, array.ndim):
         cuts[axis] = slice(start, None if step < 0 and stop < -array.shape[axis] else stop, step)
@@ -197,99 +180,99 @@ def slices(op: Op, axes: int) -> list[tuple[int, int, int, int]]:
     steps = op.listed("steps", 4) or (1,) * len(starts)
     if not len(starts) == len(stops) == len(along) == len(steps) or 0 in steps:
         raise Lack("its starts, ends, axes and steps do not fit one another")
-    return [(axis_in(axis, axes), *cut) for axis, *cut in zip(along, starts, stops, steps, strict=True)]
+    return [
+        (axis_in(axis, axes), *cut) for axis, cut in zip(along, zip(starts, stops, steps, strict=True), strict=True)
+    ]
 
 
-def _expand(op: Op, folder: Folder) -> Array:
+def _expand(op: Op) -> Array:
     import numpy as np
 
-    shape = np.broadcast_shapes(op.inputs[0].shape, _sizes(op.inputs[1]))
-    folder.room(shape)
-    return np.broadcast_to(op.inputs[0], shape)
+    shape = np.broadcast_shapes(op.array(0).shape, _sizes(op.array(1)))
+    op.net.room(shape)
+    return np.broadcast_to(op.array(0), shape)
 
 
-def _tile(op: Op, folder: Folder) -> Array:
+def _tile(op: Op) -> Array:
     import numpy as np
 
-    repeats = _sizes(op.inputs[1])
-    folder.room(tuple(size * times for size, times in zip(op.inputs[0].shape, repeats, strict=True)))
-    return np.tile(op.inputs[0], repeats)
+    repeats = _sizes(op.array(1))
+    op.net.room(tuple(size * times for size, times in zip(op.array(0).shape, repeats, strict=True)))
+    return np.tile(op.array(0), repeats)
 
 
-def _range(op: Op, folder: Folder) -> Array:
+def _range(op: Op) -> Array:
     import numpy as np
 
     start, stop, step = (value.reshape(-1)[0] for value in op.inputs)
     first, last, pace = (float(int(item)) if isinstance(item, Batch) else float(item) for item in (start, stop, step))
-    folder.room((max(0, int((last - first) / pace) + 1),))
-    return np.arange(first, last, pace).astype(op.inputs[0].dtype if op.inputs[0].dtype != object else np.int64)
+    op.net.room((max(0, int((last - first) / pace) + 1),))
+    return np.arange(first, last, pace).astype(op.array(0).dtype if op.array(0).dtype != object else np.int64)
 
 
-def _split(op: Op, folder: Folder) -> list[Array]:
+def _split(op: Op) -> list[Array]:
     import numpy as np
 
-    axis = axis_in(op.integer("axis", 0), op.inputs[0].ndim)
+    axis = axis_in(op.integer("axis", 0), op.array(0).ndim)
     sizes = op.listed("split", 1)
     if sizes is None:
-        return list(np.array_split(op.inputs[0], max(1, len(op.node.outputs)), axis))
-    return list(np.split(op.inputs[0], np.cumsum(sizes)[:-1], axis))
+        return list(np.array_split(op.array(0), max(1, len(op.node.outputs)), axis))
+    return list(np.split(op.array(0), np.cumsum(sizes)[:-1], axis))
 
 
-def _squeeze(op: Op, folder: Folder) -> Array:
+def _squeeze(op: Op) -> Array:
     import numpy as np
 
     axes = op.listed("axes", 1)
-    return np.squeeze(op.inputs[0], axes)
+    return np.squeeze(op.array(0), axes)
 
 
-def _unsqueeze(op: Op, folder: Folder) -> Array:
+def _unsqueeze(op: Op) -> Array:
     import numpy as np
 
-    return np.expand_dims(op.inputs[0], op.listed("axes", 1) or ())
+    return np.expand_dims(op.array(0), op.listed("axes", 1) or ())
 
 
-def _gather(op: Op, folder: Folder) -> Array:
+def _gather(op: Op) -> Array:
     import numpy as np
 
-    axis = axis_in(op.integer("axis", 0), op.inputs[0].ndim)
-    rest = op.inputs[0].shape[:axis] + op.inputs[0].shape[axis + 1 :]
-    folder.room(rest + op.inputs[1].shape)
-    return np.asarray(np.take(op.inputs[0], op.inputs[1].astype(np.int64), axis))
+    axis = axis_in(op.integer("axis", 0), op.array(0).ndim)
+    rest = op.array(0).shape[:axis] + op.array(0).shape[axis + 1 :]
+    op.net.room(rest + op.array(1).shape)
+    return np.asarray(np.take(op.array(0), op.array(1).astype(np.int64), axis))
 
 
-def _concat(op: Op, folder: Folder) -> Array:
+def _concat(op: Op) -> Array:
     import numpy as np
 
-    folder.room((sum(array.size for array in op.inputs),))
+    op.net.room((sum(array.size for array in op.inputs),))
     return np.concatenate(op.inputs, op.integer("axis", 1))
 
 
-def _flatten(op: Op, folder: Folder) -> Array:
+def _flatten(op: Op) -> Array:
     axis = op.integer("axis", 1)
-    return op.inputs[0].reshape(count(op.inputs[0].shape[:axis]), -1)
+    return op.array(0).reshape(count(op.array(0).shape[:axis]), -1)
 
 
-def _same(op: Op, folder: Folder) -> Array:
-    array: Array = op.inputs[0]
-    return array
+def _same(op: Op) -> Array:
+    return op.array(0)
 
 
-def _where(op: Op, folder: Folder) -> Array:
+def _where(op: Op) -> Array:
     import numpy as np
 
-    folder.room(np.broadcast_shapes(*(value.shape for value in op.inputs)))
-    return np.where(*op.inputs)
+    op.net.room(np.broadcast_shapes(*(value.shape for value in op.inputs)))
+    return np.where(op.array(0), op.array(1), op.array(2))
 
 
-def _transpose(op: Op, folder: Folder) -> Array:
-    array: Array = op.inputs[0].transpose(op.listed("perm"))
-    return array
+def _transpose(op: Op) -> Array:
+    return op.array(0).transpose(op.listed("perm"))
 
 
-def _shape(op: Op, folder: Folder) -> Array:
+def _shape(op: Op) -> Array:
     import numpy as np
 
-    return np.array(op.inputs[0].shape if op.node.op == "Shape" else op.inputs[0].size, np.int64)
+    return np.array(op.array(0).shape if op.node.op == "Shape" else op.array(0).size, np.int64)
 
 
 _NUMPY = {
@@ -299,7 +282,7 @@ _NUMPY = {
     **dict(Equal="equal", Less="less", Greater="greater", LessOrEqual="less_equal", GreaterOrEqual="greater_equal"),
     **dict(And="logical_and", Or="logical_or", Sum="add"),
 }
-FOLDS: dict[str, Callable[[Op, Folder], Any]] = {
+FOLDS: dict[str, Callable[[Op], Any]] = {
     **{op: _arithmetic(function) for op, function in _NUMPY.items()},
     **{f"Reduce{name}": _reduced(name.lower()) for name in ("Prod", "Sum", "Max", "Min", "Mean")},
     **dict(Constant=_constant, ConstantOfShape=_filled, Div=_divide, Cast=_cast, Reshape=_reshape, Slice=_slice),

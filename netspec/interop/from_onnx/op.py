@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from netspec.core.shape import Shape, count, text
 from netspec.formats.onnx_model import Node, Tensor
@@ -12,6 +12,8 @@ from netspec.interop.from_onnx.building import Blob, Building, Entry, Lack
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+
+N = TypeVar("N", int, float)
 
 Result = Any
 """What a value of the model becomes: a Blob, or, where it is constant, an array."""
@@ -60,6 +62,10 @@ class Op:
             raise Lack(f"{what} is computed by the net, not constant")
         array: Array = self.inputs[slot]
         return array
+
+    def array(self, slot: int) -> Array:
+        """An input that is constant, of whatever it holds."""
+        return self.constant(slot, f"input {slot + 1}")
 
     def floats(self, slot: int, what: str) -> Array:
         """A constant input as weights: float32 or float64."""
@@ -170,6 +176,19 @@ def same_batch(blob: Blob, shape: Shape) -> int | None:
     return next((axis for axis in fitting if axis == blob.batch), fitting[0] if fitting else None)
 
 
+def spread(op: Op, array: Array, shape: Shape) -> Array:
+    """An array repeated to a shape. Raises Lack."""
+    import numpy as np
+
+    if array.shape == shape:
+        return array
+    op.net.room(shape, array.itemsize)
+    try:
+        return np.ascontiguousarray(np.broadcast_to(array, shape))
+    except ValueError:
+        raise Lack(f"a constant of {text(array.shape)} for values of {text(shape)}") from None
+
+
 def marked(blob: Blob, of: Blob) -> Blob:
     """The blob, whose values are whole where those of another are."""
     blob.whole = of.whole
@@ -191,8 +210,8 @@ def short(value: float) -> float:
         return value if isinstance(value, int) else float(str(np.float32(value)))
 
 
-def plain(values: Sequence[int] | None, idle: int | None = None) -> int | list[int] | None:
+def plain(values: Sequence[N] | None, idle: int | None = None) -> N | list[N] | None:
     """Lengths as a person writes them: one number where all are equal, and nothing where that is the `idle` one."""
-    if values is None or {*values} == {idle}:
+    if values is None or set(values) == {idle}:
         return None
-    return values[0] if len({*values}) == 1 else list(values)
+    return values[0] if len(set(values)) == 1 else list(values)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Constant = Callable[[str], "Array | None"]
 
 
+INPUTS = {"Add": 2, "Sub": 2, "Mul": 2, "Div": 2, "Pow": 2, "Greater": 2}
+"""How many inputs an operator has, where these are several."""
+
+
 class Nodes:
     """The nodes of a model, with the writer and the readers of every value. Nodes are replaced one by one."""
 
@@ -33,15 +37,18 @@ class Nodes:
 
     def writer(self, name: str, *ops: str) -> Node | None:
         """The node that writes a value, where it is one of these operators."""
-        node = self._writers.get(name)
-        return node if node is not None and node.op in ops and not node.domain else None
+        return self._one_of(self._writers.get(name), ops)
 
     def sole_reader(self, name: str, *ops: str) -> Node | None:
         """The only node that reads a value, where it is one of these operators."""
         readers = self._readers.get(name, [])
-        if len(readers) != 1 or name in self._outputs or readers[0].op not in ops or readers[0].domain:
+        return self._one_of(readers[0], ops) if len(readers) == 1 and name not in self._outputs else None
+
+    def _one_of(self, node: Node | None, ops: tuple[str, ...]) -> Node | None:
+        """The node, where it is one of these operators with as many inputs as that has."""
+        if node is None or node.op not in ops or node.domain or len(node.inputs) < INPUTS.get(node.op, 1):
             return None
-        return readers[0]
+        return node
 
     def constant(self, name: str) -> Array | None:
         """A value that is constant in the file; None of others."""
@@ -61,16 +68,18 @@ class Nodes:
         return found is not None and math.isclose(found, number, rel_tol=1e-3)
 
     def put(self, last: Node, op: str, inputs: Iterable[str], **attributes: float | int | str) -> None:
-        """Put a node in the place of the last one of a pattern."""
-        node = replace(last, op=op, inputs=tuple(inputs), attributes=attributes)
-        self.nodes[self.nodes.index(last)] = node
+        """Put a node in the place of the last one of a pattern, unless another pattern has taken it."""
+        at = next((place for place, node in enumerate(self.nodes) if node is last), None)
+        if at is None:
+            return
+        self.nodes[at] = node = replace(last, op=op, inputs=tuple(inputs), attributes=attributes)
         self._writers.update(dict.fromkeys(node.outputs, node))
 
 
 def joined(nodes: Nodes) -> list[Node]:
     """The nodes with all patterns replaced."""
     for node in list(nodes.nodes):
-        if not node.domain and node.op in PATTERNS and len(node.inputs) >= 1 and len(node.outputs) == 1:
+        if not node.domain and node.op in PATTERNS and node.inputs and len(node.outputs) == 1:
             PATTERNS[node.op](node, nodes)
     return nodes.nodes
 

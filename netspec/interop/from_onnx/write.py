@@ -20,16 +20,21 @@ def yaml(imported: Imported) -> str:
     return net_text({"name": imported.name}, imported.layers, imported.notes)
 
 
-def save(imported: Imported, path: Path, force: bool = False) -> tuple[Path, Path]:
-    """Write net.yaml and net.safetensors; their paths. Raises ExistsError, WriteError, NotFiniteError."""
+def save(imported: Imported, path: Path, force: bool = False) -> list[Path]:
+    """Write net.yaml, and net.safetensors where there are weights; their paths.
+
+    Raises ExistsError, WriteError, NotFiniteError.
+    """
     weights = path.with_suffix(".safetensors")
+    paths = [path, weights] if imported.weights else [path]
     if not force:
-        for each in (path, weights):
+        for each in paths:
             refuse_existing(each, "say another --output, or --force to write over it; nothing was written")
-    snapshot.write(weights, Snapshot(None, imported.weights))
+    if imported.weights:
+        snapshot.write(weights, Snapshot(None, imported.weights))
     with writing(path):
         path.write_text(yaml(imported), encoding="utf-8")
-    return path, weights
+    return paths
 
 
 def record(imported: Imported, paths: Sequence[Path], differences: Sequence[Difference]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ rules, settings of params and loss weights, `finished` adds to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from netspec.core.errors import SpecError
@@ -73,16 +74,17 @@ class Case:
         top: Sequence[str] | str | None = None,
         blobs: Sequence[Blob] = (),
         name: str | None = None,
-        **messages: Any,
+        messages: Mapping[str, Any] = MappingProxyType({}),
+        **own: Any,
     ) -> CaffeLayer:
         """A layer of Caffe with the case's name, bottoms and tops where no others are given.
 
-        `messages` are its own fields, by message; empty ones are left out.
+        `messages` and `own` are its own fields, by message; empty ones are left out.
         """
         names = {"bottom": self.bottoms if bottom is None else bottom, "top": self.tops if top is None else top}
         values: dict[str, Any] = {"name": name or self.layer.name, "type": type}
         values |= {key: [of] if isinstance(of, str) else [*of] for key, of in names.items()}
-        return CaffeLayer(values | {key: value for key, value in messages.items() if value}, tuple(blobs))
+        return CaffeLayer(values | {key: value for key, value in {**messages, **own}.items() if value}, tuple(blobs))
 
     def step(self, type: str, suffix: str, bottom: Sequence[str] | str, **messages: Any) -> tuple[CaffeLayer, str]:
         """A layer of Caffe on the way to the last, called after the case's layer and a suffix, and its top."""

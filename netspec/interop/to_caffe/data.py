@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from netspec.core.calls import Phase
-from netspec.core.locate import beside
 from netspec.data.sources.lmdb import Lmdb
 from netspec.data.spec import FeedSpec
 from netspec.data.transforms.base import Transform
@@ -16,15 +15,13 @@ from netspec.data.transforms.mirror import Mirror
 from netspec.data.transforms.scale import Scale
 from netspec.data.transforms.subtract_mean import SubtractMean
 from netspec.interop.to_caffe.case import CaffeLayer
+from netspec.interop.to_caffe.paths import from_here
 from netspec.layers.base import Layer
 from netspec.training.job import Job
 
 
-@dataclass
 class _Unsaid(Exception):
     """Data that Caffe's Data layer does not read as netspec does, and why."""
-
-    why: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def data_layers(job: Job, word: str, prefix: Path, convert: bool = False) -> Dat
             notes += command
             made.append(_layer(inputs[0], phase, feed, path))
     except _Unsaid as unsaid:
-        return DataLayers(notes=(f"the net waits for data that the caller fills in: {unsaid.why}",))
+        return DataLayers(notes=(f"the net waits for data that the caller fills in: {unsaid}",))
     if job.spec.data.train is not None and job.spec.data.train.shuffle is not False:
         notes.append("Caffe reads the records in the order of their keys, in each epoch the same")
     return DataLayers({inputs[0].name: made}, tuple(notes))
@@ -69,8 +66,7 @@ def _database(
     if feed.subset is not None or feed.limit is not None or feed.balance is not None:
         raise _Unsaid(f"Caffe reads all of the data of {name}, and each record once")
     if isinstance(feed.source, Lmdb):
-        path = Path.cwd() / beside(job.base, feed.source.path)
-        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path), ()
+        return from_here(job.base, feed.source.path), ()
     if not convert:
         raise _Unsaid("`--lmdb` writes Data layers, for databases that `netspec data convert` makes")
     path = prefix.with_name(f"{prefix.name}_{name}_lmdb")

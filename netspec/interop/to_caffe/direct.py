@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.locate import beside
 from netspec.core.model import Model, fields_of, spec_paths
 from netspec.core.shape import text
 from netspec.fillers.base import FILLERS, Filler
@@ -24,14 +22,20 @@ from netspec.fillers.uniform import Uniform
 from netspec.fillers.xavier import Xavier
 from netspec.formats import caffe_messages
 from netspec.interop.to_caffe.case import CaffeLayer, Case
+from netspec.interop.to_caffe.paths import from_here
 from netspec.layers.base import Layer
 from netspec.prototxt.fields import FORK_MESSAGES, MESSAGES, RENAMED
 
 if TYPE_CHECKING:
     from netspec.formats.caffe_messages import Field
 
-_SILENT = {"shape", "batch_axis", "engine", "running_sums"}
+_SILENT = frozenset({"any_label", "batch_axis", "engine", "running_sums", "shape"})
 """Fields that may be lost, where a type's message does not have them: they say what Caffe sees, does or needs not."""
+_OTHERWISE = {
+    "smooth": ("new_height", "images that shrink are smoothed, and in Caffe they are not"),
+    "state_gradient": ("expose_hidden", "exposed states pass gradients on, and in Caffe they do not"),
+}
+"""Switches for what Caffe does not do, the field without which they mean nothing, and what there is to say."""
 _SHAPES = "BlobShape"
 _FILLER = "FillerParameter"
 _PLANES = frozenset({"LRN", "Pooling", "SPP"})
@@ -46,7 +50,7 @@ def direct(case: Case) -> Iterator[CaffeLayer]:
     """The layer itself, in Caffe's words."""
     word = case.layer.type
     _check(case, word)
-    yield case.caffe(word, blobs=case.params, **messages(case, word))
+    yield case.caffe(word, blobs=case.params, messages=messages(case, word))
 
 
 def _check(case: Case, word: str) -> None:
@@ -61,7 +65,7 @@ def _check(case: Case, word: str) -> None:
 def messages(case: Case, word: str, *without: str) -> dict[str, dict[str, Any]]:
     """The layer's own fields as the messages of a type of Caffe, but for some that the caller writes itself."""
     layer, found, said = case.layer, dict[str, dict[str, Any]](), set(without)
-    paths = {*spec_paths(type(layer), layer.model_dump())}
+    paths, place = {*spec_paths(type(layer), layer.model_dump())}, layer.place("type")
     for name in MESSAGES.get(word) or FORK_MESSAGES.get(word, ()):
         kind = caffe_messages.fields("LayerParameter")[name].type
         held = getattr(layer, name, None)
@@ -74,21 +78,16 @@ def messages(case: Case, word: str, *without: str) -> dict[str, dict[str, Any]]:
             own.add(key)
             value = _value(case, field, getattr(source, key), key)
             if value is not None and ((key,) in paths or (name, key) in paths):
-                value = _from_here(case, value)
+                value = from_here(place.source.folder if place else None, value)
             if value is not None:
                 found[name][field.name] = value
         said |= own
     for key in fields_of(type(layer)).keys() - Layer.model_fields.keys() - said - _SILENT:
-        _check_lost(case, word, key)
+        if key not in _OTHERWISE:
+            _check_lost(case, word, key)
+        elif getattr(layer, key) and getattr(layer, _OTHERWISE[key][0]):
+            case.notes.append(f"layer '{layer.name}': {_OTHERWISE[key][1]}")
     return found
-
-
-def _from_here(case: Case, path: str) -> str:
-    """A path that a layer has, as Caffe understands it: from the folder that it is started in."""
-    place = case.layer.place("type")
-    found = beside(place.source.folder if place else None, path)
-    absolute = Path.cwd() / found
-    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
 
 
 def _check_lost(case: Case, word: str, key: str) -> None:

@@ -35,8 +35,10 @@ def _value(case: Case, field: str) -> float:
 
 def _relu6(case: Case) -> Iterator[CaffeLayer]:
     """Clip; forks call it ReLU6."""
-    clip = {} if case.forks else {"clip_param": {"min": 0.0, "max": 6.0}}
-    yield case.caffe("ReLU6" if case.forks else "Clip", **clip)
+    if case.forks:
+        yield case.caffe("ReLU6")
+    else:
+        yield case.caffe("Clip", clip_param={"min": 0.0, "max": 6.0})
 
 
 def _sixths(case: Case) -> tuple[list[CaffeLayer], CaffeLayer]:
@@ -155,7 +157,7 @@ def _noisy_product(case: Case) -> Iterator[CaffeLayer]:
     if not case.deploy:
         raise case.refused("Caffe has no such noise")
     lost = set(type(case.layer).model_fields)  # those of the noise do nothing here
-    yield case.caffe("InnerProduct", blobs=case.params, **messages(case, "InnerProduct", *lost - _PRODUCT))
+    yield case.caffe("InnerProduct", blobs=case.params, messages=messages(case, "InnerProduct", *lost - _PRODUCT))
 
 
 _PRODUCT = {"num_output", "bias_term", "axis", "transpose", "weight_filler", "bias_filler"}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netspec.core.errors import Findings
 from netspec.core.outputs import ExistsError
@@ -13,21 +13,19 @@ from netspec.formats import solverstate
 from netspec.interop.exported import SUFFIX, Exported, exported
 from netspec.interop.to_caffe.case import Filled
 from netspec.interop.to_caffe.data import DataLayers, data_layers
-from netspec.interop.to_caffe.files import model_pieces, prototxt, text_of, values_of
+from netspec.interop.to_caffe.files import layers_of, prototxt, text_of, values_of
 from netspec.interop.to_caffe.net import CaffeNet, caffe_net
 from netspec.interop.to_caffe.solver import current_step, history, solver_values
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import open_any
+from netspec.training.caffe_saving import save
 from netspec.training.container import write_whole
 from netspec.training.job import Job, job_of
 
-if TYPE_CHECKING:
-    from netspec.core.calls import Array
-    from netspec.net.graph import ParamKey
-
 ENDINGS = (".prototxt", ".caffemodel", ".solverstate")
 
-Pieces = Iterable[bytes | memoryview]
+Write = Callable[[Path], None]
+"""Writes one of the files to its path."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Wanted:
     """What is exported, and how: `prefix` begins the names of the files.
 
     `deploy`: the net as it predicts. `forks`: with layers that only forks of Caffe have. `seed`: that of the fillers,
-    where no file of weights is named. `force`: files that exist are written over.
-    `lmdb`: data that lie elsewhere are named as databases that are to be made of them.
+    where no file of weights is named. `force`: files that exist are written over. `lmdb`: data that lie elsewhere are
+    named as databases that are to be made of them.
     """
 
     word: str
@@ -76,7 +74,7 @@ def export(wanted: Wanted) -> Written:
     net = exported(*named, phase="TEST" if wanted.deploy else "TRAIN")
     net = net.deployed() if wanted.deploy else net
     job = None if wanted.deploy else _job(wanted)
-    found, files, notes = Findings(), dict[Path, Pieces](), list[str]()
+    found, files, notes = Findings(), dict[Path, Write](), list[str]()
     with found.catching():
         data = DataLayers() if job is None else data_layers(job, wanted.word, wanted.path(""), wanted.lmdb)
         caffe = caffe_net(net, wanted.forks, data.replaced)
@@ -85,15 +83,16 @@ def export(wanted: Wanted) -> Written:
         if job is not None:
             where = str(wanted.path(".prototxt")), str(wanted.path(""))
             values, said = solver_values(job, *where)
-            files[wanted.path("_solver.prototxt")] = [text_of("SolverParameter", values).encode()]
+            text = text_of("SolverParameter", values).encode()
+            files[wanted.path("_solver.prototxt")] = partial(write_whole, content=text)
             notes += said
     found.raise_if_any()
-    params, said = values_of(net, caffe.shaped, wanted.seed)
+    params, said = values_of(net, wanted.seed)
     notes += said
     files = {
-        wanted.path(".prototxt"): [prototxt(caffe).encode()],
+        wanted.path(".prototxt"): partial(write_whole, content=prototxt(caffe).encode()),
         **files,
-        wanted.path(".caffemodel"): model_pieces(caffe, params),
+        wanted.path(".caffemodel"): partial(save, shaped=net.every[0], weights=params, layers=layers_of(caffe, params)),
     }
     if not wanted.deploy and (state := _state(net, caffe, wanted)) is not None:
         files[wanted.path(".solverstate")] = state
@@ -109,23 +108,25 @@ def _job(wanted: Wanted) -> Job | None:
     return None if opened.solver is None else job_of(opened, found)
 
 
-def _state(net: Exported, caffe: CaffeNet, wanted: Wanted) -> Pieces | None:
-    """The bytes of a solverstate; None where there is none to write."""
+def _state(net: Exported, caffe: CaffeNet, wanted: Wanted) -> Write | None:
+    """Writes a solverstate; None where there is none to write."""
     held = net.snapshot
     if held is None or held.iteration is None or wanted.weights is not None or net.average is not None:
         return None
-    order: list[ParamKey] = [blob for layer in caffe.layers for blob in layer.blobs if not isinstance(blob, Filled)]
-    trained = [key for key in order if key in caffe.shaped[0].graph.param_keys]
-    arrays: list[Array] | None = history(held, caffe.shaped[0], trained)
+    train = net.every[0]
+    keys = train.graph.param_keys
+    blobs = [blob for layer in caffe.layers for blob in layer.blobs if isinstance(blob, Filled) or blob in keys]
+    arrays = history(held, train, blobs)
     if arrays is None:
         return None
-    return solverstate.pieces(held.iteration, str(wanted.path(".caffemodel")), arrays, current_step(held))
+    pieces = solverstate.pieces(held.iteration, str(wanted.path(".caffemodel")), arrays, current_step(held))
+    return partial(write_whole, content=pieces)
 
 
-def _write(files: dict[Path, Pieces], force: bool) -> None:
-    """Write all files, or none where one exists. Raises ExistsError, WriteError."""
+def _write(files: dict[Path, Write], force: bool) -> None:
+    """Write all files, or none where one exists. Raises ExistsError, WriteError, SnapshotError."""
     taken = [path for path in files if path.exists()]
     if taken and not force:
         raise ExistsError(f"'{taken[0]}' already exists", help="say --force to write over it")
-    for path, pieces in files.items():
-        write_whole(path, pieces)
+    for path, write in files.items():
+        write(path)

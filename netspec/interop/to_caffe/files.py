@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from netspec.formats import caffe_messages, caffemodel
@@ -11,7 +11,6 @@ from netspec.interop.to_caffe.case import Blob, CaffeLayer, Filled
 from netspec.interop.to_caffe.net import CaffeNet
 from netspec.layers.batch_norm import BatchNorm
 from netspec.net.graph import ParamKey
-from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -36,15 +35,15 @@ def text_of(name: str, values: Mapping[str, Any]) -> str:
 def prototxt(net: CaffeNet) -> str:
     """A net as text."""
     values: dict[str, Any] = {"name": net.name, "layer": [layer.values for layer in net.layers]}
-    return text_of("NetParameter", values | ({"force_backward": True} if net.force_backward else {}))
+    also = {"force_backward": net.force_backward, "state": net.state}
+    return text_of("NetParameter", values | {key: value for key, value in also.items() if value})
 
 
-def model_pieces(net: CaffeNet, values: Values) -> Iterator[bytes | memoryview]:
-    """The bytes of a net's caffemodel, in pieces."""
-    layers = (
+def layers_of(net: CaffeNet, values: Values) -> list[caffemodel.Written]:
+    """The layers of a net's caffemodel: their texts, and the arrays of their params."""
+    return [
         caffemodel.Written(parameter(layer), [_array(blob, values) for blob in layer.blobs]) for layer in net.layers
-    )
-    return caffemodel.pieces(net.name, layers)
+    ]
 
 
 def parameter(layer: CaffeLayer) -> bytes:
@@ -66,22 +65,18 @@ def _array(blob: Blob, values: Values) -> Array:
     return np.full(blob.shape, blob.value, np.float32) if isinstance(blob, Filled) else values[blob]
 
 
-def values_of(net: Exported, shaped: tuple[ShapedGraph, ...], seed: int = 1) -> tuple[dict[ParamKey, Array], list[str]]:
-    """The params of a net's phases by layer and name, and what there is to say of them. Raises SnapshotError.
+def values_of(net: Exported, seed: int = 1) -> tuple[dict[ParamKey, Array], list[str]]:
+    """The params of a net by layer and name, and what there is to say of them. Raises SnapshotError.
 
     In the deploy view, a BatchNorm that has not seen a batch gets a mean of 0 and a variance of 1, as netspec has it:
     Caffe would divide by the root of eps.
     """
-    found, notes = dict[ParamKey, "Array"](), list[str]()
-    for one in shaped:
-        if not found.keys() >= one.graph.param_keys.keys():
-            weighted = net.weighted(one, seed)
-            found = weighted.arrays | found
-            notes += ["weights are those of fillers"] if weighted.report is None else weighted.report.rows[1:]
-        for node in one.graph.nodes if net.view is not None else ():
-            if isinstance(node.layer, BatchNorm):
-                _settle(found, node.layer)
-    return found, list(dict.fromkeys(notes))
+    weighted = net.values(seed)
+    notes = ["the weights are those of fillers"] if weighted.report is None else weighted.report.rows[1:]
+    for node in net.shaped.graph.nodes if net.view is not None else ():
+        if isinstance(node.layer, BatchNorm):
+            _settle(weighted.arrays, node.layer)
+    return weighted.arrays, notes
 
 
 def _settle(values: dict[ParamKey, Array], layer: BatchNorm) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from netspec.core.errors import Findings
 from netspec.core.spelling import unused
@@ -18,7 +19,6 @@ from netspec.interop.to_caffe.case import CaffeLayer, Case, Convert, finished
 from netspec.interop.to_caffe.direct import direct
 from netspec.layers.base import Layer
 from netspec.net.graph import Node, ParamKey
-from netspec.net.load import load_phases
 from netspec.net.shaped import ShapedGraph
 from netspec.prototxt.fields import MESSAGES, PLAIN_TYPES
 
@@ -28,14 +28,12 @@ CONVERTERS: dict[str, Convert] = {**elementwise.CONVERTERS, **shaping.CONVERTERS
 
 @dataclass(frozen=True)
 class CaffeNet:
-    """A net in Caffe's words; `notes` say what is otherwise than in netspec. `shaped` are the nets that it was made of,
-    one for each phase.
-    """
+    """A net in Caffe's words; `notes` say what is otherwise than in netspec."""
 
     name: str
     layers: tuple[CaffeLayer, ...]
-    shaped: tuple[ShapedGraph, ...]
     force_backward: bool = False
+    state: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -45,24 +43,16 @@ def caffe_net(
     """A net in Caffe's words: the deploy view alone, or all phases in one.
 
     `forks`: with layers that only forks have. `given` are layers that take the place of others, by their names.
-
     Raises every mistake of the net, and NoMeaningError for each layer that cannot be said.
     """
+    walk = _Walk(net.every, net.view is not None, forks, given)
     if net.view is not None:
-        shaped: tuple[ShapedGraph, ...] = (net.shaped,)
-        layers = tuple(node.layer for node in net.shaped.graph.nodes)
-        name, force = net.shaped.graph.name, False
-    else:
-        phases = load_phases(net.net, (), replace(net.state, phase="TRAIN"), net.batch)
-        shaped = tuple(one for one in (phases.train, phases.test) if one is not None)
-        layers, name, force = phases.spec.layers, phases.spec.name, phases.spec.force_backward
-    walk = _Walk(shaped, net.view is not None, forks, given)
-    return CaffeNet(name, tuple(walk.run(layers)), shaped, force, tuple(walk.notes))
-
-
-def convertible(word: str) -> bool:
-    """Whether there is a way to say a layer type in Caffe, or in a fork of it."""
-    return word in CONVERTERS or word in MESSAGES or word in PLAIN_TYPES
+        made = walk.run(tuple(node.layer for node in net.shaped.graph.nodes))
+        return CaffeNet(net.shaped.graph.name, tuple(made), notes=tuple(walk.notes))
+    spec = net.phases.spec
+    made = walk.run(spec.layers)
+    state = {key: list(of) if isinstance(of, tuple) else of for key, of in spec.state.model_dump().items() if of}
+    return CaffeNet(spec.name, tuple(made), spec.force_backward, state, tuple(walk.notes))
 
 
 @dataclass

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from netspec.interop.to_caffe.case import CaffeLayer, Case, Convert
 from netspec.interop.to_caffe.direct import direct, messages
-from netspec.layers._recurrent import Recurrent
+from netspec.layers.lstm import LSTM
 from netspec.layers.parameter import Parameter
+from netspec.layers.rnn import RNN
 from netspec.layers.softmax_with_loss import SoftmaxWithLoss
 from netspec.layers.top_k import TopK
 from netspec.net.graph import ParamKey
@@ -17,7 +18,7 @@ from netspec.net.graph import ParamKey
 def _recurrent(case: Case) -> Iterator[CaffeLayer]:
     """A layer for each of the stack; without marks, with marks that let every batch begin anew."""
     layer = case.layer
-    assert isinstance(layer, Recurrent)
+    assert isinstance(layer, LSTM | RNN)
     for field in ("bidirectional", "lengths", "peephole"):
         if getattr(layer, field, False):
             raise case.refused(f"Caffe's {layer.type} has no `{field}`", field)
@@ -33,7 +34,7 @@ def _recurrent(case: Case) -> Iterator[CaffeLayer]:
         last = number == layer.num_layers - 1
         top = case.tops if last else (case.fresh(f"h{number}"),)
         name = case.fresh(f"l{number}") if number else layer.name
-        yield case.caffe(layer.type, [x, *(others[:1] if number else others)], top, keys, name, **own)
+        yield case.caffe(layer.type, [x, *(others[:1] if number else others)], top, keys, name, own)
         x = top[0]
         if not last and layer.dropout_ratio:
             drop, x = case.step("Dropout", f"drop{number}", x, dropout_param={"dropout_ratio": layer.dropout_ratio})
@@ -79,7 +80,7 @@ def _parameter(case: Case) -> Iterator[CaffeLayer]:
     assert isinstance(case.layer, Parameter)
     if case.layer.filler.level != 0:
         case.notes.append(f"layer '{case.layer.name}': Caffe starts it at 0; its values are in the caffemodel")
-    yield case.caffe("Parameter", blobs=case.params, **messages(case, "Parameter", "filler"))
+    yield case.caffe("Parameter", blobs=case.params, messages=messages(case, "Parameter", "filler"))
 
 
 def _softmax_with_loss(case: Case) -> Iterator[CaffeLayer]:

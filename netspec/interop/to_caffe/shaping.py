@@ -48,7 +48,7 @@ def _pooling(case: Case) -> Iterator[CaffeLayer]:
             fields["pooling_param"][key] = held[0]
         elif held:
             fields["pooling_param"] |= dict(zip(_SIDES[key], held, strict=True))
-    yield case.caffe("Pooling", **fields)
+    yield case.caffe("Pooling", messages=fields)
 
 
 def _rounds_down(case: Case, layer: Pooling) -> bool:
@@ -104,10 +104,10 @@ def _maxout(case: Case) -> Iterator[CaffeLayer]:
     fields = messages(case, "InnerProduct", "pieces")
     fields["inner_product_param"]["num_output"] = layer.pieces * layer.num_output
     if layer.pieces == 1:
-        yield case.caffe("InnerProduct", blobs=case.params, **fields)
+        yield case.caffe("InnerProduct", blobs=case.params, messages=fields)
         return
     whole = case.fresh("pieces")
-    yield case.caffe("InnerProduct", top=whole, blobs=case.params, name=whole, **fields)
+    yield case.caffe("InnerProduct", top=whole, blobs=case.params, name=whole, messages=fields)
     cut = [case.fresh(f"piece{number}") for number in range(layer.pieces)]
     yield case.caffe("Slice", whole, cut, name=case.fresh("cut"), slice_param={"axis": layer.axis})
     yield case.caffe("Eltwise", cut, eltwise_param={"operation": "MAX"})
@@ -120,7 +120,7 @@ def _batch_norm(case: Case) -> Iterator[CaffeLayer]:
     if len(case.bottom_shapes[0]) < 2:
         raise case.refused("Caffe's BatchNorm does not take a bottom of one axis", "bottom")
     own = messages(case, "BatchNorm", "affine", "weight_filler", "bias_filler")
-    yield case.caffe("BatchNorm", blobs=case.params[:3], **own)
+    yield case.caffe("BatchNorm", blobs=case.params[:3], messages=own)
     if layer.affine:
         scale: dict[str, Any] = {"bias_term": True}
         for key, word in (("weight_filler", "filler"), ("bias_filler", "bias_filler")):

@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.counts import Count, Pace
+from netspec.core.counts import Count, Pace, in_epochs
 from netspec.core.errors import DataError, Findings, SpecError
 from netspec.formats import caffe_messages
+from netspec.interop.to_caffe.case import Blob, Filled
+from netspec.language.document import from_python
+from netspec.training.caffe_saving import steps_taken
+from netspec.training.course import Course
 from netspec.training.policies.base import POLICIES as ROOM
+from netspec.training.policies.base import Policy
 from netspec.training.regularizers.base import REGULARIZERS
 from netspec.training.solvers.base import SOLVERS
 from netspec.training.spec import SolverSpec
@@ -121,7 +126,7 @@ def solver_values(job: Job, net: str, prefix: str) -> tuple[dict[str, Any], list
     return kept, solver.notes
 
 
-_UNSET = (None, 0, [])
+_UNSET: tuple[Any, ...] = (None, 0, [])
 """Values that Caffe has for fields that are not written and have no default."""
 
 
@@ -137,7 +142,7 @@ def _state(solver: _Solver) -> None:
 def _tests(solver: _Solver) -> None:
     """The test on the data that the training watches, as many batches as hold every sample once."""
     spec, job = solver.spec, solver.job
-    if getattr(spec, "test_nets", None):
+    if spec.test_nets:
         solver.refuse("several test nets are files of their own in Caffe", "test_nets", help="export them one by one")
         return
     name = spec.data.watched
@@ -161,12 +166,14 @@ def _tests(solver: _Solver) -> None:
 def _lengths(solver: _Solver) -> None:
     """How long it trains, and when it shows and keeps something."""
     spec = solver.spec
-    lengths = [spec.max_iter] if spec.max_iter is not None else []
+    lengths = [spec.max_iter]
     if spec.max_epoch is not None:
-        lengths.append(solver._known("max_iter", lambda: solver._pace().end(spec.max_epoch or 0)))
+        lengths.append(solver.counted(Count(spec.max_epoch, in_epochs=True), "max_iter"))
     solver.values["max_iter"] = min((length for length in lengths if length is not None), default=None)
     for name in ("display", "snapshot"):
         solver.values[name] = solver.counted(getattr(spec, name), name)
+    if spec.loop is not None:
+        solver.values |= {name: getattr(spec.loop, name) for name in ("test_compute_loss", "snapshot_format")}
     if spec.debug_info:
         solver.values["debug_info"] = True
         if spec.debug_info is not True and spec.debug_info != spec.display:
@@ -211,7 +218,7 @@ def _limits(solver: _Solver) -> None:
     word = REGULARIZERS.word(type(spec.regularization_type))
     if word in ("L1", "L2"):
         solver.values["regularization_type"] = word
-    elif spec.weight_decay:
+    else:
         solver.refuse(f"Caffe has no regularizer '{word}'", "regularization_type", help="it has L1 and L2")
     clip = spec.clip_gradients
     if clip is not None and clip.type != "norm":
@@ -230,10 +237,11 @@ def _lost(solver: _Solver) -> None:
     solver.notes += said
 
 
-def history(held: Snapshot, shaped: ShapedGraph, order: Iterable[ParamKey]) -> list[Array] | None:
+def history(held: Snapshot, shaped: ShapedGraph, blobs: Iterable[Blob]) -> list[Array] | None:
     """A snapshot's history in Caffe's order: of every slot, the arrays of all params; None where Caffe has no such.
 
-    `order` are the params as Caffe counts them. Those that are not learned have a history too, of zeros.
+    `blobs` are the params of the TRAIN net's layers, as Caffe counts them. Those that are not learned have a history
+    too, of zeros.
     """
     import numpy as np
 
@@ -244,22 +252,25 @@ def history(held: Snapshot, shaped: ShapedGraph, order: Iterable[ParamKey]) -> l
     first: dict[int, ParamKey] = {}
     for key, index in graph.param_keys.items():
         first.setdefault(index, key)
-    owners = dict.fromkeys(graph.param_keys[key] for key in order)
+    owners: list[Filled | int] = []
+    for blob in blobs:
+        owner = blob if isinstance(blob, Filled) else graph.param_keys[blob]
+        if isinstance(owner, Filled) or owner not in owners:
+            owners.append(owner)
 
-    def array(slot: str, index: int) -> Array:
-        known: Slot = (slot, first[index])
-        return held.history.get(known, np.zeros(shaped.params[index], np.float32))
+    def array(slot: str, owner: Filled | int) -> Array:
+        if isinstance(owner, Filled):
+            return np.zeros(owner.shape, np.float32)
+        known: Slot = (slot, first[owner])
+        return held.history.get(known, np.zeros(shaped.params[owner], np.float32))
 
-    return [array(slot, index) for slot in SOLVERS.get(word).slots for index in owners]
+    return [array(slot, owner) for slot in SOLVERS.get(word).slots for owner in owners]
 
 
 def current_step(held: Snapshot) -> int:
-    """How many steps of a multistep policy have been taken, as Caffe counts them; 0 of other policies."""
-    policy = held.solver.get("lr_policy")
-    if not isinstance(policy, dict) or policy.get("type") != "multistep":
+    """How many steps its policy has taken, as Caffe counts them; 0 where they are counted in epochs."""
+    written = from_python({"lr_policy": held.solver.get("lr_policy") or "fixed"}, "<solver>")
+    policy = ROOM.parse(written.plain()["lr_policy"])
+    if not isinstance(policy, Policy) or any(in_epochs(policy)):
         return 0
-    values, taken, effect = policy.get("stepvalue"), 0, -1
-    for value in values if isinstance(values, (list, tuple)) else (values,):
-        effect = max(int(value), effect + 1)
-        taken += effect <= (held.iteration or 0) - 1
-    return taken
+    return steps_taken(policy, (held.iteration or 0) - 1, Course(1.0, None, Pace(None, 1)))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import Findings, NetspecError, SpecError, UsageError
 from netspec.core.shape import Shape, counted
-from netspec.core.spelling import unused
 from netspec.engine.bind import marked
 from netspec.engine.rewrite import fold
+from netspec.formats import wire
 from netspec.interop.onnx_files import CLASSES, DIGEST, IR, MOST_BYTES, OPSET, onnx
-from netspec.interop.to_onnx.writing import Building, NotWritable, Operation, Writer, written
+from netspec.interop.to_onnx.writing import Building, NotWritable, OpenBatch, Operation, Writer, written
 from netspec.layers.batch_norm import BatchNorm
 from netspec.lowering.folding import fold as folding
 from netspec.net.digest import digest
@@ -25,7 +25,7 @@ from netspec.net.load import load_net
 from netspec.training.container import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from netspec.core.calls import Array
@@ -53,52 +53,93 @@ class TooLargeModelError(UsageError):
 class OnnxModel:
     """An ONNX model of the deploy view of a net.
 
-    `proto` is onnx's message, `outputs` are the names of the answers in the file by the index of their blobs.
-    `fixed` says that the file holds for the written batch size alone.
+    `proto` is onnx's message without its `large` initializers, which are not copied into it. `outputs` are the names of
+    the answers in the file by the index of their blobs. `fixed` says that the file holds for the written batch size
+    alone.
     """
 
     proto: Any
+    large: Mapping[str, Array]
     shaped: ShapedGraph
     inputs: tuple[str, ...]
     outputs: Mapping[int, str]
     fixed: bool
 
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """The content of the file: the message, with the large initializers at the end of its graph."""
+        whole = type(self.proto)()
+        whole.CopyFrom(self.proto)
+        whole.ClearField("graph")
+        graph = self.proto.graph.SerializeToString()
+        tensors = [_tensor(name, array) for name, array in self.large.items()]
+        sizes = [sum(map(len, pieces)) for pieces in tensors]
+        heads = [wire.head(_INITIALIZER, size) for size in sizes]
+        yield whole.SerializeToString()
+        yield wire.head(_GRAPH, len(graph) + sum(sizes) + sum(map(len, heads)))
+        yield graph
+        for head, pieces in zip(heads, tensors, strict=True):
+            yield head
+            yield from pieces
+
     @property
     def notes(self) -> list[str]:
         """What a user of the file should know."""
-        nodes = self.shaped.graph.nodes
-        said = [
-            f"for batches of {counted(self.shaped.batch, self.shaped.unit)}: its layers take no others"
-        ] * self.fixed
-        if any(node.layer.states(self.shaped.bottom_shapes(node)) for node in nodes):
+        shaped, said = self.shaped, list[str]()
+        if self.fixed and any(axis is not None for axis in shaped.batch_axes):
+            said.append(f"for batches of {counted(shaped.batch, shaped.unit)}: its layers take no others")
+        if any(node.layer.states(shaped.bottom_shapes(node)) for node in shaped.graph.nodes):
             said.append("states begin at 0 in every run: a file keeps nothing from one run to the next")
         return said
 
 
+_GRAPH, _INITIALIZER = 7, 5
+"""Numbers of fields of ONNX's messages: the graph in a model, an initializer in a graph."""
+_DIMS, _DATA_TYPE, _NAME, _RAW_DATA = 1, 2, 8, 9
+"""Numbers of a tensor's fields."""
+LARGE = 2**16
+"""Bytes from which on an initializer is written from where it lies."""
+
+
+def _tensor(name: str, array: Array) -> list[bytes | memoryview]:
+    """An initializer as the content of its field: its shape, its type, its name, its values."""
+    import numpy as np
+
+    about = wire.integers(_DIMS, array.shape) + wire.integer(_DATA_TYPE, 1) + wire.row(_NAME, name.encode())
+    values = np.ascontiguousarray(array, "<f4").reshape(-1).view(np.uint8)
+    return [about, wire.head(_RAW_DATA, values.size), values.data]
+
+
 def save(model: OnnxModel, path: Path) -> None:
     """Write a model as a file, whole or not at all. Raises WriteError."""
-    write_whole(path, model.proto.SerializeToString())
+    write_whole(path, model.pieces())
 
 
 def onnx_model(net: Exported, arrays: Mapping[ParamKey, Array], folded: bool = False) -> OnnxModel:
     """The model of a deploy view with its params. `folded`: factors by channel are taken into the weights before them.
 
-    Raises NoOnnxError for every layer that has no ONNX meaning, TooLargeModelError, NoLibraryError.
+    Where a layer needs to know the number of samples, it is the written one. Raises NoOnnxError for every layer that
+    has no ONNX meaning, TooLargeModelError, NoLibraryError.
     """
     lib = onnx("`netspec export onnx`")
-    return _Assembly(lib, net, arrays, folded).model()
+    larger = _larger(net, net.shaped)
+    try:
+        return _Assembly(lib, net, arrays, folded, larger).model()
+    except OpenBatch:
+        return _Assembly(lib, net, arrays, folded, None).model()
 
 
 class _Assembly:
     """The walk through the layers of a net that writes them."""
 
-    def __init__(self, lib: Any, net: Exported, arrays: Mapping[ParamKey, Array], folded: bool) -> None:
+    def __init__(
+        self, lib: Any, net: Exported, arrays: Mapping[ParamKey, Array], folded: bool, larger: ShapedGraph | None
+    ) -> None:
         assert net.view is not None
         self.lib, self.net, self.arrays = lib, net, arrays
         self.shaped = net.shaped
         graph = self.shaped.graph
         self.answers = tuple(dict.fromkeys(graph.named[one.blob].index for one in net.view.answers))
-        self.larger = _larger(net, self.shaped)
+        self.larger = larger
         self.folded = fold(marked(self.shaped, self.answers)) if folded else self.shaped
         self.graph = self.folded.graph
         self.building = Building()
@@ -111,12 +152,12 @@ class _Assembly:
         first = [graph.blobs[index] for index in graph.inputs]
         for blob in (*first, *graph.named.values(), *graph.blobs):
             if blob.index not in names:
-                taken = blob.name in self.building.names
-                names[blob.index] = self.building.name(f"{blob.name}#{blob.version}" if taken else blob.name)
+                taken = blob.name in self.building.values.taken
+                names[blob.index] = self.building.values.new(f"{blob.name}#{blob.version}" if taken else blob.name)
         return names
 
     def model(self) -> OnnxModel:
-        """All layers, and what stands around them."""
+        """All layers, and what stands around them. Raises OpenBatch."""
         found = Findings()
         for node in self.graph.nodes:
             if node.layer.fed:
@@ -124,6 +165,8 @@ class _Assembly:
             elif not node.absorbed:
                 try:
                     self._write(node)
+                except OpenBatch:
+                    raise
                 except NotWritable as why:
                     layer = node.layer
                     text = f"layer '{layer.name}' ({layer.type}) cannot be written as ONNX: {why}"
@@ -131,9 +174,15 @@ class _Assembly:
                     self.values |= {top: "" for top in node.tops}
         found.raise_if_any()
         outputs = {blob: self._output(blob) for blob in self.answers}
-        proto = self._proto(outputs)
+        used = {name for one in self.building.operations for name in one.inputs}
+        arrays = {name: array for name, array in self.building.initializers.items() if name in used}
+        if sum(array.nbytes for array in arrays.values()) > MOST_BYTES:
+            raise TooLargeModelError("the weights are larger than 2 GiB, the most that an ONNX file holds")
+        large = {name: array for name, array in arrays.items() if array.nbytes >= LARGE and array.dtype == "float32"}
+        proto = self._proto(outputs, large, arrays)
+        self._check(proto, large)
         inputs = tuple(self.wanted[blob] for blob in self.graph.inputs)
-        return OnnxModel(proto, self.shaped, inputs, outputs, self.larger is None)
+        return OnnxModel(proto, large, self.shaped, inputs, outputs, self.larger is None)
 
     def _write(self, node: Node) -> None:
         """The nodes of a layer, and of those that it takes into its weights."""
@@ -158,9 +207,10 @@ class _Assembly:
 
     def _name(self, node: Node, own: list[Operation]) -> None:
         """Give the last node of a layer the layer's name, and the others names of their own."""
-        for operation in reversed(own):
-            operation.name = unused(node.layer.name if operation is own[-1] else operation.name, self.building.nodes)
-            self.building.nodes.add(operation.name)
+        if own:
+            own[-1].name = self.building.nodes.new(node.layer.name)
+        for operation in own[:-1]:
+            operation.name = self.building.nodes.new(operation.name)
 
     def _writer(self, node: Node) -> Writer[Any]:
         import numpy as np
@@ -199,36 +249,41 @@ class _Assembly:
         return result
 
     def _output(self, blob: int) -> str:
-        """The name of an answer; where its value is that of another blob, an Identity gives it a name of its own."""
+        """The name of an answer; where its value is an input or another blob, an Identity gives it its own name."""
         name, value = self.wanted[blob], self.values[blob]
+        if blob in self.graph.inputs:
+            name = self.building.values.new(name)
         if value != name:
-            label = unused(f"{name}/Identity", self.building.nodes)
+            label = self.building.nodes.new(f"{name}/Identity")
             self.building.operations.append(Operation("Identity", label, [value], [name], {}))
-            self.building.nodes.add(label)
         return name
 
-    def _proto(self, outputs: Mapping[int, str]) -> Any:
-        """onnx's message of the whole, checked. Raises TooLargeModelError."""
-        helper, arrays = self.lib.helper, self.building.initializers
-        if sum(array.nbytes for array in arrays.values()) > MOST_BYTES:
-            raise TooLargeModelError("the weights are larger than 2 GiB, the most that an ONNX file holds")
+    def _proto(self, outputs: Mapping[int, str], large: Mapping[str, Array], arrays: Mapping[str, Array]) -> Any:
+        """onnx's message of the whole, without the large initializers."""
+        helper = self.lib.helper
         nodes = [
             helper.make_node(one.kind, one.inputs, one.outputs, name=one.name, **one.attributes)
             for one in self.building.operations
         ]
         inputs = [self._info(blob, self.wanted[blob]) for blob in self.graph.inputs]
         results = [self._info(blob, name) for blob, name in outputs.items()]
-        used = {name for one in self.building.operations for name in one.inputs}
-        held = [self.lib.numpy_helper.from_array(array, name) for name, array in arrays.items() if name in used]
-        graph = helper.make_graph(nodes, self.graph.name or "net", inputs, results, held)
+        small = [self.lib.numpy_helper.from_array(array, name) for name, array in arrays.items() if name not in large]
+        graph = helper.make_graph(nodes, self.graph.name or "net", inputs, results, small)
         version = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, ir_version=IR, opset_imports=version, producer_name="netspec")
         known = {DIGEST: digest(self.shaped.graph)}
         if self.net.classes:
             known[CLASSES] = json.dumps(list(self.net.classes), ensure_ascii=False)
         helper.set_model_props(model, known)
-        self.lib.checker.check_model(model, full_check=True)
         return model
+
+    def _check(self, model: Any, large: Mapping[str, Array]) -> None:
+        """Let onnx check a model and infer all its shapes; large initializers stand in as inputs of their shapes."""
+        probe = type(model)()
+        probe.CopyFrom(model)
+        infos = (self.lib.helper.make_tensor_value_info(name, 1, array.shape) for name, array in large.items())
+        probe.graph.input.extend(infos)
+        self.lib.checker.check_model(probe, full_check=True)
 
     def _info(self, blob: int, name: str) -> Any:
         """The name, type and shape of an input or output; lengths that grow with the batch have names."""

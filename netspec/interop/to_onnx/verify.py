@@ -28,6 +28,7 @@ from netspec.training.job import load_solver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from netspec.core.calls import Array
     from netspec.interop.exported import Exported
@@ -43,11 +44,16 @@ SEED = 1
 
 
 class Comparison:
-    """A model in onnxruntime beside its net in netspec, which run the same inputs."""
+    """A model in onnxruntime beside its net in netspec, which run the same inputs.
 
-    def __init__(self, net: Exported, arrays: Mapping[ParamKey, Array], model: OnnxModel, name: str) -> None:
+    `file` is where the model was saved, if it was; `name` is what errors call it.
+    """
+
+    def __init__(
+        self, net: Exported, arrays: Mapping[ParamKey, Array], model: OnnxModel, name: str, file: Path | None = None
+    ) -> None:
         self.net, self.arrays, self.model, self.name = net, arrays, model, name
-        self._session = session(model.proto.SerializeToString(), name)
+        self._session = session(b"".join(model.pieces()) if file is None else file, name)
 
     def shaped(self, batch: int) -> ShapedGraph:
         """The net for a number of samples."""
@@ -91,15 +97,15 @@ class Comparison:
 
 
 def compare(
-    net: Exported, arrays: Mapping[ParamKey, Array], model: OnnxModel, real: tuple[Array, ...] | None, name: str
+    net: Exported, arrays: Mapping[ParamKey, Array], model: OnnxModel, real: tuple[Array, ...] | None, file: Path
 ) -> list[Difference]:
-    """The differences of a model from its net, on random inputs and on real ones where there are any."""
-    both = Comparison(net, arrays, model, name)
+    """The differences of a saved model from its net, on random inputs and on real ones where there are any."""
+    both = Comparison(net, arrays, model, str(file), file)
     return [*both.random(), *(both.real(real) if real is not None else ())]
 
 
 def samples(
-    net: Exported, word: str, overrides: Sequence[str] = (), asked: AskedState = NOTHING_ASKED
+    net: Exported, model: OnnxModel, word: str, overrides: Sequence[str] = (), asked: AskedState = NOTHING_ASKED
 ) -> tuple[tuple[Array, ...] | None, str]:
     """Batches of test samples for the inputs of a deploy view, as the solver or run of that word feeds them.
 
@@ -115,7 +121,10 @@ def samples(
         feed = open_named(job, job.spec.feed_name("TEST"), "TEST", job.spec.random_seed, computed)
         if feed is None:
             return None, ""
-        batch = feed.batch(0, min(SAMPLES, len(feed)))
+        size = model.shaped.batch if model.fixed else min(SAMPLES, len(feed))
+        if size > len(feed):
+            return None, f"no test samples were compared: there are {len(feed)}, and a batch takes {size}"
+        batch = feed.batch(0, size)
     except NetspecError as error:
         return None, f"no test samples were compared: {error.errors()[0].message}"
     return tuple(batch[number] for number in net.view.inputs), ""

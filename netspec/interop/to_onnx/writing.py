@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from netspec.core.shape import Shape, Shapes, count
-from netspec.core.spelling import unused
 from netspec.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -35,6 +34,10 @@ _WRITES: dict[type[Layer], Write] = {}
 
 class NotWritable(Exception):
     """A layer has no meaning in ONNX, or not with these fields or bottoms; the text says why."""
+
+
+class OpenBatch(NotWritable):
+    """A layer can be written for a known number of samples alone."""
 
 
 def writes(*kinds: type[Layer]) -> Callable[[Write], Write]:
@@ -67,20 +70,32 @@ class Operation:
     attributes: dict[str, Any]
 
 
+class Names:
+    """Names that are given once each."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self._last: dict[str, int] = {}
+
+    def new(self, wanted: str) -> str:
+        """The wanted name if it is free, else that name with a number behind it."""
+        name, number = wanted, self._last.get(wanted, 1)
+        while name in self.taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._last[wanted] = number
+        self.taken.add(name)
+        return name
+
+
 @dataclass
 class Building:
-    """The graph as far as it is written: its nodes, its initializers by name, and all names in use."""
+    """The graph as far as it is written: its nodes, its initializers by name, the names of values and of nodes."""
 
     operations: list[Operation] = field(default_factory=list)
     initializers: dict[str, Array] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
-    nodes: set[str] = field(default_factory=set)
-
-    def name(self, wanted: str) -> str:
-        """A value's name that is not used yet: the wanted one, if it is free."""
-        name = unused(wanted, self.names)
-        self.names.add(name)
-        return name
+    values: Names = field(default_factory=Names)
+    nodes: Names = field(default_factory=Names)
 
 
 @dataclass
@@ -134,7 +149,7 @@ class Writer(Generic[L]):
 
     def ops(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> tuple[str, ...]:
         """Append a node, and return its outputs. An input may be left out by an empty name."""
-        made = [self.graph.name(f"{self.layer.name}/{kind}") for _ in range(outputs)]
+        made = [self.graph.values.new(f"{self.layer.name}/{kind}") for _ in range(outputs)]
         self.graph.operations.append(Operation(kind, f"{self.layer.name}/{kind}", list(inputs), made, attributes))
         return tuple(made)
 
@@ -146,7 +161,7 @@ class Writer(Generic[L]):
         """An initializer; layers that share a param share it."""
         held = self.graph.initializers.get(label)
         if held is None or held.shape != values.shape or (held is not values and not np.array_equal(held, values)):
-            label = self.graph.name(label)
+            label = self.graph.values.new(label)
             self.graph.initializers[label] = values
         return label
 
@@ -164,19 +179,19 @@ class Writer(Generic[L]):
         return self._kept(np.asarray(values, np.int64), word)
 
     def _kept(self, values: Array, word: str) -> str:
-        label = self.graph.name(f"{self.layer.name}/{word}")
+        label = self.graph.values.new(f"{self.layer.name}/{word}")
         self.graph.initializers[label] = values
         return label
 
     def reshape(self, value: str, sizes: Sequence[int]) -> str:
-        """A value under another shape, in which GROWS may stand once. Raises NotWritable."""
+        """A value under another shape, in which GROWS may stand once. Raises OpenBatch."""
         if list(sizes).count(GROWS) > 1:
-            raise NotWritable("the batch grows along several of its axes")
+            raise OpenBatch("the batch grows along several of its axes")
         return self.op("Reshape", value, self.ints(sizes, "shape"))
 
     @property
     def samples(self) -> int:
-        """The length of axis 0 of the first bottom, perhaps GROWS. Raises NotWritable where another axis grows."""
+        """The length of axis 0 of the first bottom, perhaps GROWS. Raises OpenBatch where another axis grows."""
         first, *others = self.sizes()
         fixed(others)
         return first
@@ -185,9 +200,10 @@ class Writer(Generic[L]):
         """A value under the shape of a top."""
         return self.reshape(value, self.top_sizes(top))
 
-    def over_last(self, values: Array, behind: int) -> Array:
-        """An array with axes of length 1 for so many axes behind its own, so that it is repeated along them."""
-        return values.reshape(*values.shape, *(1,) * behind)
+
+def over_last(values: Array, behind: int) -> Array:
+    """An array with so many axes of length 1 behind its own, so that it is repeated along them."""
+    return values.reshape(*values.shape, *(1,) * behind)
 
 
 def times(sizes: Sequence[int]) -> int:
@@ -200,7 +216,7 @@ def _marked(shape: Shape, larger: Shape) -> Shape:
 
 
 def fixed(sizes: Sequence[int]) -> int:
-    """The product of lengths none of which may grow with the batch. Raises NotWritable."""
+    """The product of lengths none of which may grow with the batch. Raises OpenBatch."""
     if GROWS in sizes:
-        raise NotWritable("it joins the samples of a batch, whose number is open")
+        raise OpenBatch("it joins the samples of a batch, whose number is open")
     return count(sizes)

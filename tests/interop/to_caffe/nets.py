@@ -10,11 +10,12 @@ import numpy as np
 import netspec
 from netspec.engine.weights import params_by_key
 from netspec.interop.exported import Exported
-from netspec.interop.to_caffe.files import model_pieces, prototxt, values_of
+from netspec.interop.to_caffe.files import layers_of, prototxt, values_of
 from netspec.interop.to_caffe.net import CaffeNet, caffe_net
 from netspec.language.document import parse
 from netspec.language.references import open_net
 from netspec.net.graph import State
+from netspec.training.caffe_saving import save
 
 Arrays = dict[str, Any]
 
@@ -27,10 +28,10 @@ def net_of(layers: str) -> Exported:
 def written(net: Exported, folder: Path, forks: bool = False, seed: int = 3) -> tuple[CaffeNet, Path, Path]:
     """The net in Caffe's words, its prototxt and its caffemodel. Params of BatchNorms are random too."""
     caffe = caffe_net(net, forks)
-    values, _ = values_of(net, caffe.shaped, seed)
+    values, _ = values_of(net, seed)
     text, model = folder / "net.prototxt", folder / "net.caffemodel"
     text.write_text(prototxt(caffe))
-    model.write_bytes(b"".join(model_pieces(caffe, values)))
+    save(model, net.every[0], values, layers_of(caffe, values))
     return caffe, text, model
 
 

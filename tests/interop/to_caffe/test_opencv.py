@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.interop.exported import Exported, exported
+from netspec.interop.exported import exported
 from netspec.interop.to_caffe.files import prototxt
 from netspec.interop.to_caffe.net import caffe_net
 from tests.interop.to_caffe.nets import Arrays, both, net_of, written
@@ -105,8 +106,7 @@ _LONG = (
 
 @pytest.mark.parametrize("name", [*_QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in _LONG)])
 def test_a_net_of_the_zoo(name: str, tmp_path: Path) -> None:
-    view = exported(name).deployed()
-    net = Exported(view.net, view.state, batch=2, view=view.view)
+    net = replace(exported(name).deployed(), batch=2)
     written(net, tmp_path, forks=True)
     own = netspec.Net(net.net, phase="TEST", batch=2, seed=3)
     (blob,) = own.inputs

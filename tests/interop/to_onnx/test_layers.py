@@ -61,6 +61,8 @@ CASES = [
     INPUT + "- {name: y, type: Pooling, global_pooling: true}",
     INPUT + "- {name: y, type: Pooling, pool: L2, global_pooling: true}",
     LINE + "- {name: y, type: Pooling, pool: AVE, kernel_size: 4, stride: 3}",
+    INPUT + "- {name: h, type: Threshold}\n"  # equal values
+    "- {name: y, type: Pooling, kernel_size: 3, stride: 2, pad: 1, top: [y, places]}",
     VOLUME + "- {name: y, type: Pooling, kernel_size: 3, stride: 2, pad: 1, top: [y, places]}",
     VOLUME + "- {name: y, type: Pooling, pool: AVE, kernel_size: 2, stride: 2}",
     "- {name: data, type: Input, shape: [[2, 3, 7, 8]]}\n- {name: y, type: SPP, pyramid_height: 3, pool: AVE}",

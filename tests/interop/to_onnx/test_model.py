@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from netspec.data.facts import Facts, OutputFacts
 from netspec.interop.exported import Exported, exported
 from netspec.interop.onnx_files import CLASSES, DIGEST, session
 from netspec.interop.to_onnx import model as models
-from netspec.interop.to_onnx.model import TooLargeModelError, onnx_model
+from netspec.interop.to_onnx.model import TooLargeModelError, onnx_model, save
 from netspec.interop.to_onnx.verify import Comparison
 from netspec.net.digest import digest
 from netspec.net.graph import ParamKey
@@ -80,6 +81,15 @@ def test_an_answer_that_another_layer_reads_is_an_output_and_so_is_an_input_pass
     assert [node.op_type for node in found.proto.graph.node] == ["Gemm", "Gemm", "Identity", "Identity"]
 
 
+def test_an_input_that_is_an_answer_is_an_output_by_another_name() -> None:
+    layers = (
+        "- {name: data, type: Input, top: [x, y], shape: [[2, 5], [2, 5]]}\n"
+        "- {name: loss, type: EuclideanLoss, bottom: [x, y]}"
+    )
+    assert [one.name for one in model(layers).proto.graph.output] == ["x_2"]
+    assert all(one.agrees for one in differences(layers))
+
+
 def test_shared_params_are_there_once() -> None:
     assert [one.name for one in model(SHARED).proto.graph.initializer] == ["a.weight", "a.bias"]
     assert all(one.agrees for one in differences(SHARED))
@@ -120,6 +130,30 @@ def test_a_net_that_holds_for_its_batch_alone_says_so() -> None:
     assert [dims(one) for one in made.proto.graph.input] == [[2, 3, 6, 5]]
 
 
+@pytest.mark.parametrize(
+    ("layers", "lengths"),
+    [
+        (IMAGE + "- {name: cut, type: Slice, axis: 0, slice_point: 1, top: [a, b]}", [2, 3, 6, 5]),
+        (IMAGE + "- {name: y, type: InnerProduct, axis: 0, num_output: 4}", [2, 3, 6, 5]),
+        ("- {name: x, type: Input, shape: [[4, 3, 5]]}\n- {name: cont, type: Input, shape: [[4, 3]]}\n"
+         "- {name: y, type: LSTM, bottom: [x, cont], num_output: 6}", [4, 3, 5]),
+    ],
+)  # fmt: skip
+def test_a_layer_that_joins_samples_fixes_their_number(layers: str, lengths: list[int]) -> None:
+    made = model(layers)
+    assert made.fixed and dims(made.proto.graph.input[0]) == lengths
+    assert made.notes[0].startswith(f"for batches of {lengths[0]} ")
+    assert all(one.agrees for one in differences(layers))
+
+
+def test_states_that_a_file_does_not_keep_are_told() -> None:
+    layers = (
+        "- {name: data, type: Input, top: [x, cont], shape: [[4, 3, 5], [4, 3]], batch_axis: 1}\n"
+        "- {name: y, type: LSTM, bottom: [x, cont], num_output: 6}"
+    )
+    assert model(layers).notes == ["states begin at 0 in every run: a file keeps nothing from one run to the next"]
+
+
 def test_a_batch_of_pieces_of_samples_stays_open() -> None:
     made = model(IMAGE + "- {name: y, type: Reshape, shape: [-1, 5]}\n- {name: z, type: ReLU}")
     assert dims(made.proto.graph.output[0]) == ["18N", 5]
@@ -127,15 +161,16 @@ def test_a_batch_of_pieces_of_samples_stays_open() -> None:
 
 def test_every_layer_without_a_meaning_is_named_at_its_place() -> None:
     layers = (
-        IMAGE + "- {name: cut, type: Slice, axis: 0, slice_point: 1, top: [a, b]}\n"
+        "- {name: data, type: Input, top: [x, n], shape: [[4, 3, 5], [3]], batch_axis: [1, 0]}\n"
+        "- {name: rnn, type: RNN, bottom: [x, n], num_output: 5, lengths: true}\n"
         "- {name: noise, type: DummyData, shape: [5], data_filler: {type: gaussian}}\n"
-        "- {name: y, type: Bias, bottom: [a, noise], axis: 3}"
+        "- {name: y, type: Bias, bottom: [rnn, noise], axis: 2}"
     )
     with pytest.raises(Mistakes) as caught:
         model(layers)
     errors = caught.value.errors()
     assert [error.code for error in errors] == ["NS750", "NS750"]
-    assert "layer 'cut' (Slice) cannot be written as ONNX: it joins the samples" in errors[0].message
+    assert "layer 'rnn' (RNN) cannot be written as ONNX: ONNX has no recurrent layer" in errors[0].message
     assert errors[1].at is not None
 
 
@@ -144,6 +179,24 @@ def test_a_model_beyond_protobufs_size_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TooLargeModelError) as caught:
         model(SHARED)
     assert caught.value.code == "NS753"
+
+
+def test_large_weights_are_written_from_where_they_lie(tmp_path: Path) -> None:
+    net = deployed(
+        "- {name: data, type: Input, shape: [[2, 150]]}\n- {name: ip, type: InnerProduct, num_output: 130}\n"
+        "- {name: small, type: InnerProduct, num_output: 3}"
+    )
+    arrays = params(net)
+    made = onnx_model(net, arrays)
+    assert [*made.large] == ["ip.weight"] and made.large["ip.weight"] is arrays[ParamKey("ip", "weight")]
+    save(made, tmp_path / "net.onnx")
+    read = onnx.load(tmp_path / "net.onnx")
+    onnx.checker.check_model(read, full_check=True)
+    held = {one.name: onnx.numpy_helper.to_array(one) for one in read.graph.initializer}
+    assert {*held} == {"ip.weight", "ip.bias", "small.weight", "small.bias"}
+    np.testing.assert_array_equal(held["ip.weight"], arrays[ParamKey("ip", "weight")])
+    assert [one.name for one in read.graph.input] == ["data"]
+    assert [one.agrees for one in Comparison(net, arrays, made, "net", tmp_path / "net.onnx").random()] == [True, True]
 
 
 def test_a_difference_is_found() -> None:

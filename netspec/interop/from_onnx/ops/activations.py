@@ -21,14 +21,19 @@ def plainly(type: str, **fields: Any) -> Convert:
 
 def with_number(type: str, field: str, name: str, default: float) -> Convert:
     """The conversion of an operator whose attribute `name` is the field of a layer."""
-    return lambda op: op.layer(type, op.blob(), **{field: op.number(name, default)})
+
+    def convert(op: Op) -> Blob:
+        fields: dict[str, Any] = {field: op.number(name, default)}
+        return op.layer(type, op.blob(), **fields)
+
+    return convert
 
 
 def prelu(op: Op) -> Blob:
     """PRelu with constant slopes, one for each channel or a single one."""
     x, slope = op.blob(), op.floats(1, "the slope")
     if slope.size == 1:
-        return op.layer("PReLU", x, channel_shared=True, weights=[slope.reshape(1)])
+        return op.layer("PReLU", x, channel_shared=True, weights=[slope.reshape(())])
     channels = x.shape[1] if len(x.shape) > 1 else 0
     shape = (1,) * (len(x.shape) - slope.ndim) + slope.shape
     if slope.size != channels or len(shape) != len(x.shape) or shape[1] != channels:

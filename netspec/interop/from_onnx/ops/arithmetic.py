@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from netspec.core.shape import Shape, count, text
 from netspec.interop.from_onnx.building import FROZEN, Blob, Entry, Lack
-from netspec.interop.from_onnx.op import Convert, Op, reshaped, short
+from netspec.interop.from_onnx.op import Convert, Op, reshaped, short, spread
 from netspec.interop.from_onnx.ops.activations import MOST
 from netspec.interop.from_onnx.ops.cutting import repeated
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 WITH_BIAS = ("Convolution", "Deconvolution", "InnerProduct", "Scale")
 """Layers that can add a constant to each channel themselves."""
+
+
+ELTWISE: dict[str, dict[str, Any]] = {"Mul": {"operation": "PROD"}, "Sub": {"coeff": [1, -1]}}
+"""Fields of an Eltwise, by operator; a sum has none."""
 
 
 def added(op: Op) -> Blob:
@@ -52,10 +57,10 @@ def _binary(op: Op, sign: str) -> Blob:
     if sign == "Sub":
         array, sign = -array, "Add"
     elif sign == "Div":
+        if not array.all():
+            raise Lack("it divides by 0")
         if array.size > 1:
             array, sign = 1 / array, "Mul"
-        elif array.size == 1 and not array.reshape(-1)[0]:
-            raise Lack("it divides by 0")
     return _with_constant(op, sign, op.blob(), array, 0)
 
 
@@ -67,8 +72,8 @@ def _with_constant(op: Op, sign: str, x: Blob, array: Array, slot: int) -> Blob:
         number = short(float(array.reshape(-1)[0]))
         if sign == "Div":
             number = 1 / float(array.reshape(-1)[0])
-        return op.layer("Power", x, **({"shift": number} if sign == "Add" else {"scale": number}))
-    first, values = _standing(x, array)
+        return op.layer("Power", x, shift=number) if sign == "Add" else op.layer("Power", x, scale=number)
+    first, values = _standing(op, x, array)
     above = op.sole(slot)
     if above is not None and above.tops[0] is x and len(above.bottoms) == 1:
         joined = _into_bias(above, first, values) if sign == "Add" else _into_factors(op, above, first, values)
@@ -115,9 +120,8 @@ def _into_factors(op: Op, above: Entry, first: int, values: Array) -> Blob | Non
     return above.bottoms[0]
 
 
-def _standing(x: Blob, array: Array) -> tuple[int, Array]:
+def _standing(op: Op, x: Blob, array: Array) -> tuple[int, Array]:
     """The first axis of a blob that a constant stands at, and the constant with the lengths from there on."""
-    import numpy as np
 
     shape = (1,) * (len(x.shape) - array.ndim) + array.shape
     pairs = list(zip(shape, x.shape, strict=True))
@@ -127,8 +131,7 @@ def _standing(x: Blob, array: Array) -> tuple[int, Array]:
     first, last = axes[0], axes[-1]
     if x.batch is not None and first <= x.batch <= last:
         raise Lack(f"a constant of {text(array.shape)} that differs from sample to sample")
-    sizes = x.shape[first : last + 1]
-    return first, np.ascontiguousarray(np.broadcast_to(array.reshape(shape[first : last + 1]), sizes))
+    return first, spread(op, array.reshape(shape[first : last + 1]), x.shape[first : last + 1])
 
 
 def _of_blobs(op: Op, sign: str, a: Blob, b: Blob) -> Blob:
@@ -143,16 +146,15 @@ def _of_blobs(op: Op, sign: str, a: Blob, b: Blob) -> Blob:
     if shape not in (a.shape, b.shape):
         a, b = repeated(op, a, shape, "repeated"), repeated(op, b, shape, "repeated")
     if a.shape == b.shape:
-        fields = {"Mul": {"operation": "PROD"}, "Sub": {"coeff": [1, -1]}}.get(sign, {})
-        return op.layer("Eltwise", a, b, **fields)
-    if (sign == "Sub" and a.shape == shape) or sign == "Sub":
+        return op.layer("Eltwise", a, b, **ELTWISE.get(sign, {}))
+    if sign == "Sub":
         b, sign = op.layer("Power", b, part="negative", scale=-1), "Add"
     large, small = (a, b) if a.shape == shape else (b, a)
     wide = [axis for axis, size in enumerate(small.shape) if size != 1 or axis == small.batch]
     region = slice(min(wide, default=0), max(wide, default=-1) + 1)
     if small.shape[region] != large.shape[region]:
-        small, large = repeated(op, small, shape, "repeated"), large
-        return op.layer("Eltwise", large, small, **({"operation": "PROD"} if sign == "Mul" else {}))
+        small = repeated(op, small, shape, "repeated")
+        return op.layer("Eltwise", large, small, **ELTWISE.get(sign, {}))
     small = reshaped(op, small, small.shape[region], part="small")
     return op.layer("Scale" if sign == "Mul" else "Bias", large, small, axis=region.start)
 
@@ -176,7 +178,7 @@ def power(op: Op) -> Blob:
     return op.layer("Power", op.blob(), power=short(float(exponent.reshape(-1)[0])))
 
 
-def _many(fields: dict[str, str], mean: bool = False) -> Convert:
+def _many(fields: dict[str, Any], mean: bool = False) -> Callable[[Op], Blob]:
     """The conversion of an operator on any number of blobs of one shape."""
 
     def convert(op: Op) -> Blob:
@@ -185,7 +187,8 @@ def _many(fields: dict[str, str], mean: bool = False) -> Convert:
             return blobs[0]
         if any(blob.shape != blobs[0].shape for blob in blobs):
             raise Lack("inputs of " + ", ".join(text(blob.shape) for blob in blobs))
-        return op.layer("Eltwise", *blobs, **fields, **({"coeff": [1 / len(blobs)] * len(blobs)} if mean else {}))
+        coeff = [1 / len(blobs)] * len(blobs) if mean else None
+        return op.layer("Eltwise", *blobs, **fields, coeff=coeff)
 
     return convert
 

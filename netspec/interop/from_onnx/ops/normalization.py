@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from netspec.core.shape import text
 from netspec.interop.from_onnx.building import Blob, Lack
-from netspec.interop.from_onnx.op import Op, axis_in
+from netspec.interop.from_onnx.op import Op, axis_in, spread
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Array
+    pass
 
 
 def batch_norm(op: Op) -> Blob:
@@ -54,8 +54,8 @@ def layer_norm(op: Op) -> Blob:
     last = -1 if axis == len(x.shape) - 1 else axis
     if not op.has(1):
         return op.layer("LayerNorm", x, axis=last, eps=eps, affine=False)
-    weights = [_spread(op.floats(1, "the scale"), shape)]
-    weights.append(_spread(op.floats(2, "the bias"), shape) if op.has(2) else np.zeros_like(weights[0]))
+    weights = [spread(op, op.floats(1, "the scale"), shape)]
+    weights.append(spread(op, op.floats(2, "the bias"), shape) if op.has(2) else np.zeros_like(weights[0]))
     return op.layer("LayerNorm", x, axis=last, eps=eps, weights=weights)
 
 
@@ -63,19 +63,9 @@ def rms_norm(op: Op) -> Blob:
     """RMSNormalization."""
     x = op.blob()
     axis = axis_in(op.integer("axis", -1), len(x.shape))
-    weight = _spread(op.floats(1, "the scale"), x.shape[axis:])
+    weight = spread(op, op.floats(1, "the scale"), x.shape[axis:])
     last = -1 if axis == len(x.shape) - 1 else axis
     return op.layer("RMSNorm", x, axis=last, eps=op.number("epsilon", 1e-5), weights=[weight])
-
-
-def _spread(array: Array, shape: tuple[int, ...]) -> Array:
-    """An array repeated to a shape. Raises Lack."""
-    import numpy as np
-
-    try:
-        return np.ascontiguousarray(np.broadcast_to(array, shape))
-    except ValueError:
-        raise Lack(f"factors of {text(array.shape)} for values of {text(shape)}") from None
 
 
 def group_norm(op: Op) -> Blob:
@@ -88,6 +78,7 @@ def group_norm(op: Op) -> Blob:
     if groups < 1 or channels % groups:
         raise Lack(f"num_groups = {groups} of {text(x.shape)}")
     if any(array.shape == (groups,) and groups != channels for array in weights):
+        op.net.room((channels, 2))
         weights = [np.repeat(array, channels // groups) for array in weights]
     return op.layer("GroupNorm", x, group=groups, eps=op.number("epsilon", 1e-5), weights=weights)
 

@@ -72,6 +72,7 @@ def average_pool(op: Op) -> Blob:
     x = op.blob()
     kernel, stride, pads, outs = _windows(op, x)
     sizes, number, counted = x.shape[2:], len(kernel), bool(op.integer("count_include_pad", 0))
+    op.net.room(outs, 32)
     bottom, pad, fields = _placed(op, x, "AVE")
     wanted: Array = np.ones((), np.float64)
     given: Array = np.ones((), np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netspec.core.shape import text
 from netspec.interop.from_onnx.building import Blob, Lack
@@ -19,7 +19,7 @@ USUAL = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
 
 
 def recurrent(op: Op) -> Sequence[Blob | None]:
-    """LSTM or GRU from a state of zeros: outputs Y, and Y_h where it is read."""
+    """LSTM or GRU, from zeros or from states that are blobs: outputs Y, Y_h and Y_c, where they are read."""
     x, hidden = op.blob(), op.integer("hidden_size", 0)
     directions = _directions(op, x)
     weight, inner = op.floats(1, "the weight W"), op.floats(2, "the weight R")
@@ -32,11 +32,20 @@ def recurrent(op: Op) -> Sequence[Blob | None]:
         raise Lack(f"weights of {text(weight.shape)} and {text(inner.shape)} for {text(x.shape)}")
     weights = [array for side in range(directions) for array in _weights(op, side, weight, inner, hidden)]
     peephole = op.node.op == "LSTM" and op.has(7) and bool(op.floats(7, "the peephole").any())
-    fields = {"num_output": hidden, "bidirectional": directions == 2, "peephole": True if peephole else None}
-    top = op.layer(op.node.op, x, weights=weights, **fields)
+    fields: dict[str, Any] = {"peephole": True} if peephole else {}
+    states = _states(op)
+    fields |= {"expose_hidden": True} if states else {}
+    fields |= {"num_output": hidden, "bidirectional": directions == 2, "weights": weights}
+    marks = [_going_on(op, x)] if states else []
+    top, *ended = op.layers(op.node.op, x, *marks, *states, tops=1 + len(states), **fields)
     steps, batch = x.shape[:2]
-    last = None
-    if op.uses(1):
+    last = ended[0] if ended else None
+    unread = [state for slot, state in enumerate(ended, 1) if not op.uses(slot)]
+    if unread:
+        op.layers("Silence", *unread, part="unused", tops=0)
+    if op.uses(2) and not states:
+        raise Lack("its last cell Y_c is read, but its first states are zeros")
+    if op.uses(1) and last is None:
         ends = [cut(op, top, 0, steps - 1, steps, part="last")]
         if directions == 2:
             ends = [cut(op, ends[0], 2, 0, hidden, part="last_forward")]
@@ -50,7 +59,25 @@ def recurrent(op: Op) -> Sequence[Blob | None]:
             apart = op.layer("Permute", apart, part="apart", order=[0, 2, 1, 3])
         else:
             apart = reshaped(op, top, (steps, 1, batch, hidden), part="directions")
-    return [apart, last, None]
+    return [apart, last, ended[1] if len(ended) > 1 else None]
+
+
+def _going_on(op: Op, x: Blob) -> Blob:
+    """Marks that no row begins a sequence: ones (T, N), made of the input, so that they have the batch's length."""
+    ones = op.layer("Power", cut(op, x, 2, 0, 1, part="column"), part="ones", scale=0, shift=1)
+    return reshaped(op, ones, x.shape[:2], part="cont", batch=x.batch)
+
+
+def _states(op: Op) -> list[Blob]:
+    """The states before the first step, where they are blobs; none where they are zeros. Raises Lack."""
+    slots = {5: "initial_h", 6: "initial_c"} if op.node.op == "LSTM" else {5: "initial_h"}
+    blobs = [op.blob(slot) for slot in slots if op.has(slot) and isinstance(op.inputs[slot], Blob)]
+    for slot, name in slots.items():
+        if op.has(slot) and not isinstance(op.inputs[slot], Blob) and op.constant(slot, name).any():
+            raise Lack(f"{name} that is not 0")
+    if blobs and len(blobs) < len(slots):
+        raise Lack("only one of its two states is computed by the net")
+    return blobs
 
 
 def _directions(op: Op, x: Blob) -> int:
@@ -71,11 +98,6 @@ def _directions(op: Op, x: Blob) -> int:
         raise Lack(f"an input of {text(x.shape)}")
     if op.has(4) and (op.constant(4, "sequence_lens") != x.shape[0]).any():
         raise Lack("sequence_lens")
-    for slot, name in ((5, "initial_h"), (6, "initial_c")):
-        if op.has(slot) and op.constant(slot, name).any():
-            raise Lack(f"{name} that is not 0")
-    if kind == "LSTM" and op.uses(2):
-        raise Lack("its last cell Y_c is read")
     return directions
 
 

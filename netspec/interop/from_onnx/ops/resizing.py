@@ -27,7 +27,7 @@ def resize(op: Op) -> Blob:
     _known_places(op, x, mode, places, sizes)
     fields: dict[str, Any] = {"mode": mode, "align_corners": places == "align_corners" or None}
     if scales is not None:
-        wanted = [int(scale) if float(scale).is_integer() else scale for scale in scales]
+        wanted: list[float] = [int(scale) if float(scale).is_integer() else scale for scale in scales]
         return op.expect(op.layer("Upsample", x, scale_factor=plain(wanted), **fields), (*x.shape[:2], *sizes))
     return op.layer("Upsample", x, size=plain(sizes), **fields)
 

@@ -6,7 +6,7 @@ from math import log, sqrt
 
 import numpy as np
 
-from netspec.interop.to_onnx.writing import Tops, Writer, writes
+from netspec.interop.to_onnx.writing import Tops, Writer, over_last, writes
 from netspec.layers.abs_val import AbsVal
 from netspec.layers.bnll import BNLL
 from netspec.layers.celu import CELU
@@ -48,7 +48,7 @@ def prelu(to: Writer[PReLU]) -> Tops:
     """PRelu, with its slopes at the channels."""
     slope = to.params[0].reshape(-1)
     behind = 0 if to.layer.channel_shared else max(0, to.rank - 2)
-    return to.op("PRelu", to.x, to.changed(0, to.over_last(slope, behind)))
+    return to.op("PRelu", to.x, to.changed(0, over_last(slope, behind)))
 
 
 @writes(ReLU6)

@@ -6,7 +6,7 @@ import numpy as np
 
 from netspec.codegen.geometry import CENTRE, DEVIATION, LENGTH
 from netspec.core.shape import count
-from netspec.interop.to_onnx.writing import Tops, Writer, writes
+from netspec.interop.to_onnx.writing import Tops, Writer, over_last, writes
 from netspec.layers.batch_norm import BatchNorm
 from netspec.layers.bias import Bias
 from netspec.layers.group_norm import GroupNorm
@@ -58,7 +58,7 @@ def _affine(
     to: Writer[BatchNorm] | Writer[GroupNorm] | Writer[InstanceNorm], x: str, weight: int, bias: int, behind: int
 ) -> str:
     """A value times a param, plus another, one number for each channel."""
-    factor, constant = (to.changed(slot, to.over_last(to.params[slot], behind)) for slot in (weight, bias))
+    factor, constant = (to.changed(slot, over_last(to.params[slot], behind)) for slot in (weight, bias))
     return to.op("Add", to.op("Mul", x, factor), constant)
 
 
@@ -69,11 +69,11 @@ def scale(to: Writer[Scale]) -> Tops:
     first, shape = layer.stands(to.bottoms)
     behind = to.rank - first - len(shape)
     if layer.learned:
-        y = to.op("Mul", to.x, to.changed(0, to.over_last(to.params[0], behind)))
+        y = to.op("Mul", to.x, to.changed(0, over_last(to.params[0], behind)))
     else:
         y = to.op("Mul", to.x, _under(to, behind))
     if layer.bias_term:
-        y = to.op("Add", y, to.changed(len(to.params) - 1, to.over_last(to.params[-1], behind)))
+        y = to.op("Add", y, to.changed(len(to.params) - 1, over_last(to.params[-1], behind)))
     return y
 
 
@@ -83,7 +83,7 @@ def bias(to: Writer[Bias]) -> Tops:
     first, shape = to.layer.stands(to.bottoms)
     behind = to.rank - first - len(shape)
     if to.layer.learned:
-        return to.op("Add", to.x, to.changed(0, to.over_last(to.params[0], behind)))
+        return to.op("Add", to.x, to.changed(0, over_last(to.params[0], behind)))
     return to.op("Add", to.x, _under(to, behind))
 
 
@@ -156,4 +156,4 @@ def rows(to: Writer[MVN | RMSNorm | L2Normalize]) -> Tops:
         below = to.op("Add", below, eps) if rule.divisor == DEVIATION else below
     y = to.op("Div", x, below)
     behind = to.rank - 1 - axes[-1]
-    return to.op("Mul", y, to.changed(0, to.over_last(to.params[0], behind))) if to.params else y
+    return to.op("Mul", y, to.changed(0, over_last(to.params[0], behind))) if to.params else y

@@ -51,25 +51,25 @@ def convolution(to: Writer[Convolution]) -> Tops:
     usual = [window.pad for window in windows] * 2
     if all(own <= more for own, more in zip(around, usual, strict=True)):
         around = usual
-    return _filtered(to, "Conv", windows, pads=around)
+    return _filtered(to, "Conv", windows, around)
 
 
 @writes(Deconvolution)
 def deconvolution(to: Writer[Deconvolution]) -> Tops:
     """ConvTranspose for each pair of a bottom and a top."""
     windows = to.layer.windows(to.shape)
-    return _filtered(to, "ConvTranspose", windows, pads=[window.pad for window in windows] * 2)
+    return _filtered(to, "ConvTranspose", windows, [window.pad for window in windows] * 2)
 
 
 def _filtered(
-    to: Writer[Convolution] | Writer[Deconvolution], kind: str, windows: Sequence[Window], pads: list[int]
+    to: Writer[Convolution] | Writer[Deconvolution], kind: str, windows: Sequence[Window], around: list[int]
 ) -> Tops:
     """Conv or ConvTranspose; axes before the channels become one, and a bottom without spatial axes gets one."""
     layer = to.layer
     axis = axis_of(layer.axis, to.shape)
     if windows:
         params = [to.param(slot) for slot in range(len(to.params))]
-        how = measures(windows) | {"pads": pads}
+        how = measures(windows) | {"pads": around}
     else:
         params = [to.changed(0, to.params[0][..., None]), *(to.param(slot) for slot in range(1, len(to.params)))]
         how = {"kernel_shape": [1]}

@@ -5,12 +5,13 @@ A file keeps nothing from one run to the next: states that are no bottoms begin 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netspec.interop.to_onnx.writing import NotWritable, Tops, Writer, times, writes
+from netspec.interop.to_onnx.writing import NotWritable, Tops, Writer, fixed, times, writes
 from netspec.layers.gru import GRU
 from netspec.layers.lstm import LSTM
 from netspec.layers.lstm_unit import LSTMUnit
@@ -43,6 +44,8 @@ def recurrent(to: Writer[Recurrent]) -> Tops:
     if place.lengths is not None and (place.cont is not None or layer.type == "RNN"):
         raise NotWritable("ONNX has no recurrent layer with lengths, and marks or an output of its own")
     t, n = to.sizes()[:2]
+    if place.cont is not None:
+        fixed((t,))
     x = to.reshape(to.x, (t, n, times(to.shape[2:]))) if to.rank != 3 else to.x
     if place.static is not None:
         x = _beside(to, x, place.static)
@@ -62,20 +65,17 @@ def recurrent(to: Writer[Recurrent]) -> Tops:
 def _beside(to: Writer[Recurrent], x: str, static: int) -> str:
     """The values of each step, with those of a static input behind them."""
     rows = to.sizes(static)
-    fixed = to.reshape(to.bottom[static], (1, rows[0], times(rows[1:])))
-    repeated = to.op("Expand", fixed, to.ints([to.shape[0], 1, 1], "steps"))
+    step = to.reshape(to.bottom[static], (1, rows[0], times(rows[1:])))
+    repeated = to.op("Expand", step, to.ints([to.shape[0], 1, 1], "steps"))
     return to.op("Concat", x, repeated, axis=2)
 
 
-def _direction(to: Writer[Recurrent], params: object, number: int) -> _Direction:
+def _direction(to: Writer[Recurrent], params: Iterator[Array], number: int) -> _Direction:
     """The next params of a stack; a static input's weight beside that of x."""
-    take: list[Array] = []
     layer = to.layer
     static = layer.places.static is not None and number == 0
     extra = {"LSTM": int(getattr(layer, "peephole", False)), "GRU": 1, "RNN": 2}[layer.type]
-    for _ in range(3 + static + extra):
-        take.append(next(params))  # type: ignore[call-overload]
-    x, bias, *rest = take
+    x, bias, *rest = (next(params) for _ in range(3 + static + extra))
     if static:
         x, rest = np.concatenate([x, rest[0]], axis=1), rest[1:]
     h, *more = rest
@@ -148,10 +148,9 @@ class _Walk:
             return self.output(y, self.own[0], ""), last
         if self.kind == "RNN":
             halves = to.ops("Split", 2, y, to.ints([1, 1], "split"), axis=1)
-            parts = [to.op("Squeeze", half, to.ints([1])) for half in halves]
-            return self.joined(
-                [self.output(y, own, tail) for y, own, tail in zip(parts, self.own, _TAILS, strict=True)]
-            ), last
+            states = [to.op("Squeeze", half, to.ints([1])) for half in halves]
+            parts = [self.output(*each) for each in zip(states, self.own, _TAILS, strict=True)]
+            return self.joined(parts), last
         y = to.op("Transpose", y, perm=[0, 2, 1, 3])
         return to.reshape(y, (t, n, 2 * self.h)), last
 
@@ -164,9 +163,9 @@ class _Walk:
         if own.output is None:
             return y
         weight, bias = own.output
-        label = f"{self.to.layer.name}.{{}}{tail}{self.label}"
-        y = self.to.op("MatMul", y, self.to.stored(label.format("output"), np.ascontiguousarray(weight.T)))
-        return self.to.op("Tanh", self.to.op("Add", y, self.to.stored(label.format("output_bias"), bias)))
+        label = f"{self.to.layer.name}.output{tail}{self.label}"
+        product = self.to.op("MatMul", y, self.to.stored(label, np.ascontiguousarray(weight.T)))
+        return self.to.op("Tanh", self.to.op("Add", product, self.to.stored(f"{label}_bias", bias)))
 
     def by_step(self, x: str) -> tuple[str, list[str]]:
         """A node for each step and direction, on the state times the step's mark."""
@@ -177,8 +176,9 @@ class _Walk:
         cont = to.ops("Split", t, marks, ones, axis=0) if t > 1 else (marks,)
         initial, outputs, last = self.initial(), list[str](), list[list[str]]()
         for number, (own, tail) in enumerate(zip(self.own, _TAILS, strict=False)):
-            states = [to.op("Gather", each, to.ints([number], "number"), axis=0) for each in initial]
-            states = states if len(self.own) > 1 else initial
+            states = initial
+            if len(self.own) > 1:
+                states = [to.op("Gather", each, to.ints([number], "number"), axis=0) for each in initial]
             y, state = self._walked(own, tail, steps, cont, states, reverse=number == 1)
             outputs.append(self.output(y, own, tail))
             last.append(state)

@@ -1,0 +1,228 @@
+"""Passes over the layers of a net, whole or partial, after which its blobs are what they are in Caffe.
+
+Before a layer runs, what it reads is copied into the program where it lies elsewhere, and after it what it wrote out of
+it. Backward goes layer by layer: each writes the diff that it alone gives to a bottom, and Splits add these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from netspec.api.leftovers import after_backward, after_forward
+from netspec.api.memory import Memory
+from netspec.net.as_caffe import CaffeLayer, writes
+from netspec.net.graph import Node
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+Given = Mapping[int, "Array"]
+"""Diffs by the numbers of blobs."""
+
+
+class Passes(Memory):
+    """The memory of a net, and what runs over it."""
+
+    def sync(self) -> None:
+        """Show what a training's own iterations left in the program: diffs of Splits' tops are not among that."""
+        if self._synced == self.program.iterations.iteration or not self.program.plan.keep:
+            return
+        self._synced = self.program.iterations.iteration
+        ends = set(self.ends)
+        self.take(0, len(self.net.layers) - 1)
+        for number, cell in enumerate(self.cells):
+            found = self._lowest(number)
+            if cell.diff is not None and number not in ends and found is not cell.diff:
+                cell.diff[...] = 0 if self.net.blobs[number].split or found is None else found
+
+    def put(self, first: int = 0, last: int | None = None) -> None:
+        """Copy what layers from `first` on read of layers before them, or from outside, into the program."""
+        program, graph = self.program, self.program.graph
+        for layer in self.net.layers[first : None if last is None else last + 1]:
+            if layer.node is None:
+                continue
+            for number, bottom in zip(layer.bottoms, self.node(layer).bottoms, strict=True):
+                version = graph.original(bottom)
+                maker = graph.nodes[graph.blobs[version].producer]
+                before = maker.layer.fed or number in self.constants or self._position(maker) < first
+                if before and self.cells[number].data is not program.data[version]:
+                    program.data[version][...] = self.cells[number].data
+
+    def _position(self, node: Node) -> int:
+        """The number of a layer."""
+        return self.positions[node.layer.name]
+
+    def take(self, first: int, last: int) -> None:
+        """Copy what the layers from `first` to `last` made out of the program."""
+        graph = self.program.graph
+        for number, (cell, blob) in enumerate(zip(self.cells, self.net.blobs, strict=True)):
+            fronted = len(blob.versions) > 1 or number in self.overwritten
+            if not fronted or (self.fed(number) and not self.exact):
+                continue
+            for version in reversed(blob.versions):
+                maker = graph.nodes[graph.blobs[version].producer]
+                if not maker.layer.fed and first <= self._position(maker) <= last:
+                    if cell.data is not self.program.data[version]:
+                        cell.data[...] = self.program.data[version]
+                    break
+        for number, version in self.overwritten.items():
+            maker = graph.nodes[graph.blobs[version].producer]
+            if first <= self._position(maker) <= last:
+                data = self.cells[number].data
+                data[...] = self.program.data[version].reshape(data.shape)
+        if self.exact:
+            after_forward(self.net.layers[first : last + 1], self.cells)
+
+    def forward(self, first: int, last: int) -> None:
+        """Run the layers from `first` to `last` alone; constants keep their data."""
+        program, graph = self.program, self.program.graph
+        mine = [self.node(layer).index for layer in self.net.layers[first : last + 1] if layer.node is not None]
+        run = set(range(mine[0], mine[-1] + 1)) if mine else set()
+        run |= {
+            graph.blobs[b].producer for n in run for b in graph.nodes[n].bottoms if graph.blobs[b].copy_of is not None
+        }
+        kept = {self.net.blobs[number].versions[0]: self.cells[number].data.copy() for number in self.constants}
+        program.prepare()
+        program.loss[0] = 0.0
+        for index in sorted(run):
+            program.run_node("forward", index)
+            for top in graph.nodes[index].tops:
+                if top in kept:
+                    program.data[top][...] = kept[top]
+            program.run_node("loss", index)
+
+    def backward(self, first: int, last: int, given: Given | None = None) -> None:
+        """Run backward from layer `first` down to layer `last`; `given` diffs are added to those of layers above."""
+        self.late: dict[int, Array] = {}
+        """Where in the program the diff of a blob lies, until somebody else needs it in the cell."""
+        due: dict[int, list[tuple[int, Array]]] = {}
+        for number, values in (given or {}).items():
+            due.setdefault(self.producer(number), []).append((number, values))
+        for at in range(first, last - 1, -1):
+            layer = self.net.layers[at]
+            for number, values in due.get(at, ()):
+                self._settle(number)
+                cell = self.cells[number]
+                cell.items(cell.gradient())[...] += values
+            if not layer.backward:
+                continue
+            if layer.type == "Split":
+                self._gather(layer)
+            elif not (self.exact and layer.type == "Parameter"):
+                self._back(layer)
+        for number in [*self.late]:
+            self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        """Copy the diff of a blob into its cell, if it lies in the program."""
+        diff = self.late.pop(number, None)
+        if diff is not None:
+            self._write(number, diff)
+
+    def _diff(self, number: int) -> Array:
+        """The diff of a blob, where it lies now."""
+        return self.late[number] if number in self.late else self.cells[number].gradient()
+
+    def _write(self, number: int, diff: Array) -> None:
+        """Copy a diff into the cell of a blob."""
+        mine = self.cells[number].gradient()
+        if mine is not diff:
+            mine[...] = diff.reshape(mine.shape)
+
+    def backward_from(self, given: Given, first: int, last: int) -> None:
+        """Run backward from given diffs alone; the diffs that are the caller's stay as they are."""
+        ends = {number: self.cells[number].gradient().copy() for number in self.ends}
+        results = {self.groups[number] for number in range(len(self.cells)) if self._given(number)}
+        params = {layer.tops[0] for layer in self.net.layers if layer.type == "Parameter"}
+        for number, cell in enumerate(self.cells):
+            if cell.diff is not None and number not in params:
+                cell.diff[...] = 0
+        try:
+            self.backward(min(first, max(map(self.producer, given))), last, given)
+        finally:
+            for number, diff in ends.items():
+                if self.groups[number] not in results:
+                    self.cells[number].gradient()[...] = diff
+
+    def producer(self, number: int) -> int:
+        """The last layer that writes a blob."""
+        return max(at for at, layer in enumerate(self.net.layers) if number in layer.tops)
+
+    def _gather(self, layer: CaffeLayer) -> None:
+        """Backward of a Split: the sum of the diffs of its tops, that of the last reader first."""
+        if layer.propagate[0]:
+            number = layer.bottoms[0]
+            found = self.program.diff[self.net.blobs[number].versions[-1]] if number in self.chains else None
+            total = self.cells[number].gradient() if found is None else found
+            *others, last = (self.cells[top].gradient() for top in layer.tops)
+            total[...] = last
+            for diff in reversed(others):
+                total += diff
+            if found is not None:
+                self.late[number] = found
+
+    def _back(self, layer: CaffeLayer) -> None:
+        """Backward of a layer, from the diffs of its tops to those of its bottoms and params."""
+        program, node = self.program, self.node(layer)
+        wanted = writes(node.layer, layer.propagate)
+        if not program.graph.runs(node):
+            (bottom,), (top,) = layer.bottoms, layer.tops
+            if wanted[0] and self.groups[bottom] != self.groups[top]:
+                self.late.pop(bottom, None)
+                self._write(bottom, self._diff(top))
+            return
+        for number, top in zip(layer.tops, node.tops, strict=True):
+            above = program.diff[top]
+            if above is None:
+                continue
+            if self._diff(number) is not above:
+                above[...] = self._diff(number)
+            if top in program.graph.counted:
+                above[len(program.items(top, above)) :] = 0
+        for total in self._totals(node):
+            total[...] = 0
+        program.run_node("backward", node.index)
+        for number, flag, share in zip(layer.bottoms, wanted, self._shares(node), strict=True):
+            if flag and share is not None and number in self.chains:
+                self.late[number] = share
+            elif flag and share is not None:
+                self._write(number, share)
+        if self.exact and layer.type == "Scale":
+            self._settle(layer.tops[0])
+            after_backward(program, self.cells, layer, node)
+
+    def _totals(self, node: Node) -> Iterator[Array]:
+        """The diffs in the program that the layer adds to, since another reader runs before it."""
+        program = self.program
+        for slot, bottom in enumerate(node.bottoms):
+            flow, diff = program.flows.get(program.plan.storage[bottom]), program.diff[bottom]
+            wanted = flow is not None and node.propagate[slot] and flow.writers[0] != (node.index, slot)
+            if wanted and diff is not None:
+                yield diff
+
+    def _shares(self, node: Node) -> list[Array | None]:
+        """What the layer gave to each of its bottoms; where it reads a blob twice, each time its own part."""
+        program, found = self.program, []
+        for slot, bottom in enumerate(node.bottoms):
+            diff = program.diff[bottom] if node.propagate[slot] else None
+            same = [other for other, one in enumerate(node.bottoms) if one == bottom and node.propagate[other]]
+            if diff is not None and len(same) > 1:
+                own = self._share(node, slot)
+                others = [self._share(node, other) for other in same if other != slot]
+                diff = own if own is not None else diff - sum(one for one in others if one is not None)
+            found.append(diff)
+        return found
+
+    def _share(self, node: Node, slot: int) -> Array | None:
+        """The memory into which a layer writes one of several gradients of a blob."""
+        program, bottom = self.program, node.bottoms[slot]
+        piece = program.plan.pieces.get(("share", node.index, slot))
+        diff = program.diff[bottom]
+        if piece is None or diff is None:
+            return None
+        flat = program.arena[piece.offset : piece.offset + diff.nbytes].view(piece.kind)
+        if program.graph.blobs[bottom].layout == "NHWC" and diff.ndim == 4:
+            n, c, h, w = diff.shape
+            return flat.reshape(n, h, w, c).transpose(0, 3, 1, 2)
+        return flat.reshape(diff.shape)
