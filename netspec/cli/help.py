@@ -40,6 +40,15 @@ class Group(TyperGroup):
         """The parameters, none with a type."""
         return [_plain(each) for each in super().get_params(ctx)]
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, panel by panel: typer has groups of commands behind all commands."""
+        panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
+        return sorted(super().list_commands(ctx), key=lambda name: _rank(panels[name]))
+
+
+def _rank(panel: Any) -> int:
+    return PANELS.index(panel) if panel in PANELS else len(PANELS)
+
 
 def _usage(piece: str) -> str:
     """An argument of the usage line: {SOLVER} -> SOLVER; one whose word has brackets or dots is written as it is."""
