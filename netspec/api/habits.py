@@ -14,7 +14,7 @@ from netspec.core.errors import NetspecWarning
 from netspec.core.nodes import Document
 from netspec.engine.program import Program
 from netspec.layers.input import Input
-from netspec.net.as_caffe import CaffeNet, refused
+from netspec.net.as_caffe import CaffeNet, caffes_name, refused
 from netspec.net.gradients import NoGradientError
 from netspec.net.graph import Graph, Node
 
@@ -88,7 +88,10 @@ class Habits:
 
     @property
     def _layer_names(self) -> list[str]:
-        return [layer.name for layer in self._caffe_layers()]
+        nodes = self._program.graph.nodes
+        return [
+            layer.name if layer.node is None else caffes_name(nodes[layer.node].layer) for layer in self._caffe_layers()
+        ]
 
     @property
     def _blob_names(self) -> list[str]:

@@ -95,6 +95,8 @@ def command(
         raise UsageError(f"`--{given[0]}` is for the shapes, not for `--stage {stage.value}`")
     phase = PhaseChoice.TEST if deploy else phase
     one = choose(net, overrides or [], phase.value, asked_state(net_stage, net_level))
+    for note in one.net.notes:
+        err().print(f"note: {note.at}: {note.text}", soft_wrap=True)
     one = one.deployed() if deploy else one
     phases = load_phases(one.net, (), one.state, batch or one.batch)
     written, other = (phases.train, phases.test) if phase is PhaseChoice.TRAIN else (phases.test, phases.train)

@@ -28,13 +28,15 @@ COMMAND_LINE = "command line"
 class SourceText:
     """A text that was read: the name to show for it, its lines, and the folder that paths in it start from.
 
-    `caffe` says that it is a prototxt: what it describes behaves as in Caffe.
+    `caffe` says that it is a prototxt: what it describes behaves as in Caffe. `renamed` has Caffe's names of layers
+    that were read under others, as Caffe lets several layers have one name, or none.
     """
 
     name: str
     text: str = field(repr=False)
     folder: Path = field(default=Path(), repr=False)
     caffe: bool = field(default=False, repr=False)
+    renamed: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def _lines(self) -> list[str]:

@@ -9,9 +9,10 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from netspec.core.errors import DataError
+from netspec.core.places import Place
 from netspec.core.shape import counted
 from netspec.core.spelling import suggest
 
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 
+RULE = "paths are relative to the file they are written in"
+CAFFES_RULE = "paths begin in the folder of this file, in the current folder, or in one above the file"
+
+
 class FileError(DataError):
     """Something is wrong with a data file; `field` is the source's field that names it."""
 
     field: str | None = None
+
+    def at_place(self, place: Place | None) -> Self:
+        """A copy with another place; in a prototxt it tells where Caffe's paths begin."""
+        help = self.help
+        if help and place is not None and place.source.caffe:
+            help = help.replace(RULE, CAFFES_RULE)
+        return self.changed(at=place, help=help)
 
 
 class MissingDataError(FileError):
@@ -176,11 +188,10 @@ def neighbour(path: Path) -> str:
     """Help about a file or folder that is not there: a name like it beside it, or where paths begin."""
     if os.path.islink(path):
         return "it is a link to what is not there"
-    rule = "paths are relative to the file they are written in"
     try:
-        return suggest(path.name, os.listdir(path.parent)) or rule
+        return suggest(path.name, os.listdir(path.parent)) or RULE
     except OSError:
-        return f"there is no folder '{path.parent}' either; {rule}"
+        return f"there is no folder '{path.parent}' either; {RULE}"
 
 
 def first_of(folder: Path, names: Sequence[str], help: str) -> Path:

@@ -15,8 +15,10 @@ from pydantic import Field, model_validator
 
 from netspec.core.model import Aka, Listed, Model, SpecPath, wrong
 from netspec.core.nodes import placed
-from netspec.core.shape import ANY, ShapeError, Shapes, text
+from netspec.core.places import Place
+from netspec.core.shape import ANY, Shape, ShapeError, Shapes, text
 from netspec.data.spec import FeedSpec
+from netspec.formats.files import MissingDataError
 from netspec.layers._fed import AnyShapes, Fed, each, one_for_each
 from netspec.layers.base import BatchAxes, Purpose
 
@@ -76,6 +78,9 @@ class Brings(Fed):
 
     purpose: ClassVar[Purpose] = "data"
 
+    sample: ClassVar[Shape] = (3, 224, 224)
+    """A shape of the first top's samples that errors show as an example."""
+
     shape: AnyShapes | None = Field(
         None, description="Shape of one sample for each top; left out: the data are opened to find it."
     )
@@ -119,7 +124,10 @@ class Brings(Fed):
         """The shapes of a sample after its transforms. Raises ShapeError, DataError."""
         spec, place = self.brings, self.place("source")
         with placed(self.written, "source"):
-            data = spec.source.open(place.source.folder if place else None)
+            try:
+                data = spec.source.open(place.source.folder if place else None)
+            except MissingDataError as error:
+                raise error.changed(help=self._shape_help(error.help)) if _of_caffe(place) else error from None
         try:
             shapes = data.shapes
         finally:
@@ -135,6 +143,18 @@ class Brings(Fed):
             raise ShapeError(f"the images differ in size: {uneven}", field="source", help=help)
         return shapes
 
+    def _shape_help(self, help: str | None) -> str:
+        """How the shapes are given from outside where the data are not there: a prototxt has no field for them."""
+        first, others = f"[{','.join(map(str, self.sample))}]", ",[]" * (len(self.top_names()) - 1)
+        shapes = f"[{first}{others}]" if others else first
+        told = f"without the data, say their shape, like 'defaults.{type(self).__name__}.shape={shapes}'"
+        return f"{help}; {told}" if help else told
+
     def batch_axes(self, bottoms: Shapes, axes: BatchAxes) -> BatchAxes:
         """The first of all."""
         return (0,) * len(self.top_names())
+
+
+def _of_caffe(place: Place | None) -> bool:
+    """Whether a layer was written in a prototxt."""
+    return place is not None and place.source.caffe

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from netspec.core.model import SpecPath
+from netspec.core.shape import Shape
 from netspec.layers._brings import Brings
 from netspec.layers.base import MANY, Arity
 
@@ -24,6 +25,7 @@ class HDF5Data(Brings):
 - {name: loss, type: EuclideanLoss, bottom: [ip, wanted]}
 """
     tops: ClassVar[Arity] = MANY
+    sample: ClassVar[Shape] = (10,)
 
     source: SpecPath = Field(description="A text file with the path of an HDF5 file a line, or one such file.")
     batch_size: int = Field(gt=0, description="Samples in a batch.")

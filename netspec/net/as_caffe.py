@@ -145,13 +145,19 @@ class _Inserting:
 
     def split(self, node: Node, slot: int) -> CaffeLayer:
         index = node.tops[slot]
-        name = f"{self.graph.blobs[index].name}_{node.layer.name}_{slot}_split"
+        name = f"{self.graph.blobs[index].name}_{caffes_name(node.layer)}_{slot}_split"
         tops = [self.add(f"{name}_{k}", index, split=True) for k in range(self.readers(index))]
         weighted = self.weighted(index)
         self.waiting[index] = tops[weighted:]
         weight = self.graph.blobs[index].loss_weight if weighted else 0.0
         weights = (weight, *[0.0] * (len(tops) - 1))
         return CaffeLayer(name, "Split", None, (self.number[index],), tuple(tops), weights)
+
+
+def caffes_name(layer: Layer) -> str:
+    """The name of a layer in its prototxt, which other layers may have there too."""
+    place = layer.place()
+    return place.source.renamed.get(layer.name, layer.name) if place is not None else layer.name
 
 
 def _decided(graph: Graph, net: CaffeNet, force: bool) -> tuple[CaffeLayer, ...]:

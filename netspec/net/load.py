@@ -56,17 +56,29 @@ def load_net(
     batch: int | None = None,
     gradients: Gradients | None = None,
 ) -> ShapedGraph:
-    """The shaped net of one state. Raises every mistake found on the way."""
-    return _load(reference, overrides, state or State(), batch, gradients)[1]
+    """The shaped net of one state. Raises every mistake found on the way.
+
+    Of a net of Caffe the other phase does not count: there each phase is a net of its own.
+    """
+    return _load(reference, overrides, state or State(), batch, gradients, alone=True)[1]
 
 
 def _load(
-    reference: Reference, overrides: Sequence[str], state: State, batch: int | None, gradients: Gradients | None
+    reference: Reference,
+    overrides: Sequence[str],
+    state: State,
+    batch: int | None,
+    gradients: Gradients | None,
+    alone: bool = False,
 ) -> tuple[Phases, ShapedGraph]:
     """A net in both phases, and its shaped graph in the phase of `state`."""
     found, others = Findings(), Findings()
-    spec = net_spec(open_net(reference, overrides), found)
+    document = open_net(reference, overrides)
+    spec = net_spec(document, found)
     wanted = _shaped(spec, state, found, batch, gradients)
+    if alone and document.source.caffe:
+        found.raise_if_any()
+        return Phases(spec, wanted, None) if state.phase == "TRAIN" else Phases(spec, None, wanted), wanted
     other = _other_phase(spec, state, others, batch)
     if state.phase == "TRAIN" and _differ(spec) and any(map(within(spec, state).keeps, spec.layers)):
         found.merge(others)

@@ -17,6 +17,7 @@ from netspec.prototxt.fields import FORK_MESSAGES, MESSAGES, PLAIN_TYPES
 from netspec.prototxt.forks import FORKS
 from netspec.prototxt.layer import Given, layer_class, rule
 from netspec.prototxt.paths import with_paths
+from netspec.prototxt.samples import with_samples
 from netspec.prototxt.types import TYPES
 
 AUTOMATIC = "(automatic)"
@@ -116,12 +117,13 @@ def _kept(layer: Given) -> Mapping:
 
 
 def _located(layer: Mapping, notes: Notes) -> Mapping:
-    """A layer whose paths start from the folder of its file."""
+    """A layer whose paths start from the folder of its file; with the shape of its samples where they are not there."""
     cls = layer_class(str(layer.value("type")))
     if cls is None:
         return layer
     layer, found = with_paths(layer, cls)
-    for note in found:
+    layer, told = with_samples(layer)
+    for note in (*found, *told):
         notes.add(note.text, note.at)
     return layer
 
@@ -134,7 +136,8 @@ def _named(layers: list[Mapping], notes: Notes) -> list[Mapping]:
     for number, layer in enumerate(layers):
         at = layer.keys.get("name", layer.at)
         name = layer.value("name")
-        if not isinstance(name, str) or not name:
+        own = name if isinstance(name, str) else ""
+        if not own:
             name = f"{layer.value('type') or 'layer'}{number}".lower()
             notes.add("a layer without a name got one", layer.at)
             layer = layer.with_item("name", Scalar(name, layer.at), at)
@@ -146,6 +149,8 @@ def _named(layers: list[Mapping], notes: Notes) -> list[Mapping]:
         if fresh != name:
             notes.add(f"a further layer called '{name}' is now '{fresh}'", at)
             layer = layer.with_item("name", Scalar(fresh, at), at)
+        if fresh != own:
+            layer.at.source.renamed[fresh] = own
         found.append(_topped(layer, fresh, blobs))
     return found
 

@@ -252,3 +252,18 @@ def test_depthwise_convolution_filters_each_channel(tmp_path: Path) -> None:
     assert w.shape == (3, 1, 2, 2)
     wanted = sum(w[:, 0, u, v][:, None, None] * x[:, :, u : u + 4, v : v + 3] for u in (0, 1) for v in (0, 1))
     np.testing.assert_allclose(y, wanted, rtol=1e-12)
+
+
+def test_several_layers_of_one_name_have_it_in_caffes_names(tmp_path: Path) -> None:
+    """Names by BVLC Caffe 1.0, which takes layers of one name, or without one."""
+    text = 'input: "x" input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5\n'
+    text += 'layer { name: "same" type: "AbsVal" bottom: "x" top: "a" }\n'
+    text += 'layer { name: "same" type: "AbsVal" bottom: "a" top: "b" }\n'
+    text += 'layer { type: "Power" bottom: "b" top: "c" }\n'
+    text += 'layer { name: "sum" type: "Eltwise" bottom: "b" bottom: "c" bottom: "c" top: "d" }\n'
+    (tmp_path / "net.prototxt").write_text(text)
+    net = netspec.Net(tmp_path / "net.prototxt", phase="TEST")
+    names = ["x", "a", "b", "b_same_0_split_0", "b_same_0_split_1", "c", "c__0_split_0", "c__0_split_1", "d"]
+    assert list(net.blobs) == names
+    assert net._layer_names == ["input", "same", "same", "b_same_0_split", "", "c__0_split", "sum"]
+    assert {"same", "same_2"} <= net.layer_dict.keys()
