@@ -28,6 +28,9 @@ from netspec.cli.base import (
 from netspec.cli.help import NETS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netspec.core.nodes import Note
     from netspec.engine.plan import MemoryPlan
     from netspec.engine.program import Program
     from netspec.net.shaped import ShapedGraph
@@ -95,8 +98,7 @@ def command(
         raise UsageError(f"`--{given[0]}` is for the shapes, not for `--stage {stage.value}`")
     phase = PhaseChoice.TEST if deploy else phase
     one = choose(net, overrides or [], phase.value, asked_state(net_stage, net_level))
-    for note in one.net.notes:
-        err().print(f"note: {note.at}: {note.text}", soft_wrap=True)
+    _say(one.net.notes)
     one = one.deployed() if deploy else one
     phases = load_phases(one.net, (), one.state, batch or one.batch)
     written, other = (phases.train, phases.test) if phase is PhaseChoice.TRAIN else (phases.test, phases.train)
@@ -117,6 +119,12 @@ def command(
         case Stage.program:
             view = views.program(_bound(shaped, memory))
     answer(view.form(format.value, width(sys.stdout)))
+
+
+def _say(notes: Iterable[Note]) -> None:
+    """Print what was changed or assumed where the net came from another program."""
+    for note in notes:
+        err().print(f"note: {note.at}: {note.text}", soft_wrap=True)
 
 
 def _expected(words: list[str]) -> list[tuple[str, int]]:
