@@ -56,16 +56,18 @@ class Cell:
     """Where a blob's values lie now, for all Blobs that show them; it keeps no net alive.
 
     `number` is that of the blob among all of a net.
-    `diff` is None until somebody asks for it where no gradient is computed; it then lies in `spare`. `held` (1,) is the
-    number of items that the blob holds, where only the run of the net says that. `reshape` gives an input other shapes.
+    `diff` is None where no array of the program is shown, until somebody asks for it: it then lies in `spare`, and
+    begins as the diff `source` of the program, if there is one. `held` (1,) is the number of items that the blob holds,
+    where only the run of the net says that. `reshape` gives an input other shapes.
     """
 
-    __slots__ = ("data", "diff", "held", "name", "number", "reshape", "spare")
+    __slots__ = ("data", "diff", "held", "name", "number", "reshape", "source", "spare")
 
     def __init__(self, name: str, number: int = 0) -> None:
         self.name, self.number = name, number
         self.data: Array
         self.diff: Array | None = None
+        self.source: Array | None = None
         self.spare = Spare()
         self.held: Array | None = None
         self.reshape: WeakMethod[Callable[[str, Shape], None]] | None = None
@@ -73,7 +75,10 @@ class Cell:
     def gradient(self) -> Array:
         """The diff, of zeros where none is computed."""
         if self.diff is None:
-            self.diff = self.spare.like(self.data)
+            begins = self.source if self.spare.array is None else None
+            self.diff, self.source = self.spare.like(self.data), None
+            if begins is not None:
+                self.diff[...] = begins
         return self.diff
 
     def items(self, array: Array) -> Array:

@@ -30,10 +30,7 @@ class Copied:
             copy._hold(twin(self._program, self._recipe.seed), self._recipe)
             held = vars(self)
             vars(copy).update({name: held[name] for name in (*self._others(), "_ran", "_forwards", "_sub")})
-            for mine, theirs in zip(copy._memory.cells, self._memory.cells, strict=True):
-                mine.data[...] = theirs.data
-                if theirs.diff is not None:
-                    mine.gradient()[...] = theirs.diff
+            copy._memory.hold(self._memory)
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

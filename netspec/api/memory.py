@@ -40,10 +40,11 @@ class Memory:
         self.nodes = {node.layer.name: node for node in program.graph.written}
         self.groups = self._groups()
         spares = {group: Spare(self.groups.count(group) > 1) for group in {*self.groups}}
-        self._synced = program.iterations.iteration
+        self._synced, self._whole = program.iterations.iteration, False
         for number, (cell, blob) in enumerate(zip(self.cells, self.net.blobs, strict=True)):
             last = blob.versions[-1]
-            cell.data, cell.diff, cell.spare = program.data[last], None, spares[self.groups[number]]
+            cell.data, cell.diff, cell.source = program.data[last], None, None
+            cell.spare = spares[self.groups[number]]
             cell.held = program.counts.get(program.graph.counted.get(last, -1))
             if self.fed(number) and len(blob.versions) > 1:
                 first = program.data[blob.versions[0]]

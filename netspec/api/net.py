@@ -327,6 +327,8 @@ class Net(Habits, Stored, Copied):
                     cell = memory.cells[number]
                     cell.items(cell.gradient())[...] = values
                 memory.backward(first, last)
+            elif not self._recipe.exact and start is None and end is None:
+                memory.backward_at_once(given)
             elif given:
                 memory.backward_from(given, first, last)
             else:

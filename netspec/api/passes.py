@@ -29,12 +29,33 @@ class Passes(Memory):
         if self._synced == self.program.iterations.iteration or not self.program.plan.keep:
             return
         self._synced = self.program.iterations.iteration
-        ends = set(self.ends)
         self.take(0, len(self.net.layers) - 1)
+        self._show_gradients()
+
+    def _show_gradients(self) -> None:
+        """Show the diffs that the program has, but for those of Splits' tops, which are 0, and those of the caller.
+
+        They are copied where a cell has an array of its own; where it has none yet, once somebody asks for it.
+        """
+        ends = set(self.ends)
         for number, cell in enumerate(self.cells):
-            found = self._lowest(number)
-            if cell.diff is not None and number not in ends and found is not cell.diff:
-                cell.diff[...] = 0 if self.net.blobs[number].split or found is None else found
+            if number in ends:
+                continue
+            found = None if self.net.blobs[number].split else self._lowest(number)
+            if cell.diff is None:
+                cell.source = found
+            elif found is not cell.diff:
+                cell.diff[...] = 0 if found is None else found
+
+    def hold(self, other: Passes) -> None:
+        """Hold what the memory of a twin of the program holds."""
+        self._whole = other._whole
+        for number, (mine, theirs) in enumerate(zip(self.cells, other.cells, strict=True)):
+            mine.data[...] = theirs.data
+            if theirs.diff is not None:
+                mine.gradient()[...] = theirs.diff
+            elif theirs.source is not None:
+                mine.source = self._lowest(number)
 
     def put(self, first: int = 0, last: int | None = None) -> None:
         """Copy what layers from `first` on read of layers before them, or from outside, into the program."""
@@ -92,8 +113,78 @@ class Passes(Memory):
                     program.data[top][...] = kept[top]
             program.run_node("loss", index)
 
+    def backward_at_once(self, given: Given) -> None:
+        """Run backward as a training does: the program itself adds up the diffs of a blob with several readers.
+
+        It begins with the loss weights and the diffs of the caller's, or, where some are `given`, with these alone.
+        """
+        program, graph = self.program, self.program.graph
+        ends = {n: self.cells[n].gradient().copy() for n in self.ends if not self.net.blobs[n].split}
+        begins: dict[int, list[int]] = {}
+        for number in given or ends:
+            begins.setdefault(self._maker(number), []).append(number)
+        start = max(begins) if given else len(graph.nodes) - 1
+        for storage, flow in program.flows.items():
+            diff = program.diff[storage]
+            if diff is not None and (not flow.writers or flow.writers[0][0] > start):
+                diff[...] = 0
+        try:
+            for node in reversed(graph.nodes[: start + 1]):
+                if not given:
+                    program.run_node("seed", node.index)
+                for number in begins.get(node.index, ()):
+                    self._begin(number, given.get(number), ends.get(number))
+                program.run_node("backward", node.index)
+            self._show_gradients()
+            self._whole = True
+        finally:
+            results = {self.groups[number] for number in given if self._given(self.groups[number])}
+            for number, diff in ends.items():
+                if self.groups[number] not in results:
+                    self.cells[number].gradient()[...] = diff
+
+    def _maker(self, number: int) -> int:
+        """The layer of the graph that made the last version of a blob, whose memory may be that of another blob."""
+        last = self.net.blobs[number].versions[-1]
+        flow = self.program.flows.get(self.program.plan.storage[last])
+        return flow.producer if flow is not None else self.program.graph.blobs[last].producer
+
+    def _begin(self, number: int, given: Array | None, end: Array | None) -> None:
+        """Write a diff where backward begins; a `given` one is added to what arrives from others."""
+        last = self.net.blobs[number].versions[-1]
+        whole = self.program.diff[last]
+        if whole is None:
+            return
+        total = self.program.items(last, whole)
+        if last in self.program.graph.counted:
+            whole[len(total) :] = 0
+        if given is not None:
+            total += given
+        elif end is not None:
+            total[...] = self.program.items(last, end).reshape(total.shape)
+
+    def _apart(self) -> None:
+        """Let all cells hold their diffs before a pass layer by layer, which overwrites those of the program.
+
+        The tops of Splits get what backward at once left out.
+        """
+        for cell in self.cells:
+            if cell.source is not None:
+                cell.gradient()
+        if not self._whole:
+            return
+        self._whole = False
+        gradients = self.program.weights.flat_diff.copy()
+        own = [cell for cell, blob in zip(self.cells, self.net.blobs, strict=True) if not blob.split]
+        shown = [cell.gradient().copy() for cell in own]
+        self.backward(len(self.net.layers) - 1, 0)
+        self.program.weights.flat_diff[:] = gradients
+        for cell, diff in zip(own, shown, strict=True):
+            cell.gradient()[...] = diff
+
     def backward(self, first: int, last: int, given: Given | None = None) -> None:
         """Run backward from layer `first` down to layer `last`; `given` diffs are added to those of layers above."""
+        self._apart()
         self.late: dict[int, Array] = {}
         """Where in the program the diff of a blob lies, until somebody else needs it in the cell."""
         due: dict[int, list[tuple[int, Array]]] = {}
@@ -135,7 +226,9 @@ class Passes(Memory):
         ends = {number: self.cells[number].gradient().copy() for number in self.ends}
         results = {self.groups[number] for number in range(len(self.cells)) if self._given(number)}
         params = {layer.tops[0] for layer in self.net.layers if layer.type == "Parameter"}
+        self._whole = False
         for number, cell in enumerate(self.cells):
+            cell.source = None
             if cell.diff is not None and number not in params:
                 cell.diff[...] = 0
         try:

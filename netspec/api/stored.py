@@ -17,7 +17,10 @@ from netspec.training.snapshot import Snapshot
 if TYPE_CHECKING:
     from netspec.api.passes import Passes
     from netspec.api.recipe import Recipe
+    from netspec.core.calls import Array
     from netspec.engine.program import Program
+    from netspec.formats.caffemodel import Written
+    from netspec.net.graph import ParamKey
 
 
 class Stored:
@@ -36,15 +39,26 @@ class Stored:
         """Write the params of every layer to a file, a shared one under each layer that has it.
 
         A name that ends in .caffemodel, .caffemodel.h5 or .h5 is written in Caffe's format, any other as safetensors.
+        A .caffemodel of a net from a prototxt has the fields of its layers too, as Caffe's own.
         Raises WriteError, NotFiniteError.
         """
         program, target = self._program, path_of(path, "a file of weights")
         with program.weights.turn.lock():
             params = params_by_key(program.shaped, program.weights)
             if caffe_saving.is_caffe(target):
-                caffe_saving.save(target, program.shaped, params)
+                caffe_saving.save(target, program.shaped, params, self._layers(target, params))
             else:
                 snapshot.write(target, Snapshot(None, params))
+
+    def _layers(self, target: Path, params: dict[ParamKey, Array]) -> list[Written] | None:
+        """The layers of a net from a prototxt, for a .caffemodel; None of others."""
+        if not self._recipe.exact or target.suffix.lower() == caffe_saving.HDF5:
+            return None
+        from netspec.interop.to_caffe.files import saved
+        from netspec.net.load import load_net
+
+        recipe = self._recipe
+        return saved(load_net(recipe.document, (), recipe.state, recipe.batch), params)
 
     def load(self, path: str | Path, average: str | None = None) -> LoadReport:
         """Read params by layer and name from a snapshot or a safetensors file of any program, or from Caffe's files.

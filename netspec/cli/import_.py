@@ -28,6 +28,9 @@ class Form(StrEnum):
     json = "json"
 
 
+Force = Annotated[bool, typer.Option("--force", "-f", help="Write over files that exist.")]
+
+
 @group.command(epilog=example("netspec import caffe deploy.prototxt --weights vgg.caffemodel -o vgg.yaml"))
 def caffe(
     file: Annotated[Path, typer.Argument(metavar="PROTOTXT", parser=expanded, help="Net or solver of Caffe.")],
@@ -45,6 +48,7 @@ def caffe(
     compact: Annotated[
         bool, typer.Option("--compact", help="Fold what repeats into defaults and blocks; names stay.")
     ] = False,
+    force: Force = False,
     format: Annotated[Form, typer.Option("--format", help="Form of what is said of the import.")] = Form.text,
 ) -> None:
     """Turn a prototxt of Caffe, of any version, into YAML, and its weights into safetensors.
@@ -54,23 +58,23 @@ def caffe(
     import json
 
     from netspec.core.errors import UsageError
-    from netspec.core.outputs import writing
     from netspec.interop.from_caffe import convert_weights, imported
+    from netspec.interop.places import places
+    from netspec.training.container import write_whole
 
     if weights is not None and output is None:
         raise UsageError("weights need a place", help="say `-o net.yaml`: they go to net.safetensors")
+    paths = [] if output is None else places(output, weights is not None, force)
     found = imported(file, output.parent if output is not None else Path(), lenient, compact)
     if output is None:
         answer(json.dumps(found.record(), indent=2) if format is Form.json else found.text.rstrip("\n"))
         return
-    with writing(output):
-        output.write_text(found.text, encoding="utf-8")
     record, lines = found.record() | {"written": str(output)}, [f"wrote {output}: {found}"]
     if weights is not None:
-        target = output.with_suffix(".safetensors")
-        report = convert_weights(file, weights, target)
-        record |= {"weights": str(target), "loaded": len(report.loaded)}
-        lines += [f"wrote {target}: {row}" if number == 0 else row for number, row in enumerate(report.rows)]
+        report = convert_weights(file, weights, paths[1])
+        record |= {"weights": str(paths[1]), "loaded": len(report.loaded)}
+        lines += [f"wrote {paths[1]}: {row}" if number == 0 else row for number, row in enumerate(report.rows)]
+    write_whole(output, found.text.encode())
     lines += [f"{note.at}: {note.text}" for note in found.notes]
     lines += [f"{fault.at}: it does not run: {fault.message}" for fault in found.faults]
     answer(json.dumps(record, indent=2) if format is Form.json else "\n".join(lines))
@@ -90,7 +94,7 @@ def onnx_(
         list[str] | None,
         typer.Option("--shape", metavar="INPUT=NxCxHxW", help="Shape of an input that the model leaves open."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Write over files that exist.")] = False,
+    force: Force = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Run random samples here and in onnxruntime, and compare.")
     ] = False,

@@ -98,6 +98,8 @@ class _Reader:
         if name not in self._file:
             held = ", ".join(list(self._file)[:4]) or "nothing"
             raise WrongFormatError(f"'{self.path}' is no {kind} of Caffe: it has no '{name}', but {held}")
+        if not isinstance(self._file.get(name, getlink=True), self._h5py.HardLink):
+            raise self.fault(f"'{name}' is a link")
         return self._file[name]
 
     def _members(self, group: Any) -> Iterator[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,24 @@ def looking(path: Path) -> Iterator[None]:
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = str(error).partition("(")[2].rpartition(")")[0] or str(error)
         raise WrongFormatError(f"'{path}' is a damaged HDF5 file: {reason}", help="fetch it again") from None
+
+
+def check_own(path: Path, dataset: Any) -> None:
+    """Raise WrongFormatError where a link leads to a dataset, or it leads to values, outside of two folders.
+
+    These are the folder of the file at `path` and the current one, in both of which HDF5 looks for other files.
+    """
+    named = [dataset.file.filename] if os.path.realpath(dataset.file.filename) != os.path.realpath(path) else []
+    named += [os.fsdecode(name) for name, *_ in dataset.external or ()]
+    named += [source.file_name for source in dataset.virtual_sources()] if dataset.is_virtual else []
+    folders = [os.path.realpath(folder) for folder in (path.parent, ".")]
+    for name in named:
+        for place in (path.parent / name, Path(name)):
+            if not any(Path(os.path.realpath(place)).is_relative_to(folder) for folder in folders):
+                raise WrongFormatError(
+                    f"'{dataset.name[1:]}' in '{path}' has its values in '{name}', outside of the folder of the file",
+                    help="put the other file beside this one, or name it yourself",
+                )
 
 
 def rows(path: Path, dataset: Any, first: int, end: int) -> Any:

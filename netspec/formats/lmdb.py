@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -129,9 +130,7 @@ class _Walk:
     def __init__(self, path: Path, watched: Watched, size: int) -> None:
         self.path, self._watched, self._size = path, watched, size
         self.keys = bytearray()
-        self.ends: list[int] = []
-        self.starts: list[int] = []
-        self.sizes: list[int] = []
+        self.ends, self.starts, self.sizes = array("q"), array("q"), array("q")
         if not size:
             raise WrongFormatError(f"'{path}' is no LMDB: it is empty", help=_HELP)
         first = self._meta(0)
@@ -147,7 +146,8 @@ class _Walk:
         self._watched.fill(place, memoryview(head))
         flags, found = _PAGE.unpack_from(head)[2], _Meta(*_META.unpack_from(head, _PAGE.size))
         if not flags & _META_PAGE or found.magic != _MAGIC or found.page_size not in _SIZES:
-            raise WrongFormatError(f"'{self.path}' is no LMDB: at byte {place:,} it does not describe one", help=_HELP)
+            text = f"'{self.path}' is no LMDB: at byte {place:,} there is no page that describes one"
+            raise WrongFormatError(text, help=_HELP)
         if found.version != _VERSION:
             raise WrongFormatError(
                 f"'{self.path}' is an LMDB of version {found.version}, and netspec reads {_VERSION}", help=_HELP

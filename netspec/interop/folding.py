@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from netspec.interop.yaml_text import Written, entry, head_lines, tidy
+from netspec.interop.yaml_text import Written, comments, entry, head_lines, tidy
 from netspec.language.write import flow
 
 _OWN = frozenset({"name", "type", "bottom", "top", "include", "exclude", "loss_weight", "propagate_down"})
@@ -40,7 +40,7 @@ def folded(head: Mapping[str, Any], layers: Sequence[Written], notes: Sequence[s
                 lines += entry(layer, 6)
     lines.append("layers:")
     for written in entries:
-        lines += [f"  # {note}" for note in written.notes] + entry(written.fields)
+        lines += [*comments(written.notes, "  "), *entry(written.fields)]
     return _VARIABLE.sub(r"$\1", "\n".join(lines) + "\n")
 
 
@@ -55,8 +55,8 @@ def _variable(name: str) -> str:
 def _hoisted(layers: list[Written], given: Mapping[str, Any]) -> tuple[list[Written], dict[str, dict[str, Any]]]:
     """The layers without values that most layers of their type have, and these values by type."""
     defaults = {type: dict(values) for type, values in given.items()}
-    for type in dict.fromkeys(str(layer.fields["type"]) for layer in layers):
-        same = [layer.fields for layer in layers if layer.fields["type"] == type]
+    for type in dict.fromkeys(str(layer.fields.get("type", "")) for layer in layers):
+        same = [layer.fields for layer in layers if layer.fields.get("type", "") == type]
         for key in dict.fromkeys(key for fields in same for key in fields):
             if key in _OWN or len(same) < LEAST or not all(key in fields for fields in same):
                 continue
@@ -68,7 +68,7 @@ def _hoisted(layers: list[Written], given: Mapping[str, Any]) -> tuple[list[Writ
 
 
 def _without(fields: Mapping[str, Any], defaults: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    own = defaults.get(str(fields["type"]), {})
+    own = defaults.get(str(fields.get("type", "")), {})
     return {key: value for key, value in fields.items() if key in _OWN or key not in own or own[key] != value}
 
 

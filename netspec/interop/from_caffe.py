@@ -17,7 +17,7 @@ from netspec.core.locate import expanded, tidy
 from netspec.core.nodes import Document, Mapping, Note, Scalar, Sequence
 from netspec.core.shape import counted
 from netspec.interop.folding import folded
-from netspec.interop.yaml_text import Written, net_text
+from netspec.interop.yaml_text import Written, comments, net_text
 from netspec.language.document import parse
 from netspec.language.expand import expand
 from netspec.language.files import read
@@ -96,8 +96,8 @@ def _solver(document: Document, folder: Path) -> Imported:
             root = root.with_item(key, _net_paths(root.items[key], folder), root.keys[key])
     if isinstance(weights := root.items.get("weights"), Scalar | Sequence):
         root = root.with_item("weights", _moved(weights, folder), root.keys["weights"])
-    head = "".join(f"# {note.text}\n" for note in document.notes)
-    return Imported(head + write(replace(document, root=root)) + "\n", "solver", document.notes)
+    lines = [*comments(note.text for note in document.notes), write(replace(document, root=root))]
+    return Imported("\n".join(lines) + "\n", "solver", document.notes)
 
 
 def _net_paths(node: Any, folder: Path) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.errors import UsageError
-from netspec.core.outputs import writing
 from netspec.net.graph import ParamKey
+from netspec.training.container import replacing
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -27,13 +26,6 @@ def save(path: Path, arrays: Mapping[ParamKey, Array]) -> None:
 
     if not arrays:
         raise NoParamsError("the net has no params")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                held: dict[str, Any] = {str(key): array for key, array in arrays.items()}
-                np.savez(file, **held)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        held: dict[str, Any] = {str(key): array for key, array in arrays.items()}
+        np.savez(file, **held)

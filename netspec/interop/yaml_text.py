@@ -28,14 +28,14 @@ def net_text(head: Mapping[str, Any], layers: Sequence[Written], notes: Iterable
     """A net as YAML: `notes` as comments on top, then `head` (`name`, `force_backward`, ...), then the layers."""
     lines = [*head_lines(head, notes), "layers:"]
     for layer in tidy(layers):
-        lines += _comments(layer.notes, "  ")
+        lines += comments(layer.notes, "  ")
         lines += entry(layer.fields)
     return "\n".join(lines) + "\n"
 
 
 def head_lines(head: Mapping[str, Any], notes: Iterable[str] = ()) -> list[str]:
     """The lines above a net's layers."""
-    return [*_comments(notes, ""), *(f"{key}: {flow(value)}" for key, value in head.items())]
+    return [*comments(notes), *(f"{key}: {flow(value)}" for key, value in head.items())]
 
 
 def layer_of(fields: Mapping[str, Any]) -> Layer:
@@ -91,7 +91,7 @@ def _kept(fields: Mapping[str, Any], above: Mapping[str, Any] | None) -> Iterato
 def _class(fields: Mapping[str, Any]) -> type[Layer] | None:
     """The type of a layer; None where netspec has none of its name."""
     try:
-        return LAYERS.get(str(fields["type"]))
+        return LAYERS.get(str(fields.get("type", "")))
     except UnknownWord:
         return None
 
@@ -159,7 +159,8 @@ def entry(fields: Mapping[str, Any], indent: int = 2) -> list[str]:
     return [f"{pad}{'  ' if number else '- '}{row}" for number, row in enumerate(rows)]
 
 
-def _comments(notes: Iterable[str], indent: str) -> Iterator[str]:
+def comments(notes: Iterable[str], indent: str = "") -> Iterator[str]:
+    """Notes as lines of comments, so far from the left."""
     for note in notes:
         for line in note.splitlines():
             yield f"{indent}# {line}".rstrip()

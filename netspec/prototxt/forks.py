@@ -71,7 +71,8 @@ def normalize(given: Given) -> Several:
     """L2Normalize; where all channels have one factor, or a vector is a whole image, the factors are a Scale."""
     word = next((name for name in ("norm_param", "normalize_param") if name in given.node.items), None)
     message = given.message(word or "norm_param")
-    eps = {"eps": math.sqrt(message.value("eps") or 1e-10)}
+    given_eps = message.value("eps") or 1e-10
+    eps = {"eps": math.copysign(math.sqrt(abs(given_eps)), given_eps)}  # the schema refuses what is below 0
     if word is None:
         return [_final(given, "L2Normalize", **eps)]
     wide, shared = (message.value(name) is not False for name in ("across_spatial", "channel_shared"))

@@ -159,7 +159,7 @@ class Walk:
 
 def _joined(field: Field, nodes: list[Node], at: Place) -> Node:
     """The node of a field that was given so often."""
-    if field.repeated or (field is _ANYTHING and len(nodes) != 1):
+    if field.repeated or not nodes or (field is _ANYTHING and len(nodes) != 1):
         return Sequence(tuple(nodes), nodes[0].at if nodes else at)
     return nodes[0]
 

@@ -30,6 +30,7 @@ from netspec.net.graph import ParamKey
 from netspec.training import resuming, snapshot
 from netspec.training.averaging import averages, other_average
 from netspec.training.blame import Fed, blame, blame_score
+from netspec.training.caffe_weights import is_state
 from netspec.training.course import Course
 from netspec.training.debugging import Debugging
 from netspec.training.driving import Driving, Passes
@@ -324,6 +325,9 @@ class Session:
         # only a snapshot of an early end holds tests of its own iteration
         self.over = self.watch.over(state.tests) and any(n == state.iteration for n, _ in state.tests)
         self.tests = ScoreLog([test for test in state.tests if test[0] < state.iteration or self.over])
+        if not is_state(path):  # Caffe's states do not say how far the data of tests were read
+            for name, tester in self.testers.items():
+                tester.go_on(name, sum(feed_of(scores) == name for _, scores in self.tests))
         self.resumed = path.resolve()
         self._first.clear()
         self._recent.clear()

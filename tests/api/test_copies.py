@@ -43,7 +43,7 @@ def arrays(one: netspec.Net) -> dict[str, np.ndarray]:
     blobs = {name: blob for name, blob in one.blobs.items()}
     blobs |= {f"{name} {i}": blob for name, own in one.params.items() for i, blob in enumerate(own)}
     found = {f"{name} data": blob.data for name, blob in blobs.items()}
-    return found | {f"{name} diff": blob.diff for name, blob in blobs.items() if blob.diff is not None}
+    return found | {f"{name} diff": blob.diff for name, blob in blobs.items()}
 
 
 def same(one: netspec.Net, other: netspec.Net, left_out: Collection[str] = ()) -> bool:

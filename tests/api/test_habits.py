@@ -206,6 +206,19 @@ def test_files(path: Path, name: str) -> None:
         one.save_hdf5(path.with_name("x.bin"))
 
 
+def test_a_caffemodel_has_the_fields_of_its_layers(path: Path) -> None:
+    from netspec.formats.caffe_messages import message_class
+
+    net = netspec.Net(path)
+    net.save(path.with_name("w.caffemodel"))
+    model = message_class("NetParameter").FromString(path.with_name("w.caffemodel").read_bytes())
+    layers = {layer.name: layer for layer in model.layer}
+    assert [layer.name for layer in model.layer] == [node.layer.name for node in net.program.graph.written]
+    assert layers["ip"].inner_product_param.num_output == net.params["ip"][0].data.shape[0]
+    assert layers["conv"].convolution_param.num_output == net.params["conv"][0].data.shape[0]
+    np.testing.assert_array_equal(list(layers["ip"].blobs[1].data), net.params["ip"][1].data)
+
+
 CONSTANT = """
 layer { name: "d" type: "DummyData" top: "x" top: "r"
         dummy_data_param { shape { dim: 3 dim: 2 } data_filler { value: 2 } data_filler { type: "gaussian" } } }

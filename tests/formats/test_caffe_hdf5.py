@@ -98,6 +98,10 @@ def test_a_link_leads_to_no_other_file(path: Path) -> None:
         group = file.create_group("data")
         group["ip"] = h5py.ExternalLink("other.h5", "/data/ip")
     assert read_layers(path) == []
+    with h5py.File(path, "w") as file:
+        file["data"] = h5py.ExternalLink("other.h5", "/data")
+    with pytest.raises(WrongFormatError, match="'data' is a link"):
+        read_layers(path)
     path.with_name("raw").write_bytes(bytes(12))
     with h5py.File(path, "w") as file:
         file.create_dataset("data/ip/0", (3,), "f4", external=[("raw", 0, 12)])

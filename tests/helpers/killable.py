@@ -65,12 +65,14 @@ class Torn:
 
 def watch(at: Moments) -> None:
     """Put moments into everything that a training does to the disk, and around its iterations."""
+    import safetensors.numpy
+
     from netspec.engine.program import Program
     from netspec.training.runs import RunFolder
     from netspec.training.session import Session
 
     fsync, rename, open_, unlink, step, run = os.fsync, os.replace, Path.open, Path.unlink, Session.step, Program.run
-    record, begin = RunFolder.record, RunFolder.begin
+    record, begin, save_file = RunFolder.record, RunFolder.begin, safetensors.numpy.save_file
 
     def is_snapshot(path: Any) -> bool:
         return ".safetensors" in str(path)
@@ -94,6 +96,14 @@ def watch(at: Moments) -> None:
         if mode != "wb":
             return file
         return Torn(file, lambda: at("half written" if is_snapshot(self) else "opening"))
+
+    def saved(arrays: Any, path: Path, *about: Any) -> None:
+        save_file(arrays, path, *about)
+        if is_snapshot(path):
+            whole = path.read_bytes()
+            os.truncate(path, len(whole) // 2)
+            at("half written")
+            path.write_bytes(whole)
 
     def unlinked(self: Path, missing_ok: bool = False) -> None:
         at("before pruning")
@@ -123,6 +133,7 @@ def watch(at: Moments) -> None:
         self._metrics._file = Torn(self._metrics._file, lambda: at("half a row"))
 
     os.fsync, os.replace, Path.open, Path.unlink = fsync_, rename_, opened, unlinked  # type: ignore[assignment]
+    safetensors.numpy.save_file = saved
     Session.step, Program.run, RunFolder.record, RunFolder.begin = stepped, ran, recorded, begun  # type: ignore[method-assign]
 
 

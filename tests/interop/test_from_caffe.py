@@ -124,6 +124,9 @@ def test_what_netspec_does_not_have_is_kept_leniently(tmp_path: Path) -> None:
     found = imported(path, tmp_path, lenient=True)
     assert "type: Wobble" in found.text and "width: 3" in found.text and "wide: true" in found.text
     assert found.faults and found.params is None
+    path.write_text(path.read_text().replace('type: "Wobble"', 'typ: "Wobble"'))
+    for compact in (False, True):
+        assert "typ: Wobble" in imported(path, tmp_path, lenient=True, compact=compact).text
     assert [note.at.line for note in found.notes] == [3, 4, 3] or len(found.notes) >= 2
 
 
@@ -196,3 +199,32 @@ def test_check_says_what_was_changed(net: Path, cli: Cli, monkeypatch: pytest.Mo
     assert code == 0 and first.startswith("small.prototxt: a sound net, 357 parameters")
     assert "small.prototxt:3:1: the inputs of the net became an Input layer" in notes
     assert "small.prototxt:8:1: a net of Caffe's version 1: its layers were upgraded" in notes
+
+
+def test_the_command_writes_over_nothing_unasked(
+    net: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model(tmp_path / "small.caffemodel")
+    words = ("import", "caffe", "small.prototxt", "--weights", "small.caffemodel", "-o", "small.yaml")
+    for name in ("small.yaml", "small.safetensors"):
+        (tmp_path / name).write_text("mine")
+        code, _, err = cli(*words)
+        assert code == 9 and f"'{name}' already exists" in err
+        assert (tmp_path / name).read_text() == "mine"
+        (tmp_path / name).unlink()
+    code, _, err = cli(*words[:-1], "small.safetensors")
+    assert code == 2 and "a name of weights" in err
+    (tmp_path / "small.yaml").write_text("mine")
+    assert cli(*words, "--force")[0] == 0
+    assert "name: small" in (tmp_path / "small.yaml").read_text()
+
+
+def test_weights_that_cannot_be_read_leave_no_net_behind(
+    net: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.caffemodel").write_bytes(b"\xff" * 40)
+    code, _, _ = cli("import", "caffe", "small.prototxt", "--weights", "small.caffemodel", "-o", "small.yaml")
+    assert code == 7
+    assert not (tmp_path / "small.yaml").exists() and not (tmp_path / "small.safetensors").exists()

@@ -113,12 +113,13 @@ def _bits(path: Path, phase: Phase, threads: int) -> dict[str, bytes]:
     inputs = dict(zip(net.inputs, random_inputs(net.program.shaped, 1), strict=True))
     net.forward(**inputs)
     random = np.random.default_rng(2)
-    tops = [name for name in net.outputs if net.blobs[name].diff is not None]
+    diffs, graph = net.program.diff, net.program.graph
+    tops = [name for name in net.outputs if diffs[graph.latest(name).index] is not None]
     net.backward(**{name: random.standard_normal(net.blobs[name].data.shape) for name in tops})
     blobs = dict(net.blobs)
     blobs |= {f"{layer}.{i}": blob for layer, held in net.params.items() for i, blob in enumerate(held)}
     found = {f"data of {name}": blob.data.tobytes() for name, blob in blobs.items()}
-    found |= {f"diff of {name}": blob.diff.tobytes() for name, blob in blobs.items() if blob.diff is not None}
+    found |= {f"diff of {name}": blob.diff.tobytes() for name, blob in blobs.items()}
     short = netspec.Net(path, phase=phase, threads=threads, keep=False).forward(**inputs)
     return found | {f"{name} without keep": top.tobytes() for name, top in short.items()}
 

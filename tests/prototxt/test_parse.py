@@ -115,6 +115,7 @@ def test_a_solver_is_told_from_a_net() -> None:
         ("layer { name: \u201ca\u201d }", PrototxtSyntaxError, 1, 15, "means nothing"),
         ("layer { top: [ }", PrototxtSyntaxError, 1, 16, "a value"),
         ('layer { top: ["a" "b" }', PrototxtSyntaxError, 1, 23, "',' or ']'"),
+        ("layer { name: [] }", FieldValueError, 1, 9, "has one value, not a list"),
         ('layer { tops: "a" }', UnknownFieldError, 1, 9, "no field 'tops'"),
         ("layer { name: conv }", FieldValueError, 1, 15, "a text in quotes"),
         ('layer { name: "a" name: "b" }', FieldValueError, 1, 19, "given twice"),

@@ -159,6 +159,23 @@ def test_in_pieces_as_at_once(mix: Mix, folder: Path, tmp_path: Path) -> None:
     in_pieces_as_at_once(mix, folder, tmp_path)
 
 
+def test_a_loop_in_caffes_way_in_pieces_as_at_once(folder: Path, tmp_path: Path) -> None:
+    """Its tests go on in their data where the last has ended, also behind a stop between a test and its iteration."""
+    made = solver(Mix("SGD", "fixed", "ema", "L2", False, 14), folder)
+    for test in ("validation", "tests"):
+        del made["data"][test]
+    made |= {"loop": "caffe", "test_iter": 2, "test_interval": 3, "snapshot": 2}
+    made = {name: value for name, value in made.items() if name not in ("average", "best", "early_stop")}
+    try:
+        drive(made, tmp_path / "whole", 1)
+        for at, threads, killed in ((3, 2, True), (6, 1, False), (11, 2, False)):
+            drive(made, tmp_path / "run", threads, at, killed)
+        drive(made, tmp_path / "run", 2)
+    finally:
+        driver.limit_threads(None)
+    same(tmp_path)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("mix", [mix for mix in all_mixes() if mix not in MIXES], ids=str)
 def test_every_type_with_every_policy(mix: Mix, folder: Path, tmp_path: Path) -> None:

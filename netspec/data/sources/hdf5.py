@@ -21,7 +21,7 @@ from netspec.core.spelling import enumerated, suggest
 from netspec.data.dataset import Dataset
 from netspec.data.sources.base import EmptyDataError, Source, UnequalLengthsError, UnusableArrayError
 from netspec.formats.files import MissingDataError, about
-from netspec.formats.hdf5 import Handles, Stamp, listed, looking, open_file, stamp
+from netspec.formats.hdf5 import Handles, Stamp, check_own, listed, looking, open_file, stamp
 from netspec.formats.hdf5 import rows as rows_of
 
 if TYPE_CHECKING:
@@ -222,6 +222,7 @@ def _dataset(file: Any, path: Path, key: str, number: int | None) -> Any:
         raise UnusableArrayError(
             f"'{key}' in '{path}' is a group, not a dataset", help=f"it holds {enumerated(inside)}" if inside else None
         )
+    check_own(path, found)
     if found.dtype.kind not in "biuf":
         raise UnusableArrayError(f"'{key}' in '{path}' holds {found.dtype}, not real numbers")
     if not found.ndim:

@@ -12,7 +12,7 @@ from netspec.core.places import Place, SourceText
 from netspec.core.shape import Shape, count, counted, text
 from netspec.core.spelling import suggest
 from netspec.formats.onnx_model import Files, Model, Node, Subgraph, Tensor, Value, read_model
-from netspec.interop.from_onnx.building import Blob, Building, Lack, name_of
+from netspec.interop.from_onnx.building import FROZEN, Blob, Building, Lack, name_of
 from netspec.interop.from_onnx.fold import FOLDS, fold
 from netspec.interop.from_onnx.op import Op
 from netspec.interop.from_onnx.ops import operators
@@ -276,13 +276,20 @@ class _Conversion:
 
     def _output(self, value: Value) -> None:
         """Check an output of the model: it has to be computed, and of the shape that the model says."""
+        if value.name in self.model.initial:
+            self.values.setdefault(value.name, self._initial(value.name))
         result = self.values.get(value.name)
         if isinstance(result, _Broken):
             return
-        if not isinstance(result, Blob):
-            what = "is a constant" if result is not None or value.name in self.model.initial else "is never written"
-            self.found.add(UnsupportedOperatorError(f"the output '{value.name}' {what}", at=self._whole()))
+        if result is None:
+            self.found.add(UnsupportedOperatorError(f"the output '{value.name}' is never written", at=self._whole()))
             return
+        if not isinstance(result, Blob):
+            try:
+                result = self.values[value.name] = self._constant_output(value.name, result)
+            except Lack as lack:
+                self.found.add(UnsupportedOperatorError(f"the output '{value.name}': {lack}", at=self._whole()))
+                return
         told = value.shape
         if told is not None and (
             len(told) != len(result.shape)
@@ -294,6 +301,16 @@ class _Conversion:
             said = "x".join(str(length or "?") for length in told)
             why = f"the output '{value.name}' would be {text(result.shape)}, but the model says {said or 'a scalar'}"
             self.found.add(UnsupportedOperatorError(why, at=self._whole()))
+
+    def _constant_output(self, name: str, array: Array) -> Blob:
+        """A Parameter in the place of an output that no input changes. Raises Lack."""
+        import numpy as np
+
+        if array.dtype.kind not in "fiub":
+            raise Lack("it is a constant that is no number")
+        values = array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+        (blob,) = self.net.add("Parameter", (), name, weights=[values], shape=list(array.shape), param=[FROZEN])
+        return blob
 
     def _report(self) -> None:
         """Raise what lacks: an error for each kind of operator and reason, at the first of its nodes."""

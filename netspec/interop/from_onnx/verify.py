@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netspec.core.errors import UsageError
 from netspec.core.shape import Shape
@@ -13,10 +12,13 @@ from netspec.interop.from_onnx.convert import Imported
 from netspec.interop.from_onnx.write import yaml
 from netspec.interop.onnx_files import run, session
 
-if TYPE_CHECKING:
-    from netspec.core.calls import Array
-
-SEED = 1
+TYPES = {
+    **{f"tensor({word})": word for word in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")},
+    "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+}
+"""NumPy's words for onnxruntime's types of inputs, but for its float."""
 
 
 class BadShapeError(UsageError):
@@ -37,37 +39,30 @@ def asked_shapes(words: Iterable[str]) -> dict[str, Shape]:
 
 
 def compare(path: Path, imported: Imported) -> list[Difference]:
-    """The differences of all outputs of a model and of the net that it became, on normal numbers or random indices."""
+    """The differences of all outputs of a model and of the net that it became, on normal numbers or random indices.
+
+    Inputs that the model takes as whole numbers get these.
+    """
     import numpy as np
 
     from netspec.codegen import environment
-    from netspec.core import rng
-    from netspec.engine.bind import bind, compile_net
-    from netspec.engine.weights import new_weights, params_by_key
+    from netspec.interop.running import answers, random_inputs
     from netspec.language.document import parse
     from netspec.net.graph import State
-    from netspec.net.labels import draw_labels
     from netspec.net.load import load_net
 
     environment.load()
     running = session(path, str(path))
     shaped = load_net(parse(yaml(imported), f"{path.stem}.yaml"), (), State("TEST"))
     graph = shaped.graph
-    generator = rng.generator(SEED, "inputs")
-    inputs: list[Array] = [generator.normal(size=shaped.blobs[blob]).astype(np.float32) for blob in graph.inputs]
-    draw_labels(shaped, inputs, generator)
-    given = {graph.blobs[blob].name: values for blob, values in zip(graph.inputs, inputs, strict=True)}
-    types = {one.name: "int64" if "int" in one.type else "float32" for one in running.get_inputs()}
-    theirs = run(running, {name: values.astype(types[name]) for name, values in given.items()}, str(path))
-    shaped, memory = compile_net(shaped, "float32", tuple(theirs))
-    weights = new_weights(shaped, "float32")
-    for key, array in params_by_key(shaped, weights).items():
-        array[...] = imported.weights[key]
-    program = bind(shaped, memory, weights, SEED)
-    for blob, values in zip(shaped.graph.inputs, inputs, strict=True):
-        program.data[blob][...] = values
-    program.prepare()
-    program.infer()
-    blobs = {name: shaped.graph.latest(name).index for name in theirs}
-    ours = {name: np.array(program.items(blob, program.data[blob])) for name, blob in blobs.items()}
-    return differences("random samples", ours, theirs)
+    types = {one.name: np.dtype(TYPES.get(one.type, "float32")) for one in running.get_inputs()}
+    names = [graph.blobs[blob].name for blob in graph.inputs]
+    inputs = random_inputs(shaped, [types[name].kind != "f" for name in names])
+    given = {name: values.astype(types[name]) for name, values in zip(names, inputs, strict=True)}
+    for one in running.get_inputs():
+        if one.name not in given:  # nothing reads it
+            sizes = [size if isinstance(size, int) else shaped.batch for size in one.shape]
+            given[one.name] = np.zeros(sizes, types[one.name])
+    theirs = run(running, given, str(path))
+    wanted = {graph.latest(name).index: name for name in theirs}
+    return differences("random samples", answers(shaped, imported.weights, inputs, wanted), theirs)

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from netspec.core.outputs import refuse_existing, writing
 from netspec.interop.agreement import Difference
 from netspec.interop.from_onnx.convert import Imported
+from netspec.interop.places import places
 from netspec.interop.yaml_text import net_text
 from netspec.training import snapshot
+from netspec.training.container import write_whole
 from netspec.training.snapshot import Snapshot
 
 
@@ -23,17 +24,12 @@ def yaml(imported: Imported) -> str:
 def save(imported: Imported, path: Path, force: bool = False) -> list[Path]:
     """Write net.yaml, and net.safetensors where there are weights; their paths.
 
-    Raises ExistsError, WriteError, NotFiniteError.
+    Raises UsageError, ExistsError, WriteError, NotFiniteError.
     """
-    weights = path.with_suffix(".safetensors")
-    paths = [path, weights] if imported.weights else [path]
-    if not force:
-        for each in paths:
-            refuse_existing(each, "say another --output, or --force to write over it; nothing was written")
-    if imported.weights:
+    paths = places(path, bool(imported.weights), force)
+    for weights in paths[1:]:
         snapshot.write(weights, Snapshot(None, imported.weights))
-    with writing(path):
-        path.write_text(yaml(imported), encoding="utf-8")
+    write_whole(path, yaml(imported).encode())
     return paths
 
 

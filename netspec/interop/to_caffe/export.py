@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from netspec.core.errors import Findings
-from netspec.core.outputs import ExistsError
+from netspec.core.outputs import refuse_existing
 from netspec.formats import solverstate
 from netspec.interop.exported import SUFFIX, Exported, exported
 from netspec.interop.to_caffe.case import Filled
@@ -124,9 +124,12 @@ def _state(net: Exported, caffe: CaffeNet, wanted: Wanted) -> Write | None:
 
 
 def _write(files: dict[Path, Write], force: bool) -> None:
-    """Write all files, or none where one exists. Raises ExistsError, WriteError, SnapshotError."""
-    taken = [path for path in files if path.exists()]
-    if taken and not force:
-        raise ExistsError(f"'{taken[0]}' already exists", help="say --force to write over it")
-    for path, write in files.items():
+    """Write all files, or none where one exists; the texts last, behind all that may be refused in the weights.
+
+    Raises ExistsError, WriteError, SnapshotError.
+    """
+    if not force:
+        for path in files:
+            refuse_existing(path, "say --force to write over it")
+    for path, write in reversed(files.items()):
         write(path)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from netspec.core.errors import NetspecError
 from netspec.formats import caffe_messages, caffemodel
 from netspec.interop.exported import Exported
 from netspec.interop.to_caffe.case import Blob, CaffeLayer, Filled
-from netspec.interop.to_caffe.net import CaffeNet
+from netspec.interop.to_caffe.net import CaffeNet, phase_layers
 from netspec.layers.batch_norm import BatchNorm
 from netspec.net.graph import ParamKey
+from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -41,9 +43,27 @@ def prototxt(net: CaffeNet) -> str:
 
 def layers_of(net: CaffeNet, values: Values) -> list[caffemodel.Written]:
     """The layers of a net's caffemodel: their texts, and the arrays of their params."""
-    return [
-        caffemodel.Written(parameter(layer), [_array(blob, values) for blob in layer.blobs]) for layer in net.layers
-    ]
+    return _written(net.layers, values)
+
+
+def saved(shaped: ShapedGraph, values: Values) -> list[caffemodel.Written] | None:
+    """The layers of a net in its phase with all their fields and the params that they have in netspec.
+
+    None where Caffe does not have each of them as one layer with these params, so that they are not found by its name.
+    """
+    try:
+        layers = phase_layers(shaped)
+    except NetspecError:
+        return None
+    held = [(node.layer.name, [param.name for param in node.layer.params()]) for node in shaped.graph.nodes]
+    own = [(name, tuple(ParamKey(name, param) for param in params)) for name, params in held]
+    if own != [(layer.name, layer.blobs) for layer in layers]:
+        return None
+    return _written(layers, values)
+
+
+def _written(layers: Iterable[CaffeLayer], values: Values) -> list[caffemodel.Written]:
+    return [caffemodel.Written(parameter(layer), [_array(blob, values) for blob in layer.blobs]) for layer in layers]
 
 
 def parameter(layer: CaffeLayer) -> bytes:

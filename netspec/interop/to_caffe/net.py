@@ -55,6 +55,12 @@ def caffe_net(
     return CaffeNet(spec.name, tuple(made), spec.force_backward, state, tuple(walk.notes))
 
 
+def phase_layers(shaped: ShapedGraph) -> tuple[CaffeLayer, ...]:
+    """The layers of a net in its phase alone, with those of Caffe's forks. Raises NoMeaningError."""
+    walk = _Walk((shaped,), False, True, MappingProxyType({}))
+    return tuple(walk.run(tuple(node.layer for node in shaped.graph.nodes)))
+
+
 @dataclass
 class _Walk:
     """The walk through the layers. `names` are the blobs in Caffe, by layer and number of the top."""

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netspec.core import rng
 from netspec.core.errors import NetspecError
 from netspec.data.computed import Computed
-from netspec.engine.bind import bind, compile_net
-from netspec.engine.weights import fill_weights, params_by_key
 from netspec.interop.agreement import Difference, differences
 from netspec.interop.exported import SUFFIX
 from netspec.interop.onnx_files import run, session
+from netspec.interop.running import answers, random_inputs
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.language.references import open_any
-from netspec.net.labels import draw_labels
 from netspec.net.load import load_net
 from netspec.training import folders
 from netspec.training.feeds import open_named
@@ -40,7 +37,6 @@ BATCHES = (3, 2)
 """Numbers of random samples in the batches that are compared, so that an open batch axis is tried."""
 SAMPLES = 8
 """Most real samples that are compared."""
-SEED = 1
 
 
 class Comparison:
@@ -63,11 +59,7 @@ class Comparison:
         """The differences on random inputs, normal numbers and where a layer reads them random classes."""
         for batch in (self.model.shaped.batch,) if self.model.fixed else BATCHES:
             shaped = self.shaped(batch)
-            generator = rng.generator(SEED, "inputs", str(batch))
-            inputs = [generator.normal(size=shaped.blobs[blob]).astype(np.float32) for blob in shaped.graph.inputs]
-            axes = [shaped.batch_axes[blob] for blob in shaped.graph.inputs]
-            views = [x if axis is None else np.moveaxis(x, axis, 0) for x, axis in zip(inputs, axes, strict=True)]
-            draw_labels(shaped, views, generator)
+            inputs = random_inputs(shaped)
             yield from self.compare(shaped, inputs, f"{batch} random samples")
 
     def real(self, batches: Sequence[Array]) -> Iterator[Difference]:
@@ -80,20 +72,7 @@ class Comparison:
     def compare(self, shaped: ShapedGraph, inputs: Sequence[Array], words: str) -> list[Difference]:
         """The differences of all answers on some inputs, each in the shape of its blob."""
         theirs = run(self._session, dict(zip(self.model.inputs, inputs, strict=True)), self.name)
-        return differences(words, self._ours(shaped, inputs), theirs)
-
-    def _ours(self, shaped: ShapedGraph, inputs: Sequence[Array]) -> dict[str, Array]:
-        """The answers of netspec, by their names in the file."""
-        found, memory = compile_net(shaped, "float32", tuple(self.model.outputs))
-        weights = fill_weights(found, "float32", SEED)
-        for key, array in params_by_key(found, weights).items():
-            array[...] = self.arrays[key]
-        program = bind(found, memory, weights, SEED)
-        for blob, values in zip(found.graph.inputs, inputs, strict=True):
-            program.data[blob][...] = values
-        program.prepare()
-        program.infer()
-        return {name: np.array(program.items(blob, program.data[blob])) for blob, name in self.model.outputs.items()}
+        return differences(words, answers(shaped, self.arrays, inputs, self.model.outputs), theirs)
 
 
 def compare(

@@ -186,3 +186,34 @@ def test_a_byte_that_is_wrong_anywhere_is_an_error_or_harmless(tmp_path, version
         except (DataError, MemoryError) as error:
             damaged += isinstance(error, WrongFormatError)
     assert damaged
+
+
+@pytest.mark.parametrize("how", ["link", "raw", "virtual"])
+def test_no_file_leads_out_of_its_folder(how: str, tmp_path: Path) -> None:
+    """What lies in another file is read beside the file that names it, and nowhere else."""
+    inner, outer = tmp_path / "inner", tmp_path / "secret"
+    for folder in (inner, outer):
+        folder.mkdir()
+        (folder / "raw").write_bytes(np.arange(12, dtype=np.float32).tobytes())
+        with h5py.File(folder / "other.h5", "w") as file:
+            file["data"] = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+    def leading(to: str, name: str) -> Path:
+        with h5py.File(inner / name, "w") as file:
+            if how == "link":
+                file["data"] = h5py.ExternalLink(f"{to}other.h5", "/data")
+            elif how == "raw":
+                file.create_dataset("data", (4, 3), "f4", external=[(f"{to or f'{inner}/'}raw", 0, 48)])
+            else:
+                layout = h5py.VirtualLayout((4, 3), "f4")
+                layout[:] = h5py.VirtualSource(f"{to}other.h5", "data", shape=(4, 3))
+                file.create_virtual_dataset("data", layout)
+        return inner / name
+
+    source = Hdf5(files=str(leading("", "good.h5")), keys=("data",)).open(None)
+    np.testing.assert_array_equal(source.read(np.array([2]))[0], [[6, 7, 8]])
+    for number, to in enumerate(("../secret/", f"{outer}/")):
+        with pytest.raises(
+            WrongFormatError, match=r"'data' in '.*bad..h5' has its values in '.*secret/.*', outside of"
+        ):
+            Hdf5(files=str(leading(to, f"bad{number}.h5")), keys=("data",)).open(None)

@@ -187,4 +187,21 @@ class Mobile(nn.Module):
         return self.body(x)
 
 
-MODULES = (Gated, Residual, Wide, Recurrent, Rows, Words, Bent, Shuffled, Volume, Patches, Mobile)
+class Attentive(nn.Module):
+    """Every second row and column as channels, and gates from the largest and the mean over channels and planes."""
+
+    shape = (2, 3, 8, 6)
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.small, self.gate = nn.Conv2d(12, 6, 3, padding=1), nn.Conv2d(6, 6, 1), nn.Conv2d(2, 1, 3, 1, 1)
+
+    def forward(self, x):
+        corners = [x[..., row::2, column::2] for row in (0, 1) for column in (0, 1)]
+        x = self.conv(torch.cat(corners, 1))
+        x = x * torch.sigmoid(self.small(x.amax((2, 3), keepdim=True)) + self.small(x.mean((2, 3), keepdim=True)))
+        gate = self.gate(torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1))
+        return x * torch.sigmoid(gate), x.amin(2)
+
+
+MODULES = (Attentive, Gated, Residual, Wide, Recurrent, Rows, Words, Bent, Shuffled, Volume, Patches, Mobile)

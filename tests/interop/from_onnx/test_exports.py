@@ -18,7 +18,7 @@ from tests.interop.from_onnx import modules  # noqa: E402
 
 OLD, NEW = (9, 11, 13, 17), (18, 21)
 """Opsets of the exporter that traces TorchScript, and of the newer one."""
-FIRST = {modules.Bent: 13, modules.Wide: 11, modules.Volume: 11, modules.Patches: 17}
+FIRST = {modules.Attentive: 11, modules.Bent: 13, modules.Wide: 11, modules.Volume: 11, modules.Patches: 17}
 """The first opset in which a module can be written by the older exporter."""
 
 

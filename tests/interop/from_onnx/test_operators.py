@@ -103,6 +103,12 @@ CASES = {
     "mean_over": ("ReduceMean", [X], {"axes": [1]}, ["Permute", "Reduction", "Reshape"]),
     "mean_planes": ("ReduceMean", [X], {"axes": [2, 3], "keepdims": 0}, ["Pooling", "Flatten"]),
     "sum_last": ("ReduceSum", [X, ints(-1)], {"keepdims": 0}, ["Reduction"]),
+    "max_channels": ("ReduceMax", [X], {"axes": [1]}, ["FeaturePooling"]),
+    "max_ends": ("ReduceMax", [X], {"axes": [1, -1], "keepdims": 0}, ["FeaturePooling", "FeaturePooling", "Flatten"]),
+    "min_rows": ("ReduceMin", [X], {"axes": [2], "keepdims": 0}, None),
+    "min_planes": ("ReduceMin", [X], {"axes": [2, 3]}, ["Power", "Pooling", "Power"]),
+    "slice_steps": ("Slice", [PLANE, ints(1, 0), ints(6, 7), ints(2, 3), ints(2, 3)], {}, None),
+    "slice_steps_whole": ("Slice", [random(2, 3, 9), ints(0), ints(9), ints(2), ints(4)], {}, ["Pooling"]),
     "length": ("ReduceL2", [X], {"axes": [3]}, ["Reduction", "Power", "Reshape"]),
     "max_number": ("Max", [X, np.float32(0.1)], {}, ["Clip"]),
     "resize_nearest": (
@@ -203,9 +209,47 @@ def test_upsample_of_opset_9(tmp_path):
     assert types(found) == ["Upsample"]
 
 
+def test_the_largest_values_without_their_places(tmp_path):
+    node = helper.make_node("TopK", ["x", "k"], ["y", "places"], axis=2)
+    found = agrees(model([node], {"x": PLANE}, {"k": ints(3)}), tmp_path, {"x": PLANE})
+    assert types(found) == ["ArgMax"]
+    node = helper.make_node("TopK", ["x"], ["y", "places"], axis=2, k=3)
+    assert types(agrees(model([node], {"x": PLANE}, opset=9), tmp_path, {"x": PLANE})) == ["ArgMax"]
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_which_of_equal_values_is_told(last, tmp_path):
+    x = random(2, 5, 3)
+    x[:, [1, 3]] = 9 if last else x[:, [1, 3]]
+    nodes = [helper.make_node("ArgMax", ["x"], ["at"], axis=1, select_last_index=last)]
+    nodes.append(helper.make_node("Cast", ["at"], ["y"], to=1))
+    found = agrees(model(nodes, {"x": x}), tmp_path, {"x": x})
+    assert [len(layer.notes) for layer in found.layers if layer.fields["type"] == "ArgMax"] == [1 - last]
+
+
 def test_every_other_operator_is_met_in_an_export():
     """What no case here has is in the PyTorch modules of test_exports.py, or only a name of another."""
-    met = {op for op, *_ in CASES.values()} | {op for op, *_ in BLOBS.values()} | {"Upsample"}
+    met = {op for op, *_ in CASES.values()} | {op for op, *_ in BLOBS.values()} | {"Upsample", "TopK"}
     elsewhere = {"Gelu", "Swish", "Identity", "Cast", "CastLike", "Split", "Sqrt", "Log", "Reciprocal", "ArgMax", "Sum"}
-    rarely = {"GroupNormalization", "RMSNormalization", "ReduceMax", "ReduceL1", "ReduceSumSquare"}
+    rarely = {"GroupNormalization", "RMSNormalization", "ReduceL1", "ReduceSumSquare"}
     assert {*operators()} - met == elsewhere | rarely
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize(
+    ("op", "gates", "given", "read"),
+    [("LSTM", 4, ("h", "c"), ("y", "yh", "yc")), ("LSTM", 4, ("", "c"), ("", "yh", "yc")),
+     ("LSTM", 4, (), ("y", "", "yc")), ("GRU", 3, ("h",), ("y", "yh"))],
+)  # fmt: skip
+def test_states_that_come_in_and_go_out(op, gates, given, read, directions, tmp_path):
+    shapes = {"w": (directions, gates * 6, 5), "r": (directions, gates * 6, 6), "b": (directions, gates * 12)}
+    constants = {name: random(*shape) for name, shape in shapes.items()}
+    inputs = {"x": random(4, 3, 5)} | {name: random(directions, 3, 6) for name in given if name}
+    how = {"direction": "bidirectional"} if directions == 2 else {}
+    how |= {"linear_before_reset": 1} if op == "GRU" else {}
+    node = helper.make_node(op, ["x", "w", "r", "b", "", *given], read, hidden_size=6, **how)
+    proto = model([node], inputs, constants, outputs=[name for name in read if name])
+    for value in proto.graph.input:
+        value.type.tensor_type.shape.dim[1].dim_param = "N"
+    found = agrees(proto, tmp_path, inputs, batch=3)
+    assert op in types(found)

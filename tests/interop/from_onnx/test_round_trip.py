@@ -21,6 +21,8 @@ SAME = ("iris_mlp", "mlp", "squeezenet", "resnet20", "densenet40", "linear_svm")
 """Nets whose digests are equal."""
 ALIKE = ("lenet", "cifar10_quick", "googlenet", "mobilenet_v1")
 """Nets whose learning rates by param, which ONNX has no word for, make the digest another."""
+LONG = ("transformer_fashion", "char_lstm")
+"""Nets that take long; char_lstm comes back as a layer for each of its steps."""
 RUNNING = 3
 """How many params of a BatchNorm, its first ones, are running sums; an import has them divided already."""
 
@@ -47,7 +49,9 @@ def test_a_round_trip_gives_the_same_net(name, tmp_path):
             np.testing.assert_array_equal(found.weights[ParamKey(other.layer.name, theirs.name)], ours)
 
 
-@pytest.mark.parametrize("name", ["iris_mlp", pytest.param("transformer_fashion", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "name", ["iris_mlp", "quadratic", "rosenbrock", *(pytest.param(each, marks=pytest.mark.long) for each in LONG)]
+)
 def test_an_import_is_verified_with_onnxruntime(name, tmp_path):
     *_, found, _ = there_and_back(name, tmp_path)
     differences = compare(tmp_path / "net.onnx", found)

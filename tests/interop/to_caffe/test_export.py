@@ -216,3 +216,12 @@ def test_the_command_says_what_it_wrote(here: Path, cli: Cli) -> None:
     with np.load("small.npz") as held:
         assert {name: held[name].shape for name in held}["out.weight"] == (3, 6)
     assert cli("export", "npz", "net.yaml", "-o", "small.npz")[0] == 9
+
+
+def test_weights_that_cannot_be_written_leave_no_net_behind(here: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"ip.weight": np.full((6, 5), np.nan, np.float32)}, "bad.safetensors")
+    with pytest.raises(NetspecError, match="not finite"):
+        export(Wanted("net.yaml", Path("small"), weights=Path("bad.safetensors")))
+    assert not Path("small.prototxt").exists()

@@ -32,14 +32,18 @@ def cut(op: Op, x: Blob, axis: int, start: int, stop: int, part: str = "") -> Bl
 
 
 def sliced(op: Op) -> Blob:
-    """Slice: a cut along each axis."""
+    """Slice: a cut along each axis; of every so many rows or columns, a Pooling of single values."""
     x = op.blob()
     for axis, start, stop, step in slices(op, len(x.shape)):
         size = x.shape[axis]
         first, last, pace = slice(start, stop, step).indices(size)
-        if pace != 1:
+        if pace < 1 or (pace > 1 and (axis < 2 or len(x.shape) not in (3, 4, 5))):
             raise Lack(f"steps = {step}")
         x = cut(op, x, axis, first, last)
+        if pace > 1:
+            stride = [pace if at == axis else 1 for at in range(2, len(x.shape))]
+            fields = {"pool": "AVE", "kernel_size": 1, "stride": stride, "round_mode": "FLOOR"}
+            x = marked(op.layer("Pooling", x, part="steps", **fields), x)
     return x
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.shape import pooled, text
+from netspec.core.shape import pooled
 from netspec.interop.from_onnx.building import FROZEN, Blob, Lack
 from netspec.interop.from_onnx.op import Convert, Op, axis_in, plain, reshaped
 from netspec.interop.from_onnx.ops.activations import MOST
@@ -104,7 +104,10 @@ def _whole(op: Op, x: Blob, pool: str) -> Blob:
 
 
 def reduced(operation: str, square_root: bool = False) -> Convert:
-    """The conversion of a sum over axes: a Reduction, behind a Permute where these are not the last ones."""
+    """The conversion of a sum over axes: a Reduction, behind a Permute where these are not the last ones.
+
+    MAX is no sum, but a global Pooling or a FeaturePooling along each axis; MIN is the MAX of what is negative.
+    """
 
     def convert(op: Op) -> Blob:
         x = op.blob()
@@ -114,11 +117,14 @@ def reduced(operation: str, square_root: bool = False) -> Convert:
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
         short = tuple(size for axis, size in enumerate(x.shape) if axis not in axes)
         planes = axes == list(range(2, len(x.shape))) and len(x.shape) in (3, 4, 5)
-        if planes and operation in ("MEAN", "MAX"):
-            top = _whole(op, x, {"MEAN": "AVE"}.get(operation, operation))
+        if operation in ("MAX", "MIN"):
+            x = x if operation == "MAX" else op.layer("Power", x, part="negative", scale=-1)
+            top = _whole(op, x, "MAX") if planes else _largest(op, x, axes)
+            top = top if operation == "MAX" else op.layer("Power", top, part="least", scale=-1)
             return top if kept else reshaped(op, top, short, part="flat")
-        if operation == "MAX":
-            raise Lack(f"the largest along the axes {axes} of {text(x.shape)}")
+        if planes and operation == "MEAN":
+            top = _whole(op, x, "AVE")
+            return top if kept else reshaped(op, top, short, part="flat")
         if axes != list(range(axes[0], len(x.shape))):
             order = [axis for axis in range(len(x.shape)) if axis not in axes] + axes
             x = op.layer("Permute", x, part="turned", order=order)
@@ -128,6 +134,13 @@ def reduced(operation: str, square_root: bool = False) -> Convert:
         return reshaped(op, top, shape if kept else short, part="axes")
 
     return convert
+
+
+def _largest(op: Op, x: Blob, axes: list[int]) -> Blob:
+    """The largest value along each of some axes, which stay with length 1."""
+    for axis in axes:
+        x = op.layer("FeaturePooling", x, part=f"axis{axis}", axis=axis, group_size=x.shape[axis])
+    return x
 
 
 def _reduced_axes(op: Op, x: Blob) -> tuple[list[int], bool]:
@@ -142,21 +155,36 @@ def _reduced_axes(op: Op, x: Blob) -> tuple[list[int], bool]:
 
 
 def arg_max(op: Op) -> Blob:
-    """ArgMax along an axis."""
+    """ArgMax along an axis. Of equal values netspec tells the last, and ONNX the first unless it is asked."""
     x = op.blob()
     axis = axis_in(op.integer("axis", 0), len(x.shape))
-    top = op.layer("ArgMax", x, axis=axis)
+    last = op.integer("select_last_index", 0)
+    notes = () if last else ("of equal values this tells the last one, and the model the first",)
+    top = op.layer("ArgMax", x, axis=axis, notes=notes)
     top.whole = True
     return top if op.integer("keepdims", 1) else reshaped(op, top, x.shape[:axis] + x.shape[axis + 1 :], part="axes")
+
+
+def top_k(op: Op) -> list[Blob | None]:
+    """TopK along an axis: an ArgMax that gives values; which places equal values have is not told alike."""
+    x = op.blob()
+    if op.uses(1):
+        raise Lack("the places of its values are read")
+    if op.integer("largest", 1) != 1:
+        raise Lack("largest = 0")
+    number = int(op.array(1).reshape(-1)[0]) if op.has(1) else op.integer("k", 1)
+    axis = axis_in(op.integer("axis", -1), len(x.shape))
+    return [op.layer("ArgMax", x, axis=axis, top_k=number, out_max_val=True), None]
 
 
 OPS: dict[str, Convert] = {
     "MaxPool": max_pool,
     "AveragePool": average_pool,
     "ArgMax": arg_max,
+    "TopK": top_k,
     "GlobalAveragePool": whole_planes("AVE"),
     "GlobalMaxPool": whole_planes("MAX"),
-    **{f"Reduce{name}": reduced(name.upper()) for name in ("Mean", "Sum", "Max")},
+    **{f"Reduce{name}": reduced(name.upper()) for name in ("Mean", "Sum", "Max", "Min")},
     "ReduceL1": reduced("ASUM"),
     "ReduceSumSquare": reduced("SUMSQ"),
     "ReduceL2": reduced("SUMSQ", True),

@@ -1,4 +1,7 @@
-"""Recurrent layers: LSTM and GRU. ONNX keeps directions on an axis of their own, netspec side by side."""
+"""Recurrent layers: LSTM and GRU. ONNX keeps directions on an axis of their own, netspec side by side.
+
+States that the net computes or reads become bottoms and tops of a layer with `expose_hidden`.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,13 @@ if TYPE_CHECKING:
 
 GATES = {"LSTM": (0, 2, 1, 3), "GRU": (1, 0, 2)}
 """Our gates by their places in ONNX: i, f, o, g of i, o, f, c; and r, z, n of z, r, h."""
+STATES = {"LSTM": ((5, "initial_h"), (6, "initial_c")), "GRU": ((5, "initial_h"),)}
+"""The inputs that are the states before the first step."""
 USUAL = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh")}
 
 
 def recurrent(op: Op) -> Sequence[Blob | None]:
-    """LSTM or GRU, from zeros or from states that are blobs: outputs Y, Y_h and Y_c, where they are read."""
+    """LSTM or GRU: outputs Y, Y_h and Y_c, as far as they are read."""
     x, hidden = op.blob(), op.integer("hidden_size", 0)
     directions = _directions(op, x)
     weight, inner = op.floats(1, "the weight W"), op.floats(2, "the weight R")
@@ -33,51 +38,64 @@ def recurrent(op: Op) -> Sequence[Blob | None]:
     weights = [array for side in range(directions) for array in _weights(op, side, weight, inner, hidden)]
     peephole = op.node.op == "LSTM" and op.has(7) and bool(op.floats(7, "the peephole").any())
     fields: dict[str, Any] = {"peephole": True} if peephole else {}
-    states = _states(op)
-    fields |= {"expose_hidden": True} if states else {}
     fields |= {"num_output": hidden, "bidirectional": directions == 2, "weights": weights}
-    marks = [_going_on(op, x)] if states else []
-    top, *ended = op.layers(op.node.op, x, *marks, *states, tops=1 + len(states), **fields)
-    steps, batch = x.shape[:2]
-    last = ended[0] if ended else None
-    unread = [state for slot, state in enumerate(ended, 1) if not op.uses(slot)]
-    if unread:
-        op.layers("Silence", *unread, part="unused", tops=0)
-    if op.uses(2) and not states:
-        raise Lack("its last cell Y_c is read, but its first states are zeros")
-    if op.uses(1) and last is None:
+    begin = _begin(op)
+    if any(begin) or (op.node.op == "LSTM" and op.uses(2)):
+        bottoms = _exposed(op, x, begin, directions, hidden)
+        top, *states = op.layers(op.node.op, x, *bottoms, tops=1 + len(begin), expose_hidden=True, **fields)
+        unread = [state for slot, state in enumerate(states) if not op.uses(1 + slot)]
+        unread += [] if op.uses(0) else [top]
+        if unread:
+            op.layers("Silence", *unread, part="unused", tops=0)
+        return [_apart(op, top, directions), *states]
+    top = op.layer(op.node.op, x, **fields)
+    steps = x.shape[0]
+    last = None
+    if op.uses(1):
         ends = [cut(op, top, 0, steps - 1, steps, part="last")]
         if directions == 2:
             ends = [cut(op, ends[0], 2, 0, hidden, part="last_forward")]
             first = cut(op, top, 0, 0, 1, part="first")
             ends.append(cut(op, first, 2, hidden, 2 * hidden, part="last_reverse"))
         last = ends[0] if len(ends) == 1 else op.layer("Concat", *ends, part="state", axis=0)
-    apart = None
-    if op.uses(0):
-        apart = reshaped(op, top, (steps, batch, directions, hidden), part="directions") if directions == 2 else top
-        if directions == 2:
-            apart = op.layer("Permute", apart, part="apart", order=[0, 2, 1, 3])
-        else:
-            apart = reshaped(op, top, (steps, 1, batch, hidden), part="directions")
-    return [apart, last, ended[1] if len(ended) > 1 else None]
+    return [_apart(op, top, directions), last, None]
 
 
-def _going_on(op: Op, x: Blob) -> Blob:
-    """Marks that no row begins a sequence: ones (T, N), made of the input, so that they have the batch's length."""
-    ones = op.layer("Power", cut(op, x, 2, 0, 1, part="column"), part="ones", scale=0, shift=1)
-    return reshaped(op, ones, x.shape[:2], part="cont", batch=x.batch)
+def _apart(op: Op, top: Blob, directions: int) -> Blob | None:
+    """Y, which has the directions on an axis of their own; None where nothing reads it."""
+    if not op.uses(0):
+        return None
+    steps, batch, wide = top.shape
+    if directions == 1:
+        return reshaped(op, top, (steps, 1, batch, wide), part="directions")
+    apart = reshaped(op, top, (steps, batch, directions, wide // directions), part="directions")
+    return op.layer("Permute", apart, part="apart", order=[0, 2, 1, 3])
 
 
-def _states(op: Op) -> list[Blob]:
-    """The states before the first step, where they are blobs; none where they are zeros. Raises Lack."""
-    slots = {5: "initial_h", 6: "initial_c"} if op.node.op == "LSTM" else {5: "initial_h"}
-    blobs = [op.blob(slot) for slot in slots if op.has(slot) and isinstance(op.inputs[slot], Blob)]
-    for slot, name in slots.items():
-        if op.has(slot) and not isinstance(op.inputs[slot], Blob) and op.constant(slot, name).any():
-            raise Lack(f"{name} that is not 0")
-    if blobs and len(blobs) < len(slots):
-        raise Lack("only one of its two states is computed by the net")
-    return blobs
+def _begin(op: Op) -> list[Blob | None]:
+    """The states before the first step, None for one of zeros. Raises Lack for other constants."""
+    found: list[Blob | None] = []
+    for slot, name in STATES[op.node.op]:
+        computed = op.has(slot) and isinstance(op.inputs[slot], Blob)
+        if op.has(slot) and not computed and op.constant(slot, name).any():
+            raise Lack(f"{name} that is constant, and not 0")
+        found.append(op.blob(slot) if computed else None)
+    return found
+
+
+def _exposed(op: Op, x: Blob, begin: list[Blob | None], directions: int, hidden: int) -> list[Blob]:
+    """The bottoms behind x of a layer that exposes its states: marks that are all 1, and the states.
+
+    Marks and zeros are made of x, so that they have its batch size: a Power of 0 is 1, whatever it is of.
+    """
+    marks = op.layer("Power", op.layer("Reduction", x, part="sums", axis=2), part="marks", power=0)
+    if not all(begin):
+        first = reshaped(op, cut(op, marks, 0, 0, 1, part="mark"), (1, x.shape[1], 1), part="mark_axis")
+        wide = op.layer("Tile", first, part="wide", axis=2, tiles=hidden)
+        wide = op.layer("Tile", wide, part="deep", axis=0, tiles=directions) if directions > 1 else wide
+        zeros = op.layer("Power", wide, part="zeros", scale=0)
+        begin = [state or zeros for state in begin]
+    return [marks, *(state for state in begin if state is not None)]
 
 
 def _directions(op: Op, x: Blob) -> int:
