@@ -5,10 +5,12 @@ Source: Caffe scale_layer.cpp, hinge_loss_layer.cpp, which use the diff of a bot
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netspec.api.blobs import Cell
+from netspec.core.shape import axis_of
 from netspec.engine.program import Program
 from netspec.layers.hinge_loss import HingeLoss
 from netspec.layers.scale import Scale
@@ -43,3 +45,14 @@ def after_backward(program: Program, cells: Sequence[Cell], layer: CaffeLayer, n
         factor, learned = program.data[node.bottoms[1]], layer.propagate[1]
     if learned and factor.size != below.data.size:
         below.gradient()[...] = above.gradient() * below.data
+
+
+def before_backward(program: Program, cells: Sequence[Cell], layer: CaffeLayer, node: Node) -> None:
+    """Empty the diff of a Scale's param that Caffe overwrites instead of adding to it: one without batch axes."""
+    if isinstance(node.layer, Scale) and node.params and len(node.bottoms) == 1:
+        shape, factor = cells[layer.bottoms[0]].data.shape, program.weights.data[node.params[0]]
+        diff = program.weights.diff[node.params[0]]
+        outer = math.prod(shape[: axis_of(node.layer.axis, shape)])
+        inner = math.prod(shape) // (outer * factor.size)
+        if diff is not None and (outer == inner == 1 or (outer == 1 and factor.size > 1)):
+            diff[...] = 0

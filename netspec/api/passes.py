@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from netspec.api.leftovers import after_backward, after_forward
+from netspec.api.leftovers import after_backward, after_forward, before_backward
 from netspec.api.memory import Memory
+from netspec.api.rereading import DERIVATIVES, KEPT, OVERWRITING
 from netspec.net.as_caffe import CaffeLayer, writes
 from netspec.net.graph import Node
 
@@ -29,7 +30,7 @@ class Passes(Memory):
         if self._synced == self.program.iterations.iteration or not self.program.plan.keep:
             return
         self._synced = self.program.iterations.iteration
-        self.take(0, len(self.net.layers) - 1)
+        self._copy_out(0, len(self.net.layers) - 1)
         self._show_gradients()
 
     def _show_gradients(self) -> None:
@@ -75,7 +76,13 @@ class Passes(Memory):
         return self.positions[node.layer.name]
 
     def take(self, first: int, last: int) -> None:
-        """Copy what the layers from `first` to `last` made out of the program."""
+        """Show what the forward of the layers from `first` to `last` made."""
+        self._copy_out(first, last)
+        if self.exact:
+            after_forward(self.net.layers[first : last + 1], self.cells)
+
+    def _copy_out(self, first: int, last: int) -> None:
+        """Copy the data that the layers from `first` to `last` made out of the program."""
         graph = self.program.graph
         for number, (cell, blob) in enumerate(zip(self.cells, self.net.blobs, strict=True)):
             fronted = len(blob.versions) > 1 or number in self.overwritten
@@ -92,8 +99,6 @@ class Passes(Memory):
             if first <= self._position(maker) <= last:
                 data = self.cells[number].data
                 data[...] = self.program.data[version].reshape(data.shape)
-        if self.exact:
-            after_forward(self.net.layers[first : last + 1], self.cells)
 
     def forward(self, first: int, last: int) -> None:
         """Run the layers from `first` to `last` alone; constants keep their data."""
@@ -265,6 +270,8 @@ class Passes(Memory):
                 self.late.pop(bottom, None)
                 self._write(bottom, self._diff(top))
             return
+        if self.exact and any(wanted[:1]) and self._reread(layer, node):
+            return
         for number, top in zip(layer.tops, node.tops, strict=True):
             above = program.diff[top]
             if above is None:
@@ -275,6 +282,8 @@ class Passes(Memory):
                 above[len(program.items(top, above)) :] = 0
         for total in self._totals(node):
             total[...] = 0
+        if self.exact:
+            before_backward(program, self.cells, layer, node)
         program.run_node("backward", node.index)
         for number, flag, share in zip(layer.bottoms, wanted, self._shares(node), strict=True):
             if flag and share is not None and number in self.chains:
@@ -284,6 +293,21 @@ class Passes(Memory):
         if self.exact and layer.type == "Scale":
             self._settle(layer.tops[0])
             after_backward(program, self.cells, layer, node)
+
+    def _reread(self, layer: CaffeLayer, node: Node) -> bool:
+        """Backward of an element-wise layer as Caffe does it where its data are overwritten; whether they are."""
+        derivative = DERIVATIVES.get(layer.type)
+        if derivative is None:
+            return False
+        (bottom,), (top,), program = layer.bottoms, layer.tops, self.program
+        x, y, before = self.cells[bottom].data, self.cells[top].data, program.data[node.bottoms[0]]
+        if y is program.data[node.tops[0]] and (x is before or layer.type in KEPT):
+            return False
+        rate = derivative(node.layer, x, y, before)
+        values = rate * (rate if bottom == top and layer.type in OVERWRITING else self._diff(top))
+        self.late.pop(bottom, None)
+        self._write(bottom, values)
+        return True
 
     def _totals(self, node: Node) -> Iterator[Array]:
         """The diffs in the program that the layer adds to, since another reader runs before it."""

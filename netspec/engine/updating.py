@@ -70,7 +70,8 @@ class Preconditioner(Protocol):
 class Learning:
     """Settings of the update: the solver type's `update`, the decay of each param, clipping, batches per update, noise.
 
-    `remembered` is how many of the last losses are kept. `preconditioner` takes the place of `update`.
+    `remembered` is how many of the last losses are kept. `preconditioner` takes the place of `update`. With
+    `shows_steps` the diff of a param holds after an update what was subtracted from it, as in Caffe.
     """
 
     update: Callable[[Update], Calls]
@@ -80,6 +81,7 @@ class Learning:
     remembered: int = 1
     noise: Noise | None = None
     preconditioner: Preconditioner | None = None
+    shows_steps: bool = False
 
 
 class Signals(NamedTuple):
@@ -106,7 +108,8 @@ class Updating:
 
     `taken` (P, parts) are the sums of squares that layers leave by parts, `squares` its rows by param. `pending` (M,)
     is what the stored params become where the iteration counts, in the order of `Weights.flat_stored`. `gates` holds
-    one for each layer, by node, where the limit of the norm is one for each layer.
+    one for each layer, by node, where the limit of the norm is one for each layer. `steps` is as large as the largest
+    param, where steps are shown, and 0 between updates.
     """
 
     graph: Graph
@@ -118,10 +121,13 @@ class Updating:
     squares: Mapping[int, Array]
     pending: Array
     gates: dict[int, Array] = field(init=False)
+    steps: Array = field(init=False)
 
     def __post_init__(self) -> None:
         import numpy as np
 
+        largest = max((data.size for data in self.weights.data), default=0) if self.learning.shows_steps else 0
+        self.steps = np.zeros(largest, self.signals.rate.dtype)
         layers = {param.users[0][0] for param in self.graph.params} if self.learning.clip.layer_norm else ()
         self.gates = {layer: np.ones_like(self.signals.gate) for layer in layers}
 
@@ -168,7 +174,8 @@ class Updating:
             calls: list[Call] = []
             if index in settled:
                 before_one, run = settled[index]
-                calls = [*before_one, *learning.update(run)] if learning.preconditioner is None else []
+                if learning.preconditioner is None:
+                    calls = [*before_one, *(self.shown(run) if learning.shows_steps else learning.update(run))]
                 calls += learning.decay[index].after(run)
             calls += following(self.graph, self.weights, index, self.pending, self.signals.gate, self.signals.share)
             for call in calls:
@@ -205,6 +212,17 @@ class Updating:
         elif pulls:
             calls.append(Call(settle.settle, diff, gate, settled.gate))
         return (*calls, *pulls), settled if pulls or learning.noise is not None else run
+
+    def shown(self, run: Update) -> Calls:
+        """The Calls of the update of a param whose diff becomes the step: the rule works on a weight of 0."""
+        import numpy as np
+
+        from netspec.kernels import settle
+
+        moved, gate = self.steps[: run.weight.size].reshape(run.weight.shape), np.ones_like(run.gate)
+        yield Call(settle.settle_decayed, run.weight, run.diff, run.gate, gate, run.local)
+        yield from self.learning.update(replace(run, weight=moved, gate=gate, l1=0.0, l2=0.0))
+        yield Call(settle.take_step, run.weight, run.diff, moved, gate)
 
     def counting(self, iterations: Iterations) -> dict[str, list[Step]]:
         """The steps that keep stored params as they are until the iteration counts, and that make it count."""

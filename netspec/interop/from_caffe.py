@@ -20,7 +20,7 @@ from netspec.interop.folding import folded
 from netspec.interop.yaml_text import Written, comments, net_text
 from netspec.language.document import parse
 from netspec.language.expand import expand
-from netspec.language.files import read
+from netspec.language.files import read, read_stdin
 from netspec.language.paths import layer_paths, settled_net
 from netspec.language.write import write
 from netspec.net.digest import digest
@@ -81,7 +81,7 @@ def imported(path: Path, folder: Path, lenient: bool = False, compact: bool = Fa
     When `lenient`, what Caffe and netspec do not have is kept as it stands; when `compact`, layers that repeat become
     blocks. Raises every mistake in the prototxt.
     """
-    document = read(path, lenient=lenient)
+    document = read_stdin() if str(path) == "-" else read(path, lenient=lenient)
     if not document.root.at.source.caffe:
         raise UsageError(f"'{path}' is in YAML already", help="an import makes YAML of a prototxt")
     if "layers" not in document.root.items:
@@ -179,11 +179,17 @@ def _shaped(flat: Document, found: Findings) -> ShapedGraph | None:
 def convert_weights(net: Path, weights: Path, target: Path) -> LoadReport:
     """Write the weights in a file of Caffe as a snapshot of netspec with the net of a prototxt. Raises SnapshotError.
 
-    The file is read where it lies: nothing of it is held twice.
+    The file is read where it lies: nothing of it is held twice. Raises UsageError where there is no net to fit.
     """
     from netspec.training.converting import convert
 
-    found, flat = Findings(), expand(read(net))
+    if str(net) == "-":
+        raise UsageError("weights need a net in a file, not on standard input", help="name the prototxt")
+    document = read(net)
+    if "layers" not in document.root.items:
+        help = "import the net that it names, with --weights; `netspec train SOLVER --weights FILE` trains from them"
+        raise UsageError(f"'{net}' is a solver, and weights belong to a net", help=help)
+    found, flat = Findings(), expand(document)
     shaped = _shaped(flat, found)
     if shaped is None:
         found.raise_if_any()

@@ -13,7 +13,9 @@ import numpy as np
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Doubles, Vector
 from netspec.codegen.rows import Real, Row, Whole, rows
+from netspec.core.calls import Local
 from netspec.kernels.random import hashed, normal, stream
+from netspec.kernels.update_rules import decayed
 
 
 @kernel
@@ -64,6 +66,35 @@ def settle(diff: Vector, gate: Vector, own: Vector, part: int, parts: int) -> No
     diff = diff[first:last]
     for i in range(diff.size):
         diff[i] *= factor
+
+
+@kernel
+def settle_decayed(w: Vector, diff: Vector, gate: Vector, own: Vector, local: Local, part: int, parts: int) -> None:
+    """As `settle`, and add the decay: the gradient becomes g * factor + l2 * w + l1 * sign(w)."""
+    leave(gate, own, part)
+    if gate[0] == 0:
+        return
+    factor = gate[1]
+    first, last = span(w.size, part, parts)
+    w, diff = w[first:last], diff[first:last]
+    for i in range(w.size):
+        diff[i] = decayed(diff[i], w[i], factor, local)
+
+
+@kernel
+def take_step(w: Vector, diff: Vector, moved: Vector, gate: Vector, part: int, parts: int) -> None:
+    """w += moved; diff = -moved; moved = 0. Nothing while the gate is shut.
+
+    moved: (M,), the weight that a rule started at 0, so that it holds the step alone.
+    """
+    if gate[0] == 0:
+        return
+    first, last = span(w.size, part, parts)
+    w, diff, moved = w[first:last], diff[first:last], moved[first:last]
+    for i in range(w.size):
+        w[i] += moved[i]
+        diff[i] = -moved[i]
+        moved[i] = 0
 
 
 @rows()

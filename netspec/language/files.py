@@ -71,7 +71,9 @@ STDIN = "standard input"
 
 
 def _parsed(text: str, name: str, via: Place | None = None, folder: Path = Path()) -> Document:
-    """The document of a text, in YAML, or in Caffe's text format where it has layers as that writes them."""
+    """The document of a text: in YAML, or in Caffe's text format where layers or a solver are written in that."""
+    if foreign.is_solver(text) and not name.endswith((".yaml", ".yml")):
+        return _prototxt(text, name, via, folder)
     try:
         return parse(text, name, via, folder)
     except SpecError:

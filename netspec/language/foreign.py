@@ -58,14 +58,35 @@ def refuse(path: Path, raw: bytes, name: str, at: Place) -> None:
 
 
 _LAYER = re.compile(r"^\s*(layers?)\s*\{", re.M)
+_POLICY = re.compile(r"^lr_policy\s*:\s*[\"']", re.M)
+_OF_SOLVERS = re.compile(
+    r"^(gamma|power|stepsize|stepvalue|snapshot_prefix|solver_mode|solver_type|train_net|test_net)\s*:", re.M
+)
 
 
 def is_prototxt(text: str) -> bool:
-    """Whether a text that is no YAML has the layers of a Caffe net: `layer {` at the beginning of a line."""
-    return _LAYER.search(text) is not None
+    """Whether a text that is no YAML is Caffe's: it has `layer {` at the beginning of a line, or a solver's words."""
+    return _LAYER.search(text) is not None or is_solver(text)
+
+
+def is_solver(text: str) -> bool:
+    """Whether a text, which may be sound YAML, is a solver of Caffe: a policy in quotes beside words of Caffe alone."""
+    return _POLICY.search(text) is not None and _OF_SOLVERS.search(text) is not None
 
 
 def weights_of(path: Path) -> str | None:
-    """The help line for a file of weights that is no snapshot, by its suffix."""
-    about = _SUFFIXES.get(path.suffix.lower())
-    return f"it seems to be {about[0]}, which netspec does not read yet; " if about and about[1] == _ANEW else None
+    """The help line for a file that is no snapshot where one is meant, by its suffix."""
+    suffix = path.suffix.lower()
+    if suffix in PROTOTXT:
+        return "a prototxt is a net or solver; Caffe's weights are in a .caffemodel"
+    if suffix in _IN_OTHERS_PLACE:
+        return _IN_OTHERS_PLACE[suffix]
+    about = _SUFFIXES.get(suffix)
+    return f"it seems to be {about[0]}, which netspec does not read yet" if about and about[1] == _ANEW else None
+
+
+_IN_OTHERS_PLACE = {
+    ".onnx": _ONNX,
+    ".caffemodel": "`netspec import caffe NET.prototxt --weights FILE -o NET.yaml` makes a snapshot of a .caffemodel",
+}
+"""By the suffix of a file that other commands take: what makes a snapshot of it."""

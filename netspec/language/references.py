@@ -107,7 +107,8 @@ def open_solver(
     raw = _raw(reference, "solvers")
     if "net" not in raw.root.items and "layers" in raw.root.items:
         at = raw.root.keys["layers"]
-        help = "a solver names its net: `net: this-file.yaml`"
+        name = f'"{raw.source.name}"' if raw.source.caffe else "this-file.yaml"
+        help = f"a solver names its net: `net: {name}`"
         raise WrongFileError(f"'{raw.source.name}' is a net, not a solver", at=at, help=help)
     return _solver(raw, parse_overrides(overrides), found, asked)
 

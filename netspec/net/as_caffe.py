@@ -95,7 +95,7 @@ class _Inserting:
             bottoms = tuple(self.waiting[b].pop(0) if b in self.waiting else self.number[b] for b in below)
             tops = tuple(self.top(node, slot, bottoms) for slot in range(len(node.tops)))
             split = [self.split(node, slot) for slot, top in enumerate(node.tops) if self.readers(top) > 1]
-            weights = tuple(0.0 if self.shares(top) else self.graph.blobs[top].loss_weight for top in node.tops)
+            weights = tuple(self.weight(node, top) for top in node.tops)
             self.layers.append(CaffeLayer(node.layer.name, node.layer.type, node.index, bottoms, tops, weights))
             self.layers += split
         return CaffeNet(self._flagged(), tuple(self.blobs))
@@ -125,6 +125,10 @@ class _Inserting:
     def shares(self, blob: int) -> bool:
         """Whether the loss weight of a blob goes to its Split."""
         return self.weighted(blob) and self.readers(blob) > 1
+
+    def weight(self, node: Node, blob: int) -> float:
+        """The loss weight that stays at a top. A loss whose weight has gone to its Split has its default again."""
+        return float(node.layer.is_loss and self.exact) if self.shares(blob) else self.graph.blobs[blob].loss_weight
 
     def top(self, node: Node, slot: int, bottoms: tuple[int, ...]) -> int:
         """The number of a layer's top: its bottom's, where the layer works in place."""
@@ -212,7 +216,8 @@ UNASKED = {"BatchNorm": (0,), "LRN": (0,), "MVN": (0,), "Softmax": (0,), "Im2col
 def writes(layer: Layer, propagate: Sequence[bool]) -> tuple[bool, ...]:
     """The bottoms of which a layer that runs backward writes the diff in Caffe."""
     closed = layer.without_diff(len(propagate))
-    always = {*UNASKED.get(layer.type, ())} - closed
+    unasked = (0, 1) if layer.type == "LSTMUnit" and any(propagate) else UNASKED.get(layer.type, ())
+    always = {*unasked} - closed
     return tuple((flag and slot not in layer.shape_only) or slot in always for slot, flag in enumerate(propagate))
 
 

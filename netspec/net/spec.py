@@ -74,7 +74,7 @@ def _layers(node: Node | None, found: Findings) -> tuple[Layer, ...]:
     if node is None:
         return ()
     if not isinstance(node, Sequence) or not node.items:
-        help = "each entry begins with `- name:`"
+        help = "a net of Caffe has `layer {` blocks" if node.at.source.caffe else "each entry begins with `- name:`"
         if isinstance(node, Mapping) and node.items:
             name = next(iter(node.items))
             help += f", like `- {{name: {name}, type: ...}}`"

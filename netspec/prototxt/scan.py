@@ -108,7 +108,8 @@ class Tokens:
         """The error that the next token is not what is wanted."""
         token = self.token
         found = "the end of the file" if token.kind == "end" else f"'{token.text}'"
-        return PrototxtSyntaxError(f"found {found} where {wanted} should be", at=self.place(token))
+        help = _comment_help(token.text) if token.text == "/" else None
+        return PrototxtSyntaxError(f"found {found} where {wanted} should be", at=self.place(token), help=help)
 
 
 def _comment_help(character: str) -> str | None:

@@ -94,7 +94,7 @@ class Walk:
             self.notes.append(Note(f"{message} of Caffe has no field '{name}': it was kept as it stands", at))
             return
         near = None if self.found.enough else nearest(name, known)
-        help = f"did you mean '{near}'?" if near else "it belongs to a fork of Caffe: leave it out, or say --lenient"
+        help = f"did you mean '{near}'?" if near else _elsewhere(message, name)
         self.found.add(UnknownFieldError(f"Caffe's {message} has no field '{name}'", at=at, help=help))
 
     def _values(self, field: Field, at: Place, depth: int) -> list[Node]:
@@ -243,6 +243,22 @@ def single(value: float) -> float:
     return next((short for short in shorter if struct.pack("<f", short) == held), float(f"{nearest:.9g}"))
 
 
+def _elsewhere(message: str, name: str) -> str:
+    """Where a field that a message does not have belongs: to another message, to a solver, or to a fork of Caffe."""
+    layer = caffe_messages.fields("LayerParameter")
+    owners = [key for key, field in layer.items() if field.is_message and name in caffe_messages.fields(field.type)]
+    owners = [key for key in owners if key.endswith("_param") and layer[key].type != message and not layer[key].fork]
+    if message == "NetParameter" and name in caffe_messages.fields("SolverParameter"):
+        return "it belongs to a solver, which names its net"
+    if owners:
+        named = ", ".join(owners[:_MOST_OWNERS]) + (", ..." if len(owners) > _MOST_OWNERS else "")
+        return f"it is a field of {named}"
+    return "it belongs to a fork of Caffe: leave it out, or keep it with `netspec import caffe --lenient`"
+
+
+_MOST_OWNERS = 3
+
+
 def _wanted(field: Field) -> str:
     """What a field's values are, in words."""
     if field.is_message:
@@ -255,8 +271,12 @@ def _wanted(field: Field) -> str:
 
 
 def _hint(field: Field, token: Token) -> str | None:
+    if field.type == "string" and token.text in caffe_messages.words("V1LayerParameter.LayerType"):
+        return 'types without quotes stand in `layers {`, the older form; here they are like "InnerProduct"'
     if field.type == "string":
         return f'write {field.name}: "{token.text}"'
+    if token.kind == "string" and field.type == "V1LayerParameter.LayerType":
+        return "layers whose types are in quotes are `layer {`, not `layers {`"
     if token.kind == "string" and field.is_enum:
         return "write the word without quotes"
     return None

@@ -111,9 +111,8 @@ def read_arrays(path: Path) -> Contents:
             arrays = {label: file.get_tensor(label) for label, word in types.items() if word in FLOATS}
             about = (file.metadata() or {}).get(_KEY)
     except (SafetensorError, OSError, ValueError, OverflowError) as error:
-        raise UnreadableSnapshotError(
-            f"'{path}' is not a snapshot: {error}", help=f"{weights_of(path) or ''}snapshots are safetensors files"
-        ) from None
+        help = "; ".join(filter(None, (weights_of(path), "snapshots are safetensors files")))
+        raise UnreadableSnapshotError(f"'{path}' is not a snapshot: {error}", help=help) from None
     return Contents(arrays, {label: word for label, word in types.items() if word not in FLOATS}, about)
 
 

@@ -94,7 +94,7 @@ class Session:
             self.threads = driver.limit_threads(threads)
             self.feeds = open_phases(job, self.seed, self.computed)
             self.feed = self.feeds.get("train")
-            learning = None if isinstance(spec.rule, DrivingRule) else learning_of(spec, shaped)
+            learning = None if isinstance(spec.rule, DrivingRule) else learning_of(spec, shaped, bool(keep))
             self.train = bind(shaped, memory, weights, self.seed, learning, arena)
             beside.wait_filled()
             weights.begin_averages()

@@ -68,7 +68,7 @@ class SolverSpec(Model):
     data: Annotated[FeedsSpec, Aka("dataset")] = Field(
         FeedsSpec(), description="What feeds the net's Input tops, in order."
     )
-    base_lr: Annotated[float, Aka("learning_rate", "lr")] = Field(gt=0, description="Learning rate before the policy.")
+    base_lr: Annotated[float, Aka("learning_rate", "lr")] = Field(ge=0, description="Learning rate before the policy.")
     lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
         description="The rate as a function of the iteration."
     )
@@ -76,7 +76,7 @@ class SolverSpec(Model):
         None, description="A rise to the policy's rate at the beginning."
     )
     max_iter: Annotated[int | None, Aka("iterations", "max_steps", "num_iterations", "steps", "total_steps")] = Field(
-        None, gt=0, le=10**15, description="Iterations to train; left out: `max_epoch` ends the training."
+        None, ge=0, le=10**15, description="Iterations to train; left out: `max_epoch` ends the training."
     )
     max_epoch: Annotated[int | None, Aka("epoch", "epochs", "max_epochs", "n_epochs", "num_epochs", "total_epochs")] = (
         Field(
@@ -179,6 +179,13 @@ class SolverSpec(Model):
     stage: Listed[str] = Field((), description="Stages that the nets' include and exclude rules see.")
     level: int = Field(0, description="Level that the nets' include and exclude rules see.")
     rule: UpdateRule = Field(exclude=True, description="The solver type with its own fields.")
+
+    @model_validator(mode="after")
+    def _trains(self) -> SolverSpec:
+        for name in ("base_lr", "max_iter") if self.loop is None else ():
+            if getattr(self, name) == 0:
+                raise wrong(f"`{name}` must be more than 0, or nothing is trained", field=name)
+        return self
 
     @model_validator(mode="after")
     def _has_an_average(self) -> SolverSpec:

@@ -188,7 +188,13 @@ class Tester:
         for output, value in labelled(result).items():
             if not isfinite(value):
                 raise NotFiniteScoreError(f"test: '{output}' is {value} over {total // batch:,} batches")
-        return result, total
+        return result, total if self.feeds[name] else total * self._made(program.shaped)
+
+    @staticmethod
+    def _made(shaped: ShapedGraph) -> int:
+        """Samples in a batch of a net that makes its data itself, as DummyData does: the length of its first blob."""
+        shape = next((shape for node in shaped.graph.nodes for shape in shaped.top_shapes(node)), ())
+        return shape[0] if shape else 1
 
     def go_on(self, name: str, tests: int) -> None:
         """Let the next test in Caffe's way begin where so many tests on a feed have ended."""

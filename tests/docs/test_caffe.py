@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click import Command
 from typer.main import get_command
 
 import netspec.caffe
@@ -72,15 +72,21 @@ def test_commands_say_what_the_page_shows(folder: Path, cli: Callable[..., tuple
             assert layer in net
 
 
-def _options(command: Command, words: list[str]) -> set[str]:
+def _options(command: Any, words: list[str]) -> set[str]:
     """The options of the command that these words name."""
     for word in words:
         command = getattr(command, "commands", {}).get(word, command)
     return {name for param in command.params for name in param.opts}
 
 
-def test_the_options_of_the_page_exist() -> None:
-    root = get_command(app)
+@pytest.fixture
+def root(cli: Callable[..., tuple[int, str, str]]) -> Any:
+    """The command line as click sees it, its commands registered."""
+    cli("--version")
+    return get_command(app)
+
+
+def test_the_options_of_the_page_exist(root: Any) -> None:
     for line in re.findall(r"netspec [^`\n#]*--[^`\n#]*", PAGE):
         known = _options(root, line.split()[1:3]) | {"--help"}
         assert set(re.findall(r"--[a-z-]+", line)) <= known, line
@@ -88,8 +94,8 @@ def test_the_options_of_the_page_exist() -> None:
     assert asked <= _options(root, ["import", "caffe"]) | _options(root, ["import", "onnx"])
 
 
-def test_the_commands_of_the_page_exist() -> None:
-    known = getattr(get_command(app), "commands", {})
+def test_the_commands_of_the_page_exist(root: Any) -> None:
+    known = root.commands
     for word in re.findall(r"`netspec ([a-z]+)", PAGE):
         assert word in known
     alone = PAGE.split("Without a counterpart in Caffe: ")[1].split(";")[0]

@@ -125,7 +125,7 @@ def test_heads_that_describe_no_database(tmp_path: Path) -> None:
     raw = write(path, records(400))
     for at, form, value, said in (
         (16, "<I", 7, "at byte 0 there is no page that describes one"),
-        (PAGE + 16, "<I", 7, "at byte 4,096 it does not describe one"),
+        (PAGE + 16, "<I", 7, "at byte 4,096 there is no page that describes one"),
         (20, "<I", 2, "is an LMDB of version 2"),
         (16 + 24, "<I", 4097, "at byte 0 there is no page that describes one"),
     ):

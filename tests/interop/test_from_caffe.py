@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -228,3 +229,23 @@ def test_weights_that_cannot_be_read_leave_no_net_behind(
     code, _, _ = cli("import", "caffe", "small.prototxt", "--weights", "small.caffemodel", "-o", "small.yaml")
     assert code == 7
     assert not (tmp_path / "small.yaml").exists() and not (tmp_path / "small.safetensors").exists()
+
+
+def test_a_net_on_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(NET.encode())))
+    code, out, err = cli("import", "caffe", "-")
+    assert code == 0 and out.startswith("name: small"), err
+
+
+def test_weights_that_have_no_net_to_fit(tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text('net: "a.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9')
+    for path, words in ((solver, "is a solver"), (Path("-"), "standard input")):
+        with pytest.raises(UsageError, match=words):
+            convert_weights(path, tmp_path / "a.caffemodel", tmp_path / "a.safetensors")
+
+
+def test_a_net_of_caffe_in_place_of_a_solver(net: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(net.parent)
+    code, _, err = cli("train", net.name)
+    assert code == 3 and f'net: "{net.name}"' in err

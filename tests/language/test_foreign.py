@@ -73,3 +73,22 @@ def test_comments_of_a_prototxt_may_be_in_any_encoding(tmp_path: Path) -> None:
 def test_weights_that_are_no_snapshot() -> None:
     assert "PyTorch" in str(weights_of(Path("a.pth")))
     assert weights_of(Path("a.safetensors")) is None and weights_of(Path("a")) is None
+    for name, word in (("a.onnx", "import onnx"), ("a.prototxt", ".caffemodel"), ("a.caffemodel", "import caffe")):
+        assert word in str(weights_of(Path(name)))
+
+
+CAFFES_SOLVER = 'net: "a.prototxt"\nbase_lr: 0.1\nlr_policy: "step"\ngamma: 0.1\nstepsize: 5\nmax_iter: 9\n'
+
+
+@pytest.mark.parametrize("more", ["", 'train_state { stage: "a" }\n'], ids=["sound YAML", "no YAML"])
+def test_a_solver_of_caffe_without_a_suffix(tmp_path: Path, more: str) -> None:
+    (tmp_path / "solver").write_text(CAFFES_SOLVER + more)
+    document = read(tmp_path / "solver")
+    assert document.root.at.source.caffe
+    policy = document.plain()["lr_policy"]
+    assert (policy["type"], policy["gamma"], policy["stepsize"]) == ("step", 0.1, 5)
+
+
+def test_a_yaml_file_with_words_of_caffe_stays_yaml(tmp_path: Path) -> None:
+    (tmp_path / "solver.yaml").write_text(CAFFES_SOLVER)
+    assert not read(tmp_path / "solver.yaml").root.at.source.caffe

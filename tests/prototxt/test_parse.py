@@ -254,3 +254,21 @@ def test_paths_start_from_the_folder(tmp_path: Path) -> None:
     tree = parse(NET, folder=tmp_path)
     node = tree.root.items["name"]
     assert isinstance(node, Scalar) and node.at.source.folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ('layer { name: "a" num_output: 4 }', "convolution_param"),
+        ("layer { convolution_param { pool: MAX } }", "pooling_param"),
+        ("layer { name: 'a' } base_lr: 0.1", "a solver"),
+        ("layer { name: 'a' quux_qq: 0.1 }", "netspec import caffe --lenient"),
+        ("layer { type: INNER_PRODUCT }", '"InnerProduct"'),
+        ('layers { type: "Input" }', "`layer {`"),
+        ("layer { name: 'a' }\n// note", "begins with #"),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_told_where_it_belongs(text: str, help: str) -> None:
+    with pytest.raises(NetspecError) as raised:
+        parse(text, "a.prototxt")
+    assert any(help in str(error.help) for error in raised.value.errors())

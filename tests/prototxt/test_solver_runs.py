@@ -384,3 +384,16 @@ def test_the_last_forward_is_in_the_running_sums(folder: Path) -> None:
         mean, var, scale = 0.9 * mean + x.mean(0), 0.9 * var + x.var(0, ddof=1), 0.9 * scale + 1
     for blob, wanted in zip(solver.net.params["bn"], (mean, var, scale), strict=True):
         np.testing.assert_allclose(blob.data.ravel(), np.ravel(wanted), rtol=1e-5)
+
+
+def test_samples_that_layers_make_are_counted(tmp_path: Path, cli: Any) -> None:
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "data" type: "DummyData" top: "data" top: "y" dummy_data_param {'
+        " shape { dim: 8 dim: 3 } shape { dim: 8 dim: 2 } } }\n"
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 2 } }\n'
+        'layer { name: "loss" type: "EuclideanLoss" bottom: "ip" bottom: "y" top: "loss" }\n'
+    )
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text('net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 2 test_interval: 1')
+    code, _, err = cli("train", solver, "--output", tmp_path / "run")
+    assert code == 0 and "(16 samples" in err, err

@@ -11,6 +11,7 @@ from netspec.core.errors import Findings, SpecError
 from netspec.core.places import Place, SourceText
 from netspec.core.shape import Shape, count, counted, text
 from netspec.core.spelling import suggest
+from netspec.formats.files import WrongFormatError
 from netspec.formats.onnx_model import Files, Model, Node, Subgraph, Tensor, Value, read_model
 from netspec.interop.from_onnx.building import FROZEN, Blob, Building, Lack, name_of
 from netspec.interop.from_onnx.fold import FOLDS, fold
@@ -19,6 +20,7 @@ from netspec.interop.from_onnx.ops import operators
 from netspec.interop.from_onnx.patterns import Nodes, joined
 from netspec.interop.yaml_text import Written
 from netspec.net.graph import ParamKey
+from netspec.training.container import finite
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -117,7 +119,12 @@ class _Conversion:
             self.lacks.setdefault((_type(node), entry.lacks), []).append(node)
         self._report()
         self.net.named(outs)
-        return Imported(self._name(), self.net.written(), self.net.weights(), tuple(self._notes(idle)))
+        weights = self.net.weights()
+        for key, array in weights.items():
+            if not finite(array):
+                help = "the training that it is of has diverged, or the file is damaged"
+                raise WrongFormatError(f"'{self.model.path}' has weights that are not finite: '{key}'", help=help)
+        return Imported(self._name(), self.net.written(), weights, tuple(self._notes(idle)))
 
     def _name(self) -> str:
         return self.model.path.stem if self.model.name in _NO_NAMES else self.model.name

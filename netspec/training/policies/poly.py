@@ -21,4 +21,4 @@ class Poly(Policy):
 
     def rate(self, iter: int, course: Course) -> float:
         """base_lr * (1 - iter / max_iter) ** power."""
-        return course.base_lr * raised(max(0.0, 1 - iter / course.end), self.power)
+        return course.base_lr * raised(max(0.0, 1 - iter / course.end) if course.end else 0.0, self.power)

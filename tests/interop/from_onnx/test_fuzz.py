@@ -91,6 +91,13 @@ def survives(tmp_path, number: int) -> None:
         tracemalloc.stop()
 
 
+def test_weights_that_are_not_finite(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(whole().replace(struct.pack("<f", 0.75), struct.pack("<f", float("nan"))))
+    with pytest.raises(NetspecError, match=r"net\.onnx' has weights that are not finite: 'conv\.weight'"):
+        convert(path)
+
+
 def test_mutations_are_errors_with_a_place_or_nets(tmp_path):
     survives(tmp_path, 60)
 
