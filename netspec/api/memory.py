@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netspec.api.blobs import Cell, Spare, UnknownNameError
-from netspec.core.shape import Shape, count
+from netspec.core.shape import Shape, ShapeError, count
 from netspec.core.spelling import suggest
 from netspec.engine.program import Program
 from netspec.layers.dummy_data import DummyData
@@ -48,6 +48,11 @@ class Memory:
             cell.held = program.counts.get(program.graph.counted.get(last, -1))
             if self.fed(number) and len(blob.versions) > 1:
                 first = program.data[blob.versions[0]]
+                if self.exact and any(program.data[version].shape != first.shape for version in blob.versions):
+                    raise ShapeError(
+                        f"layers work in place on '{blob.name}', which is filled from outside, and change its shape",
+                        help="name another `top`",
+                    )
                 cell.data = first.copy() if self.exact else first
         self._show_views()
         self._show_diffs()

@@ -44,7 +44,7 @@ def session(model: bytes | Path, name: str) -> Any:
 
     Raises NoLibraryError, RuntimeRefusedError.
     """
-    runtime = library("onnxruntime", EXTRA, "to run an ONNX file")
+    runtime = library("onnxruntime", EXTRA, "running an ONNX file")
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # its errors are raised, and shown by netspec
     try:

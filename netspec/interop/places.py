@@ -6,8 +6,10 @@ from pathlib import Path
 
 from netspec.core.errors import UsageError
 from netspec.core.outputs import refuse_existing
+from netspec.language.foreign import PROTOTXT
 
 WEIGHTS = ".safetensors"
+_TO_CAFFE = "say `-o NAME.yaml`; `netspec export caffe` writes prototxts"
 
 
 def places(output: Path, weighted: bool, force: bool) -> list[Path]:
@@ -18,6 +20,8 @@ def places(output: Path, weighted: bool, force: bool) -> list[Path]:
     paths = [output, output.with_suffix(WEIGHTS)] if weighted else [output]
     if output.suffix == WEIGHTS:
         raise UsageError(f"'{output}' is a name of weights, and the net is YAML", help="say `-o NAME.yaml`")
+    if output.suffix.lower() in PROTOTXT:
+        raise UsageError(f"'{output}' would be read as a prototxt, and what is written is YAML", help=_TO_CAFFE)
     if not force:
         for path in paths:
             refuse_existing(path, "say another --output, or --force to write over it; nothing was written")

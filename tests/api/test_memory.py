@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.core.shape import ShapeError
 from tests.helpers.small_caffe import Row, SmallCaffe, prototxt
 
 Params = dict[str, list[np.ndarray]]
@@ -196,3 +197,13 @@ def test_passes_over_some_layers(name: str, tmp_path: Path) -> None:
     net.backward(start=middle)
     caffe.backward(first)
     check(net, caffe)
+
+
+def test_an_input_keeps_its_shape(tmp_path: Path) -> None:
+    """Caffe would give the bottom itself the shape of the top, and read it in that shape the next time."""
+    text = """layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 6 dim: 5 } } }
+    layer { name: "y" type: "Reduction" bottom: "x" top: "x" reduction_param { axis: -1 } }"""
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    with pytest.raises(ShapeError, match="layers work in place on 'x', which is filled from outside, and change its"):
+        netspec.Net(path)

@@ -216,6 +216,8 @@ def test_the_command_writes_over_nothing_unasked(
         (tmp_path / name).unlink()
     code, _, err = cli(*words[:-1], "small.safetensors")
     assert code == 2 and "a name of weights" in err
+    code, _, err = cli(*words[:-1], "new.prototxt")
+    assert code == 2 and "export caffe" in err and not (tmp_path / "new.prototxt").exists()
     (tmp_path / "small.yaml").write_text("mine")
     assert cli(*words, "--force")[0] == 0
     assert "name: small" in (tmp_path / "small.yaml").read_text()
