@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netspec.api.blobs import Cell, Spare, UnknownNameError
+from netspec.api.rereading import IN_PLACE
 from netspec.core.shape import Shape, ShapeError, count
 from netspec.core.spelling import suggest
 from netspec.engine.program import Program
@@ -56,6 +57,10 @@ class Memory:
                 cell.data = first.copy() if self.exact else first
         self._show_views()
         self._show_diffs()
+        self.spoiled = self._spoiled()
+        """The layers of the graph that overwrite a bottom before they have read it, with the number of that bottom."""
+        self.handed = self._handed()
+        """The layers that work in place on a top of a Split of the prototxt, with the blobs in the same memory."""
         self.constants: tuple[int, ...] = ()
         """Blobs that their layer fills once, when the net is set up, and a caller may write over."""
         if self.exact and program.plan.keep:
@@ -124,6 +129,21 @@ class Memory:
                 groups[layer.tops[0]] = groups[layer.bottoms[0]]
         return groups
 
+    def _spoiled(self) -> dict[int, int]:
+        layers = self.net.layers if self.exact and self.program.plan.keep else ()
+        own = (layer for layer in layers if layer.type in IN_PLACE and layer.tops[0] in layer.bottoms)
+        return {self.node(layer).index: layer.bottoms.index(layer.tops[0]) for layer in own}
+
+    def _handed(self) -> dict[int, list[int]]:
+        graph, found = self.program.graph, {}
+        layers = self.net.layers if self.exact and self.program.plan.keep else ()
+        for layer in (one for one in layers if one.type == "Split" and one.node is not None):
+            below = self.node(layer).bottoms[0]
+            every = {below, *(version for top in layer.tops for version in self.net.blobs[top].versions)}
+            for later in (version for top in layer.tops for version in self.net.blobs[top].versions[1:]):
+                found[graph.blobs[later].producer] = [one for one in every if one != later]
+        return found
+
     def _show_views(self) -> None:
         """Find the blobs that a later layer overwrites in Caffe, by working in place on a view of them."""
         self.overwritten: dict[int, int] = {}
@@ -173,9 +193,22 @@ class Memory:
         return {program.plan.storage[blob] for blob in every if program.diff[blob] is not None}
 
     def _lowest(self, number: int) -> Array | None:
-        """The diff of a blob's first version that has one."""
+        """The diff of a blob's first version that has one; in Caffe's nets else that of a view, which has the same."""
+        own = self._own(number)
+        return own if own is not None or not self.exact else self._of_view(number)
+
+    def _own(self, number: int) -> Array | None:
         found = (self.program.diff[version] for version in self.net.blobs[number].versions)
         return next((diff for diff in found if diff is not None), None)
+
+    def _of_view(self, number: int) -> Array | None:
+        """The diff of another blob with that of this one in Caffe, in its shape: the layer between passes none down."""
+        import numpy as np
+
+        others = (other for other, group in enumerate(self.groups) if group == self.groups[number] and other != number)
+        diff = next((diff for diff in map(self._own, others) if diff is not None), None)
+        view = None if diff is None else diff.reshape(self.cells[number].data.shape)
+        return view if view is not None and np.may_share_memory(view, diff) else None
 
     def _show_params(self) -> None:
         """Show the param of a Parameter layer in its top: in Caffe both are the same memory."""

@@ -251,7 +251,7 @@ class Net(Habits, Stored, Copied):
             self._labels.check()
             if graph.phase == "TRAIN":
                 program.clock[:] = self._forwards, self._sub
-            if start is not None or end is not None or memory.constants:
+            if start is not None or end is not None or memory.constants or memory.spoiled or memory.handed:
                 memory.forward(first, last)
             elif self._packed:
                 program.infer()

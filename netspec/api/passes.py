@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from netspec.api.leftovers import after_backward, after_forward, before_backward
 from netspec.api.memory import Memory
-from netspec.api.rereading import DERIVATIVES, KEPT, OVERWRITING
+from netspec.api.rereading import DERIVATIVES, GRADIENTS, IN_PLACE, KEPT, OVERWRITING, Reading
 from netspec.net.as_caffe import CaffeLayer, writes
 from netspec.net.graph import Node
 
@@ -113,10 +113,21 @@ class Passes(Memory):
         program.loss[0] = 0.0
         for index in sorted(run):
             program.run_node("forward", index)
+            if index in self.spoiled:
+                self._spoil(graph.nodes[index])
+            for other in self.handed.get(index, ()):
+                program.data[other][...] = program.data[graph.nodes[index].tops[0]]
             for top in graph.nodes[index].tops:
                 if top in kept:
                     program.data[top][...] = kept[top]
             program.run_node("loss", index)
+
+    def _spoil(self, node: Node) -> None:
+        """Leave in the top of a layer in place what Caffe leaves there."""
+        data = self.program.data
+        found = IN_PLACE[node.layer.type](node.layer, self.spoiled[node.index], [data[b] for b in node.bottoms])
+        if found is not None:
+            data[node.tops[0]][...] = found
 
     def backward_at_once(self, given: Given) -> None:
         """Run backward as a training does: the program itself adds up the diffs of a blob with several readers.
@@ -295,7 +306,9 @@ class Passes(Memory):
             after_backward(program, self.cells, layer, node)
 
     def _reread(self, layer: CaffeLayer, node: Node) -> bool:
-        """Backward of an element-wise layer as Caffe does it where its data are overwritten; whether they are."""
+        """Backward of a layer as Caffe does it where what it reads is overwritten; whether it is."""
+        if layer.type in GRADIENTS:
+            return self._reread_all(layer, node)
         derivative = DERIVATIVES.get(layer.type)
         if derivative is None:
             return False
@@ -308,6 +321,22 @@ class Passes(Memory):
         self.late.pop(bottom, None)
         self._write(bottom, values)
         return True
+
+    def _reread_all(self, layer: CaffeLayer, node: Node) -> bool:
+        """The same for layers that are not element by element."""
+        (top,), program, wanted = layer.tops, self.program, writes(node.layer, layer.propagate)
+        shared = layer.bottoms.index(top) if top in layer.bottoms else -1
+        y, overwritten = self.cells[top].data, self.cells[top].data is not program.data[node.tops[0]]
+        if not overwritten and (shared < 0 or layer.type in KEPT):
+            return False
+        below = [self.cells[number].data for number in layer.bottoms]
+        before = [program.data[bottom] for bottom in node.bottoms]
+        found = GRADIENTS[layer.type](node.layer, Reading(below, y, self._diff(top), before, wanted, shared))
+        for number, diff, flag in zip(layer.bottoms, found or (), wanted, strict=found is not None):
+            if flag:
+                self.late.pop(number, None)
+                self._write(number, diff)
+        return found is not None
 
     def _totals(self, node: Node) -> Iterator[Array]:
         """The diffs in the program that the layer adds to, since another reader runs before it."""

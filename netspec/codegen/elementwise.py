@@ -34,6 +34,8 @@ class FormulaKernel(JitKernel):
         self.name = f"{formula.__module__.rpartition('.')[2]}.{formula.__name__}"
         self.path = f"{formula.__module__}:{formula.__qualname__}"
         self._key = hashlib.sha256(repr((self.params, operations)).encode()).hexdigest()[:16]
+        # numba names compiled code so, with a number of its process: code of two processes must not share a name
+        self.function.__qualname__ = f"{formula.__name__}_{self._key}"
 
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """As of any kernel, but named by the formula's operations too: the cache files compiled code by that name."""

@@ -293,8 +293,17 @@ class _Binder:
 
         for blob in (self.graph.blobs[b] for b in self.graph.losses):
             node = self.graph.nodes[blob.producer]
-            call = Call(loss.add_weighted, self.data[blob.index], blob.loss_weight, self.signals.loss, parts=1)
+            data, weight, number = self.data[blob.index], blob.loss_weight, self.held(blob.index)
+            if number is None:
+                call = Call(loss.add_weighted, data, weight, self.signals.loss, parts=1)
+            else:
+                call = Call(loss.add_weighted_items, data, len(data), number, weight, self.signals.loss, parts=1)
             yield self.step("loss", node, call)
+
+    def held(self, blob: int) -> Array | None:
+        """The number of items that a blob holds, where only the run of the net says that."""
+        maker = self.graph.counted.get(blob)
+        return None if maker is None else self.array(self.plan.pieces["work", maker, "count"])
 
     def backward(self, node: Node) -> Iterator[Step]:
         """Steps that seed the tops' diffs (section 'seed'), the layer's own, and sums for blobs of several readers."""
@@ -325,11 +334,21 @@ class _Binder:
     def seeds(self, node: Node, flow: Flow) -> Iterator[Step]:
         diff = self.array(self.plan.pieces["diff", flow.storage])
         if not flow.writers:
-            yield self.step("seed", node, self.fill(diff, flow.seed))
+            yield self.step("seed", node, self.seeding(diff, flow))
         elif flow.seed:
             own = self.array(self.plan.pieces["share", "loss", flow.storage])
-            yield self.step("seed", node, self.fill(own, flow.seed))
+            yield self.step("seed", node, self.seeding(own, flow))
             yield self.step("seed", node, self.accumulate(own, diff))
+
+    def seeding(self, diff: Array, flow: Flow) -> Call:
+        """The loss weight of every value; 0 behind the items that there are."""
+        from netspec.kernels import copy
+
+        number = self.held(flow.storage)
+        if number is None:
+            return self.fill(diff, flow.seed)
+        items = self.shaped.blobs[flow.storage][0]
+        return Call(copy.fill_items, diff, items, number, flow.seed)
 
     @staticmethod
     def accumulate(own: Array, total: Array) -> Call:

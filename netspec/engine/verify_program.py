@@ -132,6 +132,8 @@ class _Memory:
         if section in {"backward", "seed"}:
             near |= dict.fromkeys(("diff", house) for house in (*bottoms, *tops))
             near |= dict.fromkeys(("share", "loss", house) for house in tops)
+        if section in {"loss", "seed"}:
+            near |= dict.fromkeys(("work", graph.counted[top], "count") for top in node.tops if top in graph.counted)
         living = {
             key: self.where[key]
             for key in near

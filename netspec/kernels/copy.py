@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Bytes, Vector
+from netspec.codegen.kinds import Bytes, Ints, Vector
 from netspec.codegen.rows import Row, rows
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.turn import join_pairs, part_pairs, turn_tile
@@ -22,6 +22,15 @@ def fill(x: Vector, value: float, part: int, parts: int) -> None:
     x = x[first:last]
     for i in range(x.size):
         x[i] = value
+
+
+@kernel
+def fill_items(x: Vector, items: int, number: Ints, value: float, part: int, parts: int) -> None:
+    """x: (M,). The first `number` (1,) of the `items` that x holds become `value`, those behind them 0."""
+    first, last = span(x.size, part, parts)
+    end = x.size // max(items, 1) * number[0]
+    for i in range(first, last):
+        x[i] = value if i < end else 0.0
 
 
 @kernel

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Doubles, Matrix, Vector
+from netspec.codegen.kinds import Doubles, Ints, Matrix, Vector
 from netspec.kernels.sums import apart, total_of
 
 
@@ -37,6 +37,17 @@ def add_weighted(top: Vector, weight: float, loss: Doubles, part: int, parts: in
     """loss (1,) += weight * the sum of top (M,). Runs as one part."""
     total = 0.0
     for i in range(top.size):
+        total += top[i]
+    loss[0] += weight * total
+
+
+@kernel
+def add_weighted_items(
+    top: Vector, items: int, number: Ints, weight: float, loss: Doubles, part: int, parts: int
+) -> None:
+    """The same of the first `number` (1,) of the `items` that top holds. Runs as one part."""
+    total = 0.0
+    for i in range(top.size // max(items, 1) * number[0]):
         total += top[i]
     loss[0] += weight * total
 

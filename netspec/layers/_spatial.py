@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from netspec.core.model import Aka, Listed, wrong
+from netspec.core.model import Aka, Listed
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window, axis_of, convolved, convolved_text
 from netspec.layers._window import Windowed
@@ -33,12 +33,6 @@ class Spatial(Windowed):
     force_nd_im2col: bool = Field(
         False, description="For Caffe's sake, where it chooses a slower way to compute; it changes nothing."
     )
-
-    @model_validator(mode="after")
-    def _sized(self) -> Spatial:
-        if not self.kernel_size and self.kernel_h is None and self.axis == 1:
-            raise wrong("the filter has no size", help="give `kernel_size`, or `kernel_h` and `kernel_w`")
-        return self
 
     def identity(self) -> dict[str, object]:
         """Without `force_nd_im2col`, which changes nothing."""

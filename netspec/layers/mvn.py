@@ -12,8 +12,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from netspec.codegen.geometry import CENTRE, DEVIATION, RowRule
+from netspec.core.calls import Call, Calls, Run
 from netspec.core.model import Aka
-from netspec.core.shape import Shape, ShapeError, count
+from netspec.core.shape import Shape, ShapeError, Shapes, count
 from netspec.layers._rows import Cut, RowNorm
 from netspec.layers.base import Purpose
 
@@ -21,7 +22,8 @@ from netspec.layers.base import Purpose
 class MVN(RowNorm):
     """Give every channel of every sample the mean 0 and the variance 1.
 
-    Bottom: x (N, C, ...). Top: y, the shape of x. Unlike in Caffe x may have more than four axes.
+    Bottom: x (N, C, ...). Top: y, the shape of x; with `four_axes`, as in Caffe, that of x with axes of 1 behind it.
+    Unlike in Caffe x may have more than four axes.
     """
 
     purpose: ClassVar[Purpose] = "normalization"
@@ -37,11 +39,28 @@ class MVN(RowNorm):
     eps: Annotated[float, Aka("epsilon")] = Field(
         1e-9, ge=0, description="Added to the deviation, so that nothing is divided by 0."
     )
+    four_axes: bool = Field(
+        False, description="Give the top at least four axes, as Caffe does: axes of 1 behind those of the bottom."
+    )
 
     @property
     def alone(self) -> bool:
         """Always: every item is computed by itself."""
         return True
+
+    def top_shapes(self, bottoms: Shapes) -> Shapes:
+        """The bottom's shape, with axes of 1 behind it where `four_axes` says so."""
+        (x,) = super().top_shapes(bottoms)
+        return (x + (1,) * (4 - len(x)) if self.four_axes else x,)
+
+    def backward(self, run: Run) -> Calls:
+        """As of any rows; a row of one value has no gradient, which Caffe's nets may have."""
+        from netspec.kernels import copy
+
+        if self.four_axes and self.cut(run.bottom_shapes[0]).length == 1 and run.bottom_diff[0] is not None:
+            yield Call(copy.fill, run.bottom_diff[0], 0.0)
+        else:
+            yield from super().backward(run)
 
     @property
     def rule(self) -> RowRule:

@@ -47,6 +47,7 @@ _LATER_OF = {
     "ContrastiveLoss": frozenset({"any_label"}),
     "Convolution": frozenset({"axis", "force_nd_im2col"}),
     "ImageData": frozenset({"smooth"}),
+    "MVN": frozenset({"four_axes"}),
     **dict.fromkeys(("GRU", "LSTM", "RNN"), frozenset({"state_gradient"})),
     **dict.fromkeys(("LRN", "Pooling", "ReLU", "Sigmoid", "Softmax", "SoftmaxWithLoss", "TanH"), frozenset({"engine"})),
 }

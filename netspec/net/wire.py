@@ -95,10 +95,7 @@ def within(spec: NetSpec, state: State) -> State:
 
 
 def _check_counted(net: Graph, found: Findings) -> None:
-    """Refuse what would read the items behind those that a Filter keeps: layers that mix items, and losses.
-
-    The Filter's own tops may have a loss weight: behind what it keeps lie zeros.
-    """
+    """Refuse what would read the items behind those that a Filter keeps: layers that mix items, and types of loss."""
     for node in net.nodes:
         read = [net.counted.get(bottom) for bottom in node.bottoms]
         for slot, maker in enumerate(read):
@@ -111,11 +108,6 @@ def _check_counted(net: Graph, found: Findings) -> None:
                 text += f"says how many items layer '{counter.name}' ({counter.type}) keeps"
                 help = "layers that compute each item by itself may read it; to leave samples out of a loss, mark them "
                 found.add(RunTimeBatchError(text, at=node.layer.place("bottom", slot), help=f"{help}by `ignore_label`"))
-    for index, maker in net.counted.items():
-        blob, layer = net.blobs[index], net.nodes[net.blobs[index].producer].layer
-        if blob.loss_weight and blob.producer != maker:
-            text = f"blob '{blob.name}' is in no loss: only the run of the net says how many items it holds"
-            found.add(RunTimeBatchError(text, at=layer.place("loss_weight"), help="leave its loss_weight out"))
 
 
 def check_left_out(spec: NetSpec, state: State, found: Findings) -> None:

@@ -112,6 +112,12 @@ def lrn(given: Given) -> None:
         given.fields()
 
 
+def mvn(given: Given) -> None:
+    """The top has four axes."""
+    given.fields()
+    given.put("four_axes", True)
+
+
 def memory_data(given: Given) -> None:
     """What a program puts into memory is not transformed."""
     given.fields()
@@ -193,6 +199,7 @@ TYPES: dict[str, Callable[[Given], None]] = {
     "ImageData": image_data,
     "Input": input,
     "LRN": lrn,
+    "MVN": mvn,
     "LSTM": recurrent,
     "MemoryData": memory_data,
     "Parameter": parameter,

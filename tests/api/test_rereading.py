@@ -78,6 +78,127 @@ def test_overwritten_data(tmp_path: Path, type: str, followed: bool) -> None:
     np.testing.assert_allclose(net.blobs["h"].diff[0], (FOLLOWED if followed else ALONE)[type], rtol=2e-5, atol=1e-7)
 
 
+IMAGE = np.array([1, 2, 4, -1, 0.5, 0.25], np.float32).reshape(1, 2, 3, 1)
+OTHER = np.array([0.5, -1, 2, 1.5, 0.25, -0.5], np.float32).reshape(1, 2, 3, 1)
+SCALED = layer("Scale", "x", "h", "scale_param { axis: 0 num_axes: 0 filler { value: 1.5 } }")
+LAST = layer("Power", "y", "y", "power_param { scale: -2 shift: 0.25 }", "last")
+NEARBY = "lrn_param { local_size: 3 alpha: 2 beta: 0.5 }"
+
+
+@pytest.mark.parametrize(
+    ("type", "fields", "diff"),
+    [
+        ("Softmax", "", [-16.551483, -15.59301, -17.428127, 1.5514826, 0.5930108, 2.428128]),
+        ("MVN", "", [-1.2764876, -0.4193449, 1.2949408, -3.0927098, 1.5524514, 0.7782578]),
+        ("LRN", NEARBY, [1.5, 3.9263148, 2.1025624, 2.5, 2.0862682, 0.8800079]),
+    ],
+)
+def test_normalised_values_that_are_overwritten(tmp_path: Path, type: str, fields: str, diff: list[float]) -> None:
+    squares = SQUARES.replace("'h'", "'y'")
+    net = net_of(tmp_path, data("x", 1, 2, 3, 1) + SCALED + layer(type, "h", "y", fields) + LAST + squares)
+    net.forward(x=IMAGE)
+    net.backward()
+    np.testing.assert_allclose(net.blobs["h"].diff.ravel(), diff, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("type", "fields", "values", "diff"),
+    [
+        (
+            "Softmax",
+            "",
+            [0.9525741, 0.9046505, 0.9964064, 0.0474259, 0.0953495, 0.0035936],
+            [0.0408915, 0.0698087, 0.0035549, -0.0408916, -0.0698086, -0.003555],
+        ),
+        (
+            "MVN",
+            "",
+            [-1.069045, -0.2672612, 1.3363062, -1.3970014, 0.8890009, 0.5080005],
+            [1.142857, 0.2857141, -1.4285717, 2.83871, -1.8064517, -1.032258],
+        ),
+        (
+            "LRN",
+            NEARBY,
+            [0.25, 0.1355932, 0.0398506, 0.25, 0.1355932, 0.0398506],
+            [0.2447917, 0.1351425, 0.0398472, 0.2447917, 0.1351425, 0.0398472],
+        ),
+    ],
+)
+def test_normalising_in_place(tmp_path: Path, type: str, fields: str, values: list[float], diff: list[float]) -> None:
+    net = net_of(tmp_path, data("x", 1, 2, 3, 1) + SCALED + layer(type, "h", "h", fields) + SQUARES)
+    net.forward(x=IMAGE)
+    net.backward()
+    np.testing.assert_allclose(net.blobs["h"].data.ravel(), values, rtol=2e-5, atol=1e-7)
+    np.testing.assert_allclose(net.blobs["h"].diff.ravel(), diff, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "top", "values", "first", "second"),
+    [
+        (
+            "operation: SUM coeff: 2 coeff: -3",
+            "h",
+            [-1.5, 3, -6, -4.5, -0.75, 1.5],
+            [-3, 6, -12, -9, -1.5, 3],
+            [9, -18, 36, 27, 4.5, -9],
+        ),
+        (
+            "operation: PROD",
+            "h",
+            [0.75, -3, 12, -2.25, 0.1875, -0.1875],
+            [0.25, 1, 4, 2.25, 0.0625, 0.25],
+            [0.1875, -3, 48, -5.0625, 0.01171875, -0.046875],
+        ),
+        ("operation: MAX", "h", OTHER.ravel().tolist(), [0] * 6, [0] * 6),
+        (
+            "operation: PROD stable_prod_grad: false",
+            "y",
+            [1.5, 3, 6, -1.5, 0.75, 0.375],
+            [-3.3333333, 8.333333, -15.833333, -12.666667, -0.6666667, 6.6666665],
+            [-10, -25, -47.5, 12.666667, -2, -5],
+        ),
+    ],
+)
+def test_eltwise_in_place_and_overwritten(
+    tmp_path: Path, fields: str, top: str, values: list[float], first: list[float], second: list[float]
+) -> None:
+    given = data("x", 1, 2, 3, 1) + data("r", 1, 2, 3, 1) + SCALED + layer("Bias", "r", "b")
+    own = layer("Eltwise", "h b", top, f"eltwise_param {{ {fields} }}") + (LAST if top == "y" else "")
+    net = net_of(tmp_path, given + own + SQUARES.replace("'h'", f"'{top}'"))
+    net.forward(x=IMAGE, r=OTHER)
+    net.backward()
+    np.testing.assert_allclose(net.blobs["h"].data.ravel(), values, rtol=2e-5)
+    np.testing.assert_allclose(net.blobs["h"].diff.ravel(), first, rtol=2e-5)
+    np.testing.assert_allclose(net.blobs["b"].diff.ravel(), second, rtol=2e-5)
+
+
+def test_a_split_hands_out_what_is_overwritten(tmp_path: Path) -> None:
+    """Both tops of a Split, and its bottom, are one memory."""
+    given = data("x", 2, 3) + SCALED + layer("Split", "h", "a b") + layer("ReLU", "a", "a") + layer("Power", "a", "p")
+    net = net_of(tmp_path, given + layer("Eltwise", "p b", "y") + SQUARES.replace("'h'", "'y'"))
+    net.forward(x=IMAGE.reshape(2, 3))
+    net.backward()
+    for name in ("h", "a", "b", "p"):
+        np.testing.assert_allclose(net.blobs[name].data, [[1.5, 3.0, 6.0], [0.0, 0.75, 0.375]])
+    for name in ("a", "b", "p"):
+        np.testing.assert_allclose(net.blobs[name].diff, [[3.0, 6.0, 12.0], [0.0, 1.5, 0.75]])
+    np.testing.assert_allclose(net.blobs["h"].diff, [[6.0, 12.0, 24.0], [0.0, 3.0, 1.5]])
+    np.testing.assert_allclose(net.params["Scale"][0].diff, 127.875)
+
+
+@pytest.mark.parametrize(
+    ("type", "fields"), [("Flatten", ""), ("Reshape", "reshape_param { shape { dim: 0 dim: -1 } }")]
+)
+def test_a_view_shares_the_diff_that_it_does_not_pass_down(tmp_path: Path, type: str, fields: str) -> None:
+    view = layer(type, "h", "y", f"{fields} propagate_down: false")
+    net = net_of(tmp_path, data("x", 1, 2, 3) + SCALED + view + SQUARES.replace("'h'", "'y'"))
+    net.forward(x=IMAGE.reshape(1, 2, 3))
+    net.backward()
+    np.testing.assert_allclose(net.blobs["y"].diff, net.blobs["y"].data)
+    np.testing.assert_allclose(net.blobs["h"].diff, net.blobs["h"].data)
+    assert net.params["Scale"][0].diff == 0
+
+
 @pytest.mark.parametrize(("fields", "adds"), [("axis: 0 num_axes: -1", 1), ("axis: 0", 1), ("axis: 1", 2)])
 def test_scale_without_batch_axes_overwrites_its_gradient(tmp_path: Path, fields: str, adds: int) -> None:
     net = net_of(tmp_path, data("x", 2, 3) + layer("Scale", "x", "h", f"scale_param {{ {fields} }}") + SQUARES)

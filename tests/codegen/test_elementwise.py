@@ -118,3 +118,11 @@ def test_an_edited_formula_is_compiled_anew_and_an_old_one_found(
     assert run("x * 2.0  # as before") == ["{6.0}"]
     assert run("x * 4.0") == ["compiled bent.value", "{12.0}"]
     assert run("x * 2.0") == ["{6.0}"]
+
+
+def test_code_that_two_processes_compiled_shares_no_name() -> None:
+    """Each numbers its functions by itself: only their names keep two formulas of one name apart in a third process."""
+    kernels = [found("netspec.layers.relu:ReLU.gradient"), found("netspec.layers.exp:Exp.gradient")]
+    inner, outer = zip(*((one.inner.py_func, one.wrapper("float32")[0]) for one in kernels), strict=True)
+    assert inner[0].__qualname__ != inner[1].__qualname__
+    assert outer[0].__qualname__ != outer[1].__qualname__

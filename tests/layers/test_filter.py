@@ -102,12 +102,33 @@ def test_the_sum_of_what_is_kept_may_be_a_loss() -> None:
         ({"type": "BatchNorm", "bottom": "kept"}, r"layer 'l' \(BatchNorm\) reads 'kept', of which only the run"),
         ({"type": "Reduction", "bottom": "labels"}, r"layer 'l' \(Reduction\) reads 'labels'"),
         ({"type": "Concat", "bottom": ["kept", "data"]}, r"layer 'l' \(Concat\) reads 'kept'"),
-        ({"type": "ReLU", "bottom": "kept", "loss_weight": 1}, "blob 'l' is in no loss"),
     ],
 )
-def test_no_other_layer_and_no_loss_reads_it(layer: dict[str, Any], text: str) -> None:
+def test_no_other_layer_reads_it(layer: dict[str, Any], text: str) -> None:
     with pytest.raises(RunTimeBatchError, match=text):
         net(FILTER, {"name": "l", **layer})
+
+
+def test_a_loss_weight_counts_for_what_is_kept() -> None:
+    """The numbers of BVLC Caffe 1.0."""
+    given = {"name": "in", "type": "Input", "top": ["x", "s"], "shape": [[4, 2], [4]]}
+    scale = {"name": "h", "type": "Scale", "axis": 0, "num_axes": 0, "bottom": "x"}
+    kept = {"name": "i", "type": "Filter", "bottom": ["h", "s"]}
+    dense = {"name": "y", "type": "InnerProduct", "num_output": 2, "bottom": "i"}
+    power = {"name": "q", "type": "Power", "power": 2, "shift": 1, "loss_weight": 0.5, "bottom": "y"}
+    one = netspec.Net({"layers": [given, scale, kept, dense, power]}, phase="TRAIN", dtype="float64", keep=True)
+    one.params["h"][0].data[...] = 1.5
+    one.params["y"][0].data[...] = [[0.5, -1], [2, 1]]
+    one.params["y"][1].data[...] = [0.25, -0.5]
+    x = np.array([[1, 2], [3, -1], [0.5, 0.25], [-2, 4]])
+    for chosen in ([1, 1, 1, 1], [1, 0, 1, 0]):
+        one.forward(x=x, s=chosen)
+        one.clear_param_diffs()
+        one.backward()
+    np.testing.assert_allclose(one.loss, 0.5 * (1 + 42.25 + 1.5625 + 5.640625))
+    np.testing.assert_allclose(one.params["y"][0].diff, [[-0.5625, -2.53125], [11.53125, 20.390625]])
+    np.testing.assert_allclose(one.params["y"][1].diff, [0.25, 8.875])
+    np.testing.assert_allclose(one.params["h"][0].diff, 30.46875)
 
 
 def test_errors() -> None:

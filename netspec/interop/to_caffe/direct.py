@@ -29,7 +29,7 @@ from netspec.prototxt.fields import FORK_MESSAGES, MESSAGES, RENAMED
 if TYPE_CHECKING:
     from netspec.formats.caffe_messages import Field
 
-_SILENT = frozenset({"any_label", "batch_axis", "engine", "running_sums", "shape"})
+_SILENT = frozenset({"any_label", "batch_axis", "engine", "four_axes", "running_sums", "shape"})
 """Fields that may be lost, where a type's message does not have them: they say what Caffe sees, does or needs not."""
 _OTHERWISE = {
     "smooth": ("new_height", "images that shrink are smoothed, and in Caffe they are not"),

@@ -95,6 +95,8 @@ CASES = [
     INPUT + "- {name: y, type: LRN, local_size: 3, alpha: 0.5, beta: 0.6, k: 2}",
     INPUT + "- {name: y, type: LRN, local_size: 3, alpha: 0.5, norm_region: WITHIN_CHANNEL}",
     INPUT + "- {name: y, type: MVN}",
+    INPUT + "- {name: y, type: MVN, four_axes: true}",
+    VECTOR + "- {name: y, type: MVN, four_axes: true}",
     INPUT + "- {name: y, type: MVN, across_channels: true, eps: 0.1}",
     INPUT + "- {name: y, type: MVN, normalize_variance: false}",
     INPUT + "- {name: y, type: LayerNorm}",

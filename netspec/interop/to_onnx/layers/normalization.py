@@ -138,8 +138,20 @@ def group_norm(to: Writer[GroupNorm]) -> Tops:
     return _affine(to, y, 0, 1, to.rank - 2) if to.layer.affine else y
 
 
-@writes(MVN, RMSNorm, L2Normalize)
-def rows(to: Writer[MVN | RMSNorm | L2Normalize]) -> Tops:
+@writes(MVN)
+def mvn(to: Writer[MVN]) -> Tops:
+    """As of any rows; a row of one value becomes 0. Axes of 1 that the top has behind those of the bottom are added."""
+    y = by_rows(to) if to.layer.cut(to.shape).axes else to.op("Sub", to.x, to.x)
+    return to.to_top(y) if to.layer.four_axes and to.rank < 4 else y
+
+
+@writes(RMSNorm, L2Normalize)
+def rows(to: Writer[RMSNorm | L2Normalize]) -> Tops:
+    """As of any rows."""
+    return by_rows(to)
+
+
+def by_rows(to: Writer[MVN] | Writer[RMSNorm | L2Normalize]) -> str:
     """The mean and the deviation, or the length, of each row by reductions."""
     layer = to.layer
     rule, axes = layer.rule, list(layer.cut(to.shape).axes)
