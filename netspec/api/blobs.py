@@ -58,10 +58,11 @@ class Cell:
     `number` is that of the blob among all of a net.
     `diff` is None where no array of the program is shown, until somebody asks for it: it then lies in `spare`, and
     begins as the diff `source` of the program, if there is one. `held` (1,) is the number of items that the blob holds,
-    where only the run of the net says that. `reshape` gives an input other shapes.
+    where only the run of the net says that. `reshape` gives an input other shapes. `late` computes the diff, where that
+    is left until somebody asks for it.
     """
 
-    __slots__ = ("data", "diff", "held", "name", "number", "reshape", "source", "spare")
+    __slots__ = ("data", "diff", "held", "late", "name", "number", "reshape", "source", "spare")
 
     def __init__(self, name: str, number: int = 0) -> None:
         self.name, self.number = name, number
@@ -71,9 +72,14 @@ class Cell:
         self.spare = Spare()
         self.held: Array | None = None
         self.reshape: WeakMethod[Callable[[str, Shape], None]] | None = None
+        self.late: WeakMethod[Callable[[], None]] | None = None
 
     def gradient(self) -> Array:
         """The diff, of zeros where none is computed."""
+        if self.late is not None:
+            compute, self.late = self.late(), None
+            if compute is not None:
+                compute()
         if self.diff is None:
             begins = self.source if self.spare.array is None else None
             self.diff, self.source = self.spare.like(self.data), None

@@ -54,6 +54,8 @@ class Copied:
             "_params",
             "_alone",
             "_feeding",
+            "_hooks",
+            "_rows",
         }
         return {name: value for name, value in vars(self).items() if name not in own}
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal, Protocol
 
+from netspec.api.arguments import BadArgumentError
+from netspec.api.rows import Rows
 from netspec.core.errors import DataError
 from netspec.data.cursor import Cursor
 from netspec.data.feed import open_feed
@@ -23,6 +25,10 @@ class Feeding(Protocol):
 
     def fill(self, program: Program, given: Collection[str]) -> None:
         """Copy the next batch of data into the inputs, but for those of layers of which a top is `given`."""
+        ...
+
+    def read_from(self, rows: Rows) -> bool:
+        """Read arrays from now on, where there are no other data; whether it does."""
         ...
 
 
@@ -48,6 +54,10 @@ class LayerFeeding:
                 if cursor is not None:
                     cursor.take(into)
 
+    def read_from(self, rows: Rows) -> bool:
+        """The net itself reads them."""
+        return False
+
     def _cursor(self, program: Program, node: Node, feed: FeedSpec, size: int) -> Cursor | None:
         name, place = node.layer.name, node.layer.place()
         if name not in self._cursors:
@@ -66,12 +76,20 @@ class TrainingFeeding:
     """The data of a training: the coming iteration begins with the batch after the one that is read here."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self._session, self._reads = session, session.feed is not None
 
     def fill(self, program: Program, given: Collection[str]) -> None:
         """Read the next training batch, unless the caller gives one. Raises DataError."""
-        if self._session.feed is not None and not given:
+        if self._reads and not given:
             self._session.take_batch()
+
+    def read_from(self, rows: Rows) -> bool:
+        """The iterations read them, from the first row on. Raises BadArgumentError where they read other data too."""
+        if self._session.feed is not None:
+            raise BadArgumentError("this training reads data of other layers too", help="fill `blobs` before each step")
+        self._session.read_from(rows)
+        self._reads = True
+        return True
 
 
 class TesterFeeding:
@@ -85,3 +103,12 @@ class TesterFeeding:
         cursor, spec = self._tester.cursors.get(self._name), self._tester.job.spec.data.named(self._name)
         if cursor is not None and spec is not None and not given:
             cursor.take(spec.among(program.inputs))
+        elif isinstance(cursor, Rows) and not given:
+            cursor.take()
+
+    def read_from(self, rows: Rows) -> bool:
+        """The tests read them. Raises BadArgumentError where they read other data too."""
+        if self._tester.feeds.get(self._name) is not None:
+            raise BadArgumentError("this test reads data of other layers too")
+        self._tester.cursors[self._name] = rows
+        return True

@@ -30,6 +30,7 @@ from netspec.api.blobs import Blob, Cell, Named, UnknownNameError, check_kept, n
 from netspec.api.copies import Copied
 from netspec.api.feeding import Feeding, LayerFeeding
 from netspec.api.habits import Habits, caffe_forces, check_backward, is_input, param_cells, positional
+from netspec.api.hooks import Hooked
 from netspec.api.labels import Labels
 from netspec.api.passes import Passes
 from netspec.api.recipe import Recipe
@@ -53,7 +54,7 @@ _BY_HAND = -1
 """Sub-iteration of a forward by hand on a training's net: no iteration of the training draws its masks."""
 
 
-class Net(Habits, Stored, Copied):
+class Net(Habits, Hooked, Stored, Copied):
     """A net of one phase on its own memory.
 
     `net` is a path, a zoo name, YAML-like plain values, or a Document. Raises the errors of the spec, and SnapshotError
@@ -109,11 +110,14 @@ class Net(Habits, Stored, Copied):
             self.load(path)
 
     @classmethod
-    def around(cls, program: Program, recipe: Recipe, feeding: Feeding | None = None) -> Net:
-        """A Net around an existing program, such as a training's; the recipe is for its copies."""
+    def around(cls, program: Program, recipe: Recipe, feeding: Feeding | None = None, stepped: bool = False) -> Net:
+        """A Net around an existing program, such as a training's; the recipe is for its copies.
+
+        `stepped` says that the training leaves its updates in the diffs of params.
+        """
         net = cls.__new__(cls)
         net._hold(program, recipe)
-        net._feeding = feeding
+        net._feeding, net._memory.stepped = feeding, stepped
         net._ran, net._sub, net._packed, net._alone = True, _BY_HAND, False, False
         return net
 
@@ -122,6 +126,7 @@ class Net(Habits, Stored, Copied):
         brings = any(node.layer.brings is not None for node in program.graph.nodes)
         self._feeding: Feeding | None = LayerFeeding(recipe.seed, recipe.dtype) if brings else None
         self._ran, self._forwards, self._sub = False, 0, 0
+        self._hooks, self._rows = {}, None
         self._packed = bool(program.plan.fixed)
         """Whether nobody else changes the params, so that what is made of them is kept from one forward to the next."""
         self._alone = True
@@ -223,7 +228,7 @@ class Net(Habits, Stored, Copied):
     def forwards(self, number: int) -> None:
         self._forwards = whole(number, "number of forwards", 0)
 
-    def forward(self, blobs: Any = None, start: Any = None, end: Any = None, **inputs: Any) -> dict[str, Array]:
+    def forward(self, /, blobs: Any = None, start: Any = None, end: Any = None, **inputs: Any) -> dict[str, Array]:
         """Compute all blobs, or those of the layers from `start` to `end`; inputs that are not given keep their values.
 
         `start` and `end` are names of layers. Returns copies of the outputs, or of the tops of `end`, and of the blobs
@@ -245,14 +250,23 @@ class Net(Habits, Stored, Copied):
         with program.weights.turn.lock():
             for array, values in given:
                 array[...] = values
+            if first == 0:
+                self._take_rows(inputs)
             memory.put(first, last)
             if self._feeding is not None and start is None:
                 self._feeding.fill(program, inputs)
             self._labels.check()
             if graph.phase == "TRAIN":
                 program.clock[:] = self._forwards, self._sub
-            if start is not None or end is not None or memory.constants or memory.spoiled or memory.handed:
-                memory.forward(first, last)
+            if (
+                start is not None
+                or end is not None
+                or self._hooks
+                or memory.constants
+                or memory.spoiled
+                or memory.handed
+            ):
+                self._forward_by_layers(first, last)
             elif self._packed:
                 program.infer()
             else:
@@ -292,7 +306,7 @@ class Net(Habits, Stored, Copied):
         return float(self._program.loss[0])
 
     def backward(
-        self, diffs: Any = None, start: Any = None, end: Any = None, **top_diffs: Any
+        self, /, diffs: Any = None, start: Any = None, end: Any = None, **top_diffs: Any
     ) -> dict[str, Array | None]:
         """Compute gradients of the weighted losses, or of the sum of some tops times their given diffs.
 
@@ -326,13 +340,13 @@ class Net(Habits, Stored, Copied):
                 for number, values in given.items():
                     cell = memory.cells[number]
                     cell.items(cell.gradient())[...] = values
-                memory.backward(first, last)
-            elif not self._recipe.exact and start is None and end is None:
+                self._backward_by_layers(first, last)
+            elif not self._recipe.exact and start is None and end is None and not (self._hooks and not given):
                 memory.backward_at_once(given)
             elif given:
                 memory.backward_from(given, first, last)
             else:
-                memory.backward(first, last)
+                self._backward_by_layers(first, last)
             found: dict[str, Array | None] = {} if end is not None else self._input_diffs()
             return found | {cell.name: cell.items(cell.gradient()).copy() for cell in wanted}
 

@@ -6,12 +6,15 @@ it. Backward goes layer by layer: each writes the diff that it alone gives to a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakMethod
 
+from netspec.api.blobs import Cell
 from netspec.api.leftovers import after_backward, after_forward, before_backward
 from netspec.api.memory import Memory
 from netspec.api.rereading import DERIVATIVES, GRADIENTS, IN_PLACE, KEPT, OVERWRITING, Reading
+from netspec.api.shares import shares, totals
 from netspec.net.as_caffe import CaffeLayer, writes
 from netspec.net.graph import Node
 
@@ -23,15 +26,41 @@ Given = Mapping[int, "Array"]
 
 
 class Passes(Memory):
-    """The memory of a net, and what runs over it."""
+    """The memory of a net, and what runs over it. `stepped`: it is a training's, whose params' diffs are updates."""
+
+    stepped = False
 
     def sync(self) -> None:
-        """Show what a training's own iterations left in the program: diffs of Splits' tops are not among that."""
+        """Show what a training's own iterations left in the program; of Splits' tops once somebody asks for them."""
         if self._synced == self.program.iterations.iteration or not self.program.plan.keep:
             return
         self._synced = self.program.iterations.iteration
         self._copy_out(0, len(self.net.layers) - 1)
         self._show_gradients()
+        if self.stepped:
+            for cell in self._splits():
+                cell.late = WeakMethod(self._split_diffs)
+
+    def _splits(self) -> list[Cell]:
+        """The tops of Splits."""
+        return [cell for cell, blob in zip(self.cells, self.net.blobs, strict=True) if blob.split]
+
+    def _split_diffs(self) -> None:
+        """Compute the diffs of Splits' tops that the last iteration left out, with the weights that it began with.
+
+        A param's diff holds what the update has subtracted from it.
+        """
+        weights = self.program.weights
+        after = [array.copy() for array in weights.data]
+        for array, step in zip(weights.data, weights.diff, strict=True):
+            if step is not None:
+                array += step
+        try:
+            self._whole = True
+            self._apart()
+        finally:
+            for array, values in zip(weights.data, after, strict=True):
+                array[...] = values
 
     def _show_gradients(self) -> None:
         """Show the diffs that the program has, but for those of Splits' tops, which are 0, and those of the caller.
@@ -77,6 +106,7 @@ class Passes(Memory):
 
     def take(self, first: int, last: int) -> None:
         """Show what the forward of the layers from `first` to `last` made."""
+        self._forget_late()
         self._copy_out(first, last)
         if self.exact:
             after_forward(self.net.layers[first : last + 1], self.cells)
@@ -143,7 +173,7 @@ class Passes(Memory):
         for storage, flow in program.flows.items():
             diff = program.diff[storage]
             if diff is not None and (not flow.writers or flow.writers[0][0] > start):
-                diff[...] = 0
+                diff[...] = 0 if given else flow.seed
         try:
             for node in reversed(graph.nodes[: start + 1]):
                 if not given:
@@ -177,13 +207,36 @@ class Passes(Memory):
         if given is not None:
             total += given
         elif end is not None:
-            total[...] = self.program.items(last, end).reshape(total.shape)
+            values, own = self.program.items(last, end).reshape(total.shape), self._weight(number)
+            if self.program.flows[self.program.plan.storage[last]].seed == own and self._alone(number):
+                total[...] = values
+            else:  # other blobs in this memory have loss weights or diffs of their own
+                total += values - own
+
+    def _weight(self, number: int) -> float:
+        """The loss weight of a blob."""
+        tops = (
+            (top, weight) for layer in self.net.layers for top, weight in zip(layer.tops, layer.weights, strict=True)
+        )
+        return next((weight for top, weight in tops if top == number), 0.0)
+
+    def _alone(self, number: int) -> bool:
+        """Whether no other blob in a blob's memory is one that backward starts from."""
+        storage, blobs = self.program.plan.storage, self.net.blobs
+        memory = [storage[blobs[end].versions[-1]] for end in self.ends if not blobs[end].split]
+        return memory.count(storage[blobs[number].versions[-1]]) == 1
+
+    def _forget_late(self) -> None:
+        """Leave the diffs of Splits' tops that nobody has asked for as they are."""
+        for cell in self._splits() if self.stepped else ():
+            cell.late = None
 
     def _apart(self) -> None:
         """Let all cells hold their diffs before a pass layer by layer, which overwrites those of the program.
 
         The tops of Splits get what backward at once left out.
         """
+        self._forget_late()
         for cell in self.cells:
             if cell.source is not None:
                 cell.gradient()
@@ -291,12 +344,12 @@ class Passes(Memory):
                 above[...] = self._diff(number)
             if top in program.graph.counted:
                 above[len(program.items(top, above)) :] = 0
-        for total in self._totals(node):
+        for total in totals(program, node):
             total[...] = 0
         if self.exact:
             before_backward(program, self.cells, layer, node)
         program.run_node("backward", node.index)
-        for number, flag, share in zip(layer.bottoms, wanted, self._shares(node), strict=True):
+        for number, flag, share in zip(layer.bottoms, wanted, shares(program, node), strict=True):
             if flag and share is not None and number in self.chains:
                 self.late[number] = share
             elif flag and share is not None:
@@ -337,38 +390,3 @@ class Passes(Memory):
                 self.late.pop(number, None)
                 self._write(number, diff)
         return found is not None
-
-    def _totals(self, node: Node) -> Iterator[Array]:
-        """The diffs in the program that the layer adds to, since another reader runs before it."""
-        program = self.program
-        for slot, bottom in enumerate(node.bottoms):
-            flow, diff = program.flows.get(program.plan.storage[bottom]), program.diff[bottom]
-            wanted = flow is not None and node.propagate[slot] and flow.writers[0] != (node.index, slot)
-            if wanted and diff is not None:
-                yield diff
-
-    def _shares(self, node: Node) -> list[Array | None]:
-        """What the layer gave to each of its bottoms; where it reads a blob twice, each time its own part."""
-        program, found = self.program, []
-        for slot, bottom in enumerate(node.bottoms):
-            diff = program.diff[bottom] if node.propagate[slot] else None
-            same = [other for other, one in enumerate(node.bottoms) if one == bottom and node.propagate[other]]
-            if diff is not None and len(same) > 1:
-                own = self._share(node, slot)
-                others = [self._share(node, other) for other in same if other != slot]
-                diff = own if own is not None else diff - sum(one for one in others if one is not None)
-            found.append(diff)
-        return found
-
-    def _share(self, node: Node, slot: int) -> Array | None:
-        """The memory into which a layer writes one of several gradients of a blob."""
-        program, bottom = self.program, node.bottoms[slot]
-        piece = program.plan.pieces.get(("share", node.index, slot))
-        diff = program.diff[bottom]
-        if piece is None or diff is None:
-            return None
-        flat = program.arena[piece.offset : piece.offset + diff.nbytes].view(piece.kind)
-        if program.graph.blobs[bottom].layout == "NHWC" and diff.ndim == 4:
-            n, c, h, w = diff.shape
-            return flat.reshape(n, h, w, c).transpose(0, 3, 1, 2)
-        return flat.reshape(diff.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex
 
@@ -18,7 +18,8 @@ from netspec.core.errors import NetspecError, NetspecWarning, UsageError
 from netspec.core.nodes import Document
 from netspec.engine.weights import params_by_key
 from netspec.net.graph import State
-from netspec.training.by_hand import apply_update
+from netspec.prototxt.solver import TYPES
+from netspec.training.by_hand import apply_update, measure
 from netspec.training.caffe_keeping import CaffeSnapshots
 from netspec.training.caffe_keeping import write as write_caffe
 from netspec.training.events import Event, Unwritten, Warned
@@ -26,6 +27,7 @@ from netspec.training.job import Job, load_solver
 from netspec.training.rules.base import FIRST
 from netspec.training.session import Session
 from netspec.training.solve import due, solve, tested
+from netspec.training.solvers.base_driving import DrivingRule
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -62,11 +64,13 @@ class Solver:
         self._session = Session(self._job, most, keep=self._keep)
         self._session.load_own()
         self._snapshots = CaffeSnapshots(self._session)
+        self._callbacks: list[tuple[Callable[[], Any], Callable[[], Any]]] = []
         feed, caffe = self._job.spec.data.train, self._job.spec.like_caffe
         if caffe and every:
             self._session.train.fill_once()
         recipe = self._recipe(self._job, "TRAIN", feed.net_batch if feed is not None else None)
-        self.net = Net.around(self._session.train, recipe, TrainingFeeding(self._session) if caffe else None)
+        stepped = caffe and every and type(self._job.spec.rule).__name__ in TYPES
+        self.net = Net.around(self._session.train, recipe, TrainingFeeding(self._session) if caffe else None, stepped)
         self.test_nets = []
         firsts = {tester: name for name, tester in reversed(self._session.testers.items())}
         for tester, name in reversed(firsts.items()):
@@ -149,6 +153,28 @@ class Solver:
             if self.iter == FIRST:
                 self._warn(session.warnings())
         return loss
+
+    def add_callback(self, on_start: Callable[[], Any], on_gradients_ready: Callable[[], Any]) -> None:
+        """Call `on_start` as each iteration begins, and `on_gradients_ready` between its gradients and its update.
+
+        As in pycaffe: what the second changes in the diffs of params is what the update reads. At its start the diffs
+        are 0. Raises UsageError for solver types that drive passes.
+        """
+        session = self._session
+        if isinstance(session.spec.rule, DrivingRule):
+            raise UsageError(f"the solver type {type(session.spec.rule).__name__} makes its own gradients")
+        self._callbacks.append((on_start, on_gradients_ready))
+        session.hooks = self._start, self._ready
+
+    def _start(self) -> None:
+        self.net.clear_param_diffs()
+        for start, _ in self._callbacks:
+            start()
+
+    def _ready(self) -> None:
+        for _, ready in self._callbacks:
+            ready()
+        measure(self._session.train)
 
     def apply_update(self) -> None:
         """Change the params by their gradients as they are, and count an iteration, as in pycaffe.

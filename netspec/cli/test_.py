@@ -67,12 +67,15 @@ def command(
     code: Code = None,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the scores.")] = TableFormat.table,
 ) -> None:
-    """Score weights on test data, each sample once: how good they are, and where they are wrong."""
+    """Score weights on test data, each sample once: how good they are, and where they are wrong.
+
+    A net file will do in place of a solver where its data layers bring the test data.
+    """
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
     from netspec.training import folders
     from netspec.training.averaging import kind_of
-    from netspec.training.job import load_solver
+    from netspec.training.job import load_solver, with_solver
     from netspec.training.judging import evaluation
     from netspec.training.run import load_tester
     from netspec.views import confusion_plot
@@ -82,7 +85,8 @@ def command(
     if has_separator(solver) and not exists(path):
         raise UsageError(f"there is no run folder or solver '{solver}'")
     found = folders.weights_for(path, weights, best)
-    job = load_solver(solver, overrides or [], asked=asked_state(net_stage, net_level), phases=("TEST",))
+    asked = asked_state(net_stage, net_level)
+    job = load_solver(with_solver(solver, asked), overrides or [], asked=asked, phases=("TEST",))
     if plot is not None:
         confusion_plot.ask_for_library(plot)
     on, console = on or "test", err()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, PrivateAttr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError, core_schema
 
 from netspec.core.nodes import Node, locate
 from netspec.core.places import Place
@@ -92,6 +92,36 @@ def known_as(cls: type[Any]) -> dict[str, str]:
     """Names of a model's fields in other programs, each with the field it means."""
     marks = [(name, mark) for name, info in fields_of(cls).items() for mark in info.metadata if isinstance(mark, Aka)]
     return {other: name for name, mark in marks for other in mark.names}
+
+
+class Bounds:
+    """Bounds of a number that hold for YAML alone: Caffe takes any number there, and so does what a prototxt says.
+
+    A prototxt is validated with the context {"caffe": True}.
+    """
+
+    def __init__(self, *, ge: float | None = None, gt: float | None = None, lt: float | None = None) -> None:
+        self.ge, self.gt, self.lt = ge, gt, lt
+
+    def _check(self, value: float, info: core_schema.ValidationInfo[Any]) -> float:
+        if info.context is None or not info.context["caffe"]:
+            if self.ge is not None and not value >= self.ge:
+                raise PydanticKnownError("greater_than_equal", {"ge": self.ge})
+            if self.gt is not None and not value > self.gt:
+                raise PydanticKnownError("greater_than", {"gt": self.gt})
+            if self.lt is not None and not value < self.lt:
+                raise PydanticKnownError("less_than", {"lt": self.lt})
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        said = {"minimum": self.ge, "exclusiveMinimum": self.gt, "exclusiveMaximum": self.lt}
+        return handler(schema) | {word: bound for word, bound in said.items() if bound is not None}
+
+
+NotNegative = Annotated[float, Bounds(ge=0)]
 
 
 class PathMark:

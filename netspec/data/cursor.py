@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netspec.data.feed import Feed
 from netspec.data.prefetch import Prefetcher
@@ -12,6 +12,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
+
+
+class Reading(Protocol):
+    """What is read batch after batch; `taken` is the number of the batch that comes next."""
+
+    taken: int
+
+    @property
+    def waited(self) -> float:
+        """Seconds that `take` has waited until now."""
+        ...
+
+    def take(self, into: tuple[Array, ...], between: Callable[[], None] = ...) -> None:
+        """Copy the next batch into a net's inputs."""
+        ...
+
+    def close(self) -> None:
+        """End what prepares batches."""
+        ...
 
 
 class Cursor:

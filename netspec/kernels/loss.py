@@ -45,7 +45,7 @@ def add_weighted(top: Vector, weight: float, loss: Doubles, part: int, parts: in
 def add_weighted_items(
     top: Vector, items: int, number: Ints, weight: float, loss: Doubles, part: int, parts: int
 ) -> None:
-    """The same of the first `number` (1,) of the `items` that top holds. Runs as one part."""
+    """loss += weight * sum of the first `number` (1,) of the `items` that top holds. Runs as one part."""
     total = 0.0
     for i in range(top.size // max(items, 1) * number[0]):
         total += top[i]

@@ -84,7 +84,8 @@ class Subject:
 def validate(subject: Subject, found: Findings) -> Any:
     """An instance of the class; None after errors, which go to `found`."""
     try:
-        return _attached(subject.cls.model_validate(subject.values), subject.node)
+        context = {"caffe": subject.node.at.source.caffe}
+        return _attached(subject.cls.model_validate(subject.values, context=context), subject.node)
     except ValidationError as error:
         problems = _without_echoes(error.errors())
     extras = [p["loc"] for p in problems if p["type"] == "extra_forbidden"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, model_validator
 
-from netspec.core.model import Aka, Listed
+from netspec.core.model import Aka, Listed, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window, axis_of, convolved, convolved_text
 from netspec.layers._window import Windowed
@@ -33,6 +33,14 @@ class Spatial(Windowed):
     force_nd_im2col: bool = Field(
         False, description="For Caffe's sake, where it chooses a slower way to compute; it changes nothing."
     )
+
+    @model_validator(mode="after")
+    def _sized(self, info: ValidationInfo[dict[str, bool] | None]) -> Spatial:
+        """Refuse a filter without a size; of a prototxt the shape of the bottom tells whether it needs one."""
+        sized = self.kernel_size or self.kernel_h is not None
+        if not sized and self.axis == 1 and not (info.context and info.context["caffe"]):
+            raise wrong("the filter has no size", help="give `kernel_size`, or `kernel_h` and `kernel_w`")
+        return self
 
     def identity(self) -> dict[str, object]:
         """Without `force_nd_im2col`, which changes nothing."""

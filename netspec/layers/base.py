@@ -10,7 +10,7 @@ from pydantic import Field
 
 from netspec.core.calls import Calls, Phase, Run, Workspace
 from netspec.core.metric import Metric
-from netspec.core.model import Aka, Listed, Model
+from netspec.core.model import Aka, Listed, Model, NotNegative
 from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.receptive import ReceptiveField, union
@@ -136,10 +136,10 @@ class ParamSpec(Model, defer_build=False):
     share_mode: Literal["STRICT", "PERMISSIVE"] = Field(
         "STRICT", description="Shared shapes must be equal, or only their counts."
     )
-    lr_mult: float | None = Field(
-        None, ge=0, description="Factor on the learning rate (default 1); 0 freezes the param."
+    lr_mult: NotNegative | None = Field(
+        None, description="Factor on the learning rate (default 1); 0 freezes the param."
     )
-    decay_mult: float | None = Field(None, ge=0, description="Factor on the weight decay (default 1).")
+    decay_mult: NotNegative | None = Field(None, description="Factor on the weight decay (default 1).")
 
 
 class StateRule(Model, defer_build=False):

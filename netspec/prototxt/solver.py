@@ -79,6 +79,8 @@ _IDLE = {
     "device_id": "netspec computes on the CPU",
     "layer_wise_reduce": "it is for several GPUs",
 }
+_NOTHING = 1e-37
+"""A limit of the gradient's norm that leaves nothing of any gradient."""
 _TRAINED = ("train_net_param", "train_net", "net_param", "net")
 """The fields that name the net to train."""
 
@@ -191,7 +193,7 @@ class _Reading:
             at = solver.keys.get("test_interval") or solver.keys["test_iter"]
             raise TestCountError("nothing says when to test", at=at, help="say `test_interval: 500`")
         return [
-            _Tested(key, net, solver.keys[key], state if isinstance(state, Mapping) else None, each)
+            _Tested(key, net, solver.keys[key], state if isinstance(state, Mapping) else None, _at_least_0(each))
             for (key, net), each, state in zip(named, batches, states or [None] * len(named), strict=True)
         ]
 
@@ -214,8 +216,12 @@ class _Reading:
                 self.draft.put(name, least, self.at)
         self.copy("max_iter")
         clip = solver.value("clip_gradients")
-        if isinstance(clip, (int, float)) and clip >= 0:
+        if isinstance(clip, (int, float)) and clip > 0:
             self.copy("clip_gradients")
+        elif clip == 0:
+            self.draft.put("clip_gradients", _NOTHING, solver.keys["clip_gradients"])
+            text = f"`clip_gradients: 0` lets no gradient through: it becomes {_NOTHING:g}, as 0 is no limit"
+            self.notes.add(text, solver.keys["clip_gradients"])
         if solver.value("debug_info"):
             if solver.value("display"):
                 self.copy("debug_info")
@@ -300,6 +306,11 @@ class _Reading:
 def plain(values: Values[str, Node]) -> dict[str, Any]:
     """Nodes as plain values."""
     return {key: value.plain() for key, value in values.items()}
+
+
+def _at_least_0(count: Node) -> Node:
+    """A number of batches: below 0 there are none either."""
+    return node(0, count.at) if isinstance(count.plain(), int) and count.plain() < 0 else count
 
 
 def _rising(values: Node) -> Node:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from netspec.core.errors import SnapshotError
 from netspec.core.shape import counted
+from netspec.engine.updating import local_decay
 from netspec.formats import caffe_hdf5, caffemodel, solverstate, wire
 from netspec.formats.caffemodel import Written
 from netspec.formats.solverstate import SolverState
 from netspec.net.graph import ParamKey
 from netspec.net.shaped import ShapedGraph
+from netspec.training.caffe_frozen import history_of_frozen
 from netspec.training.caffe_states import check_type
 from netspec.training.container import check_finite, replacing, write_whole
 from netspec.training.course import Course
@@ -105,8 +107,20 @@ def state_of(state: Snapshot, job: Job, learned_net: str, course: Course) -> Sol
 
     rule, net, iteration = job.spec.rule, job.train, state.iteration or 0
     check_type(rule)
-    zeros = {key: np.zeros(shape, job.spec.dtype) for key, shape in zip(net.graph.owners, net.params, strict=True)}
-    history = (state.history.get((slot, key), zeros[key]) for slot in rule.slots for key in zeros)
+    spec, owners = job.spec, net.graph.owners
+    still: dict[ParamKey, Array] = {}
+    """The gradients of params without a history: that of those of `lr_mult: 0` is weight decay's."""
+    decays = local_decay(net.graph.params, spec.regularization_type, spec.weight_decay)
+    for param, key, shape, decay in zip(net.graph.params, owners, net.params, decays, strict=True):
+        weight = state.weights[key].reshape(shape).astype(np.float64)
+        pull = decay.l2 * weight + decay.l1 * np.sign(weight)
+        still[key] = pull if param.param.learned else np.zeros(shape)
+
+    def missing(slot: str, key: ParamKey) -> Array:
+        return history_of_frozen(rule, slot, still[key], iteration).astype(spec.dtype)
+
+    found = ((slot, key) for slot in rule.slots for key in owners)
+    history = (state.history[each] if each in state.history else missing(*each) for each in found)
     return SolverState(iteration, learned_net, tuple(history), steps_taken(job.spec.lr_policy, iteration - 1, course))
 
 

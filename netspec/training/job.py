@@ -17,8 +17,9 @@ from netspec.data.joined import JoinedSpec
 from netspec.data.spec import FeedsSpec
 from netspec.engine.weights import same_params, shared_params
 from netspec.language.asked import NOTHING_ASKED, AskedState
+from netspec.language.files import read
 from netspec.language.paths import layer_paths
-from netspec.language.references import Documents, Reference, open_solver
+from netspec.language.references import Documents, Reference, is_net, open_net, open_solver
 from netspec.net.graph import Graph, ParamKey, State
 from netspec.net.infer import infer
 from netspec.net.learning import unmoved
@@ -164,6 +165,24 @@ def load_solver(
     return job_of(open_solver(reference, found, overrides, asked), found, keep, phases, given)
 
 
+def with_solver(reference: str, asked: AskedState = NOTHING_ASKED) -> Reference:
+    """A solver that only tests, where a reference is the file of a net whose data layers bring its test data.
+
+    Of a prototxt it tests in Caffe's way. What is no such file stays as it is. Raises the errors of the net.
+    """
+    path = Path(reference)
+    if not path.is_file() or not is_net(read(path)):
+        return reference
+    found, document = Findings(), open_net(reference)
+    net = net_spec(document, found)
+    found.raise_if_any()
+    assert net is not None
+    if brought_by(net, State("TEST", asked.level or net.state.level, asked.stages)) is None:
+        return reference
+    values = {"net": str(path), "base_lr": 1.0, "lr_policy": "fixed", "max_iter": 1}
+    return values | ({"loop": "caffe"} if document.root.at.source.caffe else {})
+
+
 def job_of(
     opened: Documents,
     found: Findings,
@@ -206,7 +225,11 @@ def _tested(
         its = net if own is None else net_spec(own, found)
         its = applied(spec.params, its, found) if own is not None and spec.params else its
         level = entry.level or its.state.level
-        state = {"stage": entry.stage, "level": level, "test_iter": entry.test_iter or spec.test_iter}
+        state = {
+            "stage": entry.stage,
+            "level": level,
+            "test_iter": spec.test_iter if entry.test_iter is None else entry.test_iter,
+        }
         feed = brought_by(its, State("TEST", level, entry.stage))
         data = FeedsSpec.model_construct(tests={} if feed is None else {name: scored(feed)})
         one = spec.model_copy(update={**state, "data": data, "test_nets": {}})

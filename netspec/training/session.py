@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from netspec.core.changes import Changes
 from netspec.core.errors import NetspecError
 from netspec.data.computed import Computed
-from netspec.data.cursor import Cursor
+from netspec.data.cursor import Cursor, Reading
 from netspec.data.facts import Facts
 from netspec.engine.beside import Beside
 from netspec.engine.bind import Keep, bind, compile_net
@@ -73,6 +73,9 @@ class Session:
     Raises DataError, OutOfMemoryError.
     """
 
+    hooks: tuple[Callable[[], None], Callable[[], None]] | None = None
+    """Called as each iteration begins, and between its gradients and its update."""
+
     def __init__(
         self, job: Job, threads: int | None = None, keep: Keep = False, computed: Computed | None = None
     ) -> None:
@@ -118,7 +121,7 @@ class Session:
         training that resumes, so a snapshot does not hold it."""
         self.over = False
         """Whether the tests, those of the coming iteration too, have ended the training."""
-        self._cursor = None if self.feed is None else Cursor(self.feed, self.batch)
+        self._cursor: Reading | None = None if self.feed is None else Cursor(self.feed, self.batch)
         self.shift = 0
         """Batches by which the data are ahead of the iterations: in Caffe's way forwards between them read data too."""
         self._driving: Driving | None = None
@@ -143,9 +146,10 @@ class Session:
 
     def _batch(self, number: int) -> None:
         """Copy training batch `number` into the net's inputs."""
-        if self._cursor is not None and self.spec.data.train is not None:
+        if self._cursor is not None:
+            feed, inputs = self.spec.data.train, self.train.inputs
             self._cursor.taken = number + self.shift
-            self._cursor.take(self.spec.data.train.among(self.train.inputs), self.between)
+            self._cursor.take(inputs if feed is None else feed.among(inputs), self.between)
         if self.debugging is not None:
             self.debugging.take(*divmod(number, self.spec.iter_size))
 
@@ -233,12 +237,17 @@ class Session:
         """Run the passes and the update of a solver type that gives Calls."""
         program, size = self.train, self.spec.iter_size
         program.loss[0] = 0.0
+        if self.hooks:
+            self.hooks[0]()
         for sub in range(size):
             if sub > 0:
                 self.between()
             self._batch(iteration * size + sub)
             program.clock[:] = iteration, sub
-            program.run("resume" if sub else "clear", "suspend" if sub < size - 1 else "commit")
+            program.run("resume" if sub else "clear", "suspend" if sub < size - 1 or self.hooks else "commit")
+        if self.hooks:
+            self.hooks[1]()
+            program.run("watch", "commit")
 
     def _batches(self, iteration: int) -> Iterator[Fed]:
         """Each batch of an iteration."""
@@ -247,6 +256,10 @@ class Session:
             self._batch(number)
             names = sample_names(self.feed, (number + self.shift) * self.batch)
             yield Fed(self.train.inputs, names, (iteration, sub))
+
+    def read_from(self, reading: Reading) -> None:
+        """Let the coming iteration begin with the first batch of other data."""
+        self._cursor, self.shift = reading, -self.iteration * self.spec.iter_size
 
     def take_batch(self) -> None:
         """Copy the next batch into the net's inputs; the coming iteration begins with the batch after it."""

@@ -207,7 +207,7 @@ def tested(session: Session, feed: str) -> Tested:
     """Make the test of a name, and record its scalar scores."""
     tester, begun = session.testers[feed], time.perf_counter()
     means, samples = tester.run(feed, session.between)
-    session.record(feed, {name: means[name] for name in tester.scalars})
+    session.record(feed, {name: means[name] for name in tester.scalars if name in means})
     epoch = session.epoch(session.iteration)
     return Tested(session.iteration, means, samples, time.perf_counter() - begun, feed=feed, epoch=epoch)
 

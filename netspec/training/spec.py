@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from netspec.core.calls import Phase
 from netspec.core.counts import AnyCount, Count, Pace, PositiveCount, Switch
 from netspec.core.errors import Findings, SpecError
-from netspec.core.model import Aka, Listed, Model, known_as, wrong
+from netspec.core.model import Aka, Bounds, Listed, Model, known_as, wrong
 from netspec.core.nodes import Document, locate
 from netspec.core.rooms import UnknownWord
 from netspec.core.spelling import enumerated, suggest
@@ -57,8 +57,8 @@ class TestNet(Model):
     )
     stage: Listed[str] = Field((), description="Stages that its include and exclude rules see.")
     level: int = Field(0, description="Level that its include and exclude rules see.")
-    test_iter: int | None = Field(
-        None, gt=0, description="Batches of a test; left out: every sample of its data exactly once."
+    test_iter: Annotated[int, Bounds(gt=0)] | None = Field(
+        None, description="Batches of a test; left out: every sample of its data exactly once."
     )
 
 
@@ -68,7 +68,9 @@ class SolverSpec(Model):
     data: Annotated[FeedsSpec, Aka("dataset")] = Field(
         FeedsSpec(), description="What feeds the net's Input tops, in order."
     )
-    base_lr: Annotated[float, Aka("learning_rate", "lr")] = Field(ge=0, description="Learning rate before the policy.")
+    base_lr: Annotated[float, Bounds(ge=0), Aka("learning_rate", "lr")] = Field(
+        description="Learning rate before the policy."
+    )
     lr_policy: Annotated[AnyPolicy, Aka("lr_schedule", "scheduler")] = Field(
         description="The rate as a function of the iteration."
     )
@@ -99,7 +101,9 @@ class SolverSpec(Model):
         int,
         Aka("accumulate_grad_batches", "accumulation_steps", "gradient_accumulation", "gradient_accumulation_steps"),
     ] = Field(1, gt=0, le=10**9, description="Batches whose gradients are added before one update.")
-    weight_decay: Annotated[float, Aka("decay", "l2")] = Field(0.0, ge=0, description="Strength of the regularizer.")
+    weight_decay: Annotated[float, Bounds(ge=0), Aka("decay", "l2")] = Field(
+        0.0, description="Strength of the regularizer."
+    )
     regularization_type: AnyRegularizer = Field(
         L2(), description="The regularizer, which says what `weight_decay` means."
     )
@@ -127,8 +131,8 @@ class SolverSpec(Model):
     test_interval: Annotated[PositiveCount | None, Aka("eval_every", "eval_interval", "test_every", "val_interval")] = (
         Field(None, description="Iterations or epochs between tests; left out: only at the end.")
     )
-    test_iter: int | None = Field(
-        None, gt=0, description="Batches of a test; left out: every test sample exactly once."
+    test_iter: Annotated[int, Bounds(gt=0)] | None = Field(
+        None, description="Batches of a test; left out: every test sample exactly once."
     )
     test_nets: dict[str, TestNet] = Field(
         {}, description="Nets to test by name, in place of the net's own TEST phase: {net, stage, level, test_iter}."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netspec.core.errors import NetspecError
 from netspec.core.spelling import unused
-from netspec.data.cursor import Cursor
+from netspec.data.cursor import Cursor, Reading
 from netspec.data.prefetch import Prefetcher
 from netspec.engine.bind import Keep, bind, compile_net
 from netspec.engine.program import Program
@@ -56,8 +56,10 @@ class Tester:
         self.scalars = tuple(net.graph.blobs[blob].name for blob in scalars(net))
         """Names of the scores that are a single number: they are recorded, and a training may be watched by them."""
         name = next(iter(feeds))
-        self._first = self.program(min(self.batch(name), self.total(name)))
-        self.cursors = {name: Cursor(feed, self.batch(name)) for name, feed in feeds.items() if feed is not None}
+        self._first = self.program(min(self.batch(name), self.total(name) or self.batch(name)))
+        self.cursors: dict[str, Reading] = {
+            name: Cursor(feed, self.batch(name)) for name, feed in feeds.items() if feed is not None
+        }
         """Where the next test in Caffe's way goes on in each feed."""
 
     def batch(self, name: str) -> int:
@@ -210,9 +212,9 @@ class Tester:
         """Samples in a test on a feed; where the layers fix the batch, and in Caffe's way, those of whole batches."""
         limit, feed, batch = self.job.spec.test_batches(name), self.feeds[name], self.batch(name)
         if not feed:
-            return batch * (limit or 1)
+            return batch * (1 if limit is None else limit)
         if self.job.spec.like_caffe:
-            return batch * (limit or max(1, len(feed) // batch))
+            return batch * (max(1, len(feed) // batch) if limit is None else limit)
         samples = len(feed) if limit is None else min(len(feed), limit * batch)
         spec = self.job.spec.data.named(name)
         return samples if spec is None or spec.net_batch else max(batch, samples // batch * batch)
@@ -235,7 +237,7 @@ class Tester:
 
 
 @contextmanager
-def _begun_again(cursor: Cursor | None) -> Iterator[None]:
+def _begun_again(cursor: Reading | None) -> Iterator[None]:
     """A test that does not come to its end is made again on the batches that it began with."""
     first = 0 if cursor is None else cursor.taken
     try:

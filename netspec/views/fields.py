@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from netspec.core.counts import Count
-from netspec.core.model import PathMark, fields_of, listed
+from netspec.core.model import Bounds, PathMark, fields_of, listed
 from netspec.core.rooms import Room
 
 REQUIRED = "required"
@@ -119,7 +119,7 @@ def _bounds(metadata: list[Any]) -> str:
         f"{sign} {_bound(getattr(meta, name))}"
         for meta in metadata
         for kind, name, sign in signs
-        if isinstance(meta, kind)
+        if isinstance(meta, kind | Bounds) and getattr(meta, name, None) is not None
     ]
     return f" {' and '.join(found)}" if found else ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.api.test_rereading import SQUARES, data, layer, net_of
+from tests.helpers.prototxts import SQUARES, data, layer, net_of
 
 X = np.array([[1, 2, 4], [-1, 0.5, 0.25]], np.float32)
 SCALE = layer("Scale", "x", "h", "scale_param { axis: 0 num_axes: 0 filler { value: 1.5 } }")

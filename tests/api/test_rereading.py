@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import netspec
+from tests.helpers.prototxts import SQUARES, data, layer, net_of
 
 X = [-1.5, -0.25, 0.5, 2]
 FIELDS = {
@@ -45,26 +45,6 @@ FOLLOWED = {
     "Log": [0.00600972, 0.00578767, 0.00568119, 0.00550746],
 }
 """The same where a Bias of -0.75 works in place behind it."""
-
-
-def layer(type: str, bottom: str, top: str, fields: str = "", name: str = "") -> str:
-    tops = "".join(f" top: '{each}'" for each in top.split())
-    bottoms = "".join(f" bottom: '{each}'" for each in bottom.split())
-    return f"layer {{ name: '{name or type}' type: '{type}'{bottoms}{tops} {fields} }}\n"
-
-
-def data(name: str, *shape: int) -> str:
-    dims = " ".join(f"dim: {size}" for size in shape)
-    return layer("Input", "", name, f"input_param {{ shape {{ {dims} }} }}", name)
-
-
-SQUARES = layer("Reduction", "h", "q", "reduction_param { operation: SUMSQ coeff: 0.5 } loss_weight: 1")
-
-
-def net_of(folder: Path, text: str) -> netspec.Net:
-    path = folder / "n.prototxt"
-    path.write_text(text)
-    return netspec.Net(path, phase="TRAIN")
 
 
 @pytest.mark.parametrize("followed", [False, True])

@@ -144,7 +144,7 @@ def test_mistakes(text: str, code: str, line: int, said: str) -> None:
 
 
 def test_mistakes_of_values_are_found_as_in_yaml(tmp_path: Path) -> None:
-    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"\nbase_lr: -1\nlr_policy: "sstep"\ntype: "Adm"\n')
+    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"\niter_size: 0\nlr_policy: "sstep"\ntype: "Adm"\n')
     (tmp_path / "net.prototxt").write_text(
         'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }'
     )

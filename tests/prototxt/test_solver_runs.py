@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -397,3 +398,19 @@ def test_samples_that_layers_make_are_counted(tmp_path: Path, cli: Any) -> None:
     solver.write_text('net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 1 test_iter: 2 test_interval: 1')
     code, _, err = cli("train", solver, "--output", tmp_path / "run")
     assert code == 0 and "(16 samples" in err, err
+
+
+def test_a_net_that_brings_its_data_is_tested(folder: Path, cli: Any) -> None:
+    """As `caffe test` does: the mean over batches that run on; a net whose data are a solver's still needs one."""
+    solver, loop = both(folder, BASE)
+    weights = solver.snapshot(folder / "made.caffemodel")
+    read = reader(folder, "test")
+    wanted = np.mean([forward_of(loop, read)[:2] for _ in range(4)], axis=0)
+    code, out, err = cli("test", folder / "net.prototxt", "test_iter=4", "--weights", weights, "--format", "json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert said["samples"] == 12
+    assert [said["loss"], said["accuracy"]] == [pytest.approx(wanted[0], rel=1e-5), pytest.approx(wanted[1])]
+    (folder / "net.prototxt").write_text('name: "tiny"\n' + INPUT + (NET % ("", ""))[NET.index('layer { name: "ip1') :])
+    code, _, err = cli("test", folder / "net.prototxt", "--weights", weights)
+    assert code == 3 and "NS107" in err

@@ -152,9 +152,8 @@ def test_nothing_but_ignored_labels(tmp_path: Path) -> None:
 
 def test_test_iter_takes_the_first_batches(tmp_path: Path) -> None:
     values = scored(tmp_path, ACCURACY, LOSS)
-    some = session(values, "test_iter=2", "test_interval=1", "data.test.batch_size=5").test
-    all_of_them = session(values, "data.test.limit=10", "data.test.batch_size=10").test
-    assert some is not None and all_of_them is not None
+    some = session(values, "test_iter=2", "test_interval=1", "data.test.batch_size=5").testers["test"]
+    all_of_them = session(values, "data.test.limit=10", "data.test.batch_size=10").testers["test"]
     (mine, count), (whole, total) = some.run(), all_of_them.run()
     assert count == total == 10
     assert mine == pytest.approx(whole, rel=1e-6)

@@ -7,11 +7,12 @@ Source: Caffe nesterov_solver.cpp; Nesterov 1983; for the look-ahead form Bengio
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
+from netspec.core.model import Bounds
 from netspec.training.solvers.base import UpdateRule
 
 
@@ -20,7 +21,9 @@ class Nesterov(UpdateRule):
 
     slots: ClassVar[tuple[str, ...]] = ("momentum",)
 
-    momentum: float = Field(0.0, ge=0, lt=1, description="Share of the last step that is taken again.")
+    momentum: Annotated[float, Bounds(ge=0, lt=1)] = Field(
+        0.0, description="Share of the last step that is taken again."
+    )
 
     def update(self, run: Update) -> Calls:
         """A single Call that updates weight and history."""

@@ -218,7 +218,7 @@ def test_averages_are_tested_in_place_of_the_weights(solver: Make, tmp_path: Pat
     assert caught.value.help == "it has ema"
     looking = session({**values, "test_average": True})
     looking.restore(path)
-    assert looking.test is not None and looking.test.run()[0] == tester.run()[0]
+    assert looking.testers["test"].run()[0] == tester.run()[0]
     one.close()
     looking.close()
 
