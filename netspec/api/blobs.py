@@ -8,6 +8,7 @@ from weakref import WeakMethod
 
 from netspec.api.arguments import BadArgumentError, fitting, whole
 from netspec.core.errors import UsageError
+from netspec.core.four_axes import FourAxes
 from netspec.core.shape import Shape, text
 from netspec.core.spelling import suggest
 
@@ -92,7 +93,7 @@ class Cell:
         return array if self.held is None else array[: self.held[0]]
 
 
-class Blob:
+class Blob(FourAxes):
     """A named array in N, C, H, W order: `data`, and `diff`, which stays 0 where no gradient is computed.
 
     Both are views of the net's own memory. What is written into them, `blob.data[...] = x` or `blob.data = x`, is what
@@ -136,26 +137,6 @@ class Blob:
     def count(self) -> int:
         """The number of its values."""
         return int(self.data.size)
-
-    @property
-    def num(self) -> int:
-        """The length of axis 0, 1 where there is none; as the next three, of blobs of at most four axes."""
-        return self._axis(0)
-
-    @property
-    def channels(self) -> int:
-        """The length of axis 1."""
-        return self._axis(1)
-
-    @property
-    def height(self) -> int:
-        """The length of axis 2."""
-        return self._axis(2)
-
-    @property
-    def width(self) -> int:
-        """The length of axis 3."""
-        return self._axis(3)
 
     def _axis(self, axis: int) -> int:
         shape = self.shape

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import PrivateAttr
 
 from netspec.core.calls import Run
+from netspec.core.four_axes import FourAxes
 from netspec.core.places import Place
 from netspec.core.shape import Shape, ShapeError, Shapes, count, text
 from netspec.fillers.base import Filler
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 
-class Blob:
+class Blob(FourAxes):
     """A blob as a pycaffe layer sees it. While a net is planned, its data are zeros."""
 
     def __init__(self, shape: Shape, data: Array | None = None, diff: Array | None = None) -> None:
@@ -71,26 +72,6 @@ class Blob:
 
     def _axis(self, axis: int) -> int:
         return self._shape[axis] if axis < len(self._shape) else 1
-
-    @property
-    def num(self) -> int:
-        """The length of axis 0; 1 without it."""
-        return self._axis(0)
-
-    @property
-    def channels(self) -> int:
-        """The length of axis 1; 1 without it."""
-        return self._axis(1)
-
-    @property
-    def height(self) -> int:
-        """The length of axis 2; 1 without it."""
-        return self._axis(2)
-
-    @property
-    def width(self) -> int:
-        """The length of axis 3; 1 without it."""
-        return self._axis(3)
 
 
 class Blobs(list[Blob]):

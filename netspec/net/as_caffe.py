@@ -13,9 +13,7 @@ from dataclasses import dataclass, replace
 
 from netspec.layers.base import Layer
 from netspec.net.graph import Graph, Node
-
-AUTOMATIC = "(automatic)"
-"""Name of the top of a loss that names none."""
+from netspec.prototxt.fields import AUTOMATIC
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ A field has the same name in both unless `RENAMED` says otherwise. Source: Caffe
 
 from __future__ import annotations
 
+AUTOMATIC = "(automatic)"
+"""The name of the top of a loss that names none, in Caffe."""
+
 MESSAGES: dict[str, tuple[str, ...]] = {
     "Accuracy": ("accuracy_param",),
     "ArgMax": ("argmax_param",),

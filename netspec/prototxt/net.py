@@ -13,15 +13,12 @@ from netspec.core.spelling import suggest
 from netspec.layers.base import LAYERS
 from netspec.prototxt.absent import ABSENT
 from netspec.prototxt.draft import Draft, Notes, escaped, items, node
-from netspec.prototxt.fields import FORK_MESSAGES, MESSAGES, PLAIN_TYPES
+from netspec.prototxt.fields import AUTOMATIC, FORK_MESSAGES, MESSAGES, PLAIN_TYPES
 from netspec.prototxt.forks import FORKS
 from netspec.prototxt.layer import Given, layer_class, rule
 from netspec.prototxt.paths import with_paths
 from netspec.prototxt.samples import with_samples
 from netspec.prototxt.types import TYPES
-
-AUTOMATIC = "(automatic)"
-"""The name of the top of a loss that names none, in Caffe."""
 
 
 class NoLayerTypeError(SpecError):
