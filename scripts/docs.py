@@ -64,6 +64,7 @@ FAMILIES = {
     "NS5": "Solver, snapshot and run",
     "NS6": "Data",
     "NS7": "Foreign files",
+    "NS8": "Seeing and judging trainings",
 }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
-PANELS = NETS, TRAINING, EXCHANGE, HELP = (
+PANELS = NETS, TRAINING, TRUST, EXCHANGE, HELP = (
     "Look at nets and solvers",
     "Train and test",
+    "See a training and trust it",
     "Exchange with other programs",
     "Help",
 )

@@ -73,12 +73,12 @@ def command(
     """
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
+    from netspec.pictures import confusion
     from netspec.training import folders
     from netspec.training.averaging import kind_of
     from netspec.training.job import load_solver, with_solver
     from netspec.training.judging import evaluation
     from netspec.training.run import load_tester
-    from netspec.views import confusion_plot
 
     average = kind_of(ema, swa)
     path = expanded(solver)
@@ -88,7 +88,7 @@ def command(
     asked = asked_state(net_stage, net_level)
     job = load_solver(with_solver(solver, asked), overrides or [], asked=asked, phases=("TEST",))
     if plot is not None:
-        confusion_plot.ask_for_library(plot)
+        confusion.ask_for_library(plot)
     on, console = on or "test", err()
     with told_of_compiling(console):
         tester, loaded = load_tester(job, found, threads, on, average, judged=True)
@@ -99,7 +99,7 @@ def command(
         if folders.holds(folder) and found.is_relative_to(folder):
             _keep(folder, values | {"overrides": overrides or []})
     if plot is not None:
-        confusion_plot.plot(plot, values["heads"])
+        confusion.plot(plot, values["heads"])
         console.print(f"drew {plot}", soft_wrap=True)
 
 

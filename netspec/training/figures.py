@@ -22,6 +22,8 @@ STEP = "iteration"
 COMMON = (STEP, "epoch", "loss", "rate", "gradient")
 CLOCK = ("elapsed", "speed")
 """Figures that differ from run to run."""
+WHEN = (STEP, "epoch", "elapsed")
+"""Figures that say when it was."""
 
 
 def figures(event: Event) -> dict[str, float | None]:

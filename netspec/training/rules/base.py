@@ -18,7 +18,9 @@ if TYPE_CHECKING:  # a net alone is judged too, without what a training needs
     from netspec.core.calls import Array
     from netspec.data.feed import Feed
     from netspec.training.course import Course
+    from netspec.training.history import History
     from netspec.training.job import Job
+    from netspec.training.probe import Probe
 
 
 FIRST = 100
@@ -30,7 +32,8 @@ class Known:
     """What is known of a training; empty or None where it is not known yet.
 
     `nets` holds the net of each phase, of a net without a solver too. `weights` are the params by name, before the
-    first iteration; `losses` are those of the first iterations, at most `FIRST`, in order. `feeds` are by name.
+    first iteration; `losses` are those of the first iterations, at most `FIRST`, in order. `feeds` are by name. Only
+    `netspec doctor` looks closer: `probe` is what the first batches show, `history` what a training has recorded.
     """
 
     nets: Mapping[Phase, ShapedGraph]
@@ -38,6 +41,8 @@ class Known:
     feeds: Mapping[str, Feed] = field(default_factory=dict)
     weights: Mapping[str, Array] | None = None
     losses: Sequence[float] = ()
+    probe: Probe | None = None
+    history: History | None = None
 
     @property
     def learner(self) -> ShapedGraph | None:

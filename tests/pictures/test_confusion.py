@@ -12,7 +12,7 @@ from PIL import Image
 
 from netspec.core.optional import NoLibraryError
 from netspec.core.outputs import WriteError
-from netspec.views.confusion_plot import NothingToPlotError, ask_for_library, plot
+from netspec.pictures.confusion import NothingToPlotError, ask_for_library, plot
 
 HEAD: dict[str, Any] = {"name": "$loss$", "task": "classes", "size": 3, "classes": ["a", "b$", "$c$"]}
 MATRIX = [[8, 0, 0], [0, 8, 0], [8, 0, 0]]

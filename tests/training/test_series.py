@@ -1,0 +1,33 @@
+"""The history of a run: its events as series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netspec.training import events
+from netspec.training.runs import RunRecord
+from netspec.training.series import history
+
+
+def test_every_quantity_of_the_events_has_a_series_in_their_order() -> None:
+    shown = [
+        events.Display(i, 2.0 - i, {"loss": 2.5, "top": 7.0}, 0.1, 3.0, 40.0, 1.0, epoch=i / 2, elapsed=i)
+        for i in (0, 1)
+    ]
+    tops, params = (
+        (events.TopInfo("relu", "ReLU", "y", 0.5, 0.1, 0.25),),
+        (events.ParamInfo("ip", "weight", 1.0, 0.1, 0.2, 1e-3),),
+    )
+    debug = events.DebugInfo(1, tops, params, 1.0, 1.0, 1.0, 1.0, epoch=0.5, elapsed=1.0)
+    test = events.Tested(1, {"accuracy": 0.75}, 10, 0.1, epoch=0.5, elapsed=1.5)
+    end = events.Finished(2, None, 2.0, 0.5, epoch=1.0, elapsed=2.0)
+    found = history(RunRecord(Path("r"), {}, {}, [*shown, debug, test, end], []), last=9)
+    assert {name: one.values for name, one in found.series.items()} == {
+        "loss": (2.0, 1.0), "rate": (0.1, 0.1), "gradient": (3.0, 3.0), "speed": (40.0, 40.0),
+        "train/loss": (2.5, 2.5), "train/top": (7.0, 7.0), "data/relu/y": (0.5,), "diff/relu/y": (0.1,),
+        "dead/relu": (0.25,), "update/ip.weight": (1e-3,), "test/accuracy": (0.75,),
+    }  # fmt: skip
+    loss = found.series["loss"]
+    assert (loss.iterations, loss.epochs, loss.seconds, len(loss)) == ((0, 1), (0.0, 0.5), (0.0, 1.0), 2)
+    assert (found.iteration, found.last, found.seconds, found.waited) == (2, 9, 2.0, 0.5)
+    assert set(found.under("test")) == {"accuracy"} and not found.under("tes")
