@@ -74,6 +74,7 @@ def command(
     from netspec.core.errors import UsageError
     from netspec.core.locate import has_separator
     from netspec.pictures import confusion
+    from netspec.pictures.saving import ask_for_library
     from netspec.training import folders
     from netspec.training.averaging import kind_of
     from netspec.training.job import load_solver, with_solver
@@ -88,7 +89,7 @@ def command(
     asked = asked_state(net_stage, net_level)
     job = load_solver(with_solver(solver, asked), overrides or [], asked=asked, phases=("TEST",))
     if plot is not None:
-        confusion.ask_for_library(plot)
+        ask_for_library(plot, "--plot", "leave it out: --format json has the matrix")
     on, console = on or "test", err()
     with told_of_compiling(console):
         tester, loaded = load_tester(job, found, threads, on, average, judged=True)

@@ -6,27 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from netspec.core.errors import UsageError
 from netspec.core.optional import library
-from netspec.core.outputs import writing
+from netspec.pictures.saving import NothingToPlotError, plain, save, settings
 
 _NUMBERED = 20
 """Classes whose counts stand in the squares."""
-
-
-class NothingToPlotError(UsageError):
-    """A confusion matrix is to be drawn, but the test has none, or the name of the file is that of no picture."""
-
-    code = "NS664"
-
-
-def ask_for_library(file: Path) -> None:
-    """Raise NoLibraryError without matplotlib, and NothingToPlotError for a kind of file that it does not write."""
-    figures = library("matplotlib.figure", "plot", "--plot", "leave it out: --format json has the matrix")
-    kinds = figures.Figure().canvas.get_supported_filetypes()
-    if file.suffix.lower().removeprefix(".") not in kinds:
-        text = f"--plot draws no files like '{file.name}'"
-        raise NothingToPlotError(text, help="name one that ends in .png, .svg or .pdf")
 
 
 def plot(file: Path, heads: Sequence[dict[str, Any]]) -> None:
@@ -41,11 +25,11 @@ def plot(file: Path, heads: Sequence[dict[str, Any]]) -> None:
         raise NothingToPlotError(f"there is no confusion matrix to draw: {why}", help="leave --plot out")
     figures = library("matplotlib.figure", "plot", "--plot")
     side = max(4.0, min(14.0, 0.5 * max(head["size"] for head in found) + 2))
-    figure = figures.Figure(figsize=(side * len(found), side), layout="constrained")
-    for axes, head in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
-        _draw(axes, head)
-    with writing(file):
-        figure.savefig(file, metadata={"Software": None} if file.suffix.lower() == ".png" else None)
+    with settings():
+        figure = figures.Figure(figsize=(side * len(found), side), layout="constrained")
+        for axes, head in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
+            _draw(axes, head)
+        save(figure, file)
 
 
 def _draw(axes: Any, head: dict[str, Any]) -> None:
@@ -54,7 +38,7 @@ def _draw(axes: Any, head: dict[str, Any]) -> None:
     matrix = np.array(head["confusion"], np.float64)
     shares = matrix / matrix.sum(axis=1, keepdims=True).clip(1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [_plain(name) for name in head["classes"] or map(str, range(head["size"]))]
+    names = [plain(name) for name in head["classes"] or map(str, range(head["size"]))]
     if len(names) <= 2 * _NUMBERED:
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_yticks(range(len(names)), names)
@@ -62,9 +46,4 @@ def _draw(axes: Any, head: dict[str, Any]) -> None:
         for (row, column), count in np.ndenumerate(matrix):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=color, fontsize=8)
-    axes.set(xlabel="predicted class", ylabel="true class", title=_plain(head["name"]))
-
-
-def _plain(name: str) -> str:
-    """A name in which matplotlib finds no formula."""
-    return name.replace("$", r"\$")
+    axes.set(xlabel="predicted class", ylabel="true class", title=plain(head["name"]))

@@ -62,14 +62,14 @@ def summarized(path: Path, metric: str | None = None, mode: Mode | None = None) 
     if metric is None:
         metric, mode = own, mode or record.environment.get("mode")
     elif mode is None:
-        mode = record.environment.get("mode") if metric == own else _usual_mode(metric)
+        mode = record.environment.get("mode") if metric == own else usual_mode(metric)
     tests = list(_scores(record.events, metric)) if metric else []
     sign = -1 if mode == "max" else 1
     last = max(record.events, key=lambda event: event.iteration, default=None)
     return (
         Summary(
             str(path),
-            "running" if running else _status(record.events),
+            status(record.events, running),
             str(record.environment.get("net", "")),
             str(record.environment.get("started", "")),
             last.iteration if last else 0,
@@ -84,12 +84,15 @@ def summarized(path: Path, metric: str | None = None, mode: Mode | None = None) 
     )
 
 
-def _usual_mode(metric: str) -> Mode:
+def usual_mode(metric: str) -> Mode:
     """Of a loss less is better, of all else more."""
     return "min" if "loss" in metric.rpartition("/")[2].lower() else "max"
 
 
-def _status(events: Sequence[Event]) -> Status:
+def status(events: Sequence[Event], running: bool) -> Status:
+    """What a run is at, by its events and by whether a process trains in its folder."""
+    if running:
+        return "running"
     end = events[-1] if events else None
     if not isinstance(end, Finished):
         return "failed"

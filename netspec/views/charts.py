@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import ceil, floor, inf, isfinite, log10
 from typing import TYPE_CHECKING
 
+from netspec.core.points import Points, thinned
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-Points = Sequence[tuple[float, float]]
-"""Points (x, y) in the order of x."""
 
 
 def line_chart(points: Points, width: int, height: int, y_text: Callable[[float], str] = "{:.3g}".format) -> str:
@@ -55,19 +54,6 @@ def stacked(width: int, *parts: RenderableType) -> str:
 def _number(x: float) -> str:
     """A number under an axis: 450,000, 1.5M."""
     return f"{x / 1e6:g}M" if abs(x) >= 1e6 else f"{x:,g}"
-
-
-def thinned(points: Points, columns: int) -> Points:
-    """Points that draw the same line on so many columns: of each column the first, lowest, highest and last."""
-    if len(points) <= 4 * columns:
-        return points
-    kept: list[tuple[float, float]] = []
-    size = len(points) / columns
-    for column in range(columns):
-        here = points[round(column * size) : round((column + 1) * size)]
-        chosen = {here[0], min(here, key=lambda point: point[1]), max(here, key=lambda point: point[1]), here[-1]}
-        kept += sorted(chosen)
-    return kept
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

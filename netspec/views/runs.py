@@ -8,9 +8,10 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
+from netspec.core.points import Points
 from netspec.core.shape import clock, counted
 from netspec.training.summary import Score, Summary
-from netspec.views.charts import Points, line_chart, stacked
+from netspec.views.charts import line_chart, stacked
 from netspec.views.columns import GAP, Columns
 from netspec.views.tables import View
 

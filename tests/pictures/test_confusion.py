@@ -12,7 +12,8 @@ from PIL import Image
 
 from netspec.core.optional import NoLibraryError
 from netspec.core.outputs import WriteError
-from netspec.pictures.confusion import NothingToPlotError, ask_for_library, plot
+from netspec.pictures.confusion import plot
+from netspec.pictures.saving import NothingToPlotError, ask_for_library
 
 HEAD: dict[str, Any] = {"name": "$loss$", "task": "classes", "size": 3, "classes": ["a", "b$", "$c$"]}
 MATRIX = [[8, 0, 0], [0, 8, 0], [8, 0, 0]]
@@ -38,10 +39,10 @@ def test_what_cannot_be_drawn(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="cannot be written"):
         plot(tmp_path / "no" / "m.png", [{**HEAD, "confusion": MATRIX}])
     with pytest.raises(NothingToPlotError, match="no files like 'm'"):
-        ask_for_library(Path("m"))
+        ask_for_library(Path("m"), "--plot")
 
 
 def test_without_matplotlib_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(NoLibraryError, match="--plot needs the library matplotlib"):
-        ask_for_library(Path("m.png"))
+        ask_for_library(Path("m.png"), "--plot")

@@ -1,0 +1,193 @@
+"""The curves of trainings as a picture: panels for loss, scores, rate, gradient, updates and dead units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from netspec.core.optional import library
+from netspec.core.points import Points, thinned
+from netspec.core.visible import visible
+from netspec.pictures.palette import Style, style
+from netspec.pictures.saving import INK, inline_svg, plain, save, settings
+from netspec.study.curves import ALL, Curves, Line, Panel, Wish, curves
+from netspec.training.runs import RunRecord
+
+WIDE, HIGH = 10.0, 2.7
+"""Inches: the width of a picture, the height of a row of panels."""
+_COLUMNS, _FEW, _MARKED = 1200, 30, 15
+"""Columns that a line is drawn on; most points of a run's line that has markers; most markers of a line."""
+_IN_A_ROW, _ABOVE = 3, {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97)}
+"""Names of a panel's lines that stand in the line of its title, and where."""
+_USUAL = 1e-3
+"""An update-to-weight ratio that is usual, as a line in the panel of update ratios."""
+
+
+def plot_curves(file: Path, shown: Curves) -> None:
+    """Draw curves into a file, whose kind its name says. Raises NoLibraryError, WriteError."""
+    library("matplotlib.figure", "plot", "a plot")
+    with settings():
+        save(figure(shown), file)
+
+
+def curves_svg(records: Sequence[RunRecord], wish: Wish = ALL, name: str = "curves") -> str:
+    """The curves of some runs as the <svg> element of a page, in the colour of the text around it.
+
+    `name` begins all ids in it. Raises NoLibraryError, NoCurvesError, UnknownCurveError.
+    """
+    library("matplotlib.figure", "plot", "a picture of curves")
+    with settings():
+        return inline_svg(figure(curves(records, wish)), name)
+
+
+def figure(shown: Curves) -> Any:
+    """The matplotlib figure of curves, to be made and saved under `settings`."""
+    from matplotlib.figure import Figure
+
+    columns = min(2, len(shown.panels))
+    rows = ceil(len(shown.panels) / columns)
+    words = _Words(shown)
+    made = Figure(figsize=(WIDE, rows * HIGH + words.high + 0.3), layout="constrained")
+    above, below = made.subfigures(2, 1, height_ratios=(rows * HIGH + 0.3, words.high))
+    above.suptitle(words.title, fontsize=11)
+    grid = above.add_gridspec(rows, columns)
+    spare, first = rows * columns - len(shown.panels), None
+    for number, panel in enumerate(shown.panels, spare):  # the first has the room of two where their number is odd
+        cell = grid[0, :] if number == spare else grid[number // columns, number % columns]
+        axes = above.add_subplot(cell if spare else grid[number // columns, number % columns], sharex=first)
+        first = first or axes
+        _draw(axes, panel, shown)
+    words.write(below)
+    return made
+
+
+class _Words:
+    """The strip below the panels: a legend of the runs where there are several, and the notes."""
+
+    def __init__(self, shown: Curves) -> None:
+        several = len(shown.runs) > 1
+        self.title = f"{len(shown.runs)} trainings" if several else plain(shown.runs[0])
+        self._labels = shown.runs if several else ()
+        longest = max(map(len, self._labels), default=0)
+        self._columns = max(1, min(4, int(WIDE / (0.075 * longest + 0.6))))
+        self._notes = [piece for note in shown.notes for piece in _wrapped(visible(note), 150)]
+        self._rows = ceil(len(self._labels) / self._columns)
+        self.high = 0.1 + 0.18 * self._rows + 0.16 * len(self._notes)
+
+    def write(self, place: Any) -> None:
+        """Write the strip into its part of the figure."""
+        from matplotlib.lines import Line2D
+
+        looks = [style(run) for run in range(len(self._labels))]
+        handles = [Line2D([], [], color=one.color, marker=one.marker, dashes=_dashes(one)) for one in looks]
+        if handles:
+            _legend(place, handles, self._labels, loc="upper center", ncols=self._columns, handlelength=3.5)
+        if self._notes:
+            lines = plain_lines(self._notes)
+            place.text(0.01, 0.0, lines, fontsize=7.5, va="bottom", alpha=0.8)
+
+
+def plain_lines(lines: Sequence[str]) -> str:
+    """Lines of text in which matplotlib finds no formula."""
+    return "\n".join(map(plain, lines))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width, subsequent_indent="    ")
+
+
+def _draw(axes: Any, panel: Panel, shown: Curves) -> None:
+    """Draw a panel: its lines, its axes, its legend."""
+    several, names = len(shown.runs) > 1, panel.names
+    only = f" ({names[0]})" if len(names) == 1 and names[0] else ""
+    axes.set_title(plain(panel.title + only), fontsize=9.5, loc="left")
+    axes.set_xlabel(shown.along)
+    axes.grid(visible=True, color=INK, alpha=0.13, linewidth=0.6)
+    drawn = [_line(axes, line, panel, several) for line in panel.lines]
+    if shown.log_x:
+        axes.set_xscale("log")
+    if panel.log:
+        _logarithmic(axes)
+    if panel.kind == "dead":
+        axes.set_ylim(-0.03, 1.03)
+    if panel.kind == "updates" and panel.log:
+        axes.axhline(_USUAL, color=INK, alpha=0.4, linewidth=0.8, dashes=(2, 3), zorder=1)
+    if len(names) > 1:
+        handles = dict(reversed([(line.name, handle) for line, handle in zip(panel.lines, drawn, strict=True)]))
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.04)} if len(names) > _IN_A_ROW else _ABOVE
+        shapes = [_neutral(handles[name]) if several else handles[name] for name in names]
+        _legend(axes, shapes, names, fontsize=7.5, handlelength=2.6, ncols=_columns(names), **beside)
+
+
+def _columns(names: Sequence[str]) -> int:
+    return len(names) if len(names) <= _IN_A_ROW else 1
+
+
+def _logarithmic(axes: Any) -> None:
+    """A logarithmic axis of values, with at least two numbers at it, which are written without powers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 300 else (1.0, 2.0, 5.0), numticks=12))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _line(axes: Any, line: Line, panel: Panel, several: bool) -> Any:
+    """Draw a line, and return it.
+
+    Of several runs each has its colour, marker and dashes; of one run each quantity has. Of several, the quantities of
+    a panel differ by their markers: the first of a loss, that of training, has none, and a third has hollow ones.
+    """
+    number = panel.names.index(line.name)
+    look = style(line.run if several else number)
+    points = thinned(line.points, _COLUMNS)
+    if line.raw:
+        axes.plot(*_xy(thinned(line.raw, _COLUMNS)), color=look.color, linewidth=0.7, alpha=0.4, zorder=2)
+    if line.low:
+        xs, lows = _xy(line.low)
+        axes.fill_between(xs, lows, _xy(line.high)[1], color=look.color, alpha=0.15, linewidth=0, zorder=1)
+    how = {"color": look.color, "linewidth": 1.4, "dashes": _dashes(look), "zorder": 3}
+    bare = several and line.name == "train" and len(panel.names) > 1
+    if len(points) == 1 or not (bare or (not several and len(points) > _FEW)):
+        every = ceil(len(points) / _MARKED) if several else 1
+        how |= {"marker": look.marker, "markersize": 4, "markevery": every or 1}
+        how |= {"markerfacecolor": "none"} if several and number > 1 else {}
+    (drawn,) = axes.plot(*_xy(points), **how)
+    if line.best:
+        axes.plot(*line.best, marker="*", markersize=10, color=look.color, markeredgecolor=INK, linewidth=0, zorder=4)
+    return drawn
+
+
+def _xy(points: Points) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _neutral(line: Any) -> Any:
+    """A line as its quantity is drawn for every run, in the colour of no run."""
+    from matplotlib.lines import Line2D
+
+    marker = line.get_marker()
+    how = {"marker": "o" if marker not in {"", "None"} else "", "markersize": 4}
+    return Line2D([], [], color=INK, alpha=0.7, linewidth=1.4, markerfacecolor=_face(line), **how)
+
+
+def _face(line: Any) -> str:
+    return "none" if line.get_markerfacecolor() == "none" else INK
+
+
+def _dashes(look: Style) -> tuple[Any, ...]:
+    """Dashes in matplotlib's words, where (None, None) is a solid line."""
+    return look.dashes or (None, None)
+
+
+def _legend(place: Any, handles: Sequence[Any], names: Sequence[str], **how: Any) -> None:
+    """A legend with the names as they are: of its own, matplotlib leaves out names that begin with `_`."""
+    made = place.legend(handles, ["name"] * len(names), frameon=False, **{"fontsize": 8, **how})
+    for text, name in zip(made.get_texts(), names, strict=True):
+        text.set_text(plain(name))

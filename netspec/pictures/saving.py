@@ -1,0 +1,118 @@
+"""Saving: a matplotlib figure as a file or as SVG inside a page; equal figures give equal bytes.
+
+Nothing of a user's own matplotlib settings, of the time or of a version gets into a picture.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from netspec.core.errors import UsageError
+from netspec.core.optional import library
+from netspec.core.outputs import ExistsError, writing
+from netspec.core.visible import visible
+
+MAKER = "netspec"
+"""The program that a picture names as the one that made it."""
+INK = "#010203"
+"""The colour of text and axes; inside a page it becomes that of the text around the picture."""
+_SETTINGS = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.labelsize": 8.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": MAKER,
+    "pdf.fonttype": 42,
+    "text.usetex": False,
+    "savefig.dpi": 150,
+    "figure.dpi": 150,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "text.parse_math": True,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white"),
+}
+
+
+class NothingToPlotError(UsageError):
+    """A picture is to be drawn, but there is nothing to show, or the name of the file is that of no picture."""
+
+    code = "NS664"
+
+
+def ask_for_library(file: Path, wanted: str, instead: str = "") -> None:
+    """Raise NoLibraryError without matplotlib, NothingToPlotError for a kind of file that it does not write.
+
+    `wanted` is the command or option that draws, `instead` what can be done without matplotlib.
+    """
+    figures = library("matplotlib.figure", "plot", wanted, instead)
+    kinds = figures.Figure().canvas.get_supported_filetypes()
+    if file.suffix.lower().removeprefix(".") not in kinds:
+        text = f"{wanted} draws no files like '{file.name}'"
+        raise NothingToPlotError(text, help="name one that ends in .png, .svg or .pdf")
+
+
+def refuse_foreign(file: Path) -> None:
+    """Raise ExistsError where there is a file that is no picture of netspec's; a picture may be drawn anew."""
+    with writing(file):
+        if file.is_file() and (not file.stat().st_size or MAKER.encode() in file.read_bytes()):
+            return
+        if file.exists():
+            raise ExistsError(f"'{file}' already exists and is no picture of netspec's", help="name another file")
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """While the body makes and saves figures, matplotlib has the settings of all pictures, whatever a user's are."""
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a name may have letters that the font lacks
+        yield
+
+
+def save(figure: Any, file: Path) -> None:
+    """Write a figure, made under `settings`, into a file whose kind its name says. Raises WriteError."""
+    kind = file.suffix.lower()
+    named: dict[str, Any] = {"Software": MAKER} if kind == ".png" else {"Creator": MAKER}
+    dated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None, "Producer": MAKER}}.get(kind, {})
+    known = kind in {".png", ".svg", ".svgz", ".pdf", ".ps", ".eps"}
+    with writing(file):
+        figure.savefig(file, metadata=named | dated if known else None)
+
+
+def inline_svg(figure: Any, name: str) -> str:
+    """A figure, made under `settings`, as the <svg> element of a page, whose text colour and background it takes.
+
+    `name` keeps its ids apart from those of other pictures of the page. The element says nothing of the outside, and
+    no style of it reaches beyond it.
+    """
+    out = io.StringIO()
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r'(href="|url\()#', rf"\1#{name}-", text)
+    text = text.replace(INK, "currentColor")
+    return text.replace("<svg", '<svg stroke-linejoin="round" stroke-linecap="butt"', 1).rstrip()
+
+
+def plain(text: str) -> str:
+    """A text in which matplotlib finds no formula, on one line."""
+    return visible(text).replace("$", r"\$")
