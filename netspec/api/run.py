@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from netspec.api.arguments import path_of, phase_of, threads_of, whole
+from netspec.api.arguments import BadArgumentError, path_of, phase_of, threads_of, whole, words_of
 from netspec.api.net import Net
 from netspec.api.predictor import Answers, Predictor
 from netspec.core.calls import Phase
 from netspec.core.locate import RUN_CONFIG
+from netspec.core.spelling import shown
+from netspec.study.curves import Along, Log, Wish
 from netspec.training import folders, runs
 from netspec.training.container import MissingSnapshotError
 from netspec.training.events import Event
@@ -89,6 +92,34 @@ class Run:
         sooner. Raises MissingSnapshotError, SnapshotError, UsageError.
         """
         return Predictor(self._snapshot(snapshot), **how).predict(inputs)
+
+    def plot(
+        self,
+        file: str | Path | None = None,
+        *,
+        x: Along = "iteration",
+        log: Log = "",
+        smooth: int = 1,
+        only: Sequence[str] = (),
+        metric: str | None = None,
+    ) -> Path:
+        """Draw the curves of the training into a file, by default curves.png in the run folder; its path.
+
+        The name ends in .png, .svg or .pdf. The arguments are the options of `netspec plot`. Needs matplotlib.
+
+        Raises BadArgumentError, NoLibraryError, NothingToPlotError, NoCurvesError, UnknownCurveError, ExistsError,
+        WriteError.
+        """
+        from netspec.pictures.curves import CURVES, plot_curves
+
+        for value, known, name in ((x, get_args(Along), "x"), (log, get_args(Log), "log")):
+            if value not in known:
+                raise BadArgumentError(f"`{name}` is no {shown(value)}", help=f"one of {', '.join(map(repr, known))}")
+        judged = None if metric is None else words_of([metric], "metrics", '"test/accuracy"')[0]
+        wish = Wish(x, words_of(only, "panels", '["loss"]'), judged, whole(smooth, "number of values", 1), log)
+        path = self.path / CURVES if file is None else path_of(file, "a picture")
+        plot_curves(path, [self._record], wish)
+        return path
 
     def net(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from netspec.core.optional import library
 from netspec.core.points import Points, thinned
 from netspec.core.visible import visible
 from netspec.pictures.palette import Style, style
-from netspec.pictures.saving import INK, inline_svg, plain, save, settings
+from netspec.pictures.saving import INK, ask_for_library, inline_svg, plain, refuse_foreign, save, settings
 from netspec.study.curves import ALL, Curves, Line, Panel, Wish, curves
 from netspec.training.runs import RunRecord
 
+CURVES = "curves.png"
+"""The picture of the curves in a run folder."""
 WIDE, HIGH = 10.0, 2.7
 """Inches: the width of a picture, the height of a row of panels."""
 _COLUMNS, _FEW, _MARKED = 1200, 30, 15
@@ -25,11 +27,15 @@ _USUAL = 1e-3
 """An update-to-weight ratio that is usual, as a line in the panel of update ratios."""
 
 
-def plot_curves(file: Path, shown: Curves) -> None:
-    """Draw curves into a file, whose kind its name says. Raises NoLibraryError, WriteError."""
-    library("matplotlib.figure", "plot", "a plot")
+def plot_curves(file: Path, records: Sequence[RunRecord], wish: Wish = ALL) -> None:
+    """Draw the curves of some runs into a file, whose kind its name says.
+
+    Raises NoLibraryError, NothingToPlotError, ExistsError, NoCurvesError, UnknownCurveError, WriteError.
+    """
+    ask_for_library(file, "a plot", "`netspec plot --text` draws in characters")
+    refuse_foreign(file)
     with settings():
-        save(figure(shown), file)
+        save(figure(curves(records, wish)), file)
 
 
 def curves_svg(records: Sequence[RunRecord], wish: Wish = ALL, name: str = "curves") -> str:
@@ -72,7 +78,7 @@ class _Words:
         self._labels = shown.runs if several else ()
         longest = max(map(len, self._labels), default=0)
         self._columns = max(1, min(4, int(WIDE / (0.075 * longest + 0.6))))
-        self._notes = [piece for note in shown.notes for piece in _wrapped(visible(note), 150)]
+        self._notes = [piece for note in _notes(shown) for piece in _wrapped(visible(note), 150)]
         self._rows = ceil(len(self._labels) / self._columns)
         self.high = 0.1 + 0.18 * self._rows + 0.16 * len(self._notes)
 
@@ -85,13 +91,24 @@ class _Words:
         if handles:
             _legend(place, handles, self._labels, loc="upper center", ncols=self._columns, handlelength=3.5)
         if self._notes:
-            lines = plain_lines(self._notes)
-            place.text(0.01, 0.0, lines, fontsize=7.5, va="bottom", alpha=0.8)
+            place.text(0.01, 0.0, "\n".join(map(plain, self._notes)), fontsize=7.5, va="bottom", alpha=0.8)
 
 
-def plain_lines(lines: Sequence[str]) -> str:
-    """Lines of text in which matplotlib finds no formula."""
-    return "\n".join(map(plain, lines))
+def _notes(shown: Curves) -> Iterator[str]:
+    """What is said below the panels: how they are to be read, and the notes of the curves."""
+    lines = [line for panel in shown.panels for line in panel.lines]
+    best = [line.best for line in lines if line.best]
+    signs = ["star: the best test" + (f", {best[0][1]:.4g}" if len(shown.runs) == 1 else "")] if best else []
+    signs += ["faint: before smoothing"] if any(line.raw for line in lines) else []
+    signs += ["shaded: from the lowest to the highest"] if any(line.low for line in lines) else []
+    signs += ["dotted: a usual ratio of updates to weights"] if any(map(_has_usual, shown.panels)) else []
+    yield from ["; ".join(signs)] if signs else []
+    yield from shown.notes
+
+
+def _has_usual(panel: Panel) -> bool:
+    """Whether a panel has the line of a usual update-to-weight ratio."""
+    return panel.kind == "updates" and panel.log
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -103,18 +120,18 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _draw(axes: Any, panel: Panel, shown: Curves) -> None:
     """Draw a panel: its lines, its axes, its legend."""
     several, names = len(shown.runs) > 1, panel.names
-    only = f" ({names[0]})" if len(names) == 1 and names[0] else ""
-    axes.set_title(plain(panel.title + only), fontsize=9.5, loc="left")
+    axes.set_title(plain(panel.heading), fontsize=9.5, loc="left")
     axes.set_xlabel(shown.along)
+    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color=INK, alpha=0.13, linewidth=0.6)
     drawn = [_line(axes, line, panel, several) for line in panel.lines]
     if shown.log_x:
         axes.set_xscale("log")
     if panel.log:
         _logarithmic(axes)
-    if panel.kind == "dead":
+    if panel.kind == "dead" and not panel.log:
         axes.set_ylim(-0.03, 1.03)
-    if panel.kind == "updates" and panel.log:
+    if _has_usual(panel):
         axes.axhline(_USUAL, color=INK, alpha=0.4, linewidth=0.8, dashes=(2, 3), zorder=1)
     if len(names) > 1:
         handles = dict(reversed([(line.name, handle) for line, handle in zip(panel.lines, drawn, strict=True)]))

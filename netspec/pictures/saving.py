@@ -35,8 +35,6 @@ _SETTINGS = {
     "text.usetex": False,
     "savefig.dpi": 150,
     "figure.dpi": 150,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "axes.unicode_minus": True,
     "text.parse_math": True,
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),

@@ -22,6 +22,7 @@ from netspec.training.series import history
 from netspec.training.summary import usual_mode
 
 Along = Literal["iteration", "epoch", "time"]
+Log = Literal["", "x", "y", "xy"]
 MOST_SCORES = 6
 """Most panels of scores that are drawn without being asked for."""
 _STEEP = 1000
@@ -40,15 +41,15 @@ class Wish:
 
     `only` names panels, scores (`accuracy`) or other series (`data/conv1/conv1`); without any, all panels are drawn.
     The best test by `metric` is marked, left out that by which the training was judged. Values taken in passing are
-    shown as means of `smooth` values around each; tests and rates never are.
+    shown as means of `smooth` values around each; tests and rates never are. `log` names the axes that are
+    logarithmic; those of gradients and updates always are.
     """
 
     along: Along = "iteration"
     only: tuple[str, ...] = ()
     metric: str | None = None
     smooth: int = 1
-    log_x: bool = False
-    log_y: bool = False
+    log: Log = ""
 
 
 ALL = Wish()
@@ -85,6 +86,11 @@ class Panel:
         """The names of the lines, each once, in their order."""
         return tuple(dict.fromkeys(line.name for line in self.lines))
 
+    @property
+    def heading(self) -> str:
+        """The title, with the name of the lines where all have one name."""
+        return f"{self.title} ({self.names[0]})" if len(self.names) == 1 and self.names[0] else self.title
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -116,7 +122,7 @@ def curves(records: Sequence[RunRecord], wish: Wish = ALL) -> Curves:
     hidden = [] if wish.only else scores[MOST_SCORES:]
     panels = tuple(_panel(*key, own, wish) for key, own in lines.items() if key not in hidden)
     notes = _notes(records, shown, panels, wish, len(hidden))
-    return Curves(panels, labels(records), axis.name, wish.log_x, tuple(notes))
+    return Curves(panels, labels(records), axis.name, "x" in wish.log, tuple(notes))
 
 
 # --- the x axis
@@ -174,7 +180,7 @@ def _line(one: Quantity, axis: _Axis, wish: Wish, metric: _Metric | None) -> Lin
 
     def points(series: Series | None) -> Points:
         pairs = zip(axis.of(series), series.values, strict=True) if series else ()
-        return tuple((x, y) for x, y in pairs if x > 0 or not wish.log_x)
+        return tuple((x, y) for x, y in pairs if x > 0 or "x" not in wish.log)
 
     own, best = points(one.series), None
     if metric and one.series.name == metric.name:
@@ -204,7 +210,7 @@ def _panel(kind: Kind, title: str, lines: Sequence[Line], wish: Wish) -> Panel:
     every = [points for line in lines for points in (line.points, line.raw, line.low, line.high)]
     values = [y for points in every for _, y in points if isfinite(y)]
     steep = kind == "loss" and bool(values) and max(values) > _STEEP * median(values)
-    log = (wish.log_y or steep or kind in {"gradient", "updates"}) and bool(values) and min(values) > 0
+    log = ("y" in wish.log or steep or kind in {"gradient", "updates"}) and bool(values) and min(values) > 0
     return Panel(kind, title, tuple(lines), log)
 
 
@@ -218,25 +224,20 @@ def _notes(
     means = {record.config.get("average_loss", 1) for record in records}
     if means != {1} and any(each.series.name == "loss" for each in shown):
         number = str(*means) if len(means) == 1 else "`average_loss`"
-        yield f"train loss: mean of the last {number} iterations"
+        yield f"train loss: the mean of the last {number} iterations"
     if any(line.raw for panel in panels for line in panel.lines):
-        yield f"smoothed: mean of {wish.smooth // 2 * 2 + 1} values around each; faint: as recorded; tests: as recorded"
-    if any(line.low for panel in panels for line in panel.lines):
-        yield "shaded: from the lowest to the highest"
-    best = [line.best for panel in panels for line in panel.lines if line.best]
-    if best:
-        yield f"star: the best test{f', {best[0][1]:.4g}' if len(records) == 1 else ''}"
-    linear = [panel.title for panel in panels if wish.log_y and not panel.log]
+        yield f"smoothed: the mean of {wish.smooth // 2 * 2 + 1} values around each; tests and rates are as recorded"
+    linear = [panel.title for panel in panels if "y" in wish.log and not panel.log]
     if linear:
         yield f"not logarithmic, as it has values of 0 or less: {', '.join(linear)}"
-    if wish.log_x:
-        yield "a logarithmic axis has no 0: values at the start are left out"
+    if "x" in wish.log:
+        yield "a logarithmic axis has no 0: what was recorded there is left out"
     if hidden:
-        yield f"{counted(hidden, 'more score')}: name it by --only"
+        yield f"{counted(hidden, 'more score')}: name {'it' if hidden == 1 else 'them'} by `--only`"
     names = names_of([record.path for record in records])
     for each in shown:
         lost = [i for i, value in zip(each.series.iterations, each.series.values, strict=True) if not isfinite(value)]
         if lost and each.kind in {"loss", "scores"}:
             yield f"{names[each.run]}: {each.series.name} is not finite from iteration {lost[0]} on"
     if not wish.only and not any(panel.kind == "updates" for panel in panels):
-        yield "no update ratios and dead units: they are recorded with `debug_info: true` in the solver"
+        yield "no update ratios and dead units: `debug_info: true` in the solver records them"

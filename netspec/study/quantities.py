@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Literal
 
 from netspec.core.errors import UsageError
-from netspec.core.spelling import suggest
+from netspec.core.spelling import nearest, suggest
 from netspec.training.history import History, Series
 from netspec.training.runs import RunRecord
 
@@ -82,8 +82,10 @@ def unknown(word: str, names: Sequence[str], courses: Sequence[History]) -> Unkn
     """The error of a word that names nothing which any run has recorded."""
     if word in {"updates", "dead"}:
         return UnknownCurveError(f"no run has recorded '{word}'", help="train with `debug_info: true` in the solver")
-    known = [*names, *(name for course in courses for name in course.series)]
-    return UnknownCurveError(f"no run has recorded '{word}'", help=suggest(word, known))
+    every = [*names, *(name for course in courses for name in course.series)]
+    short = [name for name in every if name.partition("/")[0] not in _DEBUGGED]
+    help = suggest(word, every if nearest(word, every) else short)
+    return UnknownCurveError(f"no run has recorded '{word}'", help=help)
 
 
 def _outputs(run: int, record: RunRecord, course: History) -> Iterator[Quantity]:

@@ -122,6 +122,8 @@ NOT_HERE = {
     "NS564": "runs of a folder, tests/cli/test_runs.py",
     "NS559": "a run whose time is used up, tests/training/test_budgets.py",
     "NS563": "a library that is not installed, tests/core/test_optional.py",
+    "NS890": "runs of a folder, tests/cli/test_plot.py",
+    "NS891": "runs of a folder, tests/cli/test_plot.py",
     "NS751": "a program that refuses a file, tests/interop/to_onnx/test_model.py",
     "NS752": "programs that differ, tests/interop/test_agreement.py",
     "NS753": "weights of more than 2 GiB, tests/interop/to_onnx/test_model.py",

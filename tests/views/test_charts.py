@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netspec.views.charts import line_chart, thinned, ticks
+from netspec.views.charts import chart, line_chart, ticks
 
 BRAILLE = {chr(code) for code in range(0x2801, 0x2900)}
 
@@ -35,16 +36,6 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
         assert BRAILLE & set(line_chart(points, 40, 10))
 
 
-@given(st.lists(st.floats(-5, 5), min_size=1, max_size=3000), st.integers(1, 50))
-def test_thinning_keeps_the_ends_and_the_extremes(ys: list[float], columns: int) -> None:
-    points = list(enumerate(ys))
-    kept = thinned(points, columns)
-    assert len(kept) <= 4 * columns or kept == points
-    assert set(kept) <= set(points) and [x for x, _ in kept] == sorted(x for x, _ in kept)
-    assert kept[0] == points[0] and kept[-1] == points[-1]
-    assert {f(y for _, y in kept) for f in (min, max)} == {min(ys), max(ys)}
-
-
 def test_ticks_are_round_numbers() -> None:
     assert ticks(0, 9999, 6) == [0, 2000, 4000, 6000, 8000]
     assert ticks(0, 0.1, 4) == pytest.approx([0, 0.05, 0.1])
@@ -57,3 +48,25 @@ def test_ticks_lie_within(low: float, length: float, most: int) -> None:
     found = ticks(low, low + length, most)
     assert len(found) <= most + 1
     assert all(low - 1e-6 * length <= tick <= low + length * (1 + 1e-6) for tick in found)
+
+
+def test_lines_of_several_characters_share_their_axes() -> None:
+    low, high = [(0, 0.0), (10, 0.0)], [(0, 8.0), (10, 8.0), (20, 8.0)]
+    rows = chart([(low, "a"), (high, "b"), ([], "c")], 60, 9).splitlines()
+    assert [letter for row in rows for letter in "abc" if letter in row] == ["b", "a"]
+    above, below = (next(row for row in rows if letter in row) for letter in "ba")
+    assert above.count("b") > 1.8 * below.count("a") and "20" in rows[-1]
+    assert rows.index(above) == 1 and rows.index(below) == len(rows) - 3
+
+
+def test_a_logarithmic_axis_has_round_numbers_at_logarithmic_places() -> None:
+    rows = chart([([(1, 1e-4), (100, 1.0)], "o")], 60, 21, "{:g}".format, log_x=True, log_y=True).splitlines()
+    marks = {row.split("┤")[0].strip(): i for i, row in enumerate(rows) if "┤" in row}
+    assert [*marks] == ["1", "0.1", "0.01", "0.001", "0.0001"]
+    steps = [below - above for above, below in pairwise(marks.values())]
+    assert max(steps) - min(steps) <= 1
+    assert {"1", "10", "100"} <= {*rows[-1].split()}
+    ends = [max(i for i, c in enumerate(row) if c == "o") for row in rows if "o" in row]
+    assert ends == sorted(ends, reverse=True)  # a straight line on both axes
+    narrow = chart([([(0, 2.0), (9, 4.5)], "o")], 40, 10, "{:g}".format, log_y=True)
+    assert sum("┤" in row for row in narrow.splitlines()) >= 2

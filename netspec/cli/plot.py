@@ -1,0 +1,107 @@
+"""`netspec plot`: the curves of trainings as a picture, or in characters."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netspec.cli import complete
+from netspec.cli.base import answer, err, width
+from netspec.cli.help import TRUST
+from netspec.core.locate import expanded
+
+if TYPE_CHECKING:
+    from netspec.training.runs import RunRecord
+
+PANEL = TRUST
+EXAMPLE = "netspec plot lenet-1 lenet-2 -o curves.png"
+
+
+class Along(StrEnum):
+    """What the x axis counts."""
+
+    iteration = "iteration"
+    epoch = "epoch"
+    time = "time"
+
+
+class Log(StrEnum):
+    """Which axes are logarithmic."""
+
+    x = "x"
+    y = "y"
+    xy = "xy"
+
+
+def command(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, their names in runs/, or the folder of a cross-validation.",
+            autocompletion=complete.runs,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            parser=expanded,
+            help="Picture: .png, .svg or .pdf; left out: curves.png in the run folder, or here for several runs.",
+        ),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the curves in characters instead.")] = False,
+    x: Annotated[Along, typer.Option("--x", help="What the x axis counts.")] = Along.iteration,
+    log: Annotated[Log | None, typer.Option("--log", help="Logarithmic axes.")] = None,
+    smooth: Annotated[
+        int, typer.Option("--smooth", metavar="N", min=1, max=100_000, help="Mean of N values around each.")
+    ] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="NAME",
+            help="Panel (loss, scores, rate, gradient, updates, dead), score or series; may be said more than once.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", metavar="NAME", help="Score whose best test is marked; left out: the training's."),
+    ] = None,
+) -> None:
+    """Draw loss, scores, rate, gradient norm, update ratios and dead units of trainings over one another."""
+    from netspec.study.curves import Wish, curves
+
+    records, folder = _found(runs)
+    words: Any = {"along": x.value, "log": log.value if log else ""}
+    wish = Wish(only=tuple(only or ()), metric=metric, smooth=smooth, **words)
+    if text:
+        from netspec.core.errors import UsageError
+        from netspec.views.curves import curves_text
+
+        if output:
+            raise UsageError("`--text` prints the curves, and `-o` draws them into a file", help="leave one out")
+        answer(curves_text(curves(records, wish), width(sys.stdout)))
+        return
+    from netspec.pictures.curves import CURVES, plot_curves
+
+    file = output or folder / CURVES
+    plot_curves(file, records, wish)
+    err().print(f"drew {file}", soft_wrap=True)
+
+
+def _found(words: list[str]) -> tuple[list[RunRecord], Path]:
+    """The runs that words name, each once, and the folder in which their picture is at home."""
+    from netspec.training.crossval import fold_runs, is_crossval
+    from netspec.training.folders import named
+    from netspec.training.runs import read
+
+    places = list(dict.fromkeys(map(named, words)))
+    paths = [run for place in places for run in (fold_runs(place) if is_crossval(place) else [place])]
+    return [read(path) for path in dict.fromkeys(paths)], places[0] if len(places) == 1 else Path()
