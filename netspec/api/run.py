@@ -121,6 +121,16 @@ class Run:
         plot_curves(path, [self._record], wish)
         return path
 
+    def report(self, file: str | Path | None = None, *, threads: int | None = None) -> Path:
+        """Write the report of the run, one HTML file, by default `report.html` in its folder; the file.
+
+        The run is tested first where its folder holds no test of its latest or best weights. Raises NoLibraryError,
+        ExistsError where the file is no page of netspec's, WriteError.
+        """
+        from netspec.report.run import write_report
+
+        return write_report(self.path, None if file is None else path_of(file, "a file"), threads_of(threads))
+
     def net(
         self,
         phase: Phase = "TEST",

@@ -61,7 +61,8 @@ def layer_types(incomplete: str) -> list[str]:
 
 def net_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """Keys of overrides of the net that the command line names."""
-    return _keys(ctx.params.get("net") or ctx.params.get("file"), "models", incomplete)
+    named = (ctx.params.get(name) for name in ("net", "file", "after", "before"))
+    return _keys(next(filter(None, named), None), "models", incomplete)
 
 
 def solver_keys(ctx: typer.Context, incomplete: str) -> list[str]:

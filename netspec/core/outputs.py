@@ -28,6 +28,23 @@ def refuse_existing(path: Path, help: str) -> None:
         raise ExistsError(f"'{path}' already exists", help=help)
 
 
+def refuse_foreign(path: Path, mark: bytes, kind: str) -> None:
+    """Raise ExistsError where there is anything at a path but an empty file, or one that holds a mark.
+
+    The mark is in all files of a kind that netspec writes: these may be written anew. Raises WriteError.
+    """
+    with writing(path):
+        ours = path.is_file() and (not path.stat().st_size or mark in path.read_bytes())
+    if not ours:
+        refuse_existing(path, f"it is no {kind} of netspec's: name another file")
+
+
+def ask_for_folder(path: Path) -> None:
+    """Raise WriteError where there is no folder for a file to be written into."""
+    if not path.parent.is_dir():
+        raise WriteError(f"'{path}' cannot be written: there is no folder '{path.parent}'")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Refusals of the system in the body become a WriteError that names the file."""

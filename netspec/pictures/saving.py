@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from netspec.core import outputs
 from netspec.core.errors import UsageError
 from netspec.core.optional import library
-from netspec.core.outputs import ExistsError, writing
+from netspec.core.outputs import writing
 from netspec.core.visible import visible
 
 MAKER = "netspec"
@@ -62,11 +63,7 @@ def ask_for_library(file: Path, wanted: str, instead: str = "") -> None:
 
 def refuse_foreign(file: Path) -> None:
     """Raise ExistsError where there is a file that is no picture of netspec's; a picture may be drawn anew."""
-    with writing(file):
-        if file.is_file() and (not file.stat().st_size or MAKER.encode() in file.read_bytes()):
-            return
-        if file.exists():
-            raise ExistsError(f"'{file}' already exists and is no picture of netspec's", help="name another file")
+    outputs.refuse_foreign(file, MAKER.encode(), "picture")
 
 
 @contextmanager

@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netspec.core import outputs
 from netspec.core.optional import library
 from netspec.core.visible import visible
+from netspec.training.container import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,14 +39,34 @@ class Section:
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
-def ask_for_library(wanted: str) -> None:
-    """Raise NoLibraryError where a page cannot be made; `wanted` names the page."""
+MARK = '<meta name="generator" content="netspec">'
+"""What all pages hold, so that they may be written anew."""
+
+
+def ask_for(wanted: str, file: Path | None = None) -> None:
+    """Raise what making a page would raise: NoLibraryError, and for its file ExistsError and WriteError.
+
+    `wanted` names the page.
+    """
     library("jinja2", "report", wanted)
+    library("matplotlib.figure", "report", wanted)
+    if file is not None:
+        outputs.refuse_foreign(file, MARK.encode(), "page")
+        outputs.ask_for_folder(file)
+
+
+def write(file: Path, html: str) -> None:
+    """Write a page, whole or not at all, over an older one too. Raises ExistsError, WriteError."""
+    outputs.refuse_foreign(file, MARK.encode(), "page")
+    outputs.ask_for_folder(file)
+    write_whole(file, html.encode())
 
 
 def page(title: str, lead: Markup, sections: Sequence[Section]) -> str:
     """A whole page: its title, the lead that stands above all sections, a table of contents, the sections."""
-    return str(part("page", title=title, lead=lead, sections=sections))
+    from markupsafe import Markup
+
+    return str(part("page", mark=Markup(MARK), title=title, lead=lead, sections=sections))
 
 
 def part(template: str, **values: Any) -> Markup:
@@ -73,6 +95,16 @@ def lines(text: str) -> Markup:
     return Markup("\n").join(visible(line) for line in text.split("\n"))
 
 
+def coded(text: str) -> Markup:
+    """A sentence in which words between backticks are code."""
+    from markupsafe import Markup
+
+    pieces = [visible(piece) for piece in text.split("`")]
+    if len(pieces) % 2 == 0:
+        return Markup("`").join(pieces)
+    return Markup("").join(Markup("<code>{}</code>").format(one) if n % 2 else one for n, one in enumerate(pieces))
+
+
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -86,7 +118,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["lines"] = lines
+    made.filters.update(lines=lines, coded=coded)
     return made
 
 

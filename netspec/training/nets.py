@@ -45,7 +45,11 @@ def choose(
 
     Raises every mistake that the language finds, and those of the solver.
     """
-    opened = open_any(reference, overrides, asked=asked)
+    return chosen(open_any(reference, overrides, asked=asked), phase, asked)
+
+
+def chosen(opened: Documents, phase: Phase = "TRAIN", asked: AskedState = NOTHING_ASKED) -> Chosen:
+    """The net of opened documents in one phase, as `choose` has it. Raises every mistake of the solver."""
     from netspec.training.patterns import in_document  # a net alone has no use for it
 
     if opened.solver is None:

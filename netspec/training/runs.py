@@ -14,6 +14,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -287,7 +288,8 @@ def _elapsed(values: dict[str, Any]) -> float:
 class RunRecord:
     """The contents of a run folder at the time of reading: configuration, environment, events, snapshots by iteration.
 
-    A `$` in a text of `config` is doubled, as in every solver file.
+    A `$` in a text of `config` is doubled, as in every solver file. `failure` is the error that ended the run, where
+    one did.
     """
 
     path: Path
@@ -295,6 +297,7 @@ class RunRecord:
     environment: dict[str, Any]
     events: list[Event]
     snapshots: list[Path]
+    failure: str | None = None
 
     @property
     def latest(self) -> Path | None:
@@ -327,7 +330,26 @@ def read(folder: Path) -> RunRecord:
         raise NoRunError(f"'{folder}' {found}", help="name a folder that `netspec train` wrote")
     config = read_document(folder / RUN_CONFIG).plain()
     snapshots = snapshot.listing(folder / SNAPSHOTS)
-    return RunRecord(folder, config, _environment(folder / ENVIRONMENT), _events(folder / METRICS), snapshots)
+    events = _events(folder / METRICS)
+    return RunRecord(folder, config, _environment(folder / ENVIRONMENT), events, snapshots, _failure(folder / LOG))
+
+
+_LOGGED = re.compile(r"^[\d-]{10} [\d:]{8} ", re.MULTILINE)
+"""The time before each text of a log."""
+_TAIL = 2**16
+"""Bytes at the end of a log in which its last text is looked for."""
+
+
+def _failure(log: Path) -> str | None:
+    """The error that is the last text of a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL))
+            tail = file.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    last = _LOGGED.split(tail)[-1].strip()
+    return last if last.startswith("error[") else None
 
 
 def _environment(path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def history(record: RunRecord, last: int | None = None) -> History:
         last,
         max((event.elapsed for event in record.events), default=0.0),
         sum(event.waited for event in ends),
+        record.failure,
     )
 
 

@@ -33,31 +33,19 @@ def evaluation_tables(heads: Sequence[Head], width: int) -> Iterator[Columns | s
 
 
 def _classes(head: Head, width: int) -> Iterator[Columns | str]:
-    what = f"{counted(head['positions'], _unit(head))}, {counted(head['size'], 'class', 'classes')}"
-    yield _summary(head, what)
+    yield summary(head)
     if "by_class" in head:
-        yield _by_class(head)
+        yield by_class(head, _ROWS)
         yield _matrix(head, width)
 
 
 def _labels(head: Head, width: int) -> Iterator[Columns | str]:
-    yield _summary(head, f"{counted(head['positions'], _unit(head))}, {counted(head['size'], 'label')}")
-    yield _by_class(head)
+    yield summary(head)
+    yield by_class(head, _ROWS)
 
 
 def _numbers(head: Head, width: int) -> Iterator[Columns | str]:
-    words = ("rmse", "mae", "r2")
-    rows = list(enumerate(head["by_output"]))
-    shown = sorted(rows, key=lambda row: row[1]["r2"])[:_ROWS] if len(rows) > _ROWS else rows
-    title = (
-        f"{visible(head['name'])}: {counted(head['values'], 'value')}{_part(rows, shown, 'outputs of the lowest R2')}"
-    )
-    table = Columns(("output", "RMSE", "MAE", "R2"), title, right=(1, 2, 3))
-    for number, row in shown:
-        table.add_row(_name(head, number), *(f"{row[word]:.6g}" for word in words))
-    if len(rows) > 1:
-        table.add_row("all", *(f"{head[word]:.6g}" for word in words))
-    yield table
+    yield by_output(head, _ROWS)
 
 
 _TABLES = {"classes": _classes, "labels": _labels, "numbers": _numbers}
@@ -78,8 +66,10 @@ def _unit(head: Head) -> str:
     return "sample" if head["places"] == 1 else "position"
 
 
-def _summary(head: Head, what: str) -> Columns:
-    """The scores of a head as a whole."""
+def summary(head: Head) -> Columns:
+    """The scores of a head of classes or labels as a whole."""
+    kinds = counted(head["size"], "class", "classes") if head["task"] == "classes" else counted(head["size"], "label")
+    what = f"{counted(head['positions'], _unit(head))}, {kinds}"
     table = Columns(("score", visible(head["name"])), f"{visible(head['name'])}: {what}", right=(1,))
     for key, words in _WORDS.items():
         if key in head:
@@ -92,16 +82,32 @@ def _summary(head: Head, what: str) -> Columns:
     return table
 
 
-def _by_class(head: Head) -> Columns:
-    """Precision, recall, F1, support and area of each class."""
+def by_class(head: Head, most: int | None = None) -> Columns:
+    """Precision, recall, F1, support and area of each class; of more than `most` those of the lowest F1."""
     rows = list(enumerate(head["by_class"]))
-    shown = sorted(rows, key=lambda row: row[1]["f1"])[:_ROWS] if len(rows) > _ROWS else rows
+    shown = sorted(rows, key=lambda row: row[1]["f1"])[:most] if most and len(rows) > most else rows
     word = "label" if head["task"] == "labels" else "class"
     title = f"by {word}{_part(rows, shown, 'of the lowest F1')}"
     table = Columns((word, "precision", "recall", "F1", "support", "ROC-AUC"), title, right=range(1, 6))
     for number, row in shown:
         shares = (_share(row[key]) for key in ("precision", "recall", "f1"))
         table.add_row(_name(head, number), *shares, f"{row['support']:,}", _share(row["roc_auc"]))
+    return table
+
+
+def by_output(head: Head, most: int | None = None) -> Columns:
+    """RMSE, MAE and R2 of each output of a head of numbers; of more than `most` those of the lowest R2."""
+    words = ("rmse", "mae", "r2")
+    rows = list(enumerate(head["by_output"]))
+    shown = sorted(rows, key=lambda row: row[1]["r2"])[:most] if most and len(rows) > most else rows
+    part = _part(rows, shown, "outputs of the lowest R2")
+    table = Columns(
+        ("output", "RMSE", "MAE", "R2"), f"{visible(head['name'])}: {counted(head['values'], 'value')}{part}", (1, 2, 3)
+    )
+    for number, row in shown:
+        table.add_row(_name(head, number), *(f"{row[word]:.6g}" for word in words))
+    if len(rows) > 1:
+        table.add_row("all", *(f"{head[word]:.6g}" for word in words))
     return table
 
 
@@ -125,6 +131,11 @@ def _matrix(head: Head, width: int) -> Columns | str:
             return table
     if not head["confused"]:
         return "no class is taken for another"
+    return confused(head)
+
+
+def confused(head: Head) -> Columns:
+    """The pairs of classes that are confused most."""
     table = Columns(("true class", "predicted", f"{_unit(head)}s"), "confused most", right=(2,))
     for true, predicted, number in head["confused"][:_PAIRS]:
         table.add_row(_name(head, true), _name(head, predicted), f"{number:,}")
@@ -135,7 +146,7 @@ def _worst(head: Head, width: int) -> Columns:
     """The worst samples, each with what is said of it; its name is cut at the front to fit."""
     heads = ("loss", "truth", "prediction", "p")
     rows = [
-        ((f"{one['loss']:.4f}", *_said(head, one)), one["name"] or f"sample {one['sample']}") for one in head["worst"]
+        ((f"{one['loss']:.4f}", *said(head, one)), one["name"] or f"sample {one['sample']}") for one in head["worst"]
     ]
     kept = [n for n in range(len(heads)) if any(cells[n] for cells, _ in rows)]
     widths = (max(len(heads[n]), *(len(visible(cells[n])) for cells, _ in rows)) for n in kept)
@@ -148,7 +159,7 @@ def _worst(head: Head, width: int) -> Columns:
     return table
 
 
-def _said(head: Head, one: dict[str, Any]) -> tuple[str, str, str]:
+def said(head: Head, one: dict[str, Any]) -> tuple[str, str, str]:
     """The truth, the prediction and its probability."""
     if "wrong" in one:
         return "", f"{one['wrong']:,} of {one['positions']:,} wrong", ""

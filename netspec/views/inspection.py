@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from netspec.core.calls import Phase
 from netspec.core.receptive import NOTHING_SEEN, Region
-from netspec.core.shape import FLOAT_BYTES, count, counted
+from netspec.core.shape import counted
+from netspec.engine.footprint import layer_bytes, peak, weight_bytes
 from netspec.engine.plan import MemoryPlan, Piece, flows, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import Graph, Node
@@ -93,12 +94,11 @@ class Inspection:
 
 def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | None = None) -> Inspection:
     """The rows and totals of a rewritten net; `other` is the net of the other phase, whose peak is shown too."""
-    size = FLOAT_BYTES[memory.dtype]
-    peaks = {shaped.graph.phase: _peak(shaped, memory)}
+    peaks = {shaped.graph.phase: peak(shaped, memory)}
     if other is not None:
         rewritten_other = rewrite(other)
-        peaks[other.graph.phase] = _peak(rewritten_other, plan(rewritten_other, memory.dtype))
-    rows = tuple(_row(shaped, memory, node, size) for node in shaped.graph.written)
+        peaks[other.graph.phase] = peak(rewritten_other, plan(rewritten_other, memory.dtype))
+    rows = tuple(_row(shaped, memory, node) for node in shaped.graph.written)
     return Inspection(
         net=shaped.graph.name,
         phase=shaped.graph.phase,
@@ -109,7 +109,7 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | Non
         stored=shaped.stored_params,
         macs=shaped.total_macs // max(1, shaped.batch),
         field=shaped.largest_field,
-        weight_bytes=_weight_bytes(shaped, size),
+        weight_bytes=weight_bytes(shaped, memory.dtype),
         activation_bytes=sum(row.activation_bytes for row in rows),
         arena_bytes=memory.arena,
         forward_bytes=peaks.get("TEST"),
@@ -119,17 +119,9 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | Non
     )
 
 
-def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> LayerRow:
-    net, cost = shaped.graph, shaped.costs[node.index]
-    tops = shaped.top_shapes(node)
-    own = [top for top in node.tops if ("data", top) in memory.pieces]
-    learned = sum(
-        count(shaped.params[p])
-        for p in node.params
-        if net.params[p].users[0][0] == node.index and net.params[p].learned
-    )
-    weights, activations = (cost.params + cost.stored) * size, sum(count(shaped.blobs[top]) for top in own) * size
-    diffs = sum(count(shaped.blobs[top]) for top in own if ("diff", top) in memory.pieces) * size
+def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node) -> LayerRow:
+    net, cost, tops = shaped.graph, shaped.costs[node.index], shaped.top_shapes(node)
+    held = layer_bytes(shaped, memory, node)
     return LayerRow(
         name=node.layer.name,
         type=node.layer.type,
@@ -143,25 +135,10 @@ def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node, size: int) -> Laye
         stored=cost.stored,
         param_arithmetic=cost.param_words,
         macs=cost.macs // max(1, shaped.batch),
-        weight_bytes=weights,
-        activation_bytes=activations,
-        training_bytes=weights + 2 * learned * size + activations + diffs if net.phase == "TRAIN" else 0,
+        weight_bytes=held.weights,
+        activation_bytes=held.activations,
+        training_bytes=held.training,
     )
-
-
-def _weight_bytes(shaped: ShapedGraph, size: int) -> int:
-    return (shaped.total_params + shaped.stored_params) * size
-
-
-def _peak(shaped: ShapedGraph, memory: MemoryPlan) -> int | None:
-    """Peak memory of a net in bytes; None for a TRAIN net that learns nothing."""
-    training = shaped.graph.phase == "TRAIN"
-    if training and not any(node.backward for node in shaped.graph.nodes):
-        return None
-    size = FLOAT_BYTES[memory.dtype]
-    learned = sum(count(shape) for shape, p in zip(shaped.params, shaped.graph.params, strict=True) if p.learned)
-    own = memory.arena + memory.fixed_bytes
-    return own + _weight_bytes(shaped, size) + (2 * learned * size if training else 0)
 
 
 def _block(name: str, inside: list[LayerRow]) -> LayerRow:

@@ -14,6 +14,7 @@ LIGHT = ("core", "language", "net", "layers", "lowering", "fillers", "formats", 
 MODULES = (
     *("engine.rewrite", "engine.plan", "engine.verify_rewrite", "engine.verify_plan", "training.spec"),
     *("views.tables", "views.columns", "views.errors", "views.inspection", "views.terminal"),
+    *("engine.footprint", "study.units", "study.matching", "study.sides", "study.diff", "views.diff"),
 )
 HEAVY = ("numpy", "numba", "llvmlite")
 
@@ -60,4 +61,13 @@ from netspec.net.graph import State
 from netspec.net.load import load_net
 for name in locate.names("models"):
     plan(rewrite(load_net(name, state=State({phase!r}), batch=2)))
+""")
+
+
+def test_nets_and_solvers_are_compared_without_numbers() -> None:
+    run("""
+from netspec.study.diff import diff
+from netspec.views.diff import diff_view
+for pair in ("lenet", "alexnet"), ("lenet_adam", "resnet20"):
+    diff_view(diff(*pair)).form("json", None)
 """)

@@ -31,3 +31,15 @@ def test_every_quantity_of_the_events_has_a_series_in_their_order() -> None:
     assert (loss.iterations, loss.epochs, loss.seconds, len(loss)) == ((0, 1), (0.0, 0.5), (0.0, 1.0), 2)
     assert (found.iteration, found.last, found.seconds, found.waited) == (2, 9, 2.0, 0.5)
     assert set(found.under("test")) == {"accuracy"} and not found.under("tes")
+
+
+def test_how_a_training_failed_is_the_last_text_of_its_log(tmp_path: Path) -> None:
+    folder = written(tmp_path / "run", "max_iter: 30", TESTS)
+    assert history(read(folder)).error is None
+    log = folder / "log.txt"
+    log.write_text(
+        "2026-11-28 10:00:00 iter 0 loss 2\n2026-11-28 10:00:01 error[NS504]: blob 'x'\n  = help: lower it\n"
+    )
+    assert history(read(folder)).error == "error[NS504]: blob 'x'\n  = help: lower it"
+    log.write_text(log.read_text() + "2026-11-28 10:00:09 resumed from iter_000010.safetensors\n")
+    assert history(read(folder)).error is None

@@ -140,7 +140,7 @@ class Predictor:
     def predict(self, words: Sequence[str], stdin: BinaryIO | None = None) -> Predictions:
         """The answers for the inputs that words name: files, folders, and `-` for standard input."""
         result = self.predictions()
-        for names, read in self._chunks(parts(words, self._table, stdin)):
+        for names, read in self._chunks(parts(words, self.table, stdin)):
             self._add(result, names, read)
         return result
 
@@ -156,7 +156,7 @@ class Predictor:
             self._add(result, [f"[{len(result) + i}]" for i in range(len(chunk))], chunk)
         return result
 
-    def _table(self, path: Path) -> Dataset | None:
+    def table(self, path: Path) -> Dataset | None:
         """The rows of a table, as the source of the training reads them."""
         first = self.first
         return None if first.source is None else first.source.unlabelled(path, first.facts.source)

@@ -41,6 +41,7 @@ from netspec.training import snapshot
 from netspec.training.averaging import averaged
 from netspec.training.folders import SNAPSHOTS
 from netspec.training.loading import match
+from netspec.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -123,11 +124,14 @@ class Trained:
     """The deploy view of a snapshot's net with its weights, and what is done to a sample before the net takes it.
 
     `blob` names another blob to answer with than the main answer. `average` is the kind of an average of weights to
-    take in their place. Raises SnapshotError, UsageError for a blob that is not there.
+    take in their place. `state` stands for what the file holds. Raises SnapshotError, UsageError for a blob that is not
+    there.
     """
 
-    def __init__(self, path: Path, blob: str | None = None, average: str | None = None) -> None:
-        state = snapshot.read(path)
+    def __init__(
+        self, path: Path, blob: str | None = None, average: str | None = None, state: Snapshot | None = None
+    ) -> None:
+        state = state or snapshot.read(path)
         state = state if average is None else averaged(state, average, path)
         if not state.net:
             raise NoNetError(f"'{path}' holds weights, but not their net", help="name a snapshot of netspec")

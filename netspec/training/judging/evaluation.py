@@ -19,6 +19,7 @@ classes; `confused`: lists (true class, predicted class, positions), most first.
 A head of labels: `accuracy` of all labels alike, `exact`, the share of positions whose labels are all right, `macro`,
 `micro`, `by_class`, `roc_auc`, `roc_auc_exact`. A single label is a head of two classes.
 A head of numbers: `values`, `rmse`, `mae`, `r2`, and `by_output`: a list with these three; in the target's own units.
+`points`: of each of the first outputs pairs (target, prediction) of samples that lie evenly over the test.
 What does not apply is left out.
 
 Of `worst`: `sample`, its number in the feed, `name`, `loss`, `thumbnail` (a PNG in base64, or null), and of classes

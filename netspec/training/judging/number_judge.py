@@ -14,6 +14,34 @@ if TYPE_CHECKING:
 
 MOST_OUTPUTS = 1000
 """Outputs of a regression that have scores of their own."""
+POINTED = 6
+"""Outputs of which points are kept."""
+MOST_POINTS = 500
+"""Points of an output, at most."""
+
+
+class Points:
+    """Targets and predictions of samples that lie evenly over a test, whatever its batches are.
+
+    Of each of the first outputs, at the first position of a sample.
+    """
+
+    def __init__(self) -> None:
+        self._every = 1
+        self._kept: list[tuple[list[float], list[float]]] = []
+
+    def add(self, first: int, predicted: Array, truth: Array) -> None:
+        """Look at samples from position `first` on; both (N, P, C)."""
+        for n in range(-first % self._every, len(truth), self._every):
+            self._kept.append((truth[n, 0, :POINTED].tolist(), predicted[n, 0, :POINTED].tolist()))
+        while len(self._kept) > MOST_POINTS:
+            del self._kept[1::2]
+            self._every *= 2
+
+    def finish(self) -> list[list[list[float]]]:
+        """Of each output pairs of target and prediction."""
+        outputs = len(self._kept[0][0]) if self._kept else 0
+        return [[[truth[j], predicted[j]] for truth, predicted in self._kept] for j in range(outputs)]
 
 
 class NumberJudge(Judge):
@@ -23,6 +51,7 @@ class NumberJudge(Judge):
         super().__init__(task, size, names, worst)
         self.all = Total(Errors())
         self.each = [Total(Errors()) for _ in range(size)] if 1 < size <= MOST_OUTPUTS else []
+        self.points = Points()
 
     def block(self, first: int, x: Array, t: Array, *own: Array) -> None:
         """Predictions and truth (N, P, C), as the net has them, and in the target's own units."""
@@ -32,6 +61,7 @@ class NumberJudge(Judge):
         self.all.add(predicted, truth)
         for j, total in enumerate(self.each):
             total.add(predicted[:, :, j], truth[:, :, j])
+        self.points.add(first, predicted, truth)
         apart = (x.astype(np.float64) - t).reshape(len(x), -1)
         losses: Array = (apart * apart).mean(axis=1)
         self.worst.offer(losses, first, lambda n: _numbers(predicted[n], truth[n]))
@@ -50,6 +80,7 @@ class NumberJudge(Judge):
             "mae": mae,
             "r2": sum(row["r2"] for row in rows) / len(rows) if rows else r2,
             "by_output": rows or [{"rmse": rmse, "mae": mae, "r2": r2}],
+            "points": self.points.finish(),
         }
 
 

@@ -51,6 +51,20 @@ class Known:
         return net if net is not None and net.graph.losses else None
 
     @property
+    def guess(self) -> float | None:
+        """The loss of a net that finds all classes equally likely: ln C for C classes; None where it is not known."""
+        if self.learner is None:
+            return None
+        net, guess = self.learner, 0.0
+        for blob in net.graph.losses:
+            node = net.graph.nodes[net.graph.blobs[blob].producer]
+            chance = node.layer.chance(net.bottom_shapes(node))
+            if chance is None:
+                return None
+            guess += net.graph.blobs[blob].loss_weight * chance
+        return guess
+
+    @property
     def course(self) -> Course | None:
         """What the rate depends on; None where data that are not open yet say when the training or an epoch ends."""
         if self.job is None:
@@ -81,10 +95,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Example:
-    """A solver as plain values, with its data inside, and the losses of its first iterations."""
+    """A solver as plain values, with its data inside, and what else is known of its training.
+
+    `losses` are those of its first iterations, `history` is what it recorded. Where it is `probed`, its first batches
+    are looked at too, as `netspec doctor` does.
+    """
 
     solver: Mapping[str, Any]
     losses: Sequence[float] = ()
+    history: History | None = None
+    probed: bool = False
 
 
 class Rule(Model):

@@ -30,16 +30,9 @@ class StalledLoss(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """One warning, when the losses of the first iterations are known."""
-        net, losses = known.learner, known.losses
-        if net is None or len(losses) < FIRST:
+        guess, losses = known.guess, known.losses
+        if guess is None or len(losses) < FIRST:
             return
-        guess = 0.0
-        for blob in net.graph.losses:
-            node = net.graph.nodes[net.graph.blobs[blob].producer]
-            chance = node.layer.chance(net.bottom_shapes(node))
-            if chance is None:
-                return
-            guess += net.graph.blobs[blob].loss_weight * chance
         later = losses[FIRST // 2 :]
         if max(abs(losses[0] - guess), abs(sum(later) / len(later) - guess)) > NEAR * abs(guess):
             return

@@ -17,7 +17,9 @@ def found(example: Example) -> list[NetspecError]:
         feeds, warnings = rehearse(job)
     except NetspecError as error:
         return list(error.errors())
-    return judge(Known(job.nets, job, feeds, losses=example.losses), "warning") if example.losses else warnings
+    if not (example.losses or example.history or example.probed):
+        return warnings
+    return judge(Known(job.nets, job, feeds, losses=example.losses, history=example.history), "warning")
 
 
 @pytest.mark.parametrize("rule", RULES.members())

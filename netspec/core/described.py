@@ -1,0 +1,30 @@
+"""Described: models as plain values, with all defaults and the words of rooms, so that equal meanings compare equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.core.counts import Count
+from netspec.core.model import Model
+from netspec.core.rooms import Room
+
+
+def described(value: Any) -> Any:
+    """A value as dicts, lists, numbers and words; a member of a room has its word as `type`.
+
+    A list of a single value stands as the value.
+    """
+    if isinstance(value, Model):
+        fields = {
+            info.alias or name: described(getattr(value, name)) for name, info in type(value).model_fields.items()
+        }
+        room = next((one for one in Room.every if isinstance(value, one.base)), None)
+        return {"type": room.word(type(value)), **fields} if room else fields
+    if isinstance(value, Count):
+        return value.plain()
+    if isinstance(value, dict):
+        return {key: described(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        items = [described(item) for item in value]
+        return items[0] if len(items) == 1 else items
+    return value

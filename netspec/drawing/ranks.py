@@ -1,0 +1,45 @@
+"""Ranks: which row each node of a level stands in, so that every line runs downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+Pair = tuple[int, int]
+
+
+def ranks(number: int, pairs: Sequence[Pair], first: Collection[int] = (), last: Collection[int] = ()) -> list[int]:
+    """The rank of each node, by the longest way from a source; `pairs` are (source, target) without a circle.
+
+    Nodes in `first` are above, those in `last` below all others. A node that reads nothing stands right above the
+    highest that reads it.
+    """
+    before: list[list[int]] = [[] for _ in range(number)]
+    after: list[list[int]] = [[] for _ in range(number)]
+    for source, target in pairs:
+        before[target].append(source)
+        after[source].append(target)
+    found = [0] * number
+    lowest = 1 if first else 0
+    for node in _in_order(before, after):
+        if node not in first:
+            found[node] = max((found[source] + 1 for source in before[node]), default=lowest)
+    for node in range(number):
+        if not before[node] and node not in first and after[node]:
+            found[node] = min(found[target] for target in after[node]) - 1
+    bottom = 1 + max((rank for node, rank in enumerate(found) if node not in last), default=-1)
+    for node in last:
+        found[node] = bottom
+    return found
+
+
+def _in_order(before: list[list[int]], after: list[list[int]]) -> list[int]:
+    """The nodes, each behind all that it reads; a circle is an error of the caller."""
+    waiting = [len(sources) for sources in before]
+    ready = [node for node, count in enumerate(waiting) if not count]
+    for node in ready:
+        for target in after[node]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    assert len(ready) == len(before), "the lines of a level form a circle"
+    return ready

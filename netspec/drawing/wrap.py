@@ -1,0 +1,91 @@
+"""Wrap: long groups of a tree cut into columns, so that a drawing has about the shape of a page.
+
+A cut lies where at most one blob runs from above to below. Columns are as few as the height allows, and then as equal
+as can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from netspec.drawing.boxes import Key, Wire
+from netspec.drawing.nested import Laid, Layouts
+from netspec.drawing.tree import Child, Group, Hop, Port, routes
+
+
+def wrapped(root: Group, wires: Sequence[Wire], layouts: Layouts, height: float) -> Group:
+    """The tree with columns in all groups that would be higher than `height`, from the innermost on."""
+    for depth in range(_depth(root), -1, -1):
+        found = routes(root, wires)
+
+        def change(group: Group, level: int, depth: int = depth) -> Group:
+            children = tuple(change(c, level + 1) if isinstance(c, Group) else c for c in group.children)
+            if any(a is not b for a, b in zip(children, group.children, strict=True)):
+                return Group(group.path, children, group.columns)
+            if level != depth or group.columns:
+                return group
+            laid = layouts.laid(group, found, _around(root, group))
+            columns = _columns(laid, found.hops.get(group, ()), height)
+            return group if len(columns) < 2 else Group(group.path, tuple(Group(None, c) for c in columns), True)
+
+        root = change(root, 0)
+    return root
+
+
+def _depth(group: Group) -> int:
+    return 1 + max((_depth(child) for child in group.children if isinstance(child, Group)), default=-1)
+
+
+def _around(root: Group, wanted: Group) -> tuple[str, ...]:
+    """The path of the frame around a group."""
+
+    def search(group: Group, base: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for child in group.children:
+            if isinstance(child, Group):
+                within = group.path if group.path is not None else base
+                if child is wanted:
+                    yield within
+                yield from search(child, within)
+
+    return next(search(root, ()), ())
+
+
+def _columns(laid: Laid, hops: Sequence[Hop], height: float) -> list[tuple[Child, ...]]:
+    """The children in columns, each at most so high where there are cuts enough."""
+    if laid.height <= height or not laid.ranks:
+        return [tuple(laid.ranks)]
+    first, last = min(laid.ranks.values()), max(laid.ranks.values())
+    starts = [first, *(rank for rank in range(first + 1, last + 1) if _is_cut(laid, hops, rank)), last + 1]
+    pieces = [(start, end, laid.rows[end - 1][1] - laid.rows[start][0]) for start, end in zip(starts, starts[1:], strict=False)]
+    fewest = len(_filled(pieces, height))
+    low, high = max(tall for _, _, tall in pieces), max(height, laid.height)
+    while high - low > 1:
+        middle = (low + high) / 2
+        low, high = (low, middle) if len(_filled(pieces, middle)) <= fewest else (middle, high)
+    filled = _filled(pieces, high)
+    return [tuple(child for child, rank in laid.ranks.items() if start <= rank < end) for start, end in filled]
+
+
+def _is_cut(laid: Laid, hops: Sequence[Hop], rank: int) -> bool:
+    """Whether the ranks from this one on may stand in another column."""
+    bottom = len(laid.rows)
+
+    def at(end: Child | Port) -> int:
+        return (bottom if end.leaves else -1) if isinstance(end, Port) else laid.ranks[end]
+
+    crossing: set[Key] = {hop.key for hop in hops if at(hop.source) < rank <= at(hop.target)}
+    return len(crossing) <= 1
+
+
+def _filled(pieces: Sequence[tuple[int, int, float]], height: float) -> list[tuple[int, int]]:
+    """The pieces in columns, filled one after the other: the first rank of each, and that of the next."""
+    columns: list[tuple[int, int]] = []
+    used = 0.0
+    for start, end, tall in pieces:
+        if columns and used + tall <= height:
+            columns[-1] = (columns[-1][0], end)
+            used += tall
+        else:
+            columns.append((start, end))
+            used = tall
+    return columns

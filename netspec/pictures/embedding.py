@@ -1,0 +1,55 @@
+"""Samples as points in the two dimensions in which a blob differs most, each class in its colour and marker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.core.shape import text
+from netspec.pictures.images import short
+from netspec.pictures.palette import BLUE, style
+from netspec.pictures.saving import plain
+from netspec.study.embedding import Embedding
+
+_NAMED = 28
+"""Classes whose names stand beside the points."""
+
+
+def figure(found: Embedding) -> Any:
+    """The points; the share of the variance that an axis shows stands at it."""
+    from matplotlib.figure import Figure
+
+    named = found.truth is not None and found.classes is not None
+    drawn = Figure(figsize=(8.6 if named else 7.2, 6.2), layout="constrained")
+    axes = drawn.subplots()
+    x, y = found.points.T
+    if found.truth is None:
+        axes.scatter(x, y, s=14, color=BLUE, linewidths=0)
+    elif found.classes is None:
+        points = axes.scatter(x, y, s=14, c=found.truth, cmap="viridis", linewidths=0)
+        drawn.colorbar(points, ax=axes, label="what the net should answer")
+    else:
+        _classes(axes, found)
+    for set_label, number, share in zip((axes.set_xlabel, axes.set_ylabel), (1, 2), found.explained, strict=True):
+        set_label(f"principal component {number} ({100 * share:.1f} % of the variance)")
+    title = f"'{found.blob}' ({text(found.shape)}) of {len(x):,} samples, {found.net}\n{found.data}"
+    axes.set_title("\n".join(map(plain, title.split("\n"))), fontsize=9, loc="left")
+    return drawn
+
+
+def _classes(axes: Any, found: Embedding) -> None:
+    """The points of each class, and the names of the classes beside the axes."""
+    assert found.truth is not None and found.classes is not None
+    x, y = found.points.T
+    for number, name in enumerate(found.classes):
+        mine = found.truth == number
+        if not mine.any():
+            continue
+        look = style(number)
+        axes.scatter(
+            x[mine], y[mine], s=18, color=look.color, marker=look.marker, linewidths=0, alpha=0.8, label=short(name, 25)
+        )
+    handles, labels = axes.get_legend_handles_labels()
+    title = f"the first {_NAMED} of {len(labels)} classes" if len(labels) > _NAMED else None
+    axes.legend(
+        handles[:_NAMED], labels[:_NAMED], title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
+    )

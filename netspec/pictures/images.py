@@ -1,0 +1,31 @@
+"""Samples as images that one can look at, and names that fit beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netspec.pictures.saving import plain
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
+
+
+def shown_image(x: Array, order: str = "rgb") -> Array | None:
+    """A sample (C, H, W) as (H, W), or as (H, W, 3) of three channels, from its least value to its greatest as 0 to 1.
+
+    None for what is no image. `order` says how the three channels lie.
+    """
+    if x.ndim != 3 or x.shape[0] not in {1, 3} or min(x.shape[1:]) < 2:
+        return None
+    values = x.astype("float64")
+    low, high = values.min(), values.max()
+    values = (values - low) / ((high - low) or 1.0)
+    if len(values) == 1:
+        return values[0]
+    return (values[::-1] if order == "bgr" else values).transpose(1, 2, 0)
+
+
+def short(name: str, most: int) -> str:
+    """A name in at most so many letters, without its middle where it is longer, in which matplotlib sees no formula."""
+    half = (most - 3) // 2
+    return plain(name if len(name) <= most else f"{name[:half]}...{name[-half:]}")

@@ -1,0 +1,64 @@
+"""The confusion matrix of a head in a page: a table of counts for few classes, a drawing of squares for many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netspec.report.page import part
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+MOST_COUNTED = 25
+"""Classes whose counts stand in the squares."""
+_NAMED = 80
+"""Classes whose names stand beside the rows of a drawing."""
+_SHADES = 10
+_STRONG = 0.7
+"""The share of a true class from which a square is so dark that its count is printed light."""
+_LONGEST = 24
+
+
+class Square(NamedTuple):
+    """A count, the share of its true class that it is, and the two classes in words."""
+
+    number: int
+    share: float
+    words: str
+
+    @property
+    def strong(self) -> bool:
+        """Whether the square is darker than its count is by itself."""
+        return self.share > _STRONG
+
+
+def confusion(head: Mapping[str, Any]) -> Markup | None:
+    """The matrix of a head; None of one that has none."""
+    matrix = head.get("confusion")
+    if not matrix:
+        return None
+    names = head["classes"] or [str(number) for number in range(head["size"])]
+    shares = [[count / (sum(row) or 1) for count in row] for row in matrix]
+    if head["size"] <= MOST_COUNTED:
+        rows = [
+            [Square(matrix[i][j], shares[i][j], f"{name} taken for {other}") for j, other in enumerate(names)]
+            for i, name in enumerate(names)
+        ]
+        return part("confusion", names=names, rows=rows)
+    labels = [_cut(name) for name in names] if len(names) <= _NAMED else []
+    return part("confusion_drawn", size=head["size"], names=labels, shades=_shades(shares))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
+
+
+def _shades(shares: Sequence[Sequence[float]]) -> list[tuple[float, str]]:
+    """Each shade, from 0 to 1, with the squares that have it as the path of an SVG; a row is a true class."""
+    paths: dict[int, list[str]] = {}
+    for y, row in enumerate(shares):
+        for x, share in enumerate(row):
+            if share > 0:
+                paths.setdefault(max(1, round(share * _SHADES)), []).append(f"M{x} {y}h1v1h-1z")
+    return [(shade / _SHADES, "".join(path)) for shade, path in sorted(paths.items())]

@@ -1,0 +1,98 @@
+"""The report of a run: one HTML file, with the verdict first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.pictures.curves import curves_svg
+from netspec.report.net import net
+from netspec.report.page import Section, ask_for, drawn, page, part, write
+from netspec.report.settings import configuration, data, environment
+from netspec.report.tested import tested
+from netspec.report.verdict import Figure, verdict
+from netspec.study.curves import NoCurvesError
+from netspec.study.doctor import Examination, examine_run
+from netspec.study.evaluated import Evaluated, evaluated
+from netspec.training.crossval import fold_runs, is_crossval
+from netspec.training.folders import NoRunError
+from netspec.training.runs import RunRecord
+from netspec.training.summary import Summary, summarized
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+FILE = "report.html"
+"""The name of a report in a run folder."""
+
+
+def write_report(folder: Path, file: Path | None = None, threads: int | None = None) -> Path:
+    """Write the report of a run into a file, by default in its folder; the file.
+
+    Raises ExistsError, WriteError, and what `report` raises.
+    """
+    found = _found(folder)
+    file = folder / FILE if file is None else file
+    ask_for("a report", file)
+    write(file, _made(*found, threads))
+    return file
+
+
+def report(folder: Path, threads: int | None = None) -> str:
+    """The report of a run as HTML; a test that its folder lacks is made first, and kept there.
+
+    Raises NoRunError, BrokenRunError, NoLibraryError, and the errors of the configuration.
+    """
+    found = _found(folder)
+    ask_for("a report")
+    return _made(*found, threads)
+
+
+def _found(folder: Path) -> tuple[Summary, RunRecord]:
+    """A run's summary and all that it holds. Raises NoRunError."""
+    if is_crossval(folder):
+        folds = fold_runs(folder)
+        help = f"name one of its {len(folds)} folds, like {folds[0]}"
+        raise NoRunError(f"'{folder}' is a cross-validation, not the folder of a run", help=help)
+    return summarized(folder)
+
+
+def _made(summary: Summary, record: RunRecord, threads: int | None) -> str:
+    examined = examine_run(record)
+    found = evaluated(record, examined.job, threads)
+    assert examined.history is not None
+    lead = verdict(summary, record, examined.history, examined.findings, _tested(found, summary))
+    name = record.path.resolve().name
+    title = f"{name}: {summary.net}" if summary.net else name
+    return page(title, lead, list(_sections(record, examined, found)))
+
+
+def _tested(found: Evaluated, summary: Summary) -> Figure | None:
+    """The accuracy of the first head of classes in a test; None where the best score says it already."""
+    for on, values in found.tests.items():
+        shares = [head["accuracy"] for head in values["heads"] if "accuracy" in head]
+        if shares:
+            known = summary.best is not None and abs(summary.best.value - shares[0]) < 5e-5
+            return None if known else Figure(f"{on} accuracy", f"{shares[0]:.4f}", f"of {values['weights']}")
+    return None
+
+
+def _sections(record: RunRecord, examined: Examination, found: Evaluated) -> Iterator[Section]:
+    """The sections below the verdict; one whose contents a run lacks says why."""
+    yield Section("Curves", _curves(record))
+    if found.missing:
+        yield Section("Test", part("missing", what="There is no test", why=found.missing))
+    for on, values in found.tests.items():
+        yield Section(f"Test on {on}", tested(values))
+    yield Section("Net", net(examined.job, record))
+    yield Section("Configuration", configuration(record))
+    yield Section("Data", data(record, examined.job))
+    yield Section("Environment", environment(record))
+
+
+def _curves(record: RunRecord) -> Markup:
+    try:
+        return part("figure", drawing=drawn(curves_svg([record])), classes="curves", words="")
+    except NoCurvesError as error:
+        return part("missing", what="There are no curves", why=error.message)

@@ -1,0 +1,85 @@
+"""What a test says, as parts of a page: of each head its scores, confusion matrix, classes and worst samples.
+
+The values are those that `training/judging/evaluation.py` documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netspec.core.locate import from_here
+from netspec.core.shape import counted
+from netspec.report.confusion import confusion
+from netspec.report.page import part, table
+from netspec.report.scatter import scatter
+from netspec.views import evaluation
+from netspec.views.columns import Columns
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_OPEN = 60
+"""Rows of a table that stands open; a longer one is folded."""
+
+Head = dict[str, Any]
+
+
+class Sample(NamedTuple):
+    """A sample that a head judges badly: its picture, and what is said of it."""
+
+    thumbnail: str | None
+    name: str
+    loss: str
+    truth: str
+    prediction: str
+    probability: str
+
+
+def tested(values: Mapping[str, Any]) -> Markup:
+    """A test as the body of a section."""
+    about = f"{counted(values['samples'], 'sample')}; weights {values['weights']}"
+    about += f", their average {values['average']}" if values["average"] else ""
+    changed = values.get("overrides") or []
+    return part(
+        "tested",
+        about=about,
+        data=values["data"],
+        overrides=" ".join(changed),
+        scores=table(_scores(values["scores"])),
+        heads=[_head(head) for head in values["heads"]],
+    )
+
+
+def _scores(scores: Mapping[str, Any]) -> Columns:
+    """The net's own scores that are single numbers."""
+    found = Columns(("score of the net", "value"), right=(1,))
+    for name, value in scores.items():
+        if isinstance(value, int | float):
+            found.add_row(name, f"{value:.4f}")
+    return found
+
+
+def _head(head: Head) -> Markup:
+    numbers = head["task"] == "numbers"
+    summary = evaluation.by_output(head) if numbers else evaluation.summary(head)
+    title, summary.title = summary.title, None
+    rows = evaluation.by_class(head) if "by_class" in head else None
+    return part(
+        "head",
+        title=title,
+        summary=table(summary),
+        matrix=confusion(head),
+        pairs=table(evaluation.confused(head)) if head.get("confused") else None,
+        scatter=scatter(head),
+        rows=None if rows is None else table(rows),
+        folded=rows is not None and len(rows.rows) > _OPEN,
+        worst=list(_worst(head)),
+    )
+
+
+def _worst(head: Head) -> Iterator[Sample]:
+    samples: Sequence[dict[str, Any]] = head.get("worst", ())
+    for one in samples:
+        name = one["name"] or f"sample {one['sample']}"
+        yield Sample(one["thumbnail"], from_here(name), f"{one['loss']:.4f}", *evaluation.said(head, one))

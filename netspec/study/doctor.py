@@ -1,0 +1,52 @@
+"""The doctor: what the rules say of a solver before it trains, or of a run by what it recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from netspec.core.errors import NetspecError
+from netspec.training.events import Event
+from netspec.training.history import History
+from netspec.training.job import Job, load_solver
+from netspec.training.probe import Probe
+from netspec.training.rehearsal import rehearse
+from netspec.training.rules.base import Known, judge
+from netspec.training.runs import RunRecord
+from netspec.training.series import history
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was examined, what it showed, and what the rules find fault with.
+
+    `probe` is what the first batches of a solver show, `history` what a run recorded; the other is None.
+    """
+
+    name: str
+    job: Job
+    findings: tuple[NetspecError, ...]
+    probe: Probe | None = None
+    history: History | None = None
+
+
+def examine(job: Job) -> Examination:
+    """Examine a solver before it trains. Raises the errors that would keep it from its first iteration."""
+    _, warnings = rehearse(job)
+    return Examination(job.name, job, tuple(warnings))
+
+
+def examine_run(record: RunRecord) -> Examination:
+    """Examine a run by what its folder holds; its data are not opened. Raises the errors of its configuration."""
+    job = load_solver(str(record.path))
+    recorded = replace(history(record), last=_last(job, record.events))
+    return Examination(
+        str(record.path), job, tuple(judge(Known(job.nets, job, history=recorded), "warning")), None, recorded
+    )
+
+
+def _last(job: Job, events: list[Event]) -> int | None:
+    """The iteration at which a training was to end; epochs are as long as its events say."""
+    counted = next((event for event in reversed(events) if event.epoch and event.iteration), None)
+    if counted is None or not counted.epoch:
+        return job.spec.max_iter
+    return job.last(round(counted.iteration * job.pace(None).iteration / counted.epoch))
