@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from netspec.api.arguments import BadArgumentError, path_of, phase_of, threads_of, whole, words_of
+from netspec.api.arguments import BadArgumentError, flag, path_of, phase_of, threads_of, whole, words_of
 from netspec.api.net import Net
 from netspec.api.predictor import Answers, Predictor
 from netspec.core.calls import Phase
@@ -130,6 +130,34 @@ class Run:
         from netspec.report.run import write_report
 
         return write_report(self.path, None if file is None else path_of(file, "a file"), threads_of(threads))
+
+    def show(
+        self,
+        kind: str,
+        file: str | Path | None = None,
+        *,
+        layer: Sequence[str] = (),
+        blob: str | None = None,
+        input: Sequence[str] = (),
+        class_: str | None = None,
+        samples: int | None = None,
+        on: str | None = None,
+        each: bool = False,
+        best: bool = False,
+    ) -> Path:
+        """Draw filters, activations, saliency, embedding or regions, as `netspec show` does; returns the file.
+
+        The file is by default RUN/show/KIND.png; a .npz gets the numbers. The other arguments are the options of the
+        command. Raises UsageError, NoLibraryError, WriteError, ExistsError, SnapshotError, DataError.
+        """
+        from netspec.pictures.showing import Asked, show
+        from netspec.study.shown import Shown
+
+        many = None if samples is None else whole(samples, "number of samples", 2)
+        words = words_of(layer, "layers", '["conv1"]'), blob, words_of(input, "inputs", '["0", "photo.png"]')
+        asked = Asked(*words, class_, many, on, flag(each, "each"))
+        path = None if file is None else path_of(file, "a file")
+        return show(Shown(str(self.path), best=flag(best, "best")), kind, path, asked)[0]
 
     def net(
         self,

@@ -5,6 +5,8 @@ Loads no numbers.
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -74,6 +76,32 @@ def feeds(ctx: typer.Context, incomplete: str) -> list[str]:
     """Feeds of any solver, and the further test sets of the one that the command line names."""
     further = {key.removeprefix("data.tests.").rstrip(".=") for key in solver_keys(ctx, "data.tests.")} - {"data.tests"}
     return sorted(name for name in {"train", "validation", "test"} | further if name.startswith(incomplete))
+
+
+def curves(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Panels of curves, and what the runs that the command line names have recorded."""
+    from netspec.study.quantities import PANELS
+
+    return [word for word in (*PANELS, *_recorded(ctx)) if word.startswith(incomplete)]
+
+
+def metrics(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Scores that the runs that the command line names have recorded."""
+    return [word for word in _recorded(ctx) if "/" in word and word.startswith(incomplete)]
+
+
+def _recorded(ctx: typer.Context) -> list[str]:
+    """The columns of metrics.csv of the runs that the command line names."""
+    from netspec.training.figures import CLOCK, COMMON, WHEN
+    from netspec.training.folders import named
+    from netspec.training.runs import FIGURES
+
+    found: dict[str, None] = {}
+    for run in ctx.params.get("runs") or ctx.args:  # of words that are still being typed it has made no runs yet
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            line = (named(run) / FIGURES).read_text(encoding="utf-8").partition("\n")[0]
+            found |= dict.fromkeys(*csv.reader([line]))
+    return [name for name in found if name not in {*WHEN, *COMMON, *CLOCK}]
 
 
 def _beginning(incomplete: str, words: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,10 @@ from netspec.cli.base import (
     width,
 )
 from netspec.cli.help import TRUST
+
+if TYPE_CHECKING:
+    from netspec.language.asked import AskedState
+    from netspec.views.tables import View
 
 PANEL = TRUST
 EXAMPLE = "netspec doctor runs/lenet-1"
@@ -42,19 +46,25 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Say what may be wrong with a solver or a run, and what to try; without either, with the machine."""
-    from netspec.study import doctor
-    from netspec.training import folders, runs
-    from netspec.training.job import load_solver
-    from netspec.views.doctor import examination
+    answer(_view(subject, overrides or [], asked_state(net_stage, net_level)).form(format.value, width(sys.stdout)))
+
+
+def _view(subject: str | None, overrides: list[str], asked: AskedState) -> View:
+    """What the doctor says of a solver, a run or the machine. Raises the errors of the files."""
+    from netspec.views.doctor import examination, examined_machine
 
     room = width(sys.stdout)
     if subject is None:
-        raise NotImplementedError
+        from netspec.study.machine import machine
+
+        return examined_machine(machine(), room)
+    from netspec.study import doctor
+    from netspec.training import folders, runs
+    from netspec.training.job import load_solver
+
     folder = folders.named(subject)
     if folders.holds(folder) and not overrides:
-        one = doctor.examine_run(runs.read(folder))
-    else:
-        job = load_solver(subject, overrides or [], asked=asked_state(net_stage, net_level))
-        with told_of_compiling(err()):
-            one = doctor.examine(job)
-    answer(examination(one, room).form(format.value, room))
+        return examination(doctor.examine_run(runs.read(folder)), room)
+    job = load_solver(subject, overrides, asked=asked)
+    with told_of_compiling(err()):
+        return examination(doctor.examine(job), room)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,9 +13,6 @@ from netspec.cli import complete
 from netspec.cli.base import answer, err, width
 from netspec.cli.help import TRUST
 from netspec.core.locate import expanded
-
-if TYPE_CHECKING:
-    from netspec.training.runs import RunRecord
 
 PANEL = TRUST
 EXAMPLE = "netspec plot lenet-1 lenet-2 -o curves.png"
@@ -42,7 +39,7 @@ def command(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="Run folders, their names in runs/, or the folder of a cross-validation.",
+            help="Run folders, or names; the folder of a cross-validation stands for its folds.",
             autocompletion=complete.runs,
         ),
     ],
@@ -68,17 +65,26 @@ def command(
             "--only",
             metavar="NAME",
             help="Panel (loss, scores, rate, gradient, updates, dead), score or series; may be said more than once.",
+            autocompletion=complete.curves,
         ),
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option("--metric", metavar="NAME", help="Score whose best test is marked; left out: the training's."),
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="Score whose best test is marked; left out: the training's.",
+            autocompletion=complete.metrics,
+        ),
     ] = None,
 ) -> None:
     """Draw loss, scores, rate, gradient norm, update ratios and dead units of trainings over one another."""
     from netspec.study.curves import Wish, curves
+    from netspec.training.crossval import named_runs
+    from netspec.training.folders import named
+    from netspec.training.runs import read
 
-    records, folder = _found(runs)
+    records = [read(path) for path in named_runs(runs)]
     words: Any = {"along": x.value, "log": log.value if log else ""}
     wish = Wish(only=tuple(only or ()), metric=metric, smooth=smooth, **words)
     if text:
@@ -91,17 +97,7 @@ def command(
         return
     from netspec.pictures.curves import CURVES, plot_curves
 
-    file = output or folder / CURVES
+    places = set(map(named, runs))
+    file = output or (places.pop() if len(places) == 1 else Path()) / CURVES
     plot_curves(file, records, wish)
     err().print(f"drew {file}", soft_wrap=True)
-
-
-def _found(words: list[str]) -> tuple[list[RunRecord], Path]:
-    """The runs that words name, each once, and the folder in which their picture is at home."""
-    from netspec.training.crossval import fold_runs, is_crossval
-    from netspec.training.folders import named
-    from netspec.training.runs import read
-
-    places = list(dict.fromkeys(map(named, words)))
-    paths = [run for place in places for run in (fold_runs(place) if is_crossval(place) else [place])]
-    return [read(path) for path in dict.fromkeys(paths)], places[0] if len(places) == 1 else Path()

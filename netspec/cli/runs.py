@@ -117,14 +117,27 @@ def compare(
     ],
     metric: Metric = None,
     mode: Mode = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", parser=expanded, help="Write a page with curves and nets instead."),
+    ] = None,
     format: Format = TableFormat.table,
 ) -> None:
     """Show runs side by side: what they came to, and the settings in which they differ."""
-    from netspec.training.folders import named
+    from netspec.core.errors import UsageError
+    from netspec.training.crossval import named_runs
     from netspec.training.summary import differing
     from netspec.views.runs import compared_view
 
-    found = [_summarized(named(name), metric, mode) for name in runs]
+    found = [_summarized(path, metric, mode) for path in named_runs(runs)]
+    if html is not None:
+        from netspec.report.compare import write_comparison
+
+        if format is not TableFormat.table:
+            raise UsageError("`--html` writes a page, and `--format` chooses how to print", help="leave one out")
+        write_comparison(html, found)
+        answer(str(html))
+        return
     settings = differing([record.config for _, record in found])
     rows = [(run, values) for (run, _), values in zip(found, settings, strict=True)]
     answer(compared_view(rows).form(format.value, width(sys.stdout)))

@@ -147,3 +147,13 @@ def clock(seconds: float) -> str:
     """Seconds as hours, minutes and seconds: 3671 -> 1:01:11."""
     whole = int(seconds)
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def same_shape(bottoms: Shapes, what: str) -> Shape:
+    """The shape that all bottoms have in common. Raises ShapeError naming the first that differs."""
+    for i, shape in enumerate(bottoms):
+        if shape != bottoms[0]:
+            raise ShapeError(
+                f"{what} needs equal shapes, but {{bottom[0]}} and {{bottom[{i}]}} differ", field=f"bottom.{i}"
+            )
+    return bottoms[0]

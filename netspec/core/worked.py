@@ -4,13 +4,18 @@ A `Term` is a value together with its words, the text of its arithmetic. Terms c
 runs on terms writes out its own arithmetic. Numbers have at most four significant digits, and no zero before the point.
 A sum of more than `MOST` terms shows only the terms at its ends. `^` is a power, `e` Euler's number, `ln` the natural
 logarithm, so that words that are not shortened can be evaluated.
+
+A Term also remembers the terms that it was made of, and how its slope passes on to each. So the chain rule writes the
+arithmetic of gradients by itself (`core/chain.py`), down to the `Leaf`s, values that know their place in an array.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
+from operator import neg
 from typing import TYPE_CHECKING
 
 from netspec.core.shape import Shape
@@ -21,9 +26,27 @@ if TYPE_CHECKING:
 MOST, ENDS = 12, 4
 """Most terms of a sum that is shown in full; terms shown at each end of a longer sum."""
 SHORTENED = "..."
+LONGEST = 24
+"""Most characters of a factor of a slope that is shown as arithmetic; of a longer one, only the value."""
+
+Place = tuple[str, int, tuple[int, ...]]
+"""A value whose gradient is asked for: `dx` or `dw`, the number of the bottom or param, and the index."""
 
 _SUM, _PRODUCT, _POWER, _ATOM = range(4)
 """Precedence of the outermost operator in words."""
+
+
+class Leaf(float):
+    """A value of an array that knows its place: `dx` (a bottom) or `dw` (a param), its number, and the index there."""
+
+    place: Place
+
+    @classmethod
+    def at(cls, value: float, place: Place) -> Leaf:
+        """A value at a place."""
+        made = cls(value)
+        made.place = place
+        return made
 
 
 @dataclass(frozen=True)
@@ -49,40 +72,75 @@ class LayerArrays:
 class Worked:
     """The arithmetic behind the value at one index of an array.
 
-    `what` is y (top 0), dx (the diff of bottom 0), dw (the diff of the weight), or a value on the way to y: p (a
+    `what` is y (a top), dx (the diff of a bottom), dw (the diff of a param), or a value on the way to y: p (a
     probability), m and v (mean and variance of values that are normalised together), or a gate or state of a unit by
-    the letter that the layer's formula has for it.
+    the letter that the layer's formula has for it. Of a diff, `slot` is the number of the bottom or param.
     """
 
     what: str
     at: tuple[int, ...]
-    words: str
-    value: float
+    term: Term
+    slot: int = 0
+
+    @property
+    def words(self) -> str:
+        """The arithmetic."""
+        return self.term.words
+
+    @property
+    def value(self) -> float:
+        """What it comes to."""
+        return self.term.value
 
     def __str__(self) -> str:
         place = f"[{','.join(map(str, self.at))}]" if self.at else ""
-        return f"{self.what}{place} = {self.words} = {short(self.value)}"
+        return f"{self.what}{self.slot or ''}{place} = {self.words} = {short(self.value)}"
 
 
-def short(value: float) -> str:
-    """A number in at most four significant digits: .15, -.05, 12.35, 1.235e-5."""
-    mantissa, mark, exponent = f"{value:.4g}".partition("e")
+def short(value: float, digits: int = 4) -> str:
+    """A number in at most so many significant digits: .15, -.05, 12.35, 1.235e-5."""
+    mantissa, mark, exponent = f"{value:.{digits}g}".partition("e")
     sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
     if digits.startswith("0."):
         digits = digits[1:]
     return f"{sign if digits != '0' else ''}{digits}{mark}{int(exponent) if mark else ''}"
 
 
-class Term:
-    """A value with its words, which computes like a number. The words of a literal number are its short form."""
+Slopes = tuple[tuple["Term", "Slope"], ...]
+"""The terms that a term was made of, each with the function that passes the slope on to it."""
 
-    def __init__(self, value: float, words: str = "", level: int = _ATOM) -> None:
+
+class Term:
+    """A value with its words, which computes like a number. The words of a literal number are its short form.
+
+    `leaf` is the place of a value of an array; `parts` are the terms that this one was made of, as far as they go back
+    to leaves.
+    """
+
+    def __init__(self, value: float, words: str = "", level: int = _ATOM, parts: Slopes = ()) -> None:
         self.value, self.words, self.level = float(value), words or short(value), level
         self._literal = not words
+        self.leaf = value.place if isinstance(value, Leaf) else None
+        self.parts = tuple((term, slope) for term, slope in parts if term.traced)
 
-    def at(self, what: str, place: Sequence[int]) -> Worked:
+    @property
+    def traced(self) -> bool:
+        """Whether it goes back to a value of an array that knows its place."""
+        return self.leaf is not None or bool(self.parts)
+
+    @property
+    def plain(self) -> Term:
+        """A factor of a slope: without the terms that it was made of; long arithmetic is only its value."""
+        hidden = self._literal or len(self.words) > LONGEST
+        return Term(self.value) if hidden else Term(self.value, self.words, self.level)
+
+    def known(self) -> Term:
+        """This term as a number, for arithmetic that goes on from its value."""
+        return Term(self.value)._from(self, _same)
+
+    def at(self, what: str, place: Sequence[int], slot: int = 0) -> Worked:
         """This term as the value of `what` at an index."""
-        return Worked(what, tuple(map(int, place)), self.words, self.value)
+        return Worked(what, tuple(map(int, place)), self, slot)
 
     def __repr__(self) -> str:
         return f"{self.words} = {self.value!r}"
@@ -93,14 +151,16 @@ class Term:
         return f"({self.words})" if open_ else self.words
 
     def __neg__(self) -> Term:
+        parts: Slopes = ((self, neg),)
         if self._literal:
-            return Term(-self.value)
+            return Term(-self.value, parts=parts)
         bare = self.words[1:] if self.words.startswith("-") and self.level else f"-{self._held(_PRODUCT)}"
-        return Term(-self.value, bare, _PRODUCT)
+        return Term(-self.value, bare, _PRODUCT, parts)
 
     def __add__(self, other: Term | float) -> Term:
         other = _term(other)
-        return Term(self.value + other.value, _joined([self.words, *_signed(other)]), _SUM)
+        words = _joined([self.words, *_signed(other)])
+        return Term(self.value + other.value, words, _SUM, ((self, _same), (other, _same)))
 
     def __radd__(self, other: float) -> Term:
         return _term(other) + self
@@ -109,22 +169,26 @@ class Term:
         other = _term(other)
         plus = other.words.startswith("-") and other.level != _SUM
         right = f"+ {other.words[1:]}" if plus else f"- {other._held(_PRODUCT)}"
-        return Term(self.value - other.value, f"{self.words} {right}", _SUM)
+        return Term(self.value - other.value, f"{self.words} {right}", _SUM, ((self, _same), (other, neg)))
 
     def __rsub__(self, other: float) -> Term:
         return _term(other) - self
 
     def __mul__(self, other: Term | float) -> Term:
-        other = _term(other)
-        return Term(self.value * other.value, f"{self._held(_PRODUCT, True)}*{other._held(_PRODUCT)}", _PRODUCT)
+        right = _term(other)
+        words = f"{self._held(_PRODUCT, True)}*{right._held(_PRODUCT)}"
+        parts: Slopes = ((self, lambda d: d * right.plain), (right, lambda d: d * self.plain))
+        return Term(self.value * right.value, words, _PRODUCT, parts)
 
     def __rmul__(self, other: float) -> Term:
         return _term(other) * self
 
     def __truediv__(self, other: Term | float) -> Term:
-        other = _term(other)
-        words = f"{self._held(_PRODUCT, True)}/{other._held(_POWER)}"
-        return Term(_value(lambda: self.value / other.value, self.value * math.inf), words, _PRODUCT)
+        below = _term(other)
+        words = f"{self._held(_PRODUCT, True)}/{below._held(_POWER)}"
+        value = _value(lambda: self.value / below.value, self.value * math.inf)
+        falls: Slope = lambda d: -(d * self.plain / below.plain.power(2.0))  # noqa: E731
+        return Term(value, words, _PRODUCT, ((self, lambda d: d / below.plain), (below, falls)))
 
     def __rtruediv__(self, other: float) -> Term:
         return _term(other) / self
@@ -147,38 +211,46 @@ class Term:
 
     def exp(self) -> Term:
         """e to the power of this term."""
-        words = self.words if self.level == _ATOM else f"({self.words})"
-        return Term(_value(lambda: math.exp(self.value), math.inf), f"e^{words}", _POWER)
+        words = f"e^{self.words if self.level == _ATOM else f'({self.words})'}"
+        made = Term(_value(lambda: math.exp(self.value), math.inf), words, _POWER)
+        return made._from(self, lambda d: d * made.plain)
 
     def log(self) -> Term:
         """The natural logarithm."""
         end = -math.inf if self.value == 0 else math.nan
-        return Term(_value(lambda: math.log(self.value), end), f"ln({self.words})")
+        made = Term(_value(lambda: math.log(self.value), end), f"ln({self.words})")
+        return made._from(self, lambda d: d / self.plain)
 
     def log1p(self) -> Term:
         """The natural logarithm of 1 + this term."""
         end = -math.inf if self.value == -1 else math.nan
-        return Term(_value(lambda: math.log1p(self.value), end), f"ln({(1.0 + self).words})")
+        made = Term(_value(lambda: math.log1p(self.value), end), f"ln({(1.0 + self).words})")
+        return made._from(self, lambda d: d / (1.0 + self.plain))
 
     def tanh(self) -> Term:
         """The hyperbolic tangent."""
-        return Term(math.tanh(self.value), f"tanh({self.words})")
+        made = Term(math.tanh(self.value), f"tanh({self.words})")
+        return made._from(self, lambda d: d * (1.0 - Term(made.value).power(2.0)))
 
     def sqrt(self) -> Term:
         """The square root."""
-        return Term(_value(lambda: math.sqrt(self.value), math.nan), f"sqrt({self.words})")
+        made = Term(_value(lambda: math.sqrt(self.value), math.nan), f"sqrt({self.words})")
+        return made._from(self, lambda d: d / (2.0 * Term(made.value)))
 
     def sigmoid(self) -> Term:
         """1/(1 + e^-this)."""
-        return 1.0 / (1.0 + (-self).exp())
+        made = 1.0 / (1.0 + (-self.plain).exp())
+        return made._from(self, lambda d: d * Term(made.value) * (1.0 - Term(made.value)))
 
     def erf(self) -> Term:
         """The error function."""
-        return Term(math.erf(self.value), f"erf({self.words})")
+        made = Term(math.erf(self.value), f"erf({self.words})")
+        return made._from(self, lambda d: d * Term(2 / math.sqrt(math.pi)) * (-self.plain.power(2.0)).exp())
 
     def abs(self) -> Term:
         """This term without its sign; a literal number just loses it."""
-        return Term(abs(self.value), "" if self._literal else f"abs({self.words})")
+        made = Term(abs(self.value), "" if self._literal else f"abs({self.words})")
+        return made._from(self, neg if self.value < 0 else _same if self.value > 0 else _flat)
 
     def maximum(self, other: Term | float) -> Term:
         """The larger of the two."""
@@ -190,14 +262,36 @@ class Term:
 
     def _chosen(self, word: str, other: Term, yes: bool) -> Term:
         """The other term where `yes`, else this; the words name both."""
-        return Term(other.value if yes else self.value, f"{word}({self.words}, {other.words})")
+        chosen = other if yes else self
+        return Term(chosen.value, f"{word}({self.words}, {other.words})")._from(chosen, _same)
 
     def power(self, exponent: Term | float) -> Term:
-        """This term to the power of `exponent`."""
+        """This term to the power of `exponent`, which is a number of its own: no slope goes there."""
         other = _term(exponent)
         end = math.inf if self.value == 0 else math.nan
         words = f"{self._held(_ATOM)}^{other.words if other.level == _ATOM else f'({other.words})'}"
-        return Term(_value(lambda: math.pow(self.value, other.value), end), words, _POWER)
+        made = Term(_value(lambda: math.pow(self.value, other.value), end), words, _POWER)
+
+        def slope(d: Term) -> Term:
+            return d * other.plain * (self.plain if other.value == 2 else self.plain.power(other.value - 1))
+
+        return made._from(self, slope)
+
+    def _from(self, term: Term, slope: Slope) -> Term:
+        """This term, with the only term that it was made of."""
+        self.parts = ((term, slope),) if term.traced else ()
+        return self
+
+
+Slope = Callable[[Term], Term]
+
+
+def _same(d: Term) -> Term:
+    return d
+
+
+def _flat(d: Term) -> Term:
+    return d * 0.0
 
 
 def _term(value: Term | float) -> Term:
@@ -236,40 +330,45 @@ def total(terms: Sequence[Term], value: float | None = None, count: int | None =
     pieces = [_signed(term) for term in terms]
     if count > MOST:
         pieces = [*pieces[:ENDS], ("+", SHORTENED), *pieces[-ENDS:]]
-    return Term(value, _joined([terms[0].words, *(word for piece in pieces[1:] for word in piece)]), _SUM)
+    words = _joined([terms[0].words, *(word for piece in pieces[1:] for word in piece)])
+    return Term(value, words, _SUM, tuple((term, _same) for term in terms))
 
 
 def dot(a: Array, b: Array) -> Term:
     """The dot product of two arrays of equal shape: the sum of the products of their elements."""
     left, right = a.reshape(-1), b.reshape(-1)
-    value = float((left.astype("float64") * right).sum())
-    return total([Term(left[i]) * Term(right[i]) for i in _shown(len(left))], value, len(left))
+    value = float((left.astype("float64") * right.astype("float64")).sum())
+    return total([Term(left[i]) * Term(right[i]) for i in _needed(left, right)], value, len(left))
 
 
 def sum_of(values: Array) -> Term:
     """The sum of all values."""
-    flat = values.reshape(-1).astype("float64")
-    return total([Term(flat[i]) for i in _shown(len(flat))], float(flat.sum()), len(flat))
+    flat = values.reshape(-1)
+    return total([Term(flat[i]) for i in _needed(flat)], float(flat.astype("float64").sum()), len(flat))
 
 
 def sum_of_squares(values: Array, less: float = 0.0) -> Term:
     """The sum of (value - less)^2."""
-    flat = values.reshape(-1).astype("float64")
-    terms = [Term(flat[i]) - Term(less) if less else Term(flat[i]) for i in _shown(len(flat))]
-    return total([term.power(2.0) for term in terms], float(((flat - less) ** 2).sum()), len(flat))
+    flat = values.reshape(-1)
+    terms = [Term(flat[i]) - Term(less) if less else Term(flat[i]) for i in _needed(flat)]
+    value = float(((flat.astype("float64") - less) ** 2).sum())
+    return total([term.power(2.0) for term in terms], value, len(flat))
 
 
-def _shown(count: int) -> Sequence[int]:
-    """The places of the terms of a sum that are written out."""
-    return range(count) if count <= MOST else (*range(ENDS), *range(count - ENDS, count))
+def _needed(*arrays: Array) -> Sequence[int]:
+    """The places of the terms of a sum: all of values that know their place, else those that are written out."""
+    size = len(arrays[0])
+    whole = size <= MOST or any(array.dtype == object for array in arrays)
+    return range(size) if whole else (*range(ENDS), *range(size - ENDS, size))
 
 
-def greatest(terms: Sequence[Term]) -> Term:
-    """The largest term."""
+def greatest(terms: Sequence[Term], of_equal: int = 0) -> Term:
+    """The largest term. Of equal ones, term number `of_equal` passes the slope on, or else the first."""
     words = [term.words for term in terms]
     if len(words) > MOST:
         words = [*words[:ENDS], SHORTENED, *words[-ENDS:]]
-    return Term(max(term.value for term in terms), f"max({', '.join(words)})") if len(terms) > 1 else terms[0]
+    chosen = max([terms[of_equal], *terms], key=lambda term: term.value)
+    return Term(chosen.value, f"max({', '.join(words)})", parts=((chosen, _same),)) if len(terms) > 1 else terms[0]
 
 
 def softmax(scores: Sequence[float], own: int) -> Term:
@@ -277,7 +376,7 @@ def softmax(scores: Sequence[float], own: int) -> Term:
     terms, most = [Term(score).exp() for score in scores], max(scores)
     value = math.exp(scores[own] - most) / math.fsum(math.exp(score - most) for score in scores)
     quotient = terms[own] / total(terms)
-    return Term(value, quotient.words, quotient.level)
+    return Term(value, quotient.words, quotient.level, quotient.parts)
 
 
 def unravelled(place: int, shape: Shape) -> tuple[int, ...]:
@@ -287,3 +386,8 @@ def unravelled(place: int, shape: Shape) -> tuple[int, ...]:
         place, last = divmod(place, size)
         index = (last, *index)
     return index
+
+
+def indices(shape: Shape) -> Iterator[tuple[int, ...]]:
+    """The index of every value of an array of a shape, the last axis fastest."""
+    return product(*map(range, shape))

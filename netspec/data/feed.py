@@ -246,6 +246,10 @@ class Feed:
 
         return self._order.at(*np.divmod(np.arange(position, position + size, dtype=np.int64), len(self.data)))
 
+    def samples(self, position: int, size: int) -> Index:
+        """The index of each sample of a batch in the data, (N,)."""
+        return self._chosen(position, size)[1]
+
     def check_labels(self, rules: Iterable[LabelRule], batches: Sequence[int] = ()) -> None:
         """Check the labels of all samples. Raises BadLabelError.
 

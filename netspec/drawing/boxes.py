@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from netspec.core.shape import counted, text
 from netspec.core.visible import visible
@@ -22,7 +22,7 @@ Block = tuple[str, ...]
 _MERGED = {"activation", "normalization", "noise"}
 """Purposes of layers that stand as strips in the box of the layer whose top they alone read."""
 _MERGED_TYPES = {"Scale", "Bias"}
-_SIGNS = {"SUM": "+", "PROD": "×", "MAX": "max"}
+_SIGNS = {"SUM": "+", "PROD": "\N{MULTIPLICATION SIGN}", "MAX": "max"}
 _LOW = {"activation", "noise", "shape", "normalization"}
 """Purposes of layers without params that are drawn low, on one line."""
 
@@ -77,11 +77,10 @@ class Wire:
 
 @dataclass(frozen=True)
 class Chart:
-    """The items of a net in the order of its layers, their wires, and the paths of its open blocks."""
+    """The items of a net in the order of its layers, and their wires."""
 
     items: tuple[Item, ...]
     wires: tuple[Wire, ...]
-    blocks: tuple[Block, ...] = field(default=())
 
 
 def block_of(name: str) -> Block:
@@ -121,7 +120,7 @@ class _Charting:
         """For each layer, its item."""
         for node in self.graph.nodes:
             for slot, blob in enumerate(node.bottoms):
-                if blob in self.labels and (node.index, slot) == self._first_reading(node, blob):
+                if self._reads_labels(node, slot):
                     items.append(self._label(blob, node))
             host = self._host(node, home)
             if host is not None:
@@ -134,8 +133,9 @@ class _Charting:
         made = Chart(tuple(items), tuple(wires))
         return folded(made, depth, shut)
 
-    def _first_reading(self, node: Node, blob: int) -> tuple[int, int]:
-        return next(reading for reading in self.readers[blob] if reading[0] == node.index)
+    def _reads_labels(self, node: Node, slot: int) -> bool:
+        """Whether a bottom is the first of its layer that reads these labels."""
+        return node.bottoms[slot] in self.labels and node.bottoms.index(node.bottoms[slot]) == slot
 
     def _host(self, node: Node, home: dict[int, int]) -> int | None:
         """The item in which a layer is a strip; None where it has a box of its own."""
@@ -166,11 +166,18 @@ class _Charting:
         top = self.shaped.blobs[node.tops[0]] if node.tops else ()
         further = rest(layer, top)
         low = part.kind in _LOW and not part.params and not further
-        lines = (part.type,) if low else tuple(line for line in (part.type, further, _params(part.params)) if line)
+        figures = self._shared(node) or _params(part.params)
+        lines = (part.type,) if low else tuple(line for line in (part.type, further, figures) if line)
         form: Form = "pill" if low else "box"
         return Item(
             layer.name, block_of(layer.name), part.kind, form, lines, (part,), params=part.params, macs=cost.macs
         )
+
+    def _shared(self, node: Node) -> str:
+        """In words, the layer that owns all params of a layer; empty where that is the layer itself."""
+        owners = {self.graph.params[param].users[0][0] for param in node.params}
+        alone = len(owners) == 1 and owners != {node.index}
+        return f"params of {visible(self.graph.nodes[owners.pop()].layer.name)}" if alone else ""
 
     def _label(self, blob: int, reader: Node) -> Item:
         made = self.graph.blobs[blob]
@@ -182,21 +189,24 @@ class _Charting:
         pills = iter([index for index, item in enumerate(items) if item.kind == "label"])
         for node in self.graph.nodes:
             for slot, blob in enumerate(node.bottoms):
-                if blob in self.labels and (node.index, slot) == self._first_reading(node, blob):
-                    made = self.graph.blobs[blob]
-                    yield Wire(next(pills), 0, home[node.index], slot, made.name, self._shape(blob))
+                if self._reads_labels(node, slot):
+                    name, shape = self.graph.blobs[blob].name, self._shape(blob)
+                    yield Wire(next(pills), 0, home[node.index], slot, name, shape)
         for node in self.graph.nodes:
-            source = home.get(node.index)
             for port, top in enumerate(node.tops):
-                if source is None or top in self.labels:
-                    continue
-                targets = {home[reader]: slot for reader, slot in reversed(self.readers[top])}
-                blob = self.graph.blobs[top].name
-                if not targets and not self.graph.blobs[top].loss_weight:
-                    yield Wire(source, port, None, 0, blob, self._shape(top))
-                for target, slot in sorted(targets.items()):
-                    if target != source:
-                        yield Wire(source, port, target, slot, blob, self._shape(top))
+                if node.index in home and top not in self.labels:
+                    yield from self._leaving(home, node, port)
+
+    def _leaving(self, home: dict[int, int], node: Node, port: int) -> Iterator[Wire]:
+        """The wires of a layer's top to the items that read it; a top that nothing reads has one that ends nowhere."""
+        source, top = home[node.index], node.tops[port]
+        name, shape = self.graph.blobs[top].name, self._shape(top)
+        slots = {home[reader]: slot for reader, slot in reversed(self.readers[top])}
+        if not slots and self.shaped.blobs[top]:
+            yield Wire(source, port, None, 0, name, shape)
+        for target, slot in sorted(slots.items()):
+            if target != source:
+                yield Wire(source, port, target, slot, name, shape)
 
     def _shape(self, blob: int) -> str:
         """The shape of a blob without its batch axis; a vector of one number for each sample is '1'."""
@@ -206,7 +216,7 @@ class _Charting:
 
 
 def _params(params: int) -> str:
-    return counted(params, "parameter") if params else ""
+    return counted(params, "param") if params else ""
 
 
 def _with_strip(item: Item, part: Part) -> Item:
@@ -215,7 +225,8 @@ def _with_strip(item: Item, part: Part) -> Item:
 
 def folded(open_: Chart, depth: int | None, shut: frozenset[Block]) -> Chart:
     """The chart with blocks folded; a block whose folding would make a circle of wires stays open."""
-    paths = sorted({item.block[:n] for item in open_.items for n in range(1, len(item.block) + 1)}, key=len)
+    every = (item.block[:n] for item in open_.items for n in range(1, len(item.block) + 1))
+    paths = sorted(dict.fromkeys(every), key=len)
     done: list[Block] = []
     for path in paths:
         wanted = path in shut or (depth is not None and len(path) >= depth)

@@ -1,4 +1,4 @@
-"""Colours of a drawing: a kind of layer has one, in a light and a dark theme, on tints that black or white text reads on.
+"""Colours of a drawing: each kind of layer has one, in a light and a dark theme; its tint lets text be read.
 
 The hues are those of Okabe & Ito 2008, which people tell apart who do not see all colours. Words say everything too.
 """
@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Theme = Literal["light", "dark"]
+Plain = Literal["light", "dark"]
+Theme = Literal["auto", "light", "dark"]
+"""Colours of a drawing; with `auto` those that the reader's screen is set to."""
 
 _GREY = "#8a8f98"
 HUES: Mapping[str, str] = {
@@ -43,20 +45,20 @@ class Paints:
     tint: str
 
 
-PAINTS: Mapping[Theme, Paints] = {
+PAINTS: Mapping[Plain, Paints] = {
     "light": Paints("#ffffff", "#16191d", "#565d66", "#4a515a", "#a9b1bb", "#5f6b7a"),
-    "dark": Paints("#14171b", "#f2f4f6", "#a6aeb8", "#aab2bc", "#4d5661", "#8c98a6"),
+    "dark": Paints("#14171b", "#f2f4f6", "#c3cad2", "#aab2bc", "#4d5661", "#8c98a6"),
 }
 FRAME_OPACITY = 0.07
 """How much of its tint a frame lays on what is behind it."""
 
 
-def fill(kind: str, theme: Theme) -> str:
+def fill(kind: str, theme: Plain) -> str:
     """The colour of a box."""
-    return _mixed(HUES[kind], PAINTS[theme].paper, 0.2 if theme == "light" else 0.34)
+    return _mixed(HUES[kind], PAINTS[theme].paper, 0.2 if theme == "light" else 0.3)
 
 
-def outline(kind: str, theme: Theme) -> str:
+def outline(kind: str, theme: Plain) -> str:
     """The colour of its outline."""
     return _mixed(HUES[kind], "#000000" if theme == "light" else "#ffffff", 0.85)
 

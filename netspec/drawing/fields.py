@@ -8,8 +8,11 @@ from netspec.core.shape import Shape
 from netspec.core.visible import visible
 from netspec.layers.base import Layer
 
-_SAID = {"num_output", "bias_term", "shape", "global_pooling", "pool", "window", "affine", "operation"}
-"""Fields that are said in other words, or that the shapes and the number of parameters show."""
+_SAID = {
+    *("num_output", "bias_term", "shape", "global_pooling", "pool", "window", "affine", "operation"),
+    *("round_mode", "engine", "eps"),
+}
+"""Fields that are said in other words, that the shapes and the number of parameters show, or that are details."""
 _MOST = 2
 
 
@@ -33,9 +36,7 @@ def rest(layer: Layer, top: Shape) -> str:
     """Further fields of a layer that are not at their defaults: stride 2, pad 1, group 32. At most a few."""
     fields = layer.identity()
     window = fields.get("window", {})
-    words = [
-        f"{name} {_measure(window[name], top)}" for name in ("stride", "pad", "dilation") if window.get(name)
-    ]
+    words = [f"{name} {_measure(window[name], top)}" for name in ("stride", "pad", "dilation") if window.get(name)]
     others = [(name, value) for name, value in fields.items() if name not in _SAID]
     words += [_words(name, value) for name, value in others if _short(value)][:_MOST]
     return visible(", ".join(words))

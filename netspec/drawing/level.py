@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
+from netspec.drawing.boxes import Key
 from netspec.drawing.figures import Point
 from netspec.drawing.order import Ranks, Segment, ordered
 from netspec.drawing.place import Sizes, placed
 from netspec.drawing.ranks import ranks
 
-_GAP, _BEND_GAP = 18.0, 12.0
-_SHORT, _LONGEST = 16.0, 70.0
+_GAP, _BEND_GAP = 14.0, 10.0
+_SHORT, _LONGEST = 14.0, 60.0
 """Space between ranks: where all lines are straight, and at most."""
 _SPREAD = 16.0
 """Space between lines that enter a box side by side."""
@@ -28,8 +31,8 @@ class Piece:
 
     width: float
     height: float
-    outs: Mapping[Hashable, float] = field(default_factory=dict)
-    ins: Mapping[Hashable, float] | None = None
+    outs: Mapping[Key, float] = field(default_factory=dict)
+    ins: Mapping[Key, float] | None = None
     foot: float = 0.0
     role: str = ""
     light: bool = False
@@ -42,7 +45,7 @@ class Run:
 
     source: int
     target: int
-    key: Hashable
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,9 @@ class _Level:
     def __init__(self, pieces: Sequence[Piece], runs: Sequence[Run]) -> None:
         self.pieces, self.runs = pieces, runs
         first, last = ({n for n, piece in enumerate(pieces) if piece.role == role} for role in ("in", "out"))
-        self.rank = ranks(len(pieces), [(run.source, run.target) for run in runs], first, last)
-        self.chains: dict[tuple[int, Hashable], list[int]] = {}
+        pairs = [(run.source, run.target) for run in runs]
+        self.rank = ranks(len(pieces), pairs, first, last, self._lower())
+        self.chains: dict[tuple[int, Key], list[int]] = {}
         """For each blob of a piece, the bends of its long line, from the rank below the piece on."""
         for run in runs:
             chain = self.chains.setdefault((run.source, run.key), [])
@@ -81,6 +85,19 @@ class _Level:
                 chain.append(len(self.rank))
                 self.rank.append(self.rank[run.source] + len(chain))
         self.segments = self._segments()
+        self.light = self._detours() | self._aside() | {n for n, piece in enumerate(pieces) if piece.light}
+
+    def _lower(self) -> dict[int, int]:
+        """Ranks that pieces stand lower: where several that have labels beside them read one blob, two fit in a rank.
+
+        With a third between them, the line of its labels would cross another.
+        """
+        labelled = {run.target for run in self.runs if self.pieces[run.source].light}
+        readers: dict[tuple[int, Key], list[int]] = {}
+        for run in self.runs:
+            if run.target in labelled and not self.pieces[run.source].light:
+                readers.setdefault((run.source, run.key), []).append(run.target)
+        return {target: n // 2 for targets in readers.values() for n, target in enumerate(targets) if n > 1}
 
     def _segments(self) -> list[Segment]:
         """The segments of all runs; those that runs have in common once."""
@@ -90,7 +107,7 @@ class _Level:
             target = self.pieces[run.target]
             into = target.ins[run.key] if target.ins is not None else None
             out = self.pieces[run.source].outs.get(run.key, 0.0)
-            for a, b in zip(way, way[1:], strict=False):
+            for a, b in pairwise(way):
                 found[Segment(a, b, out, into if b == run.target else 0.0)] = None
                 out = 0.0
         return list(found)
@@ -106,10 +123,9 @@ class _Level:
         self.into = {(s.source, s.target, s.out): s.into or 0.0 for s in segments}
         number = len(self.pieces)
         bends = frozenset(range(number, len(self.rank)))
-        light = bends | {n for n, piece in enumerate(self.pieces) if piece.light}
         widths = [piece.width for piece in self.pieces] + [2.0] * len(bends)
         gaps = [_GAP] * number + [_BEND_GAP] * len(bends)
-        xs = placed(rows, segments, Sizes(widths, gaps, bends, light))
+        xs = placed(rows, segments, Sizes(widths, gaps, bends, self.light))
         tops, bottoms = self._heights(rows, segments, xs)
         points = {run: self._points(run, xs, tops, bottoms) for run in self.runs}
         middles = tuple(xs[n] for n in range(number))
@@ -118,12 +134,26 @@ class _Level:
         height, numbers = bottoms[-1] if bottoms else 0.0, tuple(self.rank[:number])
         return Placed(middles, places, points, width, height, numbers, tuple(zip(tops, bottoms, strict=True)))
 
+    def _detours(self) -> frozenset[int]:
+        """The bends of long lines of blobs that other pieces read too: shortcuts, beside which the way goes on."""
+        readers = Counter((run.source, run.key) for run in self.runs)
+        return frozenset(bend for start, chain in self.chains.items() if readers[start] > 1 for bend in chain)
+
+    def _aside(self) -> frozenset[int]:
+        """The pieces from which no way leads to the last rank: side branches that end early."""
+        last = max(self.rank, default=0)
+        main = {n for n in range(len(self.pieces)) if self.rank[n] == last}
+        for run in sorted(self.runs, key=lambda run: -self.rank[run.source]):
+            if run.target in main:
+                main.add(run.source)
+        return frozenset(range(len(self.pieces))) - main
+
     def _start(self) -> Ranks:
         """The order to begin with: as a walk up from the last pieces meets them, bottoms from left to right."""
         ups: dict[int, list[int]] = {node: [] for node in range(len(self.rank))}
         for run in self.runs:
             way = self._way(run)
-            for a, b in zip(way, way[1:], strict=False):
+            for a, b in pairwise(way):
                 ups[b].append(a)
         read = {run.source for run in self.runs}
         ends = [n for n in range(len(self.pieces)) if n not in read]
@@ -162,7 +192,7 @@ class _Level:
     def _side_by_side(self, segments: list[Segment], room: float) -> list[float]:
         """The x of lines into a box, from its middle: the only one that comes from a box has the middle itself."""
         count = len(segments)
-        main = [n for n, s in enumerate(segments) if s.source < len(self.pieces) and not self.pieces[s.source].light]
+        main = [n for n, s in enumerate(segments) if s.source not in self.light]
         middle = main[0] if len(main) == 1 else (count - 1) / 2
         step = min(_SPREAD, room / (2 * max(middle, count - 1 - middle, 0.5)))
         return [(n - middle) * step for n in range(count)]
@@ -196,7 +226,7 @@ class _Level:
         piece, out = self.pieces[run.source], self.pieces[run.source].outs.get(run.key, 0.0)
         x = xs[run.source] + out
         found = [(x, tops[self.rank[run.source]] + piece.height)]
-        for a, b in zip(way, way[1:], strict=False):
+        for a, b in pairwise(way):
             found.append((x, bottoms[self.rank[a]]))
             x, out = xs[b] + self.into[a, b, out], 0.0
             found.append((x, tops[self.rank[b]]))
@@ -204,12 +234,9 @@ class _Level:
 
 
 def without_twins(points: Sequence[Point]) -> list[Point]:
-    """The points without repeats, and without those in the middle of a straight line."""
+    """The points without repeats."""
     found: list[Point] = []
     for point in points:
-        if found and abs(found[-1][0] - point[0]) < 0.01 and abs(found[-1][1] - point[1]) < 0.01:
-            continue
-        if len(found) > 1 and abs(found[-1][0] - point[0]) < 0.01 and abs(found[-2][0] - point[0]) < 0.01:
-            found.pop()
-        found.append(point)
+        if not found or abs(found[-1][0] - point[0]) > 0.01 or abs(found[-1][1] - point[1]) > 0.01:
+            found.append(point)
     return found

@@ -14,8 +14,8 @@ from netspec.drawing.widths import cut, width
 
 _TITLE = 18.0
 """Height of the band at the head of a frame in which its title stands."""
-_SIDE, _FOOT = 10.0, 9.0
-_GUTTER, _TURN = 30.0, 14.0
+_SIDE, _FOOT = 9.0, 8.0
+_GUTTER, _TURN = 26.0, 14.0
 """Space between columns, and above and below them, where a blob leads from one to the next."""
 _LONGEST_TITLE = 200.0
 
@@ -89,9 +89,7 @@ class Layouts:
         size = self.boxes[item]
         outs = {(item, port): x - size.width / 2 for port, x in size.outs.items()}
         foot = size.height - size.box.height
-        return Piece(
-            size.width, size.box.height, outs, foot=foot, light=item in self.light, round=item in self.round
-        )
+        return Piece(size.width, size.box.height, outs, foot=foot, light=item in self.light, round=item in self.round)
 
 
 def _group_piece(laid: Laid) -> Piece:
@@ -146,9 +144,7 @@ def _framed(laid: Laid, title: str) -> Laid:
     else:
         left, title_x = max(left, needed - first), 6.0
         wide = laid.width + left + _SIDE
-    points = {
-        hop: tuple((x + left, y + _TITLE) for x, y in way) for hop, way in laid.points.items()
-    }
+    points = {hop: tuple((x + left, y + _TITLE) for x, y in way) for hop, way in laid.points.items()}
     return replace(
         laid,
         width=wide,

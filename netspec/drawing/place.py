@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from netspec.drawing.order import Ranks, Segment
 
@@ -39,9 +40,7 @@ def placed(ranks: Ranks, segments: Sequence[Segment], sizes: Sizes) -> dict[int,
             found = _way(ranks, segments, sizes, up, mirrored)
             ways.append({node: -x for node, x in found.items()} if mirrored else found)
     halves = {node: sizes.widths[node] / 2 for rank in ranks for node in rank}
-    sides = [
-        (min(x - halves[n] for n, x in way.items()), max(x + halves[n] for n, x in way.items())) for way in ways
-    ]
+    sides = [(min(x - halves[n] for n, x in way.items()), max(x + halves[n] for n, x in way.items())) for way in ways]
     best = min(range(4), key=lambda way: sides[way][1] - sides[way][0])
     for number, way in enumerate(ways):
         shift = sides[best][number % 2] - sides[number][number % 2]  # the mirrored are packed to the right
@@ -120,7 +119,7 @@ def _packed(rows: list[list[int]], root: dict[int, int], shifts: dict[int, float
     """The x of each node where all columns stand as far left as they can, then as far right as their right allow."""
     after: dict[int, dict[int, float]] = {column: {} for column in root.values()}
     for row in rows:
-        for left, right in zip(row, row[1:], strict=False):
+        for left, right in pairwise(row):
             a, b = root[left], root[right]
             apart = shifts[left] - shifts[right] + sizes.apart(left, right)
             after[a][b] = max(after[a].get(b, apart), apart)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 Pair = tuple[int, int]
 
 
-def ranks(number: int, pairs: Sequence[Pair], first: Collection[int] = (), last: Collection[int] = ()) -> list[int]:
+def ranks(
+    number: int,
+    pairs: Sequence[Pair],
+    first: Collection[int] = (),
+    last: Collection[int] = (),
+    lower: Mapping[int, int] = MappingProxyType({}),
+) -> list[int]:
     """The rank of each node, by the longest way from a source; `pairs` are (source, target) without a circle.
 
-    Nodes in `first` are above, those in `last` below all others. A node that reads nothing stands right above the
-    highest that reads it.
+    Nodes in `first` are above, those in `last` below all others; nodes in `lower` stand so many ranks lower than they
+    would. A node that reads nothing stands right above the highest that reads it.
     """
     before: list[list[int]] = [[] for _ in range(number)]
     after: list[list[int]] = [[] for _ in range(number)]
@@ -22,7 +29,7 @@ def ranks(number: int, pairs: Sequence[Pair], first: Collection[int] = (), last:
     lowest = 1 if first else 0
     for node in _in_order(before, after):
         if node not in first:
-            found[node] = max((found[source] + 1 for source in before[node]), default=lowest)
+            found[node] = max((found[source] + 1 for source in before[node]), default=lowest) + lower.get(node, 0)
     for node in range(number):
         if not before[node] and node not in first and after[node]:
             found[node] = min(found[target] for target in after[node]) - 1

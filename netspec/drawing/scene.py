@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from math import ceil
 
 from netspec.core.shape import counted, per
 from netspec.core.visible import visible
-from netspec.drawing.boxes import Block, Chart, Item, chart
+from netspec.drawing.boxes import Block, Chart, Wire, chart
 from netspec.drawing.figures import Box, Edge, Frame, Point, Scene, Tag
 from netspec.drawing.level import without_twins
 from netspec.drawing.nested import Laid, Layouts
-from netspec.drawing.sizes import FONTS, TITLE_FONT, Measured, measured, moved
+from netspec.drawing.sizes import FONTS, HEAD_FONT, TITLE_FONT, Measured, measured, moved
+from netspec.drawing.text import name_in
 from netspec.drawing.tree import Group, Routes, routes, tree
 from netspec.drawing.widths import cut, width
 from netspec.drawing.wrap import wrapped
@@ -32,7 +34,7 @@ def scene(shaped: ShapedGraph, depth: int | None = None, shut: Collection[Block]
     """
     made = chart(shaped, depth, shut)
     root = tree(made)
-    layouts = _layouts(made, root)
+    layouts = layouts_of(made, root)
     if wrap:
         root = _for_a_page(root, made, layouts)
     return _Drawing(made, root, layouts).scene(_title(shaped), _subtitle(shaped))
@@ -53,10 +55,10 @@ def _for_a_page(root: Group, made: Chart, layouts: Layouts) -> Group:
     laid = layouts.laid(root, routes(root, made.wires))
     best, largest = root, _scale(laid.width + 2 * _MARGIN, laid.height + _HEAD + _MARGIN)
     tall = laid.height
-    for columns in range(2, _MOST_COLUMNS + 1):
-        if largest >= _READABLE or tall / columns < PAGE[0]:
+    for halves in range(4, 2 * _MOST_COLUMNS):
+        if largest >= _READABLE or 2 * tall / halves < PAGE[0]:
             break
-        tree_ = wrapped(root, made.wires, layouts, tall / columns * 1.06)
+        tree_ = wrapped(root, made.wires, layouts, 2 * tall / halves * 1.06)
         laid = layouts.laid(tree_, routes(tree_, made.wires))
         size = _scale(laid.width + 2 * _MARGIN, laid.height + _HEAD + _MARGIN)
         if size > largest * 1.05:
@@ -64,9 +66,9 @@ def _for_a_page(root: Group, made: Chart, layouts: Layouts) -> Group:
     return best
 
 
-def _layouts(made: Chart, root: Group) -> Layouts:
+def layouts_of(made: Chart, root: Group) -> Layouts:
     """Sizes of all boxes, with the names that they have inside their frames."""
-    outs: dict[int, list] = {}
+    outs: dict[int, list[Wire]] = {}
     reads: dict[int, list[tuple[int, str]]] = {}
     for wire in made.wires:
         outs.setdefault(wire.source, []).append(wire)
@@ -75,7 +77,7 @@ def _layouts(made: Chart, root: Group) -> Layouts:
     sizes: dict[int, Measured] = {}
     for item, base in _bases(root, ()):
         shapes = [shape for _, shape in sorted(reads.get(item, ()))]
-        sizes[item] = measured(made.items[item], _name(made.items[item], base), outs.get(item, ()), shapes)
+        sizes[item] = measured(made.items[item], name_in(made.items[item], base), outs.get(item, ()), shapes)
     light = frozenset(n for n, item in enumerate(made.items) if item.kind == "label")
     round_ = frozenset(n for n, item in enumerate(made.items) if item.form == "circle")
     return Layouts([sizes[n] for n in range(len(made.items))], light, round_)
@@ -89,11 +91,6 @@ def _bases(group: Group, base: Block) -> Iterator[tuple[int, Block]]:
             yield from _bases(child, within)
         else:
             yield child, within
-
-
-def _name(item: Item, base: Block) -> str:
-    prefix = "/".join(base) + "/"
-    return item.name.removeprefix(prefix) if base and item.kind != "label" else item.name
 
 
 def _title(shaped: ShapedGraph) -> str:
@@ -126,16 +123,16 @@ class _Drawing:
 
     def scene(self, title: str, subtitle: str) -> Scene:
         """The whole drawing, with its title in the upper left corner."""
-        title = cut(title, 16, 500, True)
+        title = cut(title, HEAD_FONT, 500, True)
         whole = self.layouts.laid(self.root, self.routes)
-        needed = max(width(title, 16, True), width(subtitle, FONTS["text"][0]))
+        needed = max(width(title, HEAD_FONT, True), width(subtitle, FONTS["text"][0]))
         wide = max(whole.width, needed)
         self._put(self.root, (_MARGIN + (wide - whole.width) / 2, _HEAD), (), 0)
         return Scene(
             title,
             subtitle,
-            wide + 2 * _MARGIN,
-            whole.height + _HEAD + _MARGIN,
+            ceil(wide + 2 * _MARGIN),
+            ceil(whole.height + _HEAD + _MARGIN),
             tuple(box for _, box in sorted(self.boxes.items())),
             tuple(self.tags),
             tuple(self._edges()),
@@ -148,9 +145,7 @@ class _Drawing:
         x, y = corner
         if group.path is not None:
             at = (x + laid.title_x, y + TITLE_FONT + 3)
-            self.frames.append(
-                Frame("/".join(group.path), laid.title, x, y, laid.width, laid.height, *at, depth=depth)
-            )
+            self.frames.append(Frame("/".join(group.path), laid.title, x, y, laid.width, laid.height, *at, depth=depth))
         for child, (left, top) in laid.corners.items():
             if isinstance(child, Group):
                 inner = group.path if group.path is not None else base

@@ -17,9 +17,9 @@ FONTS: Mapping[Style, tuple[float, bool]] = {
     "sign": (15, True),
 }
 """Size and weight of each style of text, in pixels."""
-STRIP_FONT, TAG_FONT, TITLE_FONT = 10.0, 10.0, 11.0
+STRIP_FONT, TAG_FONT, TITLE_FONT, HEAD_FONT = 10.0, 10.0, 11.0, 16.0
 
-_MARGIN = 8.0
+_MARGIN = 7.0
 """Space between the text and the sides of its box."""
 _LINE, _TOP, _FOOT = 14.5, 5.0, 6.0
 _STRIP = 15.0
@@ -63,7 +63,15 @@ def measured(item: Item, name: str, wires: Sequence[Wire], reads: Sequence[str])
     if len(ports) > 1:
         outs = _side_by_side(tag_widths, whole)
     tags = tuple(
-        Tag(text, outs[port] - tag_widths[port] / 2, box.height + _STUB, tag_widths[port], TAG_HEIGHT, ports[port].blob, ports[port].source)
+        Tag(
+            text,
+            outs[port] - tag_widths[port] / 2,
+            box.height + _STUB,
+            tag_widths[port],
+            TAG_HEIGHT,
+            ports[port].blob,
+            ports[port].source,
+        )
         for port, text in texts.items()
     )
     shifted = moved(box, (whole - inner) / 2, 0)
@@ -93,7 +101,7 @@ def _texts(item: Item, name: str) -> Iterator[tuple[str, Style]]:
     yield cut(text, 12, _WIDEST, True), "name"
     for number, line in enumerate(item.lines):
         last = number == len(item.lines) - 1 and number > 0
-        style: Style = "figure" if last and line.endswith(("parameters", "parameter")) else "text"
+        style: Style = "figure" if last and "param" in line else "text"
         yield cut(line, FONTS[style][0], _WIDEST), style
 
 
@@ -138,7 +146,10 @@ def _hint(item: Item) -> str:
     if item.folded:
         lines = [f"{'/'.join(item.folded)}: {len(item.parts)} layers"]
     else:
-        lines = [f"{part.name}: {part.type}" + (f", {part.params:,} parameters" if part.params else "") for part in item.parts]
+        lines = [
+            f"{part.name}: {part.type}" + (f", {part.params:,} parameters" if part.params else "")
+            for part in item.parts
+        ]
     figures = [f"{item.params:,} parameters"] if item.params and (item.folded or len(item.parts) > 1) else []
     figures += [f"{item.macs:,} MACs for the batch"] if item.macs else []
     return visible("; ".join([*lines, *figures]))
@@ -147,7 +158,5 @@ def _hint(item: Item) -> str:
 def moved(box: Box, x: float, y: float) -> Box:
     """The box with all its text so far to the right and down."""
     lines = tuple(replace(line, x=line.x + x, y=line.y + y) for line in box.lines)
-    strips = tuple(
-        replace(s, y=s.y + y, line=replace(s.line, x=s.line.x + x, y=s.line.y + y)) for s in box.strips
-    )
+    strips = tuple(replace(s, y=s.y + y, line=replace(s.line, x=s.line.x + x, y=s.line.y + y)) for s in box.strips)
     return replace(box, x=box.x + x, y=box.y + y, lines=lines, strips=strips)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Literal
 
-from netspec.drawing.colours import FRAME_OPACITY, HUES, PAINTS, Theme, fill, outline
+from netspec.drawing.colours import FRAME_OPACITY, HUES, PAINTS, Plain, Theme, fill, outline
 from netspec.drawing.figures import Box, Edge, Frame, Line, Point, Scene, Tag
-from netspec.drawing.sizes import FONTS, TAG_FONT, TITLE_FONT
+from netspec.drawing.sizes import FONTS, HEAD_FONT, STRIP_FONT, TAG_FONT, TITLE_FONT
 from netspec.drawing.widths import FAMILY
 
 _ROUND, _TURN = 5.0, 6.0
@@ -16,12 +15,13 @@ _ROUND, _TURN = 5.0, 6.0
 _ARROW = 5.0
 
 
-def svg(scene: Scene, theme: Theme | Literal["auto"] = "auto") -> str:
+def svg(scene: Scene, theme: Theme = "auto") -> str:
     """A drawing as SVG. With `auto` it is dark where the reader's screen is."""
     wide, high = _n(scene.width), _n(scene.height)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ns-net" role="img" width="{wide}" height="{high}" '
         f'viewBox="0 0 {wide} {high}">',
+        "<!-- drawn by netspec -->",
         f"<title>{escape(scene.title)}</title>",
         f"<style>{styles(theme)}</style>",
         f'<rect class="ns-paper" width="{wide}" height="{high}"/>',
@@ -36,15 +36,17 @@ def svg(scene: Scene, theme: Theme | Literal["auto"] = "auto") -> str:
     return "\n".join(parts) + "\n"
 
 
-def styles(theme: Theme | Literal["auto"]) -> str:
+def styles(theme: Theme) -> str:
     """The rules of CSS for a drawing, all of classes that begin with ns-."""
     fixed = [
         f".ns-net text{{font-family:{FAMILY};text-anchor:middle}}",
-        f".ns-net .ns-title,.ns-net .ns-soft,.ns-net .ns-block{{text-anchor:start}}.ns-title{{font-size:16px;font-weight:bold}}",
-        f".ns-soft{{font-size:11px}}.ns-block{{font-size:{TITLE_FONT}px;font-weight:bold}}",
-        f".ns-tag{{font-size:{TAG_FONT}px}}.ns-strip{{font-size:10px}}",
+        ".ns-net .ns-title,.ns-net .ns-soft,.ns-net .ns-heading{text-anchor:start}",
+        f".ns-title{{font-size:{HEAD_FONT}px}}.ns-soft{{font-size:{FONTS['text'][0]}px}}",
+        f".ns-heading{{font-size:{TITLE_FONT}px}}.ns-title,.ns-heading{{font-weight:bold}}",
+        f".ns-tag{{font-size:{TAG_FONT}px}}.ns-strip{{font-size:{STRIP_FONT}px}}",
         ".ns-line{fill:none;stroke-width:1.3}.ns-box{stroke-width:1.2}.ns-frame{stroke-width:1}",
-        f".ns-frame{{fill-opacity:{FRAME_OPACITY}}}.ns-label .ns-box{{stroke-dasharray:4 2}}.ns-loss .ns-box{{stroke-width:2}}",
+        f".ns-frame{{fill-opacity:{FRAME_OPACITY}}}",
+        ".ns-label .ns-box{stroke-dasharray:4 2}.ns-loss .ns-box{stroke-width:2}",
     ]
     for style, (size, bold) in FONTS.items():
         fixed.append(f".ns-{style}{{font-size:{size}px{';font-weight:bold' if bold else ''}}}")
@@ -53,7 +55,7 @@ def styles(theme: Theme | Literal["auto"]) -> str:
     return "".join([*fixed, *_paint("light"), "@media (prefers-color-scheme:dark){", *_paint("dark"), "}"])
 
 
-def _paint(theme: Theme) -> Iterator[str]:
+def _paint(theme: Plain) -> Iterator[str]:
     """The rules for the colours of a theme."""
     paints = PAINTS[theme]
     yield f".ns-paper{{fill:{paints.paper}}}.ns-net text{{fill:{paints.ink}}}"
@@ -73,9 +75,7 @@ def box(made: Box) -> str:
     if made.form == "circle":
         middle = made.x + made.width / 2, made.y + made.height / 2
         if made.width == made.height:
-            parts.append(
-                f'<circle class="ns-box" cx="{_n(middle[0])}" cy="{_n(middle[1])}" r="{_n(made.width / 2)}"/>'
-            )
+            parts.append(f'<circle class="ns-box" cx="{_n(middle[0])}" cy="{_n(middle[1])}" r="{_n(made.width / 2)}"/>')
         else:
             parts.append(_rect(made, 0, made.height / 2))
     else:
@@ -109,7 +109,7 @@ def _text(line: Line, style: str) -> str:
 def _frame(frame: Frame) -> str:
     return (
         f'<g><title>{escape(frame.name)}</title><rect class="ns-frame" x="{_n(frame.x)}" y="{_n(frame.y)}" '
-        f'width="{_n(frame.width)}" height="{_n(frame.height)}" rx="7"/><text class="ns-block" '
+        f'width="{_n(frame.width)}" height="{_n(frame.height)}" rx="7"/><text class="ns-heading" '
         f'x="{_n(frame.title_x)}" y="{_n(frame.title_y)}">{escape(frame.title)}</text></g>'
     )
 
@@ -123,41 +123,52 @@ def _lines(scene: Scene) -> Iterator[str]:
     """All lines, those of a blob interrupted by its tag, and the heads of their arrows."""
     tags = {(tag.box, tag.blob): tag for tag in scene.tags}
     heads: dict[Point, None] = {}
+    drawn: set[tuple[str, str]] = set()
     for edge in scene.edges:
-        yield f'<path class="ns-line" d="{path(edge, tags.get((edge.source, edge.blob)))}"/>'
+        words, pen = [], ""
+        for start, step, end in steps(edge, tags.get((edge.source, edge.blob))):
+            if (start, step) not in drawn:
+                drawn.add((start, step))
+                words.append(step if start == pen else f"M{start}{step}")
+                pen = end
+        if words:
+            yield f'<path class="ns-line" d="{"".join(words)}"/>'
         heads[edge.points[-1]] = None
     for x, y in heads:
         yield f'<path class="ns-head" d="M{_n(x)} {_n(y)}l-3.5 -6h7z"/>'
 
 
-def path(edge: Edge, tag: Tag | None) -> str:
-    """The line of an edge as the words of an SVG path. It stops before its arrow's head, and around its tag."""
+def steps(edge: Edge, tag: Tag | None) -> Iterator[tuple[str, str, str]]:
+    """The line of an edge in the words of an SVG path, step by step, each with its start and its end.
+
+    It stops before its arrow's head, and around its tag.
+    """
     points = list(edge.points)
     x, y = points[0]
-    words = [f"M{_n(x)} {_n(y)}"]
     if tag is not None:
-        words.append(f"V{_n(tag.y)}M{_n(x)} {_n(tag.y + tag.height)}")
+        yield _at((x, y)), f"V{_n(tag.y)}", _at((x, tag.y))
         points[0] = (x, tag.y + tag.height)
     points[-1] = (points[-1][0], points[-1][1] - _ARROW)
+    pen = _at(points[0])
     for number in range(1, len(points)):
-        words.append(_step(points, number))
-    return "".join(words)
+        step, end = _step(points, number)
+        yield pen, step, end
+        pen = end
 
 
-def _step(points: Sequence[Point], number: int) -> str:
-    """The part of a path up to a point, with a round corner where it turns there."""
+def _step(points: Sequence[Point], number: int) -> tuple[str, str]:
+    """The part of a path up to a point, with a round corner where it turns there, and where that part ends."""
     (x0, y0), (x, y) = points[number - 1], points[number]
     if abs(x - x0) > 0.01 and abs(y - y0) > 0.01:
         middle = _n((y0 + y) / 2)
-        return f"C{_n(x0)} {middle} {_n(x)} {middle} {_n(x)} {_n(y)}"
+        return f"C{_n(x0)} {middle} {_n(x)} {middle} {_at((x, y))}", _at((x, y))
     if number + 1 < len(points):
         x2, y2 = points[number + 1]
-        turns = (abs(x - x0) > 0.01) != (abs(x2 - x) > 0.01) and (abs(x2 - x) < 0.01 or abs(y2 - y) < 0.01)
-        if turns:
-            before = _towards((x, y), (x0, y0))
-            after = _towards((x, y), (x2, y2))
-            return f"L{_n(before[0])} {_n(before[1])}Q{_n(x)} {_n(y)} {_n(after[0])} {_n(after[1])}"
-    return f"L{_n(x)} {_n(y)}"
+        level, next_level = abs(y - y0) < 0.01, abs(y2 - y) < 0.01
+        if level != next_level and (next_level or abs(x2 - x) < 0.01):
+            before, after = _towards((x, y), (x0, y0)), _towards((x, y), (x2, y2))
+            return f"L{_at(before)}Q{_at((x, y))} {_at(after)}", _at(after)
+    return f"L{_at((x, y))}", _at((x, y))
 
 
 def _towards(corner: Point, other: Point) -> Point:
@@ -168,6 +179,11 @@ def _towards(corner: Point, other: Point) -> Point:
     return corner[0] + dx * share, corner[1] + dy * share
 
 
+def _at(point: Point) -> str:
+    return f"{_n(point[0])} {_n(point[1])}"
+
+
 def _n(number: float) -> str:
     """A number as short as a drawing needs it."""
-    return f"{number:.1f}".removesuffix(".0").replace("-0", "0") if abs(number) < 0.05 else f"{number:.1f}".removesuffix(".0")
+    text = f"{number:.1f}".removesuffix(".0")
+    return "0" if text == "-0" else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from netspec.drawing.boxes import Block, Chart, Key, Wire
 
@@ -37,7 +38,7 @@ End = Child | Port
 
 @dataclass(frozen=True)
 class Hop:
-    """A part of a wire, inside one group: from one of its children, or the blob's way in, to another, or its way out."""
+    """A part of a wire inside one group: from a child or the blob's way in to a child or the blob's way out."""
 
     group: Group
     source: End
@@ -102,6 +103,10 @@ def _circle(home: dict[int, int], pairs: list[tuple[int, int]]) -> bool:
     return len(ready) < len(after)
 
 
+Way = tuple[tuple[Group, Child], ...]
+"""The groups that an item stands in, outermost first, each with its child on the way to the item."""
+
+
 @dataclass
 class Routes:
     """The hops of every wire through a tree, and those of each group, without twins, in the order of bottoms."""
@@ -112,7 +117,7 @@ class Routes:
 
 def routes(root: Group, wires: Sequence[Wire]) -> Routes:
     """All hops of the wires of a chart."""
-    above: dict[int, tuple[tuple[Group, Child], ...]] = dict(_ways(root, ()))
+    above = dict(_ways(root, ()))
     found = Routes()
     known: set[tuple[Group, End, End, Key]] = set()
     for wire in sorted(wires, key=lambda wire: (wire.target or 0, wire.slot)):
@@ -128,7 +133,7 @@ def routes(root: Group, wires: Sequence[Wire]) -> Routes:
     return found
 
 
-def _ways(group: Group, way: tuple[tuple[Group, Child], ...]) -> Iterator[tuple[int, tuple[tuple[Group, Child], ...]]]:
+def _ways(group: Group, way: Way) -> Iterator[tuple[int, Way]]:
     """For each item below a group, the groups that it stands in, outermost first, each with its child on the way."""
     for child in group.children:
         here = (*way, (group, child))
@@ -138,9 +143,7 @@ def _ways(group: Group, way: tuple[tuple[Group, Child], ...]) -> Iterator[tuple[
             yield child, here
 
 
-def _hops(
-    key: Key, source: tuple[tuple[Group, Child], ...], target: tuple[tuple[Group, Child], ...]
-) -> Iterator[Hop]:
+def _hops(key: Key, source: Way, target: Way) -> Iterator[Hop]:
     """The way from an item up to the group that both ends stand in, across it, and down to the other item."""
     common = next(n for n, (a, b) in enumerate(zip(source, target, strict=False)) if a[1] is not b[1])
     for group, child in reversed(source[common + 1 :]):
@@ -158,7 +161,7 @@ def _across(group: Group, source: End, target: End, key: Key) -> Iterator[Hop]:
     start = -1 if isinstance(source, Port) else group.children.index(source)
     end = len(group.children) if isinstance(target, Port) else group.children.index(target)
     way: list[End] = [source, *group.children[start + 1 : end], target]
-    for here, there in zip(way, way[1:], strict=False):
+    for here, there in pairwise(way):
         yield Hop(group, here, there, key)
         if there is not target:
             assert isinstance(there, Group)

@@ -6,29 +6,19 @@ as can be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from netspec.drawing.boxes import Key, Wire
+from netspec.drawing.boxes import Block, Key, Wire
 from netspec.drawing.nested import Laid, Layouts
-from netspec.drawing.tree import Child, Group, Hop, Port, routes
+from netspec.drawing.tree import Child, Group, Hop, Port, Routes, routes
 
 
 def wrapped(root: Group, wires: Sequence[Wire], layouts: Layouts, height: float) -> Group:
     """The tree with columns in all groups that would be higher than `height`, from the innermost on."""
     for depth in range(_depth(root), -1, -1):
-        found = routes(root, wires)
-
-        def change(group: Group, level: int, depth: int = depth) -> Group:
-            children = tuple(change(c, level + 1) if isinstance(c, Group) else c for c in group.children)
-            if any(a is not b for a, b in zip(children, group.children, strict=True)):
-                return Group(group.path, children, group.columns)
-            if level != depth or group.columns:
-                return group
-            laid = layouts.laid(group, found, _around(root, group))
-            columns = _columns(laid, found.hops.get(group, ()), height)
-            return group if len(columns) < 2 else Group(group.path, tuple(Group(None, c) for c in columns), True)
-
-        root = change(root, 0)
+        root = _Cutting(routes(root, wires), layouts, height).at(root, depth, ())
     return root
 
 
@@ -36,18 +26,26 @@ def _depth(group: Group) -> int:
     return 1 + max((_depth(child) for child in group.children if isinstance(child, Group)), default=-1)
 
 
-def _around(root: Group, wanted: Group) -> tuple[str, ...]:
-    """The path of the frame around a group."""
+@dataclass(frozen=True)
+class _Cutting:
+    """The work on the groups at one depth of a tree."""
 
-    def search(group: Group, base: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-        for child in group.children:
-            if isinstance(child, Group):
-                within = group.path if group.path is not None else base
-                if child is wanted:
-                    yield within
-                yield from search(child, within)
+    routes: Routes
+    layouts: Layouts
+    height: float
 
-    return next(search(root, ()), ())
+    def at(self, group: Group, depth: int, base: Block) -> Group:
+        """The group with all groups so deep below it cut into columns; `base` is the block around it."""
+        if group.columns:
+            return group
+        if depth == 0:
+            laid = self.layouts.laid(group, self.routes, base)
+            columns = _columns(laid, self.routes.hops.get(group, ()), self.height)
+            return group if len(columns) < 2 else Group(group.path, tuple(Group(None, c) for c in columns), True)
+        within = group.path if group.path is not None else base
+        children = tuple(self.at(c, depth - 1, within) if isinstance(c, Group) else c for c in group.children)
+        same = all(a is b for a, b in zip(children, group.children, strict=True))
+        return group if same else Group(group.path, children)
 
 
 def _columns(laid: Laid, hops: Sequence[Hop], height: float) -> list[tuple[Child, ...]]:
@@ -56,7 +54,7 @@ def _columns(laid: Laid, hops: Sequence[Hop], height: float) -> list[tuple[Child
         return [tuple(laid.ranks)]
     first, last = min(laid.ranks.values()), max(laid.ranks.values())
     starts = [first, *(rank for rank in range(first + 1, last + 1) if _is_cut(laid, hops, rank)), last + 1]
-    pieces = [(start, end, laid.rows[end - 1][1] - laid.rows[start][0]) for start, end in zip(starts, starts[1:], strict=False)]
+    pieces = [(start, end, laid.rows[end - 1][1] - laid.rows[start][0]) for start, end in pairwise(starts)]
     fewest = len(_filled(pieces, height))
     low, high = max(tall for _, _, tall in pieces), max(height, laid.height)
     while high - low > 1:

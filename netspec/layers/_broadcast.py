@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from netspec.core.calls import Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count, counted
-from netspec.core.worked import LayerArrays, Term, Worked, dot
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Arity, Layer
 from netspec.lowering.channels import slots
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Array
+    pass
 
 
 class Broadcast(Layer):
@@ -106,31 +106,16 @@ class Broadcast(Layer):
         return count(x[:first]), count(shape), count(x[first + len(shape) :])
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The value; then its gradient, and that of the number of the learned blob that it meets."""
+        """The value."""
         first, shape = self.stands(tuple(blob.shape for blob in arrays.bottoms))
         at = index[first : first + len(shape)]
         learned = [Term(param[at]) for param in arrays.params]
         met = learned if self.learned else [Term(arrays.bottoms[1][at]), *learned]
         yield self._combined(Term(arrays.bottoms[0][index]), met).at("y", index)
-        if not arrays.top_diffs:
-            return
-        dy = arrays.top_diffs[0]
-        here: Any = (*(slice(None),) * first, *at)
-        yield self._slope(Term(dy[index]), met[0]).at("dx", index)
-        if self.learned:
-            yield self._gathered(dy[here], arrays.bottoms[0][here]).at("dw", at)
 
     def _combined(self, x: Term, met: list[Term]) -> Term:
         """The top's value, from x and the numbers of the smaller blobs that it meets."""
         return x * met[0] + met[1] if len(met) > 1 else x * met[0]
-
-    def _slope(self, dy: Term, met: Term) -> Term:
-        """The gradient of a value of x."""
-        return dy * met
-
-    def _gathered(self, dy: Array, x: Array) -> Term:
-        """The gradient of a number of the first learned blob, from all values that meet it."""
-        return dot(dy, x)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Sums of pieces and of each channel; factors and constants of each slot of a row."""

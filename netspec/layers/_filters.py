@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
-from netspec.core.shape import Shape, ShapeError, Shapes, count
+from netspec.core.shape import Shape, ShapeError, Shapes, count, same_shape
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._spatial import Spatial
-from netspec.layers.base import MANY, Arity, Param, Passing, same_shape
+from netspec.layers.base import MANY, Arity, Param, Passing
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import Depthwise
 from netspec.lowering.conv_direct import Direct

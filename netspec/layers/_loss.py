@@ -157,6 +157,14 @@ def positions(bottoms: Shapes, axis: int) -> tuple[int, int, int]:
     return outer, classes, inner
 
 
+def place_of(index: tuple[int, ...], shape: Shape, axis: int) -> int:
+    """The number of the position, of a label, that the score at an index belongs to."""
+    place = 0
+    for other, (i, size) in enumerate(zip(index, shape, strict=True)):
+        place = place if other == axis else place * size + i
+    return place
+
+
 def same_count(bottoms: Shapes) -> None:
     """Raise ShapeError unless both bottoms have the same batch size and as many values."""
     first, second = bottoms

@@ -1,12 +1,12 @@
-"""The arithmetic of layers that take off a mean and divide by a deviation, for a reader: one value of one row."""
+"""The arithmetic of layers that take off a mean and divide by a deviation, for a reader."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.codegen.geometry import CENTRE, DEVIATION, LENGTH, VARIANCE, RowRule
-from netspec.core.worked import Term, Worked, dot, sum_of, sum_of_squares, unravelled
+from netspec.core.worked import Term, Worked, dot, indices, sum_of, sum_of_squares, unravelled
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -56,22 +56,30 @@ class Rows(NamedTuple):
 def worked_row(
     rows: Rows, at: tuple[int, int], index: tuple[int, ...], names: tuple[int, ...], given: list[Worked] | None = None
 ) -> Iterator[Worked]:
-    """The value at a row and a place in it, `index` in the blob; then its gradient, and that of its factor.
+    """The value at a row and a place in it, `index` in the blob.
 
     `names` is the index of the row's statistics; `given` are statistics that do not come from the row.
     """
-    row, place = at
+    row, _ = at
     steps = [*rows.statistics(row, names)] if given is None else given
     yield from steps
     found = {step.what: Term(step.value) for step in steps}
-    mean, below = found.get("m"), rows.divisor(row, found.get("v", Term(1.0)))
-    y = _standard(Term(rows.x[at]), mean, below)
+    y = _standard(Term(rows.x[at]), found.get("m"), rows.divisor(row, found.get("v", Term(1.0))))
     factor = unravelled(int(rows.factor_of[at]), rows.affine[0].shape) if rows.affine else ()
     for i, param in enumerate(rows.affine):
         y = y + Term(param[factor]) if i else y * Term(param[factor])
     yield y.at("y", index)
-    if rows.dy is None:
-        return
+
+
+def slope_in_row(
+    rows: Rows, at: tuple[int, int], index: tuple[int, ...], given: list[Worked] | None = None
+) -> Iterator[Worked]:
+    """The gradient of the value at a row and a place in it."""
+    assert rows.dy is not None
+    row, place = at
+    steps = [*rows.statistics(row, ())] if given is None else given
+    found = {step.what: Term(step.value) for step in steps}
+    mean, below = found.get("m"), rows.divisor(row, found.get("v", Term(1.0)))
     slope = rows.dy[row].astype("float64")
     if rows.affine:
         slope = slope * rows.affine[0].reshape(-1)[rows.factor_of[row]]
@@ -79,10 +87,17 @@ def worked_row(
     if given is None:
         own = _less_row(rows, at, slope, mean, below)
     yield (own if below is None else own / (below if given else Term(below.value))).at("dx", index)
-    if rows.affine:
-        same = rows.factor_of == rows.factor_of[at]
-        normal = _normal(rows, given)
-        yield dot(rows.dy[same], normal[same]).at("dw", factor)
+
+
+def slopes_of_affine(rows: Rows, first: int, given: Sequence[list[Worked]] = ()) -> Iterator[Worked]:
+    """The gradients of the factors, which are the layer's param number `first`, and of the constants behind them."""
+    assert rows.dy is not None
+    normal = _normal(rows, given)
+    for slot, param in enumerate(rows.affine):
+        for place, factor in enumerate(indices(param.shape)):
+            same = rows.factor_of == place
+            gradient = sum_of(rows.dy[same]) if slot else dot(rows.dy[same], normal[same])
+            yield gradient.at("dw", factor, first + slot)
 
 
 def _standard(x: Term, mean: Term | None, below: Term | None) -> Term:
@@ -99,19 +114,19 @@ def _less_row(rows: Rows, at: tuple[int, int], slope: Array, mean: Term | None, 
     clamped = rows.rule.divisor == LENGTH and below is not None and below.value <= rows.rule.eps
     if below is None or clamped:
         return own
-    normal = _normal(rows, None)[row]
+    normal = _normal(rows)[row]
     product = dot(slope, normal)
     return own - Term(normal[place]) * (product if rows.rule.divisor == LENGTH else product / length)
 
 
-def _normal(rows: Rows, given: list[Worked] | None) -> Array:
-    """All values normalised, (rows, length); with given statistics, those of the explained row hold for all."""
+def _normal(rows: Rows, given: Sequence[list[Worked]] = ()) -> Array:
+    """All values normalised, (rows, length); `given` are the statistics of each row, where they do not come from it."""
     import numpy as np
 
     x = rows.x.astype(np.float64)
-    if given is not None:
-        found = {step.what: step.value for step in given}
-        return np.asarray((x - found["m"]) / np.sqrt(found["v"] + rows.rule.eps))
+    if given:
+        mean, variance = (np.array([[steps[i].value] for steps in given]) for i in (0, 1))
+        return np.asarray((x - mean) / np.sqrt(variance + rows.rule.eps))
     apart = x - x.mean(1, keepdims=True) if rows.rule.centred else x
     squares = (apart**2).sum(1, keepdims=True) if rows.rule.divisor == LENGTH else (apart**2).mean(1, keepdims=True)
     eps = rows.rule.eps

@@ -9,7 +9,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.formula import Formula
 from netspec.core.shape import Shapes, count
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, total
+from netspec.core.worked import LayerArrays, Term, Worked, indices, total
 from netspec.layers._loss import DividedLoss, Quotient, cut, mean_of, same_count, sums
 from netspec.layers.base_elementwise import call_of, term_of
 
@@ -66,11 +66,25 @@ class PairLoss(DividedLoss):
                 yield Call(loss.loss_scale, diff, run.top_diff[0], run.workspace["norm"], sign)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The losses of all values; then the gradient of the first."""
-        x, t = arrays.bottoms
-        pairs = [{"x": Term(a), "t": Term(b)} for a, b in zip(x.reshape(-1), t.reshape(-1), strict=True)]
-        divisor = Term(self.divisor(x.shape[0], count(x.shape[1:])) or len(pairs))
-        yield (total([term_of(self, self.formulas[0], pair) for pair in pairs]) / divisor).at("y", index)
-        if arrays.top_diffs:
-            slope = term_of(self, self.formulas[1], pairs[0])
-            yield (slope * arrays.loss_weight / divisor).at("dx", (0,) * x.ndim)
+        """The losses of all values."""
+        losses = [term_of(self, self.formulas[0], pair) for pair in _pairs(arrays)]
+        yield (total(losses) / self._divided(arrays)).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The gradient's formula for every value; the truth's is the opposite."""
+        divisor = self._divided(arrays)
+        for slot, truth in enumerate(arrays.bottoms):
+            for index, pair in zip(indices(truth.shape), _pairs(arrays), strict=True):
+                slope = term_of(self, self.formulas[1], pair)
+                yield ((-slope if slot else slope) * arrays.loss_weight / divisor).at("dx", index, slot)
+
+    def _divided(self, arrays: LayerArrays) -> Term:
+        """What the sum of the losses is divided by."""
+        x = arrays.bottoms[0]
+        return Term(self.divisor(x.shape[0], count(x.shape[1:])) or x.size)
+
+
+def _pairs(arrays: LayerArrays) -> list[dict[str, Term]]:
+    """Each value with its truth."""
+    x, t = (blob.reshape(-1) for blob in arrays.bottoms)
+    return [{"x": Term(a), "t": Term(b)} for a, b in zip(x, t, strict=True)]

@@ -12,10 +12,10 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, Shapes, count
-from netspec.core.worked import LayerArrays, Worked
+from netspec.core.worked import LayerArrays, Worked, indices
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._normalised import Rows, worked_row
+from netspec.layers._normalised import Rows, slope_in_row, slopes_of_affine, worked_row
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, Passing
 from netspec.lowering.channels import PIECE, PIECES, adds
 
@@ -123,16 +123,34 @@ class RowNorm(Layer):
         return x.reshape(rows, length)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """Mean and variance of the value's row, then the value; the gradients of the value and of its factor."""
+        """Mean and variance of the value's row, then the value."""
+        import numpy as np
+
+        at = np.argwhere(self._places(arrays) == np.ravel_multi_index(index, arrays.bottoms[0].shape))[0]
+        row, place = at.tolist()
+        yield from worked_row(self._rows(arrays), (row, place), index, (row,))
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The gradients of every value, less what they change of their row; of factors and constants."""
+        rows, shape = self._rows(arrays), arrays.bottoms[0].shape
+        places = self._places(arrays)
+        found = {int(places[at]): at for at in indices(places.shape)}
+        for number, index in enumerate(indices(shape)):
+            row, place = found[number]
+            yield from slope_in_row(rows, (row, place), index)
+        yield from slopes_of_affine(rows, 0)
+
+    def _rows(self, arrays: LayerArrays) -> Rows:
+        """The rows of the arrays."""
+        x, dy = arrays.bottoms[0], self.in_rows(arrays.top_diffs[0]) if arrays.top_diffs else None
+        return Rows(self.in_rows(x), dy, tuple(arrays.params), self.rule._replace(runs=self.cut(x.shape).runs))
+
+    def _places(self, arrays: LayerArrays) -> Array:
+        """For each place of the rows, the number of its value in the blob."""
         import numpy as np
 
         x = arrays.bottoms[0]
-        dy = self.in_rows(arrays.top_diffs[0]) if arrays.top_diffs else None
-        rule = self.rule._replace(runs=self.cut(x.shape).runs)
-        rows = Rows(self.in_rows(x), dy, tuple(arrays.params), rule)
-        places = self.in_rows(np.arange(x.size).reshape(x.shape))
-        row, place = np.argwhere(places == np.ravel_multi_index(index, x.shape))[0].tolist()
-        yield from worked_row(rows, (row, place), index, (row,))
+        return self.in_rows(np.arange(x.size).reshape(x.shape))
 
     def _affine(self, run: Run) -> Affine:
         """Weight and bias, flat; empty where there is none."""

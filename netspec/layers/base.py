@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from netspec.core.calls import Calls, Phase, Run, Workspace
+from netspec.core.chain import gradients
 from netspec.core.metric import Metric
 from netspec.core.model import Aka, Listed, Model, NotNegative
 from netspec.core.nodes import Mapping
 from netspec.core.places import Place
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.rooms import Room
-from netspec.core.shape import Shape, ShapeError, Shapes
+from netspec.core.shape import Shape, Shapes
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Worked
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import Filler
 
 if TYPE_CHECKING:
@@ -364,12 +365,20 @@ class Layer(Model):
         raise NotImplementedError
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """Explanations of the value of top 0 at an index; none where a layer does not explain itself.
-
-        Where there are top diffs, also of the gradients of a value of bottom 0 and of a weight that this value depends
-        on.
-        """
+        """Explanations of the value of top 0 at an index, values on the way first; none where a layer has none."""
         yield from ()
+
+    def worked_top(self, arrays: LayerArrays, top: int, index: tuple[int, ...]) -> Iterator[Worked]:
+        """Explanations of the value of any top; here of a layer that moves values, and of top 0 of all others."""
+        move = self.moves(arrays.phase)
+        if move is not None:
+            yield Term(move(tuple(arrays.bottoms))[top][index]).at("y", index)
+        elif top == 0:
+            yield from self.worked(arrays, index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """Explanations of the gradient of every value of its bottoms and params; here by the chain rule."""
+        yield from gradients(arrays, self.worked_top, self.without_diff(len(arrays.bottoms)))
 
 
 class Broken(Layer):
@@ -384,16 +393,6 @@ def one_axis(fields: dict[str, Any], old: str, usual: int = 1) -> dict[str, Any]
     kept = {name: value for name, value in fields.items() if name not in {"axis", old}}
     axis = fields.get(old, fields.get("axis", usual))
     return kept if axis == usual else kept | {"axis": axis}
-
-
-def same_shape(bottoms: Shapes, what: str) -> Shape:
-    """The shape that all bottoms have in common. Raises ShapeError naming the first that differs."""
-    for i, shape in enumerate(bottoms):
-        if shape != bottoms[0]:
-            raise ShapeError(
-                f"{what} needs equal shapes, but {{bottom[0]}} and {{bottom[{i}]}} differ", field=f"bottom.{i}"
-            )
-    return bottoms[0]
 
 
 LAYERS: Room[Layer] = Room("netspec.layers", Layer, "layer type")

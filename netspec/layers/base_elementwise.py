@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.formula import BLOBS, Formula, names
 from netspec.core.shape import Shapes
-from netspec.core.worked import LayerArrays, Term, Worked
+from netspec.core.worked import LayerArrays, Term, Worked, indices
 from netspec.layers.base import ANY_LAYOUT, Abilities, Layer, Passing
 
 if TYPE_CHECKING:
@@ -66,14 +66,15 @@ class Elementwise(Layer):
             yield call_of(self, self.formulas[1], blobs, run.bottom_diff[0])
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """Both formulas, with their terms as text."""
-        blobs = {"x": arrays.bottoms[0], "y": arrays.tops[0]}
-        yield self._explained("y", self.formulas[0], blobs, index)
-        if arrays.top_diffs:
-            yield self._explained("dx", self.formulas[1], blobs | {"dy": arrays.top_diffs[0]}, index)
+        """The formula, with its terms as text."""
+        yield term_of(self, self.formulas[0], {"x": Term(arrays.bottoms[0][index])}).at("y", index)
 
-    def _explained(self, what: str, formula: Formula, blobs: dict[str, Array], index: tuple[int, ...]) -> Worked:
-        return term_of(self, formula, {name: Term(array[index]) for name, array in blobs.items()}).at(what, index)
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The gradient's formula for every value."""
+        blobs = {"x": arrays.bottoms[0], "y": arrays.tops[0], "dy": arrays.top_diffs[0]}
+        for index in indices(blobs["dy"].shape):
+            values = {name: Term(array[index]) for name, array in blobs.items()}
+            yield term_of(self, self.formulas[1], values).at("dx", index)
 
 
 def call_of(layer: Layer, formula: Formula, blobs: dict[str, Array], out: Array) -> Call:

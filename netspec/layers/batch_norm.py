@@ -36,10 +36,10 @@ from netspec.codegen.geometry import (
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
-from netspec.core.worked import LayerArrays, Term, Worked
+from netspec.core.worked import LayerArrays, Term, Worked, indices
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
-from netspec.layers._normalised import Rows, worked_row
+from netspec.layers._normalised import Rows, slope_in_row, slopes_of_affine, worked_row
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing, Purpose
 from netspec.lowering.channels import adds, slots
 
@@ -232,22 +232,44 @@ class BatchNorm(Layer):
             yield Call(kernel, x, dy, Slots(factor, offset, centre), back, dx.reshape(x.shape), low)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """Mean and variance of the value's channel, then the value; the gradients of the value and of its factor."""
-        import numpy as np
+        """Mean and variance of the value's channel, then the value."""
+        at = _in_channel(index, arrays.bottoms[0].shape)
+        yield from worked_row(_channels(self, arrays), at, index, at[:1], self._given(arrays, at[0]))
 
-        shape = arrays.bottoms[0].shape
-        around = _around(shape)
-        blobs = (arrays.bottoms[0], *arrays.top_diffs[:1])
-        x, *dys = (blob.reshape(around).swapaxes(0, 1).reshape(around[1], -1) for blob in blobs)
-        rows = Rows(x, dys[0] if dys else None, tuple(arrays.params[3:]), RowRule(self.eps, 1, VARIANCE, 1))
-        n, c, inner = (int(i) for i in np.unravel_index(np.ravel_multi_index(index, shape), around))
-        given = None
-        if self.running(arrays.phase):
-            sums, scale = [Term(param[c]) for param in arrays.params[:2]], Term(arrays.params[2][0])
-            before = Term(0.0), Term(self.first_variance)
-            shares = (each / scale if scale.value else first for each, first in zip(sums, before, strict=True))
-            given = [share.at(what, (c,)) for what, share in zip("mv", shares, strict=True)]
-        yield from worked_row(rows, (c, n * around[2] + inner), index, (c,), given)
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The gradients of every value, less what they change of their channel; of factors and constants."""
+        rows, shape = _channels(self, arrays), arrays.bottoms[0].shape
+        given = [self._given(arrays, c) for c in range(len(rows.x))]
+        for index in indices(shape):
+            at = _in_channel(index, shape)
+            yield from slope_in_row(rows, at, index, given[at[0]])
+        yield from slopes_of_affine(rows, 3, [each for each in given if each is not None])
+
+    def _given(self, arrays: LayerArrays, c: int) -> list[Worked] | None:
+        """Mean and variance of a channel where they are the running ones."""
+        if not self.running(arrays.phase):
+            return None
+        sums, scale = [Term(param[c]) for param in arrays.params[:2]], Term(arrays.params[2][0])
+        before = Term(0.0), Term(self.first_variance)
+        shares = (each / scale if scale.value else first for each, first in zip(sums, before, strict=True))
+        return [share.at(what, (c,)) for what, share in zip("mv", shares, strict=True)]
+
+
+def _channels(layer: BatchNorm, arrays: LayerArrays) -> Rows:
+    """The channels as rows."""
+    around = _around(arrays.bottoms[0].shape)
+    blobs = (arrays.bottoms[0], *arrays.top_diffs[:1])
+    x, *dys = (blob.reshape(around).swapaxes(0, 1).reshape(around[1], -1) for blob in blobs)
+    return Rows(x, dys[0] if dys else None, tuple(arrays.params[3:]), RowRule(layer.eps, 1, VARIANCE, 1))
+
+
+def _in_channel(index: tuple[int, ...], shape: Shape) -> tuple[int, int]:
+    """The channel of a value, and its place there."""
+    import numpy as np
+
+    around = _around(shape)
+    n, c, inner = (int(i) for i in np.unravel_index(np.ravel_multi_index(index, shape), around))
+    return c, n * around[2] + inner
 
 
 def _in_rows(shape: Shape) -> bool:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes, count
-from netspec.core.worked import Term, sum_of
+from netspec.core.worked import Term
 from netspec.layers._broadcast import Broadcast
 from netspec.layers.base import NOTHING, Param, Passing, Purpose
 from netspec.lowering.channels import adds, affine, affine_sums
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Array
+    pass
 
 
 class Bias(Broadcast):
@@ -53,14 +53,6 @@ class Bias(Broadcast):
     def _combined(self, x: Term, met: list[Term]) -> Term:
         """The sum."""
         return x + met[0]
-
-    def _slope(self, dy: Term, met: Term) -> Term:
-        """What comes down."""
-        return dy
-
-    def _gathered(self, dy: Array, x: Array) -> Term:
-        """The sum of what comes down."""
-        return sum_of(dy)
 
     def forward(self, run: Run) -> Calls:
         """One pass."""

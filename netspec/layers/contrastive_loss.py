@@ -13,7 +13,7 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
-from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
 from netspec.layers._loss import Quotient, cut, matrix, mean_of
 from netspec.layers._sample_loss import SampleLoss
 from netspec.layers.base import Arity, Purpose
@@ -74,25 +74,38 @@ class ContrastiveLoss(SampleLoss):
         return self.margin, int(self.legacy_version), int(self.any_label)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """What each pair loses; then the gradient of the first value of a."""
-        from netspec.kernels.loss_distance import CLOSE
+        """What each pair loses."""
+        pairs = self._pairs(arrays)
+        losses = [self._loss(total([each.power(2) for each in apart]), same) for apart, same in pairs]
+        yield (total(losses) / (2.0 * Term(len(pairs)))).at("y", index)
 
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The gradients of both blobs, which differ in their signs."""
+        shape, pairs = arrays.bottoms[0].shape, self._pairs(arrays)
+        slopes = [self._slope(apart, same) * each for apart, same in pairs for each in apart]
+        for slot in (0, 1):
+            for place, slope in enumerate(slopes):
+                down = (-slope if slot else slope) * arrays.loss_weight / Term(len(pairs))
+                yield down.at("dx", unravelled(place, shape), slot)
+
+    def _pairs(self, arrays: LayerArrays) -> list[tuple[list[Term], float]]:
+        """For each pair the differences of its values, and whether it is alike."""
         a, b, alike = arrays.bottoms
         rows = [each.reshape(matrix(each.shape)).tolist() for each in (a, b)]
         apart = [[Term(x) - Term(y) for x, y in zip(*pair, strict=True)] for pair in zip(*rows, strict=True)]
-        squares = [total([each.power(2) for each in pair]) for pair in apart]
         y = [int(each) if self.any_label else each for each in alike.reshape(-1).tolist()]
-        yield (total([self._loss(d, same) for d, same in zip(squares, y, strict=True)]) / (2.0 * Term(len(y)))).at(
-            "y", index
-        )
-        if arrays.top_diffs:
-            d = squares[0].sqrt()
-            slope: Term | float = 1.0
-            if not y[0]:
-                short = self.margin - (squares[0] if self.legacy_version else d)
-                factor = Term(1) if self.legacy_version else short / (d + CLOSE)
-                slope = -factor if short > 0 else Term(0)
-            yield (slope * apart[0][0] * arrays.loss_weight / Term(len(y))).at("dx", (0,) * a.ndim)
+        return list(zip(apart, y, strict=True))
+
+    def _slope(self, apart: list[Term], alike: float) -> Term:
+        """The slope of half a pair's loss by each of its differences, without that difference."""
+        from netspec.kernels.loss_distance import CLOSE
+
+        square = total([each.power(2) for each in apart])
+        if alike:
+            return Term(1)
+        short = self.margin - (square if self.legacy_version else square.sqrt())
+        factor = Term(1) if self.legacy_version else short / (square.sqrt() + CLOSE)
+        return -factor if short > 0 else Term(0)
 
     def _loss(self, square: Term, alike: float) -> Term:
         if alike:

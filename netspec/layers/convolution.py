@@ -111,7 +111,7 @@ class Convolution(Filtering):
             yield from planes.backward(way, one, (dx, dy), none, ADD * one.bottom_add[0]) if dx is not None else ()
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The products of a window; then the gradients of the first pixel and the first weight that meet in it."""
+        """The products of a window."""
         shape, w = arrays.bottoms[0].shape, arrays.params[0]
         batch, _, spatial = self.cut(shape)
         axis, depth, filters = len(batch), w.shape[1], self.num_output // self.group
@@ -123,19 +123,6 @@ class Convolution(Filtering):
         seen = _crossed(x[own][group * depth : (group + 1) * depth], [[m.pixel for m in one] for one in met])
         value = dot(_crossed(w[k], [[m.tap for m in one] for one in met]), seen)
         yield (value + Term(arrays.params[1][k]) if self.bias_term else value).at("y", index)
-        if not arrays.top_diffs or not all(met):
-            return
-        dy, first = arrays.top_diffs[0], [one[0] for one in met]
-        holding = [[m for m in axis if m.pixel == one.pixel] for axis, one in zip(axes, first, strict=True)]
-        mine = slice(group * filters, (group + 1) * filters)
-        diffs = _crossed(dy[own][mine], [[m.window for m in one] for one in holding])
-        weights = _crossed(w[mine, 0], [[m.tap for m in one] for one in holding])
-        yield dot(diffs, weights).at("dx", (*own, group * depth, *(one.pixel for one in first)))
-        using = [[m for m in axis if m.tap == one.tap] for axis, one in zip(axes, first, strict=True)]
-        diffs = _crossed(dy.reshape(-1, *dy.shape[axis:])[:, k], [[m.window for m in one] for one in using])
-        images = x.reshape(-1, *x.shape[axis:])[:, group * depth]
-        pixels = _crossed(images, [[m.pixel for m in one] for one in using])
-        yield dot(diffs, pixels).at("dw", (k, 0, *(one.tap for one in first)))
 
 
 def _crossed(images: Array, places: list[list[int]]) -> Array:

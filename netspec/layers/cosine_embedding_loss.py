@@ -65,17 +65,11 @@ class CosineEmbeddingLoss(SampleLoss):
                 yield Call(loss_distance.cosine_backward, *arrays, diff.reshape(rows[0].shape), self.margin)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """What each pair loses; then the gradient of the first value of a."""
+        """What each pair loses."""
         a, b, alike = arrays.bottoms
         rows = a.reshape(matrix(a.shape)), b.reshape(matrix(b.shape))
         pairs, samples = list(zip(*rows, alike.reshape(-1).tolist(), strict=True)), Term(a.shape[0])
         yield (total([self._loss(_cosine(x, y), same) for x, y, same in pairs]) / samples).at("y", index)
-        if arrays.top_diffs:
-            x, y, same = pairs[0]
-            cosine, square = _cosine(x, y), dot(x, x)
-            slope = Term(y[0]) / (square * dot(y, y)).sqrt() - Term(cosine.value) * Term(x[0]) / square
-            sign = Term(-1) if same else Term(1) if cosine > self.margin else Term(0)
-            yield (sign * slope * arrays.loss_weight / samples).at("dx", (0,) * a.ndim)
 
     def _loss(self, cosine: Term, alike: float) -> Term:
         return 1.0 - cosine if alike else greatest([Term(0), cosine - self.margin])

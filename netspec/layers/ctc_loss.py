@@ -6,7 +6,10 @@ softmax over classes is inside. Source: Graves, Fernandez, Gomez & Schmidhuber 2
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -15,7 +18,7 @@ from netspec.codegen.geometry import MOST_PARTS
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import ShapeError, Shapes, count, counted
-from netspec.core.worked import LayerArrays, Term, Worked, softmax
+from netspec.core.worked import LayerArrays, Term, Worked, indices, softmax
 from netspec.layers._loss import DividedLoss, Quotient, mean_of
 from netspec.layers.base import Arity, Purpose
 
@@ -126,47 +129,80 @@ class CTCLoss(DividedLoss):
         return labels, steps, lengths
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The probabilities of the samples' labels; then the gradient of the first sample's first blank."""
+        """The probabilities of the samples' labels."""
+        ways, divisor = self._ways(arrays)
+        losses = [Term(0) if self.zero_infinity and way.chance == 0 else -Term(way.chance).log() for way in ways]
+        yield (reduce(add, losses) / divisor).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """For every score its probability, less the share of the ways that pass through its label at its step."""
+        ways, divisor = self._ways(arrays)
+        for index in indices(arrays.bottoms[0].shape):
+            t, n, c = index
+            way, slope = ways[n], Term(0)
+            if way.chance > 0 and t < len(way.prob):
+                slope = Term(way.prob[t][c])
+                slope = slope - Term(way.through[t].get(c, 0.0)) / Term(way.chance)
+                slope = slope * arrays.loss_weight / divisor
+            yield slope.at("dx", index)
+
+    def _ways(self, arrays: LayerArrays) -> tuple[list[_Ways], Term]:
+        """The ways of each sample, and what the sum of the losses is divided by."""
         scores, labels = arrays.bottoms[:2]
         times, samples, _ = scores.shape
         steps, lengths = (
             [int(v) for v in arrays.bottoms[i].reshape(-1)] if len(arrays.bottoms) > i else None for i in (2, 3)
         )
-        total, number, first = Term(0), 0, None
+        ways, number = [], 0
         for n in range(samples):
             given = [int(v) for v in labels[n]]
             row = given[: lengths[n]] if lengths else given[: [*given, self.blank].index(self.blank)]
-            ways = _Ways(scores[: steps[n] if steps else times, n], row, self.blank)
-            loss = Term(0) if self.zero_infinity and ways.chance == 0 else -Term(ways.chance).log()
-            total, number, first = loss if n == 0 else total + loss, number + len(row), first or ways
-        divisor = Term(max(1, self.divisor(samples, 1) or number))
-        yield (total / divisor).at("y", index)
-        if arrays.top_diffs and first and first.chance > 0 and len(first.prob):
-            slope = Term(first.prob[0][self.blank]) - Term(first.blank_first) / Term(first.chance)
-            yield (slope * arrays.loss_weight / divisor).at("dx", (0, 0, self.blank))
+            ways.append(_Ways(scores[: steps[n] if steps else times, n], row, self.blank))
+            number += len(row)
+        return ways, Term(max(1, self.divisor(samples, 1) or number))
 
 
 class _Ways:
-    """The ways of a row of labels through the steps of one sequence; scores: (T, C)."""
+    """The ways of a row of labels through the steps of one sequence; scores: (T, C).
+
+    `chance` is the probability of all ways, `through[t]` that of the ways that are at a label at step t, by label.
+    """
 
     def __init__(self, scores: Array, row: list[int], blank: int) -> None:
         self.prob = [[softmax(step, c).value for c in range(len(step))] for step in scores.tolist()]
         self._states = [blank, *(state for label in row for state in (label, blank))]
-        self.chance = self._sum(2)
-        self.blank_first = self._sum(1)
+        self.chance = sum(self._begun()[-1][-2:]) if self.prob else float(len(self._states) == 1)
+        self.through: list[dict[int, float]] = []
+        for begun, ended in zip(self._begun(), self._ended(), strict=True):
+            self.through.append(defaultdict(float))
+            for own, before, behind in zip(self._states, begun, ended, strict=True):
+                self.through[-1][own] += before * behind
 
-    def _sum(self, starts: int) -> float:
-        """The probability of all ways that begin in one of the first `starts` states."""
-        if not self.prob:
-            return float(len(self._states) == 1)
-        now = [self.prob[0][own] if s < starts else 0.0 for s, own in enumerate(self._states)]
-        for step in self.prob[1:]:
-            now = [self._came(now, s) * step[own] for s, own in enumerate(self._states)]
-        return sum(now[-2:])
+    def _begun(self) -> list[list[float]]:
+        """For each step and state, the probability of the ways that come there."""
+        rows: list[list[float]] = []
+        for t, step in enumerate(self.prob):
+            came = [self._came(rows[-1], s) if t else float(s < 2) for s in range(len(self._states))]
+            rows.append([before * step[own] for before, own in zip(came, self._states, strict=True)])
+        return rows
+
+    def _ended(self) -> list[list[float]]:
+        """For each step and state, the probability of the ways that go on from there to the end."""
+        last = len(self._states)
+        row, rows = [float(s >= last - 2) for s in range(last)], []
+        for step in reversed(self.prob):
+            rows.append(row)
+            ahead = [behind * step[own] for behind, own in zip(row, self._states, strict=True)]
+            row = [sum(ahead[r] for r in range(s, last) if self._follows(s, r)) for s in range(last)]
+        return rows[::-1]
 
     def _came(self, now: list[float], s: int) -> float:
+        return sum(now[r] for r in range(s + 1) if self._follows(r, s))
+
+    def _follows(self, r: int, s: int) -> bool:
+        """Whether a way may step from state r to state s."""
         skips = s % 2 == 1 and s > 1 and self._states[s] != self._states[s - 2]
-        return sum(now[max(0, s - 1 - skips) : s + 1])
+        return s - 1 - skips <= r <= s
 
 
 def _parts(samples: int) -> int:

@@ -132,7 +132,7 @@ class Deconvolution(Filtering):
         return self.way(conv), conv
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The products written to a place; then the gradients of the first pixel and weight that write there."""
+        """The products written to a place."""
         import numpy as np
 
         shape, w, y = arrays.bottoms[0].shape, arrays.params[0], arrays.tops[0]
@@ -147,19 +147,6 @@ class Deconvolution(Filtering):
         pixels = arrays.bottoms[0][own][np.ix_(mine, *([m.window for m in one] for one in met))]
         value = dot(w[:, k % depth][np.ix_(mine, *([m.tap for m in one] for one in met))], pixels)
         yield (value + Term(arrays.params[1][k]) if self.bias_term else value).at("y", index)
-        if not arrays.top_diffs or not all(met):
-            return
-        dy, first = arrays.top_diffs[0], [one[0] for one in met]
-        under = [[m for m in one if m.window == at.window] for one, at in zip(axes, first, strict=True)]
-        outputs = range(group * depth, (group + 1) * depth)
-        diffs = dy[own][np.ix_(outputs, *([m.pixel for m in one] for one in under))]
-        weights = w[mine[0]][np.ix_(range(depth), *([m.tap for m in one] for one in under))]
-        yield dot(diffs, weights).at("dx", (*own, mine[0], *(at.window for at in first)))
-        using = [[m for m in one if m.tap == at.tap] for one, at in zip(axes, first, strict=True)]
-        images, tops = (blob.reshape(-1, *blob.shape[axis:]) for blob in (arrays.bottoms[0], dy))
-        pixels = images[:, mine[0]][np.ix_(range(len(images)), *([m.window for m in one] for one in using))]
-        diffs = tops[:, k][np.ix_(range(len(tops)), *([m.pixel for m in one] for one in using))]
-        yield dot(diffs, pixels).at("dw", (mine[0], k % depth, *(at.tap for at in first)))
 
 
 def _turned(run: Run, large: tuple[Any, ...], small: tuple[Any, ...]) -> Run:

@@ -13,7 +13,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import ShapeError, Shapes, count
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import LabelLoss, Quotient, cut, mean_of, positions, sums
 from netspec.layers.base import Purpose
 
@@ -99,34 +99,26 @@ class DiceLoss(LabelLoss):
             yield Call(dice.dice_backward, *arrays, run.bottom_diff[0].reshape(planes), *settings)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The lack of overlap of each channel; then the gradient of the first value that counts."""
+        """The lack of overlap of each channel."""
         p, truth = arrays.bottoms
         shapes = p.shape, truth.shape
         samples, channels, inner = self._planes(shapes)
         rows, soft = p.reshape(samples * channels, inner).tolist(), self._soft(shapes)
         given = truth.reshape(-1, inner).tolist()
-        losses, first = [], None
+        losses = []
         for plane, row in enumerate(rows):
             its = given[plane] if soft else [float(label == plane % channels) for label in given[plane // channels]]
             labels = [None] * inner if soft else given[plane // channels]
             pairs = [
-                (i, Term(a), Term(b))
-                for i, (a, b, label) in enumerate(zip(row, its, labels, strict=True))
+                (Term(a), Term(b))
+                for a, b, label in zip(row, its, labels, strict=True)
                 if label is None or label != self.ignore_label
             ]
-            overlap = 2.0 * total([a * b for _, a, b in pairs]) + self.smooth
-            mass = total([a.power(2) + b.power(2) if self.squared else a + b for _, a, b in pairs]) + self.smooth
+            overlap = 2.0 * total([a * b for a, b in pairs]) + self.smooth
+            mass = total([a.power(2) + b.power(2) if self.squared else a + b for a, b in pairs]) + self.smooth
             losses.append(1.0 - overlap / mass)
-            if first is None and pairs:
-                i, a, b = pairs[0]
-                over, under = Term(overlap.value), Term(mass.value)
-                first = plane, i, (over * (2.0 * a if self.squared else Term(1)) / under - 2.0 * b) / under
         divisor = Term(self.divisor(samples, channels) or len(losses))
         yield (total(losses) / divisor).at("y", index)
-        if arrays.top_diffs and first:
-            plane, i, slope = first
-            at = (*divmod(plane, channels), *unravelled(i, p.shape[2:]))
-            yield (slope * arrays.loss_weight / divisor).at("dx", at)
 
 
 def _shapes(run: Run) -> Shapes:

@@ -16,9 +16,9 @@ from pydantic import Field, model_validator
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Listed, wrong
-from netspec.core.shape import ShapeError, Shapes, counted
+from netspec.core.shape import ShapeError, Shapes, counted, same_shape
 from netspec.core.worked import LayerArrays, Term, Worked, greatest
-from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, Passing, Purpose, same_shape
+from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, Passing, Purpose
 
 
 class Eltwise(Layer):
@@ -145,21 +145,11 @@ class Eltwise(Layer):
         return self.coeff or (1.0,) * len(run.bottom)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """What is done with the values of all bottoms; then the gradient of the first."""
+        """What is done with the values of all bottoms."""
         values = [Term(blob[index]) for blob in arrays.bottoms]
         factors = [Term(factor) for factor in self.coeff]
         if self.operation == "SUM":
             y = reduce(add, [c * x for c, x in zip(factors, values, strict=True)] if factors else values)
         else:
-            y = reduce(mul, values) if self.operation == "PROD" else greatest(values)
+            y = reduce(mul, values) if self.operation == "PROD" else greatest(values, 1)  # as in Caffe
         yield y.at("y", index)
-        if not arrays.top_diffs:
-            return
-        dy, (first, second, *others) = Term(arrays.top_diffs[0][index]), values
-        if self.operation == "SUM":
-            dx = dy * factors[0] if factors else dy
-        elif self.operation == "PROD":
-            dx = reduce(mul, values[1:], dy) if self.stable_prod_grad else Term(y.value) / first * dy
-        else:
-            dx = dy.where(first > second and all(first >= other for other in others), 0.0)
-        yield dx.at("dx", index)

@@ -11,7 +11,7 @@ from netspec.codegen.geometry import ADD, even_parts
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import Shapes, count
-from netspec.core.worked import LayerArrays, Term, Worked, sum_of
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, Purpose
@@ -126,10 +126,8 @@ class Embed(Layer):
             yield from products.bias_gradient(dy, dy, db, sums[0], ADD * adds(run, 1))
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The number of the row; then its gradient, from all places that read this row."""
+        """The number of the row."""
         x, column = arrays.bottoms[0], index[-1]
         row = int(x[index[:-1]])
         y = Term(arrays.params[0][row, column])
         yield (y + Term(arrays.params[1][column]) if self.bias_term else y).at("y", index)
-        if arrays.top_diffs:
-            yield sum_of(arrays.top_diffs[0][..., column][x == row]).at("dw", (row, column))

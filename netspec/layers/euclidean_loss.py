@@ -65,13 +65,11 @@ class EuclideanLoss(Loss):
                 )
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The squares of all differences; then the gradient of the first value."""
+        """The squares of all differences."""
         a, b = arrays.bottoms
         samples = Term(_samples(a.shape))
         apart = [Term(left) - Term(right) for left, right in zip(a.reshape(-1), b.reshape(-1), strict=True)]
         yield (total([each.power(2) for each in apart]) / (2.0 * samples)).at("y", index)
-        if arrays.top_diffs:
-            yield (apart[0] * arrays.loss_weight / samples).at("dx", (0,) * a.ndim)
 
 
 def _samples(shape: Shape) -> int:

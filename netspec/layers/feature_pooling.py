@@ -105,7 +105,7 @@ class FeaturePooling(Layer):
             yield Call(groups.norm_backward, run.bottom[0], run.top[0], dy, dx, *around)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The pooled values; then the gradient of one: of the greatest, or of the first."""
+        """The pooled values."""
         x, axis = arrays.bottoms[0], axis_of(self.axis, arrays.bottoms[0].shape)
         places = [
             (*index[:axis], index[axis] * self.group_size + i, *index[axis + 1 :]) for i in range(self.group_size)
@@ -118,13 +118,3 @@ class FeaturePooling(Layer):
         else:
             value = total([term.power(2) for term in terms]).sqrt()
         yield value.at("y", index)
-        if not arrays.top_diffs:
-            return
-        dy, first = Term(arrays.top_diffs[0][index]), 0
-        if self.pool == "MAX":
-            first = max(range(self.group_size), key=lambda i: terms[i].value)
-        elif self.pool == "AVE":
-            dy = dy / float(self.group_size)
-        else:
-            dy = dy * terms[0] / Term(value.value) if value.value > 0 else Term(0.0)
-        yield dy.at("dx", places[first])

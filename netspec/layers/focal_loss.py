@@ -16,7 +16,7 @@ from netspec.core.formula import Formula, Number
 from netspec.core.model import Aka, Listed, wrong
 from netspec.core.shape import Shapes, axis_of, count
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, indices, softmax, total
 from netspec.layers._loss import (
     ALMOST_NOTHING,
     LabelLoss,
@@ -26,6 +26,7 @@ from netspec.layers._loss import (
     class_factors,
     cut,
     mean_of,
+    place_of,
     positions,
     right_number,
     same_count,
@@ -174,17 +175,28 @@ class FocalLoss(LabelLoss):
         return 1.0 if self.alpha is None else 1.0 - self.alpha
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The losses of all positions that count; then the gradient of the first truth."""
+        """The losses of all positions that count."""
+        places, divisor = self._counting(arrays)
+        yield (total([each.loss for each in places.values()]) / divisor).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The slope of each position's loss, for every score."""
+        places, divisor = self._counting(arrays)
+        shape = arrays.bottoms[0].shape
+        axis = axis_of(self.axis, shape) if self.form == "SOFTMAX" else -1  # each score is a position of its own
+        for at in indices(shape):
+            place = places.get(place_of(at, shape, axis))
+            slope = Term(0) if place is None else place.slopes[at[axis] if axis >= 0 else 0]
+            yield (slope * arrays.loss_weight / divisor).at("dx", at)
+
+    def _counting(self, arrays: LayerArrays) -> tuple[dict[int, _Place], Term]:
+        """The positions that count, and what the sum of their losses is divided by."""
         scores, truth = arrays.bottoms
         outer, inner = self._extent((scores.shape, truth.shape))
-        counted = self.counted(truth)
         explain = self._explained if self.form == "SIGMOID" else self._explained_of_classes
-        places = [explain(scores, truth, each) for each in counted]
-        weight = sum(each.weight for each in places)
-        divisor = Term(max(self._least, self.divisor(outer, inner) or weight))
-        yield (total([each.loss for each in places]) / divisor).at("y", index)
-        if arrays.top_diffs and places:
-            yield (places[0].slope * arrays.loss_weight / divisor).at("dx", places[0].at)
+        places = {p: explain(scores, truth, p) for p in self.counted(truth)}
+        weight = sum(each.weight for each in places.values())
+        return places, Term(max(self._least, self.divisor(outer, inner) or weight))
 
     def _explained(self, scores: Array, truth: Array, place: int) -> _Place:
         """A value of the form SIGMOID."""
@@ -195,18 +207,21 @@ class FocalLoss(LabelLoss):
         loss = -(t * s.log() + (1.0 - t) * (1.0 - s).log())
         turn = self.gamma * q.power(gamma - 1) * s * (1.0 - s) * (1.0 - 2.0 * t) * Term(loss.value)
         slope = factor * (q.power(gamma) * (s - t) + turn)
-        return _Place(1.0, factor * q.power(gamma) * loss, slope, unravelled(place, scores.shape))
+        return _Place(1.0, factor * q.power(gamma) * loss, [slope])
 
     def _explained_of_classes(self, scores: Array, truth: Array, place: int) -> _Place:
         """A position of the form SOFTMAX."""
         outer, classes, inner = positions((scores.shape, truth.shape), self.axis)
         (o, i), own = divmod(place, inner), int(truth.reshape(-1)[place])
-        p = Term(softmax(scores.reshape(outer, classes, inner)[o, :, i].tolist(), own).value)
+        row = scores.reshape(outer, classes, inner)[o, :, i].tolist()
+        chances = [Term(softmax(row, c).value) for c in range(classes)]
+        p = chances[own]
         factor = Term(1.0 if self.class_weights is None else self.class_weights[own])
         part = factor * (1.0 - p).power(self.gamma)
-        axis = axis_of(self.axis, scores.shape)
-        at = (*unravelled(o, scores.shape[:axis]), own, *unravelled(i, scores.shape[axis + 1 :]))
-        return _Place(factor.value, part * -p.log(), part * (self.gamma * p * p.log() - (1.0 - p)), at)
+        true = part * (self.gamma * p * p.log() - (1.0 - p))
+        fall = factor * (1.0 - p).power(self.gamma - 1) * (1.0 - p - self.gamma * p * p.log())
+        slopes = [true if c == own else fall * chance for c, chance in enumerate(chances)]
+        return _Place(factor.value, part * -p.log(), slopes)
 
 
 def _value(x: Number, t: Number, gamma: Number, of_one: Number, of_zero: Number) -> Number:
@@ -242,9 +257,8 @@ def _wrong(x: Number, t: Number) -> Number:
 
 
 class _Place(NamedTuple):
-    """A position that counts: its weight, its loss, the slope by the truth's score, and the place of that score."""
+    """A position that counts: its weight, its loss, and the slopes of that by its scores."""
 
     weight: float
     loss: Term
-    slope: Term
-    at: tuple[int, ...]
+    slopes: list[Term]

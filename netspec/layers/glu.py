@@ -79,10 +79,7 @@ class GLU(Layer):
             yield Call(groups.glu_backward, run.bottom[0], run.top_diff[0], run.bottom_diff[0], self._inner(run))
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The product of the two halves' values; then the gradient of the first."""
+        """The product of the two halves' values."""
         x, axis = arrays.bottoms[0], axis_of(self.axis, arrays.bottoms[0].shape)
         other = (*index[:axis], index[axis] + x.shape[axis] // 2, *index[axis + 1 :])
-        gate = 1.0 / (1.0 + (-Term(x[other])).exp())
-        yield (Term(x[index]) * gate).at("y", index)
-        if arrays.top_diffs:
-            yield (Term(arrays.top_diffs[0][index]) * gate).at("dx", index)
+        yield (Term(x[index]) * Term(x[other]).sigmoid()).at("y", index)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
-from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._class_loss import ClassLoss
 from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
@@ -59,7 +59,7 @@ class HingeLoss(ClassLoss):
             yield Call(loss_margin.hinge_backward, scores, run.bottom[1], run.top_diff[0], norm, dx, squared)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The shortfalls of all scores; then the gradient of the first sample's true score."""
+        """The shortfalls of all scores."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows, samples = scores.reshape(matrix(scores.shape)), Term(scores.shape[0])
         short = [
@@ -69,7 +69,3 @@ class HingeLoss(ClassLoss):
         ]
         power = 2 if self.norm == "L2" else 1
         yield (total([each.power(2) for each in short] if power == 2 else short) / samples).at("y", index)
-        if arrays.top_diffs:
-            own = short[labels[0]]
-            slope = Term(0) if own.value == 0 else Term(-1) if power == 1 else -2.0 * own
-            yield (slope * arrays.loss_weight / samples).at("dx", (0, *unravelled(labels[0], scores.shape[1:])))

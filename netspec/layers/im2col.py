@@ -6,14 +6,13 @@ im2col_layer.cpp, im2col.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from netspec.codegen.geometry import GRAIN, MOST_PARTS
 from netspec.core.calls import Call, Calls, Run
-from netspec.core.shape import Shape, Shapes, Window, count
+from netspec.core.shape import Shapes, Window, count
 from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._engine import Engine
 from netspec.layers._spatial import Spatial
@@ -85,7 +84,7 @@ class Im2col(Engine, Spatial):
         return Call(kernel, *arrays, table, columns, parts=parts)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The value that a tap meets; then the gradient of that value, which all windows hold that meet it."""
+        """The value that a tap meets."""
         x, y = arrays.bottoms[0], arrays.tops[0]
         batch, _, spatial = self.cut(x.shape)
         windows, axis = self.windows(x.shape), len(batch)
@@ -100,19 +99,3 @@ class Im2col(Engine, Spatial):
         inside = all(met)
         pixel = tuple(one[0] for one in met) if inside else ()
         yield total([Term(x[(*index[:axis], channel, *pixel)])] if inside else []).at("y", index)
-        if arrays.top_diffs and inside:
-            holding = product(*([m for m in one if m.pixel == at] for one, at in zip(axes, pixel, strict=True)))
-            taps = tuple(window.kernel for window in windows)
-            copies = [
-                (channel * prod(taps) + _flat([m.tap for m in one], taps), *(m.window for m in one)) for one in holding
-            ]
-            dy = arrays.top_diffs[0][index[:axis]]
-            yield total([Term(dy[at]) for at in copies]).at("dx", (*index[:axis], channel, *pixel))
-
-
-def _flat(at: Sequence[int], shape: Shape) -> int:
-    """The place of an index among all of a shape, the last axis fastest."""
-    place = 0
-    for i, size in zip(at, shape, strict=True):
-        place = place * size + i
-    return place

@@ -17,10 +17,10 @@ from netspec.core.locate import expanded
 from netspec.core.model import Aka, SpecPath
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, text
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, indices, softmax, total
 from netspec.formats.blob_proto import BlobProto, read_blob
 from netspec.formats.files import about
-from netspec.layers._loss import LabelLoss, Quotient, chances, constant, cut, mean_of, positions
+from netspec.layers._loss import LabelLoss, Quotient, chances, constant, cut, mean_of, place_of, positions
 from netspec.layers.base import BOTTOM, TOP, Abilities, Arity, Purpose
 
 if TYPE_CHECKING:
@@ -146,26 +146,36 @@ class InfogainLoss(LabelLoss):
         return run.top[1] if len(run.top) == 2 else run.workspace["prob"]
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The loss of all positions; the gradient of the first one's true score."""
+        """The loss of all positions."""
         from netspec.kernels.loss_softmax import FLOOR
 
+        places, divisor = self._counting(arrays)
+        losses = [
+            -Term(worth) * Term(max(FLOOR, softmax(row, c).value)).log()
+            for row, worths in places.values()
+            for c, worth in enumerate(worths)
+        ]
+        yield (total(losses) / divisor).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """For every score, its probability times what all classes are worth, less what its own is worth."""
+        (places, divisor), shape = self._counting(arrays), arrays.bottoms[0].shape
+        axis = axis_of(self.axis, shape)
+        for index in indices(shape):
+            place, c = place_of(index, shape, axis), index[axis]
+            slope = Term(0)
+            if place in places:
+                row, worths = places[place]
+                slope = Term(softmax(row, c).value) * total([Term(each) for each in worths]) - Term(worths[c])
+                slope = slope * arrays.loss_weight / divisor
+            yield slope.at("dx", index)
+
+    def _counting(self, arrays: LayerArrays) -> tuple[dict[int, tuple[list[float], list[float]]], Term]:
+        """Scores and worths of each position that counts, and what the sum of the losses is divided by."""
         scores, labels = arrays.bottoms[:2]
         outer, classes, inner = positions((scores.shape, labels.shape), self.axis)
         given = arrays.bottoms[2] if len(arrays.bottoms) > 2 else self._matrix(classes).data
         gain, flat = given.reshape(classes, classes), scores.reshape(outer, classes, inner)
-        counted = self.counted(labels)
-        own = labels.reshape(-1).tolist()
-        places = [(flat[p // inner, :, p % inner].tolist(), gain[int(own[p])].tolist()) for p in counted]
-        losses = [
-            -Term(worth) * Term(max(FLOOR, softmax(row, c).value)).log()
-            for row, worths in places
-            for c, worth in enumerate(worths)
-        ]
-        divisor = Term(max(1, self.divisor(outer, inner) or len(counted)))
-        yield (total(losses) / divisor).at("y", index)
-        if arrays.top_diffs and counted:
-            label, (row, worths) = int(own[counted[0]]), places[0]
-            slope = Term(softmax(row, label).value) * total([Term(each) for each in worths]) - Term(worths[label])
-            axis, (o, i) = axis_of(self.axis, scores.shape), divmod(counted[0], inner)
-            at = (*unravelled(o, scores.shape[:axis]), label, *unravelled(i, scores.shape[axis + 1 :]))
-            yield (slope * arrays.loss_weight / divisor).at("dx", at)
+        own, counted = labels.reshape(-1).tolist(), self.counted(labels)
+        places = {p: (flat[p // inner, :, p % inner].tolist(), gain[int(own[p])].tolist()) for p in counted}
+        return places, Term(max(1, self.divisor(outer, inner) or len(counted)))

@@ -154,16 +154,11 @@ class InnerProduct(Layer):
             yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The products of a row; then the gradients of its first input and of the weight between the two."""
+        """The products of a row."""
         x, (*row, m) = arrays.bottoms[0], index
         w = arrays.params[0].T if self.transpose else arrays.params[0]
         value = dot(w[m], x[tuple(row)].reshape(-1))
         yield (value + Term(arrays.params[1][m]) if self.bias_term else value).at("y", index)
-        if arrays.top_diffs:
-            dy, (n, k) = arrays.top_diffs[0], self._sizes(x.shape)
-            yield dot(dy[tuple(row)], w[:, 0]).at("dx", (*row, *(0 for _ in x.shape[len(row) :])))
-            weight = (0, m) if self.transpose else (m, 0)
-            yield dot(dy.reshape(n, -1)[:, m], x.reshape(n, k)[:, 0]).at("dw", weight)
 
 
 def _product(run: Run, x: Any, bias: Any, y: Any, mode: int, transposed: bool) -> Calls:

@@ -154,7 +154,7 @@ class LocallyConnected(Spatial):
             yield _outward(spaces["bottom"], dx)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The products of a window; then the gradients of the first pixel and the first weight that meet in it."""
+        """The products of a window."""
         import numpy as np
 
         x, y, w = arrays.bottoms[0], arrays.tops[0], arrays.params[0]
@@ -166,17 +166,6 @@ class LocallyConnected(Spatial):
         seen = x[index[:axis]].reshape(shape.channels, -1)[:, pixels[met]]
         value = dot(filters[row][:, met], seen)
         yield (value + Term(arrays.params[1].reshape(-1)[row]) if self.bias_term else value).at("y", index)
-        if arrays.top_diffs and met.any():
-            tap, dy = int(np.flatnonzero(met)[0]), arrays.top_diffs[0].reshape(shape.images, -1)
-            places, taps = np.nonzero(self._table(x.shape).reshape(-1, shape.taps) == pixels[tap])
-            image = int(np.ravel_multi_index(index[:axis], x.shape[:axis])) if axis else 0
-            diffs = dy[image].reshape(shape.filters, -1)[:, places]
-            weights = filters[:, 0].reshape(shape.filters, -1, shape.taps)[:, places, taps]
-            pixel = (int(i) for i in np.unravel_index(pixels[tap], x.shape[axis + 1 :])) if x.shape[axis + 1 :] else ()
-            yield dot(diffs, weights).at("dx", (*index[:axis], 0, *pixel))
-            inputs = x.reshape(shape.images, shape.channels, -1)[:, 0, pixels[tap]]
-            at = (int(t) for t in np.unravel_index(tap, w.shape[2:])) if w.shape[2:] else ()
-            yield dot(dy[:, row], inputs).at("dw", (row, 0, *at))
 
 
 def _inward(x: Array, turned: Array) -> Call:

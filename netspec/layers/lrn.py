@@ -19,7 +19,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, Window
-from netspec.core.worked import LayerArrays, Term, Worked, sum_of_squares, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, indices, sum_of_squares, total, unravelled
 from netspec.layers._engine import Engine
 from netspec.layers.base import BOTTOM, Abilities, Passing, Purpose
 
@@ -136,19 +136,22 @@ class LRN(Engine):
             )
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The value over a power of what its neighbours add up to; then its gradient, over the same neighbours."""
+        """The value over a power of what its neighbours add up to."""
         x = arrays.bottoms[0]
         yield (Term(x[index]) / self._size(x, index).power(self.beta)).at("y", index)
-        if not arrays.top_diffs:
-            return
-        dy, terms = arrays.top_diffs[0], []
-        for i in range(x[self._window(index)].size):
-            near = self._neighbour(index, i, x.shape)
-            size = Term(self._size(x, near).value)
-            terms.append(Term(dy[near]) * Term(x[near]) / size.power(self.beta + 1.0))
-        own = Term(dy[index]) / Term(self._size(x, index).value).power(self.beta)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """The gradient of every value, over the same neighbours."""
+        x, dy = arrays.bottoms[0], arrays.top_diffs[0]
         factor = 2.0 * Term(self.alpha) * Term(self.beta) / Term(self._places)
-        yield (own - factor * Term(x[index]) * total(terms)).at("dx", index)
+        sizes = {index: Term(self._size(x, index).value) for index in indices(x.shape)}
+        for index, size in sizes.items():
+            terms = []
+            for i in range(x[self._window(index)].size):
+                near = self._neighbour(index, i, x.shape)
+                terms.append(Term(dy[near]) * Term(x[near]) / sizes[near].power(self.beta + 1.0))
+            own = Term(dy[index]) / size.power(self.beta)
+            yield (own - factor * Term(x[index]) * total(terms)).at("dx", index)
 
     @property
     def _places(self) -> int:

@@ -86,15 +86,13 @@ class LSTMUnit(Layer):
         )
         yield Call(lstm.lstm_unit_backward, past[0], space["bent"], cont, dcell[0], dy[0], space["scratch"], *wanted)
 
-    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The cell: what is kept of the cell before, and what enters; then the gradient of the cell before."""
+    def worked_top(self, arrays: LayerArrays, top: int, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The cell: what is kept of the cell before, and what enters; of the output, what the cell lets out."""
         past, gates, cont = arrays.bottoms
         _, row, unit = index
         into, forget, out, new = (Term(gates[0, row, k * past.shape[2] + unit]) for k in range(4))
         before = Term(cont[0, row]) * Term(past[index])
         cell = forget.sigmoid() * before + into.sigmoid() * new.tanh()
-        yield cell.at("y", index)
-        if arrays.top_diffs:
-            dcell, dy = (Term(diff[index]) for diff in arrays.top_diffs)
-            down = dcell + dy * out.sigmoid() * (1.0 - Term(cell.value).tanh().power(2.0))
-            yield (down * forget.sigmoid() * Term(cont[0, row])).at("dx", index)
+        if top:
+            yield cell.at("c", index)
+        yield (out.sigmoid() * cell.known().tanh() if top else cell).at("y", index)

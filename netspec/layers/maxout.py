@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -91,7 +91,7 @@ class Maxout(InnerProduct):
         yield from self.product.backward(replace(run, top=(pieces,), top_diff=(pieces,)))
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The pieces of an output; then the gradients of the first input and of the weight between the two."""
+        """The pieces of an output."""
         x, (*row, m) = arrays.bottoms[0], index
         w = arrays.params[0].T if self.transpose else arrays.params[0]
         own = x[tuple(row)].reshape(-1)
@@ -99,19 +99,3 @@ class Maxout(InnerProduct):
         if self.bias_term:
             terms = [term + Term(arrays.params[1][m + p * self.num_output]) for p, term in enumerate(terms)]
         yield greatest(terms).at("y", index)
-        if arrays.top_diffs:
-            n, k = self._sizes(x.shape)
-            dy, of = arrays.top_diffs[0].reshape(n, -1), self._greatest(x.reshape(n, k), w, arrays.params[1:])
-            at = 0
-            for place, size in zip(row, x.shape, strict=False):
-                at = at * size + place
-            rows = of[at] * self.num_output + range(self.num_output)
-            yield dot(dy[at], w[rows, 0]).at("dx", (*row, *(0 for _ in x.shape[len(row) :])))
-            unit = int(rows[m])
-            mask = of[:, m] == of[at, m]
-            yield dot(dy[mask, m], x.reshape(n, k)[mask, 0]).at("dw", (0, unit) if self.transpose else (unit, 0))
-
-    def _greatest(self, x: Any, w: Any, bias: Any) -> Any:
-        """The greatest piece of each output, (N, M), for x (N, K), w (pieces * M, K)."""
-        results = x @ w.T + (bias[0] if bias else 0)
-        return results.reshape(len(x), self.pieces, self.num_output).argmax(1)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run
-from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._class_loss import ClassLoss
 from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
@@ -50,7 +50,7 @@ class MultiClassHingeLoss(ClassLoss):
             yield Call(loss.multi_class_hinge_backward, scores, run.bottom[1], run.top_diff[0], dx, self.margin)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The shortfall of the margin for each wrong class; then the gradient of the first sample's true score."""
+        """The shortfall of the margin for each wrong class."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows, samples = scores.reshape(matrix(scores.shape)), Term(scores.shape[0])
         short = [
@@ -60,7 +60,3 @@ class MultiClassHingeLoss(ClassLoss):
             if c != own
         ]
         yield (total(short) / samples).at("y", index)
-        if arrays.top_diffs:
-            number = sum(each > 0 for each in short[: rows.shape[1] - 1])
-            gradient = Term(-number) * arrays.loss_weight / samples
-            yield gradient.at("dx", (0, *unravelled(labels[0], scores.shape[1:])))

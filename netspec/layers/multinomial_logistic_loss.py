@@ -12,7 +12,7 @@ from typing import ClassVar
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._class_loss import ClassLoss
 from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
@@ -62,13 +62,10 @@ class MultinomialLogisticLoss(ClassLoss):
             )
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The losses of all samples; then the gradient of the first sample's true class."""
+        """The losses of all samples."""
         from netspec.kernels.loss_softmax import FLOOR
 
         prob, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows = prob.reshape(matrix(prob.shape))
         own = [Term(max(FLOOR, row[label])) for row, label in zip(rows, labels, strict=True)]
         yield (total([-chance.log() for chance in own]) / Term(len(rows))).at("y", index)
-        if arrays.top_diffs:
-            gradient = -arrays.loss_weight / (Term(len(rows)) * own[0])
-            yield gradient.at("dx", (0, *unravelled(labels[0], prob.shape[1:])))

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes
-from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, total
 from netspec.layers._class_loss import ClassLoss
 from netspec.layers._loss import cut, matrix, mean_of
 from netspec.layers.base import Purpose
@@ -57,17 +57,12 @@ class PerceptronLoss(ClassLoss):
             )
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """What each sample lacks; then the gradient of the first sample's true score."""
+        """What each sample lacks."""
         scores, labels = arrays.bottoms[0], arrays.bottoms[1].reshape(-1).astype(int).tolist()
         rows = scores.reshape(matrix(scores.shape)).tolist()
         lacks = [_lacking(row, own) for row, own in zip(rows, labels, strict=True)]
         samples = Term(len(rows))
         yield (total([greatest([Term(0), each]) for each in lacks]) / samples).at("y", index)
-        if arrays.top_diffs:
-            single = len(rows[0]) == 1
-            slope = Term(0) if lacks[0] < 0 else Term(1 if single and not labels[0] else -1)
-            place = unravelled(0 if single else labels[0], scores.shape[1:])
-            yield (slope * arrays.loss_weight / samples).at("dx", (0, *place))
 
 
 def _lacking(row: list[float], own: int) -> Term:

@@ -255,7 +255,7 @@ class Pooling(Engine, Windowed):
         return PoolWindow(fh, fw, sh, sw, ph, pw)
 
     def worked(self, arrays: LayerArrays, index: Place) -> Iterator[Worked]:
-        """The value of a window; then the gradient of its maximum, or of its first pixel. A draw is not explained."""
+        """The value of a window."""
         if self.pool == "STOCHASTIC":
             return
         (n, c, *own), shape = index, arrays.bottoms[0].shape
@@ -265,15 +265,6 @@ class Pooling(Engine, Windowed):
         ]
         pixels = _pixels(met, at)
         yield self._value(plane, pixels, self._area(shape, at)).at("y", index)
-        if not arrays.top_diffs:
-            return
-        dy, pixel = arrays.top_diffs[0][n, c], _place(plane, pixels) if self.pool == "MAX" else pixels[0]
-        terms = []
-        for window in product(*([m.window for m in axis if m.pixel == p] for axis, p in zip(met, pixel, strict=True))):
-            inside = _pixels(met, window)
-            if self.pool != "MAX" or _place(plane, inside) == pixel:
-                terms.append(self._share(Term(dy[window]), plane, pixel, inside, self._area(shape, window)))
-        yield total(terms).at("dx", (n, c, *pixel))
 
     def _value(self, plane: Array, pixels: list[Place], area: int) -> Term:
         """The value of a window."""
@@ -281,13 +272,6 @@ class Pooling(Engine, Windowed):
         if self.pool == "L2":
             return total([value.power(2.0) for value in values]).sqrt()
         return greatest(values) if self.pool == "MAX" else total(values) / area
-
-    def _share(self, dy: Term, plane: Array, pixel: Place, pixels: list[Place], area: int) -> Term:
-        """A pixel's share of the gradient of a window that holds it."""
-        if self.pool == "L2":
-            length = self._value(plane, pixels, area).value
-            return dy * Term(plane[pixel]) / Term(length) if length else Term(0.0)
-        return dy if self.pool == "MAX" else dy / area
 
     def _area(self, bottom: Shape, window: Place) -> int:
         """The divisor of a window's sum: padding counts, the overhang beyond it does not."""
@@ -301,8 +285,3 @@ class Pooling(Engine, Windowed):
 def _pixels(met: list[list[Meeting]], window: Place) -> list[Place]:
     """The pixels of a window."""
     return list(product(*([m.pixel for m in axis if m.window == i] for axis, i in zip(met, window, strict=True))))
-
-
-def _place(plane: Array, pixels: list[Place]) -> Place:
-    """The place of the largest pixel; of equal pixels, the first."""
-    return max(pixels, key=lambda pixel: plane[pixel])

@@ -6,7 +6,7 @@ Source: Vaswani et al. 2017, "Attention is all you need", section 3.5; learned t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from netspec.codegen.geometry import ADD
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
-from netspec.core.worked import LayerArrays, Term, Worked, sum_of
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.gaussian import Gaussian
 from netspec.fillers.sinusoidal import Sinusoidal
@@ -125,11 +125,5 @@ class PositionalEmbedding(Layer):
             yield Call(copy.copy, run.top_diff[0], run.bottom_diff[0])
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The sum; then its gradient, and that of the table, which every sample reads."""
+        """The sum."""
         yield (Term(arrays.bottoms[0][index]) + Term(arrays.params[0][index[1:]])).at("y", index)
-        if arrays.top_diffs:
-            dy = arrays.top_diffs[0]
-            yield Term(dy[index]).at("dx", index)
-            if self.kind == "LEARNED":
-                same: Any = (slice(None), *index[1:])
-                yield sum_of(dy[same]).at("dw", index[1:])

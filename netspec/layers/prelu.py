@@ -6,14 +6,14 @@ Source: He et al. 2015; Caffe prelu_layer.cpp.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka
 from netspec.core.shape import Shape, ShapeError, Shapes, count
-from netspec.core.worked import LayerArrays, Term, Worked, dot
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers._broadcast import check_filler
@@ -121,14 +121,8 @@ class PReLU(Layer):
             yield Call(prelu.plane_prelu_backward, x, a, dy, dx.reshape(around))
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The value, or the slope times it; the gradients of both."""
+        """The value, or the slope times it."""
         at = () if self.channel_shared else index[1:2]
         x, slope = arrays.bottoms[0], Term(arrays.params[0][at])
         positive = bool(x[index] > 0)
         yield Term(x[index]).where(positive, slope * Term(x[index])).at("y", index)
-        if arrays.top_diffs:
-            dy = arrays.top_diffs[0]
-            channel: Any = (slice(None), *at)
-            yield Term(dy[index]).where(positive, Term(dy[index]) * slope).at("dx", index)
-            bent = x[channel] <= 0
-            yield dot(dy[channel][bent], x[channel][bent]).at("dw", at)

@@ -16,7 +16,7 @@ from netspec.core.metric import Metric
 from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shapes, axis_of, count
-from netspec.core.worked import ENDS, MOST, LayerArrays, Term, Worked, total
+from netspec.core.worked import LayerArrays, Term, Worked, sum_of, sum_of_squares, total
 from netspec.layers.base import BOTTOM, NOTHING, Abilities, BatchAxes, Layer, Passing, Purpose
 
 if TYPE_CHECKING:
@@ -148,23 +148,10 @@ class Reduction(Layer):
             yield Call(reduction.spread, dx, dy, length, factor)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The terms of the sum; the gradient of the first value."""
-        x = arrays.bottoms[0]
-        values = x[index].reshape(-1).astype("float64")
-        first, number = float(values[0]), len(values)
-        shown = range(number) if number <= MOST else (*range(ENDS), *range(number - ENDS, number))
-        powers = {"ASUM": abs(values), "SUMSQ": values**2}.get(self.operation, values)
-        result = total([self._term(float(values[i])) for i in shown], float(powers.sum()), number)
-        result = result / number if self.operation == "MEAN" else result
+        """The terms of the sum."""
+        values = arrays.bottoms[0][index].reshape(-1)
+        result = sum_of_squares(values) if self.operation == "SUMSQ" else sum_of(values)
+        if self.operation == "ASUM":
+            result = total([Term(value).abs() for value in values])
+        result = result / len(values) if self.operation == "MEAN" else result
         yield (result if self.coeff == 1 else Term(self.coeff) * result).at("y", index)
-        if arrays.top_diffs:
-            slope = Term(float(arrays.top_diffs[0][index])) * self.coeff
-            slope = slope / number if self.operation == "MEAN" else slope
-            slope = slope * float((first > 0) - (first < 0)) if self.operation == "ASUM" else slope
-            slope = slope * 2.0 * first if self.operation == "SUMSQ" else slope
-            yield slope.at("dx", (*index, *(0,) * (x.ndim - len(index))))
-
-    def _term(self, value: float) -> Term:
-        if self.operation == "SUMSQ":
-            return Term(value).power(2.0)
-        return Term(value if self.operation != "ASUM" else abs(value))

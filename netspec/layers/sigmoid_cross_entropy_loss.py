@@ -17,7 +17,7 @@ from netspec.core.formula import Number
 from netspec.core.model import Aka, Listed
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, greatest, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, greatest, indices, total
 from netspec.layers._loss import (
     ALMOST_NOTHING,
     NormalizedLoss,
@@ -122,25 +122,34 @@ class SigmoidCrossEntropyLoss(NormalizedLoss):
         return weights_of(run), class_factors(self.class_weights, len(self.class_weights or (1.0,)))
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The losses of all scores; then the gradient of the first score that counts."""
+        """The losses of all scores."""
+        counting, divided = self._counting(arrays)
+        losses = [_loss(x, aim) if weight is None else weight * _loss(x, aim) for x, aim, weight in counting.values()]
+        yield (total(losses) / divided).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """Probability less target, for every score that counts."""
+        counting, divided = self._counting(arrays)
+        for i, index in enumerate(indices(arrays.bottoms[0].shape)):
+            slope = Term(0)
+            if i in counting:
+                x, aim, weight = counting[i]
+                slope = x.sigmoid() - aim
+                slope = (slope if weight is None else weight * slope) * arrays.loss_weight / divided
+            yield slope.at("dx", index)
+
+    def _counting(self, arrays: LayerArrays) -> tuple[dict[int, tuple[Term, Term, Term | None]], Term]:
+        """Score, aim and weight of all that count, by their places; and what the sum of the losses is divided by."""
         scores, targets = arrays.bottoms[:2]
         flat, truth, counting = scores.reshape(-1), targets.reshape(-1), self.counted(targets)
         weights = {i: self._weight(arrays, i) for i in counting}
         smooth = self.label_smoothing
-        aims = {i: Term((1 - smooth) * truth[i] + smooth / 2) for i in counting}
         weighs = len(arrays.bottoms) > 2 or self.class_weights is not None
-        losses = [_loss(Term(flat[i]), aims[i]) for i in counting]
-        if weighs:
-            losses = [Term(weights[i]) * each for i, each in zip(counting, losses, strict=True)]
+        aims = {i: Term((1 - smooth) * truth[i] + smooth / 2) for i in counting}
         valid = sum(weights.values())
         divisor = self.divisor(scores.shape[0], count(scores.shape[1:])) or valid
-        divided = Term(max(self._least(len(arrays.bottoms)), divisor))
-        yield (total(losses) / divided).at("y", index)
-        if arrays.top_diffs and counting:
-            first = counting[0]
-            slope = 1.0 / (1.0 + (-Term(flat[first])).exp()) - aims[first]
-            slope = Term(weights[first]) * slope if weighs else slope
-            yield (slope * arrays.loss_weight / divided).at("dx", unravelled(first, scores.shape))
+        found = {i: (Term(flat[i]), aims[i], Term(weights[i]) if weighs else None) for i in counting}
+        return found, Term(max(self._least(len(arrays.bottoms)), divisor))
 
     def _weight(self, arrays: LayerArrays, i: int) -> float:
         own = float(arrays.bottoms[2].reshape(-1)[i]) if len(arrays.bottoms) > 2 else 1.0

@@ -14,7 +14,7 @@ from netspec.core.calls import Call, Calls, Run
 from netspec.core.model import Aka
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shapes, axis_of, count
-from netspec.core.worked import LayerArrays, Term, Worked, dot, softmax
+from netspec.core.worked import LayerArrays, Term, Worked, dot, indices, softmax
 from netspec.layers._engine import Engine
 from netspec.layers.base import TOP, Abilities, Purpose
 
@@ -76,13 +76,21 @@ class Softmax(Engine):
             )
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """e^x over the sum of all e^x; then the gradient of the score itself."""
-        axis = axis_of(self.axis, arrays.tops[0].shape)
-        line: Any = (*index[:axis], slice(None), *index[axis + 1 :])
-        yield softmax(arrays.bottoms[0][line].tolist(), index[axis]).at("y", index)
-        if arrays.top_diffs:
-            y, dy = arrays.tops[0], arrays.top_diffs[0]
+        """e^x over the sum of all e^x."""
+        line, own = self._line(index)
+        yield softmax(arrays.bottoms[0][line].tolist(), own).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """y (dy - sum of y dy) of every score."""
+        y, dy = arrays.tops[0], arrays.top_diffs[0]
+        for index in indices(y.shape):
+            line, _ = self._line(index)
             yield (Term(y[index]) * (Term(dy[index]) - dot(y[line], dy[line]))).at("dx", index)
+
+    def _line(self, index: tuple[int, ...]) -> tuple[Any, int]:
+        """The scores that a value's probability is made of, and its place among them."""
+        axis = self.axis % len(index)
+        return (*index[:axis], slice(None), *index[axis + 1 :]), index[axis]
 
     def _around(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """(outer, C, inner)."""

@@ -16,7 +16,7 @@ from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, Listed
 from netspec.core.shape import ShapeError, Shapes, axis_of, count, counted
 from netspec.core.task import Task
-from netspec.core.worked import LayerArrays, Term, Worked, softmax, total, unravelled
+from netspec.core.worked import LayerArrays, Term, Worked, indices, softmax, total
 from netspec.layers._engine import Engine
 from netspec.layers._loss import (
     ALMOST_NOTHING,
@@ -27,6 +27,7 @@ from netspec.layers._loss import (
     class_factors,
     cut,
     mean_of,
+    place_of,
     positions,
     right_number,
     weights_of,
@@ -181,23 +182,38 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
         return run.top[1] if len(run.top) == 2 else run.workspace["prob"]
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """The first position's probability of its label; the loss of all; the gradient of that label's score."""
+        """The probabilities of the classes at each position that counts; the loss of all."""
+        places, divisor = self._counting(arrays)
+        axis = self._axis(arrays)
+        for at in indices(arrays.bottoms[0].shape):
+            place = places.get(place_of(at, arrays.bottoms[0].shape, axis))
+            if place is not None:
+                yield place.chances[at[axis]].at("p", at)
+        yield (total([each.loss for each in places.values()]) / divisor).at("y", index)
+
+    def worked_diffs(self, arrays: LayerArrays) -> Iterator[Worked]:
+        """Probability less truth, for every score."""
+        places, divisor = self._counting(arrays)
+        shape, axis = arrays.bottoms[0].shape, self._axis(arrays)
+        for at in indices(shape):
+            place = places.get(place_of(at, shape, axis))
+            slope = Term(0) if place is None else place.slope(at[axis]) * arrays.loss_weight / divisor
+            yield slope.at("dx", at)
+
+    def _axis(self, arrays: LayerArrays) -> int:
+        return axis_of(self.axis, arrays.bottoms[0].shape)
+
+    def _counting(self, arrays: LayerArrays) -> tuple[dict[int, _Place], Term]:
+        """The positions that count, and what the sum of their losses is divided by."""
         shapes = tuple(each.shape for each in arrays.bottoms)
         outer, _, inner = self._positions(shapes)
-        places = [self._explained(arrays, p) for p in self._counting(arrays.bottoms[1], outer * inner, shapes)]
-        weight = sum(each.weight for each in places)
-        divisor = Term(max(self._least(shapes), self.divisor(outer, inner) or weight))
-        if places:
-            yield places[0].chance.at("p", places[0].at)
-        yield (total([each.loss for each in places]) / divisor).at("y", index)
-        if arrays.top_diffs and places:
-            yield (places[0].slope * arrays.loss_weight / divisor).at("dx", places[0].at)
-
-    def _counting(self, truth: Array, number: int, shapes: Shapes) -> list[int]:
-        return list(range(number)) if self._soft(shapes) else self.counted(truth)
+        counted = range(outer * inner) if self._soft(shapes) else self.counted(arrays.bottoms[1])
+        places = {p: self._explained(arrays, p) for p in counted}
+        weight = sum(each.counts for each in places.values())
+        return places, Term(max(self._least(shapes), self.divisor(outer, inner) or weight))
 
     def _explained(self, arrays: LayerArrays, p: int) -> _Place:
-        """A position that counts; of soft labels, by its likeliest class."""
+        """A position that counts."""
         from netspec.kernels.softmax import LOSS_CAP
 
         scores, truth = arrays.bottoms[:2]
@@ -206,31 +222,34 @@ class SoftmaxWithLoss(Engine, NormalizedLoss):
         o, i = divmod(p, inner)
         row = scores.reshape(outer, classes, inner)[o, :, i].tolist()
         soft, smooth = self._soft(shapes), self.label_smoothing
-        given = truth.reshape(outer, classes, inner)[o, :, i].tolist() if soft else []
-        own = given.index(max(given)) if soft else int(truth.reshape(-1)[p])
+        own = -1 if soft else int(truth.reshape(-1)[p])
+        given = truth.reshape(outer, classes, inner)[o, :, i].tolist() if soft else [c == own for c in range(classes)]
         factors = self.class_weights or (1.0,) * classes
-        shares = [
-            factors[c] * ((1 - smooth) * (given[c] if soft else c == own) + smooth / classes) for c in range(classes)
-        ]
+        shares = [factors[c] * ((1 - smooth) * given[c] + smooth / classes) for c in range(classes)]
         chances = [softmax(row, c) for c in range(classes)]
         logs = [-Term(chance.value).log() for chance in chances]
         logs = [each if each < LOSS_CAP else Term(LOSS_CAP) for each in logs]
         terms = [logs[c] if share == 1 else Term(share) * logs[c] for c, share in enumerate(shares) if share]
-        weight = float(arrays.bottoms[2].reshape(-1)[p]) if len(shapes) > 2 else 1.0
-        loss, mass, chance = total(terms), Term(sum(shares)), Term(chances[own].value)
-        slope = (chance if mass.value == 1 else chance * mass) - Term(shares[own])
-        axis = axis_of(self.axis, scores.shape)
-        at = (*unravelled(o, scores.shape[:axis]), own, *unravelled(i, scores.shape[axis + 1 :]))
-        if len(shapes) > 2:
-            loss, slope = Term(weight) * loss, Term(weight) * slope
-        return _Place(weight if soft else weight * factors[own], chances[own], loss, slope, at)
+        weight = float(arrays.bottoms[2].reshape(-1)[p]) if len(shapes) > 2 else None
+        loss = total(terms) if weight is None else Term(weight) * total(terms)
+        counts = (1.0 if weight is None else weight) * (1.0 if soft else factors[own])
+        return _Place(counts, weight, chances, loss, shares)
 
 
 class _Place(NamedTuple):
-    """A position: its weight, the probability of its class, its loss, the slope by that class's score, the index."""
+    """A position: how much it counts, its own weight, the probabilities of the classes, its loss, their shares of it.
 
-    weight: float
-    chance: Term
+    The loss is the sum over the classes of share * -ln(probability), times the weight.
+    """
+
+    counts: float
+    weight: float | None
+    chances: list[Term]
     loss: Term
-    slope: Term
-    at: tuple[int, ...]
+    shares: list[float]
+
+    def slope(self, c: int) -> Term:
+        """The slope of the loss by the score of a class."""
+        chance, mass = Term(self.chances[c].value), Term(sum(self.shares))
+        slope = (chance if mass.value == 1 else chance * mass) - Term(self.shares[c])
+        return slope if self.weight is None else Term(self.weight) * slope

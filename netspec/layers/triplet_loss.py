@@ -60,16 +60,11 @@ class TripletLoss(SampleLoss):
                 yield Call(loss_distance.triplet_backward, *arrays, self.margin, int(self.squared), slot)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
-        """What each triplet lacks; then the gradient of the anchor's first value."""
+        """What each triplet lacks."""
         rows = [each.reshape(matrix(each.shape)) for each in arrays.bottoms]
         triplets, samples = list(zip(*rows, strict=True)), Term(len(rows[0]))
         short = [self._distance(a, b) - self._distance(a, c) + self.margin for a, b, c in triplets]
         yield (total([greatest([Term(0), each]) for each in short]) / samples).at("y", index)
-        if arrays.top_diffs:
-            a, b, c = triplets[0]
-            pull, push = (self._slope(a, other) for other in (b, c))
-            slope = pull - push if short[0] > 0 else Term(0)
-            yield (slope * arrays.loss_weight / samples).at("dx", (0,) * arrays.bottoms[0].ndim)
 
     def _apart(self, a: Array, b: Array) -> list[Term]:
         from netspec.kernels.loss_distance import NEAR
@@ -79,8 +74,3 @@ class TripletLoss(SampleLoss):
     def _distance(self, a: Array, b: Array) -> Term:
         square = total([each.power(2) for each in self._apart(a, b)])
         return square if self.squared else square.sqrt()
-
-    def _slope(self, a: Array, b: Array) -> Term:
-        """The derivative of the distance by the first value of a."""
-        first = self._apart(a, b)[0]
-        return 2.0 * first if self.squared else first / Term(self._distance(a, b).value)

@@ -25,7 +25,7 @@ def figure(found: Activations) -> Any:
     """The sample, and below it a row for every layer: its maps, from the least value of the layer to the greatest."""
     from matplotlib.figure import Figure
 
-    image = shown_image(found.sample.inputs[0])
+    image = shown_image(found.sample.inputs[0], found.sample.order)
     rows: list[tuple[str, Array]] = [(_sample(found), image)] if image is not None else []
     rows += [(_label(one), _row(one)) for one in found.layers]
     room = _WIDTH - _LABELS - 0.15
@@ -33,7 +33,7 @@ def figure(found: Activations) -> Any:
     heights = [max(height, 0.08) for height in heights]
     slots = [max(height, 0.5) + _GAP for height in heights]
     whole = sum(slots) + 0.55
-    drawn = Figure(figsize=(_WIDTH, whole))
+    drawn: Any = Figure(figsize=(_WIDTH, whole))
     title = found.net + (f" answers {found.answer}" if found.answer else "")
     drawn.text(0.015, 1 - 0.12 / whole, plain(title), va="top", fontsize=10)
     top = whole - 0.5

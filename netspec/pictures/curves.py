@@ -13,6 +13,7 @@ from netspec.core.visible import visible
 from netspec.pictures.palette import Style, style
 from netspec.pictures.saving import INK, ask_for_library, inline_svg, plain, refuse_foreign, save, settings
 from netspec.study.curves import ALL, Curves, Line, Panel, Wish, curves
+from netspec.study.legend import cut
 from netspec.training.runs import RunRecord
 
 CURVES = "curves.png"
@@ -21,6 +22,10 @@ WIDE, HIGH = 10.0, 2.7
 """Inches: the width of a picture, the height of a row of panels."""
 _COLUMNS, _FEW, _MARKED = 1200, 30, 15
 """Columns that a line is drawn on; most points of a run's line that has markers; most markers of a line."""
+_LONGEST_TITLE, _LONGEST_NAME = 60, 24
+"""Characters of a panel's title and of a name in its legend."""
+_FILLS = ("full", "none", "left", "bottom")
+"""How markers of the tests of a panel are filled."""
 _IN_A_ROW, _ABOVE = 3, {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97)}
 """Names of a panel's lines that stand in the line of its title, and where."""
 _USUAL = 1e-3
@@ -61,8 +66,8 @@ def figure(shown: Curves) -> Any:
     grid = above.add_gridspec(rows, columns)
     spare, first = rows * columns - len(shown.panels), None
     for number, panel in enumerate(shown.panels, spare):  # the first has the room of two where their number is odd
-        cell = grid[0, :] if number == spare else grid[number // columns, number % columns]
-        axes = above.add_subplot(cell if spare else grid[number // columns, number % columns], sharex=first)
+        cell = grid[0, :] if spare and number == spare else grid[number // columns, number % columns]
+        axes = above.add_subplot(cell, sharex=first)
         first = first or axes
         _draw(axes, panel, shown)
     words.write(below)
@@ -120,13 +125,15 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _draw(axes: Any, panel: Panel, shown: Curves) -> None:
     """Draw a panel: its lines, its axes, its legend."""
     several, names = len(shown.runs) > 1, panel.names
-    axes.set_title(plain(panel.heading), fontsize=9.5, loc="left")
+    axes.set_title(plain(cut(panel.heading, _LONGEST_TITLE)), fontsize=9.5, loc="left")
     axes.set_xlabel(shown.along)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color=INK, alpha=0.13, linewidth=0.6)
-    drawn = [_line(axes, line, panel, several) for line in panel.lines]
+    drawn = [_line(axes, line, panel, len(shown.runs)) for line in panel.lines]
     if shown.log_x:
         axes.set_xscale("log")
+    elif shown.along == "iteration":
+        axes.xaxis.get_major_locator().set_params(integer=True)
     if panel.log:
         _logarithmic(axes)
     if panel.kind == "dead" and not panel.log:
@@ -137,7 +144,8 @@ def _draw(axes: Any, panel: Panel, shown: Curves) -> None:
         handles = dict(reversed([(line.name, handle) for line, handle in zip(panel.lines, drawn, strict=True)]))
         beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.04)} if len(names) > _IN_A_ROW else _ABOVE
         shapes = [_neutral(handles[name]) if several else handles[name] for name in names]
-        _legend(axes, shapes, names, fontsize=7.5, handlelength=2.6, ncols=_columns(names), **beside)
+        words = [cut(name, _LONGEST_NAME) for name in names]
+        _legend(axes, shapes, words, fontsize=7.5, handlelength=2.6, ncols=_columns(names), **beside)
 
 
 def _columns(names: Sequence[str]) -> int:
@@ -155,30 +163,36 @@ def _logarithmic(axes: Any) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _line(axes: Any, line: Line, panel: Panel, several: bool) -> Any:
-    """Draw a line, and return it.
-
-    Of several runs each has its colour, marker and dashes; of one run each quantity has. Of several, the quantities of
-    a panel differ by their markers: the first of a loss, that of training, has none, and a third has hollow ones.
-    """
-    number = panel.names.index(line.name)
-    look = style(line.run if several else number)
+def _line(axes: Any, line: Line, panel: Panel, runs: int) -> Any:
+    """Draw a line, and return it. Of several runs each has its colour and dashes; of one run each quantity has."""
+    look = style(line.run if runs > 1 else panel.names.index(line.name))
     points = thinned(line.points, _COLUMNS)
     if line.raw:
         axes.plot(*_xy(thinned(line.raw, _COLUMNS)), color=look.color, linewidth=0.7, alpha=0.4, zorder=2)
     if line.low:
-        xs, lows = _xy(line.low)
-        axes.fill_between(xs, lows, _xy(line.high)[1], color=look.color, alpha=0.15, linewidth=0, zorder=1)
+        shade = {"color": look.color, "alpha": min(0.15, 0.6 / runs), "linewidth": 0, "zorder": 1}
+        axes.fill_between(*_xy(line.low), _xy(line.high)[1], **shade)
     how = {"color": look.color, "linewidth": 1.4, "dashes": _dashes(look), "zorder": 3}
-    bare = several and line.name == "train" and len(panel.names) > 1
-    if len(points) == 1 or not (bare or (not several and len(points) > _FEW)):
-        every = ceil(len(points) / _MARKED) if several else 1
-        how |= {"marker": look.marker, "markersize": 4, "markevery": every or 1}
-        how |= {"markerfacecolor": "none"} if several and number > 1 else {}
-    (drawn,) = axes.plot(*_xy(points), **how)
+    (drawn,) = axes.plot(*_xy(points), **how, **_marks(line, panel, look, len(points), runs > 1))
     if line.best:
         axes.plot(*line.best, marker="*", markersize=10, color=look.color, markeredgecolor=INK, linewidth=0, zorder=4)
     return drawn
+
+
+def _marks(line: Line, panel: Panel, look: Style, points: int, several: bool) -> dict[str, Any]:
+    """The markers of a line: none where a run's line has many points.
+
+    Of several runs, quantities of a panel differ by them: that of the training has none, later tests have hollow ones.
+    """
+    tests = [name for name in panel.names if name != "train"]
+    bare = line.name not in tests and bool(tests) if several else points > _FEW
+    if bare and points > 1:
+        return {}
+    marks = {"marker": look.marker, "markersize": 4}
+    if several:
+        fill = _FILLS[tests.index(line.name) % len(_FILLS)] if line.name in tests else _FILLS[0]
+        marks |= {"fillstyle": fill, "markevery": ceil(points / _MARKED) or 1}
+    return marks
 
 
 def _xy(points: Points) -> tuple[list[float], list[float]]:
@@ -189,13 +203,10 @@ def _neutral(line: Any) -> Any:
     """A line as its quantity is drawn for every run, in the colour of no run."""
     from matplotlib.lines import Line2D
 
-    marker = line.get_marker()
-    how = {"marker": "o" if marker not in {"", "None"} else "", "markersize": 4}
-    return Line2D([], [], color=INK, alpha=0.7, linewidth=1.4, markerfacecolor=_face(line), **how)
-
-
-def _face(line: Any) -> str:
-    return "none" if line.get_markerfacecolor() == "none" else INK
+    marker = "" if line.get_marker() in {"", "None"} else "o"
+    return Line2D(
+        [], [], color=INK, alpha=0.7, linewidth=1.4, marker=marker, markersize=4, fillstyle=line.get_fillstyle()
+    )
 
 
 def _dashes(look: Style) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ def figure(found: Embedding) -> Any:
     from matplotlib.figure import Figure
 
     named = found.truth is not None and found.classes is not None
-    drawn = Figure(figsize=(8.6 if named else 7.2, 6.2), layout="constrained")
+    drawn: Any = Figure(figsize=(8.6 if named else 7.2, 6.2), layout="constrained")
     axes = drawn.subplots()
     x, y = found.points.T
     if found.truth is None:
@@ -29,8 +29,10 @@ def figure(found: Embedding) -> Any:
         drawn.colorbar(points, ax=axes, label="what the net should answer")
     else:
         _classes(axes, found)
-    for set_label, number, share in zip((axes.set_xlabel, axes.set_ylabel), (1, 2), found.explained, strict=True):
-        set_label(f"principal component {number} ({100 * share:.1f} % of the variance)")
+    labels = [
+        f"principal component {n} ({100 * share:.1f} % of the variance)" for n, share in enumerate(found.explained, 1)
+    ]
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     title = f"'{found.blob}' ({text(found.shape)}) of {len(x):,} samples, {found.net}\n{found.data}"
     axes.set_title("\n".join(map(plain, title.split("\n"))), fontsize=9, loc="left")
     return drawn

@@ -26,7 +26,7 @@ def figure(found: Filters, each: bool = False) -> Any:
     lines = [f"{found.layer} ({found.type}) of {found.net}", *wrap(said, width // _LETTER)]
     height = high + _LINE * len(lines)
     whole, tall = width + 2 * _EDGE, height + 3 * _EDGE
-    drawn = Figure(figsize=(whole / _DOTS, tall / _DOTS), dpi=_DOTS)
+    drawn: Any = Figure(figsize=(whole / _DOTS, tall / _DOTS), dpi=_DOTS)
     axes = drawn.add_axes((_EDGE / whole, _EDGE / tall, wide / whole, high / tall))
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     axes.set_axis_off()

@@ -17,12 +17,10 @@ def shown_image(x: Array, order: str = "rgb") -> Array | None:
     """
     if x.ndim != 3 or x.shape[0] not in {1, 3} or min(x.shape[1:]) < 2:
         return None
-    values = x.astype("float64")
-    low, high = values.min(), values.max()
-    values = (values - low) / ((high - low) or 1.0)
-    if len(values) == 1:
-        return values[0]
-    return (values[::-1] if order == "bgr" else values).transpose(1, 2, 0)
+    low, high = float(x.min()), float(x.max())
+    values: Array = (x.astype("float64") - low) / ((high - low) or 1.0)
+    image: Array = values[0] if len(values) == 1 else values[:: -1 if order == "bgr" else 1].transpose(1, 2, 0)
+    return image
 
 
 def short(name: str, most: int) -> str:

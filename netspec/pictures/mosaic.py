@@ -35,7 +35,7 @@ def mosaic(tiles: Array, columns: int, gap: int = 1, ground: float = 1.0) -> Arr
 
 def zoom(picture: Array, most: int = _PIXELS) -> int:
     """How many times a picture (H, W, ...) is enlarged so that it is about `most` pixels wide or high."""
-    return max(1, most // max(picture.shape[:2]))
+    return max(1, most // max(map(int, picture.shape[:2])))
 
 
 def png(picture: Array, times: int = 1) -> bytes:

@@ -21,7 +21,7 @@ def figure(found: Regions) -> Any:
     """The regions, darker where the net is surer, with lines where one answer meets another."""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(7.6, 6.2), layout="constrained")
+    drawn: Any = Figure(figsize=(7.6, 6.2), layout="constrained")
     axes = drawn.subplots()
     extent = (found.x[0], found.x[-1], found.y[0], found.y[-1])
     if found.kind == "class":
@@ -83,7 +83,8 @@ def _tinted(found: Regions) -> Array:
     least = 1 / found.answer.shape[2]  # no class has a smaller probability and is the likeliest
     sure = np.clip((highest - least) / max(1 - least, least), 0, 1) if found.probable else np.ones_like(highest)
     strength = _FAINT + (_FULL - _FAINT) * sure
-    return 1 - strength[..., None] * (1 - colours[best])
+    tinted: Array = 1 - strength[..., None] * (1 - colours[best])
+    return tinted
 
 
 def _between() -> Any:

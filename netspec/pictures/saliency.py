@@ -12,6 +12,8 @@ from netspec.study.saliency import Saliencies, Saliency
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
+_NAMED = 16
+"""Values of a sample that have their names below them, at most."""
 _HEADS = ("the sample, as the net sees it", "|gradient| of the score", "sample x gradient")
 
 
@@ -20,16 +22,20 @@ def figure(found: Saliencies) -> Any:
     from matplotlib.figure import Figure
 
     rows = len(found.found)
-    drawn = Figure(figsize=(7.6, 2.1 * rows + 0.75), layout="constrained")
+    drawn: Any = Figure(figsize=(7.6, 2.1 * rows + 0.75), layout="constrained")
     drawn.suptitle(plain(f"gradient of '{found.blob}' in {found.net}"), fontsize=10)
     for n, (axes, one) in enumerate(zip(drawn.subplots(rows, 3, squeeze=False), found.found, strict=True)):
-        image = shown_image(one.x)
+        image = shown_image(one.x, one.sample.order)
         _picture(axes[0], image if image is not None else one.x, "gray")
         _picture(axes[1], one.strength, "viridis", low=0.0)
         _picture(axes[2], one.share, "RdBu_r", low=None, even=True)
         axes[0].set_ylabel(_label(one), fontsize=8, rotation=0, ha="right", va="center")
         for head, each in zip(_HEADS, axes if n == 0 else (), strict=n == 0):
             each.set_title(head, fontsize=9)
+        if found.columns and n == rows - 1 and len(found.columns) <= _NAMED:
+            for each in axes:
+                names = [short(name, 20) for name in found.columns]
+                each.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=7)
     return drawn
 
 
@@ -46,6 +52,9 @@ def _picture(axes: Any, values: Array, colours: str, low: float | None = None, e
     axes.set_yticks([])
     size = float(np.abs(values).max()) or 1.0
     if values.ndim == 1:
+        axes.set_yticks([-size, 0, size] if (values < 0).any() else [0, size])
+        axes.yaxis.set_major_formatter("{x:.3g}")
+        axes.tick_params("y", labelsize=7)
         axes.bar(range(len(values)), values, color=np.where(values < 0, BLUE, VERMILLION))
         axes.axhline(0, color="black", linewidth=0.6)
         axes.set_ylim(-1.1 * size if (values < 0).any() else 0, 1.1 * size)
@@ -61,5 +70,5 @@ def _picture(axes: Any, values: Array, colours: str, low: float | None = None, e
 
 def image_like(values: Array) -> bool:
     """Whether neither side of a picture is more than four times as long as the other."""
-    h, w = values.shape[:2]
+    h, w = map(int, values.shape[:2])
     return max(h, w) <= 4 * min(h, w)

@@ -16,14 +16,14 @@ from typing import Any
 from netspec.core import outputs
 from netspec.core.errors import UsageError
 from netspec.core.optional import library
-from netspec.core.outputs import writing
 from netspec.core.visible import visible
+from netspec.training.container import write_whole
 
 MAKER = "netspec"
 """The program that a picture names as the one that made it."""
 INK = "#010203"
 """The colour of text and axes; inside a page it becomes that of the text around the picture."""
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -79,13 +79,19 @@ def settings() -> Iterator[None]:
 
 
 def save(figure: Any, file: Path) -> None:
-    """Write a figure, made under `settings`, into a file whose kind its name says. Raises WriteError."""
-    kind = file.suffix.lower()
-    named: dict[str, Any] = {"Software": MAKER} if kind == ".png" else {"Creator": MAKER}
-    dated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None, "Producer": MAKER}}.get(kind, {})
-    known = kind in {".png", ".svg", ".svgz", ".pdf", ".ps", ".eps"}
-    with writing(file):
-        figure.savefig(file, metadata=named | dated if known else None)
+    """Write a figure, made under `settings`, into a file whose kind its name says, whole or not at all.
+
+    Raises WriteError.
+    """
+    outputs.ask_for_folder(file)
+    said: dict[str, dict[str, Any]] = {
+        ".png": {"Software": MAKER},
+        ".svg": {"Creator": MAKER, "Date": None},
+        ".pdf": {"Creator": MAKER, "Producer": MAKER, "CreationDate": None},
+    }
+    kind, out = file.suffix.lower(), io.BytesIO()
+    figure.savefig(out, format=kind.removeprefix("."), metadata=said.get(kind))
+    write_whole(file, out.getvalue())
 
 
 def inline_svg(figure: Any, name: str) -> str:
@@ -102,10 +108,14 @@ def inline_svg(figure: Any, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'(href="|url\()#', rf"\1#{name}-", text)
-    text = text.replace(INK, "currentColor")
+    text = re.sub("<[^>]*>", lambda tag: _placed(tag[0], name), text)  # what stands between tags are the words
     return text.replace("<svg", '<svg stroke-linejoin="round" stroke-linecap="butt"', 1).rstrip()
+
+
+def _placed(tag: str, name: str) -> str:
+    """A tag of a picture inside a page: its ids begin with a name, its ink is the colour of the text around it."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    return re.sub(r'(href="|url\()#', rf"\1#{name}-", tag).replace(INK, "currentColor")
 
 
 def plain(text: str) -> str:

@@ -74,6 +74,7 @@ def _head(head: Head) -> Markup:
         scatter=scatter(head),
         rows=None if rows is None else table(rows),
         folded=rows is not None and len(rows.rows) > _OPEN,
+        taken="taken for" if head["task"] == "classes" else "predicted:",
         worst=list(_worst(head)),
     )
 

@@ -41,6 +41,12 @@ class Activations:
     truth: str | None
     layers: tuple[Maps, ...]
 
+    @property
+    def said(self) -> str:
+        """Which sample and layers, and what the net answers."""
+        told = f", answered with {self.answer}" if self.answer else ""
+        return f"{self.sample.name}{told}; layers {', '.join(one.layer for one in self.layers)}"
+
 
 def activations(shown: Shown, sample: Sample, layers: Sequence[str] = ()) -> Activations:
     """The maps of some layers for a sample; where none is named, of those that change what an image looks like.
@@ -70,22 +76,25 @@ def answered(shown: Shown, values: Array) -> str:
 
 
 def _telling(shaped: ShapedGraph) -> list[Node]:
-    """Layers to show: those with weights, their activations and poolings; of many some at equal distances."""
+    """Layers to show: those with weights, their activations and poolings, and the last; of many some of the latter."""
     graph = shaped.graph
-    found = [
-        node
-        for node in graph.nodes
-        if node.bottoms and (node.params or node.layer.purpose in {"pooling", "activation"} or _last(shaped, node))
-    ]
+    ends = [node for node in graph.nodes if node.bottoms and not any(map(graph.readers, node.tops))]
+    telling = [node for node in graph.nodes if node.bottoms and node.layer.purpose in {"activation", "pooling"}]
+    learned = [node for node in graph.nodes if node.bottoms and node.params]
+    found = _in_order(learned, telling, ends)
     if not found:
         raise NothingToShowError(f"the net '{graph.name}' has no layers to show")
+    if len(found) > _LAYERS and telling:
+        found = _in_order(learned[:1], telling, ends)
     if len(found) <= _LAYERS:
         return found
     return [found[i * (len(found) - 1) // (_LAYERS - 1)] for i in range(_LAYERS)]
 
 
-def _last(shaped: ShapedGraph, node: Node) -> bool:
-    return not any(shaped.graph.readers(top) for top in node.tops)
+def _in_order(*groups: Sequence[Node]) -> list[Node]:
+    """The layers of some groups in their order, each once."""
+    found = {node.index: node for group in groups for node in group}
+    return [found[index] for index in sorted(found)]
 
 
 def _maps(values: Array) -> Array:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from netspec.core.errors import UsageError
 from netspec.core.points import Points
 from netspec.core.shape import counted
-from netspec.study.legend import labels, names_of
+from netspec.study.legend import cut, labels, names_of
 from netspec.study.quantities import Kind, Quantity, chosen, quantities, unknown
 from netspec.training.history import History, Series
 from netspec.training.runs import RunRecord
@@ -25,6 +25,7 @@ Along = Literal["iteration", "epoch", "time"]
 Log = Literal["", "x", "y", "xy"]
 MOST_SCORES = 6
 """Most panels of scores that are drawn without being asked for."""
+_LONGEST_NOTE = 200
 _STEEP = 1000
 """A loss whose highest value is so many times its median is shown on a logarithmic axis."""
 
@@ -235,6 +236,9 @@ def _notes(
     if hidden:
         yield f"{counted(hidden, 'more score')}: name {'it' if hidden == 1 else 'them'} by `--only`"
     names = names_of([record.path for record in records])
+    for name, record in zip(names, records, strict=True):
+        if record.failure:
+            yield cut(f"{name}: ended by {record.failure.splitlines()[0]}", _LONGEST_NOTE)
     for each in shown:
         lost = [i for i, value in zip(each.series.iterations, each.series.values, strict=True) if not isfinite(value)]
         if lost and each.kind in {"loss", "scores"}:

@@ -9,6 +9,7 @@ from netspec.training.events import Event
 from netspec.training.history import History
 from netspec.training.job import Job, load_solver
 from netspec.training.probe import Probe
+from netspec.training.probing import probe
 from netspec.training.rehearsal import rehearse
 from netspec.training.rules.base import Known, judge
 from netspec.training.runs import RunRecord
@@ -31,8 +32,10 @@ class Examination:
 
 def examine(job: Job) -> Examination:
     """Examine a solver before it trains. Raises the errors that would keep it from its first iteration."""
-    _, warnings = rehearse(job)
-    return Examination(job.name, job, tuple(warnings))
+    feeds, warnings = rehearse(job)
+    seen, told = probe(job, feeds), {warning.code for warning in warnings}
+    found = judge(Known(job.nets, job, feeds, probe=seen), "warning")
+    return Examination(job.name, job, (*warnings, *(each for each in found if each.code not in told)), seen)
 
 
 def examine_run(record: RunRecord) -> Examination:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from netspec.core.blas import single_threaded
-from netspec.core.shape import Shape, count
+from netspec.core.shape import Shape, count, counted
 from netspec.study.shown import NothingToShowError, Shown, forward, of_samples
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ class Embedding:
     explained: tuple[float, float]
     truth: Array | None
     classes: tuple[str, ...] | None
+
+    @property
+    def said(self) -> str:
+        """Which blob of how many samples, and how much of the variance is to be seen."""
+        first, second = (100 * share for share in self.explained)
+        many = counted(len(self.points), "sample")
+        return f"'{self.blob}' of {many}: {first:.1f} % and {second:.1f} % of the variance"
 
 
 def embedding(shown: Shown, blob: str | None = None, on: str | None = None, samples: int = SAMPLES) -> Embedding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from netspec.core.shape import Shape
+from netspec.core.shape import Shape, text
 from netspec.net.graph import Node
 from netspec.net.shaped import ShapedGraph
 from netspec.study.shown import NothingToShowError, Shown
@@ -29,6 +29,14 @@ class Filters:
     weights: Array
     colour: bool
 
+    @property
+    def said(self) -> str:
+        """Which layer, and how large its weights are."""
+        import numpy as np
+
+        size = float(np.abs(self.weights).max(initial=0.0))
+        return f"{self.layer} ({self.type}): weights {text(self.weights.shape)}, of at most {size:.3g}"
+
 
 def filters(shown: Shown, layer: str | None = None) -> Filters:
     """The filters of a layer, by default of the first that has any. Raises NothingToShowError, NotThereError."""
@@ -42,7 +50,7 @@ def filters(shown: Shown, layer: str | None = None) -> Filters:
     read = _read(shaped, node)
     weights = _planes(weights, node, read)
     colour = weights.shape[1] == _COLOURS and min(weights.shape[2:]) > 1 and _given(shaped, node)
-    if colour and getattr(shown.trained.source, "order", "rgb") == "bgr":
+    if colour and shown.order == "bgr":
         weights = weights[:, ::-1]
     return Filters(shown.title, node.layer.name, node.layer.type, weights, colour)
 

@@ -21,7 +21,7 @@ def labels(records: Sequence[RunRecord]) -> tuple[str, ...]:
     names = names_of([record.path for record in records])
     settings = differing([record.config for record in records])
     return tuple(
-        _cut(f"{name}{_state(record)}{_differences(own, record)}", LONGEST)
+        cut(f"{name}{_state(record)}{_differences(own, record)}", LONGEST)
         for name, record, own in zip(names, records, settings, strict=True)
     )
 
@@ -64,10 +64,10 @@ def _said(value: Any) -> str:
         return "-"
     if isinstance(value, Mapping) and isinstance(value.get("type"), str):
         value = value["type"]
-    return _cut(visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), LONGEST_VALUE)
+    return cut(visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), LONGEST_VALUE)
 
 
-def _cut(text: str, longest: int) -> str:
+def cut(text: str, longest: int) -> str:
     """A text without its middle where it is too long."""
     if len(text) <= longest:
         return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from netspec.core.errors import UsageError
 from netspec.core.spelling import nearest, suggest
+from netspec.training.events import INDEX
 from netspec.training.history import History, Series
 from netspec.training.runs import RunRecord
 
@@ -19,8 +19,6 @@ PANELS: tuple[Kind, ...] = ("loss", "scores", "rate", "gradient", "updates", "de
 MOST_NAMED = 8
 """Most params or layers of a run that have lines of their own."""
 _DEBUGGED = ("data", "diff", "dead", "update")
-_INDEX = re.compile(r"\[[\d,]+\]'*$")
-"""The end of the name of a value of a vector or matrix."""
 
 
 class UnknownCurveError(UsageError):
@@ -93,8 +91,12 @@ def _outputs(run: int, record: RunRecord, course: History) -> Iterator[Quantity]
     if "loss" in course.series:
         yield Quantity(run, "loss", "loss", "train", course.series["loss"], passing=True)
     losses = _losses(record)
-    outputs = [(*name.split("/", 1), each) for name, each in course.series.items() if "/" in name]
-    outputs = [each for each in outputs if each[0] not in _DEBUGGED and not _INDEX.search(each[1])]
+    parted = [(*name.partition("/"), each) for name, each in course.series.items()]
+    outputs = [
+        (feed, blob, each)
+        for feed, slash, blob, each in parted
+        if slash and feed not in _DEBUGGED and not INDEX.search(blob)
+    ]
     several = len({blob for _, blob, _ in outputs if _is_loss(blob, losses)}) > 1
     for feed, blob, each in outputs:
         if not _is_loss(blob, losses):

@@ -44,6 +44,12 @@ class Regions:
     points: Array
     truth: Array | None
 
+    @property
+    def said(self) -> str:
+        """Which part of the plane, and which points."""
+        x, y = (f"{one[0]:.3g} to {one[-1]:.3g}" for one in (self.x, self.y))
+        return f"{self.axes[0]} from {x}, {self.axes[1]} from {y}; {self.data}"
+
 
 def regions(shown: Shown, on: str | None = None, samples: int = POINTS) -> Regions:
     """The answers of a net over the plane, and points of the data, by default of those that it was trained on.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from netspec.core.shape import counted
 from netspec.core.spelling import suggest
 from netspec.engine.program import Program
-from netspec.study.shown import NothingToShowError, NotThereError, Sample, Shown, forward, of_samples
+from netspec.study.shown import NothingToShowError, NotThereError, Sample, Shown, facts_columns, forward, of_samples
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -53,11 +53,17 @@ class Saliency:
 
 @dataclass(frozen=True, eq=False)
 class Saliencies:
-    """The gradients of a net's scores at some samples."""
+    """The gradients of a net's scores at some samples; `columns` are the names of a sample's values in a table."""
 
     net: str
     blob: str
     found: tuple[Saliency, ...]
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def said(self) -> str:
+        """Which scores of which samples."""
+        return "; ".join(f"{one.sample.name}: {one.name} {one.score:.3g}" for one in self.found)
 
 
 def saliency(shown: Shown, samples: Sequence[Sample], wanted: str | None = None) -> Saliencies:
@@ -90,7 +96,8 @@ def saliency(shown: Shown, samples: Sequence[Sample], wanted: str | None = None)
         Saliency(sample, number, name, float(own[number]), sample.inputs[0], gradient, shown.true_name(sample))
         for sample, number, name, own, gradient in zip(samples, chosen, names, scores, gradients, strict=True)
     )
-    return Saliencies(shown.title, shown.scores, tuple(found))
+    columns = facts_columns(shown.trained.facts, gradients[0].size)
+    return Saliencies(shown.title, shown.scores, tuple(found), columns)
 
 
 def _backward(program: Program, blob: int, chosen: Sequence[int]) -> None:

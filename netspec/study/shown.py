@@ -7,12 +7,13 @@ so it answers for a sample as `netspec predict` does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from netspec.core.errors import UsageError
+from netspec.core.errors import DataError, UsageError
 from netspec.core.locate import RUN_CONFIG, expanded
 from netspec.core.shape import text
 from netspec.core.spelling import suggest
@@ -31,13 +32,17 @@ from netspec.training import folders
 from netspec.training.answering.inputs import parts
 from netspec.training.answering.predicting import Predictor
 from netspec.training.answering.trained import Trained
-from netspec.training.job import Job, load_solver, with_solver
+from netspec.training.job import TESTING, Job, load_solver, with_solver
 from netspec.training.loading import LoadReport, load
 from netspec.training.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
     from netspec.data.feed import Feed
+
+
+_KEPT = ("data", "dtype", "random_seed", "level", "stage")
+"""What of a snapshot's solver says which data a net is tested on, and how it is read."""
 
 
 class NothingToShowError(UsageError):
@@ -56,12 +61,14 @@ class NotThereError(UsageError):
 class Sample:
     """A sample as the net takes it: `inputs`, each without its batch axis.
 
-    `truth` is the number or value that the net should answer with; None where it is not known.
+    `truth` is the number or value that the net should answer with; None where it is not known. `order` says how three
+    channels of an image lie.
     """
 
     name: str
     inputs: tuple[Array, ...]
     truth: Array | None = None
+    order: Literal["rgb", "bgr"] = "rgb"
 
 
 class Shown:
@@ -103,6 +110,11 @@ class Shown:
         """The shaped net, with the batch size that is written in it."""
         return self.trained.written
 
+    @property
+    def order(self) -> Literal["rgb", "bgr"]:
+        """How the three channels of the images lie that the net was trained on."""
+        return "rgb" if self.trained.source is None else self.trained.source.order
+
     def node(self, layer: str) -> Node:
         """A layer by name. Raises NotThereError."""
         nodes = {node.layer.name: node for node in self.written.graph.nodes}
@@ -130,10 +142,12 @@ class Shown:
         """The names of the classes; None where they have none, or where the net tells no classes apart."""
         if self.trained.answer.axis is None:
             return None
-        if self.trained.classes or self._opened is None:
+        if self.trained.facts.outputs:
             return self.trained.classes
         truth = self.trained.answer.truth
-        return None if truth is None else self._opened.data.classes(truth)
+        with suppress(DataError):  # a net with foreign weights is looked at without its data too
+            return None if truth is None or self._opened is None else self._opened.data.classes(truth)
+        return None
 
     def class_name(self, number: int) -> str:
         """The name of a class; its number where it has none."""
@@ -175,7 +189,7 @@ class Shown:
             fault = f"there is no sample {position:,}: the data have {len(feed):,}, counted from 0"
             raise NotThereError(fault)
         batch = feed.batch(position, 1)
-        return Sample(feed.name(position), self.inputs(batch, each=True), self.truth(batch, 0))
+        return Sample(feed.name(position), self.inputs(batch, each=True), self.truth(batch, 0), self.order)
 
     def _of_file(self, word: str) -> Sample:
         trained = self.trained
@@ -183,7 +197,7 @@ class Shown:
         part = next(parts([str(expanded(word))], predictor.table))
         raw = part.read(range(1), predictor.color)[0]
         x = trained.transformed(raw[None], trained.pipeline(raw.shape))
-        return Sample(part.name(0), (x[0],))
+        return Sample(part.name(0), (x[0],), None, self.order)
 
     def inputs(self, batch: Sequence[Array], each: bool = False) -> tuple[Array, ...]:
         """What the net's inputs take of a batch of the data, each (N, ...), or of its first sample with `each`."""
@@ -252,7 +266,8 @@ class Shown:
         if self.folder is not None:
             reference = self.folder / RUN_CONFIG
         elif state.weights:
-            reference = from_python({**state.solver, "net": state.net}, f"<solver in {self.path.name}>")
+            kept = {key: state.solver[key] for key in _KEPT if state.solver.get(key) is not None}
+            reference = from_python({**TESTING, **kept, "net": state.net}, f"<solver in {self.path.name}>")
         else:
             reference = with_solver(self.word)
             if reference == self.word and open_any(self.word).solver is None:

@@ -17,7 +17,7 @@ from netspec.core.errors import UsageError
 from netspec.core.locate import RUN_CONFIG
 from netspec.language.asked import NOTHING_ASKED, AskedState
 from netspec.training.events import Finished, Tested
-from netspec.training.folders import claimed_folder, holds
+from netspec.training.folders import claimed_folder, holds, named
 from netspec.training.job import Job, load_solver
 from netspec.training.runs import RunRecord, read
 
@@ -67,6 +67,12 @@ def fold_runs(folder: Path) -> list[Path]:
     """The run folders of a cross-validation, in their order."""
     found = [path for path in folder.iterdir() if _FOLD.fullmatch(path.name) and holds(path)]
     return sorted(found, key=lambda path: int(path.name.partition("-")[2]))
+
+
+def named_runs(words: Sequence[str]) -> list[Path]:
+    """The run folders that words name, each once; a cross-validation stands for its folds."""
+    places = [named(word) for word in words]
+    return list(dict.fromkeys(run for each in places for run in (fold_runs(each) if is_crossval(each) else [each])))
 
 
 def begin(

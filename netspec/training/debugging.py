@@ -83,8 +83,8 @@ class Debugging:
                 self._diff[blob.index] += _mean(kept.items(blob.index, diff))
         for node in kept.graph.nodes:
             if isinstance(node.layer, ReLU) and not node.layer.negative_slope:
-                fired = _fired(kept, node.tops[0])
-                self._fired[node.index] = self._fired.get(node.index, fired) | fired
+                one = fired(kept, node.tops[0])
+                self._fired[node.index] = self._fired.get(node.index, one) | one
 
     def info(self) -> DebugInfo:
         """What was measured, once the training's program has updated its weights."""
@@ -96,7 +96,7 @@ class Debugging:
         tops = tuple(self._top(node, top) for node in layers for top in node.tops)
         params = tuple(map(self._param, kept.graph.params))
         learned = [(kept.weights.data[i], diff) for i, diff in enumerate(kept.weights.diff) if diff is not None]
-        norms = [[norm(pair[side]) for pair in learned] for side in (0, 1) for norm in (_l1, _l2)]
+        norms = [[norm(pair[side]) for pair in learned] for side in (0, 1) for norm in (_l1, l2)]
         data_l1, data_l2, diff_l1, diff_l2 = norms
         whole = (sum(data_l1), _joined(data_l2), sum(diff_l1), _joined(diff_l2))
         return DebugInfo(iteration, tops, params, *whole)
@@ -105,8 +105,8 @@ class Debugging:
         kept, batches = self._kept, self._batches
         data = self._data[top] / batches
         diff = None if kept.diff[top] is None else self._diff[top] / batches
-        fired = self._fired.get(node.index)
-        dead = None if fired is None or not fired.size else 1.0 - float(fired.mean())
+        own = self._fired.get(node.index)
+        dead = None if own is None or not own.size else 1.0 - float(own.mean())
         return TopInfo(node.layer.name, node.layer.type, kept.graph.blobs[top].name, data, diff, dead)
 
     def _param(self, param: GraphParam) -> ParamInfo:
@@ -116,11 +116,11 @@ class Debugging:
         named = (layer, param.name.removeprefix(f"{layer}."), _mean(data))
         if diff is None:
             return ParamInfo(*named)
-        size, step = _l2(data), _l2(self._program.weights.data[param.index].astype("float64") - data)
-        return ParamInfo(*named, _mean(diff), _l2(diff), step / size if size else None)
+        size, step = l2(data), l2(self._program.weights.data[param.index].astype("float64") - data)
+        return ParamInfo(*named, _mean(diff), l2(diff), step / size if size else None)
 
 
-def _fired(kept: Program, top: int) -> Array:
+def fired(kept: Program, top: int) -> Array:
     """Whether each unit of a ReLU's top is above 0 anywhere in a batch: its channels are the axis behind the batch."""
     import numpy as np
 
@@ -141,7 +141,8 @@ def _l1(array: Array) -> float:
     return float(np.abs(array).sum(dtype=np.float64))
 
 
-def _l2(array: Array) -> float:
+def l2(array: Array) -> float:
+    """The L2 norm of all values."""
     import numpy as np
 
     values: Any = array.astype(np.float64).reshape(-1)

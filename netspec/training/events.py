@@ -30,7 +30,8 @@ Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is
 
 MOST_SHOWN = 10
 """Values of one vector that a line of text shows; metrics.jsonl has them all."""
-_INDEX = re.compile(r"\[[\d,]+\]'*$")
+INDEX = re.compile(r"\[[\d,]+\]'*$")
+"""The end of the name of a value of a vector or matrix."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def valued(outputs: Mapping[str, float], form: str) -> list[str]:
     """
     blobs: dict[str, list[str]] = {}
     for name in outputs:
-        blobs.setdefault(_INDEX.sub("", name), []).append(name)
+        blobs.setdefault(INDEX.sub("", name), []).append(name)
     words = []
     for blob, names in blobs.items():
         if len(names) > MOST_SHOWN:

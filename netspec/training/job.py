@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from netspec.core.calls import Phase
@@ -36,6 +37,8 @@ from netspec.training.spec import SolverSpec
 from netspec.training.watch import Watch, feeds_of, watch
 
 PHASES: tuple[Phase, ...] = ("TRAIN", "TEST")
+TESTING: Mapping[str, Any] = MappingProxyType({"base_lr": 1.0, "lr_policy": "fixed", "max_iter": 1})
+"""What a solver must say, where it only tests."""
 
 
 class NothingToLearnError(SpecError):
@@ -179,7 +182,7 @@ def with_solver(reference: str, asked: AskedState = NOTHING_ASKED) -> Reference:
     assert net is not None
     if brought_by(net, State("TEST", asked.level or net.state.level, asked.stages)) is None:
         return reference
-    values = {"net": str(path), "base_lr": 1.0, "lr_policy": "fixed", "max_iter": 1}
+    values = {"net": str(path), **TESTING}
     return values | ({"loop": "caffe"} if document.root.at.source.caffe else {})
 
 

@@ -40,8 +40,8 @@ def chart(
     import plotext
 
     across, up = _Axis(log_x), _Axis(log_y)
-    shown = [([(across.at(x), up.at(y)) for x, y in points if isfinite(y)], marker) for points, marker in lines]
-    shown = [(thinned(points, 2 * width), marker) for points, marker in shown if points]
+    placed = [([(across.at(x), up.at(y)) for x, y in points if isfinite(y)], marker) for points, marker in lines]
+    shown = [(thinned(points, 2 * width), marker) for points, marker in placed if points]
     if not shown:
         return ""
     xs, ys = ([point[side] for points, _ in shown for point in points] for side in (0, 1))

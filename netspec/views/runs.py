@@ -56,7 +56,7 @@ def _values(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def _records(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [record(run, {name: _cell(value) for name, value in settings.items()}) for run, settings in rows]
+    return [record(run, {name: cell(value) for name, value in settings.items()}) for run, settings in rows]
 
 
 def _own(run: Summary) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def _list(rows: Sequence[Row], width: int | None) -> Columns:
     right = (*_NUMBERS, *(len(_FIELDS) + i for i, name in enumerate(names) if _numbers(rows, name)))
     table = Columns((*_FIELDS, *names), right=right, notes=_metrics(rows))
     for run, settings in rows:
-        table.add_row(*_own(run), *(_shortened(_cell(settings[name])) for name in names))
+        table.add_row(*_own(run), *(_shortened(cell(settings[name])) for name in names))
     if width is not None:
         table = table.fitted(width, (*_RANKS, *[1] * len(names)))
         hidden = len(names) - sum(name in names for name in table.heads)
@@ -96,7 +96,7 @@ def _side_by_side(rows: Sequence[Row], width: int | None) -> Columns:
     widest = max((len(cells[1]) for cells in table.rows), default=0)
     for name in rows[0][1] if rows else ():
         shown = name if width is None else _end(name, width - widest - len(GAP))
-        table.add_row(shown, *(_shortened(_cell(settings[name])) for _, settings in rows))
+        table.add_row(shown, *(_shortened(cell(settings[name])) for _, settings in rows))
     if width is not None:
         table = table.fitted(width, (0, 0, *range(1, len(rows))))
         hidden = len(rows) + 1 - len(table.heads)
@@ -114,7 +114,7 @@ def _numbers(rows: Sequence[Row], name: str) -> bool:
     return all(isinstance(settings[name], int | float | None) for _, settings in rows)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A setting as text; empty where a run does not have it."""
     if value is None:
         return ""

@@ -116,6 +116,7 @@ NOT_HERE = {
     "NS520": "a family",
     "NS528": "a full standard output, tests/cli/test_surroundings.py",
     "NS614": "data that change while a training reads them, tests/formats/test_rows.py",
+    "NS878": "the answers of a quiz, tests/cli/test_trace.py",
     "NS526": "runs.read of a broken folder, tests/training/test_runs.py",
     "NS544": "a warning of a resume, tests/training/averages/test_averages.py",
     "NS549": "factors that overflow, tests/training/solvers/test_kfac.py",

@@ -37,6 +37,7 @@ def folder(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir(parents=True)
     for name in ("runs/lenet-1", "runs/[odd]-2"):
         (tmp_path / name / "config.yaml").write_text("net: lenet\n")
+    (tmp_path / "runs/lenet-1/metrics.csv").write_text("iteration,epoch,loss,rate,gradient,test/accuracy,elapsed\n")
     (tmp_path / "local.yaml").write_text("layers: [{name: data, type: Input, shape: [2, 3]}]\n")
     (tmp_path / ".#local.yaml").write_text("")
     (tmp_path / "notes.txt").write_text("")
@@ -54,6 +55,10 @@ def folder(tmp_path: Path) -> Path:
         ("netspec train runs/", ["runs/no run/", "runs/[odd]-2", "runs/lenet-1"]),
         ("netspec test runs/l", ["runs/lenet-1"]),
         ("netspec zoo copy mlp", ["mlp"]),
+        ("netspec plot l", ["lenet-1"]),
+        ("netspec plot lenet-1 --only s", ["scores"]),
+        ("netspec plot lenet-1 --only te", ["test/accuracy"]),
+        ("netspec plot lenet-1 nothing --metric te", ["test/accuracy"]),
         ("netspec explain NS52", ["NS520", "NS521", "NS522", "NS523", "NS524", "NS525", "NS526", "NS528"]),
         ("netspec train lenet base", ["base_lr="]),
         ("netspec train lenet net.layers.conv1.num", ["net.layers.conv1.num_output="]),

@@ -29,19 +29,19 @@ def runs(here: Path) -> Path:
 
 def test_a_picture_in_the_run_folder_is_drawn_anew(runs: Path, cli: Cli) -> None:
     pytest.importorskip("matplotlib")
-    assert cli("plot", "tiny-1") == (0, "", "drew runs/tiny-1/curves.png\n")
+    assert cli("plot", "tiny-1", "--only", "rate") == (0, "", "drew runs/tiny-1/curves.png\n")
     picture = runs / "tiny-1" / "curves.png"
     with Image.open(picture) as image:
         assert image.width == 1500 and image.format == "PNG"
     before = picture.read_bytes()
     assert cli("plot", "tiny-1", "--only", "loss")[0] == 0 and picture.read_bytes() != before
-    assert cli("plot", "cv")[2] == "drew runs/cv/curves.png\n"
+    assert cli("plot", "cv", "--only", "rate")[2] == "drew runs/cv/curves.png\n"
 
 
 def test_several_runs_are_drawn_here(runs: Path, cli: Cli) -> None:
     pytest.importorskip("matplotlib")
-    assert cli("plot", "tiny-1", "tiny-2", "tiny-1")[2] == "drew curves.png\n"
-    assert cli("plot", "tiny-1", "tiny-2", "-o", "both.svg")[0] == 0
+    assert cli("plot", "tiny-1", "tiny-2", "tiny-1", "--only", "rate")[2] == "drew curves.png\n"
+    assert cli("plot", "tiny-1", "tiny-2", "-o", "both.svg", "--only", "rate")[0] == 0
     text = Path("both.svg").read_text(encoding="utf-8")
     assert "tiny-1: base_lr 0.1" in text and "tiny-2: base_lr 0.2" in text and text.count("tiny-1") == 1
 
@@ -50,7 +50,7 @@ def test_no_other_file_is_overwritten(runs: Path, cli: Cli) -> None:
     pytest.importorskip("matplotlib")
     Path("mine.png").write_bytes(b"a picture of somebody else's")
     code, _, err = cli("plot", "tiny-1", "-o", "mine.png")
-    assert code == 9 and "NS525" in err and "no picture of netspec's" in err
+    assert code == 9 and "NS525" in err and "it is no picture of netspec's: name another file" in err
     assert Path("mine.png").read_bytes() == b"a picture of somebody else's"
     for target, code_, said in (("none/x.png", 9, "NS521"), ("x.doc", 2, "NS664"), ("x", 2, "NS664")):
         code, _, err = cli("plot", "tiny-1", "-o", target)
@@ -84,7 +84,8 @@ def test_the_python_twin(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from netspec import NetspecError, Run
 
     run = Run("runs/tiny-1")
-    assert run.plot() == Path("runs/tiny-1/curves.png") and run.plot("x.pdf", x="epoch", log="y", smooth=3).is_file()
+    assert run.plot(only=["loss"]) == Path("runs/tiny-1/curves.png")
+    assert run.plot("x.pdf", x="epoch", log="y", smooth=3, only=["rate"]).is_file()
     for wrong in ({"x": "days"}, {"log": True}, {"smooth": 0}, {"only": "loss"}, {"metric": 3}, {"file": 3}):
         with pytest.raises(NetspecError, match="NS005"):
             run.plot(**wrong)

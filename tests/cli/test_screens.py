@@ -55,6 +55,7 @@ SCREENS = {
     "explain": ("explain", "NS302"),
     "layers_elu": ("layers", "ELU"),
     "help_layers": ("layers", "--help"),
+    "trace": ("trace", "two_layer_sigmoid", "weight_decay=0.1", "momentum=0.9"),
     "help_gradcheck": ("gradcheck", "--help"),
     "help_schedule": ("schedule", "--help"),
     "schedule": ("schedule", "lenet", "lr_policy={type: one_cycle, length: 6000}", "warmup.length=5 epochs"),

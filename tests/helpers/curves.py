@@ -22,9 +22,9 @@ def scored(iteration: int, feed: str = "test", **outputs: float) -> events.Teste
     return events.Tested(iteration, outputs, 10, 0.1, feed=feed, epoch=iteration / 5, elapsed=iteration / 2)
 
 
-def debugged(iteration: int, *updates: float | None, dead: float = 0.25) -> events.DebugInfo:
+def debugged(iteration: int, *updates: float | None, dead: float = 0.25, name: str = "ip") -> events.DebugInfo:
     tops = (events.TopInfo("relu", "ReLU", "y", 0.5, 0.1, dead),)
-    params = tuple(events.ParamInfo(f"ip{i}", "weight", 1.0, 0.1, 0.2, ratio) for i, ratio in enumerate(updates))
+    params = tuple(events.ParamInfo(f"{name}{i}", "weight", 1.0, 0.1, 0.2, ratio) for i, ratio in enumerate(updates))
     when = {"epoch": iteration / 5, "elapsed": iteration / 2}
     return events.DebugInfo(iteration, tops, params, 1.0, 1.0, 1.0, 1.0, **when)
 

@@ -16,17 +16,23 @@ from netspec.pictures.palette import style
 from netspec.pictures.saving import settings
 from netspec.study.curves import Wish, curves
 from netspec.training.runs import RunRecord
-from tests.helpers.curves import COURSE, displayed, record, scored
+from tests.helpers.curves import COURSE, debugged, displayed, record, scored
 
 pytest.importorskip("matplotlib")
+
+
+def made_of(records: list[RunRecord], **wish: Any) -> Any:
+    """The figure of some runs."""
+    with settings():
+        return figure(curves(records, Wish(**wish)))
 
 
 def drawn(records: list[RunRecord], **wish: Any) -> Any:
     """The figure, drawn once so that all that it has is laid out."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    made = made_of(records, **wish)
     with settings():
-        made = figure(curves(records, Wish(**wish)))
         FigureCanvasAgg(made).draw()
     return made
 
@@ -43,7 +49,7 @@ def points(line: Any) -> list[tuple[float, float]]:
 
 
 def test_a_panel_has_the_lines_of_its_quantities() -> None:
-    made = drawn([record("r", *COURSE)])
+    made = made_of([record("r", *COURSE)])
     titles = [axes.get_title(loc="left") for axes in made.axes]
     assert titles == [
         "loss", "accuracy", "learning rate", "gradient norm", "update / weight", "dead units (relu)",
@@ -60,7 +66,7 @@ def test_a_panel_has_the_lines_of_its_quantities() -> None:
 
 
 def test_lines_differ_in_more_than_colour() -> None:
-    (axes,) = drawn([record("r", *COURSE)], only=("updates",)).axes
+    (axes,) = made_of([record("r", *COURSE)], only=("updates",)).axes
     looks = [(line.get_color(), line.get_marker()) for line in axes.lines[:3]]
     assert all(a != b and c != d for (a, c), (b, d) in combinations(looks, 2))
     styles = [style(number) for number in range(24)]
@@ -68,7 +74,7 @@ def test_lines_differ_in_more_than_colour() -> None:
 
 
 def test_several_runs_have_their_colours_and_a_legend() -> None:
-    made = drawn([record(name, *COURSE, base_lr=rate) for name, rate in (("_a", 0.1), ("$b_1$", 0.2))])
+    made = made_of([record(name, *COURSE, base_lr=rate) for name, rate in (("_a", 0.1), ("$b_1$", 0.2))])
     loss = made.axes[0]
     assert [line.get_color() for line in loss.lines] == [style(run).color for run in (0, 0, 1, 1)]
     assert [line.get_marker() for line in loss.lines] == ["None", style(0).marker, "None", style(1).marker]
@@ -78,8 +84,16 @@ def test_several_runs_have_their_colours_and_a_legend() -> None:
     assert {handle.get_color() for handle in legend.legend_handles} & {style(0).color, style(1).color} == set()
 
 
+def test_further_tests_of_several_runs_have_hollow_markers() -> None:
+    runs = [record(name, scored(0, loss=1.0), scored(3, "validation", loss=2.0), displayed(0, 1.0)) for name in "ab"]
+    (axes,) = made_of(runs, only=("loss",)).axes
+    looks = [(line.get_marker(), line.get_fillstyle()) for line in axes.lines]
+    assert looks == [("o", "full"), ("o", "full"), ("o", "none"), ("s", "full"), ("s", "full"), ("s", "none")]
+    assert [handle.get_fillstyle() for handle in axes.get_legend().legend_handles][1:] == ["full", "none"]
+
+
 def test_smoothing_is_said_and_leaves_what_was_recorded() -> None:
-    made = drawn([record("r", *COURSE)], only=("loss",), smooth=3)
+    made = made_of([record("r", *COURSE)], only=("loss",), smooth=3)
     raw, smooth, _ = made.axes[0].lines
     assert points(raw) == [(0, 4.0), (1, 1.0), (2, 2.0), (3, 0.5)] and points(smooth)[1] == (1, 7 / 3)
     assert raw.get_alpha() < 0.5 and raw.get_linewidth() < smooth.get_linewidth()
@@ -87,9 +101,11 @@ def test_smoothing_is_said_and_leaves_what_was_recorded() -> None:
 
 
 def test_axes_as_they_are_asked_for() -> None:
-    loss = drawn([record("r", *COURSE)], only=("loss",), log="xy", along="epoch").axes[0]
+    loss, _ = drawn([record("r", *COURSE)], only=("loss", "rate"), log="xy", along="epoch").axes
     assert (loss.get_xscale(), loss.get_yscale(), loss.get_xlabel()) == ("log", "log", "epoch")
     assert [text.get_text() for text in loss.get_yticklabels()].count("1") == 1  # no powers of ten
+    (rate,) = drawn([record("r", *COURSE)], only=("rate",)).axes
+    assert all(float(text.get_text().replace("\N{MINUS SIGN}", "-")).is_integer() for text in rate.get_xticklabels())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
@@ -114,8 +130,16 @@ def test_no_text_lies_outside_the_picture_or_on_a_panel() -> None:
         assert not one.overlaps(other)
 
 
+def test_long_names_of_params_are_cut() -> None:
+    recorded = [debugged(1, 0.1, 0.2, 0.3, 0.4, name="a_block_of_a_long_name/" * 3)]
+    (axes,) = drawn([record("r", *recorded)], only=("updates",)).axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert len(names) == 4 and all(len(name) == 24 and "…" in name and "weight" in name for name in names)
+    assert axes.get_position().width > 0.5
+
+
 def test_one_point_and_a_diverged_run_are_drawn() -> None:
-    made = drawn([record("once", scored(0, accuracy=0.5)), record("lost", displayed(0, 1.0), displayed(1, nan))])
+    made = made_of([record("once", scored(0, accuracy=0.5)), record("lost", displayed(0, 1.0), displayed(1, nan))])
     accuracy = next(axes for axes in made.axes if "accuracy" in axes.get_title(loc="left"))
     assert accuracy.lines[0].get_marker() == style(0).marker
     assert "lost: loss is not finite from iteration 1 on" in words(made)
@@ -125,30 +149,32 @@ def test_one_point_and_a_diverged_run_are_drawn() -> None:
 def test_equal_runs_give_equal_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib
 
+    few = Wish(only=("loss", "updates"))
     one, two = (tmp_path / f"{name}.{kind}" for name in "ab")
-    plot_curves(one, [record("r", *COURSE)])
+    plot_curves(one, [record("r", *COURSE)], few)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
     monkeypatch.setitem(matplotlib.rcParams, "lines.linewidth", 7.0)
-    plot_curves(two, [record("r", *COURSE)])
+    plot_curves(two, [record("r", *COURSE)], few)
     assert one.read_bytes() == two.read_bytes() and b"netspec" in one.read_bytes()
     plot_curves(one, [record("r", *COURSE)], Wish(only=("loss",)))  # a picture of netspec's is drawn anew
     assert one.read_bytes() != two.read_bytes()
 
 
 def test_a_picture_inside_a_page() -> None:
-    texts = [curves_svg([record("<script>&", *COURSE)], name=name) for name in ("one", "two")]
+    odd = '<script>& id="a" url(#b) #010203'
+    texts = [curves_svg([record(odd, *COURSE)], name=name) for name in ("one", "two")]
     trees = [ElementTree.fromstring(text) for text in texts]
     assert trees[0].tag.endswith("svg") and texts[0].startswith("<svg")
     ids = [{each.get("id") for each in tree.iter() if each.get("id")} for tree in trees]
     assert ids[0] and not ids[0] & ids[1]
     assert {link[1:] for link in re.findall(r'href="(#[^"]+)"', texts[0])} <= ids[0]
-    assert {link for link in re.findall(r"url\(#([^)]+)\)", texts[0])} <= ids[0]
+    assert set(re.findall(r"url\(#([^)]+)\)\"", texts[0])) <= ids[0]
     assert "<style" not in texts[0] and "<metadata" not in texts[0] and "<script" not in texts[0]
     assert set(re.findall(r"https?://[^\"<\s]*", texts[0])) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
-    colors = set(re.findall(r"#[0-9a-f]{6}\b", texts[0]))
+    colors = set(re.findall(r": (#[0-9a-f]{6})\b", texts[0]))
     assert colors <= {style(number).color.lower() for number in range(7)} and "currentColor" in texts[0]
     shown = "".join(trees[0].itertext())
-    assert "<script>&" in shown and "update / weight" in shown
+    assert odd in shown and "update / weight" in shown

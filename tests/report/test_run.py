@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from netspec import Run
+from netspec.core.errors import DivergedError
 from netspec.core.outputs import ExistsError, WriteError
 from netspec.report.run import report, write_report
 from netspec.training.folders import NoRunError
@@ -23,13 +24,23 @@ from tests.report.runs import HOSTILE, Read, dense, photos, trained
 
 Cli = Callable[..., tuple[int, str, str]]
 random = np.random.default_rng(4)
+CURVES = '<?xml version="1.0"?><svg class="stub"></svg>'
+
+
+@pytest.fixture
+def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without the picture that takes most of their time."""
+    monkeypatch.setattr("netspec.report.run.curves_svg", lambda records: CURVES)
+
+
+quick = pytest.mark.usefixtures("without_curves")
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run all of whose names are HTML."""
     folder = tmp_path_factory.mktemp("hostile")
-    return trained(folder / "it's \"a\" <run>", photos(folder / "data"))
+    return trained(folder / 'it\'s "a" <run>', photos(folder / "data"))
 
 
 def test_names_are_shown_as_they_are(hostile: Path) -> None:
@@ -39,11 +50,12 @@ def test_names_are_shown_as_they_are(hostile: Path) -> None:
     assert not any(key.startswith("on") for _, attributes in read.elements for key in attributes)
     images = [attributes["src"] or "" for tag, attributes in read.elements if tag == "img"]
     assert len(images) == 11 and all(src.startswith("data:image/png;base64,") for src in images)
-    for name in ("it's \"a\" <run>", "<i>net", "ip</style><b>", HOSTILE[0], HOSTILE[1], r"pear & plum\u202e"):
+    for name in ('it\'s "a" <run>', "<i>net", "ip</style><b>", HOSTILE[0], HOSTILE[1], r"pear & plum\u202e"):
         assert name in read.text, name
-    assert "\u202e" not in page and page.count("</style>") == 1
+    assert "\u202e" not in page and page.count("</style>") == 2
 
 
+@quick
 def test_a_test_is_made_once_and_made_anew_for_newer_weights(hostile: Path) -> None:
     file = hostile / "test/test.json"
     report(hostile)
@@ -58,6 +70,7 @@ def test_a_test_is_made_once_and_made_anew_for_newer_weights(hostile: Path) -> N
     assert "weights iter_000020.safetensors" in Read(report(hostile)).text
 
 
+@quick
 def test_a_kept_test_that_is_none(hostile: Path) -> None:
     file = hostile / "test/validation.json"
     head = {"name": "loss", "task": "classes", "size": 3, "places": 1, "classes": ["a", "b"], "positions": 2}
@@ -92,6 +105,7 @@ def test_in_a_browser(hostile: Path, tmp_path: Path) -> None:
             assert page.printed().startswith(b"%PDF")
 
 
+@quick
 def test_numbers_have_a_cloud_each(tmp_path: Path) -> None:
     x = random.normal(size=(23, 3))
     t = x @ random.normal(size=(3, 2)).astype(np.float32) + 1
@@ -101,6 +115,7 @@ def test_numbers_have_a_cloud_each(tmp_path: Path) -> None:
     assert "RMSE" in read.text and "predictions (upwards) over targets (to the right) of 23 samples" in read.text
 
 
+@quick
 def test_labels(tmp_path: Path) -> None:
     t = random.integers(0, 2, (23, 4)).astype(np.float32)
     values = dense(tmp_path, "SigmoidCrossEntropyLoss", random.normal(size=(23, 3)), t, 4)
@@ -108,6 +123,7 @@ def test_labels(tmp_path: Path) -> None:
     assert "23 samples, 4 labels" in read.text and "by label" in read.text and "Worst samples" in read.text
 
 
+@quick
 def test_without_test_data(tmp_path: Path) -> None:
     values = dense(tmp_path, "EuclideanLoss", random.normal(size=(23, 3)), np.ones((23, 2), np.float32), 2)
     del values["data"]["test"]
@@ -117,6 +133,7 @@ def test_without_test_data(tmp_path: Path) -> None:
     assert not (folder / "test").exists()
 
 
+@quick
 def test_data_that_are_gone(tmp_path: Path) -> None:
     values = dense(tmp_path, "EuclideanLoss", random.normal(size=(23, 3)), np.ones((23, 2), np.float32), 2)
     folder = trained(tmp_path / "run", values)
@@ -125,16 +142,16 @@ def test_data_that_are_gone(tmp_path: Path) -> None:
     assert "There is no test: " in text and "x.npy" in text and "The training came to its end." in text
 
 
+@quick
 def test_a_diverged_run(tmp_path: Path) -> None:
-    from netspec.training.session import NotFiniteLossError
-
     values = dense(tmp_path, "EuclideanLoss", random.normal(size=(23, 3)), np.ones((23, 2), np.float32), 2)
-    with pytest.raises(NotFiniteLossError):
+    with pytest.raises(DivergedError):
         trained(tmp_path / "run", values, base_lr=1e20)
     text = Read(report(tmp_path / "run")).text
     assert "The training did not come to its end" in text and "error[NS504]" in text
 
 
+@quick
 def test_a_run_that_goes_on(tmp_path: Path) -> None:
     values = dense(tmp_path, "EuclideanLoss", random.normal(size=(23, 3)), np.ones((23, 2), np.float32), 2)
     folder = trained(tmp_path / "run", values, snapshot=10)
@@ -145,6 +162,7 @@ def test_a_run_that_goes_on(tmp_path: Path) -> None:
         held.close()
 
 
+@quick
 def test_overrides_are_marked(hostile: Path) -> None:
     file = hostile / "env.json"
     environment = json.loads(file.read_text())
@@ -174,6 +192,7 @@ def test_where_it_is_written(hostile: Path, tmp_path: Path, cli: Cli) -> None:
         write_report(tmp_path / "none")
 
 
+@quick
 def test_a_cross_validation_names_its_folds(tmp_path: Path) -> None:
     for fold in (0, 1):
         (tmp_path / f"fold-{fold}").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 from typing import Any
 
@@ -149,6 +150,11 @@ def test_what_is_not_finite_is_said() -> None:
         "r: test/loss is not finite from iteration 2 on",
     )
     assert notes[2:] == ("no update ratios and dead units: `debug_info: true` in the solver records them",)
+
+
+def test_how_a_run_failed_is_said() -> None:
+    failed = replace(record("r", *COURSE), failure="error[NS504]: the loss is nan\n  = help: lower base_lr")
+    assert curves([failed]).notes == ("r: ended by error[NS504]: the loss is nan",)
 
 
 def test_the_displayed_loss_may_be_a_mean() -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from netspec.study.legend import LONGEST, labels, names_of
 from netspec.training.runs import RunRecord
 from tests.helpers.curves import COURSE, NET, record
@@ -64,3 +66,9 @@ def test_how_a_run_ended() -> None:
     stopped: RunRecord = replace(done, events=[*done.events[:-1], replace(end, stopped="SIGINT")])
     killed: RunRecord = replace(done, events=done.events[:-1])
     assert [labels([one])[0] for one in (done, stopped, killed)] == ["r", "r (stopped)", "r (failed)"]
+
+
+def test_a_run_whose_folder_a_process_trains_in_is_running(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    with FileLock(tmp_path / "r" / ".lock"):
+        assert labels([record(str(tmp_path / "r"), *COURSE)]) == ("r (running)",)

@@ -40,8 +40,14 @@ def test_a_solver_on_bundled_data_runs_as_it_stands() -> None:
         "quadratic",
         "resnet8_fashion",
         "rosenbrock",
+        "spirals",
         "transformer_fashion",
+        "circuit",
+        "sigmoid_neuron",
+        "small_convolution",
+        "small_pooling",
         "two_layer_sigmoid",
+        "two_moons",
     }
     assert recipe("alexnet").data == "Arrays" and recipe("resnet20").data == "Cifar10"
     assert recipe("lenet").reached == {"accuracy": 0.8865}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from netspec.training import events
-from netspec.training.runs import RunRecord
+from netspec.training.runs import RunRecord, read
 from netspec.training.series import history
+from tests.helpers.runs import TESTS, written
 
 
 def test_every_quantity_of_the_events_has_a_series_in_their_order() -> None:

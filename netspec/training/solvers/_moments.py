@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.model import Aka
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Term, Worked
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 if TYPE_CHECKING:
     from netspec.kernels.update_moments import Moments
@@ -24,6 +26,11 @@ SQUARE = "Share of the mean square that stays in each iteration."
 ADDED = "Added to the root, so that nothing is divided by zero."
 
 
+def mixed(share: float, average: Term, value: Term) -> Term:
+    """A moving average with one more value, for a reader: `share` of it stays."""
+    return Term(share) * average + Term(1 - share) * value
+
+
 class TwoMoments(UpdateRule):
     """Keeps the moving averages of the gradient and of its square."""
 
@@ -38,3 +45,13 @@ class TwoMoments(UpdateRule):
         from netspec.kernels.update_moments import Moments
 
         return Moments(self.momentum, self.momentum2, self.delta)
+
+    def averages(self, one: OneWeight, gradient: Term) -> tuple[Term, Term]:
+        """The new averages of one weight, for a reader."""
+        mean = mixed(self.momentum, one.history["mean"], gradient)
+        return mean, mixed(self.momentum2, one.history["mean_square"], gradient.power(2.0))
+
+    def told(self, averages: tuple[Term, Term]) -> Iterator[Worked]:
+        """The averages as explanations."""
+        for name, term in zip(self.slots, averages, strict=True):
+            yield term.at(name, ())

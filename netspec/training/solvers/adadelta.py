@@ -8,13 +8,16 @@ Caffe, the share that stays is called momentum, and is 0 where it is not given; 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Aka
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Term, Worked
+from netspec.training.solvers._moments import mixed
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 
 class AdaDelta(UpdateRule):
@@ -34,3 +37,13 @@ class AdaDelta(UpdateRule):
         from netspec.kernels import update_rules
 
         yield run.by(update_rules.adadelta, update_rules.Share(self.momentum, 1 - self.momentum), self.delta)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """The mean square, the step, its mean square; then the weight."""
+        square = mixed(self.momentum, one.history["mean_square"], one.g.power(2.0))
+        yield square.at("mean_square", ())
+        steps = one.history["mean_square_step"]
+        step = one.g * ((Term(self.delta) + steps) / (Term(self.delta) + square.known())).sqrt()
+        yield step.at("step", ())
+        yield mixed(self.momentum, steps, step.known().power(2.0)).at("mean_square_step", ())
+        yield (one.w - one.rate * step.known()).at("w", ())

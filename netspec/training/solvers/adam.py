@@ -10,10 +10,14 @@ first iterations it counts for less.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
+from netspec.core.worked import Term, Worked
 from netspec.training.solvers._moments import MEAN, Beta, TwoMoments
+from netspec.training.solvers.base import OneWeight
 
 
 class Adam(TwoMoments):
@@ -26,3 +30,10 @@ class Adam(TwoMoments):
         from netspec.kernels import update_moments
 
         yield run.by(update_moments.adam, self.moments())
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """Both averages; then the weight."""
+        mean, square = averages = self.averages(one, one.g)
+        yield from self.told(averages)
+        freed = (1.0 - Term(self.momentum2).power(one.t)).sqrt() / (1.0 - Term(self.momentum).power(one.t))
+        yield (one.w - one.rate * freed * mean.known() / (square.known().sqrt() + self.delta)).at("w", ())

@@ -8,14 +8,16 @@ where PyTorch has it. Keras adds it to u instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Aka
-from netspec.training.solvers._moments import MEAN, Beta, Beta2
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Term, Worked, greatest
+from netspec.training.solvers._moments import MEAN, Beta, Beta2, mixed
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 
 class AdaMax(UpdateRule):
@@ -34,3 +36,12 @@ class AdaMax(UpdateRule):
         from netspec.kernels import update_rules
 
         yield run.by(update_rules.adamax, self.momentum, self.momentum2, self.delta)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """The mean and the largest gradient; then the weight."""
+        mean = mixed(self.momentum, one.history["mean"], one.g)
+        yield mean.at("mean", ())
+        largest = greatest([Term(self.momentum2) * one.history["largest"], one.g.abs() + self.delta])
+        yield largest.at("largest", ())
+        freed = one.rate / (1.0 - Term(self.momentum).power(one.t))
+        yield (one.w - freed * mean.known() / largest.known()).at("w", ())

@@ -10,8 +10,12 @@ here, as in PyTorch, by the whole rate, so that their weight decay is ours times
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from netspec.core.calls import Calls, Update
+from netspec.core.worked import Term, Worked
 from netspec.training.solvers._moments import TwoMoments
+from netspec.training.solvers.base import OneWeight
 
 
 class AdamW(TwoMoments):
@@ -22,3 +26,12 @@ class AdamW(TwoMoments):
         from netspec.kernels import update_moments
 
         yield run.by(update_moments.adamw, self.moments())
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """Both averages, of the gradient without the decay; then the weight."""
+        mean, square = averages = self.averages(one, one.diff)
+        yield from self.told(averages)
+        mean = mean.known() / (1.0 - Term(self.momentum).power(one.t))
+        square = square.known() / (1.0 - Term(self.momentum2).power(one.t))
+        step = mean / (square.sqrt() + self.delta)
+        yield (one.w - one.rate * (step if one.pull is None else step + one.pull)).at("w", ())

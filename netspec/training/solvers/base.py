@@ -7,17 +7,44 @@ the Calls for all params together, and reads what layers read. A type that drive
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from netspec.core.calls import Calls, Slot, SolverState, Update
 from netspec.core.model import Model
 from netspec.core.rooms import Room
 from netspec.core.shape import Shape
+from netspec.core.worked import Term, Worked
 
 if TYPE_CHECKING:
     from netspec.engine.updating import Preconditioner
     from netspec.net.shaped import ShapedGraph
+
+
+@dataclass(frozen=True)
+class OneWeight:
+    """One weight before an update, for a reader: `diff` is its gradient, clipped and divided, `history` what is kept.
+
+    `pull` is what the regularizer would add to the gradient, None where there is none. `rate` has the lr_mult in it.
+    """
+
+    w: Term
+    diff: Term
+    pull: Term | None
+    history: Mapping[str, Term]
+    rate: Term
+    iteration: int
+
+    @property
+    def g(self) -> Term:
+        """The gradient with the decay."""
+        return self.diff if self.pull is None else self.diff + self.pull
+
+    @property
+    def t(self) -> float:
+        """The iteration, counted from 1."""
+        return self.iteration + 1.0
 
 
 class UpdateRule(Model):
@@ -46,6 +73,13 @@ class UpdateRule(Model):
     def update(self, run: Update) -> Calls:
         """Calls that write the weight of a param and its history; nothing where the gate is shut."""
         raise NotImplementedError
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """Explanations of the new history of a weight, by its name, and of the new weight, w; none where it has none.
+
+        What is kept of the weight before is found under the same names.
+        """
+        yield from ()
 
 
 SOLVERS: Room[UpdateRule] = Room("netspec.training.solvers", UpdateRule, "solver type")

@@ -7,13 +7,15 @@ Source: Chen et al. 2023, algorithm 2; its rates are 3 to 10 times smaller than 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
-from netspec.training.solvers._moments import Beta, Beta2
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Term, Worked
+from netspec.training.solvers._moments import Beta, Beta2, mixed
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 
 class Lion(UpdateRule):
@@ -30,3 +32,11 @@ class Lion(UpdateRule):
 
         seen, kept = Share(self.momentum, 1 - self.momentum), Share(self.momentum2, 1 - self.momentum2)
         yield run.by(lion, seen, kept)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """The number whose sign counts, the momentum; then the weight."""
+        seen = mixed(self.momentum, one.history["momentum"], one.diff)
+        yield seen.at("seen", ())
+        yield mixed(self.momentum2, one.history["momentum"], one.diff).at("momentum", ())
+        sign = Term(float((seen > 0.0) - (seen < 0.0)))
+        yield (one.w - one.rate * (sign if one.pull is None else sign + one.pull)).at("w", ())

@@ -7,13 +7,15 @@ Source: Caffe nesterov_solver.cpp; Nesterov 1983; for the look-ahead form Bengio
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Bounds
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Term, Worked
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 
 class Nesterov(UpdateRule):
@@ -30,3 +32,10 @@ class Nesterov(UpdateRule):
         from netspec.kernels import update_rules
 
         yield run.by(update_rules.nesterov, self.momentum)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """The step of SGD; then the weight less more than that step."""
+        before, momentum = one.history["momentum"], Term(self.momentum)
+        step = momentum * before + one.rate * one.g
+        yield step.at("momentum", ())
+        yield (one.w - ((1.0 + momentum) * step.known() - momentum * before)).at("w", ())

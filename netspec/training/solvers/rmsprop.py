@@ -7,14 +7,16 @@ under the root, and it has a momentum.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Aka
-from netspec.training.solvers._moments import ADDED, SQUARE, Delta
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Worked
+from netspec.training.solvers._moments import ADDED, SQUARE, Delta, mixed
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 
 class RMSProp(UpdateRule):
@@ -30,3 +32,9 @@ class RMSProp(UpdateRule):
         from netspec.kernels import update_rules
 
         yield run.by(update_rules.squares, update_rules.Share(self.rms_decay, 1 - self.rms_decay), self.delta)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """The mean square; then the weight."""
+        square = mixed(self.rms_decay, one.history["mean_square"], one.g.power(2.0))
+        yield square.at("mean_square", ())
+        yield (one.w - one.rate * one.g / (square.known().sqrt() + self.delta)).at("w", ())

@@ -5,13 +5,15 @@ Source: Caffe sgd_solver.cpp. The history includes the rate, so that a later cha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Bounds
-from netspec.training.solvers.base import UpdateRule
+from netspec.core.worked import Term, Worked
+from netspec.training.solvers.base import OneWeight, UpdateRule
 
 
 class SGD(UpdateRule):
@@ -28,3 +30,12 @@ class SGD(UpdateRule):
         from netspec.kernels import update_rules
 
         yield run.by(update_rules.sgd, self.momentum)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """The step; then the weight less the step."""
+        step = one.rate * one.g
+        if self.momentum:
+            step = Term(self.momentum) * one.history["momentum"] + step
+            yield step.at("momentum", ())
+            step = step.known()
+        yield (one.w - step).at("w", ())

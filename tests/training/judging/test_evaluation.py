@@ -99,6 +99,16 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_points_lie_evenly_whatever_the_batches_are(tmp_path: Path) -> None:
+    """Of 1100 samples every fourth is kept: 275, since 1100 and 550 are more than 500."""
+    x = scores(1100, 7)
+    t = x + scores(1100, 7, seed=3)
+    found = [head(tmp_path, "EuclideanLoss", x, t.astype(np.float32), batch)["points"] for batch in (7, 1100)]
+    assert found[0] == found[1] and [len(each) for each in found[0]] == [275] * 6
+    expected = np.stack([t[::4, :6].astype(np.float32), x[::4, :6].astype(np.float32)], axis=-1)
+    assert found[0] == np.moveaxis(expected, 1, 0).tolist()
+
+
 # --- against scikit-learn
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from netspec.core.errors import Caution, NetspecError
 from netspec.training.job import load_solver
+from netspec.training.probing import probe
 from netspec.training.rehearsal import rehearse
 from netspec.training.rules.base import RULES, Example, Known, Rule, judge
 
@@ -19,7 +20,8 @@ def found(example: Example) -> list[NetspecError]:
         return list(error.errors())
     if not (example.losses or example.history or example.probed):
         return warnings
-    return judge(Known(job.nets, job, feeds, losses=example.losses, history=example.history), "warning")
+    seen = probe(job, feeds) if example.probed else None
+    return judge(Known(job.nets, job, feeds, None, example.losses, seen, example.history), "warning")
 
 
 @pytest.mark.parametrize("rule", RULES.members())

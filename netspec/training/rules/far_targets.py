@@ -1,0 +1,50 @@
+"""FarTargets: targets that are far from the numbers that a net begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from netspec.core.errors import Caution, NetspecError
+from netspec.training.rules._examples import FEATURES, SAMPLES, product, value
+from netspec.training.rules.base import Example, Known, Rule
+
+
+class FarTargetsWarning(Caution):
+    """The numbers that a net should give are so large that it takes long to reach them, or throws it about."""
+
+    code = "NS822"
+
+
+FAR = 100
+"""Values that a net reaches from its first outputs."""
+
+
+def _solver(size: float) -> dict[str, Any]:
+    values = [
+        [[value(i, j) for j in range(FEATURES)] for i in range(SAMPLES)],
+        [size * value(i, 9) for i in range(SAMPLES)],
+    ]
+    first = {"name": "data", "type": "Input", "top": ["data", "truth"], "shape": [[20, FEATURES], [20]]}
+    last = {"name": "loss", "type": "EuclideanLoss", "bottom": ["out", "truth"]}
+    feed = {"source": {"type": "Arrays", "values": values}, "batch_size": 20}
+    net = {"layers": [first, product("out", 1), last]}
+    return {"net": net, "data": {"train": feed}, "base_lr": 1e-6, "lr_policy": "fixed", "max_iter": 10}
+
+
+class FarTargets(Rule):
+    """Targets of a loss beyond -100..100."""
+
+    finding: ClassVar[type[NetspecError]] = FarTargetsWarning
+    wrong: ClassVar[Example] = Example(_solver(500.0), probed=True)
+    fine: ClassVar[Example] = Example(_solver(0.5), probed=True)
+
+    def judge(self, known: Known) -> Iterator[NetspecError]:
+        """One warning for each input that is compared with."""
+        for one in known.probe.data.inputs if known.probe is not None else ():
+            if one.feed != "train" or not one.truth or max(-one.least, one.most) <= FAR:
+                continue
+            text = f"target '{one.name}' lies far from 0: {one.least:.4g} to {one.most:.4g}, mean {one.mean:.4g}"
+            spec = known.job.spec.data.train if known.job is not None else None
+            help = "scale it in all feeds: Standardize, or Scale; predictions come back in units of the data"
+            yield FarTargetsWarning(text, at=spec.place("transform") if spec else None, help=help)

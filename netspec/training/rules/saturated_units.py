@@ -1,0 +1,44 @@
+"""SaturatedUnits: Sigmoids and TanHs far out where they are flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netspec.core.errors import Caution, NetspecError
+from netspec.training.rules._examples import product, solver
+from netspec.training.rules.base import Example, Known, Rule, named
+
+
+class SaturatedUnitsWarning(Caution):
+    """Most values of a Sigmoid or TanH lie where its slope is all but 0, so hardly any gradient passes."""
+
+    code = "NS807"
+
+
+_SIGMOID = {"name": "sigmoid", "type": "Sigmoid"}
+
+
+class SaturatedUnits(Rule):
+    """More than half of the values where the slope is below a hundredth of the steepest."""
+
+    finding: ClassVar[type[NetspecError]] = SaturatedUnitsWarning
+    wrong: ClassVar[Example] = Example(
+        solver([product("hidden", bias_filler={"type": "constant", "value": 12.0}), _SIGMOID]), probed=True
+    )
+    fine: ClassVar[Example] = Example(solver([product("hidden"), _SIGMOID]), probed=True)
+
+    def judge(self, known: Known) -> Iterator[NetspecError]:
+        """One warning, with the layers."""
+        probe = known.probe
+        if probe is None or known.learner is None or probe.wide or probe.data.unscaled:
+            return
+        if not probe.saturated:
+            return
+        blob = max(probe.saturated, key=lambda blob: blob.saturated or 0)
+        text = f"{blob.saturated:.0%} of the values of '{blob.layer}' ({blob.type}) are saturated: its slope is near 0"
+        names = named([one.layer for one in probe.saturated if one is not blob]) if len(probe.saturated) > 1 else ""
+        text += f" (also in {names})" if names else ""
+        help = "scale the inputs, draw smaller weights, or let the biases begin at 0"
+        node = next(node for node in known.learner.graph.nodes if node.layer.name == blob.layer)
+        yield SaturatedUnitsWarning(text, at=node.layer.place(), help=help)

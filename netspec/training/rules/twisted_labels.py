@@ -1,0 +1,47 @@
+"""TwistedLabels: equal samples with different labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from netspec.core.errors import Caution, NetspecError
+from netspec.training.rules._examples import feed, own_class, solver, value
+from netspec.training.rules.base import Example, Known, Rule
+
+
+class TwistedLabelsWarning(Caution):
+    """Training samples that are equal have different labels: no net can be right for all of them."""
+
+    code = "NS820"
+
+
+SHARE = 0.05
+"""Share of contradictions that may be noise."""
+
+
+def _same(sample: int) -> int:
+    return own_class(sample)
+
+
+class TwistedLabels(Rule):
+    """More than one in twenty of the samples that were compared."""
+
+    finding: ClassVar[type[NetspecError]] = TwistedLabelsWarning
+    wrong: ClassVar[Example] = Example(
+        solver(train=feed(lambda sample, feature: value(sample // 8, feature), _same)), probed=True
+    )
+    fine: ClassVar[Example] = Example(solver(train=feed(label=_same)), probed=True)
+
+    def judge(self, known: Known) -> Iterator[NetspecError]:
+        """One warning."""
+        data = known.probe.data if known.probe is not None else None
+        if data is None or data.constant or data.twisted <= SHARE * data.paired:
+            return
+        text = (
+            f"{data.twisted:,} of {data.paired:,} training samples have an equal sample with another label: no net can "
+        )
+        text += "be right for both"
+        spec = known.job.spec.data.train if known.job is not None else None
+        help = "are labels and samples in the same order? `netspec data check` lists them"
+        yield TwistedLabelsWarning(text, at=spec.place("source") if spec else None, help=help)

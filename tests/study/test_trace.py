@@ -1,0 +1,175 @@
+"""Traces of small nets: published numbers, finite differences, and that no number is left without its arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec.core.errors import NetspecError
+from netspec.core.worked import short
+from netspec.study.trace import trace
+from netspec.study.traced import Line, Trace
+from netspec.training.solvers.base import SOLVERS, UpdateRule
+from netspec.training.solvers.base_driving import DrivingRule
+
+
+def lines(traced: Trace) -> Iterator[Line]:
+    """All lines, in order."""
+    for iteration in traced.iterations:
+        for batch in iteration.batches:
+            for group in (*batch.forward, *batch.backward):
+                yield from group.lines
+        for group in iteration.updates:
+            yield from group.lines
+
+
+def values(traced: Trace) -> dict[str, str]:
+    """The last value of each label, in nine significant digits."""
+    return {line.label: short(line.value, 9) for line in lines(traced)}
+
+
+def test_the_numbers_of_the_worked_example() -> None:
+    """Mazur 2015."""
+    found = values(trace("two_layer_sigmoid"))
+    assert found["hidden_sigmoid[0,0]"] == ".593269992" and found["hidden_sigmoid[0,1]"] == ".596884378"
+    assert found["output_sigmoid[0,0]"] == ".75136507" and found["output_sigmoid[0,1]"] == ".772928465"
+    assert found["loss"] == ".298371109"
+    assert found["d output.weight[0,0]"] == ".0821670406"
+    assert found["d hidden.weight[0,0]"] == ".000438567734"
+    updated = {"hidden": (".149780716", ".199561432", ".249751144", ".299502287")}
+    updated["output"] = (".35891648", ".408666186", ".51130127", ".561370121")
+    for name, numbers in updated.items():
+        assert tuple(found[f"{name}.weight[{i},{j}]"] for i in (0, 1) for j in (0, 1)) == numbers
+
+
+def test_the_circuit() -> None:
+    found = values(trace("circuit"))
+    assert [found[name] for name in ("q[0]", "f[0]")] == ["3", "-12"]
+    assert [found[f"d {name}[0]"] for name in "xyz"] == ["-4", "-4", "3"]
+
+
+def test_the_neuron() -> None:
+    found = values(trace("sigmoid_neuron"))
+    numbers = {"f[0,0]": 0.731, "d x[0,0]": 0.393, "d x[0,1]": -0.590}
+    numbers |= {"d sum.weight[0,0]": -0.197, "d sum.weight[0,1]": -0.393, "d sum.bias[0]": 0.197}
+    for label, value in numbers.items():
+        assert float(found[label]) == pytest.approx(value, abs=5e-4)
+
+
+def test_the_convolution_and_the_pooling() -> None:
+    found = values(trace("small_convolution"))
+    assert [found[f"map[0,0,{i},{j}]"] for i in range(3) for j in range(3)] == list("434243234")
+    image = np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 0], [0, 1, 1, 0, 0]])
+    for i, j in np.ndindex(3, 3):
+        assert float(found[f"d map.weight[0,0,{i},{j}]"]) == image[i : i + 3, j : j + 3].sum()
+    found = values(trace("small_pooling"))
+    assert [found[f"greatest[0,0,{i},{j}]"] for i in range(2) for j in range(2)] == list("6834")
+    slopes = np.array([[float(found[f"d image[0,0,{i},{j}]"]) for j in range(4)] for i in range(4)])
+    np.testing.assert_array_equal(slopes, [[0, 0, 0, 0], [0, 6, 0, 8], [3, 0, 0, 0], [0, 0, 0, 4]])
+
+
+RESIDUAL: list[dict[str, Any]] = [
+    {"name": "data", "type": "Input", "top": ["data", "label"], "shape": [[2, 3], [2]]},
+    {"name": "ip1", "type": "InnerProduct", "num_output": 3, "bottom": "data", "weight_filler": "xavier"},
+    {"name": "relu", "type": "ReLU", "top": "ip1"},
+    {"name": "ip2", "type": "InnerProduct", "num_output": 3, "weight_filler": "xavier", "param": {"name": "shared"}},
+    {"name": "ip3", "type": "InnerProduct", "num_output": 3, "weight_filler": "xavier", "param": {"name": "shared"}},
+    {"name": "sum", "type": "Eltwise", "bottom": ["ip1", "ip3", "ip2"], "operation": "SUM"},
+    {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["sum", "label"], "loss_weight": 0.5},
+    {"name": "more", "type": "L1Loss", "bottom": ["ip2", "ip1"]},
+]
+"""A net whose layers run in place, share a weight, and read blobs several times; it has two losses."""
+
+
+def solver(layers: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A solver of a net with fixed data."""
+    samples = [[0.5, -1.25, 2.0], [1.5, 0.25, -0.75], [-0.5, 1.0, 0.75], [2.0, -2.0, 0.5]]
+    source = {"type": "Arrays", "values": [samples, [2, 0, 1, 1]]}
+    feed = {"source": source, "batch_size": 2, "shuffle": False}
+    fixed = {"type": "SGD", "base_lr": 0.25, "lr_policy": "fixed", "max_iter": 9, "random_seed": 3}
+    return fixed | {"net": {"layers": layers}, "data": {"train": feed}} | more
+
+
+def test_every_number_has_its_arithmetic() -> None:
+    more = {"iter_size": 2, "momentum": 0.5, "weight_decay": 0.01, "clip_gradients": 0.5}
+    for line in lines(trace(solver(RESIDUAL, **more), iterations=2)):
+        assert line.words or line.name in {"data", "label"}, line
+
+
+def test_gradients_that_meet_are_those_of_small_steps() -> None:
+    """The gradient of each weight against central differences of the total loss."""
+    made = trace(solver(RESIDUAL))
+    found, weights = values(made), {line.label: line.value for group in made.params for line in group.lines}
+
+    def loss(**changed: float) -> float:
+        filled = [dict(layer) for layer in RESIDUAL]
+        now = weights | changed
+        for place, name in ((1, "ip1"), (3, "ip2")):
+            shown = [[now[f"{name}.weight[{i},{j}]"] for j in range(3)] for i in range(3)]
+            filled[place]["weight_filler"] = {"type": "values", "values": shown}
+        return float(values(trace(solver(filled)))["total loss"])
+
+    names = [label for label in weights if "weight" in label]
+    assert len(names) == 18
+    for label in names[::4]:
+        slope = (loss(**{label: weights[label] + 1e-3}) - loss(**{label: weights[label] - 1e-3})) / 2e-3
+        assert float(found[f"d {label}"]) == pytest.approx(slope, abs=2e-5), label
+
+
+EXPLAINED = [
+    rule.__name__
+    for rule in SOLVERS.members()
+    if not issubclass(rule, DrivingRule) and rule.worked is not UpdateRule.worked
+]
+
+
+@pytest.mark.parametrize("rule", EXPLAINED)
+def test_updates_of_solver_types(rule: str) -> None:
+    """A line is shown with arithmetic only where that comes to the kernel's value: so none may be left without."""
+    made = trace(
+        "two_layer_sigmoid",
+        [f"type={rule}", "weight_decay=0.1", "momentum=0.5"] if rule not in PLAIN else [f"type={rule}"],
+        3,
+    )
+    assert all(line.words for iteration in made.iterations for group in iteration.updates for line in group.lines)
+    assert [line.name for line in made.iterations[2].updates[0].lines].count("hidden.weight") == 4
+
+
+PLAIN = {"AdaGrad", "RMSProp"}
+"""Types without a momentum."""
+
+
+def test_what_is_drawn_or_unexplained_has_its_value() -> None:
+    layers = [
+        {"name": "x", "type": "Parameter", "shape": [2, 3], "filler": {"type": "uniform", "min": 1, "max": 2}},
+        {"name": "drop", "type": "Dropout"},
+        {"name": "total", "type": "Reduction", "loss_weight": 1},
+    ]
+    made = trace({"net": {"layers": layers}, "base_lr": 0.1, "lr_policy": "fixed", "max_iter": 1})
+    dropped = [line for line in lines(made) if line.name == "drop"]
+    assert len(dropped) == 6 and not any(line.words for line in dropped)
+    slopes = [line for line in lines(made) if line.name == "d x"]
+    assert {line.value for line in slopes} <= {0.0, 2.0} and not any(line.words for line in slopes)
+
+
+def test_a_net_alone() -> None:
+    layers = [
+        {"name": "x", "type": "Parameter", "shape": [1], "filler": {"type": "constant", "value": 3}},
+        {"name": "square", "type": "Power", "power": 2, "loss_weight": 1},
+    ]
+    made = trace({"layers": layers})
+    assert made.solver is None and not made.iterations[0].updates
+    assert values(made)["d x.value[0]"] == "6"
+
+
+def test_what_cannot_be_traced() -> None:
+    for name, code in (("lenet", "NS875"), ("quadratic", "NS877")):
+        with pytest.raises(NetspecError) as caught:
+            trace(name)
+        assert caught.value.code == code
+    with pytest.raises(NetspecError) as caught:
+        trace({"layers": [{"name": "x", "type": "Input", "shape": [2, 3]}]})
+    assert caught.value.code == "NS876"
