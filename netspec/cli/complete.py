@@ -97,7 +97,7 @@ def _recorded(ctx: typer.Context) -> list[str]:
     from netspec.training.runs import FIGURES
 
     found: dict[str, None] = {}
-    for run in ctx.params.get("runs") or ctx.args:  # of words that are still being typed it has made no runs yet
+    for run in ctx.params.get("runs") or ctx.args:  # the parser leaves the words of an unfinished line there
         with contextlib.suppress(OSError, UnicodeDecodeError):
             line = (named(run) / FIGURES).read_text(encoding="utf-8").partition("\n")[0]
             found |= dict.fromkeys(*csv.reader([line]))

@@ -23,6 +23,7 @@ from netspec.cli.base import (
 from netspec.cli.help import TRUST
 
 if TYPE_CHECKING:
+    from netspec.core.errors import NetspecError
     from netspec.language.asked import AskedState
     from netspec.views.tables import View
 
@@ -43,28 +44,40 @@ def command(
     net_stage: Stages = None,
     net_level: Level = None,
     code: Code = None,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 6 where there is a finding.")] = False,
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Say what may be wrong with a solver or a run, and what to try; without either, with the machine."""
-    answer(_view(subject, overrides or [], asked_state(net_stage, net_level)).form(format.value, width(sys.stdout)))
+    from netspec.core.shape import counted
+    from netspec.study.doctor import FoundError
+
+    view, findings = _examined(subject, overrides or [], asked_state(net_stage, net_level))
+    answer(view.form(format.value, width(sys.stdout)))
+    if exit_code and findings:
+        if format is TableFormat.json:  # the answer says all, and stdout takes a single document
+            raise typer.Exit(FoundError.exit_code)
+        raise FoundError(counted(len(findings), "finding"))
 
 
-def _view(subject: str | None, overrides: list[str], asked: AskedState) -> View:
-    """What the doctor says of a solver, a run or the machine. Raises the errors of the files."""
+def _examined(subject: str | None, overrides: list[str], asked: AskedState) -> tuple[View, tuple[NetspecError, ...]]:
+    """What the doctor says of a solver, a run or the machine, and its findings. Raises the errors of the files."""
     from netspec.views.doctor import examination, examined_machine
 
     room = width(sys.stdout)
     if subject is None:
         from netspec.study.machine import machine
 
-        return examined_machine(machine(), room)
+        here = machine()
+        return examined_machine(here, room), here.findings
     from netspec.study import doctor
     from netspec.training import folders, runs
     from netspec.training.job import load_solver
 
     folder = folders.named(subject)
     if folders.holds(folder) and not overrides:
-        return examination(doctor.examine_run(runs.read(folder)), room)
-    job = load_solver(subject, overrides, asked=asked)
-    with told_of_compiling(err()):
-        return examination(doctor.examine(job), room)
+        one = doctor.examine_run(runs.read(folder))
+    else:
+        job = load_solver(subject, overrides, asked=asked)
+        with told_of_compiling(err()):
+            one = doctor.examine(job)
+    return examination(one, room), one.findings

@@ -34,49 +34,54 @@ class Log(StrEnum):
     xy = "xy"
 
 
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Run folders, or names; the folder of a cross-validation stands for its folds.",
+        autocompletion=complete.runs,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        parser=expanded,
+        help="Picture: .png, .svg or .pdf; left out: curves.png in the run folder, or here for several runs.",
+    ),
+]
+Smooth = Annotated[int, typer.Option("--smooth", metavar="N", min=1, max=100_000, help="Mean of N values around each.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="Panel (loss, scores, rate, gradient, updates, dead), score or series; may be said more than once.",
+        autocompletion=complete.curves,
+    ),
+]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="Score whose best test is marked; left out: the training's.",
+        autocompletion=complete.metrics,
+    ),
+]
+
+
 def command(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN...",
-            help="Run folders, or names; the folder of a cross-validation stands for its folds.",
-            autocompletion=complete.runs,
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            parser=expanded,
-            help="Picture: .png, .svg or .pdf; left out: curves.png in the run folder, or here for several runs.",
-        ),
-    ] = None,
+    runs: Runs,
+    output: Output = None,
     text: Annotated[bool, typer.Option("--text", help="Print the curves in characters instead.")] = False,
     x: Annotated[Along, typer.Option("--x", help="What the x axis counts.")] = Along.iteration,
     log: Annotated[Log | None, typer.Option("--log", help="Logarithmic axes.")] = None,
-    smooth: Annotated[
-        int, typer.Option("--smooth", metavar="N", min=1, max=100_000, help="Mean of N values around each.")
-    ] = 1,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="NAME",
-            help="Panel (loss, scores, rate, gradient, updates, dead), score or series; may be said more than once.",
-            autocompletion=complete.curves,
-        ),
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            "--metric",
-            metavar="NAME",
-            help="Score whose best test is marked; left out: the training's.",
-            autocompletion=complete.metrics,
-        ),
-    ] = None,
+    smooth: Smooth = 1,
+    only: Only = None,
+    metric: Metric = None,
 ) -> None:
     """Draw loss, scores, rate, gradient norm, update ratios and dead units of trainings over one another."""
     from netspec.study.curves import Wish, curves

@@ -56,7 +56,7 @@ Inputs = Annotated[
     typer.Option("--input", "-i", metavar="FILE|N", help="A file, or a sample by number; saliency takes several."),
 ]
 Class = Annotated[
-    str | None, typer.Option("--class", metavar="NAME", help="Class whose score is derived; left out: the answer.")
+    str | None, typer.Option("--class", metavar="NAME", help="Class whose score is looked at; left out: the answer's.")
 ]
 Samples = Annotated[int | None, typer.Option(min=2, help="Samples of an embedding, points over regions; 1,000.")]
 Each = Annotated[bool, typer.Option("--each", help="A scale of its own for each filter.")]
@@ -96,6 +96,7 @@ def command(
     answers of a net with two inputs all over the plane.
     """
     from netspec.codegen import environment
+    from netspec.core.visible import visible
     from netspec.pictures.showing import Asked, show
     from netspec.study.shown import Shown
     from netspec.training.averaging import kind_of
@@ -111,4 +112,4 @@ def command(
         path, said = show(shown, kind.value, output, asked)
     if weights is not None and shown.report is not None:
         console.print(str(shown.report), soft_wrap=True)
-    answer(f"{path}: {said}")
+    answer(visible(f"{path}: {said}"))

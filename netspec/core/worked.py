@@ -100,10 +100,10 @@ class Worked:
 def short(value: float, digits: int = 4) -> str:
     """A number in at most so many significant digits: .15, -.05, 12.35, 1.235e-5."""
     mantissa, mark, exponent = f"{value:.{digits}g}".partition("e")
-    sign, digits = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
-    if digits.startswith("0."):
-        digits = digits[1:]
-    return f"{sign if digits != '0' else ''}{digits}{mark}{int(exponent) if mark else ''}"
+    sign, number = ("-", mantissa[1:]) if mantissa.startswith("-") else ("", mantissa)
+    if number.startswith("0."):
+        number = number[1:]
+    return f"{sign if number != '0' else ''}{number}{mark}{int(exponent) if mark else ''}"
 
 
 Slopes = tuple[tuple["Term", "Slope"], ...]
@@ -187,8 +187,11 @@ class Term:
         below = _term(other)
         words = f"{self._held(_PRODUCT, True)}/{below._held(_POWER)}"
         value = _value(lambda: self.value / below.value, self.value * math.inf)
-        falls: Slope = lambda d: -(d * self.plain / below.plain.power(2.0))  # noqa: E731
-        return Term(value, words, _PRODUCT, ((self, lambda d: d / below.plain), (below, falls)))
+        parts: Slopes = (
+            (self, lambda d: d / below.plain),
+            (below, lambda d: -(d * self.plain / below.plain.power(2.0))),
+        )
+        return Term(value, words, _PRODUCT, parts)
 
     def __rtruediv__(self, other: float) -> Term:
         return _term(other) / self

@@ -106,12 +106,14 @@ class _Charting:
         self.labels = {blob for blob in self.graph.inputs if self._is_label(blob)}
 
     def _is_label(self, blob: int) -> bool:
-        """Whether a blob of the data is only read where no gradient flows to, beside another bottom."""
-        nodes = self.graph.nodes
-        return bool(self.readers[blob]) and all(
-            slot in nodes[n].layer.without_diff(len(nodes[n].bottoms)) and len(nodes[n].bottoms) > 1
-            for n, slot in self.readers[blob]
-        )
+        """Whether a blob of the data is the truth: only read beside what is judged by it, or for its values alone."""
+
+        def judged(node: Node, slot: int) -> bool:
+            layer = node.layer
+            return slot > 0 and (layer.is_loss or slot in layer.without_diff(len(node.bottoms)))
+
+        readers = self.readers[blob]
+        return bool(readers) and all(judged(self.graph.nodes[n], slot) for n, slot in readers)
 
     def chart(self, depth: int | None, shut: frozenset[Block]) -> Chart:
         items: list[Item] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 Point = tuple[float, float]
@@ -123,4 +123,4 @@ class Scene:
     boxes: tuple[Box, ...]
     tags: tuple[Tag, ...]
     edges: tuple[Edge, ...]
-    frames: tuple[Frame, ...] = field(default=())
+    frames: tuple[Frame, ...] = ()

@@ -121,7 +121,8 @@ class _Lecture:
 
     def _shapes(self) -> list[Shape]:
         """The shape of the first top of each item, without its batch axis; of an item without tops, nothing."""
-        graph, found = self.shaped.graph, [()] * len(self.chart.items)
+        graph = self.shaped.graph
+        found: list[Shape] = [()] * len(self.chart.items)
         for wire in reversed(self.chart.wires):
             blob = graph.named[wire.blob].index
             axis = self.shaped.batch_axes[blob]

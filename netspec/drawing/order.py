@@ -14,6 +14,8 @@ from itertools import permutations, product
 from math import factorial, prod
 
 SWEEPS = 12
+PATIENCE = 6
+"""Orders in a row that may be no better before a search ends."""
 FEW = 3000
 """Orders of all ranks together up to which all are tried."""
 
@@ -73,12 +75,14 @@ class _Ordering:
         """The best order that sweeps and swaps find, from the given order and from its mirror image."""
         found, fewest = self.start, self.crossings(self.start)
         for start in (self.start, [rank[::-1] for rank in self.start]):
+            idle = 0
             for ranks in self._sweeps([list(rank) for rank in start]):
                 crossed = self.crossings(ranks)
+                idle += 1
                 if crossed < fewest:
-                    found, fewest = [list(rank) for rank in ranks], crossed
-                if not fewest:
-                    return found
+                    found, fewest, idle = [list(rank) for rank in ranks], crossed, 0
+                if not fewest or idle > PATIENCE:
+                    break
         return found
 
     def _sweeps(self, ranks: Ranks) -> Iterator[Ranks]:
@@ -117,22 +121,25 @@ class _Ordering:
                 place = {node: at for other in around for at, node in enumerate(other)}
                 for at in range(len(rank) - 1):
                     a, b = rank[at], rank[at + 1]
-                    if self._between(b, a, place) < self._between(a, b, place):
+                    if self._gain(a, b, place) > 0:
                         rank[at], rank[at + 1] = b, a
                         better = True
 
-    def _between(self, left: int, right: int, place: dict[int, int]) -> int:
-        """Crossings of the lines of two neighbours."""
-        here = {left: 0, right: 1} | place
-        ups, downs = (self.ups[left] + self.ups[right], self.downs[left] + self.downs[right])
-        return _crossed(_keys(ups, here)) + _crossed(_keys(downs, here))
+    def _gain(self, left: int, right: int, place: dict[int, int]) -> int:
+        """How many crossings of the lines of two neighbours go away where they change places."""
+        ups = [[(place[s.source], s.out) for s in self.ups[node]] for node in (left, right)]
+        downs = [[_into(s, place) for s in self.downs[node]] for node in (left, right)]
+        return sum((a > b) - (a < b) for ends in (ups, downs) for a in ends[0] for b in ends[1])
+
+
+def _into(segment: Segment, place: dict[int, int]) -> tuple[float, ...]:
+    """Where a line ends: its node, and there its port."""
+    at = place[segment.target]
+    return (at,) if segment.into is None else (at, segment.into)
 
 
 def _keys(segments: Sequence[Segment], place: dict[int, int]) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    return sorted(
-        ((place[s.source], s.out), (place[s.target],) if s.into is None else (place[s.target], s.into))
-        for s in segments
-    )
+    return sorted(((place[s.source], s.out), _into(s, place)) for s in segments)
 
 
 def _crossed(keys: list[tuple[tuple[float, ...], tuple[float, ...]]]) -> int:

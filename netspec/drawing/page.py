@@ -27,17 +27,20 @@ from netspec.layers.base import Layer
 from netspec.net.graph import Node
 from netspec.net.shaped import ShapedGraph
 
+_SMALL, _ALL = 40, 1000
+"""Most layers of a net whose blocks are open at first, and a depth that no names have."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(shaped: ShapedGraph, depth: int | None = None) -> str:
-    """The page of a net; the blocks of the first `depth` - 1 levels are open at first, or all of a small net."""
+    """The page of a net. Blocks are open at first as `depth` says, and without it those of a small net."""
     numbers = {node.layer.name: number for number, node in enumerate(shaped.graph.nodes)}
+    found = levels(shaped)
+    deepest = depth or (_ALL if len(numbers) <= _SMALL else 1)
     data = {
-        "levels": {_path(path): _level(level, numbers) for path, level in levels(shaped).items()},
+        "levels": {_path(path): _level(level, numbers) for path, level in found.items()},
         "layers": [_layer(shaped, node) for node in shaped.graph.nodes],
-        "unit": shaped.unit,
-        "depth": depth,
+        "open": [_path(path) for path in found if path and len(path) < deepest],
     }
     whole = scene(shaped, 1, wrap=False)
     source = Template((_TEMPLATES / "net.html").read_text(encoding="utf-8"))

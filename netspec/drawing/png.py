@@ -22,21 +22,21 @@ _LARGEST = 16_000
 """Pixels that a side of a picture has at most."""
 
 
-class NoFontError(UsageError):
-    """A PNG is to be drawn on a machine without a font, or a drawing has more pixels than a picture can have."""
+class NoPictureError(UsageError):
+    """A drawing cannot become a PNG: the machine has no font, or there would be too many pixels."""
 
     code = "NS885"
 
 
 def png(svg: str, width: float, height: float, zoom: float = 2.0) -> bytes:
-    """A drawing of so many pixels as a picture, each pixel as `zoom` by `zoom`. Raises NoLibraryError, NoFontError."""
-    resvg = library("resvg_py", "draw", "a drawing as PNG", "an .svg needs none")
+    """A drawing of so many pixels as a picture, `zoom` times as large. Raises NoLibraryError, NoPictureError."""
     if max(width, height) * zoom > _LARGEST:
         text = f"a picture of {width * zoom:,.0f} x {height * zoom:,.0f} pixels is too large for a PNG"
-        raise NoFontError(text, help="fold blocks with --depth, or draw an .svg")
+        raise NoPictureError(text, help=f"at most {_LARGEST:,} a side: a smaller --zoom, --depth 1, or an .svg")
+    resvg = library("resvg_py", "draw", "a drawing as PNG", "an .svg needs none")
     files = fonts()
     if not files:
-        raise NoFontError(
+        raise NoPictureError(
             "a PNG needs a font, and there is none on this machine",
             help="`pip install matplotlib` brings one; an .svg needs none",
         )

@@ -6,6 +6,7 @@ Source: Caffe accuracy_layer.cpp.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +15,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.metric import Metric
 from netspec.core.shape import ShapeError, Shapes, count, counted
+from netspec.core.worked import LayerArrays, Term, Worked, total
 from netspec.layers._loss import positions
 from netspec.layers._score import ClassScore
 from netspec.layers.base import Arity
@@ -86,3 +88,15 @@ class Accuracy(ClassScore):
         yield Call(metric.accuracy_counts, hit, run.bottom[1], counts, parts=1)
         if len(run.top) == 2:
             yield Call(metric.accuracy_per_class, counts, run.top[1], parts=1)
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """1 for each position that is right, 0 for each that is wrong, over their number."""
+        scores, labels = arrays.bottoms
+        shape, own = positions((scores.shape, labels.shape), self.axis), labels.reshape(-1).astype(int)
+        x, hits = scores.reshape(shape), []
+        for p, label in enumerate(own.tolist()):
+            if label != self.ignore_label:
+                row = x[p // shape[2], :, p % shape[2]]
+                hits.append(Term(float((row >= row[label]).sum() - 1 < self.top_k)))
+        if hits:
+            yield (total(hits) / len(hits)).at("y", index)

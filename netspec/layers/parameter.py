@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.model import Listed
 from netspec.core.shape import Shapes, count
+from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import NONE, NOTHING, Abilities, Arity, Layer, Param, Passing, Purpose
@@ -70,3 +72,7 @@ class Parameter(Layer):
 
         if run.param_diff[0] is not None:
             yield Call(copy.accumulate if run.param_add[0] else copy.copy, run.top_diff[0], run.param_diff[0])
+
+    def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
+        """The param's value."""
+        yield Term(arrays.params[0][index]).at("y", index)

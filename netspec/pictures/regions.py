@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netspec.pictures.images import short
 from netspec.pictures.palette import BLUE, VERMILLION, style
 from netspec.pictures.saving import plain
 from netspec.study.regions import Regions
@@ -66,7 +67,7 @@ def _points(axes: Any, found: Regions) -> None:
     for number, name in enumerate(found.classes):
         mine, look = found.truth == number, style(number)
         if mine.any():
-            edge = {"edgecolors": "white", "linewidths": 0.4, "label": plain(name)}
+            edge = {"edgecolors": "white", "linewidths": 0.4, "label": short(name, 25)}
             axes.scatter(x[mine], y[mine], s=20, color=look.color, marker=look.marker, **edge)
     if len(found.classes) <= _NAMED:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)

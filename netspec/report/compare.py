@@ -15,7 +15,6 @@ from netspec.report.page import Section, ask_for, drawn, page, part, table, writ
 from netspec.study.curves import NoCurvesError, Wish
 from netspec.study.diff import diff
 from netspec.study.legend import names_of
-from netspec.study.quantities import UnknownCurveError
 from netspec.training.runs import RunRecord
 from netspec.training.summary import Found, Summary, differing
 from netspec.views.columns import Columns
@@ -32,7 +31,7 @@ _ACROSS = 6
 def write_comparison(file: Path, found: Sequence[Found]) -> None:
     """Write the comparison of runs into a file.
 
-    Raises NoLibraryError, ExistsError, WriteError, UnknownCurveError.
+    Raises NoLibraryError, ExistsError, WriteError.
     """
     ask_for("a comparison", file)
     write(file, comparison(found))
@@ -50,7 +49,7 @@ def comparison(found: Sequence[Found]) -> str:
     sections = [
         Section("Runs", table(runs_view([(run, {}) for run in runs]).table(None))),
         Section("Settings", _settings(settings, names)),
-        Section("Curves", _curves(records, {run.metric for run in runs})),
+        Section("Curves", _curves(records, {run.metric for run in runs if run.best})),
         Section("Nets", _nets(records, nets, names)),
     ]
     return page(title, lead, sections)
@@ -68,7 +67,7 @@ def _verdict(runs: Sequence[Summary]) -> str:
     if len(judged) > 1:
         return "The runs are judged by different scores, so none of them is the best."
     if not scored:
-        return "No run has been tested."
+        return "No run has been tested by its score."
     ((metric, mode),) = judged
     best = (max if mode == "max" else min)(value for value, _ in scored)
     first = [run for value, run in scored if value == best]
@@ -97,7 +96,7 @@ def _curves(records: Sequence[RunRecord], metrics: set[str | None]) -> Markup:
     (metric,) = metrics if len(metrics) == 1 else (None,)
     try:
         drawing = drawn(curves_svg(records, Wish(metric=metric)))
-    except (NoCurvesError, UnknownCurveError) as error:
+    except NoCurvesError as error:
         return part("missing", what="There are no curves", why=error.message)
     return part("figure", drawing=drawing, classes="curves", words="")
 

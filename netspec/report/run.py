@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netspec.core import code_files
 from netspec.pictures.curves import curves_svg
 from netspec.report.net import net
 from netspec.report.page import Section, ask_for, drawn, page, part, write
@@ -42,7 +43,7 @@ def write_report(folder: Path, file: Path | None = None, threads: int | None = N
 def report(folder: Path, threads: int | None = None) -> str:
     """The report of a run as HTML; a test that its folder lacks is made first, and kept there.
 
-    Raises NoRunError, BrokenRunError, NoLibraryError, and the errors of the configuration.
+    Raises NoRunError, BrokenRunError, MissingCodeError, NoLibraryError, and the errors of the configuration.
     """
     found = _found(folder)
     ask_for("a report")
@@ -50,12 +51,14 @@ def report(folder: Path, threads: int | None = None) -> str:
 
 
 def _found(folder: Path) -> tuple[Summary, RunRecord]:
-    """A run's summary and all that it holds. Raises NoRunError."""
+    """A run's summary and all that it holds. Raises NoRunError, MissingCodeError."""
     if is_crossval(folder):
         folds = fold_runs(folder)
         help = f"name one of its {len(folds)} folds, like {folds[0]}"
         raise NoRunError(f"'{folder}' is a cross-validation, not the folder of a run", help=help)
-    return summarized(folder)
+    found = summarized(folder)
+    code_files.ask_for(folder)
+    return found
 
 
 def _made(summary: Summary, record: RunRecord, threads: int | None) -> str:

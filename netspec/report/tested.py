@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _OPEN = 60
 """Rows of a table that stands open; a longer one is folded."""
+_WORST = 20
+"""Worst samples of a head that are shown; `netspec test --worst` may have kept more."""
 
 Head = dict[str, Any]
 
@@ -81,6 +83,6 @@ def _head(head: Head) -> Markup:
 
 def _worst(head: Head) -> Iterator[Sample]:
     samples: Sequence[dict[str, Any]] = head.get("worst", ())
-    for one in samples:
+    for one in samples[:_WORST]:
         name = one["name"] or f"sample {one['sample']}"
         yield Sample(one["thumbnail"], from_here(name), f"{one['loss']:.4f}", *evaluation.said(head, one))

@@ -161,20 +161,18 @@ class Reader:
         return self.graph.blobs[self._root(blob)].label
 
     def _arrays(self, node: Node) -> LayerArrays:
-        """The arrays of a layer; a top without a gradient has zeros, or its weight in the loss."""
+        """The arrays of a layer; the gradient of a top that has none is its weight in the loss, which may be 0."""
         import numpy as np
 
-        data, blobs = self.taken.data, self.graph.blobs
+        data = self.taken.data
         diffs = [
-            np.full(data[top].shape, blobs[top].loss_weight) if (diff := self.taken.diff[top]) is None else diff
+            np.full(data[top].shape, self.graph.blobs[top].loss_weight)
+            if (diff := self.taken.diff[top]) is None
+            else diff
             for top in node.tops
         ]
-        bottoms, tops, params = (
-            [data[i] for i in node.bottoms],
-            [data[i] for i in node.tops],
-            [self.params[i] for i in node.params],
-        )
-        return LayerArrays(bottoms, tops, params, diffs, self.graph.phase)
+        bottoms, tops = ([data[i] for i in blobs] for blobs in (node.bottoms, node.tops))
+        return LayerArrays(bottoms, tops, [self.params[i] for i in node.params], diffs, self.graph.phase)
 
 
 def same(value: float, truth: float) -> bool:

@@ -16,6 +16,7 @@ from netspec.core.points import Points
 from netspec.core.shape import counted
 from netspec.study.legend import cut, labels, names_of
 from netspec.study.quantities import Kind, Quantity, chosen, quantities, unknown
+from netspec.training.figures import figures
 from netspec.training.history import History, Series
 from netspec.training.runs import RunRecord
 from netspec.training.series import history
@@ -107,9 +108,9 @@ class Curves:
 def curves(records: Sequence[RunRecord], wish: Wish = ALL) -> Curves:
     """The curves of some runs. Raises NoCurvesError, UnknownCurveError."""
     courses = [history(record) for record in records]
-    for record, course in zip(records, courses, strict=True):
-        if not course.series:
-            raise NoCurvesError(f"the run '{record.path}' has no progress line and no test yet", help="let it train on")
+    if not any(course.series for course in courses):
+        which = ", ".join(f"'{record.path}'" for record in records)
+        raise NoCurvesError(f"no progress line and no test is recorded in {which} yet", help="let it train on")
     if wish.metric and not any(wish.metric in course.series for course in courses):
         raise unknown(wish.metric, [], courses)
     found = quantities(records, courses)
@@ -222,9 +223,9 @@ def _notes(
     records: Sequence[RunRecord], shown: Sequence[Quantity], panels: Sequence[Panel], wish: Wish, hidden: int
 ) -> Iterator[str]:
     """Sentences about what the panels show, and about what they lack."""
-    means = {record.config.get("average_loss", 1) for record in records}
-    if means != {1} and any(each.series.name == "loss" for each in shown):
-        number = str(*means) if len(means) == 1 else "`average_loss`"
+    means = {str(record.config.get("average_loss", 1)) for record in records}
+    if means != {"1"} and any(each.series.name == "loss" for each in shown):
+        number = means.pop() if len(means) == 1 else "`average_loss`"
         yield f"train loss: the mean of the last {number} iterations"
     if any(line.raw for panel in panels for line in panel.lines):
         yield f"smoothed: the mean of {wish.smooth // 2 * 2 + 1} values around each; tests and rates are as recorded"
@@ -237,11 +238,13 @@ def _notes(
         yield f"{counted(hidden, 'more score')}: name {'it' if hidden == 1 else 'them'} by `--only`"
     names = names_of([record.path for record in records])
     for name, record in zip(names, records, strict=True):
+        if not any(map(figures, record.events)):
+            yield f"{name}: nothing is recorded yet"
         if record.failure:
             yield cut(f"{name}: ended by {record.failure.splitlines()[0]}", _LONGEST_NOTE)
     for each in shown:
         lost = [i for i, value in zip(each.series.iterations, each.series.values, strict=True) if not isfinite(value)]
         if lost and each.kind in {"loss", "scores"}:
-            yield f"{names[each.run]}: {each.series.name} is not finite from iteration {lost[0]} on"
+            yield f"{names[each.run]}: {each.series.name} is not finite, first at iteration {lost[0]}"
     if not wish.only and not any(panel.kind == "updates" for panel in panels):
         yield "no update ratios and dead units: `debug_info: true` in the solver records them"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from netspec.core.errors import NetspecError
+from netspec.core.errors import CheckFailed, NetspecError
 from netspec.training.events import Event
 from netspec.training.history import History
 from netspec.training.job import Job, load_solver
@@ -14,6 +14,12 @@ from netspec.training.rehearsal import rehearse
 from netspec.training.rules.base import Known, judge
 from netspec.training.runs import RunRecord
 from netspec.training.series import history
+
+
+class FoundError(CheckFailed):
+    """The doctor has findings, and was asked to fail then."""
+
+    code = "NS856"
 
 
 @dataclass(frozen=True)

@@ -38,20 +38,21 @@ def evaluated(record: RunRecord, job: Job, threads: int | None = None) -> Evalua
     tests = kept.kept(record.path)
     on = tested_on(job)
     if on is None:
-        return Evaluated(tests, "the solver has no test data")
+        return Evaluated(tests, None if tests else "the solver has no test data")
     if on in tests and _current(record, tests[on]["weights"], on):
         return Evaluated(tests)
+    others = {name: one for name, one in tests.items() if name != on}
     weights = folders.best(record.path) or record.latest
     if weights is None:
-        return Evaluated({name: one for name, one in tests.items() if name != on}, "the run has no snapshot yet")
+        return Evaluated(others, "the run has no snapshot yet")
     try:
         tester, _ = load_tester(job, weights, threads, on, judged=True)
         _, values = evaluate(tester, on, weights)
     except NetspecError as error:
-        return Evaluated(tests, "; ".join(each.message for each in error.errors()))
+        return Evaluated(others, "; ".join(each.message for each in error.errors()))
     with suppress(WriteError):  # where nothing may be written it is made again next time
         write(record.path, values)
-    return Evaluated({on: values} | {name: one for name, one in tests.items() if name != on})
+    return Evaluated({on: values} | others)
 
 
 def tested_on(job: Job) -> str | None:

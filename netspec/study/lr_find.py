@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isfinite
 from statistics import median
 from typing import Any
 
 from netspec.core.counts import Count
-from netspec.core.errors import DivergedError, UsageError
+from netspec.core.errors import CheckFailed, DivergedError, UsageError
+from netspec.training.curve import noise
 from netspec.training.job import Job
 from netspec.training.policies.exp import Exp
 from netspec.training.session import Session
@@ -23,12 +25,26 @@ from netspec.training.watch import Watch
 
 MOMENTUM = 0.9
 """Share of the smoothed loss before in the next."""
+SETTLED = 10
+"""Points after which the smoothed loss means something."""
+FALL = 0.95
+"""The part of its fall after which a loss is at its knee."""
+SAFE = 10.0
+"""How many times the rate at which a loss gets out of hand is above the highest that is suggested."""
+FLAT, SPREAD = 0.02, 2.0
+"""A curve is flat that falls by less than this part of the first loss, or than this many deviations of its noise."""
 
 
 class NoRateToFindError(UsageError):
     """The solver type finds its steps by itself, so that a learning rate changes nothing; or the sweep has no room."""
 
     code = "NS835"
+
+
+class NoRateError(CheckFailed):
+    """A sweep of learning rates shows none that trains the net."""
+
+    code = "NS836"
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,47 @@ class Sweep:
     steps: int
     points: tuple[Point, ...]
     diverged: bool
+
+    @cached_property
+    def first(self) -> float:
+        """The loss at the beginning, where the rate is too low to change it: a median."""
+        return median(point.loss for point in self.points[:SETTLED])
+
+    @cached_property
+    def lowest(self) -> Point | None:
+        """The point of the lowest smoothed loss; None where the sweep broke off before it meant anything."""
+        return min(self.points[SETTLED:], key=lambda point: point.smoothed, default=None)
+
+    @cached_property
+    def fault(self) -> str | None:
+        """Why the sweep suggests no rate; None where it does."""
+        lowest, last = self.lowest, self.points[-1] if self.points else None
+        if lowest is None or last is None:
+            return f"the loss was out of hand after {len(self.points)} iterations, at the lowest rates already"
+        jumps = SPREAD * noise([point.loss for point in self.points[: len(self.points) // 2]])
+        if self.first - lowest.smoothed < max(FLAT * abs(self.first), jumps):
+            return f"the curve is flat: the loss began at {self.first:.4g}, and was never below {lowest.smoothed:.4g}"
+        if not self.diverged and lowest.rate > last.rate / 2:
+            return f"the loss still falls at the highest rate, {last.rate:.3g}"
+        return None
+
+    @cached_property
+    def knee(self) -> float | None:
+        """The rate by which the smoothed loss had made most of its fall; None where there is a fault."""
+        if self.fault or self.lowest is None:
+            return None
+        goal = self.first - FALL * (self.first - self.lowest.smoothed)
+        return next(point.rate for point in self.points[SETTLED:] if point.smoothed <= goal)
+
+    @cached_property
+    def limit(self) -> float | None:
+        """The rate at which the loss got out of hand; None where it did not."""
+        return self.points[-1].rate if self.diverged and self.points else None
+
+    @cached_property
+    def suggestion(self) -> float | None:
+        """The rate of the knee, but no more than a tenth of the limit; None where there is a fault."""
+        return self.knee if self.knee is None or self.limit is None else min(self.knee, self.limit / SAFE)
 
 
 def sweep(
@@ -112,8 +169,10 @@ def _train(session: Session, steps: int, points: list[Point], told: Callable[[in
         smoothed = mean / (1 - MOMENTUM ** (step + 1))
         points.append(Point(rate, loss, smoothed))
         lowest = min(lowest, smoothed)
-        first = median(point.loss for point in points[:10])
-        if step >= 10 and not (isfinite(smoothed) and smoothed - lowest <= 4 * max(first - lowest, abs(first) / 4)):
+        first = median(point.loss for point in points[:SETTLED])
+        if step >= SETTLED and not (
+            isfinite(smoothed) and smoothed - lowest <= 4 * max(first - lowest, abs(first) / 4)
+        ):
             return True
         told(step + 1)
     return False

@@ -87,8 +87,8 @@ def machine(root: Path = Path("/")) -> Machine:
     try:
         facts |= _kernels()
     except NetspecError as error:  # a numba that cannot be loaded is what is to be found out
-        return Machine(facts, (error, *_findings(facts)))
-    return Machine(facts, tuple(_findings(facts)))
+        return Machine(facts, (error, *findings(facts)))
+    return Machine(facts, tuple(findings(facts)))
 
 
 def _cpu(root: Path) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _blas() -> str | None:
     return " ".join(str(found[0][word]) for word in words if found[0].get(word)) if found else None
 
 
-def _findings(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[NetspecError]:
+def findings(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[NetspecError]:
     """What keeps trainings from running well, and what to do about it."""
     cpu, kernels, memory = facts["cpu"], facts.get("kernels", {}), facts["memory"]
     threads = kernels.get("threads", 1)

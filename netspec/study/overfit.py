@@ -2,7 +2,7 @@
 
 A training on the same few batches, without anything that is random (transforms, noise layers) or holds back (decay,
 averages, a rate that falls). Where the loss does not come near 0, the net, its data or its solver are at fault, and it
-is asked why: by contradictions among the samples, by the rules of the doctor, and by a tenth and ten times the rate.
+is asked why: by contradictions among the samples, by the rules of the doctor, and by other rates.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 NEAR = 0.02
 """Share of the loss of a guess that is near enough to 0."""
 
-FACTOR = 10.0
-"""By how much the rate is changed to see whether it is at fault."""
+LOWER, HIGHER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0, 10000.0)
+"""Factors on the rate that are tried to see whether it is at fault."""
+
+LEAST = 200
+"""Iterations of a trial, where the training itself ended early."""
 
 CAUSES = ("NS819", "NS803", "NS320", "NS321", "NS806", "NS807", "NS805", "NS801", "NS802", "NS822", "NS800", "NS809")
 """Codes of rules that say why a net cannot learn a few samples, the likeliest reasons first."""
@@ -59,7 +62,7 @@ class NothingToFitError(UsageError):
 
 @dataclass(frozen=True)
 class Course:
-    """A training at a rate: its losses in order, each the mean over all batches; `diverged` where it got out of hand."""
+    """A training at a rate: its losses, each the mean over all batches; `diverged`: one of them is not finite."""
 
     rate: float
     losses: tuple[float, ...]
@@ -203,7 +206,7 @@ def _train(
 
 def _contradiction(job: Job, batches: Sequence[tuple[Array, ...]]) -> str | None:
     """Whether some of the samples are equal but for their labels."""
-    labels = index_outputs(job.train)
+    labels = [number for number, rule in index_outputs(job.train).items() if rule.word == "label"]
     seen: dict[bytes, bytes] = {}
     twisted = total = 0
     for arrays in batches:
@@ -229,10 +232,9 @@ def _other_rate(
 ) -> str:
     """Whether another rate learns the samples, and what to do if none does."""
     wild = course.diverged or (bool(course.losses) and course.losses[-1] > guess)
-    ways = ((1 / FACTOR, "high"), (FACTOR, "low"))
-    for factor, word in ways if wild else reversed(ways):
-        rate = course.rate * factor
-        other = _train(job, rate, batches, max(len(course.losses), 100), guess, threads)
+    for factor in LOWER if wild else (*HIGHER, LOWER[0]):
+        rate, word = course.rate * factor, "high" if factor < 1 else "low"
+        other = _train(job, rate, batches, max(len(course.losses), LEAST), guess, threads)
         if other.fitted:
             return f"base_lr is too {word}: at {rate:.3g} the samples are learned in {len(other.losses)} iterations"
     if _falls(course):
@@ -240,7 +242,7 @@ def _other_rate(
     frozen = [param.name for param in job.train.graph.params if not param.learned and param.param.learned]
     if frozen:
         return f"{counted(len(frozen), 'param')} are frozen, such as '{frozen[0]}': what is left may be too little"
-    return "neither a tenth nor ten times the rate helps: is the net too small, or are labels and inputs unrelated?"
+    return "no other rate helps: is the net too small, or are labels and inputs unrelated?"
 
 
 def _falls(course: Course) -> bool:

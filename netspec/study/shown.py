@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.core.errors import DataError, UsageError
 from netspec.core.locate import RUN_CONFIG, expanded
+from netspec.core.nodes import Document
 from netspec.core.shape import text
 from netspec.core.spelling import suggest
 from netspec.data.computed import Computed, in_folder
@@ -81,6 +82,7 @@ class Shown:
     def __init__(self, word: str, weights: Path | None = None, best: bool = False, average: str | None = None) -> None:
         self.word, self._average = word, average
         self.report: LoadReport | None = None
+        self._solver: Document | None = None
         if weights is None:
             path = folders.named(word)
             if not path.exists():
@@ -88,17 +90,22 @@ class Shown:
                 raise UsageError(f"there is no run or snapshot '{word}'", help=help)
             self.path = folders.weights_for(path, path, best)
             self.trained = Trained(self.path, None, average)
-            home = self.path.parent.parent
-            inside = self.path.parent.name == folders.SNAPSHOTS and folders.holds(home)
-            self.folder: Path | None = path if folders.holds(path) else home if inside else None
+            self.folder = path if folders.holds(path) else self._home
             return
         path = expanded(word)
         self.path = folders.weights_for(path, weights, best)
         self.folder = path if folders.holds(path) else None
-        opened = open_any(word)
+        opened = open_any(word, prefer="solvers")  # which brings the transforms of the data
         solver = {} if opened.solver is None else opened.solver.plain()
+        self._solver = None if opened.solver is None else opened.flat
         state = Snapshot(None, {}, net={} if opened.net is None else opened.net.plain(), solver=solver)
         self.trained = Trained(self.path, None, state=state)
+
+    @property
+    def _home(self) -> Path | None:
+        """The run folder that the weights are in."""
+        home = self.path.parent.parent
+        return home if self.path.parent.name == folders.SNAPSHOTS and folders.holds(home) else None
 
     @property
     def title(self) -> str:
@@ -228,7 +235,7 @@ class Shown:
         """
         if on is None:
             if self._opened is None:
-                help = "name a file: --input FILE; or give a solver in place of the net"
+                help = "give a solver in place of the net, or a file as --input"
                 raise NothingToShowError(f"nothing is known of the data of '{self.word}'", help=help)
             return self._opened
         found = self._open(on)
@@ -261,18 +268,23 @@ class Shown:
     @cached_property
     def job(self) -> Job | None:
         """The solver that the net was trained by, for its data; None for a net that brings none."""
-        reference: Reference
+        reference = self._reference()
+        return None if reference is None else load_solver(reference, phases=())
+
+    def _reference(self) -> Reference | None:
+        """The solver: that of the run or the snapshot, the one that was named, or what a net or its weights bring."""
         state = self.trained.state
         if self.folder is not None:
-            reference = self.folder / RUN_CONFIG
-        elif state.weights:
+            return self.folder / RUN_CONFIG
+        if state.weights:
             kept = {key: state.solver[key] for key in _KEPT if state.solver.get(key) is not None}
-            reference = from_python({**TESTING, **kept, "net": state.net}, f"<solver in {self.path.name}>")
-        else:
-            reference = with_solver(self.word)
-            if reference == self.word and open_any(self.word).solver is None:
-                return None
-        return load_solver(reference, phases=())
+            return from_python({**TESTING, **kept, "net": state.net}, f"<solver in {self.path.name}>")
+        if self._solver is not None:
+            return self._solver
+        brought = with_solver(self.word)
+        if brought != self.word:
+            return brought
+        return None if self._home is None else self._home / RUN_CONFIG
 
     def batches(self, feed: Feed, count: int, size: int) -> Iterator[tuple[list[int], tuple[Array, ...]]]:
         """Numbers of so many samples, spread evenly over the data, with their outputs, in batches of a size."""

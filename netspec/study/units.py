@@ -88,12 +88,17 @@ class Units:
 
 @dataclass(frozen=True)
 class _Phase:
-    """A phase of a net: its shapes as written, and the rewritten net with its plan; the unit of each of its nodes."""
+    """A phase of a net: its shapes as written, and the rewritten net with its plan.
+
+    `units` has the unit of each of its nodes, `places` the number of the node of each unit.
+    """
 
     shaped: ShapedGraph
     rewritten: ShapedGraph
     memory: MemoryPlan
+    written: tuple[Node, ...]
     units: tuple[int, ...]
+    places: Mapping[int, int]
 
     def read(self, blob: int) -> Read:
         made = self.shaped.graph.blobs[blob]
@@ -110,7 +115,9 @@ def units(chosen: Chosen) -> Units:
     for shaped, layers in zip(both, kept, strict=True):
         rewritten = rewrite(shaped)
         own = tuple(order[layer] for layer in layers)
-        phases.append(_Phase(shaped, rewritten, plan(rewritten, chosen.dtype), own))
+        places = {unit: place for place, unit in enumerate(own)}
+        memory = plan(rewritten, chosen.dtype)
+        phases.append(_Phase(shaped, rewritten, memory, rewritten.graph.written, own, places))
     found = tuple(_unit(unit, phases) for unit in range(len(order)))
     readers: list[list[Read]] = [[] for _ in found]
     for one in found:
@@ -136,9 +143,9 @@ def units(chosen: Chosen) -> Units:
 
 def _unit(index: int, phases: list[_Phase]) -> Unit:
     """The unit of a number; its shapes and costs are those of its first phase."""
-    own = {phase.shaped.graph.phase: phase for phase in phases if index in phase.units}
+    own = {phase.shaped.graph.phase: phase for phase in phases if index in phase.places}
     first = next(iter(own.values()))
-    place = first.units.index(index)
+    place = first.places[index]
     shaped, node = first.shaped, first.shaped.graph.nodes[place]
     layer, cost = node.layer, shaped.costs[node.index]
     free = set(shaped.graph.outputs)
@@ -148,19 +155,18 @@ def _unit(index: int, phases: list[_Phase]) -> Unit:
         layer.type,
         dict(_terms(layer, node, shaped.graph)),
         _usual(layer),
-        {name: tuple(map(phase.read, _node(phase, index).bottoms)) for name, phase in own.items()},
+        {
+            name: tuple(map(phase.read, phase.shaped.graph.nodes[phase.places[index]].bottoms))
+            for name, phase in own.items()
+        },
         tuple(_owner(first, node, param) for param in node.params),
         tuple(_sample(shaped, top) for top in node.tops),
         {slot: shaped.graph.blobs[top].name for slot, top in enumerate(node.tops) if top in free},
         cost.params,
         cost.stored,
         cost.macs // max(1, shaped.batch),
-        layer_bytes(first.rewritten, first.memory, first.rewritten.graph.written[place]),
+        layer_bytes(first.rewritten, first.memory, first.written[place]),
     )
-
-
-def _node(phase: _Phase, index: int) -> Node:
-    return phase.shaped.graph.nodes[phase.units.index(index)]
 
 
 def _owner(phase: _Phase, node: Node, param: int) -> Read | None:
@@ -214,7 +220,8 @@ def _usual(layer: Layer) -> dict[str, Any]:
         name: described(info.default) for name, info in type(layer).model_fields.items() if not info.is_required()
     }
     factors = {f"{param.name}.{key}": 1.0 for param in layer.params() for key in ("lr_mult", "decay_mult")}
-    return fields | Window._field_defaults | factors | {"loss_weight": 0.0, "propagate_down": True}
+    window = dict(zip(Window._fields[1:], Window(0)[1:], strict=True))
+    return fields | window | factors | {"loss_weight": 0.0, "propagate_down": True}
 
 
 def _factors(rate: float, decay: float) -> Iterator[tuple[str, float]]:

@@ -52,10 +52,16 @@ def open_named(job: Job, name: str, phase: Phase, seed: int, computed: Computed 
     return opened(job, name, spec, phase, seed, computed)
 
 
-def opened(job: Job, name: str, spec: FeedSpec, phase: Phase, seed: int, computed: Computed | None) -> Feed:
-    """A feed of some name, checked against the inputs and labels of a phase's net. Raises DataError."""
+def opened(
+    job: Job, name: str, spec: FeedSpec, phase: Phase, seed: int, computed: Computed | None, still: bool = False
+) -> Feed:
+    """A feed of some name, checked against the inputs and labels of a phase's net. Raises DataError.
+
+    A `still` one has no random transforms, in TRAIN too.
+    """
     dtype, train = job.spec.dtype, job.spec.data.train
-    feed = open_any_feed(spec, phase, seed, job.base, dtype=dtype, train=train, computed=computed)
+    way: Phase = "TEST" if still else phase
+    feed = open_any_feed(spec, way, seed, job.base, dtype=dtype, train=train, computed=computed)
     if len(feed) == 0:
         raise TooFewSamplesError("there are no samples", at=spec.place("source"))
     refuse(Known({phase: job.phase(phase)}, job, {name: feed}))

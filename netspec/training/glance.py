@@ -10,13 +10,13 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from netspec.core.shape import count
-from netspec.data.computed import Computed
 from netspec.data.feed import Feed
-from netspec.data.joined import JoinedFeed, JoinedSpec, open_any_feed
+from netspec.data.joined import JoinedFeed, JoinedSpec
 from netspec.data.labels import LabelRule
 from netspec.net.heads import source
 from netspec.net.labels import label_rules
 from netspec.net.shaped import ShapedGraph
+from netspec.training.feeds import opened
 from netspec.training.job import Job
 from netspec.training.probe import DataProbe, InputProbe, LabelProbe, SharedProbe, ShiftProbe
 
@@ -32,13 +32,23 @@ MOST_VALUES = 4_000_000
 MOST_COMPARED = 100_000
 """Samples of a set that are compared with those of others, where reading is cheap; a hundredth of it elsewhere."""
 
+MOST_READ = 2**28
+"""Values of the samples that are compared with those of others."""
+
 _RUNS = 32
+"""Runs of neighbours that are looked at."""
+
 _IN_ORDER = 2048
-_TOGETHER = 1024
-_CLASSES_TO_SHIFT = 1000
+"""Samples whose order is looked at."""
+
+_TOGETHER = 256
+"""Samples that are read at a time."""
+
+_MOST_CLASSES = 1000
+"""Classes up to which shifts of labels are looked for."""
 
 
-def still_feed(job: Job, computed: Computed | None = None, shuffled: bool = False) -> Feed | None:
+def still_feed(job: Job, shuffled: bool = False) -> Feed | None:
     """The training data without what transforms change at random, in the order of the source or a random one.
 
     Data whose batches follow one another stay in their order. None without training data. Raises DataError.
@@ -47,22 +57,18 @@ def still_feed(job: Job, computed: Computed | None = None, shuffled: bool = Fals
     if spec is None or not job.train.graph.inputs:
         return None
 
-    def opened(shuffle: bool | None) -> Feed:
+    def ordered(shuffle: bool) -> Feed:
         changed = (
             spec if isinstance(spec, JoinedSpec) else spec.model_copy(update={"shuffle": shuffle, "balance": None})
         )
-        return open_any_feed(
-            changed, "TEST", job.spec.random_seed, job.base, dtype=job.spec.dtype, train=spec, computed=computed
-        )
+        return opened(job, "train", changed, "TRAIN", job.spec.random_seed, None, still=True)
 
-    feed = opened(None)
-    return opened(True) if shuffled and not feed.data.ordered and not isinstance(spec, JoinedSpec) else feed
+    feed = ordered(False)
+    return ordered(True) if shuffled and not feed.data.ordered and not isinstance(spec, JoinedSpec) else feed
 
 
 def look(job: Job, feeds: Mapping[str, Feed]) -> DataProbe:
     """What the feeds of a training look like, and what they have in common. Raises DataError."""
-    import numpy as np
-
     train = still_feed(job)
     if train is None:
         return DataProbe()
@@ -72,23 +78,19 @@ def look(job: Job, feeds: Mapping[str, Feed]) -> DataProbe:
     own: tuple[Array, ...] = ()
     for name, feed in {"train": train, **{name: feed for name, feed in feeds.items() if name != "train"}}.items():
         net = job.train if name == "train" else job.tested.get(name, job).phase("TEST")
-        spec, read = job.spec.data.named(name), some_samples(feed)
+        spec = job.spec.data.named(name)
         blobs = net.graph.inputs if spec is None else spec.among(net.graph.inputs)
-        whole = {} if isinstance(feed, JoinedFeed) else index_outputs(net)
-        rules = {number: rule for number, rule in whole.items() if rule.word == "label"}
-        values = {
-            blob: array for number, (blob, array) in enumerate(zip(blobs, read, strict=False)) if number not in whole
-        }
-        inputs += input_probes(name, net, values)
-        for number, rule in rules.items():
+        read = feed.batch(0, spec.batch_size) if isinstance(spec, JoinedSpec) else some_samples(feed)
+        own, whole = own or read, {} if isinstance(feed, JoinedFeed) else index_outputs(net)
+        arrays = dict(enumerate(read[: len(blobs)]))
+        inputs += input_probes(name, net, {blobs[n]: array for n, array in arrays.items() if n not in whole})
+        for number, rule in whole.items():
+            if rule.word != "label":
+                continue
             seen = label_probe(name, net.graph.blobs[blobs[number]].name, feeds.get(name, feed), rule, read[number])
             labels += [] if seen is None else [seen]
-        own = own or read
-        if name != "train" and rules and min(rules) > 0 and len(own) > min(rules) and own[min(rules)].ndim == 1:
-            number = min(rules)
-            pairs = (own[0], own[number]), (read[0], read[number])
-            if np.isfinite(own[0]).all() and np.isfinite(read[0]).all():
-                shift = shift_probe(name, rules[number].classes, *pairs)
+            if name != "train" and 0 < number < len(own):
+                shift = shift_probe(name, rule.classes, (own[0], own[number]), (read[0], read[number]))
                 shifts += [] if shift is None else [shift]
     first = next((number for number, rule in index_outputs(job.train).items() if rule.word == "label"), None)
     shared, twisted, paired = _compared(feeds, first)
@@ -111,6 +113,8 @@ def some_samples(feed: Feed) -> tuple[Array, ...]:
 
     size = max(1, sum(map(count, feed.shapes)))
     number = min(len(feed), MOST_SAMPLES, max(16, MOST_VALUES // size))
+    if number == len(feed):
+        return feed.batch(0, number)
     runs = min(_RUNS, number)
     length = number // runs
     starts = [len(feed) * run // runs for run in range(runs)]
@@ -167,7 +171,7 @@ def label_probe(name: str, blob: str, feed: Feed, rule: LabelRule, read: Array) 
 class Digests:
     """Digests of the samples of a set as its source has them, by which equal ones are found; the first of each counts.
 
-    `labels` are those of the samples, where there is one for each: samples that are equal are compared by them.
+    `label` is the output that holds labels: `twisted` counts samples that equal another but for their label.
     """
 
     def __init__(self, feed: Feed, label: int | None) -> None:
@@ -179,7 +183,7 @@ class Digests:
             self.looked += 1
             if value is not None:
                 self.twisted += own.setdefault(digest, value) != value
-        self.values = count(tuple(abs(size) for size in feed.data.shapes[0]))
+        self.values = _values(feed)
 
     def shared(self, name: str, feed: Feed) -> SharedProbe | None:
         """The samples of another feed that this set has too; None where there are none."""
@@ -197,12 +201,17 @@ def comparable(feed: Feed) -> bool:
     return not isinstance(feed, JoinedFeed) and not feed.data.ordered
 
 
+def _values(feed: Feed) -> int:
+    """Values of a sample; sizes that differ from sample to sample count as 1."""
+    return count(tuple(max(1, size) for size in feed.data.shapes[0]))
+
+
 def _digests(feed: Feed, label: int | None) -> Iterator[tuple[int, bytes, float | None]]:
     """Number, digest and label of each sample that is compared."""
     import numpy as np
 
     data = feed.data
-    most = MOST_COMPARED // 100 if data.readers > 1 else MOST_COMPARED
+    most = min(MOST_COMPARED // 100 if data.readers > 1 else MOST_COMPARED, max(100, MOST_READ // _values(feed)))
     for start in range(0, min(len(data), most), _TOGETHER):
         index = np.arange(start, min(start + _TOGETHER, len(data), most))
         outputs = data.read(index)
@@ -218,12 +227,14 @@ def shift_probe(name: str, classes: int, train: tuple[Array, Array], other: tupl
     """Whether the labels of a feed mean other classes than those of training: by which shift they agree best.
 
     A sample's guess is the class whose training samples have the nearest mean. `train` and `other` are samples with
-    their labels: (n, ...) and (n,). None where they are too few to tell.
+    their labels: (n, ...) and (n,). None where they are too few to tell, or not finite.
     """
     import numpy as np
 
+    if train[1].ndim != 1 or other[1].ndim != 1 or not all(np.isfinite(x).all() for x in (train[0], other[0])):
+        return None
     least = 5 * classes
-    if min(len(train[0]), len(other[0])) < least or not 1 < classes <= _CLASSES_TO_SHIFT:
+    if min(len(train[0]), len(other[0])) < least or not 1 < classes <= _MOST_CLASSES:
         return None
     (x, labels), (y, asked) = (
         (a.reshape(len(a), -1).astype(np.float64), b.astype(np.int64)) for a, b in (train, other)

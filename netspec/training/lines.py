@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_LOGGED = re.compile(r"^[\d-]{10} [\d:]{8} ", re.MULTILINE)
+"""The time before each text of a log."""
+_TAIL = 2**16
+"""Bytes at the end of a log in which its last text is looked for."""
 
 
 class Growing:
@@ -43,3 +49,15 @@ class Lines(Growing):
     def add(self, line: str) -> OSError | None:
         """Append a line, after those that are left; the disk's refusal, if it refuses."""
         return self.append(line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def last_error(log: Path) -> str | None:
+    """The error that is the last text of a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL))
+            tail = file.read().decode("utf-8", "replace")
+    except OSError:
+        return None
+    last = _LOGGED.split(tail)[-1].strip()
+    return last if last.startswith("error[") else None

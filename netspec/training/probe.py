@@ -195,6 +195,16 @@ class Probe:
     data: DataProbe = DataProbe()
 
     @property
+    def seen(self) -> int:
+        """Samples that were run."""
+        return min(self.batch * self.batches, self.samples or self.batch)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all inputs and blobs are finite."""
+        return not any(one.bad for one in self.data.inputs) and not any(blob.bad for blob in self.blobs)
+
+    @property
     def guess(self) -> float | None:
         """The loss of the net if it guessed; None where a head does not say."""
         return _summed([(head.weight, head.guess) for head in self.heads])

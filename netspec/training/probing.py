@@ -44,6 +44,7 @@ MOST_BLOBS = 2**27
 """Values of all blobs of a batch: a gigabyte with their gradients."""
 
 LEAST_BATCH = 4
+"""Samples below which a batch is not made smaller."""
 
 _APART = {"data", "loss", "score", "shape"}
 """Purposes of layers whose tops are no activations."""
@@ -73,7 +74,7 @@ def resized(job: Job, batch: int) -> ShapedGraph | None:
 
 
 class _Seen:
-    """Sums over the values of a blob, batch after batch."""
+    """Sums over the values of a blob, batch after batch: `flat` counts saturated ones, `steep` sums squared slopes."""
 
     def __init__(self) -> None:
         self.number = self.bad = self.slopes = self.flat = 0

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from netspec.training.container import write_whole
 from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
 from netspec.training.figures import Figures, columns
 from netspec.training.folders import COMPUTED, SNAPSHOTS, NoRunError, holds, writable
-from netspec.training.lines import Growing, Lines
+from netspec.training.lines import Growing, Lines, last_error
 from netspec.training.provenance import config, environment
 from netspec.training.tensorboard import FOLDER, Points
 
@@ -331,25 +330,7 @@ def read(folder: Path) -> RunRecord:
     config = read_document(folder / RUN_CONFIG).plain()
     snapshots = snapshot.listing(folder / SNAPSHOTS)
     events = _events(folder / METRICS)
-    return RunRecord(folder, config, _environment(folder / ENVIRONMENT), events, snapshots, _failure(folder / LOG))
-
-
-_LOGGED = re.compile(r"^[\d-]{10} [\d:]{8} ", re.MULTILINE)
-"""The time before each text of a log."""
-_TAIL = 2**16
-"""Bytes at the end of a log in which its last text is looked for."""
-
-
-def _failure(log: Path) -> str | None:
-    """The error that is the last text of a log."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL))
-            tail = file.read().decode("utf-8", "replace")
-    except OSError:
-        return None
-    last = _LOGGED.split(tail)[-1].strip()
-    return last if last.startswith("error[") else None
+    return RunRecord(folder, config, _environment(folder / ENVIRONMENT), events, snapshots, last_error(folder / LOG))
 
 
 def _environment(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from netspec.study.doctor import Examination
 from netspec.study.machine import EXTRAS, Machine
 from netspec.views.columns import Columns
 from netspec.views.errors import as_json
+from netspec.views.probe import probe_lines, probe_values
 from netspec.views.tables import View
 from netspec.views.terminal import size
 
@@ -24,10 +25,13 @@ def examination(one: Examination, width: int | None = None) -> View:
         return _table(one.name, one.findings)
 
     def values() -> dict[str, Any]:
-        return {"name": one.name, "findings": _values(one.findings)}
+        seen = {"probe": probe_values(one.probe)} if one.probe is not None else {}
+        return {"name": one.name, "findings": _values(one.findings), **seen}
 
-    head = visible(one.name)
-    return View(table, values, lambda: _values(one.findings), lambda: _plain(head, [], one.findings, width))
+    lines = probe_lines(one.probe) if one.probe is not None else []
+    return View(
+        table, values, lambda: _values(one.findings), lambda: _plain(visible(one.name), lines, one.findings, width)
+    )
 
 
 def examined_machine(one: Machine, width: int | None = None) -> View:

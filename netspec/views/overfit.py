@@ -56,7 +56,9 @@ def _facts(one: Overfit) -> list[tuple[str, str]]:
 def _plain(one: Overfit, width: int) -> str:
     """The curve over the facts."""
     points = [(number, loss) for number, loss in enumerate(one.course.losses) if loss > 0]
-    curve = chart([(points, BRAILLE)], width, HEIGHT, from_zero=False, log_y=True) if len(points) > 1 else ""
+    losses = [loss for _, loss in points]
+    log = len(points) > 1 and max(losses) > 4 * min(losses)
+    curve = chart([(points, BRAILLE)], width, HEIGHT, log_y=log) if len(points) > 1 else ""
     lines = [f"{name:<10}{text}" for name, text in _facts(one)]
     head = f"{visible(one.name)}: loss over iterations"
     return "\n".join([*([head, curve] if curve else []), *lines])

@@ -19,7 +19,7 @@ def probe_lines(probe: Probe) -> list[str]:
     lines = [*_losses(probe), *_data(probe)]
     blobs, weights = list(_blob_rows(probe.blobs)), list(_weight_rows(probe.weights))
     head = ["layer", "type", "mean", "deviation", "gradient", ""]
-    lines += ["", f"activations over {counted(probe.batch * probe.batches, 'sample')}", *_aligned(head, blobs)]
+    lines += ["", f"activations over {counted(probe.seen, 'sample')}", *_aligned(head, blobs)]
     if weights:
         head = ["param", "size", "gradient/size", "first step/size", ""]
         lines += ["", f"weights at rate {probe.rate:.4g}", *_aligned(head, weights)]
@@ -63,7 +63,7 @@ def _labels(one: LabelProbe) -> str:
         each = f"{min(counts):,} to {max(counts):,} of each"
     elif len(set(counts)) == 1:
         each = f"{counts[0]:,} of each"
-    return f"{one.feed}: {visible(one.name)} {one.looked:,} of {used} of {len(counts)} classes: {each}"
+    return f"{one.feed}: {visible(one.name)} {one.looked:,} in {used} of {len(counts)} classes, {each}"
 
 
 def _blob_rows(blobs: tuple[BlobProbe, ...]) -> Iterator[list[str]]:

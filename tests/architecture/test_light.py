@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.source import Module, modules
 
-LIGHT = ("core", "language", "net", "layers", "lowering", "fillers", "formats", "data", "training.policies")
+LIGHT = ("core", "language", "net", "layers", "lowering", "fillers", "formats", "data", "training.policies", "drawing")
 """Packages in which every module is light; for other packages see MODULES."""
 MODULES = (
     *("engine.rewrite", "engine.plan", "engine.verify_rewrite", "engine.verify_plan", "training.spec"),

@@ -71,7 +71,7 @@ def test_curves_in_characters(runs: Path, cli: Cli, monkeypatch: pytest.MonkeyPa
 def test_mistakes_are_one_sentence(runs: Path, cli: Cli) -> None:
     for words, code, said in (
         (["nothing"], "NS524", "'runs/nothing' is not a folder"),
-        (["empty"], "NS890", "'runs/empty' has no progress line and no test yet"),
+        (["empty"], "NS890", "no test is recorded in 'runs/empty' yet"),
         (["tiny-1", "--only", "accurcy"], "NS891", "did you mean 'accuracy'?"),
         (["tiny-1", "--metric", "test/los"], "NS891", "did you mean 'test/loss'?"),
     ):

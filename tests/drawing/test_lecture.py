@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -58,6 +60,19 @@ def test_long_nets_are_folded_unless_a_depth_is_said() -> None:
     assert lecture(load_net("resnet50")).depth == 1
     assert lecture(load_net("resnet50"), 2).depth == 2
     assert lecture(load_net("vgg16")).depth is None
+
+
+def test_the_command(cli: Callable[..., tuple[int, str, str]], here: Path) -> None:
+    assert cli("draw", "lenet", "-o", "lenet.svg", "--like", "lecture", "--theme", "dark")[0] == 0
+    assert "20@24x24" in (here / "lenet.svg").read_text()
+    code, _, err = cli("draw", "resnet20", "-o", "resnet20.svg", "--like", "lecture")
+    assert code == 0
+    assert "--depth 2 opens them" in err
+    code, _, err = cli("draw", "lenet", "-o", "lenet.html", "--like", "lecture")
+    assert code == 2
+    assert "error[NS886]: `--like lecture` draws no .html" in err
+    assert cli("draw", "lenet", "-o", "lenet.html")[0] == 0
+    assert cli("draw", "lenet", "-o", "lenet.html", "--depth", "2")[0] == 0  # an earlier drawing is written anew
 
 
 def test_names_are_text() -> None:

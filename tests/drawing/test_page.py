@@ -16,7 +16,9 @@ from netspec.drawing.levels import levels
 from netspec.drawing.page import page
 from netspec.net.load import load_net
 from tests.drawing.geometry import holds, overlap
+from tests.drawing.nets import SIAMESE, random_net
 from tests.helpers.browser import Browser, Page, browser, needed
+from tests.helpers.mutations import seeds
 
 NASTY = "</script><script>alert(1)</script>"
 HOSTILE: dict[str, Any] = {
@@ -30,25 +32,6 @@ HOSTILE: dict[str, Any] = {
     ],
 }
 """A net whose names are words of HTML and of JavaScript."""
-
-
-def branches(seed: int) -> dict[str, Any]:
-    """A random net of blocks in blocks, with branches that join again inside blocks and across them."""
-    rng = random.Random(seed)
-    layers: list[dict[str, Any]] = [{"name": "data", "type": "Input", "shape": [2, 3, 6, 6]}]
-    for number in range(26):
-        block = "/".join(rng.choice("abc") for _ in range(number // 7 % 3))
-        name = f"{block}{number // 9}/l{number}" if block else f"l{number}"
-        near = [one["name"] for one in layers[-5:]]
-        if number % 4 == 3 and len(near) > 1:
-            layers.append({"name": name, "type": "Concat", "bottom": rng.sample(near, 2)})
-        else:
-            layers.append(
-                {"name": name, "type": "InnerProduct", "axis": 1, "num_output": 4, "bottom": rng.choice(near)}
-            )
-            layers[-1] |= {"type": "Convolution", "kernel_size": 1}
-            del layers[-1]["axis"]
-    return {"name": "branches", "layers": layers}
 
 
 def test_names_are_text() -> None:
@@ -126,8 +109,8 @@ def check_places(page: Page) -> int:
             assert holds(frame, box) if below else not overlap(frame, box), (path, level)
         for other, inner in frames:
             if other != path:
-                nested = other.startswith(f"{path}/") or path.startswith(f"{other}/")
-                assert nested or not overlap(frame, inner), (path, other)
+                apart = not path.startswith(f"{other}/") and not overlap(frame, inner)
+                assert holds(frame, inner) if other.startswith(f"{path}/") else apart or holds(inner, frame)
     for line in found["lines"]:
         for _, box in boxes:
             assert not any(box[0] + 1.5 < x < box[2] - 1.5 and box[1] + 1.5 < y < box[3] - 1.5 for x, y in line)
@@ -135,14 +118,19 @@ def check_places(page: Page) -> int:
     return len(boxes)
 
 
+NETS = ["googlenet", "resnet20", SIAMESE, *map(random_net, seeds(3))]
+
+
 @needed
-@pytest.mark.parametrize("net", ["googlenet", "resnet20", "densenet40", *range(4)])
-def test_blocks_open_without_overlaps(net: str | int, chromium: Browser, tmp_path: Path) -> None:
-    shaped = load_net(net if isinstance(net, str) else branches(net))
+@pytest.mark.parametrize("net", NETS, ids=lambda net: net if isinstance(net, str) else "")
+def test_blocks_open_without_overlaps(net: str | dict[str, Any], chromium: Browser, tmp_path: Path) -> None:
+    shaped = load_net(net)
     (tmp_path / "net.html").write_text(page(shaped))
     paths = ["/".join(path) for path in levels(shaped) if path]
     rng = random.Random(7)
     with chromium.page(tmp_path / "net.html") as shown:
+        check_places(shown)
+        shown.run("all(false)")
         closed = check_places(shown)
         for share in (0.2, 0.6):
             some = [path for path in paths if rng.random() < share]

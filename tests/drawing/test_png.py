@@ -8,7 +8,7 @@ from PIL import Image
 
 from netspec.core.optional import NoLibraryError
 from netspec.drawing import png as module
-from netspec.drawing.png import NoFontError, fonts, png
+from netspec.drawing.png import NoPictureError, fonts, png
 from netspec.drawing.scene import scene
 from netspec.drawing.svg import svg
 from netspec.net.load import load_net
@@ -29,7 +29,8 @@ def test_a_drawing_becomes_pixels_with_its_text() -> None:
     assert content == png(svg(made, "light"), made.width, made.height, zoom=2)
     # the title is text: with no text there would be paper only
     title = seen.convert("L").crop((32, 16, 200, 50))
-    assert min(title.getdata()) < 60 and max(title.getdata()) == 255
+    low, high = title.getextrema()
+    assert low < 60 and high == 255
 
 
 def test_dark_is_dark() -> None:
@@ -44,7 +45,7 @@ def test_a_font_is_found_without_importing_what_brings_it() -> None:
 
 def test_a_machine_without_fonts_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_folders", lambda: iter(()))
-    with pytest.raises(NoFontError, match="there is none on this machine"):
+    with pytest.raises(NoPictureError, match="there is none on this machine"):
         png("<svg/>", 10, 10)
 
 
@@ -58,7 +59,7 @@ def test_fonts_of_the_system_are_used_where_matplotlib_is_not_there(
 
 
 def test_too_many_pixels_are_refused() -> None:
-    with pytest.raises(NoFontError, match="too large"):
+    with pytest.raises(NoPictureError, match="too large"):
         png("<svg/>", 9000, 10)
 
 

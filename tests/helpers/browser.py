@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ _FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--remote-debugging-pipe",
 )  # fmt: skip
+_PATIENCE = 60
+"""Seconds in which a browser says something, however slow the machine is."""
 _WITH_PIPES = """
 import fcntl, os, sys
 asked, told = (fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3])
@@ -125,6 +128,8 @@ class Browser:
     def _read(self) -> dict[str, Any]:
         """The next message of the browser."""
         while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._answers], [], [], _PATIENCE)
+            assert ready, f"the browser has not answered for {_PATIENCE} s"
             more = os.read(self._answers.fileno(), 1 << 20)
             assert more, "the browser ended"
             self._rest += more

@@ -248,10 +248,10 @@ def explains(layer: Layer, blobs: list[Array]) -> None:
             assert {step.what for step in way} <= WAY and (value.what, value.at) == ("y", index)
             right(value, result.tops[top][index])
             for step in way:
-                known: Any = (
-                    result.workspace["prob"].reshape(blobs[0].shape)[step.at] if step.what == "p" else step.value
-                )
+                prob = result.workspace.get("prob", blobs[0]).reshape(blobs[0].shape)
                 right(step, prob[step.at] if step.what == "p" else step.value)
+    if not layer.differentiable:
+        return
     found = {(step.what, step.slot, step.at): step for step in layer.worked_diffs(arrays)}
     for what, written in (("dx", result.bottom_diffs), ("dw", result.param_diffs)):
         for slot, diff in enumerate(written):

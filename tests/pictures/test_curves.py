@@ -142,7 +142,7 @@ def test_one_point_and_a_diverged_run_are_drawn() -> None:
     made = made_of([record("once", scored(0, accuracy=0.5)), record("lost", displayed(0, 1.0), displayed(1, nan))])
     accuracy = next(axes for axes in made.axes if "accuracy" in axes.get_title(loc="left"))
     assert accuracy.lines[0].get_marker() == style(0).marker
-    assert "lost: loss is not finite from iteration 1 on" in words(made)
+    assert "lost: loss is not finite, first at iteration 1" in words(made)
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])

@@ -66,9 +66,11 @@ def test_runs_alike_and_runs_that_cannot_be_ranked(tmp_path: Path) -> None:
     assert "All runs have the same net." in text and "No setting of the solver differs" in text
     other = summarized(same[0][1].path, "test/loss")
     assert "judged by different scores" in Read(comparison([other, same[1]])).text
+    unknown = Read(comparison([summarized(one.path, "test/nothing") for _, one in same])).text
+    assert "No run has been tested by its score." in unknown and "There are no curves" not in unknown
     empty = found(tmp_path / "empty", (3, 0.1, ()))
     text = Read(comparison(empty)).text
-    assert "No run has been tested." in text and "There are no curves" in text
+    assert "No run has been tested by its score." in text and "There are no curves" in text
 
 
 @pytest.mark.usefixtures("undrawn")

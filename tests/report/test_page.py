@@ -62,6 +62,8 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_imported_before_a_page_is_made() -> None:
-    code = "import sys, netspec, netspec.report.run, netspec.cli.report; print({'jinja2', 'matplotlib'} & {*sys.modules})"
+    code = (
+        "import sys, netspec, netspec.report.run, netspec.cli.report; print({'jinja2', 'matplotlib'} & {*sys.modules})"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "set()\n", done

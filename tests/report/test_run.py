@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from netspec import Run
+from netspec.core.code_files import MissingCodeError
 from netspec.core.errors import DivergedError
 from netspec.core.outputs import ExistsError, WriteError
 from netspec.report.run import report, write_report
 from netspec.training.folders import NoRunError
-from netspec.training.runs import BrokenRunError, RunFolder
+from netspec.training.runs import RunFolder
 from tests.helpers.browser import browser, needed
 from tests.report.runs import HOSTILE, Read, dense, photos, trained
 
@@ -53,39 +52,6 @@ def test_names_are_shown_as_they_are(hostile: Path) -> None:
     for name in ('it\'s "a" <run>', "<i>net", "ip</style><b>", HOSTILE[0], HOSTILE[1], r"pear & plum\u202e"):
         assert name in read.text, name
     assert "\u202e" not in page and page.count("</style>") == 2
-
-
-@quick
-def test_a_test_is_made_once_and_made_anew_for_newer_weights(hostile: Path) -> None:
-    file = hostile / "test/test.json"
-    report(hostile)
-    kept = json.loads(file.read_text())
-    assert kept["weights"] == "iter_000020.safetensors" and kept["samples"] == 21
-    file.write_text(json.dumps(kept | {"samples": 20}))
-    assert "Tested: 20 samples" in Read(report(hostile)).text
-    later = (hostile / "snapshots" / kept["weights"]).stat().st_mtime_ns + 10**9
-    os.utime(file, ns=(later - 2 * 10**9, later - 2 * 10**9))
-    assert "Tested: 21 samples" in Read(report(hostile)).text
-    file.write_text(json.dumps(kept | {"weights": "gone.safetensors"}))
-    assert "weights iter_000020.safetensors" in Read(report(hostile)).text
-
-
-@quick
-def test_a_kept_test_that_is_none(hostile: Path) -> None:
-    file = hostile / "test/validation.json"
-    head = {"name": "loss", "task": "classes", "size": 3, "places": 1, "classes": ["a", "b"], "positions": 2}
-    whole: dict[str, Any] = {
-        "format": 1, "data": None, "samples": 2, "weights": "w", "average": None, "scores": {}, "heads": [head]
-    }  # fmt: skip
-    for text, why in {
-        "{": "Expecting property name",
-        '{"format": 1}': "data: Field required",
-        json.dumps(whole): "heads.0: Value error, there are 3 classes or outputs, and a list of another length",
-    }.items():
-        file.write_text(text)
-        with pytest.raises(BrokenRunError, match=why):
-            report(hostile)
-    file.unlink()
 
 
 @needed
@@ -174,6 +140,16 @@ def test_overrides_are_marked(hostile: Path) -> None:
     assert """-o 'it'"'"'s'""" in Read(page).text
     file.write_text(json.dumps({"command": 3, "classes": [1], "versions": None, "code": "x", "data": 5}))
     assert "Nothing was overridden" in Read(report(hostile)).text
+    file.write_text(json.dumps(environment))
+
+
+@quick
+def test_code_that_is_not_given(hostile: Path) -> None:
+    file = hostile / "env.json"
+    environment = json.loads(file.read_text())
+    file.write_text(json.dumps(environment | {"code": [{"name": "own.py", "sha256": "0"}]}))
+    with pytest.raises(MissingCodeError, match=r"code of 'own\.py'"):
+        report(hostile)
     file.write_text(json.dumps(environment))
 
 

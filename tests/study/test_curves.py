@@ -146,8 +146,8 @@ def test_logarithmic_axes() -> None:
 def test_what_is_not_finite_is_said() -> None:
     notes = curves([record("r", displayed(0, 1.0), displayed(1, nan), displayed(2, inf), scored(2, loss=nan))]).notes
     assert notes[:2] == (
-        "r: loss is not finite from iteration 1 on",
-        "r: test/loss is not finite from iteration 2 on",
+        "r: loss is not finite, first at iteration 1",
+        "r: test/loss is not finite, first at iteration 2",
     )
     assert notes[2:] == ("no update ratios and dead units: `debug_info: true` in the solver records them",)
 
@@ -164,8 +164,11 @@ def test_the_displayed_loss_may_be_a_mean() -> None:
 
 
 def test_what_was_not_recorded() -> None:
-    with pytest.raises(NoCurvesError, match="'r' has no progress line and no test yet"):
-        curves([record("q", *COURSE), record("r")])
+    with pytest.raises(NoCurvesError, match="no progress line and no test is recorded in 'q', 'r' yet"):
+        curves([record("q"), record("r")])
+    begun = curves([record("q", *COURSE), record("r")])
+    assert begun.runs == ("q", "r") and {line.run for panel in begun.panels for line in panel.lines} == {0}
+    assert begun.notes == ("r: nothing is recorded yet",)
     without = events.Tested(4, {"accuracy": 1.0}, 10, 0.1)
     with pytest.raises(NoCurvesError, match="'r' counts no epochs"):
         curves([record("r", without)], Wish("epoch"))

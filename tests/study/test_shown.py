@@ -63,6 +63,26 @@ def test_a_sample_in_a_file_goes_through_the_transforms_of_the_data(folder: Path
     assert sample.truth is None
 
 
+def test_a_solver_brings_its_data_and_transforms(folder: Path, arrays: Path, tmp_path: Path) -> None:
+    solver = tmp_path / "solver.yaml"
+    solver.write_text((folder / "config.yaml").read_text())
+    shown = Shown(str(solver), folder)
+    x = np.load(arrays / "test_x.npy")
+    np.testing.assert_allclose(shown.sample("4").inputs[0], x[4] / 2, rtol=1e-6)
+    assert len(shown.feed()) == TEST_SAMPLES and len(shown.feed("train")) == TRAIN_SAMPLES
+    net = {"layers": NET["layers"], "name": "tiny"}
+    (tmp_path / "net.yaml").write_text(str(net))
+    np.save(tmp_path / "x.npy", x[4:5])
+    alone = Shown(str(tmp_path / "net.yaml"), folder)  # the run says how the data of the net are changed
+    for word in ("4", str(tmp_path / "x.npy")):
+        np.testing.assert_allclose(alone.sample(word).inputs[0], x[4] / 2, rtol=1e-6)
+    assert "factor: 0.5" in solver.read_text()
+    solver.write_text(solver.read_text().replace("factor: 0.5", "factor: 3.0"))
+    np.testing.assert_allclose(
+        Shown(str(solver), folder).sample(str(tmp_path / "x.npy")).inputs[0], x[4] * 3, rtol=1e-6
+    )
+
+
 def test_forward_equals_the_sums_written_out(folder: Path) -> None:
     shown = Shown(str(folder))
     program = shown.program(3)
@@ -111,8 +131,10 @@ def test_what_is_not_there_is_one_sentence(folder: Path, tmp_path: Path) -> None
         shown.blob("label")
     net = tmp_path / "net.yaml"
     net.write_text(str({"layers": NET["layers"]}))
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes(shown.path.read_bytes())
     with pytest.raises(NothingToShowError, match="nothing is known of the data"):
-        Shown(str(net), folder).feed()
+        Shown(str(net), alone).feed()
     other = tmp_path / "other.npy"
     np.save(other, np.zeros((1, 2, 6, 5), np.float32))
     with pytest.raises(Exception, match="the net takes 1x6x5"):

@@ -158,7 +158,7 @@ function framed(path, level, made) {
 const short = number => String(Math.round(number * 10) / 10);
 const safe = text => text.replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
 
-function put(made, x, y, parts, depth) {
+function put(made, x, y, parts) {
   const {level, path} = made;
   if (path !== "") parts.frames.push(`<g class="title" data-close="${safe(path)}" tabindex="0" role="button" aria-expanded="true" transform="translate(${short(x)} ${short(y)})"><title>${safe(path)}: click to close</title>`
     + `<rect class="ns-frame" width="${short(made.w)}" height="${short(made.h)}" rx="7"/><text class="ns-heading" x="${short(made.titleX)}" y="14">\u2212 ${safe(level.title)}</text></g>`);
@@ -175,7 +175,7 @@ function put(made, x, y, parts, depth) {
   }
   level.pieces.forEach((piece, n) => {
     const left = x + made.corners[n], top = y + made.rows[piece.rank][0];
-    if (made.inner[n]) return put(made.inner[n], left, top, parts, depth + 1);
+    if (made.inner[n]) return put(made.inner[n], left, top, parts);
     for (const [text, , middle, at, high] of piece.tags) parts.tags.push(`<text class="ns-tag" x="${short(left + middle)}" y="${short(top + at + high - 4)}">${safe(text)}</text>`);
     const name = piece.block || layers[piece.layers[0]].name;
     const more = piece.block ? ' aria-expanded="false"' : "";
@@ -202,7 +202,7 @@ function curve(points, tag, ends) {
 function draw() {
   const parts = {frames: [], lines: [], heads: new Set(), tags: [], boxes: []};
   drawn = laid("");
-  put(drawn, 0, 0, parts, 0);
+  put(drawn, 0, 0, parts);
   const heads = [...parts.heads].map(at => `<path class="ns-head" d="M${at}l-3.5 -6h7z"/>`);
   net.innerHTML = [...parts.frames, ...parts.lines, ...heads, ...parts.tags, ...parts.boxes].join("");
   marked();
@@ -210,9 +210,10 @@ function draw() {
 
 // --- view
 
-let view = {x: 0, y: 0, scale: 1};
+let view = {x: 0, y: 0, scale: 1}, printing = false;
 
 function show() {
+  if (printing) return;
   net.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.scale})`);
 }
 
@@ -404,11 +405,7 @@ for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, ev
 function act(element) {
   const piece = element.closest(".piece"), title = element.closest(".title");
   if (piece) { const one = pieceOf(piece); one.block ? toggle(one.block, piece) : choose(one); }
-  else if (title && foldable(title.dataset.close)) toggle(title.dataset.close, title);
-}
-
-function foldable(path) {
-  return opened.has(path);
+  else if (title && opened.has(title.dataset.close)) toggle(title.dataset.close, title);
 }
 
 net.addEventListener("click", event => {
@@ -448,15 +445,15 @@ document.addEventListener("keydown", event => {
 });
 addEventListener("resize", show);
 addEventListener("beforeprint", () => {
+  printing = true;
   net.removeAttribute("transform");
   stage.setAttribute("viewBox", `-2 -2 ${drawn.w + 4} ${drawn.h + 4}`);
   stage.setAttribute("width", drawn.w * .8);
 });
-addEventListener("afterprint", () => { stage.removeAttribute("viewBox"); stage.removeAttribute("width"); show(); });
+addEventListener("afterprint", () => { printing = false; stage.removeAttribute("viewBox"); stage.removeAttribute("width"); show(); });
 
 function start() {
-  const deep = path => path.split("/").length;
-  for (const path of Object.keys(levels)) if (path && data.depth !== null && deep(path) < data.depth) opened.add(path);
+  for (const path of data.open) opened.add(path);
   draw();
   fit(true);
 }

@@ -124,13 +124,14 @@ class Trained:
     """The deploy view of a snapshot's net with its weights, and what is done to a sample before the net takes it.
 
     `blob` names another blob to answer with than the main answer. `average` is the kind of an average of weights to
-    take in their place. `state` stands for what the file holds. Raises SnapshotError, UsageError for a blob that is not
-    there.
+    take in their place. `state` stands for what the file holds, and its solver's data come before those of the run
+    that the file is in. Raises SnapshotError, UsageError for a blob that is not there.
     """
 
     def __init__(
         self, path: Path, blob: str | None = None, average: str | None = None, state: Snapshot | None = None
     ) -> None:
+        own = {} if state is None else state.solver.get("data") or {}
         state = state or snapshot.read(path)
         state = state if average is None else averaged(state, average, path)
         if not state.net:
@@ -141,7 +142,7 @@ class Trained:
         self.view: Deployed = deploy(open_net(with_known_shapes(state.net, self.facts)), State("TEST", level, stages))
         self.dtype = solver.get("dtype") or "float32"
         self.answer = self._answer(blob)
-        self.batch, self.transforms, self.source = self._feed(self._data(solver))
+        self.batch, self.transforms, self.source = self._feed(own or self._data(solver))
         self.seed = solver.get("random_seed") or 1
         self.computed = Computed(state.computed)
         self._programs: dict[int, Program] = {}

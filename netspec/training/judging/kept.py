@@ -46,12 +46,12 @@ class _Sample(_Part):
     label: int | None = None
     prediction: int | list[float] | None = None
     probability: float | None = None
-    labels: list[int] = []
-    predictions: list[int] = []
+    labels: list[int] | None = None
+    predictions: list[int] | None = None
     probabilities: list[float] = []
     positions: int | None = None
     wrong: int | None = None
-    target: list[float] = []
+    target: list[float] | None = None
 
 
 class _Calibration(_Part):
@@ -60,19 +60,39 @@ class _Calibration(_Part):
     positions: list[int]
 
 
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "classes": ("positions", "accuracy"),
+    "labels": ("positions", "accuracy", "by_class"),
+    "numbers": ("values", "rmse", "mae", "r2", "by_output"),
+}
+"""What a head always has, by its task."""
+_SAID: dict[str, tuple[str, ...]] = {
+    "classes": ("label", "prediction"),
+    "labels": ("labels", "predictions"),
+    "numbers": ("target", "prediction"),
+}
+"""What is said of a sample with a single position, by the task."""
+
+
 class _Head(_Part):
     name: str
     task: Literal["classes", "labels", "numbers"]
     size: int = Field(ge=1)
     places: int
     classes: list[str] | None
-    positions: int = 0
+    positions: int | None = None
     accuracy: float | None = None
+    roc_auc: float | None = None
+    roc_auc_exact: bool = False
+    values: int | None = None
+    rmse: float | None = None
+    mae: float | None = None
+    r2: float | None = None
     macro: _Quotients | None = None
     weighted: _Quotients | None = None
     micro: _Quotients | None = None
     by_class: list[_Class] | None = None
-    by_output: list[_Output] = []
+    by_output: list[_Output] | None = None
     points: list[list[Annotated[list[float], Field(min_length=2, max_length=2)]]] = []
     calibration: _Calibration | None = None
     confusion: list[list[int]] | None = None
@@ -80,17 +100,27 @@ class _Head(_Part):
     worst: list[_Sample] = []
 
     @model_validator(mode="after")
-    def _sized(self) -> Self:
-        """Whatever stands for a class is the number of one."""
-        rows = self.by_output if self.task == "numbers" else self.by_class
-        lengths = [len(each) for each in (self.classes, rows, self.confusion) if each is not None]
-        lengths += [len(row) for row in self.confusion or ()]
-        if any(length != self.size for length in lengths):
+    def _is_whole(self) -> Self:
+        missing = [name for name in _NEEDED[self.task] if getattr(self, name) is None]
+        for one in self.worst:
+            said = ("positions", "wrong") if one.wrong is not None else _SAID[self.task]
+            missing += [f"worst.{name}" for name in said if name not in one.model_fields_set]
+        if missing:
+            raise ValueError(f"'{missing[0]}' is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _is_sized(self) -> Self:
+        """Lists of classes and of outputs are as long as there are some; a number of a class is one of them."""
+        lists = [each for each in (self.classes, self.by_class, self.confusion, *(self.confusion or ())) if each]
+        lists += [self.by_output] if self.by_output and len(self.by_output) > 1 else []
+        if any(len(each) != self.size for each in lists):
             raise ValueError(f"there are {self.size} classes or outputs, and a list of another length")
-        numbers = [number for one in self.worst for number in (one.label, *one.labels, *one.predictions)]
-        numbers += [one.prediction for one in self.worst if isinstance(one.prediction, int)]
-        numbers += [number for true, predicted, _ in self.confused for number in (true, predicted)]
-        if any(number is not None and not 0 <= number < self.size for number in numbers):
+        numbers = [number for true, predicted, _ in self.confused for number in (true, predicted)]
+        for one in self.worst:
+            numbers += [*(one.labels or ()), *(one.predictions or ())]
+            numbers += [number for number in (one.label, one.prediction) if isinstance(number, int)]
+        if any(not 0 <= number < self.size for number in numbers):
             raise ValueError(f"there are {self.size} classes, and the number of another")
         return self
 

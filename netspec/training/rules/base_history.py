@@ -33,8 +33,15 @@ class Past:
 
     @cached_property
     def loss(self) -> Series:
-        """The training loss; a series without values where no progress was shown."""
-        return self.history.series.get("loss", Series("loss", (), (), (), ()))
+        """The training loss; a series without values where no progress was shown.
+
+        Of means over more iterations than lie between two lines, as many are left out as have iterations in common.
+        """
+        shown, chosen = self.history.series.get("loss"), list[int]()
+        for i, at in enumerate(shown.iterations if shown is not None else ()):
+            if not chosen or shown is None or at - shown.iterations[chosen[-1]] >= self.job.spec.average_loss:
+                chosen.append(i)
+        return Series("loss", (), (), (), ()) if shown is None else _chosen(shown, chosen)
 
     @cached_property
     def start(self) -> float | None:
@@ -42,6 +49,11 @@ class Past:
         first = next((value for value in self.loss.values if isfinite(value)), None)
         start = first if self.known.guess is None else self.known.guess
         return start if start is not None and start > 0 else None
+
+    @cached_property
+    def highest_start(self) -> float | None:
+        """The first loss, or that of a guess where it is higher; None where it is not above 0."""
+        return None if self.start is None else max(self.start, self.loss.values[0] if self.loss else self.start)
 
     @cached_property
     def level(self) -> float | None:
@@ -117,6 +129,15 @@ class Past:
         net = self.known.learner
         names = [] if net is None else [net.graph.blobs[blob].name for blob in net.graph.losses]
         return self.tested(names[0]) if len(names) == 1 else None
+
+
+def _chosen(series: Series, chosen: Sequence[int]) -> Series:
+    """A series with some of its values."""
+
+    def kept(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[i] for i in chosen)
+
+    return Series(series.name, kept(series.iterations), kept(series.epochs), kept(series.seconds), kept(series.values))
 
 
 class HistoryRule(Rule):

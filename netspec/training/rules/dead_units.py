@@ -34,14 +34,13 @@ class DeadUnits(Rule):
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """One warning, with the layers; inputs and weights of zeros say why by themselves."""
         probe = known.probe
-        if probe is None or known.learner is None or probe.data.constant or probe.batch * probe.batches < LEAST:
+        if probe is None or known.learner is None or probe.data.constant or probe.seen < LEAST or not probe.finite:
             return
         products = [one for one in probe.weights if one.usual is not None]
         if not probe.dead or not any(one.size for one in products):
             return
         blob = max(probe.dead, key=lambda blob: blob.dead or 0)
-        seen = probe.batch * probe.batches
-        text = f"{blob.dead:.0%} of the units of '{blob.layer}' are dead: 0 for each of {seen:,} samples"
+        text = f"{blob.dead:.0%} of the units of '{blob.layer}' are dead: 0 for each of {probe.seen:,} samples"
         names = named([one.layer for one in probe.dead if one is not blob]) if len(probe.dead) > 1 else ""
         text += f" (most are dead in {names} too)" if names else ""
         help = "is a bias_filler far below 0, or are the inputs? `negative_slope: 0.01` keeps a gradient in any case"

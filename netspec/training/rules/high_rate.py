@@ -55,26 +55,27 @@ def _broken_off(past: Past) -> str | None:
 
 
 def _grown(past: Past) -> str | None:
-    if past.start is None or past.level is None:
+    start, first = past.highest_start, past.loss.values[0] if past.loss else 0.0
+    if past.start is None or start is None or past.level is None:
         return None
-    first = past.loss.values[0]
-    if past.level > GROWN * max(past.start, first) + past.noise:
+    if past.level > GROWN * start + past.noise:
         return f"the loss has grown from {first:.4g} to {past.level:.4g}, the median of the last quarter"
     most = max(part(past.loss, 0, 1))
-    if most > 2 * BURST * past.start and past.level > NEAR * past.start:
+    if most > 2 * BURST * start and past.level > NEAR * past.start:
         return f"the loss went from {first:.4g} up to {most:.4g}, and came back no lower than {past.level:.4g}"
     return None
 
 
 def _jumping(past: Past) -> str | None:
-    if past.start is None or past.level is None:
+    start = past.highest_start
+    if start is None or past.level is None:
         return None
-    what = "guessing" if past.known.guess is not None else "the beginning"
+    what = "of guessing" if start == past.known.guess else "at the beginning"
     for word, values, factor in (("last ", part(past.loss, 0.5, 1), GROWN), ("", part(past.loss, 0, 1), BURST)):
-        above = [value for value in values if value > factor * past.start]
+        above = [value for value in values if value > factor * start]
         if len(above) >= max(2, OFTEN * len(values)):
-            most = f"above the {past.start:.4g} of {what}, up to {max(above):.4g}"
-            return f"{len(above)} of the {word}{len(values)} losses shown are {most}"
+            count = f"{len(above)} of the {word}{len(values)} losses shown"
+            return f"{count} are above the {start:.4g} {what}, up to {max(above):.4g}"
     return None
 
 

@@ -48,7 +48,7 @@ class LowRate(HistoryRule):
 
 def why(past: Past) -> str | None:
     """What shows that the steps were too short; None where nothing does."""
-    start, level, reach = past.start, past.level, past.reach
+    start, level, reach = past.highest_start, past.level, past.reach
     if start is None or level is None or not HIGH * start < level <= 1.1 * start:
         return None
     if reach is not None and past.gradient is not None and reach < start:

@@ -11,14 +11,12 @@ from netspec.training.curve import part
 from netspec.training.history import Series
 from netspec.training.rules.base import Example
 from netspec.training.rules.base_history import HistoryRule, Past, recorded
-from netspec.training.rules.unlearnt_test import TESTED
+from netspec.training.rules.unlearnt_test import TESTED, USEFUL
 
 RISEN = 1.15
 """How many times its lowest value the test loss is at the end."""
 FALLEN = 0.8
 """Part of the training loss at that time that is left at the end."""
-USEFUL = 0.97
-"""Part of the loss at the beginning below which the net has learned something that holds for the test set."""
 APART, LITTLE = 0.25, 0.1
 """Losses are far apart by this part of the loss at the beginning, where that of training is this part of the other."""
 LEAST = 4

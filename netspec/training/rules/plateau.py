@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
 from netspec.training.curve import part, trend
+from netspec.training.rules import high_rate, low_rate, unlearnt_test
 from netspec.training.rules.at_chance import NEAR
 from netspec.training.rules.base import Example
 from netspec.training.rules.base_history import FEW, HistoryRule, Past, recorded
-from netspec.training.rules.low_rate import HIGH
 
 
 class PlateauWarning(Caution):
@@ -32,10 +32,10 @@ class Plateau(HistoryRule):
         half, start, level = part(past.loss, 0.5, 1), past.start, past.level
         if start is None or level is None or len(half) < FEW or not past.keeps_rate:
             return
-        if not HIGH * start < level < (1 - NEAR) * start or abs(trend(half)) > 1.5:
+        if not low_rate.HIGH * start < level < (1 - NEAR) * start or abs(trend(half)) > 1.5:
             return
-        if past.reach is not None and past.reach < start:
-            return  # the steps were too short for anything else
+        if low_rate.why(past) or high_rate.why(past) or unlearnt_test.why(past):
+            return  # which is reason enough
         spread = past.noise
         since = _since(past, level, spread)
         message = (

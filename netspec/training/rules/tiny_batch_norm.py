@@ -41,7 +41,8 @@ class TinyBatchNorm(Rule):
         names = [layer.name for layer in norms if not layer.running("TRAIN")]
         if not names:
             return
-        text = f"{named(names)} take means and variances of batches of {counted(known.job.batch, 'sample')}"
+        words = "takes its mean and variance" if len(names) == 1 else "take their means and variances"
+        text = f"{named(names)} {words} from batches of {counted(known.job.batch, 'sample')}"
         spec = known.job.spec.data.train
         help = f"`batch_size: {8 * LEAST}`, or GroupNorm, which takes them of each sample alone"
         yield TinyBatchNormWarning(text, at=spec.place("batch_size") if spec else None, help=help)

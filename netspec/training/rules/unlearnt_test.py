@@ -7,11 +7,12 @@ from math import exp
 from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
+from netspec.training.rules import high_rate
 from netspec.training.rules.base import Example
 from netspec.training.rules.base_history import HistoryRule, Past, recorded
 
-LEARNED = 0.7
-"""Part of the loss of a guess below which the training samples are learned."""
+LEARNED, USEFUL = 0.95, 0.97
+"""Parts of the loss of a guess below which something of the training samples, and of others, is learned."""
 
 
 class UnlearntTestWarning(Caution):
@@ -42,22 +43,27 @@ class UnlearntTest(HistoryRule):
 
     def look(self, past: Past) -> Iterator[NetspecError]:
         """A warning with both losses, and the score beside them."""
-        guess, level, tests = past.known.guess, past.level, past.test_loss
-        if guess is None or level is None or tests is None or not tests or level > LEARNED * guess:
-            return
-        if min(tests.values) < 0.97 * guess or tests.values[-1] < guess:
+        found = why(past)
+        if found is None:
             return
         metric = past.job.watch.metric
         score = past.tested(metric.name.partition("/")[2]) if metric is not None else None
-        said, worse = "", False
-        if metric is not None and score is not None and score and metric.name != tests.name:
-            said = f", and {metric.name} {score.values[-1]:.3g}"
-            worse = metric.higher and score.values[-1] < 0.5 * exp(-guess)
-        message = (
-            f"the training samples are learned, with a loss of {level:.4g}, but not what they have in common with the "
-            f"others: {tests.name} was never below the {guess:.4g} of guessing, and is {tests.values[-1]:.4g}{said}"
-        )
         help = "do the labels of both sets belong to their samples, and have both the same transforms?"
-        if worse:
-            help = "fewer are right than by guessing: are the labels of one set shifted, or numbered in another way?"
-        yield UnlearntTestWarning(message, help=help)
+        if metric is not None and score is not None and score and "loss" not in metric.name:
+            found += f", and {metric.name} {score.values[-1]:.3g}"
+            if metric.higher and score.values[-1] < 0.5 * exp(-(past.known.guess or 0.0)):
+                help = "fewer are right than by guessing: are the labels of one set shifted, or numbered differently?"
+        yield UnlearntTestWarning(found, help=help)
+
+
+def why(past: Past) -> str | None:
+    """What shows that nothing that was learned holds for the test set; None where nothing does."""
+    guess, level, tests = past.known.guess, past.level, past.test_loss
+    if guess is None or level is None or tests is None or not tests or level > LEARNED * guess:
+        return None
+    if min(tests.values) < USEFUL * guess or tests.values[-1] < guess or high_rate.why(past):
+        return None
+    return (
+        f"the training samples are learned, with a loss of {level:.4g}, but nothing that others have: {tests.name} "
+        f"was never below the {guess:.4g} of guessing, and is {tests.values[-1]:.4g}"
+    )

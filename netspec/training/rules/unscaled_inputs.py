@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
+from netspec.training.probe import DataProbe
 from netspec.training.rules._examples import feed, solver, value
 from netspec.training.rules.base import Example, Known, Rule
 
@@ -31,8 +32,9 @@ class UnscaledInputs(Rule):
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """One warning for each such input."""
-        for one in known.probe.data.unscaled if known.probe is not None else ():
-            if one not in known.probe.data.constant:
+        data = known.probe.data if known.probe is not None else DataProbe()
+        for one in data.unscaled:
+            if one not in data.constant:
                 text = f"input '{one.name}' is not scaled: {one.least:.4g} to {one.most:.4g}, mean {one.mean:.4g}"
                 factor = 1 / 256 if one.most <= 255 else 1 / one.most
                 spec = known.job.spec.data.train if known.job is not None else None

@@ -9,10 +9,15 @@ with `momentum`, not with b(t). P is computed from the iteration: there is no st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import prod
+
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
+from netspec.core.worked import Term, Worked
 from netspec.training.solvers._moments import TwoMoments
+from netspec.training.solvers.base import OneWeight
 
 
 class NAdam(TwoMoments):
@@ -27,3 +32,16 @@ class NAdam(TwoMoments):
         from netspec.kernels import update_moments
 
         yield run.by(update_moments.nadam, self.moments(), self.momentum_decay)
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """Both averages; then the weight."""
+        mean, square = averages = self.averages(one, one.g)
+        yield from self.told(averages)
+        *before, now, coming = (
+            self.momentum * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)) for t in range(1, one.iteration + 3)
+        )
+        product = prod([*before, now])
+        ahead = Term(coming) * mean.known() / (1.0 - Term(product * coming))
+        own = (1.0 - Term(now)) * one.g / (1.0 - Term(product))
+        freed = square.known() / (1.0 - Term(self.momentum2).power(one.t))
+        yield (one.w - one.rate * (ahead + own) / (freed.sqrt() + self.delta)).at("w", ())

@@ -8,13 +8,16 @@ recommends. With nu = nu2 = 1 it is Adam.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from netspec.core.calls import Calls, Update
 from netspec.core.model import Aka
+from netspec.core.worked import Term, Worked
 from netspec.training.solvers._moments import MEAN, Beta, TwoMoments
+from netspec.training.solvers.base import OneWeight
 
 
 class QHAdam(TwoMoments):
@@ -29,3 +32,13 @@ class QHAdam(TwoMoments):
         from netspec.kernels import update_moments
 
         yield run.by(update_moments.qhadam, self.moments(), update_moments.Hyperbolic(self.nu, self.nu2))
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """Both averages; then the weight."""
+        mean, square = averages = self.averages(one, one.g)
+        yield from self.told(averages)
+        mean = mean.known() / (1.0 - Term(self.momentum).power(one.t))
+        square = square.known() / (1.0 - Term(self.momentum2).power(one.t))
+        step = Term(1 - self.nu) * one.g + Term(self.nu) * mean
+        root = Term(1 - self.nu2) * one.g.power(2.0) + Term(self.nu2) * square
+        yield (one.w - one.rate * step / (root.sqrt() + self.delta)).at("w", ())

@@ -11,8 +11,12 @@ and PyTorch wait for 5, because there R is less of an approximation, and so does
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from netspec.core.calls import Calls, Update
+from netspec.core.worked import Term, Worked
 from netspec.training.solvers._moments import TwoMoments
+from netspec.training.solvers.base import OneWeight
 
 
 class RAdam(TwoMoments):
@@ -23,3 +27,17 @@ class RAdam(TwoMoments):
         from netspec.kernels import update_moments
 
         yield run.by(update_moments.radam, self.moments())
+
+    def worked(self, one: OneWeight) -> Iterator[Worked]:
+        """Both averages; then the weight, with R once the mean square is known well."""
+        from netspec.kernels.update_moments import TRACTABLE
+
+        mean, square = averages = self.averages(one, one.g)
+        yield from self.told(averages)
+        step = one.rate * mean.known() / (1.0 - Term(self.momentum).power(one.t))
+        left, most = 1 - self.momentum2**one.t, 2 / (1 - self.momentum2) - 1
+        length = most - 2 * one.t * (1 - left) / left
+        if length > TRACTABLE:
+            factor = left * (length - 4) * (length - 2) * most / ((most - 4) * (most - 2) * length)
+            step = step * Term(factor).sqrt() / (square.known().sqrt() + self.delta)
+        yield (one.w - step).at("w", ())

@@ -1,0 +1,73 @@
+"""`netspec lr-find`: a learning rate for a solver, by a short training whose rate grows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netspec.cli.base import (
+    Code,
+    Level,
+    SolverFile,
+    SolverOverrides,
+    Stages,
+    TableFormat,
+    Threads,
+    answer,
+    asked_state,
+    err,
+    told_of_compiling,
+    width,
+)
+from netspec.cli.help import TRUST
+from netspec.core.locate import expanded
+
+PANEL = TRUST
+EXAMPLE = "netspec lr-find lenet"
+
+LOWEST, HIGHEST, ITERATIONS = 1e-6, 10.0, 200
+"""The rates of a sweep and its length, where nobody says otherwise."""
+
+
+def command(
+    solver: SolverFile,
+    overrides: SolverOverrides = None,
+    low: Annotated[float, typer.Option("--from", min=1e-12, help="Rate of the first iteration.")] = LOWEST,
+    high: Annotated[float, typer.Option("--to", max=1e6, help="Rate of the last iteration.")] = HIGHEST,
+    iterations: Annotated[int, typer.Option(min=50, max=100_000, help="Iterations of the sweep.")] = ITERATIONS,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="Also draw it: .png, .svg or .pdf."),
+    ] = None,
+    net_stage: Stages = None,
+    net_level: Level = None,
+    threads: Threads = None,
+    code: Code = None,
+    format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
+) -> None:
+    """Look for a learning rate: train a few iterations while the rate grows, and see where the loss falls."""
+    from netspec.study.lr_find import NoRateError, sweep
+    from netspec.training.job import load_solver
+    from netspec.views import lr_find as views
+
+    if output is not None:
+        from netspec.pictures.lr_find import ask
+
+        ask(output)
+    job = load_solver(solver, overrides or [], phases=("TRAIN",), asked=asked_state(net_stage, net_level))
+    with told_of_compiling(err()):
+        found = sweep(job, low, high, iterations, threads)
+    if output is not None:
+        from netspec.pictures.lr_find import plot_sweep
+
+        plot_sweep(output, found)
+        err().print(f"drew {output}", soft_wrap=True)
+    room = width(sys.stdout)
+    answer(views.sweep(found, room).form(format.value, room))
+    if found.fault is not None:
+        if format is TableFormat.json:  # the answer says all, and stdout takes a single document
+            raise typer.Exit(NoRateError.exit_code)
+        raise NoRateError(f"no rate is suggested: {found.fault}", help=views.advice(found))
