@@ -90,7 +90,7 @@ def _one(name: str, overrides: list[str], data: bool, asked: AskedState, found: 
     job = job_of(opened, mistakes)
     check_left_out(job.net, job.train.graph.state, mistakes)
     mistakes.raise_if_any()
-    feeds, warnings = rehearse(job) if data else ({}, judge(Known(job.nets, job), "warning"))
+    feeds, warnings = rehearse(job) if data else ({}, judge(Known(job.nets, job)))
     for warning in warnings:
         found.add(warning)
     words = [f"a sound solver for net '{job.net.name}'", *(from_here(feed.describe()) for feed in feeds.values())]
@@ -120,7 +120,7 @@ def _net(document: Document, asked: AskedState, found: Findings) -> str:
     expect(shaped, phases.spec, mistakes)
     check_left_out(phases.spec, state, mistakes)
     mistakes.raise_if_any()
-    for warning in judge(Known({"TRAIN": shaped}), "warning"):
+    for warning in judge(Known({"TRAIN": shaped})):
         found.add(warning)
     macs = shaped.total_macs // max(1, shaped.batch)
     return f"{counted(shaped.total_params, 'parameter')}, {counted(macs, 'MAC')} {per(shaped.unit)}"

@@ -62,7 +62,8 @@ class Room(Generic[T]):
     @cache  # noqa: B019 - rooms live as long as the process
     def _files(self) -> dict[str, str]:
         path = importlib.import_module(self.package).__path__
-        names = (m.name for m in pkgutil.iter_modules(path) if m.name.partition("_")[0] not in ("base", ""))
+        modules = (m.name for m in pkgutil.iter_modules(path) if not m.ispkg)  # a package inside is a room of its own
+        names = (name for name in modules if name.partition("_")[0] not in ("base", ""))
         return {_folded(name): name for name in names}
 
     @cache  # noqa: B019

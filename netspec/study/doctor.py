@@ -12,6 +12,8 @@ from netspec.training.probe import Probe
 from netspec.training.probing import probe
 from netspec.training.rehearsal import rehearse
 from netspec.training.rules.base import Known, judge
+from netspec.training.rules.probed.base import PROBED
+from netspec.training.rules.recorded.base import RECORDED
 from netspec.training.runs import RunRecord
 from netspec.training.series import history
 
@@ -39,18 +41,17 @@ class Examination:
 def examine(job: Job) -> Examination:
     """Examine a solver before it trains. Raises the errors that would keep it from its first iteration."""
     feeds, warnings = rehearse(job)
-    seen, told = probe(job, feeds), {warning.code for warning in warnings}
-    found = judge(Known(job.nets, job, feeds, probe=seen), "warning")
-    return Examination(job.name, job, (*warnings, *(each for each in found if each.code not in told)), seen)
+    seen = probe(job, feeds)
+    found = judge(Known(job.nets, job, feeds, probe=seen), room=PROBED)
+    return Examination(job.name, job, (*warnings, *found), seen)
 
 
 def examine_run(record: RunRecord) -> Examination:
     """Examine a run by what its folder holds; its data are not opened. Raises the errors of its configuration."""
     job = load_solver(str(record.path))
     recorded = replace(history(record), last=_last(job, record.events))
-    return Examination(
-        str(record.path), job, tuple(judge(Known(job.nets, job, history=recorded), "warning")), None, recorded
-    )
+    known = Known(job.nets, job, history=recorded)
+    return Examination(str(record.path), job, (*judge(known), *judge(known, room=RECORDED)), history=recorded)
 
 
 def _last(job: Job, events: list[Event]) -> int | None:

@@ -24,7 +24,8 @@ from netspec.training.policies.fixed import Fixed
 from netspec.training.probe import Probe
 from netspec.training.probing import measured, resized
 from netspec.training.regularizers.l2 import L2
-from netspec.training.rules.base import Known, judge
+from netspec.training.rules.base import RULES, Known, judge
+from netspec.training.rules.probed.base import PROBED
 from netspec.training.session import Session
 from netspec.training.watch import Watch
 
@@ -39,9 +40,6 @@ LOWER, HIGHER = (0.1, 0.01, 0.001), (10.0, 100.0, 1000.0, 10000.0)
 
 LEAST = 200
 """Iterations of a trial, where the training itself ended early."""
-
-CAUSES = ("NS819", "NS803", "NS320", "NS321", "NS806", "NS807", "NS805", "NS801", "NS802", "NS822", "NS800", "NS809")
-"""Codes of rules that say why a net cannot learn a few samples, the likeliest reasons first."""
 
 QUIET = {"dropout_ratio": 0.0, "tau": 0.0, "label_smoothing": 0.0}
 QUIET_NOISE = {"sigma": 0.0}
@@ -221,9 +219,11 @@ def _contradiction(job: Job, batches: Sequence[tuple[Array, ...]]) -> str | None
 
 
 def _rule(job: Job, seen: Probe) -> str | None:
-    """What the likeliest of the rules says."""
-    found = {each.code: each for each in reversed(judge(Known(job.nets, job, probe=seen), "warning"))}
-    cause = next((found[code] for code in CAUSES if code in found), None)
+    """What the first rule says whose fault can be the reason."""
+    known, rooms = Known(job.nets, job, probe=seen), (PROBED, RULES)
+    reasons = tuple(rule.finding for room in rooms for rule in room.members() if rule.hinders)
+    found = (finding for room in rooms for finding in judge(known, room=room))
+    cause = next((finding for finding in found if isinstance(finding, reasons)), None)
     return None if cause is None else f"{cause.message}; {cause.help}"
 
 

@@ -33,7 +33,7 @@ def rehearse(job: Job) -> tuple[dict[str, Feed], list[NetspecError]]:
         own = fill_weights(job.train, job.spec.dtype, job.spec.random_seed)
         load_own(job, own)
         weights = dict(zip(own.names, own.data, strict=True))
-    return feeds, judge(Known(job.nets, job, feeds, weights), "warning")
+    return feeds, judge(Known(job.nets, job, feeds, weights))
 
 
 def load_own(job: Job, weights: Weights, files: Sequence[Path] = ()) -> tuple[tuple[Path, ...], LoadReport] | None:

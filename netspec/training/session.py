@@ -167,7 +167,7 @@ class Session:
         """What rules say against this training, with the weights and first losses that it has now, and not before."""
         weights = dict(zip(self.train.weights.names, self.train.weights.data, strict=True))
         feeds = {name: feed for name, feed in self.feeds.items() if name not in self.job.tested}
-        found = judge(Known(self.job.nets, self.job, feeds, weights, self._first), "warning")
+        found = judge(Known(self.job.nets, self.job, feeds, weights, self._first))
         found += self._told
         new = [warning for warning in found if warning.code not in self._said]
         self._said.update(warning.code for warning in new)

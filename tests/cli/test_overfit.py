@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from netspec.cli import app
-from netspec.training.rules import _examples as made
+from netspec.training.rules import base_examples as made
 
 
 def said(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

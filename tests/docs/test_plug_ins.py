@@ -13,6 +13,7 @@ import pytest
 import netspec
 from netspec.core.rooms import Room
 from netspec.net.load import load_net
+from netspec.study import doctor
 from netspec.views import json_schema
 from tests.helpers import ROOT
 from tests.helpers.checks import blob, check_layer, make_layer
@@ -95,9 +96,9 @@ def test_the_error_of_a_run_is_the_one_on_the_page(folder: Path, cli: Callable[.
 
 
 def test_the_page_names_all_rooms_and_their_words() -> None:
-    assert json_schema.CHOICES and load_net  # all rooms are imported
+    assert json_schema.CHOICES and load_net and doctor  # all rooms are imported
     rooms = [room for room in Room.every if room.package.startswith("netspec.")]
-    assert len(rooms) == 9
+    assert len(rooms) == 11
     for room in rooms:
         word = room.word(type("SquarePlus", (), {}))
         assert f"| `{room.base.__module__}.{room.base.__qualname__}` | `{word}` |" in PAGE

@@ -9,7 +9,7 @@ import pytest
 
 from netspec.study.overfit import NEAR, Overfit, overfit
 from netspec.training.job import load_solver
-from netspec.training.rules import _examples as made
+from netspec.training.rules import base_examples as made
 
 Values = dict[str, Any]
 

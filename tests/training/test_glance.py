@@ -11,7 +11,7 @@ from netspec.training.feeds import open_phases
 from netspec.training.glance import look, shift_probe, still_feed
 from netspec.training.job import load_solver
 from netspec.training.probe import DataProbe
-from netspec.training.rules import _examples as made
+from netspec.training.rules import base_examples as made
 
 Values = dict[str, Any]
 

@@ -12,7 +12,7 @@ from netspec.training.feeds import open_phases
 from netspec.training.job import load_solver
 from netspec.training.probe import Probe
 from netspec.training.probing import probe
-from netspec.training.rules import _examples as made
+from netspec.training.rules import base_examples as made
 from tests.helpers.sessions import session
 
 Values = dict[str, Any]

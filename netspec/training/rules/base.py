@@ -1,4 +1,8 @@
-"""Rule: a judgement about what is known of a training; and `judge`, which asks all rules."""
+"""Rule: a judgement about what is known of a training; and `judge`, which asks all rules of a room.
+
+The rules here judge nets, solvers, their data and their first losses, for every `check` and every training. Those that
+need more are rooms of their own, which only the doctor asks: `probed/` and `recorded/`.
+"""
 
 from __future__ import annotations
 
@@ -97,20 +101,18 @@ class Known:
 class Example:
     """A solver as plain values, with its data inside, and what else is known of its training.
 
-    `losses` are those of its first iterations, `history` is what it recorded. Where it is `probed`, its first batches
-    are looked at too, as `netspec doctor` does.
+    `losses` are those of its first iterations, `history` is what it recorded.
     """
 
     solver: Mapping[str, Any]
     losses: Sequence[float] = ()
     history: History | None = None
-    probed: bool = False
 
 
-class Rule(Model):
-    """A judgement: a finding where what is known says that a training cannot run, or cannot do what it is meant to.
+class Judgement(Model):
+    """A rule of any room: a finding where what is known says that a training cannot do what it is meant to.
 
-    A rule claims only what is sure, and nothing where it does not know enough.
+    It says nothing where it does not know enough.
     """
 
     finding: ClassVar[type[NetspecError]]
@@ -119,18 +121,27 @@ class Rule(Model):
     """A training that it finds fault with."""
     fine: ClassVar[Example]
     """One that is as near as can be, and that it lets pass."""
+    hinders: ClassVar[bool] = False
+    """Whether its fault can keep a net from learning even a few samples: `netspec overfit` then names it as the reason.
+    """
 
     def judge(self, known: Known) -> Iterator[NetspecError]:
         """The findings."""
         raise NotImplementedError
 
 
+class Rule(Judgement):
+    """A judgement before a training, and during its first iterations: it claims only what is sure."""
+
+
 RULES: Room[Rule] = Room("netspec.training.rules", Rule, "rule")
 
 
-def judge(known: Known, severity: Literal["error", "warning"]) -> list[NetspecError]:
-    """The findings of a severity of all rules, in the order of the rules' names."""
-    rules = (rule() for rule in RULES.members() if rule.finding.severity == severity)
+def judge(
+    known: Known, severity: Literal["error", "warning"] = "warning", room: Room[Any] = RULES
+) -> list[NetspecError]:
+    """The findings of a severity of all rules of a room, in the order of the rules' names."""
+    rules = (rule() for rule in room.members() if rule.finding.severity == severity)
     return [finding for rule in rules for finding in rule.judge(known)]
 
 

@@ -29,6 +29,7 @@ class EqualUnits(Rule):
     """Constant weights in a layer, and in all that read it; random weights on either side make its outputs differ."""
 
     finding: ClassVar[type[NetspecError]] = EqualUnitsWarning
+    hinders: ClassVar[bool] = True
     wrong: ClassVar[Example] = Example(_solver({"type": "constant", "value": 0.2}))
     fine: ClassVar[Example] = Example(_solver("xavier"))
 

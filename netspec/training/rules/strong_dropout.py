@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from netspec.core.errors import Caution, NetspecError
-from netspec.training.rules._examples import product, solver
 from netspec.training.rules.base import Example, Known, Rule
+from netspec.training.rules.base_examples import product, solver
 
 
 class StrongDropoutWarning(Caution):

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from netspec.core.errors import Caution, NetspecError
 from netspec.core.shape import counted
 from netspec.layers.batch_norm import BatchNorm
-from netspec.training.rules._examples import feed, product, solver
 from netspec.training.rules.base import Example, Known, Rule, named
+from netspec.training.rules.base_examples import feed, product, solver
 
 
 class TinyBatchNormWarning(Caution):
@@ -30,6 +30,7 @@ class TinyBatchNorm(Rule):
     """Fewer than four samples in a batch, in a training net with a BatchNorm that takes statistics of batches."""
 
     finding: ClassVar[type[NetspecError]] = TinyBatchNormWarning
+    hinders: ClassVar[bool] = True
     wrong: ClassVar[Example] = Example(_solver(2))
     fine: ClassVar[Example] = Example(_solver(16))
 

@@ -31,6 +31,7 @@ class ZeroWeights(Rule):
     """Weights of 0 below or above weights of 0, or below a ReLU; a single layer learns from 0 and is let pass."""
 
     finding: ClassVar[type[NetspecError]] = ZeroWeightsWarning
+    hinders: ClassVar[bool] = True
     wrong: ClassVar[Example] = Example(_solver("constant"))
     fine: ClassVar[Example] = Example(_solver("xavier"))
 

@@ -14,7 +14,7 @@ from netspec.data.transforms.base import Apply, Draw, Setting
 from netspec.data.transforms.scale import Scale
 from netspec.study.doctor import examine_run
 from netspec.training.job import load_solver
-from netspec.training.rules import waiting_for_data
+from netspec.training.rules.recorded import waiting_for_data
 from netspec.training.run import run
 from netspec.training.runs import read
 

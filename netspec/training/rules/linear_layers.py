@@ -1,0 +1,80 @@
+"""LinearLayers: dense layers after one another without an activation between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from netspec.core.errors import Caution, NetspecError
+from netspec.core.shape import count
+from netspec.layers.inner_product import InnerProduct
+from netspec.net.graph import Graph, Node
+from netspec.net.shaped import ShapedGraph
+from netspec.training.rules.base import Example, Known, Rule, example
+
+
+class LinearLayersWarning(Caution):
+    """Two dense layers follow one another without an activation: together they compute what one can."""
+
+    code = "NS324"
+
+
+THROUGH = ("BatchNorm", "Scale", "Bias")
+"""Layer types that leave a linear function linear, but for what they measure."""
+
+
+def _solver(between: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    products = [
+        {"name": f"ip{i}", "type": "InnerProduct", "num_output": 6, "weight_filler": "xavier"} for i in range(2)
+    ]
+    return example([products[0], *between, products[1]])
+
+
+class LinearLayers(Rule):
+    """An InnerProduct that reads nothing but another one, which has no fewer outputs than either has values.
+
+    A narrower one in between is let pass: it is a bottleneck, which limits what the two can compute.
+    """
+
+    finding: ClassVar[type[NetspecError]] = LinearLayersWarning
+    wrong: ClassVar[Example] = Example(_solver([]))
+    fine: ClassVar[Example] = Example(_solver([{"name": "relu", "type": "ReLU"}]))
+
+    def judge(self, known: Known) -> Iterator[NetspecError]:
+        """One warning for the first such pair of a net."""
+        net = known.learner
+        pairs = [] if net is None else list(_pairs(net))
+        for below, above in pairs[:1]:
+            more = f" (and {len(pairs) - 1} more such)" if len(pairs) > 1 else ""
+            message = (
+                f"no activation stands between '{below.layer.name}' and '{above.layer.name}': two dense layers "
+                f"compute no more than one does{more}"
+            )
+            help = f"put an activation after '{below.layer.name}', like `{{name: relu, type: ReLU}}`"
+            yield LinearLayersWarning(message, at=above.layer.place(), help=help)
+
+
+def _pairs(net: ShapedGraph) -> Iterator[tuple[Node, Node]]:
+    graph = net.graph
+    for above in graph.nodes:
+        if not isinstance(above.layer, InnerProduct):
+            continue
+        below = _product(graph, above.bottoms[0])
+        if below is None or not any(graph.params[param].learned for param in below.params):
+            continue
+        hidden = count(net.blobs[below.tops[0]][1:])
+        if hidden >= min(count(net.blobs[below.bottoms[0]][1:]), count(net.blobs[above.tops[0]][1:])):
+            yield below, above
+
+
+def _product(graph: Graph, blob: int) -> Node | None:
+    """The InnerProduct that a blob is a linear function of and that nothing else reads; None without one."""
+    readers = [sum(blob in node.bottoms for node in graph.nodes) for blob in range(len(graph.blobs))]
+    while blob not in graph.inputs and readers[blob] == 1:
+        node = graph.nodes[graph.blobs[blob].producer]
+        if isinstance(node.layer, InnerProduct):
+            return node
+        if node.layer.type not in THROUGH and not node.layer.aliases(graph.phase):
+            return None
+        blob = graph.original(node.bottoms[0])
+    return None

@@ -1,0 +1,1 @@
+"""Rules that look at what a training has recorded: `netspec doctor RUN`."""
