@@ -56,7 +56,10 @@ class Fault:
     def trainings(self, folder: Path) -> dict[str, tuple[str, Settings]]:
         """For each net its solver and settings; `folder` holds what `data` made."""
         chosen = {name: NETS[name] for name in self.nets}
-        return {name: (net.solver, {**BUNDLED, **LOOP, **net.settings, **self._own(net, folder)}) for name, net in chosen.items()}
+        return {
+            name: (net.solver, {**BUNDLED, **LOOP, **net.settings, **self._own(net, folder)})
+            for name, net in chosen.items()
+        }
 
     def _own(self, net: Net, folder: Path) -> Settings:
         return self.settings(net, folder) if callable(self.settings) else self.settings
@@ -67,7 +70,7 @@ class Healthy:
     """A training without a fault."""
 
     name: str
-    solver: str
+    solver: str | Settings
     settings: Settings
 
 
@@ -86,6 +89,8 @@ def data(folder: Path) -> Path:
         arrays = {
             "x": x, "y": y, "shuffled": random.permutation(y), "shifted": (y + 1) % 10, "from_one": y + 1,
             "x_sorted": x[order], "y_sorted": y[order], "x_one": x[rare], "y_one": y[rare],
+            "x_nan": np.where(np.arange(x.size).reshape(x.shape) % 7919 == 0, np.nan, x).astype(np.float32),
+            "x_twice": np.repeat(x[:2000], 2, axis=0), "y_twice": (np.repeat(y[:2000], 2) + np.tile([0, 1], 2000)) % 10,
         }  # fmt: skip
         for name, array in arrays.items():
             np.save(folder / f"{split}_{name}.npy", array)
@@ -109,6 +114,7 @@ def weighted(net: Net) -> tuple[str, ...]:
 
 def _all(filler: Mapping[str, Any]) -> Made:
     """A filler of all weights: those within blocks by the net's defaults."""
+
     def made(net: Net, folder: Path) -> Settings:
         own = filled("weight_filler", filler, weighted)(net, folder)
         return own | ({"net.defaults.Convolution.weight_filler": filler} if "resnet" in net.solver else {})
@@ -188,7 +194,7 @@ FAULTS = (
     Fault(
         "no shuffle on sorted data", ("NS804",),
         lambda net, folder: {**arrays(folder, "train", "x_sorted", "y_sorted"), "data.train.shuffle": False},
-        ("NS840", "NS843"),
+        ("NS504", "NS506", "NS840", "NS843"),
     ),
     Fault("decay 1", ("NS814", "NS842"), {"weight_decay": 1}, ("NS505",)),
     Fault(
@@ -208,6 +214,113 @@ FAULTS = (
 )  # fmt: skip
 """Those of issue 16, and others that beginners make."""
 
-HEALTHY = tuple(
-    Healthy(name, net.solver, {**BUNDLED, **LOOP, **net.settings}) for name, net in NETS.items()
+
+
+def _before_loss(type: str) -> Made:
+    """A layer between the scores and the loss."""
+    layer = {"insert_after": "LAST", "name": "squash", "type": type, "bottom": "LAST", "top": "squash"}
+    return changed(layer, {"name": "loss", "bottom": ["squash", "label"]})
+
+
+def numbers(scale: float, activation: str | None = None, **fields: Any) -> Settings:
+    """A whole solver of a regression on made data: y = x w + noise, times `scale`."""
+    import numpy as np
+
+    random = np.random.default_rng(11)
+    x = random.normal(size=(320, 5)).round(3)
+    y = (scale * (x @ [1.0, -2.0, 0.5, 0.0, 1.5] + 0.1 * random.normal(size=320))).round(4)
+    layers: list[dict[str, Any]] = [
+        {"name": "data", "type": "Input", "top": ["data", "truth"], "shape": [[20, 5], [20]]},
+        {"name": "ip1", "type": "InnerProduct", "num_output": 16, "weight_filler": "msra"},
+        {"name": "relu1", "type": "ReLU"},
+        {"name": "ip2", "type": "InnerProduct", "num_output": 1, "weight_filler": "xavier"},
+        *([{"name": "squash", "type": activation}] if activation else []),
+        {"name": "loss", "type": "EuclideanLoss", "bottom": ["squash" if activation else "ip2", "truth"]},
+    ]
+    feeds = {
+        name: {"source": {"type": "Arrays", "values": [x[part].tolist(), y[part].tolist()]}, "batch_size": 20}
+        for name, part in (("train", slice(240)), ("test", slice(240, 320)))
+    }
+    loop = {"display": 5, "test_interval": 40, "snapshot_after_train": False, "max_iter": 200}
+    return {"base_lr": 0.01, "momentum": 0.9, "lr_policy": "fixed", **loop, "data": feeds, **fields, "net": {"layers": layers}}
+
+
+MLP = ("mlp",)
+MORE = (
+    Fault("softmax before the softmax loss", ("NS323",), _before_loss("Softmax"), ("NS841", "NS842", "NS846", "NS505")),
+    Fault("ReLU on the scores", ("NS323",), _before_loss("ReLU"), ("NS848",), ("lenet", "mlp")),
+    Fault("no activation anywhere", ("NS823",), changed({"remove": "relu1"}, {"remove": "relu2"}), (), MLP),
+    Fault(
+        "labels from 1, a score too many", ("NS821",),
+        lambda net, folder: {
+            **arrays(folder, "train", y="from_one"), **arrays(folder, "test", y="from_one"),
+            f"net.layers.{net.scores}.num_output": 11,
+        },
+        (), MLP,
+    ),
+    Fault(
+        "labels from 1", ("NS505", "NS671", "NS672"),
+        lambda net, folder: {**arrays(folder, "train", y="from_one"), **arrays(folder, "test", y="from_one")},
+        (), MLP,
+    ),
+    Fault("NaN in the data", ("NS819",), lambda net, folder: arrays(folder, "train", "x_nan"), ("NS504", "NS506"), MLP),
+    Fault("scaled twice", ("NS824",), both([*SCALED, *SCALED]), ("NS841", "NS505"), ("lenet", "mlp")),
+    Fault("momentum .99", ("NS817", "NS840"), {"momentum": 0.99}, ("NS504", "NS506")),
+    Fault(
+        "Adam at rate .1", ("NS817", "NS840"), {"type": "Adam", "base_lr": 0.1, "momentum": 0.9}, ("NS504", "NS506", "NS505"),
+    ),
+    Fault("rate gone after 90 iterations", ("NS531",), {"lr_policy": {"type": "step", "gamma": 0.1, "stepsize": 10}}, (), ("lenet", "mlp")),
+    Fault("20 iterations", ("NS841", "NS845"), {"max_iter": 20, "display": 1}, (), ("lenet", "mlp")),
+    Fault("batch of one", ("NS847", "NS840"), {"data.train.batch_size": 1}, ("NS842",), ("lenet", "mlp")),
+    Fault("equal weights", ("NS321",), _all({"type": "constant", "value": 0.01}), ("NS505", "NS841", "NS842"), MLP),
+    Fault(
+        "half of the classes missing", ("NS825",),
+        lambda net, folder: {**arrays(folder, "train", "x_sorted", "y_sorted"), "data.train.limit": 5000},
+        ("NS843", "NS844"), ("lenet", "mlp"),
+    ),
+    Fault("gradients clipped to .0001", ("NS818", "NS841"), {"clip_gradients": 0.0001}, ("NS505",)),
+    Fault(
+        "BatchNorm's statistics of long ago", ("NS843",),
+        {"net.defaults.BatchNorm.moving_average_fraction": 0.999}, (), ("resnet8",),
+    ),
+    Fault("loss_weight .0001", ("NS818", "NS841"), changed({"name": "loss", "loss_weight": 0.0001}), ("NS505",), MLP),
+    Fault("contradictory labels", ("NS820",), lambda net, folder: arrays(folder, "train", "x_twice", "y_twice"), ("NS842", "NS846", "NS844"), MLP),
+)  # fmt: skip
+"""What the issue does not list, and beginners do."""
+
+NUMBERS = {
+    "targets in thousands": (("NS822",), numbers(1000.0, base_lr=1e-7), ("NS841",)),
+    "targets beyond the sigmoid": (("NS826",), numbers(1.0, "Sigmoid"), ("NS846", "NS841")),
+}
+"""Regressions: for each the right findings, a whole solver, and what follows."""
+
+
+def _zoo(solver: str, name: str = "", **settings: Any) -> Healthy:
+    images = {} if solver in {"iris_mlp", "two_moons", "spirals", "char_lstm"} else {**BUNDLED, "data.test.limit": 500}
+    loop = {key: value for key, value in LOOP.items() if key != "data.test.limit"} | {"snapshot": 0}
+    keep_epochs = {"max_epoch": None} if "max_iter" in settings else {}
+    loop = {key: value for key, value in loop.items() if key != "max_epoch"}
+    return Healthy(name or solver, solver, {**images, **loop, **keep_epochs, **settings})
+
+
+HEALTHY = (
+    *(Healthy(name, net.solver, {**BUNDLED, **LOOP, **net.settings}) for name, net in NETS.items()),
+    _zoo("iris_mlp", test_interval="10 epochs", display="1 epoch"),
+    _zoo("logistic_regression", max_iter=500),
+    Healthy("linear regression", numbers(1.0), {}),
+    *(_zoo(name, f"{name}, seed {seed}", random_seed=seed, max_iter=300) for seed in (2, 3) for name in ("lenet", "mlp")),
+    *(_zoo("iris_mlp", f"iris_mlp, seed {seed}", random_seed=seed, test_interval="10 epochs", display="1 epoch") for seed in (2, 3)),
+    _zoo("iris_mlp", "iris_mlp, half as long", max_epoch=30, test_interval="10 epochs", display="1 epoch"),
+    _zoo("mlp", "mlp, half as long", max_iter=200),
+    _zoo("lenet", "lenet as in README", max_iter=1500, display=100, test_interval=500),
+    _zoo("mlp", "mlp, cosine", max_iter=300, lr_policy="cosine"),
+    _zoo("mlp", "mlp, iter_size 4", max_iter=150, iter_size=4),
+    _zoo("lenet_adamw", max_iter=300),
+    _zoo("lenet_adam", max_iter=300),
+    _zoo("lenet_rmsprop", max_iter=300),
+    _zoo("linear_svm", max_iter=500),
+    _zoo("two_moons", test_interval="20 epochs", display="2 epochs"),
+    _zoo("spirals", test_interval="20 epochs", display="2 epochs"),
+    _zoo("char_lstm", max_iter=120),
+    _zoo("transformer_fashion", max_iter=120),
 )

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import machine, results, tables
-from benchmarks.faults import FAULTS, HEALTHY, Fault, Healthy, data
+from benchmarks.faults import FAULTS, HEALTHY, MORE, NUMBERS, Fault, Healthy, data
 from benchmarks.tables import Column
 from benchmarks.trainings import Settings, overrides
 from netspec.core.errors import NetspecError
@@ -41,7 +41,7 @@ COLUMNS = (
 Row = dict[str, Any]
 
 
-def said(solver: str, settings: Settings) -> Row:
+def said(solver: str | Settings, settings: Settings) -> Row:
     """The codes of all that is said of a training: when it begins, of its solver, and of its run."""
     words = overrides(settings)
     try:
@@ -99,7 +99,7 @@ class Kept:
         lines = path.read_text().splitlines() if path and path.exists() else []
         self._found = {one["key"]: one for one in map(json.loads, lines)}
 
-    def get(self, key: str, solver: str, settings: Settings) -> Row:
+    def get(self, key: str, solver: str | Settings, settings: Settings) -> Row:
         """What is said of a training: found out and kept, unless it is there."""
         if key not in self._found:
             found = {"key": key, **said(solver, settings)}
@@ -139,9 +139,13 @@ def main() -> None:
     kept, rows = Kept(words.json), list[Row]()
     with tempfile.TemporaryDirectory() as name:
         folder = data(Path(name))
-        for fault in FAULTS:
+        for fault in (*FAULTS, *MORE):
             if not words.names or fault.name in words.names:
                 rows += fault_rows(fault, kept, folder)
+        for title, (right, solver, also) in NUMBERS.items():
+            if not words.names or title in words.names:
+                found = kept.get(f"{title}/numbers", solver, {})
+                rows.append(_row(title, "regression", found, judged(right, also, found)))
         for one in HEALTHY:
             if not words.names or one.name in words.names or "healthy" in words.names:
                 rows.append(healthy_row(one, kept))

@@ -1,7 +1,8 @@
 """Makes the pictures of docs/pictures/: `python scripts/screenshots.py`. The report's needs a Chromium.
 
 The report of a LeNet that is trained for it, its top as a browser shows it on a light screen, its test on a dark one;
-and the drawings of three nets. Pictures have few colours, so that they are small.
+and the drawings of three nets as SVG, which follow the reader's screen. Pictures have few colours, so that they are
+small.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ NETS = {"lenet": (), "googlenet": (), "resnet50": ("--depth", "1")}
 TRAINING = ("max_iter=1500", "test_interval=250", "display=25", "snapshot=1500")
 WIDTH, HEIGHT = 1000, 1180
 COLORS = 96
-WIDEST = 1300
 
 
 def netspec(*words: str | Path) -> None:
@@ -33,9 +33,7 @@ def netspec(*words: str | Path) -> None:
 
 
 def keep(picture: Image.Image, name: str) -> None:
-    """Write a picture with few colours, and no wider than a page shows it."""
-    if picture.width > WIDEST:
-        picture = picture.resize((WIDEST, round(picture.height * WIDEST / picture.width)), Image.Resampling.LANCZOS)
+    """Write a picture with few colours."""
     path = PICTURES / f"{name}.png"
     picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
@@ -59,10 +57,8 @@ def main() -> None:
         netspec("train", "lenet", *TRAINING, "--quiet", "-o", run)
         netspec("report", run)
         reports(run)
-        for net, options in NETS.items():
-            drawing = Path(folder) / f"{net}.png"
-            netspec("draw", net, *options, "-o", drawing)
-            keep(Image.open(drawing), net)
+    for net, options in NETS.items():
+        netspec("draw", net, *options, "-o", PICTURES / f"{net}.svg")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ test deletes it.
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -28,6 +29,13 @@ for _name in ("COLUMNS", "LINES"):  # readline, which pytest imports, sets them 
 settings.register_profile("netspec", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=400, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netspec"))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what collecting made out of the garbage collector's sight: it is large, and stays to the end."""
+    gc.collect()
+    gc.freeze()
+
 
 CLASSES, TRAIN_SAMPLES, TEST_SAMPLES = 3, 23, 11
 

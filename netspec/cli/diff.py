@@ -49,10 +49,14 @@ def command(
 
     Layers are matched by name and, where names differ, by structure. Numbers are what B has more than A.
     """
+    from netspec.core.errors import UsageError
     from netspec.study.diff import DifferError, diff
     from netspec.views.diff import diff_view
 
     words = overrides or []
+    if after is None and not words:
+        help = "name a second one, or values to change, like `base_lr=0.1`"
+        raise UsageError(f"nothing says what '{before}' is compared with", help=help)
     if after is None or is_override(after):
         after, words = before, words if after is None else [after, *words]
     found = diff(before, after, words, asked_state(net_stage, net_level))

@@ -107,5 +107,5 @@ def command(
         sys.stdout.buffer.write(drawn.content)
         sys.stdout.flush()
     else:
-        forms.save(drawn, file)
+        forms.save(drawn, form, file)
         answer(str(file))

@@ -1,4 +1,4 @@
-"""`netspec lr-find`: a learning rate for a solver, by a short training whose rate grows."""
+"""`netspec lr-find`: a learning rate for a solver, by short trainings whose rate grows."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from netspec.core.locate import expanded
 PANEL = TRUST
 EXAMPLE = "netspec lr-find lenet"
 
-LOWEST, HIGHEST, ITERATIONS = 1e-6, 10.0, 200
-"""The rates of a sweep and its length, where nobody says otherwise."""
+LOWEST, HIGHEST, ITERATIONS, SWEEPS = 1e-6, 10.0, 200, 3
+"""The rates of a sweep, its length, and how many are made, where nobody says otherwise."""
 
 
 def command(
@@ -37,7 +37,8 @@ def command(
     overrides: SolverOverrides = None,
     low: Annotated[float, typer.Option("--from", min=1e-12, help="Rate of the first iteration.")] = LOWEST,
     high: Annotated[float, typer.Option("--to", max=1e6, help="Rate of the last iteration.")] = HIGHEST,
-    iterations: Annotated[int, typer.Option(min=50, max=100_000, help="Iterations of the sweep.")] = ITERATIONS,
+    iterations: Annotated[int, typer.Option(min=50, max=100_000, help="Iterations of a sweep.")] = ITERATIONS,
+    sweeps: Annotated[int, typer.Option(min=1, max=99, help="Sweeps, each with another seed.")] = SWEEPS,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="Also draw it: .png, .svg or .pdf."),
@@ -49,7 +50,7 @@ def command(
     format: Annotated[TableFormat, typer.Option("--format", help="Form of the answer.")] = TableFormat.table,
 ) -> None:
     """Look for a learning rate: train a few iterations while the rate grows, and see where the loss falls."""
-    from netspec.study.lr_find import NoRateError, sweep
+    from netspec.study.lr_find import NoRateError, search
     from netspec.training.job import load_solver
     from netspec.views import lr_find as views
 
@@ -59,15 +60,15 @@ def command(
         ask(output)
     job = load_solver(solver, overrides or [], phases=("TRAIN",), asked=asked_state(net_stage, net_level))
     with told_of_compiling(err()):
-        found = sweep(job, low, high, iterations, threads)
+        found = search(job, low, high, iterations, sweeps, threads)
     if output is not None:
-        from netspec.pictures.lr_find import plot_sweep
+        from netspec.pictures.lr_find import plot_search
 
-        plot_sweep(output, found)
+        plot_search(output, found)
         err().print(f"drew {output}", soft_wrap=True)
     room = width(sys.stdout)
-    answer(views.sweep(found, room).form(format.value, room))
+    answer(views.search(found, room).form(format.value, room))
     if found.fault is not None:
         if format is TableFormat.json:  # the answer says all, and stdout takes a single document
             raise typer.Exit(NoRateError.exit_code)
-        raise NoRateError(f"no rate is suggested: {found.fault}", help=views.advice(found))
+        raise NoRateError(f"no rate is suggested: {found.fault}", help=views.advice(found.typical))

@@ -1,4 +1,4 @@
-"""`netspec show`: pictures of what a trained net looks for, makes of a sample, and knows."""
+"""`netspec show`: filters, activations, saliency, an embedding or decision regions of a trained net, as a picture."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def command(
     threads: Threads = None,
     code: Code = None,
 ) -> None:
-    """Draw what a trained net looks for, makes of a sample, and knows.
+    """Draw filters, activations, saliency, an embedding or decision regions of a trained net.
 
     filters: the weights of a layer. activations: what the layers make of a sample. saliency: which values of a sample
     move the score of a class. embedding: samples in the two dimensions in which a blob differs most. regions: the

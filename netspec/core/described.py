@@ -28,3 +28,16 @@ def described(value: Any) -> Any:
         items = [described(item) for item in value]
         return items[0] if len(items) == 1 else items
     return value
+
+
+def in_words(value: Any) -> str:
+    """A described value in few words: xavier (variance_norm: FAN_IN); nothing is a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        rest = ", ".join(f"{key}: {in_words(it)}" for key, it in value.items() if key != "type" and it is not None)
+        word = str(value.get("type", ""))
+        return f"{word} ({rest})" if word and rest else word or rest
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(in_words, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

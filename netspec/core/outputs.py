@@ -9,6 +9,12 @@ from pathlib import Path
 
 from netspec.core.errors import MachineError
 
+DRAWN = "drawn by netspec"
+"""What every picture and drawing says somewhere, so that it may be written anew; a PNG names its maker, SOFTWARE."""
+SOFTWARE = "netspec"
+PAGE = '<meta name="generator" content="netspec">'
+"""What every page holds, for the same end."""
+
 
 class WriteError(MachineError):
     """The disk is full, or the folder may not be written."""
@@ -37,6 +43,11 @@ def refuse_foreign(path: Path, mark: bytes, kind: str) -> None:
         ours = path.is_file() and (not path.stat().st_size or mark in path.read_bytes())
     if not ours:
         refuse_existing(path, f"it is no {kind} of netspec's: name another file")
+
+
+def mark(kind: str) -> bytes:
+    """What files of a kind hold that netspec drew, by the ending of their names: png, svg, html."""
+    return {"png": f"Software\0{SOFTWARE}", "html": PAGE}.get(kind, DRAWN).encode()
 
 
 def ask_for_folder(path: Path) -> None:

@@ -212,9 +212,8 @@ class _Charting:
 
     def _shape(self, blob: int) -> str:
         """The shape of a blob without its batch axis; a vector of one number for each sample is '1'."""
-        shape, axis = self.shaped.blobs[blob], self.shaped.batch_axes[blob]
-        kept = tuple(size for at, size in enumerate(shape) if at != axis)
-        return "1" if shape and not kept else text(kept)
+        sample = self.shaped.sample_shape(blob)
+        return "1" if self.shaped.blobs[blob] and not sample else text(sample)
 
 
 def _params(params: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netspec.core.outputs import DRAWN
 from netspec.core.visible import visible
 from netspec.drawing.boxes import Block, Chart, Item
 from netspec.drawing.colours import fill, outline
@@ -21,7 +22,7 @@ def dot(chart: Chart, title: str) -> str:
         if wire.target is not None
     ]
     parts = [
-        "// drawn by netspec",
+        f"// {DRAWN}",
         f'digraph "{_text(title)}" {{',
         f'  graph [label="{_text(title)}", labelloc=t, fontname="DejaVu Sans"]',
         '  node [shape=box, style="filled,rounded", fontname="DejaVu Sans", fontsize=11]',

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.core.errors import UsageError
-from netspec.core.outputs import ask_for_folder, refuse_foreign, writing
+from netspec.core.outputs import ask_for_folder, mark, refuse_foreign
 from netspec.drawing.boxes import chart
 from netspec.drawing.colours import Plain, Theme
 from netspec.drawing.dot import dot
@@ -16,14 +16,13 @@ from netspec.drawing.mermaid import mermaid
 from netspec.drawing.page import page
 from netspec.drawing.png import png
 from netspec.drawing.scene import scale, scene
+from netspec.drawing.sizes import FONTS
 from netspec.drawing.svg import svg
 from netspec.net.shaped import ShapedGraph
+from netspec.training.container import write_whole
 
-MARK = "netspec"
-"""A word that is in every drawing, by which netspec knows files that it may write anew."""
 _SMALLEST = 5.0
 """Height of the letters of a page, in points, below which a remark says so."""
-_NAME = 12.0
 
 
 class FormError(UsageError):
@@ -58,7 +57,7 @@ def _svg(shaped: ShapedGraph, wish: Wish) -> Drawn:
         picture = lecture(shaped, wish.depth, wish.theme)
         return Drawn(picture.svg.encode(), _folded(picture, wish))
     made = scene(shaped, wish.depth)
-    return Drawn(svg(made, wish.theme).encode(), _remark(scale(made) * _NAME))
+    return Drawn(svg(made, wish.theme).encode(), _remark(scale(made)))
 
 
 def _png(shaped: ShapedGraph, wish: Wish) -> Drawn:
@@ -67,7 +66,7 @@ def _png(shaped: ShapedGraph, wish: Wish) -> Drawn:
         picture = lecture(shaped, wish.depth, theme)
         return Drawn(png(picture.svg, picture.width, picture.height, wish.zoom), _folded(picture, wish))
     made = scene(shaped, wish.depth)
-    return Drawn(png(svg(made, theme), made.width, made.height, wish.zoom), _remark(scale(made) * _NAME))
+    return Drawn(png(svg(made, theme), made.width, made.height, wish.zoom), _remark(scale(made)))
 
 
 def _folded(picture: Picture, wish: Wish) -> str:
@@ -119,12 +118,14 @@ def only_drawn(form: str) -> None:
         raise FormError(f"`--like lecture` draws no .{form}", help="name an .svg or a .png")
 
 
-def save(drawn: Drawn, file: Path) -> None:
-    """Write a drawing into a file that is not there, or that is an earlier drawing. Raises WriteError, ExistsError."""
+def save(drawn: Drawn, form: str, file: Path) -> None:
+    """Write a drawing, whole or not at all, into a file that is not there or is an earlier drawing of its form.
+
+    Raises WriteError, ExistsError.
+    """
     ask_for_folder(file)
-    refuse_foreign(file, MARK.encode(), "drawing")
-    with writing(file):
-        file.write_bytes(drawn.content)
+    refuse_foreign(file, mark(form), "drawing")
+    write_whole(file, drawn.content)
 
 
 def _endings() -> str:
@@ -132,7 +133,9 @@ def _endings() -> str:
     return f"{', '.join(first)} or {last}"
 
 
-def _remark(height: float) -> str:
+def _remark(scale: float) -> str:
+    """The remark on letters that cannot be read on a page, on which a pixel has so many points."""
+    height = scale * FONTS["name"][0]
     if height >= _SMALLEST:
         return ""
     return f"on a page of A4 its letters are {height:.1f} points high; --depth 1 or 2 folds blocks"

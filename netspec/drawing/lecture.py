@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 
+from netspec.core.outputs import DRAWN
 from netspec.core.shape import Shape
 from netspec.core.visible import visible
 from netspec.drawing.boxes import Chart, Item, chart
 from netspec.drawing.colours import HUES, PAINTS, Plain, Theme, outline
 from netspec.drawing.figures import Point
 from netspec.drawing.level import Piece, Placed, Run, lay_out
-from netspec.drawing.scene import scene
+from netspec.drawing.scene import subtitle, title
+from netspec.drawing.sizes import FONTS, HEAD_FONT
 from netspec.drawing.svg import styles
 from netspec.drawing.widths import cut, width
 from netspec.net.shaped import ShapedGraph
@@ -121,12 +123,9 @@ class _Lecture:
 
     def _shapes(self) -> list[Shape]:
         """The shape of the first top of each item, without its batch axis; of an item without tops, nothing."""
-        graph = self.shaped.graph
         found: list[Shape] = [()] * len(self.chart.items)
         for wire in reversed(self.chart.wires):
-            blob = graph.named[wire.blob].index
-            axis = self.shaped.batch_axes[blob]
-            found[wire.source] = tuple(size for at, size in enumerate(self.shaped.blobs[blob]) if at != axis)
+            found[wire.source] = self.shaped.sample_shape(self.shaped.graph.named[wire.blob].index)
         return found
 
     def _solid(self, item: Item, shape: Shape) -> _Solid:
@@ -158,8 +157,8 @@ class _Lecture:
         """The whole drawing."""
         rows = self._rows()
         wide = max(end - start for start, end, *_ in rows) + 2 * _MARGIN
-        whole = scene(self.shaped, 1, wrap=False)
-        wide = max(wide, width(whole.title, 16, True) + 2 * _MARGIN, width(whole.subtitle, 11) + 2 * _MARGIN)
+        head, below = title(self.shaped), subtitle(self.shaped)
+        wide = max(wide, width(head, HEAD_FONT, True) + 2 * _MARGIN, width(below, FONTS["text"][0]) + 2 * _MARGIN)
         self.row_at: list[tuple[float, float, float]] = []
         self.lows: list[float] = []
         y = _HEAD
@@ -171,10 +170,10 @@ class _Lecture:
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="ns-net" role="img" width="{wide:.1f}" '
             f'height="{high:.1f}" viewBox="0 0 {wide:.1f} {high:.1f}">',
-            f"<title>{escape(whole.title)}</title><!-- netspec --><style>{_styles(theme)}</style>",
+            f"<title>{escape(head)}</title><!-- {DRAWN} --><style>{_styles(theme)}</style>",
             f'<rect class="ns-paper" width="{wide:.1f}" height="{high:.1f}"/>',
-            f'<text class="ns-title" x="{_MARGIN}" y="26">{escape(whole.title)}</text>',
-            f'<text class="ns-soft" x="{_MARGIN}" y="42">{escape(whole.subtitle)}</text>',
+            f'<text class="ns-title" x="{_MARGIN}" y="26">{escape(head)}</text>',
+            f'<text class="ns-soft" x="{_MARGIN}" y="42">{escape(below)}</text>',
             *(self._line(run, wide) for run in self.runs),
             *(part for number in range(len(self.solids)) for part in self._drawn(number)),
             *(part for run in self.runs for part in self._seen(run)),

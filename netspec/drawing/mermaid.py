@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from netspec.core.outputs import DRAWN
 from netspec.core.visible import visible
 from netspec.drawing.boxes import Block, Chart, Item
 from netspec.drawing.colours import HUES, fill, outline
@@ -22,7 +23,7 @@ def mermaid(chart: Chart, title: str) -> str:
         "---",
         f'title: "{_title(title)}"',
         "---",
-        "%% drawn by netspec",
+        f"%% {DRAWN}",
         "flowchart TD",
         *_inside(chart, tree(chart), (), "  "),
         *(

@@ -46,6 +46,11 @@ class Layouts:
     def __init__(self, boxes: Sequence[Measured], light: frozenset[int], round: frozenset[int]) -> None:
         self.boxes, self.light, self.round = boxes, light, round
         self._known: dict[tuple[Group, tuple[Hop, ...]], Laid] = {}
+        self._groups: dict[tuple[Block | None, tuple[Child, ...], bool], Group] = {}
+
+    def group(self, path: Block | None, children: tuple[Child, ...], columns: bool = False) -> Group:
+        """A group of some children: that which was made of them before, so that its layout is known."""
+        return self._groups.setdefault((path, children, columns), Group(path, children, columns))
 
     def laid(self, group: Group, routes: Routes, base: Block = ()) -> Laid:
         """The layout of a group and of all groups in it; `base` is the block whose frame is around it."""

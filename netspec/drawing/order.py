@@ -36,6 +36,9 @@ class Segment:
 
 Ranks = list[list[int]]
 
+Ends = tuple[list[tuple[float, ...]], list[tuple[float, ...]]]
+"""Where the lines of a node end, in the rank above it and in the one below."""
+
 
 def ordered(ranks: Ranks, segments: Sequence[Segment]) -> Ranks:
     """The nodes of each rank in an order with few crossings."""
@@ -113,23 +116,36 @@ class _Ordering:
 
     def _swap(self, ranks: Ranks) -> None:
         """Swap neighbours as long as that takes crossings away."""
-        better = True
-        while better:
-            better = False
-            for number, rank in enumerate(ranks):
-                around = [ranks[n] for n in (number - 1, number + 1) if 0 <= n < len(ranks)]
-                place = {node: at for other in around for at, node in enumerate(other)}
-                for at in range(len(rank) - 1):
-                    a, b = rank[at], rank[at + 1]
-                    if self._gain(a, b, place) > 0:
-                        rank[at], rank[at + 1] = b, a
-                        better = True
+        waiting = set(range(len(ranks)))
+        while waiting:
+            later: set[int] = set()
+            for number in range(len(ranks)):
+                if number in waiting and self._swapped(ranks, number):
+                    waiting.add(number + 1)
+                    later |= {number - 1, number} - {-1}
+            waiting = later
 
-    def _gain(self, left: int, right: int, place: dict[int, int]) -> int:
-        """How many crossings of the lines of two neighbours go away where they change places."""
-        ups = [[(place[s.source], s.out) for s in self.ups[node]] for node in (left, right)]
-        downs = [[_into(s, place) for s in self.downs[node]] for node in (left, right)]
-        return sum((a > b) - (a < b) for ends in (ups, downs) for a in ends[0] for b in ends[1])
+    def _swapped(self, ranks: Ranks, number: int) -> bool:
+        """Go once along a rank and swap neighbours where that takes crossings away. Returns whether any were."""
+        rank, better = ranks[number], False
+        around = [ranks[n] for n in (number - 1, number + 1) if 0 <= n < len(ranks)]
+        place = {node: at for other in around for at, node in enumerate(other)}
+        ends = [self._ends(node, place) for node in rank]
+        for at in range(len(rank) - 1):
+            if _gain(ends[at], ends[at + 1]) > 0:
+                rank[at], rank[at + 1] = rank[at + 1], rank[at]
+                ends[at], ends[at + 1] = ends[at + 1], ends[at]
+                better = True
+        return better
+
+    def _ends(self, node: int, place: dict[int, int]) -> Ends:
+        """The other ends of a node's lines, above and below."""
+        return [(place[s.source], s.out) for s in self.ups[node]], [_into(s, place) for s in self.downs[node]]
+
+
+def _gain(left: Ends, right: Ends) -> int:
+    """How many crossings of the lines of two neighbours go away where they change places."""
+    return sum((a > b) - (a < b) for ours, theirs in zip(left, right, strict=True) for a in ours for b in theirs)
 
 
 def _into(segment: Segment, place: dict[int, int]) -> tuple[float, ...]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from netspec.core.described import described
+from netspec.core.described import described, in_words
 from netspec.core.receptive import Region
-from netspec.core.shape import Shape, text
+from netspec.core.shape import text
 from netspec.core.visible import visible
 from netspec.drawing.boxes import Block
 from netspec.drawing.levels import Level, Line, Piece, levels
-from netspec.drawing.scene import scene
+from netspec.drawing.scene import subtitle
+from netspec.drawing.scene import title as net_title
 from netspec.drawing.sizes import TITLE_FONT
 from netspec.drawing.svg import box, styles
 from netspec.drawing.widths import width
@@ -42,11 +43,10 @@ def page(shaped: ShapedGraph, depth: int | None = None) -> str:
         "layers": [_layer(shaped, node) for node in shaped.graph.nodes],
         "open": [_path(path) for path in found if path and len(path) < deepest],
     }
-    whole = scene(shaped, 1, wrap=False)
     source = Template((_TEMPLATES / "net.html").read_text(encoding="utf-8"))
     return source.substitute(
-        title=escape(whole.title),
-        subtitle=escape(whole.subtitle),
+        title=escape(net_title(shaped)),
+        subtitle=escape(subtitle(shaped)),
         style=styles("auto") + (_TEMPLATES / "net.css").read_text(encoding="utf-8"),
         script=(_TEMPLATES / "net.js").read_text(encoding="utf-8"),
         data=_embedded(data),
@@ -106,8 +106,8 @@ def _layer(shaped: ShapedGraph, node: Node) -> dict[str, Any]:
     weights = [graph.blobs[top].loss_weight for top in node.tops]
     rows = [
         ("purpose", layer.purpose),
-        *((f"reads {visible(graph.blobs[blob].name)}", _shape(shaped, blob)) for blob in node.bottoms),
-        *((f"writes {visible(graph.blobs[blob].name)}", _shape(shaped, blob)) for blob in node.tops),
+        *((f"reads {visible(graph.blobs[blob].name)}", text(shaped.blobs[blob])) for blob in node.bottoms),
+        *((f"writes {visible(graph.blobs[blob].name)}", text(shaped.blobs[blob])) for blob in node.tops),
         ("how", cost.shape_words),
         ("parameters", f"{cost.params:,}" if cost.params else ""),
         ("how", cost.param_words),
@@ -125,12 +125,6 @@ def _layer(shaped: ShapedGraph, node: Node) -> dict[str, Any]:
     }
 
 
-def _shape(shaped: ShapedGraph, blob: int) -> str:
-    """The shape of a blob, with the batch."""
-    shape: Shape = shaped.blobs[blob]
-    return text(shape)
-
-
 def _field(region: Region) -> str:
     """The receptive field in words: 5x5."""
     words = ["whole image" if side == float("inf") else f"{side:g}" for side in region.size if side != float("-inf")]
@@ -143,18 +137,7 @@ def _fields(layer: Layer) -> Iterator[tuple[str, str]]:
         value = described(getattr(layer, name))
         if name in _SAID or (not info.is_required() and value == described(info.default)):
             continue
-        yield name, _words(value)
+        yield name, in_words(value)
 
 
 _SAID = {"name", "bottom", "top"}
-
-
-def _words(value: Any) -> str:
-    """A value in words: xavier (variance_norm FAN_IN)."""
-    if isinstance(value, dict):
-        rest = ", ".join(f"{key} {_words(item)}" for key, item in value.items() if key != "type" and item is not None)
-        word = str(value.get("type", ""))
-        return f"{word} ({rest})" if word and rest else word or rest
-    if isinstance(value, list):
-        return ", ".join(map(_words, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import inf
 
+from netspec.drawing.acyclic import in_order
 from netspec.drawing.order import Ranks, Segment
 
 
@@ -72,9 +74,9 @@ def _way(ranks: Ranks, segments: Sequence[Segment], sizes: Sizes, up: bool, mirr
     taken: set[int] = set()
     for row in rows[1:]:
         last = -1
-        for at, node in enumerate(row):
+        for node, (low, high) in zip(row, _free(row, links, place, sizes.bends), strict=True):
             for other, shift in _middle([link for link in links[node] if node in claims[link[0]]], place, sizes):
-                if other in taken or place[other] <= last or _blocked(row, at, place[other], links, place, sizes.bends):
+                if other in taken or place[other] <= last or not low <= place[other] <= high:
                     continue
                 root[node], shifts[node] = root[other], shifts[other] + shift
                 taken.add(other)
@@ -100,19 +102,17 @@ def _middle(links: list[tuple[int, float]], place: dict[int, int], sizes: Sizes)
     return [wanted[low]] if low == high else [wanted[low], wanted[high]]
 
 
-def _blocked(
-    row: list[int], at: int, spot: int, links: dict[int, list[tuple[int, float]]], place: dict[int, int],
-    bends: frozenset[int],
-) -> bool:  # fmt: skip
-    """Whether aligning a node with the node at `spot` would cross a long line, which is straight before all else."""
-    if row[at] in bends and any(other in bends for other, _ in links[row[at]]):
-        return False
-    for i, node in enumerate(row):
-        if node in bends:
-            for other, _ in links[node]:
-                if other in bends and (place[other] - spot) * (i - at) < 0:
-                    return True
-    return False
+def _free(
+    row: list[int], links: dict[int, list[tuple[int, float]]], place: dict[int, int], bends: frozenset[int]
+) -> list[tuple[float, float]]:
+    """For each node of a row the places of the row before between which it may be aligned: across no long line.
+
+    A bend of a long line may be aligned anywhere, as it is straight before all else.
+    """
+    spots = [[place[other] for other, _ in links[node] if node in bends and other in bends] for node in row]
+    lows = list(accumulate((max(own, default=-inf) for own in spots), max))
+    highs = list(accumulate((min(own, default=inf) for own in reversed(spots)), min))[::-1]
+    return [(-inf, inf) if own else (low, high) for own, low, high in zip(spots, lows, highs, strict=True)]
 
 
 def _packed(rows: list[list[int]], root: dict[int, int], shifts: dict[int, float], sizes: Sizes) -> dict[int, float]:
@@ -123,7 +123,8 @@ def _packed(rows: list[list[int]], root: dict[int, int], shifts: dict[int, float
             a, b = root[left], root[right]
             apart = shifts[left] - shifts[right] + sizes.apart(left, right)
             after[a][b] = max(after[a].get(b, apart), apart)
-    order = _topological(after)
+    order = in_order(after)
+    assert len(order) == len(after), "columns that cross"
     xs: dict[int, float] = {}
     before: dict[int, list[tuple[int, float]]] = {column: [] for column in after}
     for a, rights in after.items():
@@ -138,18 +139,3 @@ def _packed(rows: list[list[int]], root: dict[int, int], shifts: dict[int, float
         if after[column]:
             xs[column] = max(xs[column], min(xs[b] - apart for b, apart in after[column].items()))
     return {node: xs[column] + shifts[node] for node, column in root.items()}
-
-
-def _topological(after: dict[int, dict[int, float]]) -> list[int]:
-    waiting = dict.fromkeys(after, 0)
-    for rights in after.values():
-        for right in rights:
-            waiting[right] += 1
-    ready = [column for column, count in waiting.items() if not count]
-    for column in ready:
-        for right in after[column]:
-            waiting[right] -= 1
-            if not waiting[right]:
-                ready.append(right)
-    assert len(ready) == len(after), "columns that cross"
-    return ready

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from netspec.core.errors import UsageError
 from netspec.core.optional import library
+from netspec.core.outputs import mark
 
-MAKER = b"Software\0netspec"
-"""The text in a picture that names what made it."""
 _HEADER = 33
 """Bytes of a PNG's signature and its first chunk."""
 _NAMES = ("DejaVuSans", "Verdana", "LiberationSans-", "Arial", "Helvetica", "NotoSans-")
@@ -97,6 +96,7 @@ def _family(path: Path) -> str:
 
 def _signed(png: bytes) -> bytes:
     """The picture with a text that says who made it, by which it may be drawn anew."""
-    chunk = b"tEXt" + MAKER
-    text = struct.pack(">I", len(MAKER)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    maker = mark("png")
+    chunk = b"tEXt" + maker
+    text = struct.pack(">I", len(maker)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     return png[:_HEADER] + text + png[_HEADER:]

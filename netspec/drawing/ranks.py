@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
+from netspec.drawing.acyclic import in_order
+
 Pair = tuple[int, int]
 
 
@@ -21,13 +23,15 @@ def ranks(
     would. A node that reads nothing stands right above the highest that reads it.
     """
     before: list[list[int]] = [[] for _ in range(number)]
-    after: list[list[int]] = [[] for _ in range(number)]
+    after: dict[int, list[int]] = {node: [] for node in range(number)}
     for source, target in pairs:
         before[target].append(source)
         after[source].append(target)
     found = [0] * number
     lowest = 1 if first else 0
-    for node in _in_order(before, after):
+    order = in_order(after)
+    assert len(order) == number, "the lines of a level form a circle"
+    for node in order:
         if node not in first:
             found[node] = max((found[source] + 1 for source in before[node]), default=lowest) + lower.get(node, 0)
     for node in range(number):
@@ -37,16 +41,3 @@ def ranks(
     for node in last:
         found[node] = bottom
     return found
-
-
-def _in_order(before: list[list[int]], after: list[list[int]]) -> list[int]:
-    """The nodes, each behind all that it reads; a circle is an error of the caller."""
-    waiting = [len(sources) for sources in before]
-    ready = [node for node, count in enumerate(waiting) if not count]
-    for node in ready:
-        for target in after[node]:
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
-    assert len(ready) == len(before), "the lines of a level form a circle"
-    return ready

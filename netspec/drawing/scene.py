@@ -37,7 +37,7 @@ def scene(shaped: ShapedGraph, depth: int | None = None, shut: Collection[Block]
     layouts = layouts_of(made, root)
     if wrap:
         root = _for_a_page(root, made, layouts)
-    return _Drawing(made, root, layouts).scene(_title(shaped), _subtitle(shaped))
+    return _Drawing(made, root, layouts).scene(title(shaped), subtitle(shaped))
 
 
 def scale(scene: Scene) -> float:
@@ -93,11 +93,13 @@ def _bases(group: Group, base: Block) -> Iterator[tuple[int, Block]]:
             yield child, within
 
 
-def _title(shaped: ShapedGraph) -> str:
-    return visible(shaped.graph.name)
+def title(shaped: ShapedGraph) -> str:
+    """The name of a net, as it stands above its drawing."""
+    return cut(visible(shaped.graph.name), HEAD_FONT, 500, True)
 
 
-def _subtitle(shaped: ShapedGraph) -> str:
+def subtitle(shaped: ShapedGraph) -> str:
+    """The phase, the batch and the costs of a net, as they stand below its name."""
     batch = max(1, shaped.batch)
     macs = shaped.total_macs // batch
     words = [
@@ -123,7 +125,6 @@ class _Drawing:
 
     def scene(self, title: str, subtitle: str) -> Scene:
         """The whole drawing, with its title in the upper left corner."""
-        title = cut(title, HEAD_FONT, 500, True)
         whole = self.layouts.laid(self.root, self.routes)
         needed = max(width(title, HEAD_FONT, True), width(subtitle, FONTS["text"][0]))
         wide = max(whole.width, needed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from netspec.core.outputs import DRAWN
 from netspec.drawing.colours import FRAME_OPACITY, HUES, PAINTS, Plain, Theme, fill, outline
 from netspec.drawing.figures import Box, Edge, Frame, Line, Point, Scene, Tag
 from netspec.drawing.sizes import FONTS, HEAD_FONT, STRIP_FONT, TAG_FONT, TITLE_FONT
@@ -21,7 +22,7 @@ def svg(scene: Scene, theme: Theme = "auto") -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ns-net" role="img" width="{wide}" height="{high}" '
         f'viewBox="0 0 {wide} {high}">',
-        "<!-- drawn by netspec -->",
+        f"<!-- {DRAWN} -->",
         f"<title>{escape(scene.title)}</title>",
         f"<style>{styles(theme)}</style>",
         f'<rect class="ns-paper" width="{wide}" height="{high}"/>',
@@ -52,7 +53,7 @@ def styles(theme: Theme) -> str:
         fixed.append(f".ns-{style}{{font-size:{size}px{';font-weight:bold' if bold else ''}}}")
     if theme != "auto":
         return "".join([*fixed, *_paint(theme)])
-    return "".join([*fixed, *_paint("light"), "@media (prefers-color-scheme:dark){", *_paint("dark"), "}"])
+    return "".join([*fixed, *_paint("light"), "@media screen and (prefers-color-scheme:dark){", *_paint("dark"), "}"])
 
 
 def _paint(theme: Plain) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from netspec.drawing.acyclic import in_order
 from netspec.drawing.boxes import Block, Chart, Key, Wire
 
 
@@ -90,17 +91,7 @@ def _circle(home: dict[int, int], pairs: list[tuple[int, int]]) -> bool:
     for source, target in pairs:
         if home[source] != home[target]:
             after[home[source]].add(home[target])
-    waiting = dict.fromkeys(after, 0)
-    for targets in after.values():
-        for target in targets:
-            waiting[target] += 1
-    ready = [group for group, count in waiting.items() if not count]
-    for group in ready:
-        for target in after[group]:
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
-    return len(ready) < len(after)
+    return len(in_order(after)) < len(after)
 
 
 Way = tuple[tuple[Group, Child], ...]

@@ -6,7 +6,8 @@ as can be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -41,11 +42,12 @@ class _Cutting:
         if depth == 0:
             laid = self.layouts.laid(group, self.routes, base)
             columns = _columns(laid, self.routes.hops.get(group, ()), self.height)
-            return group if len(columns) < 2 else Group(group.path, tuple(Group(None, c) for c in columns), True)
+            made = self.layouts.group
+            return group if len(columns) < 2 else made(group.path, tuple(made(None, c) for c in columns), True)
         within = group.path if group.path is not None else base
         children = tuple(self.at(c, depth - 1, within) if isinstance(c, Group) else c for c in group.children)
         same = all(a is b for a, b in zip(children, group.children, strict=True))
-        return group if same else Group(group.path, children)
+        return group if same else self.layouts.group(group.path, children)
 
 
 def _columns(laid: Laid, hops: Sequence[Hop], height: float) -> list[tuple[Child, ...]]:
@@ -53,7 +55,7 @@ def _columns(laid: Laid, hops: Sequence[Hop], height: float) -> list[tuple[Child
     if laid.height <= height or not laid.ranks:
         return [tuple(laid.ranks)]
     first, last = min(laid.ranks.values()), max(laid.ranks.values())
-    starts = [first, *(rank for rank in range(first + 1, last + 1) if _is_cut(laid, hops, rank)), last + 1]
+    starts = [first, *(rank for rank in _cuts(laid, hops) if first < rank <= last), last + 1]
     pieces = [(start, end, laid.rows[end - 1][1] - laid.rows[start][0]) for start, end in pairwise(starts)]
     fewest = len(_filled(pieces, height))
     low, high = max(tall for _, _, tall in pieces), max(height, laid.height)
@@ -64,15 +66,25 @@ def _columns(laid: Laid, hops: Sequence[Hop], height: float) -> list[tuple[Child
     return [tuple(child for child, rank in laid.ranks.items() if start <= rank < end) for start, end in filled]
 
 
-def _is_cut(laid: Laid, hops: Sequence[Hop], rank: int) -> bool:
-    """Whether the ranks from this one on may stand in another column."""
+def _cuts(laid: Laid, hops: Sequence[Hop]) -> Iterator[int]:
+    """The ranks that may begin another column."""
     bottom = len(laid.rows)
 
     def at(end: Child | Port) -> int:
         return (bottom if end.leaves else -1) if isinstance(end, Port) else laid.ranks[end]
 
-    crossing: set[Key] = {hop.key for hop in hops if at(hop.source) < rank <= at(hop.target)}
-    return len(crossing) <= 1
+    ends: dict[Key, tuple[int, int]] = {}
+    """Each blob's rank, and the last rank that reads it."""
+    for hop in hops:
+        start, last = ends.get(hop.key, (at(hop.source), -1))
+        ends[hop.key] = start, max(last, at(hop.target))
+    begun = Counter(start for start, _ in ends.values())
+    ended = Counter(last for _, last in ends.values())
+    crossing = begun[-1]
+    for rank in range(bottom):
+        if crossing <= 1:
+            yield rank
+        crossing += begun[rank] - ended[rank]
 
 
 def _filled(pieces: Sequence[tuple[int, int, float]], height: float) -> list[tuple[int, int]]:

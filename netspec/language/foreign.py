@@ -18,6 +18,9 @@ class ForeignFileError(SpecError):
 PROTOTXT = frozenset((".prototxt", ".pbtxt"))
 """Suffixes of Caffe's text files, which are read like those in YAML."""
 
+YAML = frozenset((".yaml", ".yml"))
+"""Suffixes of netspec's own files."""
+
 _ANEW = "netspec reads nets in YAML and Caffe's prototxt: `netspec zoo list` has nets to begin with"
 _ONNX = "`netspec import onnx FILE` makes a net in YAML and its weights of it"
 _CAFFE = "name its prototxt, and say `--weights FILE`"
@@ -79,6 +82,8 @@ def weights_of(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix in PROTOTXT:
         return "a prototxt is a net or solver; Caffe's weights are in a .caffemodel"
+    if suffix in YAML:
+        return "a YAML file is a net or solver; its weights are in the folder of a run"
     if suffix in _IN_OTHERS_PLACE:
         return _IN_OTHERS_PLACE[suffix]
     about = _SUFFIXES.get(suffix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -15,9 +15,6 @@ from netspec.fillers.base import AnyFiller, Filler
 from netspec.fillers.constant import Constant
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, Abilities, Arity, Layer
 from netspec.lowering.channels import slots
-
-if TYPE_CHECKING:
-    pass
 
 
 class Broadcast(Layer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from netspec.core.calls import Call, Calls, Run
 from netspec.core.shape import Shapes, count
@@ -10,9 +10,6 @@ from netspec.core.worked import Term
 from netspec.layers._broadcast import Broadcast
 from netspec.layers.base import NOTHING, Param, Passing, Purpose
 from netspec.lowering.channels import adds, affine, affine_sums
-
-if TYPE_CHECKING:
-    pass
 
 
 class Bias(Broadcast):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 
 from netspec.core.receptive import ReceptiveField, Region
-from netspec.core.shape import Shapes, count
+from netspec.core.shape import Shape, Shapes, count
 from netspec.layers.base import BatchAxes
 from netspec.net.graph import Graph, Node
 
@@ -75,9 +75,19 @@ class ShapedGraph:
         sizes = (self.region(blob).size for blob in range(len(self.blobs)))
         return int(max((max(size) for size in sizes if inf not in size), default=0))
 
+    def sample_shape(self, blob: int) -> Shape:
+        """The shape of one sample of a blob: without the batch axis."""
+        axis = self.batch_axes[blob]
+        return tuple(size for i, size in enumerate(self.blobs[blob]) if i != axis)
+
     def region(self, blob: int) -> Region:
         """The receptive field of a blob in numbers."""
         return self.fields[blob].over(self.blobs[blob])
+
+    def sample_shape(self, blob: int) -> Shape:
+        """The shape of one sample in a blob: without the axis of the batch, whole where there is none."""
+        axis = self.batch_axes[blob]
+        return tuple(size for at, size in enumerate(self.blobs[blob]) if at != axis)
 
     def bottom_shapes(self, node: Node) -> Shapes:
         """The shapes a layer reads."""

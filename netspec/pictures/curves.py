@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netspec.core.optional import library
 from netspec.core.points import Points, thinned
@@ -28,6 +28,10 @@ _FILLS = ("full", "none", "left", "bottom")
 """How markers of the tests of a panel are filled."""
 _IN_A_ROW, _ABOVE = 3, {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97)}
 """Names of a panel's lines that stand in the line of its title, and where."""
+_ALONE_WIDE, _ALONE_HIGH, _ALONE_LETTERS = 3.7, 2.0, 46
+"""Inches of a panel that is a drawing of its own; letters of its title and its legend that fit on a line."""
+_SPARE = 0.015
+"""The share of such a drawing's width that is left free, as the letters of a browser may be wider."""
 _USUAL = 1e-3
 """An update-to-weight ratio that is usual, as a line in the panel of update ratios."""
 
@@ -43,14 +47,41 @@ def plot_curves(file: Path, records: Sequence[RunRecord], wish: Wish = ALL) -> N
         save(figure(curves(records, wish)), file)
 
 
-def curves_svg(records: Sequence[RunRecord], wish: Wish = ALL, name: str = "curves") -> str:
-    """The curves of some runs as the <svg> element of a page, in the colour of the text around it.
+class Drawings(NamedTuple):
+    """Curves for a page: an <svg> element for each panel, the runs' names and looks where they are several, notes.
 
-    `name` begins all ids in it. Raises NoLibraryError, NoCurvesError, UnknownCurveError.
+    What is drawn has the colour of the text around it.
     """
+
+    panels: tuple[str, ...]
+    runs: tuple[tuple[str, Style], ...]
+    notes: tuple[str, ...]
+
+
+def drawings(records: Sequence[RunRecord], wish: Wish = ALL) -> Drawings:
+    """The curves of some runs for a page. Raises NoLibraryError, NoCurvesError, UnknownCurveError."""
     library("matplotlib.figure", "plot", "a picture of curves")
+    shown = curves(records, wish)
     with settings():
-        return inline_svg(figure(curves(records, wish)), name)
+        figures = [_alone(panel, shown) for panel in shown.panels]
+        _align(figures)
+        panels = tuple(inline_svg(each, f"curves{number}") for number, each in enumerate(figures))
+    several = len(shown.runs) > 1
+    runs = tuple((label, style(run)) for run, label in enumerate(shown.runs)) if several else ()
+    return Drawings(panels, runs, tuple(_notes(shown)))
+
+
+def _alone(panel: Panel, shown: Curves) -> Any:
+    """A figure of one panel, with a legend of many names below it."""
+    from matplotlib.figure import Figure
+
+    letters = sum(len(cut(name, _LONGEST_NAME)) + 7 for name in panel.names)
+    crowded = len(panel.names) > 1 and len(panel.heading) + letters > _ALONE_LETTERS
+    columns = max(1, min(len(panel.names), _ALONE_LETTERS * len(panel.names) // letters))
+    rows = ceil(len(panel.names) / columns) if crowded else 0
+    made = Figure(figsize=(_ALONE_WIDE, _ALONE_HIGH + 0.15 * rows), layout="constrained")
+    _draw(made.subplots(), panel, shown, _Below(made, columns) if crowded else None)
+    return made
 
 
 def figure(shown: Curves) -> Any:
@@ -72,6 +103,26 @@ def figure(shown: Curves) -> Any:
         _draw(axes, panel, shown)
     words.write(below)
     return made
+
+
+def _align(figures: Sequence[Any]) -> None:
+    """Give figures of one panel each the widest margins of all: panels below and beside one another are even."""
+    for each in figures:
+        each.draw_without_rendering()
+    places = [each.axes[0].get_position() for each in figures]
+    left = max(place.x0 for place in places) + _SPARE
+    above = max((1 - place.y1) * each.get_figheight() for place, each in zip(places, figures, strict=True))
+    for place, each in zip(places, figures, strict=True):
+        each.set_layout_engine("none")
+        high = 1 - above / each.get_figheight() - place.y0
+        each.axes[0].set_position((left, place.y0, 1 - _SPARE - left, high))
+
+
+class _Below(NamedTuple):
+    """The figure at whose foot the legend of its only panel stands, and the columns of that legend."""
+
+    figure: Any
+    columns: int
 
 
 class _Words:
@@ -122,7 +173,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="    ")
 
 
-def _draw(axes: Any, panel: Panel, shown: Curves) -> None:
+def _draw(axes: Any, panel: Panel, shown: Curves, below: _Below | None = None) -> None:
     """Draw a panel: its lines, its axes, its legend."""
     several, names = len(shown.runs) > 1, panel.names
     axes.set_title(plain(cut(panel.heading, _LONGEST_TITLE)), fontsize=9.5, loc="left")
@@ -142,14 +193,14 @@ def _draw(axes: Any, panel: Panel, shown: Curves) -> None:
         axes.axhline(_USUAL, color=INK, alpha=0.4, linewidth=0.8, dashes=(2, 3), zorder=1)
     if len(names) > 1:
         handles = dict(reversed([(line.name, handle) for line, handle in zip(panel.lines, drawn, strict=True)]))
-        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.04)} if len(names) > _IN_A_ROW else _ABOVE
+        where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.04), "ncols": 1}
+        if below:
+            where = {"loc": "outside lower center", "ncols": below.columns}
+        elif len(names) <= _IN_A_ROW:
+            where = _ABOVE | {"ncols": len(names)}
         shapes = [_neutral(handles[name]) if several else handles[name] for name in names]
         words = [cut(name, _LONGEST_NAME) for name in names]
-        _legend(axes, shapes, words, fontsize=7.5, handlelength=2.6, ncols=_columns(names), **beside)
-
-
-def _columns(names: Sequence[str]) -> int:
-    return len(names) if len(names) <= _IN_A_ROW else 1
+        _legend(below.figure if below else axes, shapes, words, fontsize=7.5, handlelength=2.6, **where)
 
 
 def _logarithmic(axes: Any) -> None:

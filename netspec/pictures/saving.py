@@ -19,8 +19,6 @@ from netspec.core.optional import library
 from netspec.core.visible import visible
 from netspec.training.container import write_whole
 
-MAKER = "netspec"
-"""The program that a picture names as the one that made it."""
 INK = "#010203"
 """The colour of text and axes; inside a page it becomes that of the text around the picture."""
 _SETTINGS: dict[str, Any] = {
@@ -31,7 +29,7 @@ _SETTINGS: dict[str, Any] = {
     "ytick.labelsize": 8,
     "axes.labelsize": 8.5,
     "svg.fonttype": "none",
-    "svg.hashsalt": MAKER,
+    "svg.hashsalt": outputs.SOFTWARE,
     "pdf.fonttype": 42,
     "text.usetex": False,
     "savefig.dpi": 150,
@@ -41,6 +39,14 @@ _SETTINGS: dict[str, Any] = {
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
     **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white"),
 }
+
+
+_SAID: dict[str, dict[str, Any]] = {
+    ".png": {"Software": outputs.SOFTWARE},
+    ".svg": {"Creator": outputs.DRAWN, "Date": None},
+    ".pdf": {"Creator": outputs.DRAWN, "Producer": outputs.SOFTWARE, "CreationDate": None},
+}
+"""What files say of themselves, by their suffixes: all kinds that are drawn."""
 
 
 class NothingToPlotError(UsageError):
@@ -54,16 +60,15 @@ def ask_for_library(file: Path, wanted: str, instead: str = "") -> None:
 
     `wanted` is the command or option that draws, `instead` what can be done without matplotlib.
     """
-    figures = library("matplotlib.figure", "plot", wanted, instead)
-    kinds = figures.Figure().canvas.get_supported_filetypes()
-    if file.suffix.lower().removeprefix(".") not in kinds:
+    library("matplotlib.figure", "plot", wanted, instead)
+    if file.suffix.lower() not in _SAID:
         text = f"{wanted} draws no files like '{file.name}'"
         raise NothingToPlotError(text, help="name one that ends in .png, .svg or .pdf")
 
 
 def refuse_foreign(file: Path) -> None:
     """Raise ExistsError where there is a file that is no picture of netspec's; a picture may be drawn anew."""
-    outputs.refuse_foreign(file, MAKER.encode(), "picture")
+    outputs.refuse_foreign(file, outputs.mark(file.suffix.lower().removeprefix(".")), "picture")
 
 
 @contextmanager
@@ -84,13 +89,8 @@ def save(figure: Any, file: Path) -> None:
     Raises WriteError.
     """
     outputs.ask_for_folder(file)
-    said: dict[str, dict[str, Any]] = {
-        ".png": {"Software": MAKER},
-        ".svg": {"Creator": MAKER, "Date": None},
-        ".pdf": {"Creator": MAKER, "Producer": MAKER, "CreationDate": None},
-    }
     kind, out = file.suffix.lower(), io.BytesIO()
-    figure.savefig(out, format=kind.removeprefix("."), metadata=said.get(kind))
+    figure.savefig(out, format=kind.removeprefix("."), metadata=_SAID[kind])
     write_whole(file, out.getvalue())
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from netspec.core.errors import NetspecError
 from netspec.core.shape import counted
 from netspec.core.spelling import enumerated
-from netspec.pictures.curves import curves_svg
-from netspec.report.page import Section, ask_for, drawn, page, part, table, write
-from netspec.study.curves import NoCurvesError, Wish
+from netspec.report.curves import curves
+from netspec.report.page import Section, ask_for, page, part, table, write
+from netspec.study.curves import Wish
 from netspec.study.diff import diff
 from netspec.study.legend import names_of
 from netspec.training.runs import RunRecord
@@ -47,8 +47,8 @@ def comparison(found: Sequence[Found]) -> str:
     lead = part("compared", verdict=_verdict(runs))
     records = [record for _, record in found]
     sections = [
-        Section("Runs", table(runs_view([(run, {}) for run in runs]).table(None))),
-        Section("Settings", _settings(settings, names)),
+        Section("Runs", table(runs_view([(run, {}) for run in runs]).table(None)), narrow=True),
+        Section("Settings", _settings(settings, names), narrow=True),
         Section("Curves", _curves(records, {run.metric for run in runs if run.best})),
         Section("Nets", _nets(records, nets, names)),
     ]
@@ -94,11 +94,7 @@ def _settings(settings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Ma
 
 def _curves(records: Sequence[RunRecord], metrics: set[str | None]) -> Markup:
     (metric,) = metrics if len(metrics) == 1 else (None,)
-    try:
-        drawing = drawn(curves_svg(records, Wish(metric=metric)))
-    except NoCurvesError as error:
-        return part("missing", what="There are no curves", why=error.message)
-    return part("figure", drawing=drawing, classes="curves", words="")
+    return curves(records, Wish(metric=metric))
 
 
 def _nets(records: Sequence[RunRecord], settings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup:

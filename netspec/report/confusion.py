@@ -14,9 +14,14 @@ MOST_COUNTED = 25
 """Classes whose counts stand in the squares."""
 _NAMED = 80
 """Classes whose names stand beside the rows of a drawing."""
+_SMALL = 12
+"""Most classes whose counts are legible in a third of a page."""
 _SHADES = 10
-_STRONG = 0.7
-"""The share of a true class from which a square is so dark that its count is printed light."""
+_MIDDLE, _STRONG = 0.6, 0.82
+"""Shares of a true class above which a square is shaded in between, and strongly: its count has other colours then.
+
+Counts keep a contrast of 4.5 to 1 with their squares on a light and on a dark screen.
+"""
 _LONGEST = 24
 
 
@@ -28,9 +33,14 @@ class Square(NamedTuple):
     words: str
 
     @property
-    def strong(self) -> bool:
-        """Whether the square is darker than its count is by itself."""
-        return self.share > _STRONG
+    def shade(self) -> str:
+        """The name of its shade in CSS; none of a pale square."""
+        return "strong" if self.share > _STRONG else "middle" if self.share > _MIDDLE else ""
+
+
+def is_small(head: Mapping[str, Any]) -> bool:
+    """Whether a third of a page is enough for a matrix: it has few squares, or neither counts nor names."""
+    return not _SMALL < head["size"] <= _NAMED
 
 
 def confusion(head: Mapping[str, Any]) -> Markup | None:

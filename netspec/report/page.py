@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +29,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with its title, which the table of contents shows."""
+    """A part of a page with its title, which the table of contents shows.
+
+    Narrow sections that follow one another stand side by side where there is room.
+    """
 
     title: str
     body: Markup
+    narrow: bool = False
 
     @property
     def anchor(self) -> str:
         """The name that links lead to."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
-
-
-MARK = '<meta name="generator" content="netspec">'
-"""What all pages hold, so that they may be written anew."""
 
 
 def ask_for(wanted: str, file: Path | None = None) -> None:
@@ -51,14 +52,18 @@ def ask_for(wanted: str, file: Path | None = None) -> None:
     library("jinja2", "report", wanted)
     library("matplotlib.figure", "report", wanted)
     if file is not None:
-        outputs.refuse_foreign(file, MARK.encode(), "page")
-        outputs.ask_for_folder(file)
+        _ask_for_place(file)
+
+
+def _ask_for_place(file: Path) -> None:
+    """Raise ExistsError where a file is no page of netspec's, WriteError where it has no folder."""
+    outputs.refuse_foreign(file, outputs.mark("html"), "page")
+    outputs.ask_for_folder(file)
 
 
 def write(file: Path, html: str) -> None:
     """Write a page, whole or not at all, over an older one too. Raises ExistsError, WriteError."""
-    outputs.refuse_foreign(file, MARK.encode(), "page")
-    outputs.ask_for_folder(file)
+    _ask_for_place(file)
     write_whole(file, html.encode())
 
 
@@ -66,7 +71,8 @@ def page(title: str, lead: Markup, sections: Sequence[Section]) -> str:
     """A whole page: its title, the lead that stands above all sections, a table of contents, the sections."""
     from markupsafe import Markup
 
-    return str(part("page", mark=Markup(MARK), title=title, lead=lead, sections=sections))
+    rows = [list(row) for _, row in groupby(sections, key=lambda section: section.narrow or section.anchor)]
+    return str(part("page", mark=Markup(outputs.PAGE), title=title, lead=lead, sections=sections, rows=rows))
 
 
 def part(template: str, **values: Any) -> Markup:

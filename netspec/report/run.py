@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.core import code_files
-from netspec.pictures.curves import curves_svg
+from netspec.report.curves import curves
 from netspec.report.net import net
-from netspec.report.page import Section, ask_for, drawn, page, part, write
+from netspec.report.page import Section, ask_for, page, part, write
 from netspec.report.settings import configuration, data, environment
-from netspec.report.tested import tested
+from netspec.report.tested import picture, tested
 from netspec.report.verdict import Figure, verdict
-from netspec.study.curves import NoCurvesError
 from netspec.study.doctor import Examination, examine_run
 from netspec.study.evaluated import Evaluated, evaluated
 from netspec.training.crossval import fold_runs, is_crossval
@@ -22,7 +21,7 @@ from netspec.training.runs import RunRecord
 from netspec.training.summary import Summary, summarized
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    pass
 
 FILE = "report.html"
 """The name of a report in a run folder."""
@@ -84,19 +83,13 @@ def _tested(found: Evaluated, summary: Summary) -> Figure | None:
 
 def _sections(record: RunRecord, examined: Examination, found: Evaluated) -> Iterator[Section]:
     """The sections below the verdict; one whose contents a run lacks says why."""
-    yield Section("Curves", _curves(record))
+    shown = next((each for on, values in found.tests.items() if (each := picture(on, values))), None)
+    yield Section("Curves", curves([record], beside=shown.body if shown else None))
     if found.missing:
         yield Section("Test", part("missing", what="There is no test", why=found.missing))
     for on, values in found.tests.items():
-        yield Section("Test" if on == "test" else f"Test on {on}", tested(values))
+        yield Section("Test" if on == "test" else f"Test on {on}", tested(values, shown))
     yield Section("Net", net(examined.job, record))
-    yield Section("Configuration", configuration(record))
-    yield Section("Data", data(record, examined.job))
-    yield Section("Environment", environment(record))
-
-
-def _curves(record: RunRecord) -> Markup:
-    try:
-        return part("figure", drawing=drawn(curves_svg([record])), classes="curves", words="")
-    except NoCurvesError as error:
-        return part("missing", what="There are no curves", why=error.message)
+    yield Section("Configuration", configuration(record), narrow=True)
+    yield Section("Data", data(record, examined.job), narrow=True)
+    yield Section("Environment", environment(record), narrow=True)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.core.locate import from_here
 from netspec.core.shape import counted
-from netspec.report.confusion import confusion
+from netspec.report.confusion import confusion, is_small
 from netspec.report.page import part, table
 from netspec.report.scatter import scatter
 from netspec.views import evaluation
-from netspec.views.columns import Columns
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -23,6 +22,9 @@ _OPEN = 60
 """Rows of a table that stands open; a longer one is folded."""
 _WORST = 20
 """Worst samples of a head that are shown; `netspec test --worst` may have kept more."""
+
+_CLOUDS = 2
+"""Outputs whose points are shown beside the curves."""
 
 Head = dict[str, Any]
 
@@ -38,8 +40,27 @@ class Sample(NamedTuple):
     probability: str
 
 
-def tested(values: Mapping[str, Any]) -> Markup:
-    """A test as the body of a section."""
+class Picture(NamedTuple):
+    """The picture of a head, a confusion matrix or a scatter of points, that stands apart from its test."""
+
+    head: Head
+    body: Markup
+
+
+def picture(on: str, values: Mapping[str, Any]) -> Picture | None:
+    """The first picture of a test that is legible in a third of a page; `on` names the test."""
+    for head in values["heads"]:
+        drawing = scatter(head) if len(head.get("points") or ()) <= _CLOUDS else None
+        if drawing is None and is_small(head):
+            drawing = confusion(head)
+        if drawing is not None:
+            matrix = bool(head.get("confusion"))
+            return Picture(head, part("beside", on=on, matrix=matrix, drawing=drawing))
+    return None
+
+
+def tested(values: Mapping[str, Any], shown: Picture | None = None) -> Markup:
+    """A test as the body of a section, without the picture that the page has shown already."""
     about = f"{counted(values['samples'], 'sample')}; weights {values['weights']}"
     about += f", their average {values['average']}" if values["average"] else ""
     changed = values.get("overrides") or []
@@ -48,21 +69,12 @@ def tested(values: Mapping[str, Any]) -> Markup:
         about=about,
         data=values["data"],
         overrides=" ".join(changed),
-        scores=table(_scores(values["scores"])),
-        heads=[_head(head) for head in values["heads"]],
+        scores=[(name, f"{value:.4f}") for name, value in values["scores"].items() if isinstance(value, int | float)],
+        heads=[_head(head, shown is not None and head is shown.head) for head in values["heads"]],
     )
 
 
-def _scores(scores: Mapping[str, Any]) -> Columns:
-    """The net's own scores that are single numbers."""
-    found = Columns(("score of the net", "value"), right=(1,))
-    for name, value in scores.items():
-        if isinstance(value, int | float):
-            found.add_row(name, f"{value:.4f}")
-    return found
-
-
-def _head(head: Head) -> Markup:
+def _head(head: Head, shown: bool) -> Markup:
     numbers = head["task"] == "numbers"
     summary = evaluation.by_output(head) if numbers else evaluation.summary(head)
     title, summary.title = summary.title, None
@@ -71,9 +83,11 @@ def _head(head: Head) -> Markup:
         "head",
         title=title,
         summary=table(summary),
-        matrix=confusion(head),
+        matrix=None if shown else confusion(head),
+        shown=shown,
+        confusion=bool(head.get("confusion")),
         pairs=table(evaluation.confused(head)) if head.get("confused") else None,
-        scatter=scatter(head),
+        scatter=None if shown else scatter(head),
         rows=None if rows is None else table(rows),
         folded=rows is not None and len(rows.rows) > _OPEN,
         taken="taken for" if head["task"] == "classes" else "predicted:",

@@ -45,7 +45,8 @@ class Reader:
     """Explains one batch.
 
     `params` are the values before the iteration. `parts` gathers each layer's part of the gradient of each param, for
-    the update. `whole` says whether the batch is the only one of its iteration.
+    the update. `whole` says whether the batch is the only one of its iteration. `apart` are the gradients of blobs
+    whose memory holds their sum with others, added up from the arithmetic; None where some of it is missing.
     """
 
     graph: Graph
@@ -53,6 +54,7 @@ class Reader:
     params: Sequence[Array]
     whole: bool
     parts: dict[int, list[Part]] = field(default_factory=dict)
+    apart: dict[int, Array | None] = field(default_factory=dict)
 
     def batch(self) -> Batch:
         """The lines of the batch."""
@@ -88,6 +90,7 @@ class Reader:
     def _backward(self, nodes: Sequence[Node]) -> Iterator[Group]:
         """Each layer's gradients; where several read a blob, their sum behind the last of them."""
         waiting, parts = self._readers(nodes), dict[int, list[Part]]()
+        self.apart = dict.fromkeys(self._summed(nodes))
         for loss in self._losses():
             parts[loss.index] = [("its weight in the loss", _constant(self.taken.data[loss.index], loss.loss_weight))]
             waiting.setdefault(loss.index, 0)
@@ -96,7 +99,8 @@ class Reader:
                 yield self._sum(blob, parts[blob])
         for node in nodes:
             found: dict[tuple[str, int], dict[tuple[int, ...], Worked]] = {}
-            for step in node.layer.worked_diffs(self._arrays(node)):
+            known = all(self.apart.get(top, ()) is not None for top in node.tops)
+            for step in node.layer.worked_diffs(self._arrays(node)) if known else ():
                 found.setdefault((step.what, step.slot), {})[step.at] = step
             lines: list[Line] = []
             for slot, bottom in self._wanted(node):
@@ -114,6 +118,8 @@ class Reader:
             if lines:
                 yield Group(f"{node.layer.name}: {node.layer.type}", tuple(lines))
             for blob in dict.fromkeys(self._root(bottom) for _, bottom in self._wanted(node)):
+                if not waiting[blob] and blob in self.apart:
+                    self.apart[blob] = _added(self.taken.data[blob], parts[blob])
                 if not waiting[blob] and len(parts[blob]) > 1:
                     yield self._sum(blob, parts[blob])
 
@@ -124,13 +130,12 @@ class Reader:
         diff, name = self.taken.diff[blob], f"d {self._label(blob)}"
         twice = node.bottoms.count(node.bottoms[slot]) > 1
         name = name if alone else f"{name} by {node.layer.name}" + (f" ({slot + 1})" if twice else "")
-        return () if diff is None else _lines(name, diff, part, alone)
+        return () if diff is None else _lines(name, diff, part, alone and blob not in self.apart)
 
     def _sum(self, blob: int, parts: Sequence[Part]) -> Group:
         """The gradient of a blob from all that reads it."""
-        diff, name = self.taken.diff[blob], self._label(blob)
-        data = self.taken.data[blob]
-        lines = []
+        diff = self.apart.get(blob, self.taken.diff[blob])
+        name, data, lines = self._label(blob), self.taken.data[blob], []
         for index in indices(data.shape):
             terms = [Term(part[index].value) for _, part in parts if index in part]
             step = total(terms).at("dx", index) if len(terms) == len(parts) else None
@@ -145,6 +150,24 @@ class Reader:
             for _, bottom in self._wanted(node):
                 number[self._root(bottom)] = number.get(self._root(bottom), 0) + 1
         return number
+
+    def _summed(self, nodes: Sequence[Node]) -> Iterator[int]:
+        """The blobs that are another one's memory by a further name, where more than one layer passes a gradient to it.
+
+        All that is kept there is the sum.
+        """
+        home, readers = {blob.index: blob.index for blob in self.graph.blobs}, dict[int, int]()
+        for node in self.graph.nodes:
+            if self._names(node):
+                home |= dict.fromkeys(node.tops, home[self._root(node.bottoms[0])])
+        passing = [self._root(bottom) for node in nodes if not self._names(node) for _, bottom in self._wanted(node)]
+        for blob in (*passing, *(loss.index for loss in self._losses())):
+            readers[home[blob]] = readers.get(home[blob], 0) + 1
+        return (blob for blob, own in home.items() if blob != own and readers.get(own, 0) > 1)
+
+    def _names(self, node: Node) -> bool:
+        """Whether a layer only gives further names to a blob."""
+        return bool(node.bottoms) and node.layer.aliases(self.graph.phase)
 
     def _wanted(self, node: Node) -> list[tuple[int, int]]:
         """The bottoms of a layer that get a gradient, with their numbers."""
@@ -167,12 +190,24 @@ class Reader:
         data = self.taken.data
         diffs = [
             np.full(data[top].shape, self.graph.blobs[top].loss_weight)
-            if (diff := self.taken.diff[top]) is None
+            if (diff := self.apart.get(top, self.taken.diff[top])) is None
             else diff
             for top in node.tops
         ]
         bottoms, tops = ([data[i] for i in blobs] for blobs in (node.bottoms, node.tops))
         return LayerArrays(bottoms, tops, [self.params[i] for i in node.params], diffs, self.graph.phase)
+
+
+def _added(values: Array, parts: Sequence[Part]) -> Array | None:
+    """The sum of the parts of the gradient of a blob with these values; None where one of them is missing."""
+    import numpy as np
+
+    if not all(index in part for index in indices(values.shape) for _, part in parts):
+        return None
+    made = np.empty(values.shape)
+    for index in indices(values.shape):
+        made[index] = sum(part[index].value for _, part in parts)
+    return made
 
 
 def same(value: float, truth: float) -> bool:

@@ -57,7 +57,7 @@ def embedding(shown: Shown, blob: str | None = None, on: str | None = None, samp
     name = _features(shown) if blob is None else blob
     index, feed = shown.blob(name), shown.feed(on)
     number = min(samples, len(feed))
-    shape = _shape(shown, index)
+    shape = shown.written.sample_shape(index)
     if number * count(shape) > _MOST:
         fault = f"blob '{name}' has {count(shape):,} values a sample: of {number:,} samples these are too many"
         raise NothingToShowError(fault, help=f"say --samples {max(2, _MOST // count(shape))}, or a smaller --blob")
@@ -100,12 +100,6 @@ def _features(shown: Shown) -> str:
     if not nodes:
         raise NothingToShowError(f"the net '{graph.name}' has no layers with weights", help="name a blob: --blob NAME")
     return graph.blobs[nodes[-1].bottoms[0]].name
-
-
-def _shape(shown: Shown, blob: int) -> Shape:
-    """The shape of a sample in a blob."""
-    batch = shown.written.batch_axes[blob]
-    return tuple(size for axis, size in enumerate(shown.written.blobs[blob]) if axis != batch)
 
 
 def _classes(shown: Shown, truth: Array) -> tuple[str, ...] | None:

@@ -77,9 +77,7 @@ def _above(shaped: ShapedGraph, node: Node) -> int:
 
 def _read(shaped: ShapedGraph, node: Node) -> Shape:
     """The shape of a sample that a layer reads."""
-    blob = _above(shaped, node)
-    batch = shaped.batch_axes[blob]
-    return tuple(size for axis, size in enumerate(shaped.blobs[blob]) if axis != batch)
+    return shaped.sample_shape(_above(shaped, node))
 
 
 def _given(shaped: ShapedGraph, node: Node) -> bool:

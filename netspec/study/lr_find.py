@@ -2,13 +2,14 @@
 
 The rate of iteration t of n is low * (high / low) ** (t / (n - 1)). The loss is smoothed by an exponential mean with
 bias correction: s_t = 0.9 s_(t-1) + 0.1 loss_t, divided by 1 - 0.9 ** (t + 1). The sweep ends where that is four times
-as far above its lowest value as the first loss was, or where a loss or gradient is not finite.
+as far above its lowest value as the first loss was, or where a loss or gradient is not finite. The rate of a single
+sweep depends on its seed, by half to twice, so that several are made, and the middle one counts.
 Source: Smith 2017, Cyclical Learning Rates for Training Neural Networks, section 3.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
@@ -60,7 +61,7 @@ class Point:
 class Sweep:
     """The points of a sweep, in the order of the rate; `diverged` says whether its end was a loss out of hand.
 
-    `steps` are the iterations that were asked for, from `low` to `high`.
+    `steps` are the iterations that were asked for, from `low` to `high`. `job` is that of the sweep, with its seed.
     """
 
     job: Job
@@ -112,14 +113,48 @@ class Sweep:
         return self.knee if self.knee is None or self.limit is None else min(self.knee, self.limit / SAFE)
 
 
-def sweep(
-    job: Job,
-    low: float,
-    high: float,
-    steps: int,
-    threads: int | None = None,
-    told: Callable[[int], None] = lambda step: None,
-) -> Sweep:
+@dataclass(frozen=True)
+class Search:
+    """Sweeps that differ in their seed alone."""
+
+    sweeps: tuple[Sweep, ...]
+
+    @cached_property
+    def typical(self) -> Sweep:
+        """The sweep of the middle rate, of two the more careful one; where half suggest none, the first of these."""
+        silent = [one for one in self.sweeps if one.suggestion is None]
+        if 2 * len(silent) >= len(self.sweeps):
+            return silent[0]
+        rates = self.rates
+        return next(one for one in self.sweeps if one.suggestion == rates[(len(rates) - 1) // 2])
+
+    @cached_property
+    def rates(self) -> tuple[float, ...]:
+        """The rates that sweeps suggest, the lowest first."""
+        return tuple(sorted(one.suggestion for one in self.sweeps if one.suggestion is not None))
+
+    @property
+    def suggestion(self) -> float | None:
+        """The rate of the typical sweep; None where there is a fault."""
+        return self.typical.suggestion
+
+    @property
+    def fault(self) -> str | None:
+        """Why no rate is suggested; None where one is."""
+        return self.typical.fault
+
+
+def search(job: Job, low: float, high: float, steps: int, sweeps: int = 3, threads: int | None = None) -> Search:
+    """So many sweeps with the solver's seed and those that follow it. Raises what `sweep` raises."""
+
+    def one(number: int) -> Sweep:
+        seed = (job.spec.random_seed + number) % 2**63
+        return sweep(replace(job, spec=job.spec.model_copy(update={"random_seed": seed})), low, high, steps, threads)
+
+    return Search(tuple(map(one, range(sweeps))))
+
+
+def sweep(job: Job, low: float, high: float, steps: int, threads: int | None = None) -> Sweep:
     """Train so many iterations while the rate grows from `low` to `high`; no file is written.
 
     Raises NoRateToFindError, DataError, SnapshotError.
@@ -132,7 +167,7 @@ def sweep(
     points: list[Point] = []
     try:
         session.load_own()
-        diverged = _train(session, steps, points, told)
+        diverged = _train(session, steps, points)
     finally:
         session.close()
     return Sweep(job, low, high, steps, tuple(points), diverged)
@@ -156,7 +191,7 @@ def _swept(job: Job, low: float, high: float, steps: int) -> Job:
     return replace(job, spec=spec, nets={"TRAIN": job.train}, watch=Watch(), tested={})
 
 
-def _train(session: Session, steps: int, points: list[Point], told: Callable[[int], None]) -> bool:
+def _train(session: Session, steps: int, points: list[Point]) -> bool:
     """Add the points of a sweep as they are trained; whether it diverged."""
     mean, lowest = 0.0, float("inf")
     for step in range(steps):
@@ -174,5 +209,4 @@ def _train(session: Session, steps: int, points: list[Point], told: Callable[[in
             isfinite(smoothed) and smoothed - lowest <= 4 * max(first - lowest, abs(first) / 4)
         ):
             return True
-        told(step + 1)
     return False

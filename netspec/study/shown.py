@@ -209,7 +209,7 @@ class Shown:
     def inputs(self, batch: Sequence[Array], each: bool = False) -> tuple[Array, ...]:
         """What the net's inputs take of a batch of the data, each (N, ...), or of its first sample with `each`."""
         numbers = self.trained.view.inputs
-        wanted = [self._wanted(index) for index in self.written.graph.inputs]
+        wanted = [self.written.sample_shape(index) for index in self.written.graph.inputs]
         if len(batch) <= max(numbers, default=-1) or any(
             batch[number].shape[1:] != shape for number, shape in zip(numbers, wanted, strict=True)
         ):
@@ -217,11 +217,6 @@ class Shown:
             fault = f"the data give samples of {given}, and the net takes {', '.join(map(text, wanted))}"
             raise NothingToShowError(fault)
         return tuple(batch[number][0] if each else batch[number] for number in numbers)
-
-    def _wanted(self, blob: int) -> tuple[int, ...]:
-        """The shape of a sample in a blob."""
-        batch = self.written.batch_axes[blob]
-        return tuple(size for axis, size in enumerate(self.written.blobs[blob]) if axis != batch)
 
     def truth(self, batch: Sequence[Array], n: int) -> Array | None:
         """What the net should answer for sample n of a batch of the data; None where nobody knows."""

@@ -133,7 +133,9 @@ def _check_size(shaped: ShapedGraph) -> None:
             f"net '{shaped.graph.name}' has {counted(blobs, 'value')} in blobs and {params:,} in params; "
             f"a trace shows at most {MOST} together"
         )
-        help = "trace a smaller net, or a smaller batch: `data.train.batch_size=1`"
+        help = "trace a smaller net; `netspec trace two_layer_sigmoid` is one"
+        if params < MOST:
+            help = "trace a smaller net, or a smaller batch: `data.train.batch_size=1`"
         raise TooLargeError(message, at=_first(shaped), help=help)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from netspec.core.calls import Phase
 from netspec.core.described import described
-from netspec.core.shape import Shape, Shapes, Window
+from netspec.core.shape import Shapes, Window
 from netspec.engine.footprint import LayerBytes, layer_bytes, peak, weight_bytes
 from netspec.engine.plan import MemoryPlan, plan
 from netspec.engine.rewrite import rewrite
@@ -160,7 +160,7 @@ def _unit(index: int, phases: list[_Phase]) -> Unit:
             for name, phase in own.items()
         },
         tuple(_owner(first, node, param) for param in node.params),
-        tuple(_sample(shaped, top) for top in node.tops),
+        tuple(map(shaped.sample_shape, node.tops)),
         {slot: shaped.graph.blobs[top].name for slot, top in enumerate(node.tops) if top in free},
         cost.params,
         cost.stored,
@@ -172,12 +172,6 @@ def _unit(index: int, phases: list[_Phase]) -> Unit:
 def _owner(phase: _Phase, node: Node, param: int) -> Read | None:
     owner, slot = phase.shaped.graph.params[param].users[0]
     return None if owner == node.index else (phase.units[owner], slot)
-
-
-def _sample(shaped: ShapedGraph, top: int) -> Shape:
-    """The shape of a blob without the axis of the batch."""
-    shape, axis = shaped.blobs[top], shaped.batch_axes[top]
-    return shape if axis is None else shape[:axis] + shape[axis + 1 :]
 
 
 def _terms(layer: Layer, node: Node, graph: Graph) -> Iterator[tuple[str, Any]]:

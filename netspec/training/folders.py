@@ -12,6 +12,7 @@ from netspec.core import code_files, locate
 from netspec.core.errors import UsageError
 from netspec.core.locate import RUN_CONFIG, runs_folder, tidy
 from netspec.core.outputs import WriteError
+from netspec.core.spelling import nearest
 from netspec.training import snapshot
 
 
@@ -58,6 +59,18 @@ def weights_for(solver: Path, weights: Path | None, of_best: bool) -> Path:
 def holds(folder: Path) -> bool:
     """Whether a folder is a run folder."""
     return (folder / RUN_CONFIG).is_file()
+
+
+def instead_of(path: Path) -> str:
+    """The help line for a path that is no run folder: a run in it, or the run beside it of the nearest name."""
+    inside = path if path.is_dir() else path.parent
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        found = sorted(each for each in inside.iterdir() if holds(each))
+    if found and path.is_dir():
+        return f"name a run in it, like '{found[0]}'"
+    near = nearest(path.name, [each.name for each in found])
+    return f"did you mean '{near}'?" if near else "`netspec runs` lists the runs, and `netspec train` begins one"
 
 
 def named(word: str) -> Path:

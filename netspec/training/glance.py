@@ -247,4 +247,5 @@ def shift_probe(name: str, classes: int, train: tuple[Array, Array], other: tupl
     guesses = present[distances.argmin(axis=1)]
     apart = np.bincount((guesses - asked) % classes, minlength=classes) / len(asked)
     best = int(apart.argmax())
-    return ShiftProbe(name, best, float(apart[0]), float(apart[best]), len(asked))
+    shift = best if 2 * best <= classes else best - classes
+    return ShiftProbe(name, shift, float(apart[0]), float(apart[best]), len(asked))

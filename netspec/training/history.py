@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,14 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def chosen(self, places: Sequence[int]) -> Series:
+        """The series with the values at some places alone."""
+
+        def kept(values: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(values[place] for place in places)
+
+        return Series(self.name, kept(self.iterations), kept(self.epochs), kept(self.seconds), kept(self.values))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ WIDE = 10
 HIGH = 3
 """Times the loss of a guess from which a first loss is far too large."""
 
+TINY = 0.01
+"""Inputs below it are too small: weights would have to grow a hundredfold before scores come near 1."""
+
 FAR_OFF = 100
 """The same where numbers are asked for, which may be small beside the first outputs of a net."""
 
@@ -165,6 +168,12 @@ class DataProbe:
         """The training inputs that lie in 0..255 or so: large, and all on one side of 0."""
         own = (one for one in self.inputs if one.feed == "train" and not one.truth)
         return tuple(one for one in own if one.least >= 0 and one.most > 30)
+
+    @property
+    def tiny(self) -> tuple[InputProbe, ...]:
+        """The training inputs that differ, but have no value beyond `TINY`."""
+        own = (one for one in self.inputs if one.feed == "train" and not one.truth and one not in self.constant)
+        return tuple(one for one in own if 0 < max(-one.least, one.most) < TINY)
 
     @property
     def constant(self) -> tuple[InputProbe, ...]:

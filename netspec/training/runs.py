@@ -34,7 +34,7 @@ from netspec.training import snapshot
 from netspec.training.container import write_whole
 from netspec.training.events import Event, Snapshotted, Unwritten, from_row, row
 from netspec.training.figures import Figures, columns
-from netspec.training.folders import COMPUTED, SNAPSHOTS, NoRunError, holds, writable
+from netspec.training.folders import COMPUTED, SNAPSHOTS, NoRunError, holds, instead_of, writable
 from netspec.training.lines import Growing, Lines, last_error
 from netspec.training.provenance import config, environment
 from netspec.training.tensorboard import FOLDER, Points
@@ -326,7 +326,7 @@ def read(folder: Path) -> RunRecord:
     """
     if not holds(folder):
         found = "is not the folder of a run: it has no config.yaml" if folder.is_dir() else "is not a folder"
-        raise NoRunError(f"'{folder}' {found}", help="name a folder that `netspec train` wrote")
+        raise NoRunError(f"'{folder}' {found}", help=instead_of(folder))
     config = read_document(folder / RUN_CONFIG).plain()
     snapshots = snapshot.listing(folder / SNAPSHOTS)
     events = _events(folder / METRICS)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from netspec.core.changes import Changes, dotted
+from netspec.core.described import in_words
 from netspec.core.shape import Shapes, counted, per, text
 from netspec.core.visible import visible
 from netspec.study.diff import KINDS, Difference, LayerDiff, RunDiff
@@ -78,21 +79,8 @@ def _bytes_gained(number: int) -> str:
 def _changed(changes: Changes) -> Iterator[str]:
     """Changes in words; what was or is not there is a dash."""
     for change in changes:
-        before, after = (_said(value) for value in (change.before, change.after))
+        before, after = (in_words(value) for value in (change.before, change.after))
         yield visible(f"{dotted(change.path)}: {before}{ARROW}{after}")
-
-
-def _said(value: Any) -> str:
-    """A value of a field in few words."""
-    if value is None:
-        return "-"
-    if isinstance(value, dict):
-        rest = ", ".join(f"{key}: {_said(item)}" for key, item in value.items() if key != "type" and item is not None)
-        word = str(value.get("type", ""))
-        return f"{word} ({rest})" if word and rest else word or rest
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_said, value))}]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _notes(one: Difference) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def means(now: Progress) -> tuple[str, str, str]:
 
 
 def done(event: Finished, tests: Sequence[Tested], metric: Metric | None, folder: Path) -> str:
-    """The end of a training: the best test, the run folder, and the command to go on with."""
+    """The end of a training: the best test, the run folder, and the commands to go on with."""
     from netspec.training.events import best_text, recorded
 
     best = metric.best(recorded(tests)) if metric is not None else None
@@ -126,10 +126,11 @@ def done(event: Finished, tests: Sequence[Tested], metric: Metric | None, folder
     if best is not None and metric is not None:
         test = next(test for test in tests if (test.iteration, test.feed) == (best[0], metric.feed))
         lines.append(best_text(metric.name, best[1], test.iteration, test.epoch))
-    named = f"run folder {folder}"
+    lines.append(f"run folder {folder}")
     if event.stopped is None and tests:
-        named += f"; next: netspec test {shlex.quote(str(folder))}"
-    return "\n".join([*lines, named])
+        word = shlex.quote(str(folder))
+        lines.append(f"next: netspec test {word}; netspec report {word}")
+    return "\n".join(lines)
 
 
 def _clock(seconds: float) -> str:

@@ -25,6 +25,8 @@ def test_exit_codes(cli: Cli) -> None:
     code, _, err = cli("diff", "lenet", "layers.conv1.pad=2", "--exit-code")
     assert code == 6
     assert "differ in 5 layers (1 changed, 4 affected)" in " ".join(err.split())
+    code, _, err = cli("diff", "lenet")
+    assert code == 2 and "nothing says what 'lenet' is compared with" in err
     code, _, err = cli("diff", "lenet", "lenett")
     assert code == 3
     assert "did you mean 'lenet'?" in err

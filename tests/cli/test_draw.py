@@ -67,10 +67,14 @@ def test_a_drawing_is_drawn_anew_and_nothing_else_is_overwritten(cli: Cli, here:
     assert cli("draw", "lenet", "-o", "net.svg")[0] == 0
     assert cli("draw", "mlp", "-o", "net.svg")[0] == 0
     assert titles(here / "net.svg") == "MLP"
-    (here / "mine.svg").write_text("<svg/>")
-    code, _, err = cli("draw", "lenet", "-o", "mine.svg")
-    assert code == 9 and "'mine.svg' already exists" in err
-    assert (here / "mine.svg").read_text() == "<svg/>"
+    for words in (("-o", "net.dot"), ("-o", "net.mmd"), ("-o", "net.html"), ("-o", "net.svg", "--like", "lecture")):
+        assert [cli("draw", net, *words)[0] for net in ("lenet", "mlp")] == [0, 0]
+    for form in ("svg", "png", "dot", "mmd", "html"):
+        mine = here / f"mine.{form}"
+        mine.write_text("<svg/> my notes on netspec")  # which is no mark of a drawing
+        code, _, err = cli("draw", "lenet", "-o", mine.name)
+        assert code == 9 and f"'{mine.name}' already exists" in err
+        assert mine.read_text() == "<svg/> my notes on netspec"
     code, _, err = cli("draw", "lenet", "-o", "nowhere/net.svg")
     assert code == 9 and "there is no folder 'nowhere'" in err
 

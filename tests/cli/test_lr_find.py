@@ -20,6 +20,7 @@ def test_a_curve_that_fits_the_terminal(width: int, cli: Cli, here: Path, monkey
     monkeypatch.setenv("COLUMNS", str(width))
     code, out, _ = cli(*IRIS)
     assert code == 0 and max(map(cell_len, out.splitlines())) <= width
+    assert "3 sweeps from seed 1 on: " in " ".join(out.split())
     assert "suggested: base_lr=" in out and "(the solver has" in " ".join(out.split()) and "⠒" in out and ":" in out
     assert list(here.iterdir()) == []
 
@@ -28,10 +29,14 @@ def test_every_point_for_programs(cli: Cli) -> None:
     code, out, _ = cli(*IRIS, "--from", "1e-4", "--to", "50", "--format", "json")
     answer = json.loads(out, parse_constant=pytest.fail)
     assert code == 0 and answer["solver"] == "iris_mlp" and answer["base_lr"] == 0.05
-    assert 1e-3 < answer["suggested"] < 5 and answer["points"][0]["rate"] == 1e-4
+    assert 1e-3 < answer["suggested"] < 5 and [one["seed"] for one in answer["sweeps"]] == [1, 2, 3]
+    assert {one["points"][0]["rate"] for one in answer["sweeps"]} == {1e-4}
+    assert sorted(one["suggested"] for one in answer["sweeps"])[1] == answer["suggested"]
     code, out, _ = cli(*IRIS, "--from", "1e-4", "--to", "50", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert [float(row["loss"]) for row in rows] == [point["loss"] for point in answer["points"]]
+    assert [float(row["loss"]) for row in rows] == [
+        point["loss"] for one in answer["sweeps"] for point in one["points"]
+    ]
 
 
 def test_no_rate_is_an_answer_and_exit_6(cli: Cli) -> None:

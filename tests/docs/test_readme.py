@@ -81,8 +81,8 @@ def test_error_looks_like_the_one_in_the_readme(tmp_path: Path) -> None:
 
 def test_commands_of_the_readme_exist() -> None:
     """Every `netspec WORD` in the README is a command."""
-    words = {w for b in blocks("") for w in re.findall(r"^(?:\$ )?netspec ([a-z]+)", b, re.M)} | set(
-        re.findall(r"`netspec ([a-z]+)", README)
+    words = {w for b in blocks("") for w in re.findall(r"^(?:\$ )?netspec ([a-z-]+)", b, re.M)} | set(
+        re.findall(r"`netspec ([a-z-]+)", README)
     )
     assert {"train", "test", "inspect", "check", "time", "zoo"} <= words
     for word in words:

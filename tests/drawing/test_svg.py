@@ -45,7 +45,7 @@ def test_a_name_is_text_whatever_it_holds() -> None:
 
 def test_a_theme_is_fixed_or_follows_the_screen() -> None:
     made = scene(load_net("lenet"))
-    assert "prefers-color-scheme:dark" in svg(made)
+    assert svg(made).count("@media screen and (prefers-color-scheme:dark)") == 1  # paper stays light
     light, dark = svg(made, "light"), svg(made, "dark")
     assert "prefers" not in light + dark
     assert f".ns-paper{{fill:{PAINTS['dark'].paper}}}" in dark and PAINTS["dark"].paper not in light

@@ -1,4 +1,4 @@
-"""Layers as papers and Caffe define them, element by element, in plain NumPy and float64."""
+"""Layers as papers and Caffe define them, element by element or pixel by pixel, in plain NumPy and float64."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def convolution(
         [i * s for i in range(size + 2 * p) if i * s + d * (f - 1) < size + 2 * p] or [0]  # Caffe rounds towards 0
         for size, f, s, p, d in zip((h, width), (fh, fw), stride, pad, dilation, strict=True)
     ]
-    y = np.zeros((n, k, len(starts[0]), len(starts[1])))
-    for image, o, (i, top), (j, left) in product(range(n), range(k), enumerate(starts[0]), enumerate(starts[1])):
-        for q, u, v in product(range(depth), range(fh), range(fw)):
-            row, column = top - pad[0] + u * dilation[0], left - pad[1] + v * dilation[1]
-            if 0 <= row < h and 0 <= column < width:
-                y[image, o, i, j] += w[o, q, u, v] * x[image, o // (k // group) * depth + q, row, column]
-        y[image, o, i, j] += 0 if b is None else b[o]
     assert c == depth * group
-    return y
+    y = np.zeros((n, k, len(starts[0]), len(starts[1])))
+    for (i, top), (j, left), u, v in product(enumerate(starts[0]), enumerate(starts[1]), range(fh), range(fw)):
+        row, column = top - pad[0] + u * dilation[0], left - pad[1] + v * dilation[1]
+        if 0 <= row < h and 0 <= column < width:
+            pixel = x[:, :, row, column].reshape(n, group, depth)
+            tap = w[:, :, u, v].reshape(group, k // group, depth)
+            y[:, :, i, j] += np.einsum("ngq,goq->ngo", pixel, tap).reshape(n, k)
+    return y if b is None else y + b[:, None, None]
 
 
 def windows(size: int, kernel: int, stride: int, pad: int, ceil: bool = True, any_pad: bool | None = None) -> int:

@@ -133,3 +133,12 @@ def test_a_batch_axis_that_is_not_there(axis: Any, words: str) -> None:
     net["layers"][0]["batch_axis"] = axis
     with pytest.raises(NetspecError, match=words):
         netspec.Net(net)
+
+
+def test_the_shape_of_a_sample_has_no_axis_of_the_batch() -> None:
+    layers = [image(6, 15, 7), {"name": "y", "type": "Reshape", "shape": [3, -1]}]
+    shaped = load_net({"layers": layers}, state=State("TEST"))
+    x, y = (shaped.graph.named[name].index for name in "xy")
+    assert (shaped.sample_shape(x), shaped.sample_shape(y)) == ((15, 7), (3,))  # 630 numbers as 3 x 210
+    alone = load_net({"layers": [image(6), {"name": "y", "type": "EuclideanLoss", "bottom": ["x", "x"]}]})
+    assert [alone.sample_shape(alone.graph.named[name].index) for name in "xy"] == [(), ()]

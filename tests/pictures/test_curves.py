@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from netspec.pictures.curves import curves_svg, figure, plot_curves
+from netspec.core.outputs import ExistsError
+from netspec.pictures.curves import drawings, figure, plot_curves
 from netspec.pictures.palette import style
-from netspec.pictures.saving import settings
+from netspec.pictures.saving import NothingToPlotError, settings
 from netspec.study.curves import Wish, curves
 from netspec.training.runs import RunRecord
 from tests.helpers.curves import COURSE, debugged, displayed, record, scored
@@ -158,11 +159,23 @@ def test_equal_runs_give_equal_files(kind: str, tmp_path: Path, monkeypatch: pyt
     assert one.read_bytes() == two.read_bytes() and b"netspec" in one.read_bytes()
     plot_curves(one, [record("r", *COURSE)], Wish(only=("loss",)))  # a picture of netspec's is drawn anew
     assert one.read_bytes() != two.read_bytes()
+    for kind in ("png", "svg", "pdf"):
+        mine = tmp_path / f"mine.{kind}"
+        mine.write_bytes(b"notes on netspec")
+        with pytest.raises(ExistsError):
+            plot_curves(mine, [record("r", *COURSE)], few)
+    with pytest.raises(NothingToPlotError):
+        plot_curves(tmp_path / "a.eps", [record("r", *COURSE)], few)  # one kind more would need a mark of its own
 
 
-def test_a_picture_inside_a_page() -> None:
+def test_drawings_inside_a_page() -> None:
     odd = '<script>& id="a" url(#b) #010203'
-    texts = [curves_svg([record(odd, *COURSE)], name=name) for name in ("one", "two")]
+    few = Wish(only=("loss", "updates"))
+    made = drawings([record("r", *COURSE), record(odd, *COURSE)], few)
+    assert [name.startswith(word) for (name, _), word in zip(made.runs, ("r", odd), strict=True)] == [True, True]
+    assert [look for _, look in made.runs] == [style(0), style(1)] and any("dotted" in note for note in made.notes)
+    assert drawings([record("r", *COURSE)], few).runs == ()
+    texts = made.panels
     trees = [ElementTree.fromstring(text) for text in texts]
     assert trees[0].tag.endswith("svg") and texts[0].startswith("<svg")
     ids = [{each.get("id") for each in tree.iter() if each.get("id")} for tree in trees]
@@ -177,4 +190,12 @@ def test_a_picture_inside_a_page() -> None:
     colors = set(re.findall(r": (#[0-9a-f]{6})\b", texts[0]))
     assert colors <= {style(number).color.lower() for number in range(7)} and "currentColor" in texts[0]
     shown = "".join(trees[0].itertext())
-    assert odd in shown and "update / weight" in shown
+    assert "loss" in shown and "update / weight" in "".join(trees[1].itertext())
+
+
+def test_drawings_of_panels_are_even() -> None:
+    shown = drawings([record("r", *COURSE)]).panels
+    trees = [ElementTree.fromstring(text) for text in shown]
+    spines = [tree.find(f".//*[@id='curves{number}-patch_3']/{{*}}path") for number, tree in enumerate(trees)]
+    left = {spine.get("d", "").split()[1] for spine in spines if spine is not None}
+    assert len(shown) == len(spines) > 3 and len(left) == 1

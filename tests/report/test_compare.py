@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from netspec.core.outputs import ExistsError
-from netspec.report import compare
+from netspec.pictures.curves import Drawings
 from netspec.report.compare import comparison, write_comparison
-from netspec.study.curves import curves
+from netspec.study.curves import Wish, curves
 from netspec.training.events import Event, Finished
+from netspec.training.runs import RunRecord
 from netspec.training.summary import Found, summarized
 from tests.helpers.browser import browser, needed
 from tests.helpers.curves import COURSE, scored
@@ -49,13 +50,17 @@ def test_the_best_run_and_what_differs(tmp_path: Path) -> None:
     assert "Each net is compared with that of <i>0 and <i>2." in text and "num_output: 3 -> 5" in text
     assert "<td>base_lr</td><td>0.1</td><td>0.2</td><td>0.2</td>" in page and "<script>ip" in text
     assert page.count("<script") == page.count("<i>") == 0 and page.count("</style>") == 1
-    assert page.count("<svg") == 1 and "accuracy" in text
+    assert page.count("<svg") == 6 + 3 and "accuracy" in text
 
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves that take no time; those of runs without any are an error all the same."""
-    monkeypatch.setattr(compare, "curves_svg", lambda records, wish: curves(records, wish) and "<svg></svg>")
+
+    def drawings(records: Sequence[RunRecord], wish: Wish) -> Drawings:
+        return Drawings(("<svg></svg>",), (), curves(records, wish).notes)
+
+    monkeypatch.setattr("netspec.report.curves.drawings", drawings)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -24,7 +24,7 @@ def test_counts_and_shades_of_few_classes() -> None:
     assert [cell.get("style") for cell in cells] == [
         "--share: 0.750", "--share: 0.250", None, None, None, None, None, "--share: 0.999", "--share: 0.001"
     ]  # fmt: skip
-    assert [cell.get("class") for cell in cells] == ["strong", *[None] * 6, "strong", None]
+    assert [cell.get("class") for cell in cells] == ["middle", *[None] * 6, "strong", None]
     assert read.text == "a b< c a 3 1 b< c 1,200 1" and cells[7]["title"] == "c taken for b<"
 
 

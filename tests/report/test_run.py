@@ -15,6 +15,7 @@ from netspec import Run
 from netspec.core.code_files import MissingCodeError
 from netspec.core.errors import DivergedError
 from netspec.core.outputs import ExistsError, WriteError
+from netspec.pictures.curves import Drawings
 from netspec.report.run import report, write_report
 from netspec.training.folders import NoRunError
 from netspec.training.runs import RunFolder
@@ -23,14 +24,16 @@ from tests.report.runs import HOSTILE, Read, dense, photos, trained
 
 Cli = Callable[..., tuple[int, str, str]]
 random = np.random.default_rng(4)
-CURVES = '<?xml version="1.0"?><svg class="stub"></svg>'
+CURVES = Drawings(('<?xml version="1.0"?><svg class="stub"></svg>',), (), ("note",))
 
 
 @pytest.fixture
 def without_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without the picture that takes most of their time."""
-    monkeypatch.setattr("netspec.report.run.curves_svg", lambda records: CURVES)
+    monkeypatch.setattr("netspec.report.curves.drawings", lambda records, wish: CURVES)
 
+
+_BOX = "(box => [box.left, box.top, box.right, box.bottom])(document.querySelector('{}').getBoundingClientRect())"
 
 quick = pytest.mark.usefixtures("without_curves")
 
@@ -66,8 +69,14 @@ def test_in_a_browser(hostile: Path, tmp_path: Path) -> None:
                 picture = np.asarray(Image.open(io.BytesIO(page.picture())).convert("L"))
                 assert (np.median(picture) < 60) == dark and picture.std() > 10
                 assert page.run("document.documentElement.scrollWidth <= innerWidth")
+        with chromium.page(file, width=1280, height=800) as page:  # the matrix beside the curves, on the first screen
+            matrix, curve = (page.run(_BOX.format(each)) for each in (".matrix", ".panels svg"))
+            assert curve[2] < matrix[0] and matrix[2] <= 1280 and matrix[3] < 800 and curve[3] < 800
+            assert page.run("document.querySelectorAll('.matrix').length") == 1
         with chromium.page(file, width=400) as page:
             assert page.run("document.documentElement.scrollWidth <= innerWidth")
+            matrix, curve = (page.run(_BOX.format(each)) for each in (".matrix", ".panels svg"))
+            assert matrix[1] > curve[3]
             assert page.printed().startswith(b"%PDF")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netspec.study.lr_find import NoRateToFindError, Point, Sweep, sweep
+from netspec.study.lr_find import NoRateToFindError, Point, Search, Sweep, search, sweep
 from netspec.training.job import Job, load_solver
 from netspec.training.session import Session
 
@@ -119,6 +119,35 @@ def test_the_knee_of_a_curve_worked_by_hand() -> None:
     assert (one.knee, one.suggestion, one.limit) == (2.0**30, 2.0**30, None)
     diverged = Sweep(job(), 1.0, 2.0**24, 41, (*points[:-1], Point(2.0**22, 9.0, 9.0)), True)
     assert diverged.suggestion == pytest.approx(2.0**22 / 10)
+
+
+def test_sweeps_of_a_search_differ_in_their_seed_and_the_first_is_a_sweep_of_its_own(swept: Sweep) -> None:
+    found = search(job(), 1e-5, 100.0, 150, 3)
+    assert [one.job.spec.random_seed for one in found.sweeps] == [1, 2, 3] and found.sweeps[0].points == swept.points
+    assert found.rates == tuple(sorted(one.suggestion or 0 for one in found.sweeps)) and len(set(found.rates)) > 1
+    assert found.suggestion == found.rates[1] == found.typical.suggestion
+
+
+@pytest.mark.parametrize(
+    ("knees", "middle"),
+    [
+        ((16, 4, 8), 8),
+        ((16, 4), 4),
+        ((16, None, 4), 4),
+        ((16, None, None), None),
+        ((16, None), None),
+        ((4, 4, 16, 64), 4),
+    ],
+)
+def test_the_middle_rate_counts(knees: tuple[int | None, ...], middle: int | None) -> None:
+    """Losses of 1 that are 0 from the knee on, or never."""
+
+    def one(knee: int | None) -> Sweep:
+        losses = [0.0 if knee and 2.0**i / 1024 >= knee else 1.0 for i in range(40)]
+        return Sweep(job(), 1.0, 2.0, 40, tuple(Point(2.0**i / 1024, x, x) for i, x in enumerate(losses)), False)
+
+    found = Search(tuple(map(one, knees)))
+    assert found.suggestion == middle and (found.fault is None) == (middle is not None)
 
 
 def test_solver_types_without_a_rate_and_ranges_without_room() -> None:

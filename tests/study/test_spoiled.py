@@ -37,6 +37,17 @@ SPOILED = {
     "frozen layers": ("NS813", 'params=[{match: "conv*", lr_mult: 0}]'),
     "decay 1": ("NS814", "weight_decay=1"),
     "few samples": ("NS815", "data.train.limit=40"),
+    "scaled twice": (
+        "NS824",
+        "data.train.transform=[{type: Scale, factor: 0.00001}]",
+        "data.test.transform=[{type: Scale, factor: 0.00001}]",
+    ),
+    "no ReLU between dense layers": ("NS823", "net={extends: lenet, layers: [{remove: relu1}]}"),
+    "a softmax too many": (
+        "NS323",
+        "net={extends: lenet, layers: [{insert_after: ip2, name: prob, type: Softmax, bottom: ip2, top: prob}, "
+        "{name: loss, bottom: [prob, label]}]}",
+    ),
     "rate x1000": ("NS817", "base_lr=10"),
     "rate /1000": ("NS818", "base_lr=0.00001"),
 }

@@ -119,6 +119,38 @@ def test_gradients_that_meet_are_those_of_small_steps() -> None:
         assert float(found[f"d {label}"]) == pytest.approx(slope, abs=2e-5), label
 
 
+NAMED_TWICE: list[dict[str, Any]] = [
+    {"name": "one", "type": "Reshape", "bottom": "x", "shape": [2]},
+    {"name": "two", "type": "Reshape", "bottom": "one", "shape": [2, 1]},
+    {"name": "same", "type": "Split", "bottom": "x", "top": ["this", "that"]},
+]
+"""A blob of 3 and 4 under further names."""
+
+
+@pytest.mark.parametrize(("first", "second"), [("x", "one"), ("one", "two"), ("two", "x"), ("this", "that")])
+def test_names_of_one_memory_have_gradients_of_their_own(first: str, second: str) -> None:
+    """x^2 and x^3 by hand: 2x is 6 and 8, 3x^2 is 27 and 48; in the memory lies only their sum, 33 and 56."""
+    x = {"name": "x", "type": "Parameter", "shape": [1, 2], "filler": {"type": "values", "values": [[3, 4]]}}
+    made = trace(
+        {
+            "layers": [
+                x,
+                *NAMED_TWICE,
+                {"name": "square", "type": "Power", "power": 2, "bottom": first, "loss_weight": 1},
+                {"name": "cube", "type": "Power", "power": 3, "bottom": second, "loss_weight": 1},
+            ]
+        }
+    )
+    found = [line for line in lines(made) if line.name.startswith("d ")]
+    by = {"square": ["6", "8"], "cube": ["27", "48"]}
+    for group in made.iterations[0].batches[0].backward:
+        layer = group.title.partition(":")[0]
+        if layer in by:
+            assert [short(line.value) for line in group.lines] == by[layer]
+    assert [short(line.value) for line in found if line.name == "d x"][-2:] == ["33", "56"]
+    assert all(line.words for line in found)
+
+
 PLAIN = {"AdaGrad", "RMSProp"}
 """Solver types without a momentum."""
 EXPLAINED = [
@@ -160,6 +192,14 @@ def test_a_net_alone() -> None:
     made = trace({"layers": layers})
     assert made.solver is None and not made.iterations[0].updates
     assert values(made)["d x.value[0]"] == "6"
+
+
+def test_a_smaller_batch_is_advised_where_it_helps() -> None:
+    for outputs, advised in ((600, False), (3, True)):
+        ip = {"name": "ip", "type": "InnerProduct", "num_output": outputs}
+        with pytest.raises(NetspecError) as caught:
+            trace({"layers": [{"name": "x", "type": "Input", "shape": [300, 2]}, ip]})
+        assert ("batch_size=1" in str(caught.value.help)) == advised
 
 
 def test_what_cannot_be_traced() -> None:

@@ -170,5 +170,13 @@ def test_a_run_that_was_killed_while_it_was_opened(folder: Path) -> None:
 def test_no_run(tmp_path: Path) -> None:
     with pytest.raises(NoRunError, match=r"has no config\.yaml"):
         runs.read(tmp_path)
-    with pytest.raises(NoRunError, match="is not a folder"):
+    with pytest.raises(NoRunError, match="is not a folder") as caught:
         runs.read(tmp_path / "gone")
+    assert "`netspec runs` lists the runs" in str(caught.value.help)
+
+
+def test_a_run_is_suggested(folder: Path) -> None:
+    for path, wanted in ((folder.with_name(f"{folder.name}-9"), "did you mean"), (folder.parent, "name a run in it")):
+        with pytest.raises(NoRunError) as caught:
+            runs.read(path)
+        assert wanted in str(caught.value.help) and folder.name in str(caught.value.help)

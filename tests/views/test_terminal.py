@@ -26,13 +26,14 @@ def test_a_line_of_progress_shows_means_and_the_epoch() -> None:
     assert progress_line(replace(LINE, outputs={}, left=nan), first) == "iter 400 loss 0.4234 lr 0.01 7,292 img/s eta ?"
 
 
-def test_the_end_names_the_best_test_the_folder_and_the_next_command() -> None:
+def test_the_end_names_the_best_test_the_folder_and_the_next_commands() -> None:
     end = Finished(500, None, 61.0, 0.0)
     folder = Path("runs/a net-1")
     assert done(end, TESTS, Metric("test/accuracy", True), folder).splitlines() == [
         "done at iter 500 after 0:01:01",
         "best test/accuracy 0.9000 at iter 100 epoch 2.50",
-        "run folder runs/a net-1; next: netspec test 'runs/a net-1'",
+        "run folder runs/a net-1",
+        "next: netspec test 'runs/a net-1'; netspec report 'runs/a net-1'",
     ]
     assert "best test/loss 0.4000 at iter 200 epoch 5.00" in done(end, TESTS, Metric("test/loss", False), folder)
     stopped = done(replace(end, stopped="SIGINT"), [], Metric("test/accuracy", True), folder)

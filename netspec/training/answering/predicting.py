@@ -342,8 +342,7 @@ def _named(error: NetspecError, name: str) -> NetspecError:
 
 def _answered(net: Trained) -> str:
     """What a net answers with, in words."""
-    shape = net.written.blobs[net.written.graph.named[net.answer.blob].index]
-    axis, batch = net.answer.axis, net.written.batch_axes[net.written.graph.named[net.answer.blob].index]
-    if axis is not None:
-        return counted(shape[axis], "class", "classes")
-    return text(tuple(size for i, size in enumerate(shape) if i != batch))
+    blob = net.written.graph.named[net.answer.blob].index
+    if net.answer.axis is not None:
+        return counted(net.written.blobs[blob][net.answer.axis], "class", "classes")
+    return text(net.written.sample_shape(blob))

@@ -206,8 +206,7 @@ class Trained:
             names = ", ".join(f"'{self.written.graph.blobs[index].name}'" for index in inputs)
             fault = f"the net takes {len(inputs)} inputs ({names})" if inputs else "the net takes no input"
             raise UnfitNetError(f"{fault}, and a sample is one", help="`netspec.Net` in Python takes any inputs")
-        shape, axis = self.written.blobs[inputs[0]], self.written.batch_axes[inputs[0]]
-        return tuple(size for i, size in enumerate(shape) if i != axis)
+        return self.written.sample_shape(inputs[0])
 
     def takes(self, shape: Shape) -> bool:
         """Whether samples of a shape become what the net takes."""

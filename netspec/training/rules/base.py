@@ -15,7 +15,6 @@ from netspec.core.counts import in_epochs
 from netspec.core.errors import Findings, NetspecError
 from netspec.core.model import Model
 from netspec.core.rooms import Room
-from netspec.core.shape import Shape
 from netspec.net.shaped import ShapedGraph
 
 if TYPE_CHECKING:  # a net alone is judged too, without what a training needs
@@ -173,9 +172,3 @@ def example(layers: Sequence[Mapping[str, Any]], sample: Sequence[int] = (3,), *
 def _sample(value: float, shape: Sequence[int]) -> Any:
     """Nested lists of a shape, of numbers that differ."""
     return [_sample(value + i, shape[1:]) for i in range(shape[0])] if shape else value
-
-
-def sample_shape(shaped: ShapedGraph, blob: int) -> Shape:
-    """The shape of one sample of an input: without the batch axis."""
-    axis = shaped.batch_axes[blob]
-    return tuple(size for i, size in enumerate(shaped.blobs[blob]) if i != axis)

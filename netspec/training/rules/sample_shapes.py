@@ -10,7 +10,7 @@ from netspec.core.errors import DataError, NetspecError
 from netspec.core.shape import ANY, CHANNELS_FIRST, Shape, channels_last, count, text
 from netspec.formats.images import CHANNELS
 from netspec.net.shaped import ShapedGraph
-from netspec.training.rules.base import Example, Known, Rule, example, named, sample_shape
+from netspec.training.rules.base import Example, Known, Rule, example, named
 
 if TYPE_CHECKING:
     from netspec.data.feed import Feed
@@ -47,7 +47,7 @@ class SampleShapes(Rule):
                 message = f"input {which} has no axis for the samples, so that no source can fill it"
                 yield MisfitError(message, at=at, help="a constant is the top of a DummyData layer")
                 continue
-            wanted = [sample_shape(shaped, blob) for blob in shaped.graph.inputs]
+            wanted = [shaped.sample_shape(blob) for blob in shaped.graph.inputs]
             if len(feed.shapes) < len(names):
                 outputs = f"{len(feed.shapes)} output{'s' * (len(feed.shapes) != 1)}"
                 listed = ", ".join(f"'{name}'" for name in names)
@@ -82,7 +82,7 @@ def _images(spec: FeedSpec | None, given: Shape, wanted: Shape) -> str | None:
 def _advice(shaped: ShapedGraph, feed: Feed, number: int) -> str:
     """What to do where output `number` of a feed does not fit its input."""
     blob = shaped.graph.inputs[number]
-    wanted, given = sample_shape(shaped, blob), feed.shapes[number]
+    wanted, given = shaped.sample_shape(blob), feed.shapes[number]
     net = f"say `shape: {_input_shape(shaped, blob, given)}` for '{shaped.graph.blobs[blob].name}' in the net"
     from netspec.net.labels import label_rules
 

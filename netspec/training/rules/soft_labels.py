@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from netspec.core.errors import DataError, NetspecError
 from netspec.net.labels import label_rules
-from netspec.training.rules.base import Example, Known, Rule, sample_shape
+from netspec.training.rules.base import Example, Known, Rule
 
 
 class SoftLabelError(DataError):
@@ -40,7 +40,7 @@ class SoftLabels(Rule):
         """An error for each feed and output; where the shapes differ already, another rule says so."""
         for name, feed, shaped in known.fed():
             inputs = shaped.graph.inputs
-            fitting = {i for i, blob in enumerate(inputs) if feed.shapes[i : i + 1] == (sample_shape(shaped, blob),)}
+            fitting = {i for i, blob in enumerate(inputs) if feed.shapes[i : i + 1] == (shaped.sample_shape(blob),)}
             readers = {rule.output: rule for rule in reversed(label_rules(shaped))} if feed.soft else {}
             for output in sorted(feed.soft.keys() & readers.keys() & fitting):
                 spec = known.job.spec.data.named(name) if known.job else None

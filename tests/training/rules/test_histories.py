@@ -14,7 +14,10 @@ from netspec.data.transforms.base import Apply, Draw, Setting
 from netspec.data.transforms.scale import Scale
 from netspec.study.doctor import examine_run
 from netspec.training.job import load_solver
+from netspec.training.rules.base import Known
 from netspec.training.rules.recorded import waiting_for_data
+from netspec.training.rules.recorded.base import recorded
+from netspec.training.rules.recorded.short_training import ShortTraining
 from netspec.training.run import run
 from netspec.training.runs import read
 
@@ -69,6 +72,16 @@ def findings(solver: Values, folder: Path) -> dict[str, NetspecError]:
     return {found.code: found for found in examine_run(read(folder)).findings}
 
 
+def test_single_losses_that_happen_to_fall_are_no_sign_of_a_short_training() -> None:
+    """Those of a LeNet, a batch each, at every hundredth iteration."""
+    jumping = (2.44, 0.47, 0.59, 0.67, 0.41, 0.61, 0.37, 0.53, 0.55, 0.41, 0.56, 0.21, 0.33, 0.14, 0.21, 0.17)
+    steady = tuple(1.4 - 0.05 * i for i in range(20))
+    for losses, expected in ((jumping, 0), (steady, 1)):
+        example = recorded({"loss": losses}, every=100)
+        job = load_solver(dict(example.solver))
+        assert len(list(ShortTraining().judge(Known(job.nets, job, history=example.history)))) == expected
+
+
 def test_nothing_is_found_in_a_sound_training(data: Path, tmp_path: Path) -> None:
     assert findings(solver(data, lr_policy={"type": "step", "gamma": 0.1, "stepsize": 200}), tmp_path / "run") == {}
 
@@ -90,6 +103,33 @@ def test_a_rate_a_thousand_times_too_low(data: Path, tmp_path: Path) -> None:
     found = findings(solver(data, base_lr=2e-5), tmp_path / "run")
     assert list(found) == ["NS841"]
     assert "too low" in found["NS841"].message and "base_lr=0.0002" in str(found["NS841"].help)
+
+
+def test_a_rate_cut_by_clipping(data: Path, tmp_path: Path) -> None:
+    found = findings(solver(data, clip_gradients=1e-4), tmp_path / "run")
+    assert list(found) == ["NS841"] and "clip_gradients leaves" in str(found["NS841"].help)
+
+
+def test_a_start_that_is_far_too_large_is_not_the_fault_of_the_rate(data: Path, tmp_path: Path) -> None:
+    feeds = {name: feed(data, name, transform=[{"type": "Scale", "factor": 1000.0}]) for name in ("train", "test")}
+    found = findings(solver(data, data=feeds), tmp_path / "run")
+    assert list(found) == ["NS850"] and "inputs or weights are too large" in str(found["NS850"].help)
+
+
+def test_samples_in_the_order_of_their_classes(data: Path, tmp_path: Path) -> None:
+    y = np.load(data / "train_y.npy")
+    order = np.argsort(y, kind="stable")
+    for name in ("x", "y"):
+        np.save(tmp_path / f"train_{name}.npy", np.load(data / f"train_{name}.npy")[order])
+    feeds = {"train": feed(tmp_path, "train", shuffle=False), "test": feed(data, "test")}
+    found = findings(solver(data, data=feeds), tmp_path / "run")
+    assert list(found) == ["NS840"] and "leave out shuffle: false" in str(found["NS840"].help)
+
+
+def test_inputs_that_say_nothing_are_not_the_fault_of_the_rate(data: Path, tmp_path: Path) -> None:
+    feeds = {name: feed(data, name, transform=[{"type": "Scale", "factor": 0.0}]) for name in ("train", "test")}
+    found = findings(solver(data, data=feeds), tmp_path / "run")
+    assert list(found) == ["NS842"] and "do inputs or units pass nothing on?" in str(found["NS842"].help)
 
 
 def test_a_rate_multiplied_by_iter_size(data: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class SmallStep(ProbeRule):
     def look(self, probed: Probed) -> Iterator[NetspecError]:
         """One warning; trained weights may need no more."""
         probe, course = probed.probe, probed.known.course
-        if course is None or not probe.rate or not course.last:
+        if course is None or not probe.rate or not course.last or probe.data.tiny:
             return
         own = [one for one in probe.weights if one.usual is not None and one.drawn and one.gradient]
         step = max((one.step or 0.0 for one in own), default=0.0) * probe.top_rate / probe.rate

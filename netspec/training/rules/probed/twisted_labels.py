@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
 from netspec.training.rules.base import Example
-from netspec.training.rules.base_examples import feed, own_class, solver, value
+from netspec.training.rules.base_examples import feed, solver, value
 from netspec.training.rules.probed.base import Probed, ProbeRule
 
 
@@ -21,16 +21,12 @@ SHARE = 0.05
 """Share of contradictions that may be noise."""
 
 
-def _same(sample: int) -> int:
-    return own_class(sample)
-
-
 class TwistedLabels(ProbeRule):
     """More than one in twenty of the samples that were compared."""
 
     finding: ClassVar[type[NetspecError]] = TwistedLabelsWarning
-    wrong: ClassVar[Example] = Example(solver(train=feed(lambda sample, feature: value(sample // 8, feature), _same)))
-    fine: ClassVar[Example] = Example(solver(train=feed(label=_same)))
+    wrong: ClassVar[Example] = Example(solver(train=feed(lambda sample, feature: value(sample // 8, feature))))
+    fine: ClassVar[Example] = Example(solver(train=feed()))
 
     def look(self, probed: Probed) -> Iterator[NetspecError]:
         """One warning."""

@@ -15,6 +15,8 @@ NEAR = 0.03
 """Distance below the loss of a guess, as a part of it, that is no progress."""
 LEAST = 50
 """Iterations before which nothing is said."""
+SAME = 1e-3
+"""Distance of a first loss from that of a guess, as a part of it, where the scores are all but equal."""
 SHRUNK = 3.0
 """Weights are pulled to 0 where decay alone would make them exp(3) = 20 times smaller over the training."""
 VANISHED = 0.01
@@ -39,11 +41,11 @@ class AtChance(HistoryRule):
         guess, level = past.known.guess, past.level
         if guess is None or level is None or past.history.iteration < LEAST or level < (1 - NEAR) * guess:
             return
-        if dying_units.dead(past) or low_rate.why(past) or high_rate.why(past):
+        if past.stuck or past.wild or dying_units.dead(past) or low_rate.why(past) or high_rate.why(past):
             return  # which is reason enough
         message = f"nothing was learned: after {past.history.iteration:,} iterations the loss is {level:.4g}, and "
         message += f"guessing gives {guess:.4g} (ln C)"
-        yield AtChanceWarning(message, help=_decay(past) or _vanished(past) or _labels())
+        yield AtChanceWarning(message, help=_decay(past) or _vanished(past) or _still(past) or _labels())
 
 
 def _decay(past: Past) -> str | None:
@@ -64,6 +66,17 @@ def _vanished(past: Past) -> str | None:
     return (
         f"the gradient has gone from {gradients.values[0]:.3g} to {max(last):.3g}: units are dead or saturated; try "
         "lower rates and other fillers, and see debug_info"
+    )
+
+
+def _still(past: Past) -> str | None:
+    """Whether the scores were equal from the beginning, so that they hardly depend on the inputs."""
+    guess, first = past.known.guess, past.loss.values[0]
+    if guess is None or abs(first - guess) > SAME * guess:
+        return None
+    return (
+        "the loss was that from the first iteration on: do inputs or units pass nothing on? `netspec doctor SOLVER` "
+        "looks at them, at the first weights and at the labels"
     )
 
 

@@ -14,7 +14,10 @@ from netspec.core.rooms import Room
 from netspec.training.curve import noise, part, trend
 from netspec.training.history import History, Series
 from netspec.training.job import Job
+from netspec.training.probe import HIGH
 from netspec.training.rules.base import Example, Judgement, Known, example
+from netspec.training.rules.tiny_batch_norm import TinyBatchNorm
+from netspec.training.rules.zero_weights import ZeroWeights
 from netspec.training.solvers.nesterov import Nesterov
 from netspec.training.solvers.sgd import SGD
 
@@ -42,7 +45,7 @@ class Past:
         for i, at in enumerate(shown.iterations if shown is not None else ()):
             if not chosen or shown is None or at - shown.iterations[chosen[-1]] >= self.job.spec.average_loss:
                 chosen.append(i)
-        return Series("loss", (), (), (), ()) if shown is None else _chosen(shown, chosen)
+        return Series("loss", (), (), (), ()) if shown is None else shown.chosen(chosen)
 
     @cached_property
     def start(self) -> float | None:
@@ -98,14 +101,37 @@ class Past:
         return sqrt(sum(norm**2 for norm in norms) / len(norms)) / self.job.spec.iter_size if norms else None
 
     @cached_property
+    def clipped(self) -> float:
+        """The part of a gradient that clip_gradients leaves; 1 without it, and where it does not look at the norm."""
+        clip, own = self.job.spec.clip_gradients, (self.gradient or 0.0) * self.job.spec.iter_size
+        return min(1.0, clip.limit / own) if clip is not None and clip.type == "norm" and own else 1.0
+
+    @cached_property
     def reach(self) -> float | None:
         """By how much all steps together could lower the loss if it fell along each gradient as far as at its start.
 
-        iterations * rate * |gradient|^2 / (1 - momentum); None for solver types other than SGD.
+        iterations * rate * |gradient|^2 / (1 - momentum), or less by clipping; None for solver types other than SGD.
         """
         if self.memory is None or self.gradient is None:
             return None
-        return self.history.iteration * self.rate * self.gradient**2 * self.memory
+        return self.history.iteration * self.rate * self.gradient**2 * self.clipped * self.memory
+
+    @cached_property
+    def wild(self) -> bool:
+        """Whether the first iteration had already a loss far above that of a guess, whatever the rate."""
+        guess, first = self.known.guess, self.loss.values[0] if self.loss else 0.0
+        began = bool(self.loss) and self.loss.iterations[0] <= 1
+        return began and guess is not None and guess > 0 and first > HIGH * guess
+
+    @cached_property
+    def stuck(self) -> bool:
+        """Whether the net itself says that layers of it never learn."""
+        return next(ZeroWeights().judge(self.known), None) is not None
+
+    @cached_property
+    def small_norms(self) -> bool:
+        """Whether a BatchNorm took its statistics from too few samples, which makes any loss jump."""
+        return next(TinyBatchNorm().judge(self.known), None) is not None
 
     def tested(self, name: str) -> Series | None:
         """A score of the tests on the data that the training was watched by, without that of the untrained net."""
@@ -113,16 +139,8 @@ class Past:
         one = self.history.series.get(f"{feed}/{name}")
         if one is None:
             return None
-        chosen = [
-            i
-            for i, (at, value) in enumerate(zip(one.iterations, one.values, strict=True))
-            if at > 0 and isfinite(value)
-        ]
-
-        def kept(values: Sequence[Any]) -> tuple[Any, ...]:
-            return tuple(values[i] for i in chosen)
-
-        return Series(one.name, kept(one.iterations), kept(one.epochs), kept(one.seconds), kept(one.values))
+        pairs = enumerate(zip(one.iterations, one.values, strict=True))
+        return one.chosen([i for i, (at, value) in pairs if at > 0 and isfinite(value)])
 
     @cached_property
     def test_loss(self) -> Series | None:
@@ -130,15 +148,6 @@ class Past:
         net = self.known.learner
         names = [] if net is None else [net.graph.blobs[blob].name for blob in net.graph.losses]
         return self.tested(names[0]) if len(names) == 1 else None
-
-
-def _chosen(series: Series, chosen: Sequence[int]) -> Series:
-    """A series with some of its values."""
-
-    def kept(values: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(values[i] for i in chosen)
-
-    return Series(series.name, kept(series.iterations), kept(series.epochs), kept(series.seconds), kept(series.values))
 
 
 class HistoryRule(Judgement):

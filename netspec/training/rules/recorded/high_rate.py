@@ -35,8 +35,16 @@ class HighRate(HistoryRule):
 
     def look(self, past: Past) -> Iterator[NetspecError]:
         """A warning with the rate, and the losses that speak against it."""
-        found = why(past)
-        if found is not None:
+        found, train = why(past), past.job.spec.data.train
+        if found is None or past.wild or past.small_norms:
+            return
+        if train is not None and train.shuffle is False:
+            text = f"the samples come in the order of their files, or the rate of {past.rate:.3g} is too high: {found}"
+            help = (
+                "where they are sorted by class, each batch makes the net forget the others: leave out shuffle: false"
+            )
+            yield HighRateWarning(text, help=f"{help}; else {_lower(past)}")
+        else:
             yield HighRateWarning(f"the rate of {past.rate:.3g} is too high: {found}", help=_lower(past))
 
 

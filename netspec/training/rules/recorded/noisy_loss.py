@@ -34,7 +34,7 @@ class NoisyLoss(HistoryRule):
         samples = past.job.batch * past.job.spec.iter_size
         if past.start is None or past.level is None or samples > SMALL or past.noise < LARGE * past.start:
             return
-        if past.level > past.start:
+        if past.level > past.start or past.small_norms:
             return
         message = (
             f"the loss jumps by {past.noise:.2g} from line to line, at a level of {past.level:.2g}: an iteration has "

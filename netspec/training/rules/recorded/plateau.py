@@ -34,7 +34,7 @@ class Plateau(HistoryRule):
             return
         if not low_rate.HIGH * start < level < (1 - NEAR) * start or abs(trend(half)) > 1.5:
             return
-        if low_rate.why(past) or high_rate.why(past) or unlearnt_test.why(past):
+        if past.stuck or past.wild or low_rate.why(past) or high_rate.why(past) or unlearnt_test.why(past):
             return  # which is reason enough
         spread = past.noise
         since = _since(past, level, spread)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import sqrt
 from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
 from netspec.training.curve import thirds
 from netspec.training.rules.base import Example
 from netspec.training.rules.recorded import low_rate
-from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
+from netspec.training.rules.recorded.base import SURE, HistoryRule, Past, recorded
 from netspec.training.rules.recorded.low_rate import STRAIGHT
 
+DEVIATION_OF_MEDIANS = 1.77
+"""Standard deviation of the difference of two medians, times the root of their numbers, over that of a value."""
 MUCH = 0.1
 """Part of the loss by which it still fell from the second to the last third."""
 
@@ -36,7 +39,10 @@ class ShortTraining(HistoryRule):
         if past.level is None or levels is None or not (ended and past.falls and past.keeps_rate) or low_rate.why(past):
             return
         first, second, third = levels
-        if first <= second or second - third < max(STRAIGHT * (first - second), MUCH * second):
+        chance = SURE * DEVIATION_OF_MEDIANS * past.noise / sqrt(max(1, len(past.loss) // 3))
+        if first <= second or second - third < max(STRAIGHT * (first - second), MUCH * second, chance):
+            return
+        if not _still_gains(past):
             return
         message = (
             f"the training ended too early: the loss still fell as fast as before, with medians of {first:.4g}, "
@@ -44,3 +50,9 @@ class ShortTraining(HistoryRule):
         )
         help = f"go on with --resume max_iter={2 * past.history.iteration}, or try a higher base_lr"
         yield ShortTrainingWarning(message, help=help)
+
+
+def _still_gains(past: Past) -> bool:
+    """Whether the loss of the tests was lowest at the last one, or nothing is known of it."""
+    tests = past.test_loss
+    return tests is None or not tests or tests.values[-1] <= min(tests.values)

@@ -7,6 +7,7 @@ from math import exp
 from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
+from netspec.layers.batch_norm import BatchNorm
 from netspec.training.rules.base import Example
 from netspec.training.rules.recorded import high_rate
 from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
@@ -49,6 +50,8 @@ class UnlearntTest(HistoryRule):
         metric = past.job.watch.metric
         score = past.tested(metric.name.partition("/")[2]) if metric is not None else None
         help = "do the labels of both sets belong to their samples, and have both the same transforms?"
+        if any(isinstance(node.layer, BatchNorm) for node in past.job.train.graph.nodes):
+            help += " Statistics of BatchNorm lag behind weights that move fast: try a lower rate, or a longer training"
         if metric is not None and score is not None and score and "loss" not in metric.name:
             found += f", and {metric.name} {score.values[-1]:.3g}"
             if metric.higher and score.values[-1] < 0.5 * exp(-(past.known.guess or 0.0)):

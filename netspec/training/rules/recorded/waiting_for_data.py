@@ -13,6 +13,8 @@ MUCH = 0.25
 """Share of the time from which waiting is worth a word."""
 LEAST = 1.0
 """Seconds of waiting below which it is not."""
+EACH = 0.003
+"""Seconds that an iteration may wait: handing over a batch takes about as long, however it is stored."""
 
 
 class WaitingForDataWarning(Caution):
@@ -31,7 +33,7 @@ class WaitingForData(HistoryRule):
     def look(self, past: Past) -> Iterator[NetspecError]:
         """A warning with both times."""
         waited, seconds = past.history.waited, past.history.seconds
-        if waited < LEAST or waited < MUCH * seconds:
+        if waited < max(LEAST, MUCH * seconds, EACH * past.history.iteration):
             return
         share = f"{100 * waited / seconds:.0f} % of the time"
         message = f"{share} went by in waiting for data: {waited:.1f} of {seconds:.1f} seconds"

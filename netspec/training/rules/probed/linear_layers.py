@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
 from netspec.core.shape import count
 from netspec.layers.inner_product import InnerProduct
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
-from netspec.training.rules.base import Example, Known, Rule, example
+from netspec.training.rules.base import Example
+from netspec.training.rules.base_examples import product, solver
+from netspec.training.rules.probed.base import Probed, ProbeRule
 
 
 class LinearLayersWarning(Caution):
     """Two dense layers follow one another without an activation: together they compute what one can."""
 
-    code = "NS324"
+    code = "NS823"
 
 
 THROUGH = ("BatchNorm", "Scale", "Bias")
 """Layer types that leave a linear function linear, but for what they measure."""
 
 
-def _solver(between: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    products = [
-        {"name": f"ip{i}", "type": "InnerProduct", "num_output": 6, "weight_filler": "xavier"} for i in range(2)
-    ]
-    return example([products[0], *between, products[1]])
-
-
-class LinearLayers(Rule):
+class LinearLayers(ProbeRule):
     """An InnerProduct that reads nothing but another one, which has no fewer outputs than either has values.
 
     A narrower one in between is let pass: it is a bottleneck, which limits what the two can compute.
     """
 
     finding: ClassVar[type[NetspecError]] = LinearLayersWarning
-    wrong: ClassVar[Example] = Example(_solver([]))
-    fine: ClassVar[Example] = Example(_solver([{"name": "relu", "type": "ReLU"}]))
+    wrong: ClassVar[Example] = Example(solver([product("hidden")]))
+    fine: ClassVar[Example] = Example(solver([product("hidden"), {"name": "relu", "type": "ReLU"}]))
 
-    def judge(self, known: Known) -> Iterator[NetspecError]:
+    def look(self, probed: Probed) -> Iterator[NetspecError]:
         """One warning for the first such pair of a net."""
-        net = known.learner
+        net = probed.known.learner
         pairs = [] if net is None else list(_pairs(net))
         for below, above in pairs[:1]:
             more = f" (and {len(pairs) - 1} more such)" if len(pairs) > 1 else ""
