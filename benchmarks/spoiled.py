@@ -20,7 +20,8 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import machine, results, tables
-from benchmarks.faults import FAULTS, HEALTHY, MORE, NUMBERS, Fault, Healthy, data
+from benchmarks.faults import FAULTS, HEALTHY, MORE, NUMBERS
+from benchmarks.spoiling import Fault, Healthy, data
 from benchmarks.tables import Column
 from benchmarks.trainings import Settings, overrides
 from netspec.core.errors import NetspecError
