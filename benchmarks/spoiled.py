@@ -98,7 +98,7 @@ class Kept:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         lines = path.read_text().splitlines() if path and path.exists() else []
-        self._found = {one["key"]: one for one in map(json.loads, lines)}
+        self._found: dict[str, Row] = {one["key"]: one for one in map(json.loads, lines)}
 
     def get(self, key: str, solver: str | Settings, settings: Settings) -> Row:
         """What is said of a training: found out and kept, unless it is there."""

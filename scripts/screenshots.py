@@ -33,9 +33,11 @@ def netspec(*words: str | Path) -> None:
 
 
 def keep(picture: Image.Image, name: str) -> None:
-    """Write a picture with few colours."""
+    """Write a picture with few colours, the rare ones of lines among them."""
     path = PICTURES / f"{name}.png"
-    picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.convert("RGB").quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
 
 

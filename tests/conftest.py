@@ -31,6 +31,29 @@ settings.register_profile("explore", deadline=None, max_examples=400, print_blob
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "netspec"))
 
 
+LONG_FILES = {
+    "test_convolution_axes.py",
+    "test_document.py",
+    "test_expand.py",
+    "test_goals.py",
+    "test_hostile.py",
+    "test_init.py",
+    "test_pieces.py",
+    "test_random.py",
+    "test_repeat.py",
+    "test_room.py",
+    "test_schema.py",
+    "test_signals.py",
+    "test_write.py",
+    "test_zoo.py",
+}
+"""Files that take ten seconds and more: they come first, so that no process is alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
 def pytest_collection_finish() -> None:
     """Keep what collecting made out of the garbage collector's sight: it is large, and stays to the end."""
     gc.collect()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
@@ -20,6 +20,7 @@ from netspec.core.shape import counted
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from netspec.core.errors import NetspecError
     from netspec.language.asked import AskedState
 
 
@@ -192,6 +193,11 @@ def answer(text: RenderableType) -> None:
     else:
         out().print(text, crop=False)
     sys.stdout.flush()  # an answer that cannot be printed is found here
+
+
+def failed(error: NetspecError, format: TableFormat) -> NoReturn:
+    """End a command whose answer was a bad one; of JSON, which is a single document and says all, by its code alone."""
+    raise typer.Exit(error.exit_code) if format is TableFormat.json else error
 
 
 @contextmanager

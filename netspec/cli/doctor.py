@@ -17,6 +17,7 @@ from netspec.cli.base import (
     answer,
     asked_state,
     err,
+    failed,
     told_of_compiling,
     width,
 )
@@ -54,9 +55,7 @@ def command(
     view, findings = _examined(subject, overrides or [], asked_state(net_stage, net_level))
     answer(view.form(format.value, width(sys.stdout)))
     if exit_code and findings:
-        if format is TableFormat.json:  # the answer says all, and stdout takes a single document
-            raise typer.Exit(FoundError.exit_code)
-        raise FoundError(counted(len(findings), "finding"))
+        failed(FoundError(counted(len(findings), "finding")), format)
 
 
 def _examined(subject: str | None, overrides: list[str], asked: AskedState) -> tuple[View, tuple[NetspecError, ...]]:

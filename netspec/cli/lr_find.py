@@ -19,6 +19,7 @@ from netspec.cli.base import (
     answer,
     asked_state,
     err,
+    failed,
     told_of_compiling,
     width,
 )
@@ -69,6 +70,4 @@ def command(
     room = width(sys.stdout)
     answer(views.search(found, room).form(format.value, room))
     if found.fault is not None:
-        if format is TableFormat.json:  # the answer says all, and stdout takes a single document
-            raise typer.Exit(NoRateError.exit_code)
-        raise NoRateError(f"no rate is suggested: {found.fault}", help=views.advice(found.typical))
+        failed(NoRateError(f"no rate is suggested: {found.fault}", help=views.advice(found.typical)), format)

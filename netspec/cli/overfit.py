@@ -18,6 +18,7 @@ from netspec.cli.base import (
     answer,
     asked_state,
     err,
+    failed,
     is_live,
     told_of_compiling,
     width,
@@ -44,7 +45,6 @@ def command(
     """Train on the same few samples until the loss is near 0; if it does not come there, say why, and exit with 6."""
     from rich.progress import Progress
 
-    from netspec.core.errors import CheckFailed
     from netspec.study.overfit import overfit
     from netspec.training.job import load_solver
     from netspec.views.overfit import overfitted
@@ -57,7 +57,5 @@ def command(
     room = width(sys.stdout)
     answer(overfitted(one, room).form(format.value, room))
     failure = one.failure()
-    if failure is not None and format is TableFormat.json:  # the answer says all, and stdout takes a single document
-        raise typer.Exit(CheckFailed.exit_code)
     if failure is not None:
-        raise failure
+        failed(failure, format)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import answer, err, width
+from netspec.cli.base import answer, width
 from netspec.cli.help import TRUST
 from netspec.core.locate import expanded
 
@@ -105,4 +105,4 @@ def command(
     places = set(map(named, runs))
     file = output or (places.pop() if len(places) == 1 else Path()) / CURVES
     plot_curves(file, records, wish)
-    err().print(f"drew {file}", soft_wrap=True)
+    answer(str(file))

@@ -220,7 +220,7 @@ def ask_for(folder: Path) -> None:
     try:
         record: Record = json.loads((folder / "env.json").read_text(encoding="utf-8")).get("code", [])
         names = {one["name"] for one in record} - {one["name"] for one in recorded()}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError, KeyError):
         return
     if names:
         listed = " and ".join(f"'{name}'" for name in sorted(names))

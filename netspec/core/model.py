@@ -158,6 +158,11 @@ def _marks(info: FieldInfo) -> list[Any]:
     return found
 
 
+def holds_paths(info: FieldInfo) -> bool:
+    """Whether the texts of a field are paths."""
+    return any(isinstance(mark, PathMark) for mark in _marks(info))
+
+
 def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple[str | int, ...]]:
     """Positions of file paths among a model's plain values: ("data", "train", "source", "images").
 
@@ -171,9 +176,8 @@ def spec_paths(cls: type[Any], values: Any, *above: str | int) -> Iterator[tuple
         items = [((*above, name, i), item) for i, item in enumerate(value)] if several else [((*above, name), value)]
         if by_name(info) and isinstance(value, dict):
             items = [((*above, name, key), item) for key, item in value.items()]
-        holds_paths = any(isinstance(mark, PathMark) for mark in _marks(info))
         for path, item in items:
-            if holds_paths and isinstance(item, str):
+            if holds_paths(info) and isinstance(item, str):
                 yield path
             else:
                 yield from spec_paths(class_of(info, item) or object, item, *path)

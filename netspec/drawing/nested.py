@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from netspec.core.visible import visible
 from netspec.drawing.boxes import Block, Key
 from netspec.drawing.figures import Point
 from netspec.drawing.level import Piece, Run, lay_out
@@ -138,7 +139,7 @@ def _columns(group: Group, hops: Sequence[Hop], inner: Mapping[Group, Laid]) -> 
 
 def _framed(laid: Laid, title: str) -> Laid:
     """The layout with space for a frame around it, and a title beside the blobs that come in."""
-    title = cut(title, TITLE_FONT, _LONGEST_TITLE, True)
+    title = cut(visible(title), TITLE_FONT, _LONGEST_TITLE, True)
     needed = width(title, TITLE_FONT, True) + 10
     first, last = min(laid.ins.values(), default=laid.width), max(laid.ins.values(), default=laid.width)
     left, wide = _SIDE, laid.width + 2 * _SIDE

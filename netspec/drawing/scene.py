@@ -54,11 +54,14 @@ def _for_a_page(root: Group, made: Chart, layouts: Layouts) -> Group:
     """The tree with the columns that let a page show it largest; fewer columns where that is nearly as large."""
     laid = layouts.laid(root, routes(root, made.wires))
     best, largest = root, _scale(laid.width + 2 * _MARGIN, laid.height + _HEAD + _MARGIN)
-    tall = laid.height
+    tall, tried = laid.height, {root}
     for halves in range(4, 2 * _MOST_COLUMNS):
         if largest >= _READABLE or 2 * tall / halves < PAGE[0]:
             break
         tree_ = wrapped(root, made.wires, layouts, 2 * tall / halves * 1.06)
+        if tree_ in tried:
+            continue
+        tried.add(tree_)
         laid = layouts.laid(tree_, routes(tree_, made.wires))
         size = _scale(laid.width + 2 * _MARGIN, laid.height + _HEAD + _MARGIN)
         if size > largest * 1.05:

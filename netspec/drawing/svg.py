@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from netspec.core.outputs import DRAWN
+from netspec.core.visible import visible
 from netspec.drawing.colours import FRAME_OPACITY, HUES, PAINTS, Plain, Theme, fill, outline
 from netspec.drawing.figures import Box, Edge, Frame, Line, Point, Scene, Tag
 from netspec.drawing.sizes import FONTS, HEAD_FONT, STRIP_FONT, TAG_FONT, TITLE_FONT
@@ -88,7 +89,7 @@ def box(made: Box) -> str:
         parts.append(
             f'<path class="ns-f-{strip.kind}" d="M{_n(x)} {_n(y)}h{_n(wide)}v{_n(high - bend)}'
             f'q0 {_n(bend)} {_n(-bend)} {_n(bend)}h{_n(2 * bend - wide)}q{_n(-bend)} 0 {_n(-bend)} {_n(-bend)}z">'
-            f"<title>{escape(strip.layer)}</title></path>"
+            f"<title>{escape(visible(strip.layer))}</title></path>"
         )
         parts.append(_text(strip.line, "strip"))
     parts += [_text(line, line.style) for line in made.lines]
@@ -109,7 +110,7 @@ def _text(line: Line, style: str) -> str:
 
 def _frame(frame: Frame) -> str:
     return (
-        f'<g><title>{escape(frame.name)}</title><rect class="ns-frame" x="{_n(frame.x)}" y="{_n(frame.y)}" '
+        f'<g><title>{escape(visible(frame.name))}</title><rect class="ns-frame" x="{_n(frame.x)}" y="{_n(frame.y)}" '
         f'width="{_n(frame.width)}" height="{_n(frame.height)}" rx="7"/><text class="ns-heading" '
         f'x="{_n(frame.title_x)}" y="{_n(frame.title_y)}">{escape(frame.title)}</text></g>'
     )

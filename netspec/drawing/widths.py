@@ -6,6 +6,7 @@ and Segoe are narrower, so that text which fits in DejaVu Sans fits in these too
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from unicodedata import category, combining, east_asian_width
 
 FAMILY = "'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif"
@@ -52,8 +53,10 @@ def cut(text: str, size: float, most: float, bold: bool = False) -> str:
     """The text where it is at most so wide, else its ends with a … between them: names differ at both."""
     if width(text, size, bold) <= most:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        shorter = f"{text[: kept // 3]}…{text[len(text) - (kept - kept // 3) :]}"
-        if width(shorter, size, bold) <= most:
-            return shorter
-    return "…"
+    longest = bisect_right(range(2, len(text)), most, key=lambda kept: width(_ends(text, kept), size, bold)) + 1
+    return _ends(text, longest) if longest >= 2 else "…"
+
+
+def _ends(text: str, kept: int) -> str:
+    """The ends of a text, so many of its characters, with a … between them."""
+    return f"{text[: kept // 3]}…{text[len(text) - (kept - kept // 3) :]}"

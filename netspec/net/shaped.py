@@ -75,11 +75,6 @@ class ShapedGraph:
         sizes = (self.region(blob).size for blob in range(len(self.blobs)))
         return int(max((max(size) for size in sizes if inf not in size), default=0))
 
-    def sample_shape(self, blob: int) -> Shape:
-        """The shape of one sample of a blob: without the batch axis."""
-        axis = self.batch_axes[blob]
-        return tuple(size for i, size in enumerate(self.blobs[blob]) if i != axis)
-
     def region(self, blob: int) -> Region:
         """The receptive field of a blob in numbers."""
         return self.fields[blob].over(self.blobs[blob])

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from netspec.core.optional import library
 from netspec.core.points import Points, thinned
-from netspec.core.visible import visible
+from netspec.core.visible import cut, visible
 from netspec.pictures.palette import Style, style
 from netspec.pictures.saving import INK, ask_for_library, inline_svg, plain, refuse_foreign, save, settings
 from netspec.study.curves import ALL, Curves, Line, Panel, Wish, curves
-from netspec.study.legend import cut
 from netspec.training.runs import RunRecord
 
 CURVES = "curves.png"
@@ -26,12 +25,14 @@ _LONGEST_TITLE, _LONGEST_NAME = 60, 24
 """Characters of a panel's title and of a name in its legend."""
 _FILLS = ("full", "none", "left", "bottom")
 """How markers of the tests of a panel are filled."""
-_IN_A_ROW, _ABOVE = 3, {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97)}
-"""Names of a panel's lines that stand in the line of its title, and where."""
-_ALONE_WIDE, _ALONE_HIGH, _ALONE_LETTERS = 3.7, 2.0, 46
-"""Inches of a panel that is a drawing of its own; letters of its title and its legend that fit on a line."""
+_ABOVE: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.97)}
+"""Where a legend stands in the line of its panel's title."""
+_LETTERS, _HANDLE, _ROW, _FOOT = 12.5, 7, 0.15, 0.36
+"""Letters of a legend on an inch, letters that its lines take; inches of its rows, and from the axis down to it."""
+_ALONE_WIDE, _ALONE_HIGH = 3.7, 2.0
+"""Inches of a panel that is a drawing of its own."""
 _SPARE = 0.015
-"""The share of such a drawing's width that is left free, as the letters of a browser may be wider."""
+"""The share of such a drawing's width that stays free on either side, as the letters of a browser may be wider."""
 _USUAL = 1e-3
 """An update-to-weight ratio that is usual, as a line in the panel of update ratios."""
 
@@ -75,12 +76,8 @@ def _alone(panel: Panel, shown: Curves) -> Any:
     """A figure of one panel, with a legend of many names below it."""
     from matplotlib.figure import Figure
 
-    letters = sum(len(cut(name, _LONGEST_NAME)) + 7 for name in panel.names)
-    crowded = len(panel.names) > 1 and len(panel.heading) + letters > _ALONE_LETTERS
-    columns = max(1, min(len(panel.names), _ALONE_LETTERS * len(panel.names) // letters))
-    rows = ceil(len(panel.names) / columns) if crowded else 0
-    made = Figure(figsize=(_ALONE_WIDE, _ALONE_HIGH + 0.15 * rows), layout="constrained")
-    _draw(made.subplots(), panel, shown, _Below(made, columns) if crowded else None)
+    made = Figure(figsize=(_ALONE_WIDE, _ALONE_HIGH + _ROW * _rows(panel, _ALONE_WIDE)), layout="constrained")
+    _draw(made.subplots(), panel, shown, _ALONE_WIDE)
     return made
 
 
@@ -91,8 +88,10 @@ def figure(shown: Curves) -> Any:
     columns = min(2, len(shown.panels))
     rows = ceil(len(shown.panels) / columns)
     words = _Words(shown)
-    made = Figure(figsize=(WIDE, rows * HIGH + words.high + 0.3), layout="constrained")
-    above, below = made.subfigures(2, 1, height_ratios=(rows * HIGH + 0.3, words.high))
+    width = WIDE / columns
+    high = rows * (HIGH + _ROW * max(_rows(panel, width) for panel in shown.panels)) + 0.3  # all rows are as high
+    made = Figure(figsize=(WIDE, high + words.high), layout="constrained")
+    above, below = made.subfigures(2, 1, height_ratios=(high, words.high))
     above.suptitle(words.title, fontsize=11)
     grid = above.add_gridspec(rows, columns)
     spare, first = rows * columns - len(shown.panels), None
@@ -100,9 +99,24 @@ def figure(shown: Curves) -> Any:
         cell = grid[0, :] if spare and number == spare else grid[number // columns, number % columns]
         axes = above.add_subplot(cell, sharex=first)
         first = first or axes
-        _draw(axes, panel, shown)
+        _draw(axes, panel, shown, width)
     words.write(below)
     return made
+
+
+def _columns(panel: Panel, width: float) -> int:
+    """Columns of a legend below a panel that is so many inches wide; 0 where it has room beside the title."""
+    letters = sum(len(cut(name, _LONGEST_NAME)) + _HANDLE for name in panel.names)
+    fit = int(_LETTERS * width)
+    if len(panel.names) < 2 or len(cut(panel.heading, _LONGEST_TITLE)) + letters <= fit:
+        return 0
+    return max(1, min(len(panel.names), fit * len(panel.names) // letters))
+
+
+def _rows(panel: Panel, width: float) -> int:
+    """Rows of the legend below a panel that is so many inches wide."""
+    columns = _columns(panel, width)
+    return ceil(len(panel.names) / columns) if columns else 0
 
 
 def _align(figures: Sequence[Any]) -> None:
@@ -116,13 +130,6 @@ def _align(figures: Sequence[Any]) -> None:
         each.set_layout_engine("none")
         high = 1 - above / each.get_figheight() - place.y0
         each.axes[0].set_position((left, place.y0, 1 - _SPARE - left, high))
-
-
-class _Below(NamedTuple):
-    """The figure at whose foot the legend of its only panel stands, and the columns of that legend."""
-
-    figure: Any
-    columns: int
 
 
 class _Words:
@@ -173,8 +180,8 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="    ")
 
 
-def _draw(axes: Any, panel: Panel, shown: Curves, below: _Below | None = None) -> None:
-    """Draw a panel: its lines, its axes, its legend."""
+def _draw(axes: Any, panel: Panel, shown: Curves, width: float) -> None:
+    """Draw a panel that is so many inches wide: its lines, its axes, its legend."""
     several, names = len(shown.runs) > 1, panel.names
     axes.set_title(plain(cut(panel.heading, _LONGEST_TITLE)), fontsize=9.5, loc="left")
     axes.set_xlabel(shown.along)
@@ -189,18 +196,28 @@ def _draw(axes: Any, panel: Panel, shown: Curves, below: _Below | None = None) -
         _logarithmic(axes)
     if panel.kind == "dead" and not panel.log:
         axes.set_ylim(-0.03, 1.03)
+    if panel.kind == "rate" and not panel.log:
+        axes.set_ylim(0, axes.get_ylim()[1])
+    places = {x for line in panel.lines for x, _ in line.points}
+    if len(places) == 1 and not shown.log_x:
+        axes.set_xlim(min(places) - 1, min(places) + 1)
     if _has_usual(panel):
         axes.axhline(_USUAL, color=INK, alpha=0.4, linewidth=0.8, dashes=(2, 3), zorder=1)
     if len(names) > 1:
         handles = dict(reversed([(line.name, handle) for line, handle in zip(panel.lines, drawn, strict=True)]))
-        where: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.04), "ncols": 1}
-        if below:
-            where = {"loc": "outside lower center", "ncols": below.columns}
-        elif len(names) <= _IN_A_ROW:
-            where = _ABOVE | {"ncols": len(names)}
+        columns = _columns(panel, width)
+        where = _below(axes, columns) if columns else _ABOVE | {"ncols": len(names)}
         shapes = [_neutral(handles[name]) if several else handles[name] for name in names]
         words = [cut(name, _LONGEST_NAME) for name in names]
-        _legend(below.figure if below else axes, shapes, words, fontsize=7.5, handlelength=2.6, **where)
+        _legend(axes, shapes, words, fontsize=7.5, handlelength=2.6, **where)
+
+
+def _below(axes: Any, columns: int) -> dict[str, Any]:
+    """The place of a legend below the name of the x axis."""
+    from matplotlib.transforms import ScaledTranslation
+
+    lower = axes.transAxes + ScaledTranslation(0, -_FOOT, axes.figure.dpi_scale_trans)
+    return {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": lower, "ncols": columns}
 
 
 def _logarithmic(axes: Any) -> None:

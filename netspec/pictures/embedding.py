@@ -10,8 +10,8 @@ from netspec.pictures.palette import BLUE, style
 from netspec.pictures.saving import plain
 from netspec.study.embedding import Embedding
 
-_NAMED = 28
-"""Classes whose names stand beside the points."""
+_NAMED, _WRITTEN = 28, 14
+"""Classes whose names stand beside the points, and those whose names are written among them too."""
 
 
 def figure(found: Embedding) -> Any:
@@ -39,19 +39,36 @@ def figure(found: Embedding) -> Any:
 
 
 def _classes(axes: Any, found: Embedding) -> None:
-    """The points of each class, and the names of the classes beside the axes."""
+    """The points of each class, its name at their middle where classes are few, and a legend beside the axes."""
+    import numpy as np
+    from matplotlib.patheffects import withStroke
+
     assert found.truth is not None and found.classes is not None
     x, y = found.points.T
+    halo, written = [withStroke(linewidth=3, foreground="white")], []
     for number, name in enumerate(found.classes):
         mine = found.truth == number
         if not mine.any():
             continue
         look = style(number)
-        axes.scatter(
-            x[mine], y[mine], s=18, color=look.color, marker=look.marker, linewidths=0, alpha=0.8, label=short(name, 25)
-        )
+        face, edge = (look.color, 0.0) if look.filled else ("none", 1.1)
+        marks = {"marker": look.marker, "facecolors": face, "edgecolors": look.color, "linewidths": edge}
+        axes.scatter(x[mine], y[mine], s=24, alpha=0.8, label=short(name, 25), **marks)
+        if len(found.classes) <= _WRITTEN:
+            middle = np.median(x[mine]), np.median(y[mine])
+            written.append(axes.annotate(plain(short(name, 25)), middle, ha="center", va="center", path_effects=halo))
+    _keep_apart(axes, written)
     handles, labels = axes.get_legend_handles_labels()
     title = f"the first {_NAMED} of {len(labels)} classes" if len(labels) > _NAMED else None
-    axes.legend(
-        handles[:_NAMED], labels[:_NAMED], title=title, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
-    )
+    place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "markerscale": 1.5}
+    axes.legend(handles[:_NAMED], labels[:_NAMED], title=title, frameon=False, **place)
+
+
+def _keep_apart(axes: Any, written: list[Any]) -> None:
+    """Leave out names that would lie on one before them."""
+    axes.figure.draw_without_rendering()
+    shown: list[Any] = []
+    for words in written:
+        place = words.get_window_extent()
+        words.set_visible(not any(place.overlaps(other) for other in shown))
+        shown += [place] if words.get_visible() else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netspec.core.visible import cut
 from netspec.pictures.saving import plain
 
 if TYPE_CHECKING:
@@ -25,5 +26,4 @@ def shown_image(x: Array, order: str = "rgb") -> Array | None:
 
 def short(name: str, most: int) -> str:
     """A name in at most so many letters, without its middle where it is longer, in which matplotlib sees no formula."""
-    half = (most - 3) // 2
-    return plain(name if len(name) <= most else f"{name[:half]}...{name[-half:]}")
+    return plain(cut(name, most))

@@ -26,8 +26,12 @@ class Style:
     color: str
     marker: str
     dashes: tuple[float, ...]
+    filled: bool
+    """Whether markers are filled; those of colours that are used again are hollow."""
 
 
 def style(index: int) -> Style:
     """The style of the line or class of a number, counted from 0."""
-    return Style(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)], DASHES[index // len(COLORS) % len(DASHES)])
+    again = index // len(COLORS)
+    color, marker = COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]
+    return Style(color, marker, DASHES[again % len(DASHES)], again % 2 == 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from netspec.core.visible import cut
 from netspec.report.page import part
 
 if TYPE_CHECKING:
@@ -56,12 +57,8 @@ def confusion(head: Mapping[str, Any]) -> Markup | None:
             for i, name in enumerate(names)
         ]
         return part("confusion", names=names, rows=rows)
-    labels = [_cut(name) for name in names] if len(names) <= _NAMED else []
+    labels = [cut(name, _LONGEST) for name in names] if len(names) <= _NAMED else []
     return part("confusion_drawn", size=head["size"], names=labels, shades=_shades(shares))
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."
 
 
 def _shades(shares: Sequence[Sequence[float]]) -> list[tuple[float, str]]:

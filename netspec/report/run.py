@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netspec.core import code_files
 from netspec.report.curves import curves
@@ -19,9 +18,6 @@ from netspec.training.crossval import fold_runs, is_crossval
 from netspec.training.folders import NoRunError
 from netspec.training.runs import RunRecord
 from netspec.training.summary import Summary, summarized
-
-if TYPE_CHECKING:
-    pass
 
 FILE = "report.html"
 """The name of a report in a run folder."""

@@ -117,13 +117,13 @@ def environment(record: RunRecord) -> Markup:
         if key in values:
             rows.add_row(key, str(values[key]))
     memory = values.get("memory_bytes")
-    if isinstance(memory, int):
+    if isinstance(memory, int) and 0 <= memory < 2**63:
         rows.add_row("memory", size(memory))
     versions = values.get("versions")
     for name, version in versions.items() if isinstance(versions, dict) else ():
         rows.add_row(name, str(version))
     code = values.get("code")
-    for one in code if isinstance(code, list) else ():
+    for one in (each for each in code if isinstance(each, dict)) if isinstance(code, list) else ():
         rows.add_row(f"code {one.get('name', '')}", f"SHA-256 {one.get('sha256', '')}")
     words = _command(values)
     return part(

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 from netspec.core.errors import UsageError
 from netspec.core.points import Points
 from netspec.core.shape import counted
-from netspec.study.legend import cut, labels, names_of
+from netspec.core.visible import cut
+from netspec.study.legend import labels, names_of
 from netspec.study.quantities import Kind, Quantity, chosen, quantities, unknown
 from netspec.training.figures import figures
 from netspec.training.history import History, Series

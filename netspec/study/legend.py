@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from netspec.core.visible import visible
+from netspec.core.visible import cut, visible
 from netspec.training.runs import RunRecord, is_running
 from netspec.training.summary import differing, status
 
@@ -65,11 +65,3 @@ def _said(value: Any) -> str:
     if isinstance(value, Mapping) and isinstance(value.get("type"), str):
         value = value["type"]
     return cut(visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), LONGEST_VALUE)
-
-
-def cut(text: str, longest: int) -> str:
-    """A text without its middle where it is too long."""
-    if len(text) <= longest:
-        return text
-    half = (longest - 1) // 2
-    return f"{text[: longest - 1 - half]}…{text[-half:]}"

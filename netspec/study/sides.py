@@ -75,16 +75,16 @@ def _side(opened: Documents, run: Path | None, asked: AskedState, overrides: Seq
         return Side(title, net)
     spec, _ = specs(opened, Findings())
     if run is None:
-        return Side(title, net, _settings(spec))
+        return Side(title, net, _settings(spec, opened.base))
     from netspec.training.summary import summarized  # it reads events, which needs NumPy
 
-    return Side(title, net, _settings(spec), summarized(run)[0])
+    return Side(title, net, _settings(spec, opened.base), summarized(run)[0])
 
 
-def _settings(spec: SolverSpec) -> dict[str, Any]:
-    """All settings of a solver with their defaults written out, those of its type beside the others."""
-    values = {name: described(getattr(spec, name)) for name in type(spec).model_fields if name not in _APART}
-    settings: dict[str, Any] = described(spec.rule)
+def _settings(spec: SolverSpec, base: Path) -> dict[str, Any]:
+    """All settings of a solver with their defaults written out and whole paths, those of its type beside the others."""
+    values = {name: value for name, value in described(spec, base).items() if name not in _APART}
+    settings: dict[str, Any] = described(spec.rule, base)
     return settings | values
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from netspec.core.changes import Changes, lines
 from netspec.core.errors import NetspecError
@@ -26,6 +26,8 @@ from netspec.training.loading import LoadReport
 
 Number = Annotated[float, BeforeValidator(lambda value: float("nan") if value is None else value)]
 """A float of an event. JSON has no NaN and no infinity: in a row they are null, and null is read as NaN."""
+Iteration = Annotated[int, Field(ge=0, lt=2**53)]
+"""The iteration of an event, which a float holds exactly."""
 
 
 MOST_SHOWN = 10
@@ -67,7 +69,7 @@ class Recorded:
     `epoch` is None without training data. Before version 0.2 neither was recorded: `elapsed` is 0.
     """
 
-    epoch: float | None = None
+    epoch: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     elapsed: Number = 0.0
 
 
@@ -78,7 +80,7 @@ class Display(Recorded):
     `speed` is in samples a second, `left` in seconds; `gradient` is the L2 norm before clipping.
     """
 
-    iteration: int
+    iteration: Iteration
     loss: Number
     outputs: dict[str, Number]
     rate: Number
@@ -96,7 +98,7 @@ class Display(Recorded):
 class Tested(Recorded):
     """A test over `samples` samples of a feed: every score over all of them."""
 
-    iteration: int
+    iteration: Iteration
     outputs: dict[str, Number]
     samples: int
     seconds: Number
@@ -147,7 +149,7 @@ class DebugInfo(Recorded):
     clipping. Source: Caffe net.cpp.
     """
 
-    iteration: int
+    iteration: Iteration
     tops: tuple[TopInfo, ...]
     params: tuple[ParamInfo, ...]
     data_l1: Number
@@ -173,7 +175,7 @@ def _most(found: list[tuple[float, str]], form: str) -> str:
 class Snapshotted(Recorded):
     """A snapshot was written."""
 
-    iteration: int
+    iteration: Iteration
     path: Path
 
     def __str__(self) -> str:
@@ -188,7 +190,7 @@ class Finished(Recorded):
     there was nothing more to gain, where an early stop was its end.
     """
 
-    iteration: int
+    iteration: Iteration
     stopped: str | None
     seconds: Number
     waited: Number

@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WIDE = 10
-"""Times the usual deviation from which weights are far too large."""
+"""Times the usual deviation from which weights are far too large: fillers differ by 2 or so, and two layers with ten
+times as large weights give outputs a hundred times as large.
+"""
 
 HIGH = 3
-"""Times the loss of a guess from which a first loss is far too large."""
+"""Times the loss of a guess from which a first loss is far too large: scores of deviation s add about s^2 / 2 to ln C,
+so for ten classes they have a deviation of 3 there.
+"""
 
 TINY = 0.01
 """Inputs below it are too small: weights would have to grow a hundredfold before scores come near 1."""
 
 FAR_OFF = 100
-"""The same where numbers are asked for, which may be small beside the first outputs of a net."""
+"""The same where numbers are asked for, whose squares may be small beside those of the first outputs of a net."""
+
+LARGE = 30
+"""Largest value from which inputs that are never below 0 seem unscaled: bytes that were scaled are below 2."""
 
 MOST = 0.5
-"""Share of dead units, or of saturated values, that is still usual."""
+"""Share of dead units, or of saturated values, that passes: where most units work, a layer learns."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class DataProbe:
     def unscaled(self) -> tuple[InputProbe, ...]:
         """The training inputs that lie in 0..255 or so: large, and all on one side of 0."""
         own = (one for one in self.inputs if one.feed == "train" and not one.truth)
-        return tuple(one for one in own if one.least >= 0 and one.most > 30)
+        return tuple(one for one in own if one.least >= 0 and one.most > LARGE)
 
     @property
     def tiny(self) -> tuple[InputProbe, ...]:

@@ -256,7 +256,7 @@ def _earlier(text: str, iteration: int, over: bool) -> list[dict[str, Any]]:
     stay = {"snapshotted", "tested"} if over else {"snapshotted"}
     rows = []
     for line in text.splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
             values = json.loads(line)
             at = int(values["iteration"])
             if at < iteration + (values["event"] in stay):
@@ -366,7 +366,7 @@ def _source(path: Path) -> SourceText:
 def _whole(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -378,6 +378,9 @@ def _values(text: str, source: SourceText, line: int) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         at = Place(source, line + error.lineno - 1, error.colno)
         raise BrokenRunError(f"this is no JSON: {error.msg.lower()}", at=at, help=_BROKEN) from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits, lists too deep in one another
+        text = str(error).partition(";")[0].lower()
+        raise BrokenRunError(f"this is no JSON: {text}", at=Place(source, line, 1), help=_BROKEN) from None
     if not isinstance(values, dict):
         raise BrokenRunError("this is no JSON object", at=Place(source, line, 1), help=_BROKEN)
     return values

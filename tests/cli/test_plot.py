@@ -29,18 +29,18 @@ def runs(here: Path) -> Path:
 
 def test_a_picture_in_the_run_folder_is_drawn_anew(runs: Path, cli: Cli) -> None:
     pytest.importorskip("matplotlib")
-    assert cli("plot", "tiny-1", "--only", "rate") == (0, "", "drew runs/tiny-1/curves.png\n")
+    assert cli("plot", "tiny-1", "--only", "rate") == (0, "runs/tiny-1/curves.png\n", "")
     picture = runs / "tiny-1" / "curves.png"
     with Image.open(picture) as image:
         assert image.width == 1500 and image.format == "PNG"
     before = picture.read_bytes()
     assert cli("plot", "tiny-1", "--only", "loss")[0] == 0 and picture.read_bytes() != before
-    assert cli("plot", "cv", "--only", "rate")[2] == "drew runs/cv/curves.png\n"
+    assert cli("plot", "cv", "--only", "rate")[1] == "runs/cv/curves.png\n"
 
 
 def test_several_runs_are_drawn_here(runs: Path, cli: Cli) -> None:
     pytest.importorskip("matplotlib")
-    assert cli("plot", "tiny-1", "tiny-2", "tiny-1", "--only", "rate")[2] == "drew curves.png\n"
+    assert cli("plot", "tiny-1", "tiny-2", "tiny-1", "--only", "rate")[1] == "curves.png\n"
     assert cli("plot", "tiny-1", "tiny-2", "-o", "both.svg", "--only", "rate")[0] == 0
     text = Path("both.svg").read_text(encoding="utf-8")
     assert "tiny-1: base_lr 0.1" in text and "tiny-2: base_lr 0.2" in text and text.count("tiny-1") == 1

@@ -85,6 +85,16 @@ def test_several_runs_have_their_colours_and_a_legend() -> None:
     assert {handle.get_color() for handle in legend.legend_handles} & {style(0).color, style(1).color} == set()
 
 
+def test_a_legend_of_many_names_stands_below_its_panel() -> None:
+    with settings():
+        made = figure(curves([record("r", *COURSE)], Wish(only=("loss", "updates"))))
+        made.draw_without_rendering()
+    loss, updates = made.axes
+    above, below = (axes.get_legend().get_window_extent() for axes in (loss, updates))
+    assert above.y0 > loss.bbox.y1 - 5 and below.y1 < updates.xaxis.label.get_window_extent().y0 + 1
+    assert below.x0 >= updates.bbox.x0 - 60 and below.x1 <= made.bbox.x1 and below.y0 >= 0
+
+
 def test_further_tests_of_several_runs_have_hollow_markers() -> None:
     runs = [record(name, scored(0, loss=1.0), scored(3, "validation", loss=2.0), displayed(0, 1.0)) for name in "ab"]
     (axes,) = made_of(runs, only=("loss",)).axes

@@ -108,6 +108,20 @@ def test_classes_have_colours_and_markers(shown: Shown) -> None:
     assert len(axes.get_legend().get_texts()) == len(axes.collections)
 
 
+def test_classes_beyond_the_colours_are_hollow_and_no_name_lies_on_another() -> None:
+    rows = np.repeat(np.arange(9), 3)
+    points = np.stack([rows // 2 * 10.0, rows % 3 * 1.0], 1)
+    names = tuple(f"a long name {number}" for number in range(9))
+    with settings():
+        figure = embedding_picture.figure(Embedding("net", "f", (4,), "data", points, (0.5, 0.2), rows, names))
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert [len(each.get_facecolor()) > 0 for each in axes.collections] == [True] * 7 + [False] * 2
+    shown = [one.get_window_extent() for one in axes.texts if one.get_visible()]
+    assert 2 <= len(shown) <= len(axes.texts) == 9
+    assert not any(one.overlaps(other) for number, one in enumerate(shown) for other in shown[:number])
+
+
 def test_points_without_classes(tmp_path: Path) -> None:
     points = np.random.default_rng(1).standard_normal((7, 2))
     with settings():

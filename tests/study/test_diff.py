@@ -280,3 +280,27 @@ def test_runs(here: Path) -> None:
     same = diff("tiny-1", here / "runs" / "tiny-1")
     assert same.runs
     assert not same.differs
+
+
+def test_paths_are_compared_by_the_file_that_they_mean(tmp_path: Path) -> None:
+    """A run's config.yaml has whole paths, and its solver relative ones."""
+    text = """
+net: {{layers: [{{name: data, type: Input, top: [data, label], shape: [[4, 3], [4]]}}, {{name: ip, type: InnerProduct,
+  num_output: 2}}, {{name: loss, type: SoftmaxWithLoss, bottom: [ip, label]}}]}}
+data: {{train: {{source: {{type: Csv, file: {}, label: kind}}, batch_size: 4}}}}
+weights: [{}]
+base_lr: 0.1
+lr_policy: fixed
+max_iter: 1
+"""
+    one, other = tmp_path / "one.yaml", tmp_path / "deep" / "other.yaml"
+    other.parent.mkdir()
+    (tmp_path / "rows.csv").write_text("a,b,c,kind\n1,2,3,x\n")
+    one.write_text(text.format("rows.csv", "a.safetensors"))
+    for file, weights, differing in (
+        (tmp_path / "rows.csv", tmp_path / "a.safetensors", []),
+        ("../rows.csv", "../a.safetensors", []),
+        ("rows.csv", "a.safetensors", ["data.train.source.file", "weights.files"]),
+    ):
+        other.write_text(text.format(file, weights))
+        assert [str(change).partition(":")[0] for change in diff(one, other).settings or ()] == differing

@@ -10,6 +10,7 @@ from netspec.training.job import load_solver
 WIDE = "{type: gaussian, std: 10}"
 BELOW = "{type: constant, value: -10}"
 ZERO = "{type: constant, value: 0}"
+EQUAL = "{type: constant, value: 0.01}"
 LAYERS = ("conv1", "conv2", "ip1", "ip2")
 
 
@@ -48,6 +49,7 @@ SPOILED = {
         "net={extends: lenet, layers: [{insert_after: ip2, name: prob, type: Softmax, bottom: ip2, top: prob}, "
         "{name: loss, bottom: [prob, label]}]}",
     ),
+    "equal weights": ("NS321", *(f"net.layers.{layer}.weight_filler={EQUAL}" for layer in LAYERS)),
     "rate x1000": ("NS817", "base_lr=10"),
     "rate /1000": ("NS818", "base_lr=0.00001"),
 }

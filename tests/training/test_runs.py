@@ -128,6 +128,14 @@ def test_a_torn_last_row_is_left_out(folder: Path) -> None:
     assert runs.read(folder).events == before
 
 
+@pytest.mark.parametrize("file", ["metrics.jsonl", "env.json"])
+@pytest.mark.parametrize("text", ["[" * 100_000, f'{{"iteration": {"9" * 5000}}}'], ids=["deep", "long"])
+def test_what_no_reader_of_json_takes_is_refused(folder: Path, file: str, text: str) -> None:
+    (folder / file).write_text(text + "\n{}\n")
+    with pytest.raises(BrokenRunError, match="this is no JSON: "):
+        runs.read(folder)
+
+
 @pytest.mark.parametrize(
     ("text", "said", "column"),
     [
@@ -140,6 +148,9 @@ def test_a_torn_last_row_is_left_out(folder: Path) -> None:
         ('{"event": "snapshotted", "iteration": 3}', "`path` of the event 'snapshotted': field required", 1),
         ('{"event": "finished", "iteration": 3, "clock": 5}', "`clock` of the event 'finished' is no JSON object", 1),
         ('{"event": "finished", "iteration": "x"}', "`iteration` of the event 'finished'", 1),
+        ('{"event": "finished", "iteration": -1}', "`iteration` of the event 'finished'", 1),
+        (f'{{"event": "finished", "iteration": {10**30}}}', "`iteration` of the event 'finished'", 1),
+        ('{"event": "snapshotted", "iteration": 3, "path": "x", "epoch": NaN}', "`epoch` of the event", 1),
     ],
 )
 def test_a_broken_row_is_shown_with_its_place(folder: Path, text: str, said: str, column: int) -> None:

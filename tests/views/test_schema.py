@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -233,15 +234,16 @@ def test_what_is_wrong_is_refused_by_both(name: str) -> None:
         checked(WRONG[name])
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "broken").glob("*.yaml")), ids=lambda path: path.stem)
-def test_no_file_that_netspec_can_read_is_underlined(path: Path) -> None:
-    """Checks the broken files whose fields are right."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        checked(text)
-    except NetspecError:
-        return
-    assert problems(text) == []
+def test_no_file_that_netspec_can_read_is_underlined() -> None:
+    """Of the broken files those whose fields are right."""
+    read = []
+    for path in sorted((ROOT / "tests" / "cli" / "broken").glob("*.yaml")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        with contextlib.suppress(NetspecError):
+            checked(text)
+            read.append(path.name)
+            assert problems(text) == [], path.name
+    assert len(read) > 30
 
 
 @given(nets())

@@ -447,8 +447,9 @@ addEventListener("resize", show);
 addEventListener("beforeprint", () => {
   printing = true;
   net.removeAttribute("transform");
-  stage.setAttribute("viewBox", `-2 -2 ${drawn.w + 4} ${drawn.h + 4}`);
+  stage.setAttribute("viewBox", `-2 -60 ${drawn.w + 4} ${drawn.h + 62}`);
   stage.setAttribute("width", drawn.w * .8);
+  stage.classList.toggle("whole", drawn.h < 1800);  // legible on one page; a longer drawing is cut into pages
 });
 addEventListener("afterprint", () => { printing = false; stage.removeAttribute("viewBox"); stage.removeAttribute("width"); show(); });
 

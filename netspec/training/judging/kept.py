@@ -72,6 +72,8 @@ _SAID: dict[str, tuple[str, ...]] = {
     "numbers": ("target", "prediction"),
 }
 """What is said of a sample with a single position, by the task."""
+_PREDICTED = {"classes": int, "numbers": list}
+"""What a prediction is, by the task."""
 
 
 class _Head(_Part):
@@ -105,16 +107,20 @@ class _Head(_Part):
         for one in self.worst:
             said = ("positions", "wrong") if one.wrong is not None else _SAID[self.task]
             missing += [f"worst.{name}" for name in said if name not in one.model_fields_set]
+            missing += [f"worst.{name}" for name in said if name != "label" and getattr(one, name) is None]
         if missing:
             raise ValueError(f"'{missing[0]}' is missing")
+        kind = _PREDICTED.get(self.task, object)
+        if any(one.wrong is None and not isinstance(one.prediction, kind) for one in self.worst):
+            raise ValueError("a sample has a prediction of another task")
         return self
 
     @model_validator(mode="after")
     def _is_sized(self) -> Self:
         """Lists of classes and of outputs are as long as there are some; a number of a class is one of them."""
-        lists = [each for each in (self.classes, self.by_class, self.confusion, *(self.confusion or ())) if each]
+        lists = [self.classes, self.by_class, self.confusion, *(self.confusion or ())]
         lists += [self.by_output] if self.by_output and len(self.by_output) > 1 else []
-        if any(len(each) != self.size for each in lists):
+        if any(len(each) != self.size for each in lists if each is not None):
             raise ValueError(f"there are {self.size} classes or outputs, and a list of another length")
         numbers = [number for true, predicted, _ in self.confused for number in (true, predicted)]
         for one in self.worst:
@@ -154,7 +160,7 @@ def _read(path: Path) -> dict[str, Any]:
         _Evaluation.model_validate(values)
     except OSError as error:
         raise BrokenRunError(f"'{path}' cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValidationError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenRunError(f"'{path}' is no evaluation of a test: {_why(error)}", help=_HELP) from None
     return {"set": path.stem, **values}
 

@@ -10,7 +10,7 @@ from netspec.training.rules.base import Example, Known, Rule, example
 from netspec.training.solvers.base_driving import DrivingRule
 
 LEAST = 0.1
-"""The share of the data that an iteration should see."""
+"""The share of the data that an iteration should see: the minimum of fewer along a line lies elsewhere."""
 
 
 class FewSamplesWarning(Caution):

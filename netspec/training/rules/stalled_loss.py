@@ -9,7 +9,9 @@ from netspec.core.errors import Caution, NetspecError
 from netspec.training.rules.base import FIRST, Example, Known, Rule, example
 
 NEAR = 0.01
-"""Distance from the loss of a guess, as a part of it, that is no progress."""
+"""Distance from the loss of a guess, as a part of it, that is no progress: it is about the noise of a mean of fifty
+losses.
+"""
 
 
 class StalledLossWarning(Caution):

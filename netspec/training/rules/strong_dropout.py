@@ -17,7 +17,7 @@ class StrongDropoutWarning(Caution):
 
 
 MOST = 0.9
-"""Ratio from which hardly anything is left."""
+"""Ratio from which hardly anything is left: one value of ten, which is multiplied by ten."""
 
 FIELDS = ("dropout_ratio", "tau")
 

@@ -17,6 +17,7 @@ from netspec.training.job import load_solver
 from netspec.training.rules.base import Known
 from netspec.training.rules.recorded import waiting_for_data
 from netspec.training.rules.recorded.base import recorded
+from netspec.training.rules.recorded.high_rate import HighRate
 from netspec.training.rules.recorded.short_training import ShortTraining
 from netspec.training.run import run
 from netspec.training.runs import read
@@ -82,6 +83,15 @@ def test_single_losses_that_happen_to_fall_are_no_sign_of_a_short_training() -> 
         assert len(list(ShortTraining().judge(Known(job.nets, job, history=example.history)))) == expected
 
 
+def test_an_easy_first_batch_is_no_sign_of_a_high_rate() -> None:
+    """Where the loss of a guess is not known, later losses are compared with the first, which is one batch's."""
+    level, rising = (2.6, *[4.1, 3.2, 5.0, 3.6] * 9), tuple(2.6 * 1.2**i for i in range(36))
+    for losses, expected in ((level, 0), (rising, 1)):
+        example = recorded({"loss": losses})
+        job = load_solver(dict(example.solver))
+        assert len(list(HighRate().judge(Known({}, job, history=example.history)))) == expected
+
+
 def test_nothing_is_found_in_a_sound_training(data: Path, tmp_path: Path) -> None:
     assert findings(solver(data, lr_policy={"type": "step", "gamma": 0.1, "stepsize": 200}), tmp_path / "run") == {}
 
@@ -122,7 +132,7 @@ def test_samples_in_the_order_of_their_classes(data: Path, tmp_path: Path) -> No
     for name in ("x", "y"):
         np.save(tmp_path / f"train_{name}.npy", np.load(data / f"train_{name}.npy")[order])
     feeds = {"train": feed(tmp_path, "train", shuffle=False), "test": feed(data, "test")}
-    found = findings(solver(data, data=feeds), tmp_path / "run")
+    found = findings(solver(data, data=feeds, base_lr=0.5), tmp_path / "run")
     assert list(found) == ["NS840"] and "leave out shuffle: false" in str(found["NS840"].help)
 
 

@@ -18,10 +18,15 @@ class BigStepWarning(Caution):
 
 
 MOST = 0.5
-"""Update of a weight over its size that some solver types begin with."""
+"""Update of a weight over its size that passes: types like Adam begin with steps of the size of the rate. A weight that
+changes by half of itself in each step forgets what it was.
+"""
 
 USUAL = 0.005
-"""What SGD begins with, as a rule."""
+"""What a first step is brought to: some times the .001 that is usual later, when gradients are smaller."""
+
+SMALL = 0.2
+"""Part of the usual size below which weights are left out: those that begin near 0 grow many times in a step."""
 
 
 class BigStep(ProbeRule):
@@ -36,7 +41,7 @@ class BigStep(ProbeRule):
         probe = probed.probe
         if probe.exploded or probe.data.unscaled or probe.wide:
             return
-        own = [one for one in probe.weights if one.usual is not None and one.size > one.usual / 5]
+        own = [one for one in probe.weights if one.usual is not None and one.size > SMALL * one.usual]
         steps = sorted((one.step, one.layer) for one in own if one.step is not None)
         if not steps or steps[len(steps) // 2][0] <= MOST:
             return

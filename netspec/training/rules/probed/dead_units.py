@@ -18,7 +18,7 @@ class DeadUnitsWarning(Caution):
 
 
 LEAST = 16
-"""Samples that must have been seen: a unit may be off for a few."""
+"""Samples that must have been seen: a unit that is on for half of them is off for all of 16 once in 65,536 times."""
 
 _RELU = {"name": "relu", "type": "ReLU"}
 
@@ -43,7 +43,7 @@ class DeadUnits(ProbeRule):
             return
         blob = max(probe.dead, key=lambda blob: blob.dead or 0)
         text = f"{blob.dead:.0%} of the units of '{blob.layer}' are dead: 0 for each of {probe.seen:,} samples"
-        names = named([one.layer for one in probe.dead if one is not blob]) if len(probe.dead) > 1 else ""
-        text += f" (most are dead in {names} too)" if names else ""
+        others = [one.layer for one in probe.dead if one is not blob]
+        text += f" (most are dead in {named(others)} too)" if others else ""
         help = "is a bias_filler far below 0, or are the inputs? `negative_slope: 0.01` keeps a gradient in any case"
         yield DeadUnitsWarning(text, at=probed.at_layer(blob.layer), help=help)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from netspec.core.errors import Caution, NetspecError
 from netspec.training.rules.base import Example, named
 from netspec.training.rules.base_examples import product, solver
+from netspec.training.rules.equal_units import EqualUnits
 from netspec.training.rules.probed.base import Probed, ProbeRule
 
 
@@ -18,7 +19,9 @@ class FadingGradientsWarning(Caution):
 
 
 FADED = 1e-4
-"""Share of the largest relative gradient below which a layer hardly learns."""
+"""Share of the largest relative gradient below which a layer hardly learns: at one rate for all it moves ten thousand
+times more slowly.
+"""
 
 
 def _deep(activation: str) -> list[dict[str, Any]]:
@@ -42,6 +45,8 @@ class FadingGradients(ProbeRule):
         small = [(one, gradient) for one, gradient in own if gradient < FADED * most]
         if not small or probe.wide or probe.saturated or probe.dead:
             return
+        if next(EqualUnits().judge(probed.known), None):
+            return  # the gradients of equal outputs cancel one another
         least, gradient = min(small, key=lambda pair: pair[1])
         names = named([one.layer for one, _ in small])
         text = f"the gradients fade: that of '{least.layer}' is {gradient:.2g} of its weights, the largest {most:.2g}; "

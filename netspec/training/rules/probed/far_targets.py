@@ -18,7 +18,9 @@ class FarTargetsWarning(Caution):
 
 
 FAR = 100
-"""Values that a net reaches from its first outputs."""
+"""Values that a net reaches from its first outputs, which are about 1: the gradients of squares are as many times
+larger as the targets are farther away, and no usual rate fits them.
+"""
 
 
 def _solver(size: float) -> dict[str, Any]:

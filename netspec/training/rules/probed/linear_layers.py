@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from netspec.core.errors import Caution, NetspecError
@@ -50,22 +51,27 @@ class LinearLayers(ProbeRule):
 
 
 def _pairs(net: ShapedGraph) -> Iterator[tuple[Node, Node]]:
+    """An InnerProduct that learns, and the one that reads it, where together they are no bottleneck."""
     graph = net.graph
+    readers = Counter(blob for node in graph.nodes for blob in node.bottoms)
     for above in graph.nodes:
-        if not isinstance(above.layer, InnerProduct):
-            continue
-        below = _product(graph, above.bottoms[0])
+        below = _product(graph, above.bottoms[0], readers) if isinstance(above.layer, InnerProduct) else None
         if below is None or not any(graph.params[param].learned for param in below.params):
             continue
-        hidden = count(net.blobs[below.tops[0]][1:])
-        if hidden >= min(count(net.blobs[below.bottoms[0]][1:]), count(net.blobs[above.tops[0]][1:])):
+        (inputs, hidden), (_, outputs) = _sizes(net, below), _sizes(net, above)
+        if hidden >= min(inputs, outputs):
             yield below, above
 
 
-def _product(graph: Graph, blob: int) -> Node | None:
+def _sizes(net: ShapedGraph, node: Node) -> tuple[int, int]:
+    """The numbers of values that an InnerProduct reads and gives."""
+    outputs = net.blobs[node.tops[0]][-1]
+    return count(net.params[node.params[0]]) // outputs, outputs
+
+
+def _product(graph: Graph, blob: int, readers: Mapping[int, int]) -> Node | None:
     """The InnerProduct that a blob is a linear function of and that nothing else reads; None without one."""
-    readers = [sum(blob in node.bottoms for node in graph.nodes) for blob in range(len(graph.blobs))]
-    while blob not in graph.inputs and readers[blob] == 1:
+    while blob not in graph.inputs and readers.get(blob) == 1:
         node = graph.nodes[graph.blobs[blob].producer]
         if isinstance(node.layer, InnerProduct):
             return node

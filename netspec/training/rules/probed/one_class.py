@@ -18,10 +18,10 @@ class OneClassWarning(Caution):
 
 
 MOST = 0.9
-"""Share of a class that is still usual."""
+"""Share of a class that is still usual: above it, always answering that class is wrong less than once in ten times."""
 
 LEAST = 50
-"""Labels that must be known."""
+"""Labels that must be known: of fewer, such a share may be chance."""
 
 
 class OneClass(ProbeRule):

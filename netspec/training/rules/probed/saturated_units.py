@@ -33,13 +33,11 @@ class SaturatedUnits(ProbeRule):
     def look(self, probed: Probed) -> Iterator[NetspecError]:
         """One warning, with the layers."""
         probe = probed.probe
-        if probe.wide or probe.data.unscaled:
-            return
-        if not probe.saturated:
+        if probe.wide or probe.data.unscaled or not probe.saturated:
             return
         blob = max(probe.saturated, key=lambda blob: blob.saturated or 0)
         text = f"{blob.saturated:.0%} of the values of '{blob.layer}' ({blob.type}) are saturated: its slope is near 0"
-        names = named([one.layer for one in probe.saturated if one is not blob]) if len(probe.saturated) > 1 else ""
-        text += f" (also in {names})" if names else ""
+        others = [one.layer for one in probe.saturated if one is not blob]
+        text += f" (also in {named(others)})" if others else ""
         help = "scale the inputs, draw smaller weights, or let the biases begin at 0"
         yield SaturatedUnitsWarning(text, at=probed.at_layer(blob.layer), help=help)

@@ -18,13 +18,14 @@ class SharedSamplesWarning(Caution):
 
 
 MANY = 0.005
-"""Share of equal samples that may be chance."""
+"""Share of equal samples that pass: data sets have some duplicates, and a score rises by less than that through them.
+"""
 
 MOST = 0.5
-"""Share of it among samples of few values."""
+"""The same for samples of few values, such as rows of a table that are rounded to tenths, as those of iris are."""
 
 LONG = 64
-"""Values of a sample that are hardly ever all equal by chance."""
+"""Values of a sample that are hardly ever all equal by chance: the pixels of an 8x8 image."""
 
 
 class SharedSamples(ProbeRule):

@@ -18,7 +18,9 @@ class ShiftedLabelsWarning(Caution):
 
 
 LEAST = 0.4
-"""Share of samples for which the shifted labels must be right."""
+"""Share of samples for which the shifted labels must be right, and at least twice that of the labels as they are: else
+the means of classes tell too little.
+"""
 
 _TEST = range(100, 140)
 

@@ -19,13 +19,13 @@ class SmallStepWarning(Caution):
 
 
 SMALL = 1e-4
-"""Update of a weight over its size that is small, however long the training."""
+"""Update of a weight over its size that is small: a tenth of the usual .001. Larger steps get somewhere in time."""
 
 MOVED = 0.2
-"""Part of their size that weights must be able to move in a training."""
+"""Part of their size that weights must be able to move in a training: by less, a net stays about as it was drawn."""
 
 LEAST = 100
-"""Iterations of a training that is meant to learn."""
+"""Iterations of a training that is meant to learn: shorter ones are trials."""
 
 
 class SmallStep(ProbeRule):

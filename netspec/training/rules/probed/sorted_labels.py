@@ -18,7 +18,8 @@ class SortedLabelsWarning(Caution):
 
 
 SORTED = 0.8
-"""Share of the way from the repeats of chance to those of sorted labels."""
+"""Share of the way from the repeats of chance to those of sorted labels: mixed data have 0, runs of five equal ones .8.
+"""
 
 
 def _by_class(sample: int) -> int:

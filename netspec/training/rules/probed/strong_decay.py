@@ -18,7 +18,9 @@ class StrongDecayWarning(Caution):
 
 
 SHRINK = 5e-4
-"""Share of a weight that the decay may take in an iteration."""
+"""Share of a weight that the decay may take in an iteration: AlexNet's takes 5e-6; by 5e-4 a weight that the loss does
+not hold is a hundredth of itself after nine thousand iterations.
+"""
 
 
 class StrongDecay(ProbeRule):

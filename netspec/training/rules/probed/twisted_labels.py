@@ -18,7 +18,7 @@ class TwistedLabelsWarning(Caution):
 
 
 SHARE = 0.05
-"""Share of contradictions that may be noise."""
+"""Share of contradictions that may be noise: one wrong label in twenty."""
 
 
 class TwistedLabels(ProbeRule):

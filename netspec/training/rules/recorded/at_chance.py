@@ -12,15 +12,20 @@ from netspec.training.rules.recorded import dying_units, high_rate, low_rate
 from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
 
 NEAR = 0.03
-"""Distance below the loss of a guess, as a part of it, that is no progress."""
+"""Distance below the loss of a guess, as a part of it, that is no progress: to know how frequent each class is brings
+as much where they are a little unequal.
+"""
 LEAST = 50
-"""Iterations before which nothing is said."""
+"""Iterations before which nothing is said: a net may need some tens to begin."""
+STRONG = 0.02
+"""A weight_decay below this may be meant, by a long training at a high rate."""
 SAME = 1e-3
 """Distance of a first loss from that of a guess, as a part of it, where the scores are all but equal."""
 SHRUNK = 3.0
 """Weights are pulled to 0 where decay alone would make them exp(3) = 20 times smaller over the training."""
 VANISHED = 0.01
-"""Part of the first gradient that the last ones have at most where nothing is left of them."""
+"""Part of the first gradient that is as good as none: where a loss stays high, a gradient that is alive stays as well.
+"""
 
 
 class AtChanceWarning(Caution):
@@ -52,7 +57,7 @@ def _decay(past: Past) -> str | None:
     """Whether weight decay leaves no weights."""
     decay = past.job.spec.weight_decay
     pulled = past.history.iteration * past.rate * decay * (past.memory or 1.0)
-    if pulled < SHRUNK or decay < 0.02:
+    if pulled < SHRUNK or decay < STRONG:
         return None
     return f"weight_decay {decay:g} pulls all weights to 0 faster than the loss moves them: try weight_decay=0.0005"
 

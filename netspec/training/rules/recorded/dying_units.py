@@ -11,7 +11,7 @@ from netspec.training.rules.base import Example, named
 from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
 
 MOST = 0.5
-"""Share of units that pass nothing on from which a layer is called dead."""
+"""Share of dead units from which a layer is called dead: where most units work, a layer learns."""
 
 
 class DyingUnitsWarning(Caution):

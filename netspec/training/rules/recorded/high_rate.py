@@ -9,14 +9,16 @@ from typing import ClassVar
 from netspec.core.errors import Caution, NetspecError
 from netspec.training.curve import part
 from netspec.training.rules.base import Example
-from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
+from netspec.training.rules.recorded.base import SURE, HistoryRule, Past, recorded
 
 GROWN, BURST = 1.1, 2.0
-"""So many times the loss of a guess is too much in the second half of a training, and anywhere in it."""
+"""So many times the loss of a guess is too much in the second half of a training, and anywhere in it: some batches are
+harder than others, and first steps may overshoot.
+"""
 NEAR = 0.97
 """A loss above this part of that of a guess shows nothing that was learned."""
 OFTEN = 0.1
-"""Share of the losses shown from which that is no accident."""
+"""Share of the losses shown from which that is no accident, of a few hard batches."""
 _BROKEN = re.compile(r"error\[NS50[46]\]: (?:iteration (\d+): )?")
 
 
@@ -66,7 +68,7 @@ def _grown(past: Past) -> str | None:
     start, first = past.highest_start, past.loss.values[0] if past.loss else 0.0
     if past.start is None or start is None or past.level is None:
         return None
-    if past.level > GROWN * start + past.noise:
+    if past.level > GROWN * start + max(past.noise, _doubt(past)):
         return f"the loss has grown from {first:.4g} to {past.level:.4g}, the median of the last quarter"
     most = max(part(past.loss, 0, 1))
     if most > 2 * BURST * start and past.level > NEAR * past.start:
@@ -80,11 +82,16 @@ def _jumping(past: Past) -> str | None:
         return None
     what = "of guessing" if start == past.known.guess else "at the beginning"
     for word, values, factor in (("last ", part(past.loss, 0.5, 1), GROWN), ("", part(past.loss, 0, 1), BURST)):
-        above = [value for value in values if value > factor * start]
+        above = [value for value in values if value > factor * start + _doubt(past)]
         if len(above) >= max(2, OFTEN * len(values)):
             count = f"{len(above)} of the {word}{len(values)} losses shown"
             return f"{count} are above the {start:.4g} {what}, up to {max(above):.4g}"
     return None
+
+
+def _doubt(past: Past) -> float:
+    """By how much a loss may lie above the first one by chance; nothing where that of a guess is known."""
+    return SURE * past.noise if past.known.guess is None else 0.0
 
 
 def _lower(past: Past) -> str:

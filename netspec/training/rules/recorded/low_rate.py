@@ -11,13 +11,15 @@ from netspec.training.rules.base import Example
 from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
 
 HIGH = 0.5
-"""A loss is still high above this part of the loss at the beginning."""
+"""A loss is still high above this part of the loss at the beginning: one that fell by half has found its way."""
 FEW = 0.1
 """Part of a gradient below which clipping is the cause that steps are short."""
 LED = 0.05
 """Part of what the steps could lower a loss by that it must have fallen by at least, where their gradients led on."""
 STRAIGHT = 0.6
-"""A fall has not slowed down where its second half is this part of its first half."""
+"""A fall has not slowed down where its second half is this part of its first half: a straight line has 1 here, a loss
+that is near its level almost 0.
+"""
 
 
 class LowRateWarning(Caution):

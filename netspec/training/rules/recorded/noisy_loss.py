@@ -11,9 +11,11 @@ from netspec.training.rules.base import Example
 from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
 
 SMALL = 8
-"""Samples of an iteration up to which a batch is small."""
+"""Samples of an iteration up to which a batch is small: from 32 on, which is usual, the help would be of no use."""
 LARGE = 0.2
-"""Noise of a loss, as a part of the loss at the beginning, that hides how the training goes."""
+"""Noise of a loss, as a part of the loss at the beginning, that hides how the training goes: only five times as much is
+there to fall.
+"""
 
 
 class NoisyLossWarning(Caution):

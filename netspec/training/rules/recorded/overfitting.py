@@ -14,13 +14,15 @@ from netspec.training.rules.recorded.base import HistoryRule, Past, recorded
 from netspec.training.rules.recorded.unlearnt_test import TESTED, USEFUL
 
 RISEN = 1.15
-"""How many times its lowest value the test loss is at the end."""
+"""How many times its lowest value the test loss is at the end: smaller rises may be noise."""
 FALLEN = 0.8
-"""Part of the training loss at that time that is left at the end."""
+"""Part of the training loss at that time that is left at the end: else both rise, and the rate is at fault."""
 APART, LITTLE = 0.25, 0.1
 """Losses are far apart by this part of the loss at the beginning, where that of training is this part of the other."""
+GAIN = 0.005
+"""What a score gains where the net becomes better though its loss rises: half a point of an accuracy."""
 LEAST = 4
-"""Tests before which nothing is said."""
+"""Tests before which nothing is said: the lowest of three lies at an end, or in the middle by chance."""
 
 
 class OverfittingWarning(Caution):
@@ -94,7 +96,7 @@ def _still_gains(past: Past, lowest: int) -> bool:
     score = past.tested(metric.name.partition("/")[2]) if metric is not None else None
     if metric is None or score is None or len(score) <= lowest or "loss" in metric.name:
         return False
-    return metric.gain(median(score.values[-3:]), score.values[lowest]) > 0.005
+    return metric.gain(median(score.values[-3:]), score.values[lowest]) > GAIN
 
 
 def _around(loss: Series, iteration: int) -> float | None:

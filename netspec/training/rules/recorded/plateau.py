@@ -13,6 +13,9 @@ from netspec.training.rules.recorded import high_rate, low_rate, unlearnt_test
 from netspec.training.rules.recorded.at_chance import NEAR
 from netspec.training.rules.recorded.base import FEW, HistoryRule, Past, recorded
 
+STILL = 1.5
+"""Trend of a loss that stays, in standard deviations: by chance alone it is larger once in seven times."""
+
 
 class PlateauWarning(Caution):
     """The loss fell, and then stayed where it was for half of the training, at a rate that was kept."""
@@ -32,7 +35,7 @@ class Plateau(HistoryRule):
         half, start, level = part(past.loss, 0.5, 1), past.start, past.level
         if start is None or level is None or len(half) < FEW or not past.keeps_rate:
             return
-        if not low_rate.HIGH * start < level < (1 - NEAR) * start or abs(trend(half)) > 1.5:
+        if not low_rate.HIGH * start < level < (1 - NEAR) * start or abs(trend(half)) > STILL:
             return
         if past.stuck or past.wild or low_rate.why(past) or high_rate.why(past) or unlearnt_test.why(past):
             return  # which is reason enough

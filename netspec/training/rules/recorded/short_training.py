@@ -16,7 +16,8 @@ from netspec.training.rules.recorded.low_rate import STRAIGHT
 DEVIATION_OF_MEDIANS = 1.77
 """Standard deviation of the difference of two medians, times the root of their numbers, over that of a value."""
 MUCH = 0.1
-"""Part of the loss by which it still fell from the second to the last third."""
+"""Part of the loss by which it still fell from the second to the last third: going on would bring about as much again.
+"""
 
 
 class ShortTrainingWarning(Caution):
