@@ -23,7 +23,7 @@ from tests.helpers.browser import browser  # noqa: E402
 PICTURES = ROOT / "docs/pictures"
 NETS = {"lenet": (), "googlenet": (), "resnet50": ("--depth", "1")}
 TRAINING = ("max_iter=1500", "test_interval=250", "display=25", "snapshot=1500")
-WIDTH, HEIGHT = 1000, 1180
+WIDTH, HEIGHT = 1280, 800
 COLORS = 96
 
 

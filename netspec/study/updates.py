@@ -51,7 +51,7 @@ def _sums(param: GraphParam, gradient: Array, parts: Sequence[Part]) -> Iterator
 def _steps(session: Session, before: Before, param: GraphParam, index: tuple[int, ...]) -> Iterator[Line]:
     """What is kept of one weight, and its new value."""
     weights, number = session.train.weights, param.index
-    now = {name: float(array[index]) for name, array in weights.history[number].items()}
+    now = {name: float(array[index]) for name, array in _alike(weights.history[number], weights.data[number])}
     now["w"] = float(weights.data[number][index])
     for step in session.spec.rule.worked(_one(session, before, param, index)):
         truth = now.get(step.what, step.value)
@@ -61,6 +61,11 @@ def _steps(session: Session, before: Before, param: GraphParam, index: tuple[int
             now.pop(step.what, None)
     if "w" in now:
         yield Line(param.name, index, "", now["w"])
+
+
+def _alike(history: Mapping[str, Array], weights: Array) -> Iterator[tuple[str, Array]]:
+    """What is kept for each weight by itself; a type may also keep arrays of rows, columns or whole params."""
+    return ((name, array) for name, array in history.items() if array.shape == weights.shape)
 
 
 def _one(session: Session, before: Before, param: GraphParam, index: tuple[int, ...]) -> OneWeight:
@@ -75,7 +80,7 @@ def _one(session: Session, before: Before, param: GraphParam, index: tuple[int, 
         w,
         diff if factor == 1 else Term(factor) * diff,
         total(pulls) if pulls else None,
-        {name: Term(array[index]) for name, array in before.history[number].items()},
+        {name: Term(array[index]) for name, array in _alike(before.history[number], before.weights[number])},
         Term(float(session.train.rate[0]) * param.lr_mult),
         session.iteration - 1,
     )

@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        ("netspec tr", ["train"]),
+        ("netspec tr", ["train", "trace"]),
         ("netspec inspect li", ["linear_svm"]),
         ("netspec inspect lo", ["local.yaml", "logistic_regression"]),
         ("netspec inspect nets", ["nets/"]),

@@ -26,7 +26,8 @@ def test_every_code_of_the_page_of_errors_is_explained(cli: Cli) -> None:
     codes = re.findall(r"^\| (NS\d{3}) ", (ROOT / "docs" / "errors.md").read_text(encoding="utf-8"), re.M)
     assert [one.code for one in explained()] == codes
     assert all(one.meaning for one in explained())
-    assert sum(bool(one.said) for one in explained()) > 0.7 * len(codes)
+    said = [bool(one.said) for one in explained() if not one.code.startswith("NS8")]  # those the rules' tests show
+    assert sum(said) > 0.7 * len(said)
     _, out, _ = cli("explain")
     assert len(out.splitlines()) == len(codes) + 2
 

@@ -12,7 +12,7 @@ from netspec.codegen import simd
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bytes", "registers"), [(16, 32), (32, 16)])
+@pytest.mark.parametrize(("bytes", "registers"), [pytest.param(16, 32, marks=pytest.mark.long), (32, 16)])
 def test_vectors_of_another_width_give_the_same(bytes: int, registers: int) -> None:
     if bytes >= simd.BYTES:
         pytest.skip("no narrower than the host's own")

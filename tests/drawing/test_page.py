@@ -118,7 +118,7 @@ def check_places(page: Page) -> int:
     return len(boxes)
 
 
-NETS = ["googlenet", "resnet20", SIAMESE, *map(random_net, seeds(3))]
+NETS = [pytest.param("googlenet", marks=pytest.mark.long), "resnet20", SIAMESE, *map(random_net, seeds(3))]
 
 
 @needed

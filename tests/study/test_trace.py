@@ -171,6 +171,20 @@ def test_updates_of_solver_types(rule: str) -> None:
         assert [line.name for line in iteration.updates[0].lines].count("hidden.weight") == 4
 
 
+UNEXPLAINED = [
+    rule.__name__ for rule in SOLVERS.members() if not issubclass(rule, DrivingRule) and rule.__name__ not in EXPLAINED
+]
+
+
+@pytest.mark.parametrize("rule", UNEXPLAINED)
+def test_new_weights_of_solver_types_that_do_not_explain_themselves(rule: str) -> None:
+    """Whatever shapes their history has: Adafactor keeps a number for each row and column."""
+    made = trace("two_layer_sigmoid", [f"type={rule}"])
+    new = [line for group in made.iterations[0].updates for line in group.lines if line.name == "hidden.weight"]
+    assert len(new) == 4 and not any(line.words for line in new)
+    assert all(line.value != old for line, old in zip(new, (0.15, 0.2, 0.25, 0.3), strict=True))
+
+
 def test_what_is_drawn_or_unexplained_has_its_value() -> None:
     layers = [
         {"name": "x", "type": "Parameter", "shape": [2, 3], "filler": {"type": "uniform", "min": 1, "max": 2}},
