@@ -28,6 +28,7 @@ import numpy as np
 from netspec.codegen.atomics import acquire, add, call, pause, release, replace, seen, show, swap
 from netspec.codegen.environment import SettingError
 from netspec.codegen.kernel import helper
+from netspec.core.threads import start
 
 PATIENCE = 50e-6
 """Seconds that a thread waits in a loop before it sleeps. Waking one takes about as long."""
@@ -222,7 +223,7 @@ class Crew:
             words = (self.room.address, len(self._threads))
             self._threads.append(threading.Thread(target=self._serve, args=words, daemon=True, name="netspec"))
             try:
-                self._threads[-1].start()  # an interrupt in here leaves a seat empty, which nobody misses
+                start(self._threads[-1])  # an interrupt in here leaves a seat empty, which nobody misses
             except RuntimeError as error:
                 self._threads.pop()
                 raise SettingError(

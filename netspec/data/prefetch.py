@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
+from netspec.core.threads import start
 from netspec.data.feed import Feed, copy_batch
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Prefetcher:
         self._end = weakref.finalize(self, self._work.end)
         self._end.atexit = False  # the threads are daemons
         for thread in self._threads:
-            thread.start()
+            start(thread)
 
     @property
     def position(self) -> int | None:

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Self
 
+from netspec.core.threads import start
+
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
@@ -39,7 +41,7 @@ class Beside:
         for work in (self._filling, self._laying):
             thread = threading.Thread(target=work, daemon=True, name="netspec preparation")
             try:
-                thread.start()
+                start(thread)
             except RuntimeError:  # the machine starts no more
                 break
             self._threads.append(thread)
