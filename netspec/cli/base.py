@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
+from typer.models import OptionInfo
 
 from netspec.cli import complete
 from netspec.codegen.environment import MOST_THREADS
@@ -129,6 +130,12 @@ Best = Annotated[bool, typer.Option("--best", help="The weights of the best test
 Ema = Annotated[bool, typer.Option("--ema", help="The snapshot's moving average of weights.")]
 Swa = Annotated[bool, typer.Option("--swa", help="The snapshot's stochastic weight average.")]
 Batch = Annotated[int | None, typer.Option(min=1, help="Batch size in place of the Inputs' first axis.")]
+
+
+def output_file(help: str) -> OptionInfo:
+    """The option `--output`, `-o`, for a file that a command writes."""
+    option: OptionInfo = typer.Option("--output", "-o", metavar="FILE", parser=expanded, help=help)
+    return option
 
 
 def asked_state(stages: list[str] | None, level: int | None) -> AskedState:

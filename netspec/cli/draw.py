@@ -21,9 +21,9 @@ from netspec.cli.base import (
     answer,
     asked_state,
     err,
+    output_file,
 )
 from netspec.cli.help import NETS
-from netspec.core.locate import expanded
 
 PANEL = NETS
 EXAMPLE = "netspec draw resnet50 -o resnet50.svg --depth 2"
@@ -58,7 +58,7 @@ def command(
     overrides: Overrides = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="The file; its ending says the form."),
+        output_file("The file; its ending says the form."),
     ] = None,
     depth: Annotated[
         int | None, typer.Option(min=1, help="Levels of names like a/b/c to show; deeper blocks are one box each.")

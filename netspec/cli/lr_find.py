@@ -20,11 +20,11 @@ from netspec.cli.base import (
     asked_state,
     err,
     failed,
+    output_file,
     told_of_compiling,
     width,
 )
 from netspec.cli.help import TRUST
-from netspec.core.locate import expanded
 
 PANEL = TRUST
 EXAMPLE = "netspec lr-find lenet"
@@ -42,7 +42,7 @@ def command(
     sweeps: Annotated[int, typer.Option(min=1, max=99, help="Sweeps, each with another seed.")] = SWEEPS,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="Also draw it: .png, .svg or .pdf."),
+        output_file("Also draw it: .png, .svg or .pdf."),
     ] = None,
     net_stage: Stages = None,
     net_level: Level = None,

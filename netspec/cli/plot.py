@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import answer, width
+from netspec.cli.base import answer, output_file, width
 from netspec.cli.help import TRUST
-from netspec.core.locate import expanded
 
 PANEL = TRUST
 EXAMPLE = "netspec plot lenet-1 lenet-2 -o curves.png"
@@ -44,13 +43,7 @@ Runs = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        parser=expanded,
-        help="Picture: .png, .svg or .pdf; left out: curves.png in the run folder, or here for several runs.",
-    ),
+    output_file("Picture: .png, .svg or .pdf; left out: curves.png in the run folder, or here for several runs."),
 ]
 Smooth = Annotated[int, typer.Option("--smooth", metavar="N", min=1, max=100_000, help="Mean of N values around each.")]
 Only = Annotated[

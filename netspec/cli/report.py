@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Code, Threads, answer, err, told_of_compiling
+from netspec.cli.base import Code, Threads, answer, err, output_file, told_of_compiling
 from netspec.cli.help import TRUST
-from netspec.core.locate import expanded
 
 PANEL = TRUST
 EXAMPLE = "netspec report runs/lenet-1"
@@ -20,7 +19,7 @@ def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or its name.", autocompletion=complete.runs)],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", parser=expanded, help="HTML file; left out: RUN/report.html."),
+        output_file("HTML file; left out: RUN/report.html."),
     ] = None,
     threads: Threads = None,
     code: Code = None,

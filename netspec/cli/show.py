@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netspec.cli import complete
-from netspec.cli.base import Best, Code, Ema, Feed, Swa, Threads, answer, err, told_of_compiling
+from netspec.cli.base import Best, Code, Ema, Feed, Swa, Threads, answer, err, output_file, told_of_compiling
 from netspec.cli.help import TRUST
 from netspec.core.locate import expanded
 
@@ -38,13 +38,7 @@ Model = Annotated[
 What = Annotated[Kind, typer.Argument(metavar="KIND", help="filters, activations, saliency, embedding or regions.")]
 Output = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        parser=expanded,
-        help="A .png, .svg or .pdf, or a .npz with the numbers; left out: RUN/show/KIND.png.",
-    ),
+    output_file("A .png, .svg or .pdf, or a .npz with the numbers; left out: RUN/show/KIND.png."),
 ]
 Layers = Annotated[
     list[str] | None,
