@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from netspec.core.beside import Lens, Pieces, Products, Pull
 from netspec.core.shape import Shape
 
 if TYPE_CHECKING:
@@ -140,6 +141,10 @@ class Run:
     keeps from forward to backward, and to the next iteration.
 
     `state` holds by name what `Layer.states` declares: forward finds what the batch before left, and leaves its own.
+
+    The last four are what BatchNorms beside the layer ask of it (`core/beside.py`): `lenses[i]`, how bottom i is seen;
+    `moments`, what forward leaves of top 0; `pull`, how the diff of top 0 is seen; `products[i]`, what backward does to
+    the diff of bottom i when that is complete. `fused`: of a BatchNorm, what others do for it.
     """
 
     phase: str
@@ -162,6 +167,11 @@ class Run:
     placed: tuple[bool, ...] = ()
     objects: dict[str, Any] = field(default_factory=dict)
     state: Mapping[str, Array] = field(default_factory=dict)
+    lenses: tuple[Lens | None, ...] = ()
+    moments: Pieces | None = None
+    pull: Pull | None = None
+    products: tuple[Products | None, ...] = ()
+    fused: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def relu(self) -> bool:

@@ -27,6 +27,7 @@ from netspec.codegen.geometry import (
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Doubles, Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
+from netspec.core.beside import Pieces
 
 BLOCK = 16
 """Rows that are added up before they are added to the float64 sums."""
@@ -124,18 +125,19 @@ def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> N
 
 
 @helper
-def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubles, variance: Doubles) -> None:
-    """mean, variance (C,) of the batch, from what `moments` left in partial (parts, 3, width).
+def batch_moments(left: Pieces, c: int, pixels: int, mean: Doubles, variance: Doubles) -> None:
+    """mean, variance (C,) of the batch, from what `moments` left in values (parts, 3, width), or the layer before.
 
     Pieces and slots are added in order.
     """
+    partial, width = left.values, left.width
     repeats, pieces = width // c, partial.size // (3 * width)
     for i in range(c):
         mean[i] = 0
         variance[i] = 0
     for piece in range(pieces):
         for slot in range(repeats):
-            at, count = 3 * width * piece + slot * c, slot_count(piece, pieces, slot, repeats, pixels)
+            at, count = 3 * width * piece + slot * c, piece_count(left, piece, pieces, slot, repeats, pixels)
             pivot, s = partial[at : at + c], partial[at + width : at + width + c]
             for i in range(c):
                 mean[i] += count * pivot[i] + s[i]
@@ -143,7 +145,7 @@ def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubl
         mean[i] /= pixels
     for piece in range(pieces):
         for slot in range(repeats):
-            at, count = 3 * width * piece + slot * c, slot_count(piece, pieces, slot, repeats, pixels)
+            at, count = 3 * width * piece + slot * c, piece_count(left, piece, pieces, slot, repeats, pixels)
             pivot, s, q = (
                 partial[at : at + c],
                 partial[at + width : at + width + c],
@@ -160,15 +162,17 @@ def batch_moments(partial: Doubles, c: int, width: int, pixels: int, mean: Doubl
 
 
 @helper
-def slot_count(piece: int, pieces: int, slot: int, repeats: int, pixels: int) -> int:
+def piece_count(left: Pieces, piece: int, pieces: int, slot: int, repeats: int, pixels: int) -> float:
     """The number of pixels in a slot of a piece; the last piece has the pixels that do not fill a row."""
+    if left.counts.size:
+        return left.counts[piece]  # type: ignore[no-any-return]
     first, last = span(pixels // repeats, piece, pieces)
-    return last - first + (1 if piece == pieces - 1 and slot < pixels % repeats else 0)
+    return 1.0 * (last - first + (1 if piece == pieces - 1 and slot < pixels % repeats else 0))
 
 
 @kernel
 def settle(
-    partial: Doubles,
+    left: Pieces,
     affine: Affine,
     running: RunningSums,
     batch: Statistics,
@@ -179,8 +183,8 @@ def settle(
 ) -> None:
     """Statistics (C,) of a batch, and from them the coefficients of its slots (width,). Runs as one part.
 
-    The statistics come from what `moments` left in partial (parts, 3, width); where that is empty, `batch` holds mean
-    and variance already. Mode REMEMBERED adds them to the running sums; RUNNING takes those of the running sums
+    The statistics come from the moments that `moments` or the layer before left; where there are none, `batch` holds
+    mean and variance already. Mode REMEMBERED adds them to the running sums; RUNNING takes those of the running sums
     instead.
     """
     mean, variance, inverse = batch.mean, batch.variance, batch.inverse
@@ -190,8 +194,8 @@ def settle(
         for i in range(c):
             mean[i] = running.mean[i] * share
             variance[i] = running.variance[i] * share if running.scale[0] != 0 else how.first
-    elif partial.size:
-        batch_moments(partial, c, width, how.pixels, mean, variance)
+    elif left.values.size:
+        batch_moments(left, c, how.pixels, mean, variance)
     for i in range(c):
         inverse[i] = 1.0 / math.sqrt(variance[i] + how.eps)
         slope = inverse[i] * affine.weight[i] if affine.weight.size else inverse[i]
@@ -304,7 +308,7 @@ def fold_into(
 
 @kernel
 def slopes(
-    partial: Doubles,
+    left: Pieces,
     sums: Doubles,
     w: Vector,
     mean: Doubles,
@@ -320,15 +324,15 @@ def slopes(
     """Gradients (C,) of factors and constants, and the coefficients (width,) of the bottom's gradient.
 
     With these, dx = of_dy * dy - of_x * (x - centre) - shift. They come from sums (2, C) of dy and dy * (x - centre),
-    which are those of partial (parts, 2, width) if that is not empty. w, mean, inverse: (C,), centre: (width,).
+    which are those of the products that are left if there are any. w, mean, inverse: (C,), centre: (width,).
 
     With z = (x - mean) * inverse, the gradient of a factor is the sum of dy * z, that of a constant the sum of dy, and
     dx = inverse * w * (dy - mean(dy) - z * mean(dy * z)). Where mean and variance are `fixed`, dx = inverse * w * dy.
     Runs as one part.
     """
     c, width = mean.size, centre.size
-    if partial.size:
-        fold(partial, width, sums[:c], sums[c:])
+    if left.values.size:
+        fold(left.values, left.width, sums[:c], sums[c:])
     for i in range(c):
         total = sums[i]
         products = (sums[c + i] + (centre[i] - mean[i]) * total) * inverse[i]

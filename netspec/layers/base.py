@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from netspec.core.beside import Beside
 from netspec.core.calls import Calls, Phase, Run, Workspace
 from netspec.core.chain import gradients
 from netspec.core.metric import Metric
@@ -20,6 +21,11 @@ from netspec.core.shape import Shape, Shapes
 from netspec.core.task import Task
 from netspec.core.worked import LayerArrays, Term, Worked
 from netspec.fillers.base import Filler
+from netspec.layers._arity import MANY as MANY
+from netspec.layers._arity import NONE as NONE
+from netspec.layers._arity import ONE as ONE
+from netspec.layers._arity import TWO as TWO
+from netspec.layers._arity import Arity as Arity
 
 if TYPE_CHECKING:
     from netspec.core.calls import Arrays, Move
@@ -42,30 +48,6 @@ Purpose = Literal[
 
 BatchAxes = tuple[int | None, ...]
 """For each blob the batch axis; None where no length depends on the number of samples."""
-
-
-@dataclass(frozen=True)
-class Arity:
-    """The number of bottoms or tops that a layer takes; `most` None means any number."""
-
-    least: int
-    most: int | None
-
-    def __str__(self) -> str:
-        if self.most == self.least:
-            return f"{self.least}"
-        return f"at least {self.least}" if self.most is None else f"{self.least} to {self.most}"
-
-    def of(self, word: str) -> str:
-        """The number of things in words: 1 top; at least 1 bottom; 2 to 4 bottoms."""
-        return f"{self} {word}{'s' * ((self.most or self.least) != 1)}"
-
-    def holds(self, number: int) -> bool:
-        """Whether `number` is allowed."""
-        return self.least <= number and (self.most is None or number <= self.most)
-
-
-ONE, TWO, NONE, MANY = Arity(1, 1), Arity(2, 2), Arity(0, 0), Arity(1, None)
 
 
 @dataclass(frozen=True)
@@ -321,6 +303,10 @@ class Layer(Model):
     def pitched(self, bottoms: Shapes) -> bool:
         """Whether top 0 and its diff, with channels last, may lie inside wider blobs, as arrays with strides."""
         return False
+
+    def beside(self, bottoms: Shapes) -> Beside:
+        """What it can do for BatchNorms beside it; here nothing."""
+        return Beside()
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """For each bottom that holds labels: (number of classes, the label that is ignored).

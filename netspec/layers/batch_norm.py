@@ -33,6 +33,7 @@ from netspec.codegen.geometry import (
     Slots,
     Statistics,
 )
+from netspec.core.beside import PIECES, Lens, Pieces, Products, Pull
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Aka, wrong
 from netspec.core.shape import Shape, ShapeError, Shapes, count
@@ -42,6 +43,7 @@ from netspec.fillers.constant import Constant
 from netspec.layers._normalised import Rows, slope_in_row, slopes_of_affine, worked_row
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing, Purpose
 from netspec.lowering.channels import adds, slots
+from netspec.lowering.conv_passes import flat
 
 _ZERO = Constant(value=0.0)
 
@@ -151,7 +153,8 @@ class BatchNorm(Layer):
         return {
             **kept,
             "variance": Workspace((c,), "float64", use="forward", fixed=True),
-            "partial": Workspace((pieces, 3, width), "float64"),
+            "partial": Workspace((max(pieces, PIECES) if pieces else 0, 3, width), "float64"),
+            "counts": Workspace((PIECES,), "float64", use="forward"),
             "sums": Workspace((2, c), "float64", use="backward"),
             "coefficients": Workspace((6, width), kept=True, fixed=True),
         }
@@ -181,11 +184,13 @@ class BatchNorm(Layer):
         n, c, inner = _around(run.bottom_shapes[0])
         x, y, space, (own, _) = run.bottom[0], run.top[0], run.workspace, self._affine(run)
         in_rows, pixels, (factor, offset, centre, *_) = _in_rows(run.bottom_shapes[0]), n * inner, space["coefficients"]
-        partial, low, running = space["partial"], 0.0 if run.relu else math.nan, self.running(run.phase)
+        low, running = 0.0 if run.relu else math.nan, self.running(run.phase)
+        left = self.moments(run)
         if running:
-            partial = partial[:0]
+            left = left._replace(values=left.values[:0])
         elif in_rows:
-            yield Call(norm.moments, x, partial, factor.size, parts=len(partial))
+            if not left.counts.size:
+                yield Call(norm.moments, x, left.values, left.width, parts=len(left.values))
         else:
             yield Call(norm_planes.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
         guarded = self.running_sums == "GUARDED"
@@ -193,7 +198,9 @@ class BatchNorm(Layer):
         batch = Statistics(space["mean"], space["variance"], space["inverse"])
         coefficients = Slots(factor, offset, centre)
         how = Settling(self.eps, self.moving_average_fraction, pixels, mode, self.first_variance, int(guarded))
-        yield Call(norm.settle, partial, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
+        yield Call(norm.settle, left, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
+        if "on_read" in run.fused:
+            return
         if in_rows:
             yield Call(norm.normalise, x, factor, offset, y, low)
         else:
@@ -214,22 +221,58 @@ class BatchNorm(Layer):
         if dx is None and not learning:
             return
         factor, offset, centre, *others = space["coefficients"]
-        partial = space["partial"].reshape(-1)[: len(space["partial"]) * 2 * factor.size]
-        low = 0.0 if run.relu else math.nan
+        low, left = 0.0 if run.relu else math.nan, self.sums(run)
         if not in_rows:
             x, dy = x.reshape(n, c, inner), dy.reshape(n, c, inner)
         if fixed and not learning:
-            partial = partial[:0]
+            left = left._replace(values=left.values[:0])
         elif in_rows:
-            yield Call(norm.gradient_sums, x, dy, centre, factor, offset, partial, low, parts=len(space["partial"]))
+            if "products" not in run.fused:
+                parts = len(left.values)
+                yield Call(norm.gradient_sums, x, dy, centre, factor, offset, left.values, low, parts=parts)
         else:
             yield Call(norm_planes.plane_gradient_sums, x, dy, centre, factor, offset, space["sums"], low)
         back = Slopes(*others)
-        arrays = (partial, space["sums"], own.weight, space["mean"], space["inverse"], diffs, centre, back)
+        arrays = (left, space["sums"], own.weight, space["mean"], space["inverse"], diffs, centre, back)
         yield Call(norm.slopes, *arrays, n * inner, int(fixed), parts=1)
         if dx is not None:
             kernel = norm.gradient if in_rows else norm_planes.plane_gradient
             yield Call(kernel, x, dy, Slots(factor, offset, centre), back, dx.reshape(x.shape), low)
+
+    # --- what other layers do for it
+
+    def moments(self, run: Run) -> Pieces:
+        """Where `norm.moments` leaves the moments of the bottom, or the layer that writes it does."""
+        return self._pieces(run, "moments", 3)
+
+    def sums(self, run: Run) -> Pieces:
+        """Where `norm.gradient_sums` leaves the sums of the top's diff, or the layer that writes it does."""
+        return self._pieces(run, "products", 2)
+
+    def _pieces(self, run: Run, word: str, rows: int) -> Pieces:
+        (n, c, inner), space = _around(run.bottom_shapes[0]), run.workspace
+        number, width = run.fused.get(word, 0), c
+        if not number and _in_rows(run.bottom_shapes[0]):
+            width, number = slots(c, n * inner)
+        values = space["partial"].reshape(-1)[: number * rows * width].reshape(number, rows, width)
+        counts = space["counts"][:number] if word == "moments" and word in run.fused else space["mean"][:0]
+        return Pieces(values, counts, width)
+
+    def lens(self, run: Run) -> Lens:
+        """How those who read its top see its bottom."""
+        factor, offset, *_ = run.workspace["coefficients"][:, : run.bottom_shapes[0][1]]
+        return Lens(factor, offset, 0.0 if run.relu else math.nan)
+
+    def products(self, run: Run) -> Products:
+        """What the layer that writes its top's diff does to that."""
+        centre, (x, pitch) = run.workspace["coefficients"][2, : run.bottom_shapes[0][1]], flat(run.bottom[0])
+        return Products(x, pitch, self.lens(run), centre, self.sums(run))
+
+    def pull(self, run: Run) -> Pull:
+        """How the layer that wrote its bottom sees its top's diff; what is masked already keeps its mask."""
+        _, _, *others = run.workspace["coefficients"][:, : run.bottom_shapes[0][1]]
+        lens, (x, pitch) = self.lens(run), flat(run.bottom[0])
+        return Pull(x, pitch, lens._replace(low=math.nan) if "products" in run.fused else lens, *others)
 
     def worked(self, arrays: LayerArrays, index: tuple[int, ...]) -> Iterator[Worked]:
         """Mean and variance of the value's channel, then the value."""

@@ -1,0 +1,152 @@
+"""The work of a BatchNorm in other kernels, on a few pixels while they are near: see `core/beside.py`.
+
+Rows are `count` channels of a pixel, from channel c on. Sums of a few rows are taken in the net's float type, then in
+float64; a piece belongs to one part, which adds its rows in order, so that bits do not depend on threads.
+"""
+
+from __future__ import annotations
+
+from netspec.codegen.kernel import helper
+from netspec.codegen.kinds import Vector
+from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
+from netspec.codegen.simd import copy_run
+from netspec.core.beside import Lens, Pieces, Products, Pull
+from netspec.kernels.norm import add_moments, centre, pull_back, scale_shift
+
+
+@rows(group=4)
+def mask_and_add(
+    x: Row,
+    dy: Row,
+    centre: Row,
+    factor: Row,
+    offset: Row,
+    s: Row,
+    q: Row,
+    low: Real,
+    number: Whole,
+    pitch: Whole,
+    diff_pitch: Whole,
+) -> None:
+    """dy = 0 where x * factor + offset <= low; s += the sum of dy after that, q += that of dy * (x - centre)."""
+    mean, slope, shift = centre.get(), factor.get(), offset.get()
+    total, products = Variable(x.fill(0)), Variable(x.fill(0))
+    for i in times(number):
+        value = x.get(i * pitch)
+        diff = dy.get(i * diff_pitch).cleared(value * slope + shift <= low)
+        dy.put(diff, i * diff_pitch)
+        total.set(total.get() + diff)
+        products.set(products.get() + diff * (value - mean))
+    s.put(s.get() + total.get().double())
+    q.put(q.get() + products.get().double())
+
+
+@helper
+def see(x: Vector, at: int, lens: Lens, c: int, near: Vector, to: int, count: int) -> None:
+    """near[to : to + count] = x[at : at + count], channels c and following of a pixel, seen through a lens."""
+    if lens.factor.size:
+        scale_shift(count, x, at, lens.factor, c, lens.offset, c, near, to, lens.low)
+    else:
+        copy_run(x, at, near, to, count)
+
+
+@helper
+def see_back(dy: Vector, at: int, pull: Pull, pixel: int, c: int, near: Vector, to: int, count: int) -> None:
+    """near[to : to + count] = dy[at : at + count], channels c and following of a pixel, seen through a pull."""
+    if pull.of_dy.size:
+        factor, offset, x = pull.lens.factor, pull.lens.offset, pixel * pull.pitch + c
+        pull_back(
+            count,
+            pull.x,
+            x,
+            dy,
+            at,
+            factor,
+            c,
+            offset,
+            c,
+            pull.centre,
+            c,
+            pull.of_dy,
+            c,
+            pull.of_x,
+            c,
+            pull.shift,
+            c,
+            near,
+            to,
+            pull.lens.low,
+        )
+    else:
+        copy_run(dy, at, near, to, count)
+
+
+@helper
+def leave_moments(
+    y: Vector, at: int, pitch: int, number: int, c: int, count: int, moments: Pieces, piece: int, first: bool
+) -> None:
+    """Add `number` pixels of y, `pitch` values apart, to a piece of the moments; with `first` they begin the piece.
+
+    The part that adds channel 0 counts the pixels.
+    """
+    if not moments.values.size or not number:
+        return
+    values, pivot = moments.values, 3 * moments.width * piece + c
+    s, q = pivot + moments.width, pivot + 2 * moments.width
+    if first:
+        centre(count, y, at, values, pivot, number, pitch, y.dtype.type(1.0 / number))
+        for i in range(count):
+            values[s + i] = 0
+            values[q + i] = 0
+    if c == 0:
+        moments.counts[piece] = number + (0.0 if first else moments.counts[piece])
+    add_moments(count, y, at, values, pivot, values, s, values, q, number, pitch)
+
+
+@helper
+def leave_products(
+    dy: Vector,
+    at: int,
+    pitch: int,
+    pixel: int,
+    number: int,
+    c: int,
+    count: int,
+    products: Products,
+    piece: int,
+    first: bool,
+) -> None:
+    """Mask `number` pixels of dy, `pitch` values apart, and add them to a piece; with `first` they begin the piece.
+
+    They are those of the blob from its number `pixel` on.
+    """
+    if not products.pieces.values.size:
+        return
+    values, s = products.pieces.values, 2 * products.pieces.width * piece + c
+    q = s + products.pieces.width
+    if first:
+        for i in range(count):
+            values[s + i] = 0
+            values[q + i] = 0
+    lens, x = products.lens, pixel * products.pitch + c
+    mask_and_add(
+        count,
+        products.x,
+        x,
+        dy,
+        at,
+        products.centre,
+        c,
+        lens.factor,
+        c,
+        lens.offset,
+        c,
+        values,
+        s,
+        values,
+        q,
+        lens.low,
+        number,
+        products.pitch,
+        pitch,
+    )

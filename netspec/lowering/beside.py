@@ -1,0 +1,57 @@
+"""What a run asks of a layer for the BatchNorms beside it, as kernels take it; empty where nothing is asked.
+
+See `core/beside.py`. Kernels get these tuples in every call, and look at the size of one array.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from netspec.core.beside import Lens, Pieces, Products, Pull
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Run
+
+
+def lens_of(run: Run, slot: int = 0) -> Lens:
+    """How a bottom is seen."""
+    found = run.lenses[slot] if slot < len(run.lenses) else None
+    return found or _plain(run.bottom[slot].dtype)
+
+
+def pull_of(run: Run) -> Pull:
+    """How the diff of top 0 is seen."""
+    if run.pull is not None:
+        return run.pull
+    lens = _plain(run.top_diff[0].dtype)
+    none = lens.factor
+    return Pull(none, 0, lens, none, none, none, none)
+
+
+def moments_of(run: Run) -> Pieces:
+    """Where forward leaves the moments of top 0."""
+    return run.moments or _nothing()
+
+
+def products_of(run: Run, slot: int = 0) -> Products:
+    """What backward does to the diff of a bottom when that is complete."""
+    found = run.products[slot] if slot < len(run.products) else None
+    if found is not None:
+        return found
+    lens = _plain(run.bottom[slot].dtype)
+    return Products(lens.factor, 0, lens, lens.factor, _nothing())
+
+
+def _plain(dtype: Any) -> Lens:
+    import numpy as np
+
+    none = np.zeros(0, dtype)
+    return Lens(none, none, math.nan)
+
+
+def _nothing() -> Pieces:
+    import numpy as np
+
+    none = np.zeros(0)
+    return Pieces(none, none, 0)
