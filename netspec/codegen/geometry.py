@@ -55,6 +55,8 @@ MINIMAL = {3: Minimal(4, 3, (0, 1, -1, 2, -2)), 5: Minimal(4, 5, (0, 1, -1, 2, -
 """The filtering for each number of taps."""
 PLACES = max(minimal.frequencies for minimal in MINIMAL.values())
 """Room for the addresses of a tile's pixels."""
+TABLE = 4 * PLACES + 16
+"""Words of the table of a tile's pixels: addresses inside and at the border, those of a pull's x, and a Sight."""
 FILTERS_TURNED = 16
 """Values of filters that are turned at a time on their way to or from frequencies, so that they stay near."""
 

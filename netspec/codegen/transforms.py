@@ -89,6 +89,27 @@ class Span(NamedTuple):
     tail: int  # values of the last square's vectors, where the code is `cut`
     bias: int  # address of what is added to the results, a vector for each square; 0: nothing
     mode: int  # bits ADD and RECTIFY
+    sight: int  # address of the table of a Sight, where the code sees pixels through one
+
+
+class Sight(NamedTuple):
+    """What pixels are seen through on their way to frequencies, as a table of words; addresses but for the last two.
+
+    Rows of channels serve all squares. Outside the image, where a place of the squares is that of `outside`, pixels are
+    0. `x` and what follows is there for kinds that are `pulled`: see `core.beside.Pull`; those that are `seen` need
+    factor, offset and low. Where a pixel lies outside, its place in the table `x` is that of `centre`.
+    """
+
+    outside: int  # a row of zeros
+    factor: int
+    offset: int
+    centre: int
+    of_dy: int
+    of_x: int
+    shift: int
+    x: int  # the table of the places of x
+    start: int  # values to add to the addresses of x, for the first square
+    mode: int  # RECTIFY where values below 0 are cut
 
 
 ARGUMENTS = tuple(f"{group.__name__.lower()}_{field}" for group in (Places, Planes, Span) for field in group._fields)
@@ -177,10 +198,12 @@ class _Ends:
     def pointer(self, address: Any) -> Any:
         return self.builder.inttoptr(address, self.vectors.kind.element.as_pointer())
 
+    def entry(self, table: Any, index: int) -> Any:
+        entries = self.builder.inttoptr(table, ir.IntType(64).as_pointer())
+        return self.builder.load(self.builder.gep(entries, [simd.number(index)]))
+
     def place(self, index: int) -> Any:
-        entries = self.builder.inttoptr(self.table, ir.IntType(64).as_pointer())
-        entry = self.builder.load(self.builder.gep(entries, [simd.number(index)]))
-        return self.builder.gep(self.pointer(entry), [self.start])
+        return self.builder.gep(self.pointer(self.entry(self.table, index)), [self.start])
 
     def frequency(self, index: int) -> Any:
         return self.builder.gep(self.frequencies, [self.builder.mul(self.plane, simd.number(index))])
@@ -192,9 +215,63 @@ class _Ends:
         self.vectors.store(value, place, self.mask)
 
 
+class _Seen:
+    """Pixels of the square at hand, seen through a lens, or `pulled`."""
+
+    def __init__(self, ends: _Ends, sight: Any, square: Any, pulled: bool) -> None:
+        self.ends, self.builder, self.pulled = ends, ends.builder, pulled
+        builder, vectors = ends.builder, ends.vectors
+        self.from_first = builder.mul(square, simd.number(vectors.lanes))
+        table = builder.inttoptr(sight, ir.IntType(64).as_pointer())
+        words = (builder.load(builder.gep(table, [simd.number(i)])) for i in range(len(Sight._fields)))
+        self.sight = sight = Sight(*words)
+        self.factor = self._row(sight.factor)
+        rectify = builder.icmp_signed("!=", sight.mode, simd.number(0))
+        never = ir.Constant(vectors.kind, [float("nan")] * vectors.lanes)
+        self.floor = builder.select(rectify, vectors.zero, never)
+        if pulled:
+            self.offset = self._row(sight.offset)
+            self.centre, self.of_dy, self.of_x = map(self._row, (sight.centre, sight.of_dy, sight.of_x))
+
+    def pixel(self, index: int) -> Any:
+        """The pixel of a place."""
+        builder, sight, fused = self.builder, self.sight, self.ends.vectors.multiply_add
+        value = self.ends.read(self.ends.place(index))
+        outside = builder.icmp_signed("==", self.ends.entry(self.ends.table, index), sight.outside)
+        constant = self._row(builder.select(outside, sight.outside, sight.shift if self.pulled else sight.offset))
+        if not self.pulled:
+            seen = fused(value, self.factor, constant)
+            return builder.select(builder.fcmp_ordered("<", seen, self.floor), self.floor, seen)
+        at = builder.add(sight.start, self.from_first)
+        x = self.ends.read(builder.gep(self.ends.pointer(self.ends.entry(sight.x, index)), [at]))
+        low = builder.fcmp_ordered("<=", fused(x, self.factor, self.offset), self.floor)
+        dy = builder.select(low, self.ends.vectors.zero, value)
+        off = fused(self.of_x, builder.fsub(x, self.centre), constant)
+        return fused(self.of_dy, dy, builder.fneg(off))
+
+    def _row(self, address: Any) -> Any:
+        return self.ends.read(self.builder.gep(self.ends.pointer(address), [self.from_first]))
+
+
 def _forth(emit: _Emitter, ends: _Ends, rows: Rows, side: int, _: Sequence[Any]) -> None:
     """Pixels to frequencies."""
-    lines = emit.square(rows, side, lambda i, j: ends.read(ends.place(i * side + j)))
+    _to_frequencies(emit, ends, rows, side, lambda index: ends.read(ends.place(index)))
+
+
+def _seen(emit: _Emitter, ends: _Ends, rows: Rows, side: int, more: Sequence[Any]) -> None:
+    """Pixels, seen through a lens, to frequencies."""
+    *_, sight, square = more
+    _to_frequencies(emit, ends, rows, side, _Seen(ends, sight, square, pulled=False).pixel)
+
+
+def _pulled(emit: _Emitter, ends: _Ends, rows: Rows, side: int, more: Sequence[Any]) -> None:
+    """Pixels of dy, seen as the gradient behind a BatchNorm, to frequencies."""
+    *_, sight, square = more
+    _to_frequencies(emit, ends, rows, side, _Seen(ends, sight, square, pulled=True).pixel)
+
+
+def _to_frequencies(emit: _Emitter, ends: _Ends, rows: Rows, side: int, pixel: Callable[[int], Any]) -> None:
+    lines = emit.square(rows, side, lambda i, j: pixel(i * side + j))
     for index, value in enumerate(value for line in lines for value in line):
         ends.whole.store(value, ends.frequency(index), None)
 
@@ -202,7 +279,7 @@ def _forth(emit: _Emitter, ends: _Ends, rows: Rows, side: int, _: Sequence[Any])
 def _back(emit: _Emitter, ends: _Ends, rows: Rows, side: int, more: Sequence[Any]) -> None:
     """Frequencies to pixels: a bias and what is there may be added, and the result be rectified."""
     builder, vectors, zero = emit.builder, emit.vectors, simd.number(0)
-    bias, mode, square = more
+    bias, mode, _, square = more
     constant = cgutils.alloca_once(builder, vectors.kind)
     builder.store(vectors.zero, constant)
     with builder.if_then(builder.icmp_signed("!=", bias, zero)):
@@ -228,9 +305,9 @@ def _back(emit: _Emitter, ends: _Ends, rows: Rows, side: int, more: Sequence[Any
             finish(False)
 
 
-KINDS = ("image", "diff", "filter", "result", "gradient")
+KINDS = ("image", "diff", "filter", "result", "gradient", "image_seen", "image_pulled", "diff_pulled")
 """Tiles of the image, tiles of the result's diff and filters, to frequencies; and frequencies to tiles of the result
-and to filters."""
+and to filters. Images may be seen through a lens, or be a diff that is pulled through a BatchNorm, as diffs may."""
 
 
 class Transform(Compiled):
@@ -255,6 +332,9 @@ class Transform(Compiled):
             "filter": (_forth, filters, taps),
             "result": (_back, result, side),
             "gradient": (_back, turned(filters, taps), side),
+            "image_seen": (_seen, image, side),
+            "image_pulled": (_pulled, image, side),
+            "diff_pulled": (_pulled, turned(result, side), step),
         }[self.kind]
 
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
@@ -264,7 +344,7 @@ class Transform(Compiled):
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             with cgutils.for_range(builder, args[ARGUMENTS.index("span_squares")]) as loop:
                 emit = _Emitter(builder, 4 if dtype == "float32" else 8, self.cut)
-                more = (*args[-2:], loop.index)
+                more = (*args[-3:], loop.index)
                 emit_square(emit, _Ends(emit, args, loop.index), rows, side, more)
             return context.get_dummy_value()
 
@@ -284,8 +364,7 @@ def transform_of(kind: str, taps: int, cut: bool) -> Transform:
 
 def __getattr__(name: str) -> Transform:
     """`image_5_whole`: by its name, for the process that compiles others' kernels."""
-    kind, _, size = name.partition("_")
+    kind, taps, cut = ("", *name.rsplit("_", 2))[-3:]
     if kind not in KINDS:
         raise AttributeError(name)
-    taps, cut = size.split("_")
     return transform_of(kind, int(taps), cut == "cut")

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.codegen.geometry import MOST_PARTS
 from netspec.core import rng
+from netspec.core.beside import Products
 from netspec.core.calls import Call, Run
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
-from netspec.engine.plan import FOLDED, Direction, Flow, MemoryPlan, Piece, flows, plan, workspace
+from netspec.engine.flows import Flow, flows
+from netspec.engine.plan import FOLDED, Direction, MemoryPlan, Piece, plan, workspace
 from netspec.engine.program import SECTIONS, Iterations, Measured, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
 from netspec.engine.updating import Learning, Signals, Updating
@@ -98,8 +100,8 @@ class _Binder:
         self.signals = Signals.of(plan.dtype)
         self.pending = np.zeros_like(weights.flat_stored)
         self.objects: list[dict[str, Any]] = [{} for _ in self.graph.nodes]
-        self.data = tuple(self.of("data", blob.index) for blob in self.graph.blobs)
-        self.diff = tuple(self.of("diff", blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
+        self.data = tuple(self.values(blob.index) for blob in self.graph.blobs)
+        self.diff = tuple(self.gradient(blob.index) if blob.needs_diff else None for blob in self.graph.blobs)
         """`data` and `diff` hold arrays with axes in memory order."""
 
     def array(self, piece: Piece) -> Array:
@@ -109,14 +111,23 @@ class _Binder:
         memory = self.fixed if piece.key[0] == "fixed" else self.arena
         return memory[piece.offset : piece.offset + size].view(piece.kind).reshape(piece.shape)
 
-    def of(self, what: str, blob: int) -> Array:
-        """The data or diff of a blob, axes in memory order."""
+    def values(self, blob: int) -> Array:
+        """The data of a blob, axes in memory order; of an unwritten blob what its readers look at."""
         storage = self.plan.storage[blob]
+        norm = self.graph.unwritten.get(storage)
+        return self.of("data", storage, blob) if norm is None else self.values(norm.bottoms[0])
+
+    def gradient(self, blob: int) -> Array:
+        """The diff of a blob, axes in memory order."""
+        return self.of("diff", self.graph.diff_storage[blob], blob)
+
+    def of(self, what: str, storage: int, blob: int) -> Array:
+        """The data or diff of a blob that lies in some storage, axes in memory order."""
         inside = self.graph.blobs[storage].inside
         if inside is None:
             return self.array(self.plan.pieces[what, storage]).reshape(self.lying(blob))
         whole, first = inside
-        return self.of(what, whole)[..., first : first + self.shaped.blobs[blob][1]]
+        return self.of(what, whole, whole)[..., first : first + self.shaped.blobs[blob][1]]
 
     def lying(self, blob: int) -> Shape:
         """The shape of a blob, axes in memory order."""
@@ -242,7 +253,34 @@ class _Binder:
             along={word: self.run(self.graph.nodes[index], direction, (None,)) for word, index in node.along.items()},
             objects=self.objects[node.index],
             state=self.states(node),
+            fused={word: fused.pieces for word, fused in node.fused.items()},
+            **(self.beside(node, direction) if self.graph.runs(node) else {}),
         )
+
+    def beside(self, node: Node, direction: Direction) -> dict[str, Any]:
+        """What BatchNorms beside a layer ask of it, as fields of its Run."""
+        asked: dict[str, Any] = {}
+        norms = [self.graph.unwritten.get(self.plan.storage[bottom]) for bottom in node.bottoms]
+        if any(norms):
+            asked["lenses"] = tuple(norm and self.norm(norm).lens(self.run(norm, direction, (None,))) for norm in norms)
+        products: list[Products | None] = [None] * len(node.bottoms)
+        for word, norm in self.graph.norms.get(node.index, ()):
+            if (word == "moments") != (direction == "forward"):
+                continue
+            layer, run = self.norm(norm), self.run(norm, direction, (None,))
+            if word == "products":
+                products[norm.fused[word].slot] = layer.products(run)
+            else:
+                asked[word if word == "moments" else "pull"] = (
+                    layer.moments(run) if word == "moments" else layer.pull(run)
+                )
+        return asked | ({"products": tuple(products)} if any(products) else {})
+
+    @staticmethod
+    def norm(node: Node) -> BatchNorm:
+        """The BatchNorm of a node."""
+        assert isinstance(node.layer, BatchNorm)
+        return node.layer
 
     def states(self, node: Node) -> dict[str, Array]:
         """What a layer's last batch left, by name."""
@@ -316,7 +354,7 @@ class _Binder:
         wanted: list[Array | None] = []
         sums: list[tuple[Array, Array]] = []
         for slot, bottom in enumerate(node.bottoms):
-            diff = self.diff[bottom] if node.propagate[slot] else None
+            diff = self.diff[bottom] if node.propagate[slot] and "pulled" not in node.fused else None
             share = self.plan.pieces.get(("share", node.index, slot))
             if diff is not None and share is not None:
                 own = self.array(share).reshape(diff.shape)
@@ -332,7 +370,7 @@ class _Binder:
             yield self.step("backward", node, self.accumulate(own, total))
 
     def seeds(self, node: Node, flow: Flow) -> Iterator[Step]:
-        diff = self.array(self.plan.pieces["diff", flow.storage])
+        diff = self.array(self.plan.pieces["diff", self.graph.diff_storage[flow.storage]])
         if not flow.writers:
             yield self.step("seed", node, self.seeding(diff, flow))
         elif flow.seed:

@@ -8,13 +8,15 @@ other (Flatten, Split), overwrites it in place, or lies inside it.
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from netspec.core.calls import Workspace
 from netspec.core.errors import MachineError
 from netspec.core.shape import FLOAT_BYTES, Shape, count
-from netspec.net.graph import Graph
+from netspec.engine.flows import flows
+from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
 
 ALIGN = 64
@@ -86,47 +88,6 @@ class MemoryPlan:
         return sum(piece.bytes for piece in self.fixed.values())
 
 
-@dataclass(frozen=True)
-class Flow:
-    """The layers that write the gradient of one blob's memory, in the order they run, as (layer, bottom slot).
-
-    The first writer overwrites the diff. A later writer adds to the diff if it is in `adding`; otherwise it writes a
-    piece of its own, which is then added. `seed` is the sum of the loss weights of the blobs in this memory.
-    """
-
-    storage: int
-    producer: int
-    writers: tuple[tuple[int, int], ...]
-    adding: frozenset[tuple[int, int]]
-    seed: float
-
-
-def flows(graph: Graph) -> dict[int, Flow]:
-    """The gradient flow of every storage that needs a diff; a blob inside a wider blob has no flow of its own."""
-    owner = graph.storage
-    own = {blob.index for blob in graph.blobs if blob.inside is None}
-    wanted = dict.fromkeys(owner[blob.index] for blob in graph.blobs if blob.needs_diff and owner[blob.index] in own)
-    writers: dict[int, list[tuple[int, int]]] = {storage: [] for storage in wanted}
-    seeds = dict.fromkeys(wanted, 0.0)
-    for node in reversed(graph.nodes):
-        if node.backward and graph.runs(node):
-            for slot, bottom in enumerate(node.bottoms):
-                ours = owner[bottom] in own and not (node.in_place and slot == 0)  # else its diff lies in the top's
-                if node.propagate[slot] and ours:
-                    writers[owner[bottom]].append((node.index, slot))
-    for blob in graph.blobs:
-        if owner[blob.index] in wanted:
-            seeds[owner[blob.index]] += blob.loss_weight
-
-    def flow(storage: int) -> Flow:
-        mine = writers[storage]
-        once = {slot for slot in mine[1:] if [node for node, _ in mine].count(slot[0]) == 1}
-        adding = frozenset(slot for slot in once if graph.nodes[slot[0]].adds)
-        return Flow(storage, graph.blobs[storage].producer, tuple(mine), adding, seeds[storage])
-
-    return {storage: flow(storage) for storage in wanted}
-
-
 def plan(shaped: ShapedGraph, dtype: str = "float32", keep: bool = False) -> MemoryPlan:
     """Compute the lifetime and offset of every piece.
 
@@ -156,7 +117,7 @@ def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
     last: dict[int, int] = {}
     results = {*graph.outputs, *graph.losses}
     for blob in graph.blobs:
-        storage = graph.house(blob.index)
+        storage = graph.data_house(blob.index)
         producer = graph.nodes[blob.producer]
         begin = -1 if blob.index in graph.inputs else producer.index
         first[storage] = min(first.get(storage, begin), begin)
@@ -171,30 +132,35 @@ def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
         if blob.index in results:
             uses.append(2 * len(graph.nodes))
         last[storage] = max(last.get(storage, -1), *uses)
+    for norm in graph.nodes:
+        if "pulled" in norm.fused:
+            storage = graph.data_house(norm.bottoms[0])
+            last[storage] = max(last[storage], _back(graph, norm.fused["pulled"].node))
     return [Piece(("data", s), shaped.blobs[s], dtype, first[s], last[s]) for s in first]
 
 
 def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """One piece for every gradient, alive from its first writer to its last producer's backward.
+    """One piece for all gradients that lie in one place, alive from the first writer to the last producer's backward.
 
     Each later writer that cannot add has a piece of its own.
     """
     graph = shaped.graph
-    lasts: dict[int, int] = {}
+    spans: dict[int, list[int]] = {}
     for blob in graph.blobs:
         if blob.inside is not None and blob.needs_diff:
-            lasts[blob.inside[0]] = max(lasts.get(blob.inside[0], -1), _back(graph, blob.producer))
+            spans.setdefault(blob.inside[0], []).append(_back(graph, blob.producer))
     result = []
     for storage, flow in flows(graph).items():
-        times = [_back(graph, node) for node, _ in flow.writers]
         end = _back(graph, flow.producer)
-        shape = shaped.blobs[storage]
-        result.append(Piece(("diff", storage), shape, dtype, min([*times, end]), max(end, lasts.get(storage, end))))
+        shape, house = shaped.blobs[storage], graph.diff_storage[storage]
+        spans.setdefault(house, []).extend([*(_back(graph, node) for node, _ in flow.writers), end])
         later = [slot for slot in flow.writers[1:] if slot not in flow.adding]
         for node, slot in later:
             result.append(Piece(("share", node, slot), shape, dtype, _back(graph, node), _back(graph, node)))
         if flow.seed and flow.writers:
             result.append(Piece(("share", "loss", storage), shape, dtype, end, end))
+    for house, times in spans.items():
+        result.append(Piece(("diff", house), shaped.blobs[house], dtype, min(times), max(times)))
     return result
 
 
@@ -232,13 +198,24 @@ def _workspaces(shaped: ShapedGraph, dtype: str, apart: bool) -> list[Piece]:
             ahead, back = node.index, _back(graph, node.index)
             if space.kept or space.score:
                 end = 2 * len(graph.nodes) if space.score else back if node.backward else ahead
+                end = max([end, *_looks(graph, node)])
                 result.append(Piece(("work", node.index, name), space.shape, kind, ahead, end))
                 continue
             if space.use != "backward":
-                result.append(Piece(("work", node.index, name, "forward"), space.shape, kind, ahead, ahead))
+                begin = node.fused["moments"].node if "moments" in node.fused else ahead
+                result.append(Piece(("work", node.index, name, "forward"), space.shape, kind, begin, ahead))
             if space.use != "forward" and node.backward:
-                result.append(Piece(("work", node.index, name, "backward"), space.shape, kind, back, back))
+                begin = _back(graph, node.fused["products"].node) if "products" in node.fused else back
+                result.append(Piece(("work", node.index, name, "backward"), space.shape, kind, begin, back))
     return result
+
+
+def _looks(graph: Graph, norm: Node) -> Iterator[int]:
+    """The times at which other layers look at what a BatchNorm keeps."""
+    if "on_read" in norm.fused:
+        for reader in graph.looking(norm):
+            yield from (reader.index, *([_back(graph, reader.index)] if reader.backward else ()))
+    yield from (_back(graph, norm.fused[word].node) for word in ("products", "pulled") if word in norm.fused)
 
 
 def _place(pieces: list[Piece]) -> list[Piece]:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from netspec.core.calls import Call, Routine
 from netspec.core.metric import Metric
 from netspec.core.visible import visible
-from netspec.engine.plan import Flow, MemoryPlan
+from netspec.engine.flows import Flow
+from netspec.engine.plan import MemoryPlan
 from netspec.engine.weights import Weights
 from netspec.net.graph import Graph
 from netspec.net.shaped import ShapedGraph

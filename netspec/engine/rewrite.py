@@ -4,9 +4,10 @@ A rewrite may change the layout of blobs in memory and the steps that run, never
 otherwise. `fold` takes factors by channel into the weights before them, where params stand still. `batch_norm` and
 `relu` let a layer compute the layer behind it along with itself; `sums` lets a convolution add its result to the other
 bottom of a sum, in that bottom's memory. `layout` gives every layer one of the layouts that it takes, and inserts a
-conversion where a blob has another layout than its reader. `in_place` lets a top overwrite its bottom, and `place` lets
-layers write directly into the top of the Concat that joins their tops. `add` lets layers add to a gradient that another
-layer wrote, and `store` lets them overwrite gradients of params, which are then not cleared.
+conversion where a blob has another layout than its reader. `in_place` lets a top overwrite its bottom, and `place`, in
+`placing.py`, lets layers write directly into the top of the Concat that joins their tops. `add` lets layers add to a
+gradient that another layer wrote, and `store` lets them overwrite gradients of params, which are then not cleared.
+Those in `fusing.py` spare passes over memory.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from netspec.core.errors import UsageError
 from netspec.core.shape import Shape
 from netspec.core.spelling import suggest
 from netspec.core.verify import verifying
+from netspec.engine import fusing
 from netspec.engine.conversion import Conversion
+from netspec.engine.placing import place
 from netspec.layers.batch_norm import BatchNorm
-from netspec.layers.concat import Concat
 from netspec.layers.eltwise import Eltwise
 from netspec.layers.relu import ReLU
 from netspec.layers.scale import Scale
@@ -273,48 +275,6 @@ def _receives(graph: Graph, node: Node, blobs: list[int]) -> bool:
     return not node.backward or (given and not any(graph.blobs[blob].loss_weight for blob in blobs))
 
 
-def place(shaped: ShapedGraph) -> ShapedGraph:
-    """Let layers write directly into the top of a Concat that is their only reader, in NHWC; gradients likewise.
-
-    Only where they make up half of the Concat's top or more. The top is then alive from the first of them on, which
-    costs more memory than it saves where they are a smaller part.
-    """
-    graph = shaped.graph
-    members: dict[int, list[GraphBlob]] = {}
-    """Blobs that share memory, by their storage."""
-    for blob in graph.blobs:
-        members.setdefault(graph.storage[blob.index], []).append(blob)
-    overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
-    blobs = list(graph.blobs)
-    for node in graph.nodes:
-        if type(node.layer) is not Concat or not graph.runs(node) or node.layout != "NHWC":
-            continue
-        shapes, top = shaped.bottom_shapes(node), graph.blobs[node.tops[0]]
-        if len(shapes[0]) != 4 or node.layer.joint(shapes[0]) != 1:
-            continue
-        inside: dict[int, tuple[int, int]] = {}
-        for slot, bottom in enumerate(node.bottoms):
-            blob = graph.blobs[graph.storage[bottom]]
-            maker = graph.nodes[blob.producer]
-            alike = len(maker.tops) == 1 and blob.layout == node.layout
-            able = alike and maker.layer.pitched(shaped.bottom_shapes(maker))
-            reread = "top" in maker.reads and top.index in overwritten
-            flows = (node.propagate[slot] and top.needs_diff) or not blob.needs_diff
-            if able and flows and not reread and _only_for(graph, members[blob.index], node, slot):
-                inside[blob.index] = (top.index, sum(shape[1] for shape in shapes[:slot]))
-        if 2 * sum(shaped.blobs[blob][1] for blob in inside) >= shaped.blobs[top.index][1]:
-            for index, where in inside.items():
-                blobs[index] = replace(blobs[index], inside=where)
-    return replace(shaped, graph=replace(graph, blobs=tuple(blobs)))
-
-
-def _only_for(graph: Graph, blobs: list[GraphBlob], node: Node, slot: int) -> bool:
-    """Whether bottom `slot` of a layer is the only reader of these blobs; absorbed layers do not count."""
-    readers = [one for blob in blobs for one in graph.readers(blob.index) if not graph.nodes[one[0]].absorbed]
-    grown = any(other.onto == blob.index for blob in blobs for other in graph.nodes)
-    return readers == [(node.index, slot)] and not grown and not any(blob.loss_weight or blob.kept for blob in blobs)
-
-
 def add(shaped: ShapedGraph) -> ShapedGraph:
     """Let layers add to gradients of bottoms that other layers wrote before, where their kernels can."""
     nodes = tuple(replace(node, adds=node.layer.abilities.adds) for node in shaped.graph.nodes)
@@ -336,11 +296,14 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
     return replace(shaped, graph=replace(graph, nodes=nodes))
 
 
-_ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store)
+_FUSING = (fusing.hands, fusing.on_read, fusing.moments, fusing.products, fusing.pulled)
+_ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store, *_FUSING)
 REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in _ORDER}
 INSTEAD = {"layout": plain}
 """Pass to run when a rewrite is off; others are skipped."""
-HIDING = frozenset({"fold", "batch_norm", "sums", "relu", "in_place", "place", "store"})
+HIDING = frozenset(
+    {"fold", "batch_norm", "sums", "relu", "in_place", "place", "store", "hands", "on_read", "products", "pulled"}
+)
 """Rewrites that make some blob unreadable, or let gradients of params be overwritten instead of added to."""
 
 

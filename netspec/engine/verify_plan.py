@@ -9,6 +9,7 @@ from typing import NamedTuple
 from netspec.core.shape import FLOAT_BYTES, Shape, count
 from netspec.core.verify import Check
 from netspec.engine.plan import ALIGN, FOLDED, SLACK, Key, MemoryPlan, Piece
+from netspec.layers.concat import Concat
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
 
@@ -117,20 +118,24 @@ def _uses(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> Iterator[tuple
         if not graph.runs(node):
             continue
         name, back = node.layer.name, end - 1 - node.index
-        yield from ((("data", graph.house(bottom)), Use(node.index, False, name)) for bottom in node.bottoms)
-        if not set(node.tops) <= set(graph.inputs):
+        yield from ((("data", graph.data_house(bottom)), Use(node.index, False, name)) for bottom in node.bottoms)
+        if not set(node.tops) <= set(graph.inputs) and "on_read" not in node.fused:
             yield from ((("data", graph.house(top)), Use(node.index, True, name)) for top in node.tops)
         for word, blobs in (("bottom", node.bottoms), ("top", node.tops)):
             if word in node.reads:
-                yield from ((("data", graph.house(blob)), Use(back, False, name)) for blob in blobs)
+                yield from ((("data", graph.data_house(blob)), Use(back, False, name)) for blob in blobs)
         yield from _spaces(shaped, plan, node, check)
+        for word, norm in graph.norms.get(node.index, ()):
+            if word != "moments":
+                yield ("data", graph.house(norm.bottoms[0])), Use(back, False, name)
     for key, uses in _diff_uses(graph, plan, check):
         yield from ((key, use) for use in uses)
 
 
 def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> Iterator[tuple[Key, Use]]:
     """The uses of a layer's workspaces, in the directions that it declares."""
-    name, back = node.layer.name, 2 * len(shaped.graph.nodes) - 1 - node.index
+    graph = shaped.graph
+    name, back = node.layer.name, 2 * len(graph.nodes) - 1 - node.index
     for word, space in node.layer.workspaces(shaped.bottom_shapes(node), node.backward).items():
         if plan.fixed and space.fixed:
             continue
@@ -144,15 +149,34 @@ def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> 
             right = piece is not None and (piece.shape, piece.kind) == (space.shape, kind)
             check(right, f"workspace '{word}' has no piece of its shape and kind", name)
             yield key, Use(time, True, name)
+            yield from ((key, use) for use in _others(graph, node, word, side))
         if space.score:
             yield ("work", node.index, word), Use(2 * len(shaped.graph.nodes), False, name)
+
+
+def _others(graph: Graph, norm: Node, space: str, side: str) -> Iterator[Use]:
+    """The uses of a BatchNorm's workspace by the layers that do its work."""
+    end = 2 * len(graph.nodes)
+    if space == "coefficients" and "on_read" in norm.fused:
+        for reader in graph.looking(norm):
+            yield Use(reader.index, False, reader.layer.name)
+            if reader.backward:
+                yield Use(end - 1 - reader.index, False, reader.layer.name)
+    for word, at in norm.fused.items():
+        name = graph.nodes[at.node].layer.name
+        if word == "moments" and side == "forward" and space in {"partial", "counts"}:
+            yield Use(at.node, True, name)
+        if word == "products" and side == "backward" and space == "partial":
+            yield Use(end - 1 - at.node, True, name)
+        if word in {"products", "pulled"} and space == "coefficients":
+            yield Use(end - 1 - at.node, False, name)
 
 
 def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[Key, list[Use]]]:
     """The uses of gradients.
 
     The first writer overwrites the gradient; a later writer adds to it, or writes a share that is then added. Last, the
-    producer reads it.
+    producer reads it. Gradients that a layer hands down from its top lie there already.
     """
     end = 2 * len(graph.nodes)
     writers: dict[int, list[tuple[int, int]]] = {}
@@ -163,21 +187,25 @@ def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[K
         for top in node.tops:
             readers.setdefault(graph.house(top), []).append(node.index)
         for slot, bottom in enumerate(node.bottoms):
-            shared = (node.in_place and slot == 0) or graph.blobs[graph.storage[bottom]].inside is not None
-            if node.propagate[slot] and not shared:
+            joined = graph.house(bottom) != graph.storage[bottom] and isinstance(node.layer, Concat)
+            if node.propagate[slot] and not (joined or (node.in_place and slot == 0)):
                 writers.setdefault(graph.house(bottom), []).append((node.index, slot))
     wanted = {graph.house(blob.index) for blob in graph.blobs if blob.needs_diff}
+    every: dict[int, list[Use]] = {}
     for house in sorted(wanted):
         name = graph.nodes[graph.blobs[house].producer].layer.name
         mine, born = writers.get(house, []), end - 1 - graph.blobs[house].producer
-        uses = [Use(end - 1 - one, False, graph.nodes[one].layer.name) for one in readers.get(house, [])]
+        uses = every.setdefault(graph.diff_house(house), [])
+        own = [Use(end - 1 - one, False, graph.nodes[one].layer.name) for one in readers.get(house, [])]
         for number, (writer, slot) in enumerate(mine):
             layer, time = graph.nodes[writer].layer.name, end - 1 - writer
             key: Key = ("share", writer, slot)
-            uses.append(Use(time, True, layer))
+            own.append(Use(time, slot not in graph.nodes[writer].hands, layer))
             if number == 0:
                 direct = key not in plan.pieces
                 check(direct, "writes a gradient first, but not into it", layer, graph.blobs[house].label)
+                part = graph.storage[graph.nodes[writer].bottoms[slot]] != house
+                check(not part, "writes a gradient first, but only a part of it", layer, graph.blobs[house].label)
             elif key in plan.pieces:
                 yield key, [Use(time, True, layer)]
             else:
@@ -186,7 +214,8 @@ def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[K
         seeded = sum(blob.loss_weight for blob in graph.blobs if graph.storage[blob.index] == house)
         if not mine:
             # the seed is written before the producer's backward reads it, both at one time
-            uses = [Use(born, True, name), *(use for use in uses if use.time > born)]
+            own = [Use(born, True, name), *(use for use in own if use.time > born)]
         elif seeded:
             yield ("share", "loss", house), [Use(born, True, name)]
-        yield ("diff", house), uses
+        uses += own
+    yield from ((("diff", house), uses) for house, uses in every.items())

@@ -126,12 +126,16 @@ class _Memory:
             self.prepared(node, steps)
             return
         time = {"forward": node.index, "loss": end // 2}.get(section, end - 1 - node.index)
-        bottoms, tops = [graph.house(b) for b in node.bottoms], [graph.house(t) for t in node.tops]
+        served = graph.served(node)
+        bottoms = [graph.data_house(b) for b in (*node.bottoms, *(norm.bottoms[0] for norm in served))]
+        tops = [graph.house(t) for t in node.tops if "on_read" not in node.fused]
         near: dict[Key, None] = dict.fromkeys(("data", house) for house in (*bottoms, *tops))
-        near |= dict.fromkeys(self.mine.get(node.index, ()))
+        for one in (node, *served):
+            near |= dict.fromkeys(self.mine.get(one.index, ()))
+        diffs = [graph.diff_house(t) for t in node.tops]
         if section in {"backward", "seed"}:
-            near |= dict.fromkeys(("diff", house) for house in (*bottoms, *tops))
-            near |= dict.fromkeys(("share", "loss", house) for house in tops)
+            near |= dict.fromkeys(("diff", house) for house in (*map(graph.diff_house, node.bottoms), *diffs))
+            near |= dict.fromkeys(("share", "loss", graph.house(t)) for t in node.tops)
         if section in {"loss", "seed"}:
             near |= dict.fromkeys(("work", graph.counted[top], "count") for top in node.tops if top in graph.counted)
         living = {
@@ -152,10 +156,10 @@ class _Memory:
         else:
             read = {key for key in every if key[0] == "data" or (key[0] == "work" and len(key) == 3)}
             if section == "backward":
-                read |= {("diff", house) for house in tops if ("diff", house) in every}
+                read |= {("diff", house) for house in diffs if ("diff", house) in every}
                 self.shares(node, used)
             gradients = {key for key in every if key[0] in {"diff", "share"}}
-            self.written |= {key for key in gradients if section == "seed" or key[1] not in tops}
+            self.written |= {key for key in gradients if section == "seed" or key[1] not in diffs}
         for key in sorted(read - self.written, key=str):
             self.check(False, f"reads piece {key}, which nobody wrote before", name)
 
@@ -177,7 +181,7 @@ class _Memory:
     def shares(self, node: Node, used: list[set[Key]]) -> None:
         """Each share of a gradient that a layer writes is added to the gradient by the last step that uses it."""
         for key in (key for key in self.mine.get(node.index, ()) if key[0] == "share"):
-            house = ("diff", self.graph.house(node.bottoms[int(key[2])]))
+            house = ("diff", self.graph.diff_house(node.bottoms[int(key[2])]))
             steps = [number for number, keys in enumerate(used) if key in keys]
             added = bool(steps) and used[steps[-1]] == {key, house}
             self.check(added, f"piece {key} is not added to the gradient", node.layer.name)

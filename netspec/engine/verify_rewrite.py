@@ -5,6 +5,7 @@ from __future__ import annotations
 from netspec.core.shape import count
 from netspec.core.verify import Check, InvariantError
 from netspec.engine.conversion import Conversion
+from netspec.engine.verify_fusing import verify_fused
 from netspec.layers.batch_norm import BatchNorm
 from netspec.layers.concat import Concat
 from netspec.layers.eltwise import Eltwise
@@ -32,6 +33,7 @@ def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: b
             _in_place(after, node, check)
         _gradients(after.graph, node, check)
     _inside(after, check)
+    verify_fused(after, check)
 
 
 def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
@@ -229,39 +231,73 @@ def _gradients(graph: Graph, node: Node, check: Check) -> None:
 
 
 def _inside(shaped: ShapedGraph, check: Check) -> None:
-    """A blob inside a Concat's top lies where the Concat would copy it, and no other layer reads it.
+    """A blob inside a Concat's top lies where the Concat would copy it, and so do Concats' tops inside others' tops.
 
-    Its producer must be able to write there.
+    Its producer must be able to write there, and others who read it, to read there and to add to its gradient.
     """
     graph = shaped.graph
     taken: dict[int, list[tuple[int, int]]] = {}
-    overwritten = {graph.storage[node.tops[0]] for node in graph.nodes if node.in_place}
     for blob in graph.blobs:
         if blob.inside is None:
             continue
         maker, (whole, first) = graph.nodes[blob.producer], blob.inside
         name, wide = maker.layer.name, graph.blobs[whole]
-        joins, width = graph.nodes[wide.producer], shaped.blobs[blob.index][1]
         check(graph.storage[blob.index] == blob.index, "lies inside another, but has no memory", name, blob.name)
-        check(isinstance(joins.layer, Concat) and graph.runs(joins), "lies inside what joins nothing", name, blob.name)
+        check(wide.inside is None, f"lies inside '{wide.label}', which has no memory", name, blob.name)
         able = len(maker.tops) == 1 and maker.layer.pitched(shaped.bottom_shapes(maker))
         check(able, "writes into a wider blob, but has no kernels for that", name, blob.name)
         last = blob.layout == wide.layout == "NHWC"
         check(last, "lies inside another, but its channels are not last", name, blob.name)
         mine = [one for one in graph.blobs if graph.storage[one.index] == blob.index]
-        readers = [at for one in mine for at in graph.readers(one.index) if not graph.nodes[at[0]].absorbed]
-        alone = (
-            len(readers) == 1 and readers[0][0] == joins.index and not any(one.loss_weight or one.kept for one in mine)
+        at = [at for one in mine for at in graph.readers(one.index) if not graph.nodes[at[0]].absorbed]
+        joining = [(graph.nodes[index], slot) for index, slot in at if _joins(graph, index, whole)]
+        others = [graph.nodes[index] for index, _ in at if not _joins(graph, index, whole)]
+        wanted = any(one.loss_weight or one.kept for one in mine)
+        check(len(joining) == 1 and not wanted, f"lies inside '{wide.label}', but others look at it", name, blob.name)
+        joins, slot = joining[0]
+        begin = (graph.blobs[joins.tops[0]].inside or (whole, 0))[1]
+        where, width = (
+            begin + sum(shape[1] for shape in shaped.bottom_shapes(joins)[:slot]),
+            shaped.blobs[blob.index][1],
         )
-        check(alone, f"lies inside '{wide.label}', but others look at it", name, blob.name)
-        slot = readers[0][1]
-        where = sum(shape[1] for shape in shaped.bottom_shapes(joins)[:slot])
         check(first == where, f"begins at channel {first} of '{wide.label}', not {where}", name, blob.name)
-        for begin, end in taken.setdefault(whole, []):
-            check(first + width <= begin or end <= first, "overlaps what lies beside it", name, blob.name)
-        taken[whole].append((first, first + width))
         check(first + width <= shaped.blobs[whole][1], f"lies beyond the channels of '{wide.label}'", name, blob.name)
+        if not isinstance(maker.layer, Concat):
+            for start, end in taken.setdefault(whole, []):
+                check(first + width <= start or end <= first, "overlaps what lies beside it", name, blob.name)
+            taken[whole].append((first, first + width))
         flows = not blob.needs_diff or (wide.needs_diff and joins.propagate[slot])
         check(flows, f"needs a gradient, but '{wide.label}' has none for it", name, blob.name)
-        reread = "top" in maker.reads and graph.storage[whole] in overwritten
-        check(not reread, "reads in backward what is overwritten", name, blob.name)
+        for other in others:
+            _reads_inside(shaped, other, blob, check)
+        overwritten = any(node.in_place and graph.storage[node.tops[0]] == whole for node in graph.nodes)
+        reread = "top" in maker.reads or any("bottom" in other.reads for other in others)
+        check(not (reread and overwritten), "reads in backward what is overwritten", name, blob.name)
+
+
+def _joins(graph: Graph, index: int, whole: int) -> bool:
+    """Whether a layer is a Concat whose top is a wide blob, or lies inside that."""
+    node = graph.nodes[index]
+    return isinstance(node.layer, Concat) and graph.runs(node) and graph.house(node.tops[0]) == whole
+
+
+def _reads_inside(shaped: ShapedGraph, node: Node, blob: GraphBlob, check: Check) -> None:
+    """A layer that reads what lies inside a wider blob has kernels for that.
+
+    Where it sends a gradient on, it adds to what a reader of the whole writes, which runs later, so earlier in
+    backward.
+    """
+    graph, name, whole = shaped.graph, node.layer.name, shaped.graph.house(blob.index)
+    able = graph.runs(node) and len(node.bottoms) == 1 and node.layer.reads_pitched(shaped.bottom_shapes(node))
+    check(able and not node.in_place, "reads inside a wider blob, but has no kernels for that", name, blob.name)
+    if not any(node.propagate):
+        return
+    check(node.adds, "overwrites a part of a gradient", name, blob.name)
+    firsts = [
+        index
+        for one in graph.blobs
+        if graph.storage[one.index] == whole
+        for index, slot in graph.readers(one.index)
+        if graph.nodes[index].propagate[slot] and graph.runs(graph.nodes[index]) and not graph.nodes[index].in_place
+    ]
+    check(bool(firsts) and max(firsts) > node.index, "adds to a gradient that nobody wrote", name, blob.name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from netspec.core.beside import Lens, Pieces, Products, Pull
+
 if TYPE_CHECKING:
     from netspec.codegen.kinds import Clock, Code, Codes, Matrix
 
@@ -251,6 +253,21 @@ class Chunk(NamedTuple):
     first: int
     last: int  # one past the last
     room: int  # tiles that the planes of frequencies have room for
+    begins: int  # 1: the first chunk of those that are taken one after the other
+
+
+class Through(NamedTuple):
+    """What tiles are seen through as they are read: a lens, a pull, or neither."""
+
+    lens: Lens
+    pull: Pull
+
+
+class Asked(NamedTuple):
+    """What BatchNorms beside ask of the tiles that are written."""
+
+    moments: Pieces
+    products: Products
 
 
 class TileScratch(NamedTuple):
@@ -259,7 +276,7 @@ class TileScratch(NamedTuple):
     near: Matrix  # (parts, planes): frequencies of the image that is read
     far: Matrix  # (parts, planes): frequencies of the image that is written
     outside: Matrix  # (1 + parts, channels): zeros that are read for pixels outside; then what each part writes outside
-    table: Clock  # 0, then for each part room for the addresses of a tile's pixels, twice
+    table: Clock  # 0, then for each part TABLE words for the addresses of a tile's pixels
 
 
 # --- depthwise and grouped convolution

@@ -7,6 +7,9 @@ forward and backward to the bottom, which with a stride writes the pixels of eac
 Images are flat: x (N, H, W, C) is read, y (N, P, Q, C) is written. Two int64 tables tell what is read: `rows` holds
 SourceRows for each line of y, `phases` a Phase for every phase of a line (`conv_geometry`). Filters are packed as w
 (Fh*Fw, G, C).
+
+Where x is seen through a lens or a pull, its lines are seen into scratch first, each of them once in a part; strips
+read them there. What is left of y for a BatchNorm is taken from a few lines that have just been written.
 """
 
 from __future__ import annotations
@@ -16,11 +19,15 @@ from netspec.codegen.kinds import Array3, Clock, Matrix, Vector
 from netspec.codegen.simd import clear_run
 from netspec.codegen.strips import Lines, Reading, Spots, Taps, Writing, call_grad, call_spot, call_strip
 from netspec.codegen.tiles import address
+from netspec.core.beside import Pull
 from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
 from netspec.kernels.copy import turn
+from netspec.kernels.seen import Held, Leaving, Seen, hold_lines, is_seen, leave, see_pixels
 
 PHASE, ROWS = len(Phase._fields), len(SourceRows._fields)
 """Numbers of an entry of `phases`, and of `rows`."""
+LEFT = 16
+"""Least number of pixels of y that are left at a time, but for the last."""
 
 
 @helper
@@ -34,6 +41,34 @@ def phase_at(phases: Clock, i: int) -> Phase:
 def rows_of(rows: Clock, line: int) -> SourceRows:
     """The source rows that a line of y reads."""
     return SourceRows(rows[line * ROWS], rows[line * ROWS + 1], rows[line * ROWS + 2])
+
+
+@helper
+def source_line(
+    x: Vector, images: DepthwiseImages, seen: Pull, near: Vector, held: Held, image: int, source: SourceRows
+) -> tuple[int, Held]:
+    """(address of the first source row, the lines that `near` holds then)."""
+    line = images.width * images.channels
+    if not is_seen(seen) or not source.number:
+        return address(x, (image * images.height + source.row) * line), held
+    last = source.row + (source.number - 1) * images.row_step + 1
+    held = hold_lines(x, images.height, line, images.channels, seen, near, held, image, source.row, last)
+    return address(near, (source.row - held.low) * line), held
+
+
+@helper
+def leave_lines(
+    y: Vector, images: DepthwiseImages, left: Leaving, part: int, begin: int, unit: int, first: int, last: int
+) -> int:
+    """Leave the lines of y from `begin` to `unit` once they are enough; returns the first line that is not left.
+
+    The part owns lines `first` to `last` - 1.
+    """
+    number = (unit + 1 - begin) * images.columns
+    if number < LEFT and unit + 1 < last:
+        return begin
+    leave(y, images.channels, images.channels, begin * images.columns, number, left, part, begin == first)
+    return unit + 1
 
 
 @kernel
@@ -69,18 +104,28 @@ def strips(
     phases: Clock,
     mode: int,
     codes: StripCodes,
+    seen: Seen,
+    left: Leaving,
     part: int,
     parts: int,
 ) -> None:
     """y = x * w (+ bias), in strips of neighbouring pixels; x, w, y as above, bias: (C,) or empty.
 
-    A part writes whole lines of y. There are one or two phases.
+    A part writes whole lines of y. There are one or two phases. x is seen as `seen` says; a part leaves its own piece.
     """
     c, width, size = images.channels, images.width, y.itemsize
     constant = address(bias, 0) if bias.size else 0
-    xs, ws, ys = address(x, 0), address(w, 0), address(y, 0)
-    for unit in range(*span(images.images * images.lines, part, parts)):
+    ws, ys, near, held = (
+        address(w, 0),
+        address(y, 0),
+        seen.scratch[min(part, seen.scratch.shape[0] - 1)],
+        Held(-1, 0, 0),
+    )
+    first, last = span(images.images * images.lines, part, parts)
+    leaving, begin = left.moments.values.size + left.products.pieces.values.size, first
+    for unit in range(first, last):
         image, source = unit // images.lines, rows_of(rows, unit % images.lines)
+        line, held = source_line(x, images, seen.how, near, held, image, source)
         for i in range(phases.size // PHASE):
             phase = phase_at(phases, i)
             filters = ws + (source.tap * images.across + phase.first_tap) * c * images.group * size
@@ -90,7 +135,7 @@ def strips(
                 some = phase.number // phase.pixels if piece == 0 else 1 if phase.number % phase.pixels else 0
                 whole, rest = (codes.whole, codes.rest) if i == 0 else (codes.other_whole, codes.other_rest)
                 column = done * phase.step + phase.shift
-                start = xs + ((image * images.height + source.row) * width + column) * c * size
+                start = line + column * c * size
                 result = ys + (unit * images.columns + phase.place + done * phase.stride) * c * size
                 if some:
                     reading = Reading(start, column, width, source.number, images.row_step * width * c)
@@ -102,6 +147,8 @@ def strips(
                         Writing(result, phase.stride * c, constant, mode, c),
                     )
                 done = phase.number // phase.pixels * phase.pixels
+        if leaving:
+            begin = leave_lines(y, images, left, part, begin, unit, first, last)
 
 
 @kernel
@@ -115,18 +162,29 @@ def spots(
     phases: Clock,
     mode: int,
     codes: SpotCodes,
+    seen: Seen,
+    left: Leaving,
     part: int,
     parts: int,
 ) -> None:
     """y = x * w (+ bias), for any windows; x, w, y as above, bias: (C,) or empty. A part writes whole lines of y.
 
     Pixels near the sides are computed one by one from the taps that lie inside, the others several at a time.
+    x is seen as `seen` says; a part leaves its own piece.
     """
     c, width, size = images.channels, images.width, y.itemsize
     constant = address(bias, 0) if bias.size else 0
-    xs, ws, ys = address(x, 0), address(w, 0), address(y, 0)
-    for unit in range(*span(images.images * images.lines, part, parts)):
+    ws, ys, near, held = (
+        address(w, 0),
+        address(y, 0),
+        seen.scratch[min(part, seen.scratch.shape[0] - 1)],
+        Held(-1, 0, 0),
+    )
+    first, last = span(images.images * images.lines, part, parts)
+    leaving, begin = left.moments.values.size + left.products.pieces.values.size, first
+    for unit in range(first, last):
         image, source = unit // images.lines, rows_of(rows, unit % images.lines)
+        line, held = source_line(x, images, seen.how, near, held, image, source)
         for i in range(phases.size // PHASE):
             phase = phase_at(phases, i)
             o = 0
@@ -138,7 +196,7 @@ def spots(
                 if low == 0 and high == phase.taps:
                     inside = (width - 1 - (phase.taps - 1) * phase.apart - column) // phase.step + 1
                     strip = max(1, min(inside, phase.number - o) // phase.pixels * phase.pixels)
-                start = xs + ((image * images.height + source.row) * width + column + low * phase.apart) * c * size
+                start = line + (column + low * phase.apart) * c * size
                 filters = ws + (source.tap * images.across + phase.first_tap + low * phase.next_tap) * c * size
                 result = ys + (unit * images.columns + phase.place + o * phase.stride) * c * size
                 code, times = (codes.some, strip // phase.pixels) if strip >= phase.pixels else (codes.one, 1)
@@ -147,26 +205,41 @@ def spots(
                 taps = Taps(filters, images.tap_step * images.across * c, phase.next_tap * c)
                 call_spot(code, times, reading, taps, Writing(result, phase.stride * c, constant, mode, c))
                 o += strip
+        if leaving:
+            begin = leave_lines(y, images, left, part, begin, unit, first, last)
 
 
 @kernel
-def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, part: int, parts: int) -> None:
+def weight_gradient(
+    x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, seen: Seen, pull: Pull, part: int, parts: int
+) -> None:
     """pieces[s] = the sums of the products of dy with the values that each tap reads, for the lines of piece s.
 
     x: (N, H, W, C), dy: (N, P, Q, C), pieces: (S, Fh*Fw*G*C). A part sums for some channels of a piece, over a
     band of lines at a time. `images.together` taps of a line are summed at a time: either all, where columns outside
-    count as zeros; or one tap, over the pixels for which it is inside.
+    count as zeros; or one tap, over the pixels for which it is inside. x is seen as `seen` says, dy through the pull:
+    scratch holds a band's lines of x, then those of dy.
     """
     g, size, piece = images, dy.itemsize, pieces[part // images.shares]
     c, width, q, own = g.channels, g.width, g.columns, g.channels // g.shares
     channel = part % g.shares * own
     for row in range(channel, piece.size, c):
         clear_run(piece, row, own)
-    xs, dys, gs = address(x, channel), address(dy, channel), address(piece, channel)
+    gs, near, held, line = address(piece, channel), seen.scratch[part], Held(-1, 0, 0), width * c
+    room = ((g.band - 1) * g.stride_y + (g.down - 1) * g.dilation_y + 1) * line if is_seen(seen.how) else 0
     unit, end = span(g.images * g.lines, part // g.shares, pieces.shape[0])
     while unit < end:
         image, begin = unit // g.lines, unit % g.lines
         stop = min(begin + g.band, g.lines, begin + end - unit)
+        xs, dys = address(x, image * g.height * line + channel), address(dy, unit * q * c + channel)
+        if room:
+            top = min(g.height, max(0, begin * g.stride_y - g.pad_y))
+            below = min(g.height, (stop - 1) * g.stride_y - g.pad_y + (g.down - 1) * g.dilation_y + 1)
+            held = hold_lines(x, g.height, line, c, seen.how, near[:room], held, image, top, below)
+            xs = address(near, channel) - held.low * line * size
+        if is_seen(pull):
+            see_pixels(dy, c, unit * q, (stop - begin) * q, c, pull, near, room)
+            dys = address(near, room + channel)
         for u in range(g.down):
             shift = u * g.dilation_y - g.pad_y
             low = max(begin, (g.stride_y - 1 - shift) // g.stride_y)
@@ -184,8 +257,8 @@ def weight_gradient(x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGrad
                     code, strip = (g.whole, some * g.pixels) if some else (g.rest, last - o)
                     times = some if some else last - o if g.together == 1 else 1
                     column = o * g.stride_x + left
-                    start = xs + ((image * g.height + low * g.stride_y + shift) * width + column) * c * size
-                    diffs = Lines(dys + ((image * g.lines + low) * q + o) * c * size, q * c)
+                    start = xs + ((low * g.stride_y + shift) * width + column) * c * size
+                    diffs = Lines(dys + ((low - begin) * q + o) * c * size, q * c)
                     reading = Reading(start, column, width, lines, g.stride_y * width * c)
                     call_grad(code, times, reading, diffs, gs + (u * g.across + v) * c * g.group * size, own, c)
                     o += strip

@@ -1,13 +1,32 @@
 """Sums, products and maxima of several blobs, two at a time. Every array is flat, (M,), and y may be one of the others.
 
-`low` is a lower bound on y: 0 where a ReLU follows, else NaN, which bounds nothing.
+`low` is a lower bound on y: 0 where a ReLU follows, else NaN, which bounds nothing. The kernels `..._beside` do the
+work of BatchNorms beside a sum (`core/beside.py`): blobs are (N, H, W, C), and a part owns pixels.
 """
 
 from __future__ import annotations
 
-from netspec.codegen.kernel import kernel, span
-from netspec.codegen.kinds import Ints, Vector
-from netspec.codegen.rows import Real, Row, Whole, rows
+from typing import NamedTuple
+
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Array4, Ints, Vector
+from netspec.codegen.rows import Real, Row, Whole, rows, times
+from netspec.core.beside import Lens, Pieces, Products
+from netspec.kernels.beside import leave_moments, leave_products
+
+BLOCK, LEAST = 2048, 16
+"""Values that are worked on while they are near, and the least number of pixels."""
+STORES, ADDS, STAYS = 0, 1, 2
+"""Modes of a `Share`: written; added to what stands there; the sum's own diff, which holds it already."""
+
+
+class Share(NamedTuple):
+    """What one bottom of a sum gets of the sum's diff dy: dx = (or +=) factor * dy; where it `STAYS`, dx is dy."""
+
+    dx: Vector
+    factor: float
+    mode: int
+    products: Products  # asked of dx
 
 
 @rows(group=2)
@@ -15,6 +34,57 @@ def weigh(a: Row, b: Row, y: Row, of_a: Real, of_b: Real, low: Real) -> None:
     """y = of_a * a + of_b * b."""
     value = of_a * a.get() + of_b * b.get()
     y.put(low.where(value < low, value))
+
+
+def _seen(x: Row, at: Whole, factor: Row, offset: Row, low: Real) -> Real:
+    """x * factor + offset, at least `low`."""
+    value = x.get(at) * factor.get() + offset.get()
+    return low.where(value < low, value)
+
+
+@rows(group=4)
+def weigh_seen(
+    a: Row,
+    b: Row,
+    y: Row,
+    factor: Row,
+    offset: Row,
+    low_a: Real,
+    of_a: Real,
+    of_b: Real,
+    low: Real,
+    number: Whole,
+    pitch: Whole,
+) -> None:
+    """y = of_a * a + of_b * b over a number of pixels, a seen through a lens."""
+    for i in times(number):
+        at = i * pitch
+        value = of_a * _seen(a, at, factor, offset, low_a) + of_b * b.get(at)
+        y.put(low.where(value < low, value), at)
+
+
+@rows(group=4)
+def weigh_both_seen(
+    a: Row,
+    b: Row,
+    y: Row,
+    factor_a: Row,
+    offset_a: Row,
+    factor_b: Row,
+    offset_b: Row,
+    low_a: Real,
+    low_b: Real,
+    of_a: Real,
+    of_b: Real,
+    low: Real,
+    number: Whole,
+    pitch: Whole,
+) -> None:
+    """y = of_a * a + of_b * b over a number of pixels, both seen through lenses."""
+    for i in times(number):
+        at = i * pitch
+        value = of_a * _seen(a, at, factor_a, offset_a, low_a) + of_b * _seen(b, at, factor_b, offset_b, low_b)
+        y.put(low.where(value < low, value), at)
 
 
 @rows(group=2)
@@ -131,3 +201,82 @@ def select(mask: Ints, dy: Vector, dx: Vector, index: int, part: int, parts: int
     mask, dy, dx = mask[first:last], dy[first:last], dx[first:last]
     for i in range(dx.size):
         dx[i] = dy[i] if mask[i] == index else zero
+
+
+@kernel
+def weighted_sum_beside(
+    a: Vector,
+    b: Vector,
+    y: Array4,
+    lens_a: Lens,
+    lens_b: Lens,
+    moments: Pieces,
+    of_a: float,
+    of_b: float,
+    low: float,
+    part: int,
+    parts: int,
+) -> None:
+    """y = of_a * a + of_b * b, seen through lenses; leaves the moments of y. b has a lens only where a has one."""
+    c, tops = y.shape[3], y.reshape(y.size)
+    (first, last), step = span(y.size // c, part, parts), max(LEAST, BLOCK // c)
+    fa, oa, fb, ob = lens_a.factor, lens_a.offset, lens_b.factor, lens_b.offset
+    for pixel in range(first, last, step):
+        number, at = min(step, last - pixel), pixel * c
+        if fb.size:
+            weigh_both_seen(
+                c,
+                a,
+                at,
+                b,
+                at,
+                tops,
+                at,
+                fa,
+                0,
+                oa,
+                0,
+                fb,
+                0,
+                ob,
+                0,
+                lens_a.low,
+                lens_b.low,
+                of_a,
+                of_b,
+                low,
+                number,
+                c,
+            )
+        elif fa.size:
+            weigh_seen(c, a, at, b, at, tops, at, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, number, c)
+        else:
+            weigh(number * c, a, at, b, at, tops, at, of_a, of_b, low)
+        leave_moments(tops, at, c, number, 0, c, moments, part, pixel == first)
+
+
+@helper
+def hand(
+    dy: Vector, y: Vector, share: Share, low: float, pixel: int, number: int, c: int, part: int, new: bool
+) -> None:
+    """Give a bottom its share of `number` pixels of dy, and leave its products; with `new` they begin a piece."""
+    at = pixel * c
+    if share.mode == ADDS:
+        take_more(number * c, dy, at, y, at, share.dx, at, share.factor, low)
+    elif share.mode == STORES:
+        take(number * c, dy, at, y, at, share.dx, at, share.factor, low)
+    leave_products(share.dx, at, c, pixel, number, 0, c, share.products, part, new)
+
+
+@kernel
+def passed_beside(dy: Array4, y: Vector, a: Share, b: Share, low: float, part: int, parts: int) -> None:
+    """Two bottoms get their shares of dy where y > low, and their products are left.
+
+    An empty dx that `STAYS` stands for a bottom that gets nothing.
+    """
+    c, diffs = dy.shape[3], dy.reshape(dy.size)
+    (first, last), step = span(dy.size // c, part, parts), max(LEAST, BLOCK // c)
+    for pixel in range(first, last, step):
+        number = min(step, last - pixel)
+        hand(diffs, y, a, low, pixel, number, c, part, pixel == first)
+        hand(diffs, y, b, low, pixel, number, c, part, pixel == first)

@@ -5,6 +5,9 @@ small pixels, so that width = R*C; P % R pixels may be left for a last, short ro
 numbers of each channel R times, once for each slot of a row. Sums over a few rows are taken in the net's float type,
 then in float64, in pieces that depend on the shapes alone and are added in order.
 
+A `pitch` counts values of x, or of dx, from one row to the next: the width; or more, for a blob inside a wider blob,
+whose rows are single pixels.
+
 In the `plane_...` kernels x is (N, C, inner), the width is C, and a part owns channels. An empty array of factors (C,)
 stands for 1, of constants for 0.
 """
@@ -48,16 +51,26 @@ def add_moments(x: Row, pivot: Row, s: Row, q: Row, number: Whole, width: Whole)
 
 @rows(group=4)
 def add_products(
-    x: Row, dy: Row, centre: Row, factor: Row, offset: Row, s: Row, q: Row, low: Real, number: Whole, width: Whole
+    x: Row,
+    dy: Row,
+    centre: Row,
+    factor: Row,
+    offset: Row,
+    s: Row,
+    q: Row,
+    low: Real,
+    number: Whole,
+    pitch: Whole,
+    width: Whole,
 ) -> None:
     """s += the sum of dy over a number of rows, q += that of dy * (x - centre).
 
-    Where x * factor + offset <= low nothing is added.
+    Rows of x lie `pitch` apart, those of dy `width`. Where x * factor + offset <= low nothing is added.
     """
     mean, slope, shift = centre.get(), factor.get(), offset.get()
     total, products = Variable(x.fill(0)), Variable(x.fill(0))
     for i in times(number):
-        value = x.get(i * width)
+        value = x.get(i * pitch)
         diff = dy.get(i * width).cleared(value * slope + shift <= low)
         total.set(total.get() + diff)
         products.set(products.get() + diff * (value - mean))
@@ -91,23 +104,41 @@ def pull_back(
     dx.put(of_dy.get() * diff - (of_x.get() * (value - centre.get()) + shift.get()))
 
 
+@rows(group=2)
+def pull_back_onto(
+    x: Row, dy: Row, factor: Row, offset: Row, centre: Row, of_dy: Row, of_x: Row, shift: Row, dx: Row, low: Real
+) -> None:
+    """dx += what `pull_back` writes."""
+    value = x.get()
+    diff = dy.get().cleared(value * factor.get() + offset.get() <= low)
+    dx.put(dx.get() + (of_dy.get() * diff - (of_x.get() * (value - centre.get()) + shift.get())))
+
+
+@helper
+def rows_of(x: Vector, width: int, pitch: int) -> tuple[int, int]:
+    """(whole rows, values behind them) of x."""
+    number = (x.size + pitch - width) // pitch
+    return number, max(0, x.size - number * pitch)
+
+
 @kernel
-def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> None:
+def moments(x: Vector, partial: Doubles, width: int, pitch: int, part: int, parts: int) -> None:
     """partial (parts, 3, width) = for each slot of a piece a pivot near its mean, and sums of x - pivot and its square.
 
     x: (P, C). A part owns rows.
     """
-    first, last = span(x.size // width, part, parts)
+    number, rest = rows_of(x, width, pitch)
+    first, last = span(number, part, parts)
     pivot, step = 3 * width * part, BLOCK
     for i in range(pivot + width, pivot + 3 * width):
         partial[i] = 0
     about = min(step, last - first)
-    centre(width, x, first * width, partial, pivot, about, width, x.dtype.type(1.0 / about))
+    centre(width, x, first * pitch, partial, pivot, about, pitch, x.dtype.type(1.0 / about))
     for row in range(first, last, step):
         add_moments(
             width,
             x,
-            row * width,
+            row * pitch,
             partial,
             pivot,
             partial,
@@ -115,12 +146,11 @@ def moments(x: Vector, partial: Doubles, width: int, part: int, parts: int) -> N
             partial,
             pivot + 2 * width,
             min(step, last - row),
-            width,
+            pitch,
         )
     if part == parts - 1:
-        rest = x.size % width
         add_moments(
-            rest, x, x.size - rest, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, 1, width
+            rest, x, x.size - rest, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, 1, pitch
         )
 
 
@@ -235,12 +265,15 @@ def repeat(w: Vector, wide: Vector, value: float, part: int, parts: int) -> None
 
 
 @kernel
-def normalise(x: Vector, factor: Vector, offset: Vector, y: Vector, low: float, part: int, parts: int) -> None:
+def normalise(
+    x: Vector, factor: Vector, offset: Vector, y: Vector, low: float, pitch: int, part: int, parts: int
+) -> None:
     """y = x * factor + offset, at least `low`. x, y: (P, C), factor, offset: (width,). A part owns rows."""
     width = factor.size
-    first, last = span((x.size + width - 1) // width, part, parts)
-    for at in range(first * width, min(last * width, x.size), width):
-        scale_shift(min(width, x.size - at), x, at, factor, 0, offset, 0, y, at, low)
+    first, last = span((y.size + width - 1) // width, part, parts)
+    for row in range(first, last):
+        at = row * width
+        scale_shift(min(width, y.size - at), x, row * pitch, factor, 0, offset, 0, y, at, low)
 
 
 @kernel
@@ -252,6 +285,7 @@ def gradient_sums(
     offset: Vector,
     partial: Doubles,
     low: float,
+    pitch: int,
     part: int,
     parts: int,
 ) -> None:
@@ -260,17 +294,19 @@ def gradient_sums(
     Where x * factor + offset <= low nothing is added. x, dy: (P, C), centre, factor, offset: (width,).
     """
     width = factor.size
-    first, last = span(x.size // width, part, parts)
+    first, last = span(dy.size // width, part, parts)
     s, step = 2 * width * part, BLOCK
     q = s + width
     for i in range(s, s + 2 * width):
         partial[i] = 0
-    rest = x.size % width if part == parts - 1 else 0
+    rest = dy.size % width if part == parts - 1 else 0
     row = first
     while row < last or rest:
         count, number = (width, min(step, last - row)) if row < last else (rest, 1)
-        at = row * width
-        add_products(count, x, at, dy, at, centre, 0, factor, 0, offset, 0, partial, s, partial, q, low, number, width)
+        a, b = row * pitch, row * width
+        add_products(
+            count, x, a, dy, b, centre, 0, factor, 0, offset, 0, partial, s, partial, q, low, number, pitch, width
+        )
         row += number
         rest = 0 if count == rest else rest
 
@@ -350,15 +386,31 @@ def slopes(
 
 
 @kernel
-def gradient(x: Vector, dy: Vector, slots: Slots, back: Slopes, dx: Vector, low: float, part: int, parts: int) -> None:
-    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low. A part owns rows.
+def gradient(
+    x: Vector,
+    dy: Vector,
+    slots: Slots,
+    back: Slopes,
+    dx: Vector,
+    low: float,
+    pitch: int,
+    to_pitch: int,
+    add: int,
+    part: int,
+    parts: int,
+) -> None:
+    """dx = (with `add`: +=) of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low.
 
-    x, dy, dx: (P, C), slots, back: (width,).
+    x, dy, dx: (P, C), slots, back: (width,). Rows of dx lie `to_pitch` apart. A part owns rows.
     """
     factor, offset, centre = slots.factor, slots.offset, slots.centre
     of_dy, of_x, shift = back.of_dy, back.of_x, back.shift
     width = factor.size
-    first, last = span((x.size + width - 1) // width, part, parts)
-    for at in range(first * width, min(last * width, x.size), width):
-        count = min(width, x.size - at)
-        pull_back(count, x, at, dy, at, factor, 0, offset, 0, centre, 0, of_dy, 0, of_x, 0, shift, 0, dx, at, low)
+    first, last = span((dy.size + width - 1) // width, part, parts)
+    for row in range(first, last):
+        a, b, to = row * pitch, row * width, row * to_pitch
+        n = min(width, dy.size - b)
+        if add:
+            pull_back_onto(n, x, a, dy, b, factor, 0, offset, 0, centre, 0, of_dy, 0, of_x, 0, shift, 0, dx, to, low)
+        else:
+            pull_back(n, x, a, dy, b, factor, 0, offset, 0, centre, 0, of_dy, 0, of_x, 0, shift, 0, dx, to, low)

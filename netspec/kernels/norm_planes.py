@@ -86,9 +86,9 @@ def plane_gradient_sums(
 
 @kernel
 def plane_gradient(
-    x: Array3, dy: Array3, slots: Slots, back: Slopes, dx: Array3, low: float, part: int, parts: int
+    x: Array3, dy: Array3, slots: Slots, back: Slopes, dx: Array3, low: float, add: int, part: int, parts: int
 ) -> None:
-    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low.
+    """dx = (with `add`: +=) of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low.
 
     x, dy, dx: (N, C, inner), slots, back: (C,).
     """
@@ -100,4 +100,5 @@ def plane_gradient(
             row, out, diff = x[n, c], dx[n, c], dy[n, c]
             for i in range(row.size):
                 own = zero if row[i] * factor[c] + offset[c] <= low else diff[i]
-                out[i] = of_dy[c] * own - (of_x[c] * (row[i] - centre[c]) + shift[c])
+                value = of_dy[c] * own - (of_x[c] * (row[i] - centre[c]) + shift[c])
+                out[i] = out[i] + value if add else value

@@ -63,7 +63,7 @@ def filters_to_frequencies(
                 turn(w, at, r * area, rows, (last - value) * area, near, 0, lanes)
             to = address(packed, (block * values + value) * panel + j)
             planes = Planes(to, panel, filters.plane)
-            transform(filters.code, Places(address(own, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0))
+            transform(filters.code, Places(address(own, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0, 0))
 
 
 @kernel
@@ -92,7 +92,7 @@ def frequencies_to_filters(
         run = (last - value) * area
         for j in range(0, m, lanes):
             planes = Planes(address(piece, (group * r + value) * line + j), line, filters.plane)
-            transform(filters.code, Places(address(own, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0))
+            transform(filters.code, Places(address(own, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0, 0))
             at, columns = ((group * m + j) * r + value) * area, min(lanes, m - j)
             if add:
                 turn(near, 0, lanes, run, columns, near, spare * lanes, spare)

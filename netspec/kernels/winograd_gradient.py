@@ -10,7 +10,7 @@ from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, TiledImage, TileScratch
+from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
 from netspec.kernels.winograd import expect, gather, plane_of, row_of, table_of
 
 
@@ -64,21 +64,23 @@ def winograd_gradient_tiles(
     target: TiledImage,
     product: FrequencyProducts,
     chunks: Chunks,
+    seen: Through,
+    seen_back: Through,
     part: int,
     parts: int,
 ) -> None:
     """pieces[part] (frequencies, G, R, M) = the sums over the part's tiles, for few channels.
 
-    x: (N, height, width, C), dy: (N, height, width, K).
+    x: (N, height, width, C), as it is seen, dy: (N, height, width, K), as it is seen back.
     """
     near, far, outside, own = scratch.near[part], scratch.far[part], scratch.outside, table_of(scratch.table, part)
     offsets, room = address(scratch.table, 0), chunks.room
     begin, end = span(chunks.number, part, parts)
     for number in range(begin, end):
         first, last = span(chunks.tiles, number, chunks.number)
-        chunk = Chunk(first, last, room)
-        gather(x, outside[0], own, source, chunk, first, last, near)
-        gather(dy, outside[0], own, target, chunk, first, last, far)
+        chunk = Chunk(first, last, room, int(number == begin))
+        gather(x, outside[0], own, source, chunk, first, last, near, seen)
+        gather(dy, outside[0], own, target, chunk, first, last, far, seen_back)
         following = min(chunks.tiles, last + room)
         expect(x, source, last, following, False)
         expect(dy, target, last, following, False)

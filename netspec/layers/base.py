@@ -73,6 +73,7 @@ class Abilities:
     `stores`: whether backward can overwrite its params' diffs (`Run.param_add`); else they are cleared first, and it
     adds.
     `squares`: slots of the params whose gradients' sums of squares backward leaves in `Run.param_squares`.
+    `hands`: whether backward can leave the top's diff, masked, where it lies, as that of its bottoms.
     """
 
     layouts: tuple[str, ...] = ("NCHW",)
@@ -83,6 +84,7 @@ class Abilities:
     adds: bool = False
     stores: bool = False
     squares: frozenset[int] = frozenset()
+    hands: bool = False
 
 
 @dataclass(frozen=True)
@@ -302,6 +304,10 @@ class Layer(Model):
 
     def pitched(self, bottoms: Shapes) -> bool:
         """Whether top 0 and its diff, with channels last, may lie inside wider blobs, as arrays with strides."""
+        return False
+
+    def reads_pitched(self, bottoms: Shapes) -> bool:
+        """Whether its only bottom and that one's diff, with channels last, may lie so; then it adds to that diff."""
         return False
 
     def beside(self, bottoms: Shapes) -> Beside:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -44,6 +44,9 @@ from netspec.layers._normalised import Rows, slope_in_row, slopes_of_affine, wor
 from netspec.layers.base import BOTTOM, Abilities, Layer, Param, ParamSpec, Passing, Purpose
 from netspec.lowering.channels import adds, slots
 from netspec.lowering.conv_passes import flat
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 _ZERO = Constant(value=0.0)
 
@@ -92,9 +95,9 @@ class BatchNorm(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """Computes a ReLU along, and a Scale that does the work of `affine`."""
+        """Computes a ReLU along, and a Scale that does the work of `affine`; adds to its bottom's diff."""
         along = frozenset({"ReLU"} if self.affine else {"ReLU", "Scale"})
-        return Abilities(layouts=("NHWC",), reads=BOTTOM, along=along, stores=True)
+        return Abilities(layouts=("NHWC",), reads=BOTTOM, along=along, adds=True, stores=True)
 
     @property
     def passing(self) -> Passing:
@@ -159,6 +162,10 @@ class BatchNorm(Layer):
             "coefficients": Workspace((6, width), kept=True, fixed=True),
         }
 
+    def reads_pitched(self, bottoms: Shapes) -> bool:
+        """Where the bottom is an image, with channels last."""
+        return len(bottoms[0]) == 4
+
     def running(self, phase: str) -> bool:
         """Whether the running statistics take the place of the batch's."""
         return phase == "TEST" if self.use_global_stats is None else self.use_global_stats
@@ -181,30 +188,31 @@ class BatchNorm(Layer):
         """One pass over the bottom for mean and variance, one for the result."""
         from netspec.kernels import norm, norm_planes
 
-        n, c, inner = _around(run.bottom_shapes[0])
-        x, y, space, (own, _) = run.bottom[0], run.top[0], run.workspace, self._affine(run)
-        in_rows, pixels, (factor, offset, centre, *_) = _in_rows(run.bottom_shapes[0]), n * inner, space["coefficients"]
+        around, in_rows = _around(run.bottom_shapes[0]), _in_rows(run.bottom_shapes[0])
+        y, space, (own, _), (x, width, pitch) = run.top[0], run.workspace, self._affine(run), self._rows(run)
+        factor, offset, centre, *_ = space["coefficients"][:, :width]
         low, running = 0.0 if run.relu else math.nan, self.running(run.phase)
         left = self.moments(run)
         if running:
             left = left._replace(values=left.values[:0])
         elif in_rows:
             if not left.counts.size:
-                yield Call(norm.moments, x, left.values, left.width, parts=len(left.values))
+                yield Call(norm.moments, x, left.values, width, pitch, parts=len(left.values))
         else:
-            yield Call(norm_planes.plane_moments, x.reshape(n, c, inner), space["mean"], space["variance"])
+            yield Call(norm_planes.plane_moments, x, space["mean"], space["variance"])
         guarded = self.running_sums == "GUARDED"
         mode = RUNNING if running else BATCH if guarded and run.phase == "TEST" else REMEMBERED
         batch = Statistics(space["mean"], space["variance"], space["inverse"])
         coefficients = Slots(factor, offset, centre)
+        pixels = around[0] * around[2]
         how = Settling(self.eps, self.moving_average_fraction, pixels, mode, self.first_variance, int(guarded))
         yield Call(norm.settle, left, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
         if "on_read" in run.fused:
             return
         if in_rows:
-            yield Call(norm.normalise, x, factor, offset, y, low)
+            yield Call(norm.normalise, x, factor, offset, y, low, pitch)
         else:
-            yield Call(norm_planes.plane_normalise, x.reshape(n, c, inner), factor, offset, y.reshape(n, c, inner), low)
+            yield Call(norm_planes.plane_normalise, x, factor, offset, y.reshape(around), low)
 
     def backward(self, run: Run) -> Calls:
         """One pass over the bottom and the top's diff for their sums, one for dx.
@@ -213,31 +221,50 @@ class BatchNorm(Layer):
         """
         from netspec.kernels import norm, norm_planes
 
-        n, c, inner = _around(run.bottom_shapes[0])
-        x, dy, dx, space = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.workspace
+        around, in_rows = _around(run.bottom_shapes[0]), _in_rows(run.bottom_shapes[0])
+        dy, dx, space, (x, width, pitch) = run.top_diff[0], run.bottom_diff[0], run.workspace, self._rows(run)
         own, diffs = self._affine(run)
         learning = diffs.weight.size or diffs.bias.size
-        fixed, in_rows = self.running(run.phase), _in_rows(run.bottom_shapes[0])
-        if dx is None and not learning:
+        fixed = self.running(run.phase)
+        if dx is None and not learning and "pulled" not in run.fused:
             return
-        factor, offset, centre, *others = space["coefficients"]
+        factor, offset, centre, *others = space["coefficients"][:, :width]
         low, left = 0.0 if run.relu else math.nan, self.sums(run)
-        if not in_rows:
-            x, dy = x.reshape(n, c, inner), dy.reshape(n, c, inner)
         if fixed and not learning:
             left = left._replace(values=left.values[:0])
         elif in_rows:
             if "products" not in run.fused:
                 parts = len(left.values)
-                yield Call(norm.gradient_sums, x, dy, centre, factor, offset, left.values, low, parts=parts)
+                yield Call(norm.gradient_sums, x, dy, centre, factor, offset, left.values, low, pitch, parts=parts)
         else:
-            yield Call(norm_planes.plane_gradient_sums, x, dy, centre, factor, offset, space["sums"], low)
-        back = Slopes(*others)
+            sums = space["sums"]
+            yield Call(norm_planes.plane_gradient_sums, x, dy.reshape(around), centre, factor, offset, sums, low)
+        back, row = Slopes(*others), Slots(factor, offset, centre)
         arrays = (left, space["sums"], own.weight, space["mean"], space["inverse"], diffs, centre, back)
-        yield Call(norm.slopes, *arrays, n * inner, int(fixed), parts=1)
-        if dx is not None:
-            kernel = norm.gradient if in_rows else norm_planes.plane_gradient
-            yield Call(kernel, x, dy, Slots(factor, offset, centre), back, dx.reshape(x.shape), low)
+        yield Call(norm.slopes, *arrays, around[0] * around[2], int(fixed), parts=1)
+        if dx is None:
+            return
+        add = int(bool(run.bottom_add) and run.bottom_add[0])
+        if in_rows:
+            dx, apart = (dx, width) if dx.flags.c_contiguous else flat(dx)
+            yield Call(norm.gradient, x, dy, row, back, dx, low, pitch, apart, add)
+        else:
+            dy, dx = dy.reshape(around), dx.reshape(around)
+            yield Call(norm_planes.plane_gradient, x, dy, row, back, dx, low, add)
+
+    def _rows(self, run: Run) -> tuple[Array, int, int]:
+        """(the bottom's values, values of a row, from one row to the next); planes where channels are not innermost.
+
+        Of a bottom that lies inside a wider blob a row is one pixel.
+        """
+        x, around = run.bottom[0], _around(run.bottom_shapes[0])
+        if not _in_rows(run.bottom_shapes[0]):
+            return x.reshape(around), around[1], around[2]
+        if not x.flags.c_contiguous:
+            values, pitch = flat(x)
+            return values, around[1], pitch
+        width, _ = slots(around[1], around[0] * around[2])
+        return x, width, width
 
     # --- what other layers do for it
 
@@ -253,7 +280,7 @@ class BatchNorm(Layer):
         (n, c, inner), space = _around(run.bottom_shapes[0]), run.workspace
         number, width = run.fused.get(word, 0), c
         if not number and _in_rows(run.bottom_shapes[0]):
-            width, number = slots(c, n * inner)
+            (_, width, _), (_, number) = self._rows(run), slots(c, n * inner)
         values = space["partial"].reshape(-1)[: number * rows * width].reshape(number, rows, width)
         counts = space["counts"][:number] if word == "moments" and word in run.fused else space["mean"][:0]
         return Pieces(values, counts, width)

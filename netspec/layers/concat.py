@@ -13,6 +13,7 @@ from netspec.core.model import Aka, wrong
 from netspec.core.receptive import ReceptiveField, union
 from netspec.core.shape import Shape, ShapeError, Shapes, axis_of, count
 from netspec.layers.base import ANY_LAYOUT, MANY, NOTHING, Abilities, Arity, Layer, Passing, Purpose, one_axis
+from netspec.lowering.conv_passes import flat
 from netspec.lowering.layout import memory_order
 
 if TYPE_CHECKING:
@@ -107,32 +108,42 @@ class Concat(Layer):
         """Whether there is only one bottom."""
         return self.bottom is None or len(self.bottom) == 1
 
-    def _blocks(self, run: Run) -> Iterator[tuple[int, int, int]]:
-        """For each bottom: (values of its block, values of a block of the top, offset of its block in the top's)."""
+    def pitched(self, bottoms: Shapes) -> bool:
+        """Where it joins the channels of images."""
+        return len(bottoms[0]) == 4 and self.joint(bottoms[0]) == 1
+
+    def _blocks(self, run: Run) -> Iterator[tuple[int, int]]:
+        """For each bottom: (values of its block, offset of its block in the top's)."""
         order = memory_order(len(run.bottom_shapes[0]), run.layout)
         axis = order.index(self.joint(run.bottom_shapes[0]))
         widths = [count(tuple(shape[i] for i in order[axis:])) for shape in run.bottom_shapes]
-        for i, width in enumerate(widths):
-            yield width, sum(widths), sum(widths[:i])
+        yield from zip(widths, accumulate(widths, initial=0), strict=False)
 
-    def _copied(self, run: Run, arrays: tuple[Array | None, ...]) -> Iterator[tuple[Array, tuple[int, int, int]]]:
-        """Arrays of the bottoms that do not lie inside the top already, with their blocks."""
-        if len(run.bottom) > 1:
-            placed = run.placed or (False,) * len(arrays)
-            for array, block, inside in zip(arrays, self._blocks(run), placed, strict=True):
-                if array is not None and not inside:
-                    yield array, block
+    def _copied(
+        self, run: Run, arrays: tuple[Array | None, ...], top: Array
+    ) -> Iterator[tuple[Array, Array, tuple[int, int, int]]]:
+        """Arrays of the bottoms that do not lie inside the top already, with the top's values and their blocks there.
+
+        A block is (values, values from one block of the top to the next, offset in the first).
+        """
+        if len(run.bottom) == 1:
+            return
+        blocks = list(self._blocks(run))
+        whole, pitch = (top, sum(width for width, _ in blocks)) if top.flags.c_contiguous else flat(top)
+        for array, (width, offset), inside in zip(arrays, blocks, run.placed or (False,) * len(arrays), strict=True):
+            if array is not None and not inside:
+                yield array, whole, (width, pitch, offset)
 
     def forward(self, run: Run) -> Calls:
         """Copy each bottom's blocks into the top, but for those that lie there."""
         from netspec.kernels import copy
 
-        for bottom, block in self._copied(run, run.bottom):
-            yield Call(copy.concat_forward, bottom, run.top[0], *block)
+        for bottom, top, block in self._copied(run, run.bottom, run.top[0]):
+            yield Call(copy.concat_forward, bottom, top, *block)
 
     def backward(self, run: Run) -> Calls:
         """Copy each wanted bottom's blocks back."""
         from netspec.kernels import copy
 
-        for diff, block in self._copied(run, run.bottom_diff):
-            yield Call(copy.concat_backward, diff, run.top_diff[0], *block)
+        for diff, top, block in self._copied(run, run.bottom_diff, run.top_diff[0]):
+            yield Call(copy.concat_backward, diff, top, *block)

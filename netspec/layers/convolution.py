@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from netspec.codegen.geometry import ADD, RECTIFY
+from netspec.core.beside import Beside
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.shape import Shape, Shapes, count
 from netspec.core.worked import LayerArrays, Term, Worked, dot
@@ -72,6 +73,14 @@ class Convolution(Filtering):
     def pitched(self, bottoms: Shapes) -> bool:
         """Whether the way of computing can write such a top."""
         return self.channels_last(bottoms[0]) and self.way(self.plain(bottoms[0])).pitched
+
+    def beside(self, bottoms: Shapes) -> Beside:
+        """What the way of computing a single bottom can do; the gradient of a bias reads the top's diff as it is."""
+        if len(bottoms) > 1 or not self.channels_last(bottoms[0]):
+            return Beside()
+        conv = self.plain(bottoms[0])
+        found = self.way(conv).beside(conv)
+        return replace(found, pulls=found.pulls and not self.bias_term)
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Workspaces of the way of computing, and the sums of the bias' gradient."""

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import reduce
 from operator import add, mul
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.model import Listed, wrong
-from netspec.core.shape import ShapeError, Shapes, counted, same_shape
+from netspec.core.shape import ShapeError, Shapes, count, counted, same_shape
 from netspec.core.worked import LayerArrays, Term, Worked, greatest
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Layer, Passing, Purpose
+from netspec.lowering.beside import lens_of, moments_of, pieces, products_of
+
+if TYPE_CHECKING:
+    from netspec.core.calls import Array
 
 
 class Eltwise(Layer):
@@ -55,14 +61,25 @@ class Eltwise(Layer):
 
     @property
     def abilities(self) -> Abilities:
-        """Computes a ReLU along; a SUM can add to its diffs; only PROD's backward reads blobs of forward."""
+        """Computes a ReLU along; a SUM can add to its diffs; only PROD's backward reads blobs of forward.
+
+        Where all factors of a SUM are 1, the top's diff, masked, is that of each bottom.
+        """
         product = BOTTOM if self.stable_prod_grad else BOTTOM | TOP
         return Abilities(
             layouts=ANY_LAYOUT,
             reads=product if self.operation == "PROD" else NOTHING,
             along=frozenset({"ReLU"}),
             adds=self.operation == "SUM",
+            hands=self.operation == "SUM" and {*self.coeff} <= {1},
         )
+
+    def beside(self, bottoms: Shapes) -> Beside:
+        """A SUM reads every bottom through a lens, and leaves moments and products; its kernels know pixels."""
+        if self.operation != "SUM" or len(bottoms[0]) != 4:
+            return Beside()
+        number = pieces(bottoms[0], count(bottoms[0]) // bottoms[0][1])
+        return Beside(frozenset(range(len(bottoms))), moments=number, products=(number,) * len(bottoms))
 
     @model_validator(mode="after")
     def _check(self) -> Eltwise:
@@ -104,7 +121,7 @@ class Eltwise(Layer):
         for i, (now, x) in enumerate(steps, 1):
             low = 0.0 if run.relu and i == len(steps) else math.nan
             if self.operation == "SUM":
-                yield Call(eltwise.weighted_sum, now, x, y, factors[0] if i == 1 else 1.0, factors[i], low)
+                yield self._sum(run, i, now, factors[0] if i == 1 else 1.0, low)
             elif self.operation == "PROD":
                 yield Call(eltwise.product, now, x, y, low)
             else:
@@ -121,6 +138,9 @@ class Eltwise(Layer):
 
         dy, y, low = run.top_diff[0], run.top[0] if run.relu else run.top_diff[0], 0.0 if run.relu else math.nan
         wanted = [dx for dx in run.bottom_diff if dx is not None]
+        if any(run.products) or any(_same(dx, dy) for dx in wanted):
+            yield from self._shares(run, low)
+            return
         if self.operation == "SUM" and len(run.bottom) == len(wanted) == 2 and not any(run.bottom_add):
             yield Call(eltwise.passed_to_both, dy, y, *wanted, *self._factors(run), low)
             return
@@ -141,6 +161,45 @@ class Eltwise(Layer):
                     yield Call(eltwise.product, first, factor, dx, math.nan)
                     first = dx
 
+    def _sum(self, run: Run, i: int, now: Array, factor: float, low: float) -> Call:
+        """Add bottom i to `now`, which is bottom 0 or the sum so far; as lenses see them, where there are any."""
+        from netspec.kernels import eltwise
+
+        one = (now, lens_of(run if i == 1 else replace(run, lenses=())), factor)
+        other = (run.bottom[i], lens_of(run, i), self._factors(run)[i])
+        (a, seen_a, of_a), (b, seen_b, of_b) = (one, other) if one[1].factor.size else (other, one)
+        moments = moments_of(run if i + 1 == len(run.bottom) else replace(run, moments=None))
+        if not (seen_a.factor.size or moments.values.size):
+            return Call(eltwise.weighted_sum, now, run.bottom[i], run.top[0], factor, other[2], low)
+        kernel, parts = eltwise.weighted_sum_beside, len(moments.values) or None
+        return Call(kernel, a, b, run.top[0], seen_a, seen_b, moments, of_a, of_b, low, parts=parts)
+
+    def _shares(self, run: Run, low: float) -> Calls:
+        """The top's diff, masked where it lies if it is that of a bottom too, and what BatchNorms ask of the bottoms'.
+
+        Those that lie elsewhere come first, and need not be masked before.
+        """
+        from netspec.kernels.eltwise import ADDS, STAYS, STORES, Share, passed_beside
+
+        dy, shares, there = run.top_diff[0], [], math.isnan(low)
+        order = sorted(range(len(run.bottom)), key=lambda i: _same(run.bottom_diff[i], dy))
+        for i in order:
+            dx, products = run.bottom_diff[i], products_of(run, i)
+            if dx is None:
+                continue
+            stays = _same(dx, dy)
+            mode = STAYS if stays and there else ADDS if any(run.bottom_add[i : i + 1]) else STORES
+            there = there or stays
+            if mode != STAYS or products.pieces.values.size:
+                shares.append(Share(dx, self._factors(run)[i], mode, products))
+        none = dy.reshape(-1)[:0]
+        pixels = dy.reshape(-1, 1, 1, dy.shape[-1] if dy.ndim == 4 else 1)
+        nothing = Share(none, 1.0, STAYS, products_of(replace(run, products=())))
+        for i in range(0, len(shares), 2):
+            pair = (*shares[i : i + 2], nothing)[:2]
+            parts = max(len(share.products.pieces.values) for share in pair) or None
+            yield Call(passed_beside, pixels, run.top[0] if run.relu else dy, *pair, low, parts=parts)
+
     def _factors(self, run: Run) -> tuple[float, ...]:
         return self.coeff or (1.0,) * len(run.bottom)
 
@@ -153,3 +212,8 @@ class Eltwise(Layer):
         else:
             y = reduce(mul, values) if self.operation == "PROD" else greatest(values, 1)  # as in Caffe
         yield y.at("y", index)
+
+
+def _same(dx: Array | None, dy: Array) -> bool:
+    """Whether a bottom's diff lies in the top's."""
+    return dx is not None and dx.ctypes.data == dy.ctypes.data

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from netspec.core.beside import Lens, Pieces, Products, Pull
+from netspec.codegen.geometry import GRAIN
+from netspec.core.beside import PIECES, Lens, Pieces, Products, Pull
+from netspec.core.shape import Shape, count
 
 if TYPE_CHECKING:
     from netspec.core.calls import Run
@@ -24,7 +26,7 @@ def pull_of(run: Run) -> Pull:
     """How the diff of top 0 is seen."""
     if run.pull is not None:
         return run.pull
-    lens = _plain(run.top_diff[0].dtype)
+    lens = _plain(run.bottom[0].dtype)
     none = lens.factor
     return Pull(none, 0, lens, none, none, none, none)
 
@@ -41,6 +43,11 @@ def products_of(run: Run, slot: int = 0) -> Products:
         return found
     lens = _plain(run.bottom[slot].dtype)
     return Products(lens.factor, 0, lens, lens.factor, _nothing())
+
+
+def pieces(shape: Shape, rows: int) -> int:
+    """Pieces in which a kernel that shares `rows` rows of a blob among its parts leaves sums; none is without a row."""
+    return max(1, min(PIECES, rows, count(shape) // GRAIN))
 
 
 def _plain(dtype: Any) -> Lens:

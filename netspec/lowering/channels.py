@@ -19,7 +19,7 @@ def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: An
     yield Call(norm.repeat, w, factor, 1.0, parts=1)
     yield Call(norm.repeat, b, offset, 0.0, parts=1)
     if around[2] == 1:
-        yield Call(norm.normalise, x, factor, offset, y, math.nan)
+        yield Call(norm.normalise, x, factor, offset, y, math.nan, factor.size)
     else:
         yield Call(norm_planes.plane_normalise, x.reshape(around), factor, offset, y.reshape(around), math.nan)
 
@@ -38,7 +38,8 @@ def affine_sums(
     yield Call(norm.repeat, dw[:0], ones, 1.0, parts=1)
     partial, sums = run.workspace["partial"], run.workspace["sums"]
     if around[2] == 1:
-        yield Call(norm.gradient_sums, x, dy, centre, ones, centre, partial, math.nan, parts=len(partial))
+        sizes = (math.nan, centre.size)
+        yield Call(norm.gradient_sums, x, dy, centre, ones, centre, partial, *sizes, parts=len(partial))
     else:
         partial = partial[:0]
         yield Call(

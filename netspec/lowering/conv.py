@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from netspec.core.beside import Beside
 from netspec.core.calls import Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
 
@@ -57,6 +58,10 @@ class Way(Protocol):
 
     def fits(self, conv: Conv) -> bool:
         """Whether a convolution can be computed this way."""
+        ...
+
+    def beside(self, conv: Conv) -> Beside:
+        """What the three passes can do for BatchNorms beside the layer."""
         ...
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:

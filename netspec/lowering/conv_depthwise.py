@@ -10,14 +10,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, even_parts
+from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, count
+from netspec.lowering.beside import pull_of
 from netspec.lowering.conv import Conv, Way
-from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
+from netspec.lowering.conv_passes import PARTS, SCRATCH, PassAxis, bottom_passes, forward_pass
+from netspec.lowering.seen import beside, left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
     from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows
+    from netspec.kernels.seen import Leaving, Seen
+
+    Axes = tuple[list[PassAxis], list[PassAxis]]
 
 WORK = 2**17
 """Products of a part."""
@@ -41,9 +47,23 @@ def distinct(axes: Sequence[PassAxis]) -> list[PassAxis]:
     return list(dict.fromkeys(axes))
 
 
-def _passes(
-    w: Any, packed: Any, bias: Any, images: Any, axes: tuple[list[PassAxis], list[PassAxis]], mode: int
-) -> Calls:
+def part_count(written: Shape, taps: int, few: bool = True) -> int:
+    """Parts of a pass that writes an image (N, C, H, W), by windows of so many taps.
+
+    They are `few` where each sees its source near itself, or leaves sums of its own.
+    """
+    parts = even_parts(count(written) * taps, WORK, written[0] * written[2])
+    return min(PARTS, parts) if few else parts
+
+
+def line_scratch(name: str, axes: Sequence[PassAxis], parts: int, source: Shape, use: Any) -> dict[str, Workspace]:
+    """Scratch for lines of a source (N, C, H, W) that are seen: those of a window and some more, for each part."""
+    reach = max(axis.extent for axis in axes)
+    lines = max(reach + 1, min(source[2], SCRATCH // (source[3] * source[1])))
+    return {name: Workspace((parts, lines * source[3] * source[1]), use=use)}
+
+
+def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: Axes, mode: int, seen: Seen, left: Leaving) -> Calls:
     """Calls that write one image from another, both (N, H, W, C)."""
     import numpy as np
 
@@ -56,7 +76,7 @@ def _passes(
     sizes, together = _sizes(xs, width, c)
     phases = [phase_of(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
     tables = [np.array(table, np.int64).reshape(-1) for table in (row_table(ys, h, p), phases)]
-    parts = even_parts(count(images[1].shape) * down * across, WORK, n * p)
+    parts = part_count((n, c, p, images[1].shape[2]), down * across, few=beside(seen, left))
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
     geometry = images_geometry(images, w.shape, ys)
     if together:
@@ -64,12 +84,12 @@ def _passes(
         for x, size in zip(xs, sizes, strict=True):
             found += _strips(x, size, int(c >= NARROW and x.step == 1))
         codes = StripCodes(*found, *found[: 4 - len(found)])
-        yield Call(depthwise.strips, *arrays, geometry, *tables, mode, codes, parts=parts)
+        yield Call(depthwise.strips, *arrays, geometry, *tables, mode, codes, seen, left, parts=parts)
     else:
         from netspec.codegen.strips import strip
 
         spots = SpotCodes(strip("spot", sizes[0][0]), strip("spot", 1))
-        yield Call(depthwise.spots, *arrays, geometry, *tables, mode, spots, parts=parts)
+        yield Call(depthwise.spots, *arrays, geometry, *tables, mode, spots, seen, left, parts=parts)
 
 
 def images_geometry(images: tuple[Any, Any], weight: Shape, ys: Sequence[PassAxis]) -> DepthwiseImages:
@@ -173,6 +193,23 @@ def piece_count(conv: Conv) -> int:
     return max(1, min(PIECES, n * p * q // PIXELS, n * p))
 
 
+def _band(conv: Conv) -> int:
+    """Values of the lines that a piece goes over once for every tap."""
+    return BAND if conv.filters < WIDE else BAND // 4
+
+
+def _band_lines(conv: Conv, band: int) -> int:
+    """Lines of the top's diff in a band of about `band` values."""
+    return max(1, band // (conv.filters * (conv.bottom[3] * conv.window[0].stride + conv.top[3])))
+
+
+def band_values(conv: Conv, band: int) -> int:
+    """Values of a band's lines of the bottom, and of the top's diff."""
+    (kernel, stride, _, dilation), lines = conv.window[0], _band_lines(conv, band)
+    read = (lines - 1) * stride + (kernel - 1) * dilation + 1
+    return (read * conv.bottom[3] + lines * conv.top[3]) * conv.filters
+
+
 def gradient_geometry(
     conv: Conv, together: int, pixels: int, codes: tuple[Any, Any], band: int, shares: int = 1
 ) -> DepthwiseGradient:
@@ -201,7 +238,7 @@ def gradient_geometry(
         dilation_y=apart_y,
         dilation_x=apart_x,
         shares=shares,
-        band=max(1, band // (c * (width * step_y + q))),
+        band=_band_lines(conv, band),
         together=together,
         pixels=pixels,
         whole=codes[0],
@@ -219,32 +256,47 @@ class Depthwise(Way):
         """Whether each channel has a filter of its own."""
         return 1 < conv.group == conv.bottom[1] == conv.filters
 
+    def beside(self, conv: Conv) -> Beside:
+        """Reads through a lens and a pull, and leaves moments and products, a piece for each part."""
+        parts = [part_count(image, tap_count(conv)) for image in (conv.top, conv.bottom)]
+        return Beside(frozenset({0}), parts[0], True, (parts[1],))
+
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The packed filters."""
-        return {"packed": Workspace((tap_count(conv), conv.filters), use="forward", fixed=True)}
+        """The packed filters, and lines of the bottom as they are seen."""
+        parts = part_count(conv.top, tap_count(conv))
+        packed = {"packed": Workspace((tap_count(conv), conv.filters), use="forward", fixed=True)}
+        return packed | line_scratch("near", [forward_pass(conv).y], parts, conv.bottom, "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The packed filters, which backward packs anew."""
-        return {"packed_bottom": Workspace((tap_count(conv), conv.filters), use="backward")}
+        """The packed filters, which backward packs anew, and lines of the top's diff as they are seen."""
+        parts, axes = part_count(conv.bottom, tap_count(conv)), [one.y for one in bottom_passes(conv)]
+        packed = {"packed_bottom": Workspace((tap_count(conv), conv.filters), use="backward")}
+        return packed | line_scratch("near_bottom", axes, parts, conv.top, "backward")
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The pieces of the gradient."""
-        return {"pieces": Workspace((piece_count(conv), tap_count(conv) * conv.filters), use="backward")}
+        """The pieces of the gradient, and the lines of a band of bottom and top's diff as they are seen."""
+        pieces = piece_count(conv)
+        return {
+            "pieces": Workspace((pieces, tap_count(conv) * conv.filters), use="backward"),
+            "near_weight": Workspace((pieces, band_values(conv, _band(conv))), use="backward"),
+        }
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Pack the filters, then one pass."""
         w, packed = run.param[0], run.workspace["packed"]
         one = forward_pass(conv)
         bias = run.param[1] if conv.bias else w.reshape(-1)[:0]
-        yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode)
+        seen, left = seen_forward(run, run.workspace["near"]), left_forward(run)
+        yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode, seen, left)
 
     def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Pack the filters, then all phases of the stride."""
         w, packed = run.param[0], run.workspace["packed_bottom"]
         passes = list(bottom_passes(conv))
-        axes = [one.y for one in passes], [one.x for one in passes]
+        axes = distinct([one.y for one in passes]), distinct([one.x for one in passes])
         images = (run.top_diff[0], run.bottom_diff[0])
-        yield from _passes(w, packed, bias, images, (distinct(axes[0]), distinct(axes[1])), mode)
+        seen, left = seen_back(run, run.workspace["near_bottom"]), left_back(run)
+        yield from _passes(w, packed, bias, images, axes, mode, seen, left)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the gradient in pieces, then add these up."""
@@ -260,10 +312,10 @@ class Depthwise(Way):
         pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
         codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
         pieces = run.workspace["pieces"]
-        band = BAND if c < WIDE else BAND // 4
-        geometry = gradient_geometry(conv, taps, pixels, (codes[0], codes[1]), band)
+        geometry = gradient_geometry(conv, taps, pixels, (codes[0], codes[1]), _band(conv))
         arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
-        yield Call(depthwise.weight_gradient, *arrays, geometry, parts=len(pieces))
+        seen = seen_forward(run, run.workspace["near_weight"])
+        yield Call(depthwise.weight_gradient, *arrays, geometry, seen, pull_of(run), parts=len(pieces))
         yield Call(
             depthwise.join,
             pieces,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netspec.codegen.geometry import ADD
+from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
 from netspec.lowering import conv_direct_weight, conv_pixels
@@ -162,6 +163,10 @@ class Direct(Way):
     def fits(self, conv: Conv) -> bool:
         """Always true."""
         return True
+
+    def beside(self, conv: Conv) -> Beside:
+        """Nothing."""
+        return Beside()
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters, and padded lines of each part."""

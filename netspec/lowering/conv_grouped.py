@@ -9,21 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, even_parts
+from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS
+from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import count
+from netspec.lowering.beside import pull_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import (
-    WORK,
+    band_values,
     distinct,
     gradient_geometry,
     images_geometry,
+    line_scratch,
+    part_count,
     phase_of,
     piece_count,
     row_table,
     tap_count,
 )
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
+from netspec.lowering.seen import beside, left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -92,8 +97,12 @@ def _write(run: Run, suffix: str, bias: Any, images: tuple[Any, Any], axes: Axes
     ]
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
     geometry, whole = images_geometry(images, w.shape, ys), StripCodes(*codes, *codes[: 4 - len(codes)])
-    parts = even_parts(count(images[1].shape) * w.size // w.shape[0], WORK, n * p)
-    yield Call(depthwise.strips, *arrays, geometry, *tables, mode, whole, parts=parts)
+    scratch = run.workspace["near" + suffix]
+    seen, left = (
+        (seen_back(run, scratch), left_back(run)) if suffix else (seen_forward(run, scratch), left_forward(run))
+    )
+    parts = part_count((n, w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=beside(seen, left))
+    yield Call(depthwise.strips, *arrays, geometry, *tables, mode, whole, seen, left, parts=parts)
 
 
 class Grouped(Way):
@@ -112,17 +121,30 @@ class Grouped(Way):
         ahead, back = _axes(conv)
         return _in_strips(ahead, conv.bottom[3]) and _in_strips(back, conv.top[3])
 
+    def beside(self, conv: Conv) -> Beside:
+        """Reads through a lens and a pull, and leaves moments and products, a piece for each part."""
+        parts = [part_count(image, tap_count(conv) * conv.weight[1]) for image in (conv.top, conv.bottom)]
+        return Beside(frozenset({0}), parts[0], True, (parts[1],))
+
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The packed filters."""
-        return {"packed": Workspace((tap_count(conv), *conv.weight[1::-1]), use="forward", fixed=True)}
+        """The packed filters, and lines of the bottom as they are seen."""
+        parts = part_count(conv.top, tap_count(conv) * conv.weight[1])
+        packed = {"packed": Workspace((tap_count(conv), *conv.weight[1::-1]), use="forward", fixed=True)}
+        return packed | line_scratch("near", _axes(conv)[0][0], parts, conv.bottom, "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The filters, packed for backward."""
-        return {"packed_bottom": Workspace((tap_count(conv), *conv.weight[1::-1]), use="backward")}
+        """The filters, packed for backward, and lines of the top's diff as they are seen."""
+        parts = part_count(conv.bottom, tap_count(conv) * conv.weight[1])
+        packed = {"packed_bottom": Workspace((tap_count(conv), *conv.weight[1::-1]), use="backward")}
+        return packed | line_scratch("near_bottom", _axes(conv)[1][0], parts, conv.top, "backward")
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
-        """The pieces of the gradient."""
-        return {"pieces": Workspace((_cut(conv)[0], count(conv.weight)), use="backward")}
+        """The pieces of the gradient, and the lines of a band of bottom and top's diff as they are seen."""
+        pieces, shares = _cut(conv)
+        return {
+            "pieces": Workspace((pieces, count(conv.weight)), use="backward"),
+            "near_weight": Workspace((pieces * shares, band_values(conv, BAND)), use="backward"),
+        }
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Pack the filters, then one pass."""
@@ -145,6 +167,7 @@ class Grouped(Way):
         codes = strip("grad", pixels, across, step, group), strip("grad", rest, across, step, group)
         geometry = gradient_geometry(conv, across, pixels, codes, BAND, _cut(conv)[1])
         arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
-        yield Call(depthwise.weight_gradient, *arrays, geometry, parts=len(pieces) * geometry.shares)
+        seen, parts = seen_forward(run, run.workspace["near_weight"]), len(pieces) * geometry.shares
+        yield Call(depthwise.weight_gradient, *arrays, geometry, seen, pull_of(run), parts=parts)
         filters, adding = dw.reshape(*dw.shape[:2], -1), int(run.param_add[0])
         yield Call(depthwise.join, pieces, filters, adding, parts=max(1, min(MOST_PARTS, pieces.size // 65536)))

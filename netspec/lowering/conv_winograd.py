@@ -9,17 +9,20 @@ filters' frequencies alone decides between the two.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from netspec.codegen.geometry import AIR, DENSE, FILTERS_TURNED, MINIMAL, PLACES, Minimal
+from netspec.codegen.geometry import AIR, DENSE, FILTERS_TURNED, MINIMAL, PLACES, TABLE, Minimal
+from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
+from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, flat, padded
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.kernels.conv_geometry import Chunk, FrequencyProducts, TiledImage
+    from netspec.kernels.conv_geometry import Asked, Chunk, FrequencyProducts, Through, TiledImage
 
 LEAST_CHANNELS = 16
 """Channels read and written by a group, at least: with fewer, transforms take longer than the products they save."""
@@ -74,6 +77,11 @@ class Plan(NamedTuple):
         near, far = (self.minimal.frequencies * (self.room * (_whole(c) + AIR) + AIR) for c in channels)
         return near, far
 
+    @property
+    def parts(self) -> int:
+        """Parts of a step that writes tiles; all have tiles in every chunk."""
+        return min(PARTS, self.tiles // self.chunks if self.together else self.chunks)
+
 
 def _plan(conv: Conv, source: Shape, target: Shape, pad: int, summed: bool = False) -> Plan:
     (c, h, w), (k, p, q) = source, target
@@ -114,7 +122,7 @@ def _spaces(name: str, plan: Plan, use: Any, parts: int = PARTS) -> dict[str, Wo
         f"near{name}": Workspace(near, use=use),
         f"far{name}": Workspace(far, use=use),
         f"outside{name}": Workspace((1 + PARTS, max(plan.source[2], plan.target[2])), use=use),
-        f"table{name}": Workspace((1 + 2 * PARTS * PLACES,), "int64", use=use),
+        f"table{name}": Workspace((1 + PARTS * TABLE,), "int64", use=use),
     }
 
 
@@ -153,7 +161,9 @@ def _turning(minimal: Minimal, name: str, times: int, use: Any) -> dict[str, Wor
     }
 
 
-def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str) -> Calls:
+def _image(
+    conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str, through: Through, asked: Asked
+) -> Calls:
     from netspec.codegen.transforms import transform_of
     from netspec.kernels import winograd, winograd_filters
     from netspec.kernels.conv_geometry import Chunks, FrequencyFilters, TileScratch
@@ -162,7 +172,8 @@ def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, 
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
     (source, pitch), (target, out_pitch) = map(flat, images)
     plane, dtype, taps = _packed(conv, turned), str(w.dtype), plan.minimal.taps
-    from_image, to_image, product = _geometry(plan, (pitch, out_pitch), groups, plane, dtype)
+    kinds = (_seen("image", through), "result")
+    from_image, to_image, product = _geometry(plan, (pitch, out_pitch), groups, plane, dtype, kinds)
     code = transform_of("filter", taps, cut=False)
     k, depth, *_ = conv.weight
     filters = FrequencyFilters(groups, k, depth, taps**2, product.panel, plane, int(turned), code)
@@ -174,13 +185,15 @@ def _image(conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, 
         scratch = TileScratch(near, near if in_place else far, outside, table)
         chunks = Chunks(plan.tiles, plan.chunks, plan.room)
         arrays, images = (source, packed, bias, target, scratch), (from_image, to_image)
-        yield Call(winograd.winograd_tiles, *arrays, *images, product, chunks, mode, parts=min(PARTS, plan.chunks))
+        more = (product, chunks, through, asked, mode)
+        yield Call(winograd.winograd_tiles, *arrays, *images, *more, parts=plan.parts)
         return
     for chunk in _chunks(plan):
-        yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, parts=PARTS)
+        yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, through, parts=PARTS)
         shares = plan.minimal.frequencies
         yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=shares)
-        yield Call(winograd.winograd_scatter, far, bias, target, outside, table, to_image, chunk, mode, parts=PARTS)
+        written = (far, bias, target, outside, table)
+        yield Call(winograd.winograd_scatter, *written, to_image, chunk, asked, mode, parts=plan.parts)
 
 
 def _chunks(plan: Plan) -> Iterator[Chunk]:
@@ -188,13 +201,28 @@ def _chunks(plan: Plan) -> Iterator[Chunk]:
     from netspec.kernels.conv_geometry import Chunk
 
     for chunk in range(plan.chunks):
-        yield Chunk(plan.tiles * chunk // plan.chunks, plan.tiles * (chunk + 1) // plan.chunks, plan.room)
+        first = plan.tiles * chunk // plan.chunks
+        yield Chunk(first, plan.tiles * (chunk + 1) // plan.chunks, plan.room, int(chunk == 0))
+
+
+def _seen(kind: str, through: Through) -> str:
+    """The kind of transform that sees pixels so."""
+    return f"{kind}_pulled" if through.pull.of_dy.size else f"{kind}_seen" if through.lens.factor.size else kind
 
 
 def _geometry(
-    plan: Plan, pitches: tuple[int, int], groups: int, plane: int, dtype: str, summed: bool = False
+    plan: Plan,
+    pitches: tuple[int, int],
+    groups: int,
+    plane: int,
+    dtype: str,
+    kinds: tuple[str, str],
+    summed: bool = False,
 ) -> tuple[TiledImage, TiledImage, FrequencyProducts]:
-    """Geometry of the image read, of the image written or summed over, and of the products of their frequencies."""
+    """Geometry of the image read, of the image written or summed over, and of the products of their frequencies.
+
+    `kinds` are those of the images' transforms.
+    """
     from netspec.codegen.tiles import by_rows, lanes
     from netspec.codegen.transforms import transform_of
     from netspec.kernels.conv_geometry import FrequencyProducts, TiledImage
@@ -204,8 +232,7 @@ def _geometry(
     across, down = -(-q // minimal.step), -(-p // minimal.step)
     counts = {r} if summed else {chunk.last - chunk.first for chunk in _chunks(plan)}
     codes = (
-        transform_of(kind, minimal.taps, cut=channels % wide > 0)
-        for kind, channels in (("image", c), ("diff" if summed else "result", k))
+        transform_of(kind, minimal.taps, cut=channels % wide > 0) for kind, channels in zip(kinds, (c, k), strict=True)
     )
     tiles = (across, across * down)
     cut = by_rows(counts, m, dtype, "across" if summed else "any")
@@ -213,6 +240,22 @@ def _geometry(
     target = TiledImage(p, q, pitches[1], k, *tiles, 0, minimal.step, minimal.step, next(codes))
     product = FrequencyProducts(minimal.frequencies, plane, groups, r, m, *cut)
     return source, target, product
+
+
+def _through(run: Run, back: bool) -> Through:
+    """How the bottom is seen, or the top's diff."""
+    from netspec.kernels.conv_geometry import Through
+
+    bare = replace(run, lenses=(), pull=None)
+    return Through(lens_of(bare), pull_of(run)) if back else Through(lens_of(run), pull_of(bare))
+
+
+def _asked(run: Run, back: bool) -> Asked:
+    """What is asked of the top, or of the bottom's diff."""
+    from netspec.kernels.conv_geometry import Asked
+
+    bare = replace(run, moments=None, products=())
+    return Asked(moments_of(bare), products_of(run)) if back else Asked(moments_of(run), products_of(bare))
 
 
 class Winograd(Way):
@@ -229,6 +272,10 @@ class Winograd(Way):
         kernel, _, pad, _ = conv.window[0]
         square = kernel in MINIMAL and pad < kernel and conv.window[0] == conv.window[1] == Window(kernel, 1, pad)
         return square and min(conv.bottom[1], conv.filters) // conv.group >= LEAST_CHANNELS
+
+    def beside(self, conv: Conv) -> Beside:
+        """All that can be asked: parts of the steps that write tiles leave a piece each."""
+        return Beside(frozenset({0}), forward_plan(conv).parts, True, (bottom_plan(conv).parts,))
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Frequencies of filters and tiles, zeros for pixels outside of the image, and addresses of a tile's pixels."""
@@ -249,12 +296,15 @@ class Winograd(Way):
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Transform the filters to frequencies, then convolve the image."""
         bias = run.param[1] if conv.bias else run.param[0].reshape(-1)[:0]
-        yield from _image(conv, run, forward_plan(conv), (run.bottom[0], run.top[0]), bias, mode, "")
+        images, through = (run.bottom[0], run.top[0]), _through(run, back=False)
+        asked = _asked(run, back=False)
+        yield from _image(conv, run, forward_plan(conv), images, bias, mode, "", through, asked)
 
     def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Transform the turned filters to frequencies, then convolve the top's diff into the bottom's."""
-        images = (run.top_diff[0], run.bottom_diff[0])
-        yield from _image(conv, run, bottom_plan(conv), images, bias, mode, "_bottom")
+        images, through = (run.top_diff[0], run.bottom_diff[0]), _through(run, back=True)
+        asked = _asked(run, back=True)
+        yield from _image(conv, run, bottom_plan(conv), images, bias, mode, "_bottom", through, asked)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the products of both images' frequencies, then transform them back to filters."""
@@ -283,16 +333,19 @@ class Winograd(Way):
         space = run.workspace
         near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
         (source, pitch), (diff, diff_pitch), pieces = *map(flat, (run.bottom[0], run.top_diff[0])), space["pieces"]
-        geometry = _geometry(plan, (pitch, diff_pitch), conv.group, _summed(conv), str(diff.dtype), summed=True)
+        seen, seen_back = _through(run, back=False), _through(run, back=True)
+        kinds = (_seen("image", seen), _seen("diff", seen_back))
+        geometry = _geometry(plan, (pitch, diff_pitch), conv.group, _summed(conv), str(diff.dtype), kinds, summed=True)
         if not plan.together:
             scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
             kernel = winograd_gradient.winograd_gradient_tiles
-            yield Call(kernel, source, diff, pieces, scratch, *geometry, chunks, parts=pieces.shape[0])
+            more = (chunks, seen, seen_back)
+            yield Call(kernel, source, diff, pieces, scratch, *geometry, *more, parts=pieces.shape[0])
             return
         from_image, from_diff, product = geometry
         for chunk in _chunks(plan):
-            yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, parts=PARTS)
-            yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, chunk, parts=PARTS)
-            arrays, mode = (near, far, pieces, table), ADD if chunk.first else 0
+            yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, seen, parts=PARTS)
+            yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, chunk, seen_back, parts=PARTS)
+            arrays, mode = (near, far, pieces, table), 0 if chunk.begins else ADD
             kernel = winograd_gradient.winograd_gradient_multiply
             yield Call(kernel, *arrays, product, chunk, mode, parts=plan.minimal.frequencies)

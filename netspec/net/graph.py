@@ -6,13 +6,14 @@ plan decides whether both versions share memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 from netspec.core.calls import Phase
 from netspec.layers.base import Broken, Layer, Param, StateRule
+from netspec.layers.concat import Concat
 
 Gradients = Literal["none", "loss", "any", "inputs"]
 """Extent of backward: no layer; from losses down to learned params; from any top; down to the inputs too."""
@@ -75,6 +76,19 @@ class GraphBlob:
         return label if self.copy_of is None else f"{label} {self.layout}"
 
 
+class Fused(NamedTuple):
+    """Work of a BatchNorm that other layers do (`core/beside.py`): by which layer, at which of its bottoms.
+
+    `on_read`: its top is not written, and every reader normalises. `moments`: the layer that writes its bottom leaves
+    the moments, `products`: the last layer that writes its top's gradient leaves the sums, in so many `pieces`.
+    `pulled`: its bottom's gradient is not written; the layer that wrote the bottom computes it.
+    """
+
+    node: int = -1
+    slot: int = 0
+    pieces: int = 0
+
+
 @dataclass(frozen=True)
 class Node:
     """A layer in the graph, its blobs and params by index.
@@ -83,7 +97,8 @@ class Node:
     `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself,
     by type; `absorbed`, another layer computes it; `in_place`, it runs, and its top lies in its bottom's
     memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which
-    is then not cleared; `onto`, the blob that it adds its result to, in whose memory its top lies.
+    is then not cleared; `onto`, the blob that it adds its result to, in whose memory its top lies; `hands`, the bottoms
+    whose gradients lie in the memory of its top's; `fused`, what other layers do for a BatchNorm.
     """
 
     index: int
@@ -100,6 +115,8 @@ class Node:
     adds: bool = False
     stores: tuple[bool, ...] = ()
     onto: int | None = None
+    hands: frozenset[int] = frozenset()
+    fused: Mapping[str, Fused] = field(default_factory=dict)
 
     @property
     def folds(self) -> bool:
@@ -261,6 +278,65 @@ class Graph:
         storage = self.storage[blob]
         inside = self.blobs[storage].inside
         return storage if inside is None else inside[0]
+
+    @cached_property
+    def unwritten(self) -> dict[int, Node]:
+        """BatchNorms whose tops are not written, by the top's storage: readers look at the bottom instead."""
+        return {self.storage[node.tops[0]]: node for node in self.nodes if "on_read" in node.fused}
+
+    def looking(self, norm: Node) -> Iterator[Node]:
+        """The layers that run and read a BatchNorm's top."""
+        for blob in self.blobs:
+            if self.storage[blob.index] == self.storage[norm.tops[0]]:
+                yield from (one for one in (self.nodes[i] for i, _ in self.readers(blob.index)) if self.runs(one))
+
+    def data_house(self, blob: int) -> int:
+        """The blob whose memory holds what readers of a blob look at."""
+        norm = self.unwritten.get(self.storage[blob])
+        return self.house(blob if norm is None else norm.bottoms[0])
+
+    @cached_property
+    def diff_storage(self) -> tuple[int, ...]:
+        """For every blob, the blob in whose gradient's memory its own lies: its storage, or that of a layer's top."""
+        owner = list(range(len(self.blobs)))
+        for node in reversed(self.nodes):
+            for slot in node.hands:
+                owner[self.storage[node.bottoms[slot]]] = owner[self.storage[node.tops[0]]]
+        return tuple(owner[storage] for storage in self.storage)
+
+    def diff_house(self, blob: int) -> int:
+        """The blob whose gradient's memory holds that of a blob."""
+        storage = self.diff_storage[blob]
+        inside = self.blobs[storage].inside
+        return storage if inside is None else inside[0]
+
+    @cached_property
+    def norms(self) -> dict[int, list[tuple[str, Node]]]:
+        """For every layer, what it does for which BatchNorms but for reading: (moments, products or pulled, norm)."""
+        found: dict[int, list[tuple[str, Node]]] = {}
+        for norm in self.nodes:
+            for word, fused in norm.fused.items():
+                if fused.node >= 0:
+                    found.setdefault(fused.node, []).append((word, norm))
+        return found
+
+    def served(self, node: Node) -> list[Node]:
+        """The BatchNorms whose work a layer does, and those through whose eyes it reads."""
+        seen = (self.unwritten.get(self.storage[bottom]) for bottom in node.bottoms)
+        found = [norm for norm in seen if norm is not None] + [norm for _, norm in self.norms.get(node.index, ())]
+        return list({norm.index: norm for norm in found}.values())
+
+    def maker(self, blob: int) -> Node:
+        """The layer that runs and writes the memory of a blob, or of what it reshapes."""
+        node = self.nodes[self.blobs[blob].producer]
+        while not self.runs(node):
+            node = self.hosts[node.index] if node.absorbed else self.nodes[self.blobs[node.bottoms[0]].producer]
+        return node
+
+    def placed(self, node: Node, slot: int) -> bool:
+        """Whether a bottom of a Concat lies where that would copy it, and its diff likewise."""
+        inside = self.blobs[self.storage[node.bottoms[slot]]].inside
+        return isinstance(node.layer, Concat) and inside is not None and inside[0] == self.house(node.tops[0])
 
     def readers(self, blob: int) -> Sequence[tuple[int, int]]:
         """(layer, bottom slot) of every layer that reads a blob, in order."""

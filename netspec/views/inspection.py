@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from netspec.core.calls import Phase
 from netspec.core.receptive import NOTHING_SEEN, Region
 from netspec.core.shape import counted
+from netspec.engine.flows import flows
 from netspec.engine.footprint import layer_bytes, peak, weight_bytes
-from netspec.engine.plan import MemoryPlan, Piece, flows, plan
+from netspec.engine.plan import MemoryPlan, Piece, plan
 from netspec.engine.rewrite import rewrite
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
@@ -242,6 +243,14 @@ def rewritten(net: Graph) -> tuple[Rewritten, ...]:
     )
 
 
+_FUSED = {
+    "on_read": "its top is not written: readers normalise its bottom",
+    "moments": "{} leaves the sums for mean and variance",
+    "products": "{} leaves the sums over its top's gradient",
+    "pulled": "its bottom's gradient is not written: {} computes it",
+}
+
+
 def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
     """The rewrites that changed a layer, each with its effect in words.
 
@@ -270,6 +279,11 @@ def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[t
     added = [net.blobs[node.bottoms[slot]].label for slot in range(len(node.bottoms)) if (node.index, slot) in adding]
     if added:
         yield "add", f"adds to the gradient of {' and '.join(added)}"
+    if node.hands and "pulled" not in node.fused:
+        handed = " and ".join(net.blobs[node.bottoms[slot]].label for slot in sorted(node.hands))
+        yield "hands", f"its top's gradient is that of {handed}"
+    for word, fused in node.fused.items():
+        yield word, _FUSED[word].format(*(net.nodes[fused.node].layer.name,) if fused.node >= 0 else ())
     if any(node.stores):
         names = [net.params[param].name for param, yes in zip(node.params, node.stores, strict=True) if yes]
         yield "store", f"overwrites the gradient of {' and '.join(names)}"

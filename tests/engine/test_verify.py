@@ -151,7 +151,7 @@ def exchanged(one: ShapedGraph) -> ShapedGraph:
         (lambda s: blob(s, "ip", layout="NHWC"), "blob 'ip': has not four axes, but a layout"),
         (lambda s: node(s, "ip", in_place=True), "layer 'ip': cannot work in place|lies in the memory of"),
         (lambda s: node(s, "join", in_place=True), "lies in the memory of|cannot work in place"),
-        (lambda s: node(s, "norm", adds=True), "layer 'norm': cannot add to its bottoms' gradients"),
+        (lambda s: node(s, "join", adds=True), "layer 'join': cannot add to its bottoms' gradients"),
         (lambda s: node(s, "ip", stores=(True,)), "layer 'ip': has not one `stores` for each param"),
         (lambda s: node(s, "norm", stores=(True, True, True)), "cannot overwrite the gradient of param 'norm.mean'"),
         (lambda s: blob(s, "left", inside=(8, 1)), "begins at channel 1 of 'join', not 0"),

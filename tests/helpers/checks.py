@@ -173,6 +173,7 @@ def run_layer(
     relu: bool = False,
     store: bool = False,
     inside: bool = False,
+    within: bool = False,
     bottom_starts: Sequence[Array] | None = None,
     states: Mapping[str, Array] | None = None,
 ) -> Result:
@@ -183,7 +184,7 @@ def run_layer(
     not declare to read. Blobs of four axes lie as `layout` says (default: what the layer likes best); what goes in and
     comes out is N, C, H, W all the same. `relu` asks the layer to rectify its top, `store` to overwrite its params'
     diffs; to `bottom_starts` it adds its bottoms' diffs. With `inside` the first top and its diff lie inside wider
-    blobs. `states` are what a batch before left: 0 where they are not given.
+    blobs, with `within` the first bottom and its diff. `states` are what a batch before left: 0 where not given.
     """
     guard = _Guarded()
     shapes = tuple(np.shape(b) for b in bottoms)
@@ -192,7 +193,9 @@ def run_layer(
     top_shapes = layer.top_shapes(shapes)
     layout = layer.abilities.layouts[0] if layout is None else layout
     turned = layout == "NHWC"
-    bottom = tuple(guard.copy(f"bottom {i}", _lay(np.asarray(b), turned), dtype) for i, b in enumerate(bottoms))
+    bottom = tuple(
+        guard.copy(f"bottom {i}", _lay(np.asarray(b), turned), dtype, within and i == 0) for i, b in enumerate(bottoms)
+    )
     assert len(top_shapes) == len(layer.top_names()), (
         f"top_shapes gives {len(top_shapes)} shapes for {len(layer.top_names())} tops"
     )
@@ -255,7 +258,8 @@ def run_layer(
         for i, d in enumerate(top_diffs)
     ]
     bottom_diff = [
-        guard.array(f"bottom diff {i}", _laid(s, turned), dtype) if i in chosen else None for i, s in enumerate(shapes)
+        guard.array(f"bottom diff {i}", _laid(s, turned), dtype, within and i == 0) if i in chosen else None
+        for i, s in enumerate(shapes)
     ]
     for diff, began in zip(bottom_diff, bottom_starts or (), strict=False):
         if diff is not None:
@@ -520,9 +524,10 @@ def _check_rewrites(
     """Check what rewrites may ask for: to overwrite params' diffs, to add to bottoms' diffs, to rectify the top."""
     if layer.abilities.stores:
         _check_close(run(store=True, layout=layout), result, 1e-12, "changes when params' diffs are overwritten")
-    if layer.abilities.adds:
+    inner = layout == "NHWC" and layer.reads_pitched(tuple(b.shape for b in result.bottoms))
+    for within in (False, True)[: (1 + inner) * layer.abilities.adds]:
         starts = [rng.standard_normal(b.shape) for b in result.bottoms]
-        added = run(bottom_starts=starts, layout=layout)
+        added = run(bottom_starts=starts, layout=layout, within=within)
         for i, (a, b) in enumerate(zip(added.bottom_diffs, result.bottom_diffs, strict=True)):
             if a is not None and b is not None:
                 np.testing.assert_allclose(
@@ -541,6 +546,8 @@ def _check_rewrites(
             1e-12,
             "the top's diff is not masked where the top is not positive",
         )
+    if inner:
+        _check_close(run(within=True, layout=layout), result, 1e-12, "changes when the bottom lies in a wider blob")
     if layout == "NHWC" and layer.pitched(tuple(b.shape for b in result.bottoms)):
         _check_close(run(inside=True, layout=layout), result, 1e-12, "changes when the top lies inside a wider blob")
         if "ReLU" in layer.abilities.along:

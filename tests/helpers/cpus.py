@@ -47,6 +47,43 @@ CONVOLUTIONS = [
     ACCURACY,
     *_end("SoftmaxWithLoss"),
 ]
+
+
+def _unit(name: str, bottom: str, *layers: dict[str, Any], relu: bool = True) -> list[dict[str, Any]]:
+    """Convolutions, each with a BatchNorm and, but for the last without `relu`, a ReLU; the first reads `bottom`."""
+    made: list[dict[str, Any]] = []
+    for i, layer in enumerate(layers):
+        made.append({**layer, "name": f"{name}_{layer['name']}", "bias_term": False})
+        made.append({"name": f"{name}_bn{i}", "type": "BatchNorm", "affine": i % 2 == 0})
+        if i % 2:
+            made.append({"name": f"{name}_scale{i}", "type": "Scale", "bias_term": True})
+        if relu or i < len(layers) - 1:
+            made.append({"name": f"{name}_relu{i}", "type": "ReLU"})
+    made[0]["bottom"] = bottom
+    return made
+
+
+RESIDUAL = [
+    _input([3, 15, 13], []),
+    *_unit("stem", "data", _conv("conv", 20, 3, pad=1)),
+    {"name": "pool", "type": "Pooling", "pool": "MAX", "kernel_size": 3, "stride": 2},
+    *_unit("a", "pool", _conv("1x1", 18, 1), _conv("3x3", 18, 3, pad=1), _conv("wide", 20, 1), relu=False),
+    {"name": "sum1", "type": "Eltwise", "bottom": ["a_bn2", "pool"]},
+    {"name": "b", "type": "ReLU"},
+    *_unit("b", "b", _conv("depthwise", 20, 3, group=20, pad=1), _conv("1x1", 36, 1, stride=2), relu=False),
+    *_unit("project", "b", _conv("1x1", 36, 1, stride=2), relu=False),
+    {"name": "sum2", "type": "Eltwise", "bottom": ["b_scale1", "project_bn0"]},
+    {"name": "c", "type": "ReLU"},
+    *_unit("c", "c", _conv("3x3", 24, 3, pad=1), _conv("again", 36, 3, pad=1), relu=False),
+    {"name": "sum3", "type": "Eltwise", "bottom": ["c_scale1", "c"]},
+    {"name": "d", "type": "ReLU"},
+    *_unit("before", "d", _conv("strided", 17, 3, stride=2, pad=1)),
+    {"name": "mean", "type": "Pooling", "pool": "AVE", "global_pooling": True},
+    _ip("ip", CLASSES),
+    ACCURACY,
+    *_end("SoftmaxWithLoss"),
+]
+"""BatchNorms beside every way of computing a convolution, sums of residuals, and pooling."""
 NORMS = [
     _input([3, 12, 10], []),
     _conv("conv", 18, 3),
@@ -78,6 +115,7 @@ FORMULAS = [
 ]
 SETTINGS: dict[str, dict[str, Any]] = {
     "convolutions": {"net": CONVOLUTIONS, "momentum": 0.9, "weight_decay": 0.001, "clip_gradients": 5.0},
+    "residual": {"net": RESIDUAL, "momentum": 0.9, "weight_decay": 0.001},
     "norms": {"net": NORMS, "type": "Nesterov", "momentum": 0.9, "iter_size": 2},
     "formulas": {"net": [*FORMULAS, *_end("EuclideanLoss")], "type": "RMSProp", "base_lr": 0.001},
     "moments": {
@@ -97,6 +135,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 APART = {
     "convolutions": 5e-7,
+    "residual": 1e-6,
     "norms": 6e-6,
     "formulas": 2e-7,
     "moments": 1e-6,

@@ -1,0 +1,193 @@
+"""Rewrites that spare passes over memory: gradients that lie in one place, and BatchNorms whose work others do.
+
+`hands` lets a sum's gradient stand for those of its bottoms. `on_read`, `moments`, `products` and `pulled` take from a
+BatchNorm, with the Scale and ReLU that it computes along, the passes over its blobs one by one (`core/beside.py`); each
+can be left out. What a layer's kernels can do for others it says in `Layer.beside`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from netspec.engine.flows import Flow, flows
+from netspec.layers.batch_norm import BatchNorm
+from netspec.net.graph import Fused, Graph, Node
+from netspec.net.shaped import ShapedGraph
+
+
+def hands(shaped: ShapedGraph) -> ShapedGraph:
+    """Let gradients of a sum's bottoms lie in the memory of its top's, where each is read before others add to it."""
+    graph = shaped.graph
+    found = flows(graph)
+    nodes = list(graph.nodes)
+    for node in graph.nodes:
+        if node.layer.abilities.hands and node.backward and graph.runs(node) and len(node.tops) == 1:
+            slots = frozenset(_handed(shaped, node, found))
+            nodes[node.index] = replace(node, hands=slots)
+    return replace(shaped, graph=replace(graph, nodes=tuple(nodes)))
+
+
+def _handed(shaped: ShapedGraph, node: Node, found: dict[int, Flow]) -> Iterator[int]:
+    """The bottoms whose gradients may lie in the top's gradient."""
+    graph = shaped.graph
+    top = node.tops[0]
+    if not _alone(graph, graph.storage[top], found) or not found[graph.storage[top]].writers:
+        return
+    alike = [
+        slot
+        for slot, bottom in enumerate(node.bottoms)
+        if node.propagate[slot]
+        and _alone(graph, graph.storage[bottom], found)
+        and shaped.blobs[bottom] == shaped.blobs[top]
+        and graph.blobs[bottom].layout == graph.blobs[top].layout
+        and graph.storage[bottom] != graph.storage[top]
+        and [graph.storage[other] for other in node.bottoms].count(graph.storage[bottom]) == 1
+        and _begun(found[graph.storage[bottom]], node, slot)
+    ]
+    readers = {slot: graph.maker(graph.storage[node.bottoms[slot]]).index for slot in alike}
+    for slot in alike:
+        later = [index for index, _ in found[graph.storage[node.bottoms[slot]]].writers[1:]]
+        if all(index < reader for index in later for other, reader in readers.items() if other != slot):
+            yield slot
+
+
+def _alone(graph: Graph, storage: int, found: dict[int, Flow]) -> bool:
+    """Whether a gradient has memory of its own that nobody looks at from outside."""
+    blobs = [blob for blob in graph.blobs if graph.storage[blob.index] == storage]
+    seen = any(blob.kept or blob.loss_weight for blob in blobs)
+    return storage in found and graph.blobs[storage].inside is None and not seen
+
+
+def _begun(flow: Flow, node: Node, slot: int) -> bool:
+    """Whether a layer writes a gradient first, and all others add to that."""
+    return flow.writers[:1] == ((node.index, slot),) and flow.adding.issuperset(flow.writers[1:]) and not flow.seed
+
+
+def _each(shaped: ShapedGraph, word: str, of: Callable[[ShapedGraph, Node, BatchNorm], Fused | None]) -> ShapedGraph:
+    """Every BatchNorm of images with channels last, with what `of` says that others do for it under a word."""
+    for node in shaped.graph.nodes:
+        layer = node.layer
+        if not isinstance(layer, BatchNorm) or node.layout != "NHWC" or not shaped.graph.runs(node):
+            continue
+        fused = of(shaped, shaped.graph.nodes[node.index], layer) if len(shaped.blobs[node.bottoms[0]]) == 4 else None
+        if fused is not None:
+            nodes = list(shaped.graph.nodes)
+            now = nodes[node.index]
+            handed = now.hands | {0} if word == "pulled" else now.hands
+            nodes[node.index] = replace(now, fused={**now.fused, word: fused}, hands=handed)
+            shaped = replace(shaped, graph=replace(shaped.graph, nodes=tuple(nodes)))
+    return shaped
+
+
+def on_read(shaped: ShapedGraph) -> ShapedGraph:
+    """Let the readers of a BatchNorm's top normalise its bottom as they read it; the top is not written."""
+
+    def of(shaped: ShapedGraph, node: Node, layer: BatchNorm) -> Fused | None:
+        graph = shaped.graph
+        storage = graph.storage[node.tops[0]]
+        blobs = [blob for blob in graph.blobs if graph.storage[blob.index] == storage]
+        readers = [(graph.nodes[index], slot) for blob in blobs for index, slot in graph.readers(blob.index)]
+        running = [(reader, slot) for reader, slot in readers if graph.runs(reader)]
+        looked = any(blob.kept or blob.loss_weight or not graph.readers(blob.index) for blob in blobs)
+        fits = storage == node.tops[0] and graph.blobs[storage].inside is None and not looked
+        fits = fits and not any(other.onto in {blob.index for blob in blobs} for other in graph.nodes)
+        fits = fits and not (node.bottoms[0] in graph.inputs and graph.phase == "TEST")
+        able = all(
+            slot in reader.layer.beside(shaped.bottom_shapes(reader)).reads
+            and reader.layout == "NHWC"
+            and not (reader.in_place and slot == 0)
+            and (_dense(graph, node.bottoms[0]) or reader.layer.pitched(shaped.bottom_shapes(reader)))
+            for reader, slot in running
+        )
+        return Fused() if fits and running and able else None
+
+    return _each(shaped, "on_read", of)
+
+
+def _dense(graph: Graph, blob: int) -> bool:
+    """Whether a blob's pixels lie side by side."""
+    return graph.house(blob) == graph.storage[blob]
+
+
+def moments(shaped: ShapedGraph) -> ShapedGraph:
+    """Let the layer that writes a BatchNorm's bottom leave the sums from which mean and variance come."""
+    asked: set[int] = set()
+
+    def of(shaped: ShapedGraph, node: Node, layer: BatchNorm) -> Fused | None:
+        graph = shaped.graph
+        maker = graph.maker(node.bottoms[0])
+        pieces = maker.layer.beside(shaped.bottom_shapes(maker)).moments if maker.bottoms else 0
+        mine = graph.storage[node.bottoms[0]] == graph.storage[maker.tops[0]] and maker.layout == "NHWC"
+        last = all(other.index == maker.index or not other.in_place for other in _writers(graph, node.bottoms[0]))
+        if not pieces or layer.running(graph.phase) or not mine or not last or maker.index in asked or maker.onto:
+            return None
+        asked.add(maker.index)
+        return Fused(maker.index, 0, pieces)
+
+    return _each(shaped, "moments", of)
+
+
+def _writers(graph: Graph, blob: int) -> Iterator[Node]:
+    """The layers that run and write into the memory of a blob."""
+    for other in graph.blobs:
+        if graph.storage[other.index] == graph.storage[blob]:
+            yield graph.maker(other.index)
+
+
+def products(shaped: ShapedGraph) -> ShapedGraph:
+    """Let the last layer that writes the gradient of a BatchNorm's top mask it, and leave the sums over it."""
+    found = flows(shaped.graph)
+
+    def of(shaped: ShapedGraph, node: Node, layer: BatchNorm) -> Fused | None:
+        graph = shaped.graph
+        storage = graph.storage[node.tops[0]]
+        if not node.backward or not _alone(graph, storage, found) or not found[storage].writers:
+            return None
+        writers, adding = found[storage].writers, found[storage].adding
+        index, slot = writers[-1]
+        last = graph.nodes[index]
+        able = last.layer.beside(shaped.bottom_shapes(last)).products
+        pieces = able[slot] if slot < len(able) else 0
+        learns = any(graph.params[param].learned for param in _params(graph, node))
+        needed = learns or not layer.running(graph.phase)
+        direct = adding.issuperset(writers[1:]) and not found[storage].seed and last.layout == "NHWC"
+        dense = _dense(graph, node.bottoms[0])
+        return Fused(index, slot, pieces) if pieces and needed and direct and dense else None
+
+    return _each(shaped, "products", of)
+
+
+def _params(graph: Graph, node: Node) -> Iterator[int]:
+    """The params of a layer and of those that it computes along."""
+    for one in (node, *(graph.nodes[index] for index in node.along.values())):
+        yield from one.params
+
+
+def pulled(shaped: ShapedGraph) -> ShapedGraph:
+    """Let the layer that wrote a BatchNorm's bottom compute that bottom's gradient as its own backward reads it."""
+    found = flows(shaped.graph)
+
+    def of(shaped: ShapedGraph, node: Node, layer: BatchNorm) -> Fused | None:
+        graph = shaped.graph
+        bottom, top = graph.storage[node.bottoms[0]], graph.storage[node.tops[0]]
+        wanted = node.backward and node.propagate[0] and _alone(graph, bottom, found) and _alone(graph, top, found)
+        maker = graph.maker(bottom)
+        if not wanted or not maker.backward or len(maker.tops) != 1 or maker.layout != "NHWC" or "ReLU" in maker.along:
+            return None
+        sole = found[bottom].writers == ((node.index, 0),) and not found[bottom].seed
+        mine = graph.storage[maker.tops[0]] == bottom and not any(one.in_place for one in _writers(graph, bottom))
+        able = maker.layer.beside(shaped.bottom_shapes(maker)).pulls and bool(found[top].writers)
+        begun = next((index for index, _ in found[top].writers), 0)
+        still = not any(maker.index <= index < begun for index in _later(graph, found, top))
+        return Fused(maker.index) if sole and mine and able and still else None
+
+    return _each(shaped, "pulled", of)
+
+
+def _later(graph: Graph, found: dict[int, Flow], storage: int) -> Iterator[int]:
+    """The layers that write into a gradient's memory on behalf of others, behind the first."""
+    root = graph.diff_storage[storage]
+    for other, flow in found.items():
+        if other != storage and graph.diff_storage[other] == root and other != root:
+            yield from (index for index, _ in flow.writers[1:])

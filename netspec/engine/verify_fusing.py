@@ -1,0 +1,102 @@
+"""Verifier of the rewrites of `fusing`: gradients that lie in one place, and work that layers do for BatchNorms."""
+
+from __future__ import annotations
+
+from netspec.core.beside import PIECES
+from netspec.core.verify import Check
+from netspec.layers.batch_norm import BatchNorm
+from netspec.net.graph import Graph, Node
+from netspec.net.shaped import ShapedGraph
+
+
+def verify_fused(shaped: ShapedGraph, check: Check) -> None:
+    """Raises InvariantError."""
+    graph = shaped.graph
+    for node in graph.nodes:
+        name = node.layer.name
+        able = node.layer.abilities.hands or "pulled" in node.fused
+        check(not node.hands or (able and node.backward and graph.runs(node)), "cannot hand a gradient down", name)
+        for slot in node.hands:
+            bottom = graph.blobs[node.bottoms[slot]]
+            alike = shaped.blobs[bottom.index] == shaped.blobs[node.tops[0]] and node.propagate[slot]
+            check(alike, "hands down a gradient of another shape, or none", name, bottom.name)
+            check(not bottom.kept, "hands down a gradient that is looked at", name, bottom.name)
+        if node.fused:
+            _served(shaped, node, check)
+    _whose(graph, check)
+
+
+def _served(shaped: ShapedGraph, norm: Node, check: Check) -> None:
+    """Others do work of a BatchNorm of images with channels last: each can, and deals with the right blob."""
+    graph, name, layer = shaped.graph, norm.layer.name, norm.layer
+    fits = isinstance(layer, BatchNorm) and graph.runs(norm) and norm.layout == "NHWC"
+    check(fits and len(shaped.blobs[norm.bottoms[0]]) == 4, "is no BatchNorm of images", name)
+    for word, at in norm.fused.items():
+        other = graph.nodes[at.node] if at.node >= 0 else norm
+        able = other.layer.beside(shaped.bottom_shapes(other))
+        pieces = able.moments if word == "moments" else able.products[at.slot] if word == "products" else 0
+        check(at.pieces == pieces <= PIECES and graph.runs(other), f"'{other.layer.name}' leaves other pieces", name)
+        if word in {"moments", "pulled"}:
+            own = graph.storage[other.tops[0]] == graph.storage[norm.bottoms[0]]
+            check(own and other.onto is None, f"its bottom is not the top of '{other.layer.name}'", name)
+        if word == "moments":
+            check(not (isinstance(layer, BatchNorm) and layer.running(graph.phase)), "wants no moments", name)
+        if word == "products":
+            own = graph.storage[other.bottoms[at.slot]] == graph.storage[norm.tops[0]]
+            check(own and other.propagate[at.slot], f"its top is not the bottom of '{other.layer.name}'", name)
+            _last(graph, norm, other, check)
+        if word == "pulled":
+            check(able.pulls and "ReLU" not in other.along, f"'{other.layer.name}' does not see through it", name)
+            check(0 in norm.hands and norm.propagate[0], "has no gradient to hand down", name)
+            readers = [graph.nodes[index] for index, _ in graph.readers(norm.bottoms[0])]
+            check(readers == [norm], "is not the only reader of its bottom", name)
+    if "on_read" in norm.fused:
+        _unwritten(shaped, norm, check)
+
+
+def _unwritten(shaped: ShapedGraph, norm: Node, check: Check) -> None:
+    """All who read the top can normalise, nobody writes there, and nobody wants it as it is."""
+    graph, name, storage = shaped.graph, norm.layer.name, shaped.graph.storage[norm.tops[0]]
+    for blob in (one for one in graph.blobs if graph.storage[one.index] == storage):
+        wanted = blob.kept or blob.loss_weight or not graph.readers(blob.index)
+        check(not wanted, "is wanted, but nobody writes it", name, blob.name)
+        for index, slot in graph.readers(blob.index):
+            reader = graph.nodes[index]
+            if graph.runs(reader):
+                sees = slot in reader.layer.beside(shaped.bottom_shapes(reader)).reads and reader.layout == "NHWC"
+                check(sees, f"'{reader.layer.name}' cannot normalise what it reads", name, blob.name)
+                check(not (reader.in_place and slot == 0), f"'{reader.layer.name}' writes over it", name, blob.name)
+        check(graph.blobs[storage].inside is None, "lies inside another, but nobody writes it", name, blob.name)
+
+
+def _last(graph: Graph, norm: Node, other: Node, check: Check) -> None:
+    """No layer writes the gradient of a BatchNorm's top after `other` masked it."""
+    storage = graph.storage[norm.tops[0]]
+    for node in graph.nodes[: other.index]:
+        for slot, bottom in enumerate(node.bottoms):
+            late = graph.storage[bottom] == storage and node.propagate[slot] and graph.runs(node) and node.backward
+            check(not late, f"'{node.layer.name}' adds to a gradient that was summed already", norm.layer.name)
+
+
+def _whose(graph: Graph, check: Check) -> None:
+    """Each gradient is read while its memory still holds it, and not those of others that lie there too."""
+    lying: dict[int, set[int]] = {}
+    """The storages whose gradients a place holds, by place."""
+    for node in reversed(graph.nodes):
+        if not (node.backward and graph.runs(node)):
+            continue
+        top = graph.storage[node.tops[0]] if node.tops else -1
+        place = graph.diff_storage[top] if node.tops else -1
+        if len(node.tops) == 1 and place in lying:
+            held = lying[place]
+            check(top in held, "reads a gradient over which others wrote", node.layer.name, graph.blobs[top].name)
+        for slot, bottom in enumerate(node.bottoms):
+            storage = graph.storage[bottom]
+            if not node.propagate[slot] or (node.in_place and slot == 0):
+                continue
+            if slot in node.hands:
+                same = graph.diff_storage[storage] == place
+                check(same, "hands down a gradient that lies elsewhere", node.layer.name, graph.blobs[bottom].name)
+                lying.setdefault(place, {top}).add(storage)
+            else:
+                lying[graph.diff_storage[storage]] = {storage}

@@ -1,0 +1,157 @@
+"""Lines of images seen through a Lens or a Pull (`core/beside.py`), in scratch near the core that reads them.
+
+Images are flat: (N, height, width, C), their pixels `pitch` values apart; in scratch they lie side by side. `seen` is a
+Pull. One without slopes but with factors stands for its lens alone; one with neither sees values as they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netspec.codegen.kernel import helper
+from netspec.codegen.kinds import Matrix, Vector
+from netspec.codegen.rows import Real, Row, Whole, rows, times
+from netspec.codegen.simd import copy_run
+from netspec.core.beside import Pieces, Products, Pull
+from netspec.kernels.beside import leave_moments, leave_products
+
+NARROW = 128
+"""Channels up to which a line is seen some channels at a time; the pixels of wider lines are seen one by one."""
+
+
+class Seen(NamedTuple):
+    """How images are seen, and where their lines are held then."""
+
+    how: Pull
+    scratch: Matrix  # (parts, values of the lines)
+
+
+class Leaving(NamedTuple):
+    """The sums that are left of the pixels that are written, in one piece for each part: moments, or products."""
+
+    moments: Pieces
+    products: Products
+
+
+class Held(NamedTuple):
+    """The lines of an image that scratch holds: from `low` to one before `high`."""
+
+    image: int
+    low: int
+    high: int
+
+
+@rows(group=2)
+def scale_shift_pixels(
+    x: Row, factor: Row, offset: Row, y: Row, low: Real, number: Whole, pitch: Whole, out_pitch: Whole
+) -> None:
+    """y = x * factor + offset, at least `low`, for a number of pixels."""
+    slope, shift = factor.get(), offset.get()
+    for i in times(number):
+        value = x.get(i * pitch) * slope + shift
+        y.put(low.where(value < low, value), i * out_pitch)
+
+
+@rows(group=2)
+def pull_back_pixels(
+    x: Row,
+    dy: Row,
+    factor: Row,
+    offset: Row,
+    centre: Row,
+    of_dy: Row,
+    of_x: Row,
+    shift: Row,
+    dx: Row,
+    low: Real,
+    number: Whole,
+    x_pitch: Whole,
+    pitch: Whole,
+    out_pitch: Whole,
+) -> None:
+    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low; for pixels."""
+    slope, off, mean = factor.get(), offset.get(), centre.get()
+    by_dy, by_x, less = of_dy.get(), of_x.get(), shift.get()
+    for i in times(number):
+        value = x.get(i * x_pitch)
+        diff = dy.get(i * pitch).cleared(value * slope + off <= low)
+        dx.put(by_dy * diff - (by_x * (value - mean) + less), i * out_pitch)
+
+
+@helper
+def is_seen(seen: Pull) -> bool:
+    """Whether values are seen as others than they are."""
+    return seen.of_dy.size > 0 or seen.lens.factor.size > 0
+
+
+@helper
+def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pull, near: Vector, to: int) -> None:
+    """near[to:] = `number` pixels of c channels of x, from its pixel number `pixel` on."""
+    if not is_seen(seen):
+        if pitch == c:
+            copy_run(x, pixel * pitch, near, to, number * c)
+        else:
+            for i in range(number):
+                copy_run(x, (pixel + i) * pitch, near, to + i * c, c)
+        return
+    lens, some = seen.lens, number if c <= NARROW else 1
+    for i in range(0, number, some):
+        at, out = (pixel + i) * pitch, to + i * c
+        if seen.of_dy.size:
+            pull_back_pixels(
+                c,
+                seen.x,
+                (pixel + i) * seen.pitch,
+                x,
+                at,
+                lens.factor,
+                0,
+                lens.offset,
+                0,
+                seen.centre,
+                0,
+                seen.of_dy,
+                0,
+                seen.of_x,
+                0,
+                seen.shift,
+                0,
+                near,
+                out,
+                lens.low,
+                some,
+                seen.pitch,
+                pitch,
+                c,
+            )
+        else:
+            scale_shift_pixels(c, x, at, lens.factor, 0, lens.offset, 0, near, out, lens.low, some, pitch, c)
+
+
+@helper
+def hold_lines(
+    x: Vector, height: int, line: int, c: int, seen: Pull, near: Vector, held: Held, image: int, first: int, last: int
+) -> Held:
+    """See lines `first` to `last` - 1 of an image, each of `line` values; returns what `near` holds then.
+
+    Lines that it holds already stay. If there is no room behind them, they move to its beginning.
+    """
+    low, high = held.low, held.high
+    if image != held.image or first < low or first >= high:
+        low, high = first, first
+    if (last - low) * line > near.size:
+        copy_run(near, (first - low) * line, near, 0, (high - first) * line)
+        low = first
+    for row in range(high, last):
+        see_pixels(x, c, (image * height + row) * (line // c), line // c, c, seen, near, (row - low) * line)
+    return Held(image, low, max(high, last))
+
+
+@helper
+def leave(y: Vector, pitch: int, c: int, pixel: int, number: int, left: Leaving, piece: int, first: bool) -> None:
+    """Add `number` pixels of y, from its pixel number `pixel` on, to a piece of the moments or products."""
+    most = min(64, max(16, 8192 // c))
+    for i in range(0, number, most):
+        some, at, begins = min(most, number - i), (pixel + i) * pitch, first and i == 0
+        leave_moments(y, at, pitch, some, 0, c, left.moments, piece, begins)
+        leave_products(y, at, pitch, pixel + i, some, 0, c, left.products, piece, begins)

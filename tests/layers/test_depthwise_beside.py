@@ -1,0 +1,74 @@
+"""Depthwise and grouped convolutions between BatchNorms: read through a lens and a pull, leave moments and products."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from netspec.codegen import driver
+from netspec.layers.convolution import Convolution
+from netspec.lowering import conv_depthwise, conv_passes
+from tests.helpers.checks import make_layer, run_reversed
+from tests.helpers.seen import check_beside, run_beside, sides
+
+CASES: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
+    "plain": ((2, 5, 7, 9), {"kernel_size": 3, "pad": 1}),
+    "stride": ((3, 21, 9, 7), {"kernel_size": 3, "pad": 1, "stride": 2}),
+    "even image": ((2, 17, 8, 10), {"kernel_size": 3, "pad": 1, "stride": 2}),
+    "no padding": ((2, 33, 6, 11), {"kernel_size": 3}),
+    "five taps": ((1, 16, 9, 12), {"kernel_size": 5, "pad": 2, "stride": 2}),
+    "rectangular": ((2, 4, 9, 8), {"kernel_size": [3, 2], "pad": [1, 0], "stride": [3, 1]}),
+    "spots": ((1, 6, 11, 13), {"kernel_size": 3, "dilation": 2, "pad": 2, "stride": [2, 3]}),
+    "dilated": ((2, 3, 12, 7), {"kernel_size": 3, "dilation": 3, "pad": 3}),
+    "wide channels": ((1, 150, 5, 4), {"kernel_size": 3, "pad": 1}),
+    "one pixel": ((1, 7, 1, 1), {"kernel_size": 3, "pad": 1}),
+}
+
+
+def depthwise(shape: tuple[int, ...], **fields: Any) -> Convolution:
+    layer = make_layer("Convolution", num_output=shape[1], group=shape[1], bias_term=False, **fields)
+    assert isinstance(layer, Convolution)
+    return layer
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_definition(case: str) -> None:
+    shape, fields = CASES[case]
+    check_beside(depthwise(shape, **fields), shape)
+
+
+@pytest.mark.parametrize(("low", "outer_low"), [(math.nan, 0.0), (0.0, 0.0)])
+def test_limits(low: float, outer_low: float) -> None:
+    shape = (2, 19, 6, 7)
+    check_beside(depthwise(shape, kernel_size=3, pad=1), shape, low, outer_low)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_groups(stride: int) -> None:
+    shape = (2, 24, 7, 9)
+    layer = make_layer(
+        "Convolution", num_output=24, group=3, bias_term=False, kernel_size=3, pad=1, stride=stride, engine="GROUPED"
+    )
+    check_beside(layer, shape)
+
+
+def test_lines_move_in_scratch_and_threads_do_not_matter() -> None:
+    """Scratch with room for few lines; parts of many lines; the last part first."""
+    shape = (3, 20, 23, 6)
+    layer = depthwise(shape, kernel_size=3, pad=1)
+    with mock.patch.object(conv_depthwise, "SCRATCH", 1), mock.patch.object(conv_depthwise, "WORK", 5000):
+        able, s = layer.beside((shape,)), sides(layer, shape)
+        check_beside(layer, shape)
+        assert 1 < able.moments <= conv_passes.PARTS
+        one, two = (run_beside(layer, s, able, runner=runner) for runner in (driver.run, run_reversed))
+    for a, b in zip(one, two, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_a_bias_needs_the_gradient_itself() -> None:
+    layer = make_layer("Convolution", num_output=5, group=5, kernel_size=3)
+    assert not layer.beside(((2, 5, 6, 7),)).pulls
