@@ -110,7 +110,7 @@ def named(name: str) -> Compiled:
     if ":" in name:
         return cast(Compiled, importlib.import_module("netspec.codegen.elementwise").found(name))
     module, _, member = name.partition(".")
-    package = "codegen" if module in {"tiles", "streams", "strips", "grouped", "transforms"} else "kernels"
+    package = "codegen" if module in {"tiles", "streams", "strips", "grouped", "transforms", "squares"} else "kernels"
     return cast(Compiled, getattr(importlib.import_module(f"netspec.{package}.{module}"), member))
 
 

@@ -21,6 +21,8 @@ ADD, RECTIFY = 1, 2
 """Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
 MOST_TAPS = 7
 """Taps of a line that a strip multiplies, at most: more would need too many registers."""
+STRIP_PIXELS = 8
+"""Pixels of a strip of a depthwise convolution, at most."""
 LINE = 64
 """Bytes of a line of a cache."""
 AIR = 16
@@ -59,6 +61,15 @@ TABLE = 4 * PLACES + 16
 """Words of the table of a tile's pixels: addresses inside and at the border, those of a pull's x, and a Sight."""
 FILTERS_TURNED = 16
 """Values of filters that are turned at a time on their way to or from frequencies, so that they stay near."""
+
+
+def share(total: int, most: int) -> tuple[int, int]:
+    """A size for shares of `total`, at most `most`, and the size of the last share.
+
+    It is a divisor of the total where one is large enough.
+    """
+    size = next((d for d in range(min(total, most), most // 2, -1) if total % d == 0), -(-total // -(-total // most)))
+    return size, (total - 1) % size + 1
 
 
 def even_parts(products: int, work: int, most: int) -> int:
@@ -231,6 +242,13 @@ class Statistics(NamedTuple):
     mean: Doubles
     variance: Doubles
     inverse: Doubles  # 1 / sqrt(variance + eps)
+
+
+class Known(NamedTuple):
+    """Statistics of a batch's first channels, where they are known already; empty where none are."""
+
+    mean: Doubles
+    variance: Doubles
 
 
 class Slots(NamedTuple):

@@ -87,7 +87,7 @@ def _strip(pixels: int, taps: int, step: int, group: int, bytes: int) -> Any:
     pairs = _pairs(columns, pixels, taps, step)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels = args
+        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels, *_ = args
         whole, groups = simd.Vectors(builder, bytes, masked=False), _Groups(builder, bytes, group, 1)
         x, w, y, constants = pointers(builder, whole, x, w, y, bias)
         sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]

@@ -39,6 +39,17 @@ def load_real(typingctx: Any, address: Any, index: Any) -> Any:
 
 
 @intrinsic
+def bits(typingctx: Any, real: Any) -> Any:
+    """The bits of a float32 or float64, as an int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        whole = context.get_value_type(types.int32 if signature.args[0] == types.float32 else types.int64)
+        return builder.zext(builder.bitcast(args[0], whole), context.get_value_type(types.int64))
+
+    return types.int64(real), generate
+
+
+@intrinsic
 def pointer(typingctx: Any, address: Any) -> Any:
     """An address as a pointer that carray takes."""
 

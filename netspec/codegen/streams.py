@@ -183,14 +183,5 @@ def __getattr__(name: str) -> Stream:
     return Stream.named(name)
 
 
-def share(total: int, most: int) -> tuple[int, int]:
-    """A size for shares of `total`, at most `most`, and the size of the last share.
-
-    It is a divisor of the total where one is large enough.
-    """
-    size = next((d for d in range(min(total, most), most // 2, -1) if total % d == 0), -(-total // -(-total // most)))
-    return size, (total - 1) % size + 1
-
-
 call = simd.caller(len(WALK))
 """call(code, *DOTS), call(code, *WALK): call a stream by its address; both take as many words."""

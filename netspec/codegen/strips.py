@@ -4,6 +4,9 @@
 pixels share of a line is read once.
 `spot`: such a sum for any number and distance of taps, none of them outside the image.
 `grad`: g[t, c] += sum over lines and pixels o of x[o*step + t, c] * dy[o, c].
+`window`: g[u, t, c] += sum over lines i and pixels o of x[i*ystep + u, o*step + t, c] * dy[i, o, c], of all rows u:
+what the taps share is read once.
+A strip or window with `lens` sees x through that as it reads.
 Columns outside the image count as zeros; there may be as many as taps on either side.
 """
 
@@ -60,6 +63,26 @@ class Spots(NamedTuple):
     tap: int  # from one tap to the next
 
 
+class Sight(NamedTuple):
+    """A lens, as codes take it: values are seen as value * factor + offset, at least `low`."""
+
+    factor: int  # address of the channels' factors
+    offset: int  # address of the channels' offsets
+    low: int  # the bits of a real number
+
+
+class Plane(NamedTuple):
+    """Rows of an image that windows move over; those below 0 and from `height` on count as zeros."""
+
+    address: int  # of row 0, at the first window's first column
+    column: int  # which column that is
+    width: int  # columns of the image
+    top: int  # the row at which the first line's windows begin
+    height: int  # rows of the image
+    apart: int  # rows from one of a window to its next
+    row: int  # from one row to the next
+
+
 class Lines(NamedTuple):
     """Lines of the top's diff."""
 
@@ -82,6 +105,9 @@ STRIP = (
     "bias",
     "mode",
     "channels",
+    "factor",
+    "offset",
+    "low",
 )
 SPOT = (
     "strips",
@@ -101,13 +127,32 @@ SPOT = (
     "channels",
 )
 GRAD = ("strips", "x", "first", "width", "lines", "xline", "dy", "dyline", "g", "channels", "pitch")
+WINDOW = (
+    "strips",
+    "x",
+    "first",
+    "width",
+    "top",
+    "height",
+    "apart",
+    "xrow",
+    "lines",
+    "ystep",
+    "dy",
+    "dyline",
+    "g",
+    "channels",
+    "factor",
+    "offset",
+    "low",
+)
 """Arguments of the codes. Addresses are in bytes, all else in values; `strips` counts strips side by side."""
-call_strip, call_spot, call_grad = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD))
-"""call_strip(code, strips, Reading(...), Taps(...), Writing(...)): the strips of a line.
+call_strip, call_spot, call_grad, call_window = (simd.caller(len(words)) for words in (STRIP, SPOT, GRAD, WINDOW))
+"""call_strip(code, strips, Reading(...), Taps(...), Writing(...), Sight(...)): the strips of a line.
 call_spot(code, strips, Spots(...), Taps(...), Writing(...)): pixels of a line, several at a time.
 call_grad(code, strips, Reading(...), Lines(...), g, channels, pitch): the gradient of a line of taps, at the address g,
-for some of the `pitch` channels of a pixel."""
-MOST_PIXELS = 8
+for some of the `pitch` channels of a pixel.
+call_window(code, strips, Plane(...), lines, ystep, Lines(...), g, channels, Sight(...)): the gradient of all taps."""
 
 
 class Pixels:
@@ -147,6 +192,25 @@ def _load(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, i
     )
 
 
+class Eye:
+    """Sees a vector of channels through a lens."""
+
+    def __init__(
+        self, builder: Any, bytes: int, emit: simd.Vectors, sight: tuple[Any, ...], at: Any, mask: Any
+    ) -> None:
+        self.builder, self.emit = builder, emit
+        factor, offset = pointers(builder, emit, *sight[:2])
+        self.factor, self.offset = (emit.load(builder.gep(row, [at]), mask) for row in (factor, offset))
+        low = builder.trunc(sight[2], ir.IntType(32)) if bytes == 4 else sight[2]
+        self.low = emit.spread(builder.bitcast(low, emit.kind.element))
+
+    def see(self, value: Any, inside: Any) -> Any:
+        """The vector as it is seen; 0 where it is not inside the image."""
+        builder, value = self.builder, self.emit.multiply_add(value, self.factor, self.offset)
+        value = builder.select(builder.fcmp_ordered("<", value, self.low), self.low, value)
+        return value if inside is None else builder.select(inside, value, self.emit.zero)
+
+
 def finish(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: Pixels, bias: Any, mode: Any) -> None:
     """Add the bias and what y holds, rectify, and write y."""
     places = [y[o] for o in range(len(sums))]
@@ -170,15 +234,15 @@ def _bit(builder: Any, mode: Any, bit: int) -> Any:
     return builder.icmp_signed("!=", builder.and_(mode, simd.number(bit)), simd.number(0))
 
 
-def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
+def _strip(pixels: int, taps: int, step: int, ahead: int, lens: int, bytes: int) -> Any:
     """The intrinsic of one size of strip for numbers of `bytes` bytes.
 
-    With `ahead` it asks the cache for the line that the next strip will need.
+    With `ahead` it asks the cache for the line that the next strip will need, with `lens` it sees x through that.
     """
     columns = range((pixels - 1) * step + taps)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels = args
+        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels, *sight = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, w, y, start = pointers(builder, whole, x, w, y, bias)
         sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]
@@ -191,6 +255,7 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
             def body(emit: simd.Vectors, mask: Any, at: Any) -> None:
                 for total in sums:
                     builder.store(emit.zero, total)
+                eye = Eye(builder, bytes, emit, tuple(sight), at, mask) if lens else None
                 with cgutils.for_range(builder, rows) as row:
                     source = Pixels(
                         builder, builder.gep(line, [builder.add(at, builder.mul(row.index, xrow))]), channels
@@ -201,6 +266,7 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, bytes: int) -> Any:
                         pairs = [(o, i - o * step) for o in range(pixels) if 0 <= i - o * step < taps]
                         if pairs:
                             value = _load(builder, bytes, emit, source[i], mask, masks.get(i))
+                            value = eye.see(value, masks.get(i)) if eye else value
                             for o, t in pairs:
                                 builder.store(emit.multiply_add(value, factors[t], builder.load(sums[o])), sums[o])
                 below = Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
@@ -308,6 +374,53 @@ def _grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
     return simd.intrinsic_of(GRAD, generate)
 
 
+def _window(pixels: int, taps: int, step: int, down: int, lens: int, bytes: int) -> Any:
+    """The intrinsic of one size of a weight's gradient, of all `down` rows of taps at a time."""
+    columns = range((pixels - 1) * step + taps)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        strips, x, first, width, top, height, apart, xrow, lines, ystep, dy, dyline, g, channels, *sight = args
+        whole = simd.Vectors(builder, bytes, masked=False)
+        x, dy, g = pointers(builder, whole, x, dy, g)
+        sums = [[cgutils.alloca_once(builder, whole.kind) for _ in range(taps)] for _ in range(down)]
+
+        def body(emit: simd.Vectors, mask: Any, at: Any) -> None:
+            for total in (total for row in sums for total in row):
+                builder.store(emit.zero, total)
+            eye = Eye(builder, bytes, emit, tuple(sight), at, mask) if lens else None
+            with cgutils.for_range(builder, lines) as line:
+                begin = builder.add(top, builder.mul(line.index, ystep))
+                rows = [builder.add(begin, builder.mul(apart, simd.number(u))) for u in range(down)]
+                inside = [builder.icmp_unsigned("<", row, height) for row in rows]
+                starts = [builder.gep(x, [builder.add(at, builder.mul(row, xrow))]) for row in rows]
+                diff = builder.gep(dy, [builder.add(at, builder.mul(line.index, dyline))])
+                with cgutils.for_range(builder, strips) as strip:
+                    done = builder.mul(strip.index, simd.number(pixels))
+                    column = builder.mul(done, simd.number(step))
+                    masks = columns_inside(builder, emit, builder.add(first, column), width, columns, taps)
+                    target = Pixels(builder, builder.gep(diff, [builder.mul(done, channels)]), channels)
+                    diffs = [emit.load(target[o], mask) for o in range(pixels)]
+                    for start, within, totals in zip(starts, inside, sums, strict=True):
+                        with builder.if_then(within, likely=True):
+                            source = Pixels(builder, builder.gep(start, [builder.mul(column, channels)]), channels)
+                            for i in columns:
+                                pairs = [(o, i - o * step) for o in range(pixels) if 0 <= i - o * step < taps]
+                                if pairs:
+                                    value = _load(builder, bytes, emit, source[i], mask, masks.get(i))
+                                    value = eye.see(value, masks.get(i)) if eye else value
+                                    for o, t in pairs:
+                                        total = emit.multiply_add(value, diffs[o], builder.load(totals[t]))
+                                        builder.store(total, totals[t])
+            places = Pixels(builder, builder.gep(g, [at]), channels)
+            for i, total in enumerate(total for row in sums for total in row):
+                emit.store(builder.fadd(emit.load(places[i], mask), builder.load(total)), places[i], mask)
+
+        along(builder, bytes, channels, body)
+        return context.get_dummy_value()
+
+    return simd.intrinsic_of(WINDOW, generate)
+
+
 class Strip(Stream):
     """The code of one kind and size."""
 
@@ -315,6 +428,7 @@ class Strip(Stream):
         "strip": (_strip, STRIP),
         "spot": (_spot, SPOT),
         "grad": (_grad, GRAD),
+        "window": (_window, WINDOW),
     }
     module: ClassVar[str] = "strips"
 
@@ -325,7 +439,10 @@ class Strip(Stream):
 
 
 def strip(kind: str, *size: int) -> Strip:
-    """strip(pixels, taps, step, ahead), spot(pixels), grad(pixels, taps, step, together)."""
+    """strip(pixels, taps, step, ahead, lens), spot(pixels), grad(pixels, taps, step, together).
+
+    Or window(pixels, taps, step, down, lens).
+    """
     return cast(Strip, made(Strip, kind, *size))
 
 

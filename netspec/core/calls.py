@@ -31,6 +31,7 @@ class Workspace:
 
     `kind` is real (the net's float type), uint8, int32, int64, or float64. `use` names the direction that needs it.
     `score`: a Metric reads it when all layers have run forward; so it is kept to the end.
+    `turn`: 1 or 2 where backward is done with all of turn 1 before it begins with turn 2; then they may share memory.
     `fixed`: forward may fill it from the params alone, as it packs filters. Where params stand still, it has memory of
     its own, and Calls that touch nothing but params and such memory run once, not at every forward.
     """
@@ -41,6 +42,7 @@ class Workspace:
     use: Literal["forward", "backward", "both"] = "both"
     score: bool = False
     fixed: bool = False
+    turn: int = 0
 
 
 class Kernel(Protocol):
@@ -144,7 +146,8 @@ class Run:
 
     The last four are what BatchNorms beside the layer ask of it (`core/beside.py`): `lenses[i]`, how bottom i is seen;
     `moments`, what forward leaves of top 0; `pull`, how the diff of top 0 is seen; `products[i]`, what backward does to
-    the diff of bottom i when that is complete. `fused`: of a BatchNorm, what others do for it.
+    the diff of bottom i when that is complete. `fused`: of a BatchNorm, what others do for it, and `known`, mean and
+    variance of its first channels, where an earlier one computed them.
     """
 
     phase: str
@@ -172,6 +175,7 @@ class Run:
     pull: Pull | None = None
     products: tuple[Products | None, ...] = ()
     fused: Mapping[str, int] = field(default_factory=dict)
+    known: tuple[Array, ...] = ()
 
     @property
     def relu(self) -> bool:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.codegen.geometry import MOST_PARTS
 from netspec.core import rng
-from netspec.core.beside import Products
 from netspec.core.calls import Call, Run
 from netspec.core.shape import Shape, count
 from netspec.core.verify import verifying
@@ -17,9 +16,10 @@ from netspec.engine.flows import Flow, flows
 from netspec.engine.plan import FOLDED, Direction, MemoryPlan, Piece, plan, workspace
 from netspec.engine.program import SECTIONS, Iterations, Measured, Program, Step, Table
 from netspec.engine.rewrite import HIDING, rewrite
+from netspec.engine.serving import asked
 from netspec.engine.updating import Learning, Signals, Updating
 from netspec.engine.weights import Weights, zeros
-from netspec.layers.batch_norm import BatchNorm
+from netspec.layers.batch_norm import KNOWN, BatchNorm
 from netspec.lowering.folding import fold
 from netspec.lowering.layout import memory_order
 from netspec.net.graph import Node
@@ -116,6 +116,13 @@ class _Binder:
         storage = self.plan.storage[blob]
         norm = self.graph.unwritten.get(storage)
         return self.of("data", storage, blob) if norm is None else self.values(norm.bottoms[0])
+
+    def now(self, blob: int, direction: Direction) -> Array:
+        """The data of a blob as a layer reads it in a direction; backward has memory of its own for what is remade."""
+        again = ("again", self.plan.storage[blob])
+        if direction == "forward" or again not in self.plan.pieces:
+            return self.data[blob]
+        return self.array(self.plan.pieces[again]).reshape(self.lying(blob))
 
     def gradient(self, blob: int) -> Array:
         """The diff of a blob, axes in memory order."""
@@ -232,8 +239,8 @@ class _Binder:
         learns = [self.graph.params[p].learned and node.backward for p in node.params]
         return Run(
             phase=self.graph.phase,
-            bottom=tuple(self.data[b] for b in node.bottoms),
-            top=tuple(self.data[t] for t in node.tops),
+            bottom=tuple(self.now(b, direction) for b in node.bottoms),
+            top=tuple(self.now(t, direction) for t in node.tops),
             bottom_diff=bottom_diff,
             top_diff=tuple(d for d in (self.diff[t] for t in node.tops) if d is not None),
             param=self.folded(node) or self.params(node),
@@ -254,33 +261,18 @@ class _Binder:
             objects=self.objects[node.index],
             state=self.states(node),
             fused={word: fused.pieces for word, fused in node.fused.items()},
-            **(self.beside(node, direction) if self.graph.runs(node) else {}),
+            known=tuple(self.known(node)) if direction == "forward" else (),
+            **(asked(self.graph, node, direction, self.alone) if self.graph.runs(node) else {}),
         )
 
-    def beside(self, node: Node, direction: Direction) -> dict[str, Any]:
-        """What BatchNorms beside a layer ask of it, as fields of its Run."""
-        asked: dict[str, Any] = {}
-        norms = [self.graph.unwritten.get(self.plan.storage[bottom]) for bottom in node.bottoms]
-        if any(norms):
-            asked["lenses"] = tuple(norm and self.norm(norm).lens(self.run(norm, direction, (None,))) for norm in norms)
-        products: list[Products | None] = [None] * len(node.bottoms)
-        for word, norm in self.graph.norms.get(node.index, ()):
-            if (word == "moments") != (direction == "forward"):
-                continue
-            layer, run = self.norm(norm), self.run(norm, direction, (None,))
-            if word == "products":
-                products[norm.fused[word].slot] = layer.products(run)
-            else:
-                asked[word if word == "moments" else "pull"] = (
-                    layer.moments(run) if word == "moments" else layer.pull(run)
-                )
-        return asked | ({"products": tuple(products)} if any(products) else {})
+    def known(self, node: Node) -> Iterator[Array]:
+        """Mean and variance of a BatchNorm's first channels, where an earlier one leaves them."""
+        if node.known is not None:
+            yield from (self.array(self.plan.pieces["work", node.known, name]) for name in KNOWN)
 
-    @staticmethod
-    def norm(node: Node) -> BatchNorm:
-        """The BatchNorm of a node."""
-        assert isinstance(node.layer, BatchNorm)
-        return node.layer
+    def alone(self, node: Node, direction: Direction) -> Run:
+        """The run of a layer without gradients of its bottoms."""
+        return self.run(node, direction, (None,) * len(node.bottoms))
 
     def states(self, node: Node) -> dict[str, Array]:
         """What a layer's last batch left, by name."""
@@ -318,7 +310,7 @@ class _Binder:
             yield self.step("prepare", node, self.fold(node))
         pieces = [self.array(piece) for piece in self.plan.fixed.values() if piece.key[1] == node.index]
         others = [self.arena, self.signals.clock, self.signals.loss, *self.states(node).values()]
-        for call in node.layer.forward(self.run(node, "forward", (None,) * len(node.bottoms))):
+        for call in node.layer.forward(self.alone(node, "forward")):
             touched = [one for one in call.values() if isinstance(one, np.ndarray) and one.size]
             mine = [one for one in pieces if any(np.may_share_memory(one, other) for other in touched)]
             early = mine and not any(np.may_share_memory(one, other) for one in touched for other in others)
@@ -351,6 +343,9 @@ class _Binder:
                 yield from self.seeds(node, flow)
         if not node.backward or not self.graph.runs(node):
             return
+        for one in self.graph.remakes(node):
+            for call in one.layer.forward(self.alone(one, "backward")):
+                yield self.step("backward", node, call)
         wanted: list[Array | None] = []
         sums: list[tuple[Array, Array]] = []
         for slot, bottom in enumerate(node.bottoms):

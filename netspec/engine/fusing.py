@@ -1,8 +1,9 @@
 """Rewrites that spare passes over memory: gradients that lie in one place, and BatchNorms whose work others do.
 
 `hands` lets a sum's gradient stand for those of its bottoms. `on_read`, `moments`, `products` and `pulled` take from a
-BatchNorm, with the Scale and ReLU that it computes along, the passes over its blobs one by one (`core/beside.py`); each
-can be left out. What a layer's kernels can do for others it says in `Layer.beside`.
+BatchNorm, with the Scale and ReLU that it computes along, the passes over its blobs one by one (`core/beside.py`), and
+`known` the pass over what an earlier BatchNorm read too; each can be left out. What a layer's kernels can do for others
+it says in `Layer.beside`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from netspec.core.shape import count
 from netspec.engine.flows import Flow, flows
 from netspec.layers.batch_norm import BatchNorm
 from netspec.net.graph import Fused, Graph, Node
@@ -128,6 +130,34 @@ def moments(shaped: ShapedGraph) -> ShapedGraph:
     return _each(shaped, "moments", of)
 
 
+def known(shaped: ShapedGraph) -> ShapedGraph:
+    """Let a BatchNorm take the moments of its first channels from an earlier one that normalises just those.
+
+    The bottoms of BatchNorms that run backward stay as they are, so both see the same values.
+    """
+    graph = shaped.graph
+    nodes, read = list(graph.nodes), dict[tuple[int, int], list[Node]]()
+    for node in graph.nodes:
+        layer = node.layer
+        if not isinstance(layer, BatchNorm) or layer.running(graph.phase) or not (node.backward and graph.runs(node)):
+            continue
+        storage = graph.storage[node.bottoms[0]]
+        if node.layout != "NHWC" or len(shaped.blobs[node.bottoms[0]]) != 4 or storage != node.bottoms[0]:
+            continue
+        before = read.setdefault(graph.blobs[storage].inside or (storage, 0), [])
+        fits = [other for other in before if _channels(shaped, other) <= _channels(shaped, node)]
+        if fits and "moments" not in node.fused:
+            first = max(fits, key=lambda other: _channels(shaped, other))
+            nodes[node.index] = replace(node, known=first.index)
+        before.append(node)
+    return replace(shaped, graph=replace(graph, nodes=tuple(nodes)))
+
+
+def _channels(shaped: ShapedGraph, node: Node) -> int:
+    """The channels of a layer's bottom."""
+    return shaped.blobs[node.bottoms[0]][1]
+
+
 def _writers(graph: Graph, blob: int) -> Iterator[Node]:
     """The layers that run and write into the memory of a blob."""
     for other in graph.blobs:
@@ -152,8 +182,7 @@ def products(shaped: ShapedGraph) -> ShapedGraph:
         learns = any(graph.params[param].learned for param in _params(graph, node))
         needed = learns or not layer.running(graph.phase)
         direct = adding.issuperset(writers[1:]) and not found[storage].seed and last.layout == "NHWC"
-        dense = _dense(graph, node.bottoms[0])
-        return Fused(index, slot, pieces) if pieces and needed and direct and dense else None
+        return Fused(index, slot, pieces) if pieces and needed and direct else None
 
     return _each(shaped, "products", of)
 
@@ -191,3 +220,48 @@ def _later(graph: Graph, found: dict[int, Flow], storage: int) -> Iterator[int]:
     for other, flow in found.items():
         if other != storage and graph.diff_storage[other] == root and other != root:
             yield from (index for index, _ in flow.writers[1:])
+
+
+LARGE = 20 * 2**20
+"""Bytes of a sum from which it is computed anew: while all is kept for backward, it is memory that counts."""
+
+
+def again(shaped: ShapedGraph) -> ShapedGraph:
+    """Let a large sum of images be computed anew in backward, from what is kept anyway, and not be kept itself."""
+    graph = shaped.graph
+    nodes, found = list(graph.nodes), flows(graph)
+    at: dict[int, int] = {}
+    """For every storage that is made again, the layer in whose backward."""
+    for node in reversed(graph.nodes):
+        if len(node.tops) != 1 or not graph.runs(node):
+            continue
+        storage = graph.storage[node.tops[0]]
+        readers = [one for one in _readers(graph, storage) if "bottom" in one.reads]
+        if readers and _remade(shaped, node, storage, found):
+            index = max(at.get(storage, 0), *(one.index for one in readers))
+            nodes[node.index] = replace(node, again=index)
+            for bottom in node.bottoms:
+                before = graph.storage[bottom]
+                at[before] = max(index, at.get(before, index))
+    return replace(shaped, graph=replace(graph, nodes=tuple(nodes)))
+
+
+def _readers(graph: Graph, storage: int) -> Iterator[Node]:
+    """The layers that run and read a memory."""
+    for blob in graph.blobs:
+        if graph.storage[blob.index] == storage:
+            yield from (one for one in (graph.nodes[i] for i, _ in graph.readers(blob.index)) if graph.runs(one))
+
+
+def _remade(shaped: ShapedGraph, node: Node, storage: int, found: dict[int, Flow]) -> bool:
+    """Whether a layer is a large sum of images whose values nobody but its readers' backward wants later."""
+    graph = shaped.graph
+    sums = node.layer.abilities.hands and node.backward and node.layout == "NHWC" and not node.in_place
+    large = 4 * count(shaped.blobs[storage]) >= LARGE
+    own = _alone(graph, storage, found) and graph.storage[node.tops[0]] == node.tops[0]
+    blobs = [blob.index for blob in graph.blobs if graph.storage[blob.index] == storage]
+    writers = {graph.maker(blob).index for blob in blobs} == {node.index}
+    ended = any(not graph.readers(blob) and blob == graph.house(blob) for blob in blobs)
+    norms = any(isinstance(one.layer, BatchNorm) for one in _readers(graph, storage))
+    moments = any(word == "moments" for word, _ in graph.norms.get(node.index, ()))
+    return bool(sums and large and own and writers and not ended and not norms and not moments)

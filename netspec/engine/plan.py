@@ -23,12 +23,12 @@ ALIGN = 64
 SLACK = 256
 """Bytes behind every piece that vector loads may read."""
 
-SPAN = 128
-"""Length of one lane of `_place`, in units of time."""
+SPAN = 256
+"""Length of one lane of `_place`, in halves of a layer's time."""
 
 Key = tuple[str | int, ...]
 Lying = tuple[int, int, int, int]
-"""A placed piece: its first byte, the byte after its last, the time of its first write, the time of its last read."""
+"""A placed piece: its first byte, the byte after its last, when it begins to live, when it has lived."""
 
 
 class OutOfMemoryError(MachineError):
@@ -47,6 +47,17 @@ class Piece:
     first: int
     last: int
     offset: int = 0
+    turn: int = 0
+
+    @property
+    def begin(self) -> int:
+        """When it begins to live, in halves of a layer's time: one of turn 2 lives in the second half."""
+        return 2 * self.first + (self.turn == 2)
+
+    @property
+    def end(self) -> int:
+        """When it has lived, in halves of a layer's time: one of turn 1 lives in the first half."""
+        return 2 * self.last + (self.turn != 1)
 
     @property
     def bytes(self) -> int:
@@ -111,32 +122,40 @@ def _back(graph: Graph, node: int) -> int:
 
 
 def _data(shaped: ShapedGraph, dtype: str) -> list[Piece]:
-    """One piece for each storage: alive from its first producer to its last reader, or to the end if it is a result."""
+    """One piece for each storage: alive from its first producer to its last reader, or to the end if it is a result.
+
+    What is computed anew has a second piece, for backward.
+    """
     graph = shaped.graph
-    first: dict[int, int] = {}
-    last: dict[int, int] = {}
+    uses: dict[int, list[int]] = {}
     results = {*graph.outputs, *graph.losses}
     for blob in graph.blobs:
-        storage = graph.data_house(blob.index)
         producer = graph.nodes[blob.producer]
-        begin = -1 if blob.index in graph.inputs else producer.index
-        first[storage] = min(first.get(storage, begin), begin)
-        uses = [producer.index]
+        times = uses.setdefault(graph.data_house(blob.index), [])
+        times.append(-1 if blob.index in graph.inputs else producer.index)
         if "top" in producer.reads:
-            uses.append(_back(graph, producer.index))
+            times.append(_back(graph, producer.index))
         for index, _ in graph.readers(blob.index):
             reader = graph.nodes[index]
-            uses.append(index)
+            times.append(index)
             if "bottom" in reader.reads and graph.runs(reader):
-                uses.append(_back(graph, index))
+                times.append(_back(graph, index))
         if blob.index in results:
-            uses.append(2 * len(graph.nodes))
-        last[storage] = max(last.get(storage, -1), *uses)
-    for norm in graph.nodes:
-        if "pulled" in norm.fused:
-            storage = graph.data_house(norm.bottoms[0])
-            last[storage] = max(last[storage], _back(graph, norm.fused["pulled"].node))
-    return [Piece(("data", s), shaped.blobs[s], dtype, first[s], last[s]) for s in first]
+            times.append(2 * len(graph.nodes))
+    for node in graph.nodes:
+        if "pulled" in node.fused:
+            uses[graph.data_house(node.bottoms[0])].append(_back(graph, node.fused["pulled"].node))
+        if node.again is not None:
+            for index in (*node.bottoms, *node.tops):
+                uses[graph.data_house(index)].append(_back(graph, node.again))
+    middle, result = len(graph.nodes), []
+    for storage, times in uses.items():
+        again = [time for time in times if time >= middle] if storage in graph.remade else []
+        before = [time for time in times if time < middle] if again else times
+        result.append(Piece(("data", storage), shaped.blobs[storage], dtype, min(before), max(before)))
+        if again:
+            result.append(Piece(("again", storage), shaped.blobs[storage], dtype, min(again), max(again)))
+    return result
 
 
 def _diffs(shaped: ShapedGraph, dtype: str) -> list[Piece]:
@@ -206,7 +225,8 @@ def _workspaces(shaped: ShapedGraph, dtype: str, apart: bool) -> list[Piece]:
                 result.append(Piece(("work", node.index, name, "forward"), space.shape, kind, begin, ahead))
             if space.use != "forward" and node.backward:
                 begin = _back(graph, node.fused["products"].node) if "products" in node.fused else back
-                result.append(Piece(("work", node.index, name, "backward"), space.shape, kind, begin, back))
+                key: Key = ("work", node.index, name, "backward")
+                result.append(Piece(key, space.shape, kind, begin, back, turn=space.turn))
     return result
 
 
@@ -215,6 +235,7 @@ def _looks(graph: Graph, norm: Node) -> Iterator[int]:
     if "on_read" in norm.fused:
         for reader in graph.looking(norm):
             yield from (reader.index, *([_back(graph, reader.index)] if reader.backward else ()))
+            yield from () if reader.again is None else (_back(graph, reader.again),)
     yield from (_back(graph, norm.fused[word].node) for word in ("products", "pulled") if word in norm.fused)
 
 
@@ -224,17 +245,17 @@ def _place(pieces: list[Piece]) -> list[Piece]:
     Placed pieces are listed in lanes, so that a new piece is compared with few others. There is one lane for each span
     of time, one for the middle of the time, when everything that backward reads is alive, and one for the whole time.
     """
-    end = max((piece.last for piece in pieces), default=0)
-    spans = [_Lane(begin, begin + SPAN - 1) for begin in range(-1, end + 1, SPAN)]
-    middle, whole = _Lane(end // 2, end // 2), _Lane(-1, end)
+    start, end = -2, max((piece.end for piece in pieces), default=0)
+    spans = [_Lane(begin, begin + SPAN - 1) for begin in range(start, end + 1, SPAN)]
+    middle, whole = _Lane(end // 2, end // 2), _Lane(start, end)
     result = []
     sized = [(piece.bytes, piece) for piece in pieces]
     for size, piece in sorted(sized, key=lambda pair: (-pair[0], pair[1].first, str(pair[1].key))):
-        touched = spans[(piece.first + 1) // SPAN : (piece.last + 1) // SPAN + 1]
-        lane = touched[0] if len(touched) == 1 else middle if piece.first <= middle.begin <= piece.last else whole
-        offset = lane.lowest(size, piece.first, piece.last)
+        touched = spans[(piece.begin - start) // SPAN : (piece.end - start) // SPAN + 1]
+        lane = touched[0] if len(touched) == 1 else middle if piece.begin <= middle.begin <= piece.end else whole
+        offset = lane.lowest(size, piece.begin, piece.end)
         for lane in (whole, middle, *touched):
-            lane.put((offset, offset + size, piece.first, piece.last))
+            lane.put((offset, offset + size, piece.begin, piece.end))
         result.append(replace(piece, offset=offset))
     return result
 

@@ -296,13 +296,26 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
     return replace(shaped, graph=replace(graph, nodes=nodes))
 
 
-_FUSING = (fusing.hands, fusing.on_read, fusing.moments, fusing.products, fusing.pulled)
-_ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store, *_FUSING)
-REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in _ORDER}
+_ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store)
+_FUSING = (fusing.hands, fusing.on_read, fusing.moments, fusing.known, fusing.products, fusing.pulled, fusing.again)
+REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in (*_ORDER, *_FUSING)}
 INSTEAD = {"layout": plain}
 """Pass to run when a rewrite is off; others are skipped."""
 HIDING = frozenset(
-    {"fold", "batch_norm", "sums", "relu", "in_place", "place", "store", "hands", "on_read", "products", "pulled"}
+    {
+        "fold",
+        "batch_norm",
+        "sums",
+        "relu",
+        "in_place",
+        "place",
+        "store",
+        "hands",
+        "on_read",
+        "products",
+        "pulled",
+        "again",
+    }
 )
 """Rewrites that make some blob unreadable, or let gradients of params be overwritten instead of added to."""
 

@@ -23,6 +23,8 @@ def verify_fused(shaped: ShapedGraph, check: Check) -> None:
             check(not bottom.kept, "hands down a gradient that is looked at", name, bottom.name)
         if node.fused:
             _served(shaped, node, check)
+        if node.known is not None:
+            _known(shaped, node, graph.nodes[node.known], check)
     _whose(graph, check)
 
 
@@ -52,6 +54,23 @@ def _served(shaped: ShapedGraph, norm: Node, check: Check) -> None:
             check(readers == [norm], "is not the only reader of its bottom", name)
     if "on_read" in norm.fused:
         _unwritten(shaped, norm, check)
+
+
+def _known(shaped: ShapedGraph, norm: Node, other: Node, check: Check) -> None:
+    """Both are BatchNorms of the batch that run backward, and the earlier one's bottom begins the later one's."""
+    graph, name = shaped.graph, norm.layer.name
+    for node in (norm, other):
+        fits = isinstance(node.layer, BatchNorm) and not node.layer.running(graph.phase) and "bottom" in node.reads
+        check(fits and graph.runs(node) and node.layout == "NHWC", "shares moments, but needs none", node.layer.name)
+    places = []
+    for node in (norm, other):
+        blob = graph.blobs[node.bottoms[0]]
+        check(graph.storage[blob.index] == blob.index, "shares moments of what may be overwritten", node.layer.name)
+        places.append((*(blob.inside or (blob.index, 0)), shaped.blobs[blob.index][1]))
+    (whole, first, width), (known, begin, channels) = places
+    same = (whole, first) == (known, begin) and channels <= width and other.index < norm.index
+    check(same, f"the moments of '{other.layer.name}' are not those of its first channels", name)
+    check("moments" not in norm.fused, "has its moments from two layers", name)
 
 
 def _unwritten(shaped: ShapedGraph, norm: Node, check: Check) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from netspec.core.shape import FLOAT_BYTES, Shape, count
 from netspec.core.verify import Check
 from netspec.engine.plan import ALIGN, FOLDED, SLACK, Key, MemoryPlan, Piece
+from netspec.layers.batch_norm import KNOWN
 from netspec.layers.concat import Concat
 from netspec.net.graph import Graph, Node
 from netspec.net.shaped import ShapedGraph
@@ -43,12 +44,12 @@ def verify_plan(shaped: ShapedGraph, plan: MemoryPlan) -> None:
 
 def _apart(pieces: Iterable[Piece], check: Check) -> None:
     """No two pieces that are alive at one time overlap. Each is compared with its neighbours at its first time."""
-    begins = sorted(pieces, key=lambda piece: piece.first)
-    ends = sorted(begins, key=lambda piece: piece.last)
+    begins = sorted(pieces, key=lambda piece: piece.begin)
+    ends = sorted(begins, key=lambda piece: piece.end)
     living: list[tuple[int, int, Key]] = []
     dead = 0
     for piece in begins:
-        while ends[dead].last < piece.first:
+        while ends[dead].end < piece.begin:
             gone = ends[dead]
             living.pop(bisect_left(living, (gone.offset, gone.offset + gone.bytes)))
             dead += 1
@@ -123,13 +124,26 @@ def _uses(shaped: ShapedGraph, plan: MemoryPlan, check: Check) -> Iterator[tuple
             yield from ((("data", graph.house(top)), Use(node.index, True, name)) for top in node.tops)
         for word, blobs in (("bottom", node.bottoms), ("top", node.tops)):
             if word in node.reads:
-                yield from ((("data", graph.data_house(blob)), Use(back, False, name)) for blob in blobs)
+                yield from _reads_back(graph, node, blobs)
+        for one in graph.remakes(node):
+            yield ("again", graph.storage[one.tops[0]]), Use(back, True, name)
+            yield from _reads_back(graph, node, one.bottoms)
         yield from _spaces(shaped, plan, node, check)
         for word, norm in graph.norms.get(node.index, ()):
             if word != "moments":
                 yield ("data", graph.house(norm.bottoms[0])), Use(back, False, name)
     for key, uses in _diff_uses(graph, plan, check):
         yield from ((key, use) for use in uses)
+
+
+def _reads_back(graph: Graph, node: Node, blobs: Iterable[int]) -> Iterator[tuple[Key, Use]]:
+    """The uses of blobs that are read at a layer's backward, but for those that are remade just before it."""
+    back = 2 * len(graph.nodes) - 1 - node.index
+    for blob in blobs:
+        storage = graph.storage[blob]
+        key: Key = ("again", storage) if storage in graph.remade else ("data", graph.data_house(blob))
+        if storage not in graph.remade or graph.remade[storage].again != node.index:
+            yield key, Use(back, False, node.layer.name)
 
 
 def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> Iterator[tuple[Key, Use]]:
@@ -146,10 +160,14 @@ def _spaces(shaped: ShapedGraph, plan: MemoryPlan, node: Node, check: Check) -> 
             key: Key = ("work", node.index, word, *(() if kept else (side,)))
             piece = plan.pieces.get(key)
             kind = plan.dtype if space.kind == "real" else space.kind
-            right = piece is not None and (piece.shape, piece.kind) == (space.shape, kind)
+            turn = space.turn if side == "backward" and not kept else 0
+            right = piece is not None and (piece.shape, piece.kind, piece.turn) == (space.shape, kind, turn)
             check(right, f"workspace '{word}' has no piece of its shape and kind", name)
             yield key, Use(time, True, name)
             yield from ((key, use) for use in _others(graph, node, word, side))
+            if word in KNOWN:
+                later = (one for one in graph.nodes if one.known == node.index)
+                yield from ((key, Use(one.index, False, one.layer.name)) for one in later)
         if space.score:
             yield ("work", node.index, word), Use(2 * len(shaped.graph.nodes), False, name)
 
@@ -162,6 +180,8 @@ def _others(graph: Graph, norm: Node, space: str, side: str) -> Iterator[Use]:
             yield Use(reader.index, False, reader.layer.name)
             if reader.backward:
                 yield Use(end - 1 - reader.index, False, reader.layer.name)
+            if reader.again is not None:
+                yield Use(end - 1 - reader.again, False, reader.layer.name)
     for word, at in norm.fused.items():
         name = graph.nodes[at.node].layer.name
         if word == "moments" and side == "forward" and space in {"partial", "counts"}:

@@ -129,7 +129,13 @@ class _Memory:
         served = graph.served(node)
         bottoms = [graph.data_house(b) for b in (*node.bottoms, *(norm.bottoms[0] for norm in served))]
         tops = [graph.house(t) for t in node.tops if "on_read" not in node.fused]
+        remade = graph.remakes(node) if section == "backward" else []
+        bottoms += [graph.data_house(blob) for one in remade for blob in one.bottoms]
         near: dict[Key, None] = dict.fromkeys(("data", house) for house in (*bottoms, *tops))
+        around = [node, *remade, *served] if section == "backward" else []
+        near |= {("again", graph.storage[blob]): None for one in around for blob in (*one.bottoms, *one.tops)}
+        for one in remade:
+            served += graph.served(one)
         for one in (node, *served):
             near |= dict.fromkeys(self.mine.get(one.index, ()))
         diffs = [graph.diff_house(t) for t in node.tops]
@@ -154,10 +160,12 @@ class _Memory:
             read = {key for key in every if key[0] == "data" and key[1] not in tops}
             self.written |= {key for key in every if key[0] == "work" or (key[0] == "data" and key[1] in tops)}
         else:
-            read = {key for key in every if key[0] == "data" or (key[0] == "work" and len(key) == 3)}
+            self.written |= {("again", graph.storage[one.tops[0]]) for one in remade}
+            read = {key for key in every if key[0] in {"data", "again"} or (key[0] == "work" and len(key) == 3)}
             if section == "backward":
                 read |= {("diff", house) for house in diffs if ("diff", house) in every}
                 self.shares(node, used)
+                self.turns(steps, living, name)
             gradients = {key for key in every if key[0] in {"diff", "share"}}
             self.written |= {key for key in gradients if section == "seed" or key[1] not in diffs}
         for key in sorted(read - self.written, key=str):
@@ -185,6 +193,16 @@ class _Memory:
             steps = [number for number, keys in enumerate(used) if key in keys]
             added = bool(steps) and used[steps[-1]] == {key, house}
             self.check(added, f"piece {key} is not added to the gradient", node.layer.name)
+
+    def turns(self, steps: tuple[Step, ...], living: dict[Key, Span], name: str) -> None:
+        """Scratch of the first turn is not used after that of the second, whose memory it may share."""
+        pieces = self.program.plan.pieces
+        scratch = [(pieces[key].turn, where) for key, where in living.items() if pieces[key].turn]
+        begun = False
+        for step in steps:
+            held = [{turn for turn, where in scratch if where.holds(span(array))} for array in self.arrays(step)]
+            begun = begun or {2} in held
+            self.check(not (begun and {1} in held), "uses scratch of its first turn after that of its second", name)
 
     def touched(self, step: Step, living: dict[Key, Span], weights: list[list[Span]]) -> set[Key]:
         """The pieces that a step's arrays lie in.

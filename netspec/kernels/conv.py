@@ -19,7 +19,9 @@ from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import add_run, clear_run, copy_run, lanes_of
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
 from netspec.codegen.turn import turn_tile
+from netspec.core.beside import Pull
 from netspec.kernels.conv_geometry import Apart, Filters, Pixels, Sending, Target, Windows
+from netspec.kernels.seen import Leaving, Seen, is_seen, leave, see_pixels
 
 
 @kernel
@@ -63,13 +65,13 @@ def pack(w: Vector, packed: Vector, taps: Clock, filters: Filters, part: int, pa
 
 
 @helper
-def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int, out: Vector) -> None:
-    """Copy `count` lines of an image from line `first` and column `windows.left` on; values outside the image are 0.
+def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int, seen: Pull, out: Vector) -> None:
+    """Copy `count` lines of an image, as they are seen, from line `first` and column `windows.left` on.
 
-    out: (count, reach, channels of all groups).
+    Values outside the image are 0. out: (count, reach, channels of all groups).
     """
-    width, pitch, channels = windows.width, windows.pitch, windows.channels * windows.groups
-    left, wide, start = windows.left, windows.reach, image * windows.height * width * pitch
+    width, channels, wide = windows.width, windows.channels * windows.groups, windows.reach
+    left, start = windows.left, image * windows.height * width
     low, high = max(0, -left), max(0, min(wide, width - left))
     for i in range(count):
         y, to = first + i, i * wide * channels
@@ -77,24 +79,22 @@ def padded_lines(x: Vector, windows: Windows, image: int, first: int, count: int
             clear_run(out, to, wide * channels)
             continue
         clear_run(out, to, low * channels)
-        at, to = start + (y * width + left + low) * pitch, to + low * channels
-        if pitch == channels:
-            copy_run(x, at, out, to, (high - low) * channels)
-        else:
-            for j in range(high - low):
-                copy_run(x, at + j * pitch, out, to + j * channels, channels)
+        at, to = start + y * width + left + low, to + low * channels
+        see_pixels(x, windows.pitch, at, high - low, channels, seen, out, to)
         clear_run(out, to + (high - low) * channels, (wide - high) * channels)
 
 
 @helper
-def source_of(x: Vector, windows: Windows, image: int, line: int, count: int, scratch: Vector) -> tuple[int, int, int]:
+def source_of(
+    x: Vector, windows: Windows, image: int, line: int, count: int, seen: Pull, scratch: Vector
+) -> tuple[int, int, int]:
     """(address, pixels of a line, values of a pixel) of the source that the windows of `count` lines read.
 
     Where `windows.copied`, the lines are written to scratch first; else they are read in the image itself.
     """
     first = windows.top + line * windows.stride_y
     if windows.copied:
-        padded_lines(x, windows, image, first, (count - 1) * windows.stride_y + windows.extent, scratch)
+        padded_lines(x, windows, image, first, (count - 1) * windows.stride_y + windows.extent, seen, scratch)
         return address(scratch, 0), windows.reach, windows.channels * windows.groups
     start = (image * windows.height + first) * windows.width + windows.left
     return address(x, start * windows.pitch), windows.width, windows.pitch
@@ -107,11 +107,12 @@ def convolve(
     bias: Vector,
     y: Vector,
     table: Clock,
-    scratch: Matrix,
+    seen: Seen,
     windows: Windows,
     target: Target,
     tiles: Tiling,
     mode: int,
+    left: Leaving,
     part: int,
     parts: int,
 ) -> None:
@@ -119,16 +120,18 @@ def convolve(
 
     A part owns blocks of lines. x: (N, height, width, C) with pixels `windows.pitch` apart, y: (N, height, width, K)
     likewise, packed: as `pack` has it, bias: (K,) or empty. table: (runs,), where each run of taps begins in the
-    source. scratch: (parts, values of a block's padded lines).
+    source. Scratch holds (parts, values of a block's padded lines), as they are seen. What is left of y, in a pass that
+    writes all of its pixels, is one piece for each part.
     """
-    size, offsets, scratch_lines = y.itemsize, address(table, 0), scratch[part]
+    size, offsets, scratch_lines = y.itemsize, address(table, 0), seen.scratch[part]
     r, m, block, step = windows.channels, target.channels, windows.block, target.stride_x * target.pitch
     sums = Sums(windows.runs, offsets, windows.run)
     panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
-    for unit in range(*span(windows.images * blocks, part, parts)):
+    first_unit, last_unit = span(windows.images * blocks, part, parts)
+    for unit in range(first_unit, last_unit):
         n, u = unit // blocks, unit % blocks * block
         count = min(block, windows.lines - u)
-        source, line, pixel = source_of(x, windows, n, u, count, scratch_lines)
+        source, line, pixel = source_of(x, windows, n, u, count, seen.how, scratch_lines)
         for gp in range(windows.groups * panels):
             group, p = gp // panels, gp % panels
             _, tail, tall, low = tiles_of(tiles, p, m)
@@ -146,6 +149,8 @@ def convolve(
                     a = Left(source + size * at, windows.stride_x * pixel, 1)
                     c = Result(address(y, to + v * step), step, constants, mode, tail)
                     multiply(tall if cut < tiles.more else low, sums, a, b, c)
+        pixels, number = (n * target.height + u) * target.width, count * target.width
+        leave(y, target.pitch, m * windows.groups, pixels, number, left, part, unit == first_unit)
 
 
 @helper
@@ -260,39 +265,50 @@ def pack_lines(
                 packed[to + j] = w[((o * r + column % r) * height + y) * width + column // r] if inside else 0
 
 
+@helper
+def diff_line(dy: Vector, sending: Sending, seen: Pull, scratch: Vector, line: int) -> tuple[int, int]:
+    """(address, values of a pixel) of a line of dy, which is seen into scratch where it is not as it lies."""
+    pixel, k, to = line * sending.columns, sending.filters, sending.tall * sending.wide * sending.channels
+    if not is_seen(seen):
+        return address(dy, pixel * sending.pitch), sending.pitch
+    see_pixels(dy, sending.pitch, pixel, sending.columns, k, seen, scratch, to)
+    return address(scratch, to), k
+
+
 @kernel
 def convolve_back(
     dy: Vector,
     packed: Vector,
     dx: Vector,
-    scratch: Matrix,
+    seen: Seen,
     sending: Sending,
     tiles: Tiling,
     add: int,
+    left: Leaving,
     part: int,
     parts: int,
 ) -> None:
     """dx = (with `add`: +=) the sum of what every pixel of dy adds to its window, a line of taps at a time.
 
     Rows of a tile overlap in the image. dy: (N, lines, columns, K) with pixels `pitch` apart, dx: (N, height, width,
-    C), packed: as `pack_lines` writes it, scratch: (parts, tall * wide * C). Unlike in gathering (`convolve`), columns
-    are taps and channels together, so that few channels fill vectors too, and no padding is multiplied. A part owns
-    images.
+    C), packed: as `pack_lines` writes it. Scratch holds (parts, tall * wide * C), then a line of dy as it is seen.
+    Unlike in gathering (`convolve`), columns are taps and channels together, so that few channels fill vectors too, and
+    no padding is multiplied. A part owns images, and leaves its own piece.
     """
     k, r, wide, panel = sending.filters, sending.channels, sending.wide, tiles.panel
-    panels, image, sums = (sending.run + panel - 1) // panel, scratch[part], Sums(1, one_tap(), sending.filters)
-    for n in range(*span(sending.images, part, parts)):
+    panels, image, sums = (sending.run + panel - 1) // panel, seen.scratch[part], Sums(1, one_tap(), sending.filters)
+    first, last = span(sending.images, part, parts)
+    for n in range(first, last):
         clear_run(image, 0, sending.tall * wide * r)
         for line in range(sending.taps * panels):
             tap, p = line // panels, line % panels
             _, tail, tall, low = tiles_of(tiles, p, sending.run)
             b = Right(address(packed, line * k * panel), 0, panel)
             for i in range(sending.lines):
+                source, pitch = diff_line(dy, sending, seen.how, image, n * sending.lines + i)
                 for cut in range(tiles.blocks):
                     v, _ = rows_at(cut, tiles.rows, tiles.more)
-                    a = Left(
-                        address(dy, ((n * sending.lines + i) * sending.columns + v) * sending.pitch), sending.pitch, 1
-                    )
+                    a = Left(source + v * pitch * dy.itemsize, pitch, 1)
                     to = ((i * sending.stride_y + tap * sending.dilation) * wide + v * sending.stride_x) * r + p * panel
                     c = Result(address(image, to), sending.stride_x * r, 0, ADD, tail)
                     multiply(tall if cut < tiles.more else low, sums, a, b, c)
@@ -302,3 +318,5 @@ def convolve_back(
                 add_run(image, frm, dx, to, sending.width * r)
             else:
                 copy_run(image, frm, dx, to, sending.width * r)
+        pixels = sending.height * sending.width
+        leave(dx, r, r, n * pixels, pixels, left, part, n == first)

@@ -130,20 +130,17 @@ class Diff(NamedTuple):
 
 
 class PixelGradient(NamedTuple):
-    """The weight's gradient for filters of one tap, as a product over all pixels.
+    """The weight's gradient for filters of one tap, as a product over all pixels of dy."""
 
-    Pixels are taken in lines of `width`: dy's lie side by side, x's may lie apart.
-    """
-
-    lines: int
-    width: int  # pixels of a line
-    line_pitch: int  # of x, from one line to the next
+    pixels: int
     pitch: int  # of x, from one pixel to the next
     diff_pitch: int  # of dy, from one pixel to the next
     channels: int  # C
-    shares: int  # parts that share a piece
-    by_columns: int  # 1 where they share its columns (of x), 0: its rows (of dy)
-    deep: int  # lines that are multiplied at a time
+    down: int  # parts that share the rows of a piece, which are dy's filters
+    across: int  # parts that share its columns, which are x's channels
+    deep: int  # pixels that are multiplied at a time
+    row: int  # from one pixel to the next where dy's are copied
+    apart: int  # 1 where pixels of x lie apart
 
 
 # --- convolution of volumes by planes
@@ -235,8 +232,8 @@ class FrequencyProducts(NamedTuple):
     channels: int  # R
     filters: int  # M
     panel: int  # columns of a panel of the M
-    most: int  # rows of a register tile, at most
-    codes: Codes  # tiles of 0 to `most` rows for whole panels, then for the last panel
+    most: int  # rows of a register tile, at most; 0: the filters of a frequency stay in registers
+    codes: Codes  # tiles of 0 to `most` rows for whole panels, then for the last panel; or the product of all rows
 
 
 class Chunks(NamedTuple):
@@ -268,6 +265,8 @@ class Asked(NamedTuple):
 
     moments: Pieces
     products: Products
+    code: Code  # the transform that leaves it of whole tiles on its way
+    along: int  # 1 where there is such a code
 
 
 class TileScratch(NamedTuple):
@@ -327,6 +326,16 @@ class StripCodes(NamedTuple):
     rest: Code
     other_whole: Code
     other_rest: Code
+
+
+class LinePass(NamedTuple):
+    """A pass that writes whole lines in strips: see `depthwise`."""
+
+    images: DepthwiseImages
+    rows: Clock
+    phases: Clock
+    codes: StripCodes
+    mode: int  # bits ADD and RECTIFY
 
 
 class SpotCodes(NamedTuple):

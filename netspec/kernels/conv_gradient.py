@@ -5,13 +5,15 @@ Letters: N images; R channels a group reads, M columns a group writes; K filters
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, LINE, Tiling
+from netspec.codegen.geometry import ADD, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Doubles, Matrix, Vector
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
-from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, rows_at, tiles_of
+from netspec.core.beside import Pull
 from netspec.kernels.conv import source_of
-from netspec.kernels.conv_geometry import Diff, PixelGradient, Windows
+from netspec.kernels.conv_geometry import Diff, Windows
+from netspec.kernels.seen import Seen, is_seen, see_pixels
 
 
 @kernel
@@ -21,10 +23,11 @@ def weight_gradient(
     pieces: Matrix,
     lines: Clock,
     taps: Clock,
-    scratch: Matrix,
+    seen: Seen,
     windows: Windows,
     diff: Diff,
     tiles: Tiling,
+    pull: Pull,
     part: int,
     parts: int,
 ) -> None:
@@ -32,18 +35,25 @@ def weight_gradient(
 
     x: (N, height, width, C), dy: (N, lines, width, K) with pixels `diff.pitch` apart, pieces: (S, G, T, run, M) with T
     runs of taps. taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins.
-    scratch: (parts, values of a block's padded lines). A part owns blocks of rows (of all taps and groups) of one
-    piece.
+    Scratch holds (parts, values of a block's padded lines, as they are seen), then the block's lines of dy where they
+    are seen through the pull. A part owns blocks of rows (of all taps and groups) of one piece.
     """
     r, m, block, count = windows.channels, diff.channels, windows.block, windows.runs
     panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
-    piece, scratch_lines, offsets = pieces[part // diff.shares], scratch[part], address(lines, 0)
+    piece, scratch, offsets = pieces[part // diff.shares], seen.scratch[part], address(lines, 0)
     begin, end = span(windows.groups * count * tiles.blocks, part % diff.shares, diff.shares)
     first, last = span(windows.images * blocks, part // diff.shares, pieces.shape[0])
     for unit in range(first, last):
         n, u = unit // blocks, unit % blocks * block
         height = min(block, windows.lines - u)
-        source, _, pixel = source_of(x, windows, n, u, height, scratch_lines)
+        source, _, pixel = source_of(x, windows, n, u, height, seen.how, scratch)
+        diffs, pitch = address(dy, (n * windows.lines + u) * diff.width * diff.pitch), diff.pitch
+        if is_seen(pull):
+            pitch, to = m * windows.groups, scratch.size - block * diff.width * m * windows.groups
+            see_pixels(
+                dy, diff.pitch, (n * windows.lines + u) * diff.width, height * diff.width, pitch, pull, scratch, to
+            )
+            diffs = address(scratch, to)
         mode, sums = 0 if unit == first else ADD, Sums(height, offsets, diff.width)
         for p in range(panels):
             _, tail, tall, low = tiles_of(tiles, p, m)
@@ -52,61 +62,9 @@ def weight_gradient(
                 v, _ = rows_at(cut, tiles.rows, tiles.more)
                 column = group * m + p * tiles.panel
                 a = Left(source + dy.itemsize * (taps[tap] + group * r + v), 1, windows.stride_x * pixel)
-                start = address(dy, (n * windows.lines + u) * diff.width * diff.pitch + column)
-                b = Right(start, diff.width * diff.pitch, diff.pitch)
+                b = Right(diffs + column * dy.itemsize, diff.width * pitch, pitch)
                 to = ((group * count + tap) * windows.run + v) * m + p * tiles.panel
                 multiply(tall if cut < tiles.more else low, sums, a, b, Result(address(piece, to), m, 0, mode, tail))
-
-
-@kernel
-def weight_gradient_pixels(
-    x: Vector,
-    dy: Vector,
-    pieces: Matrix,
-    offsets: Clock,
-    product: PixelGradient,
-    tiles: Tiling,
-    add: int,
-    part: int,
-    parts: int,
-) -> None:
-    """pieces[s] = (with `add`: +=) dy^T x over the lines of piece s, for filters of one tap.
-
-    x: (lines, width, C) and dy: (lines, width, K) as `product` says, pieces: (S, K, C), offsets: (deep,), where each
-    line of a block begins in dy. A part owns blocks of rows, or panels of columns, of one piece. A block of lines stays
-    near while it is multiplied; meanwhile the tiles prefetch the next block.
-    """
-    c, width, panel, shares = product.channels, product.width, tiles.panel, product.shares
-    panels, piece, share = (c + panel - 1) // panel, pieces[part // shares], part % shares
-    begin, end = (0, tiles.blocks) if product.by_columns else span(tiles.blocks, share, shares)
-    p_begin, p_end = span(panels, share, shares) if product.by_columns else (0, panels)
-    first, last = span(product.lines, part // shares, pieces.shape[0])
-    row_begin, _ = rows_at(begin, tiles.rows, tiles.more)
-    row_end, _ = rows_at(end, tiles.rows, tiles.more)
-    for l0 in range(first, last, product.deep):
-        count, mode, size, number = min(product.deep, last - l0), ADD if add or l0 > first else 0, dy.itemsize, 0
-        sums = Sums(count, address(offsets, 0), width) if width > 1 else Sums(1, one_tap(), count)
-        x0, dy0 = address(x, l0 * product.line_pitch), address(dy, l0 * width * product.diff_pitch)
-        x_next, dy_next = count * product.line_pitch * size, count * width * product.diff_pitch * size
-        x_left = (min(p_end * panel, c) - p_begin * panel) * size if l0 + count < last else 0
-        dy_left = (row_end - row_begin) * size if l0 + count < last else 0
-        for p in range(p_begin, p_end):
-            _, tail, tall, low = tiles_of(tiles, p, c)
-            b = Right(x0 + p * panel * size, product.line_pitch, product.pitch)
-            for cut in range(begin, end):
-                v, _ = rows_at(cut, tiles.rows, tiles.more)
-                a = Left(dy0 + v * size, 1, product.diff_pitch)
-                result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
-                if number < x_left:
-                    at = x0 + p_begin * panel * size + x_next + number
-                    soon = Ahead(at, product.line_pitch * size, product.pitch * size)
-                elif number < x_left + dy_left:
-                    at = dy0 + row_begin * size + dy_next + number - x_left
-                    soon = Ahead(at, width * product.diff_pitch * size, product.diff_pitch * size)
-                else:
-                    soon = Ahead(0, 0, 0)
-                number += LINE
-                multiply(tall if cut < tiles.more else low, sums, a, b, result, soon)
 
 
 @helper

@@ -1,4 +1,4 @@
-"""Moving values: fill, copy, accumulate, transpose, and the blocks of a concatenation."""
+"""Moving values: fill, copy, repeat, accumulate, transpose, and the blocks of a concatenation."""
 
 from __future__ import annotations
 
@@ -56,6 +56,13 @@ def accumulate(x: Vector, y: Vector, part: int, parts: int) -> None:
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
         y[i] += x[i]
+
+
+@kernel
+def repeat(w: Vector, wide: Vector, value: float, part: int, parts: int) -> None:
+    """wide (width,) = w (C,) repeated; `value` everywhere where w is empty."""
+    for i in range(wide.size):
+        wide[i] = w[i % w.size] if w.size else value
 
 
 CHUNK = 4096

@@ -14,13 +14,26 @@ read them there. What is left of y for a BatchNorm is taken from a few lines tha
 
 from __future__ import annotations
 
+from netspec.codegen.intrinsics import bits
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Array3, Clock, Matrix, Vector
 from netspec.codegen.simd import clear_run
-from netspec.codegen.strips import Lines, Reading, Spots, Taps, Writing, call_grad, call_spot, call_strip
+from netspec.codegen.strips import (
+    Lines,
+    Plane,
+    Reading,
+    Sight,
+    Spots,
+    Taps,
+    Writing,
+    call_grad,
+    call_spot,
+    call_strip,
+    call_window,
+)
 from netspec.codegen.tiles import address
-from netspec.core.beside import Pull
-from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows, SpotCodes, StripCodes
+from netspec.core.beside import Lens, Pull
+from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, LinePass, Phase, SourceRows, SpotCodes
 from netspec.kernels.copy import turn
 from netspec.kernels.seen import Held, Leaving, Seen, hold_lines, is_seen, leave, see_pixels
 
@@ -44,16 +57,29 @@ def rows_of(rows: Clock, line: int) -> SourceRows:
 
 
 @helper
-def source_line(
-    x: Vector, images: DepthwiseImages, seen: Pull, near: Vector, held: Held, image: int, source: SourceRows
+def sight_of(lens: Lens) -> Sight:
+    """A lens, as codes take it."""
+    if not lens.factor.size:
+        return Sight(0, 0, 0)
+    return Sight(address(lens.factor, 0), address(lens.offset, 0), bits(lens.low))
+
+
+@helper
+def source_lines(
+    x: Vector, images: DepthwiseImages, seen: Pull, near: Vector, held: Held, image: int, first: int, last: int
 ) -> tuple[int, Held]:
-    """(address of the first source row, the lines that `near` holds then)."""
+    """(address of source row `first`, the lines that `near` holds then); rows up to `last` - 1 lie behind it."""
     line = images.width * images.channels
-    if not is_seen(seen) or not source.number:
-        return address(x, (image * images.height + source.row) * line), held
-    last = source.row + (source.number - 1) * images.row_step + 1
-    held = hold_lines(x, images.height, line, images.channels, seen, near, held, image, source.row, last)
-    return address(near, (source.row - held.low) * line), held
+    if not is_seen(seen) or first >= last:
+        return address(x, (image * images.height + first) * line), held
+    held = hold_lines(x, images.height, line, images.channels, seen, near, held, image, first, last)
+    return address(near, (first - held.low) * line), held
+
+
+@helper
+def last_row(source: SourceRows, images: DepthwiseImages) -> int:
+    """One past the last of a line's source rows."""
+    return source.row + (source.number - 1) * images.row_step + 1 if source.number else source.row
 
 
 @helper
@@ -93,17 +119,36 @@ def pack_groups(w: Array3, packed: Array3, turned: int, part: int, parts: int) -
                 packed[t, i, k] = w[k - k % group + i, k % group, t] if turned else w[k, i, t]
 
 
+@helper
+def write_line(line: int, w: Vector, bias: Vector, y: Vector, lines: LinePass, sight: Sight, unit: int) -> None:
+    """Write a line of y, in strips, from the source rows at the address `line`."""
+    images, codes, mode = lines.images, lines.codes, lines.mode
+    c, width, size, source = images.channels, images.width, y.itemsize, rows_of(lines.rows, unit % images.lines)
+    constant, ws, ys = address(bias, 0) if bias.size else 0, address(w, 0), address(y, unit * images.columns * c)
+    for i in range(lines.phases.size // PHASE):
+        phase = phase_at(lines.phases, i)
+        filters = ws + (source.tap * images.across + phase.first_tap) * c * images.group * size
+        taps = Taps(filters, images.tap_step * images.across * c * images.group, phase.next_tap * c * images.group)
+        done = 0
+        for piece in range(2):
+            some = phase.number // phase.pixels if piece == 0 else 1 if phase.number % phase.pixels else 0
+            whole, rest = (codes.whole, codes.rest) if i == 0 else (codes.other_whole, codes.other_rest)
+            column = done * phase.step + phase.shift
+            result = ys + (phase.place + done * phase.stride) * c * size
+            if some:
+                reading = Reading(line + column * c * size, column, width, source.number, images.row_step * width * c)
+                writing = Writing(result, phase.stride * c, constant, mode, c)
+                call_strip(rest if piece else whole, some, reading, taps, writing, sight)
+            done = phase.number // phase.pixels * phase.pixels
+
+
 @kernel
 def strips(
     x: Vector,
     w: Vector,
     bias: Vector,
     y: Vector,
-    images: DepthwiseImages,
-    rows: Clock,
-    phases: Clock,
-    mode: int,
-    codes: StripCodes,
+    lines: LinePass,
     seen: Seen,
     left: Leaving,
     part: int,
@@ -113,40 +158,14 @@ def strips(
 
     A part writes whole lines of y. There are one or two phases. x is seen as `seen` says; a part leaves its own piece.
     """
-    c, width, size = images.channels, images.width, y.itemsize
-    constant = address(bias, 0) if bias.size else 0
-    ws, ys, near, held = (
-        address(w, 0),
-        address(y, 0),
-        seen.scratch[min(part, seen.scratch.shape[0] - 1)],
-        Held(-1, 0, 0),
-    )
+    images, near, held = lines.images, seen.scratch[min(part, seen.scratch.shape[0] - 1)], Held(-1, 0, 0)
     first, last = span(images.images * images.lines, part, parts)
-    leaving, begin = left.moments.values.size + left.products.pieces.values.size, first
+    leaving, begin, sight = left.moments.values.size + left.products.pieces.values.size, first, sight_of(seen.lens)
     for unit in range(first, last):
-        image, source = unit // images.lines, rows_of(rows, unit % images.lines)
-        line, held = source_line(x, images, seen.how, near, held, image, source)
-        for i in range(phases.size // PHASE):
-            phase = phase_at(phases, i)
-            filters = ws + (source.tap * images.across + phase.first_tap) * c * images.group * size
-            taps = Taps(filters, images.tap_step * images.across * c * images.group, phase.next_tap * c * images.group)
-            done = 0
-            for piece in range(2):
-                some = phase.number // phase.pixels if piece == 0 else 1 if phase.number % phase.pixels else 0
-                whole, rest = (codes.whole, codes.rest) if i == 0 else (codes.other_whole, codes.other_rest)
-                column = done * phase.step + phase.shift
-                start = line + column * c * size
-                result = ys + (unit * images.columns + phase.place + done * phase.stride) * c * size
-                if some:
-                    reading = Reading(start, column, width, source.number, images.row_step * width * c)
-                    call_strip(
-                        rest if piece else whole,
-                        some,
-                        reading,
-                        taps,
-                        Writing(result, phase.stride * c, constant, mode, c),
-                    )
-                done = phase.number // phase.pixels * phase.pixels
+        source = rows_of(lines.rows, unit % images.lines)
+        below = last_row(source, images)
+        line, held = source_lines(x, images, seen.how, near, held, unit // images.lines, source.row, below)
+        write_line(line, w, bias, y, lines, sight, unit)
         if leaving:
             begin = leave_lines(y, images, left, part, begin, unit, first, last)
 
@@ -184,7 +203,7 @@ def spots(
     leaving, begin = left.moments.values.size + left.products.pieces.values.size, first
     for unit in range(first, last):
         image, source = unit // images.lines, rows_of(rows, unit % images.lines)
-        line, held = source_line(x, images, seen.how, near, held, image, source)
+        line, held = source_lines(x, images, seen.how, near, held, image, source.row, last_row(source, images))
         for i in range(phases.size // PHASE):
             phase = phase_at(phases, i)
             o = 0
@@ -263,6 +282,93 @@ def weight_gradient(
                     call_grad(code, times, reading, diffs, gs + (u * g.across + v) * c * g.group * size, own, c)
                     o += strip
         unit += stop - begin
+
+
+@helper
+def add_windows(
+    x: Vector, diffs: int, filters: Vector, images: DepthwiseGradient, sight: Sight, unit: int, lines: int
+) -> None:
+    """filters (Fh*Fw, C) += the products of `lines` lines of dy, at the address `diffs`, with what their taps read.
+
+    `unit` is the number of the first line.
+    """
+    g, c, q, size, o = images, images.channels, images.columns, x.itemsize, 0
+    xs, top = address(x, unit // g.lines * g.height * g.width * c), unit % g.lines * g.stride_y - g.pad_y
+    while o < q:
+        some, code = (q - o) // g.pixels, g.whole
+        if some == 0:
+            some, code = 1, g.rest
+        column = o * g.stride_x - g.pad_x
+        plane = Plane(xs + column * c * size, column, g.width, top, g.height, g.dilation_y, g.width * c)
+        target = Lines(diffs + o * c * size, q * c)
+        call_window(code, some, plane, lines, g.stride_y, target, address(filters, 0), c, sight)
+        o += some * g.pixels
+
+
+@kernel
+def window_gradient(
+    x: Vector, dy: Vector, pieces: Matrix, images: DepthwiseGradient, seen: Seen, pull: Pull, part: int, parts: int
+) -> None:
+    """pieces[s] = as `weight_gradient`, for all taps at a time. A part sums a piece, over a band of lines at a time.
+
+    x is seen through the lens; a band of dy is seen through the pull into scratch first.
+    """
+    g, piece, near, row = images, pieces[part], seen.scratch[part], images.columns * images.channels
+    clear_run(piece, 0, piece.size)
+    unit, end = span(g.images * g.lines, part, parts)
+    while unit < end:
+        lines = min(g.band, g.lines - unit % g.lines, end - unit)
+        diffs = address(dy, unit * row)
+        if is_seen(pull):
+            see_pixels(dy, g.channels, unit * g.columns, lines * g.columns, g.channels, pull, near, 0)
+            diffs = address(near, 0)
+        add_windows(x, diffs, piece, g, sight_of(seen.lens), unit, lines)
+        unit += lines
+
+
+@kernel
+def both_gradients(
+    x: Vector,
+    dy: Vector,
+    w: Vector,
+    dx: Vector,
+    pieces: Matrix,
+    back: LinePass,
+    images: DepthwiseGradient,
+    seen: Seen,
+    left: Leaving,
+    part: int,
+    parts: int,
+) -> None:
+    """dx as `strips` writes it from dy, and pieces as `window_gradient` sums them, while the lines of both are near.
+
+    A part owns lines of dx and about as many, in their place, of dy, which is seen as `seen` says, x through its lens.
+    """
+    written, g, near, held, piece = back.images, images, seen.scratch[part], Held(-1, 0, 0), pieces[part]
+    clear_run(piece, 0, piece.size)
+    first, last = span(written.images * written.lines, part, parts)
+    done, end = span(g.images * g.lines, part, parts)
+    rest, total, begin, row = end - done, last - first, first, g.columns * g.channels
+    leaving, sight = left.moments.values.size + left.products.pieces.values.size, sight_of(seen.lens)
+    for unit in range(first, last):
+        image, source = unit // written.lines, rows_of(back.rows, unit % written.lines)
+        top, below = source.row, last_row(source, written)
+        if done // g.lines == image and top < below:  # lines of dy that wait to be summed stay
+            top = min(top, done % g.lines)
+        line, held = source_lines(dy, written, seen.how, near, held, image, top, below)
+        write_line(line + (source.row - top) * row * dx.itemsize, w, w[:0], dx, back, Sight(0, 0, 0), unit)
+        due = end - rest * (last - 1 - unit) // total
+        while done < due:
+            some = min(due - done, g.lines - done % g.lines)
+            if some < g.band and due < end and done % g.lines + some < g.lines:
+                break
+            some = min(some, g.band)
+            top = done % g.lines
+            diffs, held = source_lines(dy, written, seen.how, near, held, done // g.lines, top, top + some)
+            add_windows(x, diffs, piece, g, sight, done, some)
+            done += some
+        if leaving:
+            begin = leave_lines(dx, written, left, part, begin, unit, first, last)
 
 
 @kernel

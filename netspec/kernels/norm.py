@@ -21,6 +21,7 @@ from netspec.codegen.geometry import (
     RUNNING,
     Affine,
     AffineDiffs,
+    Known,
     RunningSums,
     Settling,
     Slopes,
@@ -130,28 +131,15 @@ def moments(x: Vector, partial: Doubles, width: int, pitch: int, part: int, part
     number, rest = rows_of(x, width, pitch)
     first, last = span(number, part, parts)
     pivot, step = 3 * width * part, BLOCK
-    for i in range(pivot + width, pivot + 3 * width):
+    s, q = pivot + width, pivot + 2 * width
+    for i in range(s, q + width):
         partial[i] = 0
     about = min(step, last - first)
     centre(width, x, first * pitch, partial, pivot, about, pitch, x.dtype.type(1.0 / about))
     for row in range(first, last, step):
-        add_moments(
-            width,
-            x,
-            row * pitch,
-            partial,
-            pivot,
-            partial,
-            pivot + width,
-            partial,
-            pivot + 2 * width,
-            min(step, last - row),
-            pitch,
-        )
+        add_moments(width, x, row * pitch, partial, pivot, partial, s, partial, q, min(step, last - row), pitch)
     if part == parts - 1:
-        add_moments(
-            rest, x, x.size - rest, partial, pivot, partial, pivot + width, partial, pivot + 2 * width, 1, pitch
-        )
+        add_moments(rest, x, x.size - rest, partial, pivot, partial, s, partial, q, 1, pitch)
 
 
 @helper
@@ -176,11 +164,8 @@ def batch_moments(left: Pieces, c: int, pixels: int, mean: Doubles, variance: Do
     for piece in range(pieces):
         for slot in range(repeats):
             at, count = 3 * width * piece + slot * c, piece_count(left, piece, pieces, slot, repeats, pixels)
-            pivot, s, q = (
-                partial[at : at + c],
-                partial[at + width : at + width + c],
-                partial[at + 2 * width : at + 2 * width + c],
-            )
+            pivot, s = partial[at : at + c], partial[at + width : at + width + c]
+            q = partial[at + 2 * width : at + 2 * width + c]
             share = 1.0 / count
             for i in range(c):
                 off = s[i] * share
@@ -203,6 +188,7 @@ def piece_count(left: Pieces, piece: int, pieces: int, slot: int, repeats: int, 
 @kernel
 def settle(
     left: Pieces,
+    known: Known,
     affine: Affine,
     running: RunningSums,
     batch: Statistics,
@@ -213,9 +199,9 @@ def settle(
 ) -> None:
     """Statistics (C,) of a batch, and from them the coefficients of its slots (width,). Runs as one part.
 
-    The statistics come from the moments that `moments` or the layer before left; where there are none, `batch` holds
-    mean and variance already. Mode REMEMBERED adds them to the running sums; RUNNING takes those of the running sums
-    instead.
+    The statistics come from the moments that `moments` or the layer before left, but for those that are known; where
+    there are none, `batch` holds mean and variance already. Mode REMEMBERED adds them to the running sums; RUNNING
+    takes those of the running sums instead.
     """
     mean, variance, inverse = batch.mean, batch.variance, batch.inverse
     c, width = mean.size, slots.factor.size
@@ -224,8 +210,12 @@ def settle(
         for i in range(c):
             mean[i] = running.mean[i] * share
             variance[i] = running.variance[i] * share if running.scale[0] != 0 else how.first
-    elif left.values.size:
-        batch_moments(left, c, how.pixels, mean, variance)
+    else:
+        first = known.mean.size
+        mean[:first] = known.mean
+        variance[:first] = known.variance
+        if left.values.size:
+            batch_moments(left, c - first, how.pixels, mean[first:], variance[first:])
     for i in range(c):
         inverse[i] = 1.0 / math.sqrt(variance[i] + how.eps)
         slope = inverse[i] * affine.weight[i] if affine.weight.size else inverse[i]
@@ -255,13 +245,6 @@ def remember(batch: Statistics, running: RunningSums, how: Settling) -> None:
         running.mean[c] = real(fraction * running.mean[c] + batch.mean[c])
         running.variance[c] = real(fraction * running.variance[c] + unbiased * batch.variance[c])
     running.scale[0] = fraction * running.scale[0] + real(1)
-
-
-@kernel
-def repeat(w: Vector, wide: Vector, value: float, part: int, parts: int) -> None:
-    """wide (width,) = w (C,) repeated; `value` everywhere where w is empty."""
-    for i in range(wide.size):
-        wide[i] = w[i % w.size] if w.size else value
 
 
 @kernel

@@ -3,17 +3,33 @@
 Letters: x (N, H, W, C), y (N, P, Q, C). Windows are clipped to the image; none lies wholly outside it. A place of a
 window is its row times `fw` plus its column, clipped or not. Backward gathers: each pixel looks at the windows that
 hold it. Source: Caffe pooling_layer.cpp.
+
+x is seen through a lens by the kernels `..._seen` only, and only those that end in `_leaving` leave products.
 """
 
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 from netspec.codegen.geometry import PoolWindow
 from netspec.codegen.kernel import JitKernel, helper, kernel, span
-from netspec.codegen.kinds import Array4, Bytes
-from netspec.codegen.rows import Row, Variable, Whole, rows, times
+from netspec.codegen.kinds import Array4, Bytes, Vector
+from netspec.core.beside import Lens, Products
+from netspec.kernels.beside import leave_products
+from netspec.kernels.pooling_rows import (
+    Walk,
+    gather,
+    maximum,
+    maximum_only,
+    maximum_only_seen,
+    maximum_seen,
+    mean,
+    mean_seen,
+    scatter,
+    share,
+    spread,
+)
 
 RUN = 256
 NARROW = 64
@@ -21,114 +37,6 @@ NARROW = 64
 
 A run holds windows or pixels that are alike, side by side.
 """
-
-
-class Walk(NamedTuple):
-    """The extent of a loop: for each of `number` windows that are alike, the tall x wide pixels inside it.
-
-    In backward, for each of `number` pixels, the tall x wide windows that hold it. Whole numbers, in kernels and in the
-    bodies of `rows`.
-    """
-
-    number: Any  # windows (or pixels)
-    tall: Any  # rows of each
-    wide: Any  # columns of each
-    down: Any  # values from one row to the next
-    right: Any  # values from one column to the next
-    step: Any  # values from one window (or pixel) to the next, in the image
-
-
-@rows(group=2, again=True)
-def maximum(x: Row, y: Row, mask: Row, walk: Walk, first: Whole, fw: Whole) -> None:
-    """y = the maximum of each window, mask = its place; places count from `first` on, and the window is `fw` wide."""
-    for k in times(walk.number):
-        at, to = k * walk.step, k * walk.right
-        best, place = Variable(x.get(at)), Variable(first.spread(mask))
-        for i in times(walk.tall):
-            for j in times(walk.wide):
-                value, now = x.get(at + i * walk.down + j * walk.right), best.get()
-                more = (value > now) | value.is_nan()
-                best.set(value.where(more, now))
-                place.set((first + i * fw + j).spread(mask).where(more, place.get()))
-        y.put(best.get(), to)
-        mask.put(place.get(), to)
-
-
-@rows(again=True)
-def maximum_only(x: Row, y: Row, walk: Walk) -> None:
-    """y = the maximum of each window."""
-    for k in times(walk.number):
-        at = k * walk.step
-        best = Variable(x.get(at))
-        for i in times(walk.tall):
-            for j in times(walk.wide):
-                value, now = x.get(at + i * walk.down + j * walk.right), best.get()
-                best.set(value.where((value > now) | value.is_nan(), now))
-        y.put(best.get(), k * walk.right)
-
-
-@rows(group=2, again=True)
-def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, left: Whole) -> None:
-    """dx = for each pixel the sum of dy over those windows that chose it.
-
-    The pixel's place in its first window is `place`; in the next windows it is `up` less by rows, `left` less by
-    columns.
-    """
-    for k in times(walk.number):
-        total = Variable(dx.fill(0))
-        for i in times(walk.tall):
-            for j in times(walk.wide):
-                at = i * walk.down + (j + k) * walk.right
-                mine = mask.get(at).equals((place - i * up - j * left).spread(mask))
-                total.set(total.get() + dy.get(at).where(mine, 0))
-        dx.put(total.get(), k * walk.step)
-
-
-@rows(again=True)
-def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole) -> None:
-    """dx = dy where a window chose the pixel, else 0, for the pixels from (top, left) of each window on.
-
-    Pixels from (fh, fw) on lie in no window.
-    """
-    for k in times(walk.number):
-        value, place = dy.get(k * walk.right), mask.get(k * walk.right)
-        for i in times(walk.tall):
-            for j in times(walk.wide):
-                u, v = top + i, left + j
-                mine = place.equals((u * fw + v).where(u < fh, -1).where(v < fw, -1).spread(mask))
-                dx.put(value.where(mine, 0), k * walk.step + i * walk.down + j * walk.right)
-
-
-@rows(group=2, again=True)
-def mean(x: Row, y: Row, walk: Walk, area: Whole) -> None:
-    """y = the sum of each window over `area`; rows are summed first, so that little is rounded."""
-    for k in times(walk.number):
-        total = Variable(x.fill(0))
-        for i in times(walk.tall):
-            line = Variable(x.fill(0))
-            for j in times(walk.wide):
-                line.set(line.get() + x.get(k * walk.step + i * walk.down + j * walk.right))
-            total.set(total.get() + line.get())
-        y.put(total.get() * area.share().spread(y), k * walk.right)
-
-
-@rows(group=2, again=True)
-def share(
-    dy: Row, dx: Row, walk: Walk, fh: Whole, fw: Whole, sh: Whole, sw: Whole, below: Whole, beside: Whole
-) -> None:
-    """dx = for each pixel the sum of dy over the windows that hold it, each divided by the window's area.
-
-    Windows are fh x fw large and begin sh and sw apart; the padded image has `below` rows and `beside` columns from the
-    start of the first window on.
-    """
-    for k in times(walk.number):
-        total = Variable(dx.fill(0))
-        for i in times(walk.tall):
-            height = (below - i * sh).minimum(fh)
-            for j in times(walk.wide):
-                area = height * (beside - (j + k) * sw).minimum(fw)
-                total.set(total.get() + dy.get(i * walk.down + (j + k) * walk.right) * area.share().spread(dy))
-        dx.put(total.get(), k * walk.step)
 
 
 @helper
@@ -171,9 +79,25 @@ def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, in
     return start, max(start, 0) if i else 0, start + stride if i + 1 < windows else size
 
 
+@helper
+def leave(
+    dx: Vector,
+    at: int,
+    pitch: int,
+    pixel: int,
+    number: int,
+    c: int,
+    count: int,
+    products: Products,
+    piece: int,
+    first: bool,
+) -> None:
+    """Leave no products: the kernels `..._leaving` have `leave_products` here."""
+
+
 @kernel
-def max_forward(x: Array4, y: Array4, mask: Bytes, window: PoolWindow, part: int, parts: int) -> None:
-    """y = the maximum of each window, mask (N*P*Q*C,) = its place.
+def max_forward(x: Array4, y: Array4, mask: Bytes, lens: Lens, window: PoolWindow, part: int, parts: int) -> None:
+    """y = the maximum of each window, mask (N*P*Q*C,) = its place; x is seen through a lens.
 
     Of equals the first wins; a NaN beats every number.
     """
@@ -186,15 +110,15 @@ def max_forward(x: Array4, y: Array4, mask: Bytes, window: PoolWindow, part: int
         while j < q:
             left, wide, j0 = clipped(j, sw, pw, fw, w)
             number, at, first = whole_windows(j, sw, pw, fw, w, c), (row * q + j) * c, (top - i0) * fw + left - j0
-            maximum(
-                c, flat, (image + left) * c, tops, at, mask, at, Walk(number, tall, wide, w * c, c, sw * c), first, fw
-            )
+            walk, start = Walk(number, tall, wide, w * c, c, sw * c), (image + left) * c
+            factor, offset = lens.factor, lens.offset
+            maximum(c, flat, start, factor, 0, offset, 0, tops, at, mask, at, lens.low, walk, first, fw)
             j += number
 
 
 @kernel
-def max_forward_only(x: Array4, y: Array4, window: PoolWindow, part: int, parts: int) -> None:
-    """y = the maximum of each window; nothing is kept for backward."""
+def max_forward_only(x: Array4, y: Array4, lens: Lens, window: PoolWindow, part: int, parts: int) -> None:
+    """y = the maximum of each window, x seen through a lens; nothing is kept for backward."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
@@ -204,19 +128,21 @@ def max_forward_only(x: Array4, y: Array4, window: PoolWindow, part: int, parts:
         while j < q:
             left, wide, _ = clipped(j, sw, pw, fw, w)
             number = whole_windows(j, sw, pw, fw, w, c)
-            maximum_only(
-                c, flat, (image + left) * c, tops, (row * q + j) * c, Walk(number, tall, wide, w * c, c, sw * c)
-            )
+            walk, start, at = Walk(number, tall, wide, w * c, c, sw * c), (image + left) * c, (row * q + j) * c
+            maximum_only(c, flat, start, lens.factor, 0, lens.offset, 0, tops, at, lens.low, walk)
             j += number
 
 
 @kernel
-def max_backward(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, part: int, parts: int) -> None:
+def max_backward(
+    dy: Array4, mask: Bytes, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int
+) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
-    for row in range(*span(n * h, part, parts)):
+    begin, past = span(n * h, part, parts)
+    for row in range(begin, past):
         i, tall, _ = covering(row % h, sh, ph, fh, p)
         u, image = row % h + ph - i * sh, (row // h * p + i) * q
         width = sw * run_length(c)
@@ -232,10 +158,13 @@ def max_backward(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, part: 
                         c, flat, at, mask, at, diffs, to, Walk(number, tall, wide, q * c, c, sw * c), place, sh * fw, sw
                     )
                     column, room = column + number * sw, room - number
+        leave(diffs, row * w * c, c, row * w, w, 0, c, products, part, row == begin)
 
 
 @kernel
-def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, part: int, parts: int) -> None:
+def max_backward_apart(
+    dy: Array4, mask: Bytes, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int
+) -> None:
     """dx = dy at the place of each window's maximum, where windows do not overlap; 0 elsewhere.
 
     A window writes the pixels from its own first one to the next window's.
@@ -243,7 +172,8 @@ def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, 
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
-    for row in range(*span(n * p, part, parts)):
+    first, last = span(n * p, part, parts)
+    for row in range(first, last):
         i0, top, below = own(row % p, sh, ph, h, p)
         image, j = (row // p * h + top) * w, 0
         while j < q:
@@ -253,6 +183,7 @@ def max_backward_apart(dy: Array4, mask: Bytes, dx: Array4, window: PoolWindow, 
             walk = Walk(number, below - top, beside - left, w * c, c, sw * c)
             scatter(c, flat, at, mask, at, diffs, to, walk, top - i0, left - j0, fh, fw)
             j += number
+        leave(diffs, image * c, c, image, (below - top) * w, 0, c, products, part, row == first)
 
 
 @kernel
@@ -268,8 +199,11 @@ def mask_top(mask: Bytes, top: Array4, w: int, window: PoolWindow, part: int, pa
 
 
 @kernel
-def average_forward(x: Array4, y: Array4, window: PoolWindow, part: int, parts: int) -> None:
-    """y = the sum of each window over its area. The area counts the padding, but not what hangs over beyond it."""
+def average_forward(x: Array4, y: Array4, lens: Lens, window: PoolWindow, part: int, parts: int) -> None:
+    """y = the sum of each window over its area, x seen through a lens.
+
+    The area counts the padding, which is 0 behind the lens, but not what hangs over beyond it.
+    """
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = x.shape, y.shape
     flat, tops = x.reshape(x.size), y.reshape(y.size)
@@ -280,17 +214,19 @@ def average_forward(x: Array4, y: Array4, window: PoolWindow, part: int, parts: 
         while j < q:
             left, wide, j0 = clipped(j, sw, pw, fw, w)
             number, area = whole_windows(j, sw, pw, fw, w, c), height * min(fw, w + pw - j0)
-            mean(c, flat, (image + left) * c, tops, (row * q + j) * c, Walk(number, tall, wide, w * c, c, sw * c), area)
+            walk, start, at = Walk(number, tall, wide, w * c, c, sw * c), (image + left) * c, (row * q + j) * c
+            mean(c, flat, start, lens.factor, 0, lens.offset, 0, tops, at, lens.low, walk, area)
             j += number
 
 
 @kernel
-def average_backward(dy: Array4, dx: Array4, window: PoolWindow, part: int, parts: int) -> None:
+def average_backward(dy: Array4, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
     flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
-    for row in range(*span(n * h, part, parts)):
+    begin, past = span(n * h, part, parts)
+    for row in range(begin, past):
         i, tall, _ = covering(row % h, sh, ph, fh, p)
         image, below = (row // h * p + i) * q, h + ph - (i * sh - ph)
         width = sw * run_length(c)
@@ -317,15 +253,61 @@ def average_backward(dy: Array4, dx: Array4, window: PoolWindow, part: int, part
                         beside,
                     )
                     column, room = column + number * sw, room - number
+        leave(diffs, row * w * c, c, row * w, w, 0, c, products, part, row == begin)
 
 
-def large(small: JitKernel) -> JitKernel:
-    """A kernel for windows of more than 255 places: `mask` is int32."""
-    f = small.function
-    copy = FunctionType(f.__code__, f.__globals__, f"{f.__name__}_large")
-    copy.__annotations__ = f.__annotations__ | {"mask": "Ints"}
+@kernel
+def average_backward_apart(
+    dy: Array4, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int
+) -> None:
+    """dx = dy over the area of each window, where windows do not overlap; 0 in no window."""
+    fh, fw, sh, sw, ph, pw = window
+    (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
+    flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
+    first, last = span(n * p, part, parts)
+    for row in range(first, last):
+        i0, top, below = own(row % p, sh, ph, h, p)
+        image, height, j = (row // p * h + top) * w, min(fh, h + ph - i0), 0
+        while j < q:
+            j0, left, beside = own(j, sw, pw, w, q)
+            number = max(1, min(run_length(c), q - 1 - j)) if j0 >= 0 else 1
+            walk = Walk(number, below - top, beside - left, w * c, c, sw * c)
+            at, to, area = (row * q + j) * c, (image + left) * c, height * min(fw, w + pw - j0)
+            spread(c, flat, at, diffs, to, walk, top - i0, left - j0, fh, fw, area)
+            j += number
+        leave(diffs, image * c, c, image, (below - top) * w, 0, c, products, part, row == first)
+
+
+def variant(of: JitKernel, word: str, kinds: dict[str, str] | None = None, **other: Any) -> JitKernel:
+    """A kernel under a name of its own, with other kinds of arguments, or other functions behind the names it calls."""
+    f = of.function
+    copy = FunctionType(f.__code__, f.__globals__ | other, f"{f.__name__}_{word}")
+    copy.__annotations__ = f.__annotations__ | (kinds or {})
     copy.__module__ = f.__module__
     return kernel(copy)
 
 
-max_forward_large, max_backward_large, mask_top_large = large(max_forward), large(max_backward), large(mask_top)
+_MANY = {"mask": "Ints"}
+max_forward_large, max_backward_large, mask_top_large = (
+    variant(each, "large", _MANY) for each in (max_forward, max_backward, mask_top)
+)
+"""For windows of more than 255 places."""
+
+max_forward_seen = variant(max_forward, "seen", maximum=maximum_seen)
+max_forward_only_seen = variant(max_forward_only, "seen", maximum_only=maximum_only_seen)
+average_forward_seen = variant(average_forward, "seen", mean=mean_seen)
+max_backward_leaving, max_backward_apart_leaving, average_backward_leaving, average_backward_apart_leaving = (
+    variant(each, "leaving", leave=leave_products)
+    for each in (max_backward, max_backward_apart, average_backward, average_backward_apart)
+)
+BACKWARD = {
+    (False, False, False): max_backward,
+    (False, False, True): max_backward_leaving,
+    (False, True, False): max_backward_apart,
+    (False, True, True): max_backward_apart_leaving,
+    (True, False, False): average_backward,
+    (True, False, True): average_backward_leaving,
+    (True, True, False): average_backward_apart,
+    (True, True, True): average_backward_apart_leaving,
+}
+"""The kernel by whether it averages, whether windows lie apart, and whether products are wanted."""

@@ -12,7 +12,7 @@ from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.rows import Real, Row, Whole, rows, times
 from netspec.codegen.simd import copy_run
-from netspec.core.beside import Pieces, Products, Pull
+from netspec.core.beside import Lens, Pieces, Products, Pull
 from netspec.kernels.beside import leave_moments, leave_products
 
 NARROW = 128
@@ -20,10 +20,11 @@ NARROW = 128
 
 
 class Seen(NamedTuple):
-    """How images are seen, and where their lines are held then."""
+    """How images are seen: through a pull, for which scratch holds their lines; or through a lens by the codes."""
 
     how: Pull
     scratch: Matrix  # (parts, values of the lines)
+    lens: Lens
 
 
 class Leaving(NamedTuple):

@@ -17,189 +17,13 @@ one at the border, those of the pixels of a pull's x, and the table of a Sight.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import AIR, DENSE, PLACES, RECTIFY, TABLE
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
-from netspec.codegen.simd import expect_reading, expect_writing, lanes_of
+from netspec.codegen.simd import lanes_of
+from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.codegen.transforms import Places, Planes, Span, transform
-from netspec.kernels.beside import leave_moments, leave_products
 from netspec.kernels.conv_geometry import Asked, Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
-
-RUN = 8
-"""Tiles of a line, at most, after which what they wrote is gone over for the BatchNorms beside, while it is near."""
-
-
-@helper
-def inner_places(table: Clock, x: Vector, image: TiledImage, pitch: int) -> None:
-    """table[: side*side] = the addresses of a tile's pixels, `pitch` values apart, for a tile that begins at x[0].
-
-    It serves every tile that has all its pixels.
-    """
-    size = pitch * x.itemsize
-    for i in range(image.side):
-        for j in range(image.side):
-            table[i * image.side + j] = address(x, 0) + (i * image.width + j) * size
-
-
-@helper
-def place_tile(table: Clock, x: Vector, image: TiledImage, pitch: int, tile: int, outside: int) -> tuple[int, int]:
-    """(address of a table of a tile's pixels, `pitch` values apart; offset to add to the table's addresses).
-
-    A tile begins `pad` pixels before every step-th pixel. A tile with all its pixels in the image uses the table of
-    `inner_places`; for others a table is made behind it, with `outside` for the pixels outside.
-    """
-    height, width, side = image.height, image.width, image.side
-    n, at = tile // image.tiles, tile % image.tiles
-    y0, x0 = at // image.across * image.step - image.pad, at % image.across * image.step - image.pad
-    start = ((n * height + y0) * width + x0) * pitch
-    if y0 >= 0 and x0 >= 0 and y0 + side <= height and x0 + side <= width:
-        return address(table, 0), start
-    size = pitch * x.itemsize
-    for i in range(side):
-        line = address(x, 0) + (start + i * width * pitch) * x.itemsize
-        first, last = (max(0, -x0), min(side, width - x0)) if 0 <= y0 + i < height else (side, side)
-        for j in range(side):
-            table[PLACES + i * side + j] = line + j * size if first <= j < last else outside
-    return address(table, PLACES), 0
-
-
-@helper
-def row_of(channels: int) -> int:
-    """Values from one tile's frequencies to the next tile's."""
-    whole = (channels + 15) // 16 * 16
-    return whole if whole <= DENSE else whole + AIR
-
-
-@helper
-def plane_of(channels: int, room: int) -> int:
-    """Values from one frequency of `room` tiles to the next."""
-    return room * row_of(channels) + AIR
-
-
-@helper
-def span_of(channels: int, lanes: int, bias: int, mode: int, sight: int) -> Span:
-    """All channels of a tile, as squares of vectors."""
-    vectors = (channels + lanes - 1) // lanes
-    return Span(vectors, channels - (vectors - 1) * lanes, bias, mode, sight)
-
-
-@helper
-def look_through(table: Clock, outside: Vector, image: TiledImage, through: Through) -> int:
-    """The address of the table of a Sight, made in a part's room; 0 where there is neither a lens nor a pull."""
-    lens, pull = through
-    if not (lens.factor.size or pull.of_dy.size):
-        return 0
-    pulled, at = pull.of_dy.size > 0, 4 * PLACES
-    seen = pull.lens if pulled else lens
-    table[at] = address(outside, 0)
-    table[at + 1] = address(seen.factor, 0)
-    table[at + 2] = address(seen.offset, 0)
-    table[at + 3] = address(pull.centre, 0)
-    table[at + 4] = address(pull.of_dy, 0)
-    table[at + 5] = address(pull.of_x, 0)
-    table[at + 6] = address(pull.shift, 0)
-    table[at + 9] = RECTIFY if seen.low == 0 else 0
-    if pulled:
-        inner_places(table[2 * PLACES :], pull.x, image, pull.pitch)
-    return address(table, at)  # type: ignore[no-any-return]
-
-
-@helper
-def gather(
-    x: Vector,
-    outside: Vector,
-    table: Clock,
-    image: TiledImage,
-    chunk: Chunk,
-    begin: int,
-    end: int,
-    out: Vector,
-    through: Through,
-) -> None:
-    """out[frequency][tile - first] (C,) = the transforms of a chunk's tiles begin to end.
-
-    x: (N, height, width, C), as it is seen, outside: (C,) zeros, table: scratch, out: the planes of a
-    chunk.
-    """
-    inner_places(table, x, image, image.pitch)
-    row, plane, lanes = row_of(image.channels), plane_of(image.channels, chunk.room), lanes_of(x)
-    squares = span_of(image.channels, lanes, 0, 0, look_through(table, outside, image, through))
-    pull = through.pull
-    for tile in range(begin, end):
-        places, start = place_tile(table, x, image, image.pitch, tile, address(outside, 0))
-        if pull.of_dy.size:
-            own, far = table[2 * PLACES :], address(pull.centre, 0)
-            table[4 * PLACES + 7], table[4 * PLACES + 8] = place_tile(own, pull.x, image, pull.pitch, tile, far)
-        planes = Planes(address(out, (tile - chunk.first) * row), lanes, plane)
-        transform(image.code, Places(places, start, lanes), planes, squares)
-
-
-@helper
-def scatter(
-    source: Vector,
-    y: Vector,
-    bias: Vector,
-    outside: Vector,
-    table: Clock,
-    image: TiledImage,
-    chunk: Chunk,
-    begin: int,
-    end: int,
-    mode: int,
-    asked: Asked,
-    piece: int,
-) -> None:
-    """The tiles begin to end of y from their frequencies in source[frequency][tile - first] (K,).
-
-    y: (N, height, width, K), bias: (K,) or empty, outside: (K,) takes what lies outside, table: scratch. What is asked
-    of y is added to a piece, which the first chunk begins.
-    """
-    inner_places(table, y, image, image.pitch)
-    row, plane, lanes = row_of(image.channels), plane_of(image.channels, chunk.room), lanes_of(y)
-    squares = span_of(image.channels, lanes, address(bias, 0) if bias.size else 0, mode, 0)
-    leaves, first = asked.moments.values.size > 0 or asked.products.pieces.values.size > 0, begin
-    for tile in range(begin, end):
-        places, start = place_tile(table, y, image, image.pitch, tile, address(outside, 0))
-        planes = Planes(address(source, (tile - chunk.first) * row), lanes, plane)
-        transform(image.code, Places(places, start, lanes), planes, squares)
-        if leaves and (tile + 1 == end or (tile + 1) % image.across == 0 or tile + 1 - first == RUN):
-            leave(y, image, first, tile + 1, asked, piece, chunk.begins > 0 and first == begin)
-            first = tile + 1
-
-
-@helper
-def leave(y: Vector, image: TiledImage, begin: int, end: int, asked: Asked, piece: int, first: bool) -> None:
-    """Add the pixels of y where the tiles begin to end of a line lie to a piece; with `first` they begin it."""
-    n, at = begin // image.tiles, begin % image.tiles
-    y0, x0 = at // image.across * image.step, at % image.across * image.step
-    number = min((end - begin) * image.step, image.width - x0)
-    lines = min(image.step, image.height - y0)
-    if number == image.width and lines * number <= RUN * image.step:
-        number, lines = lines * number, 1
-    for i in range(lines):
-        pixel, begins = (n * image.height + y0 + i) * image.width + x0, first and i == 0
-        start, pitch, c = pixel * image.pitch, image.pitch, image.channels
-        leave_moments(y, start, pitch, number, 0, c, asked.moments, piece, begins)
-        leave_products(y, start, pitch, pixel, number, 0, c, asked.products, piece, begins)
-
-
-@helper
-def expect(x: Vector, image: TiledImage, begin: int, end: int, writing: bool) -> None:
-    """Bring the pixels where the tiles begin to end lie in x (N, height, width, channels) to the second cache."""
-    line, width = 64 // x.itemsize, image.width
-    for tile in range(begin, end):
-        n, at = tile // image.tiles, tile % image.tiles
-        y0, x0 = at // image.across * image.step, at % image.across * image.step
-        for i in range(image.step):
-            start = ((n * image.height + y0 + i) * width + x0) * image.pitch
-            for pixel in range(min(image.step, width - x0)):
-                for c in range(0, image.channels, line):
-                    place = address(x, start + pixel * image.pitch + c)
-                    if writing:
-                        expect_writing(place)
-                    else:
-                        expect_reading(place)
+from netspec.kernels.winograd_image import expect, gather, plane_of, row_of, scatter, table_of
 
 
 @helper
@@ -220,11 +44,19 @@ def products(
     """
     r, m, panel, most = product.channels, product.filters, product.panel, product.most
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
+    row_in, row_out = row_of(product.groups * r), row_of(product.groups * m)
+    plane_in, plane_out = plane_of(product.groups * r, room), plane_of(product.groups * m, room)
+    if most == 0:
+        for f in range(begin, end):
+            for group in range(product.groups):
+                a = address(source, f * plane_in + group * r)
+                b = address(packed, f * product.plane + group * r * panel)
+                c = address(out, f * plane_out + group * m)
+                multiply_rows(product.codes[0], Rows(a, row_in, b, panel, c, row_out, count, 0))
+        return
     blocks = (count + most - 1) // most
     rows = (count + blocks - 1) // blocks
     more = count - blocks * (rows - 1)
-    row_in, row_out = row_of(product.groups * r), row_of(product.groups * m)
-    plane_in, plane_out = plane_of(product.groups * r, room), plane_of(product.groups * m, room)
     sums = Sums(1, offsets, r)
     for f in range(begin, end):
         for gp in range(product.groups * panels):
@@ -237,12 +69,6 @@ def products(
                 a = Left(address(source, f * plane_in + t * row_in + group * r), row_in, 1)
                 c = Result(address(out, f * plane_out + t * row_out + group * m + p * panel), row_out, 0, 0, tail)
                 multiply(product.codes[edge + tall], sums, a, b, c)
-
-
-@helper
-def table_of(table: Clock, part: int) -> Clock:
-    """A part's room for addresses, (TABLE,)."""
-    return table[1 + part * TABLE : 1 + (part + 1) * TABLE]
 
 
 @kernel
@@ -286,8 +112,11 @@ def winograd_tiles(
         first, last = span(chunks.tiles, number, chunks.number)
         chunk = Chunk(first, last, chunks.room, int(number == begin))
         gather(x, outside[0], own, source, chunk, first, last, near, through)
-        expect(y, target, first, last, True)
-        expect(x, source, last, min(chunks.tiles, last + chunks.room), False)
+        following = min(chunks.tiles, last + chunks.room)
+        expect(y, target.pitch, target, first, last, True)
+        expect(asked.products.x, asked.products.pitch, target, first, last, False)
+        expect(x, source.pitch, source, last, following, False)
+        expect(through.pull.x, through.pull.pitch, source, last, following, False)
         products(near, packed, far, offsets, product, 0, product.frequencies, last - first, chunks.room)
         scatter(far, y, bias, outside[1 + part], own, target, chunk, first, last, mode, asked, part)
 

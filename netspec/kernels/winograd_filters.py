@@ -11,7 +11,8 @@ from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import add_run, lanes_of
 from netspec.codegen.tiles import address
-from netspec.codegen.transforms import Places, Planes, Span, transform
+from netspec.codegen.transform_squares import Places, Planes, Span
+from netspec.codegen.transforms import transform
 from netspec.codegen.turn import turn_tile
 from netspec.kernels.conv_geometry import FrequencyFilters
 

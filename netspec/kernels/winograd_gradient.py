@@ -9,9 +9,10 @@ from netspec.codegen.geometry import ADD, LINE
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
+from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
-from netspec.kernels.winograd import expect, gather, plane_of, row_of, table_of
+from netspec.kernels.winograd_image import expect, gather, plane_of, row_of, table_of
 
 
 @helper
@@ -33,12 +34,20 @@ def gradient_products(
     """
     r, m, panel, most, groups = product.channels, product.filters, product.panel, product.most, product.groups
     lanes, panels = lanes_of(source), (m + panel - 1) // panel
-    blocks = (r + most - 1) // most
-    rows = (r + blocks - 1) // blocks
-    more = r - blocks * (rows - 1)
     row_in, row_out = row_of(groups * r), row_of(groups * m)
     plane_in, plane_out = plane_of(groups * r, room), plane_of(groups * m, room)
     line = (m + 15) // 16 * 16
+    if most == 0:
+        for f in range(begin, end):
+            for group in range(groups):
+                a = address(source, f * plane_in + group * r)
+                b = address(diff, f * plane_out + group * m)
+                c = address(piece, f * product.plane + group * r * line)
+                multiply_rows(product.codes[0], Rows(a, row_in, b, row_out, c, line, count, mode))
+        return
+    blocks = (r + most - 1) // most
+    rows = (r + blocks - 1) // blocks
+    more = r - blocks * (rows - 1)
     sums = Sums(1, offsets, count)
     for f in range(begin, end):
         for gp in range(groups * panels):
@@ -82,8 +91,9 @@ def winograd_gradient_tiles(
         gather(x, outside[0], own, source, chunk, first, last, near, seen)
         gather(dy, outside[0], own, target, chunk, first, last, far, seen_back)
         following = min(chunks.tiles, last + room)
-        expect(x, source, last, following, False)
-        expect(dy, target, last, following, False)
+        expect(x, source.pitch, source, last, following, False)
+        expect(dy, target.pitch, target, last, following, False)
+        expect(seen_back.pull.x, seen_back.pull.pitch, target, last, following, False)
         mode, count = ADD if number > begin else 0, last - first
         gradient_products(near, far, pieces[part], offsets, product, 0, product.frequencies, count, room, mode)
 

@@ -26,6 +26,7 @@ from netspec.codegen.geometry import (
     VARIANCE,
     Affine,
     AffineDiffs,
+    Known,
     RowRule,
     RunningSums,
     Settling,
@@ -48,6 +49,8 @@ from netspec.lowering.conv_passes import flat
 if TYPE_CHECKING:
     from netspec.core.calls import Array
 
+KNOWN = ("mean", "variance")
+"""The workspaces that a later BatchNorm may read, whose first channels are its own."""
 _ZERO = Constant(value=0.0)
 
 
@@ -149,13 +152,15 @@ class BatchNorm(Layer):
         return f"2*{c} = {2 * c}"
 
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
-        """Statistics and sums of each channel, coefficients of each slot; backward reads mean and inverse."""
+        """Statistics and sums of each channel, coefficients of each slot; backward reads mean and inverse.
+
+        A later BatchNorm may read mean and variance.
+        """
         n, c, inner = _around(bottoms[0])
         width, pieces = slots(c, n * inner) if _in_rows(bottoms[0]) else (c, 0)
-        kept = {name: Workspace((c,), "float64", kept=True, fixed=True) for name in ("mean", "inverse")}
+        kept = {name: Workspace((c,), "float64", kept=True, fixed=True) for name in ("mean", "inverse", "variance")}
         return {
             **kept,
-            "variance": Workspace((c,), "float64", use="forward", fixed=True),
             "partial": Workspace((max(pieces, PIECES) if pieces else 0, 3, width), "float64"),
             "counts": Workspace((PIECES,), "float64", use="forward"),
             "sums": Workspace((2, c), "float64", use="backward"),
@@ -192,9 +197,14 @@ class BatchNorm(Layer):
         y, space, (own, _), (x, width, pitch) = run.top[0], run.workspace, self._affine(run), self._rows(run)
         factor, offset, centre, *_ = space["coefficients"][:, :width]
         low, running = 0.0 if run.relu else math.nan, self.running(run.phase)
-        left = self.moments(run)
+        known = Known(*run.known) if run.known else Known(space["mean"][:0], space["mean"][:0])
+        left = self.moments(run) if not run.known else self._unknown(run)
         if running:
             left = left._replace(values=left.values[:0])
+        elif run.known:
+            if left.values.size:
+                values, apart = flat(run.bottom[0][..., len(known.mean) :])
+                yield Call(norm.moments, values, left.values, left.width, apart, parts=len(left.values))
         elif in_rows:
             if not left.counts.size:
                 yield Call(norm.moments, x, left.values, width, pitch, parts=len(left.values))
@@ -206,7 +216,7 @@ class BatchNorm(Layer):
         coefficients = Slots(factor, offset, centre)
         pixels = around[0] * around[2]
         how = Settling(self.eps, self.moving_average_fraction, pixels, mode, self.first_variance, int(guarded))
-        yield Call(norm.settle, left, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
+        yield Call(norm.settle, left, known, own, RunningSums(*run.param[:3]), batch, coefficients, how, parts=1)
         if "on_read" in run.fused:
             return
         if in_rows:
@@ -271,6 +281,14 @@ class BatchNorm(Layer):
     def moments(self, run: Run) -> Pieces:
         """Where `norm.moments` leaves the moments of the bottom, or the layer that writes it does."""
         return self._pieces(run, "moments", 3)
+
+    def _unknown(self, run: Run) -> Pieces:
+        """Where `norm.moments` leaves those of the channels behind the known ones."""
+        (n, c, inner), none = _around(run.bottom_shapes[0]), run.workspace["mean"][:0]
+        width = c - len(run.known[0])
+        _, number = slots(width, n * inner) if width else (0, 0)
+        values = run.workspace["partial"].reshape(-1)[: number * 3 * width].reshape(number, 3, width)
+        return Pieces(values, none, width)
 
     def sums(self, run: Run) -> Pieces:
         """Where `norm.gradient_sums` leaves the sums of the top's diff, or the layer that writes it does."""

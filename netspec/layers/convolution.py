@@ -90,7 +90,12 @@ class Convolution(Filtering):
         if not self.channels_last(x):
             return self.planes(x).spaces(way, forward=True, bottom=backward, weight=backward)
         spaces = way.forward_spaces(conv)
-        return spaces | way.bottom_spaces(conv) | way.weight_spaces(conv) | self.bias_spaces() if backward else spaces
+        if not backward:
+            return spaces
+        again = way.backward_spaces(conv)
+        if len(bottoms) > 1:  # the next pair's weight comes after this one's bottom
+            again = {name: replace(space, turn=0) for name, space in again.items()}
+        return spaces | again | self.bias_spaces()
 
     def forward(self, run: Run) -> Calls:
         """y = x * w + b, plus what y holds where a sum is computed along, rectified where a ReLU is."""
@@ -112,8 +117,7 @@ class Convolution(Filtering):
             (dx,), dy, dw = one.bottom_diff, one.top_diff[0], one.param_diff[0]
             yield from self.bias_gradient(one)
             if self.channels_last(x):
-                yield from way.weight(conv, one, dw) if dw is not None else ()
-                yield from way.bottom(conv, one, ADD * one.bottom_add[0], none) if dx is not None else ()
+                yield from way.backward(conv, one, ADD * one.bottom_add[0], none)
                 continue
             planes = self.planes(x)
             yield from planes.gradient(way, one, (one.bottom[0], dy), dw) if dw is not None else ()

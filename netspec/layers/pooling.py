@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from netspec.codegen.geometry import Planes, PoolWindow
+from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Phase, Run, Workspace
 from netspec.core.model import wrong
 from netspec.core.receptive import ReceptiveField, union
@@ -27,6 +28,7 @@ from netspec.layers._engine import Engine
 from netspec.layers._spatial import once
 from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Passing, Purpose
+from netspec.lowering.beside import lens_of, pieces, products_of
 from netspec.lowering.planes import planes
 
 if TYPE_CHECKING:
@@ -71,6 +73,13 @@ class Pooling(Engine, Windowed):
         """Channels last, L2 and STOCHASTIC in any layout; backward of the first two reads nothing."""
         reads = {"L2": BOTTOM | TOP, "STOCHASTIC": BOTTOM}.get(self.pool, NOTHING)
         return Abilities(layouts=("NHWC",) if self.pool in {"MAX", "AVE"} else ANY_LAYOUT, reads=reads)
+
+    def beside(self, bottoms: Shapes) -> Beside:
+        """Reads its bottom through a lens and leaves products, by whole rows of pixels or of windows."""
+        if self._general(bottoms[0]) or (self.pool == "MAX" and self._large(bottoms[0])):
+            return Beside()
+        rows = min(bottoms[0][2], self.top_shapes(bottoms)[0][2])
+        return Beside(frozenset({0}), products=(pieces(bottoms[0], bottoms[0][0] * rows),))
 
     @model_validator(mode="after")
     def _check(self) -> Pooling:
@@ -193,14 +202,15 @@ class Pooling(Engine, Windowed):
         if self._general(shape):
             yield from self._general_forward(run, planes(shape, run.top_shapes[0], self.windows(shape), run.layout))
             return
-        window, large = self._window(shape), self._large(shape)
+        window, large, lens = self._window(shape), self._large(shape), lens_of(run)
+        x, y, seen = run.bottom[0], run.top[0], lens.factor.size > 0
         if self.pool == "AVE":
-            yield Call(pooling.average_forward, run.bottom[0], run.top[0], window)
+            yield Call(pooling.average_forward_seen if seen else pooling.average_forward, x, y, lens, window)
         elif "mask" not in run.workspace:
-            yield Call(pooling.max_forward_only, run.bottom[0], run.top[0], window)
+            yield Call(pooling.max_forward_only_seen if seen else pooling.max_forward_only, x, y, lens, window)
         else:
-            kernel = pooling.max_forward_large if large else pooling.max_forward
-            yield Call(kernel, run.bottom[0], run.top[0], run.workspace["mask"], window)
+            kernel = pooling.max_forward_seen if seen else pooling.max_forward
+            yield Call(pooling.max_forward_large if large else kernel, x, y, run.workspace["mask"], lens, window)
             for top in run.top[1:]:
                 yield Call(
                     pooling.mask_top_large if large else pooling.mask_top, run.workspace["mask"], top, shape[3], window
@@ -229,14 +239,14 @@ class Pooling(Engine, Windowed):
         if self._general(shape):
             yield self._general_backward(run, planes(shape, run.top_shapes[0], self.windows(shape), run.layout))
             return
-        window = self._window(shape)
-        if self.pool == "AVE":
-            yield Call(pooling.average_backward, run.top_diff[0], dx, window)
-        else:
-            apart = window.height <= window.stride_y and window.width <= window.stride_x
-            kernel = pooling.max_backward_apart if apart else pooling.max_backward
-            kernel = pooling.max_backward_large if self._large(shape) else kernel
-            yield Call(kernel, run.top_diff[0], run.workspace["mask"], dx, window)
+        window, products = self._window(shape), products_of(run)
+        number, average = len(products.pieces.values), self.pool == "AVE"
+        apart = window.height <= window.stride_y and window.width <= window.stride_x
+        kernel = pooling.BACKWARD[average, apart, number > 0]
+        if self._large(shape) and not average:
+            kernel = pooling.max_backward_large
+        arrays = (run.top_diff[0], dx) if average else (run.top_diff[0], run.workspace["mask"], dx)
+        yield Call(kernel, *arrays, products, window, parts=number or None)
 
     def _general_backward(self, run: Run, over: Planes) -> Call:
         from netspec.kernels import window_sums, windows

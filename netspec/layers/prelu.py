@@ -87,20 +87,20 @@ class PReLU(Layer):
 
     def forward(self, run: Run) -> Calls:
         """One pass."""
-        from netspec.kernels import norm, prelu
+        from netspec.kernels import copy, prelu
 
         around = self._around(run.bottom_shapes[0], run.layout)
         x, y, a = run.bottom[0], run.top[0], run.param[0].reshape(-1)
         if around[2] == 1:
             slopes, _ = wide(run, around)
-            yield Call(norm.repeat, a, slopes, 1.0, parts=1)
+            yield Call(copy.repeat, a, slopes, 1.0, parts=1)
             yield Call(prelu.prelu_forward, x, slopes, y)
         else:
             yield Call(prelu.plane_prelu_forward, x.reshape(around), a, y.reshape(around))
 
     def backward(self, run: Run) -> Calls:
         """One pass for the slopes' diffs, and one for dx."""
-        from netspec.kernels import norm, prelu
+        from netspec.kernels import copy, norm, prelu
 
         around, a = self._around(run.bottom_shapes[0], run.layout), run.param[0].reshape(-1)
         x, dy, dx, da = run.bottom[0], run.top_diff[0], run.bottom_diff[0], run.param_diff[0]
@@ -115,7 +115,7 @@ class PReLU(Layer):
                 yield Call(prelu.plane_prelu_sums, x, dy, sums[0])
             yield Call(norm.fold_into, partial, sums, a[:0], da.reshape(-1), slopes.size, 0, adds(run, 0), parts=1)
         if dx is not None and around[2] == 1:
-            yield Call(norm.repeat, a, slopes, 1.0, parts=1)
+            yield Call(copy.repeat, a, slopes, 1.0, parts=1)
             yield Call(prelu.prelu_backward, x, slopes, dy, dx)
         elif dx is not None:
             yield Call(prelu.plane_prelu_backward, x, a, dy, dx.reshape(around))

@@ -13,11 +13,11 @@ def affine(run: Run, around: tuple[int, int, int], x: Any, w: Any, b: Any, y: An
 
     An empty w stands for 1, an empty b for 0.
     """
-    from netspec.kernels import norm, norm_planes
+    from netspec.kernels import copy, norm, norm_planes
 
     factor, offset = wide(run, around)
-    yield Call(norm.repeat, w, factor, 1.0, parts=1)
-    yield Call(norm.repeat, b, offset, 0.0, parts=1)
+    yield Call(copy.repeat, w, factor, 1.0, parts=1)
+    yield Call(copy.repeat, b, offset, 0.0, parts=1)
     if around[2] == 1:
         yield Call(norm.normalise, x, factor, offset, y, math.nan, factor.size)
     else:
@@ -31,11 +31,11 @@ def affine_sums(
 
     An empty dw or db is not computed.
     """
-    from netspec.kernels import norm, norm_planes
+    from netspec.kernels import copy, norm, norm_planes
 
     centre, ones = wide(run, around)
-    yield Call(norm.repeat, dw[:0], centre, 0.0, parts=1)
-    yield Call(norm.repeat, dw[:0], ones, 1.0, parts=1)
+    yield Call(copy.repeat, dw[:0], centre, 0.0, parts=1)
+    yield Call(copy.repeat, dw[:0], ones, 1.0, parts=1)
     partial, sums = run.workspace["partial"], run.workspace["sums"]
     if around[2] == 1:
         sizes = (math.nan, centre.size)

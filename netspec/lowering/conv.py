@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from netspec.core.beside import Beside
@@ -76,6 +76,11 @@ class Way(Protocol):
         """Workspaces of `weight`."""
         ...
 
+    def backward_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """Workspaces of `backward`; as it is done with the weight first, its scratch and the bottom's take turns."""
+        pairs = ((1, self.weight_spaces(conv)), (2, self.bottom_spaces(conv)))
+        return {name: replace(space, turn=turn) for turn, spaces in pairs for name, space in spaces.items()}
+
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Write the top from the bottom, the weight and the bias."""
         ...
@@ -90,3 +95,9 @@ class Way(Protocol):
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Write the weight's diff `dw`, or add to it, from the bottom and the top's diff."""
         ...
+
+    def backward(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
+        """The diffs of the weight and of the bottom, those that the run has."""
+        dw = run.param_diff[0]
+        yield from self.weight(conv, run, dw) if dw is not None else ()
+        yield from self.bottom(conv, run, mode, bias) if run.bottom_diff[0] is not None else ()

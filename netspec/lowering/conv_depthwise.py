@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, even_parts
+from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, STRIP_PIXELS, even_parts, share
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, count
-from netspec.lowering.beside import pull_of
+from netspec.lowering.beside import lens_of, pull_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, SCRATCH, PassAxis, bottom_passes, forward_pass
 from netspec.lowering.seen import beside, left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, Phase, SourceRows
+    from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, LinePass, Phase, SourceRows
     from netspec.kernels.seen import Leaving, Seen
 
     Axes = tuple[list[PassAxis], list[PassAxis]]
@@ -33,6 +33,11 @@ PIXELS = 64
 """Least number of pixels in a piece."""
 BAND = 65536
 """Values of the lines that a piece goes over once for every tap."""
+MOST_SUMS = 12
+"""Taps of a filter that are summed at a time, at most: their sums, a strip of diffs and a lens fit the registers."""
+STRIPS = 24
+"""Pixels of the lines that are summed at a time then, at least, but at most LINES."""
+LINES = 4
 WIDE = 512
 """Channels from which few lines are better at a time, as pixels lie far apart."""
 NARROW = 128
@@ -56,10 +61,12 @@ def part_count(written: Shape, taps: int, few: bool = True) -> int:
     return min(PARTS, parts) if few else parts
 
 
-def line_scratch(name: str, axes: Sequence[PassAxis], parts: int, source: Shape, use: Any) -> dict[str, Workspace]:
-    """Scratch for lines of a source (N, C, H, W) that are seen: those of a window and some more, for each part."""
+def line_scratch(
+    name: str, axes: Sequence[PassAxis], parts: int, source: Shape, use: Any, more: int = 1
+) -> dict[str, Workspace]:
+    """Scratch for lines of a source (N, C, H, W) that are seen: those of a window and some `more`, for each part."""
     reach = max(axis.extent for axis in axes)
-    lines = max(reach + 1, min(source[2], SCRATCH // (source[3] * source[1])))
+    lines = max(reach + more, min(source[2], SCRATCH // (source[3] * source[1])))
     return {name: Workspace((parts, lines * source[3] * source[1]), use=use)}
 
 
@@ -68,28 +75,55 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: Axes, mode: int, 
     import numpy as np
 
     from netspec.kernels import depthwise
-    from netspec.kernels.conv_geometry import SpotCodes, StripCodes
+    from netspec.kernels.conv_geometry import SpotCodes
 
-    (n, h, width, c), p, (down, across) = images[0].shape, images[1].shape[1], w.shape[2:]
+    (n, h, width, c), (_, p, q, _), (down, across) = images[0].shape, images[1].shape, w.shape[2:]
     ys, xs = axes
-    yield Call(depthwise.pack, w.reshape(c, -1), packed, parts=max(1, min(MOST_PARTS, w.size // 16384)))
+    yield _pack(w, packed)
     sizes, together = _sizes(xs, width, c)
-    phases = [phase_of(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
-    tables = [np.array(table, np.int64).reshape(-1) for table in (row_table(ys, h, p), phases)]
-    parts = part_count((n, c, p, images[1].shape[2]), down * across, few=beside(seen, left))
+    parts = part_count((n, c, p, q), down * across, few=beside(seen, left))
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
-    geometry = images_geometry(images, w.shape, ys)
     if together:
-        found: list[Any] = []
-        for x, size in zip(xs, sizes, strict=True):
-            found += _strips(x, size, int(c >= NARROW and x.step == 1))
-        codes = StripCodes(*found, *found[: 4 - len(found)])
-        yield Call(depthwise.strips, *arrays, geometry, *tables, mode, codes, seen, left, parts=parts)
+        lens = int(seen.lens.factor.size > 0)
+        yield Call(depthwise.strips, *arrays, _line_pass(images, w.shape, axes, mode, lens), seen, left, parts=parts)
     else:
         from netspec.codegen.strips import strip
 
+        phases = [phase_of(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
+        tables = [np.array(table, np.int64).reshape(-1) for table in (row_table(ys, h, p), phases)]
         spots = SpotCodes(strip("spot", sizes[0][0]), strip("spot", 1))
+        geometry = images_geometry(images, w.shape, ys)
         yield Call(depthwise.spots, *arrays, geometry, *tables, mode, spots, seen, left, parts=parts)
+
+
+def _pack(w: Any, packed: Any) -> Call:
+    from netspec.kernels import depthwise
+
+    return Call(depthwise.pack, w.reshape(len(w), -1), packed, parts=max(1, min(MOST_PARTS, w.size // 16384)))
+
+
+def _line_pass(images: Any, weight: Shape, axes: Axes, mode: int, lens: int) -> LinePass:
+    """The pass that writes one image from another, both (N, H, W, C), in strips, which may see through a lens."""
+    (_, _, width, c), xs = images[0].shape, axes[1]
+    sizes, _ = _sizes(xs, width, c)
+    codes: list[Any] = []
+    for x, size in zip(xs, sizes, strict=True):
+        codes += _strips(x, size, int(c >= NARROW and x.step == 1), lens)
+    return line_pass(images, weight, axes, [pixels for pixels, _ in sizes], codes, mode)
+
+
+def line_pass(
+    images: Any, weight: Shape, axes: Axes, pixels: Sequence[int], codes: Sequence[Any], mode: int
+) -> LinePass:
+    """As the kernel takes it, with the pixels of each phase's strips, and their codes, two for a phase."""
+    import numpy as np
+
+    from netspec.kernels.conv_geometry import LinePass, StripCodes
+
+    ys, phases = axes[0], [phase_of(x, number) for x, number in zip(axes[1], pixels, strict=True)]
+    lines = row_table(ys, images[0].shape[1], images[1].shape[1])
+    tables = np.array(lines, np.int64).reshape(-1), np.array(phases, np.int64).reshape(-1)
+    return LinePass(images_geometry(images, weight, ys), *tables, StripCodes(*codes, *codes[: 4 - len(codes)]), mode)
 
 
 def images_geometry(images: tuple[Any, Any], weight: Shape, ys: Sequence[PassAxis]) -> DepthwiseImages:
@@ -143,10 +177,8 @@ def row_table(axes: Sequence[PassAxis], size: int, lines: int) -> list[SourceRow
 
 def _sizes(axes: Sequence[PassAxis], width: int, channels: int) -> tuple[list[tuple[int, int]], bool]:
     """For each phase of a line (pixels of a strip, of the last strip); and whether strips fit, else spots are used."""
-    from netspec.codegen.streams import share
-    from netspec.codegen.strips import MOST_PIXELS
 
-    sizes = [share(axis.length, 2 if axis.step > 1 and channels <= NARROW else MOST_PIXELS) for axis in axes]
+    sizes = [share(axis.length, 2 if axis.step > 1 and channels <= NARROW else STRIP_PIXELS) for axis in axes]
     if len(axes) <= 2 and all(_fits_strips(axis, size, width) for axis, size in zip(axes, sizes, strict=True)):
         return sizes, True
     return [(4, 1)] * len(axes), False
@@ -165,12 +197,12 @@ def _fits_strips(axis: PassAxis, size: tuple[int, int], width: int) -> bool:
     return 0 < taps <= MOST_TAPS and axis.step <= 2 and axis.together and near
 
 
-def _strips(axis: PassAxis, size: tuple[int, int], ahead: int) -> list[Any]:
+def _strips(axis: PassAxis, size: tuple[int, int], ahead: int, lens: int) -> list[Any]:
     """The codes of a phase's strips: of whole strips, and of the last strip."""
     from netspec.codegen.strips import strip
 
     rest = axis.length % size[0] or size[0]
-    return [strip("strip", pixels, len(axis.taps), axis.step, ahead) for pixels in (size[0], rest)]
+    return [strip("strip", pixels, len(axis.taps), axis.step, ahead, lens) for pixels in (size[0], rest)]
 
 
 def _together(channels: int, taps: int, bytes: int) -> int:
@@ -193,19 +225,28 @@ def piece_count(conv: Conv) -> int:
     return max(1, min(PIECES, n * p * q // PIXELS, n * p))
 
 
+def _in_windows(conv: Conv) -> bool:
+    """Whether the weight's gradient is summed for all taps at a time: they are few, and strips fit."""
+
+    x = forward_pass(conv).x
+    return tap_count(conv) <= MOST_SUMS and _fits_strips(x, share(x.length, STRIP_PIXELS), conv.bottom[3])
+
+
 def _band(conv: Conv) -> int:
-    """Values of the lines that a piece goes over once for every tap."""
-    return BAND if conv.filters < WIDE else BAND // 4
+    """Lines that a piece goes over at a time, once for every tap or for all taps."""
+    if _in_windows(conv):
+        return min(LINES, -(-STRIPS // conv.top[3]))
+    return band_lines(conv, BAND if conv.filters < WIDE else BAND // 4)
 
 
-def _band_lines(conv: Conv, band: int) -> int:
-    """Lines of the top's diff in a band of about `band` values."""
+def band_lines(conv: Conv, band: int) -> int:
+    """Lines of the top's diff in a band of about `band` values of it and the bottom."""
     return max(1, band // (conv.filters * (conv.bottom[3] * conv.window[0].stride + conv.top[3])))
 
 
-def band_values(conv: Conv, band: int) -> int:
+def band_values(conv: Conv, lines: int) -> int:
     """Values of a band's lines of the bottom, and of the top's diff."""
-    (kernel, stride, _, dilation), lines = conv.window[0], _band_lines(conv, band)
+    kernel, stride, _, dilation = conv.window[0]
     read = (lines - 1) * stride + (kernel - 1) * dilation + 1
     return (read * conv.bottom[3] + lines * conv.top[3]) * conv.filters
 
@@ -215,7 +256,7 @@ def gradient_geometry(
 ) -> DepthwiseGradient:
     """The weight's gradient in strips of `pixels` pixels and `together` taps, by the codes of whole and last strips.
 
-    About `band` values are gone over once for every tap.
+    `band` lines of the top's diff are gone over at a time.
     """
     from netspec.kernels.conv_geometry import DepthwiseGradient
 
@@ -238,12 +279,35 @@ def gradient_geometry(
         dilation_y=apart_y,
         dilation_x=apart_x,
         shares=shares,
-        band=_band_lines(conv, band),
+        band=band,
         together=together,
         pixels=pixels,
         whole=codes[0],
         rest=codes[1],
     )
+
+
+def _windows(conv: Conv, seen: Seen) -> DepthwiseGradient:
+    """The weight's gradient for all taps at a time, by codes that may see the bottom through a lens."""
+    from netspec.codegen.strips import strip
+
+    (down, *_), (across, step, *_) = conv.window
+    size, lens = share(conv.top[3], STRIP_PIXELS), int(seen.lens.factor.size > 0)
+    codes = strip("window", size[0], across, step, down, lens), strip("window", size[1], across, step, down, lens)
+    return gradient_geometry(conv, across, size[0], codes, _band(conv))
+
+
+def _join(pieces: Any, run: Run, dw: Array) -> Call:
+    from netspec.kernels import depthwise
+
+    parts = max(1, min(MOST_PARTS, pieces.size // 65536))
+    return Call(depthwise.join, pieces, dw.reshape(len(dw), 1, -1), int(run.param_add[0]), parts=parts)
+
+
+def _back(conv: Conv) -> Axes:
+    """The axes of the passes back to the bottom."""
+    passes = list(bottom_passes(conv))
+    return distinct([one.y for one in passes]), distinct([one.x for one in passes])
 
 
 class Depthwise(Way):
@@ -265,20 +329,28 @@ class Depthwise(Way):
         """The packed filters, and lines of the bottom as they are seen."""
         parts = part_count(conv.top, tap_count(conv))
         packed = {"packed": Workspace((tap_count(conv), conv.filters), use="forward", fixed=True)}
-        return packed | line_scratch("near", [forward_pass(conv).y], parts, conv.bottom, "forward")
+        one = forward_pass(conv)
+        _, coded = _sizes([one.x], conv.bottom[3], conv.filters)
+        near = Workspace((1, 0), use="forward")
+        return packed | ({"near": near} if coded else line_scratch("near", [one.y], parts, conv.bottom, "forward"))
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters, which backward packs anew, and lines of the top's diff as they are seen."""
-        parts, axes = part_count(conv.bottom, tap_count(conv)), [one.y for one in bottom_passes(conv)]
+        parts, (axes, _) = part_count(conv.bottom, tap_count(conv)), _back(conv)
         packed = {"packed_bottom": Workspace((tap_count(conv), conv.filters), use="backward")}
-        return packed | line_scratch("near_bottom", axes, parts, conv.top, "backward")
+        return packed | line_scratch("near_bottom", axes, parts, conv.top, "backward", LINES)
+
+    def backward_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """Both gradients may be computed in one pass, so nothing takes turns."""
+        return self.weight_spaces(conv) | self.bottom_spaces(conv)
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The pieces of the gradient, and the lines of a band of bottom and top's diff as they are seen."""
-        pieces = piece_count(conv)
+        pieces, band, parts = piece_count(conv), _band(conv), part_count(conv.bottom, tap_count(conv))
+        near = band * conv.top[3] * conv.filters if _in_windows(conv) else band_values(conv, band)
         return {
-            "pieces": Workspace((pieces, tap_count(conv) * conv.filters), use="backward"),
-            "near_weight": Workspace((pieces, band_values(conv, _band(conv))), use="backward"),
+            "pieces": Workspace((max(pieces, parts), tap_count(conv) * conv.filters), use="backward"),
+            "near_weight": Workspace((pieces, near), use="backward"),
         }
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
@@ -286,40 +358,52 @@ class Depthwise(Way):
         w, packed = run.param[0], run.workspace["packed"]
         one = forward_pass(conv)
         bias = run.param[1] if conv.bias else w.reshape(-1)[:0]
-        seen, left = seen_forward(run, run.workspace["near"]), left_forward(run)
+        _, coded = _sizes([one.x], conv.bottom[3], conv.filters)
+        seen, left = seen_forward(run, run.workspace["near"], coded), left_forward(run)
         yield from _passes(w, packed, bias, (run.bottom[0], run.top[0]), ([one.y], [one.x]), mode, seen, left)
 
     def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Pack the filters, then all phases of the stride."""
-        w, packed = run.param[0], run.workspace["packed_bottom"]
-        passes = list(bottom_passes(conv))
-        axes = distinct([one.y for one in passes]), distinct([one.x for one in passes])
         images = (run.top_diff[0], run.bottom_diff[0])
         seen, left = seen_back(run, run.workspace["near_bottom"]), left_back(run)
-        yield from _passes(w, packed, bias, images, axes, mode, seen, left)
+        yield from _passes(run.param[0], run.workspace["packed_bottom"], bias, images, _back(conv), mode, seen, left)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """Sum the gradient in pieces, then add these up."""
-        from netspec.codegen.streams import share
-        from netspec.codegen.strips import MOST_PIXELS, strip
+        from netspec.codegen.strips import strip
         from netspec.kernels import depthwise
 
         (_, c, _, width), q, (across, step_x, *_) = conv.bottom, conv.top[3], conv.window[1]
-        one = forward_pass(conv)
-        together = _together(c, across, dw.itemsize)
-        size = share(q, 2 if together > 1 else MOST_PIXELS)
-        taps = across if _fits_strips(one.x, size, width) else 1
-        pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
-        codes = [strip("grad", number, taps, step_x, together) for number in (pixels, rest)]
-        pieces = run.workspace["pieces"]
-        geometry = gradient_geometry(conv, taps, pixels, (codes[0], codes[1]), _band(conv))
+        pieces, near, coded = run.workspace["pieces"], run.workspace["near_weight"], _in_windows(conv)
+        pieces = pieces[: piece_count(conv)]
         arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
-        seen = seen_forward(run, run.workspace["near_weight"])
-        yield Call(depthwise.weight_gradient, *arrays, geometry, seen, pull_of(run), parts=len(pieces))
-        yield Call(
-            depthwise.join,
-            pieces,
-            dw.reshape(c, 1, -1),
-            int(run.param_add[0]),
-            parts=max(1, min(MOST_PARTS, pieces.size // 65536)),
-        )
+        kernel, seen = depthwise.weight_gradient, seen_forward(run, near, coded)
+        if coded:
+            kernel, geometry = depthwise.window_gradient, _windows(conv, seen)
+        else:
+            together = _together(c, across, dw.itemsize)
+            size = share(q, 2 if together > 1 else STRIP_PIXELS)
+            taps = across if _fits_strips(forward_pass(conv).x, size, width) else 1
+            pixels, rest = (size[0], (q - 1) % size[0] + 1) if taps > 1 else (4, 1)
+            codes = strip("grad", pixels, taps, step_x, together), strip("grad", rest, taps, step_x, together)
+            geometry = gradient_geometry(conv, taps, pixels, codes, _band(conv))
+        yield Call(kernel, *arrays, geometry, seen, pull_of(run), parts=len(pieces))
+        yield _join(pieces, run, dw)
+
+    def backward(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
+        """Both diffs in one pass, where they are wanted, and strips fit: the top's diff is read once."""
+        from netspec.kernels import depthwise
+
+        (dx, *_), (dw, *_), axes = run.bottom_diff, run.param_diff, _back(conv)
+        _, together = _sizes(axes[1], conv.top[3], conv.filters)
+        if dx is None or dw is None or bias.size or not (together and _in_windows(conv)):
+            yield from super().backward(conv, run, mode, bias)
+            return
+        packed, parts = run.workspace["packed_bottom"], part_count(conv.bottom, tap_count(conv))
+        yield _pack(run.param[0], packed)
+        pieces, images = run.workspace["pieces"][:parts], (run.top_diff[0], dx)
+        seen = seen_back(run, run.workspace["near_bottom"])._replace(lens=lens_of(run))
+        back, windows = _line_pass(images, conv.weight, axes, mode, 0), _windows(conv, seen)
+        arrays = (run.bottom[0].reshape(-1), images[0].reshape(-1), packed.reshape(-1), dx.reshape(-1), pieces)
+        yield Call(depthwise.both_gradients, *arrays, back, windows, seen, left_back(run), parts=parts)
+        yield _join(pieces, run, dw)

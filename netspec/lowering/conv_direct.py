@@ -13,7 +13,7 @@ from netspec.codegen.geometry import ADD
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
-from netspec.lowering import conv_direct_weight, conv_pixels
+from netspec.lowering import conv_direct_weight, conv_pixels, conv_pixels_weight
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import (
     PARTS,
@@ -26,6 +26,7 @@ from netspec.lowering.conv_passes import (
     padded,
     windows_of,
 )
+from netspec.lowering.seen import left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -63,10 +64,14 @@ def sent(conv: Conv) -> Sent | None:
     return image if 1.2 * scattered < gathered else None
 
 
-def _scratch(name: str, passes: list[Pass], images: int, channels: int, size: Shape, use: Any) -> dict[str, Workspace]:
-    copied = [one for one in passes if one.y.outside(size[0]) or one.x.outside(size[1])]
-    most = max((_lines(one, images, channels)[1] for one in copied), default=0)
-    return {name: Workspace((PARTS, most), use=use)}
+def _scratch(name: str, passes: list[Pass], images: int, channels: int, use: Any) -> dict[str, Workspace]:
+    return {name: Workspace((PARTS, max(_lines(one, images, channels)[1] for one in passes)), use=use)}
+
+
+def _parts(one: Pass, images: int, channels: int) -> int:
+    """Parts of a pass over images that are read."""
+    lines, _ = _lines(one, images, channels)
+    return min(PARTS, images * -(-one.y.length // lines))
 
 
 def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
@@ -99,8 +104,8 @@ def _send(conv: Conv, run: Run, image: Sent, mode: int) -> Calls:
         tall=image.tall,
         wide=image.wide,
     )
-    arrays = (dy, packed, run.bottom_diff[0], run.workspace["lines_bottom"])
-    yield Call(loops.convolve_back, *arrays, sending, cut, mode, parts=min(PARTS, n))
+    arrays = (dy, packed, run.bottom_diff[0], seen_back(run, run.workspace["lines_bottom"]))
+    yield Call(loops.convolve_back, *arrays, sending, cut, mode, left_back(run), parts=min(PARTS, n))
 
 
 def _passes(
@@ -127,6 +132,10 @@ def _passes(
     groups, weight = conv.group, run.param[0]
     m, dtype = k // groups, str(weight.dtype)
     packed, scratch = run.workspace["packed" + suffix], run.workspace["lines" + suffix]
+    seen, left = (
+        (seen_back(run, scratch), left_back(run)) if suffix else (seen_forward(run, scratch), left_forward(run))
+    )
+    copied = bool(seen.how.of_dy.size or seen.how.lens.factor.size)
     (source, pitch), (target, out_pitch) = map(flat, images)
     area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
     for one in passes:
@@ -139,12 +148,12 @@ def _passes(
                 loops.pack, weight.reshape(-1), packed, np.array(taps, np.int64), filters, parts=min(PARTS, blocks)
             )
         lines, _ = _lines(one, n, c)
-        table, windows = windows_of(one, shapes[0], pitch, groups, lines)
+        table, windows = windows_of(one, shapes[0], pitch, groups, lines, copied)
         y, x = one.y, one.x
         _, _, height, width = shapes[1]
         place = Target(height, width, out_pitch, y.stride, x.stride, y.place, x.place, m)
-        arrays = (source, packed, bias, target, np.array(table or (0,), np.int64), scratch)
-        yield Call(loops.convolve, *arrays, windows, place, cut, mode, parts=min(PARTS, n * -(-y.length // lines)))
+        arrays = (source, packed, bias, target, np.array(table or (0,), np.int64), seen)
+        yield Call(loops.convolve, *arrays, windows, place, cut, mode, left, parts=_parts(one, n, c))
 
 
 def _spread(bias: Array, image: Any, mode: int) -> Calls:
@@ -165,8 +174,14 @@ class Direct(Way):
         return True
 
     def beside(self, conv: Conv) -> Beside:
-        """Nothing."""
-        return Beside()
+        """Reads through a lens and a pull, and leaves moments, and products unless several passes write the bottom."""
+        if conv.single:
+            return Beside()
+        (n, c, *_), passes = conv.bottom, list(bottom_passes(conv))
+        products = _parts(passes[0], n, conv.filters) if len(passes) == 1 else 0
+        if sent(conv) is not None:
+            products = min(PARTS, n)
+        return Beside(frozenset({0}), _parts(forward_pass(conv), n, c), True, (products,))
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters, and padded lines of each part."""
@@ -182,7 +197,7 @@ class Direct(Way):
         }
         if conv.single:
             return spaces | {"lines": conv_pixels.scratch(conv, "")}
-        return spaces | _scratch("lines", [one], x[0], x[1], x[2:], "forward")
+        return spaces | _scratch("lines", [one], x[0], x[1], "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters for backward to the bottom, and the scratch of each part.
@@ -195,7 +210,9 @@ class Direct(Way):
             packed = Workspace((kh * conv.filters * padded(kw * x[1]),), use="backward")
             return {
                 "packed_bottom": packed,
-                "lines_bottom": Workspace((PARTS, image.tall * image.wide * x[1]), use="backward"),
+                "lines_bottom": Workspace(
+                    (PARTS, image.tall * image.wide * x[1] + top[3] * conv.filters), use="backward"
+                ),
             }
         passes = list(bottom_passes(conv))
         kernel = max(len(one.y.taps) * len(one.x.taps) for one in passes)
@@ -203,11 +220,11 @@ class Direct(Way):
         spaces = {"packed_bottom": Workspace((values,), use="backward")}
         if conv.single:
             return spaces | {"lines_bottom": conv_pixels.scratch(conv, "_bottom")}
-        return spaces | _scratch("lines_bottom", passes, top[0], top[1], top[2:], "backward")
+        return spaces | _scratch("lines_bottom", passes, top[0], top[1], "backward")
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The pieces of the gradient, and scratch of each part."""
-        return conv_direct_weight.spaces(conv)
+        return conv_pixels_weight.spaces(conv) if conv.single else conv_direct_weight.spaces(conv)
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
         """Pack the filters, then one pass."""
@@ -237,4 +254,4 @@ class Direct(Way):
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """The weight's gradient."""
-        return conv_direct_weight.calls(conv, run, dw)
+        return conv_pixels_weight.calls(conv, run, dw) if conv.single else conv_direct_weight.calls(conv, run, dw)

@@ -6,7 +6,6 @@ channels, so that a vector holds several groups. Nothing is multiplied that does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS
@@ -16,15 +15,14 @@ from netspec.core.shape import count
 from netspec.lowering.beside import pull_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import (
+    band_lines,
     band_values,
     distinct,
     gradient_geometry,
-    images_geometry,
+    line_pass,
     line_scratch,
     part_count,
-    phase_of,
     piece_count,
-    row_table,
     tap_count,
 )
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
@@ -41,7 +39,7 @@ BAND = 131072
 PIECES = 2**18
 """Values of all pieces of a weight's gradient: if they are more, parts share channels instead."""
 
-Axes = tuple[Sequence[PassAxis], Sequence[PassAxis]]
+Axes = tuple[list[PassAxis], list[PassAxis]]
 
 
 def _axes(conv: Conv) -> tuple[Axes, Axes]:
@@ -52,7 +50,7 @@ def _axes(conv: Conv) -> tuple[Axes, Axes]:
 
 def _sizes(axis: PassAxis, most: int) -> tuple[int, int]:
     """(pixels of a strip, of the last strip)."""
-    from netspec.codegen.streams import share
+    from netspec.codegen.geometry import share
 
     return share(axis.length, most)
 
@@ -78,31 +76,28 @@ def _in_strip(axis: PassAxis, width: int) -> bool:
 
 def _write(run: Run, suffix: str, bias: Any, images: tuple[Any, Any], axes: Axes, mode: int) -> Calls:
     """Calls that write one image from another, both (N, H, W, C); with a suffix, backward to the bottom."""
-    import numpy as np
-
     from netspec.codegen.grouped import MOST_PIXELS, strip
     from netspec.kernels import depthwise
-    from netspec.kernels.conv_geometry import StripCodes
 
-    w, (ys, xs), (n, h, *_), p = run.param[0], axes, images[0].shape, images[1].shape[1]
+    w, (_, xs) = run.param[0], axes
     filters, packed = w.reshape(*w.shape[:2], -1), run.workspace["packed" + suffix]
     yield Call(
         depthwise.pack_groups, filters, packed, int(bool(suffix)), parts=max(1, min(MOST_PARTS, w.size // 16384))
     )
     sizes = [_sizes(x, MOST_PIXELS) for x in xs]
-    phases = [phase_of(x, pixels) for x, (pixels, _) in zip(xs, sizes, strict=True)]
-    tables = [np.array(table, np.int64).reshape(-1) for table in (row_table(ys, h, p), phases)]
     codes = [
         strip("strip", s, len(x.taps), x.step, w.shape[1]) for x, size in zip(xs, sizes, strict=True) for s in size
     ]
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
-    geometry, whole = images_geometry(images, w.shape, ys), StripCodes(*codes, *codes[: 4 - len(codes)])
+    lines = line_pass(images, w.shape, axes, [pixels for pixels, _ in sizes], codes, mode)
     scratch = run.workspace["near" + suffix]
     seen, left = (
         (seen_back(run, scratch), left_back(run)) if suffix else (seen_forward(run, scratch), left_forward(run))
     )
-    parts = part_count((n, w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=beside(seen, left))
-    yield Call(depthwise.strips, *arrays, geometry, *tables, mode, whole, seen, left, parts=parts)
+    parts = part_count(
+        (len(images[1]), w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=beside(seen, left)
+    )
+    yield Call(depthwise.strips, *arrays, lines, seen, left, parts=parts)
 
 
 class Grouped(Way):
@@ -143,7 +138,7 @@ class Grouped(Way):
         pieces, shares = _cut(conv)
         return {
             "pieces": Workspace((pieces, count(conv.weight)), use="backward"),
-            "near_weight": Workspace((pieces * shares, band_values(conv, BAND)), use="backward"),
+            "near_weight": Workspace((pieces * shares, band_values(conv, band_lines(conv, BAND))), use="backward"),
         }
 
     def forward(self, conv: Conv, run: Run, mode: int) -> Calls:
@@ -165,7 +160,7 @@ class Grouped(Way):
         pixels, rest = _sizes(forward_pass(conv).x, gradient_pixels(across, group))
         rest = rest if across > 1 else 1  # a tap alone leaves out the columns outside, so any number is left over
         codes = strip("grad", pixels, across, step, group), strip("grad", rest, across, step, group)
-        geometry = gradient_geometry(conv, across, pixels, codes, BAND, _cut(conv)[1])
+        geometry = gradient_geometry(conv, across, pixels, codes, band_lines(conv, BAND), _cut(conv)[1])
         arrays = (run.bottom[0].reshape(-1), run.top_diff[0].reshape(-1), pieces)
         seen, parts = seen_forward(run, run.workspace["near_weight"]), len(pieces) * geometry.shares
         yield Call(depthwise.weight_gradient, *arrays, geometry, seen, pull_of(run), parts=parts)

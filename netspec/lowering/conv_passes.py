@@ -139,16 +139,19 @@ def table_of(one: Pass, groups: int, r: int, line: int, pixel: int) -> tuple[tup
     return tuple(y + (shift - one.x.first) * pixel for y in ys for shift in one.x.shifts), r
 
 
-def windows_of(one: Pass, shape: Shape, pitch: int, groups: int, block: int) -> tuple[tuple[int, ...], Windows]:
+def windows_of(
+    one: Pass, shape: Shape, pitch: int, groups: int, block: int, seen: bool = False
+) -> tuple[tuple[int, ...], Windows]:
     """(where each run of taps begins in the source, the windows of the pass in it).
 
-    `shape` is the source's N, C, H, W; `block` lines are written at a time.
+    `shape` is the source's N, C, H, W; `block` lines are written at a time. Where the source is `seen` as other
+    values than it holds, its lines are copied.
     """
     from netspec.kernels.conv_geometry import Windows
 
     n, c, h, w = shape
     y, x, r = one.y, one.x, c // groups
-    copied = y.outside(h) or x.outside(w)
+    copied = seen or y.outside(h) or x.outside(w)
     reach = (x.length - 1) * x.step + x.extent
     pixel = c if copied else pitch
     table, run = table_of(one, groups, r, (reach if copied else w) * pixel, pixel)

@@ -223,6 +223,7 @@ def _geometry(
 
     `kinds` are those of the images' transforms.
     """
+    from netspec.codegen import squares
     from netspec.codegen.tiles import by_rows, lanes
     from netspec.codegen.transforms import transform_of
     from netspec.kernels.conv_geometry import FrequencyProducts, TiledImage
@@ -235,7 +236,9 @@ def _geometry(
         transform_of(kind, minimal.taps, cut=channels % wide > 0) for kind, channels in zip(kinds, (c, k), strict=True)
     )
     tiles = (across, across * down)
-    cut = by_rows(counts, m, dtype, "across" if summed else "any")
+    cut: Any = by_rows(counts, m, dtype, "across" if summed else "any")
+    if squares.fits(r, m, dtype):
+        cut = (cut[0], 0, (squares.square("gradient" if summed else "weight", r),))
     source = TiledImage(h, w, pitches[0], c, *tiles, plan.pad, minimal.side, minimal.step, next(codes))
     target = TiledImage(p, q, pitches[1], k, *tiles, 0, minimal.step, minimal.step, next(codes))
     product = FrequencyProducts(minimal.frequencies, plane, groups, r, m, *cut)
@@ -250,12 +253,19 @@ def _through(run: Run, back: bool) -> Through:
     return Through(lens_of(bare), pull_of(run)) if back else Through(lens_of(run), pull_of(bare))
 
 
-def _asked(run: Run, back: bool) -> Asked:
+def _asked(run: Run, plan: Plan, back: bool) -> Asked:
     """What is asked of the top, or of the bottom's diff."""
+    from netspec.codegen.tiles import lanes
+    from netspec.codegen.transforms import transform_of
     from netspec.kernels.conv_geometry import Asked
 
     bare = replace(run, moments=None, products=())
-    return Asked(moments_of(bare), products_of(run)) if back else Asked(moments_of(run), products_of(bare))
+    moments, products = moments_of(bare if back else run), products_of(run if back else bare)
+    cut = plan.target[2] % lanes(str(run.bottom[0].dtype)) > 0
+    wanted = (moments.values.size > 0) * "_moments" or (products.pieces.values.size > 0) * "_products"
+    along = bool(wanted) and not cut
+    code = transform_of(f"result{wanted if along else ''}", plan.minimal.taps, cut)
+    return Asked(moments, products, code, int(along))
 
 
 class Winograd(Way):
@@ -297,13 +307,13 @@ class Winograd(Way):
         """Transform the filters to frequencies, then convolve the image."""
         bias = run.param[1] if conv.bias else run.param[0].reshape(-1)[:0]
         images, through = (run.bottom[0], run.top[0]), _through(run, back=False)
-        asked = _asked(run, back=False)
+        asked = _asked(run, forward_plan(conv), back=False)
         yield from _image(conv, run, forward_plan(conv), images, bias, mode, "", through, asked)
 
     def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Transform the turned filters to frequencies, then convolve the top's diff into the bottom's."""
         images, through = (run.top_diff[0], run.bottom_diff[0]), _through(run, back=True)
-        asked = _asked(run, back=True)
+        asked = _asked(run, bottom_plan(conv), back=True)
         yield from _image(conv, run, bottom_plan(conv), images, bias, mode, "_bottom", through, asked)
 
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:

@@ -29,7 +29,7 @@ def tiles(rows: int, columns: int, dtype: str, kind: Kind = "any", widest: int =
 
     Wide tiles are preferred, of at most `widest` vectors: they read and write memory in longer runs.
     """
-    from netspec.codegen.streams import share
+    from netspec.codegen.geometry import share
     from netspec.codegen.tiles import MOST_ROWS, lanes, tile
 
     number = lanes(dtype)
@@ -42,14 +42,16 @@ def tiles(rows: int, columns: int, dtype: str, kind: Kind = "any", widest: int =
 
 def walks(rows: int, k: int) -> Streams:
     """Walks for a result of `rows` rows, each value a sum of k products."""
-    from netspec.codegen.streams import STEPS, share
+    from netspec.codegen.geometry import share
+    from netspec.codegen.streams import STEPS
 
     return _streams("walk", share(rows, 4), share(k, STEPS))
 
 
 def dots(large: int, small: int) -> Streams:
     """Dot tiles for the products of `large` rows with `small` rows."""
-    from netspec.codegen.streams import FEW_COLUMNS, SUMS, share
+    from netspec.codegen.geometry import share
+    from netspec.codegen.streams import FEW_COLUMNS, SUMS
 
     wide = share(small, FEW_COLUMNS)
     return _streams("dots", share(large, min(8, SUMS // wide[0])), wide)

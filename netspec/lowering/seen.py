@@ -20,18 +20,21 @@ def through(lens: Lens) -> Pull:
     return Pull(none, 0, lens, none, none, none, none)
 
 
-def seen_forward(run: Run, scratch: Array) -> Seen:
-    """How bottom 0 is seen, and the scratch for its lines, (parts, values)."""
+def seen_forward(run: Run, scratch: Array, coded: bool = False) -> Seen:
+    """How bottom 0 is seen, and the scratch for its lines, (parts, values); with `coded` the codes themselves see."""
     from netspec.kernels.seen import Seen
 
-    return Seen(through(lens_of(run)), scratch)
+    lens = lens_of(run)
+    plain = lens._replace(factor=lens.factor[:0])
+    return Seen(through(plain if coded else lens), scratch, lens if coded else plain)
 
 
 def seen_back(run: Run, scratch: Array) -> Seen:
     """How the diff of top 0 is seen, and the scratch for its lines, (parts, values)."""
     from netspec.kernels.seen import Seen
 
-    return Seen(pull_of(run), scratch)
+    lens = lens_of(run)
+    return Seen(pull_of(run), scratch, lens._replace(factor=lens.factor[:0]))
 
 
 def left_forward(run: Run) -> Leaving:
@@ -50,5 +53,5 @@ def left_back(run: Run) -> Leaving:
 
 def beside(seen: Seen, left: Leaving) -> bool:
     """Whether anything is seen through a lens or a pull, or left."""
-    how, sums = seen.how, (left.moments.values, left.products.pieces.values)
-    return bool(how.of_dy.size or how.lens.factor.size or any(values.size for values in sums))
+    arrays = seen.how.of_dy, seen.how.lens.factor, left.moments.values, left.products.pieces.values
+    return any(array.size for array in arrays)

@@ -97,8 +97,10 @@ class Node:
     `layout`, the memory order of its blobs of four axes; `along`, the layers that it computes along with itself,
     by type; `absorbed`, another layer computes it; `in_place`, it runs, and its top lies in its bottom's
     memory; `adds`, it adds to a gradient that others wrote; `stores[i]`, it overwrites the gradient of param i, which
-    is then not cleared; `onto`, the blob that it adds its result to, in whose memory its top lies; `hands`, the bottoms
-    whose gradients lie in the memory of its top's; `fused`, what other layers do for a BatchNorm.
+    is then not cleared; `onto`, the blob that it adds its result to, in whose memory its top lies; `known`, an earlier
+    BatchNorm whose moments are those of its own first channels; `hands`, the bottoms whose gradients lie in the memory
+    of its top's; `fused`, what other layers do for a BatchNorm; `again`, the layer in whose backward its top is
+    computed anew, as it was not kept since forward.
     """
 
     index: int
@@ -115,8 +117,10 @@ class Node:
     adds: bool = False
     stores: tuple[bool, ...] = ()
     onto: int | None = None
+    known: int | None = None
     hands: frozenset[int] = frozenset()
     fused: Mapping[str, Fused] = field(default_factory=dict)
+    again: int | None = None
 
     @property
     def folds(self) -> bool:
@@ -321,10 +325,20 @@ class Graph:
         return found
 
     def served(self, node: Node) -> list[Node]:
-        """The BatchNorms whose work a layer does, and those through whose eyes it reads."""
+        """The BatchNorms whose work a layer does, through whose eyes it reads, or whose moments it shares."""
         seen = (self.unwritten.get(self.storage[bottom]) for bottom in node.bottoms)
         found = [norm for norm in seen if norm is not None] + [norm for _, norm in self.norms.get(node.index, ())]
+        found += [self.nodes[node.known]] if node.known is not None else []
         return list({norm.index: norm for norm in found}.values())
+
+    @cached_property
+    def remade(self) -> dict[int, Node]:
+        """The layers whose tops are computed anew in backward, by the top's storage, in the order of forward."""
+        return {self.storage[node.tops[0]]: node for node in self.nodes if node.again is not None}
+
+    def remakes(self, node: Node) -> list[Node]:
+        """The layers that are run again before a layer's backward, in the order of forward."""
+        return [one for one in self.remade.values() if one.again == node.index]
 
     def maker(self, blob: int) -> Node:
         """The layer that runs and writes the memory of a blob, or of what it reshapes."""

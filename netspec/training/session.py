@@ -85,7 +85,7 @@ class Session:
         self.job, self.spec, self.seed = job, spec, spec.random_seed
         self.resumed: Path | None = None
         self.computed = computed or Computed()
-        shaped, memory = compile_net(job.train, spec.dtype, keep)
+        shaped, memory = compile_net(job.train, spec.dtype, keep, spec.rule.without)
         state = partial(spec.rule.net_state, shaped)
         weights = new_weights(shaped, spec.dtype, state, averages=spec.average is not None)
         arena = zeros(memory.arena)

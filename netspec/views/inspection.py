@@ -282,6 +282,13 @@ def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[t
     if node.hands and "pulled" not in node.fused:
         handed = " and ".join(net.blobs[node.bottoms[slot]].label for slot in sorted(node.hands))
         yield "hands", f"its top's gradient is that of {handed}"
+    if node.known is not None:
+        yield "known", f"the moments of its first channels are those of {net.nodes[node.known].layer.name}"
+    if node.again is not None:
+        yield (
+            "again",
+            f"its top is not kept: it is computed anew for the backward of {net.nodes[node.again].layer.name}",
+        )
     for word, fused in node.fused.items():
         yield word, _FUSED[word].format(*(net.nodes[fused.node].layer.name,) if fused.node >= 0 else ())
     if any(node.stores):

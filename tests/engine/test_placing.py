@@ -192,6 +192,7 @@ def same(one: Program, other: Program, rtol: float = 1e-9) -> None:
         other.run("watch", "update")
 
 
+FUSING = ("hands", "on_read", "moments", "known", "products", "pulled")
 WHOLE = {f"new{i}": ("join2", 6 + i * GROWTH) for i in range(3)} | {"join0": ("join2", 0), "join1": ("join2", 0)}
 
 
@@ -207,6 +208,33 @@ def test_a_chain_lies_in_its_last_top(base: tuple[dict[str, Any], ...], relu: bo
     assert steps(one, "copy.accumulate") == 0 < steps(plain, "copy.concat_forward")
     assert one.plan.unshared < plain.plan.unshared and one.plan.arena <= plain.plan.arena
     same(one, plain)
+
+
+@pytest.mark.parametrize(("base", "growth"), [(32, 32), (24, 17)])
+def test_parts_are_seen_through_lenses_and_leave_products(base: int, growth: int) -> None:
+    """Units of one Winograd convolution, which normalises what it reads inside the wider blob."""
+    layers, bottom = [conv("base", "data", base)], "base"
+    for i in range(3):
+        norm, relu = layer(f"norm{i}", "BatchNorm", bottom, affine=True), layer(f"relu{i}", "ReLU", f"norm{i}")
+        layers += [norm, relu, conv(f"new{i}", f"relu{i}", growth, 3), layer(f"join{i}", "Concat", bottom, f"new{i}")]
+        bottom = f"join{i}"
+    given = dense(*layers[1:], units=0, base=(layers[0],), last=bottom)
+    one, plain = training(given, keep=False), training(given, keep=False, without=["place", *FUSING])
+    fused = {node.layer.name: set(node.fused) for node in one.graph.nodes if node.fused}
+    assert fused == {f"norm{i}": {"on_read", "products"} for i in range(3)} and len(inside(one)) == 6
+    same(one, plain)
+
+
+def test_moments_are_computed_once_for_every_channel() -> None:
+    """Those of the joined channels alone are new to a unit."""
+    one, plain = (training(dense(base=POOLED), keep=False, without=without) for without in ((), ["known"]))
+    known = {
+        node.layer.name: one.graph.nodes[node.known].layer.name for node in one.graph.nodes if node.known is not None
+    }
+    assert known == {"norm2": "norm1", "end": "norm2"}, "norm0 reads what the pooling wrote elsewhere"
+    same(one, plain)
+    for mine, theirs in zip(one.weights.data, plain.weights.data, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -24,7 +24,8 @@ from tests.helpers.strategies import nets
 
 
 def living(memory: MemoryPlan, time: float) -> Iterator[Piece]:
-    return (piece for piece in memory.pieces.values() if piece.first <= time <= piece.last)
+    """The pieces that live at a time; in the middle of a layer's time those of the second turn."""
+    return (piece for piece in memory.pieces.values() if piece.begin <= 2 * time <= piece.end)
 
 
 # --- the plan as a value
@@ -45,10 +46,12 @@ def test_no_two_living_pieces_overlap_and_the_arena_is_no_larger_than_it_must(
         assert -1 <= piece.first <= piece.last <= 2 * len(net_shaped.graph.nodes)
     for number, one in enumerate(pieces):
         for other in pieces[:number]:
-            together = one.first <= other.last and other.first <= one.last
+            together = one.begin <= other.end and other.begin <= one.end
             apart = one.offset + one.bytes <= other.offset or other.offset + other.bytes <= one.offset
             assert apart or not together, (one, other)
-    needed = max(sum(p.bytes for p in living(memory, time)) for time in range(-1, 2 * len(net_shaped.graph.nodes) + 1))
+    needed = max(
+        sum(p.bytes for p in living(memory, half / 2)) for half in range(-2, 4 * len(net_shaped.graph.nodes) + 2)
+    )
     assert needed <= memory.arena <= memory.unshared == sum(p.bytes for p in pieces)
     if keep:
         kept = [p for p in pieces if p.key[0] in {"data", "diff"}]

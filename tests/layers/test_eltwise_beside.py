@@ -95,12 +95,11 @@ def test_diffs_are_handed_on_where_nothing_is_asked(layout_axes: tuple[int, ...]
     assert not eltwise(operation="MAX").abilities.hands
     began, wanted = blob(*layout_axes, seed=9), np.where(y > 0, dy, 0)
     there = run_of(layer, some(2, (2, 3, 5, 7)), dy, relu=True)
-    run = replace(
-        there, bottom=(a, b), top=(y,), bottom_diff=(began.copy(), dy), bottom_add=(True, False), layout="NCHW"
-    )
+    diff = began.copy()
+    run = replace(there, bottom=(a, b), top=(y,), bottom_diff=(diff, dy), bottom_add=(True, False), layout="NCHW")
     driver.run(layer.backward(run), "float64")
     np.testing.assert_array_equal(dy, wanted)
-    np.testing.assert_allclose(run.bottom_diff[0], began + wanted, rtol=1e-15)  # type: ignore[operator]
+    np.testing.assert_allclose(diff, began + wanted, rtol=1e-15)
 
 
 def test_three_bottoms_of_which_the_second_stays_and_the_last_has_a_relu_of_its_own() -> None:

@@ -63,6 +63,9 @@ class UpdateRule(Model):
         """The state for a net with learned params of these shapes: `state`, unless the type looks at layers."""
         return self.state(params)
 
+    without: ClassVar[frozenset[str]] = frozenset()
+    """Rewrites that a net is trained without, as a preconditioner looks at what they hide."""
+
     def preconditioner(self, net: ShapedGraph, dtype: str) -> Preconditioner | None:
         """Its part in a program of a net, which takes the place of `update`; None for a type without one."""
         return None

@@ -69,6 +69,8 @@ class KFAC(UpdateRule):
 
         yield run.by(update_rules.sgd, self.momentum)
 
+    without: ClassVar[frozenset[str]] = frozenset({"on_read", "pulled"})
+
     def preconditioner(self, net: ShapedGraph, dtype: str) -> Kronecker:
         """What collects statistics, and updates all params."""
         from netspec.training.solvers._preconditioner import Kronecker, Settings

@@ -1,0 +1,201 @@
+"""The weight's gradient of a convolution with filters of one tap: a product over all pixels, dw = dy^T x.
+
+x lies as pixels of C channels, dy as pixels of K filters; blocks of pixels are multiplied one after another. Where they
+are seen otherwise than they are (`core/beside.py`), or lie apart, they are copied next to the core first: dy's rows of
+a block together, x's columns a panel at a time, which stays in the nearest cache while it meets all rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netspec.codegen.geometry import ADD, AIR, LINE, Tiling
+from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kinds import Matrix, Vector
+from netspec.codegen.rows import Real, Row, Whole, rows, times
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.core.beside import Lens, Pull
+from netspec.kernels.conv import pixel_at
+from netspec.kernels.conv_geometry import Apart, PixelGradient
+
+
+@rows(group=2)
+def copy_pixels(x: Row, near: Row, number: Whole, pitch: Whole, step: Whole) -> None:
+    """near = x, for a number of pixels."""
+    for i in times(number):
+        near.put(x.get(i * pitch), i * step)
+
+
+@rows(group=2)
+def see_pixels(
+    x: Row, factor: Row, offset: Row, near: Row, low: Real, number: Whole, pitch: Whole, step: Whole
+) -> None:
+    """near = x * factor + offset, at least `low`, for a number of pixels."""
+    slope, shift = factor.get(), offset.get()
+    for i in times(number):
+        value = x.get(i * pitch) * slope + shift
+        near.put(low.where(value < low, value), i * step)
+
+
+@rows(group=2)
+def pull_pixels(
+    x: Row,
+    dy: Row,
+    factor: Row,
+    offset: Row,
+    centre: Row,
+    of_dy: Row,
+    of_x: Row,
+    shift: Row,
+    near: Row,
+    low: Real,
+    number: Whole,
+    pitch: Whole,
+    diff_pitch: Whole,
+    step: Whole,
+) -> None:
+    """near = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low, for pixels."""
+    slope, constant, mean = factor.get(), offset.get(), centre.get()
+    by_dy, by_x, less = of_dy.get(), of_x.get(), shift.get()
+    for i in times(number):
+        value = x.get(i * pitch)
+        diff = dy.get(i * diff_pitch).cleared(value * slope + constant <= low)
+        near.put(by_dy * diff - (by_x * (value - mean) + less), i * step)
+
+
+class Coming(NamedTuple):
+    """Values of the next block of pixels: a row of `bytes` bytes in each, `step` bytes from one to the next."""
+
+    address: int
+    bytes: int
+    step: int
+
+
+@helper
+def coming_line(number: int, x: Coming, dy: Coming, seen: Coming) -> Ahead:
+    """The line, `number` bytes on in the rows of all three together, that a tile prefetches of each pixel."""
+    if number < x.bytes:
+        return Ahead(x.address + number, 0, x.step)
+    number -= x.bytes
+    if number < dy.bytes:
+        return Ahead(dy.address + number, 0, dy.step)
+    number -= dy.bytes
+    return Ahead(seen.address + number, 0, seen.step) if number < seen.bytes else Ahead(0, 0, 0)
+
+
+@helper
+def near_rows(
+    dy: Vector, pixel: int, number: int, k: int, count: int, product: PixelGradient, pull: Pull, near: Vector, to: int
+) -> Left:
+    """Filters k and following of some pixels of dy; copied to `near`, where they are pulled."""
+    at, pitch = pixel * product.diff_pitch + k, product.diff_pitch
+    if not pull.of_dy.size:
+        return Left(address(dy, at), 1, pitch)
+    lens, step = pull.lens, product.row
+    pull_pixels(
+        count,
+        pull.x,
+        pixel * pull.pitch + k,
+        dy,
+        at,
+        lens.factor,
+        k,
+        lens.offset,
+        k,
+        pull.centre,
+        k,
+        pull.of_dy,
+        k,
+        pull.of_x,
+        k,
+        pull.shift,
+        k,
+        near,
+        to,
+        lens.low,
+        number,
+        pull.pitch,
+        pitch,
+        step,
+    )
+    return Left(address(near, to), 1, step)
+
+
+@helper
+def near_columns(
+    x: Vector,
+    pixel: int,
+    number: int,
+    c: int,
+    count: int,
+    product: PixelGradient,
+    apart: Apart,
+    lens: Lens,
+    near: Vector,
+    panel: int,
+) -> Right:
+    """Channels c and following of some pixels of x; copied to `near` as a panel, where they are seen or lie apart."""
+    pitch, i = product.pitch, 0
+    if not (lens.factor.size or product.apart):
+        return Right(address(x, pixel * pitch + c), 0, pitch)
+    while i < number:
+        some = min(number - i, apart.columns - (pixel + i) % apart.columns) if product.apart else number
+        at, step = pixel_at(pixel + i, apart) * pitch + c, apart.stride_x * pitch
+        if lens.factor.size:
+            see_pixels(count, x, at, lens.factor, c, lens.offset, c, near, i * panel, lens.low, some, step, panel)
+        else:
+            copy_pixels(count, x, at, near, i * panel, some, step, panel)
+        i += some
+    return Right(address(near, 0), 0, panel)
+
+
+@kernel
+def weight_gradient_pixels(
+    x: Vector,
+    dy: Vector,
+    pieces: Matrix,
+    scratch: Matrix,
+    product: PixelGradient,
+    apart: Apart,
+    tiles: Tiling,
+    lens: Lens,
+    pull: Pull,
+    add: int,
+    part: int,
+    parts: int,
+) -> None:
+    """pieces[s] = (with `add`: +=) dy^T x over the pixels of piece s, for filters of one tap.
+
+    x: pixels of C channels, seen through a lens and `apart`; dy: (P, K), seen through a pull; pieces: (S, K, C).
+    scratch: (parts, a panel of x's block of pixels, then the rows of dy's). A part owns some rows and columns of one
+    piece. A block of pixels stays near while it is multiplied; meanwhile the tiles prefetch the next one.
+    """
+    c, panel, across, size = product.channels, tiles.panel, product.across, dy.itemsize
+    shares, near = product.down * across, scratch[part]
+    piece, share = pieces[part // shares], part % shares
+    begin, end = span(tiles.blocks, share // across, product.down)
+    p_begin, p_end = span((c + panel - 1) // panel, share % across, across)
+    top, bottom = rows_at(begin, tiles.rows, tiles.more)[0], rows_at(end, tiles.rows, tiles.more)[0]
+    first, last = span(product.pixels, part // shares, pieces.shape[0])
+    for pixel in range(first, last, product.deep):
+        count, mode, number = min(product.deep, last - pixel), ADD if add or pixel > first else 0, 0
+        then, sums = pixel + count, Sums(1, one_tap(), count)
+        x_then, dy_then, pull_then = Coming(0, 0, 0), Coming(0, 0, 0), Coming(0, 0, 0)
+        if then < last:
+            columns, lines = (min(p_end * panel, c) - p_begin * panel) * size, (bottom - top) * size
+            at = address(x, pixel_at(then, apart) * product.pitch + p_begin * panel)
+            x_then = Coming(at, columns * (1 - product.apart), product.pitch * size)
+            dy_then = Coming(address(dy, then * product.diff_pitch + top), lines, product.diff_pitch * size)
+            if pull.of_dy.size:
+                pull_then = Coming(address(pull.x, then * pull.pitch + top), lines, pull.pitch * size)
+        rows_of = near_rows(dy, pixel, count, top, bottom - top, product, pull, near, product.deep * panel + AIR)
+        for p in range(p_begin, p_end):
+            some, tail, tall, low = tiles_of(tiles, p, c)
+            b = near_columns(x, pixel, count, p * panel, some, product, apart, lens, near, panel)
+            for cut in range(begin, end):
+                v, _ = rows_at(cut, tiles.rows, tiles.more)
+                a = Left(rows_of.address + (v - top) * size, 1, rows_of.step)
+                result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
+                soon = coming_line(number, x_then, dy_then, pull_then)
+                number += LINE
+                multiply(tall if cut < tiles.more else low, sums, a, b, result, soon)
