@@ -27,6 +27,8 @@ LINE = 64
 """Bytes of a line of a cache."""
 AIR = 16
 """Values between rows, and between planes, of frequencies: powers of two would share the same few lines of a cache."""
+APART = 512 + AIR
+"""Values from one row to the next that tiles near read: of scratch, with 512 values at most."""
 DENSE = 32
 """Channels up to which rows of frequencies lie without air: so few lines do not meet in a cache."""
 

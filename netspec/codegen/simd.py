@@ -62,14 +62,14 @@ def intrinsic_of(words: tuple[str, ...], generate: Callable[..., Any]) -> Any:
 def caller(count: int, optional: int = 0) -> Any:
     """call(code, *words): call compiled code by its address with `count` int64; a named tuple stands for its fields.
 
-    The last `optional` of them may be left out, and are 0 then.
+    Of the last `optional` of them some may be left out, from the end, and are 0 then.
     """
 
     def call(typing: Any, code: Any, *words: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             given = list(_numbers(builder, args[1]))
-            if len(given) == count - optional:
-                given += [number(0)] * optional
+            if len(given) >= count - optional:
+                given += [number(0)] * (count - len(given))
             if len(given) != count:
                 raise TypeError(f"the code takes {count} numbers, not {len(given)}")
             pointer = ir.FunctionType(ir.VoidType(), [_WORD] * count).as_pointer()
@@ -191,21 +191,6 @@ def lanes_of(typing: Any, x: Any) -> Any:
     return types.int64(x), generate
 
 
-def _expecting(writing: bool) -> Any:
-    """The intrinsic `expect_reading` or `expect_writing`."""
-
-    def expect(typing: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            prefetch(builder, builder.inttoptr(args[0], cgutils.voidptr_t), writing, near=2)
-            return context.get_dummy_value()
-
-        return types.void(types.int64), generate
-
-    return intrinsic(expect)
-
-
-expect_reading, expect_writing = _expecting(writing=False), _expecting(writing=True)
-"""expect_reading(address), expect_writing(address): bring a line to the second cache; the address may be invalid."""
 copy_run = _run(adding=False)
 """copy_run(x, x0, y, y0, count): y[y0 : y0+count] = x[x0 : x0+count]; x and y are flat."""
 add_run = _run(adding=True)

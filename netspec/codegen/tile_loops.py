@@ -12,8 +12,10 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from netspec.codegen import simd
-from netspec.codegen.geometry import LINE
+from netspec.codegen.geometry import APART, LINE
 
+SOON = 1024
+"""Bytes after which B is prefetched where A is near."""
 TOGETHER = 2
 """Products of a turn of the loop where the kind of tile is known."""
 
@@ -87,6 +89,37 @@ class Loop:
                     ahead = builder.add(ahead, words.ahead_step)
                 for now, at in zip((p, q, ahead), (at_a, at_b, at_ahead), strict=True):
                     builder.store(now, at)
+
+        turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
+        turn(builder.urem(total, simd.number(TOGETHER)), 1)
+
+    def near_steps(self, words: Any, starts: tuple[Any, Any, Any]) -> None:
+        """The loop for an A whose values lie side by side, in rows `APART` values apart.
+
+        `starts` are the addresses of A, of B and of what is prefetched ahead.
+        """
+        builder, total, wide = self.builder, words.sums_products, range(len(self.sums[0]))
+        ldb = self.in_bytes(words.right_pitch)
+        moving = [*starts, words.awaited_address]
+        steps = [simd.number(self.bytes), ldb, words.ahead_step, words.awaited_step]
+        places = [cgutils.alloca_once_value(builder, start) for start in moving]
+
+        def turn(count: Any, together: int) -> None:
+            with cgutils.for_range(builder, count):
+                now = [self._opaque(builder.load(place)) for place in places]
+                for _ in range(together):
+                    p, q, ahead, awaited = now
+                    simd.prefetch(builder, self.pointer(ahead), writing=False)
+                    simd.prefetch(builder, self.pointer(awaited), writing=True)
+                    values = [self.load(self.pointer(q), v) for v in wide]
+                    for v in wide:
+                        simd.prefetch(builder, self.pointer(q, simd.number(SOON + v * simd.BYTES)), writing=False)
+                    for r, line in enumerate(self.sums):
+                        factor = builder.load(self.pointer(p, simd.number(r * APART * self.bytes)))
+                        self.add_products(factor, values, line)
+                    now = [builder.add(value, step) for value, step in zip(now, steps, strict=True)]
+                for value, place in zip(now, places, strict=True):
+                    builder.store(value, place)
 
         turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
         turn(builder.urem(total, simd.number(TOGETHER)), 1)

@@ -31,9 +31,10 @@ MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6
 """Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
 
 
-Kind = Literal["any", "across"]
-"""Kinds of tile, by A's strides: any; `across` where its pitch is 1, as in gradients, whose rows lie side by side. Both
-compute the same bits. Tiles across prefetch what they write, and what their caller says comes next."""
+Kind = Literal["any", "across", "near"]
+"""Kinds of tile, by A's strides: any; `across` where its pitch is 1, as in gradients, whose rows lie side by side;
+`near` where its step is 1 and its pitch APART, as in scratch. All compute the same bits. Those that know a stride
+prefetch what they write, and what their caller says comes next; tiles near also B."""
 KINDS = get_args(Kind)
 
 
@@ -82,13 +83,23 @@ class Ahead(NamedTuple):
     step: int
 
 
-_GROUPS: tuple[Any, ...] = (Sums, Left, Right, Result, Ahead)
+class Awaited(NamedTuple):
+    """What will be written after this tile, in bytes: product i prefetches the cache line i*step on, for writing.
+
+    Only tiles near do so.
+    """
+
+    address: int
+    step: int
+
+
+_GROUPS: tuple[Any, ...] = (Sums, Left, Right, Result, Ahead, Awaited)
 _NAMES = [f"{group.__name__.lower()}_{field}" for group in _GROUPS for field in group._fields]
 WORDS = cast(Any, namedtuple("WORDS", _NAMES))
 """Arguments of a tile's code. Addresses are in bytes, all else in values."""
 
-multiply = simd.caller(len(WORDS._fields), optional=len(Ahead._fields))
-"""multiply(code, Sums(...), Left(...), Right(...), Result(...)[, Ahead(...)]): call a tile by its address."""
+multiply = simd.caller(len(WORDS._fields), optional=len(Ahead._fields) + len(Awaited._fields))
+"""multiply(code, Sums(...), Left(...), Right(...), Result(...)[, Ahead(...)[, Awaited(...)]]): call a tile."""
 
 
 def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
@@ -125,7 +136,8 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
             if kind == "any":
                 body.any_steps(words, a, b)
             else:
-                body.across_steps(words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))))
+                steps = body.across_steps if kind == "across" else body.near_steps
+                steps(words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))))
         _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 

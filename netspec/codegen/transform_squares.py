@@ -233,9 +233,21 @@ def seen(emit: Emitter, ends: Ends, rows: Rows, side: int, more: Sequence[Any]) 
 
 
 def pulled(emit: Emitter, ends: Ends, rows: Rows, side: int, more: Sequence[Any]) -> None:
-    """Pixels of dy, seen as the gradient behind a BatchNorm, to frequencies."""
+    """Pixels of dy, seen as the gradient behind a BatchNorm, to frequencies.
+
+    Those of a large square are all seen and stored before the first is used: registers have no room for both at a time.
+    """
     *_, sight, square = more
-    _to_frequencies(emit, ends, rows, side, _Seen(ends, sight, square, pulled=True).pixel)
+    builder, seen = emit.builder, _Seen(ends, sight, square, pulled=True)
+    if side * side <= simd.REGISTERS // 2:
+        _to_frequencies(emit, ends, rows, side, seen.pixel)
+        return
+    near = [cgutils.alloca_once(builder, emit.vectors.kind) for _ in range(side * side)]
+    for index, place in enumerate(near):
+        builder.store(seen.pixel(index), place)
+        nothing = ir.FunctionType(ir.VoidType(), [place.type])
+        builder.asm(nothing, "", "r,~{memory}", [place], side_effect=True)
+    _to_frequencies(emit, ends, rows, side, lambda index: builder.load(near[index]))
 
 
 def _to_frequencies(emit: Emitter, ends: Ends, rows: Rows, side: int, pixel: Callable[[int], Any]) -> None:

@@ -151,7 +151,8 @@ class _Memory:
         }
         params = [p for one in (node, *(graph.nodes[i] for i in node.along.values())) for p in one.params]
         states = [span(array) for key, array in self.program.weights.states.items() if key.layer == name]
-        weights = [*(self.params[p] for p in params), self.fixed.get(node.index, []), states]
+        fixed = (self.fixed.get(one.index, []) for one in (node, *served))
+        weights = [*(self.params[p] for p in params), *fixed, states]
         used = [self.touched(step, living, weights) for step in steps]
         every = {key for keys in used for key in keys}
         if section == "loss":

@@ -13,14 +13,14 @@ what a kernel knows of its images.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, AIR, RECTIFY, Tiling
+from netspec.codegen.geometry import ADD, Tiling
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Clock, Matrix, Vector
+from netspec.codegen.kinds import Clock, Vector
 from netspec.codegen.simd import add_run, clear_run, copy_run, lanes_of
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
 from netspec.codegen.turn import turn_tile
 from netspec.core.beside import Pull
-from netspec.kernels.conv_geometry import Apart, Filters, Pixels, Sending, Target, Windows
+from netspec.kernels.conv_geometry import Filters, Sending, Target, Windows
 from netspec.kernels.seen import Leaving, Seen, is_seen, leave, see_pixels
 
 
@@ -151,98 +151,6 @@ def convolve(
                     multiply(tall if cut < tiles.more else low, sums, a, b, c)
         pixels, number = (n * target.height + u) * target.width, count * target.width
         leave(y, target.pitch, m * windows.groups, pixels, number, left, part, unit == first_unit)
-
-
-@helper
-def pixel_at(v: int, apart: Apart) -> int:
-    """The number, in their images, of the v-th of pixels that lie apart."""
-    line, column = v // apart.columns, v % apart.columns
-    n, i = line // apart.lines, line % apart.lines
-    return (n * apart.height + i * apart.stride_y) * apart.width + column * apart.stride_x
-
-
-@helper
-def source_at(v: int, pixels: Pixels, apart: Apart) -> int:
-    """The number of the v-th pixel that is read; where results are sent apart, those that are read lie together."""
-    return v if pixels.sent else pixel_at(v, apart)
-
-
-@helper
-def left_of(x: Vector, pixels: Pixels, apart: Apart, v: int, count: int, k: int, some: int, near: Vector) -> Left:
-    """Channels k and following, `some` of them, of `count` pixels from the v-th on; `near` takes them if copied."""
-    if not pixels.copied:
-        return Left(address(x, v * pixels.pitch + k), pixels.pitch, 1)
-    for i in range(count):
-        copy_run(x, source_at(v + i, pixels, apart) * pixels.pitch + k, near, i * (some + AIR), some)
-    return Left(address(near, 0), some + AIR, 1)
-
-
-@helper
-def send(near: Vector, width: int, y: Vector, column: int, apart: Apart, pixels: Pixels, v: int, mode: int) -> None:
-    """Write a row of `width` sums to the v-th pixel of y, from a column on.
-
-    With ADD they are added; else the pixels between this one and the next become 0.
-    """
-    at = pixel_at(v, apart)
-    if mode & ADD:
-        add_run(near, 0, y, at * pixels.out_pitch + column, width)
-        return
-    high = min(apart.stride_y, apart.height - v // apart.columns % apart.lines * apart.stride_y)
-    wide = min(apart.stride_x, apart.width - v % apart.columns * apart.stride_x)
-    for i in range(high):
-        for j in range(wide):
-            to = (at + i * apart.width + j) * pixels.out_pitch + column
-            if i or j:
-                clear_run(y, to, width)
-            else:
-                copy_run(near, 0, y, to, width)
-
-
-@kernel
-def convolve_pixels(
-    x: Vector,
-    packed: Vector,
-    bias: Vector,
-    y: Vector,
-    scratch: Matrix,
-    pixels: Pixels,
-    apart: Apart,
-    tiles: Tiling,
-    mode: int,
-    part: int,
-    parts: int,
-) -> None:
-    """y = x packed (+ bias), for filters of one tap.
-
-    x: (P, R), y: (P, M), their pixels `pitch` and `out_pitch` values apart; packed: as `pack` has it, bias: (M,) or
-    empty. Where pixels are copied (a stride, or rows that would share the same few lines of a cache), those of x lie
-    `apart`; where they are sent, those of y do. scratch: (parts, copied pixels, then a block's sums).
-    """
-    r, m, panel, near = pixels.channels, pixels.filters, tiles.panel, scratch[part]
-    sums_at = tiles.rows * (pixels.deep + AIR) if pixels.copied else 0
-    begin, end = span(tiles.blocks, part // pixels.shares, parts // pixels.shares)
-    first, last = span((m + panel - 1) // panel, part % pixels.shares, pixels.shares)
-    for k in range(0, r, pixels.deep):
-        some = min(pixels.deep, r - k)
-        finish, sums = k + some == r, Sums(1, one_tap(), some)
-        how = (mode & ADD if k == 0 else ADD) | (mode & RECTIFY if finish else 0)
-        for p0 in range(first, last, pixels.group):
-            p1 = min(last, p0 + pixels.group)
-            width, column = min(m, p1 * panel) - p0 * panel, p0 * panel
-            for block in range(begin, end):
-                v, count = rows_at(block, tiles.rows, tiles.more)
-                a = left_of(x, pixels, apart, v, count, k, some, near)
-                for p in range(p0, p1):
-                    _, tail, tall, low = tiles_of(tiles, p, m)
-                    constants = address(bias, p * panel) if bias.size and finish else 0
-                    b = Right(address(packed, (p * r + k) * panel), 0, panel)
-                    if pixels.sent:
-                        c = Result(address(near, sums_at + (p - p0) * panel), width + AIR, constants, 0, tail)
-                    else:
-                        c = Result(address(y, v * pixels.out_pitch + p * panel), pixels.out_pitch, constants, how, tail)
-                    multiply(tall if block < tiles.more else low, sums, a, b, c)
-                for i in range(count * pixels.sent):
-                    send(near[sums_at + i * (width + AIR) :], width, y, column, apart, pixels, v + i, how)
 
 
 @kernel

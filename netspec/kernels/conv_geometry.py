@@ -80,8 +80,17 @@ class Pixels(NamedTuple):
     deep: int  # channels that are multiplied at a time
     group: int  # panels that stay near while all blocks of pixels are multiplied with them
     shares: int  # parts that share the panels of a block of pixels
-    copied: int  # 1 where pixels of the source are copied to scratch
+    read_apart: int  # 1 where the pixels that are read lie apart
     sent: int  # 1 where the result goes through scratch to pixels that lie apart
+
+
+class Around(NamedTuple):
+    """How a product of pixels sees its source, and what it leaves of its result: forward, or backward to the bottom."""
+
+    lens: Lens
+    pull: Pull
+    moments: Pieces
+    products: Products
 
 
 class Apart(NamedTuple):

@@ -12,11 +12,12 @@ from typing import NamedTuple
 from netspec.codegen.geometry import ADD, AIR, LINE, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Matrix, Vector
-from netspec.codegen.rows import Real, Row, Whole, rows, times
+from netspec.codegen.rows import Row, Whole, rows, times
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
 from netspec.core.beside import Lens, Pull
-from netspec.kernels.conv import pixel_at
 from netspec.kernels.conv_geometry import Apart, PixelGradient
+from netspec.kernels.pointwise import pixel_at
+from netspec.kernels.seen import pull_back_pixels, scale_shift_pixels
 
 
 @rows(group=2)
@@ -24,43 +25,6 @@ def copy_pixels(x: Row, near: Row, number: Whole, pitch: Whole, step: Whole) -> 
     """near = x, for a number of pixels."""
     for i in times(number):
         near.put(x.get(i * pitch), i * step)
-
-
-@rows(group=2)
-def see_pixels(
-    x: Row, factor: Row, offset: Row, near: Row, low: Real, number: Whole, pitch: Whole, step: Whole
-) -> None:
-    """near = x * factor + offset, at least `low`, for a number of pixels."""
-    slope, shift = factor.get(), offset.get()
-    for i in times(number):
-        value = x.get(i * pitch) * slope + shift
-        near.put(low.where(value < low, value), i * step)
-
-
-@rows(group=2)
-def pull_pixels(
-    x: Row,
-    dy: Row,
-    factor: Row,
-    offset: Row,
-    centre: Row,
-    of_dy: Row,
-    of_x: Row,
-    shift: Row,
-    near: Row,
-    low: Real,
-    number: Whole,
-    pitch: Whole,
-    diff_pitch: Whole,
-    step: Whole,
-) -> None:
-    """near = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low, for pixels."""
-    slope, constant, mean = factor.get(), offset.get(), centre.get()
-    by_dy, by_x, less = of_dy.get(), of_x.get(), shift.get()
-    for i in times(number):
-        value = x.get(i * pitch)
-        diff = dy.get(i * diff_pitch).cleared(value * slope + constant <= low)
-        near.put(by_dy * diff - (by_x * (value - mean) + less), i * step)
 
 
 class Coming(NamedTuple):
@@ -92,7 +56,7 @@ def near_rows(
     if not pull.of_dy.size:
         return Left(address(dy, at), 1, pitch)
     lens, step = pull.lens, product.row
-    pull_pixels(
+    pull_back_pixels(
         count,
         pull.x,
         pixel * pull.pitch + k,
@@ -142,7 +106,9 @@ def near_columns(
         some = min(number - i, apart.columns - (pixel + i) % apart.columns) if product.apart else number
         at, step = pixel_at(pixel + i, apart) * pitch + c, apart.stride_x * pitch
         if lens.factor.size:
-            see_pixels(count, x, at, lens.factor, c, lens.offset, c, near, i * panel, lens.low, some, step, panel)
+            scale_shift_pixels(
+                count, x, at, lens.factor, c, lens.offset, c, near, i * panel, lens.low, some, step, panel
+            )
         else:
             copy_pixels(count, x, at, near, i * panel, some, step, panel)
         i += some

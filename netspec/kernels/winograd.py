@@ -23,7 +23,7 @@ from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import Asked, Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
-from netspec.kernels.winograd_image import expect, gather, plane_of, row_of, scatter, table_of
+from netspec.kernels.winograd_image import gather, plane_of, row_of, scatter, table_of
 
 
 @helper
@@ -112,11 +112,6 @@ def winograd_tiles(
         first, last = span(chunks.tiles, number, chunks.number)
         chunk = Chunk(first, last, chunks.room, int(number == begin))
         gather(x, outside[0], own, source, chunk, first, last, near, through)
-        following = min(chunks.tiles, last + chunks.room)
-        expect(y, target.pitch, target, first, last, True)
-        expect(asked.products.x, asked.products.pitch, target, first, last, False)
-        expect(x, source.pitch, source, last, following, False)
-        expect(through.pull.x, through.pull.pitch, source, last, following, False)
         products(near, packed, far, offsets, product, 0, product.frequencies, last - first, chunks.room)
         scatter(far, y, bias, outside[1 + part], own, target, chunk, first, last, mode, asked, part)
 

@@ -12,7 +12,7 @@ from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
-from netspec.kernels.winograd_image import expect, gather, plane_of, row_of, table_of
+from netspec.kernels.winograd_image import gather, plane_of, row_of, table_of
 
 
 @helper
@@ -90,10 +90,6 @@ def winograd_gradient_tiles(
         chunk = Chunk(first, last, room, int(number == begin))
         gather(x, outside[0], own, source, chunk, first, last, near, seen)
         gather(dy, outside[0], own, target, chunk, first, last, far, seen_back)
-        following = min(chunks.tiles, last + room)
-        expect(x, source.pitch, source, last, following, False)
-        expect(dy, target.pitch, target, last, following, False)
-        expect(seen_back.pull.x, seen_back.pull.pitch, target, last, following, False)
         mode, count = ADD if number > begin else 0, last - first
         gradient_products(near, far, pieces[part], offsets, product, 0, product.frequencies, count, room, mode)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.codegen.geometry import AIR, DENSE, PLACES, RECTIFY, TABLE
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Clock, Vector
-from netspec.codegen.simd import expect_reading, expect_writing, lanes_of
+from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import address
 from netspec.codegen.transform_squares import Places, Planes, Span
 from netspec.codegen.transforms import transform
@@ -247,29 +247,6 @@ def leave(y: Vector, image: TiledImage, begin: int, end: int, asked: Asked, piec
         start, pitch, c = pixel * image.pitch, image.pitch, image.channels
         leave_moments(y, start, pitch, number, 0, c, asked.moments, piece, begins)
         leave_products(y, start, pitch, pixel, number, 0, c, asked.products, piece, begins)
-
-
-@helper
-def expect(x: Vector, pitch: int, image: TiledImage, begin: int, end: int, writing: bool) -> None:
-    """Bring the pixels where the tiles begin to end lie to the second cache; x (N, height, width, channels), or empty.
-
-    Pixels are `pitch` values apart.
-    """
-    if not x.size:
-        return
-    line, width = 64 // x.itemsize, image.width
-    for tile in range(begin, end):
-        n, at = tile // image.tiles, tile % image.tiles
-        y0, x0 = at // image.across * image.step, at % image.across * image.step
-        for i in range(image.step):
-            start = ((n * image.height + y0 + i) * width + x0) * pitch
-            for pixel in range(min(image.step, width - x0)):
-                for c in range(0, image.channels, line):
-                    place = address(x, start + pixel * pitch + c)
-                    if writing:
-                        expect_writing(place)
-                    else:
-                        expect_reading(place)
 
 
 @helper

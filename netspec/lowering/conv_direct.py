@@ -176,7 +176,7 @@ class Direct(Way):
     def beside(self, conv: Conv) -> Beside:
         """Reads through a lens and a pull, and leaves moments, and products unless several passes write the bottom."""
         if conv.single:
-            return Beside()
+            return conv_pixels.beside(conv)
         (n, c, *_), passes = conv.bottom, list(bottom_passes(conv))
         products = _parts(passes[0], n, conv.filters) if len(passes) == 1 else 0
         if sent(conv) is not None:
