@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from benchmarks.bfloat16.numbers import rounded, to_bfloat16, to_float32
@@ -126,7 +125,13 @@ def rows(seeds: list[int], epochs: int) -> Iterator[dict[str, Any]]:
     for seed in seeds:
         for kind, list_ in found.items():
             scores, losses = train(kind, seed, epochs)
-            row = {"kind": kind, "seed": seed, "accuracy": scores[-1], "best": max(scores), "loss": np.mean(losses)}
+            row = {
+                "kind": kind,
+                "seed": seed,
+                "accuracy": scores[-1],
+                "best": max(scores),
+                "loss": statistics.mean(losses),
+            }
             list_.append({**row, "epochs": epochs})
             yield list_[-1]
     for kind, list_ in found.items():

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numba
-import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bfloat16.passes import OPTIONS, bring, keep, leave, pulled, seen, target
@@ -48,7 +47,16 @@ def pack(w: Array, ahead: Array, back: Array) -> None:
 
 @numba.njit(**OPTIONS)
 def forward(
-    x: Array, panels: Array, y: Array, lens: Any, moments: Any, scratch: Array, tile: int, size: Any, part: int, parts: int
+    x: Array,
+    panels: Array,
+    y: Array,
+    lens: Any,
+    moments: Any,
+    scratch: Array,
+    tile: int,
+    size: Any,
+    part: int,
+    parts: int,
 ) -> None:
     """y (P, K) = x (P, C), seen through the lens, times panels; the moments of y. A part owns blocks of pixels."""
     c, k, room, wide = size.c, size.k, scratch[part], size.c + AIR

@@ -67,9 +67,9 @@ def turn(x: Array, turned: Array, rows: int, k: int) -> None:
 
 
 @cache
-def kernels(instructions: str) -> tuple[Callable[..., None], Callable[..., None]]:
-    """forward and backward with these instructions, a name of `tiles.WAYS`; see `chain_floats`."""
-    add, prepare, release = WAYS[instructions]
+def product_with(instructions: str) -> Callable[..., None]:
+    """The product of blocks with these instructions, a name of `tiles.WAYS`."""
+    add = WAYS[instructions][0]
 
     @helper
     def add_product(a: Any, rows: int, deep: int, b: int, columns: int, c: Any, at: int) -> None:
@@ -79,9 +79,26 @@ def kernels(instructions: str) -> tuple[Callable[..., None], Callable[..., None]
                 to = address(c, at + i * columns + j)
                 add(deep, address(a, i * deep), 2 * deep, b + 2 * j * deep, to, 4 * columns)
 
+    return add_product
+
+
+@cache
+def forward_with(instructions: str) -> Callable[..., None]:
+    """`chain_floats.forward` with these instructions."""
+    add_product, (_, prepare, release) = product_with(instructions), WAYS[instructions]
+
     @numba.njit(**OPTIONS)
     def forward(
-        x: Array, panels: Array, y: Array, lens: Any, moments: Any, scratch: Any, config: int, size: Any, part: int, parts: int
+        x: Array,
+        panels: Array,
+        y: Array,
+        lens: Any,
+        moments: Any,
+        scratch: Any,
+        config: int,
+        size: Any,
+        part: int,
+        parts: int,
     ) -> None:
         c, k, room, near_half = size.c, size.k, scratch[0][part], scratch[1][part]
         near, raw, out = room[: AHEAD * c], room[AHEAD * c : 2 * AHEAD * c], room[2 * AHEAD * c :]
@@ -97,6 +114,14 @@ def kernels(instructions: str) -> tuple[Callable[..., None], Callable[..., None]
             leave_moments(out, 0, k, AHEAD, 0, k, moments, part, block == first)
             narrow_run(out, 0, y, pixel * k, AHEAD * k)
         release(config)
+
+    return forward
+
+
+@cache
+def backward_with(instructions: str) -> Callable[..., None]:
+    """`chain_floats.backward` with these instructions."""
+    add_product, (_, prepare, release) = product_with(instructions), WAYS[instructions]
 
     @numba.njit(**OPTIONS)
     def backward(
@@ -115,7 +140,11 @@ def kernels(instructions: str) -> tuple[Callable[..., None], Callable[..., None]
     ) -> None:
         lens, pull, products = beside
         c, k, room, halves, piece = size.c, size.k, scratch[0][part], scratch[1][part], pieces[part]
-        near_dy, near, raw = room[: BACK * k], room[BACK * k : BACK * (k + c)], room[BACK * (k + c) : BACK * (k + 2 * c)]
+        near_dy, near, raw = (
+            room[: BACK * k],
+            room[BACK * k : BACK * (k + c)],
+            room[BACK * (k + c) : BACK * (k + 2 * c)],
+        )
         rest = room[BACK * (k + 2 * c) :]
         out, pair = rest[2 * k :], rest[: 2 * k]
         pairs, turned, half = halves[: BACK * c], halves[BACK * c : BACK * (c + k)], halves[BACK * (c + k) :]
@@ -139,4 +168,4 @@ def kernels(instructions: str) -> tuple[Callable[..., None], Callable[..., None]
                 narrow_run(out, 0, dx, (pixel + s) * c, AHEAD * c)
         release(config)
 
-    return forward, backward
+    return backward

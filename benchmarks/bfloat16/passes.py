@@ -44,9 +44,7 @@ def keep(y: Any, at: int, scratch: Any, begin: int, count: int) -> None:
     """Write y[at : at + count] from scratch[begin : ...], unless `target` was y itself."""
 
 
-def leave(
-    x: Any, dy: Any, at: int, pixel: int, number: int, products: Any, raw: Any, piece: int, first: bool
-) -> None:
+def leave(x: Any, dy: Any, at: int, pixel: int, number: int, products: Any, raw: Any, piece: int, first: bool) -> None:
     """`leave_products` of rows that `target` gave. x: the BatchNorm's bottom; raw: those rows of it, where widened."""
 
 
@@ -80,9 +78,7 @@ def _pulled(dy: Any, pixel: int, pull: Any, near: Any, to: int, raw: Any, count:
         def wide(dy, pixel, pull, near, to, raw, count):  # type: ignore[no-untyped-def]
             widen_run(dy, pixel * count, raw, 0, count)
             widen_run(pull.x, pixel * count, raw, count, count)
-            near_pull = Pull(
-                raw[count:], count, pull.lens, pull.centre, pull.of_dy, pull.of_x, pull.shift
-            )
+            near_pull = Pull(raw[count:], count, pull.lens, pull.centre, pull.of_dy, pull.of_x, pull.shift)
             see_back(raw, 0, near_pull, 0, 0, near, to, count)
 
         return wide

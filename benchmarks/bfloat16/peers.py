@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from benchmarks.bfloat16.chain import EPS, Array, Case, Results, Values
+from benchmarks.clock import milliseconds
 from benchmarks.in_torch import LAYOUTS
 from benchmarks.nets import Stepper, random_batch
 from netspec.net.graph import State
@@ -27,11 +30,12 @@ def stepper(shape: tuple[int, ...], layers: Layers) -> Stepper:
     return Stepper(shaped, random_batch(shaped))
 
 
-def run(stepper: Stepper) -> None:
-    """Forward and backward; no batch is fed, no weight is updated."""
+def run(stepper: Stepper) -> float:
+    """Milliseconds forward and backward, after a batch was fed; no weight is updated."""
+    stepper.feed()
     program = stepper.program
     program.loss[0] = 0.0
-    program.run("clear", "backward")
+    return milliseconds(lambda: program.run("clear", "backward"))
 
 
 def chain_layers(case: Case) -> Layers:
@@ -78,7 +82,6 @@ class NetspecChain:
         self.case = case
         self.stepper = stepper((case.n, case.channels[0], case.h, case.h), chain_layers(case))
         self.stepper.batch = [images(values.x, case)]
-        self.stepper.feed()
         given = zip(values.weights, values.gammas, values.betas, strict=True)
         graph = self.stepper.program.graph
         self.learned = [i for i, param in enumerate(graph.params) if param.learned]
@@ -86,9 +89,9 @@ class NetspecChain:
         for array, value in zip(arrays, (each for three in given for each in three), strict=True):
             array[...] = value.reshape(array.shape)
 
-    def step(self) -> None:
-        """Forward and backward."""
-        run(self.stepper)
+    def step(self) -> float:
+        """Milliseconds forward and backward."""
+        return run(self.stepper)
 
     def results(self) -> Results:
         """The gradients; the last top is not asked for: a rewrite may have moved it."""
@@ -108,6 +111,14 @@ class TorchSide:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             self.y = self.function()
         self.diffs = torch.autograd.grad(self.y, self.wanted, self.seed.to(self.y.dtype))
+
+
+def keep_memory() -> None:
+    """Let glibc keep what PyTorch frees: else every step takes its blobs from the system anew, page by page."""
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(-4, 0)  # M_MMAP_MAX
+        library.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def layout(name: str) -> Any:
@@ -162,4 +173,6 @@ def torch_stage(n: int, channels: int, h: int, units: int, name: str) -> TorchSi
             y = functional.relu_(z.add_(y))
         return y
 
-    return TorchSide(compute, [*weights, *(each for two in affine for each in two)], torch.ones_like(x), name == "autocast")
+    return TorchSide(
+        compute, [*weights, *(each for two in affine for each in two)], torch.ones_like(x), name == "autocast"
+    )

@@ -18,19 +18,9 @@ from netspec.codegen.intrinsics import bits
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Array3, Clock, Matrix, Vector
 from netspec.codegen.simd import clear_run
-from netspec.codegen.strips import (
-    Lines,
-    Plane,
-    Reading,
-    Sight,
-    Spots,
-    Taps,
-    Writing,
-    call_grad,
-    call_spot,
-    call_strip,
-    call_window,
-)
+from netspec.codegen.strip_gradients import Lines, Plane, call_grad, call_window
+from netspec.codegen.strip_pixels import Sight
+from netspec.codegen.strips import Reading, Spots, Taps, Writing, call_spot, call_strip
 from netspec.codegen.tiles import address
 from netspec.core.beside import Lens, Pull
 from netspec.kernels.conv_geometry import DepthwiseGradient, DepthwiseImages, LinePass, Phase, SourceRows, SpotCodes

@@ -26,7 +26,7 @@ from netspec.codegen.tiles import (
     rows_at,
     tiles_of,
 )
-from netspec.core.beside import Products
+from netspec.core.beside import Products, Pull
 from netspec.kernels.beside import leave_moments, leave_products
 from netspec.kernels.conv_geometry import Apart, Around, Pixels
 from netspec.kernels.seen import pull_back_pixels, scale_shift_pixels
@@ -216,15 +216,21 @@ def multiply_block(
     near: Vector,
     sums_at: int,
     pixels: Pixels,
+    pull: Pull,
     tiles: Tiling,
     at: Block,
     mode: int,
     soon: int,
 ) -> None:
-    """Multiply a block of pixels, which is near, with some panels."""
+    """Multiply a block of pixels, which is near, with some panels.
+
+    Behind a pull, every other tile prefetches what lies behind it.
+    """
     m, panel, pitch = pixels.filters, tiles.panel, pixels.out_pitch
     a, sums = Left(address(near, 0), APART, 1), Sums(1, one_tap(), at.some)
     ahead, awaited = next_block(x, y, pixels, at, soon)
+    seen_back = pull.of_dy.size > 0 and pull.pitch == pixels.pitch and at.p1 - at.p0 > 1
+    behind = address(pull.x, (at.pixel + at.number) * pull.pitch + at.k)
     for p in range(at.p0, at.p1):
         i, (_, tail, tall, low) = p - at.p0, tiles_of(tiles, p, m)
         constants = address(bias, p * panel) if bias.size and at.k + at.some == pixels.channels else 0
@@ -234,6 +240,10 @@ def multiply_block(
         else:
             c = Result(address(y, at.pixel * pitch + p * panel), pitch, constants, mode, tail)
         reading = Ahead(ahead.address + i * ahead.tap, 0, ahead.step)
+        if seen_back and i % 2:
+            reading = Ahead(behind + i // 2 * 2 * ahead.tap, 0, 2 * ahead.step)
+        elif seen_back:
+            reading = Ahead(ahead.address + i * ahead.tap, 0, 2 * ahead.step)
         writing = Awaited(awaited.address + i * at.some * awaited.step, awaited.step)
         multiply(tall if at.number == tiles.rows else low, sums, a, b, c, reading, writing)
 
@@ -276,5 +286,5 @@ def convolve_pixels(
                 at = Block(v, count, k, some, p0, p1, p0 * panel, width)
                 see_rows(x, pixels, apart, around, v, count, k, some, near)
                 soon = count if block + 1 < end else 0
-                multiply_block(x, packed, bias, y, near, sums_at, pixels, tiles, at, how, soon)
+                multiply_block(x, packed, bias, y, near, sums_at, pixels, around.pull, tiles, at, how, soon)
                 leave_block(near, sums_at, y, pixels, apart, around, at, how, finish, piece, block == begin)

@@ -17,7 +17,6 @@ from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_depthwise import (
     band_lines,
     band_values,
-    distinct,
     gradient_geometry,
     line_pass,
     line_scratch,
@@ -25,6 +24,7 @@ from netspec.lowering.conv_depthwise import (
     piece_count,
     tap_count,
 )
+from netspec.lowering.conv_lines import distinct
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
 from netspec.lowering.seen import beside, left_back, left_forward, seen_back, seen_forward
 
