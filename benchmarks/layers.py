@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -22,9 +22,8 @@ from benchmarks.clock import FEWEST, MOST, milliseconds
 from benchmarks.in_torch import LAYOUTS, TorchNet, TorchStepper
 from benchmarks.machine import Machine
 from benchmarks.modes import Mode
-from benchmarks.nets import DECAY, MOMENTUM, RATE, Entry, Stepper, flops, random_batch, training
+from benchmarks.nets import DECAY, MOMENTUM, RATE, Entry, Group, Stepper, flops, grouped, random_batch, training
 from benchmarks.tables import Column
-from netspec.net.graph import Graph
 
 MODE = Mode(
     "layers",
@@ -72,28 +71,6 @@ def rows(entry: Entry, given: argparse.Namespace, here: Machine, progress: Conso
     found.append(_figures({"layers": "(update)"}, {side: of.get(-1, {}) for side, of in times.items()}, (0, 0)))
     found.sort(key=lambda row: -row["lost"])
     return [*found, _total(found)]
-
-
-class Group(NamedTuple):
-    """Layers computed together: nodes of netspec's program, and of the net as written (none for a conversion)."""
-
-    compiled: list[int]
-    written: list[int]
-
-
-def grouped(compiled: Graph, written: Graph) -> dict[int, Group]:
-    """The groups by the first node of each in the program; Inputs are left out."""
-    places = {node.layer.name: node.index for node in written.nodes}
-    leader: dict[int, int] = {}
-    groups: dict[int, Group] = defaultdict(lambda: Group([], []))
-    for node in compiled.nodes:
-        if node.bottoms:
-            maker = compiled.blobs[node.bottoms[0]].producer
-            group = leader[node.index] = leader.get(maker, node.index) if node.absorbed else node.index
-            groups[group].compiled.append(node.index)
-            if node.layer.name in places:
-                groups[group].written.append(places[node.layer.name])
-    return groups
 
 
 def _rounds(

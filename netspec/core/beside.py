@@ -73,10 +73,12 @@ class Beside:
 
     `reads`: bottoms that it can read through a Lens, forward and backward. `moments`: pieces in which forward can leave
     the moments of its only top; 0: it cannot. `pulls`: whether backward can read its top's diff through a Pull.
-    `products`: pieces in which backward can leave the sums of the diff of each bottom, by slot.
+    `products`: pieces in which backward can leave the sums of the diff of each bottom, by slot. `pitched`: whether what
+    it reads through a Lens may lie inside a wider blob.
     """
 
     reads: frozenset[int] = frozenset()
     moments: int = 0
     pulls: bool = False
     products: tuple[int, ...] = ()
+    pitched: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from netspec.core.shape import count
 from netspec.engine.flows import Flow, flows
@@ -18,24 +19,39 @@ from netspec.net.graph import Fused, Graph, Node
 from netspec.net.shaped import ShapedGraph
 
 
+class _Span(NamedTuple):
+    """When a gradient lies in its memory: the first layer whose backward changes it, once it is begun, or -1; the last
+    that reads it. Backward runs from high indices to low.
+    """
+
+    changed: int
+    read: int
+
+
 def hands(shaped: ShapedGraph) -> ShapedGraph:
-    """Let gradients of a sum's bottoms lie in the memory of its top's, where each is read before others add to it."""
+    """Let gradients of a sum's bottoms lie in the memory of its top's, where each is read before others change it."""
     graph = shaped.graph
     found = flows(graph)
     nodes = list(graph.nodes)
+    shared: dict[int, _Span] = {}
+    """For the tops of such sums: the span of all gradients that lie there."""
     for node in graph.nodes:
-        if node.layer.abilities.hands and node.backward and graph.runs(node) and len(node.tops) == 1:
-            slots = frozenset(_handed(shaped, node, found))
-            nodes[node.index] = replace(node, hands=slots)
+        able = node.layer.abilities.hands and node.backward and graph.runs(node) and len(node.tops) == 1
+        slots = _handed(shaped, node, found, shared) if able else []
+        if slots:
+            nodes[node.index] = replace(node, hands=frozenset(slots))
+            top, bottoms = graph.storage[node.tops[0]], [graph.storage[node.bottoms[slot]] for slot in slots]
+            spans = [_span(graph, storage, found, shared) for storage in (top, *bottoms)]
+            shared[top] = _Span(max(one.changed for one in spans), min(one.read for one in spans))
     return replace(shaped, graph=replace(graph, nodes=tuple(nodes)))
 
 
-def _handed(shaped: ShapedGraph, node: Node, found: dict[int, Flow]) -> Iterator[int]:
+def _handed(shaped: ShapedGraph, node: Node, found: dict[int, Flow], shared: dict[int, _Span]) -> list[int]:
     """The bottoms whose gradients may lie in the top's gradient."""
     graph = shaped.graph
     top = node.tops[0]
     if not _alone(graph, graph.storage[top], found) or not found[graph.storage[top]].writers:
-        return
+        return []
     alike = [
         slot
         for slot, bottom in enumerate(node.bottoms)
@@ -47,11 +63,22 @@ def _handed(shaped: ShapedGraph, node: Node, found: dict[int, Flow]) -> Iterator
         and [graph.storage[other] for other in node.bottoms].count(graph.storage[bottom]) == 1
         and _begun(found[graph.storage[bottom]], node, slot)
     ]
-    readers = {slot: graph.maker(graph.storage[node.bottoms[slot]]).index for slot in alike}
-    for slot in alike:
-        later = [index for index, _ in found[graph.storage[node.bottoms[slot]]].writers[1:]]
-        if all(index < reader for index in later for other, reader in readers.items() if other != slot):
-            yield slot
+    spans = {slot: _span(graph, graph.storage[node.bottoms[slot]], found, shared) for slot in alike}
+    return [slot for slot in alike if all(spans[slot].changed < spans[other].read for other in alike if other != slot)]
+
+
+def _span(graph: Graph, storage: int, found: dict[int, Flow], shared: dict[int, _Span]) -> _Span:
+    """The span of a gradient, or of all that lie in one memory with it."""
+    alone = _Span(max(_changes(graph, storage, found), default=-1), graph.maker(storage).index)
+    return shared.get(storage, alone)
+
+
+def _changes(graph: Graph, storage: int, found: dict[int, Flow]) -> Iterator[int]:
+    """The layers whose backward changes a gradient in its memory: all writers but the first, and who masks it there."""
+    yield from (index for index, _ in found[storage].writers[1:])
+    for maker in _writers(graph, storage):
+        if maker.in_place or ("ReLU" in maker.along and not isinstance(maker.layer, BatchNorm)):
+            yield maker.index
 
 
 def _alone(graph: Graph, storage: int, found: dict[int, Flow]) -> bool:
@@ -96,20 +123,16 @@ def on_read(shaped: ShapedGraph) -> ShapedGraph:
         fits = fits and not any(other.onto in {blob.index for blob in blobs} for other in graph.nodes)
         fits = fits and not (node.bottoms[0] in graph.inputs and graph.phase == "TEST")
         able = all(
-            slot in reader.layer.beside(shaped.bottom_shapes(reader)).reads
+            slot in does.reads
             and reader.layout == "NHWC"
             and not (reader.in_place and slot == 0)
-            and (_dense(graph, node.bottoms[0]) or reader.layer.pitched(shaped.bottom_shapes(reader)))
+            and (does.pitched or graph.dense(node.bottoms[0]))
             for reader, slot in running
+            for does in [reader.layer.beside(shaped.bottom_shapes(reader))]
         )
         return Fused() if fits and running and able else None
 
     return _each(shaped, "on_read", of)
-
-
-def _dense(graph: Graph, blob: int) -> bool:
-    """Whether a blob's pixels lie side by side."""
-    return graph.house(blob) == graph.storage[blob]
 
 
 def moments(shaped: ShapedGraph) -> ShapedGraph:
@@ -172,7 +195,8 @@ def products(shaped: ShapedGraph) -> ShapedGraph:
     def of(shaped: ShapedGraph, node: Node, layer: BatchNorm) -> Fused | None:
         graph = shaped.graph
         storage = graph.storage[node.tops[0]]
-        if not node.backward or not _alone(graph, storage, found) or not found[storage].writers:
+        changed = any(other.in_place for other in _writers(graph, storage))
+        if changed or not node.backward or not _alone(graph, storage, found) or not found[storage].writers:
             return None
         writers, adding = found[storage].writers, found[storage].adding
         index, slot = writers[-1]
@@ -182,7 +206,9 @@ def products(shaped: ShapedGraph) -> ShapedGraph:
         learns = any(graph.params[param].learned for param in _params(graph, node))
         needed = learns or not layer.running(graph.phase)
         direct = adding.issuperset(writers[1:]) and not found[storage].seed and last.layout == "NHWC"
-        return Fused(index, slot, pieces) if pieces and needed and direct else None
+        others = (other for other in _beside(graph, found, storage) if graph.maker(other).index < index)
+        spoils = "ReLU" in node.along and next(others, None) is not None
+        return Fused(index, slot, pieces) if pieces and needed and direct and not spoils else None
 
     return _each(shaped, "products", of)
 
@@ -215,11 +241,19 @@ def pulled(shaped: ShapedGraph) -> ShapedGraph:
 
 
 def _later(graph: Graph, found: dict[int, Flow], storage: int) -> Iterator[int]:
-    """The layers that write into a gradient's memory on behalf of others, behind the first."""
+    """The layers that change a gradient's memory on behalf of others that lie there."""
+    others = set(_beside(graph, found, storage)) - {graph.diff_storage[storage]}
+    for other in others:
+        yield from _changes(graph, other, found)
+    for norm in graph.nodes:
+        if "products" in norm.fused and graph.storage[norm.tops[0]] in others:
+            yield norm.fused["products"].node
+
+
+def _beside(graph: Graph, found: dict[int, Flow], storage: int) -> Iterator[int]:
+    """The other storages whose gradients lie in the same memory."""
     root = graph.diff_storage[storage]
-    for other, flow in found.items():
-        if other != storage and graph.diff_storage[other] == root and other != root:
-            yield from (index for index, _ in flow.writers[1:])
+    yield from (other for other in found if other != storage and graph.diff_storage[other] == root)
 
 
 LARGE = 20 * 2**20

@@ -68,7 +68,8 @@ def _fits(shaped: ShapedGraph, members: Members, node: Node, slot: int, whole: i
         return False
     if any(other.onto == one.index for one in mine for other in graph.nodes):
         return False
-    if any(one.loss_weight or one.kept for one in mine):
+    looked = any(one.kept and one.needs_diff for one in members[whole])  # readers of parts add to its gradient
+    if looked or any(one.loss_weight or one.kept for one in mine):
         return False
     flows = (node.propagate[slot] and top.needs_diff) or not blob.needs_diff
     others = _others(graph, mine, node)

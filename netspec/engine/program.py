@@ -9,7 +9,7 @@ a kernel, its arguments and its number of parts, and can be printed as text. A s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -42,7 +42,7 @@ class Step:
 
     @property
     def arguments(self) -> str:
-        """The arguments as text: arrays by kind and shape, scalars by value."""
+        """The arguments as text: arrays by kind and shape, scalars by value; of a tuple of empty arrays the name."""
         return ", ".join(map(_say, self.call.args))
 
     def __str__(self) -> str:
@@ -51,10 +51,19 @@ class Step:
 
 def _say(value: Any) -> str:
     if isinstance(value, tuple) and hasattr(value, "_fields"):
+        sizes = list(_sizes(value))
+        if sizes and not any(sizes):
+            return f"{type(value).__name__}()"
         fields = ", ".join(f"{name}={_say(one)}" for name, one in zip(value._fields, value, strict=True))
         return f"{type(value).__name__}({fields})"
     shape = getattr(value, "shape", None)
     return f"{value!r}" if shape is None else f"{value.dtype}[{','.join(map(str, shape))}]"
+
+
+def _sizes(value: Any) -> Iterator[int]:
+    """The sizes of all arrays in a tuple."""
+    for one in value if isinstance(value, tuple) else ():
+        yield from [one.size] if hasattr(one, "size") else _sizes(one)
 
 
 class Table:

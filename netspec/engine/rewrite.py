@@ -299,6 +299,8 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
 _ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store)
 _FUSING = (fusing.hands, fusing.on_read, fusing.moments, fusing.known, fusing.products, fusing.pulled, fusing.again)
 REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in (*_ORDER, *_FUSING)}
+FUSING = tuple(one.__name__ for one in _FUSING)
+"""Rewrites that spare passes over memory: without them every layer makes its own."""
 INSTEAD = {"layout": plain}
 """Pass to run when a rewrite is off; others are skipped."""
 HIDING = frozenset(

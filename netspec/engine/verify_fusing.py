@@ -50,8 +50,8 @@ def _served(shaped: ShapedGraph, norm: Node, check: Check) -> None:
         if word == "pulled":
             check(able.pulls and "ReLU" not in other.along, f"'{other.layer.name}' does not see through it", name)
             check(0 in norm.hands and norm.propagate[0], "has no gradient to hand down", name)
-            readers = [graph.nodes[index] for index, _ in graph.readers(norm.bottoms[0])]
-            check(readers == [norm], "is not the only reader of its bottom", name)
+            senders = [at for at in graph.readers(norm.bottoms[0]) if _sends(graph, *at)]
+            check(senders == [(norm.index, 0)], "is not the only layer that sends its bottom a gradient", name)
     if "on_read" in norm.fused:
         _unwritten(shaped, norm, check)
 
@@ -82,8 +82,14 @@ def _unwritten(shaped: ShapedGraph, norm: Node, check: Check) -> None:
         for index, slot in graph.readers(blob.index):
             reader = graph.nodes[index]
             if graph.runs(reader):
-                sees = slot in reader.layer.beside(shaped.bottom_shapes(reader)).reads and reader.layout == "NHWC"
-                check(sees, f"'{reader.layer.name}' cannot normalise what it reads", name, blob.name)
+                does = reader.layer.beside(shaped.bottom_shapes(reader))
+                sees = slot in does.reads and (does.pitched or graph.dense(norm.bottoms[0]))
+                check(
+                    sees and reader.layout == "NHWC",
+                    f"'{reader.layer.name}' cannot normalise what it reads",
+                    name,
+                    blob.name,
+                )
                 check(not (reader.in_place and slot == 0), f"'{reader.layer.name}' writes over it", name, blob.name)
         check(graph.blobs[storage].inside is None, "lies inside another, but nobody writes it", name, blob.name)
 
@@ -93,8 +99,14 @@ def _last(graph: Graph, norm: Node, other: Node, check: Check) -> None:
     storage = graph.storage[norm.tops[0]]
     for node in graph.nodes[: other.index]:
         for slot, bottom in enumerate(node.bottoms):
-            late = graph.storage[bottom] == storage and node.propagate[slot] and graph.runs(node) and node.backward
+            late = graph.storage[bottom] == storage and _sends(graph, node.index, slot)
             check(not late, f"'{node.layer.name}' adds to a gradient that was summed already", norm.layer.name)
+
+
+def _sends(graph: Graph, index: int, slot: int) -> bool:
+    """Whether a layer computes the gradient of a bottom."""
+    node = graph.nodes[index]
+    return node.propagate[slot] and node.backward and graph.runs(node)
 
 
 def _whose(graph: Graph, check: Check) -> None:
@@ -109,6 +121,8 @@ def _whose(graph: Graph, check: Check) -> None:
         if len(node.tops) == 1 and place in lying:
             held = lying[place]
             check(top in held, "reads a gradient over which others wrote", node.layer.name, graph.blobs[top].name)
+            if node.in_place or ("ReLU" in node.along and not isinstance(node.layer, BatchNorm)):
+                lying[place] = {top}  # changed where it lies
         for slot, bottom in enumerate(node.bottoms):
             storage = graph.storage[bottom]
             if not node.propagate[slot] or (node.in_place and slot == 0):
@@ -119,3 +133,7 @@ def _whose(graph: Graph, check: Check) -> None:
                 lying.setdefault(place, {top}).add(storage)
             else:
                 lying[graph.diff_storage[storage]] = {storage}
+        for word, norm in graph.norms.get(node.index, ()):
+            if word == "products" and "ReLU" in norm.along:
+                masked = graph.storage[norm.tops[0]]
+                lying[graph.diff_storage[masked]] = {masked}

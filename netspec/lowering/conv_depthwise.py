@@ -17,7 +17,7 @@ from netspec.lowering.beside import lens_of, pull_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_lines import distinct, images_geometry, phase_of, row_table
 from netspec.lowering.conv_passes import PARTS, SCRATCH, PassAxis, bottom_passes, forward_pass
-from netspec.lowering.seen import beside, left_back, left_forward, seen_back, seen_forward
+from netspec.lowering.seen import asked, left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -77,7 +77,7 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: Axes, mode: int, 
     ys, xs = axes
     yield _pack(w, packed)
     sizes, together = _sizes(xs, width, c)
-    parts = part_count((n, c, p, q), down * across, few=beside(seen, left))
+    parts = part_count((n, c, p, q), down * across, few=asked(seen, left))
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
     if together:
         lens = int(seen.lens.factor.size > 0)

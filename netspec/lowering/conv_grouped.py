@@ -26,7 +26,7 @@ from netspec.lowering.conv_depthwise import (
 )
 from netspec.lowering.conv_lines import distinct
 from netspec.lowering.conv_passes import PassAxis, bottom_passes, forward_pass
-from netspec.lowering.seen import beside, left_back, left_forward, seen_back, seen_forward
+from netspec.lowering.seen import asked, left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -95,7 +95,7 @@ def _write(run: Run, suffix: str, bias: Any, images: tuple[Any, Any], axes: Axes
         (seen_back(run, scratch), left_back(run)) if suffix else (seen_forward(run, scratch), left_forward(run))
     )
     parts = part_count(
-        (len(images[1]), w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=beside(seen, left)
+        (len(images[1]), w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=asked(seen, left)
     )
     yield Call(depthwise.strips, *arrays, lines, seen, left, parts=parts)
 

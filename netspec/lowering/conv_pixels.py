@@ -51,7 +51,7 @@ def beside(conv: Conv) -> Beside:
     """All that there is: a bottom seen through a lens, a diff through a pull, sums of what is written."""
     n, _, p, q = conv.top
     (moments, _), (products, _) = (_cut(n * p * q, written) for written in (conv.filters, conv.bottom[1]))
-    return Beside(frozenset({0}), moments, True, (products,))
+    return Beside(frozenset({0}), moments, True, (products,), pitched=True)
 
 
 def calls(conv: Conv, run: Run, images: tuple[Any, Any], bias: Any, mode: int, suffix: str) -> Calls:

@@ -285,7 +285,7 @@ class Winograd(Way):
 
     def beside(self, conv: Conv) -> Beside:
         """All that can be asked: parts of the steps that write tiles leave a piece each."""
-        return Beside(frozenset({0}), forward_plan(conv).parts, True, (bottom_plan(conv).parts,))
+        return Beside(frozenset({0}), forward_plan(conv).parts, True, (bottom_plan(conv).parts,), pitched=True)
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Frequencies of filters and tiles, zeros for pixels outside of the image, and addresses of a tile's pixels."""

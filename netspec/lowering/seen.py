@@ -51,7 +51,7 @@ def left_back(run: Run) -> Leaving:
     return Leaving(moments_of(replace(run, moments=None)), products_of(run))
 
 
-def beside(seen: Seen, left: Leaving) -> bool:
+def asked(seen: Seen, left: Leaving) -> bool:
     """Whether anything is seen through a lens or a pull, or left."""
     arrays = seen.how.of_dy, seen.how.lens.factor, left.moments.values, left.products.pieces.values
     return any(array.size for array in arrays)

@@ -283,6 +283,10 @@ class Graph:
         inside = self.blobs[storage].inside
         return storage if inside is None else inside[0]
 
+    def dense(self, blob: int) -> bool:
+        """Whether the values of a blob lie side by side, not inside a wider blob."""
+        return self.house(blob) == self.storage[blob]
+
     @cached_property
     def unwritten(self) -> dict[int, Node]:
         """BatchNorms whose tops are not written, by the top's storage: readers look at the bottom instead."""

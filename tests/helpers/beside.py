@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from netspec.codegen import driver
 from netspec.core.beside import Lens, Pieces, Products
 from netspec.core.calls import Run
 from netspec.layers.base import Layer
@@ -104,3 +105,13 @@ def run_of(
             **fields,
         }
     )
+
+
+def run_on(threads: int, layer: Layer, run: Run) -> None:
+    """Forward and backward, in float32."""
+    driver.limit_threads(threads)
+    try:
+        driver.run(layer.forward(run), "float32")
+        driver.run(layer.backward(run), "float32")
+    finally:
+        driver.limit_threads(None)

@@ -19,6 +19,7 @@ from tests.helpers.beside import (
     masked,
     no_moments,
     run_of,
+    run_on,
     seen,
     some_lens,
     some_products,
@@ -139,12 +140,7 @@ def test_bits_do_not_depend_on_threads() -> None:
         lenses = tuple(some_lens(35, i, dtype="float32") for i in range(2))
         moments, products = no_moments(4, 35), tuple(some_products(x[i], lenses[i], 4) for i in range(2))
         run = run_of(layer, x, dy, relu=True, lenses=lenses, moments=moments, products=products, bottom_diff=(dy, dy))
-        driver.limit_threads(threads)
-        try:
-            driver.run(layer.forward(run), "float32")
-            driver.run(layer.backward(run), "float32")
-        finally:
-            driver.limit_threads(None)
+        run_on(threads, layer, run)
         left.append([run.top[0], dy, *moments[:2], *(one.pieces.values for one in products)])
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*left, strict=True))
 

@@ -11,7 +11,7 @@ import pytest
 from netspec.codegen import driver
 from netspec.core.calls import Run
 from netspec.layers.base import Layer
-from tests.helpers.beside import Array, check_products, masked, run_of, seen, some_lens, some_products
+from tests.helpers.beside import Array, check_products, masked, run_of, run_on, seen, some_lens, some_products
 from tests.helpers.checks import blob, make_layer
 
 WINDOWS: list[dict[str, Any]] = [
@@ -90,12 +90,7 @@ def test_bits_do_not_depend_on_threads() -> None:
         asked = some_products(x, lens, 3)
         dy = blob(2, 15, 13, 35, seed=4).astype("float32")
         run = run_of(layer, [x], dy, lenses=(lens,), products=(asked,))
-        driver.limit_threads(threads)
-        try:
-            driver.run(layer.forward(run), "float32")
-            driver.run(layer.backward(run), "float32")
-        finally:
-            driver.limit_threads(None)
+        run_on(threads, layer, run)
         left.append([run.top[0], run.bottom_diff[0], asked.pieces.values])
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*left, strict=True))
 

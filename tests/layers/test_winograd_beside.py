@@ -15,7 +15,7 @@ from netspec.core.calls import Run
 from netspec.layers.base import Layer
 from netspec.lowering import conv_winograd
 from tests.helpers.checks import Array, Runner, blob, make_layer, run_reversed
-from tests.lowering.test_conv_winograd import by_definition, near
+from tests.helpers.convolved import by_definition, near
 
 
 class Case(NamedTuple):

@@ -10,26 +10,7 @@ import pytest
 from netspec.codegen.geometry import MINIMAL
 from netspec.lowering import conv_winograd
 from tests.helpers.checks import blob, make_layer, random_params, run_layer
-
-Array = np.ndarray[Any, Any]
-
-
-def windows(x: Array, taps: int, pad: int) -> Array:
-    """All windows of x (N, C, H, W): (N, C, P, Q, taps, taps)."""
-    wide = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    return np.lib.stride_tricks.sliding_window_view(wide, (taps, taps), axis=(2, 3))
-
-
-def by_definition(x: Array, w: Array, v: Array, pad: int, groups: int) -> tuple[Array, Array, Array]:
-    """y, dx and dw of a convolution whose top's diff is v."""
-    taps, found = w.shape[-1], []
-    for xs, ws, vs in zip(*(np.split(a, groups, axis) for a, axis in ((x, 1), (w, 0), (v, 1))), strict=True):
-        y = np.einsum("ncpquv,kcuv->nkpq", windows(xs, taps, pad), ws, optimize=True)
-        dx = np.einsum("nkpquv,kcuv->ncpq", windows(vs, taps, taps - 1 - pad), ws[:, :, ::-1, ::-1], optimize=True)
-        found.append((y, dx, np.einsum("ncpquv,nkpq->kcuv", windows(xs, taps, pad), vs, optimize=True)))
-    y, dx, dw = zip(*found, strict=True)
-    return np.concatenate(y, 1), np.concatenate(dx, 1), np.concatenate(dw, 0)
-
+from tests.helpers.convolved import by_definition, near
 
 CASES = {
     **{f"{taps} x {taps}, pad {pad}": (taps, pad, (2, 32, 9, 7), 16, 1) for taps in MINIMAL for pad in range(taps)},
@@ -39,12 +20,6 @@ CASES = {
     "3 x 3 of more values than are turned at a time": (3, 0, (1, 53, 5, 4), 37, 1),
     "5 x 5 of more values than are turned at a time": (5, 4, (3, 37, 1, 2), 53, 1),
 }
-
-
-def near(found: Array | None, wanted: Array, bound: float) -> None:
-    """Every value within `bound` of the largest."""
-    assert found is not None
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=bound * np.abs(wanted).max())
 
 
 @pytest.mark.parametrize("manner", ["each part alone", "all parts together"])
