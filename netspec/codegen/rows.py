@@ -23,7 +23,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from netspec.codegen import series
+from netspec.codegen import series, simd
 from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.row_loop import over_a_row, spread_over
 from netspec.codegen.simd import BYTES
@@ -259,6 +259,14 @@ class Row:
         else:
             name = f"llvm.masked.store.{self._name}.p0"
             loop.call(name, ir.VoidType(), value.value, at, ir.Constant(_INDEX, self._bytes), loop.mask)
+
+    def prefetch(self, offset: Value) -> None:
+        """Ask the second cache for the numbers `offset` behind this vector; they need not exist."""
+        builder, at = self.loop.builder, self._at(offset)
+        line = max(1, simd.LINE // self._bytes)
+        start = builder.bitcast(at, self.element.as_pointer())
+        for i in range(0, self.loop.lanes, line):
+            simd.prefetch(builder, builder.gep(start, [ir.Constant(_WORD, i)]), writing=False, near=2)
 
     @property
     def _bytes(self) -> int:

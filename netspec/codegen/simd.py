@@ -23,6 +23,8 @@ _FEATURES = features() if numba.config.CPU_NAME in (None, "host") else {"avx2": 
 _WIDEST = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
 BYTES = min(_WIDEST, environment.number_of("NETSPEC_VECTOR_BYTES", (16, 32, 64)) or _WIDEST)
 """Bytes of a vector register."""
+LINE = 64
+"""Bytes of a cache line."""
 REGISTERS = 16 if BYTES == 32 else 32
 """Number of vector registers: 32 with AVX-512 and on ARM, else 16."""
 

@@ -125,8 +125,12 @@ def grad(pixels: int, taps: int, step: int, together: int, bytes: int) -> Any:
 
 
 def window(pixels: int, taps: int, step: int, down: int, lens: int, bytes: int) -> Any:
-    """The intrinsic of one size of a weight's gradient, of all `down` rows of taps at a time."""
+    """The intrinsic of one size of a weight's gradient, of all `down` rows of taps at a time.
+
+    It asks the cache for the rows that the next lines will need.
+    """
     columns = range((pixels - 1) * step + taps)
+    new = [u >= down - step for u in range(down)]
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         strips, x, first, width, top, height, apart, xrow, lines, ystep, dy, dyline, g, channels, *sight = args
@@ -138,6 +142,7 @@ def window(pixels: int, taps: int, step: int, down: int, lens: int, bytes: int) 
             for total in (total for row in sums for total in row):
                 builder.store(emit.zero, total)
             eye = Eye(builder, bytes, emit, tuple(sight), at, mask) if lens else None
+            below = builder.mul(builder.mul(lines, ystep), xrow)
             with cgutils.for_range(builder, lines) as line:
                 begin = builder.add(top, builder.mul(line.index, ystep))
                 rows = [builder.add(begin, builder.mul(apart, simd.number(u))) for u in range(down)]
@@ -150,7 +155,12 @@ def window(pixels: int, taps: int, step: int, down: int, lens: int, bytes: int) 
                     masks = columns_inside(builder, emit, builder.add(first, column), width, columns, taps)
                     target = Pixels(builder, builder.gep(diff, [builder.mul(done, channels)]), channels)
                     diffs = [emit.load(target[o], mask) for o in range(pixels)]
-                    for start, within, totals in zip(starts, inside, sums, strict=True):
+                    for start, within, totals, fetched in zip(starts, inside, sums, new, strict=True):
+                        if fetched:
+                            place = builder.gep(start, [builder.add(below, builder.mul(column, channels))])
+                            later = Pixels(builder, place, channels)
+                            for i in range(pixels * step):
+                                simd.prefetch(builder, later[i], writing=False)
                         with builder.if_then(within, likely=True):
                             source = Pixels(builder, builder.gep(start, [builder.mul(column, channels)]), channels)
                             for i in columns:

@@ -20,6 +20,9 @@ from netspec.codegen.streams import Stream, along, made, pointers
 from netspec.codegen.strip_gradients import GRAD, WINDOW, grad, window
 from netspec.codegen.strip_pixels import Eye, Pixels, columns_inside, loaded
 
+READ, WRITTEN = 1, 2
+"""Bits of what a strip asks the cache for: the lines that will be read next; the line that will be written next."""
+
 
 class Reading(NamedTuple):
     """Rows of an image that are read, from a column on."""
@@ -47,6 +50,7 @@ class Writing(NamedTuple):
     bias: int  # address of what is added to each; 0: nothing
     mode: int  # bits ADD and RECTIFY
     channels: int
+    line: int  # from one line to the next
 
 
 class Spots(NamedTuple):
@@ -75,6 +79,7 @@ STRIP = (
     "bias",
     "mode",
     "channels",
+    "yline",
     "factor",
     "offset",
     "low",
@@ -95,6 +100,7 @@ SPOT = (
     "bias",
     "mode",
     "channels",
+    "yline",
 )
 """Arguments of the codes. Addresses are in bytes, all else in values; `strips` counts strips side by side."""
 call_strip, call_spot = simd.caller(len(STRIP)), simd.caller(len(SPOT))
@@ -128,12 +134,12 @@ def _bit(builder: Any, mode: Any, bit: int) -> Any:
 def _strip(pixels: int, taps: int, step: int, ahead: int, lens: int, bytes: int) -> Any:
     """The intrinsic of one size of strip for numbers of `bytes` bytes.
 
-    With `ahead` it asks the cache for the line that the next strip will need, with `lens` it sees x through that.
+    `ahead` holds bits READ and WRITTEN: what it asks the cache for. With `lens` it sees x through that.
     """
     columns = range((pixels - 1) * step + taps)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels, *sight = args
+        strips, x, first, width, rows, xrow, w, wrow, wstep, y, ystep, bias, mode, channels, yline, *sight = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, w, y, start = pointers(builder, whole, x, w, y, bias)
         sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]
@@ -160,10 +166,15 @@ def _strip(pixels: int, taps: int, step: int, ahead: int, lens: int, bytes: int)
                             value = eye.see(value, masks.get(i)) if eye else value
                             for o, t in pairs:
                                 builder.store(emit.multiply_add(value, factors[t], builder.load(sums[o])), sums[o])
-                below = Pixels(builder, builder.gep(line, [builder.add(at, builder.mul(rows, xrow))]), channels)
-                for i in range(pixels * ahead):
-                    simd.prefetch(builder, below[i], writing=False)
+                for u in range(step if ahead & READ else 0):
+                    row = builder.mul(builder.add(rows, simd.number(u)), xrow)
+                    below = Pixels(builder, builder.gep(line, [builder.add(at, row)]), channels)
+                    for i in range(pixels * step):
+                        simd.prefetch(builder, below[i], writing=False)
                 places = Pixels(builder, builder.gep(result, [at]), ystep)
+                later = Pixels(builder, builder.gep(result, [builder.add(at, yline)]), ystep)
+                for i in range(pixels if ahead & WRITTEN else 0):
+                    simd.prefetch(builder, later[i], writing=True)
                 finish(builder, emit, mask, sums, places, (bias, builder.gep(start, [at])), mode)
 
             along(builder, bytes, channels, body)
@@ -176,7 +187,7 @@ def _spot(pixels: int, bytes: int) -> Any:
     """The intrinsic of some pixels; the number of taps is an argument."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        strips, taps, rows, x, xrow, xstep, xtap, w, wrow, wtap, y, ystep, bias, mode, channels = args
+        strips, taps, rows, x, xrow, xstep, xtap, w, wrow, wtap, y, ystep, bias, mode, channels, _ = args
         whole = simd.Vectors(builder, bytes, masked=False)
         x, w, y, start = pointers(builder, whole, x, w, y, bias)
         sums = [cgutils.alloca_once(builder, whole.kind) for _ in range(pixels)]

@@ -232,22 +232,34 @@ def seen(emit: Emitter, ends: Ends, rows: Rows, side: int, more: Sequence[Any]) 
     _to_frequencies(emit, ends, rows, side, _Seen(ends, sight, square, pulled=False).pixel)
 
 
-def pulled(emit: Emitter, ends: Ends, rows: Rows, side: int, more: Sequence[Any]) -> None:
-    """Pixels of dy, seen as the gradient behind a BatchNorm, to frequencies.
+def pulled(emit: Emitter, ends: Ends, rows: Rows, side: int, more: Sequence[Any], once: bool = False) -> None:
+    """Pixels of dy, seen as the gradient behind a BatchNorm, to frequencies; with `once` they are written back so.
 
     Those of a large square are all seen and stored before the first is used: registers have no room for both at a time.
     """
     *_, sight, square = more
     builder, seen = emit.builder, _Seen(ends, sight, square, pulled=True)
+
+    def pixel(index: int) -> Any:
+        value = seen.pixel(index)
+        if once:  # the sum is 0 outside, and never -0: parts share the row that is read there
+            ends.write(builder.fadd(value, ends.vectors.zero), ends.place(index))
+        return value
+
     if side * side <= simd.REGISTERS // 2:
-        _to_frequencies(emit, ends, rows, side, seen.pixel)
+        _to_frequencies(emit, ends, rows, side, pixel)
         return
     near = [cgutils.alloca_once(builder, emit.vectors.kind) for _ in range(side * side)]
     for index, place in enumerate(near):
-        builder.store(seen.pixel(index), place)
+        builder.store(pixel(index), place)
         nothing = ir.FunctionType(ir.VoidType(), [place.type])
         builder.asm(nothing, "", "r,~{memory}", [place], side_effect=True)
     _to_frequencies(emit, ends, rows, side, lambda index: builder.load(near[index]))
+
+
+def pulled_once(emit: Emitter, ends: Ends, rows: Rows, side: int, more: Sequence[Any]) -> None:
+    """Pixels of dy, seen as the gradient behind a BatchNorm and written back as that, to frequencies."""
+    pulled(emit, ends, rows, side, more, once=True)
 
 
 def _to_frequencies(emit: Emitter, ends: Ends, rows: Rows, side: int, pixel: Callable[[int], Any]) -> None:

@@ -31,6 +31,7 @@ from netspec.codegen.transform_squares import (
     leaving_moments,
     leaving_products,
     pulled,
+    pulled_once,
     seen,
 )
 
@@ -91,12 +92,13 @@ KINDS = (
     "image_seen",
     "image_pulled",
     "diff_pulled",
+    "diff_pulled_once",
     "result_moments",
     "result_products",
 )
 """Tiles of the image, tiles of the result's diff and filters, to frequencies; and frequencies to tiles of the result
-and to filters. Images may be seen through a lens, or be a diff that is pulled through a BatchNorm, as diffs may; tiles
-of the result may leave moments or products."""
+and to filters. Images may be seen through a lens, or be a diff that is pulled through a BatchNorm, as diffs may, which
+may stay so in their places; tiles of the result may leave moments or products."""
 
 
 class Transform(Compiled):
@@ -124,6 +126,7 @@ class Transform(Compiled):
             "image_seen": (seen, image, side),
             "image_pulled": (pulled, image, side),
             "diff_pulled": (pulled, turned(result, side), step),
+            "diff_pulled_once": (pulled_once, turned(result, side), step),
             "result_moments": (leaving_moments, result, side),
             "result_products": (leaving_products, result, side),
         }

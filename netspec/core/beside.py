@@ -65,6 +65,7 @@ class Pull(NamedTuple):
     of_dy: Vector
     of_x: Vector
     shift: Vector
+    once: int = 0  # 1: nobody wants dy but the layer that sees it so: the first of its passes may write dx there
 
 
 @dataclass(frozen=True)

@@ -298,4 +298,12 @@ def _remade(shaped: ShapedGraph, node: Node, storage: int, found: dict[int, Flow
     ended = any(not graph.readers(blob) and blob == graph.house(blob) for blob in blobs)
     norms = any(isinstance(one.layer, BatchNorm) for one in _readers(graph, storage))
     moments = any(word == "moments" for word, _ in graph.norms.get(node.index, ()))
-    return bool(sums and large and own and writers and not ended and not norms and not moments)
+    free = all(_kept(graph, bottom) for bottom in node.bottoms)
+    return bool(sums and large and own and writers and free and not ended and not norms and not moments)
+
+
+def _kept(graph: Graph, blob: int) -> bool:
+    """Whether backward reads a blob anyway, or what stands for it where it is not written."""
+    maker = graph.maker(blob)
+    reads = "top" in maker.reads or any("bottom" in one.reads for one in _readers(graph, graph.storage[blob]))
+    return reads or "on_read" in maker.fused

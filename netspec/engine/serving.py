@@ -28,10 +28,20 @@ def asked(graph: Graph, node: Node, direction: Direction, run: Callable[[Node, D
         if word == "moments":
             found["moments"] = layer.moments(own)
         elif word == "pulled":
-            found["pull"] = layer.pull(own)
+            found["pull"] = layer.pull(own)._replace(once=int(last(graph, norm)))
         else:
             products[norm.fused[word].slot] = layer.products(own)
     return found | ({"products": tuple(products)} if any(products) else {})
+
+
+def last(graph: Graph, norm: Node) -> bool:
+    """Whether the layer that sees the diff of a BatchNorm's top as that of its bottom is the last to want its memory.
+
+    Else the diffs of a sum and of its other bottoms may lie there.
+    """
+    place, bottom = graph.storage[norm.tops[0]], graph.storage[norm.bottoms[0]]
+    lying = {graph.storage[blob.index] for blob in graph.blobs if graph.diff_house(blob.index) == place}
+    return place in lying and lying <= {place, bottom}
 
 
 def _layer(node: Node) -> BatchNorm:

@@ -113,6 +113,8 @@ def _whose(graph: Graph, check: Check) -> None:
     """Each gradient is read while its memory still holds it, and not those of others that lie there too."""
     lying: dict[int, set[int]] = {}
     """The storages whose gradients a place holds, by place."""
+    begun: set[int] = set()
+    """The storages whose gradients some layer has written: others add to them."""
     for node in reversed(graph.nodes):
         if not (node.backward and graph.runs(node)):
             continue
@@ -127,6 +129,9 @@ def _whose(graph: Graph, check: Check) -> None:
             storage = graph.storage[bottom]
             if not node.propagate[slot] or (node.in_place and slot == 0):
                 continue
+            kept = storage not in begun or storage in lying.get(graph.diff_storage[storage], ())
+            check(kept, "adds to a gradient over which others wrote", node.layer.name, graph.blobs[bottom].name)
+            begun.add(storage)
             if slot in node.hands:
                 same = graph.diff_storage[storage] == place
                 check(same, "hands down a gradient that lies elsewhere", node.layer.name, graph.blobs[bottom].name)

@@ -152,6 +152,15 @@ class PixelGradient(NamedTuple):
     apart: int  # 1 where pixels of x lie apart
 
 
+class BothPixels(NamedTuple):
+    """Both gradients for filters of one tap, as products of the same blocks of dy's pixels."""
+
+    product: PixelGradient
+    out_pitch: int  # of dx, from one pixel to the next
+    filters: int  # K
+    blocks: int  # blocks of rows of dx that make a block of pixels
+
+
 # --- convolution of volumes by planes
 
 

@@ -36,7 +36,8 @@ def weight_gradient(
     x: (N, height, width, C), dy: (N, lines, width, K) with pixels `diff.pitch` apart, pieces: (S, G, T, run, M) with T
     runs of taps. taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins.
     Scratch holds (parts, values of a block's padded lines, as they are seen), then the block's lines of dy where they
-    are seen through the pull. A part owns blocks of rows (of all taps and groups) of one piece.
+    are seen through the pull; with `pull.once`, where a part owns all rows of a piece and pixels lie side by side, they
+    are written back so instead. A part owns blocks of rows (of all taps and groups) of one piece.
     """
     r, m, block, count = windows.channels, diff.channels, windows.block, windows.runs
     panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
@@ -49,11 +50,12 @@ def weight_gradient(
         source, _, pixel = source_of(x, windows, n, u, height, seen.how, scratch)
         diffs, pitch = address(dy, (n * windows.lines + u) * diff.width * diff.pitch), diff.pitch
         if is_seen(pull):
-            pitch, to = m * windows.groups, scratch.size - block * diff.width * m * windows.groups
-            see_pixels(
-                dy, diff.pitch, (n * windows.lines + u) * diff.width, height * diff.width, pitch, pull, scratch, to
-            )
-            diffs = address(scratch, to)
+            first_pixel, pitch = (n * windows.lines + u) * diff.width, m * windows.groups
+            near, to = scratch, scratch.size - block * diff.width * pitch
+            if pull.once:
+                near, to = dy, first_pixel * pitch
+            see_pixels(dy, diff.pitch, first_pixel, height * diff.width, pitch, pull, near, to)
+            diffs = address(near, to)
         mode, sums = 0 if unit == first else ADD, Sums(height, offsets, diff.width)
         for p in range(panels):
             _, tail, tall, low = tiles_of(tiles, p, m)

@@ -127,7 +127,7 @@ def write_line(line: int, w: Vector, bias: Vector, y: Vector, lines: LinePass, s
             result = ys + (phase.place + done * phase.stride) * c * size
             if some:
                 reading = Reading(line + column * c * size, column, width, source.number, images.row_step * width * c)
-                writing = Writing(result, phase.stride * c, constant, mode, c)
+                writing = Writing(result, phase.stride * c, constant, mode, c, images.columns * c)
                 call_strip(rest if piece else whole, some, reading, taps, writing, sight)
             done = phase.number // phase.pixels * phase.pixels
 
@@ -212,7 +212,8 @@ def spots(
                 row = images.row_step * width * c
                 reading = Spots(high - low, source.number, start, row, phase.step * c, phase.apart * c)
                 taps = Taps(filters, images.tap_step * images.across * c, phase.next_tap * c)
-                call_spot(code, times, reading, taps, Writing(result, phase.stride * c, constant, mode, c))
+                writing = Writing(result, phase.stride * c, constant, mode, c, images.columns * c)
+                call_spot(code, times, reading, taps, writing)
                 o += strip
         if leaving:
             begin = leave_lines(y, images, left, part, begin, unit, first, last)

@@ -6,11 +6,12 @@ Pull. One without slopes but with factors stands for its lens alone; one with ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Matrix, Vector
-from netspec.codegen.rows import Real, Row, Whole, rows, times
+from netspec.codegen.rows import Real, Row, Value, Whole, rows, times
 from netspec.codegen.simd import copy_run
 from netspec.core.beside import Lens, Pieces, Products, Pull
 from netspec.kernels.beside import leave_moments, leave_products
@@ -53,6 +54,21 @@ def scale_shift_pixels(
         y.put(low.where(value < low, value), i * out_pitch)
 
 
+def pulled(x: Row, dy: Row, low: Real, *coefficients: Row) -> Callable[[Whole, Whole], Value]:
+    """What sees a vector of dy, at places of x and dy, through a pull: of_dy * dy - of_x * (x - centre) - shift.
+
+    dy = 0 where x * factor + offset <= low.
+    """
+    slope, off, mean, by_dy, by_x, less = (row.get() for row in coefficients)
+
+    def see(place: Whole, diff_place: Whole) -> Value:
+        value = x.get(place)
+        diff = dy.get(diff_place).cleared(value * slope + off <= low)
+        return by_dy * diff - (by_x * (value - mean) + less)
+
+    return see
+
+
 @rows(group=2)
 def pull_back_pixels(
     x: Row,
@@ -70,13 +86,36 @@ def pull_back_pixels(
     pitch: Whole,
     out_pitch: Whole,
 ) -> None:
-    """dx = of_dy * dy - of_x * (x - centre) - shift, with dy = 0 where x * factor + offset <= low; for pixels."""
-    slope, off, mean = factor.get(), offset.get(), centre.get()
-    by_dy, by_x, less = of_dy.get(), of_x.get(), shift.get()
+    """dx = dy as `pulled` sees it, for a number of pixels."""
+    see = pulled(x, dy, low, factor, offset, centre, of_dy, of_x, shift)
     for i in times(number):
-        value = x.get(i * x_pitch)
-        diff = dy.get(i * pitch).cleared(value * slope + off <= low)
-        dx.put(by_dy * diff - (by_x * (value - mean) + less), i * out_pitch)
+        dx.put(see(i * x_pitch, i * pitch), i * out_pitch)
+
+
+@rows(group=2)
+def pull_back_line(
+    x: Row,
+    dy: Row,
+    factor: Row,
+    offset: Row,
+    centre: Row,
+    of_dy: Row,
+    of_x: Row,
+    shift: Row,
+    dx: Row,
+    low: Real,
+    number: Whole,
+    x_pitch: Whole,
+    pitch: Whole,
+    out_pitch: Whole,
+    ahead: Whole,
+) -> None:
+    """As `pull_back_pixels`, and fetches the pixels that lie `ahead` pixels behind those."""
+    see = pulled(x, dy, low, factor, offset, centre, of_dy, of_x, shift)
+    for i in times(number):
+        x.prefetch((i + ahead) * x_pitch)
+        dy.prefetch((i + ahead) * pitch)
+        dx.put(see(i * x_pitch, i * pitch), i * out_pitch)
 
 
 @helper
@@ -87,7 +126,10 @@ def is_seen(seen: Pull) -> bool:
 
 @helper
 def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pull, near: Vector, to: int) -> None:
-    """near[to:] = `number` pixels of c channels of x, from its pixel number `pixel` on."""
+    """near[to:] = `number` pixels of c channels of x, from its pixel number `pixel` on.
+
+    Behind a pull, as many pixels behind these are fetched, which are likely to be seen next.
+    """
     if not is_seen(seen):
         if pitch == c:
             copy_run(x, pixel * pitch, near, to, number * c)
@@ -99,7 +141,7 @@ def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pul
     for i in range(0, number, some):
         at, out = (pixel + i) * pitch, to + i * c
         if seen.of_dy.size:
-            pull_back_pixels(
+            pull_back_line(
                 c,
                 seen.x,
                 (pixel + i) * seen.pitch,
@@ -124,6 +166,7 @@ def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pul
                 seen.pitch,
                 pitch,
                 c,
+                number,
             )
         else:
             scale_shift_pixels(c, x, at, lens.factor, 0, lens.offset, 0, near, out, lens.low, some, pitch, c)

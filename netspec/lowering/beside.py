@@ -31,6 +31,13 @@ def pull_of(run: Run) -> Pull:
     return Pull(none, 0, lens, none, none, none, none)
 
 
+def pulls_once(run: Run) -> bool:
+    """Whether the weight's pass may leave the top's diff pulled in its place, for the bottom's pass."""
+    if run.pull is None or not run.pull.once:
+        return False
+    return run.param_diff[0] is not None and run.bottom_diff[0] is not None
+
+
 def moments_of(run: Run) -> Pieces:
     """Where forward leaves the moments of top 0."""
     return run.moments or _nothing()

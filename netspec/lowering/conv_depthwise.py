@@ -17,7 +17,7 @@ from netspec.lowering.beside import lens_of, pull_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_lines import distinct, images_geometry, phase_of, row_table
 from netspec.lowering.conv_passes import PARTS, SCRATCH, PassAxis, bottom_passes, forward_pass
-from netspec.lowering.seen import asked, left_back, left_forward, seen_back, seen_forward
+from netspec.lowering.seen import asked, is_held, left_back, left_forward, seen_back, seen_forward
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
@@ -44,7 +44,6 @@ WIDE = 512
 NARROW = 128
 """Channels up to which short strips are better where a stride skips pixels: they read memory more nearly in order.
 
-From this number of channels on, the processor has to be told which line comes next.
 """
 
 
@@ -80,8 +79,7 @@ def _passes(w: Any, packed: Any, bias: Any, images: Any, axes: Axes, mode: int, 
     parts = part_count((n, c, p, q), down * across, few=asked(seen, left))
     arrays = (images[0].reshape(-1), packed.reshape(-1), bias, images[1].reshape(-1))
     if together:
-        lens = int(seen.lens.factor.size > 0)
-        yield Call(depthwise.strips, *arrays, _line_pass(images, w.shape, axes, mode, lens), seen, left, parts=parts)
+        yield Call(depthwise.strips, *arrays, _line_pass(images, w.shape, axes, mode, seen), seen, left, parts=parts)
     else:
         from netspec.codegen.strips import strip
 
@@ -98,13 +96,17 @@ def _pack(w: Any, packed: Any) -> Call:
     return Call(depthwise.pack, w.reshape(len(w), -1), packed, parts=max(1, min(MOST_PARTS, w.size // 16384)))
 
 
-def _line_pass(images: Any, weight: Shape, axes: Axes, mode: int, lens: int) -> LinePass:
-    """The pass that writes one image from another, both (N, H, W, C), in strips, which may see through a lens."""
+def _line_pass(images: Any, weight: Shape, axes: Axes, mode: int, seen: Seen) -> LinePass:
+    """The pass that writes one image from another, both (N, H, W, C), in strips, as they see the first."""
+    from netspec.codegen.strips import READ, WRITTEN, strip
+
     (_, _, width, c), xs = images[0].shape, axes[1]
     sizes, _ = _sizes(xs, width, c)
+    lens, ahead = int(seen.lens.factor.size > 0), WRITTEN if is_held(seen) else READ | WRITTEN
     codes: list[Any] = []
-    for x, size in zip(xs, sizes, strict=True):
-        codes += _strips(x, size, int(c >= NARROW and x.step == 1), lens)
+    for x, (pixels, _) in zip(xs, sizes, strict=True):
+        whole_and_rest = pixels, x.length % pixels or pixels
+        codes += [strip("strip", number, len(x.taps), x.step, ahead, lens) for number in whole_and_rest]
     return line_pass(images, weight, axes, [pixels for pixels, _ in sizes], codes, mode)
 
 
@@ -142,14 +144,6 @@ def _fits_strips(axis: PassAxis, size: tuple[int, int], width: int) -> bool:
     columns = [(o * axis.step + axis.first, ((o + pixels - 1) * axis.step + axis.first + taps)) for o, pixels in ends]
     near = all(-first <= taps and last <= width + taps for first, last in columns)
     return 0 < taps <= MOST_TAPS and axis.step <= 2 and axis.together and near
-
-
-def _strips(axis: PassAxis, size: tuple[int, int], ahead: int, lens: int) -> list[Any]:
-    """The codes of a phase's strips: of whole strips, and of the last strip."""
-    from netspec.codegen.strips import strip
-
-    rest = axis.length % size[0] or size[0]
-    return [strip("strip", pixels, len(axis.taps), axis.step, ahead, lens) for pixels in (size[0], rest)]
 
 
 def _together(channels: int, taps: int, bytes: int) -> int:
@@ -349,8 +343,9 @@ class Depthwise(Way):
         packed, parts = run.workspace["packed_bottom"], part_count(conv.bottom, tap_count(conv))
         yield _pack(run.param[0], packed)
         pieces, images = run.workspace["pieces"][:parts], (run.top_diff[0], dx)
-        seen = seen_back(run, run.workspace["near_bottom"])._replace(lens=lens_of(run))
-        back, windows = _line_pass(images, conv.weight, axes, mode, 0), _windows(conv, seen)
+        seen = seen_back(run, run.workspace["near_bottom"])
+        back, seen = _line_pass(images, conv.weight, axes, mode, seen), seen._replace(lens=lens_of(run))
+        windows = _windows(conv, seen)
         arrays = (run.bottom[0].reshape(-1), images[0].reshape(-1), packed.reshape(-1), dx.reshape(-1), pieces)
         yield Call(depthwise.both_gradients, *arrays, back, windows, seen, left_back(run), parts=parts)
         yield _join(pieces, run, dw)

@@ -7,13 +7,14 @@ zero is ever multiplied. Shapes alone decide all cuts, so that sums do not depen
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from netspec.codegen.geometry import ADD
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape
-from netspec.lowering import conv_direct_weight, conv_pixels, conv_pixels_weight
+from netspec.lowering import conv_direct_weight, conv_pixels, conv_pixels_both, conv_pixels_weight
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import (
     PARTS,
@@ -238,8 +239,9 @@ class Direct(Way):
 
     def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Pack the turned filters and write the pixels of each phase of the stride."""
-        x = run.bottom_shapes[0]
-        image = sent(conv)
+        x, image = run.bottom_shapes[0], sent(conv)
+        if not conv.single and conv_direct_weight.pulls(conv, run):
+            run = replace(run, pull=None)
         if bias.size and (image is not None or (conv.single and not conv.pixelwise)):
             yield from _spread(bias, run.bottom_diff[0], mode)
             bias, mode = bias[:0], mode | ADD
@@ -255,3 +257,14 @@ class Direct(Way):
     def weight(self, conv: Conv, run: Run, dw: Array) -> Calls:
         """The weight's gradient."""
         return conv_pixels_weight.calls(conv, run, dw) if conv.single else conv_direct_weight.calls(conv, run, dw)
+
+    def backward_spaces(self, conv: Conv) -> dict[str, Workspace]:
+        """Those of one pass for both diffs too, where shapes are such that it pays."""
+        return super().backward_spaces(conv) | (conv_pixels_both.spaces(conv) if conv_pixels_both.fits(conv) else {})
+
+    def backward(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
+        """Both diffs in one pass, where they are wanted, the top's is pulled and shapes are such that it pays."""
+        (dx, *_), (dw, *_) = run.bottom_diff, run.param_diff
+        if dx is None or dw is None or bias.size or run.pull is None or not conv_pixels_both.fits(conv):
+            return super().backward(conv, run, mode, bias)
+        return conv_pixels_both.calls(conv, run, mode, dx, dw)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.lowering.beside import pull_of
+from netspec.lowering.beside import pull_of, pulls_once
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import PARTS, SCRATCH, even, flat, forward_pass, windows_of
 from netspec.lowering.seen import seen_forward
@@ -57,6 +57,11 @@ def spaces(conv: Conv) -> dict[str, Workspace]:
     return {name: Workspace(shape, use="backward") for name, shape in shapes.items()}
 
 
+def pulls(conv: Conv, run: Run) -> bool:
+    """Whether the weight's pass leaves the top's diff pulled in its place: where it sees each line of that once."""
+    return pulls_once(run) and _cut(conv).shares == 1 and run.top_diff[0].flags.c_contiguous
+
+
 def calls(conv: Conv, run: Run, dw: Array) -> Calls:
     """Sum the pieces of the gradient, then add them up in order."""
     import numpy as np
@@ -71,7 +76,7 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
     (dy, pitch), r, k = flat(run.top_diff[0]), c // groups, conv.filters
     m, dtype, pieces = k // groups, str(dw.dtype), run.workspace["pieces"]
     parts = cut.pieces * cut.shares
-    seen, pull = seen_forward(run, run.workspace["windows"]), pull_of(run)
+    seen, pull = seen_forward(run, run.workspace["windows"]), pull_of(run)._replace(once=int(pulls(conv, run)))
     taps, windows = windows_of(one, x, c, groups, cut.lines, seen.how.lens.factor.size > 0)
     tiles = tiling(windows.run, m, dtype, "across")
     line = (windows.reach if windows.copied else w) * c

@@ -94,9 +94,7 @@ def _write(run: Run, suffix: str, bias: Any, images: tuple[Any, Any], axes: Axes
     seen, left = (
         (seen_back(run, scratch), left_back(run)) if suffix else (seen_forward(run, scratch), left_forward(run))
     )
-    parts = part_count(
-        (len(images[1]), w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=asked(seen, left)
-    )
+    parts = part_count((len(images[1]), w.shape[0], *images[1].shape[1:3]), w.size // w.shape[0], few=asked(seen, left))
     yield Call(depthwise.strips, *arrays, lines, seen, left, parts=parts)
 
 

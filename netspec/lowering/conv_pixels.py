@@ -37,7 +37,7 @@ def scratch(conv: Conv, suffix: str) -> Workspace:
     return Workspace((PARTS, TALL * APART + sums), use="backward" if suffix else "forward")
 
 
-def _cut(pixels: int, filters: int) -> tuple[int, int]:
+def cut(pixels: int, filters: int) -> tuple[int, int]:
     """(pieces of the pixels, parts that share a piece's panels), so that all parts together read the fewest values.
 
     On no kind of CPU there are fewer blocks of pixels than pieces, or fewer panels than shares.
@@ -50,7 +50,7 @@ def _cut(pixels: int, filters: int) -> tuple[int, int]:
 def beside(conv: Conv) -> Beside:
     """All that there is: a bottom seen through a lens, a diff through a pull, sums of what is written."""
     n, _, p, q = conv.top
-    (moments, _), (products, _) = (_cut(n * p * q, written) for written in (conv.filters, conv.bottom[1]))
+    (moments, _), (products, _) = (cut(n * p * q, written) for written in (conv.filters, conv.bottom[1]))
     return Beside(frozenset({0}), moments, True, (products,), pitched=True)
 
 
@@ -67,19 +67,19 @@ def calls(conv: Conv, run: Run, images: tuple[Any, Any], bias: Any, mode: int, s
     r, m = (k, c) if suffix else (c, k)
     (source, pitch), (target, out_pitch) = map(flat, images)
     packed, size = run.workspace["packed" + suffix], n * p * q
-    cut = tiling(size, m, str(weight.dtype), "near")
-    panels = -(-m // cut.panel)
-    filters = Filters(1, k, c, 1, cut.panel, int(bool(suffix)))
+    tiles = tiling(size, m, str(weight.dtype), "near")
+    panels = -(-m // tiles.panel)
+    filters = Filters(1, k, c, 1, tiles.panel, int(bool(suffix)))
     taps = np.zeros(1, np.int64)
     yield Call(loops.pack, weight.reshape(-1), packed, taps, filters, parts=min(PARTS, panels))
-    (pieces, shares), deep = _cut(size, m), _deep(r)
+    (pieces, shares), deep = cut(size, m), _deep(r)
     pixels = Pixels(
         pitch=pitch,
         channels=r,
         out_pitch=out_pitch,
         filters=m,
         deep=deep,
-        group=max(1, NEAR // (deep * cut.panel)),
+        group=max(1, NEAR // (deep * tiles.panel)),
         shares=shares,
         read_apart=int(not (suffix or conv.pixelwise)),
         sent=int(bool(suffix) and not conv.pixelwise),
@@ -87,7 +87,7 @@ def calls(conv: Conv, run: Run, images: tuple[Any, Any], bias: Any, mode: int, s
     apart = Apart(p, q, h, w, conv.window[0].stride, conv.window[1].stride)
     arrays = (source, packed, bias, target, run.workspace["lines" + suffix])
     yield Call(
-        pointwise.convolve_pixels, *arrays, pixels, apart, _around(run, suffix), cut, mode, parts=shares * pieces
+        pointwise.convolve_pixels, *arrays, pixels, apart, _around(run, suffix), tiles, mode, parts=shares * pieces
     )
 
 

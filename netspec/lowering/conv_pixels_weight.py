@@ -74,7 +74,7 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
     (n, c, h, w), (_, k, p, q), add = conv.bottom, conv.top, int(run.param_add[0])
     cut = _cut(conv, run.pull is not None)
     (x, pitch), (dy, diff_pitch), (down, across) = flat(run.bottom[0]), flat(run.top_diff[0]), conv.window
-    pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"]
+    pieces = dw.reshape(1, -1) if cut.pieces == 1 else run.workspace["pieces"][: cut.pieces]
     product = PixelGradient(
         pixels=n * p * q,
         pitch=pitch,

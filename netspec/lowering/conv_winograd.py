@@ -16,7 +16,7 @@ from netspec.codegen.geometry import AIR, DENSE, FILTERS_TURNED, MINIMAL, PLACES
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
-from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of
+from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of, pulls_once
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, flat, padded
 
@@ -312,7 +312,8 @@ class Winograd(Way):
 
     def bottom(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
         """Transform the turned filters to frequencies, then convolve the top's diff into the bottom's."""
-        images, through = (run.top_diff[0], run.bottom_diff[0]), _through(run, back=True)
+        images = (run.top_diff[0], run.bottom_diff[0])
+        through = _through(replace(run, pull=None) if pulls_once(run) else run, back=True)
         asked = _asked(run, bottom_plan(conv), back=True)
         yield from _image(conv, run, bottom_plan(conv), images, bias, mode, "_bottom", through, asked)
 
@@ -344,7 +345,7 @@ class Winograd(Way):
         near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
         (source, pitch), (diff, diff_pitch), pieces = *map(flat, (run.bottom[0], run.top_diff[0])), space["pieces"]
         seen, seen_back = _through(run, back=False), _through(run, back=True)
-        kinds = (_seen("image", seen), _seen("diff", seen_back))
+        kinds = (_seen("image", seen), _seen("diff", seen_back) + pulls_once(run) * "_once")
         geometry = _geometry(plan, (pitch, diff_pitch), conv.group, _summed(conv), str(diff.dtype), kinds, summed=True)
         if not plan.together:
             scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)

@@ -51,7 +51,11 @@ def left_back(run: Run) -> Leaving:
     return Leaving(moments_of(replace(run, moments=None)), products_of(run))
 
 
+def is_held(seen: Seen) -> bool:
+    """Whether lines are seen into scratch before they are read."""
+    return bool(seen.how.of_dy.size or seen.how.lens.factor.size)
+
+
 def asked(seen: Seen, left: Leaving) -> bool:
     """Whether anything is seen through a lens or a pull, or left."""
-    arrays = seen.how.of_dy, seen.how.lens.factor, left.moments.values, left.products.pieces.values
-    return any(array.size for array in arrays)
+    return is_held(seen) or any(array.size for array in (left.moments.values, left.products.pieces.values))

@@ -11,6 +11,8 @@ import pytest
 NETS = {
     "resnet20": ["16", "vars.n=1"],
     "mobilenet_v1": ["3", "vars.width=0.25", "vars.size=64", "vars.classes=7"],
+    "resnet50": ["2", "layers.data.shape=[[2,3,64,64],[2]]", "vars.classes=7"],
+    "densenet121": ["2", "layers.data.shape=[[2,3,64,64],[2]]", "vars.classes=7", "vars.units=[2,3,2,2]"],
     "cifar10_quick": ["9"],
     "transformer_fashion": ["5"],
 }

@@ -144,7 +144,7 @@ APART = {
     "kronecker": 1e-5,
     "float64": 1e-15,
 }
-"""Greatest distance of a weight after the training, between two CPUs; the greatest weights are about 1."""
+"""Greatest distance of a weight after the training, between two CPUs; relative where a param's greatest exceeds 1."""
 
 
 def solver(name: str, folder: Path) -> dict[str, Any]:

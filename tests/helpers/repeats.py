@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.helpers.cpus import RESIDUAL
+
 LAST = 12
+NETS = ("random", "residual")
 
 
-def values() -> dict[str, Any]:
+def values(net: str = "random") -> dict[str, Any]:
     weights = {
         "weight_filler": {"type": "gaussian", "std": 0.2, "sparse": 3},
         "bias_filler": {"type": "uniform", "min": -0.1, "max": 0.1},
@@ -33,6 +36,9 @@ def values() -> dict[str, Any]:
         {"name": "accuracy", "type": "Accuracy", "bottom": ["ip2", "label"], "include": {"phase": "TEST"}},
         {"name": "loss", "type": "SoftmaxWithLoss", "bottom": ["ip2", "label"]},
     ]
+    if net == "residual":
+        at = next(i for i, layer in enumerate(RESIDUAL) if layer["name"] == "ip")
+        layers = [layers[0], *RESIDUAL[1:at], {"name": "drop", "type": "Dropout"}, *RESIDUAL[at:]]
     transform = [{"type": "Crop", "size": [6, 5], "pad": 1}, "Mirror", {"type": "SubtractMean", "computed": "channel"}]
     data = {
         phase: {
@@ -57,7 +63,7 @@ def values() -> dict[str, Any]:
         "iter_size": 2,
         "clip_gradients": 1.0,
     }
-    return {"net": {"name": "random", "layers": layers}, "data": data, **rates, **whenever, "random_seed": 42}
+    return {"net": {"name": net, "layers": layers}, "data": data, **rates, **whenever, "random_seed": 42}
 
 
 def write_data(folder: Path) -> None:

@@ -12,7 +12,7 @@ from netspec.codegen import driver
 from netspec.layers.convolution import Convolution
 from netspec.lowering.conv_direct import sent
 from tests.helpers.checks import make_layer, run_reversed
-from tests.helpers.seen import check_beside, run_beside, sides
+from tests.helpers.seen import Seen, check_beside, run_beside, sides
 
 CASES: dict[str, tuple[tuple[int, int, int, int], dict[str, Any]]] = {
     "plain": ((2, 5, 7, 9), {"num_output": 6, "kernel_size": 3, "pad": 1}),
@@ -53,6 +53,17 @@ def test_threads_do_not_matter() -> None:
     one, two = (run_beside(layer, s, able, runner=runner) for runner in (driver.run, run_reversed))
     for a, b in zip(one, two, strict=True):
         assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", ["plain", "stride", "groups", "scattered"])
+def test_the_tops_diff_is_pulled_once(case: str) -> None:
+    shape, fields = CASES[case]
+    layer = direct(**fields)
+    able, s = layer.beside((shape,)), sides(layer, shape)
+    for runner in (driver.run, run_reversed):
+        found, wanted = (run_beside(layer, s, able, once=once, runner=runner) for once in (True, False))
+        for name, a, b in zip(Seen._fields, found, wanted, strict=True):
+            np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 def test_products_need_a_single_pass() -> None:

@@ -94,9 +94,9 @@ class Beside:
 
         return flat(self.lying)[0].reshape(-1)
 
-    def pull(self) -> Pull:
+    def pull(self, once: bool = False) -> Pull:
         coefficients = self.centre, self.of_dy, self.of_x, self.shift
-        return Pull(self.flat(), self.pitch, self.lens, *coefficients)
+        return Pull(self.flat(), self.pitch, self.lens, *coefficients, int(once))
 
     def products(self, pieces: Pieces) -> Products:
         return Products(self.flat(), self.pitch, self.lens, self.centre, pieces)
@@ -114,11 +114,12 @@ class Ran(NamedTuple):
     y: Array
     dx: Array
     dw: Array
+    dy: Array
     moments: Pieces
     products: Pieces
 
     def bits(self) -> list[bytes]:
-        return [a.tobytes() for a in (*self[:3], *self.moments[:2], self.products.values)]
+        return [a.tobytes() for a in (*self[:4], *self.moments[:2], self.products.values)]
 
 
 class Setting:
@@ -135,8 +136,8 @@ class Setting:
         self.dy = blob(*self.top, seed=4).astype(dtype)
         self.start = blob(*case.bottom, seed=5).astype(dtype)
 
-    def run(self, runner: Runner, lens: bool = True, pull: bool = True, left: bool = True) -> Ran:
-        """Forward and backward, with what is wanted."""
+    def run(self, runner: Runner, lens: bool = True, pull: bool = True, left: bool = True, once: bool = False) -> Ran:
+        """Forward and backward, with what is wanted; with `once` the top's diff may be overwritten."""
         case, dtype, layer = self.case, self.dtype, self.layer
         can = layer.beside((case.bottom,))
         moments, sums = pieces(can.moments, 3, self.top[1]), pieces(can.products[0], 2, case.bottom[1])
@@ -153,9 +154,10 @@ class Setting:
         runner(layer.forward(replace(run, moments=moments if left else None)), dtype)
         diff = lying(self.dy, dtype, *((2, 1) if case.wide else (0, 0)))
         run = replace(run, bottom_diff=(dx,), top_diff=(diff,), param_diff=(dw,), param_add=(False,))
-        run = replace(run, bottom_add=(case.adds,), pull=self.behind.pull() if pull else None)
+        run = replace(run, bottom_add=(case.adds,), pull=self.behind.pull(once) if pull else None)
         runner(layer.backward(replace(run, products=(self.before.products(sums) if left else None,))), dtype)
-        return Ran(y.transpose(0, 3, 1, 2), dx.transpose(0, 3, 1, 2), dw, moments, sums)
+        y, dx, diff = (one.transpose(0, 3, 1, 2) for one in (y, dx, diff))
+        return Ran(y, dx, dw, diff, moments, sums)
 
     def check(self, ran: Ran, lens: bool = True, pull: bool = True, left: bool = True) -> None:
         """Against the definition."""
@@ -213,6 +215,19 @@ def test_one_thing_alone(wanted: tuple[bool, bool, bool], manner: str, monkeypat
     together(monkeypatch, manner)
     setting = Setting(CASES["odd sizes"], "float64")
     setting.check(setting.run(driver.run, *wanted), *wanted)
+
+
+@pytest.mark.parametrize("manner", ["each part alone", "all parts together"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_tops_diff_is_pulled_once(case: str, manner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    together(monkeypatch, manner)
+    for dtype in BOUNDS:
+        setting = Setting(CASES[case], dtype)
+        ran, apart = setting.run(driver.run, once=True), setting.run(driver.run)
+        setting.check(ran)
+        near(ran.dy, setting.behind.pulled(setting.dy.astype(np.float64)), BOUNDS[dtype])
+        assert ran.bits() == setting.run(run_reversed, once=True).bits()
+        assert (apart.dy == setting.dy).all() and (apart.dw == ran.dw).all()
 
 
 def test_what_it_can_do() -> None:

@@ -1,7 +1,8 @@
 """Promise 4: equal files and seed give equal bytes, for any number of threads, interrupted or not.
 
 The solver has every source of random numbers: fillers, Dropout, shuffling, crops and flips. It has a test set with a
-short last batch, and a mean loss over several iterations. Runs are compared by the bytes of their last snapshot, which
+short last batch, and a mean loss over several iterations. It trains a small net and a residual one, whose BatchNorms
+have their work done by the layers beside them. Runs are compared by the bytes of their last snapshot, which
 holds weights, history and losses.
 """
 
@@ -21,18 +22,24 @@ import pytest
 
 from netspec.language.document import dump
 from netspec.training.session import Session
-from tests.helpers.repeats import LAST, values, write_data
+from tests.helpers.repeats import LAST, NETS, values, write_data
 
 STOPS = (0, 1, 5, 11)
 Cli = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="module", params=NETS)
+def net(request: pytest.FixtureRequest) -> str:
+    """The net that is trained."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(net: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with solver.yaml and its data."""
     path = tmp_path_factory.mktemp("repeat")
     write_data(path)
-    (path / "solver.yaml").write_text(dump(values()), encoding="utf-8")
+    (path / "solver.yaml").write_text(dump(values(net)), encoding="utf-8")
     return path
 
 
@@ -80,6 +87,15 @@ def test_threads_change_nothing(folder: Path, reference: tuple[bytes, Any], tmp_
     assert done.returncode == 0, done.stderr
     about = json.loads((tmp_path / "run" / "env.json").read_text(encoding="utf-8"))
     assert about["threads"] == int(threads)
+    assert (last(tmp_path / "run"), metrics(tmp_path / "run")) == reference
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_numba_threads_change_nothing(folder: Path, reference: tuple[bytes, Any], tmp_path: Path, layer: str) -> None:
+    """Whatever of its own numba would share work with."""
+    words = ("train", folder / "solver.yaml", "-o", tmp_path / "run", "--threads", "2")
+    done = process(*words, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
     assert (last(tmp_path / "run"), metrics(tmp_path / "run")) == reference
 
 
@@ -170,10 +186,10 @@ def test_going_back_to_an_earlier_snapshot(folder: Path, tmp_path: Path, cli: Cl
 
 
 def test_the_same_weights_from_an_inline_net_and_from_files(
-    folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli
+    net: str, folder: Path, reference: tuple[bytes, Any], tmp_path: Path, cli: Cli
 ) -> None:
     """The place where a net and its data are written has no influence on a run."""
-    whole = values()
+    whole = values(net)
     (tmp_path / "net.yaml").write_text(dump(whole.pop("net")), encoding="utf-8")
     for phase in ("train", "test"):
         source = whole["data"][phase]["source"]

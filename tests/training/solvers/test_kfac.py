@@ -17,6 +17,7 @@ from netspec.training.solvers import _preconditioner
 from netspec.training.solvers._kronecker import damped_inverses, factored
 from netspec.training.solvers._preconditioner import NotFiniteFactorError
 from netspec.training.solvers.kfac import KFAC
+from tests.helpers import cpus
 from tests.helpers.checks import Array, blob
 from tests.helpers.sessions import Values, weights
 
@@ -428,3 +429,20 @@ def test_fields() -> None:
     with pytest.raises(ValidationError):
         KFAC(damping=0.0)
     assert KFAC.slots == ("momentum",)
+
+
+def test_batch_norms_that_others_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statistics are those of written tops and gradients: a residual net trains as without the rewrites."""
+    own = {"type": "KFAC", "momentum": 0.8, "dtype": "float64", "update_interval": 1, "inverse_interval": 2}
+    values = {**cpus.solver("residual", tmp_path), **own}
+    found = []
+    for without in (KFAC.without, {"hands", "on_read", "moments", "known", "products", "pulled", "again"}):
+        monkeypatch.setattr(KFAC, "without", frozenset(without))
+        session = Session(load_solver(values))
+        for _ in range(5):
+            session.step()
+        found.append(session.train)
+    words = {word for node in found[0].graph.nodes for word in node.fused}
+    assert words == {"moments", "products"} and not any(node.fused for node in found[1].graph.nodes)
+    for name, mine, theirs in zip(found[0].weights.names, *(one.weights.data for one in found), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-9, err_msg=name)
