@@ -69,12 +69,17 @@ def remark(text: str) -> None:
         listener(text)
 
 
+TUPLES = ("beside.py", "calls.py")
+"""Files of `core` with tuples that kernels take: a field more or less is another layout of a call."""
+
+
 @cache
 def digest() -> str:
     """A name for the state of all kernel sources, of Python, NumPy, numba and its settings, and of the host CPU."""
     state = hashlib.sha256()
     package = Path(__file__).parent.parent
-    for path in (p for folder in ("kernels", "codegen") for p in sorted((package / folder).glob("*.py"))):
+    own = [path for folder in ("kernels", "codegen") for path in sorted((package / folder).glob("*.py"))]
+    for path in (*own, *(package / "core" / name for name in TUPLES)):
         state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     host = ",".join(f"{name}={has}" for name, has in sorted(features().items()))
     chosen = os.environ.get("NETSPEC_VECTOR_BYTES", "")

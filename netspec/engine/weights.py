@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from netspec.core.calls import Array
 
 
-LARGE = 2**22
-"""Numbers in the params of a net whose fillers leave so much free memory behind that the system gets it back."""
 StateOf = Callable[[Sequence[Shape]], SolverState]
 """The state that a solver type keeps for learned params of given shapes."""
 
@@ -159,17 +156,6 @@ def fill(shaped: ShapedGraph, weights: Weights, seed: int, but: Collection[int] 
     for param, shape, array in zip(shaped.graph.params, shaped.params, weights.data, strict=True):
         if param.index not in but:
             array[...] = param.param.filler.fill(shape, rng.generator(seed, "filler", param.name))
-    if sum(map(count, shaped.params)) >= LARGE:
-        _trim()
-
-
-def _trim() -> None:
-    """Give the system back the free memory of the process, where fillers drew numbers; with glibc, else nothing."""
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(ctypes.c_size_t(0))
 
 
 def new_weights(shaped: ShapedGraph, dtype: str, state: StateOf | None = None, averages: bool = False) -> Weights:

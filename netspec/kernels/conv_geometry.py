@@ -221,6 +221,13 @@ class TiledImage(NamedTuple):
     code: Code  # the transform of tiles to frequencies, or of frequencies to tiles
 
 
+class TiledImages(NamedTuple):
+    """The image whose tiles are read, and that whose tiles are written."""
+
+    source: TiledImage
+    target: TiledImage
+
+
 class FrequencyFilters(NamedTuple):
     """The weight (K, R, taps x taps) of a convolution, and its frequencies: for products, or summed for its gradient.
 

@@ -22,7 +22,16 @@ from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.kernels.conv_geometry import Asked, Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
+from netspec.kernels.conv_geometry import (
+    Asked,
+    Chunk,
+    Chunks,
+    FrequencyProducts,
+    Through,
+    TiledImage,
+    TiledImages,
+    TileScratch,
+)
 from netspec.kernels.winograd_image import gather, plane_of, row_of, scatter, table_of
 
 
@@ -89,8 +98,7 @@ def winograd_tiles(
     bias: Vector,
     y: Vector,
     scratch: TileScratch,
-    source: TiledImage,
-    target: TiledImage,
+    images: TiledImages,
     product: FrequencyProducts,
     chunks: Chunks,
     through: Through,
@@ -111,9 +119,9 @@ def winograd_tiles(
     for number in range(begin, end):
         first, last = span(chunks.tiles, number, chunks.number)
         chunk = Chunk(first, last, chunks.room, int(number == begin))
-        gather(x, outside[0], own, source, chunk, first, last, near, through)
+        gather(x, outside[0], own, images.source, chunk, first, last, near, through)
         products(near, packed, far, offsets, product, 0, product.frequencies, last - first, chunks.room)
-        scatter(far, y, bias, outside[1 + part], own, target, chunk, first, last, mode, asked, part)
+        scatter(far, y, bias, outside[1 + part], own, images.target, chunk, first, last, mode, asked, part)
 
 
 @kernel

@@ -166,7 +166,7 @@ def _image(
 ) -> Calls:
     from netspec.codegen.transforms import transform_of
     from netspec.kernels import winograd, winograd_filters
-    from netspec.kernels.conv_geometry import Chunks, FrequencyFilters, TileScratch
+    from netspec.kernels.conv_geometry import Chunks, FrequencyFilters, TiledImages, TileScratch
 
     w, groups, space, turned = run.param[0], conv.group, run.workspace, bool(suffix)
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
@@ -184,9 +184,9 @@ def _image(
         in_place = plan.source[2] == plan.target[2] and plan.target[2] // groups <= product.panel
         scratch = TileScratch(near, near if in_place else far, outside, table)
         chunks = Chunks(plan.tiles, plan.chunks, plan.room)
-        arrays, images = (source, packed, bias, target, scratch), (from_image, to_image)
+        arrays, images = (source, packed, bias, target, scratch), TiledImages(from_image, to_image)
         more = (product, chunks, through, asked, mode)
-        yield Call(winograd.winograd_tiles, *arrays, *images, *more, parts=plan.parts)
+        yield Call(winograd.winograd_tiles, *arrays, images, *more, parts=plan.parts)
         return
     for chunk in _chunks(plan):
         yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, through, parts=PARTS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import pkgutil
 import random
 import shutil
 import threading
@@ -16,6 +18,7 @@ from types import FunctionType
 import numpy as np
 import pytest
 
+from netspec import kernels
 from netspec.codegen import cache, compile, driver, environment
 from netspec.codegen.cache import KernelFile
 from netspec.codegen.kernel import JitKernel
@@ -290,3 +293,13 @@ def test_without_a_home_nothing_is_kept_in_the_current_folder(here: Path, monkey
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: "~/.cache/netspec")
     root = cache._root.__wrapped__()
     assert not root.is_relative_to(here) and root.is_absolute()
+
+
+def test_every_tuple_that_kernels_take_is_part_of_the_digest() -> None:
+    """A tuple from a file that the digest leaves out could meet code that was compiled for other fields."""
+    every = [importlib.import_module(f"netspec.kernels.{one.name}") for one in pkgutil.iter_modules(kernels.__path__)]
+    made = {one for module in every for one in vars(module).values() if isinstance(one, JitKernel)}
+    homes = {record.__module__ for one in made for param in one.params for record in param.records().values()}
+    own = {f"netspec.core.{name.removesuffix('.py')}" for name in cache.TUPLES}
+    others = {home for home in homes if not home.startswith(("netspec.kernels.", "netspec.codegen."))}
+    assert others == own

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from netspec.codegen import tiles
-from netspec.codegen.geometry import ADD, RECTIFY
+from netspec.codegen.geometry import ADD, APART, RECTIFY
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, multiply
 
 NOTHING = Ahead(0, 0, 0)
@@ -56,7 +56,7 @@ def product(
 @pytest.mark.parametrize("kind", tiles.KINDS)
 @pytest.mark.parametrize("k", [1, 2, 7])
 def test_a_tile_is_a_product(kind: tiles.Kind, k: int) -> None:
-    strides = {"across": (1, 13), "any": (11, 3)}[kind]
+    strides = {"across": (1, 13), "any": (11, 3), "near": (APART, 1)}[kind]
     for tail in (1, tiles.lanes("float32")):
         for mode in (0, ADD, ADD | RECTIFY):
             c, wanted = product(kind, strides, k, tail, mode)

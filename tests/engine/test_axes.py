@@ -80,7 +80,8 @@ def test_training(name: str) -> None:
         mine, theirs = gradients(one, iteration), gradients(plain, iteration)
         np.testing.assert_allclose(one.loss[0], plain.loss[0], rtol=1e-10)
         for param, diff in theirs.items():
-            np.testing.assert_allclose(mine[param], diff, rtol=1e-8, atol=1e-9 * np.abs(diff).max(), err_msg=param)
+            small = max(1e-14, 1e-9 * np.abs(diff).max())  # that of a bias below a BatchNorm is 0 but for rounding
+            np.testing.assert_allclose(mine[param], diff, rtol=1e-8, atol=small, err_msg=param)
         for program in (one, plain):
             program.run("update")
 

@@ -12,11 +12,8 @@ import numpy as np
 import pytest
 
 from netspec.core import rng
-from netspec.engine import weights as module
 from netspec.engine.beside import STRETCH, Beside, lay
-from netspec.engine.weights import fill_weights, zeros
-from tests.helpers.cpus import RESIDUAL
-from tests.helpers.programs import shaped
+from netspec.engine.weights import zeros
 from tests.helpers.sessions import session, weights
 
 
@@ -100,18 +97,3 @@ def test_params_of_a_session_are_what_their_own_streams_give(solver: Callable[..
     shape = found["ip.weight"].shape
     np.testing.assert_array_equal(found["ip.weight"], weight.normal(0.0, 0.5, shape).astype(np.float32))
     np.testing.assert_array_equal(found["ip.bias"], bias.uniform(-1.0, 1.0, shape[:1]).astype(np.float32))
-
-
-@pytest.mark.parametrize("least", [1, 2**62])
-def test_large_nets_give_back_what_fillers_drew_in_and_have_the_same_values(
-    least: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    net = shaped({"name": "small", "layers": RESIDUAL})
-    wanted, given = fill_weights(net, "float32", 3), []
-    monkeypatch.setattr(module, "LARGE", least)
-    trim = module._trim
-    monkeypatch.setattr(module, "_trim", lambda: given.append(trim()))
-    found = fill_weights(net, "float32", 3)
-    assert len(given) == (least == 1)
-    for one, other in zip(wanted.data, found.data, strict=True):
-        np.testing.assert_array_equal(one, other)

@@ -18,7 +18,7 @@ from netspec.engine import rewrite as rewrites
 from netspec.engine.bind import compile_net
 from netspec.engine.plan import MemoryPlan
 from netspec.engine.program import Program
-from netspec.engine.rewrite import REWRITES, rewrite
+from netspec.engine.rewrite import FUSING, REWRITES, rewrite
 from netspec.engine.verify_plan import verify_plan
 from netspec.engine.verify_program import verify_program
 from netspec.engine.verify_rewrite import verify_rewritten
@@ -233,7 +233,7 @@ def piece(memory: MemoryPlan, key: tuple[Any, ...], /, **changes: Any) -> Memory
 
 
 def test_catches_in_a_plan() -> None:
-    one, memory = compile_net(plain(), "float32", without=["add"])
+    one, memory = compile_net(plain(), "float32", without=["add", *FUSING])
     graph, end = one.graph, 2 * len(one.graph.nodes)
     ip, relu, low, loss = (graph.latest(name).index for name in ("ip", "relu", "low", "loss"))
     norm = graph.storage[relu]

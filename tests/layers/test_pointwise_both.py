@@ -15,7 +15,7 @@ from netspec.lowering import conv_pixels, conv_pixels_both
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_direct import Direct
 from netspec.lowering.conv_passes import flat
-from tests.layers.test_pointwise_gradient import Case, Norm, conv_of, images, norm_of, products
+from tests.helpers.one_tap import Case, Norm, conv_of, images, norm_of, products
 
 Array = NDArray[Any]
 
