@@ -12,12 +12,56 @@ from numba import types
 from numba.extending import overload
 
 from benchmarks.bfloat16.numbers import narrow_run, widen_run
-from netspec.core.beside import Products, Pull
-from netspec.kernels.beside import leave_products, see, see_back
+from netspec.codegen.kernel import helper
+from netspec.codegen.kinds import Vector
+from netspec.codegen.simd import copy_run
+from netspec.core.beside import Lens, Products, Pull
+from netspec.kernels.beside import leave_products
+from netspec.kernels.norm import pull_back, scale_shift
 
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "_nrt": False}
 """Options of the chain's kernels, those of netspec's own."""
 _JIT: Any = {"jit_options": {"error_model": "numpy", "fastmath": {"contract"}}, "strict": False}
+
+
+@helper
+def see(x: Vector, at: int, lens: Lens, c: int, near: Vector, to: int, count: int) -> None:
+    """near[to : to + count] = x[at : at + count], channels c and following of a pixel, seen through a lens."""
+    if lens.factor.size:
+        scale_shift(count, x, at, lens.factor, c, lens.offset, c, near, to, lens.low)
+    else:
+        copy_run(x, at, near, to, count)
+
+
+@helper
+def see_back(dy: Vector, at: int, pull: Pull, pixel: int, c: int, near: Vector, to: int, count: int) -> None:
+    """near[to : to + count] = dy[at : at + count], channels c and following of a pixel, seen through a pull."""
+    if pull.of_dy.size:
+        factor, offset, x = pull.lens.factor, pull.lens.offset, pixel * pull.pitch + c
+        pull_back(
+            count,
+            pull.x,
+            x,
+            dy,
+            at,
+            factor,
+            c,
+            offset,
+            c,
+            pull.centre,
+            c,
+            pull.of_dy,
+            c,
+            pull.of_x,
+            c,
+            pull.shift,
+            c,
+            near,
+            to,
+            pull.lens.low,
+        )
+    else:
+        copy_run(dy, at, near, to, count)
 
 
 def _halves(array: Any) -> bool:

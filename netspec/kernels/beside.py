@@ -9,9 +9,8 @@ from __future__ import annotations
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Vector
 from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
-from netspec.codegen.simd import copy_run
-from netspec.core.beside import Lens, Pieces, Products, Pull
-from netspec.kernels.norm import add_moments, centre, pull_back, scale_shift
+from netspec.core.beside import Pieces, Products
+from netspec.kernels.norm import add_moments, centre
 
 
 @rows(group=4)
@@ -39,46 +38,6 @@ def mask_and_add(
         products.set(products.get() + diff * (value - mean))
     s.put(s.get() + total.get().double())
     q.put(q.get() + products.get().double())
-
-
-@helper
-def see(x: Vector, at: int, lens: Lens, c: int, near: Vector, to: int, count: int) -> None:
-    """near[to : to + count] = x[at : at + count], channels c and following of a pixel, seen through a lens."""
-    if lens.factor.size:
-        scale_shift(count, x, at, lens.factor, c, lens.offset, c, near, to, lens.low)
-    else:
-        copy_run(x, at, near, to, count)
-
-
-@helper
-def see_back(dy: Vector, at: int, pull: Pull, pixel: int, c: int, near: Vector, to: int, count: int) -> None:
-    """near[to : to + count] = dy[at : at + count], channels c and following of a pixel, seen through a pull."""
-    if pull.of_dy.size:
-        factor, offset, x = pull.lens.factor, pull.lens.offset, pixel * pull.pitch + c
-        pull_back(
-            count,
-            pull.x,
-            x,
-            dy,
-            at,
-            factor,
-            c,
-            offset,
-            c,
-            pull.centre,
-            c,
-            pull.of_dy,
-            c,
-            pull.of_x,
-            c,
-            pull.shift,
-            c,
-            near,
-            to,
-            pull.lens.low,
-        )
-    else:
-        copy_run(dy, at, near, to, count)
 
 
 @helper
