@@ -80,13 +80,13 @@ class Loop:
         def turn(count: Any, together: int) -> None:
             with cgutils.for_range(builder, count):
                 p, q, ahead = (self._opaque(builder.load(at)) for at in (at_a, at_b, at_ahead))
+                simd.prefetch(builder, self.pointer(ahead), writing=False, near=2)
                 for _ in range(together):
-                    simd.prefetch(builder, self.pointer(ahead), writing=False)
                     values = [self.load(self.pointer(q), v) for v in range(len(self.sums[0]))]
                     for r, line in enumerate(self.sums):
                         self.add_products(builder.load(self.pointer(p, simd.number(r * self.bytes))), values, line)
                     p, q = builder.add(p, step), builder.add(q, ldb)
-                    ahead = builder.add(ahead, words.ahead_step)
+                ahead = builder.add(ahead, words.ahead_step)
                 for now, at in zip((p, q, ahead), (at_a, at_b, at_ahead), strict=True):
                     builder.store(now, at)
 

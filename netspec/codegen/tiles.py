@@ -73,9 +73,11 @@ class Result(NamedTuple):
 
 
 class Ahead(NamedTuple):
-    """What will be read after this tile, in bytes: product i of tap t prefetches the cache line t*tap + i*step on.
+    """What will be read after this tile, in bytes: the i-th prefetch of tap t is of the cache line t*tap + i*step on.
 
-    Where it is left out of a call, nothing is prefetched; tiles for any strides never do. Any address is allowed.
+    Tiles near prefetch with every product; tiles across with every second one, into the second cache, as more at a time
+    would wait for each other. Where it is left out of a call, nothing is prefetched; tiles for any strides never do.
+    Any address is allowed.
     """
 
     address: int

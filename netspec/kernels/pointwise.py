@@ -31,6 +31,9 @@ from netspec.kernels.beside import leave_moments, leave_products
 from netspec.kernels.conv_geometry import Apart, Around, Pixels
 from netspec.kernels.seen import pull_back_pixels, scale_shift_pixels
 
+LEFT = 8192
+"""Values whose sums are left at a time, at least: they are near still, and each time costs something."""
+
 
 class Block(NamedTuple):
     """A block of pixels, the channels of them that are multiplied, and the panels that it meets."""
@@ -169,42 +172,52 @@ def leave_apart(
 
 @helper
 def next_block(x: Vector, y: Vector, pixels: Pixels, at: Block, soon: int) -> tuple[Ahead, Awaited]:
-    """What the tiles of a block prefetch, evenly over its panels: `soon` pixels of the next block.
+    """What the tiles of a block prefetch, evenly over their products: `soon` pixels of the next block.
 
     Nothing where these do not lie side by side.
     """
-    size, v, some, panels = y.itemsize, at.pixel + at.number, at.some, at.p1 - at.p0
-    x_step = soon * size // panels if pixels.pitch == some and not pixels.read_apart else 0
-    y_step = soon * at.width * size // (panels * some) if pixels.out_pitch == at.width and not pixels.sent else 0
-    ahead = Ahead(address(x, v * pixels.pitch + at.k), some * x_step, x_step)
-    return ahead, Awaited(address(y, v * pixels.out_pitch + at.column), y_step)
+    size, v, tiles, r = y.itemsize, at.pixel + at.number, at.p1 - at.p0, pixels.channels
+    x_step = shared(soon * size, tiles) if pixels.pitch == r and not pixels.read_apart else 0
+    y_step = shared(soon * at.width * size, tiles * r) if pixels.out_pitch == at.width and not pixels.sent else 0
+    ahead = Ahead(address(x, v * pixels.pitch) + at.k * tiles * x_step, at.some * x_step, x_step)
+    return ahead, Awaited(address(y, v * pixels.out_pitch + at.column) + at.k * tiles * y_step, y_step)
 
 
 @helper
-def leave_block(
+def shared(total: int, shares: int) -> int:
+    """The least whole number of which so many shares make up the total."""
+    return (total + shares - 1) // shares
+
+
+@helper
+def send_block(
     near: Vector,
-    sums: int,
     y: Vector,
     pixels: Pixels,
     apart: Apart,
     around: Around,
     at: Block,
     mode: int,
-    last: bool,
     piece: int,
     first: bool,
 ) -> None:
-    """Send a block's sums to where they belong, and leave their moments or products if they are the `last` ones."""
-    column, width, pitch, left = at.column, at.width, pixels.out_pitch, around.products
-    if pixels.sent:
-        for i in range(at.number):
-            send(near[sums + i * (width + AIR) :], width, y, column, apart, pixels, at.pixel + i, mode)
-            if last and left.pieces.values.size:
-                leave_apart(y, column, width, apart, pixels, at.pixel + i, mode, left, piece, first and i == 0)
-    elif last:
-        to = at.pixel * pitch + column
-        leave_moments(y, to, pitch, at.number, column, width, around.moments, piece, first)
-        leave_products(y, to, pitch, at.pixel, at.number, column, width, left, piece, first)
+    """Send a block's sums to pixels that lie apart, and leave the products of these."""
+    column, width, left = at.column, at.width, around.products
+    for i in range(at.number):
+        send(near[i * (width + AIR) :], width, y, column, apart, pixels, at.pixel + i, mode)
+        if left.pieces.values.size:
+            leave_apart(y, column, width, apart, pixels, at.pixel + i, mode, left, piece, first and i == 0)
+
+
+@helper
+def leave_run(
+    y: Vector, pixels: Pixels, around: Around, pixel: int, number: int, at: Block, piece: int, first: bool
+) -> None:
+    """Leave the moments or products of `number` pixels of y that lie side by side."""
+    column, width, pitch = at.column, at.width, pixels.out_pitch
+    to = pixel * pitch + column
+    leave_moments(y, to, pitch, number, column, width, around.moments, piece, first)
+    leave_products(y, to, pitch, pixel, number, column, width, around.products, piece, first)
 
 
 @helper
@@ -230,13 +243,13 @@ def multiply_block(
     a, sums = Left(address(near, 0), APART, 1), Sums(1, one_tap(), at.some)
     ahead, awaited = next_block(x, y, pixels, at, soon)
     seen_back = pull.of_dy.size > 0 and pull.pitch == pixels.pitch and at.p1 - at.p0 > 1
-    behind = address(pull.x, (at.pixel + at.number) * pull.pitch + at.k)
+    behind = address(pull.x, (at.pixel + at.number) * pull.pitch) + at.k * (at.p1 - at.p0) * ahead.step
     for p in range(at.p0, at.p1):
         i, (_, tail, tall, low) = p - at.p0, tiles_of(tiles, p, m)
         constants = address(bias, p * panel) if bias.size and at.k + at.some == pixels.channels else 0
         b = Right(address(packed, (p * pixels.channels + at.k) * panel), 0, panel)
         if pixels.sent:
-            c = Result(address(near, sums_at + i * panel), at.width + AIR, constants, 0, tail)
+            c = Result(address(near, sums_at + i * panel), at.width + AIR, constants, ADD if at.k else 0, tail)
         else:
             c = Result(address(y, at.pixel * pitch + p * panel), pitch, constants, mode, tail)
         reading = Ahead(ahead.address + i * ahead.tap, 0, ahead.step)
@@ -274,17 +287,22 @@ def convolve_pixels(
     sums_at, piece = tiles.rows * APART, part // pixels.shares
     begin, end = span(tiles.blocks, piece, parts // pixels.shares)
     first, last = span((m + panel - 1) // panel, part % pixels.shares, pixels.shares)
-    for k in range(0, r, pixels.deep):
-        some = min(pixels.deep, r - k)
-        finish = k + some == r
-        how = (mode & ADD if k == 0 else ADD) | (mode & RECTIFY if finish else 0)
-        for p0 in range(first, last, pixels.group):
-            p1 = min(last, p0 + pixels.group)
-            width = min(m, p1 * panel) - p0 * panel
-            for block in range(begin, end):
-                v, count = rows_at(block, tiles.rows, tiles.more)
-                at = Block(v, count, k, some, p0, p1, p0 * panel, width)
+    for p0 in range(first, last, pixels.group):
+        p1 = min(last, p0 + pixels.group)
+        column, width = p0 * panel, min(m, p1 * panel) - p0 * panel
+        left = rows_at(begin, tiles.rows, tiles.more)[0]
+        start = left
+        for block in range(begin, end):
+            v, count = rows_at(block, tiles.rows, tiles.more)
+            soon, at = count if block + 1 < end else 0, Block(v, count, 0, 0, p0, p1, column, width)
+            for k in range(0, r, pixels.deep):
+                some = min(pixels.deep, r - k)
+                at = Block(v, count, k, some, p0, p1, column, width)
                 see_rows(x, pixels, apart, around, v, count, k, some, near)
-                soon = count if block + 1 < end else 0
+                how = (mode & ADD if k == 0 else ADD) | (mode & RECTIFY if k + some == r else 0)
                 multiply_block(x, packed, bias, y, near, sums_at, pixels, around.pull, tiles, at, how, soon)
-                leave_block(near, sums_at, y, pixels, apart, around, at, how, finish, piece, block == begin)
+            if pixels.sent:
+                send_block(near[sums_at:], y, pixels, apart, around, at, mode, piece, block == begin)
+            elif block + 1 == end or (v + count - left) * width >= LEFT:
+                leave_run(y, pixels, around, left, v + count - left, at, piece, left == start)
+                left = v + count

@@ -6,7 +6,7 @@ and then with x. The weight, a piece of its gradient and a block are to fit the 
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, AIR, APART, LINE, Tiling
+from netspec.codegen.geometry import ADD, AIR, APART, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.tiles import (
@@ -89,7 +89,7 @@ def multiply_weight(
             v, _ = rows_at(cut, tiles.rows, tiles.more)
             result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
             soon = coming_line(line, dy_then, pull_then, Coming(0, 0, 0))
-            line += LINE
+            line += 1
             multiply(tall if cut < tiles.more else low, sums, Left(address(near, rows + v), 1, APART), b, result, soon)
 
 

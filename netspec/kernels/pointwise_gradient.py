@@ -27,6 +27,10 @@ def copy_pixels(x: Row, near: Row, number: Whole, pitch: Whole, step: Whole) -> 
         near.put(x.get(i * pitch), i * step)
 
 
+PAGE = 4096
+"""Bytes from one pixel to the next, or a multiple, with which all pixels share the same few lines of a cache."""
+
+
 class Coming(NamedTuple):
     """Values of the next block of pixels: a row of `bytes` bytes in each, `step` bytes from one to the next."""
 
@@ -37,14 +41,24 @@ class Coming(NamedTuple):
 
 @helper
 def coming_line(number: int, x: Coming, dy: Coming, seen: Coming) -> Ahead:
-    """The line, `number` bytes on in the rows of all three together, that a tile prefetches of each pixel."""
-    if number < x.bytes:
-        return Ahead(x.address + number, 0, x.step)
-    number -= x.bytes
-    if number < dy.bytes:
-        return Ahead(dy.address + number, 0, dy.step)
-    number -= dy.bytes
-    return Ahead(seen.address + number, 0, seen.step) if number < seen.bytes else Ahead(0, 0, 0)
+    """The line that the tile of a number prefetches, `number` // 2 lines on in the rows of all three together.
+
+    Tiles prefetch of every second pixel: even numbers begin with the first one, odd ones with the one behind it.
+    """
+    at, odd = number // 2 * LINE, number % 2
+    if at < x.bytes:
+        return every_second(x, at, odd)
+    at -= x.bytes
+    if at < dy.bytes:
+        return every_second(dy, at, odd)
+    at -= dy.bytes
+    return every_second(seen, at, odd) if at < seen.bytes else Ahead(0, 0, 0)
+
+
+@helper
+def every_second(rows: Coming, at: int, first: int) -> Ahead:
+    """The line `at` bytes on in every second pixel, from one of the first two on."""
+    return Ahead(rows.address + at + first * rows.step, 0, 2 * rows.step)
 
 
 @helper
@@ -98,9 +112,9 @@ def near_columns(
     near: Vector,
     panel: int,
 ) -> Right:
-    """Channels c and following of some pixels of x; copied to `near` as a panel, where they are seen or lie apart."""
+    """Channels c and following of some pixels of x; copied to `near` as a panel, where they do not lie well there."""
     pitch, i = product.pitch, 0
-    if not (lens.factor.size or product.apart):
+    if not (lens.factor.size or product.apart or pitch * x.itemsize % PAGE == 0):
         return Right(address(x, pixel * pitch + c), 0, pitch)
     while i < number:
         some = min(number - i, apart.columns - (pixel + i) % apart.columns) if product.apart else number
@@ -163,5 +177,5 @@ def weight_gradient_pixels(
                 a = Left(rows_of.address + (v - top) * size, 1, rows_of.step)
                 result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
                 soon = coming_line(number, x_then, dy_then, pull_then)
-                number += LINE
+                number += 1
                 multiply(tall if cut < tiles.more else low, sums, a, b, result, soon)

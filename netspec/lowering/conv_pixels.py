@@ -79,7 +79,7 @@ def calls(conv: Conv, run: Run, images: tuple[Any, Any], bias: Any, mode: int, s
         out_pitch=out_pitch,
         filters=m,
         deep=deep,
-        group=max(1, NEAR // (deep * tiles.panel)),
+        group=max(1, NEAR // (r * tiles.panel)),
         shares=shares,
         read_apart=int(not (suffix or conv.pixelwise)),
         sent=int(bool(suffix) and not conv.pixelwise),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netspec.engine.rewrite import FUSING, REWRITES
 from netspec.language.document import dump
 from netspec.training.session import Session
 from tests.helpers.repeats import LAST, NETS, values, write_data
@@ -131,6 +132,35 @@ def test_interrupted_and_resumed(
     done, _, said = cli(*words, "--resume")
     assert done == 0, said
     assert (last(run), metrics(run)) == reference
+
+
+@pytest.mark.parametrize("left_out", FUSING)
+def test_interrupted_without_one_of_the_rewrites(left_out: str, tmp_path: Path, cli: Cli) -> None:
+    """The residual net, with one rewrite left out: stopped and resumed as at once, and so with numba's threads."""
+    write_data(tmp_path)
+    (tmp_path / "solver.yaml").write_text(dump(values("residual")), encoding="utf-8")
+    words = ("train", tmp_path / "solver.yaml", "-o")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(REWRITES, left_out)
+        assert cli(*words, tmp_path / "whole")[0] == 0
+        assert cli(*words, tmp_path / "one", "--threads", "1")[0] == 0
+        with pytest.MonkeyPatch.context() as inner:
+            stopped(signal.SIGTERM, 6, inner)
+            assert cli(*words, tmp_path / "resumed")[0] == 143
+        assert cli(*words, tmp_path / "resumed", "--resume")[0] == 0
+    for run in ("one", "resumed"):
+        assert (last(tmp_path / run), metrics(tmp_path / run)) == (
+            last(tmp_path / "whole"),
+            metrics(tmp_path / "whole"),
+        )
+    left = f"from netspec.engine.rewrite import REWRITES; del REWRITES[{left_out!r}]"
+    program = f"{left}; from netspec.cli.app import main; main()"
+    for layer in ("omp", "workqueue"):
+        command = [sys.executable, "-c", program, *map(str, words), str(tmp_path / layer)]
+        environment = {**os.environ, "NUMBA_THREADING_LAYER": layer}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert last(tmp_path / layer) == last(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
