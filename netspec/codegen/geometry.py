@@ -61,6 +61,8 @@ PLACES = max(minimal.frequencies for minimal in MINIMAL.values())
 """Room for the addresses of a tile's pixels."""
 TABLE = 4 * PLACES + 16
 """Words of the table of a tile's pixels: addresses inside and at the border, those of a pull's x, and a Sight."""
+DEEP = 64
+"""Channels of a block of filters that are multiplied as soon as they are frequencies."""
 FILTERS_TURNED = 16
 """Values of filters that are turned at a time on their way to or from frequencies, so that they stay near."""
 

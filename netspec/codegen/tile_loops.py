@@ -49,22 +49,27 @@ class Loop:
                 simd.prefetch(self.builder, self.pointer(row, simd.number(line)), writing=True)
             row = self.builder.add(row, pitch)
 
-    def any_steps(self, words: Any, a: Any, b: Any) -> None:
-        """The loop for any strides of A."""
-        builder, lda = self.builder, words.left_pitch
+    def any_steps(self, words: Any, a: Any, b: Any, ahead: Any = None) -> None:
+        """The loop for any strides of A; with `ahead`, an address, it prefetches from there."""
+        builder = self.builder
+        lda, step, ldb = (self.in_bytes(w) for w in (words.left_pitch, words.left_step, words.right_pitch))
         twice, thrice = builder.shl(lda, simd.number(1)), builder.mul(lda, simd.number(3))
-        groups = [self.pointer(a)]  # rows in threes share one address register: p, p + lda, p + 2 lda
+        moving = [(b, ldb), (a, step)]  # rows in threes share one address register: p, p + lda, p + 2 lda
         for _ in range(1, (len(self.sums) + 2) // 3):
-            groups.append(builder.gep(groups[-1], [thrice]))
-        panel = self.pointer(b)
-        with cgutils.for_range(builder, words.sums_products) as product:
-            row = builder.gep(panel, [builder.mul(product.index, words.right_pitch)])
-            values = [self.load(row, v) for v in range(len(self.sums[0]))]
-            at = builder.mul(product.index, words.left_step)
+            moving.append((builder.add(moving[-1][0], thrice), step))
+        if ahead is not None:
+            moving.append((ahead, words.ahead_step))
+        places = [cgutils.alloca_once_value(builder, start) for start, _ in moving]
+        with cgutils.for_range(builder, words.sums_products):
+            now = [self._opaque(builder.load(place)) for place in places]
+            if ahead is not None:
+                simd.prefetch(builder, self.pointer(now[-1]), writing=False, near=2)
+            values = [self.load(self.pointer(now[0]), v) for v in range(len(self.sums[0]))]
             for r, line in enumerate(self.sums):
-                place = builder.gep(groups[r // 3], [at])
-                place = builder.gep(place, [(twice, lda)[r % 3 == 1]]) if r % 3 else place
-                self.add_products(builder.load(place), values, line)
+                beyond = ((), (lda,), (twice,))[r % 3]
+                self.add_products(builder.load(self.pointer(now[1 + r // 3], *beyond)), values, line)
+            for value, place, (_, apart) in zip(now, places, moving, strict=True):
+                builder.store(builder.add(value, apart), place)
 
     def across_steps(self, words: Any, starts: tuple[Any, Any, Any]) -> None:
         """The loop for an A whose rows lie side by side.

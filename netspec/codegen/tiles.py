@@ -31,10 +31,11 @@ MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6
 """Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
 
 
-Kind = Literal["any", "across", "near"]
-"""Kinds of tile, by A's strides: any; `across` where its pitch is 1, as in gradients, whose rows lie side by side;
-`near` where its step is 1 and its pitch APART, as in scratch. All compute the same bits. Those that know a stride
-prefetch what they write, and what their caller says comes next; tiles near also B."""
+Kind = Literal["any", "across", "rows", "near"]
+"""Kinds of tile, by A's strides: any; `rows` for any too; `across` where its pitch is 1, as in gradients, whose rows
+lie side by side; `near` where its step is 1 and its pitch APART, as in scratch. All compute the same bits. All but
+`any` prefetch what they write, and what their caller says comes next, `rows` into the second cache; tiles near also
+B."""
 KINDS = get_args(Kind)
 
 
@@ -138,8 +139,12 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
             if kind == "any":
                 body.any_steps(words, a, b)
             else:
-                steps = body.across_steps if kind == "across" else body.near_steps
-                steps(words, (a, b, builder.add(ahead, builder.mul(tap.index, words.ahead_tap))))
+                soon = builder.add(ahead, builder.mul(tap.index, words.ahead_tap))
+                if kind == "rows":
+                    body.any_steps(words, a, b, soon)
+                else:
+                    steps = body.across_steps if kind == "across" else body.near_steps
+                    steps(words, (a, b, soon))
         _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 

@@ -261,6 +261,27 @@ class FrequencyProducts(NamedTuple):
     codes: Codes  # tiles of 0 to `most` rows for whole panels, then for the last panel; or the product of all rows
 
 
+class FilterBlock(NamedTuple):
+    """Some panels of a group's filters' frequencies, and the channels of theirs that are multiplied."""
+
+    group: int
+    first: int  # panel
+    last: int  # one past the last
+    begin: int  # channel of the group
+    end: int  # one past the last
+    deep: int  # rows from one panel to the next
+    plane: int  # values from one frequency to the next
+    afar: int  # 1 where they are prefetched
+
+
+class Tiles(NamedTuple):
+    """The tiles that a frequency is multiplied for."""
+
+    frequency: int
+    number: int  # of tiles
+    room: int  # tiles that the planes of frequencies have room for
+
+
 class Chunks(NamedTuple):
     """All tiles of all images, taken a chunk at a time."""
 
@@ -301,6 +322,14 @@ class TileScratch(NamedTuple):
     far: Matrix  # (parts, planes): frequencies of the image that is written
     outside: Matrix  # (1 + parts, channels): zeros that are read for pixels outside; then what each part writes outside
     table: Clock  # 0, then for each part TABLE words for the addresses of a tile's pixels
+
+
+class FilterScratch(NamedTuple):
+    """Scratch of the parts of a step that makes frequencies of filters and multiplies them at once."""
+
+    turning: Matrix  # (parts, FILTERS_TURNED filters of vectors)
+    places: Clock  # (parts * PLACES,): addresses of taps in it
+    table: Clock  # begins with a 0
 
 
 # --- depthwise and grouped convolution

@@ -17,22 +17,76 @@ one at the border, those of the pixels of a pull's x, and the table of a Sight.
 
 from __future__ import annotations
 
+from netspec.codegen.geometry import ADD, LINE
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
-from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, panel_at, rows_at
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import (
     Asked,
     Chunk,
     Chunks,
+    FilterBlock,
     FrequencyProducts,
     Through,
     TiledImage,
     TiledImages,
+    Tiles,
     TileScratch,
 )
 from netspec.kernels.winograd_image import gather, plane_of, row_of, scatter, table_of
+
+
+@helper
+def soon(source: Vector, packed: int, product: FrequencyProducts, block: FilterBlock, n: int, tiles: Tiles) -> Ahead:
+    """What the n-th tile of a block prefetches for the next frequency: its filters, then its channels of the source.
+
+    packed: the address of the next frequency of the block's filters.
+    """
+    size, depth = source.itemsize, block.end - block.begin
+    runs = block.afar * (block.last - block.first) * product.panel * size // LINE
+    if n < runs:
+        return Ahead(packed + n * depth * LINE, 0, LINE)
+    n -= runs
+    lines, row = (depth * size + LINE - 1) // LINE, row_of(product.groups * product.channels)
+    first = n // lines * depth
+    if first >= tiles.number:
+        return Ahead(0, 0, 0)
+    plane = plane_of(product.groups * product.channels, tiles.room)
+    at = (tiles.frequency + 1) * plane + first * row + block.group * product.channels + block.begin
+    return Ahead(address(source, at) + n % lines * LINE, 0, row * size)
+
+
+@helper
+def multiply_block(
+    source: Vector, packed: int, out: Vector, offsets: int, product: FrequencyProducts, block: FilterBlock, tiles: Tiles
+) -> None:
+    """out (number, K) = source (count, C) times a block of filters, of one frequency; later channels are added.
+
+    source, out: the planes of `room` tiles. packed: the address of the block, of frequency 0; offsets: that of a 0.
+    """
+    m, panel, most, size = product.filters, product.panel, product.most, source.itemsize
+    row_in, row_out = row_of(product.groups * product.channels), row_of(product.groups * m)
+    from_row = tiles.frequency * plane_of(product.groups * product.channels, tiles.room)
+    from_row += block.group * product.channels + block.begin
+    to_row = tiles.frequency * plane_of(product.groups * m, tiles.room) + block.group * m
+    blocks = (tiles.number + most - 1) // most
+    rows = (tiles.number + blocks - 1) // blocks
+    more = tiles.number - blocks * (rows - 1)
+    sums, mode = Sums(1, offsets, block.end - block.begin), ADD if block.begin else 0
+    filters = packed + tiles.frequency * block.plane * size
+    following = filters + block.plane * size
+    for p in range(block.first, block.last):
+        _, tail, whole = panel_at(p * panel, panel, m, lanes_of(source))
+        edge = 0 if whole else most + 1
+        b = Right(filters + (p - block.first) * block.deep * panel * size, 0, panel)
+        for some in range(blocks):
+            t, tall = rows_at(some, rows, more)
+            a = Left(address(source, from_row + t * row_in), row_in, 1)
+            c = Result(address(out, to_row + t * row_out + p * panel), row_out, 0, mode, tail)
+            ahead = soon(source, following, product, block, (p - block.first) * blocks + some, tiles)
+            multiply(product.codes[edge + tall], sums, a, b, c, ahead)
 
 
 @helper
@@ -47,37 +101,24 @@ def products(
     count: int,
     room: int,
 ) -> None:
-    """out[f] (count, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
+    """out[f] (number, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
 
     source, out: the planes of `room` tiles; packed: (frequencies, panels of (R, M)). `offsets` is the address of a 0.
     """
-    r, m, panel, most = product.channels, product.filters, product.panel, product.most
-    lanes, panels = lanes_of(source), (m + panel - 1) // panel
-    row_in, row_out = row_of(product.groups * r), row_of(product.groups * m)
-    plane_in, plane_out = plane_of(product.groups * r, room), plane_of(product.groups * m, room)
-    if most == 0:
-        for f in range(begin, end):
-            for group in range(product.groups):
-                a = address(source, f * plane_in + group * r)
-                b = address(packed, f * product.plane + group * r * panel)
-                c = address(out, f * plane_out + group * m)
-                multiply_rows(product.codes[0], Rows(a, row_in, b, panel, c, row_out, count, 0))
-        return
-    blocks = (count + most - 1) // most
-    rows = (count + blocks - 1) // blocks
-    more = count - blocks * (rows - 1)
-    sums = Sums(1, offsets, r)
+    r, m, panel, groups = product.channels, product.filters, product.panel, product.groups
+    panels = (m + panel - 1) // panel
     for f in range(begin, end):
-        for gp in range(product.groups * panels):
-            group, p = gp // panels, gp % panels
-            _, tail, whole = panel_at(p * panel, panel, m, lanes)
-            edge = 0 if whole else most + 1
-            b = Right(address(packed, f * product.plane + gp * r * panel), 0, panel)
-            for block in range(blocks):
-                t, tall = rows_at(block, rows, more)
-                a = Left(address(source, f * plane_in + t * row_in + group * r), row_in, 1)
-                c = Result(address(out, f * plane_out + t * row_out + group * m + p * panel), row_out, 0, 0, tail)
-                multiply(product.codes[edge + tall], sums, a, b, c)
+        for group in range(groups):
+            if product.most == 0:
+                a = address(source, f * plane_of(groups * r, room) + group * r)
+                b = address(packed, f * product.plane + group * r * panel)
+                c = address(out, f * plane_of(groups * m, room) + group * m)
+                rows = Rows(a, row_of(groups * r), b, panel, c, row_of(groups * m), count, 0)
+                multiply_rows(product.codes[0], rows)
+            else:
+                block = FilterBlock(group, 0, panels, 0, r, r, product.plane, 1)
+                filters = address(packed, group * panels * r * panel)
+                multiply_block(source, filters, out, offsets, product, block, Tiles(f, count, room))
 
 
 @kernel

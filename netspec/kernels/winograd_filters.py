@@ -33,6 +33,41 @@ def tap_places(places: Clock, near: Vector, area: int, lanes: int, turned: int) 
         places[t] = address(near, (area - 1 - t if turned else t) * lanes)
 
 
+@helper
+def pack(
+    w: Vector,
+    near: Vector,
+    places: Clock,
+    filters: FrequencyFilters,
+    group: int,
+    first: int,
+    value: int,
+    last: int,
+    to: int,
+    plane: int,
+) -> None:
+    """The frequencies of the panel of a group's columns that begins with `first`, for the values `value` to `last`.
+
+    There are FILTERS_TURNED values at most. The rows of the first frequency lie at the address `to`, the next one's
+    `plane` values on. near: room for filters, places: those of their taps in it.
+    """
+    r, turned, area, lanes = filters.channels, filters.turned, filters.area, lanes_of(w)
+    m = filters.filters // filters.groups
+    columns = r if turned else m
+    for j in range(0, min(filters.panel, columns - first), lanes):
+        column = first + j
+        rows = min(lanes, columns - column)
+        if turned:
+            for v in range(value, last):
+                at = ((group * m + v) * r + column) * area
+                turn(w, at, area, rows, area, near, (v - value) * area * lanes, lanes)
+        else:
+            at = ((group * m + column) * r + value) * area
+            turn(w, at, r * area, rows, (last - value) * area, near, 0, lanes)
+        planes = Planes(to + j * w.itemsize, filters.panel, plane)
+        transform(filters.code, Places(address(places, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0, 0))
+
+
 @kernel
 def filters_to_frequencies(
     w: Vector, packed: Vector, scratch: Matrix, places: Clock, filters: FrequencyFilters, part: int, parts: int
@@ -43,28 +78,48 @@ def filters_to_frequencies(
     turned about. scratch: (parts, FILTERS_TURNED filters of vectors), places: (parts * PLACES,). A part owns values of
     column blocks.
     """
-    r, panel, turned, area = filters.channels, filters.panel, filters.turned, filters.area
-    lanes, m, near, own = lanes_of(w), filters.filters // filters.groups, scratch[part], places[part * PLACES :]
-    values, columns = (m, r) if turned else (r, m)
+    r, m, panel = filters.channels, filters.filters // filters.groups, filters.panel
+    near, own = scratch[part], places[part * PLACES :]
+    values, columns = (m, r) if filters.turned else (r, m)
     blocks, pieces = (columns + panel - 1) // panel, (values + FILTERS_TURNED - 1) // FILTERS_TURNED
-    tap_places(own, near, area, lanes, turned)
+    tap_places(own, near, filters.area, lanes_of(w), filters.turned)
     for unit in range(*span(filters.groups * blocks * pieces, part, parts)):
         block, piece = unit // pieces, unit % pieces
-        group, first = block // blocks, block % blocks * panel
         value, last = span(values, piece, pieces)
-        for j in range(0, min(panel, columns - first), lanes):
-            column = first + j
-            rows = min(lanes, columns - column)
-            if turned:
-                for v in range(value, last):
-                    at = ((group * m + v) * r + column) * area
-                    turn(w, at, area, rows, area, near, (v - value) * area * lanes, lanes)
-            else:
-                at = ((group * m + column) * r + value) * area
-                turn(w, at, r * area, rows, (last - value) * area, near, 0, lanes)
-            to = address(packed, (block * values + value) * panel + j)
-            planes = Planes(to, panel, filters.plane)
-            transform(filters.code, Places(address(own, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0, 0))
+        to = address(packed, (block * values + value) * panel)
+        pack(w, near, own, filters, block // blocks, block % blocks * panel, value, last, to, filters.plane)
+
+
+@helper
+def unpack(
+    sums: int,
+    plane: int,
+    dw: Vector,
+    near: Vector,
+    places: Clock,
+    filters: FrequencyFilters,
+    group: int,
+    column: int,
+    value: int,
+    last: int,
+    add: int,
+) -> None:
+    """The filters of a vector of a group's columns, for the values `value` to `last`, from their frequencies.
+
+    There are FILTERS_TURNED values at most; their rows of `filters.panel` values lie at the address `sums`, those of
+    the next frequency `plane` values on. near: room for twice so many filters, places: those of their taps in it.
+    """
+    r, area, lanes = filters.channels, filters.area, lanes_of(dw)
+    m, spare, run = filters.filters // filters.groups, FILTERS_TURNED * area, (last - value) * area
+    planes = Planes(sums, filters.panel, plane)
+    transform(filters.code, Places(address(places, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0, 0))
+    at, columns = ((group * m + column) * r + value) * area, min(lanes, m - column)
+    if add:
+        turn(near, 0, lanes, run, columns, near, spare * lanes, spare)
+        for i in range(columns):
+            add_run(near, spare * (lanes + i), dw, at + i * r * area, run)
+    else:
+        turn(near, 0, lanes, run, columns, dw, at, r * area)
 
 
 @kernel
@@ -83,21 +138,13 @@ def frequencies_to_filters(
     scratch: (parts, twice FILTERS_TURNED filters of vectors), places: (parts * PLACES,). A part owns channels of all
     filters.
     """
-    r, area, line = filters.channels, filters.area, filters.panel
+    r, line, plane = filters.channels, filters.panel, filters.plane
     lanes, m, near, own = lanes_of(dw), filters.filters // filters.groups, scratch[part], places[part * PLACES :]
-    pieces, spare = (r + FILTERS_TURNED - 1) // FILTERS_TURNED, FILTERS_TURNED * area
-    tap_places(own, near, area, lanes, 0)
+    pieces = (r + FILTERS_TURNED - 1) // FILTERS_TURNED
+    tap_places(own, near, filters.area, lanes, 0)
     for unit in range(*span(filters.groups * pieces, part, parts)):
         group = unit // pieces
         value, last = span(r, unit % pieces, pieces)
-        run = (last - value) * area
         for j in range(0, m, lanes):
-            planes = Planes(address(piece, (group * r + value) * line + j), line, filters.plane)
-            transform(filters.code, Places(address(own, 0), 0, area * lanes), planes, Span(last - value, 0, 0, 0, 0))
-            at, columns = ((group * m + j) * r + value) * area, min(lanes, m - j)
-            if add:
-                turn(near, 0, lanes, run, columns, near, spare * lanes, spare)
-                for i in range(columns):
-                    add_run(near, spare * (lanes + i), dw, at + i * r * area, run)
-            else:
-                turn(near, 0, lanes, run, columns, dw, at, r * area)
+            sums = address(piece, (group * r + value) * line + j)
+            unpack(sums, plane, dw, near, own, filters, group, j, value, last, add)

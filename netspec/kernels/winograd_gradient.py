@@ -11,8 +11,58 @@ from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.kernels.conv_geometry import Chunk, Chunks, FrequencyProducts, Through, TiledImage, TileScratch
+from netspec.kernels.conv_geometry import (
+    Chunk,
+    Chunks,
+    FilterBlock,
+    FrequencyProducts,
+    Through,
+    TiledImage,
+    Tiles,
+    TileScratch,
+)
 from netspec.kernels.winograd_image import gather, plane_of, row_of, table_of
+
+
+@helper
+def sum_block(
+    source: Vector,
+    diff: Vector,
+    to: int,
+    line: int,
+    offsets: int,
+    product: FrequencyProducts,
+    block: FilterBlock,
+    tiles: Tiles,
+    mode: int,
+) -> None:
+    """A block (channels, columns) at `to` = (with mode ADD: +=) source^T diff, of one frequency.
+
+    source, diff: the planes of `room` tiles; `line`: values from one channel to the next; offsets: the address of a 0.
+    While panels are multiplied, those that come next are prefetched: of the same frequency, or, in a block, of the
+    next one.
+    """
+    r, m, panel, most, size = product.channels, product.filters, product.panel, product.most, source.itemsize
+    row_in, row_out = row_of(product.groups * r), row_of(product.groups * m)
+    plane_out = plane_of(product.groups * m, tiles.room)
+    from_row = tiles.frequency * plane_of(product.groups * r, tiles.room) + block.group * r + block.begin
+    diff_row = tiles.frequency * plane_out + block.group * m
+    count = block.end - block.begin
+    blocks = (count + most - 1) // most
+    rows = (count + blocks - 1) // blocks
+    more = count - blocks * (rows - 1)
+    sums = Sums(1, offsets, tiles.number)
+    for p in range(block.first, block.last):
+        _, tail, whole = panel_at(p * panel, panel, m, lanes_of(source))
+        edge = 0 if whole else most + 1
+        b = Right(address(diff, diff_row + p * panel), 0, row_out)
+        following = address(diff, diff_row + plane_out + p * panel) if block.afar else b.address + panel * size
+        for some in range(blocks):
+            v, tall = rows_at(some, rows, more)
+            a = Left(address(source, from_row + v), 1, row_in)
+            c = Result(to + (v * line + (p - block.first) * panel) * size, line, 0, mode, tail)
+            ahead = Ahead(following + some * LINE, 0, row_out * size)
+            multiply(product.codes[edge + tall], sums, a, b, c, ahead)
 
 
 @helper
@@ -32,35 +82,19 @@ def gradient_products(
 
     source, diff: the planes of `room` tiles; piece: (frequencies, G, R, M). `offsets` is the address of a 0.
     """
-    r, m, panel, most, groups = product.channels, product.filters, product.panel, product.most, product.groups
-    lanes, panels = lanes_of(source), (m + panel - 1) // panel
-    row_in, row_out = row_of(groups * r), row_of(groups * m)
-    plane_in, plane_out = plane_of(groups * r, room), plane_of(groups * m, room)
-    line = (m + 15) // 16 * 16
-    if most == 0:
-        for f in range(begin, end):
-            for group in range(groups):
-                a = address(source, f * plane_in + group * r)
-                b = address(diff, f * plane_out + group * m)
-                c = address(piece, f * product.plane + group * r * line)
-                multiply_rows(product.codes[0], Rows(a, row_in, b, row_out, c, line, count, mode))
-        return
-    blocks = (r + most - 1) // most
-    rows = (r + blocks - 1) // blocks
-    more = r - blocks * (rows - 1)
-    sums = Sums(1, offsets, count)
+    r, m, groups = product.channels, product.filters, product.groups
+    panels, line = (m + product.panel - 1) // product.panel, (m + 15) // 16 * 16
     for f in range(begin, end):
-        for gp in range(groups * panels):
-            group, p = gp // panels, gp % panels
-            _, tail, whole = panel_at(p * panel, panel, m, lanes)
-            edge = 0 if whole else most + 1
-            b = Right(address(diff, f * plane_out + group * m + p * panel), 0, row_out)
-            for block in range(blocks):
-                v, tall = rows_at(block, rows, more)
-                a = Left(address(source, f * plane_in + group * r + v), 1, row_in)
-                c = Result(address(piece, f * product.plane + (group * r + v) * line + p * panel), line, 0, mode, tail)
-                ahead = Ahead(b.address + panel * source.itemsize + block * LINE, 0, row_out * source.itemsize)
-                multiply(product.codes[edge + tall], sums, a, b, c, ahead)
+        for group in range(groups):
+            c = address(piece, f * product.plane + group * r * line)
+            if product.most == 0:
+                a = address(source, f * plane_of(groups * r, room) + group * r)
+                b = address(diff, f * plane_of(groups * m, room) + group * m)
+                rows = Rows(a, row_of(groups * r), b, row_of(groups * m), c, line, count, mode)
+                multiply_rows(product.codes[0], rows)
+            else:
+                block = FilterBlock(group, 0, panels, 0, r, r, product.plane, 0)
+                sum_block(source, diff, c, line, offsets, product, block, Tiles(f, count, room), mode)
 
 
 @kernel

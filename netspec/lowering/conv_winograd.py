@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from netspec.codegen.geometry import AIR, DENSE, FILTERS_TURNED, MINIMAL, PLACES, TABLE, Minimal
+from netspec.codegen.geometry import AIR, DEEP, DENSE, FILTERS_TURNED, MINIMAL, PLACES, TABLE, Minimal
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
@@ -22,7 +22,7 @@ from netspec.lowering.conv_passes import PARTS, flat, padded
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.kernels.conv_geometry import Asked, Chunk, FrequencyProducts, Through, TiledImage
+    from netspec.kernels.conv_geometry import Asked, Chunk, FrequencyFilters, FrequencyProducts, Through, TiledImage
 
 LEAST_CHANNELS = 16
 """Channels read and written by a group, at least: with fewer, transforms take longer than the products they save."""
@@ -43,6 +43,10 @@ NEAR_SUMMED, FAR_SUMMED = 80_000, 6_000_000
 """Values held for a weight's gradient: more, since each time its sums are read and written."""
 FILTERS = 500_000
 """Values of the filters' frequencies beyond which they are read from afar, for more tiles at a time."""
+FEW_TILES = 40
+"""Tiles, all parts together, for which filters' frequencies are made anew in blocks (`kernels/winograd_near.py`)."""
+BLOCKS = 4
+"""Parts that have a block at a time: few, as each must bring its memory near."""
 
 
 def _whole(channels: int) -> int:
@@ -69,6 +73,11 @@ class Plan(NamedTuple):
     def chunks(self) -> int:
         """Number of chunks of at most `room` tiles, all about equally large."""
         return -(-self.tiles // self.room)
+
+    @property
+    def near(self) -> bool:
+        """Whether filters' frequencies are made a block at a time."""
+        return self.together and self.tiles <= FEW_TILES
 
     @property
     def values(self) -> tuple[int, int]:
@@ -147,17 +156,24 @@ def _pieces(conv: Conv, plan: Plan) -> int:
     return min(PARTS, plan.chunks, max(4, 1 << max(0, most.bit_length() - 1)))
 
 
-def _filters(conv: Conv, name: str, turned: bool, use: Any) -> dict[str, Workspace]:
-    minimal = MINIMAL[conv.window[0].kernel]
-    packed = Workspace((minimal.frequencies * _packed(conv, turned),), use=use, fixed=True)
-    return {f"packed{name}": packed} | _turning(minimal, name, 1, use)
+def _block(plan: Plan) -> tuple[int, int]:
+    """Each part's block of filters' frequencies: two panels, of at most 48 columns."""
+    return BLOCKS, plan.minimal.frequencies * (96 * DEEP + AIR)
 
 
-def _turning(minimal: Minimal, name: str, times: int, use: Any) -> dict[str, Workspace]:
+def _filters(conv: Conv, plan: Plan, name: str, use: Any) -> dict[str, Workspace]:
+    """Frequencies of filters: of all, or of a block for each part."""
+    frequencies, few = plan.minimal.frequencies, plan.near
+    shape = _block(plan) if few else (frequencies * _packed(conv, bool(name)),)
+    packed = Workspace(shape, use=use, fixed=not few)
+    return {f"packed{name}": packed} | _turning(plan.minimal, name, 1, use, fixed=not few)
+
+
+def _turning(minimal: Minimal, name: str, times: int, use: Any, fixed: bool = True) -> dict[str, Workspace]:
     """Scratch for filters on their way to frequencies or back, and the addresses of their taps in it."""
     return {
-        f"filter{name}": Workspace((PARTS, times * FILTERS_TURNED * minimal.taps**2 * 16), use=use, fixed=True),
-        f"taps{name}": Workspace((PARTS * PLACES,), "int64", use=use, fixed=True),
+        f"filter{name}": Workspace((PARTS, times * FILTERS_TURNED * minimal.taps**2 * 16), use=use, fixed=fixed),
+        f"taps{name}": Workspace((PARTS * PLACES,), "int64", use=use, fixed=fixed),
     }
 
 
@@ -165,8 +181,8 @@ def _image(
     conv: Conv, run: Run, plan: Plan, images: Any, bias: Any, mode: int, suffix: str, through: Through, asked: Asked
 ) -> Calls:
     from netspec.codegen.transforms import transform_of
-    from netspec.kernels import winograd, winograd_filters
-    from netspec.kernels.conv_geometry import Chunks, FrequencyFilters, TiledImages, TileScratch
+    from netspec.kernels import winograd, winograd_filters, winograd_near
+    from netspec.kernels.conv_geometry import Chunks, FilterScratch, FrequencyFilters, TiledImages, TileScratch
 
     w, groups, space, turned = run.param[0], conv.group, run.workspace, bool(suffix)
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
@@ -178,7 +194,8 @@ def _image(
     k, depth, *_ = conv.weight
     filters = FrequencyFilters(groups, k, depth, taps**2, product.panel, plane, int(turned), code)
     turning = (space["filter" + suffix], space["taps" + suffix])
-    yield Call(winograd_filters.filters_to_frequencies, w.reshape(-1), packed, *turning, filters, parts=PARTS)
+    if not plan.near:
+        yield Call(winograd_filters.filters_to_frequencies, w.reshape(-1), packed, *turning, filters, parts=PARTS)
     yield Call(winograd.clear_outside, outside, table, parts=1)
     if not plan.together:
         in_place = plan.source[2] == plan.target[2] and plan.target[2] // groups <= product.panel
@@ -190,8 +207,13 @@ def _image(
         return
     for chunk in _chunks(plan):
         yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, through, parts=PARTS)
-        shares = plan.minimal.frequencies
-        yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=shares)
+        if plan.near:
+            block = filters._replace(plane=2 * DEEP * product.panel + AIR)
+            made = (packed, FilterScratch(*turning, table), block, product, chunk)
+            yield Call(winograd_near.winograd_multiply_filters, near, w.reshape(-1), far, *made, parts=BLOCKS)
+        else:
+            shares = plan.minimal.frequencies
+            yield Call(winograd.winograd_multiply, near, packed, far, table, product, chunk, parts=shares)
         written = (far, bias, target, outside, table)
         yield Call(winograd.winograd_scatter, *written, to_image, chunk, asked, mode, parts=plan.parts)
 
@@ -231,13 +253,14 @@ def _geometry(
     (h, w, c), (p, q, k), minimal = plan.source, plan.target, plan.minimal
     r, m, wide = c // groups, k // groups, lanes(dtype)
     across, down = -(-q // minimal.step), -(-p // minimal.step)
-    counts = {r} if summed else {chunk.last - chunk.first for chunk in _chunks(plan)}
+    deep = {min(r, DEEP), (r - 1) % DEEP + 1} if plan.near else {r}
+    counts = deep if summed else {chunk.last - chunk.first for chunk in _chunks(plan)}
     codes = (
         transform_of(kind, minimal.taps, cut=channels % wide > 0) for kind, channels in zip(kinds, (c, k), strict=True)
     )
     tiles = (across, across * down)
-    cut: Any = by_rows(counts, m, dtype, "across" if summed else "any")
-    if squares.fits(r, m, dtype):
+    cut: Any = by_rows(counts, m, dtype, "across" if summed else "rows")
+    if squares.fits(r, m, dtype) and not plan.near:
         cut = (cut[0], 0, (squares.square("gradient" if summed else "weight", r),))
     source = TiledImage(h, w, pitches[0], c, *tiles, plan.pad, minimal.side, minimal.step, next(codes))
     target = TiledImage(p, q, pitches[1], k, *tiles, 0, minimal.step, minimal.step, next(codes))
@@ -289,17 +312,20 @@ class Winograd(Way):
 
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Frequencies of filters and tiles, zeros for pixels outside of the image, and addresses of a tile's pixels."""
-        return _filters(conv, "", False, "forward") | _spaces("", forward_plan(conv), "forward")
+        plan = forward_plan(conv)
+        return _filters(conv, plan, "", "forward") | _spaces("", plan, "forward")
 
     def bottom_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Filters and tiles for backward to the bottom."""
-        return _filters(conv, "_bottom", True, "backward") | _spaces("_bottom", bottom_plan(conv), "backward")
+        plan = bottom_plan(conv)
+        return _filters(conv, plan, "_bottom", "backward") | _spaces("_bottom", plan, "backward")
 
     def weight_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Tiles for the weight's gradient, and the gradient's frequencies in pieces."""
         plan = weight_plan(conv)
         pieces = _pieces(conv, plan)
-        sums = {"pieces": Workspace((pieces, plan.minimal.frequencies * _summed(conv)), use="backward")}
+        shape = _block(plan) if plan.near else (pieces, plan.minimal.frequencies * _summed(conv))
+        sums = {"pieces": Workspace(shape, use="backward")}
         spaces = sums | _turning(plan.minimal, "_weight", 2, "backward")
         return spaces | _spaces("_weight", plan, "backward", pieces)
 
@@ -326,20 +352,22 @@ class Winograd(Way):
         plan, space = weight_plan(conv), run.workspace
         pieces, outside, table = space["pieces"], space["outside_weight"], space["table_weight"]
         yield Call(winograd.clear_outside, outside, table, parts=1)
-        yield from self._sums(conv, run, plan)
-        if pieces.shape[0] > 1:
-            yield Call(conv_gradient.join_pieces, pieces, parts=PARTS)
         (k, r, *_), taps = conv.weight, plan.minimal.taps
         code, line = transform_of("gradient", taps, cut=False), _whole(k // conv.group)
         filters = FrequencyFilters(conv.group, k, r, taps**2, line, _summed(conv), 0, code)
+        yield from self._sums(conv, run, plan, filters, dw)
+        if plan.near:
+            return
+        if pieces.shape[0] > 1:
+            yield Call(conv_gradient.join_pieces, pieces, parts=PARTS)
         arrays, add = (pieces[0], dw, space["filter_weight"], space["taps_weight"]), int(run.param_add[0])
         yield Call(winograd_filters.frequencies_to_filters, *arrays, filters, add, parts=PARTS)
 
-    def _sums(self, conv: Conv, run: Run, plan: Plan) -> Calls:
-        """The gradient's frequencies: a piece of each part, or one of all."""
+    def _sums(self, conv: Conv, run: Run, plan: Plan, filters: FrequencyFilters, dw: Array) -> Calls:
+        """The gradient's frequencies: a piece of each part, or one of all; or the gradient, from blocks of them."""
         from netspec.codegen.geometry import ADD
-        from netspec.kernels import winograd, winograd_gradient
-        from netspec.kernels.conv_geometry import Chunks, TileScratch
+        from netspec.kernels import winograd, winograd_gradient, winograd_near
+        from netspec.kernels.conv_geometry import Chunks, FilterScratch, TileScratch
 
         space = run.workspace
         near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))
@@ -357,6 +385,13 @@ class Winograd(Way):
         for chunk in _chunks(plan):
             yield Call(winograd.winograd_gather, source, near, outside, table, from_image, chunk, seen, parts=PARTS)
             yield Call(winograd.winograd_gather, diff, far, outside, table, from_diff, chunk, seen_back, parts=PARTS)
+            if plan.near:
+                line, add = 2 * product.panel, int(run.param_add[0] or not chunk.begins)
+                block = filters._replace(panel=line, plane=DEEP * line + AIR)
+                own = FilterScratch(space["filter_weight"], space["taps_weight"], table)
+                blocks = (near, far, dw, pieces, own, block, product, chunk, add)
+                yield Call(winograd_near.winograd_gradient_filters, *blocks, parts=BLOCKS)
+                continue
             arrays, mode = (near, far, pieces, table), 0 if chunk.begins else ADD
             kernel = winograd_gradient.winograd_gradient_multiply
             yield Call(kernel, *arrays, product, chunk, mode, parts=plan.minimal.frequencies)

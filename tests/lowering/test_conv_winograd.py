@@ -18,18 +18,20 @@ CASES = {
     "5 x 5, odd channels in groups": (5, 2, (1, 63, 6, 11), 54, 3),
     "5 x 5, whole channels in groups": (5, 3, (2, 64, 13, 10), 32, 2),
     "3 x 3 of more values than are turned at a time": (3, 0, (1, 53, 5, 4), 37, 1),
+    "3 x 3 in groups of several blocks": (3, 2, (1, 2 * 67, 5, 7), 2 * 98, 2),
     "5 x 5 of more values than are turned at a time": (5, 4, (3, 37, 1, 2), 53, 1),
 }
 
 
-@pytest.mark.parametrize("manner", ["each part alone", "all parts together"])
+@pytest.mark.parametrize("manner", ["each part alone", "all parts together", "few tiles together"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_definition(case: str, manner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In float64, and in float32 within 3e-5 of the largest value."""
     taps, pad, shape, filters, groups = CASES[case]
-    if manner == "all parts together":
+    if manner != "each part alone":
         monkeypatch.setattr(conv_winograd, "FEW", 0)
         monkeypatch.setattr(conv_winograd, "FEW_SUMMED", 0)
+        monkeypatch.setattr(conv_winograd, "FEW_TILES", 0 if manner == "all parts together" else 10**6)
     fields: dict[str, Any] = {"num_output": filters, "kernel_size": taps, "pad": pad, "group": groups}
     layer, x = make_layer("Convolution", engine="WINOGRAD", **fields), blob(*shape)
     v = blob(*layer.top_shapes((shape,))[0], seed=3)
