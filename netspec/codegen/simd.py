@@ -184,6 +184,17 @@ def _clear() -> Any:
 
 
 @intrinsic
+def expect(typing: Any, address: Any) -> Any:
+    """expect(address): prefetch the cache line at an address, which may be invalid, into the second cache."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        prefetch(builder, builder.inttoptr(args[0], cgutils.voidptr_t), writing=False, near=2)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
 def lanes_of(typing: Any, x: Any) -> Any:
     """The number of elements of an array that fit a vector."""
 

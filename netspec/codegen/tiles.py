@@ -241,6 +241,15 @@ def address(typing: Any, array: Any, offset: Any) -> Any:
 
 
 @helper
+def every_second(row: int, step: int, number: int) -> Ahead:
+    """What a tile across prefetches of rows that lie `step` bytes apart, the first at an address: a line of each other.
+
+    Tiles with an even number begin with the first row, those with an odd one with the second; `number` // 2 lines on.
+    """
+    return Ahead(row + number // 2 * simd.LINE + number % 2 * step, 0, 2 * step)
+
+
+@helper
 def panel_at(first: int, panel: int, columns: int, lanes: int) -> tuple[int, int, bool]:
     """(columns, those of the last vector, whether it is whole) of the panel that begins at column `first`."""
     some = min(panel, columns - first)

@@ -299,6 +299,15 @@ class Chunk(NamedTuple):
     begins: int  # 1: the first chunk of those that are taken one after the other
 
 
+class Coming(NamedTuple):
+    """Pixels that are brought near while frequencies are multiplied, some with each frequency; in bytes."""
+
+    address: int
+    pitch: int  # from one pixel to the next
+    size: int  # of a pixel; 0: nothing comes
+    number: int  # pixels with each frequency
+
+
 class Through(NamedTuple):
     """What tiles are seen through as they are read: a lens, a pull, or neither."""
 

@@ -13,7 +13,19 @@ from netspec.codegen.geometry import ADD, AIR, LINE, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.rows import Row, Whole, rows, times
-from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.codegen.tiles import (
+    Ahead,
+    Left,
+    Result,
+    Right,
+    Sums,
+    address,
+    every_second,
+    multiply,
+    one_tap,
+    rows_at,
+    tiles_of,
+)
 from netspec.core.beside import Lens, Pull
 from netspec.kernels.conv_geometry import Apart, PixelGradient
 from netspec.kernels.pointwise import pixel_at
@@ -41,24 +53,13 @@ class Coming(NamedTuple):
 
 @helper
 def coming_line(number: int, x: Coming, dy: Coming, seen: Coming) -> Ahead:
-    """The line that the tile of a number prefetches, `number` // 2 lines on in the rows of all three together.
-
-    Tiles prefetch of every second pixel: even numbers begin with the first one, odd ones with the one behind it.
-    """
-    at, odd = number // 2 * LINE, number % 2
-    if at < x.bytes:
-        return every_second(x, at, odd)
-    at -= x.bytes
-    if at < dy.bytes:
-        return every_second(dy, at, odd)
-    at -= dy.bytes
-    return every_second(seen, at, odd) if at < seen.bytes else Ahead(0, 0, 0)
-
-
-@helper
-def every_second(rows: Coming, at: int, first: int) -> Ahead:
-    """The line `at` bytes on in every second pixel, from one of the first two on."""
-    return Ahead(rows.address + at + first * rows.step, 0, 2 * rows.step)
+    """What the tile of a number prefetches: first lines of x, then of dy, then of what is behind it."""
+    for some in (x, dy, seen):
+        tiles = 2 * ((some.bytes + LINE - 1) // LINE)
+        if number < tiles:
+            return every_second(some.address, some.step, number)
+        number -= tiles
+    return Ahead(0, 0, 0)
 
 
 @helper

@@ -27,6 +27,7 @@ from netspec.kernels.conv_geometry import (
     Asked,
     Chunk,
     Chunks,
+    Coming,
     FilterBlock,
     FrequencyProducts,
     Through,
@@ -35,7 +36,7 @@ from netspec.kernels.conv_geometry import (
     Tiles,
     TileScratch,
 )
-from netspec.kernels.winograd_image import gather, plane_of, row_of, scatter, table_of
+from netspec.kernels.winograd_image import NOTHING, bring, coming, gather, plane_of, row_of, scatter, table_of
 
 
 @helper
@@ -100,14 +101,17 @@ def products(
     end: int,
     count: int,
     room: int,
+    soon: tuple[Coming, ...],
 ) -> None:
     """out[f] (number, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
 
-    source, out: the planes of `room` tiles; packed: (frequencies, panels of (R, M)). `offsets` is the address of a 0.
+    source, out: the planes of `room` tiles; packed: (frequencies, panels of (R, M)). `offsets` is the address of a 0;
+    `soon` is brought near meanwhile.
     """
     r, m, panel, groups = product.channels, product.filters, product.panel, product.groups
     panels = (m + panel - 1) // panel
     for f in range(begin, end):
+        bring(soon, f)
         for group in range(groups):
             if product.most == 0:
                 a = address(source, f * plane_of(groups * r, room) + group * r)
@@ -156,13 +160,21 @@ def winograd_tiles(
     """
     near, far, outside, own = scratch.near[part], scratch.far[part], scratch.outside, table_of(scratch.table, part)
     offsets = address(scratch.table, 0)
+    source, target, frequencies = images.source, images.target, product.frequencies
     begin, end = span(chunks.number, part, parts)
     for number in range(begin, end):
         first, last = span(chunks.tiles, number, chunks.number)
         chunk = Chunk(first, last, chunks.room, int(number == begin))
-        gather(x, outside[0], own, images.source, chunk, first, last, near, through)
-        products(near, packed, far, offsets, product, 0, product.frequencies, last - first, chunks.room)
-        scatter(far, y, bias, outside[1 + part], own, images.target, chunk, first, last, mode, asked, part)
+        gather(x, outside[0], own, source, chunk, first, last, near, through)
+        then = min(last + chunks.room, chunks.tiles)
+        soon = (
+            coming(x, source.pitch, source, last, then, frequencies),
+            coming(through.pull.x, through.pull.pitch, source, last, then, frequencies),
+            coming(y, target.pitch, target, first, last, frequencies),
+            coming(asked.products.x, asked.products.pitch, target, first, last, frequencies),
+        )
+        products(near, packed, far, offsets, product, 0, frequencies, last - first, chunks.room, soon)
+        scatter(far, y, bias, outside[1 + part], own, target, chunk, first, last, mode, asked, part)
 
 
 @kernel
@@ -202,7 +214,8 @@ def winograd_multiply(
     near, far: the planes of a chunk, of C and K channels; packed: as `filters_to_frequencies` has it.
     """
     begin, end = span(product.frequencies, part, parts)
-    products(near, packed, far, address(table, 0), product, begin, end, chunk.last - chunk.first, chunk.room)
+    count = chunk.last - chunk.first
+    products(near, packed, far, address(table, 0), product, begin, end, count, chunk.room, (NOTHING,))
 
 
 @kernel

@@ -5,12 +5,12 @@ Letters and layout as in `winograd`.
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, LINE
+from netspec.codegen.geometry import ADD
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
-from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
+from netspec.codegen.tiles import Left, Result, Right, Sums, address, every_second, multiply, panel_at, rows_at
 from netspec.kernels.conv_geometry import (
     Chunk,
     Chunks,
@@ -61,7 +61,7 @@ def sum_block(
             v, tall = rows_at(some, rows, more)
             a = Left(address(source, from_row + v), 1, row_in)
             c = Result(to + (v * line + (p - block.first) * panel) * size, line, 0, mode, tail)
-            ahead = Ahead(following + some * LINE, 0, row_out * size)
+            ahead = every_second(following, row_out * size, some)
             multiply(product.codes[edge + tall], sums, a, b, c, ahead)
 
 

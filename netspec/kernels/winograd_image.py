@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import AIR, DENSE, PLACES, RECTIFY, TABLE
+from netspec.codegen.geometry import AIR, DENSE, LINE, PLACES, RECTIFY, TABLE
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Clock, Vector
-from netspec.codegen.simd import lanes_of
+from netspec.codegen.simd import expect, lanes_of
 from netspec.codegen.tiles import address
 from netspec.codegen.transform_squares import Places, Planes, Span
 from netspec.codegen.transforms import transform
 from netspec.kernels.beside import leave_moments, leave_products
-from netspec.kernels.conv_geometry import Asked, Chunk, Through, TiledImage
+from netspec.kernels.conv_geometry import Asked, Chunk, Coming, Through, TiledImage
 
 RUN = 8
 """Tiles of a line, at most, after which what they wrote is gone over for the BatchNorms beside, while it is near."""
+NOTHING = Coming(0, 0, 0, 0)
+"""Nothing comes."""
 
 
 @helper
@@ -56,18 +58,48 @@ def border_places(table: Clock, start: int, y0: int, x0: int, image: TiledImage,
     `start` is added to the addresses of table[: side*side].
     """
     side = image.side
-    first, last = max(0, -x0), min(side, image.width - x0)
-    for i in range(side):
-        if 0 <= y0 + i < image.height:
-            for k in range(i * side, i * side + side):
-                table[PLACES + k] = table[k] + start
-            for k in range(i * side, i * side + first):
-                table[PLACES + k] = outside
-            for k in range(i * side + last, i * side + side):
-                table[PLACES + k] = outside
-        else:
-            for k in range(i * side, i * side + side):
-                table[PLACES + k] = outside
+    end = side * side
+    for k in range(end):
+        table[PLACES + k] = table[k] + start
+    for k in range(-y0 * side):
+        table[PLACES + k] = outside
+    for k in range(max(0, image.height - y0) * side, end):
+        table[PLACES + k] = outside
+    for j in range(-x0):
+        for k in range(j, end, side):
+            table[PLACES + k] = outside
+    for j in range(max(0, image.width - x0), side):
+        for k in range(j, end, side):
+            table[PLACES + k] = outside
+
+
+@helper
+def coming(x: Vector, pitch: int, image: TiledImage, begin: int, end: int, frequencies: int) -> Coming:
+    """The pixels of x, `pitch` values apart, where the tiles begin to end of an image lie, and those a line below.
+
+    As memory lies: a line of tiles counts as if its tiles lay one behind the other. Those of the line that comes first
+    were brought with the tiles before.
+    """
+    first, last = _place(image, begin), _place(image, end)
+    at, size = first + image.step * image.width, pitch * x.itemsize
+    number = (last - first + frequencies - 1) // frequencies
+    return Coming(address(x, 0) + at * size, size, min(image.channels, x.size) * x.itemsize, number)
+
+
+@helper
+def _place(image: TiledImage, tile: int) -> int:
+    n, at = tile // image.tiles, tile % image.tiles
+    return (n * image.height + at // image.across * image.step) * image.width + at % image.across * image.step**2
+
+
+@helper
+def bring(pixels: tuple[Coming, ...], frequency: int) -> None:
+    """Prefetch what comes with a frequency."""
+    for some in pixels:
+        first = some.address + frequency * some.number * some.pitch
+        for pixel in range(first, first + some.number * some.pitch if some.size else first, max(1, some.pitch)):
+            for line in range(pixel, pixel + some.size, LINE):
+                expect(line)
 
 
 @helper

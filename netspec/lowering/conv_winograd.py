@@ -37,7 +37,7 @@ LEAST = 8
 """Least number of tiles that a part takes at a time: fewer would not be worth reading the filters for."""
 PIECES = 2**20
 """Values of all pieces of a weight's gradient, about."""
-NEAR, FAR = 40_000, 6_000_000
+NEAR, FAR = 80_000, 6_000_000
 """Values of an image's frequencies held at a time: by one part, to be near; by all parts together."""
 NEAR_SUMMED, FAR_SUMMED = 80_000, 6_000_000
 """Values held for a weight's gradient: more, since each time its sums are read and written."""
