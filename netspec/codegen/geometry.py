@@ -7,6 +7,7 @@ here imports numpy or numba. Convolution's tuples are in `conv_geometry`.
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -79,6 +80,17 @@ def share(total: int, most: int) -> tuple[int, int]:
 def even_parts(products: int, work: int, most: int) -> int:
     """The number of parts of at least `work` products: a power of two, at most `most`, so that threads share evenly."""
     return 1 << max(0, min(products // work, most, MOST_PARTS).bit_length() - 1)
+
+
+def meetings(columns: int, taps: int, step: int, pad: int) -> list[tuple[int, int, int]]:
+    """(column of dy, column of the bottom, tap that brings them together), for `columns` columns of the bottom."""
+    pairs = product(range(columns), range(taps))
+    return sorted(((j + pad - t) // step, j, t) for j, t in pairs if (j + pad - t) % step == 0)
+
+
+def first_column(taps: int, step: int, pad: int) -> int:
+    """The first column of dy that the first pixels meet; it may be negative."""
+    return min((q for q, _, _ in meetings(step, taps, step, pad)), default=0)
 
 
 # --- register tiles

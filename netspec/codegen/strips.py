@@ -17,6 +17,7 @@ from numba.core import cgutils
 from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.codegen.streams import Stream, along, made, pointers
+from netspec.codegen.strip_both import BOTH, both
 from netspec.codegen.strip_gradients import GRAD, WINDOW, grad, window
 from netspec.codegen.strip_pixels import Eye, Pixels, columns_inside, loaded
 
@@ -224,6 +225,7 @@ class Strip(Stream):
         "spot": (_spot, SPOT),
         "grad": (grad, GRAD),
         "window": (window, WINDOW),
+        "both": (both, BOTH),
     }
     module: ClassVar[str] = "strips"
 
@@ -236,7 +238,7 @@ class Strip(Stream):
 def strip(kind: str, *size: int) -> Strip:
     """strip(pixels, taps, step, ahead, lens), spot(pixels), grad(pixels, taps, step, together).
 
-    Or window(pixels, taps, step, down, lens).
+    Or window(pixels, taps, step, down, lens), both(columns, taps, step, pad, rows, kind).
     """
     return cast(Strip, made(Strip, kind, *size))
 

@@ -318,51 +318,6 @@ def window_gradient(
 
 
 @kernel
-def both_gradients(
-    x: Vector,
-    dy: Vector,
-    w: Vector,
-    dx: Vector,
-    pieces: Matrix,
-    back: LinePass,
-    images: DepthwiseGradient,
-    seen: Seen,
-    left: Leaving,
-    part: int,
-    parts: int,
-) -> None:
-    """dx as `strips` writes it from dy, and pieces as `window_gradient` sums them, while the lines of both are near.
-
-    A part owns lines of dx and about as many, in their place, of dy, which is seen as `seen` says, x through its lens.
-    """
-    written, g, near, held, piece = back.images, images, seen.scratch[part], Held(-1, 0, 0), pieces[part]
-    clear_run(piece, 0, piece.size)
-    first, last = span(written.images * written.lines, part, parts)
-    done, end = span(g.images * g.lines, part, parts)
-    rest, total, begin, row = end - done, last - first, first, g.columns * g.channels
-    leaving, sight = left.moments.values.size + left.products.pieces.values.size, sight_of(seen.lens)
-    for unit in range(first, last):
-        image, source = unit // written.lines, rows_of(back.rows, unit % written.lines)
-        top, below = source.row, last_row(source, written)
-        if done // g.lines == image and top < below:  # lines of dy that wait to be summed stay
-            top = min(top, done % g.lines)
-        line, held = source_lines(dy, written, seen.how, near, held, image, top, below)
-        write_line(line + (source.row - top) * row * dx.itemsize, w, w[:0], dx, back, Sight(0, 0, 0), unit)
-        due = end - rest * (last - 1 - unit) // total
-        while done < due:
-            some = min(due - done, g.lines - done % g.lines)
-            if some < g.band and due < end and done % g.lines + some < g.lines:
-                break
-            some = min(some, g.band)
-            top = done % g.lines
-            diffs, held = source_lines(dy, written, seen.how, near, held, done // g.lines, top, top + some)
-            add_windows(x, diffs, piece, g, sight, done, some)
-            done += some
-        if leaving:
-            begin = leave_lines(dx, written, left, part, begin, unit, first, last)
-
-
-@kernel
 def join(pieces: Matrix, dw: Array3, adding: int, part: int, parts: int) -> None:
     """pieces: (S, T*G*C), dw: (C, G, T). dw = (with `adding`: +=) the sum of the pieces in their order, turned.
 

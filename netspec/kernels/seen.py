@@ -12,7 +12,7 @@ from typing import NamedTuple
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.rows import Real, Row, Value, Whole, rows, times
-from netspec.codegen.simd import copy_run
+from netspec.codegen.simd import clear_run, copy_run
 from netspec.core.beside import Lens, Pieces, Products, Pull
 from netspec.kernels.beside import leave_moments, leave_products
 
@@ -174,20 +174,35 @@ def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pul
 
 @helper
 def hold_lines(
-    x: Vector, height: int, line: int, c: int, seen: Pull, near: Vector, held: Held, image: int, first: int, last: int
+    x: Vector,
+    height: int,
+    line: int,
+    c: int,
+    seen: Pull,
+    near: Vector,
+    held: Held,
+    image: int,
+    first: int,
+    last: int,
+    gap: int = 0,
 ) -> Held:
     """See lines `first` to `last` - 1 of an image, each of `line` values; returns what `near` holds then.
 
-    Lines that it holds already stay. If there is no room behind them, they move to its beginning.
+    Lines that it holds already stay. If there is no room behind them, they move to its beginning. `gap` values lie
+    before and behind each line; lines outside the image are zeros.
     """
-    low, high = held.low, held.high
+    low, high, pitch = held.low, held.high, line + gap
     if image != held.image or first < low or first >= high:
         low, high = first, first
-    if (last - low) * line > near.size:
-        copy_run(near, (first - low) * line, near, 0, (high - first) * line)
+    if (last - low) * pitch + gap > near.size:
+        copy_run(near, (first - low) * pitch + gap, near, gap, (high - first) * pitch - gap)
         low = first
     for row in range(high, last):
-        see_pixels(x, c, (image * height + row) * (line // c), line // c, c, seen, near, (row - low) * line)
+        to = (row - low) * pitch + gap
+        if 0 <= row < height:
+            see_pixels(x, c, (image * height + row) * (line // c), line // c, c, seen, near, to)
+        else:
+            clear_run(near, to, line)
     return Held(image, low, max(high, last))
 
 

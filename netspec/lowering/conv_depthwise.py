@@ -13,8 +13,10 @@ from netspec.codegen.geometry import MOST_PARTS, MOST_TAPS, STRIP_PIXELS, even_p
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, count
-from netspec.lowering.beside import lens_of, pull_of
+from netspec.lowering import conv_depthwise_both
+from netspec.lowering.beside import pull_of
 from netspec.lowering.conv import Conv, Way
+from netspec.lowering.conv_depthwise_both import MOST_SUMS
 from netspec.lowering.conv_lines import distinct, images_geometry, phase_of, row_table
 from netspec.lowering.conv_passes import PARTS, SCRATCH, PassAxis, bottom_passes, forward_pass
 from netspec.lowering.seen import asked, is_held, left_back, left_forward, seen_back, seen_forward
@@ -34,8 +36,6 @@ PIXELS = 64
 """Least number of pixels in a piece."""
 BAND = 65536
 """Values of the lines that a piece goes over once for every tap."""
-MOST_SUMS = 12
-"""Taps of a filter that are summed at a time, at most: their sums, a strip of diffs and a lens fit the registers."""
 STRIPS = 24
 """Pixels of the lines that are summed at a time then, at least, but at most LINES."""
 LINES = 4
@@ -56,12 +56,10 @@ def part_count(written: Shape, taps: int, few: bool = True) -> int:
     return min(PARTS, parts) if few else parts
 
 
-def line_scratch(
-    name: str, axes: Sequence[PassAxis], parts: int, source: Shape, use: Any, more: int = 1
-) -> dict[str, Workspace]:
-    """Scratch for lines of a source (N, C, H, W) that are seen: those of a window and some `more`, for each part."""
+def line_scratch(name: str, axes: Sequence[PassAxis], parts: int, source: Shape, use: Any) -> dict[str, Workspace]:
+    """Scratch for lines of a source (N, C, H, W) that are seen: those of a window and one more, for each part."""
     reach = max(axis.extent for axis in axes)
-    lines = max(reach + more, min(source[2], SCRATCH // (source[3] * source[1])))
+    lines = max(reach + 1, min(source[2], SCRATCH // (source[3] * source[1])))
     return {name: Workspace((parts, lines * source[3] * source[1]), use=use)}
 
 
@@ -279,7 +277,10 @@ class Depthwise(Way):
         """The packed filters, which backward packs anew, and lines of the top's diff as they are seen."""
         parts, (axes, _) = part_count(conv.bottom, tap_count(conv)), _back(conv)
         packed = {"packed_bottom": Workspace((tap_count(conv), conv.filters), use="backward")}
-        return packed | line_scratch("near_bottom", axes, parts, conv.top, "backward", LINES)
+        alone = line_scratch("near_bottom", axes, parts, conv.top, "backward")["near_bottom"].shape[1]
+        lines = alone // (conv.top[3] * conv.filters)
+        near = max(alone, conv_depthwise_both.scratch(conv, lines)) if conv_depthwise_both.fits(conv) else alone
+        return packed | {"near_bottom": Workspace((parts, near), use="backward")}
 
     def backward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Both gradients may be computed in one pass, so nothing takes turns."""
@@ -332,20 +333,12 @@ class Depthwise(Way):
         yield _join(pieces, run, dw)
 
     def backward(self, conv: Conv, run: Run, mode: int, bias: Array) -> Calls:
-        """Both diffs in one pass, where they are wanted, and strips fit: the top's diff is read once."""
-        from netspec.kernels import depthwise
-
-        (dx, *_), (dw, *_), axes = run.bottom_diff, run.param_diff, _back(conv)
-        _, together = _sizes(axes[1], conv.top[3], conv.filters)
-        if dx is None or dw is None or bias.size or not (together and _in_windows(conv)):
+        """Both diffs in one pass, where they are wanted and fit: the top's diff is read once."""
+        (dx, *_), (dw, *_) = run.bottom_diff, run.param_diff
+        if dx is None or dw is None or bias.size or not conv_depthwise_both.fits(conv):
             yield from super().backward(conv, run, mode, bias)
             return
         packed, parts = run.workspace["packed_bottom"], part_count(conv.bottom, tap_count(conv))
         yield _pack(run.param[0], packed)
-        pieces, images = run.workspace["pieces"][:parts], (run.top_diff[0], dx)
-        seen = seen_back(run, run.workspace["near_bottom"])
-        back, seen = _line_pass(images, conv.weight, axes, mode, seen), seen._replace(lens=lens_of(run))
-        windows = _windows(conv, seen)
-        arrays = (run.bottom[0].reshape(-1), images[0].reshape(-1), packed.reshape(-1), dx.reshape(-1), pieces)
-        yield Call(depthwise.both_gradients, *arrays, back, windows, seen, left_back(run), parts=parts)
-        yield _join(pieces, run, dw)
+        yield conv_depthwise_both.call(conv, run, packed, _back(conv)[0], mode, parts)
+        yield _join(run.workspace["pieces"][:parts], run, dw)

@@ -178,9 +178,9 @@ def run_beside(
         if not one.kept and "float" in kinds[name]:
             space[name][...] = np.nan
     behind, pitch = flat(_laid(y, dtype, wide))
-    before, raw_pitch = flat(_laid(raw, dtype, wide))
+    before, raw_pitch = flat(_laid(raw, dtype, wide) if wide else raw)
     pull = Pull(behind, pitch, _lens(s.outer, dtype), *(one.astype(dtype) for one in s.pull), int(once))
-    ask = Products(before, raw_pitch, _lens(s.lens, dtype), centre, back)
+    ask = Products(before, raw_pitch, _lens(s.lens, dtype) if wide else run.lenses[0], centre, back)
     after = replace(run, bottom_diff=(dx,), top_diff=(dy,), param_diff=(dw,), pull=pull, moments=None, along={})
     after = replace(after, products=(ask,)) if able.products[0] else after
     runner(layer.backward(after), dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from netspec.codegen.geometry import meetings
 from netspec.layers.convolution import Convolution
 from netspec.lowering.conv_depthwise import Depthwise
 from tests.helpers import naive
@@ -64,3 +65,17 @@ def test_only_one_filter_for_each_channel() -> None:
     assert isinstance(dense, Convolution)
     assert not Depthwise().fits(several.plain((1, 3, 5, 5)))
     assert not Depthwise().fits(dense.plain((1, 3, 5, 5)))
+
+
+@pytest.mark.parametrize(
+    ("window", "triples"),
+    [
+        ((2, 3, 1, 1), [(-1, 0, 2), (0, 0, 1), (0, 1, 2), (1, 0, 0), (1, 1, 1), (2, 1, 0)]),
+        ((2, 3, 2, 1), [(0, 0, 1), (0, 1, 2), (1, 1, 0)]),
+        ((3, 2, 1, 0), [(-1, 0, 1), (0, 0, 0), (0, 1, 1), (1, 1, 0), (1, 2, 1), (2, 2, 0)]),
+        ((1, 1, 2, 1), []),
+    ],
+)
+def test_columns_that_meet(window: tuple[int, int, int, int], triples: list[tuple[int, int, int]]) -> None:
+    """Column q of the top meets column j of the bottom by tap t = j + pad - q * stride."""
+    assert meetings(*window) == triples
