@@ -256,7 +256,7 @@ def _beside(graph: Graph, found: dict[int, Flow], storage: int) -> Iterator[int]
     yield from (other for other in found if other != storage and graph.diff_storage[other] == root)
 
 
-LARGE = 12 * 2**20
+LARGE = 20 * 2**20
 """Bytes of a sum from which it is computed anew: while all is kept for backward, it is memory that counts."""
 
 

@@ -29,7 +29,7 @@ from netspec.codegen.tiles import (
 from netspec.core.beside import Products, Pull
 from netspec.kernels.beside import leave_moments, leave_products
 from netspec.kernels.conv_geometry import Apart, Around, Pixels
-from netspec.kernels.seen import pull_back_pixels, scale_shift_pixels
+from netspec.kernels.seen import pull_back, scale_shift_pixels
 
 LEFT = 8192
 """Values whose sums are left at a time, at least: they are near still, and each time costs something."""
@@ -70,32 +70,8 @@ def see_pixels(
     """near = channels k and following, `some` of them, of every step-th pixel of the source, `number` of them."""
     lens, pull, at, line = around.lens, around.pull, pixel * pitch + k, pitch * step
     if pull.of_dy.size:
-        pull_back_pixels(
-            some,
-            pull.x,
-            pixel * pull.pitch + k,
-            x,
-            at,
-            pull.lens.factor,
-            k,
-            pull.lens.offset,
-            k,
-            pull.centre,
-            k,
-            pull.of_dy,
-            k,
-            pull.of_x,
-            k,
-            pull.shift,
-            k,
-            near,
-            to,
-            pull.lens.low,
-            number,
-            pull.pitch * step,
-            line,
-            APART,
-        )
+        behind = pixel * pull.pitch + k
+        pull_back(some, pull, behind, pull.pitch * step, x, at, line, k, near, to, APART, number)
     elif lens.factor.size:
         scale_shift_pixels(some, x, at, lens.factor, k, lens.offset, k, near, to, lens.low, number, line, APART)
     else:

@@ -113,7 +113,7 @@ def both_gradients_pixels(
 
     x, dx: (P, C), x seen through a lens; dy: (P, K), seen through a pull; packed: the weight, as `conv.pack` has it
     turned; pieces: (parts, K*C). scratch: (parts, a panel of x's block of pixels, then the rows of dy's). `back` cuts
-    dx, `tiles` the weight's gradient. Products are left of each few rows of dx when they are written.
+    dx, `tiles` the weight's gradient. Products are left of dx block by block.
     """
     product, near, products = both.product, scratch[part], around.products
     begin, end = span(back.blocks, part, parts)
@@ -127,7 +127,7 @@ def both_gradients_pixels(
             v, count = rows_at(block, back.rows, back.more)
             rows_of, soon = near[rows + (v - pixel) * APART :], then + v - pixel if then else 0
             multiply_back(x, packed, dx, rows_of, both, back, v, count, soon, mode)
-            at, pitch, c = v * both.out_pitch, both.out_pitch, product.channels
-            leave_products(dx, at, pitch, v, count, 0, c, products, part, block == begin)
+        at, pitch, c = pixel * both.out_pitch, both.out_pitch, product.channels
+        leave_products(dx, at, pitch, pixel, beyond - pixel, 0, c, products, part, first == begin)
         how = ADD if first > begin else 0
         multiply_weight(x, dy, pieces[part], near, both, around, tiles, pixel, beyond - pixel, then, how)

@@ -29,7 +29,7 @@ from netspec.codegen.tiles import (
 from netspec.core.beside import Lens, Pull
 from netspec.kernels.conv_geometry import Apart, PixelGradient
 from netspec.kernels.pointwise import pixel_at
-from netspec.kernels.seen import pull_back_pixels, scale_shift_pixels
+from netspec.kernels.seen import pull_back, scale_shift_pixels
 
 
 @rows(group=2)
@@ -70,33 +70,8 @@ def near_rows(
     at, pitch = pixel * product.diff_pitch + k, product.diff_pitch
     if not pull.of_dy.size:
         return Left(address(dy, at), 1, pitch)
-    lens, step = pull.lens, product.row
-    pull_back_pixels(
-        count,
-        pull.x,
-        pixel * pull.pitch + k,
-        dy,
-        at,
-        lens.factor,
-        k,
-        lens.offset,
-        k,
-        pull.centre,
-        k,
-        pull.of_dy,
-        k,
-        pull.of_x,
-        k,
-        pull.shift,
-        k,
-        near,
-        to,
-        lens.low,
-        number,
-        pull.pitch,
-        pitch,
-        step,
-    )
+    step, behind = product.row, pixel * pull.pitch + k
+    pull_back(count, pull, behind, pull.pitch, dy, at, pitch, k, near, to, step, number)
     return Left(address(near, to), 1, step)
 
 

@@ -92,6 +92,27 @@ def pull_back_pixels(
         dx.put(see(i * x_pitch, i * pitch), i * out_pitch)
 
 
+@helper
+def pull_back(
+    count: int,
+    pull: Pull,
+    x_at: int,
+    x_step: int,
+    dy: Vector,
+    at: int,
+    step: int,
+    c: int,
+    near: Vector,
+    to: int,
+    out_step: int,
+    number: int,
+) -> None:
+    """near = channels c and following, `count` of them, of `number` pixels of dy, as they are seen through a pull."""
+    x, lens, centre, of_dy, of_x, shift = pull.x, pull.lens, pull.centre, pull.of_dy, pull.of_x, pull.shift
+    slopes = (lens.factor, c, lens.offset, c, centre, c, of_dy, c, of_x, c, shift, c)
+    pull_back_pixels(count, x, x_at, dy, at, *slopes, near, to, lens.low, number, x_step, step, out_step)
+
+
 @rows(group=2)
 def pull_back_line(
     x: Row,
