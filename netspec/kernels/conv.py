@@ -17,7 +17,7 @@ from netspec.codegen.geometry import ADD, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Vector
 from netspec.codegen.simd import add_run, clear_run, copy_run, lanes_of
-from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, one_tap, rows_at, tiles_of
 from netspec.codegen.turn import turn_tile
 from netspec.core.beside import Pull
 from netspec.kernels.conv_geometry import Filters, Sending, Target, Windows
@@ -100,6 +100,20 @@ def source_of(
     return address(x, start * windows.pitch), windows.width, windows.pitch
 
 
+@helper
+def next_lines(x: Vector, windows: Windows, unit: int) -> tuple[int, int]:
+    """(address, bytes) of what the block of lines behind block `unit` reads, and that block did not.
+
+    No bytes where pixels do not lie side by side.
+    """
+    blocks, line = (windows.lines + windows.block - 1) // windows.block, windows.width * windows.pitch
+    n, u = (unit + 1) // blocks, (unit + 1) % blocks * windows.block
+    first = windows.top + u * windows.stride_y + (windows.extent - windows.stride_y if u else 0)
+    together = windows.pitch == windows.channels * windows.groups
+    number = windows.block * windows.stride_y * line * x.itemsize if together else 0
+    return address(x, (n * windows.height + first) * line), number
+
+
 @kernel
 def convolve(
     x: Vector,
@@ -121,7 +135,8 @@ def convolve(
     A part owns blocks of lines. x: (N, height, width, C) with pixels `windows.pitch` apart, y: (N, height, width, K)
     likewise, packed: as `pack` has it, bias: (K,) or empty. table: (runs,), where each run of taps begins in the
     source. Scratch holds (parts, values of a block's padded lines), as they are seen. What is left of y, in a pass that
-    writes all of its pixels, is one piece for each part.
+    writes all of its pixels, is one piece for each part. While a block is multiplied, the tiles prefetch the next one's
+    source.
     """
     size, offsets, scratch_lines = y.itemsize, address(table, 0), seen.scratch[part]
     r, m, block, step = windows.channels, target.channels, windows.block, target.stride_x * target.pitch
@@ -132,6 +147,9 @@ def convolve(
         n, u = unit // blocks, unit % blocks * block
         count = min(block, windows.lines - u)
         source, line, pixel = source_of(x, windows, n, u, count, seen.how, scratch_lines)
+        soon, number = next_lines(x, windows, unit)
+        jobs, products = windows.groups * panels * count * tiles.blocks, windows.runs * windows.run
+        ahead = (number + jobs * products - 1) // max(1, jobs * products)
         for gp in range(windows.groups * panels):
             group, p = gp // panels, gp % panels
             _, tail, tall, low = tiles_of(tiles, p, m)
@@ -148,7 +166,8 @@ def convolve(
                     at = (i * windows.stride_y * line + v * windows.stride_x) * pixel + group * r
                     a = Left(source + size * at, windows.stride_x * pixel, 1)
                     c = Result(address(y, to + v * step), step, constants, mode, tail)
-                    multiply(tall if cut < tiles.more else low, sums, a, b, c)
+                    multiply(tall if cut < tiles.more else low, sums, a, b, c, Ahead(soon, windows.run * ahead, ahead))
+                    soon += products * ahead
         pixels, number = (n * target.height + u) * target.width, count * target.width
         leave(y, target.pitch, m * windows.groups, pixels, number, left, part, unit == first_unit)
 

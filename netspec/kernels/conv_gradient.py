@@ -5,15 +5,33 @@ Letters: N images; R channels a group reads, M columns a group writes; K filters
 
 from __future__ import annotations
 
-from netspec.codegen.geometry import ADD, Tiling
+from netspec.codegen.geometry import ADD, LINE, Tiling
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Doubles, Matrix, Vector
 from netspec.codegen.rows import Row, Variable, Whole, rows, times
-from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, rows_at, tiles_of
+from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, rows_at, tiles_of
 from netspec.core.beside import Pull
-from netspec.kernels.conv import source_of
+from netspec.kernels.conv import next_lines, source_of
 from netspec.kernels.conv_geometry import Diff, Windows
 from netspec.kernels.seen import Seen, is_seen, see_pixels
+
+
+@helper
+def share_of(job: int, jobs: int, lines: int, width: int, coming: tuple[tuple[int, int], ...]) -> Ahead:
+    """What one of `jobs` tiles, of `lines` taps of `width` products, prefetches of runs that are coming: a fair share.
+
+    coming: (address, bytes) of each run.
+    """
+    total, pairs = 0, (width + 1) // 2
+    for _, number in coming:
+        total += number
+    share = total // jobs
+    begin, step = job * share, min(LINE, share // (lines * pairs) + 1)
+    for start, number in coming:
+        if begin + share // 2 < number:
+            return Ahead(start + max(0, begin), pairs * step, step)
+        begin -= number
+    return Ahead(0, 0, 0)
 
 
 @kernel
@@ -37,7 +55,8 @@ def weight_gradient(
     runs of taps. taps: (T,), where each run begins in the source; lines: (block,), where each line of a block begins.
     Scratch holds (parts, values of a block's padded lines, as they are seen), then the block's lines of dy where they
     are seen through the pull; with `pull.once`, where a part owns all rows of a piece and pixels lie side by side, they
-    are written back so instead. A part owns blocks of rows (of all taps and groups) of one piece.
+    are written back so instead. A part owns blocks of rows (of all taps and groups) of one piece. Meanwhile the tiles
+    prefetch what the next block of lines reads.
     """
     r, m, block, count = windows.channels, diff.channels, windows.block, windows.runs
     panels, blocks = (m + tiles.panel - 1) // tiles.panel, (windows.lines + block - 1) // block
@@ -54,8 +73,14 @@ def weight_gradient(
             near, to = scratch, scratch.size - block * diff.width * pitch
             if pull.once:
                 near, to = dy, first_pixel * pitch
-            see_pixels(dy, diff.pitch, first_pixel, height * diff.width, pitch, pull, near, to)
+            see_pixels(dy, diff.pitch, first_pixel, height * diff.width, pitch, pull, near, to, 0)
             diffs = address(near, to)
+        then, number = (n * windows.lines + u + height) * diff.width, block * diff.width * dy.itemsize
+        coming = (
+            next_lines(x, windows, unit),
+            (address(dy, then * diff.pitch), number * diff.pitch * int(diff.pitch == m * windows.groups)),
+            (address(pull.x, then * pull.pitch), number * pull.pitch),
+        )
         mode, sums = 0 if unit == first else ADD, Sums(height, offsets, diff.width)
         for p in range(panels):
             _, tail, tall, low = tiles_of(tiles, p, m)
@@ -66,7 +91,9 @@ def weight_gradient(
                 a = Left(source + dy.itemsize * (taps[tap] + group * r + v), 1, windows.stride_x * pixel)
                 b = Right(diffs + column * dy.itemsize, diff.width * pitch, pitch)
                 to = ((group * count + tap) * windows.run + v) * m + p * tiles.panel
-                multiply(tall if cut < tiles.more else low, sums, a, b, Result(address(piece, to), m, 0, mode, tail))
+                c = Result(address(piece, to), m, 0, mode, tail)
+                soon = share_of(p * (end - begin) + job - begin, panels * (end - begin), height, diff.width, coming)
+                multiply(tall if cut < tiles.more else low, sums, a, b, c, soon)
 
 
 @helper

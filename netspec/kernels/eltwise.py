@@ -16,6 +16,8 @@ from netspec.kernels.beside import leave_moments, leave_products
 
 BLOCK, LEAST = 2048, 16
 """Values that are worked on while they are near, and the least number of pixels."""
+WIDE = 256
+"""Channels from which on pixels are seen one by one, as they lie, instead of a few channels of a block at a time."""
 STORES, ADDS, STAYS = 0, 1, 2
 """Modes of a `Share`: written; added to what stands there; the sum's own diff, which holds it already."""
 
@@ -36,10 +38,16 @@ def weigh(a: Row, b: Row, y: Row, of_a: Real, of_b: Real, low: Real) -> None:
     y.put(low.where(value < low, value))
 
 
-def _seen(x: Row, at: Whole, factor: Row, offset: Row, low: Real) -> Real:
+def _seen(x: Real, factor: Real, offset: Real, low: Real) -> Real:
     """x * factor + offset, at least `low`."""
-    value = x.get(at) * factor.get() + offset.get()
+    value = x * factor + offset
     return low.where(value < low, value)
+
+
+def _expect(blobs: tuple[Row, ...], at: Whole) -> None:
+    """Prefetch what is read and written some time after a place: prefetchers of the CPU stop where a page ends."""
+    for blob in blobs:
+        blob.prefetch(at + 2 * BLOCK)
 
 
 @rows(group=4)
@@ -57,9 +65,11 @@ def weigh_seen(
     pitch: Whole,
 ) -> None:
     """y = of_a * a + of_b * b over a number of pixels, a seen through a lens."""
+    slope, shift = factor.get(), offset.get()
     for i in times(number):
         at = i * pitch
-        value = of_a * _seen(a, at, factor, offset, low_a) + of_b * b.get(at)
+        _expect((a, b, y), at)
+        value = of_a * _seen(a.get(at), slope, shift, low_a) + of_b * b.get(at)
         y.put(low.where(value < low, value), at)
 
 
@@ -81,9 +91,12 @@ def weigh_both_seen(
     pitch: Whole,
 ) -> None:
     """y = of_a * a + of_b * b over a number of pixels, both seen through lenses."""
+    slope_a, shift_a, slope_b, shift_b = factor_a.get(), offset_a.get(), factor_b.get(), offset_b.get()
     for i in times(number):
         at = i * pitch
-        value = of_a * _seen(a, at, factor_a, offset_a, low_a) + of_b * _seen(b, at, factor_b, offset_b, low_b)
+        _expect((a, b, y), at)
+        seen_a, seen_b = _seen(a.get(at), slope_a, shift_a, low_a), _seen(b.get(at), slope_b, shift_b, low_b)
+        value = of_a * seen_a + of_b * seen_b
         y.put(low.where(value < low, value), at)
 
 
@@ -115,6 +128,13 @@ def raised_by(a: Row, b: Row, y: Row, mask: Row, low: Real, first: Whole, index:
 @rows(group=2)
 def take(dy: Row, y: Row, dx: Row, factor: Real, low: Real) -> None:
     """dx = factor * dy, but 0 where y <= low."""
+    dx.put(factor * dy.get().cleared(y.get() <= low))
+
+
+@rows(group=2)
+def take_and_expect(dy: Row, y: Row, dx: Row, x: Row, factor: Real, low: Real, at: Whole) -> None:
+    """dx = factor * dy, but 0 where y <= low; x is prefetched from `at` on."""
+    x.prefetch(at)
     dx.put(factor * dy.get().cleared(y.get() <= low))
 
 
@@ -249,7 +269,9 @@ def weighted_sum_beside(
                 c,
             )
         elif fa.size:
-            weigh_seen(c, a, at, b, at, tops, at, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, number, c)
+            run = number if c < WIDE else 1
+            for now in range(at, at + number * c, run * c):
+                weigh_seen(c, a, now, b, now, tops, now, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, run, c)
         else:
             weigh(number * c, a, at, b, at, tops, at, of_a, of_b, low)
         leave_moments(tops, at, c, number, 0, c, moments, part, pixel == first)
@@ -263,6 +285,9 @@ def hand(
     at = pixel * c
     if share.mode == ADDS:
         take_more(number * c, dy, at, y, at, share.dx, at, share.factor, low)
+    elif share.mode == STORES and share.products.pieces.values.size:
+        x, x_at = share.products.x, pixel * share.products.pitch
+        take_and_expect(number * c, dy, at, y, at, share.dx, at, x, 0, share.factor, low, x_at)
     elif share.mode == STORES:
         take(number * c, dy, at, y, at, share.dx, at, share.factor, low)
     leave_products(share.dx, at, c, pixel, number, 0, c, share.products, part, new)

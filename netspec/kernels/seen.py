@@ -146,10 +146,12 @@ def is_seen(seen: Pull) -> bool:
 
 
 @helper
-def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pull, near: Vector, to: int) -> None:
+def see_pixels(
+    x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pull, near: Vector, to: int, ahead: int = -1
+) -> None:
     """near[to:] = `number` pixels of c channels of x, from its pixel number `pixel` on.
 
-    Behind a pull, as many pixels behind these are fetched, which are likely to be seen next.
+    Behind a pull, those `ahead` pixels behind them are fetched; -1 stands for `number`, if these are seen next.
     """
     if not is_seen(seen):
         if pitch == c:
@@ -187,7 +189,7 @@ def see_pixels(x: Vector, pitch: int, pixel: int, number: int, c: int, seen: Pul
                 seen.pitch,
                 pitch,
                 c,
-                number,
+                number if ahead < 0 else ahead,
             )
         else:
             scale_shift_pixels(c, x, at, lens.factor, 0, lens.offset, 0, near, out, lens.low, some, pitch, c)

@@ -141,7 +141,7 @@ def _passes(
     area, across = weight.shape[2] * weight.shape[3], weight.shape[3]
     for one in passes:
         taps = one.taps(across)
-        cut = tiling(one.x.length, m, dtype)
+        cut = tiling(one.x.length, m, dtype, "rows")
         if taps:
             filters = Filters(groups, weight.shape[0], weight.shape[1], area, cut.panel, int(bool(suffix)))
             blocks = groups * -(-m // cut.panel)
