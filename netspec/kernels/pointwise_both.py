@@ -24,7 +24,7 @@ from netspec.codegen.tiles import (
 )
 from netspec.kernels.beside import leave_products
 from netspec.kernels.conv_geometry import Apart, Around, BothPixels
-from netspec.kernels.pointwise_gradient import Coming, coming_line, near_columns, near_rows
+from netspec.kernels.pointwise_gradient import Following, coming_line, near_columns, near_rows
 
 
 @helper
@@ -78,17 +78,17 @@ def multiply_weight(
     product, pull, panel, size = both.product, around.pull, tiles.panel, dy.itemsize
     c, k, rows, line = product.channels, both.filters, product.deep * panel + AIR, 0
     beside = Apart(1, product.pixels, 1, product.pixels, 1, 1)
-    dy_then, pull_then, sums = Coming(0, 0, 0), Coming(0, 0, 0), Sums(1, one_tap(), number)
+    dy_then, pull_then, sums = Following(0, 0, 0), Following(0, 0, 0), Sums(1, one_tap(), number)
     if then:
-        dy_then = Coming(address(dy, then * product.diff_pitch), k * size, product.diff_pitch * size)
-        pull_then = Coming(address(pull.x, then * pull.pitch), k * size, pull.pitch * size)
+        dy_then = Following(address(dy, then * product.diff_pitch), k * size, product.diff_pitch * size)
+        pull_then = Following(address(pull.x, then * pull.pitch), k * size, pull.pitch * size)
     for p in range((c + panel - 1) // panel):
         some, tail, tall, low = tiles_of(tiles, p, c)
         b = near_columns(x, pixel, number, p * panel, some, product, beside, around.lens, near, panel)
         for cut in range(tiles.blocks):
             v, _ = rows_at(cut, tiles.rows, tiles.more)
             result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
-            soon = coming_line(line, dy_then, pull_then, Coming(0, 0, 0))
+            soon = coming_line(line, dy_then, pull_then, Following(0, 0, 0))
             line += 1
             multiply(tall if cut < tiles.more else low, sums, Left(address(near, rows + v), 1, APART), b, result, soon)
 

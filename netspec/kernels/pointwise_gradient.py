@@ -43,7 +43,7 @@ PAGE = 4096
 """Bytes from one pixel to the next, or a multiple, with which all pixels share the same few lines of a cache."""
 
 
-class Coming(NamedTuple):
+class Following(NamedTuple):
     """Values of the next block of pixels: a row of `bytes` bytes in each, `step` bytes from one to the next."""
 
     address: int
@@ -52,7 +52,7 @@ class Coming(NamedTuple):
 
 
 @helper
-def coming_line(number: int, x: Coming, dy: Coming, seen: Coming) -> Ahead:
+def coming_line(number: int, x: Following, dy: Following, seen: Following) -> Ahead:
     """What the tile of a number prefetches: first lines of x, then of dy, then of what is behind it."""
     for some in (x, dy, seen):
         tiles = 2 * ((some.bytes + LINE - 1) // LINE)
@@ -136,14 +136,14 @@ def weight_gradient_pixels(
     for pixel in range(first, last, product.deep):
         count, mode, number = min(product.deep, last - pixel), ADD if add or pixel > first else 0, 0
         then, sums = pixel + count, Sums(1, one_tap(), count)
-        x_then, dy_then, pull_then = Coming(0, 0, 0), Coming(0, 0, 0), Coming(0, 0, 0)
+        x_then, dy_then, pull_then = Following(0, 0, 0), Following(0, 0, 0), Following(0, 0, 0)
         if then < last:
             columns, lines = (min(p_end * panel, c) - p_begin * panel) * size, (bottom - top) * size
             at = address(x, pixel_at(then, apart) * product.pitch + p_begin * panel)
-            x_then = Coming(at, columns * (1 - product.apart), product.pitch * size)
-            dy_then = Coming(address(dy, then * product.diff_pitch + top), lines, product.diff_pitch * size)
+            x_then = Following(at, columns * (1 - product.apart), product.pitch * size)
+            dy_then = Following(address(dy, then * product.diff_pitch + top), lines, product.diff_pitch * size)
             if pull.of_dy.size:
-                pull_then = Coming(address(pull.x, then * pull.pitch + top), lines, pull.pitch * size)
+                pull_then = Following(address(pull.x, then * pull.pitch + top), lines, pull.pitch * size)
         rows_of = near_rows(dy, pixel, count, top, bottom - top, product, pull, near, product.deep * panel + AIR)
         for p in range(p_begin, p_end):
             some, tail, tall, low = tiles_of(tiles, p, c)

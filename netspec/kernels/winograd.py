@@ -23,7 +23,7 @@ from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Ahead, Left, Result, Right, Sums, address, multiply, panel_at, rows_at
-from netspec.kernels.conv_geometry import (
+from netspec.kernels.winograd_geometry import (
     Asked,
     Chunk,
     Chunks,
@@ -40,7 +40,9 @@ from netspec.kernels.winograd_image import NOTHING, bring, coming, gather, plane
 
 
 @helper
-def soon(source: Vector, packed: int, product: FrequencyProducts, block: FilterBlock, n: int, tiles: Tiles) -> Ahead:
+def next_frequency(
+    source: Vector, packed: int, product: FrequencyProducts, block: FilterBlock, n: int, tiles: Tiles
+) -> Ahead:
     """What the n-th tile of a block prefetches for the next frequency: its filters, then its channels of the source.
 
     packed: the address of the next frequency of the block's filters.
@@ -86,7 +88,7 @@ def multiply_block(
             t, tall = rows_at(some, rows, more)
             a = Left(address(source, from_row + t * row_in), row_in, 1)
             c = Result(address(out, to_row + t * row_out + p * panel), row_out, 0, mode, tail)
-            ahead = soon(source, following, product, block, (p - block.first) * blocks + some, tiles)
+            ahead = next_frequency(source, following, product, block, (p - block.first) * blocks + some, tiles)
             multiply(product.codes[edge + tall], sums, a, b, c, ahead)
 
 
@@ -103,7 +105,7 @@ def products(
     room: int,
     soon: tuple[Coming, ...],
 ) -> None:
-    """out[f] (number, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
+    """out[f] (count, K) = source[f] (count, C) packed[f], for the frequencies begin to end and all groups.
 
     source, out: the planes of `room` tiles; packed: (frequencies, panels of (R, M)). `offsets` is the address of a 0;
     `soon` is brought near meanwhile.

@@ -14,7 +14,7 @@ from netspec.codegen.tiles import address
 from netspec.codegen.transform_squares import Places, Planes, Span
 from netspec.codegen.transforms import transform
 from netspec.codegen.turn import turn_tile
-from netspec.kernels.conv_geometry import FrequencyFilters
+from netspec.kernels.winograd_geometry import FrequencyFilters
 
 
 @helper

@@ -11,7 +11,7 @@ from netspec.codegen.kinds import Clock, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.squares import Rows, multiply_rows
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, every_second, multiply, panel_at, rows_at
-from netspec.kernels.conv_geometry import (
+from netspec.kernels.winograd_geometry import (
     Chunk,
     Chunks,
     FilterBlock,

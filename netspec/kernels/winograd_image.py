@@ -10,7 +10,7 @@ from netspec.codegen.tiles import address
 from netspec.codegen.transform_squares import Places, Planes, Span
 from netspec.codegen.transforms import transform
 from netspec.kernels.beside import leave_moments, leave_products
-from netspec.kernels.conv_geometry import Asked, Chunk, Coming, Through, TiledImage
+from netspec.kernels.winograd_geometry import Asked, Chunk, Coming, Through, TiledImage
 
 RUN = 8
 """Tiles of a line, at most, after which what they wrote is gone over for the BatchNorms beside, while it is near."""

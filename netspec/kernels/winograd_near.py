@@ -12,9 +12,16 @@ from netspec.codegen.kernel import kernel, span
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import address
-from netspec.kernels.conv_geometry import Chunk, FilterBlock, FilterScratch, FrequencyFilters, FrequencyProducts, Tiles
 from netspec.kernels.winograd import multiply_block
 from netspec.kernels.winograd_filters import pack, tap_places, unpack
+from netspec.kernels.winograd_geometry import (
+    Chunk,
+    FilterBlock,
+    FilterScratch,
+    FrequencyFilters,
+    FrequencyProducts,
+    Tiles,
+)
 from netspec.kernels.winograd_gradient import sum_block
 
 WIDE = 2

@@ -22,7 +22,7 @@ from netspec.lowering.conv_passes import PARTS, flat, padded
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
-    from netspec.kernels.conv_geometry import Asked, Chunk, FrequencyFilters, FrequencyProducts, Through, TiledImage
+    from netspec.kernels.winograd_geometry import Asked, Chunk, FrequencyFilters, FrequencyProducts, Through, TiledImage
 
 LEAST_CHANNELS = 16
 """Channels read and written by a group, at least: with fewer, transforms take longer than the products they save."""
@@ -182,7 +182,7 @@ def _image(
 ) -> Calls:
     from netspec.codegen.transforms import transform_of
     from netspec.kernels import winograd, winograd_filters, winograd_near
-    from netspec.kernels.conv_geometry import Chunks, FilterScratch, FrequencyFilters, TiledImages, TileScratch
+    from netspec.kernels.winograd_geometry import Chunks, FilterScratch, FrequencyFilters, TiledImages, TileScratch
 
     w, groups, space, turned = run.param[0], conv.group, run.workspace, bool(suffix)
     near, far, outside, table, packed = (space[name + suffix] for name in ("near", "far", "outside", "table", "packed"))
@@ -220,7 +220,7 @@ def _image(
 
 def _chunks(plan: Plan) -> Iterator[Chunk]:
     """Chunks of the plan's tiles, as `span` cuts them."""
-    from netspec.kernels.conv_geometry import Chunk
+    from netspec.kernels.winograd_geometry import Chunk
 
     for chunk in range(plan.chunks):
         first = plan.tiles * chunk // plan.chunks
@@ -248,7 +248,7 @@ def _geometry(
     from netspec.codegen import squares
     from netspec.codegen.tiles import by_rows, lanes
     from netspec.codegen.transforms import transform_of
-    from netspec.kernels.conv_geometry import FrequencyProducts, TiledImage
+    from netspec.kernels.winograd_geometry import FrequencyProducts, TiledImage
 
     (h, w, c), (p, q, k), minimal = plan.source, plan.target, plan.minimal
     r, m, wide = c // groups, k // groups, lanes(dtype)
@@ -270,7 +270,7 @@ def _geometry(
 
 def _through(run: Run, back: bool) -> Through:
     """How the bottom is seen, or the top's diff."""
-    from netspec.kernels.conv_geometry import Through
+    from netspec.kernels.winograd_geometry import Through
 
     bare = replace(run, lenses=(), pull=None)
     return Through(lens_of(bare), pull_of(run)) if back else Through(lens_of(run), pull_of(bare))
@@ -280,7 +280,7 @@ def _asked(run: Run, plan: Plan, back: bool) -> Asked:
     """What is asked of the top, or of the bottom's diff."""
     from netspec.codegen.tiles import lanes
     from netspec.codegen.transforms import transform_of
-    from netspec.kernels.conv_geometry import Asked
+    from netspec.kernels.winograd_geometry import Asked
 
     bare = replace(run, moments=None, products=())
     moments, products = moments_of(bare if back else run), products_of(run if back else bare)
@@ -347,7 +347,7 @@ class Winograd(Way):
         """Sum the products of both images' frequencies, then transform them back to filters."""
         from netspec.codegen.transforms import transform_of
         from netspec.kernels import conv_gradient, winograd, winograd_filters
-        from netspec.kernels.conv_geometry import FrequencyFilters
+        from netspec.kernels.winograd_geometry import FrequencyFilters
 
         plan, space = weight_plan(conv), run.workspace
         pieces, outside, table = space["pieces"], space["outside_weight"], space["table_weight"]
@@ -367,7 +367,7 @@ class Winograd(Way):
         """The gradient's frequencies: a piece of each part, or one of all; or the gradient, from blocks of them."""
         from netspec.codegen.geometry import ADD
         from netspec.kernels import winograd, winograd_gradient, winograd_near
-        from netspec.kernels.conv_geometry import Chunks, FilterScratch, TileScratch
+        from netspec.kernels.winograd_geometry import Chunks, FilterScratch, TileScratch
 
         space = run.workspace
         near, far, outside, table = (space[name + "_weight"] for name in ("near", "far", "outside", "table"))

@@ -46,8 +46,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str,
 OF_DATA = {"resize", "table", "warp"}
 """Kernels that no program runs: feeds call them, and tests/data compares them with slow definitions."""
 
-OF_MANY_PIXELS = {"pointwise_both"}
-"""Kernels that only large images run, which an emulated CPU would take too long for; tests/layers has their tests."""
+LARGE = {"pointwise_both", "winograd_near"}
+"""Kernels that only large images or large weights run, for which an emulated CPU would take too long; tests/layers and
+tests/lowering have their tests."""
 
 
 def test_the_nets_run_every_kernel_file(tmp_path: Path) -> None:
@@ -62,8 +63,8 @@ def test_the_nets_run_every_kernel_file(tmp_path: Path) -> None:
         used |= {step.call.kernel.path for step in every.table.steps if isinstance(step.call.kernel, JitKernel)}
     paths = (ROOT / "netspec" / "kernels").glob("*.py")
     files = {path.stem for path in paths if "@kernel\n" in path.read_text(encoding="utf-8")}
-    assert files >= OF_DATA | OF_MANY_PIXELS
-    assert files - OF_DATA - OF_MANY_PIXELS <= {path.partition(".")[0] for path in used}
+    assert files >= OF_DATA | LARGE
+    assert files - OF_DATA - LARGE <= {path.partition(".")[0] for path in used}
 
 
 def _wanted(cpu: str) -> None:

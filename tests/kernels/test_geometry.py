@@ -20,7 +20,7 @@ from netspec.codegen.kinds import Code, Doubles, Vector
 from netspec.codegen.tiles import tiling
 from netspec.core.calls import Call
 from netspec.engine.program import Step
-from netspec.kernels import conv_geometry
+from netspec.kernels import conv_geometry, winograd_geometry
 
 MOST = 11
 """Parameters of a kernel beside `part` and `parts`, a named tuple counting as one. Ten are enough for most."""
@@ -89,14 +89,14 @@ def test_what_tuples_hold_is_found_and_said() -> None:
 
 def test_geometry_needs_no_numpy() -> None:
     words = (
-        "import sys, netspec.kernels.conv_geometry, netspec.codegen.geometry; "
+        "import sys, netspec.kernels.conv_geometry, netspec.kernels.winograd_geometry, netspec.codegen.geometry; "
         "sys.exit('numpy' in sys.modules or 'numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 
 
 def tuples() -> list[type]:
-    found = (member for module in (geometry, conv_geometry) for member in vars(module).values())
+    found = (member for module in (geometry, conv_geometry, winograd_geometry) for member in vars(module).values())
     return [one for one in found if isinstance(one, type) and hasattr(one, "_fields")]
 
 
