@@ -242,9 +242,10 @@ def address(typing: Any, array: Any, offset: Any) -> Any:
 
 @helper
 def every_second(row: int, step: int, number: int) -> Ahead:
-    """What a tile across prefetches of rows that lie `step` bytes apart, the first at an address: a line of each other.
+    """What a tile across prefetches of rows `step` bytes apart, the first at address `row`: a line of half of them.
 
-    Tiles with an even number begin with the first row, those with an odd one with the second; `number` // 2 lines on.
+    Tiles of an even number take every second row from the first on, those of an odd one from the second on. The line is
+    `number` // 2 lines behind a row's beginning.
     """
     return Ahead(row + number // 2 * simd.LINE + number % 2 * step, 0, 2 * step)
 

@@ -31,16 +31,15 @@ from netspec.kernels.conv_geometry import Apart, PixelGradient
 from netspec.kernels.pointwise import pixel_at
 from netspec.kernels.seen import pull_back, scale_shift_pixels
 
+PAGE = 4096
+"""Bytes from one pixel to the next, or a multiple, with which all pixels share the same few lines of a cache."""
+
 
 @rows(group=2)
 def copy_pixels(x: Row, near: Row, number: Whole, pitch: Whole, step: Whole) -> None:
     """near = x, for a number of pixels."""
     for i in times(number):
         near.put(x.get(i * pitch), i * step)
-
-
-PAGE = 4096
-"""Bytes from one pixel to the next, or a multiple, with which all pixels share the same few lines of a cache."""
 
 
 class Following(NamedTuple):
