@@ -54,6 +54,12 @@ def prefetch(builder: Any, place: Any, writing: bool, near: int = 3) -> None:
     )
 
 
+def stream(builder: Any, value: Any, place: Any) -> None:
+    """Write a vector at a pointer that is a multiple of BYTES, past the caches."""
+    store = builder.store(value, place, align=BYTES)
+    store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_INDEX, 1)]))
+
+
 def intrinsic_of(words: tuple[str, ...], generate: Callable[..., Any]) -> Any:
     """The intrinsic of arguments with these names, all of them int64, that `generate` emits."""
     scope = {"generate": generate, "signature": types.void(*[types.int64] * len(words))}
@@ -192,6 +198,17 @@ def expect(typing: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
+
+
+@intrinsic
+def settle(typing: Any) -> Any:
+    """settle(): what was written past the caches is in memory before anything that follows."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic

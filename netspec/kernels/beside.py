@@ -2,21 +2,49 @@
 
 Rows are `count` channels of a pixel, from channel c on. Sums of a few rows are taken in the net's float type, then in
 float64; a piece belongs to one part, which adds its rows in order, so that bits do not depend on threads.
+
+Pixels may wait for this in scratch; then they are moved, in the same pass, to the blob that they belong to.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Vector
-from netspec.codegen.rows import Real, Row, Variable, Whole, rows, times
+from netspec.codegen.rows import Real, Row, Whole, rows, times
 from netspec.core.beside import Pieces, Products
-from netspec.kernels.norm import add_moments, centre
+from netspec.kernels.far import move_rows
+from netspec.kernels.norm import Totals, add_moments, centre
+
+
+class Place(NamedTuple):
+    """Where pixels are moved."""
+
+    y: Vector
+    at: int
+    pitch: int  # from one pixel to the next
+    far: int  # whether they are written past the caches
+
+
+@rows(group=4)
+def move_and_add(
+    x: Row, y: Row, pivot: Row, s: Row, q: Row, number: Whole, pitch: Whole, out_pitch: Whole, far: Whole
+) -> None:
+    """y = x for a number of rows; s += the sum of x - pivot, q += that of its square."""
+    middle, totals = pivot.get().to(x), Totals(x)
+    for i in times(number):
+        value = x.get(i * pitch)
+        y.stream(value, i * out_pitch, far)
+        totals.add(value - middle, (value - middle) * (value - middle))
+    totals.leave(s, q)
 
 
 @rows(group=4)
 def mask_and_add(
     x: Row,
     dy: Row,
+    dx: Row,
     centre: Row,
     factor: Row,
     offset: Row,
@@ -26,30 +54,27 @@ def mask_and_add(
     number: Whole,
     pitch: Whole,
     diff_pitch: Whole,
+    out_pitch: Whole,
+    far: Whole,
 ) -> None:
-    """dy = 0 where x * factor + offset <= low; s += the sum of dy after that, q += that of dy * (x - centre)."""
-    mean, slope, shift = centre.get(), factor.get(), offset.get()
-    total, products = Variable(x.fill(0)), Variable(x.fill(0))
+    """dx = dy, or 0 where x * factor + offset <= low; s += the sum of dx, q += that of dx * (x - centre)."""
+    mean, slope, shift, totals = centre.get(), factor.get(), offset.get(), Totals(x)
     for i in times(number):
         value = x.get(i * pitch)
         diff = dy.get(i * diff_pitch).cleared(value * slope + shift <= low)
-        dy.put(diff, i * diff_pitch)
-        total.set(total.get() + diff)
-        products.set(products.get() + diff * (value - mean))
-    s.put(s.get() + total.get().double())
-    q.put(q.get() + products.get().double())
+        dx.stream(diff, i * out_pitch, far)
+        totals.add(diff, diff * (value - mean))
+    totals.leave(s, q)
 
 
 @helper
-def leave_moments(
+def begin_moments(
     y: Vector, at: int, pitch: int, number: int, c: int, count: int, moments: Pieces, piece: int, first: bool
-) -> None:
-    """Add `number` pixels of y, `pitch` values apart, to a piece of the moments; with `first` they begin the piece.
+) -> int:
+    """Count `number` pixels, `pitch` values apart; `first` ones begin the piece. Returns where its pivots lie.
 
     The part that adds channel 0 counts the pixels.
     """
-    if not moments.values.size or not number:
-        return
     values, pivot = moments.values, 3 * moments.width * piece + c
     s, q = pivot + moments.width, pivot + 2 * moments.width
     if first:
@@ -59,6 +84,18 @@ def leave_moments(
             values[q + i] = 0
     if c == 0:
         moments.counts[piece] = number + (0.0 if first else moments.counts[piece])
+    return pivot
+
+
+@helper
+def leave_moments(
+    y: Vector, at: int, pitch: int, number: int, c: int, count: int, moments: Pieces, piece: int, first: bool
+) -> None:
+    """Add `number` pixels of y, `pitch` values apart, to a piece of the moments; with `first` they begin the piece."""
+    if not moments.values.size or not number:
+        return
+    pivot, values = begin_moments(y, at, pitch, number, c, count, moments, piece, first), moments.values
+    s, q = pivot + moments.width, pivot + 2 * moments.width
     add_moments(count, y, at, values, pivot, values, s, values, q, number, pitch)
 
 
@@ -79,8 +116,25 @@ def leave_products(
 
     They are those of the blob from its number `pixel` on.
     """
-    if not products.pieces.values.size:
-        return
+    if products.pieces.values.size:
+        move_products(dy, at, pitch, pixel, number, c, count, products, piece, first, Place(dy, at, pitch, 0))
+
+
+@helper
+def move_products(
+    dy: Vector,
+    at: int,
+    pitch: int,
+    pixel: int,
+    number: int,
+    c: int,
+    count: int,
+    products: Products,
+    piece: int,
+    first: bool,
+    to: Place,
+) -> None:
+    """As `leave_products`, of pixels in scratch that are moved."""
     values, s = products.pieces.values, 2 * products.pieces.width * piece + c
     q = s + products.pieces.width
     if first:
@@ -94,6 +148,8 @@ def leave_products(
         x,
         dy,
         at,
+        to.y,
+        to.at,
         products.centre,
         c,
         lens.factor,
@@ -108,4 +164,34 @@ def leave_products(
         number,
         products.pitch,
         pitch,
+        to.pitch,
+        to.far,
     )
+
+
+@helper
+def move(
+    x: Vector,
+    at: int,
+    pitch: int,
+    pixel: int,
+    number: int,
+    c: int,
+    count: int,
+    moments: Pieces,
+    products: Products,
+    piece: int,
+    first: bool,
+    to: Place,
+) -> None:
+    """Move `number` pixels from scratch, and leave their moments or their products, whichever are asked for."""
+    if not number:
+        return
+    if moments.values.size:
+        pivot, values = begin_moments(x, at, pitch, number, c, count, moments, piece, first), moments.values
+        s, q = pivot + moments.width, pivot + 2 * moments.width
+        move_and_add(count, x, at, to.y, to.at, values, pivot, values, s, values, q, number, pitch, to.pitch, to.far)
+    elif products.pieces.values.size:
+        move_products(x, at, pitch, pixel, number, c, count, products, piece, first, to)
+    else:
+        move_rows(count, x, at, to.y, to.at, number, pitch, to.pitch, to.far)

@@ -13,6 +13,7 @@ from netspec.codegen.kinds import Array4, Ints, Vector
 from netspec.codegen.rows import Real, Row, Whole, rows, times
 from netspec.core.beside import Lens, Pieces, Products
 from netspec.kernels.beside import leave_moments, leave_products
+from netspec.kernels.far import arrive, is_far
 
 BLOCK, LEAST = 2048, 16
 """Values that are worked on while they are near, and the least number of pixels."""
@@ -44,10 +45,14 @@ def _seen(x: Real, factor: Real, offset: Real, low: Real) -> Real:
     return low.where(value < low, value)
 
 
-def _expect(blobs: tuple[Row, ...], at: Whole) -> None:
-    """Prefetch what is read and written some time after a place: prefetchers of the CPU stop where a page ends."""
-    for blob in blobs:
-        blob.prefetch(at + 2 * BLOCK)
+def _expect(a: Row, b: Row, y: Row, at: Whole, far: Whole) -> None:
+    """Prefetch what is read and written some time after a place: prefetchers of the CPU stop where a page ends.
+
+    What is far is not read before it is written.
+    """
+    a.prefetch(at + 2 * BLOCK)
+    b.prefetch(at + 2 * BLOCK)
+    y.prefetch(at + 2 * BLOCK, unless=far)
 
 
 @rows(group=4)
@@ -63,14 +68,15 @@ def weigh_seen(
     low: Real,
     number: Whole,
     pitch: Whole,
+    far: Whole,
 ) -> None:
     """y = of_a * a + of_b * b over a number of pixels, a seen through a lens."""
     slope, shift = factor.get(), offset.get()
     for i in times(number):
         at = i * pitch
-        _expect((a, b, y), at)
+        _expect(a, b, y, at, far)
         value = of_a * _seen(a.get(at), slope, shift, low_a) + of_b * b.get(at)
-        y.put(low.where(value < low, value), at)
+        y.stream(low.where(value < low, value), at, far)
 
 
 @rows(group=4)
@@ -89,15 +95,16 @@ def weigh_both_seen(
     low: Real,
     number: Whole,
     pitch: Whole,
+    far: Whole,
 ) -> None:
     """y = of_a * a + of_b * b over a number of pixels, both seen through lenses."""
     slope_a, shift_a, slope_b, shift_b = factor_a.get(), offset_a.get(), factor_b.get(), offset_b.get()
     for i in times(number):
         at = i * pitch
-        _expect((a, b, y), at)
+        _expect(a, b, y, at, far)
         seen_a, seen_b = _seen(a.get(at), slope_a, shift_a, low_a), _seen(b.get(at), slope_b, shift_b, low_b)
         value = of_a * seen_a + of_b * seen_b
-        y.put(low.where(value < low, value), at)
+        y.stream(low.where(value < low, value), at, far)
 
 
 @rows(group=2)
@@ -237,9 +244,13 @@ def weighted_sum_beside(
     part: int,
     parts: int,
 ) -> None:
-    """y = of_a * a + of_b * b, seen through lenses; leaves the moments of y. b has a lens only where a has one."""
+    """y = of_a * a + of_b * b, seen through lenses; leaves the moments of y. b has a lens only where a has one.
+
+    y is far only where no moments are left: else it is read again at once.
+    """
     c, tops = y.shape[3], y.reshape(y.size)
     (first, last), step = span(y.size // c, part, parts), max(LEAST, BLOCK // c)
+    far = 0 if moments.values.size else is_far(tops)
     fa, oa, fb, ob = lens_a.factor, lens_a.offset, lens_b.factor, lens_b.offset
     for pixel in range(first, last, step):
         number, at = min(step, last - pixel), pixel * c
@@ -267,14 +278,16 @@ def weighted_sum_beside(
                 low,
                 number,
                 c,
+                far,
             )
         elif fa.size:
             run = number if c < WIDE else 1
             for now in range(at, at + number * c, run * c):
-                weigh_seen(c, a, now, b, now, tops, now, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, run, c)
+                weigh_seen(c, a, now, b, now, tops, now, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, run, c, far)
         else:
             weigh(number * c, a, at, b, at, tops, at, of_a, of_b, low)
         leave_moments(tops, at, c, number, 0, c, moments, part, pixel == first)
+    arrive(far)
 
 
 @helper

@@ -37,17 +37,31 @@ BLOCK = 16
 """Rows that are added up before they are added to the float64 sums."""
 
 
+class Totals:
+    """Two sums of vectors over some rows, in the net's float type; `leave` adds them to rows of float64."""
+
+    def __init__(self, x: Row) -> None:
+        self.first, self.second = Variable(x.fill(0)), Variable(x.fill(0))
+
+    def add(self, first: Real, second: Real) -> None:
+        """Add a row's vectors."""
+        self.first.set(self.first.get() + first)
+        self.second.set(self.second.get() + second)
+
+    def leave(self, first: Row, second: Row) -> None:
+        """Add the sums."""
+        first.put(first.get() + self.first.get().double())
+        second.put(second.get() + self.second.get().double())
+
+
 @rows(group=4)
 def add_moments(x: Row, pivot: Row, s: Row, q: Row, number: Whole, width: Whole) -> None:
     """s += the sum of x - pivot over a number of rows, q += that of its square."""
-    centre = pivot.get().to(x)
-    total, squares = Variable(x.fill(0)), Variable(x.fill(0))
+    centre, totals = pivot.get().to(x), Totals(x)
     for i in times(number):
         value = x.get(i * width) - centre
-        total.set(total.get() + value)
-        squares.set(squares.get() + value * value)
-    s.put(s.get() + total.get().double())
-    q.put(q.get() + squares.get().double())
+        totals.add(value, value * value)
+    totals.leave(s, q)
 
 
 @rows(group=4)
@@ -68,15 +82,12 @@ def add_products(
 
     Rows of x lie `pitch` apart, those of dy `width`. Where x * factor + offset <= low nothing is added.
     """
-    mean, slope, shift = centre.get(), factor.get(), offset.get()
-    total, products = Variable(x.fill(0)), Variable(x.fill(0))
+    mean, slope, shift, totals = centre.get(), factor.get(), offset.get(), Totals(x)
     for i in times(number):
         value = x.get(i * pitch)
         diff = dy.get(i * width).cleared(value * slope + shift <= low)
-        total.set(total.get() + diff)
-        products.set(products.get() + diff * (value - mean))
-    s.put(s.get() + total.get().double())
-    q.put(q.get() + products.get().double())
+        totals.add(diff, diff * (value - mean))
+    totals.leave(s, q)
 
 
 @rows()
