@@ -313,9 +313,12 @@ def fold(partial: Doubles, width: int, totals: Doubles, products: Doubles) -> No
         totals[i] = 0
         products[i] = 0
     for piece in range(partial.size // (2 * width)):
-        for slot in range(width):
-            totals[slot % c] += partial[2 * width * piece + slot]
-            products[slot % c] += partial[2 * width * piece + width + slot]
+        for slot in range(0, width, c):
+            at = 2 * width * piece + slot
+            more, beside = partial[at : at + c], partial[at + width : at + width + c]
+            for i in range(c):
+                totals[i] += more[i]
+                products[i] += beside[i]
 
 
 @kernel

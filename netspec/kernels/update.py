@@ -10,8 +10,14 @@ import math
 
 import numpy as np
 
+from netspec.codegen.geometry import LINE
 from netspec.codegen.kernel import kernel, span, summing
 from netspec.codegen.kinds import Clock, Doubles, Vector
+from netspec.codegen.simd import expect
+from netspec.codegen.tiles import address
+
+BLOCK = 1024
+"""Values that are squared at a time, while those two blocks behind them are fetched."""
 
 
 @summing
@@ -28,7 +34,11 @@ def squares(x: Vector) -> float:
 def sum_of_squares(diff: Vector, partial: Doubles, part: int, parts: int) -> None:
     """diff: (M,). partial[part] = the sum of diff**2 over this part."""
     first, last = span(diff.size, part, parts)
-    partial[part] = squares(diff[first:last])
+    partial[part] = 0
+    for begin in range(first, last, BLOCK):
+        for ahead in range(begin + 2 * BLOCK, begin + 3 * BLOCK, LINE // diff.itemsize):
+            expect(address(diff, ahead))
+        partial[part] += squares(diff[begin : min(last, begin + BLOCK)])
 
 
 @kernel
