@@ -149,6 +149,7 @@ class PixelGradient(NamedTuple):
     across: int  # parts that share its columns, which are x's channels
     deep: int  # pixels that are multiplied at a time
     row: int  # from one pixel to the next where dy's are copied
+    wide: int  # from one row of a piece to the next
     apart: int  # 1 where pixels of x lie apart
 
 

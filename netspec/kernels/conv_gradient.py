@@ -113,13 +113,20 @@ def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
 
 
 @kernel
-def add_pieces(pieces: Matrix, dw: Vector, add: int, part: int, parts: int) -> None:
-    """pieces: (S, M), dw: (M,). dw = (with `add`: +=) the pieces, added in their order. A part owns values."""
-    begin, end = span(dw.size, part, parts)
-    total, first = dw[begin:end], pieces[0, begin:end]
-    for i in range(total.size):
-        total[i] = total[i] + first[i] if add else first[i]
-    add_rows(pieces, begin, total)
+def add_pieces(pieces: Matrix, dw: Matrix, wide: int, add: int, part: int, parts: int) -> None:
+    """dw (K, C) = (with `add`: +=) the pieces, added in their order. A part owns rows.
+
+    pieces: (S, K*wide), of K rows that lie `wide` values apart, C or more.
+    """
+    k, c = dw.shape
+    begin, end = span(k, part, parts)
+    some = end - begin if wide == c else 1
+    for row in range(begin, end, max(1, some)):
+        total, at = dw[row : row + some].reshape(some * c), row * wide
+        first = pieces[0, at : at + some * c]
+        for i in range(total.size):
+            total[i] = total[i] + first[i] if add else first[i]
+        add_rows(pieces, at, total)
 
 
 @kernel

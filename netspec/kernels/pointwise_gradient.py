@@ -121,11 +121,12 @@ def weight_gradient_pixels(
 ) -> None:
     """pieces[s] = (with `add`: +=) dy^T x over the pixels of piece s, for filters of one tap.
 
-    x: pixels of C channels, seen through a lens and `apart`; dy: (P, K), seen through a pull; pieces: (S, K, C).
+    x: pixels of C channels, seen through a lens and `apart`; dy: (P, K), seen through a pull; pieces: (S, K, wide), of
+    which C columns count.
     scratch: (parts, a panel of x's block of pixels, then the rows of dy's). A part owns some rows and columns of one
     piece. A block of pixels stays near while it is multiplied; meanwhile the tiles prefetch the next one.
     """
-    c, panel, across, size = product.channels, tiles.panel, product.across, dy.itemsize
+    c, wide, panel, across, size = product.channels, product.wide, tiles.panel, product.across, dy.itemsize
     shares, near = product.down * across, scratch[part]
     piece, share = pieces[part // shares], part % shares
     begin, end = span(tiles.blocks, share // across, product.down)
@@ -150,7 +151,7 @@ def weight_gradient_pixels(
             for cut in range(begin, end):
                 v, _ = rows_at(cut, tiles.rows, tiles.more)
                 a = Left(rows_of.address + (v - top) * size, 1, rows_of.step)
-                result = Result(address(piece, v * c + p * panel), c, 0, mode, tail)
+                result = Result(address(piece, v * wide + p * panel), wide, 0, mode, tail)
                 soon = coming_line(number, x_then, dy_then, pull_then)
                 number += 1
                 multiply(tall if cut < tiles.more else low, sums, a, b, result, soon)

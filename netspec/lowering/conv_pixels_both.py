@@ -72,6 +72,7 @@ def calls(conv: Conv, run: Run, mode: int, dx: Array, dw: Array) -> Calls:
         across=1,
         deep=blocks * back.rows,
         row=APART,
+        wide=c,
         apart=0,
     )
     both = BothPixels(product, out_pitch, k, blocks)
@@ -79,4 +80,4 @@ def calls(conv: Conv, run: Run, mode: int, dx: Array, dw: Array) -> Calls:
     arrays = (x, dy, packed, out, pieces, space["windows"])
     yield Call(pointwise_both.both_gradients_pixels, *arrays, both, around, back, tiles, mode, parts=PARTS)
     add, parts = int(run.param_add[0]), min(PARTS, max(1, dw.size // 4096))
-    yield Call(conv_gradient.add_pieces, pieces, dw.reshape(-1), add, parts=parts)
+    yield Call(conv_gradient.add_pieces, pieces, dw.reshape(k, c), c, add, parts=parts)

@@ -27,6 +27,8 @@ LONG = 768
 PULLED = 2.5
 """What it costs to bring near a value of the top's diff that is pulled, and stays no nearer than in the second cache;
 a value of the bottom costs 1."""
+NARROW = 512
+"""Values of a row, or a multiple, with which the rows of a tile share few lines of a cache: in pieces they lie apart."""
 PANEL = 64
 """Columns of a panel, at most, on any kind of CPU."""
 
@@ -39,6 +41,7 @@ class Cut(NamedTuple):
     across: int
     deep: int
     row: int  # values from one pixel of the top's diff to the next where they are copied
+    wide: int  # values from one row of a piece to the next
 
 
 def _cut(conv: Conv, pulled: bool) -> Cut:
@@ -53,13 +56,14 @@ def _cut(conv: Conv, pulled: bool) -> Cut:
     shares = (pair for pair in fits if pair[0] * pair[1] == number)
     down, across = min(shares, key=lambda share: share[1] * k * row_cost + share[0] * c)
     row = padded(-(-k // down) + 14)  # an odd number of cache lines, so that rows of pixels do not share a few
-    return Cut(pieces, down, across, even(-(-pixels // pieces), DEEP), row + (0 if row // 16 % 2 else 16))
+    wide = c + (AIR if pieces > 1 and c % NARROW == 0 else 0)
+    return Cut(pieces, down, across, even(-(-pixels // pieces), DEEP), row + (0 if row // 16 % 2 else 16), wide)
 
 
 def spaces(conv: Conv) -> dict[str, Workspace]:
     """The pieces, and for each part a panel of the bottom's pixels and rows of the top's diff."""
     cut, row = _cut(conv, pulled=False), max(_cut(conv, pulled).row for pulled in (False, True))
-    size, parts = conv.weight[0] * conv.weight[1], cut.pieces * cut.down * cut.across
+    size, parts = conv.weight[0] * cut.wide, cut.pieces * cut.down * cut.across
     near = cut.deep * (PANEL + row) + AIR
     shapes = {"pieces": (cut.pieces if cut.pieces > 1 else 0, size), "windows": (parts, near)}
     return {name: Workspace(shape, use="backward") for name, shape in shapes.items()}
@@ -84,6 +88,7 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
         across=cut.across,
         deep=cut.deep,
         row=cut.row,
+        wide=cut.wide,
         apart=int(not conv.pixelwise),
     )
     apart, tiles = Apart(p, q, h, w, down.stride, across.stride), tiling(k, c, str(dw.dtype), "across")
@@ -92,4 +97,5 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
     kernel = pointwise_gradient.weight_gradient_pixels
     yield Call(kernel, *arrays, product, apart, tiles, *beside, in_place, parts=parts)
     if cut.pieces > 1:
-        yield Call(conv_gradient.add_pieces, pieces, dw.reshape(-1), add, parts=min(PARTS, max(1, dw.size // 4096)))
+        parts = min(PARTS, k, max(1, dw.size // 4096))
+        yield Call(conv_gradient.add_pieces, pieces, dw.reshape(k, c), cut.wide, add, parts=parts)
