@@ -20,6 +20,8 @@ MOST_PARTS = 64
 """Parts of a step, at most."""
 ADD, RECTIFY = 1, 2
 """Bits of a tile's or strip's mode: add to what the result holds; replace what is negative by 0."""
+STREAM = 4
+"""Bit of a strip's mode: the result is written past the caches."""
 MOST_TAPS = 7
 """Taps of a line that a strip multiplies, at most: more would need too many registers."""
 STRIP_PIXELS = 8

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from netspec.codegen.geometry import STREAM
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Clock, Codes, Matrix, Vector
 from netspec.codegen.rows import Row, rows
@@ -18,6 +19,7 @@ from netspec.codegen.tiles import address
 from netspec.core.beside import Products
 from netspec.kernels.conv_geometry import DepthwiseImages
 from netspec.kernels.depthwise import leave_lines, rows_of, sight_of
+from netspec.kernels.far import arrive
 from netspec.kernels.seen import Held, Leaving, Seen, hold_lines
 
 
@@ -32,7 +34,7 @@ class BothLines(NamedTuple):
     step: int  # columns of x from one of dy to the next
     first: int  # column of dy at which those begin that the first pixel meets
     gap: int  # columns of zeros between lines of dy
-    mode: int  # bit ADD
+    mode: int  # bits ADD and STREAM
     coded: int  # 1: the codes mask dx and leave its sums
 
 
@@ -79,6 +81,7 @@ def both_along(
     g, c, size, o = both.images, both.images.channels, dx.itemsize, 0
     source, values = rows_of(both.rows, unit % g.lines), left.products.pieces.values
     filters, s = source.tap * g.across * c, 2 * left.products.pieces.width * part
+    later = 0 if both.mode & STREAM else g.columns * c
     taps = Filters(address(w, filters), address(piece, filters), g.tap_step * g.across * c)
     while o < g.columns:
         some, code = min(both.most, (g.columns - o) // both.strip), both.codes[2 * source.number]
@@ -86,7 +89,7 @@ def both_along(
             some, code = 1, both.codes[2 * source.number + 1]
         pixel = (unit * g.columns + o) * c
         lines = Around(around + (both.first + o // both.step) * c * size, g.row_step * (g.width + both.gap) * c)
-        pixels = Bottom(address(x, pixel), address(dx, pixel), c, g.columns * c, both.mode)
+        pixels = Bottom(address(x, pixel), address(dx, pixel), c, g.columns * c, later, both.mode)
         call_both(code, some, lines, taps, pixels, sums)
         if both.coded:
             add_doubles(c, near, 0, values, s)
@@ -126,3 +129,4 @@ def both_gradients(
         both_along(x, w, dx, piece, near, both, left, sums, unit, around, part)
         if leaving and not both.coded:
             done = leave_lines(dx, g, left, part, done, unit, first, last)
+    arrive(both.mode & STREAM)

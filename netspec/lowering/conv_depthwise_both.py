@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from netspec.codegen.geometry import first_column, meetings, share
+from netspec.codegen.geometry import ADD, STREAM, first_column, meetings, share
 from netspec.core.calls import Call, Run
 from netspec.lowering.beside import lens_of, products_of
 from netspec.lowering.conv import Conv
@@ -59,6 +59,7 @@ def call(conv: Conv, run: Run, packed: Array, axes: Sequence[PassAxis], mode: in
     assert dx is not None
     left, lens, width = left_back(run), lens_of(run), conv.bottom[3]
     kind = LENS * (lens.factor.size > 0) + PRODUCTS * _along(run)
+    coded = kind & PRODUCTS > 0
     columns = step * share(-(-width // step), STRIP)[0]
     widths, table = (columns, (width - 1) % columns + 1), _rows(axes, conv.bottom[2])
     codes: list[Any] = [None] * (2 * max(row.number for row in table) + 2)
@@ -73,12 +74,21 @@ def call(conv: Conv, run: Run, packed: Array, axes: Sequence[PassAxis], mode: in
         step=step,
         first=first_column(across, step, pad),
         gap=gap(conv),
-        mode=mode,
-        coded=int(kind & PRODUCTS > 0),
+        mode=mode | STREAM * (_streams(dx, mode) and (coded or not left.products.pieces.values.size)),
+        coded=int(coded),
     )
     seen = seen_back(run, run.workspace["near_bottom"])._replace(lens=lens)
     arrays = (x.reshape(-1), dy.reshape(-1), packed.reshape(-1), dx.reshape(-1), run.workspace["pieces"][:parts])
     return Call(depthwise_both.both_gradients, *arrays, lines, seen, left, parts=parts)
+
+
+def _streams(dx: Array, mode: int) -> bool:
+    """Whether codes may write dx past the caches: it is far, is not read, and a vector is a whole line of a cache."""
+    from netspec.codegen import simd
+    from netspec.kernels.far import FAR
+
+    whole = dx.ctypes.data % simd.BYTES == 0 == dx.shape[-1] * dx.itemsize % simd.BYTES
+    return dx.nbytes >= FAR and not mode & ADD and simd.BYTES == simd.LINE and whole
 
 
 def _along(run: Run) -> bool:

@@ -23,6 +23,7 @@ from netspec.layers.convolution import Convolution
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import flat
 from tests.helpers.checks import Runner
+from tests.helpers.programs import poisoned
 
 Array = NDArray[Any]
 AIR = 3
@@ -114,9 +115,11 @@ def expected(conv: Conv, s: Sides, adding: bool, summing: bool, masked: bool = T
 
 
 def _laid(value: Array, dtype: str, wide: bool = False) -> Array:
-    """A blob in memory; with `wide` it lies inside a wider one, of NaN."""
+    """A blob in memory, at the beginning of a line of a cache; with `wide` it lies inside a wider one, of NaN."""
     if not wide:
-        return np.array(value, dtype, order="C")
+        blob = poisoned(value.size * np.dtype(dtype).itemsize).view(dtype).reshape(value.shape)
+        blob[...] = value
+        return blob
     around = np.full((*value.shape[:-1], value.shape[-1] + 2 * AIR), np.nan, dtype)
     around[..., AIR:-AIR] = value
     return around[..., AIR:-AIR]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 
-from netspec.codegen import driver
+from netspec.codegen import driver, simd
+from netspec.codegen.geometry import STREAM
+from netspec.core.calls import Call
+from netspec.kernels import far
+from netspec.kernels.depthwise_both import BothLines
 from netspec.layers.convolution import Convolution
 from netspec.lowering import conv_depthwise, conv_passes
 from tests.helpers.checks import make_layer, run_reversed
@@ -67,6 +72,28 @@ def test_lines_move_in_scratch_and_threads_do_not_matter() -> None:
         one, two = (run_beside(layer, s, able, runner=runner) for runner in (driver.run, run_reversed))
     for a, b in zip(one, two, strict=True):
         assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_far_diff_is_written_past_the_caches(stride: int) -> None:
+    """With the same bits; but not where it is added to, or channels are no whole vectors."""
+    modes: list[int] = []
+
+    def runner(calls: Iterable[Call], dtype: str) -> None:
+        for call in calls:
+            modes.extend(argument.mode for argument in call.args if isinstance(argument, BothLines))
+            driver.run([call], dtype)
+
+    for channels, adding in ((32, False), (32, True), (23, False)):
+        shape = (2, channels, 9, 13)
+        layer = depthwise(shape, kernel_size=3, pad=1, stride=stride)
+        able, s = layer.beside((shape,)), sides(layer, shape)
+        with mock.patch.object(far, "FAR", 1):
+            one = run_beside(layer, s, able, "float32", adding, runner=runner)
+        two = run_beside(layer, s, able, "float32", adding, runner=runner)
+        for a, b in zip(one, two, strict=True):
+            assert np.array_equal(a, b)
+    assert [mode & STREAM > 0 for mode in modes] == [simd.BYTES == simd.LINE] + 5 * [False]
 
 
 def test_a_bias_needs_the_gradient_itself() -> None:
