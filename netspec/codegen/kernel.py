@@ -75,6 +75,15 @@ def span(count: int, part: int, parts: int) -> tuple[int, int]:
     return count * part // parts, count * (part + 1) // parts
 
 
+@_typed({"inline": "always"})
+def following(part: int, parts: int) -> int:
+    """The part that a core computes after this one, as far as can be known: for what is fetched ahead; -1: none.
+
+    Half of the cores begin with the first parts, and half with the last ones (`crew`).
+    """
+    return part + 1 if 2 * part < parts else part - 1
+
+
 class Compiled:
     """Code that is compiled once for each number type, cached on disk, and called by its address.
 

@@ -7,7 +7,7 @@ and then with x. The weight, a piece of its gradient and a block are to fit the 
 from __future__ import annotations
 
 from netspec.codegen.geometry import ADD, AIR, APART, Tiling
-from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kernel import following, helper, kernel, span
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.tiles import (
     Ahead,
@@ -117,11 +117,12 @@ def both_gradients_pixels(
     """
     product, near, products = both.product, scratch[part], around.products
     begin, end = span(back.blocks, part, parts)
-    rows = product.deep * tiles.panel + AIR
+    rows, after = product.deep * tiles.panel + AIR, following(part, parts)
+    after = rows_at(span(back.blocks, after, parts)[0], back.rows, back.more)[0] if after >= 0 else 0
     for first in range(begin, end, both.blocks):
         last = min(end, first + both.blocks)
         pixel, beyond = rows_at(first, back.rows, back.more)[0], rows_at(last, back.rows, back.more)[0]
-        then = beyond if last < end else 0
+        then = beyond if last < end else after
         near_rows(dy, pixel, beyond - pixel, 0, both.filters, product, around.pull, near, rows)
         for block in range(first, last):
             v, count = rows_at(block, back.rows, back.more)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netspec.codegen.geometry import ADD, AIR, LINE, Tiling
-from netspec.codegen.kernel import helper, kernel, span
+from netspec.codegen.kernel import following, helper, kernel, span
 from netspec.codegen.kinds import Matrix, Vector
 from netspec.codegen.rows import Row, Whole, rows, times
 from netspec.codegen.tiles import (
@@ -104,6 +104,30 @@ def near_columns(
     return Right(address(near, 0), 0, panel)
 
 
+class Share(NamedTuple):
+    """What a part multiplies: blocks of rows of a piece, panels of its columns; those as rows; its pixels."""
+
+    begin: int
+    end: int
+    p_begin: int
+    p_end: int
+    top: int
+    bottom: int
+    first: int
+    last: int
+
+
+@helper
+def share_of(part: int, pieces: int, product: PixelGradient, tiles: Tiling) -> Share:
+    """The share of a part."""
+    shares, panels = product.down * product.across, (product.channels + tiles.panel - 1) // tiles.panel
+    begin, end = span(tiles.blocks, part % shares // product.across, product.down)
+    p_begin, p_end = span(panels, part % product.across, product.across)
+    top, bottom = rows_at(begin, tiles.rows, tiles.more)[0], rows_at(end, tiles.rows, tiles.more)[0]
+    first, last = span(product.pixels, part // shares, pieces)
+    return Share(begin, end, p_begin, p_end, top, bottom, first, last)
+
+
 @kernel
 def weight_gradient_pixels(
     x: Vector,
@@ -127,23 +151,23 @@ def weight_gradient_pixels(
     piece. A block of pixels stays near while it is multiplied; meanwhile the tiles prefetch the next one.
     """
     c, wide, panel, across, size = product.channels, product.wide, tiles.panel, product.across, dy.itemsize
-    shares, near = product.down * across, scratch[part]
-    piece, share = pieces[part // shares], part % shares
-    begin, end = span(tiles.blocks, share // across, product.down)
-    p_begin, p_end = span((c + panel - 1) // panel, share % across, across)
-    top, bottom = rows_at(begin, tiles.rows, tiles.more)[0], rows_at(end, tiles.rows, tiles.more)[0]
-    first, last = span(product.pixels, part // shares, pieces.shape[0])
+    own, near = share_of(part, pieces.shape[0], product, tiles), scratch[part]
+    begin, end, p_begin, p_end, top, bottom, first, last = own
+    piece = pieces[part // (product.down * across)]
     for pixel in range(first, last, product.deep):
         count, mode, number = min(product.deep, last - pixel), ADD if add or pixel > first else 0, 0
-        then, sums = pixel + count, Sums(1, one_tap(), count)
+        then, sums = Share(begin, end, p_begin, p_end, top, bottom, pixel + count, last), Sums(1, one_tap(), count)
         x_then, dy_then, pull_then = Following(0, 0, 0), Following(0, 0, 0), Following(0, 0, 0)
-        if then < last:
-            columns, lines = (min(p_end * panel, c) - p_begin * panel) * size, (bottom - top) * size
-            at = address(x, pixel_at(then, apart) * product.pitch + p_begin * panel)
-            x_then = Following(at, columns * (1 - product.apart), product.pitch * size)
-            dy_then = Following(address(dy, then * product.diff_pitch + top), lines, product.diff_pitch * size)
-            if pull.of_dy.size:
-                pull_then = Following(address(pull.x, then * pull.pitch + top), lines, pull.pitch * size)
+        if then.first == last:
+            then = share_of(max(0, following(part, parts)), pieces.shape[0], product, tiles)
+        columns, lines = (min(then.p_end * panel, c) - then.p_begin * panel) * size, (then.bottom - then.top) * size
+        at = address(x, pixel_at(then.first, apart) * product.pitch + then.p_begin * panel)
+        x_then = Following(at, columns * (1 - product.apart), product.pitch * size)
+        at = address(dy, then.first * product.diff_pitch + then.top)
+        dy_then = Following(at, lines, product.diff_pitch * size)
+        if pull.of_dy.size:
+            at = address(pull.x, then.first * pull.pitch + then.top)
+            pull_then = Following(at, lines, pull.pitch * size)
         rows_of = near_rows(dy, pixel, count, top, bottom - top, product, pull, near, product.deep * panel + AIR)
         for p in range(p_begin, p_end):
             some, tail, tall, low = tiles_of(tiles, p, c)
