@@ -4,7 +4,9 @@ Letters: x (N, H, W, C), y (N, P, Q, C). Windows are clipped to the image; none 
 window is its row times `fw` plus its column, clipped or not. Backward gathers: each pixel looks at the windows that
 hold it. Source: Caffe pooling_layer.cpp.
 
-x is seen through a lens by the kernels `..._seen` only, and only those that end in `_leaving` leave products.
+x is seen through a lens by the kernels `..._seen` only, and only those that end in `_leaving` leave products. Backward
+writes dx past the caches where it is `far` (`kernels/far.py`). Lines whose products are left then wait in `lines`, a
+row for each part, until they are moved; where nothing waits, `lines` is empty.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from typing import Any
 
 from netspec.codegen.geometry import PoolWindow
 from netspec.codegen.kernel import JitKernel, helper, kernel, span
-from netspec.codegen.kinds import Array4, Bytes, Vector
+from netspec.codegen.kinds import Array4, Bytes, Matrix, Vector
 from netspec.core.beside import Lens, Products
-from netspec.kernels.beside import leave_products
+from netspec.kernels.beside import Place, leave_products, move_products
+from netspec.kernels.far import arrive
 from netspec.kernels.pooling_rows import (
     Walk,
     gather,
@@ -67,9 +70,10 @@ def covering(i: int, stride: int, pad: int, length: int, windows: int) -> tuple[
 
 
 @helper
-def run_length(c: int) -> int:
-    """The number of windows or pixels of c channels that are taken at a time."""
-    return RUN // c if c < NARROW else 1
+def run_length(c: int, waits: int = 0) -> int:
+    """The number of windows or pixels of c channels that are taken at a time; more where they wait in scratch."""
+    more = 4 if waits else 1
+    return more * RUN // c if c < more * NARROW else 1
 
 
 @helper
@@ -81,18 +85,20 @@ def own(i: int, stride: int, pad: int, size: int, windows: int) -> tuple[int, in
 
 @helper
 def leave(
-    dx: Vector,
-    at: int,
-    pitch: int,
-    pixel: int,
-    number: int,
-    c: int,
-    count: int,
-    products: Products,
-    piece: int,
-    first: bool,
+    near: Vector, dx: Vector, at: int, c: int, number: int, products: Products, piece: int, first: bool, far: int
 ) -> None:
-    """Leave no products: the kernels `..._leaving` have `leave_products` here."""
+    """Leave no products: the kernels `..._leaving` have `leave_both` here."""
+
+
+@helper
+def leave_both(
+    near: Vector, dx: Vector, at: int, c: int, number: int, products: Products, piece: int, first: bool, far: int
+) -> None:
+    """Leave the products of `number` pixels of dx[at:], which are moved there from `near` if that is far."""
+    if far:
+        move_products(near, 0, c, at // c, number, 0, c, products, piece, first, Place(dx, at, c, far))
+    else:
+        leave_products(dx, at, c, at // c, number, 0, c, products, piece, first)
 
 
 @kernel
@@ -135,17 +141,26 @@ def max_forward_only(x: Array4, y: Array4, lens: Lens, window: PoolWindow, part:
 
 @kernel
 def max_backward(
-    dy: Array4, mask: Bytes, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int
+    dy: Array4,
+    mask: Bytes,
+    dx: Array4,
+    lines: Matrix,
+    far: int,
+    products: Products,
+    window: PoolWindow,
+    part: int,
+    parts: int,
 ) -> None:
     """dx = dy at the place of each window's maximum, added up where windows overlap; 0 elsewhere."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
-    flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
+    flat, diffs, waits = dy.reshape(dy.size), dx.reshape(dx.size), int(lines.size > 0)
+    near, stream = (lines[part], 0) if waits else (diffs, far)
     begin, past = span(n * h, part, parts)
     for row in range(begin, past):
         i, tall, _ = covering(row % h, sh, ph, fh, p)
         u, image = row % h + ph - i * sh, (row // h * p + i) * q
-        width = sw * run_length(c)
+        width = sw * run_length(c, waits)
         for start in range(0, w, width):
             end = min(start + width, w)
             for phase in range(start, min(start + sw, end)):
@@ -153,17 +168,33 @@ def max_backward(
                 while column < end:
                     j, wide, further = covering(column, sw, pw, fw, q)
                     number = max(min(room, further), 0) + 1
-                    at, to, place = (image + j) * c, (row * w + column) * c, u * fw + column + pw - j * sw
+                    at, to, place = (
+                        (image + j) * c,
+                        (column if waits else row * w + column) * c,
+                        u * fw + column + pw - j * sw,
+                    )
                     gather(
-                        c, flat, at, mask, at, diffs, to, Walk(number, tall, wide, q * c, c, sw * c), place, sh * fw, sw
+                        c,
+                        flat,
+                        at,
+                        mask,
+                        at,
+                        near,
+                        to,
+                        Walk(number, tall, wide, q * c, c, sw * c),
+                        place,
+                        sh * fw,
+                        sw,
+                        stream,
                     )
                     column, room = column + number * sw, room - number
-        leave(diffs, row * w * c, c, row * w, w, 0, c, products, part, row == begin)
+        leave(near, diffs, row * w * c, c, w, products, part, row == begin, waits)
+    arrive(far)
 
 
 @kernel
 def max_backward_apart(
-    dy: Array4, mask: Bytes, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int
+    dy: Array4, mask: Bytes, dx: Array4, far: int, products: Products, window: PoolWindow, part: int, parts: int
 ) -> None:
     """dx = dy at the place of each window's maximum, where windows do not overlap; 0 elsewhere.
 
@@ -181,9 +212,10 @@ def max_backward_apart(
             number = max(1, min(run_length(c), q - 1 - j)) if j0 >= 0 else 1
             at, to = (row * q + j) * c, (image + left) * c
             walk = Walk(number, below - top, beside - left, w * c, c, sw * c)
-            scatter(c, flat, at, mask, at, diffs, to, walk, top - i0, left - j0, fh, fw)
+            scatter(c, flat, at, mask, at, diffs, to, walk, top - i0, left - j0, fh, fw, far)
             j += number
-        leave(diffs, image * c, c, image, (below - top) * w, 0, c, products, part, row == first)
+        leave(diffs, diffs, image * c, c, (below - top) * w, products, part, row == first, 0)
+    arrive(far)
 
 
 @kernel
@@ -220,16 +252,19 @@ def average_forward(x: Array4, y: Array4, lens: Lens, window: PoolWindow, part: 
 
 
 @kernel
-def average_backward(dy: Array4, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int) -> None:
+def average_backward(
+    dy: Array4, dx: Array4, lines: Matrix, far: int, products: Products, window: PoolWindow, part: int, parts: int
+) -> None:
     """dx = dy over the area of each window, added up where windows overlap."""
     fh, fw, sh, sw, ph, pw = window
     (n, h, w, c), (_, p, q, _) = dx.shape, dy.shape
-    flat, diffs = dy.reshape(dy.size), dx.reshape(dx.size)
+    flat, diffs, waits = dy.reshape(dy.size), dx.reshape(dx.size), int(lines.size > 0)
+    near, stream = (lines[part], 0) if waits else (diffs, far)
     begin, past = span(n * h, part, parts)
     for row in range(begin, past):
         i, tall, _ = covering(row % h, sh, ph, fh, p)
         image, below = (row // h * p + i) * q, h + ph - (i * sh - ph)
-        width = sw * run_length(c)
+        width = sw * run_length(c, waits)
         for start in range(0, w, width):
             end = min(start + width, w)
             for phase in range(start, min(start + sw, end)):
@@ -237,12 +272,16 @@ def average_backward(dy: Array4, dx: Array4, products: Products, window: PoolWin
                 while column < end:
                     j, wide, further = covering(column, sw, pw, fw, q)
                     number = max(min(room, further), 0) + 1
-                    at, to, beside = (image + j) * c, (row * w + column) * c, w + pw - (j * sw - pw)
+                    at, to, beside = (
+                        (image + j) * c,
+                        (column if waits else row * w + column) * c,
+                        w + pw - (j * sw - pw),
+                    )
                     share(
                         c,
                         flat,
                         at,
-                        diffs,
+                        near,
                         to,
                         Walk(number, tall, wide, q * c, c, sw * c),
                         fh,
@@ -251,14 +290,16 @@ def average_backward(dy: Array4, dx: Array4, products: Products, window: PoolWin
                         sw,
                         below,
                         beside,
+                        stream,
                     )
                     column, room = column + number * sw, room - number
-        leave(diffs, row * w * c, c, row * w, w, 0, c, products, part, row == begin)
+        leave(near, diffs, row * w * c, c, w, products, part, row == begin, waits)
+    arrive(far)
 
 
 @kernel
 def average_backward_apart(
-    dy: Array4, dx: Array4, products: Products, window: PoolWindow, part: int, parts: int
+    dy: Array4, dx: Array4, far: int, products: Products, window: PoolWindow, part: int, parts: int
 ) -> None:
     """dx = dy over the area of each window, where windows do not overlap; 0 in no window."""
     fh, fw, sh, sw, ph, pw = window
@@ -273,9 +314,10 @@ def average_backward_apart(
             number = max(1, min(run_length(c), q - 1 - j)) if j0 >= 0 else 1
             walk = Walk(number, below - top, beside - left, w * c, c, sw * c)
             at, to, area = (row * q + j) * c, (image + left) * c, height * min(fw, w + pw - j0)
-            spread(c, flat, at, diffs, to, walk, top - i0, left - j0, fh, fw, area)
+            spread(c, flat, at, diffs, to, walk, top - i0, left - j0, fh, fw, area, far)
             j += number
-        leave(diffs, image * c, c, image, (below - top) * w, 0, c, products, part, row == first)
+        leave(diffs, diffs, image * c, c, (below - top) * w, products, part, row == first, 0)
+    arrive(far)
 
 
 def variant(of: JitKernel, word: str, kinds: dict[str, str] | None = None, **other: Any) -> JitKernel:
@@ -297,7 +339,7 @@ max_forward_seen = variant(max_forward, "seen", maximum=maximum_seen)
 max_forward_only_seen = variant(max_forward_only, "seen", maximum_only=maximum_only_seen)
 average_forward_seen = variant(average_forward, "seen", mean=mean_seen)
 max_backward_leaving, max_backward_apart_leaving, average_backward_leaving, average_backward_apart_leaving = (
-    variant(each, "leaving", leave=leave_products)
+    variant(each, "leaving", leave=leave_both)
     for each in (max_backward, max_backward_apart, average_backward, average_backward_apart)
 )
 BACKWARD = {

@@ -1,5 +1,7 @@
 """The innermost loops of pooling: windows or pixels that are alike, side by side, vector by vector.
 
+What backward writes is written past the caches where it is `far`, as in `Row.stream`.
+
 Where a body takes the factors and constants of a lens, the plain one leaves them alone, and `..._seen` sees x so.
 """
 
@@ -97,7 +99,7 @@ def find_maximum_only(look: Look, y: Row, walk: Walk) -> None:
 
 
 @rows(group=2, again=True)
-def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, left: Whole) -> None:
+def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, left: Whole, far: Whole) -> None:
     """dx = for each pixel the sum of dy over those windows that chose it.
 
     The pixel's place in its first window is `place`; in the next windows it is `up` less by rows, `left` less by
@@ -110,11 +112,11 @@ def gather(dy: Row, mask: Row, dx: Row, walk: Walk, place: Whole, up: Whole, lef
                 at = i * walk.down + (j + k) * walk.right
                 mine = mask.get(at).equals((place - i * up - j * left).spread(mask))
                 total.set(total.get() + dy.get(at).where(mine, 0))
-        dx.put(total.get(), k * walk.step)
+        dx.stream(total.get(), k * walk.step, far)
 
 
 @rows(again=True)
-def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole) -> None:
+def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole, far: Whole) -> None:
     """dx = dy where a window chose the pixel, else 0, for the pixels from (top, left) of each window on.
 
     Pixels from (fh, fw) on lie in no window.
@@ -125,7 +127,7 @@ def scatter(dy: Row, mask: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh
             for j in times(walk.wide):
                 u, v = top + i, left + j
                 mine = place.equals((u * fw + v).where(u < fh, -1).where(v < fw, -1).spread(mask))
-                dx.put(value.where(mine, 0), k * walk.step + i * walk.down + j * walk.right)
+                dx.stream(value.where(mine, 0), k * walk.step + i * walk.down + j * walk.right, far)
 
 
 @rows(group=2, again=True)
@@ -153,19 +155,21 @@ def find_mean(look: Look, y: Row, walk: Walk, area: Whole) -> None:
 
 
 @rows(again=True)
-def spread(dy: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole, area: Whole) -> None:
+def spread(
+    dy: Row, dx: Row, walk: Walk, top: Whole, left: Whole, fh: Whole, fw: Whole, area: Whole, far: Whole
+) -> None:
     """dx = dy over `area` for the pixels from (top, left) of each window on; from (fh, fw) on they lie in no window."""
     for k in times(walk.number):
         value = dy.get(k * walk.right) * area.share().spread(dy)
         for i in times(walk.tall):
             for j in times(walk.wide):
                 outside = (top + i >= fh) | (left + j >= fw)
-                dx.put(value.cleared(outside), k * walk.step + i * walk.down + j * walk.right)
+                dx.stream(value.cleared(outside), k * walk.step + i * walk.down + j * walk.right, far)
 
 
 @rows(group=2, again=True)
 def share(
-    dy: Row, dx: Row, walk: Walk, fh: Whole, fw: Whole, sh: Whole, sw: Whole, below: Whole, beside: Whole
+    dy: Row, dx: Row, walk: Walk, fh: Whole, fw: Whole, sh: Whole, sw: Whole, below: Whole, beside: Whole, far: Whole
 ) -> None:
     """dx = for each pixel the sum of dy over the windows that hold it, each divided by the window's area.
 
@@ -179,4 +183,4 @@ def share(
             for j in times(walk.wide):
                 area = height * (beside - (j + k) * sw).minimum(fw)
                 total.set(total.get() + dy.get(i * walk.down + (j + k) * walk.right) * area.share().spread(dy))
-        dx.put(total.get(), k * walk.step)
+        dx.stream(total.get(), k * walk.step, far)

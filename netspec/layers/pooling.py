@@ -29,12 +29,18 @@ from netspec.layers._spatial import once
 from netspec.layers._window import Meeting, Windowed, meetings
 from netspec.layers.base import ANY_LAYOUT, BOTTOM, NOTHING, TOP, Abilities, Arity, Passing, Purpose
 from netspec.lowering.beside import lens_of, pieces, products_of
+from netspec.lowering.conv_passes import PARTS
 from netspec.lowering.planes import planes
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array, Arrays, Move
 
 Place = tuple[int, ...]
+
+FAR = 2**24
+"""Bytes of a bottom's diff from which on it is written past the caches: smaller ones may be near when they are read."""
+WAITING = 2**13
+"""Values that wait in a part's scratch, at most: they stay in its nearest cache."""
 
 
 class Pooling(Engine, Windowed):
@@ -181,10 +187,25 @@ class Pooling(Engine, Windowed):
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """The places of the maxima, or of drawn values, when backward or a second top wants them."""
         wanted = backward or self._general(bottoms[0])
+        spaces = {}
         if self.pool == "STOCHASTIC" or (self.pool == "MAX" and (wanted or len(self.top_names()) > 1)):
             small = not self._general(bottoms[0]) and not self._large(bottoms[0])
-            return {"mask": Workspace(self.top_shapes(bottoms)[0], "uint8" if small else "int32", kept=backward)}
-        return {}
+            spaces["mask"] = Workspace(self.top_shapes(bottoms)[0], "uint8" if small else "int32", kept=backward)
+        if backward and not self._general(bottoms[0]) and self._waiting(bottoms[0]):
+            spaces["lines"] = Workspace((PARTS, self._waiting(bottoms[0])), use="backward")
+        return spaces
+
+    def _waiting(self, bottom: Shape) -> int:
+        """Values of a line of the bottom's diff, which waits in scratch until it is whole, where that is far; else 0.
+
+        Where windows do not overlap, they are written at once.
+        """
+        line = bottom[1] * bottom[3]
+        return line if count(bottom) >= FAR // 4 and line <= WAITING and not self._apart(self._window(bottom)) else 0
+
+    def _apart(self, window: PoolWindow) -> bool:
+        """Whether windows do not overlap."""
+        return window.height <= window.stride_y and window.width <= window.stride_x
 
     def _general(self, bottom: Shape) -> bool:
         """Whether the kernels for any number of axes compute it, whose masks hold places in planes, not in windows."""
@@ -241,12 +262,15 @@ class Pooling(Engine, Windowed):
             return
         window, products = self._window(shape), products_of(run)
         number, average = len(products.pieces.values), self.pool == "AVE"
-        apart = window.height <= window.stride_y and window.width <= window.stride_x
-        kernel = pooling.BACKWARD[average, apart, number > 0]
-        if self._large(shape) and not average:
-            kernel = pooling.max_backward_large
+        large = self._large(shape) and not average
+        apart = self._apart(window) and not large
+        kernel = pooling.max_backward_large if large else pooling.BACKWARD[average, apart, number > 0]
         arrays = (run.top_diff[0], dx) if average else (run.top_diff[0], run.workspace["mask"], dx)
-        yield Call(kernel, *arrays, products, window, parts=number or None)
+        waits = "lines" in run.workspace and number > 0 and not apart
+        if not apart:
+            arrays = (*arrays, run.workspace["lines"] if waits else dx.reshape(-1, shape[1])[:0])
+        far = int(dx.nbytes >= FAR and (waits or not number))  # what is read again at once is not far
+        yield Call(kernel, *arrays, far, products, window, parts=number or None)
 
     def _general_backward(self, run: Run, over: Planes) -> Call:
         from netspec.kernels import window_sums, windows

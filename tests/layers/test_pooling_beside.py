@@ -10,6 +10,7 @@ import pytest
 
 from netspec.codegen import driver
 from netspec.core.calls import Run
+from netspec.layers import pooling
 from netspec.layers.base import Layer
 from tests.helpers.beside import Array, check_products, masked, run_of, run_on, seen, some_lens, some_products
 from tests.helpers.checks import blob, make_layer
@@ -93,6 +94,41 @@ def test_bits_do_not_depend_on_threads() -> None:
         run_on(threads, layer, run)
         left.append([run.top[0], run.bottom_diff[0], asked.pieces.values])
     assert all(a.tobytes() == b.tobytes() for a, b in zip(*left, strict=True))
+
+
+@pytest.mark.parametrize("window", range(len(WINDOWS)))
+@pytest.mark.parametrize("kind", ["MAX", "AVE"])
+@pytest.mark.parametrize("channels", [19, 32])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_far_diff_has_the_bits_of_a_near_one(
+    kind: str, window: int, channels: int, leaves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape, left = (2, 9, 8, channels), []
+    layer, x = pool(pool=kind, **WINDOWS[window]), blob(*shape).astype("float32")
+    lens = some_lens(channels, 2, 0.0, "float32")
+    n, c, p, q = layer.top_shapes(((2, channels, 9, 8),))[0]
+    for far in (2**24, 4):
+        monkeypatch.setattr(pooling, "FAR", far)
+        asked = some_products(x, lens, 2)
+        words: dict[str, Any] = {"products": (asked,)} if leaves else {}
+        run = run_of(layer, [x], blob(n, p, q, c, seed=3).astype("float32"), **words)
+        driver.run(layer.forward(run), "float32")
+        driver.run(layer.backward(run), "float32")
+        left.append([run.bottom_diff[0], asked.pieces.values])
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(*left, strict=True))
+
+
+def test_large_windows_apart_find_their_maxima() -> None:
+    layer, x, dy = pool(kernel_size=17, stride=17), blob(2, 17, 18, 3), blob(2, 1, 2, 3, seed=5)
+    run = plainly(layer, x, dy)
+    wanted = np.zeros_like(x)
+    for n in range(2):
+        for j, columns in enumerate((slice(0, 17), slice(17, 18))):
+            for c in range(3):
+                window = x[n, :, columns, c]
+                i, k = np.unravel_index(window.argmax(), window.shape)
+                wanted[n, i, columns.start + k, c] = dy[n, 0, j, c]
+    np.testing.assert_array_equal(run.bottom_diff[0], wanted)
 
 
 def test_more_axes_or_large_windows_do_nothing_for_their_neighbours() -> None:
