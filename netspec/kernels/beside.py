@@ -3,7 +3,7 @@
 Rows are `count` channels of a pixel, from channel c on. Sums of a few rows are taken in the net's float type, then in
 float64; a piece belongs to one part, which adds its rows in order, so that bits do not depend on threads.
 
-Pixels may wait for this in scratch; then they are moved, in the same pass, to the blob that they belong to.
+Pixels of a diff may wait for this in scratch; then they are moved, in the same pass, to the blob that they belong to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Vector
 from netspec.codegen.rows import Real, Row, Whole, rows, times
 from netspec.core.beside import Pieces, Products
-from netspec.kernels.far import move_rows
 from netspec.kernels.norm import Totals, add_moments, centre
 
 
@@ -25,19 +24,6 @@ class Place(NamedTuple):
     at: int
     pitch: int  # from one pixel to the next
     far: int  # whether they are written past the caches
-
-
-@rows(group=4)
-def move_and_add(
-    x: Row, y: Row, pivot: Row, s: Row, q: Row, number: Whole, pitch: Whole, out_pitch: Whole, far: Whole
-) -> None:
-    """y = x for a number of rows; s += the sum of x - pivot, q += that of its square."""
-    middle, totals = pivot.get().to(x), Totals(x)
-    for i in times(number):
-        value = x.get(i * pitch)
-        y.stream(value, i * out_pitch, far)
-        totals.add(value - middle, (value - middle) * (value - middle))
-    totals.leave(s, q)
 
 
 @rows(group=4)
@@ -68,13 +54,15 @@ def mask_and_add(
 
 
 @helper
-def begin_moments(
+def leave_moments(
     y: Vector, at: int, pitch: int, number: int, c: int, count: int, moments: Pieces, piece: int, first: bool
-) -> int:
-    """Count `number` pixels, `pitch` values apart; `first` ones begin the piece. Returns where its pivots lie.
+) -> None:
+    """Add `number` pixels of y, `pitch` values apart, to a piece of the moments; with `first` they begin the piece.
 
     The part that adds channel 0 counts the pixels.
     """
+    if not moments.values.size or not number:
+        return
     values, pivot = moments.values, 3 * moments.width * piece + c
     s, q = pivot + moments.width, pivot + 2 * moments.width
     if first:
@@ -84,18 +72,6 @@ def begin_moments(
             values[q + i] = 0
     if c == 0:
         moments.counts[piece] = number + (0.0 if first else moments.counts[piece])
-    return pivot
-
-
-@helper
-def leave_moments(
-    y: Vector, at: int, pitch: int, number: int, c: int, count: int, moments: Pieces, piece: int, first: bool
-) -> None:
-    """Add `number` pixels of y, `pitch` values apart, to a piece of the moments; with `first` they begin the piece."""
-    if not moments.values.size or not number:
-        return
-    pivot, values = begin_moments(y, at, pitch, number, c, count, moments, piece, first), moments.values
-    s, q = pivot + moments.width, pivot + 2 * moments.width
     add_moments(count, y, at, values, pivot, values, s, values, q, number, pitch)
 
 
@@ -167,31 +143,3 @@ def move_products(
         to.pitch,
         to.far,
     )
-
-
-@helper
-def move(
-    x: Vector,
-    at: int,
-    pitch: int,
-    pixel: int,
-    number: int,
-    c: int,
-    count: int,
-    moments: Pieces,
-    products: Products,
-    piece: int,
-    first: bool,
-    to: Place,
-) -> None:
-    """Move `number` pixels from scratch, and leave their moments or their products, whichever are asked for."""
-    if not number:
-        return
-    if moments.values.size:
-        pivot, values = begin_moments(x, at, pitch, number, c, count, moments, piece, first), moments.values
-        s, q = pivot + moments.width, pivot + 2 * moments.width
-        move_and_add(count, x, at, to.y, to.at, values, pivot, values, s, values, q, number, pitch, to.pitch, to.far)
-    elif products.pieces.values.size:
-        move_products(x, at, pitch, pixel, number, c, count, products, piece, first, to)
-    else:
-        move_rows(count, x, at, to.y, to.at, number, pitch, to.pitch, to.far)

@@ -1,13 +1,12 @@
-"""Blobs that do not stay near until they are read: `Row.stream` writes them past the caches.
+"""Blobs that do not stay near until they are read: they are written past the caches (`Row.stream`, decision 78).
 
-Else a line of memory is read before it is written. A kernel asks once whether its result is far, and ends with `arrive`.
+Else a line of memory is read before it is written. A kernel that writes so ends with `arrive`.
 """
 
 from __future__ import annotations
 
 from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Vector
-from netspec.codegen.rows import Row, Whole, rows, times
 from netspec.codegen.simd import settle
 
 FAR = 2**22
@@ -25,10 +24,3 @@ def arrive(far: int) -> None:
     """What was written past the caches is in memory before other threads hear that the part is done."""
     if far:
         settle()
-
-
-@rows(group=4)
-def move_rows(x: Row, y: Row, number: Whole, pitch: Whole, out_pitch: Whole, far: Whole) -> None:
-    """y = x, for a number of rows."""
-    for i in times(number):
-        y.stream(x.get(i * pitch), i * out_pitch, far)

@@ -26,6 +26,8 @@ MOST = {False: 64, True: 8}
 """Pixels whose sums are taken in the net's float type; fewer where they have few channels, to go along memory."""
 NARROW = 128
 """Channels that are few."""
+FAR = 2**23
+"""Bytes of a bottom's diff from which on it is written past the caches."""
 
 
 def fits(conv: Conv) -> bool:
@@ -85,7 +87,6 @@ def call(conv: Conv, run: Run, packed: Array, axes: Sequence[PassAxis], mode: in
 def _streams(dx: Array, mode: int) -> bool:
     """Whether codes may write dx past the caches: it is far, is not read, and a vector is a whole line of a cache."""
     from netspec.codegen import simd
-    from netspec.kernels.far import FAR
 
     whole = dx.ctypes.data % simd.BYTES == 0 == dx.shape[-1] * dx.itemsize % simd.BYTES
     return dx.nbytes >= FAR and not mode & ADD and simd.BYTES == simd.LINE and whole

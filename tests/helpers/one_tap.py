@@ -33,6 +33,7 @@ CASES = {
     "many columns that parts share": Case((2, 530, 13, 11), 33),
     "blocks and pieces": Case((5, 12, 19, 23), 70),
     "blocks, pieces and shares": Case((5, 530, 19, 23), 70),
+    "pieces whose rows lie apart": Case((3, 512, 24, 25), 17),
     "every second pixel": Case((3, 21, 8, 18), 40, (2, 2)),
     "odd images and strides, in pieces": Case((11, 21, 29, 32), 18, (2, 3)),
     "one column of strided pixels": Case((4, 6, 7, 2), 5, (3, 2)),

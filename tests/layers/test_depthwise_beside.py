@@ -13,7 +13,6 @@ import pytest
 from netspec.codegen import driver, simd
 from netspec.codegen.geometry import STREAM
 from netspec.core.calls import Call
-from netspec.kernels import far
 from netspec.kernels.depthwise_both import BothLines
 from netspec.layers.convolution import Convolution
 from netspec.lowering import conv_depthwise, conv_passes
@@ -88,7 +87,7 @@ def test_a_far_diff_is_written_past_the_caches(stride: int) -> None:
         shape = (2, channels, 9, 13)
         layer = depthwise(shape, kernel_size=3, pad=1, stride=stride)
         able, s = layer.beside((shape,)), sides(layer, shape)
-        with mock.patch.object(far, "FAR", 1):
+        with mock.patch.object(conv_depthwise_both, "FAR", 1):
             one = run_beside(layer, s, able, "float32", adding, runner=runner)
         two = run_beside(layer, s, able, "float32", adding, runner=runner)
         for a, b in zip(one, two, strict=True):

@@ -11,6 +11,7 @@ import pytest
 
 from netspec.codegen import driver
 from netspec.core.beside import Lens
+from netspec.kernels.far import FAR
 from netspec.layers.base import Layer
 from tests.helpers.beside import (
     Array,
@@ -50,6 +51,25 @@ def test_a_sum_sees_its_bottoms_through_lenses(shape: tuple[int, ...], which: tu
     wanted = np.maximum(seen(x[0], lenses[0]) - 2 * seen(x[1], lenses[1]), 0)
     np.testing.assert_allclose(run.top[0], wanted, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
     check_moments(moments, run.top[0], TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+@pytest.mark.parametrize("which", [(0,), (0, 1)])
+@pytest.mark.parametrize(("shape", "far"), [((3, 56, 68, 96), True), ((2, 131, 59, 72), True), ((3, 5, 4, 96), False)])
+def test_a_far_sum_is_written_past_the_caches(
+    shape: tuple[int, ...], far: bool, which: tuple[int, ...], beside: int
+) -> None:
+    """Whether its vectors lie on lines of the cache or beside them: nothing is left out, and nothing else written."""
+    x, c, size = some(2, shape, "float32"), shape[-1], math.prod(shape)
+    memory = np.full(size + 99, 9, np.float32)
+    begin = -memory.ctypes.data // 4 % 16 + beside
+    lenses = tuple(some_lens(c, i, 0.0, "float32") if i in which else None for i in range(2))
+    run = replace(run_of(eltwise(), x, lenses=lenses), top=(memory[begin : begin + size].reshape(shape),))
+    assert (run.top[0].nbytes >= FAR) == far
+    driver.run(eltwise().forward(run), "float32")
+    wanted = seen(x[0], lenses[0]) + seen(x[1], lenses[1])
+    np.testing.assert_allclose(run.top[0], wanted, rtol=3e-6, atol=3e-6)
+    assert set(memory[:begin]) | set(memory[begin + size :]) == {9}
 
 
 @pytest.mark.parametrize("which", [(0,), (1, 2), (2,), (0, 1, 2)])
