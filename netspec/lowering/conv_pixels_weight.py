@@ -28,7 +28,7 @@ PULLED = 2.5
 """What it costs to bring near a value of the top's diff that is pulled, and stays no nearer than in the second cache;
 a value of the bottom costs 1."""
 NARROW = 512
-"""Values of a row, or a multiple, with which the rows of a tile share few lines of a cache: in pieces they lie apart."""
+"""Values of a row, or a multiple, with which the rows of a tile share few lines of a cache: pieces keep them apart."""
 PANEL = 64
 """Columns of a panel, at most, on any kind of CPU."""
 

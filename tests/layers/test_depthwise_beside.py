@@ -15,7 +15,7 @@ from netspec.codegen.geometry import STREAM
 from netspec.core.calls import Call
 from netspec.kernels.depthwise_both import BothLines
 from netspec.layers.convolution import Convolution
-from netspec.lowering import conv_depthwise, conv_passes
+from netspec.lowering import conv_depthwise, conv_depthwise_both, conv_passes
 from tests.helpers.checks import make_layer, run_reversed
 from tests.helpers.seen import check_beside, run_beside, sides
 
