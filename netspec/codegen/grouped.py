@@ -20,8 +20,8 @@ from numba.core import cgutils
 from netspec.codegen import simd
 from netspec.codegen.streams import Stream, along, made, pointers
 from netspec.codegen.strip_gradients import GRAD
-from netspec.codegen.strip_pixels import Pixels, columns_inside
-from netspec.codegen.strips import STRIP, finish
+from netspec.codegen.strip_pixels import Pixels, columns_inside, finish
+from netspec.codegen.strips import STRIP
 
 MOST_PIXELS = 14 if simd.REGISTERS == 32 else 10
 """Most pixels of a strip: their sums, the factors of a line of taps and a value fit the registers."""

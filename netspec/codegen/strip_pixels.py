@@ -1,12 +1,14 @@
-"""What the codes of strips share: places of pixels, columns outside an image, and values seen through a lens."""
+"""What the codes of strips share: pixels, columns outside an image, values seen through a lens, ends of sums."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from llvmlite import ir
+from numba.core import cgutils
 
 from netspec.codegen import simd
+from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.codegen.streams import pointers
 
 
@@ -53,6 +55,29 @@ def loaded(builder: Any, bytes: int, emit: simd.Vectors, place: Any, mask: Any, 
     return simd.Vectors(builder, bytes, masked=True).load(
         place, inside if mask is None else builder.and_(mask, inside), v
     )
+
+
+def finish(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: Pixels, bias: Any, mode: Any) -> None:
+    """Add the bias and what y holds, rectify, and write y."""
+    places = [y[o] for o in range(len(sums))]
+    constant = cgutils.alloca_once_value(builder, emit.zero)
+    with builder.if_then(builder.icmp_unsigned("!=", bias[0], simd.number(0))):
+        builder.store(emit.load(bias[1], mask), constant)
+    for total in sums:
+        builder.store(builder.fadd(builder.load(total), builder.load(constant)), total)
+    with builder.if_then(_bit(builder, mode, ADD)):
+        for total, place in zip(sums, places, strict=True):
+            builder.store(builder.fadd(builder.load(total), emit.load(place, mask)), total)
+    with builder.if_then(_bit(builder, mode, RECTIFY)):
+        for total in sums:
+            value = builder.load(total)
+            builder.store(builder.select(builder.fcmp_ordered("<", value, emit.zero), emit.zero, value), total)
+    for total, place in zip(sums, places, strict=True):
+        emit.store(builder.load(total), place, mask)
+
+
+def _bit(builder: Any, mode: Any, bit: int) -> Any:
+    return builder.icmp_signed("!=", builder.and_(mode, simd.number(bit)), simd.number(0))
 
 
 class Eye:

@@ -15,11 +15,11 @@ from typing import Any, ClassVar, NamedTuple, cast
 from numba.core import cgutils
 
 from netspec.codegen import simd
-from netspec.codegen.geometry import ADD, RECTIFY
 from netspec.codegen.streams import Stream, along, made, pointers
+from netspec.codegen.strip_bands import BAND, band
 from netspec.codegen.strip_both import BOTH, both
 from netspec.codegen.strip_gradients import GRAD, WINDOW, grad, window
-from netspec.codegen.strip_pixels import Eye, Pixels, columns_inside, loaded
+from netspec.codegen.strip_pixels import Eye, Pixels, columns_inside, finish, loaded
 
 READ, WRITTEN = 1, 2
 """Bits of what a strip asks the cache for: the lines that will be read next; the line that will be written next."""
@@ -107,29 +107,6 @@ SPOT = (
 call_strip, call_spot = simd.caller(len(STRIP)), simd.caller(len(SPOT))
 """call_strip(code, strips, Reading(...), Taps(...), Writing(...), Sight(...)): the strips of a line.
 call_spot(code, strips, Spots(...), Taps(...), Writing(...)): pixels of a line, several at a time."""
-
-
-def finish(builder: Any, emit: simd.Vectors, mask: Any, sums: list[Any], y: Pixels, bias: Any, mode: Any) -> None:
-    """Add the bias and what y holds, rectify, and write y."""
-    places = [y[o] for o in range(len(sums))]
-    constant = cgutils.alloca_once_value(builder, emit.zero)
-    with builder.if_then(builder.icmp_unsigned("!=", bias[0], simd.number(0))):
-        builder.store(emit.load(bias[1], mask), constant)
-    for total in sums:
-        builder.store(builder.fadd(builder.load(total), builder.load(constant)), total)
-    with builder.if_then(_bit(builder, mode, ADD)):
-        for total, place in zip(sums, places, strict=True):
-            builder.store(builder.fadd(builder.load(total), emit.load(place, mask)), total)
-    with builder.if_then(_bit(builder, mode, RECTIFY)):
-        for total in sums:
-            value = builder.load(total)
-            builder.store(builder.select(builder.fcmp_ordered("<", value, emit.zero), emit.zero, value), total)
-    for total, place in zip(sums, places, strict=True):
-        emit.store(builder.load(total), place, mask)
-
-
-def _bit(builder: Any, mode: Any, bit: int) -> Any:
-    return builder.icmp_signed("!=", builder.and_(mode, simd.number(bit)), simd.number(0))
 
 
 def _strip(pixels: int, taps: int, step: int, ahead: int, lens: int, bytes: int) -> Any:
@@ -226,6 +203,7 @@ class Strip(Stream):
         "grad": (grad, GRAD),
         "window": (window, WINDOW),
         "both": (both, BOTH),
+        "band": (band, BAND),
     }
     module: ClassVar[str] = "strips"
 
@@ -238,7 +216,8 @@ class Strip(Stream):
 def strip(kind: str, *size: int) -> Strip:
     """strip(pixels, taps, step, ahead, lens), spot(pixels), grad(pixels, taps, step, together).
 
-    Or window(pixels, taps, step, down, lens), both(columns, taps, step, pad, rows, kind).
+    Or window(pixels, taps, step, down, lens), both(columns, taps, step, pad, rows, kind),
+    band(pixels, taps, step, down, stride, lens).
     """
     return cast(Strip, made(Strip, kind, *size))
 

@@ -254,6 +254,15 @@ class StripCodes(NamedTuple):
     other_rest: Code
 
 
+class Bands(NamedTuple):
+    """Lines that are written at a time, by codes of bands."""
+
+    lines: int  # 0: lines are written one by one, by codes of strips
+    stride: int  # rows from one line's window to the next
+    top: int  # row at which the first line's window begins; negative in the padding
+    tap: int  # the filter's line that meets a window's first row
+
+
 class LinePass(NamedTuple):
     """A pass that writes whole lines in strips: see `depthwise`."""
 
@@ -261,6 +270,7 @@ class LinePass(NamedTuple):
     rows: Clock
     phases: Clock
     codes: StripCodes
+    bands: Bands
     mode: int  # bits ADD and RECTIFY
 
 

@@ -18,6 +18,7 @@ from netspec.codegen.intrinsics import bits
 from netspec.codegen.kernel import helper, kernel, span
 from netspec.codegen.kinds import Array3, Clock, Matrix, Vector
 from netspec.codegen.simd import clear_run
+from netspec.codegen.strip_bands import call_band
 from netspec.codegen.strip_gradients import Lines, Plane, call_grad, call_window
 from netspec.codegen.strip_pixels import Sight
 from netspec.codegen.strips import Reading, Spots, Taps, Writing, call_spot, call_strip
@@ -76,15 +77,15 @@ def last_row(source: SourceRows, images: DepthwiseImages) -> int:
 def leave_lines(
     y: Vector, images: DepthwiseImages, left: Leaving, part: int, begin: int, unit: int, first: int, last: int
 ) -> int:
-    """Leave the lines of y from `begin` to `unit` once they are enough; returns the first line that is not left.
+    """Leave the lines of y from `begin` to `unit` - 1 once they are enough; returns the first line that is not left.
 
     The part owns lines `first` to `last` - 1.
     """
-    number = (unit + 1 - begin) * images.columns
-    if number < LEFT and unit + 1 < last:
+    number = (unit - begin) * images.columns
+    if number < LEFT and unit < last:
         return begin
     leave(y, images.channels, images.channels, begin * images.columns, number, left, part, begin == first)
-    return unit + 1
+    return unit
 
 
 @kernel
@@ -110,25 +111,31 @@ def pack_groups(w: Array3, packed: Array3, turned: int, part: int, parts: int) -
 
 
 @helper
-def write_line(line: int, w: Vector, bias: Vector, y: Vector, lines: LinePass, sight: Sight, unit: int) -> None:
-    """Write a line of y, in strips, from the source rows at the address `line`."""
-    images, codes, mode = lines.images, lines.codes, lines.mode
+def write_lines(
+    start: int, w: Vector, bias: Vector, y: Vector, lines: LinePass, sight: Sight, unit: int, number: int
+) -> None:
+    """Write lines of y, in strips: one, from the source rows at the address `start`; or a band, of an image there."""
+    images, codes, mode, bands = lines.images, lines.codes, lines.mode, lines.bands
     c, width, size, source = images.channels, images.width, y.itemsize, rows_of(lines.rows, unit % images.lines)
     constant, ws, ys = address(bias, 0) if bias.size else 0, address(w, 0), address(y, unit * images.columns * c)
+    row, top = images.row_step * width * c, unit % images.lines * bands.stride + bands.top
     for i in range(lines.phases.size // PHASE):
         phase = phase_at(lines.phases, i)
-        filters = ws + (source.tap * images.across + phase.first_tap) * c * images.group * size
+        tap = bands.tap if bands.lines else source.tap
+        filters = ws + (tap * images.across + phase.first_tap) * c * images.group * size
         taps = Taps(filters, images.tap_step * images.across * c * images.group, phase.next_tap * c * images.group)
         done = 0
         for piece in range(2):
             some = phase.number // phase.pixels if piece == 0 else 1 if phase.number % phase.pixels else 0
             whole, rest = (codes.whole, codes.rest) if i == 0 else (codes.other_whole, codes.other_rest)
-            column = done * phase.step + phase.shift
-            result = ys + (phase.place + done * phase.stride) * c * size
-            if some:
-                reading = Reading(line + column * c * size, column, width, source.number, images.row_step * width * c)
-                writing = Writing(result, phase.stride * c, constant, mode, c, images.columns * c)
-                call_strip(rest if piece else whole, some, reading, taps, writing, sight)
+            code, column = rest if piece else whole, done * phase.step + phase.shift
+            result, at = ys + (phase.place + done * phase.stride) * c * size, start + column * c * size
+            writing = Writing(result, phase.stride * c, constant, mode, c, images.columns * c)
+            if some and bands.lines:
+                plane = Plane(at, column, width, top, images.height, 1, row)
+                call_band(code, some, plane, number, taps, writing, sight)
+            elif some:
+                call_strip(code, some, Reading(at, column, width, source.number, row), taps, writing, sight)
             done = phase.number // phase.pixels * phase.pixels
 
 
@@ -146,16 +153,23 @@ def strips(
 ) -> None:
     """y = x * w (+ bias), in strips of neighbouring pixels; x, w, y as above, bias: (C,) or empty.
 
-    A part writes whole lines of y. There are one or two phases. x is seen as `seen` says; a part leaves its own piece.
+    A part writes whole lines of y, one by one or in bands. There are one or two phases. x is seen as `seen` says; a
+    part leaves its own piece.
     """
     images, near, held = lines.images, seen.scratch[min(part, seen.scratch.shape[0] - 1)], Held(-1, 0, 0)
     first, last = span(images.images * images.lines, part, parts)
     leaving, begin, sight = left.moments.values.size + left.products.pieces.values.size, first, sight_of(seen.lens)
-    for unit in range(first, last):
-        source = rows_of(lines.rows, unit % images.lines)
-        below = last_row(source, images)
-        line, held = source_lines(x, images, seen.how, near, held, unit // images.lines, source.row, below)
-        write_line(line, w, bias, y, lines, sight, unit)
+    unit = first
+    while unit < last:
+        number, source, image = 1, rows_of(lines.rows, unit % images.lines), unit // images.lines
+        if lines.bands.lines:
+            number = min(lines.bands.lines, images.lines - unit % images.lines, last - unit)
+            start = address(x, image * images.height * images.width * images.channels)
+        else:
+            below = last_row(source, images)
+            start, held = source_lines(x, images, seen.how, near, held, image, source.row, below)
+        write_lines(start, w, bias, y, lines, sight, unit, number)
+        unit += number
         if leaving:
             begin = leave_lines(y, images, left, part, begin, unit, first, last)
 
@@ -216,7 +230,7 @@ def spots(
                 call_spot(code, times, reading, taps, writing)
                 o += strip
         if leaving:
-            begin = leave_lines(y, images, left, part, begin, unit, first, last)
+            begin = leave_lines(y, images, left, part, begin, unit + 1, first, last)
 
 
 @kernel

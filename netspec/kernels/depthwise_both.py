@@ -128,5 +128,5 @@ def both_gradients(
         around = address(lines, (source.row - held.low) * (row + gap) + gap)
         both_along(x, w, dx, piece, near, both, left, sums, unit, around, part)
         if leaving and not both.coded:
-            done = leave_lines(dx, g, left, part, done, unit, first, last)
+            done = leave_lines(dx, g, left, part, done, unit + 1, first, last)
     arrive(both.mode & STREAM)

@@ -42,9 +42,9 @@ LINES = 4
 WIDE = 512
 """Channels from which few lines are better at a time, as pixels lie far apart."""
 NARROW = 128
-"""Channels up to which short strips are better where a stride skips pixels: they read memory more nearly in order.
-
-"""
+"""Channels up to which short strips are better where a stride skips pixels: they read memory more nearly in order."""
+BAND_LINES, BAND_PIXELS = 4, 4
+"""Lines and pixels that are written at a time where rows are shared: more lines would share sets of the first cache."""
 
 
 def part_count(written: Shape, taps: int, few: bool = True) -> int:
@@ -97,15 +97,23 @@ def _pack(w: Any, packed: Any) -> Call:
 def _line_pass(images: Any, weight: Shape, axes: Axes, mode: int, seen: Seen) -> LinePass:
     """The pass that writes one image from another, both (N, H, W, C), in strips, as they see the first."""
     from netspec.codegen.strips import READ, WRITTEN, strip
+    from netspec.kernels.conv_geometry import Bands
 
-    (_, _, width, c), xs = images[0].shape, axes[1]
-    sizes, _ = _sizes(xs, width, c)
+    (_, _, width, c), (ys, xs) = images[0].shape, axes
+    banded = len(ys) == 1 and ys[0].together and len(ys[0].taps) > 1 and not is_held(seen)
+    sizes, _ = _sizes(xs, width, c, banded)
     lens, ahead = int(seen.lens.factor.size > 0), WRITTEN if is_held(seen) else READ | WRITTEN
     codes: list[Any] = []
     for x, (pixels, _) in zip(xs, sizes, strict=True):
-        whole_and_rest = pixels, x.length % pixels or pixels
-        codes += [strip("strip", number, len(x.taps), x.step, ahead, lens) for number in whole_and_rest]
-    return line_pass(images, weight, axes, [pixels for pixels, _ in sizes], codes, mode)
+        for number in (pixels, x.length % pixels or pixels):
+            if banded:
+                codes.append(strip("band", number, len(x.taps), x.step, len(ys[0].taps), ys[0].step, lens))
+            else:
+                codes.append(strip("strip", number, len(x.taps), x.step, ahead, lens))
+    lines = line_pass(images, weight, axes, [pixels for pixels, _ in sizes], codes, mode)
+    if not banded:
+        return lines
+    return lines._replace(bands=Bands(BAND_LINES, ys[0].step, ys[0].first, ys[0].taps[0]))
 
 
 def line_pass(
@@ -114,17 +122,24 @@ def line_pass(
     """As the kernel takes it, with the pixels of each phase's strips, and their codes, two for a phase."""
     import numpy as np
 
-    from netspec.kernels.conv_geometry import LinePass, StripCodes
+    from netspec.kernels.conv_geometry import Bands, LinePass, StripCodes
 
     ys, phases = axes[0], [phase_of(x, number) for x, number in zip(axes[1], pixels, strict=True)]
     lines = row_table(ys, images[0].shape[1], images[1].shape[1])
     tables = np.array(lines, np.int64).reshape(-1), np.array(phases, np.int64).reshape(-1)
-    return LinePass(images_geometry(images, weight, ys), *tables, StripCodes(*codes, *codes[: 4 - len(codes)]), mode)
+    codes = StripCodes(*codes, *codes[: 4 - len(codes)])
+    return LinePass(images_geometry(images, weight, ys), *tables, codes, Bands(0, 0, 0, 0), mode)
 
 
-def _sizes(axes: Sequence[PassAxis], width: int, channels: int) -> tuple[list[tuple[int, int]], bool]:
+def _sizes(
+    axes: Sequence[PassAxis], width: int, channels: int, banded: bool = False
+) -> tuple[list[tuple[int, int]], bool]:
     """For each phase of a line (pixels of a strip, of the last strip); and whether strips fit, else spots are used."""
 
+    if banded:
+        sizes = [share(axis.length, BAND_PIXELS) for axis in axes]
+        if all(_fits_strips(axis, size, width) for axis, size in zip(axes, sizes, strict=True)):
+            return sizes, True
     sizes = [share(axis.length, 2 if axis.step > 1 and channels <= NARROW else STRIP_PIXELS) for axis in axes]
     if len(axes) <= 2 and all(_fits_strips(axis, size, width) for axis, size in zip(axes, sizes, strict=True)):
         return sizes, True
