@@ -73,6 +73,18 @@ def test_lines_move_in_scratch_and_threads_do_not_matter() -> None:
         assert np.array_equal(a, b)
 
 
+@pytest.mark.parametrize("case", ["plain", "stride", "five taps", "rectangular", "wide channels"])
+def test_lines_have_the_same_bits_in_bands_of_any_number(case: str) -> None:
+    shape, fields = CASES[case]
+    layer = depthwise(shape, **fields)
+    able, s = layer.beside((shape,)), sides(layer, shape)
+    found = []
+    for lines in (1, 3, conv_depthwise.BAND_LINES):
+        with mock.patch.object(conv_depthwise, "BAND_LINES", lines):
+            found.append(run_beside(layer, s, able, "float32").y)
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_far_diff_is_written_past_the_caches(stride: int) -> None:
     """With the same bits; but not where it is added to, or channels are no whole vectors."""
