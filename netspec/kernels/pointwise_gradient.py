@@ -146,18 +146,16 @@ def weight_gradient_pixels(
     """pieces[s] = (with `add`: +=) dy^T x over the pixels of piece s, for filters of one tap.
 
     x: pixels of C channels, seen through a lens and `apart`; dy: (P, K), seen through a pull; pieces: (S, K, wide), of
-    which C columns count.
-    scratch: (parts, a panel of x's block of pixels, then the rows of dy's). A part owns some rows and columns of one
-    piece. A block of pixels stays near while it is multiplied; meanwhile the tiles prefetch the next one.
+    which C columns count. scratch: (parts, a panel of x's block of pixels, then the rows of dy's). A part owns rows and
+    columns of one piece. A block of pixels stays near while it is multiplied; meanwhile the tiles prefetch the next
+    one, which may be the next part's.
     """
-    c, wide, panel, across, size = product.channels, product.wide, tiles.panel, product.across, dy.itemsize
-    own, near = share_of(part, pieces.shape[0], product, tiles), scratch[part]
-    begin, end, p_begin, p_end, top, bottom, first, last = own
-    piece = pieces[part // (product.down * across)]
+    c, wide, panel, size, near = product.channels, product.wide, tiles.panel, dy.itemsize, scratch[part]
+    begin, end, p_begin, p_end, top, bottom, first, last = share_of(part, pieces.shape[0], product, tiles)
+    piece = pieces[part // (product.down * product.across)]
     for pixel in range(first, last, product.deep):
         count, mode, number = min(product.deep, last - pixel), ADD if add or pixel > first else 0, 0
         then, sums = Share(begin, end, p_begin, p_end, top, bottom, pixel + count, last), Sums(1, one_tap(), count)
-        x_then, dy_then, pull_then = Following(0, 0, 0), Following(0, 0, 0), Following(0, 0, 0)
         if then.first == last:
             then = share_of(max(0, following(part, parts)), pieces.shape[0], product, tiles)
         columns, lines = (min(then.p_end * panel, c) - then.p_begin * panel) * size, (then.bottom - then.top) * size
@@ -165,9 +163,8 @@ def weight_gradient_pixels(
         x_then = Following(at, columns * (1 - product.apart), product.pitch * size)
         at = address(dy, then.first * product.diff_pitch + then.top)
         dy_then = Following(at, lines, product.diff_pitch * size)
-        if pull.of_dy.size:
-            at = address(pull.x, then.first * pull.pitch + then.top)
-            pull_then = Following(at, lines, pull.pitch * size)
+        at = address(pull.x, then.first * pull.pitch + then.top)
+        pull_then = Following(at, lines if pull.of_dy.size else 0, pull.pitch * size)
         rows_of = near_rows(dy, pixel, count, top, bottom - top, product, pull, near, product.deep * panel + AIR)
         for p in range(p_begin, p_end):
             some, tail, tall, low = tiles_of(tiles, p, c)
