@@ -261,34 +261,18 @@ class Row:
             loop.call(name, ir.VoidType(), value.value, at, ir.Constant(_INDEX, self._bytes), loop.mask)
 
     def stream(self, value: Value, offset: Value, far: Value) -> None:
-        """Write the numbers of this vector; past the caches, if `far` is not 0. Then `simd.settle` must follow.
-
-        Memory that is written past the caches is not read before. Where a vector does not lie as the CPU wants it for
-        that, it is written as any other.
-        """
-        loop, builder, at = self.loop, self.loop.builder, self._at(offset)
-        if loop.mask is not None:
+        """Write the numbers; past the caches if `far`, and if they lie as the CPU wants. `simd.settle` must follow."""
+        if self.loop.mask is not None:
             self.put(value, offset)
-            return
-        beside = builder.and_(builder.ptrtoint(at, _WORD), simd.number(simd.BYTES - 1))
-        fits = builder.icmp_unsigned("==", beside, simd.number(0))
-        past = builder.and_(fits, builder.icmp_unsigned("!=", far.value, simd.number(0)))
-        with builder.if_else(past) as (streamed, stored):
-            with streamed:
-                simd.stream(builder, value.value, at)
-            with stored:
-                builder.store(value.value, at, align=self._bytes)
+        else:
+            simd.stream_far(self.loop.builder, value.value, self._at(offset), far.value, self._bytes)
 
     def prefetch(self, offset: Value, unless: Value | None = None) -> None:
-        """Ask the second cache for the numbers `offset` behind this vector; they need not exist.
-
-        Nothing is asked for if `unless` is not 0.
-        """
+        """Ask the second cache for the numbers `offset` behind this vector, which need not exist; not if `unless`."""
         builder, at = self.loop.builder, self._at(offset)
         line = max(1, simd.LINE // self._bytes)
         start = builder.bitcast(at, self.element.as_pointer())
-        wanted = simd.number(0) if unless is None else unless.value
-        with builder.if_then(builder.icmp_signed("==", wanted, simd.number(0))):
+        with builder.if_then(builder.icmp_signed("==", unless.value if unless else simd.number(0), simd.number(0))):
             for i in range(0, self.loop.lanes, line):
                 simd.prefetch(builder, builder.gep(start, [ir.Constant(_WORD, i)]), writing=False, near=2)
 

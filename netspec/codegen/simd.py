@@ -60,6 +60,17 @@ def stream(builder: Any, value: Any, place: Any) -> None:
     store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_INDEX, 1)]))
 
 
+def stream_far(builder: Any, value: Any, place: Any, far: Any, bytes: int) -> None:
+    """Write a vector of numbers of so many bytes; past the caches, if `far` is not 0 and the pointer allows it."""
+    beside = builder.and_(builder.ptrtoint(place, _WORD), number(BYTES - 1))
+    fits = builder.icmp_unsigned("==", beside, number(0))
+    with builder.if_else(builder.and_(fits, builder.icmp_unsigned("!=", far, number(0)))) as (streamed, stored):
+        with streamed:
+            stream(builder, value, place)
+        with stored:
+            builder.store(value, place, align=bytes)
+
+
 def intrinsic_of(words: tuple[str, ...], generate: Callable[..., Any]) -> Any:
     """The intrinsic of arguments with these names, all of them int64, that `generate` emits."""
     scope = {"generate": generate, "signature": types.void(*[types.int64] * len(words))}

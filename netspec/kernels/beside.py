@@ -14,7 +14,8 @@ from netspec.codegen.kernel import helper
 from netspec.codegen.kinds import Vector
 from netspec.codegen.rows import Real, Row, Whole, rows, times
 from netspec.core.beside import Pieces, Products
-from netspec.kernels.norm import Totals, add_moments, centre
+from netspec.kernels.norm import add_moments, centre
+from netspec.kernels.totals import Totals
 
 
 class Place(NamedTuple):
