@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,10 @@ os.environ.setdefault(
 for _name in ("COLUMNS", "LINES"):  # readline, which pytest imports, sets them for child processes
     os.environ.pop(_name, None)
     os.unsetenv(_name)
+
+for _signal in (getattr(signal, name, None) for name in ("SIGINT", "SIGHUP", "SIGQUIT")):
+    if _signal is not None and signal.getsignal(_signal) == signal.SIG_IGN:  # what a shell starts in the background
+        signal.signal(_signal, signal.default_int_handler if _signal == signal.SIGINT else signal.SIG_DFL)
 
 settings.register_profile("netspec", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.register_profile("explore", deadline=None, max_examples=400, print_blob=True)
