@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netspec.codegen.kernel import helper
-from netspec.codegen.kinds import Vector
+from netspec.codegen.kinds import Doubles, Vector
 from netspec.codegen.rows import Real, Row, Whole, rows, times
 from netspec.core.beside import Pieces, Products
 from netspec.kernels.norm import add_moments, centre
@@ -55,6 +55,14 @@ def mask_and_add(
 
 
 @helper
+def clear_sums(values: Doubles, s: int, q: int, count: int) -> None:
+    """Set `count` sums from s on, and from q on, to 0."""
+    for i in range(count):
+        values[s + i] = 0
+        values[q + i] = 0
+
+
+@helper
 def leave_moments(
     y: Vector, at: int, pitch: int, number: int, c: int, count: int, moments: Pieces, piece: int, first: bool
 ) -> None:
@@ -68,9 +76,7 @@ def leave_moments(
     s, q = pivot + moments.width, pivot + 2 * moments.width
     if first:
         centre(count, y, at, values, pivot, number, pitch, y.dtype.type(1.0 / number))
-        for i in range(count):
-            values[s + i] = 0
-            values[q + i] = 0
+        clear_sums(values, s, q, count)
     if c == 0:
         moments.counts[piece] = number + (0.0 if first else moments.counts[piece])
     add_moments(count, y, at, values, pivot, values, s, values, q, number, pitch)
@@ -115,9 +121,7 @@ def move_products(
     values, s = products.pieces.values, 2 * products.pieces.width * piece + c
     q = s + products.pieces.width
     if first:
-        for i in range(count):
-            values[s + i] = 0
-            values[q + i] = 0
+        clear_sums(values, s, q, count)
     lens, x = products.lens, pixel * products.pitch + c
     mask_and_add(
         count,
