@@ -144,10 +144,13 @@ class Run:
 
     `state` holds by name what `Layer.states` declares: forward finds what the batch before left, and leaves its own.
 
-    The last four are what BatchNorms beside the layer ask of it (`core/beside.py`): `lenses[i]`, how bottom i is seen;
+    The next are what BatchNorms beside the layer ask of it (`core/beside.py`): `lenses[i]`, how bottom i is seen;
     `moments`, what forward leaves of top 0; `pull`, how the diff of top 0 is seen; `products[i]`, what backward does to
     the diff of bottom i when that is complete. `fused`: of a BatchNorm, what others do for it, and `known`, mean and
     variance of its first channels, where an earlier one computed them.
+
+    `every`: how many lines and columns of top 0, counted in its bottoms, lie between those that it has; `top_shapes`
+    says what it has. (1, 1): all.
     """
 
     phase: str
@@ -176,6 +179,7 @@ class Run:
     products: tuple[Products | None, ...] = ()
     fused: Mapping[str, int] = field(default_factory=dict)
     known: tuple[Array, ...] = ()
+    every: tuple[int, int] = (1, 1)
 
     @property
     def relu(self) -> bool:

@@ -262,6 +262,7 @@ class _Binder:
             state=self.states(node),
             fused={word: fused.pieces for word, fused in node.fused.items()},
             known=tuple(self.known(node)) if direction == "forward" else (),
+            every=node.every,
             **(asked(self.graph, node, direction, self.alone) if self.graph.runs(node) else {}),
         )
 

@@ -34,20 +34,20 @@ def hands(shaped: ShapedGraph) -> ShapedGraph:
     found = flows(graph)
     nodes = list(graph.nodes)
     shared: dict[int, _Span] = {}
-    """For the tops of such sums: the span of all gradients that lie there."""
+    """For the tops of such sums, or first bottoms of thinned ones: the span of all gradients that lie there."""
     for node in graph.nodes:
         able = node.layer.abilities.hands and node.backward and graph.runs(node) and len(node.tops) == 1
         slots = _handed(shaped, node, found, shared) if able else []
         if slots:
             nodes[node.index] = replace(node, hands=frozenset(slots))
-            top, bottoms = graph.storage[node.tops[0]], [graph.storage[node.bottoms[slot]] for slot in slots]
-            spans = [_span(graph, storage, found, shared) for storage in (top, *bottoms)]
-            shared[top] = _Span(max(one.changed for one in spans), min(one.read for one in spans))
+            home, bottoms = graph.storage[node.hands_to], [graph.storage[node.bottoms[slot]] for slot in slots]
+            spans = [_span(graph, storage, found, shared) for storage in (home, *bottoms)]
+            shared[home] = _Span(max(one.changed for one in spans), min(one.read for one in spans))
     return replace(shaped, graph=replace(graph, nodes=tuple(nodes)))
 
 
 def _handed(shaped: ShapedGraph, node: Node, found: dict[int, Flow], shared: dict[int, _Span]) -> list[int]:
-    """The bottoms whose gradients may lie in the top's gradient."""
+    """The bottoms whose gradients may lie in the top's gradient; of a thinned sum, in that of bottom 0."""
     graph = shaped.graph
     top = node.tops[0]
     if not _alone(graph, graph.storage[top], found) or not found[graph.storage[top]].writers:
@@ -57,14 +57,17 @@ def _handed(shaped: ShapedGraph, node: Node, found: dict[int, Flow], shared: dic
         for slot, bottom in enumerate(node.bottoms)
         if node.propagate[slot]
         and _alone(graph, graph.storage[bottom], found)
-        and shaped.blobs[bottom] == shaped.blobs[top]
+        and shaped.blobs[bottom] == shaped.blobs[node.hands_to]
         and graph.blobs[bottom].layout == graph.blobs[top].layout
         and graph.storage[bottom] != graph.storage[top]
         and [graph.storage[other] for other in node.bottoms].count(graph.storage[bottom]) == 1
         and _begun(found[graph.storage[bottom]], node, slot)
     ]
     spans = {slot: _span(graph, graph.storage[node.bottoms[slot]], found, shared) for slot in alike}
-    return [slot for slot in alike if all(spans[slot].changed < spans[other].read for other in alike if other != slot)]
+    slots = [slot for slot in alike if all(spans[slot].changed < spans[other].read for other in alike if other != slot)]
+    if not node.thinned:
+        return slots
+    return [slot for slot in slots if slot] if 0 in slots else []
 
 
 def _span(graph: Graph, storage: int, found: dict[int, Flow], shared: dict[int, _Span]) -> _Span:
@@ -242,7 +245,7 @@ def pulled(shaped: ShapedGraph) -> ShapedGraph:
 
 def _later(graph: Graph, found: dict[int, Flow], storage: int) -> Iterator[int]:
     """The layers that change a gradient's memory on behalf of others that lie there."""
-    others = set(_beside(graph, found, storage)) - {graph.diff_storage[storage]}
+    others = set(_beside(graph, found, storage))
     for other in others:
         yield from _changes(graph, other, found)
     for norm in graph.nodes:

@@ -7,7 +7,8 @@ bottom of a sum, in that bottom's memory. `layout` gives every layer one of the 
 conversion where a blob has another layout than its reader. `in_place` lets a top overwrite its bottom, and `place`, in
 `placing.py`, lets layers write directly into the top of the Concat that joins their tops. `add` lets layers add to a
 gradient that another layer wrote, and `store` lets them overwrite gradients of params, which are then not cleared.
-Those in `fusing.py` spare passes over memory.
+`thin`, in `thinning.py`, lets sums be computed
+only where they are read. Those in `fusing.py` spare passes over memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from netspec.core.verify import verifying
 from netspec.engine import fusing
 from netspec.engine.conversion import Conversion
 from netspec.engine.placing import place
+from netspec.engine.thinning import thin
 from netspec.layers.batch_norm import BatchNorm
 from netspec.layers.eltwise import Eltwise
 from netspec.layers.relu import ReLU
@@ -297,7 +299,16 @@ def store(shaped: ShapedGraph) -> ShapedGraph:
 
 
 _ORDER = (fold, batch_norm, relu, layout, sums, in_place, place, add, store)
-_FUSING = (fusing.hands, fusing.on_read, fusing.moments, fusing.known, fusing.products, fusing.pulled, fusing.again)
+_FUSING = (
+    thin,
+    fusing.hands,
+    fusing.on_read,
+    fusing.moments,
+    fusing.known,
+    fusing.products,
+    fusing.pulled,
+    fusing.again,
+)
 REWRITES: dict[str, Callable[[ShapedGraph], ShapedGraph]] = {one.__name__: one for one in (*_ORDER, *_FUSING)}
 FUSING = tuple(one.__name__ for one in _FUSING)
 """Rewrites that spare passes over memory: without them every layer makes its own."""
@@ -312,6 +323,7 @@ HIDING = frozenset(
         "in_place",
         "place",
         "store",
+        "thin",
         "hands",
         "on_read",
         "products",

@@ -16,9 +16,10 @@ def verify_fused(shaped: ShapedGraph, check: Check) -> None:
         name = node.layer.name
         able = node.layer.abilities.hands or "pulled" in node.fused
         check(not node.hands or (able and node.backward and graph.runs(node)), "cannot hand a gradient down", name)
+        check(not (node.thinned and 0 in node.hands), "hands bottom 0's gradient to itself", name)
         for slot in node.hands:
             bottom = graph.blobs[node.bottoms[slot]]
-            alike = shaped.blobs[bottom.index] == shaped.blobs[node.tops[0]] and node.propagate[slot]
+            alike = shaped.blobs[bottom.index] == shaped.blobs[node.hands_to] and node.propagate[slot]
             check(alike, "hands down a gradient of another shape, or none", name, bottom.name)
             check(not bottom.kept, "hands down a gradient that is looked at", name, bottom.name)
         if node.fused:
@@ -133,9 +134,10 @@ def _whose(graph: Graph, check: Check) -> None:
             check(kept, "adds to a gradient over which others wrote", node.layer.name, graph.blobs[bottom].name)
             begun.add(storage)
             if slot in node.hands:
-                same = graph.diff_storage[storage] == place
+                home = graph.storage[node.hands_to]
+                same = graph.diff_storage[storage] == graph.diff_storage[home]
                 check(same, "hands down a gradient that lies elsewhere", node.layer.name, graph.blobs[bottom].name)
-                lying.setdefault(place, {top}).add(storage)
+                lying.setdefault(graph.diff_storage[home], {home}).add(storage)
             else:
                 lying[graph.diff_storage[storage]] = {storage}
         for word, norm in graph.norms.get(node.index, ()):

@@ -218,9 +218,9 @@ def _diff_uses(graph: Graph, plan: MemoryPlan, check: Check) -> Iterator[tuple[K
         uses = every.setdefault(graph.diff_house(house), [])
         own = [Use(end - 1 - one, False, graph.nodes[one].layer.name) for one in readers.get(house, [])]
         for number, (writer, slot) in enumerate(mine):
-            layer, time = graph.nodes[writer].layer.name, end - 1 - writer
-            key: Key = ("share", writer, slot)
-            own.append(Use(time, slot not in graph.nodes[writer].hands, layer))
+            by, time = graph.nodes[writer], end - 1 - writer
+            layer, key = by.layer.name, ("share", writer, slot)
+            own.append(Use(time, slot not in by.hands or by.thinned, layer))
             if number == 0:
                 direct = key not in plan.pieces
                 check(direct, "writes a gradient first, but not into it", layer, graph.blobs[house].label)

@@ -6,6 +6,7 @@ from netspec.core.shape import count
 from netspec.core.verify import Check, InvariantError
 from netspec.engine.conversion import Conversion
 from netspec.engine.verify_fusing import verify_fused
+from netspec.engine.verify_thinning import verify_thinned, verify_thinning
 from netspec.layers.batch_norm import BatchNorm
 from netspec.layers.concat import Concat
 from netspec.layers.eltwise import Eltwise
@@ -19,7 +20,9 @@ def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: b
     """Verify the graph after a rewrite; `laid` says whether layouts have been chosen. Raises InvariantError."""
     check = Check(f"ShapedGraph after rewrite '{name}'")
     verify_graph(after.graph, stage=check.stage)
-    _unchanged(before, after, check)
+    _unchanged(before, after, name == "thin", check)
+    if name == "thin":
+        verify_thinning(before, after, check)
     _storage(after, check)
     _along(after.graph, check)
     if laid:
@@ -34,10 +37,14 @@ def verify_rewritten(before: ShapedGraph, after: ShapedGraph, name: str, laid: b
         _gradients(after.graph, node, check)
     _inside(after, check)
     verify_fused(after, check)
+    verify_thinned(after, check)
 
 
-def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
-    """Layers, blobs, params, losses and totals are unchanged; only conversions and their blobs are new."""
+def _unchanged(before: ShapedGraph, after: ShapedGraph, thins: bool, check: Check) -> None:
+    """Layers, blobs, params, losses and totals are unchanged; only conversions and their blobs are new.
+
+    Where a rewrite `thins` sums, `verify_thinning` looks at shapes and at layers.
+    """
     one, other = before.graph, after.graph
     check(len(after.blobs) == len(other.blobs), "not every blob has a shape")
     check(len(after.costs) == len(other.nodes), "not every layer has a cost")
@@ -46,7 +53,7 @@ def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
     check([node.layer.name for node in old] == [node.layer.name for node in known], "other layers than before")
     for mine, theirs in zip(old, known, strict=True):
         name = mine.layer.name
-        check(mine.layer is theirs.layer, "the layer was exchanged", name)
+        check(thins or mine.layer is theirs.layer, "the layer was exchanged", name)
         check(mine.tops == theirs.tops and mine.params == theirs.params, "other tops or params than before", name)
         read = [list(map(graph.original, node.bottoms)) for graph, node in ((other, mine), (one, theirs))]
         check(read[0] == read[1], "other bottoms than before", name)
@@ -55,7 +62,8 @@ def _unchanged(before: ShapedGraph, after: ShapedGraph, check: Check) -> None:
         same = (left.name, left.version, left.slot, left.loss_weight, left.copy_of)
         kept = same == (right.name, right.version, right.slot, right.loss_weight, right.copy_of)
         check(kept, "changed", "", left.name)
-        check(after.blobs[left.index] == before.blobs[right.index], "another shape than before", "", left.name)
+        same = thins or after.blobs[left.index] == before.blobs[right.index]
+        check(same, "another shape than before", "", left.name)
     for blob in other.blobs[len(one.blobs) :]:
         check(blob.copy_of is not None, "a new blob that is no copy of another", "", blob.name)
     check(after.params == before.params, "other shapes of params than before")

@@ -45,14 +45,14 @@ def _seen(x: Real, factor: Real, offset: Real, low: Real) -> Real:
     return low.where(value < low, value)
 
 
-def _expect(a: Row, b: Row, y: Row, at: Whole, far: Whole) -> None:
+def _expect(a: Row, b: Row, y: Row, at: Whole, to: Whole, far: Whole) -> None:
     """Prefetch what is read and written some time after a place: prefetchers of the CPU stop where a page ends.
 
     What is far is not read before it is written.
     """
     a.prefetch(at + 2 * BLOCK)
     b.prefetch(at + 2 * BLOCK)
-    y.prefetch(at + 2 * BLOCK, unless=far)
+    y.prefetch(to + 2 * BLOCK, unless=far)
 
 
 @rows(group=4)
@@ -68,15 +68,16 @@ def weigh_seen(
     low: Real,
     number: Whole,
     pitch: Whole,
+    out: Whole,
     far: Whole,
 ) -> None:
-    """y = of_a * a + of_b * b over a number of pixels, a seen through a lens."""
+    """y = of_a * a + of_b * b, a seen through a lens, over a number of pixels, `pitch` values apart, `out` in y."""
     slope, shift = factor.get(), offset.get()
     for i in times(number):
-        at = i * pitch
-        _expect(a, b, y, at, far)
+        at, to = i * pitch, i * out
+        _expect(a, b, y, at, to, far)
         value = of_a * _seen(a.get(at), slope, shift, low_a) + of_b * b.get(at)
-        y.stream(low.where(value < low, value), at, far)
+        y.stream(low.where(value < low, value), to, far)
 
 
 @rows(group=4)
@@ -95,16 +96,17 @@ def weigh_both_seen(
     low: Real,
     number: Whole,
     pitch: Whole,
+    out: Whole,
     far: Whole,
 ) -> None:
-    """y = of_a * a + of_b * b over a number of pixels, both seen through lenses."""
+    """y = of_a * a + of_b * b, both seen through lenses, over a number of pixels, `pitch` values apart, `out` in y."""
     slope_a, shift_a, slope_b, shift_b = factor_a.get(), offset_a.get(), factor_b.get(), offset_b.get()
     for i in times(number):
-        at = i * pitch
-        _expect(a, b, y, at, far)
+        at, to = i * pitch, i * out
+        _expect(a, b, y, at, to, far)
         seen_a, seen_b = _seen(a.get(at), slope_a, shift_a, low_a), _seen(b.get(at), slope_b, shift_b, low_b)
         value = of_a * seen_a + of_b * seen_b
-        y.stream(low.where(value < low, value), at, far)
+        y.stream(low.where(value < low, value), to, far)
 
 
 @rows(group=2)
@@ -230,6 +232,74 @@ def select(mask: Ints, dy: Vector, dx: Vector, index: int, part: int, parts: int
         dx[i] = dy[i] if mask[i] == index else zero
 
 
+class Stretch(NamedTuple):
+    """Pixels of a sum's bottoms, and where those of its top lie."""
+
+    at: int  # the first value in the bottoms
+    to: int  # and in the top
+    number: int
+    pitch: int  # from one pixel to the next in the bottoms
+    out: int  # and in the top
+
+
+@helper
+def weigh_pixels(
+    a: Vector,
+    b: Vector,
+    y: Vector,
+    lens_a: Lens,
+    lens_b: Lens,
+    of_a: float,
+    of_b: float,
+    low: float,
+    run: Stretch,
+    c: int,
+    far: int,
+) -> None:
+    """y = of_a * a + of_b * b, seen through lenses, over a run of pixels of c channels.
+
+    b has a lens only where a has one.
+    """
+    fa, oa, fb, ob = lens_a.factor, lens_a.offset, lens_b.factor, lens_b.offset
+    if not fa.size and run.pitch == run.out == c:
+        weigh(run.number * c, a, run.at, b, run.at, y, run.to, of_a, of_b, low)
+        return
+    some = run.number if fb.size or (fa.size and c < WIDE) else 1
+    for i in range(0, run.number, some):
+        at, to = run.at + i * run.pitch, run.to + i * run.out
+        if fb.size:
+            weigh_both_seen(
+                c,
+                a,
+                at,
+                b,
+                at,
+                y,
+                to,
+                fa,
+                0,
+                oa,
+                0,
+                fb,
+                0,
+                ob,
+                0,
+                lens_a.low,
+                lens_b.low,
+                of_a,
+                of_b,
+                low,
+                some,
+                run.pitch,
+                run.out,
+                far,
+            )
+        elif fa.size:
+            weigh_seen(c, a, at, b, at, y, to, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, some, run.pitch, run.out, far)
+        else:
+            weigh(c, a, at, b, at, y, to, of_a, of_b, low)
+
+
 @kernel
 def weighted_sum_beside(
     a: Vector,
@@ -251,41 +321,9 @@ def weighted_sum_beside(
     c, tops = y.shape[3], y.reshape(y.size)
     (first, last), step = span(y.size // c, part, parts), max(LEAST, BLOCK // c)
     far = 0 if moments.values.size else is_far(tops)
-    fa, oa, fb, ob = lens_a.factor, lens_a.offset, lens_b.factor, lens_b.offset
     for pixel in range(first, last, step):
         number, at = min(step, last - pixel), pixel * c
-        if fb.size:
-            weigh_both_seen(
-                c,
-                a,
-                at,
-                b,
-                at,
-                tops,
-                at,
-                fa,
-                0,
-                oa,
-                0,
-                fb,
-                0,
-                ob,
-                0,
-                lens_a.low,
-                lens_b.low,
-                of_a,
-                of_b,
-                low,
-                number,
-                c,
-                far,
-            )
-        elif fa.size:
-            run = number if c < WIDE else 1
-            for now in range(at, at + number * c, run * c):
-                weigh_seen(c, a, now, b, now, tops, now, fa, 0, oa, 0, lens_a.low, of_a, of_b, low, run, c, far)
-        else:
-            weigh(number * c, a, at, b, at, tops, at, of_a, of_b, low)
+        weigh_pixels(a, b, tops, lens_a, lens_b, of_a, of_b, low, Stretch(at, at, number, c, c), c, far)
         leave_moments(tops, at, c, number, 0, c, moments, part, pixel == first)
     arrive(far)
 

@@ -74,6 +74,7 @@ class Abilities:
     adds.
     `squares`: slots of the params whose gradients' sums of squares backward leaves in `Run.param_squares`.
     `hands`: whether backward can leave the top's diff, masked, where it lies, as that of its bottoms.
+    `thins`: whether it can compute only every so many lines and columns of top 0 (`Run.every`).
     """
 
     layouts: tuple[str, ...] = ("NCHW",)
@@ -85,6 +86,7 @@ class Abilities:
     stores: bool = False
     squares: frozenset[int] = frozenset()
     hands: bool = False
+    thins: bool = False
 
 
 @dataclass(frozen=True)
@@ -313,6 +315,14 @@ class Layer(Model):
     def beside(self, bottoms: Shapes) -> Beside:
         """What it can do for BatchNorms beside it; here nothing."""
         return Beside()
+
+    def every(self, bottoms: Shapes) -> tuple[int, int]:
+        """It reads no more of its bottom than every so many lines and columns; (1, 1): it may read all."""
+        return 1, 1
+
+    def dense(self) -> Layer:
+        """The layer that computes the same from a bottom of just the pixels of `every`."""
+        return self
 
     def classes(self, bottoms: Shapes) -> dict[int, tuple[int, int | None]]:
         """For each bottom that holds labels: (number of classes, the label that is ignored).

@@ -82,6 +82,18 @@ class Convolution(Filtering):
         found = self.way(conv).beside(conv)
         return replace(found, pulls=found.pulls and not self.bias_term)
 
+    def every(self, bottoms: Shapes) -> tuple[int, int]:
+        """The strides of filters of one tap over a single image without padding."""
+        if len(bottoms) > 1 or not self.channels_last(bottoms[0]):
+            return 1, 1
+        conv = self.plain(bottoms[0])
+        down, across = conv.window
+        return (down.stride, across.stride) if conv.single and self._any_way else (1, 1)
+
+    def dense(self) -> Convolution:
+        """With stride 1."""
+        return self.model_copy(update={"stride": (), "stride_h": None, "stride_w": None})
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Workspaces of the way of computing, and the sums of the bias' gradient."""
         x = bottoms[0]

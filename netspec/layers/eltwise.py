@@ -25,6 +25,7 @@ from netspec.lowering.beside import lens_of, moments_of, pieces, products_of
 
 if TYPE_CHECKING:
     from netspec.core.calls import Array
+    from netspec.kernels.conv_geometry import Apart
 
 
 class Eltwise(Layer):
@@ -63,7 +64,8 @@ class Eltwise(Layer):
     def abilities(self) -> Abilities:
         """Computes a ReLU along; a SUM can add to its diffs; only PROD's backward reads blobs of forward.
 
-        Where all factors of a SUM are 1, the top's diff, masked, is that of each bottom.
+        Where all factors of a SUM are 1, the top's diff, masked, is that of each bottom. A SUM of two can compute every
+        so many lines and columns.
         """
         product = BOTTOM if self.stable_prod_grad else BOTTOM | TOP
         return Abilities(
@@ -72,6 +74,7 @@ class Eltwise(Layer):
             along=frozenset({"ReLU"}),
             adds=self.operation == "SUM",
             hands=self.operation == "SUM" and {*self.coeff} <= {1},
+            thins=self.operation == "SUM",
         )
 
     def beside(self, bottoms: Shapes) -> Beside:
@@ -116,6 +119,9 @@ class Eltwise(Layer):
         """Combine the first two bottoms, then each further bottom; the last step rectifies for a ReLU along."""
         from netspec.kernels import eltwise
 
+        if run.every != (1, 1):
+            yield self._sum_apart(run)
+            return
         (a, b, *others), y = run.bottom, run.top[0]
         factors, steps = self._factors(run), [(a, b), *((y, x) for x in others)]
         for i, (now, x) in enumerate(steps, 1):
@@ -138,6 +144,9 @@ class Eltwise(Layer):
 
         dy, y, low = run.top_diff[0], run.top[0] if run.relu else run.top_diff[0], 0.0 if run.relu else math.nan
         wanted = [dx for dx in run.bottom_diff if dx is not None]
+        if run.every != (1, 1):
+            yield self._passed_apart(run, low)
+            return
         if any(run.products) or any(_same(dx, dy) for dx in wanted):
             yield from self._shares(run, low)
             return
@@ -160,6 +169,32 @@ class Eltwise(Layer):
                 for factor in rest:
                     yield Call(eltwise.product, first, factor, dx, math.nan)
                     first = dx
+
+    def _sum_apart(self, run: Run) -> Call:
+        """The sum of two bottoms at every so many lines and columns."""
+        from netspec.kernels.eltwise_apart import weighted_sum_apart
+
+        of, low = self._factors(run), 0.0 if run.relu else math.nan
+        i, j = (0, 1) if lens_of(run).factor.size else (1, 0)
+        lenses = lens_of(run, i), lens_of(run, j)
+        a, b = run.bottom[i], run.bottom[j]
+        return Call(weighted_sum_apart, a, b, run.top[0], *lenses, _apart(run), of[i], of[j], low)
+
+    def _passed_apart(self, run: Run, low: float) -> Call:
+        """The diffs of two bottoms of such a sum; a diff that lies where that of bottom 0 does is written once."""
+        from netspec.kernels.eltwise import ADDS, STAYS, STORES, Share
+        from netspec.kernels.eltwise_apart import passed_apart
+
+        dy, shares, there = run.top_diff[0], [], None
+        for i, dx in enumerate(run.bottom_diff):
+            if dx is None:
+                dx, mode = dy[:0], STAYS
+            else:
+                mode = STAYS if _same(there, dx) else ADDS if any(run.bottom_add[i : i + 1]) else STORES
+                there = dx if there is None else there
+            shares.append(Share(dx.reshape(-1), self._factors(run)[i], mode, products_of(run, i)))
+        parts = max(len(share.products.pieces.values) for share in shares) or None
+        return Call(passed_apart, dy, run.top[0] if run.relu else dy, *shares, _apart(run), low, parts=parts)
 
     def _sum(self, run: Run, i: int, now: Array, factor: float, low: float) -> Call:
         """Add bottom i to `now`, which is bottom 0 or the sum so far; as lenses see them, where there are any."""
@@ -214,6 +249,13 @@ class Eltwise(Layer):
         yield y.at("y", index)
 
 
+def _apart(run: Run) -> Apart:
+    """Where the pixels of the top lie in the bottoms."""
+    from netspec.kernels.conv_geometry import Apart
+
+    return Apart(*run.top_shapes[0][2:], *run.bottom_shapes[0][2:], *run.every)
+
+
 def _same(dx: Array | None, dy: Array) -> bool:
-    """Whether a bottom's diff lies in the top's."""
+    """Whether a diff lies where another does."""
     return dx is not None and dx.ctypes.data == dy.ctypes.data

@@ -100,7 +100,9 @@ class Node:
     is then not cleared; `onto`, the blob that it adds its result to, in whose memory its top lies; `known`, an earlier
     BatchNorm whose moments are those of its own first channels; `hands`, the bottoms whose gradients lie in the memory
     of its top's; `fused`, what other layers do for a BatchNorm; `again`, the layer in whose backward its top is
-    computed anew, as it was not kept since forward.
+    computed anew, as it was not kept since forward; `every`, how many lines and columns of its bottoms lie between
+    those that its top has, which are all that is read of it: then `hands` are the bottoms whose gradients lie in the
+    memory of bottom 0's.
     """
 
     index: int
@@ -121,6 +123,17 @@ class Node:
     hands: frozenset[int] = frozenset()
     fused: Mapping[str, Fused] = field(default_factory=dict)
     again: int | None = None
+    every: tuple[int, int] = (1, 1)
+
+    @property
+    def thinned(self) -> bool:
+        """Whether its top has only some of the pixels of its bottoms."""
+        return self.every != (1, 1)
+
+    @property
+    def hands_to(self) -> int:
+        """The blob in whose gradient's memory those of the bottoms `hands` lie."""
+        return self.bottoms[0] if self.thinned else self.tops[0]
 
     @property
     def folds(self) -> bool:
@@ -309,7 +322,7 @@ class Graph:
         owner = list(range(len(self.blobs)))
         for node in reversed(self.nodes):
             for slot in node.hands:
-                owner[self.storage[node.bottoms[slot]]] = owner[self.storage[node.tops[0]]]
+                owner[self.storage[node.bottoms[slot]]] = owner[self.storage[node.hands_to]]
         return tuple(owner[storage] for storage in self.storage)
 
     def diff_house(self, blob: int) -> int:

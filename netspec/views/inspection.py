@@ -279,9 +279,13 @@ def _effects(net: Graph, node: Node, adding: set[tuple[int, int]]) -> Iterator[t
     added = [net.blobs[node.bottoms[slot]].label for slot in range(len(node.bottoms)) if (node.index, slot) in adding]
     if added:
         yield "add", f"adds to the gradient of {' and '.join(added)}"
+    if node.thinned:
+        down, across = node.every
+        yield "thin", f"its top has 1 line in {down} and 1 column in {across}: no others are read"
     if node.hands and "pulled" not in node.fused:
         handed = " and ".join(net.blobs[node.bottoms[slot]].label for slot in sorted(node.hands))
-        yield "hands", f"its top's gradient is that of {handed}"
+        whose = f"the gradient of {net.blobs[node.bottoms[0]].label}" if node.thinned else "its top's gradient"
+        yield "hands", f"{whose} is that of {handed}"
     if node.known is not None:
         yield "known", f"the moments of its first channels are those of {net.nodes[node.known].layer.name}"
     if node.again is not None:

@@ -12,9 +12,8 @@ from netspec.codegen import driver
 from netspec.core.verify import InvariantError
 from netspec.engine import fusing
 from netspec.engine.bind import compile_net
-from netspec.engine.fusing import again, hands, known, moments, on_read, products, pulled
 from netspec.engine.program import Program
-from netspec.engine.rewrite import rewrite
+from netspec.engine.rewrite import FUSING, rewrite
 from netspec.engine.serving import last
 from netspec.engine.verify_rewrite import verify_rewritten
 from netspec.net.graph import Fused, Graph, Node
@@ -23,7 +22,6 @@ from netspec.views.inspection import rewritten
 from tests.helpers.cpus import RESIDUAL
 from tests.helpers.programs import feed, run_poisoned, shaped, training
 
-FUSING = tuple(one.__name__ for one in (hands, on_read, moments, known, products, pulled, again))
 WORDS = {"on_read", "moments", "products", "pulled"}
 POINTWISE = {"type": "Convolution", "kernel_size": 1, "weight_filler": "msra"}
 CHAIN = {"one": "data", "two": "one", "more": "two"}

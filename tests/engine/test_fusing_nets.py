@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.engine.bind import bind, compile_net
-from netspec.engine.fusing import again, hands, known, moments, on_read, products, pulled
 from netspec.engine.program import Program
+from netspec.engine.rewrite import FUSING
 from netspec.engine.weights import fill_weights
 from tests.helpers.edges.drawn import residual
 from tests.helpers.edges.layers import CLASSES
 from tests.helpers.edges.norms import KINDS, READERS
 from tests.helpers.edges.places import INSIDE, PLACES
 from tests.helpers.edges.sums import SUMS
+from tests.helpers.edges.thinned import THINNED
 from tests.helpers.programs import SEED, feed, poisoned, run_poisoned, shaped, training
 
-FUSING = tuple(one.__name__ for one in (hands, on_read, moments, known, products, pulled, again))
-NETS = {**READERS, **KINDS, **SUMS, **PLACES, **INSIDE}
+NETS = {**READERS, **KINDS, **SUMS, **PLACES, **INSIDE, **THINNED}
 
 
 def trained(net: dict[str, Any], without: tuple[str, ...], poison: bool, **options: Any) -> Program:
@@ -57,13 +57,17 @@ def test_batches_that_add_up(name: str) -> None:
 
 
 @pytest.mark.parametrize("only", FUSING)
-@pytest.mark.parametrize("name", ["split", "a sum of three", "a projection whose norm comes first", "dense"])
+@pytest.mark.parametrize(
+    "name", ["split", "a sum of three", "a projection whose norm comes first", "dense", "a thinned sum"]
+)
 def test_one_at_a_time(name: str, only: str) -> None:
     check_alike(NETS[name], tuple({*FUSING} - {only}))
 
 
 @pytest.mark.parametrize("gradients", ["any", "inputs"])
-@pytest.mark.parametrize("name", ["a projection whose norm comes first", "dense", "leaky behind", "sums of sums"])
+@pytest.mark.parametrize(
+    "name", ["a projection whose norm comes first", "dense", "leaky behind", "sums of sums", "a thinned sum"]
+)
 def test_a_net_that_tests_and_runs_backward(name: str, gradients: str) -> None:
     """Statistics are given; the inputs' gradient too is as without."""
     given = shaped(NETS[name], phase="TEST", gradients=gradients)
@@ -80,7 +84,9 @@ def test_a_net_that_tests_and_runs_backward(name: str, gradients: str) -> None:
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["a projection whose norm comes first", "dense", "sums of sums", "split"])
+@pytest.mark.parametrize(
+    "name", ["a projection whose norm comes first", "dense", "sums of sums", "split", "a thinned sum"]
+)
 def test_kept_blobs_hold_what_they_hold_without(name: str) -> None:
     """Every blob in turn is kept by its name: data and gradient are there after a pass."""
     given = shaped(NETS[name])

@@ -57,4 +57,4 @@ def residual(choose: Choose, steps: int) -> dict[str, Any]:
     add(conv("first", 6, 1, "data"), 6)
     for i in range(steps):
         step(f"s{i}")
-    return ended(layers)
+    return ended(layers, choose([[], conv("every_second", 6, 1, stride=2)]))
