@@ -41,8 +41,10 @@ def _inside(function: F, **options: Any) -> F:
     """numba.njit for functions that only compiled code calls; for a type checker it changes nothing.
 
     Without the wrappers for Python and C, a fifth less is compiled (decision 24). A call from Python, which would jump
-    into one that is not there, is a TypeError.
+    into one that is not there, is a TypeError. netspec's own functions allocate nothing and count no references: arrays
+    handed on from one to the next would each be counted in and out. Others' may allocate.
     """
+    options = {"_nrt": not function.__module__.startswith("netspec.")} | options
     dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
 
     def keep(compiled: Any) -> None:  # not in the table in which numba looks up calls from Python
@@ -67,6 +69,9 @@ helper = _typed({"error_model": "numpy", "fastmath": _FLAGS, "nogil": True})
 # way, so the bits repeat on one kind of CPU. NaN and infinities stay what they are (tested).
 summing = _typed({"error_model": "numpy", "fastmath": {"contract", "reassoc"}, "nogil": True})
 """For functions that kernels call to add up many values of an array in float64."""
+
+viewing = _typed({"error_model": "numpy", "fastmath": _FLAGS, "nogil": True, "_nrt": True})
+"""For functions that kernels call for a part of an array: numba lets no others return one."""
 
 
 @_typed({"inline": "always"})

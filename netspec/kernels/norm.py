@@ -207,8 +207,9 @@ def settle(
             variance[i] = running.variance[i] * share if running.scale[0] != 0 else how.first
     else:
         first = known.mean.size
-        mean[:first] = known.mean
-        variance[:first] = known.variance
+        for i in range(first):
+            mean[i] = known.mean[i]
+            variance[i] = known.variance[i]
         if left.values.size:
             batch_moments(left, c - first, how.pixels, mean[first:], variance[first:])
     for i in range(c):

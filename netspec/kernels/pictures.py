@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 
 from netspec.codegen.intrinsics import pointer
-from netspec.codegen.kernel import helper
+from netspec.codegen.kernel import viewing
 from netspec.codegen.kinds import Clock, Doubles, Vector
 
 FRAME = 5
@@ -28,7 +28,7 @@ class Target(NamedTuple):
     half: float  # what is added before a number is cut to the type of the result: 1/2 for bytes, 0 for real numbers
 
 
-@helper
+@viewing
 def pixels(frames: Clock, n: int, like: Vector) -> Vector:
     """The values of picture n, flat; they are of the type of `like`."""
     at = n * FRAME

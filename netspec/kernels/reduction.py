@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netspec.codegen.kernel import helper, kernel, span, summing
+from netspec.codegen.kernel import kernel, span, summing, viewing
 from netspec.codegen.kinds import Doubles, Vector
 from netspec.kernels.sums import dot_of, total_of
 
@@ -20,7 +20,7 @@ def _sum_absolute(x: Vector) -> float:
     return total
 
 
-@helper
+@viewing
 def chunk_of(x: Vector, i: int, length: int, chunk: int) -> Vector:
     """The values of x that the i-th chunk holds."""
     chunks = (length + chunk - 1) // chunk

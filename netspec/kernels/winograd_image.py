@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.codegen.geometry import AIR, DENSE, LINE, PLACES, RECTIFY, TABLE
-from netspec.codegen.kernel import helper
+from netspec.codegen.kernel import helper, viewing
 from netspec.codegen.kinds import Clock, Vector
 from netspec.codegen.simd import expect, lanes_of
 from netspec.codegen.tiles import address
@@ -281,7 +281,7 @@ def leave(y: Vector, image: TiledImage, begin: int, end: int, asked: Asked, piec
         leave_products(y, start, pitch, pixel, number, 0, c, asked.products, piece, begins)
 
 
-@helper
+@viewing
 def table_of(table: Clock, part: int) -> Clock:
     """A part's room for addresses, (TABLE,)."""
     return table[1 + part * TABLE : 1 + (part + 1) * TABLE]
