@@ -138,9 +138,9 @@ class Run:
     diff inside the top's diff. A top that lies inside a wider NHWC blob is a view of that blob, with strides. Where
     `bottom_add[i]` or `param_add[i]` is true, backward adds to that diff; elsewhere it overwrites the diff.
     `param_squares[i]`, float64 with a value for each part of a Call, takes the sum of squares of the diff that is
-    written, by parts; it is None where that is not wanted. Where the layer takes factors by channel into its params,
-    `param` holds such a weight and a bias, whether it has one or not. `objects` is for what a layer of Python code
-    keeps from forward to backward, and to the next iteration.
+    written, by parts, from the last Call that writes it; it is None where that is not wanted. Where the layer takes
+    factors by channel into its params, `param` holds such a weight and a bias, whether it has one or not. `objects` is
+    for what a layer of Python code keeps from forward to backward, and to the next iteration.
 
     `state` holds by name what `Layer.states` declares: forward finds what the batch before left, and leaves its own.
 

@@ -223,7 +223,7 @@ class _Binder:
         """The params whose layers sum the squares of the gradients that they write."""
         for node in self.graph.nodes:
             stored = self.stored(node)
-            for slot in node.layer.abilities.squares:
+            for slot in node.layer.squares(self.shaped.bottom_shapes(node)):
                 if slot < len(node.params) and node.params[slot] in stored:
                     yield node.params[slot]
 

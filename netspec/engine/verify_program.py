@@ -264,7 +264,7 @@ class _Memory:
 def _param_diffs(program: Program, check: Check) -> None:
     """The gradient of every param is cleared, or overwritten by its only layer; then it is watched and used.
 
-    It is watched by a step of the watch, or by the layer's step that writes it together with its sum of squares.
+    It is watched by a step of the watch, or by the layer's last step that writes it, together with its sum of squares.
     """
     steps, weights = program.table.steps, program.weights
     by_section = {name: steps[first:last] for name, (first, last) in program.ranges.items()}
@@ -276,9 +276,11 @@ def _param_diffs(program: Program, check: Check) -> None:
 
     cleared, watched, updated = spans("clear"), set(spans("watch")), set(spans("update"))
     taken = span(program.squares)
+    summed: dict[Span, bool] = {}
     for step in by_section["backward"]:
         own = set(map(span, filter(lambda array: array.size, _arrays(step))))
-        watched |= own if any(taken.holds(one) for one in own) else set()
+        summed |= dict.fromkeys(own, any(taken.holds(one) for one in own))
+    watched |= {one for one, yes in summed.items() if yes}
     for param, data, diff in zip(program.graph.params, weights.data, weights.diff, strict=True):
         check((diff is not None) == param.learned, f"param '{param.name}' has a gradient, or has none, wrongly")
         if diff is None:

@@ -14,6 +14,10 @@ from netspec.core.beside import Pull
 from netspec.kernels.conv import next_lines, source_of
 from netspec.kernels.conv_geometry import Diff, Windows
 from netspec.kernels.seen import Seen, is_seen, see_pixels
+from netspec.kernels.update import squares as squares_of
+
+SOME = 2048
+"""Values of a gradient that are added up at a time: they stay in the nearest cache."""
 
 
 @helper
@@ -113,20 +117,26 @@ def join_pieces(pieces: Matrix, part: int, parts: int) -> None:
 
 
 @kernel
-def add_pieces(pieces: Matrix, dw: Matrix, wide: int, add: int, part: int, parts: int) -> None:
+def add_pieces(pieces: Matrix, dw: Matrix, squares: Doubles, wide: int, add: int, part: int, parts: int) -> None:
     """dw (K, C) = (with `add`: +=) the pieces, added in their order. A part owns rows.
 
-    pieces: (S, K*wide), of K rows that lie `wide` values apart, C or more.
+    pieces: (S, K*wide), of K rows that lie `wide` values apart, C or more. squares: (at least parts,) or empty;
+    squares[part] = the sum of the part's squares, taken of a few rows while they are near.
     """
     k, c = dw.shape
     begin, end = span(k, part, parts)
-    some = end - begin if wide == c else 1
-    for row in range(begin, end, max(1, some)):
-        total, at = dw[row : row + some].reshape(some * c), row * wide
-        first = pieces[0, at : at + some * c]
+    some, sum_of_squares = max(1, SOME // c) if wide == c else 1, 0.0
+    for row in range(begin, end, some):
+        high = min(some, end - row)
+        total, at = dw[row : row + high].reshape(high * c), row * wide
+        first = pieces[0, at : at + high * c]
         for i in range(total.size):
             total[i] = total[i] + first[i] if add else first[i]
         add_rows(pieces, at, total)
+        if squares.size:
+            sum_of_squares += squares_of(total)
+    if squares.size:
+        squares[part] = sum_of_squares
 
 
 @kernel

@@ -14,7 +14,7 @@ from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.streams import call
 from netspec.codegen.tiles import Left, Result, Right, Sums, address, multiply, one_tap
 from netspec.kernels.copy import turn as turn_block
-from netspec.kernels.update import squares as squares_of
+from netspec.kernels.update import squares_of_rows
 
 DEEP = 256
 """Products that a tile sums in registers before they meet what memory holds."""
@@ -121,15 +121,6 @@ def tile_transposed(
     turn_block(product.reshape(m * ldc), first * ldc, ldc, y.reshape(n * m), first, m, last - first, n)
 
 
-@helper
-def _squares_of(dw: Matrix, first: int, last: int, begin: int, end: int) -> float:
-    """The sum of squares of some rows and columns of dw (R, C), in float64."""
-    total = 0.0
-    for i in range(first, last):
-        total += squares_of(dw[i, begin:end])
-    return total
-
-
 @kernel
 def tile_columns(
     left: Matrix, right: Matrix, dw: Matrix, squares: Doubles, mode: int, grid: Grid, part: int, parts: int
@@ -150,7 +141,7 @@ def tile_columns(
         columns, result = Left(a, 1, r), Result(to, c, 0, mode, 0)
         product_of(grid, last - first, end - j, n, columns, Right(b, 0, c), result, size)
         if squares.size:
-            total += _squares_of(dw, first, last, j, end)
+            total += squares_of_rows(dw.reshape(r * c), first * c + j, c, last - first, end - j)
     if squares.size:
         squares[part] = total
 
@@ -200,7 +191,7 @@ def walk_columns(
         )
         _walk(cut, min(high, r - i), c, n, columns, rows, result, size)
         if squares.size:
-            total += _squares_of(dw, i, min(i + high, r), 0, c)
+            total += squares_of_rows(dw.reshape(r * c), i * c, c, min(high, r - i), c)
     if squares.size:
         squares[part] = total
 

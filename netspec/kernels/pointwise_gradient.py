@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from netspec.codegen.geometry import ADD, AIR, LINE, Tiling
 from netspec.codegen.kernel import following, helper, kernel, span
-from netspec.codegen.kinds import Matrix, Vector
+from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.rows import Row, Whole, rows, times
 from netspec.codegen.tiles import (
     Ahead,
@@ -30,6 +30,7 @@ from netspec.core.beside import Lens, Pull
 from netspec.kernels.conv_geometry import Apart, PixelGradient
 from netspec.kernels.pointwise import pixel_at
 from netspec.kernels.seen import pull_back, scale_shift_pixels
+from netspec.kernels.update import squares_of_rows
 
 PAGE = 4096
 """Bytes from one pixel to the next, or a multiple, with which all pixels share the same few lines of a cache."""
@@ -134,6 +135,7 @@ def weight_gradient_pixels(
     dy: Vector,
     pieces: Matrix,
     scratch: Matrix,
+    squares: Doubles,
     product: PixelGradient,
     apart: Apart,
     tiles: Tiling,
@@ -148,11 +150,12 @@ def weight_gradient_pixels(
     x: pixels of C channels, seen through a lens and `apart`; dy: (P, K), seen through a pull; pieces: (S, K, wide), of
     which C columns count. scratch: (parts, a panel of x's block of pixels, then the rows of dy's). A part owns rows and
     columns of one piece. A block of pixels stays near while it is multiplied; meanwhile the tiles prefetch the next
-    one, which may be the next part's.
+    one, which may be the next part's. squares: (at least parts,) or empty; squares[part] = the sum of squares of what
+    the part writes, taken tile by tile.
     """
     c, wide, panel, size, near = product.channels, product.wide, tiles.panel, dy.itemsize, scratch[part]
     begin, end, p_begin, p_end, top, bottom, first, last = share_of(part, pieces.shape[0], product, tiles)
-    piece = pieces[part // (product.down * product.across)]
+    piece, total = pieces[part // (product.down * product.across)], 0.0
     for pixel in range(first, last, product.deep):
         count, mode, number = min(product.deep, last - pixel), ADD if add or pixel > first else 0, 0
         then, sums = Share(begin, end, p_begin, p_end, top, bottom, pixel + count, last), Sums(1, one_tap(), count)
@@ -170,9 +173,13 @@ def weight_gradient_pixels(
             some, tail, tall, low = tiles_of(tiles, p, c)
             b = near_columns(x, pixel, count, p * panel, some, product, apart, lens, near, panel)
             for cut in range(begin, end):
-                v, _ = rows_at(cut, tiles.rows, tiles.more)
+                v, high = rows_at(cut, tiles.rows, tiles.more)
                 a = Left(rows_of.address + (v - top) * size, 1, rows_of.step)
                 result = Result(address(piece, v * wide + p * panel), wide, 0, mode, tail)
                 soon = coming_line(number, x_then, dy_then, pull_then)
                 number += 1
                 multiply(tall if cut < tiles.more else low, sums, a, b, result, soon)
+                if squares.size and pixel + count == last:
+                    total += squares_of_rows(piece, v * wide + p * panel, wide, high, some)
+    if squares.size:
+        squares[part] = total

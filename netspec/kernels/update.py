@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from netspec.codegen.geometry import LINE
-from netspec.codegen.kernel import kernel, span, summing
+from netspec.codegen.kernel import helper, kernel, span, summing
 from netspec.codegen.kinds import Clock, Doubles, Vector
 from netspec.codegen.simd import expect
 from netspec.codegen.tiles import address
@@ -27,6 +27,31 @@ def squares(x: Vector) -> float:
     for i in range(x.size):
         value = np.float64(x[i])
         total += value * value
+    return total
+
+
+@summing
+def _squares_of_four(x: Vector, at: int, pitch: int, width: int) -> float:
+    """The sum of squares of four rows."""
+    total, a, b, c, d = 0.0, x[at:], x[at + pitch :], x[at + 2 * pitch :], x[at + 3 * pitch :]
+    for j in range(width):
+        one, two, three, four = np.float64(a[j]), np.float64(b[j]), np.float64(c[j]), np.float64(d[j])
+        total += one * one + two * two + three * three + four * four
+    return total
+
+
+@helper
+def squares_of_rows(x: Vector, start: int, pitch: int, number: int, width: int) -> float:
+    """The sum of squares of a number of rows of x, each of `width` values and `pitch` values from one to the next.
+
+    Four rows are summed at a time, as they may be short.
+    """
+    total, fours = 0.0, number // 4 * 4
+    for i in range(0, fours, 4):
+        total += _squares_of_four(x, start + i * pitch, pitch, width)
+    for i in range(fours, number):
+        at = start + i * pitch
+        total += squares(x[at : at + width])
     return total
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from netspec.codegen.geometry import FILTERS_TURNED, PLACES
 from netspec.codegen.kernel import helper, kernel, span
-from netspec.codegen.kinds import Clock, Matrix, Vector
+from netspec.codegen.kinds import Clock, Doubles, Matrix, Vector
 from netspec.codegen.simd import add_run, lanes_of
 from netspec.codegen.tiles import address
 from netspec.codegen.transform_squares import Places, Planes, Span
 from netspec.codegen.transforms import transform
 from netspec.codegen.turn import turn_tile
+from netspec.kernels.update import squares as squares_of
 from netspec.kernels.winograd_geometry import FrequencyFilters
 
 
@@ -128,6 +129,7 @@ def frequencies_to_filters(
     dw: Vector,
     scratch: Matrix,
     places: Clock,
+    squares: Doubles,
     filters: FrequencyFilters,
     add: int,
     part: int,
@@ -136,11 +138,12 @@ def frequencies_to_filters(
     """dw (K, R, taps, taps) = (with `add`: +=) the frequencies `piece`, transformed back.
 
     scratch: (parts, twice FILTERS_TURNED filters of vectors), places: (parts * PLACES,). A part owns channels of all
-    filters.
+    filters. squares: (at least parts,) or empty, then squares[part] = the sum of squares of what the part writes; a
+    group's filters fill vectors, and nothing is added.
     """
     r, line, plane = filters.channels, filters.panel, filters.plane
     lanes, m, near, own = lanes_of(dw), filters.filters // filters.groups, scratch[part], places[part * PLACES :]
-    pieces = (r + FILTERS_TURNED - 1) // FILTERS_TURNED
+    pieces, total = (r + FILTERS_TURNED - 1) // FILTERS_TURNED, 0.0
     tap_places(own, near, filters.area, lanes, 0)
     for unit in range(*span(filters.groups * pieces, part, parts)):
         group = unit // pieces
@@ -148,3 +151,7 @@ def frequencies_to_filters(
         for j in range(0, m, lanes):
             sums = address(piece, (group * r + value) * line + j)
             unpack(sums, plane, dw, near, own, filters, group, j, value, last, add)
+            if squares.size:
+                total += squares_of(near[: (last - value) * filters.area * lanes])
+    if squares.size:
+        squares[part] = total

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from netspec.codegen.geometry import DEEP, FILTERS_TURNED, PLACES
 from netspec.codegen.kernel import kernel, span
-from netspec.codegen.kinds import Matrix, Vector
+from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import address
+from netspec.kernels.update import squares as squares_of
 from netspec.kernels.winograd import multiply_block
 from netspec.kernels.winograd_filters import pack, tap_places, unpack
 from netspec.kernels.winograd_geometry import (
@@ -72,6 +73,7 @@ def winograd_gradient_filters(
     far: Vector,
     dw: Vector,
     sums: Matrix,
+    squares: Doubles,
     scratch: FilterScratch,
     filters: FrequencyFilters,
     product: FrequencyProducts,
@@ -83,12 +85,12 @@ def winograd_gradient_filters(
     """dw (K, R, taps, taps) = (with `add`: +=) the sums over a chunk's tiles. A part owns channels.
 
     near, far: the planes of a chunk, of C and K channels; sums: (parts, frequencies of `filters.plane` values), DEEP
-    rows of WIDE panels.
+    rows of WIDE panels; squares: as in `frequencies_to_filters`.
     """
     own, turning, places = sums[part], scratch.turning[part], scratch.places[part * PLACES :]
     r, m, panel, lanes = product.channels, product.filters, product.panel, lanes_of(dw)
     panels, pieces, offsets = (m + panel - 1) // panel, (r + DEEP - 1) // DEEP, address(scratch.table, 0)
-    count, plane, line = chunk.last - chunk.first, filters.plane, filters.panel
+    count, plane, line, total = chunk.last - chunk.first, filters.plane, filters.panel, 0.0
     tap_places(places, turning, filters.area, lanes, 0)
     for unit in range(*span(filters.groups * pieces, part, parts)):
         group, begin = unit // pieces, unit % pieces * DEEP
@@ -104,3 +106,7 @@ def winograd_gradient_filters(
                 for j in range(first * panel, min(last * panel, m), lanes):
                     at = address(own, (v - begin) * line + j - first * panel)
                     unpack(at, plane, dw, turning, places, filters, group, j, v, some, add)
+                    if squares.size:
+                        total += squares_of(turning[: (some - v) * filters.area * lanes])
+    if squares.size:
+        squares[part] = total

@@ -72,7 +72,6 @@ class Abilities:
     `adds`: whether backward can add to its bottoms' diffs (`Run.bottom_add`).
     `stores`: whether backward can overwrite its params' diffs (`Run.param_add`); else they are cleared first, and it
     adds.
-    `squares`: slots of the params whose gradients' sums of squares backward leaves in `Run.param_squares`.
     `hands`: whether backward can leave the top's diff, masked, where it lies, as that of its bottoms.
     `thins`: whether it can compute only every so many lines and columns of top 0 (`Run.every`).
     """
@@ -84,7 +83,6 @@ class Abilities:
     in_place: bool = False
     adds: bool = False
     stores: bool = False
-    squares: frozenset[int] = frozenset()
     hands: bool = False
     thins: bool = False
 
@@ -311,6 +309,10 @@ class Layer(Model):
     def reads_pitched(self, bottoms: Shapes) -> bool:
         """Whether its only bottom and that one's diff, with channels last, may lie so; then it adds to that diff."""
         return False
+
+    def squares(self, bottoms: Shapes) -> frozenset[int]:
+        """Slots of the params whose gradients' sums of squares backward leaves in `Run.param_squares`; here none."""
+        return frozenset()
 
     def beside(self, bottoms: Shapes) -> Beside:
         """What it can do for BatchNorms beside it; here nothing."""

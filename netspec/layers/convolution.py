@@ -94,6 +94,13 @@ class Convolution(Filtering):
         """With stride 1."""
         return self.model_copy(update={"stride": (), "stride_h": None, "stride_w": None})
 
+    def squares(self, bottoms: Shapes) -> frozenset[int]:
+        """The weight, where the way of computing a single bottom says so."""
+        if len(bottoms) > 1 or not self.channels_last(bottoms[0]):
+            return frozenset()
+        conv = self.plain(bottoms[0])
+        return frozenset({0}) if self.way(conv).squares(conv) else frozenset()
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Workspaces of the way of computing, and the sums of the bias' gradient."""
         x = bottoms[0]

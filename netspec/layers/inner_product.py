@@ -21,6 +21,7 @@ from netspec.fillers.base import AnyFiller
 from netspec.fillers.constant import Constant
 from netspec.layers.base import BOTTOM, BY_CHANNEL, NOTHING, Abilities, BatchAxes, Layer, Param, Passing, Purpose
 from netspec.lowering import products
+from netspec.lowering.beside import squares_of
 
 
 class InnerProduct(Layer):
@@ -62,14 +63,17 @@ class InnerProduct(Layer):
     def abilities(self) -> Abilities:
         """A ReLU along, factors of channels that are rows of the weight; backward reads the bottom, adds, stores."""
         folds = BY_CHANNEL if self.axis == 1 and not self.transpose else NOTHING
-        along, squares = frozenset({"ReLU"}), frozenset({0})
-        return Abilities(reads=BOTTOM, along=along, folds=folds, adds=True, stores=True, squares=squares)
+        return Abilities(reads=BOTTOM, along=frozenset({"ReLU"}), folds=folds, adds=True, stores=True)
 
     @property
     def passing(self) -> Passing:
         """The weight mixes all that is summed over; the bias is added."""
         channels: Literal["mixed"] | None = "mixed" if self.axis == 1 else None
         return Passing("all", factor=0, added=frozenset({1}), channels=channels)
+
+    def squares(self, bottoms: Shapes) -> frozenset[int]:
+        """The weight."""
+        return frozenset({0})
 
     def top_shapes(self, bottoms: Shapes) -> Shapes:
         """(N..., M)."""
@@ -146,9 +150,7 @@ class InnerProduct(Layer):
             yield from products.bias_gradient(y, dy, _none(run) if db is None else db, run.workspace["sums"], mode)
         if dw is not None:
             left, right = (x, dy) if self.transpose else (dy, x)
-            wanted = run.param_squares[0] if run.param_squares else None
-            squares = run.workspace["sums"][:0] if wanted is None else wanted
-            yield from products.multiply_columns(left, right, dw, squares, ADD if run.param_add[0] else 0)
+            yield from products.multiply_columns(left, right, dw, squares_of(run), ADD if run.param_add[0] else 0)
         if run.bottom_diff[0] is not None:
             dx = run.bottom_diff[0].reshape(n, k)
             yield from _product(run, dy, _none(run), dx, ADD if run.bottom_add[0] else 0, self.transpose)

@@ -1,4 +1,4 @@
-"""What a run asks of a layer for the BatchNorms beside it, as kernels take it; empty where nothing is asked.
+"""What a run asks of a layer beside its own, for BatchNorms and the watch, as kernels take it; empty where nothing is.
 
 See `core/beside.py`. Kernels get these tuples in every call, and look at the size of one array.
 """
@@ -13,7 +13,7 @@ from netspec.core.beside import PIECES, Lens, Pieces, Products, Pull
 from netspec.core.shape import Shape, count
 
 if TYPE_CHECKING:
-    from netspec.core.calls import Run
+    from netspec.core.calls import Array, Run
 
 
 def lens_of(run: Run, slot: int = 0) -> Lens:
@@ -50,6 +50,14 @@ def products_of(run: Run, slot: int = 0) -> Products:
         return found
     lens = _plain(run.bottom[slot].dtype)
     return Products(lens.factor, 0, lens, lens.factor, _nothing())
+
+
+def squares_of(run: Run, slot: int = 0) -> Array:
+    """Where backward leaves the sum of squares of a param's diff, by parts."""
+    import numpy as np
+
+    wanted = run.param_squares[slot] if slot < len(run.param_squares) else None
+    return np.zeros(0) if wanted is None else wanted
 
 
 def pieces(shape: Shape, rows: int) -> int:

@@ -64,6 +64,10 @@ class Way(Protocol):
         """What the three passes can do for BatchNorms beside the layer."""
         ...
 
+    def squares(self, conv: Conv) -> bool:
+        """Whether `weight` leaves the sum of squares of the diff that it writes (`Run.param_squares`)."""
+        return False
+
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Workspaces of `forward`."""
         ...

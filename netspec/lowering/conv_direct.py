@@ -184,6 +184,10 @@ class Direct(Way):
             products = min(PARTS, n)
         return Beside(frozenset({0}), _parts(forward_pass(conv), n, c), True, (products,))
 
+    def squares(self, conv: Conv) -> bool:
+        """That of filters of one tap."""
+        return conv.single
+
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """The packed filters, and padded lines of each part."""
         x = conv.bottom

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from netspec.codegen.geometry import AIR, APART
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.lowering import conv_pixels, conv_pixels_weight
-from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of
+from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of, squares_of
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import PARTS, even, flat, padded
 from netspec.lowering.conv_pixels_weight import DEEP, PANEL
@@ -80,4 +80,4 @@ def calls(conv: Conv, run: Run, mode: int, dx: Array, dw: Array) -> Calls:
     arrays = (x, dy, packed, out, pieces, space["windows"])
     yield Call(pointwise_both.both_gradients_pixels, *arrays, both, around, back, tiles, mode, parts=PARTS)
     add, parts = int(run.param_add[0]), min(PARTS, max(1, dw.size // 4096))
-    yield Call(conv_gradient.add_pieces, pieces, dw.reshape(k, c), c, add, parts=parts)
+    yield Call(conv_gradient.add_pieces, pieces, dw.reshape(k, c), squares_of(run), c, add, parts=parts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netspec.codegen.geometry import AIR
 from netspec.core.calls import Call, Calls, Run, Workspace
-from netspec.lowering.beside import lens_of, pull_of
+from netspec.lowering.beside import lens_of, pull_of, squares_of
 from netspec.lowering.conv import Conv
 from netspec.lowering.conv_passes import PARTS, even, flat, padded
 
@@ -92,10 +92,12 @@ def calls(conv: Conv, run: Run, dw: Array) -> Calls:
         apart=int(not conv.pixelwise),
     )
     apart, tiles = Apart(p, q, h, w, down.stride, across.stride), tiling(k, c, str(dw.dtype), "across")
-    arrays, beside = (x, dy, pieces, run.workspace["windows"]), (lens_of(run), pull_of(run))
+    squares = squares_of(run)
+    own = squares if cut.pieces == 1 else squares[:0]
+    arrays, beside = (x, dy, pieces, run.workspace["windows"], own), (lens_of(run), pull_of(run))
     in_place, parts = add * (cut.pieces == 1), cut.pieces * cut.down * cut.across
     kernel = pointwise_gradient.weight_gradient_pixels
     yield Call(kernel, *arrays, product, apart, tiles, *beside, in_place, parts=parts)
     if cut.pieces > 1:
         parts = min(PARTS, k, max(1, dw.size // 4096))
-        yield Call(conv_gradient.add_pieces, pieces, dw.reshape(k, c), cut.wide, add, parts=parts)
+        yield Call(conv_gradient.add_pieces, pieces, dw.reshape(k, c), squares, cut.wide, add, parts=parts)

@@ -16,7 +16,7 @@ from netspec.codegen.geometry import AIR, DEEP, DENSE, FILTERS_TURNED, MINIMAL, 
 from netspec.core.beside import Beside
 from netspec.core.calls import Call, Calls, Run, Workspace
 from netspec.core.shape import Shape, Window
-from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of, pulls_once
+from netspec.lowering.beside import lens_of, moments_of, products_of, pull_of, pulls_once, squares_of
 from netspec.lowering.conv import Conv, Way
 from netspec.lowering.conv_passes import PARTS, flat, padded
 
@@ -310,6 +310,11 @@ class Winograd(Way):
         """All that can be asked: parts of the steps that write tiles leave a piece each."""
         return Beside(frozenset({0}), forward_plan(conv).parts, True, (bottom_plan(conv).parts,), pitched=True)
 
+    def squares(self, conv: Conv) -> bool:
+        """Where filters fill vectors, of which squares are taken, and are written once."""
+        plan = weight_plan(conv)
+        return conv.filters // conv.group % 16 == 0 and not (plan.near and plan.chunks > 1)
+
     def forward_spaces(self, conv: Conv) -> dict[str, Workspace]:
         """Frequencies of filters and tiles, zeros for pixels outside of the image, and addresses of a tile's pixels."""
         plan = forward_plan(conv)
@@ -361,7 +366,7 @@ class Winograd(Way):
         if pieces.shape[0] > 1:
             yield Call(conv_gradient.join_pieces, pieces, parts=PARTS)
         arrays, add = (pieces[0], dw, space["filter_weight"], space["taps_weight"]), int(run.param_add[0])
-        yield Call(winograd_filters.frequencies_to_filters, *arrays, filters, add, parts=PARTS)
+        yield Call(winograd_filters.frequencies_to_filters, *arrays, squares_of(run), filters, add, parts=PARTS)
 
     def _sums(self, conv: Conv, run: Run, plan: Plan, filters: FrequencyFilters, dw: Array) -> Calls:
         """The gradient's frequencies: a piece of each part, or one of all; or the gradient, from blocks of them."""
@@ -377,8 +382,7 @@ class Winograd(Way):
         geometry = _geometry(plan, (pitch, diff_pitch), conv.group, _summed(conv), str(diff.dtype), kinds, summed=True)
         if not plan.together:
             scratch, chunks = TileScratch(near, far, outside, table), Chunks(plan.tiles, plan.chunks, plan.room)
-            kernel = winograd_gradient.winograd_gradient_tiles
-            more = (chunks, seen, seen_back)
+            kernel, more = winograd_gradient.winograd_gradient_tiles, (chunks, seen, seen_back)
             yield Call(kernel, source, diff, pieces, scratch, *geometry, *more, parts=pieces.shape[0])
             return
         from_image, from_diff, product = geometry
@@ -389,9 +393,8 @@ class Winograd(Way):
                 line, add = 2 * product.panel, int(run.param_add[0] or not chunk.begins)
                 block = filters._replace(panel=line, plane=DEEP * line + AIR)
                 own = FilterScratch(space["filter_weight"], space["taps_weight"], table)
-                blocks = (near, far, dw, pieces, own, block, product, chunk, add)
+                blocks = (near, far, dw, pieces, squares_of(run), own, block, product, chunk, add)
                 yield Call(winograd_near.winograd_gradient_filters, *blocks, parts=BLOCKS)
                 continue
-            arrays, mode = (near, far, pieces, table), 0 if chunk.begins else ADD
-            kernel = winograd_gradient.winograd_gradient_multiply
-            yield Call(kernel, *arrays, product, chunk, mode, parts=plan.minimal.frequencies)
+            kernel, mode = winograd_gradient.winograd_gradient_multiply, 0 if chunk.begins else ADD
+            yield Call(kernel, near, far, pieces, table, product, chunk, mode, parts=plan.minimal.frequencies)

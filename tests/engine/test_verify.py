@@ -403,6 +403,23 @@ def test_catches_gradients_that_are_not_cleared_or_added() -> None:
         verify_program(one)
 
 
+@pytest.mark.parametrize("layer", ["ip", "low"])
+def test_catches_a_gradient_that_nobody_watches(layer: str) -> None:
+    one = program()
+    row = one.squares[one.squared.index(one.weights.names.index(f"{layer}.weight"))]
+    verify_program(one)
+    [place] = (
+        number
+        for number, step in enumerate(one.table.steps)
+        if step.layer == layer
+        and any(np.may_share_memory(row, arg) for arg in step.call.values() if hasattr(arg, "ndim"))
+    )
+    args = one.table.steps[place].call.args
+    changed(one, place, *(arg[:0] if getattr(arg, "base", None) is row.base else arg for arg in args))
+    with pytest.raises(InvariantError, match=f"the gradient of param '{layer}.weight' is not watched"):
+        verify_program(one)
+
+
 def test_catches_a_descriptor_of_other_arguments() -> None:
     one = program()
     place = step(one, "forward", "ip")
