@@ -62,8 +62,8 @@ def _unchanged(before: ShapedGraph, after: ShapedGraph, thins: bool, check: Chec
         same = (left.name, left.version, left.slot, left.loss_weight, left.copy_of)
         kept = same == (right.name, right.version, right.slot, right.loss_weight, right.copy_of)
         check(kept, "changed", "", left.name)
-        same = thins or after.blobs[left.index] == before.blobs[right.index]
-        check(same, "another shape than before", "", left.name)
+        alike = thins or after.blobs[left.index] == before.blobs[right.index]
+        check(alike, "another shape than before", "", left.name)
     for blob in other.blobs[len(one.blobs) :]:
         check(blob.copy_of is not None, "a new blob that is no copy of another", "", blob.name)
     check(after.params == before.params, "other shapes of params than before")

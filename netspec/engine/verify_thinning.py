@@ -16,8 +16,8 @@ def verify_thinning(before: ShapedGraph, after: ShapedGraph, check: Check) -> No
     graph = after.graph
     homes = {home: node for node in graph.nodes if node.thinned for home in lying(graph, node)}
     for blob, shape in enumerate(before.blobs):
-        right = thinned(shape, homes[blob].every) if blob in homes else shape
-        check(after.blobs[blob] == right, "another shape than before", "", graph.blobs[blob].name)
+        wanted = thinned(shape, homes[blob].every) if blob in homes else shape
+        check(after.blobs[blob] == wanted, "another shape than before", "", graph.blobs[blob].name)
     for mine, theirs in zip(graph.nodes, before.graph.nodes, strict=True):
         maker = homes.get(mine.bottoms[0]) if mine.bottoms else None
         if maker is None or not graph.runs(mine):

@@ -253,7 +253,8 @@ def _apart(run: Run) -> Apart:
     """Where the pixels of the top lie in the bottoms."""
     from netspec.kernels.conv_geometry import Apart
 
-    return Apart(*run.top_shapes[0][2:], *run.bottom_shapes[0][2:], *run.every)
+    (*_, lines, columns), (*_, height, width) = run.top_shapes[0], run.bottom_shapes[0]
+    return Apart(lines, columns, height, width, *run.every)
 
 
 def _same(dx: Array | None, dy: Array) -> bool:
