@@ -17,18 +17,22 @@ from netspec.codegen.geometry import APART, LINE
 SOON = 1024
 """Bytes after which B is prefetched where A is near."""
 TOGETHER = 2
-"""Products of a turn of the loop where the kind of tile is known."""
+"""Products of a turn of the loop where the kind of tile is known and no vector is cut."""
 
 
 class Loop:
     """Writes the loop over the products of a tap.
 
     `sums` are the places of the sums, by row and vector. `load(row, v)` reads the v-th vector of a row of B, and
-    `add_products(factor, values, line)` adds a factor times these vectors to a line of sums.
+    `add_products(factor, values, line)` adds a factor times these vectors to a line of sums. A turn of the loop is of
+    `together` products where the kind of tile is known.
     """
 
-    def __init__(self, builder: Any, bytes: int, sums: list[list[Any]], load: Any, add_products: Any) -> None:
-        self.builder, self.bytes, self.sums, self.load, self.add_products = builder, bytes, sums, load, add_products
+    def __init__(
+        self, builder: Any, bytes: int, sums: list[list[Any]], load: Any, add_products: Any, together: int = TOGETHER
+    ) -> None:
+        self.builder, self.bytes, self.sums, self.together = builder, bytes, sums, together
+        self.load, self.add_products = load, add_products
         self.element = (ir.FloatType() if bytes == 4 else ir.DoubleType()).as_pointer()
 
     def in_bytes(self, count: Any) -> Any:
@@ -95,8 +99,10 @@ class Loop:
                 for now, at in zip((p, q, ahead), (at_a, at_b, at_ahead), strict=True):
                     builder.store(now, at)
 
-        turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
-        turn(builder.urem(total, simd.number(TOGETHER)), 1)
+        if self.together > 1:
+            turn(builder.udiv(total, simd.number(self.together)), self.together)
+            total = builder.urem(total, simd.number(self.together))
+        turn(total, 1)
 
     def near_steps(self, words: Any, starts: tuple[Any, Any, Any]) -> None:
         """The loop for an A whose values lie side by side, in rows `APART` values apart.
@@ -126,8 +132,10 @@ class Loop:
                 for value, place in zip(now, places, strict=True):
                     builder.store(value, place)
 
-        turn(builder.udiv(total, simd.number(TOGETHER)), TOGETHER)
-        turn(builder.urem(total, simd.number(TOGETHER)), 1)
+        if self.together > 1:
+            turn(builder.udiv(total, simd.number(self.together)), self.together)
+            total = builder.urem(total, simd.number(self.together))
+        turn(total, 1)
 
     def _opaque(self, value: Any) -> Any:
         """The value, of which LLVM must not know how it grows: else it makes a chain of additions of all addresses."""

@@ -25,7 +25,7 @@ from netspec.codegen import simd
 from netspec.codegen.geometry import ADD, RECTIFY, Tiling
 from netspec.codegen.intrinsics import intrinsic
 from netspec.codegen.kernel import Compiled, helper
-from netspec.codegen.tile_loops import Loop
+from netspec.codegen.tile_loops import TOGETHER, Loop
 
 MOST_ROWS = {1: 14, 2: 14, 3: 9, 4: 6} if simd.REGISTERS == 32 else {1: 12, 2: 6, 3: 4, 4: 2}
 """Most rows of a tile, by its vectors: sums, a row of B and a value of A fit the vector registers."""
@@ -126,29 +126,41 @@ def _emit(kind: Kind, rows: int, vectors: int, bytes: int) -> Any:
             for total, value in zip(line, values, strict=True):
                 builder.store(whole.multiply_add(whole.spread(factor), value, builder.load(total)), total)
 
-        body = Loop(builder, bytes, sums, load, add_products)
+        def add_all(load_b: Any, together: int) -> None:
+            _add_all(kind, words, Loop(builder, bytes, sums, load_b, add_products, together))
+
         if kind != "any":
-            body.expect_result(words)
-        offsets = builder.inttoptr(words.sums_offsets, ir.IntType(64).as_pointer())
-        nothing = builder.icmp_signed("==", words.ahead_address, simd.number(0))
-        ahead = builder.select(nothing, words.left_address, words.ahead_address)
-        with cgutils.for_range(builder, words.sums_taps) as tap:
-            offset = builder.load(builder.gep(offsets, [tap.index]))
-            a = builder.add(words.left_address, body.in_bytes(offset))
-            b = builder.add(words.right_address, body.in_bytes(builder.mul(tap.index, words.right_tap)))
-            if kind == "any":
-                body.any_steps(words, a, b)
-            else:
-                soon = builder.add(ahead, builder.mul(tap.index, words.ahead_tap))
-                if kind == "rows":
-                    body.any_steps(words, a, b, soon)
-                else:
-                    steps = body.across_steps if kind == "across" else body.near_steps
-                    steps(words, (a, b, soon))
+            Loop(builder, bytes, sums, load, add_products).expect_result(words)
+        uncut = builder.icmp_signed("==", words.result_tail, simd.number(whole.lanes))
+        with builder.if_else(uncut) as (unmasked, masked):  # a load with a mask takes the time of a product
+            with unmasked:
+                add_all(lambda row, v: whole.load(row, None, v), TOGETHER)
+            with masked:
+                add_all(load, 1)
         _finish(builder, whole, sums, load, store, (c, words.result_pitch, bias, words.result_mode))
         return context.get_dummy_value()
 
     return simd.intrinsic_of(WORDS._fields, generate)
+
+
+def _add_all(kind: Kind, words: Any, body: Loop) -> None:
+    """Add the products of all taps to the sums."""
+    builder = body.builder
+    offsets = builder.inttoptr(words.sums_offsets, ir.IntType(64).as_pointer())
+    nothing = builder.icmp_signed("==", words.ahead_address, simd.number(0))
+    ahead = builder.select(nothing, words.left_address, words.ahead_address)
+    with cgutils.for_range(builder, words.sums_taps) as tap:
+        offset = builder.load(builder.gep(offsets, [tap.index]))
+        a = builder.add(words.left_address, body.in_bytes(offset))
+        b = builder.add(words.right_address, body.in_bytes(builder.mul(tap.index, words.right_tap)))
+        soon = builder.add(ahead, builder.mul(tap.index, words.ahead_tap))
+        if kind == "any":
+            body.any_steps(words, a, b)
+        elif kind == "rows":
+            body.any_steps(words, a, b, soon)
+        else:
+            steps = body.across_steps if kind == "across" else body.near_steps
+            steps(words, (a, b, soon))
 
 
 def _finish(
@@ -197,7 +209,7 @@ class Tile(Compiled):
     @property
     def weight(self) -> int:
         """A rough measure of how long it takes to compile."""
-        return 300 + (20 if self.kind == "any" else 60) * self.rows * self.vectors
+        return 350 + (25 if self.kind == "any" else 70) * self.rows * self.vectors
 
     def wrapper(self, dtype: str) -> tuple[Callable[..., Any], int]:
         """The function to compile, and its number of arguments."""
