@@ -34,7 +34,8 @@ def thin(shaped: ShapedGraph) -> ShapedGraph:
             nodes[one.index] = replace(one, layer=one.layer.dense())
         for blob in blobs:
             shapes[blob] = thinned(shapes[blob], every)
-        shaped = replace(shaped, graph=replace(graph, nodes=tuple(nodes)), blobs=tuple(shapes))
+        whole = {**shaped.whole, **{blob: shaped.blobs[blob] for blob in blobs}}
+        shaped = replace(shaped, graph=replace(graph, nodes=tuple(nodes)), blobs=tuple(shapes), whole=whole)
     return shaped
 
 

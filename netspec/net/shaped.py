@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import inf
 
 from netspec.core.receptive import ReceptiveField, Region
@@ -31,7 +32,7 @@ class ShapedGraph:
     """A graph with shapes. `blobs[i]` is the shape of `graph.blobs[i]`; the empty tuple is the shape of a scalar.
 
     `batch_axes[i]` is the axis of blob i whose length grows with the batch; None where there is none. `fields[i]` is
-    its receptive field.
+    its receptive field. `whole` has the shapes that the net gives to blobs of which a rewrite left fewer pixels.
     """
 
     graph: Graph
@@ -40,6 +41,7 @@ class ShapedGraph:
     costs: tuple[Cost, ...]
     batch_axes: BatchAxes
     fields: tuple[ReceptiveField, ...]
+    whole: Mapping[int, Shape] = field(default_factory=dict)
 
     @property
     def batch(self) -> int:
@@ -77,7 +79,11 @@ class ShapedGraph:
 
     def region(self, blob: int) -> Region:
         """The receptive field of a blob in numbers."""
-        return self.fields[blob].over(self.blobs[blob])
+        return self.fields[blob].over(self.written_shape(blob))
+
+    def written_shape(self, blob: int) -> Shape:
+        """The shape of a blob as the net has it, before any rewrite."""
+        return self.whole.get(blob, self.blobs[blob])
 
     def sample_shape(self, blob: int) -> Shape:
         """The shape of one sample in a blob: without the axis of the batch, whole where there is none."""

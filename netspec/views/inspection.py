@@ -121,7 +121,7 @@ def inspection(shaped: ShapedGraph, memory: MemoryPlan, other: ShapedGraph | Non
 
 
 def _row(shaped: ShapedGraph, memory: MemoryPlan, node: Node) -> LayerRow:
-    net, cost, tops = shaped.graph, shaped.costs[node.index], shaped.top_shapes(node)
+    net, cost, tops = shaped.graph, shaped.costs[node.index], tuple(map(shaped.written_shape, node.tops))
     held = layer_bytes(shaped, memory, node)
     return LayerRow(
         name=node.layer.name,

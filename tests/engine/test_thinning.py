@@ -9,6 +9,7 @@ import pytest
 
 from netspec.core.verify import Check, InvariantError
 from netspec.engine.bind import compile_net
+from netspec.engine.plan import plan
 from netspec.engine.rewrite import rewrite
 from netspec.engine.thinning import thin
 from netspec.engine.verify_fusing import verify_fused
@@ -16,7 +17,7 @@ from netspec.engine.verify_rewrite import verify_rewritten
 from netspec.engine.verify_thinning import verify_thinned, verify_thinning
 from netspec.net.graph import Node
 from netspec.net.shaped import ShapedGraph
-from netspec.views.inspection import rewritten
+from netspec.views.inspection import inspection, rewritten
 from tests.helpers.edges.thinned import THIN, WHOLE
 from tests.helpers.programs import shaped
 
@@ -61,6 +62,14 @@ def test_what_is_left(name: str, every: tuple[int, int], size: tuple[int, int]) 
         assert node.layer.every(one.bottom_shapes(node)) == (1, 1)
         assert node.layer.top_shapes(one.bottom_shapes(node)) == (top(given, reader),)
     assert one.total_macs == given.total_macs
+    for blob, shape in enumerate(given.blobs):
+        assert one.written_shape(blob) == shape and one.region(blob) == given.region(blob)
+
+
+def test_inspect_shows_the_shapes_of_the_net() -> None:
+    given = shaped(THIN["a thinned sum"])
+    rows = {row.name: row.shape for row in inspection(rewrite(given), plan(rewrite(given))).rows}
+    assert rows["sum"] == rows["r"] == (3, 6, 9, 7) and rows["p"] == (3, 8, 5, 4)
 
 
 def test_less_memory_is_needed() -> None:
