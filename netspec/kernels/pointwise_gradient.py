@@ -32,7 +32,7 @@ from netspec.kernels.pointwise import pixel_at
 from netspec.kernels.seen import pull_back, scale_shift_pixels
 from netspec.kernels.update import squares_of_rows
 
-PAGE = 4096
+PAGE = 2048
 """Bytes from one pixel to the next, or a multiple, with which all pixels share the same few lines of a cache."""
 
 
