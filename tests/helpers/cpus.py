@@ -78,12 +78,16 @@ RESIDUAL = [
     {"name": "sum3", "type": "Eltwise", "bottom": ["c_scale1", "c"]},
     {"name": "d", "type": "ReLU"},
     *_unit("before", "d", _conv("strided", 17, 3, stride=2, pad=1)),
+    *_unit("e", "before_relu0", _conv("1x1", 18, 1), _conv("wide", 17, 1), relu=False),
+    {"name": "sum4", "type": "Eltwise", "bottom": ["e_scale1", "before_relu0"]},
+    {"name": "f", "type": "ReLU"},
+    *_unit("end", "f", _conv("strided", 19, 1, stride=2)),
     {"name": "mean", "type": "Pooling", "pool": "AVE", "global_pooling": True},
     _ip("ip", CLASSES),
     ACCURACY,
     *_end("SoftmaxWithLoss"),
 ]
-"""BatchNorms beside every way of computing a convolution, sums of residuals, and pooling."""
+"""BatchNorms beside every way of computing a convolution, sums of residuals, one of them thinned, and pooling."""
 NORMS = [
     _input([3, 12, 10], []),
     _conv("conv", 18, 3),
