@@ -9,10 +9,20 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from netspec.codegen.simd import Vectors, number, place
+from netspec.codegen.simd import Vectors, number, place, stream_far
 
 
 def _turn(typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: Any, rows: Any, columns: Any) -> Any:
+    return _turned(x, y)
+
+
+def _turn_past(
+    typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: Any, rows: Any, columns: Any, far: Any
+) -> Any:
+    return _turned(x, y, types.int64)
+
+
+def _turned(x: Any, y: Any, *far: Any) -> Any:
     """Exchanges between registers: step s swaps the s-th bit of the row with the s-th bit of the place in it."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -44,7 +54,12 @@ def _turn(typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: An
                         tile[i + step] = builder.shuffle_vector(a, b, ir.Constant(kind, high))
                 step *= 2
             for j in range(lanes):
-                emit.store(tile[j], builder.gep(to, [builder.mul(number(j), args[5])]), mask(j, args[7], args[6]))
+                row = builder.gep(to, [builder.mul(number(j), args[5])])
+                if far and not masked:
+                    at = builder.bitcast(row, tile[j].type.as_pointer())
+                    stream_far(builder, tile[j], at, args[8], x.dtype.bitwidth // 8)
+                else:
+                    emit.store(tile[j], row, mask(j, args[7], args[6]))
 
         whole = builder.and_(
             builder.icmp_signed(">=", args[6], number(lanes)), builder.icmp_signed(">=", args[7], number(lanes))
@@ -56,7 +71,7 @@ def _turn(typing: Any, x: Any, x0: Any, x_step: Any, y: Any, y0: Any, y_step: An
                 write(masked=True)
         return context.get_dummy_value()
 
-    return types.void(x, types.int64, types.int64, y, types.int64, types.int64, types.int64, types.int64), generate
+    return types.void(x, types.int64, types.int64, y, *[types.int64] * 4, *far), generate
 
 
 turn_tile = intrinsic(_turn)
@@ -65,6 +80,8 @@ turn_tile = intrinsic(_turn)
 y[y0 + j*y_step + i] = x[x0 + i*x_step + j] for i < rows, j < columns.
 x and y are flat; of rows and columns no more are turned than a vector has numbers.
 """
+turn_tile_past = intrinsic(_turn_past)
+"""turn_tile_past(.., far): as `turn_tile`, past the caches if `far`, where whole vectors lie as the CPU wants."""
 
 
 def _pairs(joining: bool) -> Any:

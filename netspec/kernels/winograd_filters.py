@@ -13,7 +13,8 @@ from netspec.codegen.simd import add_run, lanes_of
 from netspec.codegen.tiles import address
 from netspec.codegen.transform_squares import Places, Planes, Span
 from netspec.codegen.transforms import transform
-from netspec.codegen.turn import turn_tile
+from netspec.codegen.turn import turn_tile, turn_tile_past
+from netspec.kernels.far import arrive, is_far_gradient
 from netspec.kernels.update import squares as squares_of
 from netspec.kernels.winograd_geometry import FrequencyFilters
 
@@ -108,7 +109,8 @@ def unpack(
     """The filters of a vector of a group's columns, for the values `value` to `last`, from their frequencies.
 
     There are FILTERS_TURNED values at most; their rows of `filters.panel` values lie at the address `sums`, those of
-    the next frequency `plane` values on. near: room for twice so many filters, places: those of their taps in it.
+    the next frequency `plane` values on. near: room for twice so many filters, places: those of their taps in it. A
+    kernel part ends with `arrive`, as what is far is written past the caches.
     """
     r, area, lanes = filters.channels, filters.area, lanes_of(dw)
     m, spare, run = filters.filters // filters.groups, FILTERS_TURNED * area, (last - value) * area
@@ -120,7 +122,9 @@ def unpack(
         for i in range(columns):
             add_run(near, spare * (lanes + i), dw, at + i * r * area, run)
     else:
-        turn(near, 0, lanes, run, columns, dw, at, r * area)
+        far = is_far_gradient(dw)
+        for i in range(0, run, lanes):
+            turn_tile_past(near, i * lanes, lanes, dw, at + i, r * area, run - i, columns, far)
 
 
 @kernel
@@ -153,5 +157,6 @@ def frequencies_to_filters(
             unpack(sums, plane, dw, near, own, filters, group, j, value, last, add)
             if squares.size:
                 total += squares_of(near[: (last - value) * filters.area * lanes])
+    arrive(is_far_gradient(dw))
     if squares.size:
         squares[part] = total

@@ -12,6 +12,7 @@ from netspec.codegen.kernel import kernel, span
 from netspec.codegen.kinds import Doubles, Matrix, Vector
 from netspec.codegen.simd import lanes_of
 from netspec.codegen.tiles import address
+from netspec.kernels.far import arrive, is_far_gradient
 from netspec.kernels.update import squares as squares_of
 from netspec.kernels.winograd import multiply_block
 from netspec.kernels.winograd_filters import pack, tap_places, unpack
@@ -108,5 +109,6 @@ def winograd_gradient_filters(
                     unpack(at, plane, dw, turning, places, filters, group, j, v, some, add)
                     if squares.size:
                         total += squares_of(turning[: (some - v) * filters.area * lanes])
+    arrive(is_far_gradient(dw))
     if squares.size:
         squares[part] = total

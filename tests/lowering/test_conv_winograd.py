@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from netspec.codegen.geometry import MINIMAL
+from netspec.kernels import far
 from netspec.lowering import conv_winograd
 from tests.helpers.checks import blob, make_layer, random_params, run_layer
 from tests.helpers.convolved import by_definition, near
@@ -51,6 +52,18 @@ def test_a_weight_diff_is_overwritten_where_that_is_asked() -> None:
     v, params = blob(2, 21, 2, 5, seed=3), random_params(layer, [x])
     dw = run_layer(layer, x, params=params, top_diffs=[v], store=True).param_diffs[0]
     near(dw, by_definition(x, params[0], v, 0, 1)[2], 1e-12)
+
+
+@pytest.mark.parametrize("few", [0, 10**6])
+def test_a_weight_diff_that_is_far_is_written_past_the_caches(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conv_winograd, "FEW_SUMMED", 0)
+    monkeypatch.setattr(conv_winograd, "FEW_TILES", few)
+    layer, x = make_layer("Convolution", engine="WINOGRAD", num_output=128, kernel_size=3, pad=1), blob(1, 122, 5, 7)
+    v, params = blob(1, 128, 5, 7, seed=3), random_params(layer, [x])
+    assert 4 * params[0].size > far.GRADIENT
+    for dtype, bound in (("float64", 1e-12), ("float32", 3e-5)):
+        dw = run_layer(layer, x, params=params, top_diffs=[v], store=True, dtype=dtype).param_diffs[0]
+        near(dw, by_definition(x, params[0], v, 1, 1)[2], bound)
 
 
 def test_what_is_not_finite_stays_where_it_is() -> None:
