@@ -23,6 +23,10 @@ class NoisyWeight(InnerProduct):
         """A ReLU along; backward reads the bottom, adds and stores."""
         return Abilities(reads=BOTTOM, along=frozenset({"ReLU"}), adds=True, stores=True)
 
+    def squares(self, bottoms: Shapes) -> frozenset[int]:
+        """None: the product's gradient is not yet the weight's."""
+        return frozenset()
+
     def workspaces(self, bottoms: Shapes, backward: bool) -> dict[str, Workspace]:
         """Those of the product, the weight that is drawn, and the gradient with regard to it."""
         weight = self.param_shapes(bottoms)[0]

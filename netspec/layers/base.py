@@ -282,10 +282,7 @@ class Layer(Model):
         return (next((axis for axis in axes if axis is not None), None),) * len(self.top_names())
 
     def for_batch(self, tops: Shapes, batch: int) -> Shapes:
-        """The shapes of the tops at another batch size.
-
-        Only layers that are fed from outside change them; the tops of others follow from their bottoms.
-        """
+        """The shapes of the tops at another batch size: only layers that are fed from outside change them."""
         return tops
 
     def aliases(self, phase: Phase) -> bool:
