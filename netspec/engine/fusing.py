@@ -273,7 +273,7 @@ def again(shaped: ShapedGraph) -> ShapedGraph:
         if len(node.tops) != 1 or not graph.runs(node):
             continue
         storage = graph.storage[node.tops[0]]
-        readers = [one for one in _readers(graph, storage) if "bottom" in one.reads]
+        readers = [one for one in graph.running(storage) if "bottom" in one.reads]
         if readers and _remade(shaped, node, storage, found):
             index = max(at.get(storage, 0), *(one.index for one in readers))
             nodes[node.index] = replace(node, again=index)
@@ -281,13 +281,6 @@ def again(shaped: ShapedGraph) -> ShapedGraph:
                 before = graph.storage[bottom]
                 at[before] = max(index, at.get(before, index))
     return replace(shaped, graph=replace(graph, nodes=tuple(nodes)))
-
-
-def _readers(graph: Graph, storage: int) -> Iterator[Node]:
-    """The layers that run and read a memory."""
-    for blob in graph.blobs:
-        if graph.storage[blob.index] == storage:
-            yield from (one for one in (graph.nodes[i] for i, _ in graph.readers(blob.index)) if graph.runs(one))
 
 
 def _remade(shaped: ShapedGraph, node: Node, storage: int, found: dict[int, Flow]) -> bool:
@@ -299,7 +292,7 @@ def _remade(shaped: ShapedGraph, node: Node, storage: int, found: dict[int, Flow
     blobs = [blob.index for blob in graph.blobs if graph.storage[blob.index] == storage]
     writers = {graph.maker(blob).index for blob in blobs} == {node.index}
     ended = any(not graph.readers(blob) and blob == graph.house(blob) for blob in blobs)
-    norms = any(isinstance(one.layer, BatchNorm) for one in _readers(graph, storage))
+    norms = any(isinstance(one.layer, BatchNorm) for one in graph.running(storage))
     moments = any(word == "moments" for word, _ in graph.norms.get(node.index, ()))
     free = all(_kept(graph, bottom) for bottom in node.bottoms)
     return bool(sums and large and own and writers and free and not ended and not norms and not moments)
@@ -308,5 +301,5 @@ def _remade(shaped: ShapedGraph, node: Node, storage: int, found: dict[int, Flow
 def _kept(graph: Graph, blob: int) -> bool:
     """Whether backward reads a blob anyway, or what stands for it where it is not written."""
     maker = graph.maker(blob)
-    reads = "top" in maker.reads or any("bottom" in one.reads for one in _readers(graph, graph.storage[blob]))
+    reads = "top" in maker.reads or any("bottom" in one.reads for one in graph.running(graph.storage[blob]))
     return reads or "on_read" in maker.fused

@@ -22,7 +22,7 @@ def thin(shaped: ShapedGraph) -> ShapedGraph:
         if not _fits(shaped, node):
             continue
         blobs = lying(graph, node)
-        readers = [graph.nodes[at] for at in reading(graph, blobs)]
+        readers = list(graph.running(node.tops[0]))
         steps = {one.layer.every(shaped.bottom_shapes(one)) for one in readers}
         alike = len(steps) == 1 and all(len(one.bottoms) == 1 and one.layout == "NHWC" for one in readers)
         if not alike or (1, 1) in steps or any(not graph.dense(top) for one in readers for top in one.tops):
@@ -48,12 +48,6 @@ def thinned(shape: Shape, every: tuple[int, int]) -> Shape:
 def lying(graph: Graph, node: Node) -> list[int]:
     """The blobs that lie in the memory of a layer's top."""
     return [blob for blob, storage in enumerate(graph.storage) if storage == node.tops[0]]
-
-
-def reading(graph: Graph, blobs: list[int]) -> list[int]:
-    """The layers that run and read these blobs, each once."""
-    found = dict.fromkeys(index for blob in blobs for index, _ in graph.readers(blob))
-    return [index for index in found if graph.runs(graph.nodes[index])]
 
 
 def _fits(shaped: ShapedGraph, node: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.core.verify import Check
-from netspec.engine.thinning import lying, reading, thinned
+from netspec.engine.thinning import lying, thinned
 from netspec.net.graph import Node
 from netspec.net.shaped import ShapedGraph
 
@@ -49,7 +49,7 @@ def _thinned(shaped: ShapedGraph, node: Node, check: Check) -> None:
         check(not wanted, "lacks pixels, but is looked at", name, graph.blobs[blob].name)
         right = shaped.blobs[blob] == thinned(shaped.blobs[node.bottoms[0]], node.every)
         check(right, "has other pixels than its layer computes", name, graph.blobs[blob].name)
-    for reader in (graph.nodes[index] for index in reading(graph, blobs)):
+    for reader in graph.running(node.tops[0]):
         bottoms = shaped.bottom_shapes(reader)
         right = reader.layer.every(bottoms) == (1, 1) and reader.layer.top_shapes(bottoms) == shaped.top_shapes(reader)
         check(right, f"lacks pixels at which '{reader.layer.name}' looks", name)

@@ -305,11 +305,15 @@ class Graph:
         """BatchNorms whose tops are not written, by the top's storage: readers look at the bottom instead."""
         return {self.storage[node.tops[0]]: node for node in self.nodes if "on_read" in node.fused}
 
+    def running(self, storage: int) -> Iterator[Node]:
+        """The layers that run and read the memory of a blob."""
+        for blob in self.blobs:
+            if self.storage[blob.index] == storage:
+                yield from (one for one in (self.nodes[i] for i, _ in self.readers(blob.index)) if self.runs(one))
+
     def looking(self, norm: Node) -> Iterator[Node]:
         """The layers that run and read a BatchNorm's top."""
-        for blob in self.blobs:
-            if self.storage[blob.index] == self.storage[norm.tops[0]]:
-                yield from (one for one in (self.nodes[i] for i, _ in self.readers(blob.index)) if self.runs(one))
+        return self.running(self.storage[norm.tops[0]])
 
     def data_house(self, blob: int) -> int:
         """The blob whose memory holds what readers of a blob look at."""
